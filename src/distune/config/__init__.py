@@ -1,0 +1,45 @@
+"""The experiment's config: typed sections and the YAML files that fill them."""
+
+from distune.config.files import (
+    as_dict,
+    dump_config,
+    known_keys,
+    load_config,
+    parse_config,
+    save_config,
+    value_at,
+    with_values,
+)
+from distune.config.sections import (
+    CacheConfig,
+    Config,
+    DataConfig,
+    DistillationConfig,
+    EncoderConfig,
+    ModelConfig,
+    SearchParameter,
+    StudentConfig,
+    TeacherConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "CacheConfig",
+    "Config",
+    "DataConfig",
+    "DistillationConfig",
+    "EncoderConfig",
+    "ModelConfig",
+    "SearchParameter",
+    "StudentConfig",
+    "TeacherConfig",
+    "TrainingConfig",
+    "as_dict",
+    "dump_config",
+    "known_keys",
+    "load_config",
+    "parse_config",
+    "save_config",
+    "value_at",
+    "with_values",
+]

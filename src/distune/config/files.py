@@ -1,0 +1,164 @@
+"""Reading and writing configs: YAML in, every problem at once out."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from distune.config.sections import Config
+from distune.errors import ConfigError
+
+
+def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Reads and validates a YAML config.
+
+    Args:
+        path: the YAML file.
+        overrides: values by dotted key (`"teacher.epochs"`), laid over the file's.
+
+    Returns:
+        The complete config, every default filled in.
+
+    Raises:
+        ConfigError: the file is missing, is no YAML mapping, or breaks rules (all are listed).
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), ["there is no such file"]) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(str(path), [f"not readable as YAML: {error}"]) from None
+    if not isinstance(raw, dict):
+        raise ConfigError(str(path), [f"a config is a mapping of sections, not {type(raw).__name__}"])
+    return parse_config(raw, source=str(path), overrides=overrides)
+
+
+def parse_config(
+    raw: Mapping[str, Any], *, source: str = "config", overrides: Mapping[str, Any] | None = None
+) -> Config:
+    """Validates a mapping of sections; see `load_config`."""
+    try:
+        return Config.model_validate(_laid_over(raw, overrides or {}))
+    except ValidationError as error:
+        raise ConfigError(source, [_sentence(item) for item in error.errors()]) from None
+
+
+def with_values(config: Config, values: Mapping[str, Any], *, source: str = "config") -> Config:
+    """Returns a copy of a config with other values at dotted keys, validated anew.
+
+    Raises:
+        ConfigError: a key does not exist or a value breaks a rule.
+    """
+    return parse_config(as_dict(config), source=source, overrides=values)
+
+
+def as_dict(config: BaseModel) -> dict[str, Any]:
+    """The config as plain values that YAML and JSON can hold."""
+    return config.model_dump(mode="json")
+
+
+def value_at(config: Config, key: str) -> Any:
+    """The value at a dotted key, such as `"teacher.vision.name"`.
+
+    Raises:
+        KeyError: no such key.
+    """
+    value: Any = config
+    for part in key.split("."):
+        if isinstance(value, Mapping):
+            value = value[part]
+        elif isinstance(value, BaseModel) and part in type(value).model_fields:
+            value = getattr(value, part)
+        else:
+            raise KeyError(key)
+    return value
+
+
+def dump_config(config: Config) -> str:
+    """The complete config as YAML text, sections in the order of the schema."""
+    return yaml.safe_dump(as_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Writes the complete config as YAML."""
+    path.write_text(dump_config(config), encoding="utf-8")
+
+
+def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+    """All dotted keys of the schema."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        for inner in _models_in(field.annotation):
+            if name != "search_space":
+                keys += known_keys(inner, f"{prefix}{name}.")
+    return keys
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return [found for part in typing.get_args(annotation) for found in _models_in(part)]
+    return []
+
+
+def _laid_over(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {key: dict(value) if isinstance(value, Mapping) else value for key, value in raw.items()}
+    for key, value in overrides.items():
+        *sections, last = key.split(".")
+        target: dict[str, Any] = merged
+        for depth, section in enumerate(sections):
+            inner = target.get(section)
+            if isinstance(inner, str) and depth:  # the short form `vision: vit-base`
+                inner = {"name": inner}
+            target[section] = dict(inner) if isinstance(inner, Mapping) else {}
+            target = target[section]
+        target[last] = value
+    return merged
+
+
+def _sentence(item: Any) -> str:
+    path = [str(part) for part in item["loc"] if not _is_union_branch(part)]
+    key = ".".join(path) or "config"
+    if item["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_did_you_mean(path)}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    received = item["input"]
+    shown = f" (got {received!r})" if not isinstance(received, Mapping | BaseModel) else ""
+    hint = ""
+    if item["type"] == "literal_error" and isinstance(received, str):
+        allowed = [part.strip("' ") for part in message.split("be", 1)[-1].replace(" or ", ",").split(",")]
+        hint = _nearest(received, allowed)
+    return f"{key}: {message}{shown}{hint}"
+
+
+def _is_union_branch(part: object) -> bool:
+    """pydantic names the tried member of a union in the path; a reader of the file never wrote it."""
+    text = str(part)
+    return "[" in text or "(" in text or text in ("float", "int", "str", "bool", "none")
+
+
+def _did_you_mean(path: Sequence[str]) -> str:
+    prefix = ".".join(path[:-1])
+    keys = known_keys()
+    siblings = [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == prefix]
+    near = _nearest(path[-1], siblings)
+    if near:
+        return near
+    elsewhere = [k for k in keys if k.rpartition(".")[2] == path[-1]]
+    return f" (did you mean {' or '.join(elsewhere)}?)" if elsewhere else ""
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

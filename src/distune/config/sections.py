@@ -1,0 +1,270 @@
+"""The experiment as typed sections; a field's text is its documentation everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Freeze = Literal["none", "all"] | Annotated[int, Field(ge=1)]
+FusionName = Literal[
+    "cross_attention",
+    "simple",
+    "concat_mlp",
+    "gated",
+    "transformer_concat",
+    "film",
+    "modality_dropout",
+    "low_rank_bilinear",
+    "bottleneck",
+    "energy_aware",
+    "soft_hard_routing",
+]
+LossName = Literal[
+    "vanilla",
+    "combined",
+    "crd",
+    "rkd",
+    "mmd",
+    "dkd",
+    "dist",
+    "attention_transfer",
+    "similarity_preserving",
+    "logit_standardisation",
+    "none",
+]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are errors, values never change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class EncoderConfig(Section):
+    """One pretrained (or random) encoder and how much of it is trained."""
+
+    name: str
+    """A friendly name (`distune encoders list`), a hub id, or a local folder."""
+    pretrained: bool = True
+    """Start from published weights; false builds the same architecture with random ones."""
+    layers: Annotated[int, Field(ge=1)] | None = None
+    """Keep only the first N layers; empty keeps all."""
+    freeze: Freeze = "none"
+    """Layers that are not trained: none, all, or the first N (embeddings included)."""
+
+
+def _name_alone(value: Any) -> Any:
+    """Lets `vision: vit-base` stand for `vision: {name: vit-base}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Encoder = Annotated[EncoderConfig, BeforeValidator(_name_alone)]
+
+
+class ModelConfig(Section):
+    """The teacher or the student: two encoders, a fusion module, and how it is trained."""
+
+    vision: Encoder
+    """The image encoder."""
+    text: Encoder
+    """The text encoder."""
+    fusion: FusionName = "cross_attention"
+    """How image and text are joined."""
+    fusion_dim: Annotated[int, Field(ge=8)] = 512
+    """Width of the fused representation."""
+    fusion_layers: Annotated[int, Field(ge=1)] = 1
+    """Depth of the fusion module."""
+    fusion_heads: Annotated[int, Field(ge=1)] = 8
+    """Attention heads of the fusion module."""
+    fusion_tokens: Literal["sequence", "pooled"] = "sequence"
+    """Fuse whole token sequences, or one pooled vector a modality (much cheaper)."""
+    dropout: Fraction = 0.1
+    """Dropout in the fusion module and before the heads."""
+    epochs: Annotated[int, Field(ge=1)]
+    """Passes over the train split."""
+    lr: Annotated[float, Field(gt=0.0)]
+    """Peak learning rate."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> ModelConfig:
+        if self.fusion_dim % self.fusion_heads:
+            raise ValueError(
+                f"fusion_dim {self.fusion_dim} is not a multiple of fusion_heads {self.fusion_heads}"
+            )
+        return self
+
+
+class TeacherConfig(ModelConfig):
+    """The large model; the defaults are those of the classic MedPix study."""
+
+    vision: Encoder = EncoderConfig(name="vit-base")
+    text: Encoder = EncoderConfig(name="bio-clinical-bert")
+    fusion_layers: Annotated[int, Field(ge=1)] = 3
+    epochs: Annotated[int, Field(ge=1)] = 3
+    lr: Annotated[float, Field(gt=0.0)] = 1e-5
+
+
+class StudentConfig(ModelConfig):
+    """The small model that is handed over."""
+
+    vision: Encoder = EncoderConfig(name="deit-small")
+    text: Encoder = EncoderConfig(name="distilbert")
+    epochs: Annotated[int, Field(ge=1)] = 10
+    lr: Annotated[float, Field(gt=0.0)] = 3e-4
+    init_from_teacher: bool = False
+    """Start the encoders from every second layer of the teacher's (same family only)."""
+
+
+class DataConfig(Section):
+    """Where the examples are and how they are read."""
+
+    reader: Literal["medpix", "csv", "wound", "demo"] = "medpix"
+    """The layout of the files under `root`."""
+    root: Path = Path("data/medpix-2.0")
+    """Folder that holds the data set, relative to where the command is run."""
+    image_column: str | None = None
+    """CSV: column with the image path, relative to `root` (wound: file_path or img_path)."""
+    text_column: str | None = None
+    """CSV: column with the text (wound: description)."""
+    group_column: str | None = None
+    """CSV: column with the patient or case; empty makes every row its own group."""
+    label_columns: tuple[str, ...] | None = None
+    """CSV: one column a task (wound: type, severity)."""
+    text_fields: tuple[Literal["caption", "history", "findings", "age", "sex"], ...] = ("caption",)
+    """MedPix: the fields that are joined into the text, in this order."""
+    image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    """Side of the square image in pixels; empty takes each encoder's own."""
+    max_tokens: Annotated[int, Field(ge=4, le=512)] = 256
+    """Longest text in tokens; the rest is cut."""
+    augment: Literal["none", "light"] = "none"
+    """Random views of the train images; dev and test are always shown as they are."""
+    views: Annotated[int, Field(ge=1, le=64)] = 4
+    """How many views an image has when `augment` is on."""
+    on_bad_example: Literal["stop", "drop"] = "stop"
+    """Stop at examples that cannot be used, or drop them and list them in the run folder."""
+    max_image_megapixels: Annotated[float, Field(gt=0)] = 100.0
+    """Images larger than this count as bad examples."""
+
+    @model_validator(mode="after")
+    def _columns_belong_to_csv(self) -> DataConfig:
+        columns = ("image_column", "text_column", "group_column", "label_columns")
+        given = [name for name in columns if getattr(self, name) is not None]
+        if given and self.reader not in ("csv", "wound"):
+            raise ValueError(f"{', '.join(given)}: only for reader csv or wound, not {self.reader}")
+        if self.text_fields != ("caption",) and self.reader not in ("medpix", "demo"):
+            raise ValueError(f"text_fields: only for reader medpix or demo, not {self.reader}")
+        if self.reader == "csv":
+            missing = [n for n in ("image_column", "text_column", "label_columns") if not getattr(self, n)]
+            if missing:
+                raise ValueError(f"reader csv needs {', '.join(missing)}")
+        return self
+
+
+class DistillationConfig(Section):
+    """What the student learns from the teacher."""
+
+    loss: LossName = "combined"
+    """The distillation loss."""
+    alpha: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of the cross entropy with the labels."""
+    beta: Annotated[float, Field(ge=0.0)] = 100.0
+    """Weight of the distillation term; 100 is neutral for every loss."""
+    T: Annotated[float, Field(gt=0.0)] = 2.0
+    """Temperature of the softened probabilities."""
+    gamma: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of the contrastive term that `combined` can add."""
+
+
+class TrainingConfig(Section):
+    """What teacher and student training share."""
+
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Examples a step."""
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    """Parts that a batch is split into, to save memory; the result is the same."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warm-up."""
+    warmup: Fraction = 0.1
+    """Share of all steps in which the learning rate rises from zero."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    """AdamW's decoupled weight decay."""
+    grad_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Largest norm of the gradient; empty does not clip."""
+    label_smoothing: Fraction = 0.0
+    """Share of the probability spread over all classes in the cross entropy."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weight classes by the inverse of their frequency in the train split."""
+    layerwise_lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Factor on the learning rate for each encoder layer further from the output."""
+    ema: Fraction = 0.0
+    """Decay of an exponential moving average of the weights; 0 is off."""
+    early_stopping: Annotated[int, Field(ge=1)] | None = None
+    """Stop after N epochs without a better dev score; empty never stops early."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16 autocast; auto uses it where the device is fast at it."""
+    device: str = "auto"
+    """cpu, cuda:0, ...; auto takes the first GPU if there is one."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads; empty divides the cores among the workers."""
+
+
+class CacheConfig(Section):
+    """The store of results of expensive pure steps."""
+
+    max_gb: Annotated[float, Field(gt=0.0)] = 20.0
+    """Size that the store keeps under, in gigabytes."""
+
+
+class SearchParameter(Section):
+    """One dimension of the search space."""
+
+    type: Literal["float", "int", "categorical"]
+    """Kind of values."""
+    low: float | None = None
+    """Smallest value (float, int)."""
+    high: float | None = None
+    """Largest value (float, int)."""
+    log: bool = False
+    """Search on a logarithmic scale."""
+    step: Annotated[float, Field(gt=0)] | None = None
+    """Distance between neighbouring values."""
+    choices: tuple[bool | int | float | str, ...] | None = None
+    """Values of a categorical parameter."""
+    when: dict[str, tuple[bool | int | float | str, ...]] | None = None
+    """Only searched where each named parameter or config key has one of the given values."""
+    key: str | None = None
+    """Dotted config key that the value is written to; empty derives it from the name."""
+
+    @model_validator(mode="after")
+    def _range_or_choices(self) -> SearchParameter:
+        if self.type == "categorical":
+            if not self.choices or self.low is not None or self.high is not None or self.log or self.step:
+                raise ValueError("categorical takes choices, and none of low, high, log, step")
+            return self
+        if self.choices is not None or self.low is None or self.high is None:
+            raise ValueError(f"{self.type} takes low and high, and no choices")
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log needs low above 0 and no step")
+        return self
+
+
+class Config(Section):
+    """One experiment, complete: every default is written out in the run folder."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)] = "medpix"
+    """Short name of the data set; names runs and studies."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    """Seeds everything: weights, order, dropout, views, the sampler."""
+    data: DataConfig = DataConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    student: StudentConfig = StudentConfig()
+    distillation: DistillationConfig = DistillationConfig()
+    training: TrainingConfig = TrainingConfig()
+    cache: CacheConfig = CacheConfig()
+    search_space: dict[str, SearchParameter] = {}
+    """Parameters that override or join the default search space, by name."""

@@ -1,0 +1,42 @@
+"""The errors that a user can mend; every command turns them into a message and exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class UserError(Exception):
+    """Something outside the program is wrong: a config, a file, an argument.
+
+    The message names the rule, the value received and what to do next.
+    """
+
+
+class ConfigError(UserError):
+    """A config that breaks one or more rules; all of them are listed.
+
+    Args:
+        source: the file (or other origin) that the config was read from.
+        problems: one line a broken rule, each starting with the key.
+    """
+
+    def __init__(self, source: str, problems: Sequence[str]):
+        self.source = source
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__("\n".join([f"{source}: {count}", *(f"  {line}" for line in problems)]))
+
+
+class DataError(UserError):
+    """A data set that cannot be used as it is; every bad example is listed.
+
+    Args:
+        root: the data root.
+        problems: one line a problem: file, row and reason.
+    """
+
+    def __init__(self, root: object, problems: Sequence[str]):
+        self.root = str(root)
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__("\n".join([f"{root}: {count}", *(f"  {line}" for line in problems)]))

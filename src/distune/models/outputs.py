@@ -1,0 +1,28 @@
+"""What a classifier computes for a batch; the teacher's answers have the same form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """Outputs for B examples.
+
+    Attributes:
+        logits: one tensor a task, in the order of the table's tasks, each of shape (B, classes).
+        image_feature: mean over the image tokens after projection, (B, fusion_dim).
+        text_feature: masked mean over the text tokens after projection, (B, fusion_dim).
+        image_map: mean square over channels of each projected image token, (B, image tokens).
+        penalty: cost term that the fusion adds to its own training loss, a scalar; None for most.
+        cost: expected share of the full computation that the fusion spent, (B,); None for most.
+    """
+
+    logits: tuple[Tensor, ...]
+    image_feature: Tensor
+    text_feature: Tensor
+    image_map: Tensor
+    penalty: Tensor | None = None
+    cost: Tensor | None = None
