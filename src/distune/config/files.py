@@ -46,9 +46,12 @@ def parse_config(
 ) -> Config:
     """Validates a mapping of sections; see `load_config`."""
     try:
-        return Config.model_validate(_laid_over(raw, overrides or {}))
+        config = Config.model_validate(raw)
+        if overrides:
+            config = Config.model_validate(_laid_over(as_dict(config), overrides))
+        return config
     except ValidationError as error:
-        raise ConfigError(source, [_sentence(item) for item in error.errors()]) from None
+        raise ConfigError(source, _sentences(error)) from None
 
 
 def with_values(config: Config, values: Mapping[str, Any], *, source: str = "config") -> Config:
@@ -111,41 +114,49 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return []
 
 
-def _laid_over(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {key: dict(value) if isinstance(value, Mapping) else value for key, value in raw.items()}
+def _laid_over(complete: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in overrides.items():
         *sections, last = key.split(".")
-        target: dict[str, Any] = merged
-        for depth, section in enumerate(sections):
-            inner = target.get(section)
-            if isinstance(inner, str) and depth:  # the short form `vision: vit-base`
-                inner = {"name": inner}
-            target[section] = dict(inner) if isinstance(inner, Mapping) else {}
-            target = target[section]
+        target = complete
+        for section in sections:
+            target = target.setdefault(section, {})
         target[last] = value
-    return merged
+    return complete
 
 
-def _sentence(item: Any) -> str:
-    path = [str(part) for part in item["loc"] if not _is_union_branch(part)]
+def _sentences(error: ValidationError) -> list[str]:
+    """One line a key: what a union's members each say of one value is one problem, not several."""
+    said: dict[str, list[str]] = {}
+    values: dict[str, Any] = {}
+    for item in error.errors():
+        key, message = _rule(item)
+        said.setdefault(key, []).append(message)
+        values[key] = item["input"]
+    return [f"{key}: {'; or '.join(messages)}{_shown(values[key])}" for key, messages in said.items()]
+
+
+def _rule(item: Any) -> tuple[str, str]:
+    path = [str(part) for depth, part in enumerate(item["loc"]) if not _is_union_member(item["loc"], depth)]
     key = ".".join(path) or "config"
     if item["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_did_you_mean(path)}"
+        return key, f"unknown key{_did_you_mean(path)}"
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    received = item["input"]
-    shown = f" (got {received!r})" if not isinstance(received, Mapping | BaseModel) else ""
-    hint = ""
-    if item["type"] == "literal_error" and isinstance(received, str):
+    if item["type"] == "literal_error" and isinstance(item["input"], str):
         allowed = [part.strip("' ") for part in message.split("be", 1)[-1].replace(" or ", ",").split(",")]
-        hint = _nearest(received, allowed)
-    return f"{key}: {message}{shown}{hint}"
+        message += _nearest(item["input"], allowed)
+    return key, message
 
 
-def _is_union_branch(part: object) -> bool:
-    """pydantic names the tried member of a union in the path; a reader of the file never wrote it."""
-    text = str(part)
-    return "[" in text or "(" in text or text in ("float", "int", "str", "bool", "none")
+def _shown(received: Any) -> str:
+    return "" if isinstance(received, Mapping | BaseModel) else f" (got {received!r})"
+
+
+def _is_union_member(path: Sequence[object], depth: int) -> bool:
+    """Pydantic names the tried member of a union in the path; a reader of the file never wrote it."""
+    text = str(path[depth])
+    named_by_user = path[0] == "search_space" and depth == 1
+    return not named_by_user and ("-" in text or "[" in text or "(" in text)
 
 
 def _did_you_mean(path: Sequence[str]) -> str:

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distune.store import Entry, Store, key_of
+from distune.store.entry import MANIFEST
+
+INPUTS = {"step_version": 1, "size": 4}
+
+
+def fill(entry: Entry) -> None:
+    array = entry.new_array("numbers", (4,), np.float32)
+    array[:] = [1, 2, 3, 4]
+    entry.put_tensors("weights", {"w": np.arange(3.0)})
+    entry.values["note"] = "made"
+
+
+def never(entry: Entry) -> None:
+    raise AssertionError("the step ran although its result was stored")
+
+
+def test_second_asking_reads_what_the_first_computed(tmp_path: Path) -> None:
+    first = Store(tmp_path).get("step", INPUTS, fill)
+    again = Store(tmp_path).get("step", dict(reversed(INPUTS.items())), never)
+    np.testing.assert_array_equal(again.array("numbers"), [1, 2, 3, 4])
+    np.testing.assert_array_equal(again.tensors("weights")["w"], [0, 1, 2])
+    assert again.values == first.values == {"note": "made"}
+    assert isinstance(again.array("numbers"), np.memmap)
+    assert not again.array("numbers").flags.writeable
+
+
+@pytest.mark.parametrize("changed", [{"size": 5}, {"step_version": 2}, {"more": None}])
+def test_any_changed_input_misses(tmp_path: Path, changed: dict[str, object]) -> None:
+    store = Store(tmp_path)
+    store.get("step", INPUTS, fill)
+    store.get("step", INPUTS | changed, fill)
+    assert store.misses == {"step": 2}
+
+
+def folder_of(tmp_path: Path) -> Path:
+    return tmp_path / "step" / key_of(INPUTS)
+
+
+def truncate(folder: Path) -> None:
+    os.truncate(folder / "numbers.npy", 130)
+
+
+def alter(folder: Path) -> None:
+    data = bytearray((folder / "numbers.npy").read_bytes())
+    data[-1] ^= 1
+    (folder / "numbers.npy").write_bytes(data)
+
+
+def lose_a_file(folder: Path) -> None:
+    (folder / "weights.safetensors").unlink()
+
+
+def add_a_file(folder: Path) -> None:
+    (folder / "other.npy").write_bytes(b"x")
+
+
+def tear_manifest(folder: Path) -> None:
+    (folder / MANIFEST).write_text('{"layout": 1')
+
+
+def foreign_layout(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"layout": 0}))
+
+
+def foreign_step(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"step": "other"}))
+
+
+FAULTS = {
+    truncate: "numbers.npy: 130 bytes instead of 144",
+    alter: "numbers.npy: block 0 was altered",
+    lose_a_file: "missing or foreign files: weights.safetensors",
+    add_a_file: "missing or foreign files: other.npy",
+    tear_manifest: "entry.json cannot be read",
+    foreign_layout: "another layout",
+    foreign_step: "belongs to step 'other'",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_damaged_entry_is_named_and_computed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: object
+) -> None:
+    Store(tmp_path).get("step", INPUTS, fill).array("numbers")
+    fault(folder_of(tmp_path))  # type: ignore[operator]
+    assert FAULTS[fault] in Store(tmp_path).verify()[f"step/{key_of(INPUTS)}"]  # type: ignore[index]
+    store = Store(tmp_path)
+    np.testing.assert_array_equal(store.get("step", INPUTS, fill).array("numbers"), [1, 2, 3, 4])
+    assert store.misses == {"step": 1}
+    assert FAULTS[fault] in caplog.text  # type: ignore[index]
+    assert Store(tmp_path).verify() == {}
+
+
+def _ask_slowly(root: Path, log: Path) -> None:
+    def compute(entry: Entry) -> None:
+        with log.open("a") as handle:
+            handle.write("computed\n")
+        time.sleep(0.3)
+        fill(entry)
+
+    Store(root).get("step", INPUTS, compute)
+
+
+def test_two_processes_asking_at_once_compute_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    log = tmp_path / "log"
+    asking = [context.Process(target=_ask_slowly, args=(tmp_path / "c", log)) for _ in range(3)]
+    for process in asking:
+        process.start()
+    for process in asking:
+        process.join()
+        assert process.exitcode == 0
+    assert log.read_text() == "computed\n"
+
+
+def _write_forever(root: Path, log: Path) -> None:
+    def compute(entry: Entry) -> None:
+        entry.new_array("numbers", (4,), np.float32)
+        log.write_text("half written")
+        time.sleep(60)
+
+    Store(root).get("step", INPUTS, compute)
+
+
+def test_killed_writer_leaves_no_half_entry(tmp_path: Path) -> None:
+    root, log = tmp_path / "c", tmp_path / "log"
+    process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(root, log))
+    process.start()
+    while not log.exists():
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    store = Store(root)
+    assert store.entries() == []
+    np.testing.assert_array_equal(store.get("step", INPUTS, fill).array("numbers"), [1, 2, 3, 4])
+    store.close()
+    store.clear()
+    assert [path for path in (root / "step").iterdir()] == []
+
+
+def test_failing_step_leaves_nothing_and_tells(tmp_path: Path) -> None:
+    def fail(entry: Entry) -> None:
+        entry.new_array("numbers", (4,), np.float32)
+        raise ValueError("no such weights")
+
+    with pytest.raises(ValueError, match="no such weights"):
+        Store(tmp_path).get("step", INPUTS, fail)
+    assert list((tmp_path / "step").iterdir()) == []
+
+
+def big(entry: Entry) -> None:
+    entry.new_array("numbers", (10_000,), np.float32)[:] = 0
+
+
+def test_least_recently_used_goes_first_and_an_entry_in_use_stays(tmp_path: Path) -> None:
+    with Store(tmp_path) as first:
+        for size in (1, 2, 3):
+            first.get("step", {"size": size}, big)
+            os.utime(tmp_path / "step" / key_of({"size": size}) / MANIFEST, (size, size))
+    user = Store(tmp_path)
+    user.get("step", {"size": 2}, never)
+    os.utime(tmp_path / "step" / key_of({"size": 2}) / MANIFEST, (0, 0))
+    removed = Store(tmp_path, max_gb=60_000 / 1e9).evict()
+    assert removed == [f"step/{key_of({'size': size})}" for size in (1, 3)]
+    user.close()
+    assert Store(tmp_path).clear() == [f"step/{key_of({'size': 2})}"]
+
+
+def test_full_disk_is_said_and_the_step_runs_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    entry = Store(tmp_path).get("step", INPUTS, fill)
+    np.testing.assert_array_equal(entry.array("numbers"), [1, 2, 3, 4])
+    np.testing.assert_array_equal(entry.tensors("weights")["w"], [0, 1, 2])
+    assert "No space left on device" in caplog.text
+    assert "DISTUNE_CACHE" in caplog.text
+    assert Store(tmp_path).entries() == []
