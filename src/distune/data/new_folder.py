@@ -1,0 +1,41 @@
+"""A folder that appears complete or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distune.errors import DataError
+
+
+@contextmanager
+def new_folder(root: Path) -> Iterator[Path]:
+    """Yields a temporary sibling folder, and gives it the final name when the block ends well.
+
+    Of several processes that make the same folder, one wins and the others get an error.
+
+    Args:
+        root: the final name; it must not exist, or be an empty folder.
+
+    Raises:
+        DataError: the name is taken, before or after the block, or cannot be written.
+    """
+    root = root.absolute()
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        raise DataError(root, ["there is something else already; choose another folder"])
+    temporary = root.parent / f".{root.name}.{uuid.uuid4().hex}"
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(root, [f"cannot be written: {error.strerror or error}"]) from None
+    try:
+        yield temporary
+        try:
+            temporary.rename(root)
+        except OSError as error:
+            raise DataError(root, [f"cannot be renamed into place: {error.strerror or error}"]) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
