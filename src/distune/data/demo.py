@@ -15,11 +15,14 @@ import numpy as np
 from distune.config import DataConfig
 from distune.data.demo_captions import Clarity, write_caption
 from distune.data.demo_slices import LOCATIONS, draw_slice
+from distune.data.demo_wounds import write_wound_demo
 from distune.data.medpix import FOLDER, read_medpix
 from distune.data.new_folder import new_folder
 from distune.data.raw import RawTable
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
+
+__all__ = ["read_demo", "write_demo", "write_wound_demo"]
 
 MARKER = "demo.json"
 VERSION = 1
