@@ -1,0 +1,14 @@
+"""Models: encoders, fusions, and the classifier that joins them."""
+
+from distune.models.classifier import Classifier, build_classifier
+from distune.models.outputs import ModelOutput
+from distune.models.parameters import load_trained_state, parameter_groups, trained_state
+
+__all__ = [
+    "Classifier",
+    "ModelOutput",
+    "build_classifier",
+    "load_trained_state",
+    "parameter_groups",
+    "trained_state",
+]

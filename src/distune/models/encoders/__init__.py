@@ -1,0 +1,136 @@
+"""Encoders: pretrained or tiny networks that turn images and texts into tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distune.config import EncoderConfig
+from distune.models.encoders import bert, mobilevit, vit
+from distune.models.encoders.automodel import AutoText, AutoVision
+from distune.models.encoders.base import Encoder, TextEncoder, Tokenizer, VisionEncoder
+from distune.models.encoders.catalogue import CATALOGUE, Entry, Kind, find
+from distune.models.encoders.efficientnet_lite import EfficientNetLite
+from distune.models.encoders.tiny import TinyCnn, TinyText
+from distune.models.encoders.tokenizer import HashTokenizer, read_tokenizer
+from distune.models.encoders.transformers_model import architecture, pixels, read_architecture
+from distune.models.encoders.weights import file_hash, fingerprint, model_folder, weights_file
+
+__all__ = [
+    "CATALOGUE",
+    "Encoder",
+    "Entry",
+    "TextEncoder",
+    "Tokenizer",
+    "VisionEncoder",
+    "build_text",
+    "build_vision",
+    "check_name",
+    "identity",
+]
+
+VISION_FAMILIES: dict[str, Any] = {
+    **dict.fromkeys(vit.FAMILIES, vit.Vit),
+    **dict.fromkeys(mobilevit.FAMILIES, mobilevit.MobileVit),
+}
+TEXT_FAMILIES: dict[str, Any] = dict.fromkeys(bert.FAMILIES, bert.Bert)
+
+
+def check_name(config: EncoderConfig, kind: Kind) -> None:
+    """Checks an encoder's name without building or looking for weights.
+
+    Raises:
+        UserError: the name is unknown or of the other kind; it names the nearest known ones.
+    """
+    find(config.name, kind)
+
+
+def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> VisionEncoder:
+    """An image encoder; random weights depend on the seed alone.
+
+    Args:
+        config: name, weights, layers, freeze.
+        seed: seeds random weights; the global generator is left as it was.
+        image_size: side of the image in pixels; None takes the encoder's own.
+
+    Raises:
+        UserError: the name is unknown, the weights cannot be found, or `layers`, `freeze` or the size do not fit.
+    """
+    source = find(config.name, "vision")
+    options: dict[str, Any] = {"layers": config.layers, "freeze": config.freeze, "image_size": image_size}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(source, Entry) and source.family == "tiny-cnn":
+            return TinyCnn(**options)
+        if isinstance(source, Entry) and source.family == "efficientnet-lite":
+            weights = weights_file(source) if config.pretrained else None
+            return EfficientNetLite(source.architecture["number"], weights=weights, **options)
+        settings, folder = _settings(source, config.pretrained)
+        normalise = pixels(source if isinstance(source, Entry) else None, folder)
+        family = VISION_FAMILIES.get(settings.model_type, AutoVision)
+        weights = folder if config.pretrained else None
+        encoder: VisionEncoder = family(settings, normalise, folder=weights, name=config.name, **options)
+        return encoder
+
+
+def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
+    """A text encoder with its tokenizer; random weights depend on the seed alone.
+
+    Random weights have no vocabulary of their own: they get hashed words, as many as the architecture has ids.
+
+    Args:
+        config: name, weights, layers, freeze.
+        seed: seeds random weights; the global generator is left as it was.
+
+    Raises:
+        UserError: the name is unknown, the weights cannot be found, or `layers` or `freeze` do not fit.
+    """
+    source = find(config.name, "text")
+    options: dict[str, Any] = {"layers": config.layers, "freeze": config.freeze}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(source, Entry) and source.family == "tiny-text":
+            return TinyText(**options)
+        settings, folder = _settings(source, config.pretrained)
+        family = TEXT_FAMILIES.get(settings.model_type, AutoText)
+        tokenizer: Tokenizer = HashTokenizer(settings.vocab_size)
+        if config.pretrained and folder is not None:
+            tokenizer = read_tokenizer(folder, settings.max_position_embeddings)
+        weights = folder if config.pretrained else None
+        encoder: TextEncoder = family(settings, tokenizer, folder=weights, name=config.name, **options)
+        return encoder
+
+
+def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:
+    """Names what an encoder's prefix computes, without building it: architecture, weights, layers and freeze.
+
+    The image size is not in it.
+
+    Args:
+        config: name, weights, layers, freeze.
+        kind: vision or text.
+        seed: what random weights are seeded with.
+
+    Raises:
+        UserError: the name is unknown or the weights cannot be found.
+    """
+    source = find(config.name, kind)
+    is_random = not config.pretrained or (isinstance(source, Entry) and source.source == "built-in")
+    if isinstance(source, Entry) and is_random:
+        weights = f"random-{seed}"
+    elif isinstance(source, Entry) and source.family == "efficientnet-lite":
+        weights = file_hash(weights_file(source))
+    else:
+        weights = fingerprint(model_folder(source, with_weights=not is_random))
+        weights += f"-random-{seed}" if is_random else ""
+    return f"{config.name}|{weights}|layers={config.layers}|freeze={config.freeze}"
+
+
+def _settings(source: Entry | Path | str, pretrained: bool) -> tuple[Any, Path | None]:
+    """A transformers configuration and the folder it came from; a named architecture needs no folder."""
+    if isinstance(source, Entry) and not pretrained:
+        return architecture(source.family, source.architecture), None
+    folder = model_folder(source, with_weights=pretrained)
+    return read_architecture(folder), folder

@@ -1,0 +1,112 @@
+"""Tiny untrained encoders for the demo and the tests: no download, seconds to train."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from distune.models.encoders.base import Freeze, Pixels, TextEncoder, VisionEncoder, keep_layers
+from distune.models.encoders.tokenizer import PADDING, HashTokenizer
+
+WIDTH = 64
+BUCKETS = 4096
+_CHANNELS = (16, 32, WIDTH, WIDTH)
+_HEADS = 4
+
+
+def _halve(inputs: int, outputs: int) -> nn.Sequential:
+    """Halves height and width. Group norm, because batches are small."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.GELU()
+    )
+
+
+class TinyCnn(VisionEncoder):
+    """Four strided convolutions: 64 x 64 pixels -> 16 tokens; a layer is one of the last three.
+
+    Args:
+        layers: layers to keep; None keeps all.
+        freeze: see `Encoder`.
+        image_size: side of the image in pixels.
+    """
+
+    def __init__(self, *, layers: int | None = None, freeze: Freeze = "none", image_size: int | None = None):
+        chain = [_halve(inputs, outputs) for inputs, outputs in pairwise(_CHANNELS)]
+        kept = keep_layers(chain, layers, "tiny-cnn")
+        stem = nn.Sequential(Pixels((0.5,) * 3, (0.5,) * 3), _halve(3, _CHANNELS[0]))
+        super().__init__(stem, kept, nn.Identity(), width=_CHANNELS[len(kept)], freeze=freeze)
+        self.image_size = image_size or 64
+
+
+class TinyText(TextEncoder):
+    """Hashed words, position embeddings and one transformer layer.
+
+    Args:
+        layers: layers to keep; there is one.
+        freeze: see `Encoder`.
+    """
+
+    def __init__(self, *, layers: int | None = None, freeze: Freeze = "none"):
+        self_attention = TinyLayer(WIDTH, _HEADS)
+        super().__init__(
+            TinyEmbeddings(BUCKETS, WIDTH, 512),
+            keep_layers([self_attention], layers, "tiny-text"),
+            nn.LayerNorm(WIDTH),
+            width=WIDTH,
+            freeze=freeze,
+        )
+        self.tokenizer = HashTokenizer(BUCKETS)
+        self.max_tokens = 512
+
+    def apply_layer(self, layer: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """One transformer layer; no token looks at padding."""
+        changed: Tensor = layer(hidden, mask)
+        return changed
+
+
+class TinyEmbeddings(nn.Module):
+    """Word plus position."""
+
+    positions: Tensor
+
+    def __init__(self, buckets: int, width: int, longest: int):
+        super().__init__()
+        self.words = nn.Embedding(buckets, width, padding_idx=PADDING)
+        self.places = nn.Embedding(longest, width)
+        for table in (self.words, self.places):
+            nn.init.normal_(table.weight, std=0.1)
+        self.register_buffer("positions", torch.arange(longest), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Ids (B, L) -> (B, L, width)."""
+        embedded: Tensor = self.words(ids) + self.places(self.positions[: ids.shape[1]])
+        return embedded
+
+
+class TinyLayer(nn.Module):
+    """A transformer layer with the norms first."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.inputs = nn.Linear(width, 3 * width)
+        self.outputs = nn.Linear(width, width)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, L, width) and mask (B, L) -> (B, L, width)."""
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in self.inputs(self.norm(hidden)).chunk(3, -1)
+        )
+        allowed = None if mask is None else mask[:, None, None, :]
+        seen = functional.scaled_dot_product_attention(query, key, value, allowed)
+        hidden = hidden + self.outputs(seen.transpose(1, 2).flatten(2))
+        changed: Tensor = hidden + self.feed_forward(hidden)
+        return changed

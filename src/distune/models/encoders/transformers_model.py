@@ -1,0 +1,92 @@
+"""Building models of the transformers package: from a folder, or from hyperparameters with random weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distune.errors import UserError
+from distune.models.encoders.base import Pixels
+from distune.models.encoders.catalogue import Entry
+
+
+def architecture(family: str, values: Mapping[str, Any]) -> Any:
+    """A configuration of a family from its hyperparameters."""
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(family, **values)
+
+
+def read_architecture(folder: Path) -> Any:
+    """The configuration in a model folder.
+
+    Raises:
+        UserError: this version of transformers does not know the model, or it needs code from the hub.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"{folder}: not a model that transformers can build without foreign code ({error})"
+        ) from error
+
+
+def load(model_class: Any, config: Any, folder: Path | None, **options: Any) -> Any:
+    """A model in float32 with attention through SDPA.
+
+    Args:
+        model_class: a transformers model class.
+        config: its configuration.
+        folder: where the weights are; None leaves random ones.
+        options: arguments of the class.
+    """
+    if folder is None:
+        return model_class(config, **options)
+    with _quiet():
+        return model_class.from_pretrained(
+            str(folder), config=config, local_files_only=True, dtype="float32", **options
+        )
+
+
+def pixels(source: Entry | None, folder: Path | None) -> Pixels:
+    """The normalisation that an image model was trained with.
+
+    Args:
+        source: catalogue entry, if the model has one.
+        folder: model folder; its `preprocessor_config.json` has the last word.
+    """
+    mean, std = (source.mean, source.std) if source else ((0.5,) * 3, (0.5,) * 3)
+    flip = source is not None and source.family == "mobilevit"
+    scaled = not flip
+    file = folder / "preprocessor_config.json" if folder else None
+    if file is not None and file.is_file():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        mean, std = found.get("image_mean") or mean, found.get("image_std") or std
+        flip = found.get("do_flip_channel_order", flip)
+        scaled = found.get("do_normalize", not flip)
+    return (
+        Pixels(mean, std, flip_channels=flip)
+        if scaled
+        else Pixels((0.0,) * 3, (1.0,) * 3, flip_channels=flip)
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers from reporting the published heads that are left out on purpose."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

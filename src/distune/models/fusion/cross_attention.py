@@ -1,0 +1,60 @@
+"""Cross attention in both directions (Lu et al., 2019: ViLBERT's co-attention)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from distune.models.fusion.attention import FeedForward, Projection, attend, attention_mask
+from distune.models.fusion.base import Fusion, FusionOutput, masked_mean
+
+
+class CrossAttention(Fusion):
+    """Image tokens look at text tokens and the other way round, `layers` times.
+
+    A layer, norms first: image += attention(image -> text); text += attention(text -> image), both from the state
+    before the layer; then a feed-forward block each. At the end: W [mean(norm(image)); mean(norm(text))].
+
+    Args:
+        dim: width.
+        layers: depth.
+        heads: attention heads.
+        dropout: on what each block adds.
+    """
+
+    def __init__(self, dim: int, layers: int, heads: int, dropout: float):
+        super().__init__(dim, layers, heads, dropout)
+        self.layers = nn.ModuleList(CrossLayer(dim, heads, dropout) for _ in range(layers))
+        self.image_norm = nn.LayerNorm(dim)
+        self.text_norm = nn.LayerNorm(dim)
+        self.combine = nn.Linear(2 * dim, dim)
+
+    def forward(self, image: Tensor, text: Tensor, text_mask: Tensor) -> FusionOutput:
+        """See `Fusion`."""
+        allowed = attention_mask(text_mask)
+        for layer in self.layers:
+            image, text = layer(image, text, allowed)
+        pooled = [self.image_norm(image).mean(1), masked_mean(self.text_norm(text), text_mask)]
+        return FusionOutput(self.combine(torch.cat(pooled, dim=-1)))
+
+
+class CrossLayer(nn.Module):
+    """One exchange between the two sequences."""
+
+    def __init__(self, dim: int, heads: int, dropout: float):
+        super().__init__()
+        # One product gives a side's own query and the key and value that the other side looks at.
+        self.image_projection = Projection(dim, heads)
+        self.text_projection = Projection(dim, heads)
+        self.image_output = nn.Sequential(nn.Linear(dim, dim), nn.Dropout(dropout))
+        self.text_output = nn.Sequential(nn.Linear(dim, dim), nn.Dropout(dropout))
+        self.image_feed_forward = FeedForward(dim, dropout)
+        self.text_feed_forward = FeedForward(dim, dropout)
+
+    def forward(self, image: Tensor, text: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, D), (B, L, D) and the attention mask of the text -> the same shapes."""
+        image_query, image_key, image_value = self.image_projection(image)
+        text_query, text_key, text_value = self.text_projection(text)
+        image = image + self.image_output(attend(image_query, text_key, text_value, allowed))
+        text = text + self.text_output(attend(text_query, image_key, image_value))
+        return image + self.image_feed_forward(image), text + self.text_feed_forward(text)
