@@ -1,0 +1,123 @@
+"""What training minimises: the cross entropy with the labels, and for a student the distillation loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from distune.config import DistillationConfig, TrainingConfig
+from distune.distillation.base import DistillationLoss
+from distune.models.outputs import ModelOutput
+
+
+@dataclass(frozen=True)
+class ObjectiveTerms:
+    """The parts of the objective for one batch, fp32 scalars.
+
+    Attributes:
+        total: what is minimised, with the fusion's penalty.
+        cross_entropy: sum over the tasks, without alpha.
+        distillation: the distillation term with its weights; 0 without a loss.
+    """
+
+    total: Tensor
+    cross_entropy: Tensor
+    distillation: Tensor
+
+
+class Objective(nn.Module):
+    """The sum that is minimised; its parameters are those of the loss, to be trained with the student.
+
+    Formula:
+        alpha * sum_tasks mean_batch w[y] CE(z_s, y) + distillation loss + penalty of the student's fusion
+
+    alpha is 1 without a distillation loss (the teacher's own training). w are the class weights, 1 by default; the mean
+    divides by the number of examples, not by the sum of their weights, so a batch that is split into equal parts
+    gives the same sum. Label smoothing is that of Szegedy et al., 2016.
+
+    Args:
+        config: alpha, and the weights that the loss already took.
+        training: label smoothing.
+        loss: the distillation loss; None trains on the labels alone.
+        class_weights: one tensor (classes,) a task; None weights all classes alike.
+    """
+
+    def __init__(
+        self,
+        config: DistillationConfig,
+        training: TrainingConfig,
+        loss: DistillationLoss | None = None,
+        class_weights: tuple[Tensor, ...] | None = None,
+    ):
+        super().__init__()
+        self.alpha = config.alpha if loss is not None else 1.0
+        self.label_smoothing = training.label_smoothing
+        self.loss = loss
+        self.tasks = len(class_weights) if class_weights is not None else 0
+        for task, weights in enumerate(class_weights or ()):
+            self.register_buffer(f"class_weights_{task}", weights.float())
+
+    def forward(
+        self,
+        student: ModelOutput,
+        labels: Tensor,
+        teacher: ModelOutput | None = None,
+        index: Tensor | None = None,
+    ) -> ObjectiveTerms:
+        """The objective of one batch.
+
+        Args:
+            student: outputs of the model that is trained, for B examples.
+            labels: class indices, int64 (B, tasks).
+            teacher: the teacher's outputs for the same examples; needed where the loss uses them.
+            index: position of each example in the train split, int64 (B,); needed with a loss.
+
+        Returns:
+            The total and its parts.
+        """
+        cross_entropy = self._cross_entropy(student, labels)
+        distillation = torch.zeros_like(cross_entropy)
+        if self.loss is not None and self.loss.uses_teacher:
+            if teacher is None or index is None:
+                raise ValueError(f"{type(self.loss).__name__} needs the teacher's outputs and the index")
+            distillation = self.loss(student, teacher, labels, index)
+        total = self.alpha * cross_entropy + distillation
+        if student.penalty is not None:
+            total = total + student.penalty.float()
+        return ObjectiveTerms(total, cross_entropy, distillation)
+
+    def _cross_entropy(self, student: ModelOutput, labels: Tensor) -> Tensor:
+        terms = [
+            F.cross_entropy(
+                logits.float(),
+                labels[:, task],
+                weight=self.get_buffer(f"class_weights_{task}") if self.tasks else None,
+                label_smoothing=self.label_smoothing,
+                reduction="none",
+            ).mean()
+            for task, logits in enumerate(student.logits)
+        ]
+        return torch.stack(terms).sum()
+
+
+def balanced_class_weights(labels: NDArray[np.int64], classes: Sequence[int]) -> tuple[Tensor, ...]:
+    """Weights by the inverse of each class's frequency, with a mean of 1 over the examples.
+
+    Args:
+        labels: class indices of the train split, (N, tasks).
+        classes: number of classes of each task.
+
+    Returns:
+        For each task N / (C * count_c), a tensor (C,); a class without an example counts as having one.
+    """
+    weights = []
+    for column, count in enumerate(classes):
+        occurrences = np.maximum(np.bincount(labels[:, column], minlength=count), 1)
+        weights.append(torch.from_numpy(len(labels) / (count * occurrences)).float())
+    return tuple(weights)

@@ -1,0 +1,61 @@
+"""Pieces that several losses share."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distune.distillation.base import LossShapes
+from distune.models.outputs import ModelOutput
+
+SMALLEST_NORM = 1e-6
+
+
+def unit(values: Tensor) -> Tensor:
+    """Rows of (..., D) scaled to length 1; rows shorter than 1e-6 stay shorter than 1, with a finite gradient."""
+    return F.normalize(values, dim=-1, eps=SMALLEST_NORM)
+
+
+def divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """KL( softmax(teacher) || softmax(student) ), mean over the batch.
+
+    Args:
+        student: logits, (B, C).
+        teacher: logits, (B, C).
+
+    Returns:
+        A scalar of at least 0, in nats.
+    """
+    log_student, log_teacher = F.log_softmax(student, dim=-1), F.log_softmax(teacher, dim=-1)
+    return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+
+
+def softened_divergence(student: ModelOutput, teacher: ModelOutput, T: float) -> Tensor:
+    """sum_tasks T^2 * KL( softmax(z_t / T) || softmax(z_s / T) ), the distillation of Hinton et al. (2015)."""
+    pairs = zip(student.logits, teacher.logits, strict=True)
+    return torch.stack([T * T * divergence(ours / T, theirs / T) for ours, theirs in pairs]).sum()
+
+
+def feature_pairs(student: ModelOutput, teacher: ModelOutput) -> tuple[tuple[Tensor, Tensor], ...]:
+    """(student, teacher) features of the image and of the text, (B, student_dim) and (B, teacher_dim) each."""
+    return (
+        (student.image_feature, teacher.image_feature),
+        (student.text_feature, teacher.text_feature),
+    )
+
+
+class Regressors(nn.Module):
+    """Linear maps from the student's features to the teacher's width, one for the image and one for the text."""
+
+    def __init__(self, shapes: LossShapes):
+        super().__init__()
+        self.image = nn.Linear(shapes.student_dim, shapes.teacher_dim)
+        self.text = nn.Linear(shapes.student_dim, shapes.teacher_dim)
+
+    def forward(self, student: ModelOutput, teacher: ModelOutput) -> tuple[tuple[Tensor, Tensor], ...]:
+        """(mapped student, teacher) features of the image and of the text, (B, teacher_dim) each."""
+        return (
+            (self.image(student.image_feature), teacher.image_feature),
+            (self.text(student.text_feature), teacher.text_feature),
+        )

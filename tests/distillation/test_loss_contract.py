@@ -1,0 +1,253 @@
+"""What every distillation loss promises, whatever its formula."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distune.config import DistillationConfig
+from distune.config.sections import LossName
+from distune.distillation import LOSSES, DistillationLoss
+from distune.models.outputs import ModelOutput
+
+Batch = Any
+MakeBatch = Callable[..., Batch]
+
+REACHES = {
+    "vanilla": {"logits"},
+    "combined": {"logits", "image_feature", "text_feature"},
+    "crd": {"image_feature", "text_feature"},
+    "rkd": {"image_feature", "text_feature"},
+    "mmd": {"image_feature", "text_feature"},
+    "dkd": {"logits"},
+    "dist": {"logits"},
+    "attention_transfer": {"image_map"},
+    "similarity_preserving": {"image_feature", "text_feature"},
+    "logit_standardisation": {"logits"},
+    "none": set(),
+}
+LEARNING = {"combined", "crd", "mmd"}
+ZERO_AT_EQUAL = sorted(set(LOSSES) - {"crd"})
+
+
+def build(name: str, batch: Batch, seed: int = 0, **values: Any) -> DistillationLoss:
+    torch.manual_seed(seed)
+    return LOSSES[name](DistillationConfig(loss=name, **values), batch.shapes)
+
+
+def value(loss: DistillationLoss, batch: Batch) -> Tensor:
+    return loss(batch.student, batch.teacher, batch.labels, batch.index)
+
+
+def tensors(output: ModelOutput) -> dict[str, Tensor]:
+    named = {field.name: getattr(output, field.name) for field in fields(output)}
+    logits = {f"logits{task}": each for task, each in enumerate(named.pop("logits"))}
+    return logits | {name: each for name, each in named.items() if each is not None}
+
+
+def with_gradient(batch: Batch) -> Batch:
+    def leaf(output: ModelOutput) -> ModelOutput:
+        def each(tensor: Tensor) -> Tensor:
+            return tensor.clone().requires_grad_()
+
+        return ModelOutput(
+            tuple(each(logits) for logits in output.logits),
+            each(output.image_feature),
+            each(output.text_feature),
+            each(output.image_map),
+        )
+
+    return replace(batch, student=leaf(batch.student), teacher=leaf(batch.teacher))
+
+
+def test_every_name_of_the_config_has_a_loss() -> None:
+    assert set(LOSSES) == set(get_args(LossName)) == set(REACHES)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+class TestContract:
+    @pytest.mark.parametrize("count", [1, 2, 3, 8])
+    def test_is_a_finite_scalar_with_finite_gradients(
+        self, name: str, count: int, make_batch: MakeBatch
+    ) -> None:
+        batch = with_gradient(make_batch(1, count=count, classes=(2, 5, 3)))
+        found = value(build(name, batch), batch)
+        assert found.shape == ()
+        assert found.dtype == torch.float32
+        assert torch.isfinite(found)
+        if found.requires_grad:
+            found.backward()
+        for each in tensors(batch.student).values():
+            assert each.grad is None or torch.isfinite(each.grad).all()
+
+    def test_gradient_reaches_the_student_and_its_own_parameters_only(
+        self, name: str, make_batch: MakeBatch
+    ) -> None:
+        batch = with_gradient(make_batch(2))
+        loss = build(name, batch)
+        found = value(loss, batch)
+        assert found.requires_grad == bool(REACHES[name])
+        if found.requires_grad:
+            found.backward()
+        reached = {
+            key.rstrip("01")
+            for key, each in tensors(batch.student).items()
+            if each.grad is not None and each.grad.abs().max() > 0
+        }
+        assert reached == REACHES[name]
+        assert all(each.grad is None for each in tensors(batch.teacher).values())
+        assert bool(list(loss.parameters())) == (name in LEARNING)
+        for parameter in loss.parameters():
+            assert parameter.grad is not None
+            assert parameter.grad.abs().max() > 0
+
+    def test_declares_exactly_what_has_no_effect(self, name: str, make_batch: MakeBatch) -> None:
+        batch = make_batch(3)
+        base = value(build(name, batch, beta=100, T=2), batch)
+        unmoved = {
+            key
+            for key, changed in (("beta", {"beta": 150, "T": 2}), ("T", {"beta": 100, "T": 5}))
+            if torch.equal(value(build(name, batch, **changed), batch), base)
+        }
+        assert unmoved == LOSSES[name].ignores
+
+    def test_is_linear_in_beta_down_to_zero(self, name: str, make_batch: MakeBatch) -> None:
+        batch = make_batch(4)
+        none, once, twice = (float(value(build(name, batch, beta=beta), batch)) for beta in (0, 100, 200))
+        assert twice - once == pytest.approx(once - none, rel=1e-5)
+        if name != "combined":
+            assert none == 0.0
+
+    def test_is_continuous_over_the_search_space(self, name: str, make_batch: MakeBatch) -> None:
+        batch = make_batch(5)
+        for T in (2.0, 2.5, 6.0):
+            for beta in (0.0, 50.0, 200.0):
+                here = value(build(name, batch, beta=beta, T=T), batch)
+                near = value(build(name, batch, beta=beta + 1e-3, T=T + 1e-4), batch)
+                assert float(here) == pytest.approx(float(near), rel=1e-3, abs=1e-3)
+
+    def test_temperature_is_no_second_weight(self, name: str, make_batch: MakeBatch) -> None:
+        if "logits" not in REACHES[name]:
+            pytest.skip("does not look at logits")
+        sizes = []
+        for T in (2.0, 6.0):
+            batch = with_gradient(make_batch(6, count=32, classes=(4, 6), sureness=1.0))
+            value(build(name, batch, T=T), batch).backward()
+            sizes.append(float(torch.cat([each.grad for each in batch.student.logits], dim=1).norm()))
+        assert 1 / 2 < sizes[1] / sizes[0] < 2  # without T^2 (or with one too many): 1/9 or 9
+
+    def test_splitting_the_batch_changes_it_only_where_declared(
+        self, name: str, make_batch: MakeBatch
+    ) -> None:
+        batch = make_batch(7)
+        whole = value(build(name, batch), batch)
+        loss = build(name, batch)
+        halves = torch.stack(
+            [value(loss, batch.rows(slice(0, 4))), value(loss, batch.rows(slice(4, 8)))]
+        ).mean()
+        assert torch.allclose(whole, halves, rtol=1e-5, atol=1e-7) is not LOSSES[name].couples_batch
+
+    def test_order_of_the_examples_does_not_matter(self, name: str, make_batch: MakeBatch) -> None:
+        batch = make_batch(8)
+        shuffled = batch.rows(torch.tensor([3, 1, 7, 0, 6, 2, 5, 4]))
+        assert torch.allclose(
+            value(build(name, batch), batch), value(build(name, batch), shuffled), rtol=1e-5, atol=1e-7
+        )
+
+    def test_autocast_changes_nothing(self, name: str, make_batch: MakeBatch) -> None:
+        batch = make_batch(9)
+        plain = value(build(name, batch), batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(value(build(name, batch), batch), plain)
+            half = replace(
+                batch.student,
+                logits=tuple(each.bfloat16() for each in batch.student.logits),
+                image_feature=batch.student.image_feature.bfloat16(),
+                text_feature=batch.student.text_feature.bfloat16(),
+                image_map=batch.student.image_map.bfloat16(),
+            )
+            found = value(build(name, batch), replace(batch, student=half))
+        assert found.dtype == torch.float32
+        assert float(found) == pytest.approx(float(plain), rel=0.05)
+
+    def test_degenerate_batches_stay_finite(self, name: str, make_batch: MakeBatch) -> None:
+        whole = make_batch(10)
+        same = whole.rows(torch.zeros(4, dtype=torch.int64))
+        zeros = {"image_feature": torch.zeros(4, 12), "text_feature": torch.zeros(4, 12)}
+        flat = {"image_map": torch.zeros(4, 9), "logits": (torch.zeros(4, 2), torch.full((4, 5), 3.0))}
+        sure = {"logits": (torch.eye(2)[[0, 1, 0, 1]] * 200, torch.eye(5)[[0, 1, 2, 3]] * 200)}
+        for changes in ({}, zeros, flat, sure):
+            batch = with_gradient(replace(same, student=replace(same.student, **changes)))
+            found = value(build(name, batch), batch)
+            assert torch.isfinite(found)
+            if found.requires_grad:
+                found.backward()
+            for each in tensors(batch.student).values():
+                assert each.grad is None or torch.isfinite(each.grad).all()
+
+    def test_same_seed_same_steps(self, name: str, make_batch: MakeBatch) -> None:
+        batch = make_batch(11)
+        first, second = build(name, batch, seed=3), build(name, batch, seed=3)
+        for _ in range(3):
+            assert torch.equal(value(first, batch), value(second, batch))
+
+    def test_goes_on_from_its_saved_state(self, name: str, make_batch: MakeBatch) -> None:
+        batch = make_batch(12, examples=600)
+        going = build(name, batch, seed=1)
+        for _ in range(2):
+            value(going, batch)
+        resumed = build(name, batch, seed=2)
+        resumed.load_state_dict(going.state_dict())
+        for _ in range(2):
+            assert torch.equal(value(resumed, batch), value(going, batch))
+
+    def test_as_large_as_the_cross_entropy_at_the_start(self, name: str, make_batch: MakeBatch) -> None:
+        if name == "none":
+            pytest.skip("the control is zero")
+        for seed, (classes, T) in enumerate([((2, 5), 2.0), ((2, 5), 4.0), ((3, 4), 2.0), ((4, 10), 3.0)]):
+            batch = make_batch(
+                seed, count=16, classes=classes, widths=(384, 512), tokens=(196, 197), examples=1653
+            )
+            pairs = zip(batch.student.logits, batch.labels.T, strict=True)
+            cross_entropy = sum(float(F.cross_entropy(logits, truth)) for logits, truth in pairs)
+            assert 0.2 < float(value(build(name, batch, T=T), batch)) / cross_entropy < 5
+
+    def test_documents_formula_and_source(self, name: str) -> None:
+        text = inspect.getdoc(LOSSES[name]) or ""
+        for word in ("Formula", "Shapes", "eights: ", "Source: "):
+            assert word in text
+        scale = LOSSES[name].SCALE
+        assert scale == 1.0 or f"SCALE = {scale:g}" in text
+
+
+@pytest.mark.parametrize("name", ZERO_AT_EQUAL)
+def test_zero_where_the_student_equals_the_teacher(name: str, make_batch: MakeBatch) -> None:
+    batch = make_batch(20, widths=(12, 12), tokens=(9, 9))
+    batch = replace(batch, student=batch.teacher)
+    loss = build(name, batch)
+    if hasattr(loss, "regressors"):
+        for layer in loss.regressors.children():
+            torch.nn.init.eye_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+    assert float(value(loss, batch)) == pytest.approx(0.0, abs=2e-5)
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"none"}))
+def test_gradient_steps_bring_the_student_closer(name: str, make_batch: MakeBatch) -> None:
+    batch = with_gradient(make_batch(21))
+    loss = build(name, batch)
+    parameters = [*tensors(batch.student).values(), *loss.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=0.05)
+    start = float(value(loss, batch))
+    for _ in range(25):
+        optimizer.zero_grad()
+        value(loss, batch).backward()
+        optimizer.step()
+    assert float(value(loss, batch)) < 0.7 * start
