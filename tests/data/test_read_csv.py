@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from distune.config import DataConfig
+from distune.data import read_table
+from distune.errors import DataError
+
+from .conftest import write_csv, write_png
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def problems(config: DataConfig) -> tuple[str, ...]:
+    with pytest.raises(DataError) as caught:
+        read_table(config, 0)
+    return caught.value.problems
+
+
+def test_wound_has_its_columns_by_default(wound: Path) -> None:
+    table = read_table(DataConfig(reader="wound", root=wound), 0)
+    assert [(task.name, task.classes) for task in table.tasks] == [
+        ("type", ("a", "b")),
+        ("severity", ("x", "y")),
+    ]
+    assert table.ids == tuple(f"photos/{n}.png" for n in range(12))
+    assert table.images[0] == wound.resolve() / "photos/0.png"
+    assert table.texts[9] == "text 9"
+    assert table.labels.tolist() == [[n % 2, n // 2 % 2] for n in range(12)]
+    assert len(set(table.groups)) == 12
+    assert [len(table.rows(split)) for split in ("train", "dev", "test")] == [8, 4, 0]
+
+
+def test_wound_takes_img_path_where_a_file_has_no_file_path(wound: Path) -> None:
+    rows = rows_of(wound / "metadata_dev.csv")
+    write_csv(wound / "metadata_dev.csv", [["img_path", *rows[0][1:]], *rows[1:]])
+    assert read_table(DataConfig(reader="wound", root=wound), 0).ids[8] == "photos/8.png"
+
+
+def test_any_columns_in_any_order_with_quotes_newlines_and_a_byte_order_mark(wound: Path) -> None:
+    header = ["note", "patient", "unused", "picture", "grade"]
+    for split, numbers in (("train", range(4)), ("dev", range(8, 10)), ("test", range(10, 12))):
+        body = [[f'say "{n}",\nagain', f"p{n // 2}", "", f"photos/{n}.png", "IV"[n % 2]] for n in numbers]
+        write_csv(wound / f"metadata_{split}.csv", [header, *body])
+        path = wound / f"metadata_{split}.csv"
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    config = DataConfig(
+        reader="csv",
+        root=wound,
+        image_column="picture",
+        text_column="note",
+        label_columns=("grade",),
+        group_column="patient",
+    )
+    table = read_table(config, 0)
+    assert [task.classes for task in table.tasks] == [("I", "V")]
+    assert table.texts[1] == 'say "1",\nagain'
+    assert table.groups == ("p0", "p0", "p1", "p1", "p4", "p4", "p5", "p5")
+    assert [len(table.rows(split)) for split in ("train", "dev", "test")] == [4, 2, 2]
+    assert table.labels.shape == (8, 1)
+
+
+def test_an_image_used_twice_gets_ids_by_row(wound: Path) -> None:
+    rows = rows_of(wound / "metadata_dev.csv")
+    write_csv(wound / "metadata_dev.csv", [*rows, ["photos/0.png", "a", "x", "again"]])
+    table = read_table(DataConfig(reader="wound", root=wound), 0)
+    assert table.ids[0] == "metadata_train.csv:2"
+    assert table.ids[-1] == "metadata_dev.csv:6"
+    assert table.ids[1] == "photos/1.png"
+
+
+def test_labels_are_not_trimmed_or_mapped(wound: Path) -> None:
+    rows = rows_of(wound / "metadata_train.csv")
+    rows[1][1] = "a "
+    write_csv(wound / "metadata_train.csv", rows)
+    assert read_table(DataConfig(reader="wound", root=wound), 0).tasks[0].classes == ("a", "a ", "b")
+
+
+def test_every_missing_column_is_one_line_with_the_nearest_name(wound: Path) -> None:
+    rows = rows_of(wound / "metadata_train.csv")
+    write_csv(wound / "metadata_train.csv", [["FilePath", "typ", "severity", "text"], *rows[1:]])
+    found = "columns found: 'FilePath', 'typ', 'severity', 'text'"
+    assert problems(DataConfig(reader="wound", root=wound, on_bad_example="drop")) == (
+        f"metadata_train.csv:1: no column 'file_path' or 'img_path' for the image; {found}; did you mean 'FilePath'?",
+        f"metadata_train.csv:1: no column 'description'; {found}",
+        f"metadata_train.csv:1: no column 'type'; {found}; did you mean 'typ'?",
+    )
+
+
+def test_a_missing_group_column_and_a_missing_file_are_both_named(wound: Path) -> None:
+    (wound / "metadata_dev.csv").unlink()
+    lines = problems(DataConfig(reader="wound", root=wound, group_column="patient"))
+    assert "metadata_train.csv:1: no column 'patient'" in lines[0]
+    assert lines[1].startswith("metadata_dev.csv: there is no such file")
+    assert len(lines) == 2
+
+
+def test_a_column_that_is_there_twice_is_refused(wound: Path) -> None:
+    rows = rows_of(wound / "metadata_dev.csv")
+    write_csv(wound / "metadata_dev.csv", [[*row, row[1]] for row in rows])
+    assert problems(DataConfig(reader="wound", root=wound)) == (
+        "metadata_dev.csv:1: column 'type' is there 2 times",
+    )
+
+
+def test_bad_rows_are_all_named_and_can_be_dropped(wound: Path, tmp_path: Path) -> None:
+    write_png(tmp_path / "outside.png", 0)
+    rows = rows_of(wound / "metadata_train.csv")
+    rows += [
+        ["photos/0.png", "a", "x"],
+        [],
+        ["", "a", "x", ""],
+        ["photos/none.png", "", "x", ""],
+        [str(tmp_path / "outside.png"), "a", "x", ""],
+    ]
+    write_csv(wound / "metadata_train.csv", rows)
+    dev = rows_of(wound / "metadata_dev.csv")
+    write_csv(wound / "metadata_dev.csv", [*dev, ["photos/3.png", "c", "x", ""]])
+    expected = (
+        "metadata_train.csv:10: 3 fields where the header has 4",
+        "metadata_train.csv:12: no image path",
+        "metadata_train.csv:13: empty label for task 'type'; image 'photos/none.png' is missing",
+        f"metadata_train.csv:14: image '{tmp_path / 'outside.png'}' leaves the data root; put the file under it",
+        "metadata_dev.csv:6: label 'c' of task 'type' does not occur in train",
+    )
+    assert problems(DataConfig(reader="wound", root=wound)) == expected
+    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+    assert table.dropped == expected
+    assert len(table) == 12
+
+
+def test_an_empty_value_in_the_group_column_is_a_problem(wound: Path) -> None:
+    rows = rows_of(wound / "metadata_train.csv")
+    write_csv(
+        wound / "metadata_train.csv",
+        [[*rows[0], "p"], *([*row, str(n % 7)] for n, row in enumerate(rows[1:]))],
+    )
+    dev = rows_of(wound / "metadata_dev.csv")
+    write_csv(
+        wound / "metadata_dev.csv",
+        [[*dev[0], "p"], *([*row, "" if n == 1 else "9"] for n, row in enumerate(dev[1:]))],
+    )
+    (line,) = problems(DataConfig(reader="wound", root=wound, group_column="p"))
+    assert line.startswith("metadata_dev.csv:3: empty group")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty; its first row must name the columns"),
+        (b'file_path,type,severity,description\nphotos/1.png,a,x,"open', "not readable as CSV"),
+        (b"file_path,type,severity,description\nphotos/1.png,a,x,caf\xe9\n", "not readable as UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_csv_stops_even_when_dropping(wound: Path, content: bytes, reason: str) -> None:
+    (wound / "metadata_dev.csv").write_bytes(content)
+    (line,) = problems(DataConfig(reader="wound", root=wound, on_bad_example="drop"))
+    assert line.startswith("metadata_dev.csv")
+    assert reason in line
