@@ -1,0 +1,1 @@
+"""Numbers about runs and studies, read from run folders and studies only."""

@@ -1,0 +1,232 @@
+"""What a study cost, and what pruning saved of it.
+
+Saved time = sum over pruned trials p of (mean seconds of complete trials - seconds of p): a pruned trial is
+taken to have cost as much as the mean complete one. Its share is of the time that complete and pruned trials
+would then have taken together; failed trials are not part of it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from distune.analysis.records import State, StudyRecord, TrialRecord
+from distune.analysis.unknown import Unknown
+
+STUDENT_STAGE = "student"
+ENDED: tuple[State, ...] = ("complete", "pruned", "failed")
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of the trials in one state.
+
+    Attributes:
+        trials: number of trials in the state.
+        timed: how many of them have a time.
+        mean: mean seconds.
+        median: median seconds.
+        total: sum of seconds.
+    """
+
+    trials: int
+    timed: int
+    mean: float
+    median: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Saving:
+    """The time that pruning saved.
+
+    Attributes:
+        spent: seconds that complete and pruned trials took.
+        without_pruning: seconds that they would have taken.
+        saved: the difference; below zero where pruned trials took longer than complete ones.
+        share: saved / without_pruning.
+        by_median: saved seconds where the median complete trial is the yardstick.
+        by_epochs: saved seconds where each pruned trial's own student epochs are; Unknown without them.
+        untimed: pruned trials that have no time and count as having saved nothing.
+    """
+
+    spent: float
+    without_pruning: float
+    saved: float
+    share: float
+    by_median: float
+    by_epochs: float | Unknown
+    untimed: int
+
+
+@dataclass(frozen=True)
+class Wall:
+    """How long the study took on the clock.
+
+    Attributes:
+        seconds: the duration.
+        rule: how it was found, as part of a sentence.
+        started: first moment.
+        finished: last moment.
+        sessions: number of runs of the tuning command, where recorded.
+    """
+
+    seconds: float
+    rule: str
+    started: datetime
+    finished: datetime
+    sessions: int | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """All numbers about time.
+
+    Attributes:
+        times: seconds by state, states without timed trials left out.
+        saving: what pruning saved.
+        wall: the duration on the clock.
+        parallelism: seconds of all trials / seconds on the clock.
+        stages: total seconds by stage over the trials that record them.
+        staged_trials: how many trials record stages.
+        cache: sums of what the store reports over all trials, by name; empty where nothing is reported.
+    """
+
+    times: Mapping[State, Times]
+    saving: Saving | Unknown
+    wall: Wall | Unknown
+    parallelism: float | Unknown
+    stages: Mapping[str, float]
+    staged_trials: int
+    cache: Mapping[str, float]
+
+
+def cost(study: StudyRecord) -> Cost:
+    """Adds up the times of a study."""
+    times = {state: found for state in ENDED if (found := _times(study.of(state)))}
+    wall = _wall(study)
+    total = sum(found.total for found in times.values())
+    if isinstance(wall, Unknown):
+        parallelism: float | Unknown = wall
+    elif wall.seconds <= 0 or not total:
+        parallelism = Unknown("No trial has a time.")
+    else:
+        parallelism = total / wall.seconds
+    staged = [trial.stage_seconds for trial in study.trials if trial.stage_seconds]
+    return Cost(
+        times=times,
+        saving=_saving(study, times),
+        wall=wall,
+        parallelism=parallelism,
+        stages=_sums(staged),
+        staged_trials=len(staged),
+        cache=_sums([trial.cache for trial in study.trials if trial.cache]),
+    )
+
+
+def _times(trials: Sequence[TrialRecord]) -> Times | None:
+    seconds = [trial.seconds for trial in trials if trial.seconds is not None]
+    if not seconds:
+        return None
+    return Times(
+        trials=len(trials),
+        timed=len(seconds),
+        mean=statistics.fmean(seconds),
+        median=statistics.median(seconds),
+        total=sum(seconds),
+    )
+
+
+def _saving(study: StudyRecord, times: Mapping[State, Times]) -> Saving | Unknown:
+    pruned = study.of("pruned")
+    if not pruned:
+        return Unknown("No trial was pruned, so pruning saved nothing.")
+    if "complete" not in times:
+        return Unknown("No complete trial has a time, so what the pruned ones would have cost is not known.")
+    if "pruned" not in times:
+        return Unknown("No pruned trial has a time, so what pruning saved is not known.")
+    complete, ended_early = times["complete"], times["pruned"]
+    spent = complete.total + ended_early.total
+    saved = ended_early.timed * complete.mean - ended_early.total
+    return Saving(
+        spent=spent,
+        without_pruning=spent + saved,
+        saved=saved,
+        share=saved / (spent + saved) if spent + saved else 0.0,
+        by_median=ended_early.timed * complete.median - ended_early.total,
+        by_epochs=_saved_epochs(pruned, study.student_epochs),
+        untimed=ended_early.trials - ended_early.timed,
+    )
+
+
+def _saved_epochs(pruned: Sequence[TrialRecord], epochs: int | None) -> float | Unknown:
+    """Seconds of the student epochs that were not run, each as long as the trial's own mean epoch."""
+    if epochs is None:
+        return Unknown("The study does not record the student's epochs.")
+    saved = 0.0
+    for trial in pruned:
+        student = (trial.stage_seconds or {}).get(STUDENT_STAGE)
+        done = len(trial.intermediate)
+        if student is None or not done:
+            return Unknown("Not every pruned trial records the seconds of its student stage and its epochs.")
+        saved += max(epochs - done, 0) * student / done
+    return saved
+
+
+def _wall(study: StudyRecord) -> Wall | Unknown:
+    from_sessions = _wall_of_sessions(study)
+    if from_sessions is not None:
+        return from_sessions
+    starts = [trial.started for trial in study.trials if trial.started is not None]
+    ends = [trial.finished for trial in study.trials if trial.finished is not None]
+    if not starts or not ends:
+        return Unknown("The trials do not record when they started and finished.")
+    first, last = min(starts), max(ends)
+    rule = "from the start of the first trial to the end of the last, pauses included"
+    return Wall((last - first).total_seconds(), rule, first, last, None)
+
+
+def _wall_of_sessions(study: StudyRecord) -> Wall | None:
+    """The sum of the sessions; one that was killed ends with the last trial that finished in it."""
+    sessions = [session for session in study.sessions or () if session.started is not None]
+    if not sessions:
+        return None
+    total, killed, moments = timedelta(), 0, []
+    for session, following in zip(sessions, [*sessions[1:], None], strict=True):
+        start, end = session.started, session.finished
+        assert start is not None
+        if end is None:
+            killed += 1
+            end = _last_end(study, start, following.started if following else None)
+        if (end.tzinfo is None) != (start.tzinfo is None):
+            return None
+        total += max(end - start, timedelta())
+        moments += [_naive(start), _naive(end)]
+    rule = f"the sum of {len(sessions)} run{'s' if len(sessions) != 1 else ''} of the tuning command"
+    if killed:
+        rule += f", {killed} of which left no end and count{'s' if killed == 1 else ''} to its last finished trial"
+    return Wall(total.total_seconds(), rule, min(moments), max(moments), len(sessions))
+
+
+def _last_end(study: StudyRecord, start: datetime, before: datetime | None) -> datetime:
+    """The end of the last trial that finished between two moments, else the first moment."""
+    low, high = _naive(start), _naive(before) if before else None
+    ends = [_naive(trial.finished) for trial in study.trials if trial.finished is not None]
+    inside = [end for end in ends if end >= low and (high is None or end <= high)]
+    last = max(inside, default=low)
+    return start + (last - low)
+
+
+def _naive(moment: datetime) -> datetime:
+    """Optuna's times are local and without a zone; so are these, to be compared with them."""
+    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _sums(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            sums[name] = sums.get(name, 0.0) + value
+    return sums

@@ -1,0 +1,78 @@
+"""Which trials did best, and what became of all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from distune.analysis.records import State, StudyRecord, TrialRecord
+
+TOP = 10
+STATE_ORDER: tuple[State, ...] = ("complete", "pruned", "failed", "running")
+UNNAMED_KIND = "kind not recorded"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The failed trials of one kind.
+
+    Attributes:
+        kind: the kind, in one word.
+        trials: the numbers of the trials.
+        message: what the first of them said.
+    """
+
+    kind: str
+    trials: tuple[int, ...]
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Complete trials from best to worst, and counts.
+
+    Attributes:
+        trials: complete trials with a value, best first; the earlier one first where values are equal.
+        counts: number of trials by state, states without trials left out.
+        failures: failed trials by kind, the most frequent first.
+    """
+
+    trials: tuple[TrialRecord, ...]
+    counts: Mapping[State, int]
+    failures: tuple[Failure, ...]
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best complete trial, or None where no trial is complete."""
+        return self.trials[0] if self.trials else None
+
+    def top(self, count: int = TOP) -> tuple[TrialRecord, ...]:
+        """The best trials."""
+        return self.trials[:count]
+
+
+def rank(study: StudyRecord) -> Ranking:
+    """Orders the complete trials and counts the others."""
+    ordered = sorted(study.complete, key=lambda trial: (-study.sign * (trial.value or 0.0), trial.number))
+    states = Counter(trial.state for trial in study.trials)
+    return Ranking(
+        trials=tuple(ordered),
+        counts={state: states[state] for state in STATE_ORDER if states[state]},
+        failures=_failures(study.of("failed")),
+    )
+
+
+def _failures(failed: list[TrialRecord]) -> tuple[Failure, ...]:
+    kinds: dict[str, list[TrialRecord]] = {}
+    for trial in failed:
+        kinds.setdefault(trial.failure_kind or UNNAMED_KIND, []).append(trial)
+    found = [
+        Failure(
+            kind=kind,
+            trials=tuple(trial.number for trial in trials),
+            message=next((trial.failure_message for trial in trials if trial.failure_message), None),
+        )
+        for kind, trials in kinds.items()
+    ]
+    return tuple(sorted(found, key=lambda failure: (-len(failure.trials), failure.kind)))

@@ -1,0 +1,1 @@
+"""The numbers of the analysis as Markdown, HTML and figures."""

@@ -1,0 +1,94 @@
+"""The report's table of contents: which section stands where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from distune.analysis.findings import Findings
+from distune.analysis.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import Code, Document, Headline, Line, line
+from distune.reporting.sections import (
+    best,
+    efficiency,
+    files,
+    gaps,
+    improvement,
+    methodology,
+    overview,
+    resources,
+    results,
+    usage,
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files that are written with a report.
+
+    Attributes:
+        files: what each is, and where.
+        base_config: the file that holds the base config.
+        space: the file with the recommended ranges.
+    """
+
+    files: tuple[tuple[str, Path], ...] = ()
+    base_config: Path | None = None
+    space: Path | None = None
+
+
+def build(findings: Findings, written: Written) -> Document:
+    """Puts the sections in order."""
+    study = findings.study
+    return Document(
+        title="Hyperparameter tuning summary",
+        subtitle=_subtitle(findings),
+        headlines=_headlines(findings),
+        sections=(
+            overview.section(findings),
+            methodology.section(findings),
+            results.section(findings),
+            best.section(findings),
+            improvement.section(findings),
+            usage.section(findings, written.base_config, written.space),
+            efficiency.section(findings),
+            resources.section(findings),
+            gaps.section(findings),
+            files.section(findings, written.files),
+        ),
+        footer=line("Made by ", Code("distune report"), " from ", Code(study.source or "an open study"), "."),
+    )
+
+
+def _subtitle(findings: Findings) -> Line:
+    return line("Study ", Code(findings.study.name or "without a name"))
+
+
+def _headlines(findings: Findings) -> tuple[Headline, ...]:
+    best_trial = findings.ranking.best
+    counts = findings.ranking.counts
+    shown = [
+        Headline(
+            "Trials",
+            str(len(findings.study.trials)),
+            ", ".join(f"{count} {state}" for state, count in counts.items()),
+        )
+    ]
+    if best_trial is not None:
+        shown.insert(
+            0, Headline("Best score on dev", formats.score(best_trial.value), f"trial {best_trial.number}")
+        )
+    baseline = findings.baseline
+    if not isinstance(baseline, Unknown) and not isinstance(baseline.gain, Unknown):
+        shown.insert(
+            1, Headline("Over the base config", formats.gain(baseline.gain), improvement.UNCONFIRMED)
+        )
+    if not isinstance(findings.cost.wall, Unknown):
+        shown.append(Headline("Duration", formats.duration(findings.cost.wall.seconds)))
+    if not isinstance(findings.cost.saving, Unknown):
+        saving = findings.cost.saving
+        shown.append(
+            Headline("Saved by pruning", formats.duration(saving.saved), formats.share(saving.share))
+        )
+    return tuple(shown)

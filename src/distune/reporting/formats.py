@@ -1,0 +1,201 @@
+"""How numbers are written: one function a kind of number, the same in every table and sentence."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+
+from distune.analysis.space import Parameter, is_number
+
+DASH = "—"
+LONGEST_TEXT = 300
+DECIMALS = {"alpha": ".3f", "beta": ".1f", "gamma": ".3f", "T": ".2f", "dropout": ".3f"}
+SCIENTIFIC = ("lr", "decay")
+LABELS = {
+    "lr": "LR",
+    "alpha": "Alpha",
+    "beta": "Beta",
+    "gamma": "Gamma",
+    "T": "T",
+}
+MEANINGS = {
+    "alpha": "CE weight",
+    "beta": "distillation weight",
+    "gamma": "contrastive weight",
+    "T": "temperature",
+}
+
+
+def score(value: float | None) -> str:
+    """A score with four digits, such as `0.9294`."""
+    return DASH if value is None else f"{value:.4f}"
+
+
+def gain(value: float) -> str:
+    """A difference of scores with its sign, such as `+0.0123`."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def interval(low: float, high: float) -> str:
+    """An interval of differences, such as `[−0.0031, +0.0270]`."""
+    return f"[{gain(low)}, {gain(high)}]"
+
+
+def share(value: float) -> str:
+    """A fraction in whole percent, such as `23 %`; small ones keep a digit."""
+    percent = 100 * value
+    return f"{percent:.1f} %" if 0 < abs(percent) < 1 else f"{percent:.0f} %"
+
+
+def probability(value: float) -> str:
+    """A p-value, such as `0.032` or `< 0.001`."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Time in the largest fitting unit, such as `42 s`, `84 min`, `4.6 h`."""
+    if seconds is None:
+        return DASH
+    if seconds < 0:
+        return "−" + duration(-seconds)
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 120 * 60:
+        minutes = f"{seconds / 60:.1f}" if seconds < 20 * 60 else f"{seconds / 60:.0f}"
+        return f"{minutes.removesuffix('.0')} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def memory(megabytes: float | None) -> str:
+    """Memory, such as `812 MB` or `8.4 GB`."""
+    if megabytes is None:
+        return DASH
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def moment(value: datetime | None) -> str:
+    """A point in time to the minute."""
+    return DASH if value is None else value.strftime("%Y-%m-%d %H:%M")
+
+
+def days(first: date, last: date) -> str:
+    """A day or a span of days, such as `December 16-17, 2025`."""
+    if first == last:
+        return f"{first:%B} {first.day}, {first.year}"
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first:%B} {first.day}-{last.day}, {first.year}"
+    if first.year == last.year:
+        return f"{first:%B} {first.day} - {last:%B} {last.day}, {first.year}"
+    return f"{first:%B} {first.day}, {first.year} - {last:%B} {last.day}, {last.year}"
+
+
+def value(name: str, held: Any) -> str:
+    """A parameter's value in the format of its kind: `4.79e-05`, `0.518`, `112.4`, `3.19`, `384`."""
+    if held is None:
+        return DASH
+    if not isinstance(held, float):
+        return plain(held)
+    if not math.isfinite(held):
+        return str(held)
+    last = name.rpartition("_")[2]
+    if last in SCIENTIFIC:
+        return f"{held:.2e}"
+    if last in DECIMALS:
+        return format(held, DECIMALS[last])
+    return f"{held:.4g}"
+
+
+def default(name: str, held: Any) -> str:
+    """A value of the base config: as it was written (`1.0`, `0.1`) where that is shorter."""
+    formatted = value(name, held)
+    if not isinstance(held, float) or name.rpartition("_")[2] in SCIENTIFIC:
+        return formatted
+    return min(repr(held), formatted, key=len)
+
+
+def change(name: str, parameter: Parameter | None, new: Any, base: Any) -> str:
+    """How a value differs from its base: `↑ 4.8×`, `↓ 1 layer`, `Changed`, `Same`, or a dash where unknown."""
+    if base is None or new is None:
+        return DASH
+    if new == base:
+        return "Same"
+    if (parameter is not None and parameter.kind == "categorical") or not (
+        is_number(new) and is_number(base)
+    ):
+        return "Changed"
+    arrow = "↑" if new > base else "↓"
+    if isinstance(new, int) and isinstance(base, int):
+        difference = abs(new - base)
+        if name.endswith("layers"):
+            return f"{arrow} {difference} layer{'s' if difference != 1 else ''}"
+        return f"{arrow} {difference}"
+    if new <= 0 or base <= 0:
+        return f"{arrow} {abs(new - base):.4g}"
+    ratio = max(new / base, base / new)
+    if ratio < 1.05:
+        return f"{arrow} {100 * (ratio - 1):.1f} %"
+    return f"{arrow} {ratio * (1 + 1e-9):.1f}×"
+
+
+def fusion(params: Mapping[str, Any], role: str) -> str | None:
+    """The fusion of a model in one cell, such as `dim=384, layers=2, heads=8`; None without any of the three."""
+    parts = [
+        f"{part}={plain(params[f'{role}_fusion_{part}'])}"
+        for part in ("dim", "layers", "heads")
+        if f"{role}_fusion_{part}" in params
+    ]
+    return ", ".join(parts) or None
+
+
+def bounds(parameter: Parameter) -> str:
+    """The range of a parameter: `[5e-6, 1e-4] (log scale)`, `[0.5, 2.0]`, `[1, 3]` or `{256, 384, 512}`."""
+    if parameter.kind == "categorical":
+        return "{" + ", ".join(plain(choice) for choice in parameter.choices) + "}"
+    low, high = (_bound(parameter, end) for end in (parameter.low, parameter.high))
+    text = f"[{low}, {high}]"
+    if parameter.log:
+        text += " (log scale)"
+    if parameter.step is not None:
+        text += f" (step {parameter.step:g})"
+    return text
+
+
+def _bound(parameter: Parameter, end: float | None) -> str:
+    if end is None:
+        return DASH
+    if parameter.kind == "int":
+        return str(int(end))
+    if parameter.log and end < 1e-2:
+        return str(np.format_float_scientific(end, trim="-", exp_digits=1))
+    return str(float(f"{end:.4g}"))
+
+
+def label(name: str) -> str:
+    """A parameter's name as a column header: `teacher_lr` is `Teacher LR`."""
+    return " ".join(LABELS.get(word, word[:1].upper() + word[1:]) for word in plain(name).split("_") if word)
+
+
+def plain(held: Any, longest: int = LONGEST_TEXT) -> str:
+    """Foreign text in one line: no control or direction-changing characters, cut at a length."""
+    shown = "".join(_harmless(character) for character in str(held))
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _harmless(character: str) -> str:
+    if character in "\n\r\t":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
+
+
+def listing(items: list[str], most: int = 12) -> str:
+    """Items joined with commas; of many, the first and the number of the others."""
+    if len(items) <= most:
+        return ", ".join(items)
+    return ", ".join(items[:most]) + f" and {len(items) - most} more"

@@ -1,0 +1,44 @@
+"""The groups under which parameters are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LOSS = ("alpha", "beta", "gamma", "T", "loss")
+KINDS = {
+    "Learning rates": ("lr",),
+    "Loss weights": LOSS,
+    "Regularization": ("dropout", "decay", "smoothing"),
+    "Architecture": ("dim", "layers", "heads", "fusion", "tokens"),
+    "Encoders": ("vision", "text"),
+}
+OTHER = "Other"
+
+
+def kind(name: str) -> str:
+    """The kind of a parameter in the search space's table."""
+    last = name.rpartition("_")[2]
+    return next((title for title, members in KINDS.items() if last in members or name in members), OTHER)
+
+
+def owner(name: str) -> str:
+    """The model and the kind of a parameter in the best configuration's table."""
+    role = name.partition("_")[0]
+    found = kind(name)
+    if role not in ("teacher", "student"):
+        return found
+    part = "learning" if found == "Learning rates" else "architecture"
+    return f"{role.capitalize()} {part}"
+
+
+def grouped(names: Sequence[str], titles: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of (title, name) with equal titles together, in order of first appearance.
+
+    The title stands on the first row of its group only; the others have an empty one.
+    """
+    order = list(dict.fromkeys(titles))
+    pairs = sorted(zip(titles, names, strict=True), key=lambda pair: order.index(pair[0]))
+    return [
+        (title if index == 0 or pairs[index - 1][0] != title else "", name)
+        for index, (title, name) in enumerate(pairs)
+    ]

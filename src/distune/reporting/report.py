@@ -1,0 +1,89 @@
+"""Writing the report of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from distune.analysis.findings import Findings, analyse
+from distune.analysis.ranges import as_search_space
+from distune.analysis.records import StudyRecord
+from distune.analysis.sources import open_study
+from distune.analysis.trials_csv import from_csv
+from distune.analysis.unknown import Unknown
+from distune.reporting import markdown
+from distune.reporting.contents import Written, build
+
+if TYPE_CHECKING:
+    import optuna
+
+SPACE_FILE = "recommended_space.yaml"
+BASE_FILE = "base_config.yaml"
+MARKDOWN_FILE = "report.md"
+
+
+def write_report(
+    study_source: optuna.Study | StudyRecord | Path | str, out: Path, *, storage: str | None = None
+) -> list[Path]:
+    """Writes `report.md`, `report.html` and `figures/` for a study, and its recommended ranges.
+
+    Args:
+        study_source: an open study, a study's folder, its `.db` file, or its name under `logs/optuna`.
+        out: the folder to write into; files of an earlier report are replaced.
+        storage: SQLAlchemy URL of the database that holds the study of that name.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: there is no such study.
+    """
+    return _write(open_study(study_source, storage), Path(out))
+
+
+def write_report_from_csv(csv: Path, out: Path, *, direction: str = "maximize") -> list[Path]:
+    """Writes the same report from a table of trials that Distune did not run.
+
+    Args:
+        csv: the table, as Optuna's `trials_dataframe().to_csv()` writes it.
+        out: the folder to write into.
+        direction: maximize or minimize.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: the table cannot be read.
+    """
+    return _write(from_csv(csv, direction), Path(out))
+
+
+def _write(study: StudyRecord, out: Path) -> list[Path]:
+    findings = analyse(study)
+    out.mkdir(parents=True, exist_ok=True)
+    written = _companions(findings, out)
+    document = build(findings, written)
+    page = out / MARKDOWN_FILE
+    page.write_text(markdown.render(document), encoding="utf-8")
+    return [page, *(path for _, path in written.files if path != page)]
+
+
+def _companions(findings: Findings, out: Path) -> Written:
+    """Writes the files that the report names in its commands."""
+    files = [("this report", out / MARKDOWN_FILE)]
+    base = space = None
+    study = findings.study
+    if study.base_config is not None:
+        base = out / BASE_FILE
+        base.write_text(
+            yaml.safe_dump(dict(study.base_config), sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+        files.append(("base config", base))
+    if not isinstance(findings.ranges, Unknown) and study.space_source != "observed":
+        space = out / SPACE_FILE
+        entries = {"search_space": as_search_space(findings.ranges)}
+        space.write_text(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        files.append(("recommended ranges", space))
+    return Written(tuple(files), base, space)

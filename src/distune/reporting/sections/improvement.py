@@ -1,0 +1,35 @@
+"""Base config against best trial."""
+
+from __future__ import annotations
+
+from distune.analysis.findings import Findings
+from distune.analysis.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import Block, Cell, Section, Strong, Table, missing
+
+UNCONFIRMED = "not confirmed"
+
+
+def section(findings: Findings) -> Section:
+    """The measured score of the base beside that of the best."""
+    baseline = findings.baseline
+    if isinstance(baseline, Unknown):
+        return Section("Baseline against optimised", (missing(baseline.reason),))
+    best = baseline.best
+    rows: list[tuple[Cell, ...]] = []
+    if not isinstance(baseline.base, Unknown):
+        base_score = formats.score(baseline.base.value)
+        rows.append((f"Base config (trial {baseline.base.number})", base_score, formats.DASH))
+    gain: Cell = "not known"
+    if not isinstance(baseline.gain, Unknown):
+        gain = f"{formats.gain(baseline.gain)} ({UNCONFIRMED})"
+    if not isinstance(baseline.base, Unknown) and baseline.base.number == best.number:
+        gain = "the base config is the best trial"
+        rows = []
+    rows.append((f"Best trial (trial {best.number})", Strong(formats.score(best.value)), gain))
+    blocks: list[Block] = [
+        Table(("Configuration", "Score on dev", "Gain"), tuple(rows), numeric=frozenset({1}))
+    ]
+    if isinstance(baseline.gain, Unknown):
+        blocks.append(missing(baseline.gain.reason))
+    return Section("Baseline against optimised", tuple(blocks))

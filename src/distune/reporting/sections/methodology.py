@@ -1,0 +1,131 @@
+"""How the study searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from distune.analysis.findings import Findings
+from distune.analysis.space import Parameter
+from distune.reporting import formats
+from distune.reporting.document import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Line,
+    Section,
+    Span,
+    Table,
+    caution,
+    line,
+    missing,
+)
+from distune.reporting.grouping import grouped, kind
+
+SAMPLERS = {
+    "tpe": (
+        "Tree-structured Parzen Estimator (TPE): after random first trials it samples where the densities of "
+        "good and bad trials differ most, so later trials crowd around what looked good"
+    ),
+    "random": "random search: every trial is drawn independently of the others",
+}
+PRUNERS = {
+    "median": (
+        "median pruner: a trial is stopped when its score falls below the median of the earlier trials' scores "
+        "at the same step"
+    ),
+    "none": "none: every trial runs to its last epoch",
+}
+
+
+def section(findings: Findings) -> Section:
+    """Search space, strategy and the set-up of a trial."""
+    return Section("Methodology", parts=(_space(findings), _strategy(findings), _protocol(findings)))
+
+
+def _space(findings: Findings) -> Section:
+    study = findings.study
+    if not study.space:
+        return Section("Search space", (missing("The study records no search space and no parameters."),))
+    names = list(study.space)
+    rows: list[tuple[Cell, ...]] = []
+    for title, name in grouped(names, [kind(name) for name in names]):
+        parameter = study.space[name]
+        rows.append((title, _named(name), formats.bounds(parameter), _condition(parameter)))
+    header: tuple[str, ...] = ("Category", "Parameter", "Range or choices", "Searched when")
+    if not any(parameter.when for parameter in study.space.values()):
+        header, rows = header[:3], [row[:3] for row in rows]
+    blocks: list[Block] = [Table(header, tuple(rows))]
+    if study.space_source == "observed":
+        blocks.append(
+            caution("These are the smallest and largest values in the table, not the ranges searched.")
+        )
+    if study.space_source == "distributions":
+        blocks.append(caution("The study has no record of its space; these ranges are those of its trials."))
+    return Section("Search space", tuple(blocks))
+
+
+def _named(name: str) -> Line:
+    meaning = formats.MEANINGS.get(name)
+    return line(Code(name), f" ({meaning})") if meaning else line(Code(name))
+
+
+def _condition(parameter: Parameter) -> Cell:
+    if not parameter.when:
+        return "always"
+    parts: list[Span] = []
+    for name, values in parameter.when.items():
+        parts += [", " if parts else "", Code(name), " is " + " or ".join(formats.plain(v) for v in values)]
+    return tuple(parts)
+
+
+def _strategy(findings: Findings) -> Section:
+    study = findings.study
+    items: list[Line] = []
+    if study.sampler:
+        items.append(line("Sampler: ", SAMPLERS.get(study.sampler.lower(), study.sampler), "."))
+    if study.pruner:
+        settings = ", ".join(f"{name}={value}" for name, value in (study.pruner_settings or {}).items())
+        described = PRUNERS.get(study.pruner.lower(), study.pruner)
+        items.append(line("Pruner: ", described, *((" (", Code(settings), ")") if settings else ()), "."))
+    if study.strategy:
+        items.append(line("Strategy: ", study.strategy, "."))
+    absent = [name for name in ("sampler", "pruner") if getattr(study, name) is None]
+    blocks: list[Block] = [Bullets(tuple(items))] if items else []
+    if absent:
+        blocks.append(missing(f"The {' and the '.join(absent)} of this study are not recorded."))
+    return Section("Strategy", tuple(blocks))
+
+
+def _protocol(findings: Findings) -> Section:
+    study = findings.study
+    items: list[Line] = []
+    for role, epochs in (("Teacher", study.teacher_epochs), ("Student", study.student_epochs)):
+        model = (study.base_config or {}).get(role.lower())
+        encoders = _encoders(model) if isinstance(model, Mapping) else None
+        if epochs is None and encoders is None:
+            continue
+        said = "epochs not recorded" if epochs is None else f"{epochs} epochs"
+        items.append(line(f"{role}: {said}", *((": ", encoders) if encoders else ()), "."))
+    steps = sorted({len(trial.intermediate) for trial in study.complete})
+    if steps and steps[-1]:
+        items.append(line(f"Scores reported per complete trial: {_range(steps[0], steps[-1])}."))
+    blocks: list[Block] = [Bullets(tuple(items))] if items else []
+    if study.teacher_epochs is None or study.student_epochs is None:
+        blocks.append(missing("The epochs of teacher and student are not recorded."))
+    return Section("One trial", tuple(blocks))
+
+
+def _encoders(model: Mapping[str, Any]) -> str | None:
+    found = []
+    for part in ("vision", "text"):
+        encoder = model.get(part)
+        name = encoder.get("name") if isinstance(encoder, Mapping) else encoder
+        if name:
+            found.append(f"{part} {formats.plain(name)}")
+    return ", ".join(found) or None
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"

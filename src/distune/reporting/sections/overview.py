@@ -1,0 +1,67 @@
+"""What the study is."""
+
+from __future__ import annotations
+
+from distune.analysis.findings import Findings
+from distune.analysis.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import Block, Cell, Code, Section, Table, missing, paragraph
+
+UNRECORDED = "not recorded"
+STATE_TITLES = {
+    "complete": "Completed trials",
+    "pruned": "Pruned trials",
+    "failed": "Failed trials",
+    "running": "Unfinished trials",
+}
+
+
+def section(findings: Findings) -> Section:
+    """Names, counts and times of the study."""
+    study = findings.study
+    rows: list[tuple[Cell, Cell]] = [
+        ("Study name", Code(study.name) if study.name else UNRECORDED),
+        ("Data set", _data_set(findings)),
+        ("Total trials", str(len(study.trials))),
+        *((STATE_TITLES[state], str(count)) for state, count in findings.ranking.counts.items()),
+        ("Metric", study.metric or UNRECORDED),
+        ("Direction", "larger is better" if study.direction == "maximize" else "smaller is better"),
+        *_times(findings),
+        ("Sampler", study.sampler or UNRECORDED),
+        ("Pruner", study.pruner or UNRECORDED),
+        ("Seed", UNRECORDED if study.seed is None else str(study.seed)),
+        ("Distune version", study.distune_version or UNRECORDED),
+        ("Data fingerprint", Code(study.data_fingerprint) if study.data_fingerprint else UNRECORDED),
+        ("Read from", Code(study.source) if study.source else UNRECORDED),
+    ]
+    blocks: list[Block] = [
+        paragraph(
+            "This page is computed from the study's own records. Every number below is measured in the study, "
+            "on the dev split, unless the sentence says otherwise."
+        ),
+        Table(("Study", "Details"), tuple(rows)),
+    ]
+    if study.surplus:
+        blocks.append(
+            paragraph(
+                f"{study.surplus} surplus trials, which ended after the study had reached its number, are left out."
+            )
+        )
+    if not study.trials:
+        blocks.append(missing("The study has no trials."))
+    return Section("Overview", tuple(blocks))
+
+
+def _data_set(findings: Findings) -> Cell:
+    name = (findings.study.base_config or {}).get("name")
+    return Code(str(name)) if name else UNRECORDED
+
+
+def _times(findings: Findings) -> list[tuple[Cell, Cell]]:
+    wall = findings.cost.wall
+    if isinstance(wall, Unknown):
+        return [("Duration", UNRECORDED)]
+    return [
+        ("Duration", f"{formats.duration(wall.seconds)} ({wall.rule})"),
+        ("Date", formats.days(wall.started.date(), wall.finished.date())),
+    ]

@@ -1,0 +1,118 @@
+"""The best trials, and what became of all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distune.analysis.baseline import in_order
+from distune.analysis.findings import Findings
+from distune.analysis.ranking import TOP
+from distune.analysis.records import TrialRecord
+from distune.reporting import formats
+from distune.reporting.document import Block, Cell, Section, Strong, Table, missing, paragraph
+
+STATE_NAMES = {"complete": "Completed", "pruned": "Pruned", "failed": "Failed", "running": "Unfinished"}
+FUSION_PARTS = tuple(
+    f"{role}_fusion_{part}" for role in ("teacher", "student") for part in ("dim", "layers", "heads")
+)
+
+
+def section(findings: Findings) -> Section:
+    """Top ten and status distribution."""
+    return Section("Results", parts=(_top(findings), _status(findings)))
+
+
+def top_table(findings: Findings) -> Table:
+    """The best trials with their parameters, one row a trial."""
+    top = findings.ranking.top()
+    shown = {name for trial in top for name in trial.params}
+    names = [name for name in in_order(findings.study, sorted(shown)) if name not in FUSION_PARTS]
+    names = [name for name in ORDER if name in names] + [name for name in names if name not in ORDER]
+    before = [name for name in names if not name.endswith("dropout")]
+    after = [name for name in names if name.endswith("dropout")]
+    roles = [role for role in ("teacher", "student") if any(formats.fusion(t.params, role) for t in top)]
+    header = (
+        "Rank",
+        "Trial",
+        score_title(findings),
+        *(formats.label(name) for name in before),
+        *(f"{role.capitalize()} Fusion" for role in roles),
+        *(formats.label(name) for name in after),
+    )
+    rows = tuple(
+        (
+            str(rank),
+            str(trial.number),
+            Strong(formats.score(trial.value)) if rank == 1 else formats.score(trial.value),
+            *(formats.value(name, trial.params.get(name)) for name in before),
+            *(formats.fusion(trial.params, role) or formats.DASH for role in roles),
+            *(formats.value(name, trial.params.get(name)) for name in after),
+        )
+        for rank, trial in enumerate(top, start=1)
+    )
+    return Table(header, rows, numeric=_numeric(top, before, after, len(roles)))
+
+
+ORDER = ("teacher_lr", "student_lr", "alpha", "beta", "T")
+
+
+def score_title(findings: Findings) -> str:
+    """What the score is called in a table's header."""
+    metric = (findings.study.metric or "").lower()
+    return "Dev F1 Score" if "f1" in metric or metric == "score" else "Score"
+
+
+def _numeric(top: tuple[TrialRecord, ...], before: list[str], after: list[str], roles: int) -> frozenset[int]:
+    def is_numeric(name: str) -> bool:
+        return all(_number(trial.params.get(name)) for trial in top)
+
+    columns = {0, 1, 2} | {3 + index for index, name in enumerate(before) if is_numeric(name)}
+    start = 3 + len(before) + roles
+    return frozenset(columns | {start + index for index, name in enumerate(after) if is_numeric(name)})
+
+
+def _number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)
+
+
+def _top(findings: Findings) -> Section:
+    count = min(TOP, len(findings.ranking.trials))
+    if not count:
+        return Section("Top trials", (missing("No trial is complete, so none can be ranked."),))
+    return Section(
+        f"Top {count} trials" if count > 1 else "The one complete trial",
+        (
+            paragraph(f"The best of {len(findings.ranking.trials)} complete trials, by their score on dev."),
+            top_table(findings),
+        ),
+    )
+
+
+def _status(findings: Findings) -> Section:
+    total = len(findings.study.trials)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (STATE_NAMES[state], str(count), formats.share(count / total))
+        for state, count in findings.ranking.counts.items()
+    )
+    blocks: list[Block] = [Table(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
+    failures = findings.ranking.failures
+    if failures:
+        failure_rows: list[tuple[Cell, ...]] = [
+            (
+                failure.kind,
+                str(len(failure.trials)),
+                formats.listing([str(number) for number in failure.trials]),
+                failure.message or "not recorded",
+            )
+            for failure in failures
+        ]
+        header = ("Kind", "Count", "Trials", "Message of the first")
+        blocks.append(
+            Table(
+                header,
+                tuple(failure_rows),
+                numeric=frozenset({1}),
+                caption="Failed trials by kind. They have no score.",
+            )
+        )
+    return Section("Trial status", tuple(blocks))
