@@ -103,13 +103,14 @@ def _cell(cell: Cell) -> str:
 
 def _section(section: Section, level: int, figures: str) -> list[str]:
     parts = [f"{'#' * level} {escape(section.title)}"]
-    parts += [_block(block, figures) for block in section.blocks]
+    parts += [render_block(block, figures) for block in section.blocks]
     for part in section.parts:
         parts += _section(part, min(level + 1, 6), figures)
     return parts
 
 
-def _block(block: Block, figures: str) -> str:
+def render_block(block: Block, figures: str = "figures") -> str:
+    """Writes one block; see `render`."""
     if isinstance(block, Paragraph):
         return _line(block.line)
     if isinstance(block, Bullets):

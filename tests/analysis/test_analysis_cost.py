@@ -1,0 +1,103 @@
+"""Times against numbers computed by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from distune.analysis.cost import Saving, Wall, cost
+from distune.analysis.records import Session, StudyRecord, TrialRecord
+from distune.analysis.unknown import Unknown
+
+START = datetime(2025, 12, 16, 20, 31, 4)
+
+
+def study_of(*trials: TrialRecord, **known: object) -> StudyRecord:
+    return StudyRecord("s", "maximize", tuple(trials), {}, "distributions", **known)  # type: ignore[arg-type]
+
+
+def timed(number: int, state: str, minutes: float | None, **known: object) -> TrialRecord:
+    seconds = None if minutes is None else 60 * minutes
+    return TrialRecord(number, state, seconds=seconds, **known)  # type: ignore[arg-type]
+
+
+def test_the_reference_page_saved_23_percent_not_40() -> None:
+    trials = [timed(n, "complete", 12) for n in range(18)] + [timed(n, "pruned", 5) for n in range(18, 30)]
+    saving = cost(study_of(*trials)).saving
+    assert isinstance(saving, Saving)
+    assert saving.saved == 84 * 60
+    assert saving.without_pruning == 6 * 3600
+    assert saving.share == pytest.approx(84 / 360)
+
+
+def test_saving_by_mean_by_median_and_by_own_epochs() -> None:
+    trials = [
+        timed(0, "complete", 10),
+        timed(1, "complete", 11),
+        timed(2, "complete", 18),
+        timed(3, "pruned", 4, stage_seconds={"student": 120.0}, intermediate={1: 0.1, 2: 0.2}),
+        timed(4, "pruned", 6, stage_seconds={"student": 300.0}, intermediate=dict.fromkeys(range(5), 0.1)),
+        timed(5, "failed", 100),
+    ]
+    saving = cost(study_of(*trials, student_epochs=10)).saving
+    assert isinstance(saving, Saving)
+    assert saving.saved == 60 * (2 * 13 - 10)
+    assert saving.by_median == 60 * (2 * 11 - 10)
+    assert saving.by_epochs == 8 * 60 + 5 * 60
+    assert saving.share == pytest.approx(16 / (39 + 10 + 16))
+
+
+def test_pruned_trials_that_took_longer_saved_less_than_nothing() -> None:
+    saving = cost(study_of(timed(0, "complete", 1), timed(1, "pruned", 3))).saving
+    assert isinstance(saving, Saving) and saving.saved == -120
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        ([timed(0, "complete", 1)], "No trial was pruned"),
+        ([timed(0, "complete", None), timed(1, "pruned", 1)], "No complete trial has a time"),
+        ([timed(0, "complete", 1), timed(1, "pruned", None)], "No pruned trial has a time"),
+    ],
+)
+def test_no_saving_without_times(trials: list[TrialRecord], said: str) -> None:
+    saving = cost(study_of(*trials)).saving
+    assert isinstance(saving, Unknown) and said in saving.reason
+
+
+def test_wall_time_is_the_sum_of_the_sessions() -> None:
+    sessions = (
+        Session(START, START + timedelta(hours=1), 2, (), None),
+        Session(START + timedelta(hours=10), None, 2, (), None),
+    )
+    trials = [
+        timed(0, "complete", 60, finished=START + timedelta(minutes=59)),
+        timed(1, "complete", 60, finished=START + timedelta(hours=10, minutes=30)),
+    ]
+    found = cost(study_of(*trials, sessions=sessions))
+    assert isinstance(found.wall, Wall)
+    assert found.wall.seconds == 90 * 60
+    assert found.parallelism == pytest.approx(120 / 90)
+    assert "1 of which left no end" in found.wall.rule
+
+
+def test_wall_time_without_sessions_and_without_times() -> None:
+    trials = [
+        timed(0, "complete", 5, started=START, finished=START + timedelta(minutes=5)),
+        timed(1, "complete", 5, started=START + timedelta(minutes=5), finished=START + timedelta(minutes=10)),
+    ]
+    wall = cost(study_of(*trials)).wall
+    assert isinstance(wall, Wall) and wall.seconds == 600
+    assert isinstance(cost(study_of(timed(0, "complete", None))).wall, Unknown)
+
+
+def test_stages_and_store_add_up_over_the_trials_that_record_them() -> None:
+    trials = [
+        timed(0, "complete", 1, stage_seconds={"teacher": 10.0, "student": 20.0}, cache={"hits": 2.0}),
+        timed(1, "pruned", 1, stage_seconds={"student": 5.0}, cache={"hits": 1.0, "seconds_saved": 7.0}),
+        timed(2, "failed", 1),
+    ]
+    found = cost(study_of(*trials))
+    assert found.stages == {"teacher": 10.0, "student": 25.0} and found.staged_trials == 2
+    assert found.cache == {"hits": 3.0, "seconds_saved": 7.0}

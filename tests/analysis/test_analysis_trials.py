@@ -1,0 +1,148 @@
+"""Reading studies: an Optuna study, a table of trials."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from distune.analysis.sources import open_study
+from distune.analysis.trials import from_csv, from_optuna
+from distune.errors import UserError
+
+START = datetime(2025, 12, 16, 20, 31, 4)
+SPACE = {
+    "teacher_lr": FloatDistribution(5e-6, 1e-4, log=True),
+    "layers": IntDistribution(1, 3),
+    "dim": CategoricalDistribution((256, 384)),
+}
+PARAMS = {"teacher_lr": 1e-5, "layers": 2, "dim": 384}
+
+
+def study_of(*trials: optuna.trial.FrozenTrial, **attrs: object) -> optuna.Study:
+    study = optuna.create_study(study_name="s", direction="maximize")
+    study.add_trials(trials)
+    for name, value in attrs.items():
+        study.set_user_attr(name, value)
+    return study
+
+
+def test_states_values_and_attributes() -> None:
+    record = from_optuna(
+        study_of(
+            create_trial(
+                value=0.9,
+                params=PARAMS,
+                distributions=SPACE,
+                intermediate_values={1: 0.5, 2: float("nan"), 3: 0.9},
+                user_attrs={"seconds": 61.5, "stage_seconds": {"student": 50.0, "note": "x"}, "baseline": True},
+            ),
+            create_trial(state=TrialState.PRUNED, params=PARAMS, distributions=SPACE, intermediate_values={1: 0.4}),
+            create_trial(state=TrialState.FAIL, user_attrs={"failure_kind": "crash", "failure_message": "boom"}),
+            create_trial(state=TrialState.RUNNING),
+            create_trial(state=TrialState.FAIL, user_attrs={"failure_kind": "surplus"}),
+        )
+    )
+    assert [trial.state for trial in record.trials] == ["complete", "pruned", "failed", "running"]
+    assert record.surplus == 1
+    first = record.trials[0]
+    assert (first.value, first.seconds, first.baseline) == (0.9, 61.5, True)
+    assert first.intermediate == {1: 0.5, 3: 0.9}
+    assert first.stage_seconds == {"student": 50.0}
+    assert record.trials[1].value is None
+    assert record.trials[2].failure_kind == "crash"
+
+
+def test_times_come_from_the_clock_where_none_was_measured() -> None:
+    trial = create_trial(value=0.5)
+    trial.datetime_start, trial.datetime_complete = START, START + timedelta(minutes=12)
+    assert from_optuna(study_of(trial)).trials[0].seconds == 720.0
+
+
+def test_space_is_the_recorded_one_else_that_of_the_trials() -> None:
+    trial = create_trial(value=0.9, params=PARAMS, distributions=SPACE)
+    foreign = from_optuna(study_of(trial))
+    assert foreign.space_source == "distributions"
+    assert foreign.space["teacher_lr"].log and foreign.space["dim"].choices == (256, 384)
+    recorded = {
+        "teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-3, "log": True},
+        "T": {"type": "float", "low": 2.0, "high": 6.0, "when": {"loss": ["vanilla", "combined"]}},
+        "broken": {"type": "float"},
+    }
+    own = from_optuna(study_of(trial, search_space=recorded))
+    assert own.space_source == "study" and list(own.space) == ["teacher_lr", "T"]
+    assert own.space["teacher_lr"].low == 1e-6
+    assert own.space["T"].when == {"loss": ("vanilla", "combined")}
+
+
+def test_base_values_outside_the_space_are_known() -> None:
+    trial = create_trial(value=0.9, user_attrs={"baseline": True, "fixed_params": {"dim": 32}})
+    record = from_optuna(study_of(trial, base_config={"teacher": {"lr": 1e-5}}, search_space={
+        "teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-3}, "dim": {"type": "categorical", "choices": [1]},
+    }))  # fmt: skip
+    assert record.base_value("dim") == 32
+    assert record.base_value("teacher_lr") == 1e-5
+    assert record.base_value("unheard_of") is None
+
+
+def test_attributes_of_a_wrong_kind_count_as_absent() -> None:
+    trial = create_trial(value=0.9, user_attrs={"seconds": "long", "stage_seconds": [1], "device": 3.5})
+    record = from_optuna(study_of(trial, sessions="yesterday", seed=[1], base_config="x"))
+    assert (record.sessions, record.seed, record.base_config) == (None, None, None)
+    assert record.trials[0].stage_seconds is None and record.trials[0].device is None
+
+
+def test_what_a_foreign_study_lacks_is_named() -> None:
+    record = from_optuna(study_of(create_trial(value=0.9)))
+    assert "The study does not record the seed (attribute seed)." in record.missing
+    assert any(said.startswith("1 of 1 complete and pruned trials do not record peak memory") for said in record.missing)
+
+
+def test_several_objectives_are_refused() -> None:
+    with pytest.raises(UserError, match="2 objectives"):
+        from_optuna(optuna.create_study(directions=["maximize", "minimize"]))
+
+
+def test_table_with_pandas_durations_and_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_text(
+        ",number,value,datetime_start,datetime_complete,duration,params_lr,params_dim,params_loss,state\n"
+        "0,0,0.9,2025-12-16 20:31:04.5,2025-12-16 20:43:04.5,0 days 00:12:00,1e-4,384.0,kd,COMPLETE\n"
+        "1,1,,2025-12-16 20:43:05,,,2e-4,,kd,RUNNING\n"
+        "2,2,0.4,2025-12-16 20:43:05,2025-12-17 20:43:06,1 days 00:00:01,2e-4,256.0,,TrialState.PRUNED\n",
+        encoding="utf-8",
+    )
+    record = from_csv(path)
+    assert [trial.state for trial in record.trials] == ["complete", "running", "pruned"]
+    assert [trial.seconds for trial in record.trials] == [720.0, None, 86401.0]
+    assert record.trials[0].params == {"lr": 1e-4, "dim": 384, "loss": "kd"}
+    assert record.trials[1].params == {"lr": 2e-4, "loss": "kd"}
+    assert record.trials[2].value is None
+    assert (record.space["dim"].low, record.space["dim"].high) == (256, 384)
+
+
+def test_states_follow_the_values_where_the_table_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "bare.csv"
+    path.write_text("value,params_x\n0.5,1\n,2\n", encoding="utf-8")
+    record = from_csv(path)
+    assert [(trial.number, trial.state) for trial in record.trials] == [(0, "complete"), (1, "failed")]
+    assert "Trials are numbered by their row." in record.missing
+
+
+def test_studies_are_found_by_folder_file_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "logs" / "optuna" / "mine"
+    folder.mkdir(parents=True)
+    study = optuna.create_study(storage=f"sqlite:///{folder}.db", study_name="mine", direction="maximize")
+    study.add_trial(create_trial(value=0.25))
+    monkeypatch.chdir(tmp_path)
+    for source in (folder, folder.with_suffix(".db"), "mine"):
+        record = open_study(source)
+        assert record.name == "mine" and record.complete[0].value == 0.25
+        assert record.folder is not None and record.folder.samefile(folder)
+    with pytest.raises(UserError, match="there is no such study"):
+        open_study("other")
+    assert not (tmp_path / "other.db").exists()

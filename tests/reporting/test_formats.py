@@ -1,0 +1,139 @@
+"""Numbers in the reference page's formats."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from distune.analysis.space import Parameter
+from distune.reporting import formats
+
+LR = Parameter("teacher_lr", "float", 5e-6, 1e-4, log=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "shown"),
+    [
+        ("teacher_lr", 4.79e-05, "4.79e-05"),
+        ("student_lr", 2e-4, "2.00e-04"),
+        ("weight_decay", 0.01, "1.00e-02"),
+        ("alpha", 0.5184, "0.518"),
+        ("beta", 112.44, "112.4"),
+        ("T", 3.189, "3.19"),
+        ("student_dropout", 0.2379, "0.238"),
+        ("fusion_dim", 384, "384"),
+        ("other", 0.123456, "0.1235"),
+        ("loss", "combined", "combined"),
+        ("loss", None, "—"),
+        ("T", float("inf"), "inf"),
+        ("init_from_teacher", True, "True"),
+    ],
+)
+def test_values(name: str, held: Any, shown: str) -> None:
+    assert formats.value(name, held) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "shown"),
+    [
+        ("teacher_lr", 1e-5, "1.00e-05"),
+        ("alpha", 1.0, "1.0"),
+        ("beta", 100.0, "100.0"),
+        ("T", 2.0, "2.0"),
+        ("dropout", 0.1, "0.1"),
+        ("dropout", 0.123456, "0.123"),
+        ("layers", 3, "3"),
+    ],
+)
+def test_base_values_as_they_were_written(name: str, held: Any, shown: str) -> None:
+    assert formats.default(name, held) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "base", "shown"),
+    [
+        ("teacher_lr", 4.79e-5, 1e-5, "↑ 4.8×"),
+        ("student_lr", 1.05e-4, 3e-4, "↓ 2.9×"),
+        ("alpha", 0.518, 1.0, "↓ 1.9×"),
+        ("beta", 112.4, 100.0, "↑ 1.1×"),
+        ("T", 3.19, 2.0, "↑ 1.6×"),
+        ("teacher_dropout", 0.185, 0.1, "↑ 1.9×"),
+        ("student_dropout", 0.238, 0.1, "↑ 2.4×"),
+        ("teacher_fusion_layers", 2, 3, "↓ 1 layer"),
+        ("student_fusion_layers", 3, 1, "↑ 2 layers"),
+        ("batch", 12, 8, "↑ 4"),
+        ("beta", 101.0, 100.0, "↑ 1.0 %"),
+        ("alpha", 0.5, 0.0, "↑ 0.5"),
+        ("alpha", 1.0, 1.0, "Same"),
+        ("loss", "vanilla", "combined", "Changed"),
+        ("alpha", 1.0, None, "—"),
+    ],
+)
+def test_changes(name: str, new: Any, base: Any, shown: str) -> None:
+    assert formats.change(name, None, new, base) == shown
+
+
+def test_choices_have_no_ratio() -> None:
+    dim = Parameter("student_fusion_dim", "categorical", choices=(256, 384, 512))
+    assert formats.change("student_fusion_dim", dim, 384, 512) == "Changed"
+    assert formats.change("student_fusion_dim", dim, 512, 512) == "Same"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "shown"),
+    [
+        (LR, "[5e-6, 1e-4] (log scale)"),
+        (Parameter("student_lr", "float", 1e-4, 5e-4, log=True), "[1e-4, 5e-4] (log scale)"),
+        (Parameter("alpha", "float", 0.5, 2), "[0.5, 2.0]"),
+        (Parameter("beta", "float", 50.0, 200.0), "[50.0, 200.0]"),
+        (Parameter("layers", "int", 1.0, 3.0), "[1, 3]"),
+        (Parameter("dim", "categorical", choices=(256, 384, 512)), "{256, 384, 512}"),
+        (Parameter("batch", "int", 8, 64, step=8), "[8, 64] (step 8)"),
+    ],
+)
+def test_bounds(parameter: Parameter, shown: str) -> None:
+    assert formats.bounds(parameter) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (3.25, "3.2 s"),
+        (42, "42 s"),
+        (90, "1.5 min"),
+        (12 * 60, "12 min"),
+        (654, "10.9 min"),
+        (84 * 60, "84 min"),
+        (4.6 * 3600, "4.6 h"),
+        (72 * 3600, "3.0 days"),
+        (-84 * 60, "−84 min"),
+        (None, "—"),
+    ],
+)
+def test_durations(seconds: float | None, shown: str) -> None:
+    assert formats.duration(seconds) == shown
+
+
+def test_other_numbers() -> None:
+    assert formats.score(0.92944) == "0.9294"
+    assert formats.share(84 / 360) == "23 %" and formats.share(0.004) == "0.4 %" and formats.share(0) == "0 %"
+    assert formats.gain(0.0123) == "+0.0123" and formats.gain(-0.5) == "−0.5000"
+    assert formats.memory(812.4) == "812 MB" and formats.memory(8400) == "8.4 GB"
+    assert formats.days(date(2025, 12, 16), date(2025, 12, 17)) == "December 16-17, 2025"
+    assert formats.days(date(2025, 12, 31), date(2026, 1, 1)) == "December 31, 2025 - January 1, 2026"
+    assert formats.probability(0.0001) == "< 0.001" and formats.probability(0.0321) == "0.032"
+    assert formats.label("teacher_lr") == "Teacher LR" and formats.label("T") == "T"
+
+
+def test_fusion_in_one_cell() -> None:
+    params = {"teacher_fusion_dim": 384, "teacher_fusion_layers": 2, "teacher_fusion_heads": 8}
+    assert formats.fusion(params, "teacher") == "dim=384, layers=2, heads=8"
+    assert formats.fusion(params, "student") is None
+
+
+def test_foreign_text_is_one_harmless_line() -> None:
+    assert formats.plain("a\nb\tc") == "a b c"
+    assert formats.plain("x\x1b[31m\u202ey\x00") == "x�[31m�y�"
+    assert formats.plain("w" * 400) == "w" * 299 + "…"
