@@ -1,0 +1,50 @@
+"""A student's encoder that starts from its teacher's layers (Sanh et al., 2019: DistilBERT)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from distune.errors import UserError
+from distune.models.encoders import Encoder
+
+
+def copy_layers(teacher: Encoder, student: Encoder) -> None:
+    """Copies embeddings, head and evenly spaced layers: every second one where the teacher is twice as deep.
+
+    Args:
+        teacher: encoder that is copied from.
+        student: encoder of the same family, width and at most the same depth, with nothing frozen.
+
+    Raises:
+        UserError: the two do not match, or the student has frozen layers.
+    """
+    if student.frozen_layers:
+        raise UserError(
+            "init_from_teacher: the student's encoder has frozen layers, which keep their published weights; "
+            "set freeze: none or init_from_teacher: false"
+        )
+    if student.depth > teacher.depth:
+        raise UserError(
+            f"init_from_teacher: the student's encoder has {student.depth} layers, the teacher's only {teacher.depth}"
+        )
+    pairs: list[tuple[nn.Module, nn.Module]] = [
+        (teacher.embeddings, student.embeddings),
+        *(
+            (teacher.layers[i * teacher.depth // student.depth], layer)
+            for i, layer in enumerate(student.layers)
+        ),
+        (teacher.head, student.head),
+    ]
+    if type(teacher) is not type(student) or not all(_match(*pair) for pair in pairs):
+        raise UserError(
+            f"init_from_teacher: the teacher's {type(teacher).__name__} of width {teacher.width} and the student's "
+            f"{type(student).__name__} of width {student.width} do not have the same layers; choose encoders of one "
+            "family and width, or set init_from_teacher: false"
+        )
+    for source, target in pairs:
+        target.load_state_dict(source.state_dict())
+
+
+def _match(source: nn.Module, target: nn.Module) -> bool:
+    theirs, ours = source.state_dict(), target.state_dict()
+    return theirs.keys() == ours.keys() and all(theirs[name].shape == ours[name].shape for name in ours)
