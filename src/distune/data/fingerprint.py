@@ -1,0 +1,53 @@
+"""Content hashes of a data set, for keys of everything that is computed from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from distune.data.images import usable_cores
+from distune.data.table import Table
+
+DIGEST_BYTES = 16
+
+
+def image_fingerprints(table: Table) -> list[str]:
+    """Hashes the content of every image file.
+
+    Returns:
+        One hexadecimal BLAKE2b digest (32 characters) an example; equal files have equal digests.
+    """
+    distinct = list(dict.fromkeys(table.images))
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        digests = dict(zip(distinct, pool.map(_file_digest, distinct), strict=True))
+    return [digests[path] for path in table.images]
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def table_fingerprint(table: Table, images: Sequence[str] | None = None) -> str:
+    """Hashes everything about a table that a training run depends on: all but where it lies.
+
+    Args:
+        table: the data set.
+        images: its `image_fingerprints`, where the caller has them already.
+
+    Returns:
+        A hexadecimal BLAKE2b digest (32 characters).
+    """
+    content = {
+        "ids": table.ids,
+        "images": list(image_fingerprints(table) if images is None else images),
+        "texts": table.texts,
+        "labels": table.labels.tolist(),
+        "groups": table.groups,
+        "splits": table.splits,
+        "tasks": [[task.name, task.classes] for task in table.tasks],
+    }
+    # JSON keeps the borders between values, which joining them would lose.
+    return hashlib.blake2b(json.dumps(content).encode(), digest_size=DIGEST_BYTES).hexdigest()

@@ -1,0 +1,231 @@
+"""One metadata file -> train, dev and test files, stratified and with every group in one split."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.data.raw import listed, nearest_hint
+from distune.data.table import SPLITS, Split
+from distune.errors import DataError, UserError
+
+RARE = 10
+SplitCounts = dict[Split, dict[str, dict[str, int]]]
+
+
+def split_csv(
+    metadata: Path,
+    out: Path,
+    *,
+    label_columns: Sequence[str],
+    group_column: str | None = None,
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    seed: int = 42,
+) -> SplitCounts:
+    """Splits `metadata.csv` into `metadata_{train,dev,test}.csv`.
+
+    Every class of every label column is in train, no group spans two splits, and the combinations of labels are
+    spread as the fractions say, as far as whole groups allow. All columns and rows are kept as they are.
+    Image paths are not rewritten: they stay relative to the data root.
+
+    Args:
+        metadata: the file to split; its first row names the columns.
+        out: folder for the new files, normally the data root.
+        label_columns: the columns to stratify on.
+        group_column: patient or case; None makes every row its own group.
+        fractions: shares of train, dev and test, adding up to 1; a test share of 0 writes no test file.
+        seed: decides between equally good places.
+
+    Returns:
+        The number of rows by split, label column and class.
+
+    Raises:
+        DataError: the file cannot be read, a column is missing, or a label or group is empty.
+        UserError: the fractions make no sense, a new file is there already, or there are too few groups.
+    """
+    splits = _wanted_splits(fractions)
+    for split in splits:
+        if (out / f"metadata_{split}.csv").exists():
+            raise UserError(
+                f"{out / f'metadata_{split}.csv'}: is there already; delete it or choose another folder"
+            )
+    header, rows = _read(metadata, [*label_columns, *([group_column] if group_column else [])])
+    labels = [tuple(row[header.index(column)] for column in label_columns) for row in rows]
+    groups = (
+        [row[header.index(group_column)] for row in rows]
+        if group_column
+        else [str(n) for n in range(len(rows))]
+    )
+    assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
+    out.mkdir(parents=True, exist_ok=True)
+    for number, split in enumerate(splits):
+        _write(
+            out / f"metadata_{split}.csv",
+            [header, *(rows[row] for row in np.flatnonzero(assigned == number))],
+        )
+    return {
+        split: {
+            column: dict(
+                sorted(Counter(labels[row][place] for row in np.flatnonzero(assigned == number)).items())
+            )
+            for place, column in enumerate(label_columns)
+        }
+        for number, split in enumerate(splits)
+    }
+
+
+def assign_splits(
+    labels: Sequence[tuple[str, ...]], groups: Sequence[str], *, fractions: Sequence[float], seed: int
+) -> NDArray[np.int64]:
+    """Assigns whole groups to splits, the largest first, each to where it brings the class counts nearest.
+
+    Rows are stratified on the combination of their labels, those of combinations with fewer than 10 rows on
+    the first label alone. A group goes to the split that lowers most
+    `sum over splits s and strata k of (count[s, k] - fraction[s] * total[k])^2 / total[k]`,
+    where the size of the split counts as one more stratum. Afterwards groups are moved until train has every
+    class and no split is empty.
+
+    Args:
+        labels: labels of each row, one a label column.
+        groups: group of each row.
+        fractions: share of each split, train first.
+        seed: decides between equally good splits and groups of equal size.
+
+    Returns:
+        The number of the split of each row, int64.
+
+    Raises:
+        UserError: there are too few groups to fill every split and have every class in train.
+    """
+    names, group_of_row = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < len(fractions):
+        raise UserError(
+            f"{len(names)} groups cannot fill {len(fractions)} splits; every split needs one at least"
+        )
+    counts = _counts_by_group(_strata(labels), group_of_row, len(names))
+    totals = counts.sum(axis=0)
+    target = np.asarray(fractions)[:, None] * totals
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(names))
+    order = order[np.argsort(-counts[order, -1], kind="stable")]
+    have = np.zeros_like(target)
+    split_of_group = np.empty(len(names), dtype=np.int64)
+    for group in order:
+        # (h + c - t)^2 - (h - t)^2 = c (2 (h - t) + c)
+        cost = (counts[group] * (2.0 * (have - target) + counts[group]) / totals).sum(axis=1)
+        best = np.flatnonzero(np.isclose(cost, cost.min()))
+        split_of_group[group] = best[random.integers(len(best))]
+        have[split_of_group[group]] += counts[group]
+    _give_train_every_class(split_of_group, labels, group_of_row)
+    _fill_empty_splits(split_of_group, labels, group_of_row, len(fractions))
+    return split_of_group[group_of_row]
+
+
+def _wanted_splits(fractions: tuple[float, float, float]) -> tuple[Split, ...]:
+    train, dev, test = fractions
+    if not (train > 0 and dev > 0 and test >= 0 and math.isclose(sum(fractions), 1.0, abs_tol=1e-6)):
+        shown = ", ".join(f"{fraction:g}" for fraction in fractions)
+        raise UserError(f"fractions {shown}: train and dev must be above 0, and all three must add up to 1")
+    return SPLITS if test > 0 else SPLITS[:2]
+
+
+def _read(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            numbered = [(number, row) for number, row in enumerate(csv.reader(file, strict=True), 1) if row]
+    except FileNotFoundError:
+        raise DataError(path, ["there is no such file"]) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(path, [f"not readable as CSV in UTF-8: {error}"]) from None
+    header = numbered[0][1] if numbered else []
+    missing = [column for column in needed if header.count(column) != 1]
+    if missing:
+        found = f"columns found: {listed(header)}"
+        raise DataError(
+            path, [f"1: not one column {name!r}; {found}{nearest_hint(name, header)}" for name in missing]
+        )
+    problems = []
+    for number, row in numbered[1:]:
+        if len(row) != len(header):
+            problems.append(f"{number}: {len(row)} fields where the header has {len(header)}")
+        else:
+            empty = [name for name in needed if not row[header.index(name)].strip()]
+            problems += [f"{number}: column {name!r} is empty" for name in empty]
+    if problems or len(numbered) < 2:
+        raise DataError(path, problems or ["there is no row below the header"])
+    return header, [row for _, row in numbered[1:]]
+
+
+def _strata(labels: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    times = Counter(labels)
+    return [row if times[row] >= RARE else row[:1] for row in labels]
+
+
+def _counts_by_group(
+    strata: Sequence[tuple[str, ...]], group_of_row: NDArray[np.int64], groups: int
+) -> NDArray[np.float64]:
+    """Returns rows by group and stratum, shape (groups, strata + 1); the last column is the group's size."""
+    number = {stratum: place for place, stratum in enumerate(sorted(set(strata)))}
+    counts = np.zeros((groups, len(number) + 1))
+    for group, stratum in zip(group_of_row.tolist(), strata, strict=True):
+        counts[group, number[stratum]] += 1.0
+    counts[:, -1] = counts[:, :-1].sum(axis=1)
+    return counts
+
+
+def _classes_by_group(
+    labels: Sequence[tuple[str, ...]], group_of_row: NDArray[np.int64]
+) -> dict[int, set[tuple[int, str]]]:
+    classes: dict[int, set[tuple[int, str]]] = {}
+    for group, row in zip(group_of_row.tolist(), labels, strict=True):
+        classes.setdefault(group, set()).update(enumerate(row))
+    return classes
+
+
+def _give_train_every_class(
+    split_of_group: NDArray[np.int64], labels: Sequence[tuple[str, ...]], group_of_row: NDArray[np.int64]
+) -> None:
+    classes = _classes_by_group(labels, group_of_row)
+    sizes = np.bincount(group_of_row)
+    in_train: set[tuple[int, str]] = set()
+    for group in np.flatnonzero(split_of_group == 0).tolist():
+        in_train |= classes[group]
+    for group in np.argsort(sizes, kind="stable").tolist():
+        if not classes[group] <= in_train:
+            split_of_group[group] = 0
+            in_train |= classes[group]
+
+
+def _fill_empty_splits(
+    split_of_group: NDArray[np.int64],
+    labels: Sequence[tuple[str, ...]],
+    group_of_row: NDArray[np.int64],
+    splits: int,
+) -> None:
+    classes = _classes_by_group(labels, group_of_row)
+    sizes = np.bincount(group_of_row)
+    for split in range(splits):
+        if (split_of_group == split).any():
+            continue
+        times = Counter(c for group in np.flatnonzero(split_of_group == 0).tolist() for c in classes[group])
+        for group in np.argsort(sizes, kind="stable").tolist():
+            if split_of_group[group] == 0 and all(times[c] > 1 for c in classes[group]):
+                split_of_group[group] = split
+                break
+        else:
+            raise UserError(
+                f"too few groups: no group can leave train for {SPLITS[split]} without taking a class with it"
+            )
+
+
+def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    temporary.replace(path)

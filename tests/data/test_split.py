@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from distune.config import DataConfig
+from distune.data import read_table
+from distune.data.split import assign_splits, split_csv
+from distune.errors import DataError, UserError
+
+from .conftest import write_csv, write_png
+
+FRACTIONS = (0.7, 0.15, 0.15)
+rows = st.lists(
+    st.tuples(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), st.integers(0, 30).map(str)),
+    min_size=3,
+    max_size=120,
+)
+
+
+@given(rows, st.integers(0, 2**31))
+@settings(max_examples=150, deadline=None)
+def test_no_group_spans_splits_nothing_is_lost_and_train_has_every_class(
+    drawn: list[tuple[tuple[str, str], str]], seed: int
+) -> None:
+    labels, groups = [row[0] for row in drawn], [row[1] for row in drawn]
+    assume(len(set(groups)) >= 3)
+    try:
+        assigned = assign_splits(labels, groups, fractions=FRACTIONS, seed=seed)
+    except UserError:
+        # Only where some split cannot be filled: nearly every group then holds a class of its own.
+        alone = Counter(
+            c for g in set(groups) for c in {(k, v) for lab, h in drawn if h == g for k, v in enumerate(lab)}
+        )
+        assert min(alone.values()) <= 2
+        return
+    assert len(assigned) == len(drawn)
+    assert set(assigned.tolist()) == {0, 1, 2}
+    for group in set(groups):
+        assert len({split for split, own in zip(assigned, groups, strict=True) if own == group}) == 1
+    for column in range(2):
+        train = {row[column] for row, split in zip(labels, assigned, strict=True) if split == 0}
+        assert train == {row[column] for row in labels}
+
+
+def test_combinations_are_spread_as_the_fractions_say() -> None:
+    random = np.random.default_rng(0)
+    groups = [str(group) for group in random.integers(0, 500, 2000)]
+    labels = [(str(random.integers(2)), str(min(random.integers(8), 4))) for _ in range(2000)]
+    assigned = assign_splits(labels, groups, fractions=FRACTIONS, seed=1)
+    for combination in set(labels):
+        mine = np.bincount(
+            [s for s, lab in zip(assigned, labels, strict=True) if lab == combination], minlength=3
+        )
+        assert np.abs(mine / mine.sum() - FRACTIONS).max() < 0.03
+    assert np.abs(np.bincount(assigned) / 2000 - FRACTIONS).max() < 0.005
+
+
+def test_rare_combinations_are_spread_by_their_first_label() -> None:
+    labels = [("ab"[n % 2], str(n // 2 % 10)) for n in range(80)]  # 20 combinations of 4 rows
+    for seed in range(5):
+        assigned = assign_splits(labels, [str(n) for n in range(80)], fractions=FRACTIONS, seed=seed)
+        assert np.bincount(assigned[0::2]).tolist() == [28, 6, 6]
+        assert np.bincount(assigned[1::2]).tolist() == [28, 6, 6]
+
+
+def test_the_seed_decides() -> None:
+    labels, groups = [("a",), ("b",)] * 50, [str(n // 2) for n in range(100)]
+    first = assign_splits(labels, groups, fractions=FRACTIONS, seed=1)
+    assert np.array_equal(first, assign_splits(labels, groups, fractions=FRACTIONS, seed=1))
+    assert not np.array_equal(first, assign_splits(labels, groups, fractions=FRACTIONS, seed=2))
+
+
+def metadata(root: Path, rows_: int = 60) -> Path:
+    header = ["file_path", "type", "severity", "description", "patient", "extra"]
+    body = []
+    for n in range(rows_):
+        body.append([f"{n}.png", "ab"[n % 2], "xyz"[n % 3], f'note "{n}",\nsecond line', f"p{n // 2}", "é"])
+    root.mkdir(exist_ok=True)
+    write_csv(root / "metadata.csv", [header, *body])
+    return root / "metadata.csv"
+
+
+def read(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_files_keep_every_column_and_row_and_can_be_read(tmp_path: Path) -> None:
+    path = metadata(tmp_path / "set")
+    counts = split_csv(path, path.parent, label_columns=["type", "severity"], group_column="patient", seed=3)
+    parts = {split: read(path.parent / f"metadata_{split}.csv") for split in ("train", "dev", "test")}
+    source = read(path)
+    assert all(part[0] == source[0] for part in parts.values())
+    assert sorted(row for part in parts.values() for row in part[1:]) == sorted(source[1:])
+    patients = [{row[4] for row in part[1:]} for part in parts.values()]
+    assert sum(len(own) for own in patients) == 30
+    for split, part in parts.items():
+        assert counts[split]["type"] == dict(Counter(row[1] for row in part[1:]))
+        assert counts[split]["severity"] == dict(Counter(row[2] for row in part[1:]))
+    for n in range(60):
+        write_png(path.parent / f"{n}.png", n)
+    table = read_table(DataConfig(reader="wound", root=path.parent, group_column="patient"), 0)
+    assert len(table) == 60
+    assert [path.name for path in path.parent.iterdir() if path.name.endswith(".new")] == []
+
+
+def test_without_a_test_share_there_is_no_test_file(tmp_path: Path) -> None:
+    path = metadata(tmp_path / "set")
+    counts = split_csv(path, tmp_path / "out/deep", label_columns=["type"], fractions=(0.8, 0.2, 0.0))
+    assert sorted(counts) == ["dev", "train"]
+    assert sorted(p.name for p in (tmp_path / "out/deep").iterdir()) == [
+        "metadata_dev.csv",
+        "metadata_train.csv",
+    ]
+
+
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
+    path = metadata(tmp_path / "set")
+    (path.parent / "metadata_test.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"metadata_test\.csv: is there already"):
+        split_csv(path, path.parent, label_columns=["type"])
+    assert not (path.parent / "metadata_train.csv").exists()
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.2, 0.2), (0.0, 0.5, 0.5), (1.0, 0.0, 0.0), (0.8, 0.3, -0.1)])
+def test_senseless_fractions_are_refused(tmp_path: Path, fractions: tuple[float, float, float]) -> None:
+    with pytest.raises(UserError, match="must add up to 1"):
+        split_csv(metadata(tmp_path / "set"), tmp_path, label_columns=["type"], fractions=fractions)
+
+
+def test_bad_metadata_is_named_all_at_once(tmp_path: Path) -> None:
+    path = metadata(tmp_path / "set", 6)
+    with pytest.raises(DataError) as caught:
+        split_csv(path, tmp_path, label_columns=["typ", "severity"], group_column="case")
+    assert [line.split(";")[0] for line in caught.value.problems] == [
+        "1: not one column 'typ'",
+        "1: not one column 'case'",
+    ]
+    rows_ = read(path)
+    rows_[2][1] = ""
+    rows_[4] = rows_[4][:3]
+    rows_[5][4] = " "
+    write_csv(path, rows_)
+    with pytest.raises(DataError) as caught:
+        split_csv(path, tmp_path, label_columns=["type"], group_column="patient")
+    assert caught.value.problems == (
+        "3: column 'type' is empty",
+        "5: 3 fields where the header has 6",
+        "6: column 'patient' is empty",
+    )
+    with pytest.raises(DataError, match="no such file"):
+        split_csv(tmp_path / "none.csv", tmp_path, label_columns=["type"])
+
+
+def test_too_few_groups_are_an_error() -> None:
+    with pytest.raises(UserError, match="2 groups cannot fill 3 splits"):
+        assign_splits([("a",), ("b",)], ["1", "2"], fractions=FRACTIONS, seed=0)
+    with pytest.raises(UserError, match="without taking a class with it"):
+        assign_splits([("a",), ("b",), ("c",)], ["1", "2", "3"], fractions=FRACTIONS, seed=0)
