@@ -42,13 +42,13 @@ def _rows(output: ModelOutput, rows: Tensor | slice) -> ModelOutput:
 
 
 def _features(generator: torch.Generator, count: int, width: int) -> Tensor:
-    """Like pooled features of an encoder: a common offset, a few strong directions, little noise."""
+    """Like pooled features of an encoder: a common offset, a few strong directions, some noise."""
     strengths = torch.linspace(1.0, 0.3, 16)
     strong = (torch.randn(count, 16, generator=generator) * strengths) @ torch.randn(
         16, width, generator=generator
     )
-    offset = torch.randn(width, generator=generator)
-    return offset + strong / width**0.5 * 4 + 0.1 * torch.randn(count, width, generator=generator)
+    offset = 0.7 * torch.randn(width, generator=generator)
+    return offset + strong / 7**0.5 + 0.5 * torch.randn(count, width, generator=generator)
 
 
 def _output(
@@ -66,7 +66,7 @@ def _output(
         for task, count in enumerate(classes)
     )
     image, text = (_features(generator, len(labels), width) for _ in range(2))
-    image_map = torch.exp(0.5 * torch.randn(len(labels), tokens, generator=generator))
+    image_map = torch.exp(0.1 * torch.randn(len(labels), tokens, generator=generator))
     return ModelOutput(logits, image, text, image_map)
 
 

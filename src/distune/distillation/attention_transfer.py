@@ -23,17 +23,20 @@ class AttentionTransferLoss(DistillationLoss):
     different number of tokens, the finer map is averaged over the area of the coarser one's cells: as a square grid,
     leading class tokens left out, if both are one, otherwise along the line.
 
-    Shapes: maps (B, student tokens) and (B, teacher tokens). Weights: beta; SCALE = 6. Zero where the maps are
+    Shapes: maps (B, student tokens) and (B, teacher tokens). Weights: beta; SCALE = 100. Zero where the maps are
     proportional; always zero with a single token, so it needs `fusion_tokens: sequence`. T has no effect.
 
     Source: Zagoruyko, Komodakis, "Paying More Attention to Attention", ICLR 2017.
     """
 
-    SCALE: ClassVar[float] = 6.0
+    SCALE: ClassVar[float] = 100.0
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
+    uses_map: ClassVar[bool] = True
 
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The weighted squared distance between the maps."""
+        if not student.image_map.shape[1] or not teacher.image_map.shape[1]:
+            raise ValueError("attention_transfer needs the models' image_map; compute them with it")
         ours, theirs = same_cells(student.image_map, teacher.image_map)
         return self.weight * self.SCALE * (unit(ours) - unit(theirs)).square().sum(dim=1).mean()
 

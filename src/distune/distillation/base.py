@@ -43,12 +43,14 @@ class DistillationLoss(nn.Module, ABC):
         ignores: those of "beta" and "T" that change nothing.
         couples_batch: the term compares examples with each other, so splitting a batch changes it.
         uses_teacher: false where the teacher's outputs change nothing.
+        uses_map: the term reads `image_map`; elsewhere the models may leave it empty.
     """
 
     SCALE: ClassVar[float] = 1.0
     ignores: ClassVar[frozenset[str]] = frozenset()
     couples_batch: ClassVar[bool] = False
     uses_teacher: ClassVar[bool] = True
+    uses_map: ClassVar[bool] = False
 
     def __init__(self, config: DistillationConfig, shapes: LossShapes):
         super().__init__()

@@ -27,13 +27,13 @@ class DiscrepancyLoss(DistillationLoss):
     (Gretton's equation 4), and exactly 0 where student and teacher agree; it can fall a little below 0.
 
     Shapes: features (B, student_dim) and (B, teacher_dim); R is a linear map to the teacher's width, one a modality,
-    trained with the student. Weights: beta; SCALE = 5. No term in a batch of one. T has no effect.
+    trained with the student. Weights: beta; SCALE = 3. No term in a batch of one. T has no effect.
 
     Source: Gretton et al., "A Kernel Two-Sample Test", JMLR 2012; Huang, Wang, "Like What You Like: Knowledge Distill
     via Neuron Selectivity Transfer", 2017.
     """
 
-    SCALE: ClassVar[float] = 5.0
+    SCALE: ClassVar[float] = 3.0
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
     couples_batch: ClassVar[bool] = True
 

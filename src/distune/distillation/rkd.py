@@ -26,14 +26,14 @@ class RelationalLoss(DistillationLoss):
         huber(x) = x^2 / 2 where |x| <= 1, else |x| - 1/2
 
     Shapes: features (B, student_dim) and (B, teacher_dim); the widths may differ, nothing is learned. Weights: beta;
-    1 : 2 between distance and angle as in the paper; SCALE = 8 replaces the paper's 25 and 50. A batch of two has no
+    1 : 2 between distance and angle and SCALE = 25, which are the paper's 25 and 50. A batch of two has no
     angle, and of one no term. Zero where the student's features are the teacher's, moved, turned or scaled. T has no
     effect.
 
     Source: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019.
     """
 
-    SCALE: ClassVar[float] = 8.0
+    SCALE: ClassVar[float] = 25.0
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
     couples_batch: ClassVar[bool] = True
 

@@ -21,12 +21,12 @@ class SimilarityPreservingLoss(DistillationLoss):
     The paper divides by B^2; dividing by B, the number of rows, keeps the weight when the batch size changes.
 
     Shapes: features H (B, student_dim) and (B, teacher_dim); the widths may differ, nothing is learned. Weights: beta;
-    SCALE = 2. No term in a batch of one. Zero where the features are equal, turned or scaled. T has no effect.
+    SCALE = 4. No term in a batch of one. Zero where the features are equal, turned or scaled. T has no effect.
 
     Source: Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019.
     """
 
-    SCALE: ClassVar[float] = 2.0
+    SCALE: ClassVar[float] = 4.0
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
     couples_batch: ClassVar[bool] = True
 

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+
+from distune.config import DistillationConfig, TrainingConfig
+from distune.distillation import LOSSES, Objective, balanced_class_weights
+
+MakeBatch = Callable[..., Any]
+
+
+def objective(
+    batch: Any, *, loss: str | None = "vanilla", training: dict[str, Any] | None = None, **values: Any
+) -> Objective:
+    config = DistillationConfig(loss=loss or "vanilla", **values)
+    built = LOSSES[loss](config, batch.shapes) if loss else None
+    return Objective(config, TrainingConfig(**(training or {})), built)
+
+
+def terms(found: Objective, batch: Any) -> Any:
+    return found(batch.student, batch.labels, batch.teacher, batch.index)
+
+
+def cross_entropy(batch: Any, smoothing: float = 0.0, weights: Any = None) -> float:
+    total = 0.0
+    for task, logits in enumerate(batch.student.logits):
+        log_p = log_softmax(logits.double().numpy(), axis=1)
+        classes = log_p.shape[1]
+        target = np.eye(classes)[batch.labels[:, task].numpy()] * (1 - smoothing) + smoothing / classes
+        factor = np.ones(classes) if weights is None else weights[task]
+        total += -(target * factor * log_p).sum(axis=1).mean()
+    return total
+
+
+def test_student_total_is_alpha_cross_entropy_plus_the_loss(make_batch: MakeBatch) -> None:
+    batch = make_batch(0)
+    found = terms(objective(batch, alpha=0.6), batch)
+    assert float(found.cross_entropy) == pytest.approx(cross_entropy(batch), rel=1e-5)
+    config = DistillationConfig(loss="vanilla")
+    alone = LOSSES["vanilla"](config, batch.shapes)(batch.student, batch.teacher, batch.labels, batch.index)
+    assert float(found.distillation) == pytest.approx(float(alone), rel=1e-6)
+    assert float(found.total) == pytest.approx(0.6 * cross_entropy(batch) + float(alone), rel=1e-5)
+
+
+def test_teacher_ignores_alpha_and_needs_no_teacher(make_batch: MakeBatch) -> None:
+    batch = make_batch(1)
+    found = objective(batch, loss=None, alpha=0.2)(batch.student, batch.labels)
+    assert float(found.total) == pytest.approx(cross_entropy(batch), rel=1e-5)
+    assert float(found.distillation) == 0.0
+
+
+def test_control_needs_no_teacher_and_keeps_alpha(make_batch: MakeBatch) -> None:
+    batch = make_batch(2)
+    found = objective(batch, loss="none", alpha=0.5)(batch.student, batch.labels)
+    assert float(found.total) == pytest.approx(0.5 * cross_entropy(batch), rel=1e-5)
+
+
+def test_loss_without_teacher_is_refused(make_batch: MakeBatch) -> None:
+    batch = make_batch(3)
+    with pytest.raises(ValueError, match="VanillaLoss needs the teacher's outputs"):
+        objective(batch)(batch.student, batch.labels)
+
+
+@pytest.mark.parametrize("edge", [{"alpha": 0.0}, {"beta": 0.0}, {"alpha": 0.0, "beta": 0.0}])
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_edges_of_the_weights_leave_out_exactly_their_term(
+    loss: str, edge: dict[str, float], make_batch: MakeBatch
+) -> None:
+    batch = make_batch(4)
+    torch.manual_seed(0)
+    at = terms(objective(batch, loss=loss, **edge), batch)
+    torch.manual_seed(0)
+    near = terms(objective(batch, loss=loss, **dict.fromkeys(edge, 0.0001)), batch)
+    assert torch.isfinite(at.total)
+    assert float(at.total.detach()) == pytest.approx(float(near.total.detach()), abs=2e-3)
+    expected = edge.get("alpha", 1.0) * float(at.cross_entropy) + float(at.distillation.detach())
+    assert float(at.total.detach()) == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+def test_label_smoothing_and_class_weights(make_batch: MakeBatch) -> None:
+    batch = make_batch(5, classes=(2, 5))
+    weights = (np.array([0.5, 2.0]), np.array([1.0, 0.2, 3.0, 1.0, 0.7]))
+    found = Objective(
+        DistillationConfig(),
+        TrainingConfig(label_smoothing=0.1),
+        None,
+        tuple(torch.from_numpy(each) for each in weights),
+    )(batch.student, batch.labels)
+    assert float(found.total) == pytest.approx(cross_entropy(batch, 0.1, weights), rel=1e-5)
+
+
+def test_equal_parts_of_a_batch_give_the_mean_even_with_class_weights(make_batch: MakeBatch) -> None:
+    batch = make_batch(6)
+    weights = (torch.tensor([0.2, 3.0]), torch.tensor([1.0, 0.2, 3.0, 1.0, 0.7]))
+    found = Objective(DistillationConfig(), TrainingConfig(), None, weights)
+    whole = found(batch.student, batch.labels).total
+    parts = [batch.rows(slice(start, start + 2)) for start in range(0, 8, 2)]
+    mean = torch.stack([found(part.student, part.labels).total for part in parts]).mean()
+    assert float(whole) == pytest.approx(float(mean), rel=1e-6)
+
+
+def test_penalty_is_added_with_its_gradient(make_batch: MakeBatch) -> None:
+    batch = make_batch(7)
+    penalty = torch.tensor(0.25, requires_grad=True)
+    plain = terms(objective(batch), batch)
+    found = terms(objective(batch), replace(batch, student=replace(batch.student, penalty=penalty)))
+    assert float(found.total.detach()) == pytest.approx(float(plain.total) + 0.25, rel=1e-6)
+    found.total.backward()
+    assert float(penalty.grad) == 1.0
+    assert torch.equal(found.distillation, plain.distillation)
+
+
+def test_parameters_and_state_are_those_of_the_loss(make_batch: MakeBatch) -> None:
+    batch = make_batch(8)
+    found = objective(batch, loss="combined")
+    assert len(list(found.parameters())) == 4
+    assert list(objective(batch, loss=None).parameters()) == []
+    other = objective(batch, loss="combined")
+    other.load_state_dict(found.state_dict())
+    assert torch.equal(terms(other, batch).total, terms(found, batch).total)
+
+
+def test_bf16_logits_give_an_fp32_objective(make_batch: MakeBatch) -> None:
+    batch = make_batch(9)
+    logits = tuple(each.bfloat16() for each in batch.student.logits)
+    half = replace(batch, student=replace(batch.student, logits=logits))
+    found = terms(objective(batch), half)
+    assert found.total.dtype == torch.float32
+    assert float(found.total) == pytest.approx(float(terms(objective(batch), batch).total), rel=0.02)
+
+
+def test_balanced_weights_against_scikit_learn() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.array([[0, 2], [0, 1], [1, 0], [0, 0], [0, 0]])
+    binary, three = balanced_class_weights(labels, (2, 3))
+    expected = compute_class_weight("balanced", classes=np.arange(2), y=labels[:, 0])
+    assert np.allclose(binary.numpy(), expected)
+    assert np.allclose(three.numpy(), [5 / 9, 5 / 3, 5 / 3])
+    assert float(three[labels[:, 1]].mean()) == pytest.approx(1.0)
+
+
+def test_balanced_weight_of_a_class_without_examples_is_finite() -> None:
+    (weights,) = balanced_class_weights(np.array([[0], [0]]), (2,))
+    assert weights.tolist() == [0.5, 1.0]
