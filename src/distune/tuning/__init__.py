@@ -1,0 +1,1 @@
+"""The study engine: search space, study, coordinator and executors."""

@@ -1,0 +1,269 @@
+"""The event loop that owns a study: asks, hands out, hears, answers, records.
+
+One thread; workers never open the study's storage. Every decision is made elsewhere by a plain function: how many
+trials are needed (`budget`), what follows a failure (`failures`), which weights stay (`retention`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from optuna.trial import Trial
+
+from distune.errors import ConfigError
+from distune.tuning.adoption import Adoption
+from distune.tuning.budget import is_surplus, still_needed
+from distune.tuning.executors.base import Executor
+from distune.tuning.failures import SURPLUS, failed_alike, next_step
+from distune.tuning.ledger import Counts, Ledger, count
+from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome
+from distune.tuning.proposals import JointProposals
+from distune.tuning.retention import Retention
+from distune.tuning.running import Assignment
+
+Reason = Literal["finished", "timeout", "interrupted", "failed_alike", "low_disk"]
+REFRESH_SECONDS = 2.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a coordinator ends.
+
+    Args:
+        n_trials: finished trials that the study shall have.
+        timeout: seconds after which no epoch is begun any more.
+        on_oom: "fail", or "retry" with half the batch in memory.
+    """
+
+    n_trials: int
+    timeout: float | None = None
+    on_oom: str = "fail"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where the study stands, for whoever shows it."""
+
+    counts: Counts
+    active: int
+    n_trials: int
+    workers: int
+    bytes_used: int
+
+
+class Coordinator:
+    """Runs a study on an executor until it has enough finished trials.
+
+    Args:
+        ledger: the study.
+        proposals: draws parameters and makes configs.
+        executor: where workers live.
+        adoption: this coordinator's lease, and the trials of dead ones.
+        retention: watches over the run folders.
+        limits: when to end.
+        interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
+        show: told where the study stands after every change.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        proposals: JointProposals,
+        executor: Executor,
+        adoption: Adoption,
+        retention: Retention,
+        limits: Limits,
+        *,
+        interrupted: Callable[[], int] = lambda: 0,
+        show: Callable[[Snapshot], None] = lambda _: None,
+    ):
+        self._ledger = ledger
+        self._proposals = proposals
+        self._executor = executor
+        self._adoption = adoption
+        self._retention = retention
+        self._limits = limits
+        self._interrupted = interrupted
+        self._show = show
+        self._active: dict[int, Assignment] = {}
+        self._queue: list[Assignment] = []
+        self._failures: list[Failure] = []
+        self._stopping: Reason | None = None
+        self._counts = Counts()
+        self._started = self._looked = executor.now()
+        self.failure: Failure | None = None
+        """Why the study was given up, where the reason is "failed_alike"."""
+
+    def run(self) -> Reason:
+        """Works until the study has its trials or something ends it; interrupted trials can go on later."""
+        reason: Reason = "interrupted"
+        try:
+            self._refresh()
+            while True:
+                self._adopt()
+                if self._stopping is None:
+                    self._stopping = self._reason_to_stop()
+                if self._stopping is None:
+                    self._dispatch()
+                elif not self._active or self._interrupted() > 1:
+                    reason = self._stopping
+                    return reason
+                for event in self._executor.wait(0.5):
+                    self._hear(event)
+        finally:
+            self._executor.close()
+            for assignment in (*self._active.values(), *self._queue):
+                self._ledger.park(assignment.trial)
+            self._adoption.leave(reason)
+
+    def _reason_to_stop(self) -> Reason | None:
+        if self._interrupted():
+            return "interrupted"
+        if self._limits.timeout is not None and self._executor.now() - self._started >= self._limits.timeout:
+            return "timeout"
+        if self.failure is not None:
+            return "failed_alike"
+        if self._counts.finished >= self._limits.n_trials and not self._active:
+            return "finished"
+        if not self._active and self._retention.is_low():
+            return "low_disk"
+        return None
+
+    def _refresh(self) -> None:
+        self._looked = self._executor.now()
+        self._counts = count(self._ledger.trials())
+        self._show(
+            Snapshot(
+                self._counts,
+                len(self._active),
+                self._limits.n_trials,
+                self._executor.workers,
+                self._retention.bytes_used,
+            )
+        )
+
+    def _adopt(self) -> None:
+        if not self._adoption.is_due():
+            return
+        for trial in self._adoption.orphans({*self._active, *(one.trial.number for one in self._queue)}):
+            _log.info("trial %d: its coordinator is gone; going on with it", trial.number)
+            self._take(trial)
+        self._refresh()
+
+    def _dispatch(self) -> None:
+        if self._executor.free() and self._executor.now() - self._looked > REFRESH_SECONDS:
+            self._refresh()
+        while self._executor.free() and not self._retention.is_low():
+            if not self._queue:
+                if not still_needed(self._counts.finished, self._counts.running, self._limits.n_trials):
+                    return
+                self._take(self._ledger.ask())
+                self._refresh()
+            if self._queue:
+                self._submit(self._queue.pop(0))
+
+    def _take(self, trial: Trial) -> None:
+        """Draws a trial's parameters and queues it, unless enough others are on their way."""
+        if is_surplus(trial.number, count(self._ledger.trials()).alive, self._limits.n_trials):
+            self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials are enough"))
+            return
+        assignment = Assignment.of(trial, self._ledger.propose(self._proposals, trial), self._retention)
+        self._ledger.note(trial, assignment.opening())
+        try:
+            assignment.config = self._proposals.config(assignment.overrides)
+        except ConfigError as error:
+            self._fail(assignment, Failure("config", str(error)))
+        else:
+            self._queue.append(assignment)
+
+    def _submit(self, assignment: Assignment) -> None:
+        self._active[assignment.trial.number] = assignment
+        assignment.begin()
+        self._executor.submit(assignment.task())
+
+    def _hear(self, event: Event) -> None:
+        assignment = self._active.get(event.number)
+        if assignment is None:
+            return
+        if isinstance(event, Started):
+            assignment.began = self._executor.now()
+            self._ledger.note(assignment.trial, assignment.started(event.worker))
+            _log.info("trial %d: attempt %d on %s", event.number, assignment.attempt, event.worker)
+        elif isinstance(event, Scored):
+            self._executor.answer(event.number, self._goes_on(assignment, event))
+        else:
+            self._end(assignment, event)
+            self._refresh()
+
+    def _goes_on(self, assignment: Assignment, event: Scored) -> bool:
+        _log.info("trial %d: %s epoch %d, score %.4f", event.number, event.stage, event.epoch, event.score)
+        assignment.progressed(event)
+        if self._proposals.judges(event.stage) and not self._is_good_enough(assignment, event):
+            assignment.told = "pruned"
+        elif self._stopping or self._interrupted():
+            assignment.told = "stopped"
+        return not assignment.told
+
+    def _is_good_enough(self, assignment: Assignment, event: Scored) -> bool:
+        known, last = event.epoch in assignment.scores, max(assignment.scores, default=0)
+        if event.epoch < last:
+            return True  # an attempt goes over epochs that were judged before
+        if not known:
+            assignment.scores[event.epoch] = event.score
+            self._ledger.report(assignment.trial, event.epoch, event.score)
+        is_last = event.epoch >= self._proposals.epochs(assignment.config)
+        return is_last or self._ledger.goes_on(assignment.trial)
+
+    def _end(self, assignment: Assignment, event: Ended) -> None:
+        del self._active[event.number]
+        assignment.leave(self._executor.now())
+        if isinstance(event.result, Failure):
+            self._after_failure(assignment, event.result)
+            return
+        outcome = event.result
+        if outcome.state != "complete" and (assignment.told or outcome.state) == "stopped":
+            _log.info("trial %d: stopped; it goes on with the study", event.number)
+            self._ledger.note(assignment.trial, assignment.pausing(outcome))
+            self._ledger.park(assignment.trial)
+            return
+        self._finish(assignment, outcome)
+
+    def _finish(self, assignment: Assignment, outcome: TrialOutcome) -> None:
+        trial = assignment.trial
+        size = self._retention.measure(assignment.path)
+        self._ledger.note(trial, assignment.closing(outcome) | {"disk_mb": size / 1e6})
+        is_complete = outcome.state == "complete"
+        if self._ledger.complete(trial, outcome) if is_complete else self._ledger.prune(trial):
+            self._failures.clear()
+            state = "complete" if is_complete else "pruned"
+            _log.info("trial %d: %s, score %s", trial.number, state, outcome.score)
+        self._retention.trim(self._ledger.trials())
+
+    def _after_failure(self, assignment: Assignment, failure: Failure) -> None:
+        number = assignment.trial.number
+        if self._stopping and failure.kind == "preempted":
+            self._ledger.park(assignment.trial)
+            return
+        step = next_step(failure, assignment.attempts, self._limits.on_oom)
+        if step == "fail":
+            self._fail(assignment, failure)
+            return
+        _log.warning("trial %d: %s (%s); trying again", number, failure.kind, failure.message)
+        if step == "smaller":
+            assignment.make_smaller()
+            assignment.config = self._proposals.config(assignment.overrides)
+            self._ledger.note(assignment.trial, {"overrides": assignment.overrides})
+        self._queue.append(assignment)
+
+    def _fail(self, assignment: Assignment, failure: Failure) -> None:
+        _log.error("trial %d: %s: %s", assignment.trial.number, failure.kind, failure.message)
+        self._ledger.note(assignment.trial, assignment.failing())
+        self._ledger.fail(assignment.trial, failure)
+        self._failures.append(failure)
+        self._refresh()
+        self.failure = failed_alike(self._failures, self._counts.finished)
+        self._retention.trim(self._ledger.trials())

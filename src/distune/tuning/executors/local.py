@@ -1,0 +1,218 @@
+"""Workers as warm child processes of the coordinator, each with one device."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+
+import psutil
+
+from distune.errors import UserError
+from distune.tuning.executors.base import Executor
+from distune.tuning.executors.pipe import receive, send
+from distune.tuning.failures import TAIL, died
+from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
+
+START_LIMIT = 5
+"""Workers in a row that may end by themselves before they take a trial."""
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass
+class _Worker:
+    name: str
+    device: str
+    log: Path
+    process: subprocess.Popen[bytes]
+    pipe: Connection
+    ready: bool = False
+    number: int | None = None
+    offset: int = 0
+    killed: bool = field(default=False)
+
+
+class LocalExecutor(Executor):
+    """Child processes on this machine.
+
+    Args:
+        function: the trial function as `package.module:function`.
+        folder: where the workers' output goes, one file a worker.
+        workers: trials at once.
+        devices: given to the workers in turn: `["cuda:0", "cuda:1"]`.
+        threads: CPU threads a worker; empty divides the cores among the workers.
+        memory_limit_mb: a worker that holds more after a trial is replaced; empty takes half of the machine's
+            memory divided among the workers.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        folder: Path,
+        *,
+        workers: int = 1,
+        devices: Sequence[str] = ("cpu",),
+        threads: int | None = None,
+        memory_limit_mb: float | None = None,
+    ):
+        self._function = function
+        self._folder = folder
+        self._threads = threads or max(1, available_cores() // workers)
+        self._memory_limit_mb = memory_limit_mb or psutil.virtual_memory().total / 2e6 / workers
+        self._failed_starts = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._workers = [self._start(f"worker-{i}", devices[i % len(devices)]) for i in range(workers)]
+
+    @property
+    def workers(self) -> int:
+        """How many trials run at once."""
+        return len(self._workers)
+
+    def free(self) -> int:
+        """How many trials can be submitted now."""
+        return sum(worker.number is None for worker in self._workers)
+
+    def submit(self, task: TrialTask) -> None:
+        """Gives a trial to a free worker."""
+        idle = [i for i, worker in enumerate(self._workers) if worker.number is None]
+        index = min(idle, key=lambda i: not self._workers[i].ready)
+        worker = self._workers[index]
+        if worker.process.poll() is not None:
+            worker = self._replace(index)
+        worker.number = task.number
+        worker.offset = worker.log.stat().st_size
+        task = replace(task, device=worker.device, threads=self._threads)
+        try:
+            send(worker.pipe, task.as_dict())
+        except OSError:  # it died just now: `wait` finds the closed pipe and reports the trial
+            return
+
+    def answer(self, number: int, go_on: bool) -> None:
+        """Answers the last score of a trial."""
+        for worker in self._workers:
+            if worker.number == number:
+                try:
+                    send(worker.pipe, {"go_on": go_on})
+                except OSError:
+                    return
+
+    def wait(self, seconds: float) -> list[Event]:
+        """What happened, oldest first."""
+        by_pipe = {id(worker.pipe): index for index, worker in enumerate(self._workers)}
+        events: list[Event] = []
+        for pipe in wait([worker.pipe for worker in self._workers], timeout=seconds):
+            index = by_pipe[id(pipe)]
+            try:
+                message = receive(self._workers[index].pipe)
+            except (EOFError, OSError):
+                events += self._after_death(index)
+                continue
+            events += self._understand(index, message)
+        return events
+
+    def now(self) -> float:
+        """Seconds of the machine's steady clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Ends all workers at once."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.wait()
+            worker.pipe.close()
+
+    def processes(self) -> list[int]:
+        """The process ids of the workers."""
+        return [worker.process.pid for worker in self._workers]
+
+    def _start(self, name: str, device: str) -> _Worker:
+        ours, theirs = Pipe()
+        limit = {variable: str(self._threads) for variable in _THREAD_VARIABLES}
+        path = os.pathsep.join(part for part in sys.path if part)
+        log = self._folder / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "distune.tuning.executors.worker",
+                 str(theirs.fileno()), str(os.getpid()), self._function],
+                env={**os.environ, **limit, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        theirs.close()
+        return _Worker(name, device, log, process, ours)
+
+    def _replace(self, index: int) -> _Worker:
+        old = self._workers[index]
+        old.process.kill()
+        old.process.wait()
+        old.pipe.close()
+        self._workers[index] = self._start(old.name, old.device)
+        return self._workers[index]
+
+    def _after_death(self, index: int) -> list[Event]:
+        worker = self._workers[index]
+        code = _exit_code(worker.process)
+        self._failed_starts = self._failed_starts + 1 if not worker.ready and code > 0 else 0
+        if self._failed_starts >= START_LIMIT:
+            raise UserError(
+                f"workers end with exit code {code} before they start; see {worker.log}:\n{_tail(worker)}"
+            )
+        self._replace(index)
+        if worker.number is None:
+            return []
+        return [Ended(worker.number, died(code, _tail(worker)))]
+
+    def _understand(self, index: int, message: dict) -> list[Event]:  # type: ignore[type-arg]
+        worker = self._workers[index]
+        if message.get("ready"):
+            worker.ready = True
+            self._failed_starts = 0
+            return []
+        if worker.number is None:
+            return []
+        if message.get("begun"):
+            return [Started(worker.number, worker.name)]
+        if "score" in message:
+            stage, epoch, score = message["score"]
+            return [Scored(worker.number, stage, epoch, score)]
+        return [self._ended(index, message)]
+
+    def _ended(self, index: int, message: dict) -> Ended:  # type: ignore[type-arg]
+        worker = self._workers[index]
+        number = worker.number if worker.number is not None else -1
+        worker.number = None
+        if "outcome" in message:
+            if message["memory_mb"] > self._memory_limit_mb:
+                self._replace(index)
+            return Ended(number, TrialOutcome(**message["outcome"]))
+        failure = Failure(**message["failed"])
+        if failure.kind not in ("data", "config"):  # what broke the trial may have broken the process
+            self._replace(index)
+        return Ended(number, replace(failure, output=_tail(worker)))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(timeout=10)
+    except subprocess.TimeoutExpired:  # it closed its pipe but lives: end it
+        process.kill()
+        return process.wait()
+
+
+def _tail(worker: _Worker) -> str:
+    """What the worker printed since it got its trial."""
+    with worker.log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(worker.offset, size - TAIL))
+        return file.read().decode(errors="replace")

@@ -1,0 +1,156 @@
+"""Workers that only exist in virtual time: a thousand-trial study in seconds."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from distune.tuning.executors.base import Executor
+from distune.tuning.failures import died, failure_of, not_finite
+from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
+
+
+@dataclass(frozen=True)
+class Work:
+    """A piece of a simulated trial: some seconds of work, then a score."""
+
+    seconds: float
+    stage: str
+    epoch: int
+    score: float
+
+
+class WorkerDied(Exception):
+    """Raised by a script to let its worker die."""
+
+
+Script = Callable[[TrialTask], Iterator[Work]]
+"""What a simulated trial does: a generator of pieces of work, which may raise."""
+
+
+@dataclass
+class _Running:
+    task: TrialTask
+    worker: str
+    steps: Iterator[Work]
+    began: float
+    score: float | None = None
+    waits_since: float | None = None
+
+
+class SimulatedExecutor(Executor):
+    """Plays scripts on virtual workers.
+
+    Between two calls the clock runs as the machine's when `charge` is on (so that the coordinator's own time
+    counts), and stands still otherwise; `wait` jumps to the next event.
+
+    Args:
+        script: plays a trial.
+        workers: trials at once.
+        charge: let the caller's real time pass on the virtual clock.
+    """
+
+    def __init__(self, script: Script, *, workers: int = 1, charge: bool = False):
+        self._script = script
+        self._names = [f"virtual-{i}" for i in range(workers)]
+        self._charge = charge
+        self._origin = time.perf_counter()
+        self._skipped = 0.0
+        self._running: dict[int, _Running] = {}
+        self._queue: list[tuple[float, int, int, Event]] = []
+        self._sequence = 0
+        self._idle_since = dict.fromkeys(self._names, 0.0)
+        self.worked = 0.0
+        """Virtual seconds that workers spent on work."""
+        self.waited = 0.0
+        """Virtual seconds that workers spent waiting for an answer or for their next trial."""
+
+    @property
+    def workers(self) -> int:
+        """How many trials run at once."""
+        return len(self._names)
+
+    def free(self) -> int:
+        """How many trials can be submitted now."""
+        return len(self._idle_since)
+
+    def submit(self, task: TrialTask) -> None:
+        """Starts a script on a free worker."""
+        worker = min(self._idle_since)
+        now = self.now()
+        self.waited += now - self._idle_since.pop(worker)
+        task = replace(task, device="virtual", threads=1)
+        running = _Running(task, worker, self._script(task), now)
+        self._running[task.number] = running
+        self._schedule(now, Started(task.number, worker))
+        self._advance(running)
+
+    def answer(self, number: int, go_on: bool) -> None:
+        """Answers the last score of a trial."""
+        running = self._running.get(number)
+        if running is None or running.waits_since is None:
+            return
+        self.waited += self.now() - running.waits_since
+        running.waits_since = None
+        if go_on:
+            self._advance(running)
+        else:
+            self._schedule(self.now(), Ended(number, self._outcome(running, "stopped")))
+
+    def wait(self, seconds: float) -> list[Event]:
+        """Jumps to the next event, at most some seconds ahead."""
+        limit = self.now() + seconds
+        if not self._queue or self._queue[0][0] > limit:
+            self._skipped += seconds
+            return []
+        self._skipped += max(0.0, self._queue[0][0] - self.now())
+        _, _, number, event = heapq.heappop(self._queue)
+        running = self._running[number]
+        if isinstance(event, Scored):
+            running.score = event.score
+            running.waits_since = self.now()
+        if isinstance(event, Ended):
+            del self._running[number]
+            self._idle_since[running.worker] = self.now()
+        return [event]
+
+    def now(self) -> float:
+        """Virtual seconds since the start."""
+        real = time.perf_counter() - self._origin if self._charge else 0.0
+        return real + self._skipped
+
+    def close(self) -> None:
+        """Forgets all trials."""
+        self._running.clear()
+        self._queue.clear()
+
+    def _advance(self, running: _Running) -> None:
+        number = running.task.number
+        try:
+            work = next(running.steps)
+        except StopIteration:
+            self._schedule(self.now(), Ended(number, self._outcome(running, "complete")))
+        except WorkerDied:
+            self._schedule(self.now(), Ended(number, died(-9)))
+        except Exception as error:
+            self._schedule(self.now(), Ended(number, failure_of(error, f"{type(error).__name__}: {error}")))
+        else:
+            self.worked += work.seconds
+            failure = not_finite(work.score, work.stage, work.epoch)
+            scored = Scored(number, work.stage, work.epoch, work.score)
+            self._schedule(self.now() + work.seconds, Ended(number, failure) if failure else scored)
+
+    def _outcome(self, running: _Running, state: str) -> TrialOutcome | Failure:
+        if state == "complete" and running.score is None:
+            return Failure("not_finite", "the trial's score is None")
+        seconds = {"student": self.now() - running.began}
+        complete = state == "complete"
+        return TrialOutcome(
+            "complete" if complete else "stopped", running.score, None, seconds, device="virtual"
+        )
+
+    def _schedule(self, at: float, event: Event) -> None:
+        self._sequence += 1
+        heapq.heappush(self._queue, (at, self._sequence, event.number, event))

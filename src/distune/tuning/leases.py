@@ -1,0 +1,131 @@
+"""Which coordinators of a study are alive.
+
+Every coordinator keeps a lease in the study's user attributes and renews it. One on the same machine is dead when
+its process is gone; one elsewhere when its lease has not changed for `LEASE_SECONDS` by the watcher's own clock, so
+that clocks need not agree.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+LEASE_SECONDS = 30.0
+BEAT_SECONDS = 5.0
+PREFIX = "coordinator:"
+
+
+def this_host() -> str:
+    """Names the machine since its last start and, in a container, the container: the realm of process ids."""
+    parts = [platform.node()]
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    if boot.exists():
+        parts.append(boot.read_text(encoding="ascii").strip())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return "/".join(parts)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a coordinator says about itself."""
+
+    coordinator: str
+    host: str
+    pid: int
+    born: float
+    beat: int = 0
+    workers: int = 1
+    devices: Sequence[str] = ()
+    started: float = 0.0
+    seen: float = 0.0
+    ended: str | None = None
+
+    @staticmethod
+    def new(workers: int, devices: Sequence[str] = ()) -> Lease:
+        """The lease of this process."""
+        pid, now = os.getpid(), time.time()
+        born = psutil.Process(pid).create_time()
+        name = uuid.uuid4().hex[:12]
+        return Lease(name, this_host(), pid, born, 0, workers, list(devices), started=now, seen=now)
+
+    def renewed(self) -> Lease:
+        """The next beat."""
+        return Lease(**{**self.__dict__, "beat": self.beat + 1, "seen": time.time()})
+
+    def closed(self, reason: str) -> Lease:
+        """The last beat; the reason is why the coordinator ended."""
+        return Lease(**{**self.renewed().__dict__, "ended": reason})
+
+    def process_is_gone(self) -> bool:
+        """Whether the process is known to be dead; False for one on another machine."""
+        if self.host != this_host():
+            return False
+        try:
+            return bool(abs(psutil.Process(self.pid).create_time() - self.born) > 1.0)
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.AccessDenied:
+            return False
+
+
+def leases(attributes: Mapping[str, Any]) -> dict[str, Lease]:
+    """All leases in a study's user attributes, by coordinator."""
+    found = (Lease(**value) for key, value in attributes.items() if key.startswith(PREFIX))
+    return {lease.coordinator: lease for lease in found}
+
+
+def sessions(known: Mapping[str, Lease]) -> list[dict[str, Any]]:
+    """The runs of the tuning command on a study, oldest first; one that was killed has no reason."""
+    return [
+        {
+            "started": _iso(lease.started),
+            "finished": _iso(lease.seen),
+            "workers": lease.workers,
+            "devices": list(lease.devices),
+            "reason": lease.ended,
+        }
+        for lease in sorted(known.values(), key=lambda lease: lease.started)
+    ]
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
+class Watch:
+    """Tells the living coordinators from the dead.
+
+    Args:
+        own: the watcher's own coordinator, always alive.
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, own: str = "", clock: Callable[[], float] = time.monotonic):
+        self._own = own
+        self._clock = clock
+        self._unchanged: dict[str, tuple[int, float]] = {}
+        self._looked = clock()
+
+    def living(self, known: Mapping[str, Lease]) -> set[str]:
+        """The coordinators that may still be at work."""
+        now = self._clock()
+        # While the storage was away nobody could renew: count no gap longer than two beats.
+        passed = min(now - self._looked, 2 * BEAT_SECONDS)
+        self._looked = now
+        alive = {self._own} if self._own else set()
+        for name, lease in known.items():
+            beat, unchanged = self._unchanged.get(name, (-1, 0.0))
+            unchanged = unchanged + passed if beat == lease.beat else 0.0
+            self._unchanged[name] = (lease.beat, unchanged)
+            if lease.ended is None and not lease.process_is_gone() and unchanged < LEASE_SECONDS:
+                alive.add(name)
+        return alive

@@ -1,0 +1,163 @@
+"""What a coordinator reads from its study and writes into it; every access waits out a database that is away."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from distune.tuning.failures import SURPLUS
+from distune.tuning.leases import PREFIX, Lease, leases, sessions
+from distune.tuning.messages import Failure, TrialOutcome
+from distune.tuning.proposals import JointProposals, Proposal
+from distune.tuning.storage import Patience, claim
+
+OWNER = "coordinator"
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Counts:
+    """Trials of a study by what became of them."""
+
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+    best: tuple[int, float] | None = None
+    alive: list[int] = field(default_factory=list)
+
+    @property
+    def finished(self) -> int:
+        """Trials that count towards `n_trials`."""
+        return self.complete + self.pruned
+
+
+def count(trials: list[FrozenTrial]) -> Counts:
+    """Counts trials; surplus ones are no failures."""
+    counts = Counts()
+    for trial in trials:
+        if trial.state == TrialState.FAIL:
+            counts.failed += trial.user_attrs.get("failure_kind") != SURPLUS
+            continue
+        counts.alive.append(trial.number)
+        if trial.state == TrialState.COMPLETE:
+            counts.complete += 1
+            if trial.value is not None and (counts.best is None or trial.value > counts.best[1]):
+                counts.best = (trial.number, trial.value)
+        elif trial.state == TrialState.PRUNED:
+            counts.pruned += 1
+        elif trial.state == TrialState.RUNNING:
+            counts.running += 1
+        else:
+            counts.waiting += 1
+    return counts
+
+
+class Ledger:
+    """The study as one coordinator sees it.
+
+    Args:
+        study: an open study.
+        owner: the coordinator's name, stamped on its trials.
+        patience: repeats calls while the storage is away.
+    """
+
+    def __init__(self, study: Study, owner: str, patience: Patience | None = None):
+        self.study = study
+        self._owner = owner
+        self._storage = study._storage
+        self._patiently = patience or Patience()
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials in the order of their numbers; not to be changed."""
+        return self._patiently(lambda: self.study.get_trials(deepcopy=False))
+
+    def ask(self) -> Trial:
+        """A new trial, or one that waits to go on, stamped with this coordinator's name."""
+        trial = self._patiently(self.study.ask)
+        self.note(trial, {OWNER: self._owner})
+        return trial
+
+    def adopt(self, frozen: FrozenTrial) -> Trial | None:
+        """Takes over the running trial of a dead coordinator; None if another one was quicker."""
+        old = frozen.user_attrs.get(OWNER)
+        if old == self._owner:
+            return None
+        trial_id = frozen._trial_id
+        won = self._patiently(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
+        return self._patiently(lambda: Trial(self.study, trial_id)) if won else None
+
+    def propose(self, proposals: JointProposals, trial: Trial) -> Proposal:
+        """Draws a trial's parameters."""
+        return self._patiently(lambda: proposals.propose(self.study, trial))
+
+    def note(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Writes user attributes of a trial that runs."""
+        for key, value in values.items():
+            self._patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
+
+    def goes_on(self, trial: Trial) -> bool:
+        """Whether the pruner lets a trial go on after its last reported epoch."""
+        return not self._patiently(trial.should_prune)
+
+    def report(self, trial: Trial, epoch: int, score: float) -> None:
+        """Reports an epoch's score."""
+        self._patiently(lambda: trial.report(score, epoch))
+
+    def complete(self, trial: Trial, outcome: TrialOutcome) -> bool:
+        """Ends a trial with its score; False if it belongs to another coordinator by now."""
+        return self._tell(trial, TrialState.COMPLETE, outcome.score)
+
+    def prune(self, trial: Trial) -> bool:
+        """Ends a trial as pruned; its value is the last score."""
+        return self._tell(trial, TrialState.PRUNED)
+
+    def fail(self, trial: Trial, failure: Failure) -> bool:
+        """Ends a trial as failed; it gets no value."""
+        self.note(trial, {
+            "failure_kind": failure.kind, "failure_message": failure.message, "failure_output": failure.output,
+        })  # fmt: skip
+        return self._tell(trial, TrialState.FAIL)
+
+    def park(self, trial: Trial) -> None:
+        """Leaves an interrupted trial for whoever goes on with the study."""
+        if self._owns(trial):
+            self._patiently(lambda: self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING))
+
+    def write_lease(self, lease: Lease) -> None:
+        """Renews this coordinator's lease."""
+        self._patiently(lambda: self.study.set_user_attr(PREFIX + lease.coordinator, lease.__dict__))
+
+    def write_sessions(self) -> None:
+        """Writes when the tuning command ran on the study, for reports."""
+        found = sessions(self.leases())
+        self._patiently(lambda: self.study.set_user_attr("sessions", found))
+
+    def leases(self) -> dict[str, Lease]:
+        """All coordinators' leases."""
+        return leases(self._patiently(lambda: self.study.user_attrs))
+
+    def _owns(self, trial: Trial) -> bool:
+        frozen = self._patiently(lambda: self._storage.get_trial(trial._trial_id))
+        return frozen.user_attrs.get(OWNER) == self._owner and not frozen.state.is_finished()
+
+    def _tell(self, trial: Trial, state: TrialState, value: float | None = None) -> bool:
+        if not self._owns(trial):
+            _log.warning(
+                "trial %d was taken over by another coordinator; its result here is dropped", trial.number
+            )
+            return False
+        self._patiently(lambda: self.study.tell(trial, value, state, skip_if_finished=True))
+        return True
+
+
+def timestamp() -> str:
+    """The time as people and `datetime.fromisoformat` read it."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,119 @@
+"""What coordinator and workers say to each other; plain data that JSON can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Stage = Literal["teacher", "student"]
+Report = Callable[[str, int, float], bool]
+"""Told (stage, epoch from 1, score); True means go on, False means stop here."""
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """One trial as a worker gets it.
+
+    Args:
+        number: the trial's number in its study.
+        config: the complete config as plain values.
+        folder: the trial's run folder; a trial that was begun before goes on from what lies there.
+        device: "auto", "cpu", "cuda:0", ...
+        threads: CPU threads that the worker may use.
+        attempt: 1 for the first time that this trial is given to a worker.
+    """
+
+    number: int
+    config: Mapping[str, Any]
+    folder: str
+    device: str = "cpu"
+    threads: int = 1
+    attempt: int = 1
+
+    @property
+    def path(self) -> Path:
+        """The run folder as a path."""
+        return Path(self.folder)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The task as plain values."""
+        return {**asdict(self), "config": dict(self.config)}
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """How a trial ended that did not fail.
+
+    Args:
+        state: "complete", or "pruned" or "stopped" where a report was answered with False.
+        score: the trial's score if complete; otherwise the last one, if any.
+        best_epoch: student epoch of the best score.
+        seconds: wall time by stage.
+        peak_memory_mb: most memory that the process held, in MB.
+        peak_device_mb: most memory held on the accelerator, in MB; 0 without one.
+        device: name of the device as a person knows it ("NVIDIA H100", "cpu").
+        extra: further JSON values worth keeping; each becomes a user attribute of the trial.
+    """
+
+    state: Literal["complete", "pruned", "stopped"]
+    score: float | None = None
+    best_epoch: int | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_mb: float = 0.0
+    peak_device_mb: float = 0.0
+    device: str = "cpu"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as plain values."""
+        return {**asdict(self), "seconds": dict(self.seconds), "extra": dict(self.extra)}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial failed.
+
+    Args:
+        kind: one of `distune.tuning.failures.KINDS`.
+        message: the reason in one line.
+        output: the tail of what the worker printed, traceback included.
+    """
+
+    kind: str
+    message: str
+    output: str = ""
+
+
+TrialFunction = Callable[[TrialTask, Report], TrialOutcome]
+"""Runs one trial; raises on failure; called again with the same folder it goes on where it was."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker has begun with a trial."""
+
+    number: int
+    worker: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A running trial finished an epoch and waits for `Executor.answer`."""
+
+    number: int
+    stage: str
+    epoch: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial left its worker, with an outcome or with a failure."""
+
+    number: int
+    result: TrialOutcome | Failure
+
+
+Event = Started | Scored | Ended

@@ -1,0 +1,45 @@
+"""Finding the study that the same command began before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage
+
+from distune.tuning.leases import Watch, leases
+from distune.tuning.ledger import count
+from distune.tuning.storage import default_url, open_storage
+from distune.tuning.study import Setup, differing, load
+
+LOOK_BACK = 20
+"""Newest studies that are looked at."""
+
+
+def study_to_continue(logs: Path, storage_url: str | None, setup: Setup, n_trials: int) -> str | None:
+    """The newest study on the same question that nobody works on and that lacks trials; None if there is none.
+
+    Args:
+        logs: where studies with an SQLite file of their own live.
+        storage_url: a storage that holds many studies; empty looks at the files in `logs`.
+        setup: the question.
+        n_trials: finished trials that the study shall have.
+    """
+    prefix = f"{setup.base.name}_tuning_"
+    if storage_url is not None:
+        storage = open_storage(storage_url)
+        names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
+        found = ((name, storage) for name in sorted(names, reverse=True)[:LOOK_BACK])
+    else:
+        names = [path.stem for path in logs.glob(f"{prefix}*.db")]
+        found = ((n, open_storage(default_url(logs, n))) for n in sorted(names, reverse=True)[:LOOK_BACK])
+    return next((name for name, storage in found if _lacks_trials(name, storage, setup, n_trials)), None)
+
+
+def _lacks_trials(name: str, storage: BaseStorage, setup: Setup, n_trials: int) -> bool:
+    study = load(storage, name)
+    if study is None or not study.user_attrs.get("ready") or differing(study.user_attrs, setup):
+        return False
+    if Watch().living(leases(study.user_attrs)):
+        return False
+    return count(study.get_trials(deepcopy=False)).finished < n_trials

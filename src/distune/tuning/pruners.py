@@ -1,0 +1,64 @@
+"""Pruners: which trials stop early.
+
+A pruner sees the score after each student epoch; the epoch, counted from 1, is Optuna's step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from distune.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+PRUNERS: dict[str, str] = {
+    "median": "stops a trial whose best score is below the median of finished trials at that epoch (default)",
+    "percentile": "as median, but only the worst quarter stops",
+    "hyperband": "gives many trials a few epochs and the best third of them more; for 30 epochs and more",
+    "patient": "median, but only after 3 epochs without a better score; for noisy scores",
+    "none": "every trial runs to its end",
+}
+
+
+PRUNER_SETTINGS: dict[str, dict[str, int | float]] = {
+    "median": {"n_startup_trials": 5, "n_warmup_steps": 2},
+    "percentile": {"percentile": 75.0, "n_startup_trials": 5, "n_warmup_steps": 2},
+    "hyperband": {"min_resource": 1, "reduction_factor": 3},
+    "patient": {"patience": 3, "n_startup_trials": 5, "n_warmup_steps": 2},
+    "none": {},
+}
+"""A trial is judged once `n_startup_trials` are complete, from its epoch `n_warmup_steps` on."""
+
+
+def check_pruner(name: str) -> None:
+    """Refuses a pruner that does not exist.
+
+    Raises:
+        UserError: unknown name.
+    """
+    if name not in PRUNERS:
+        raise UserError(f"pruner: there is no {name!r}; known: {', '.join(PRUNERS)}")
+
+
+def make_pruner(name: str, epochs: int) -> BasePruner:
+    """Optuna's pruner of a name.
+
+    Args:
+        name: one of `PRUNERS`.
+        epochs: student epochs of a complete trial.
+    """
+    from optuna import pruners
+
+    def median() -> BasePruner:
+        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
+
+    table: dict[str, Callable[[], BasePruner]] = {
+        "median": median,
+        "percentile": lambda: pruners.PercentilePruner(75.0, n_startup_trials=5, n_warmup_steps=2),
+        "hyperband": lambda: pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 1)),
+        "patient": lambda: pruners.PatientPruner(median(), patience=3),
+        "none": pruners.NopPruner,
+    }
+    return table[name]()

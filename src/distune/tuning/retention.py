@@ -1,0 +1,92 @@
+"""Weight files on disk: kept for running trials and the best few, and never until the disk is full."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+GIGABYTE = 10**9
+
+
+def weights_to_drop(trials: Iterable[FrozenTrial], keep: int) -> list[int]:
+    """Numbers of the ended trials whose weights nobody needs any more.
+
+    Args:
+        trials: all trials of the study.
+        keep: how many of the best complete trials keep theirs.
+    """
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    complete = [trial for trial in ended if trial.state == TrialState.COMPLETE and trial.value is not None]
+    best = sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:keep]
+    kept = {trial.number for trial in best}
+    return [trial.number for trial in ended if trial.number not in kept]
+
+
+class Retention:
+    """Watches over the run folders of one study.
+
+    Args:
+        folder: holds the trials' run folders, and nothing outside it is ever touched.
+        keep: how many of the best trials keep their weights.
+        reserve_gb: disk space that must stay free; twice the biggest run folder, if that is more.
+    """
+
+    def __init__(self, folder: Path, keep: int = 3, reserve_gb: float = 1.0):
+        self._folder = folder
+        self._keep = keep
+        self._reserve = reserve_gb * GIGABYTE
+        self._biggest = 0
+        self._sizes: dict[str, int] = {}
+        self._dropped: set[int] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            self.measure(path)
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes in all run folders."""
+        return sum(self._sizes.values())
+
+    def path(self, number: int) -> Path:
+        """The run folder of a trial."""
+        return self._folder / folder_name(number)
+
+    def measure(self, path: Path) -> int:
+        """Counts the bytes of a run folder."""
+        size = _bytes(path)
+        self._sizes[path.name] = size
+        self._biggest = max(self._biggest, size)
+        return size
+
+    def trim(self, trials: Iterable[FrozenTrial]) -> None:
+        """Deletes the weights that nobody needs any more."""
+        for number in weights_to_drop(trials, self._keep):
+            path = self.path(number)
+            if number in self._dropped or not path.is_dir():
+                continue
+            for file in path.rglob("*.safetensors"):
+                file.unlink(missing_ok=True)
+            self._dropped.add(number)
+            self.measure(path)
+
+    def is_low(self) -> bool:
+        """Whether too little disk space is left to start another trial."""
+        return shutil.disk_usage(self._folder).free < max(self._reserve, 2 * self._biggest)
+
+
+def _bytes(path: Path) -> int:
+    total = 0
+    for file in path.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except FileNotFoundError:  # a checkpoint that was just replaced
+            continue
+    return total
+
+
+def folder_name(number: int) -> str:
+    """The run folder of a trial inside its study's folder."""
+    return f"trial_{number:04d}"

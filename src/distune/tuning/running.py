@@ -1,0 +1,132 @@
+"""What a coordinator knows of a trial that it has in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import Trial
+
+from distune.tuning.failures import Attempts
+from distune.tuning.ledger import timestamp
+from distune.tuning.messages import Scored, TrialOutcome, TrialTask
+from distune.tuning.proposals import Proposal
+from distune.tuning.retention import Retention
+
+PARTS_KEY = "training.accumulation"
+
+
+@dataclass
+class Assignment:
+    """One trial between being asked for and being told.
+
+    Args:
+        trial: Optuna's handle.
+        params: the trial's parameters by name.
+        overrides: what differs from the base config, by config key.
+        path: the run folder.
+        scores: judged scores by epoch, those of earlier attempts included.
+        attempt: how often the trial was given to a worker.
+        told: why a report was answered with False; empty while the trial may go on.
+    """
+
+    trial: Trial
+    params: Mapping[str, Any]
+    overrides: dict[str, Any]
+    path: Path
+    scores: dict[int, float]
+    attempt: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    attempts: Attempts = field(default_factory=Attempts)
+    told: str = ""
+    seconds: float = 0.0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    began: float | None = None
+    _seen: set[tuple[str, int]] = field(default_factory=set)
+
+    @staticmethod
+    def of(trial: Trial, proposal: Proposal, retention: Retention) -> Assignment:
+        """A trial in hand; one that was interrupted keeps its attempts, scores and smaller parts."""
+        known = trial.user_attrs
+        overrides = {**proposal.overrides, **known.get("overrides", {})}
+        return Assignment(
+            trial,
+            proposal.params,
+            overrides,
+            retention.path(trial.number),
+            dict(known_scores(trial)),
+            attempt=known.get("attempts", 0),
+            attempts=Attempts(smaller=PARTS_KEY in overrides),
+            seconds=known.get("seconds", 0.0),
+            stage_seconds=dict(known.get("stage_seconds", {})),
+        )
+
+    def opening(self) -> dict[str, Any]:
+        """User attributes of a trial that was drawn."""
+        is_base = self.trial.number == 0
+        return {
+            "overrides": self.overrides,
+            "folder": str(self.path),
+            **({"baseline": True, "fixed_params": dict(self.params)} if is_base else {}),
+        }
+
+    def begin(self) -> None:
+        """Counts an attempt."""
+        self.attempt += 1
+        self.told = ""
+        self.began = None
+
+    def task(self) -> TrialTask:
+        """What a worker gets."""
+        return TrialTask(self.trial.number, self.config, str(self.path), attempt=self.attempt)
+
+    def started(self, worker: str) -> dict[str, Any]:
+        """User attributes of a trial that a worker began with."""
+        first = self.trial.user_attrs.get("started") or timestamp()
+        return {"worker": worker, "attempts": self.attempt, "started": first}
+
+    def progressed(self, event: Scored) -> None:
+        """Notes that an epoch was done; only one that was never done before counts as progress."""
+        if (event.stage, event.epoch) not in self._seen:
+            self._seen.add((event.stage, event.epoch))
+            self.attempts = Attempts(0, self.attempts.smaller)
+
+    def leave(self, now: float) -> None:
+        """Counts the time of an attempt, and that it ended without a new epoch until one comes."""
+        self.seconds += now - self.began if self.began is not None else 0.0
+        self.attempts = Attempts(self.attempts.stalled + 1, self.attempts.smaller)
+
+    def make_smaller(self) -> None:
+        """Splits each batch into twice as many parts; the results stay the same."""
+        self.overrides[PARTS_KEY] = 2 * int(self.config["training"]["accumulation"])
+        self.attempts = Attempts(0, smaller=True)
+
+    def pausing(self, outcome: TrialOutcome) -> dict[str, Any]:
+        """User attributes of a trial that goes on later: what it cost so far."""
+        for stage, seconds in outcome.seconds.items():
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
+        return {"seconds": self.seconds, "stage_seconds": self.stage_seconds}
+
+    def failing(self) -> dict[str, Any]:
+        """User attributes of a trial that failed."""
+        return {"seconds": self.seconds, "finished": timestamp()}
+
+    def closing(self, outcome: TrialOutcome) -> dict[str, Any]:
+        """User attributes of a finished trial: what it cost and what else it says."""
+        return {
+            **self.failing(),
+            **self.pausing(outcome),
+            "peak_memory_mb": outcome.peak_memory_mb,
+            "peak_device_mb": outcome.peak_device_mb,
+            "device": outcome.device,
+            "best_epoch": outcome.best_epoch,
+            "epochs_done": max(self.scores, default=0),
+            **outcome.extra,
+        }
+
+
+def known_scores(trial: Trial) -> dict[int, float]:
+    """Scores by epoch that the study has of a trial."""
+    return dict(trial.storage.get_trial(trial._trial_id).intermediate_values)

@@ -1,0 +1,181 @@
+"""Where a study is kept: an SQL database that only coordinators open."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from distune.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage, RDBStorage
+
+Result = TypeVar("Result")
+_SECRET_WORDS = re.compile(r"pass|pwd|secret|token|key|credential|auth", re.I)
+_log = logging.getLogger(__name__)
+OUTAGE_LIMIT = 600.0
+"""Seconds that a coordinator waits for a storage that does not answer."""
+
+
+def redacted(url: str) -> str:
+    """A storage URL without its password and without secrets in its query."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return "(not a database URL)"
+    query = {key: "***" if _SECRET_WORDS.search(key) else value for key, value in parsed.query.items()}
+    return parsed.set(query=query).render_as_string(hide_password=True)
+
+
+def hide_secrets(text: str, url: str) -> str:
+    """A message of a library without the secrets of a storage URL."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    secrets = [parsed.password, *(v for k, v in parsed.query.items() if _SECRET_WORDS.search(k))]
+    text = text.replace(url, redacted(url))
+    for secret in secrets:
+        if isinstance(secret, str) and secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def default_url(logs: Path, study: str) -> str:
+    """The SQLite file of a study."""
+    return f"sqlite:///{(logs / f'{study}.db').as_posix()}"
+
+
+def open_storage(url: str, *, create: bool = True) -> RDBStorage:
+    """Opens a storage and creates its tables where they are missing.
+
+    Args:
+        url: SQLAlchemy URL: `sqlite:///FILE`, `postgresql+psycopg://...`, `mysql+pymysql://...`.
+        create: make the file of an SQLite storage if there is none.
+
+    Raises:
+        UserError: not a URL, no driver, no server, no such file.
+    """
+    from optuna.exceptions import StorageInternalError
+    from optuna.storages import RDBStorage
+    from sqlalchemy import event
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise UserError(
+            f"storage: {redacted(url)}; write it like sqlite:///study.db or postgresql+psycopg://host/name"
+        ) from None
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite and parsed.database:
+        if not create and not Path(parsed.database).is_file():
+            raise UserError(f"storage: there is no file {parsed.database}")
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {"pool_pre_ping": True}
+    try:
+        storage = RDBStorage(url, engine_kwargs=options)
+    except (SQLAlchemyError, StorageInternalError, NoSuchModuleError, ImportError, RuntimeError) as error:
+        raise UserError(f"storage {redacted(url)} cannot be opened: {_reason(error, url)}") from None
+    if sqlite:
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
+    return storage
+
+
+def _reason(error: BaseException, url: str) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, ImportError):
+        return f"its driver is not installed ({cause}); for PostgreSQL: pip install 'distune[postgresql]'"
+    return hide_secrets(str(cause).splitlines()[0], url)
+
+
+def _write_ahead(connection: Any, _: object) -> None:
+    """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+class Patience:
+    """Repeats a call on the storage while the database does not answer.
+
+    Args:
+        limit: seconds after which the last error is raised.
+        sleep: waits some seconds.
+    """
+
+    def __init__(self, limit: float = OUTAGE_LIMIT, sleep: Callable[[float], None] = time.sleep):
+        self._limit = limit
+        self._sleep = sleep
+
+    def __call__(self, call: Callable[[], Result]) -> Result:
+        """Calls until it works; the call must be one that may be repeated."""
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import InterfaceError, OperationalError
+
+        waited, pause = 0.0, 0.25
+        while True:
+            try:
+                return call()
+            except (StorageInternalError, OperationalError, InterfaceError) as error:
+                if waited >= self._limit:
+                    raise
+                cause = error.__cause__ or error
+                _log.warning(
+                    "storage does not answer (%s); trying again in %.2g s", type(cause).__name__, pause
+                )
+                self._sleep(pause)
+                waited += pause
+                pause = min(2 * pause, 5.0)
+
+
+def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: str) -> bool:
+    """Replaces a trial's user attribute if it still has the expected value; one of several claimants wins.
+
+    Args:
+        storage: the study's storage.
+        trial_id: Optuna's id of the trial.
+        key: the attribute.
+        old: the value that it must have; None where it must not exist yet.
+        new: the value that it gets.
+
+    Returns:
+        Whether this claimant won.
+    """
+    from optuna.storages import RDBStorage
+    from sqlalchemy import insert, update
+    from sqlalchemy.exc import IntegrityError
+    from sqlalchemy.orm import Session
+
+    backend = getattr(storage, "_backend", storage)
+    if not isinstance(backend, RDBStorage):  # in memory: one process, one coordinator
+        storage.set_trial_user_attr(trial_id, key, new)
+        return True
+    from optuna.storages._rdb.models import TrialUserAttributeModel as Attribute
+
+    with Session(backend.engine) as session, session.begin():
+        if old is None:
+            values = {"trial_id": trial_id, "key": key, "value_json": json.dumps(new)}
+            try:
+                session.execute(insert(Attribute).values(values))
+            except IntegrityError:
+                session.rollback()
+                return False
+            return True
+        where = (
+            Attribute.trial_id == trial_id,
+            Attribute.key == key,
+            Attribute.value_json == json.dumps(old),
+        )
+        changed = session.execute(update(Attribute).where(*where).values(value_json=json.dumps(new)))
+        return bool(getattr(changed, "rowcount", 0) == 1)

@@ -1,0 +1,170 @@
+"""The study's outcome as two files: `study_summary.json` and `best_config.yaml`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from distune import __version__
+from distune.config import Config, parse_config, save_config
+from distune.tuning.failures import SURPLUS
+from distune.tuning.leases import leases
+from distune.tuning.proposals import configured
+
+SETUP_KEYS = (
+    "metric",
+    "data_fingerprint",
+    "config_path",
+    "sampler",
+    "pruner",
+    "pruner_settings",
+    "strategy",
+    "seed",
+    "teacher_epochs",
+    "student_epochs",
+    "search_space",
+)
+SUMMARY_NAME = "study_summary.json"
+BEST_CONFIG_NAME = "best_config.yaml"
+
+
+def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The complete trial with the highest score, the earliest of equals; None if none is complete."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    return min(complete, key=lambda trial: (-(trial.value or 0.0), trial.number), default=None)
+
+
+def base_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The complete trial of the base config; None if it has no score."""
+    found = (
+        trial for trial in trials if trial.user_attrs.get("baseline") and trial.state == TrialState.COMPLETE
+    )
+    return next(found, None)
+
+
+def params_of(trial: FrozenTrial) -> dict[str, Any]:
+    """A trial's parameters; the base config's own values too, where they lie outside the search space."""
+    return {**trial.user_attrs.get("fixed_params", {}), **trial.params}
+
+
+def config_of(study: Study, trial: FrozenTrial) -> Config:
+    """The complete config that a trial ran."""
+    return configured(parse_config(study.user_attrs["base_config"]), trial.user_attrs.get("overrides", {}))
+
+
+def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str = "") -> dict[str, Any]:
+    """Writes the summary and, if any trial is complete, the best config.
+
+    Args:
+        study: the study.
+        folder: its folder.
+        storage: URL of its storage, already redacted.
+        reason: why the last coordinator ended.
+
+    Returns:
+        What was written into `study_summary.json`.
+    """
+    trials = study.get_trials(deepcopy=False)
+    best = best_trial(trials)
+    best_path = folder / BEST_CONFIG_NAME
+    if best is not None:
+        partial = best_path.with_suffix(".partial")
+        save_config(config_of(study, best), partial)
+        partial.replace(best_path)
+    summary = {
+        **_about(study),
+        "storage": storage,
+        "reason": reason,
+        "trials": _states(trials),
+        "failures": dict(_failures(trials)),
+        "best": _entry(best),
+        "base": _entry(base_trial(trials)),
+        "note": None if best else "no trial is complete, so there is no best config",
+        "seconds": _seconds(study, trials),
+        "machine": _machine(trials),
+        "files": _files(folder, has_best=best is not None),
+    }
+    _write(folder / SUMMARY_NAME, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    return summary
+
+
+def _about(study: Study) -> dict[str, Any]:
+    attributes = study.user_attrs
+    return {
+        "study": study.study_name,
+        **{key: attributes.get(key) for key in SETUP_KEYS},
+        "distune_version": __version__,
+    }
+
+
+def _states(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    states = Counter(t.state.name.lower() for t in trials if t.user_attrs.get("failure_kind") != SURPLUS)
+    counts = {name: states[name] for name in ("complete", "pruned", "fail", "running", "waiting")}
+    counts["failed"] = counts.pop("fail")
+    return {"finished": counts["complete"] + counts["pruned"], **counts}
+
+
+def _failures(trials: Sequence[FrozenTrial]) -> Counter[str]:
+    kinds = (t.user_attrs.get("failure_kind", "crash") for t in trials if t.state == TrialState.FAIL)
+    return Counter(kind for kind in kinds if kind != SURPLUS)
+
+
+def _entry(trial: FrozenTrial | None) -> dict[str, Any] | None:
+    if trial is None:
+        return None
+    known = trial.user_attrs
+    return {
+        "number": trial.number,
+        "value": trial.value,
+        "params": params_of(trial),
+        "best_epoch": known.get("best_epoch"),
+        "folder": known.get("folder"),
+    }
+
+
+def _seconds(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float | None]:
+    """Wall time of the study (all coordinators' time, pauses left out) and mean trial times."""
+    sessions = sorted((lease.started, lease.seen) for lease in leases(study.user_attrs).values())
+    wall, reached = 0.0, 0.0
+    for start, end in sessions:
+        wall += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+
+    def mean(state: TrialState) -> float | None:
+        found = [t.user_attrs["seconds"] for t in trials if t.state == state and "seconds" in t.user_attrs]
+        return sum(found) / len(found) if found else None
+
+    return {"wall": wall, "mean_complete": mean(TrialState.COMPLETE), "mean_pruned": mean(TrialState.PRUNED)}
+
+
+def _machine(trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+    known = [trial.user_attrs for trial in trials]
+    return {
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "devices": sorted({a["device"] for a in known if "device" in a}),
+        "peak_memory_mb": max((a.get("peak_memory_mb", 0.0) for a in known), default=0.0),
+        "peak_device_mb": max((a.get("peak_device_mb", 0.0) for a in known), default=0.0),
+        "disk_mb": sum(a.get("disk_mb", 0.0) for a in known),
+    }
+
+
+def _files(folder: Path, has_best: bool) -> dict[str, str]:
+    files = {"summary": folder / SUMMARY_NAME, "log": folder / "study.log", "trials": folder / "trials"}
+    if has_best:
+        files["best_config"] = folder / BEST_CONFIG_NAME
+    return {name: str(path) for name, path in files.items()}
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

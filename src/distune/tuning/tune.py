@@ -1,0 +1,241 @@
+"""Tuning: from a config to a study, its best config and its summary. The one function that the CLI calls."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import Study
+
+from distune.config import Config
+from distune.tuning.adoption import Adoption
+from distune.tuning.coordinator import Coordinator, Limits, Reason
+from distune.tuning.executors import LocalExecutor
+from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.leases import Lease
+from distune.tuning.ledger import Ledger
+from distune.tuning.messages import Failure
+from distune.tuning.names import study_to_continue
+from distune.tuning.progress import Progress, log_file
+from distune.tuning.proposals import JointProposals
+from distune.tuning.pruners import check_pruner, make_pruner
+from distune.tuning.retention import Retention
+from distune.tuning.samplers import check_sampler
+from distune.tuning.space import Space, build_space
+from distune.tuning.storage import Patience, default_url, open_storage, redacted
+from distune.tuning.study import Setup, check_name, new_name, open_study
+from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
+
+TRIAL_FUNCTION = "distune.tuning.trial:run_trial"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """What a user asks for.
+
+    Args:
+        config: the base config, complete; trial 0.
+        config_path: the file that it came from, for reports.
+        n_trials: finished (complete or pruned) trials that the study shall have, over all restarts.
+        study_name: empty goes on with the last unfinished study on the same question, or makes a new one.
+        timeout: seconds.
+        sampler: one of `SAMPLERS`; empty takes an existing study's, or tpe.
+        pruner: one of `PRUNERS`; empty takes an existing study's, or median.
+        storage: SQLAlchemy URL; empty is an SQLite file in `logs`.
+        workers: trials at once.
+        devices: of the workers, in turn; empty takes the config's `training.device`.
+        tune_fusion: add the fusion modules to the search space.
+        tune_loss: add the loss.
+        tune_backbones: add the student's encoders.
+        only: search these parameters alone.
+        seed: of the sampler; empty takes the config's.
+        on_oom: "fail", or "retry" once with half the batch in memory.
+        fork: copy the trials of `study_name` that still count into a new study of this name.
+        keep_best: how many of the best trials keep their weights.
+        logs: where studies live.
+        dataset: fingerprint of the examples; empty reads the data set.
+        trial_function: runs one trial, as `package.module:function`.
+    """
+
+    config: Config
+    config_path: str | None = None
+    n_trials: int = 30
+    study_name: str | None = None
+    timeout: float | None = None
+    sampler: str | None = None
+    pruner: str | None = None
+    storage: str | None = None
+    workers: int = 1
+    devices: tuple[str, ...] = ()
+    tune_fusion: bool = False
+    tune_loss: bool = False
+    tune_backbones: bool = False
+    only: tuple[str, ...] = ()
+    seed: int | None = None
+    on_oom: str = "fail"
+    fork: str | None = None
+    keep_best: int = 3
+    logs: Path = Path("logs/optuna")
+    dataset: str | None = None
+    trial_function: str = TRIAL_FUNCTION
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What came of it.
+
+    Args:
+        study_name: of the study.
+        folder: holds the summary, the best config, the log and the run folders.
+        reason: why it ended.
+        summary: what `study_summary.json` holds.
+        best_config: the file, None without a complete trial.
+        failure: why the study was given up, where the reason is "failed_alike".
+    """
+
+    study_name: str
+    folder: Path
+    reason: Reason
+    summary: dict[str, Any] = field(default_factory=dict)
+    best_config: Path | None = None
+    failure: Failure | None = None
+
+
+def tune(request: TuneRequest) -> TuneResult:
+    """Runs a study, or goes on with one, and writes its summary and best config.
+
+    Raises:
+        UserError: something in the request, the config, the data or the storage is wrong.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    setup = _setup(request)
+    name = request.fork or request.study_name
+    name = name or study_to_continue(request.logs, request.storage, setup, request.n_trials)
+    name = name or new_name(request.config.name, datetime.now())
+    check_name(name)
+    folder = request.logs / name
+    url = request.storage or default_url(request.logs, name)
+    with log_file(folder / "study.log"), _signals() as interrupted:
+        study, setup = _open(request, url, name, setup)
+        _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), request.n_trials)
+        reason, failure = _run(request, study, setup, folder, interrupted)
+        summary = write_summary(study, folder, storage=redacted(url), reason=reason)
+        _log.info("study %s: %s", name, reason)
+    best = folder / BEST_CONFIG_NAME if summary["best"] else None
+    return TuneResult(name, folder, reason, summary, best, failure)
+
+
+def search_space(request: TuneRequest) -> Space:
+    """The search space that a request asks for."""
+    groups = {
+        **(fusion_group() if request.tune_fusion else {}),
+        **(loss_group() if request.tune_loss else {}),
+        **(backbone_group(request.config) if request.tune_backbones else {}),
+    }
+    return build_space(request.config, groups=groups, only=request.only, ignored=fields_without_effect())
+
+
+def _setup(request: TuneRequest) -> Setup:
+    for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
+        if name is not None:
+            check(name)
+    return Setup(
+        base=request.config,
+        space=search_space(request),
+        dataset=request.dataset or _fingerprint(request.config),
+        sampler=request.sampler or "tpe",
+        pruner=request.pruner or "median",
+        seed=request.config.seed if request.seed is None else request.seed,
+        config_path=request.config_path,
+    )
+
+
+def _open(request: TuneRequest, url: str, name: str, setup: Setup) -> tuple[Study, Setup]:
+    """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
+    storage, patiently = open_storage(url), Patience()
+    study = patiently(lambda: open_study(storage, name, setup))
+    known = study.user_attrs
+    setup = replace(
+        setup,
+        sampler=request.sampler or known["sampler"],
+        pruner=request.pruner or known["pruner"],
+    )
+    for key, value in (("sampler", setup.sampler), ("pruner", setup.pruner)):
+        if value != known[key]:
+            _log.info("%s: %s so far, %s from here on", key, known[key], value)
+            patiently(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
+    return study, setup
+
+
+def _run(
+    request: TuneRequest, study: Study, setup: Setup, folder: Path, interrupted: _Interrupts
+) -> tuple[Reason, Failure | None]:
+    devices = request.devices or (request.config.training.device,)
+    lease = Lease.new(request.workers, devices)
+    ledger = Ledger(study, lease.coordinator)
+    study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
+    with (
+        Progress() as progress,
+        LocalExecutor(
+            request.trial_function,
+            folder / "workers",
+            workers=request.workers,
+            devices=devices,
+            threads=request.config.training.threads,
+        ) as executor,
+    ):
+        coordinator = Coordinator(
+            ledger,
+            JointProposals(setup),
+            executor,
+            Adoption(ledger, lease),
+            Retention(folder / "trials", request.keep_best),
+            Limits(request.n_trials, request.timeout, request.on_oom),
+            interrupted=interrupted,
+            show=progress,
+        )
+        return coordinator.run(), coordinator.failure
+
+
+def _fingerprint(config: Config) -> str:
+    from distune.data import read_table
+    from distune.data.fingerprint import table_fingerprint
+
+    return table_fingerprint(read_table(config.data, config.seed))
+
+
+class _Interrupts:
+    """Counts the signals that ask for an end."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self) -> int:
+        return self._count
+
+    def hear(self, number: int, _: object) -> None:
+        self._count += 1
+
+
+@contextmanager
+def _signals() -> Iterator[_Interrupts]:
+    """Turns Ctrl-C and SIGTERM into an orderly end; a second one ends at once."""
+    interrupts = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = {number: signal.signal(number, interrupts.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,87 @@
+"""Trial functions whose score is a formula of the parameters: real processes, no training."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+
+from distune.tuning.executors.simulated import Work, WorkerDied
+from distune.tuning.messages import Report, TrialOutcome, TrialTask
+
+
+def final_score(config: dict) -> float:
+    """Best at teacher_lr = 3e-5, student_lr = 2e-4, alpha = 0.7, T = 3."""
+    loss = config["distillation"]
+    return 0.95 - 0.1 * (
+        math.log10(config["teacher"]["lr"] / 3e-5) ** 2
+        + math.log10(config["student"]["lr"] / 2e-4) ** 2
+        + (loss["alpha"] - 0.7) ** 2
+        + 0.1 * (loss["T"] - 3) ** 2
+        + 0.1 * (config["student"]["dropout"] - 0.2) ** 2
+    )
+
+
+def score_at(config: dict, epoch: int) -> float:
+    return final_score(config) * (1 - 0.5**epoch)
+
+
+def quick(task: TrialTask, report: Report) -> TrialOutcome:
+    """Every epoch at once; goes on from the epochs that its folder holds."""
+    return _train(task, report, pause=0.0)
+
+
+def slow(task: TrialTask, report: Report) -> TrialOutcome:
+    return _train(task, report, pause=float(os.environ.get("EPOCH_SECONDS", "0.1")))
+
+
+def _train(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
+    config, state = dict(task.config), task.path / "state.json"
+    done = json.loads(state.read_text()) if state.exists() else []
+    (task.path / "student.safetensors").write_bytes(b"weights" * 100)
+    for epoch in range(len(done) + 1, config["student"]["epochs"] + 1):
+        time.sleep(pause)
+        done.append(score_at(config, epoch))
+        partial = state.with_suffix(".partial")
+        partial.write_text(json.dumps(done))
+        partial.replace(state)
+        if not report("student", epoch, done[-1]):
+            return TrialOutcome("pruned", done[-1], seconds={"student": pause * epoch})
+    return TrialOutcome(
+        "complete", max(done), len(done), {"teacher": 1.0, "student": 2.0}, 100.0, 0.0, "cpu", {"tasks": 2}
+    )
+
+
+def script(task: TrialTask) -> Iterator[Work]:
+    """The behaviours that the contract suite asks for, told by the config."""
+    behaviour = task.config["behaviour"]
+    if behaviour == "crash":
+        raise RuntimeError("the roof fell in")
+    if behaviour == "memory":
+        raise MemoryError("no more of it")
+    if behaviour == "dies" and task.attempt == 1:
+        yield Work(0.01, "student", 1, 0.1)
+        raise WorkerDied
+    if behaviour == "nan":
+        yield Work(0.01, "student", 1, math.nan)
+    for epoch in range(1, task.config["epochs"] + 1):
+        yield Work(0.01, "student", epoch, epoch / 10)
+
+
+def played(task: TrialTask, report: Report) -> TrialOutcome:
+    """The same behaviours in a real process."""
+    score = None
+    steps = script(task)
+    while True:
+        try:
+            work = next(steps, None)
+        except WorkerDied:
+            os.kill(os.getpid(), 9)
+        if work is None:
+            return TrialOutcome("complete", score, device="real")
+        time.sleep(work.seconds)
+        score = work.score
+        if not report(work.stage, work.epoch, work.score):
+            return TrialOutcome("stopped", score)
