@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from distune.models.classifier import Classifier
 from distune.models.encoders import Encoder
 
-_WITHOUT_DECAY = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d, nn.Embedding)
+_DECAYING = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 def trained_state(model: Classifier) -> dict[str, Tensor]:
@@ -34,43 +34,31 @@ def load_trained_state(model: Classifier, state: Mapping[str, Tensor]) -> None:
 def parameter_groups(
     model: Classifier, lr: float, weight_decay: float, layerwise_decay: float = 1.0
 ) -> list[dict[str, Any]]:
-    """Groups for AdamW; biases, norms, embeddings and other vectors have no weight decay.
+    """Groups for AdamW; only the weights of linear layers and convolutions decay, not biases, norms or embeddings.
 
     Args:
         model: the model.
         lr: learning rate of everything above the encoders.
-        weight_decay: of the matrices.
+        weight_decay: of what decays.
         layerwise_decay: factor on the learning rate for each encoder layer further from the output; the last layer
             of an encoder has the full rate.
     """
-    without = _without_decay(model)
+    decaying = {id(module.weight) for module in model.modules() if isinstance(module, _DECAYING)}
     depths: dict[int, int] = {}
     for encoder in (model.vision, model.text):
         for distance, layer in enumerate(reversed(encoder.layer_groups())):
             depths.update((id(parameter), distance) for parameter in layer)
-    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            key = (depths.get(id(parameter), 0), id(parameter) in without)
-            groups.setdefault(key, []).append(parameter)
+            rate = lr * layerwise_decay ** depths.get(id(parameter), 0)
+            groups.setdefault((rate, weight_decay if id(parameter) in decaying else 0.0), []).append(
+                parameter
+            )
     return [
-        {
-            "params": parameters,
-            "lr": lr * layerwise_decay**distance,
-            "weight_decay": 0.0 if plain else weight_decay,
-        }
-        for (distance, plain), parameters in sorted(groups.items(), key=lambda item: item[0])
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
-
-
-def _without_decay(model: nn.Module) -> set[int]:
-    """Ids of the parameters that decay would only hurt: no matrices, or rows of a table."""
-    in_tables = {
-        id(p) for module in model.modules() if isinstance(module, _WITHOUT_DECAY) for p in module.parameters()
-    }
-    vectors = {id(p) for p in model.parameters() if sum(side > 1 for side in p.shape) < 2}
-    tokens = {id(p) for name, p in model.named_parameters() if "position_embeddings" in name}
-    return in_tables | vectors | tokens
 
 
 def _frozen_names(model: Classifier) -> set[str]:

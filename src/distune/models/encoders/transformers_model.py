@@ -44,13 +44,29 @@ def load(model_class: Any, config: Any, folder: Path | None, **options: Any) -> 
         config: its configuration.
         folder: where the weights are; None leaves random ones.
         options: arguments of the class.
+
+    Raises:
+        UserError: the folder has no weights for a part of the model, which would silently stay random.
     """
     if folder is None:
         return model_class(config, **options)
     with _quiet():
-        return model_class.from_pretrained(
-            str(folder), config=config, local_files_only=True, dtype="float32", **options
+        model, report = model_class.from_pretrained(
+            str(folder),
+            config=config,
+            local_files_only=True,
+            dtype="float32",
+            output_loading_info=True,
+            **options,
         )
+    # A pooler is no part of the tokens; checkpoints trained on masked words lack it.
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+    if missing:
+        raise UserError(
+            f"{folder}: {len(missing)} weights of the {config.model_type} are not in the file, {missing[0]} among "
+            "them; take a complete model, or set pretrained: false"
+        )
+    return model
 
 
 def pixels(source: Entry | None, folder: Path | None) -> Pixels:
