@@ -151,7 +151,7 @@ def test_killed_writer_leaves_no_half_entry(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.get("step", INPUTS, fill).array("numbers"), [1, 2, 3, 4])
     store.close()
     store.clear()
-    assert [path for path in (root / "step").iterdir()] == []
+    assert list((root / "step").iterdir()) == []
 
 
 def test_failing_step_leaves_nothing_and_tells(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.ranges import as_search_space
 from distune.analysis.records import StudyRecord
-from distune.analysis.sources import open_study
+from distune.analysis.sources import LOGS, open_study
 from distune.analysis.trials_csv import from_csv
 from distune.analysis.unknown import Unknown
 from distune.reporting import markdown
@@ -41,6 +41,16 @@ def write_report(
         UserError: there is no such study.
     """
     return _write(open_study(study_source, storage), Path(out))
+
+
+def study_folder(study_source: str, storage: str | None = None) -> Path:
+    """The folder of a study, where its report belongs.
+
+    Raises:
+        UserError: there is no such study.
+    """
+    study = open_study(study_source, storage)
+    return study.folder or LOGS / str(study.name)
 
 
 def write_report_from_csv(csv: Path, out: Path, *, direction: str = "maximize") -> list[Path]:

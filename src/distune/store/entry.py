@@ -50,7 +50,7 @@ class Entry:
         return self._tensors[name]
 
     def new_array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """An array to fill in; its whole size is claimed first: a full disk is an error, not a dead process."""
+        """An array to fill in; its size is claimed first, so a full disk is an error, not a dead process."""
         if self.folder is None:
             self._arrays[name] = np.empty(shape, dtype)
             return self._arrays[name]

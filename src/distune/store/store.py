@@ -128,7 +128,7 @@ class Store:
         return Entry(folder, draft.values)
 
     def evict(self) -> list[str]:
-        """Removes unused entries, the least recently used first, until the store fits; returns their names."""
+        """Removes unused entries, the oldest first, until the store fits; returns their names."""
         listed = sorted(self.entries(), key=lambda entry: entry.last_used)
         total = sum(entry.size for entry in listed)
         removed = []

@@ -51,10 +51,22 @@ def macro_f1(confusion: NDArray[Any]) -> Floats:
     Returns:
         Shape (...); 0 where there is no example at all.
     """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
-    mentions = (confusion.sum(axis=-1) + confusion.sum(axis=-2)).astype(np.float64)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return mean_f1(hits, confusion.sum(axis=-1) + confusion.sum(axis=-2))
+
+
+def mean_f1(hits: NDArray[Any], mentions: NDArray[Any]) -> Floats:
+    """Macro F1 from counts or non-negative weights.
+
+    Args:
+        hits: how often each class was predicted rightly, (..., C).
+        mentions: how often it occurs in the truth, plus how often it was predicted, (..., C).
+
+    Returns:
+        Mean of 2 hits / mentions over the classes with mentions, shape (...); 0 where there are none.
+    """
     f1 = _ratio(2 * hits, mentions)
-    return _ratio(f1.sum(axis=-1), (mentions > 0).sum(axis=-1).astype(np.float64))
+    return _ratio(f1.sum(axis=-1), (np.asarray(mentions) > 0).sum(axis=-1))
 
 
 def score(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:

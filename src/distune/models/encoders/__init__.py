@@ -22,6 +22,7 @@ __all__ = [
     "CATALOGUE",
     "Encoder",
     "Entry",
+    "Kind",
     "TextEncoder",
     "Tokenizer",
     "VisionEncoder",

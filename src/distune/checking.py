@@ -1,0 +1,41 @@
+"""Everything that can be known to be wrong before any training, in one list."""
+
+from __future__ import annotations
+
+from distune.config import Config, EncoderConfig
+from distune.data import Table, read_table
+from distune.errors import ConfigError, DataError, UserError
+from distune.models.encoders import Kind, identity
+
+
+def check_experiment(config: Config, source: str) -> Table:
+    """Checks the data, every example of it, and that every encoder's weights can be found.
+
+    Args:
+        config: a valid config.
+        source: its file, named in the errors.
+
+    Returns:
+        The table of usable examples.
+
+    Raises:
+        ConfigError: lists all that is wrong with encoders and data.
+        DataError: lists all that is wrong, where only the data are at fault.
+    """
+    problems = []
+    for role, model in (("teacher", config.teacher), ("student", config.student)):
+        kinds: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", model.vision), ("text", model.text))
+        for kind, encoder in kinds:
+            try:
+                identity(encoder, kind, config.seed)
+            except UserError as error:
+                problems.append(f"{role}.{kind}: {error}")
+    try:
+        table = read_table(config.data, config.seed)
+    except DataError as error:
+        if not problems:
+            raise
+        raise ConfigError(source, [*problems, *error.problems]) from None
+    if problems:
+        raise ConfigError(source, problems)
+    return table

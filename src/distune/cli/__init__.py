@@ -1,0 +1,44 @@
+"""The command line: parse arguments, call one function, print; no logic of its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from distune.cli import cache, data, encoders, study, train
+from distune.errors import UserError
+
+app = typer.Typer(
+    help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("train")(train.train)
+app.command("check")(data.check)
+study.add_commands(app)
+app.add_typer(data.app, name="data")
+app.add_typer(encoders.app, name="encoders")
+app.add_typer(cache.app, name="cache")
+
+
+def main() -> None:
+    """The command `distune`; what a user can mend ends with exit code 2 and no traceback."""
+    run_command()
+
+
+def run_command(*command: str) -> None:
+    """Runs a command with the arguments of this process.
+
+    Args:
+        command: the command, where the script that was called stands for it; else the first argument names it.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        app([*command, *sys.argv[1:]])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,79 @@
+"""`distune data` and `distune check`: make, split and validate data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distune.cli.options import DataRoot, overrides
+from distune.config import load_config
+
+app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_help=True)
+
+
+def check(
+    config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
+    data_root: DataRoot = None,
+) -> None:
+    """Validate a config and its data; name every error."""
+    chosen = load_config(config, overrides(data_root=data_root))
+
+    from distune.checking import check_experiment
+    from distune.data import SPLITS
+
+    table = check_experiment(chosen, str(config))
+    counts = ", ".join(f"{len(table.rows(split))} {split}" for split in SPLITS if len(table.rows(split)))
+    typer.echo(f"{config}: sound. {len(table)} examples ({counts}).")
+    for task in table.tasks:
+        typer.echo(f"  task {task.name}: {', '.join(task.classes)}")
+    if not len(table.rows("test")):
+        typer.echo("  this data set has no test split")
+    if table.dropped:
+        typer.echo(f"  {len(table.dropped)} bad examples are dropped on request:")
+        for line in table.dropped:
+            typer.echo(f"    {line}")
+
+
+@app.command("demo")
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("data/demo"),
+    kind: Annotated[str, typer.Option(help="slices (MedPix layout) or wound (CSV layout).")] = "slices",
+    seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 42,
+) -> None:
+    """Generate the demo data set; nothing is downloaded."""
+    from distune.data.demo import write_demo, write_wound_demo
+    from distune.errors import UserError
+
+    writers = {"slices": write_demo, "wound": write_wound_demo}
+    if kind not in writers:
+        raise UserError(f"--kind: {kind!r} is unknown; use slices or wound")
+    writers[kind](out, seed)
+    typer.echo(f"wrote {out}")
+
+
+@app.command("split")
+def split(
+    metadata: Annotated[Path, typer.Argument(help="CSV with one row an example.")],
+    labels: Annotated[str, typer.Option(help="Label columns, separated by commas.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: beside the CSV.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column with the patient or case.")] = None,
+    fractions: Annotated[str, typer.Option(help="Shares of train, dev and test.")] = "0.7,0.15,0.15",
+    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 42,
+) -> None:
+    """Make stratified, group-safe metadata_{train,dev,test}.csv from one metadata.csv."""
+    from distune.data.split import parse_fractions, split_csv
+
+    target = out or metadata.parent
+    counts = split_csv(
+        metadata,
+        target,
+        label_columns=tuple(labels.split(",")),
+        group_column=group,
+        fractions=parse_fractions(fractions),
+        seed=seed,
+    )
+    for name, classes in counts.items():
+        typer.echo(f"{name}: {classes}")
+    typer.echo(f"wrote {target}")

@@ -1,0 +1,41 @@
+"""What `distune tune` prints at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> None:
+    """Prints counts, best and base, time, and the files that were written.
+
+    Args:
+        summary: the content of `study_summary.json`.
+        files: what was written.
+    """
+    trials, seconds, best, base = (summary[key] for key in ("trials", "seconds", "best", "base"))
+    typer.echo()
+    typer.echo(f"study      {summary['study']}")
+    typer.echo(
+        f"trials     {trials['finished']} finished: {trials['complete']} complete, {trials['pruned']} pruned; "
+        f"{trials['failed']} failed"
+    )
+    if best is None:
+        typer.echo(f"best       {summary['note']}")
+    else:
+        typer.echo(f"best       {best['value']:.4f} dev score, trial {best['number']}")
+    if base is not None:
+        typer.echo(f"base       {base['value']:.4f} dev score, trial {base['number']} (the config as given)")
+    if best is not None:
+        typer.echo(
+            "           the best of many on one dev split flatters; `distune confirm` measures by how much"
+        )
+    typer.echo(
+        f"wall time  {seconds['wall']:.0f} s; peak memory {summary['machine']['peak_memory_mb']:.0f} MiB a worker"
+    )
+    typer.echo("files")
+    for path in dict.fromkeys(str(file) for file in files):
+        typer.echo(f"           {path}")

@@ -1,0 +1,67 @@
+"""`distune train`: one teacher, one student, one folder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distune.cli.options import DataRoot, Seed, StudentEpochs, TeacherEpochs, overrides
+from distune.config import load_config
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder; one that was interrupted goes on. Default: logs/runs/<name>_<time>."),
+    ] = None,
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test/--no-test",
+            help="Evaluate the test split, where there is one; every opening is recorded beside the runs.",
+        ),
+    ] = True,
+    gpu: Annotated[str | None, typer.Option(help="Device: cuda:0, cpu, ...; default: the config's.")] = None,
+    data_root: DataRoot = None,
+    teacher_epochs: TeacherEpochs = None,
+    student_epochs: StudentEpochs = None,
+    seed: Seed = None,
+) -> None:
+    """Train a teacher and its student once, and evaluate them."""
+    chosen = load_config(
+        config,
+        overrides(
+            data_root=data_root,
+            teacher_epochs=teacher_epochs,
+            student_epochs=student_epochs,
+            seed=seed,
+            device=gpu,
+        ),
+    )
+    folder = out or Path("logs/runs") / f"{chosen.name}_{datetime.now():%Y%m%d_%H%M%S}"
+
+    from distune.training.run import run
+
+    def show(record: object) -> bool:
+        from distune.training.records import EpochRecord
+
+        assert isinstance(record, EpochRecord)
+        typer.echo(
+            f"{record.stage:8}epoch {record.epoch:3}  loss {record.train_loss:8.4f}  "
+            f"dev score {record.dev_score:.4f}  {record.seconds:6.1f} s"
+        )
+        return True
+
+    result = run(chosen, folder, on_epoch=show, open_test=test)
+    for split, metrics in result.results["splits"].items():
+        tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())
+        typer.echo(f"{split:5}score {metrics['score']:.4f}  ({tasks})")
+    if result.results["test_split"] == "none":
+        typer.echo("test: this data set has no test split")
+    elif result.results["test_split"] == "shut":
+        typer.echo("test: left shut")
+    typer.echo(f"wrote {folder}")

@@ -1,0 +1,89 @@
+"""Where and how a run computes: device, precision, threads, memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from distune.config import TrainingConfig
+from distune.errors import UserError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision used on it.
+
+    Attributes:
+        device: torch device.
+        bf16: whether forward passes run under bf16 autocast.
+    """
+
+    device: torch.device
+    bf16: bool
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context for forward passes."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    @property
+    def name(self) -> str:
+        """Name of the device as a person knows it."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"CPU, {torch.get_num_threads()} threads"
+
+    def peak_memory_mb(self) -> float | None:
+        """Most device memory allocated since the last reset, MiB; None on a CPU."""
+        if self.device.type != "cuda":
+            return None
+        return float(torch.cuda.max_memory_allocated(self.device) / 2**20)
+
+
+def compute_for(config: TrainingConfig) -> Compute:
+    """Resolves device, precision and threads.
+
+    Raises:
+        UserError: the device is not on this machine.
+    """
+    name = config.device
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"training.device: {name!r} is no device; use auto, cpu or cuda:N") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise UserError(f"training.device: {name} is not here ({count} GPUs found); use auto or cpu")
+        torch.cuda.reset_peak_memory_stats(device)
+        torch.backends.cuda.matmul.allow_tf32 = True
+    elif device.type != "cpu":
+        raise UserError(f"training.device: {name!r} is not supported; use auto, cpu or cuda:N")
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and _fast_bf16(device))
+    return Compute(device, bf16)
+
+
+def peak_process_mb() -> float:
+    """Most resident memory of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return False

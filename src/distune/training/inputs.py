@@ -1,0 +1,171 @@
+"""What a model reads, through the store: decoded images, token ids, activations of frozen layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from distune.config import DataConfig, ModelConfig
+from distune.data.batches import ModelInputs
+from distune.data.fingerprint import image_fingerprints
+from distune.data.images import decode_all, views
+from distune.data.ragged import Ragged
+from distune.data.table import Table
+from distune.models import Classifier
+from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
+from distune.store import Entry, Store, key_of
+from distune.training.devices import Compute
+
+STEP_VERSIONS = {"images": 1, "tokens": 1, "frozen_vision": 1, "frozen_text": 1}
+"""Raised when the code of a step changes its result; older entries are then left alone."""
+
+PREFIX_BATCH = 16
+"""Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
+
+
+@dataclass
+class InputSteps:
+    """The steps from a table to model inputs, each computed once.
+
+    Args:
+        table: all examples.
+        data: image size, views, longest text.
+        store: where results are kept.
+        compute: device and precision of frozen layers.
+        seed: of the views.
+    """
+
+    table: Table
+    data: DataConfig
+    store: Store
+    compute: Compute
+    seed: int
+    _hashes: list[str] = field(default_factory=list)
+
+    def for_model(self, model: Classifier, config: ModelConfig, model_seed: int) -> ModelInputs:
+        """Everything that one model reads.
+
+        Args:
+            model: on the device.
+            config: of that model; the names and cuts of its encoders belong to the keys.
+            model_seed: of its weights, which frozen random layers depend on.
+        """
+        vision, text = model.vision, model.text
+        images = self._images_key(vision.image_size)
+        tokens = self._tokens_key(text)
+        if vision.frozen_layers:
+            image = self._frozen_vision(vision, images, self._encoder_key(config, "vision", model_seed))
+        else:
+            image = self._images(vision.image_size, images)
+        sequences = self._tokens(text, tokens)
+        if text.frozen_layers:
+            key = self._encoder_key(config, "text", model_seed)
+            sequences = self._frozen_text(text, sequences, tokens, key)
+        return ModelInputs(image, sequences)
+
+    def _images_key(self, size: int) -> dict[str, Any]:
+        if not self._hashes:
+            self._hashes = image_fingerprints(self.table)
+        key: dict[str, Any] = {
+            "version": STEP_VERSIONS["images"],
+            "files": key_of({"files": self._hashes}),
+            "size": size,
+            "augment": self.data.augment,
+        }
+        if self.data.augment != "none":
+            key |= {"views": self.data.views, "seed": self.seed}
+        return key
+
+    def _tokens_key(self, text: TextEncoder) -> dict[str, Any]:
+        return {
+            "version": STEP_VERSIONS["tokens"],
+            "texts": key_of({"texts": list(self.table.texts)}),
+            "tokenizer": text.tokenizer.identity,
+            "max_tokens": min(self.data.max_tokens, text.max_tokens),
+        }
+
+    def _encoder_key(self, config: ModelConfig, kind: Kind, model_seed: int) -> dict[str, Any]:
+        encoder = config.vision if kind == "vision" else config.text
+        return {
+            "version": STEP_VERSIONS[f"frozen_{kind}"],
+            "weights": identity(encoder, kind, model_seed),
+            "layers": encoder.layers,
+            "freeze": encoder.freeze,
+            "device": self.compute.device.type,
+            "bf16": self.compute.bf16,
+        }
+
+    def _images(self, size: int, key: dict[str, Any]) -> NDArray[Any]:
+        count = self.data.views if self.data.augment != "none" else 1
+
+        def compute(entry: Entry) -> None:
+            pixels = entry.new_array("pixels", (count, len(self.table), 3, size, size), np.uint8)
+            decode_all(self.table.images, size, out=pixels[0])
+            for row in range(len(self.table)) if count > 1 else ():
+                pixels[:, row] = views(pixels[0, row], seed=self.seed, index=row, count=count)
+
+        return self.store.get("images", key, compute).array("pixels")
+
+    def _tokens(self, text: TextEncoder, key: dict[str, Any]) -> Ragged:
+        def compute(entry: Entry) -> None:
+            ids = text.tokenizer.encode(self.table.texts, key["max_tokens"])
+            offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in ids])])
+            entry.new_array("offsets", offsets.shape, np.int64)[:] = offsets
+            entry.new_array("ids", (int(offsets[-1]),), np.int64)[:] = np.concatenate(ids)
+
+        entry = self.store.get("tokens", key, compute)
+        return Ragged(entry.array("ids"), entry.array("offsets"))
+
+    def _frozen_vision(
+        self, vision: VisionEncoder, images: dict[str, Any], encoder: dict[str, Any]
+    ) -> NDArray[Any]:
+        def compute(entry: Entry) -> None:
+            pixels = self._images(vision.image_size, images)
+            flat = pixels.reshape(-1, *pixels.shape[2:])
+            hidden = _Rows(entry, "hidden", len(flat))
+            for start in range(0, len(flat), PREFIX_BATCH):
+                part = torch.from_numpy(np.array(flat[start : start + PREFIX_BATCH])).to(self.compute.device)
+                with torch.no_grad(), self.compute.autocast():
+                    hidden.put(slice(start, start + len(part)), vision.prefix(part))
+
+        entry = self.store.get("frozen_vision", {"images": images, "encoder": encoder}, compute)
+        hidden = entry.array("hidden")
+        return hidden.reshape(-1, len(self.table), *hidden.shape[1:])
+
+    def _frozen_text(
+        self, text: TextEncoder, ids: Ragged, tokens: dict[str, Any], encoder: dict[str, Any]
+    ) -> Ragged:
+        def compute(entry: Entry) -> None:
+            hidden = _Rows(entry, "hidden", int(ids.offsets[-1]))
+            order = np.argsort(ids.lengths, kind="stable")
+            for start in range(0, len(order), PREFIX_BATCH):
+                rows = order[start : start + PREFIX_BATCH]
+                padded, mask = (torch.from_numpy(a).to(self.compute.device) for a in ids.padded(rows))
+                with torch.no_grad(), self.compute.autocast():
+                    vectors = text.prefix(padded, mask)
+                for row, vector, length in zip(rows, vectors, ids.lengths[rows], strict=True):
+                    hidden.put(slice(ids.offsets[row], ids.offsets[row + 1]), vector[:length])
+
+        entry = self.store.get("frozen_text", {"tokens": tokens, "encoder": encoder}, compute)
+        return Ragged(entry.array("hidden"), ids.offsets)
+
+
+class _Rows:
+    """An array in a store entry whose width is known only when the first rows arrive."""
+
+    def __init__(self, entry: Entry, name: str, count: int):
+        self._make: Callable[[tuple[int, ...]], NDArray[Any]] = lambda shape: entry.new_array(
+            name, (count, *shape), np.float32
+        )
+        self._array: NDArray[Any] | None = None
+
+    def put(self, where: slice, values: torch.Tensor) -> None:
+        rows = values.float().cpu().numpy()
+        if self._array is None:
+            self._array = self._make(rows.shape[1:])
+        self._array[where] = rows

@@ -1,0 +1,89 @@
+"""AdamW over the model and the loss, the learning rate schedule, and both as plain state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from distune.config import TrainingConfig
+from distune.models import Classifier, parameter_groups
+
+
+def schedule_factor(step: int, total: int, config: TrainingConfig) -> float:
+    """Factor on the peak learning rate for a step.
+
+    Linear warm-up over the first `warmup * total` steps, then constant or half a cosine down to zero
+    (Loshchilov and Hutter, 2017).
+
+    Args:
+        step: from 0.
+        total: steps of the whole training.
+        config: names the schedule and the warm-up.
+    """
+    warmup = math.ceil(config.warmup * total)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if config.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+class Optimizer:
+    """AdamW with a schedule that is a function of the step alone.
+
+    Args:
+        model: the classifier to train.
+        objective: its loss; parameters of its own are trained along.
+        lr: peak learning rate.
+        total_steps: steps of the whole training.
+        config: weight decay, clipping, schedule.
+    """
+
+    def __init__(
+        self, model: Classifier, objective: nn.Module, lr: float, total_steps: int, config: TrainingConfig
+    ):
+        groups = parameter_groups(model, lr, config.weight_decay, config.layerwise_lr_decay)
+        own = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+        if own:
+            groups.append({"params": own, "lr": lr, "weight_decay": config.weight_decay})
+        self._parameters = [parameter for group in groups for parameter in group["params"]]
+        self._adamw = torch.optim.AdamW(groups, fused=True)
+        self._peaks = [float(group["lr"]) for group in self._adamw.param_groups]
+        self._total_steps = total_steps
+        self._config = config
+        self.steps = 0
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next step, largest over the groups."""
+        return max(self._peaks) * schedule_factor(self.steps, self._total_steps, self._config)
+
+    def step(self) -> None:
+        """Clips the gradients, updates the parameters, and clears the gradients."""
+        if self._config.grad_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._config.grad_clip)
+        factor = schedule_factor(self.steps, self._total_steps, self._config)
+        for group, peak in zip(self._adamw.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * factor
+        self._adamw.step()
+        self._adamw.zero_grad(set_to_none=True)
+        self.steps += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """AdamW's moments, by position of the parameter."""
+        saved = {}
+        for position, parameter in enumerate(self._parameters):
+            for name, value in self._adamw.state[parameter].items():
+                saved[f"{position}.{name}"] = value
+        return saved
+
+    def load(self, saved: Mapping[str, Tensor], steps: int) -> None:
+        """Continues from `state()` after the given number of steps."""
+        for key, value in saved.items():
+            position, _, name = key.partition(".")
+            parameter = self._parameters[int(position)]
+            self._adamw.state[parameter][name] = value if name == "step" else value.to(parameter.device)
+        self.steps = steps

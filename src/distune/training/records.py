@@ -1,0 +1,104 @@
+"""What goes into a stage of training and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.config import TrainingConfig
+from distune.data.batches import ModelInputs
+from distune.data.table import Task
+
+OnEpoch = Callable[["EpochRecord"], bool]
+"""Told each finished epoch; answers whether to go on."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of `metrics.jsonl`.
+
+    Attributes:
+        stage: teacher or student.
+        epoch: from 1.
+        train_loss: mean over the steps of the whole objective.
+        cross_entropy: mean over the steps of its part from the labels.
+        distillation: mean over the steps of its part from the teacher.
+        dev_score: mean over tasks of the macro F1 on dev.
+        macro_f1: the same by task.
+        lr: learning rate after the last step.
+        seconds: wall time of the epoch.
+    """
+
+    stage: str
+    epoch: int
+    train_loss: float
+    cross_entropy: float
+    distillation: float
+    dev_score: float
+    macro_f1: dict[str, float]
+    lr: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a model is trained and judged on.
+
+    Attributes:
+        inputs: for all examples of the table.
+        labels: int64 (N, tasks).
+        tasks: the label columns.
+        train: rows to learn from.
+        dev: rows to judge each epoch on.
+    """
+
+    inputs: ModelInputs
+    labels: NDArray[np.int64]
+    tasks: Sequence[Task]
+    train: NDArray[np.int64]
+    dev: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how a stage trains.
+
+    Attributes:
+        stage: teacher or student; part of every seed.
+        epochs: passes over the train rows.
+        lr: peak learning rate.
+        training: what both stages share.
+        seed: of the run.
+    """
+
+    stage: str
+    epochs: int
+    lr: float
+    training: TrainingConfig
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The end of a stage; the model holds the weights of its best epoch.
+
+    Attributes:
+        history: every epoch, also those of an interrupted first attempt.
+        stopped: whether `on_epoch` asked to stop before the end.
+    """
+
+    history: list[EpochRecord]
+    stopped: bool
+
+    @property
+    def best(self) -> EpochRecord:
+        """The epoch with the highest dev score, the first of equals."""
+        return best_epoch(self.history)
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
+    """The epoch with the highest dev score, the first of equals."""
+    return max(history, key=lambda record: (record.dev_score, -record.epoch))

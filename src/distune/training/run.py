@@ -1,0 +1,251 @@
+"""A run: one teacher and one student trained from one config, in one folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distune.config import Config
+from distune.data import Table, read_table
+from distune.data.fingerprint import table_fingerprint
+from distune.distillation import LOSSES, LossShapes, Objective
+from distune.models import Classifier
+from distune.store import Store
+from distune.training.devices import Compute, compute_for, peak_process_mb
+from distune.training.inputs import InputSteps
+from distune.training.loop import fit
+from distune.training.metrics import evaluate
+from distune.training.openings import record_opening
+from distune.training.predicting import predict
+from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, best_epoch
+from distune.training.run_folder import start_folder, write_json, write_metrics, write_predictions
+from distune.training.student import build_student, count_parameters, save_student, student_seed
+from distune.training.targets import Targets
+from distune.training.teacher import StageStopped, Teacher, TeacherStage, class_weights
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        score: dev score of the student's best epoch, of its last one where it was stopped; None if stopped before.
+        best_epoch: the student's epoch with that score, from 1; None if stopped before.
+        stopped: whether `on_epoch` ended the run early; there are no results then.
+        results: the content of `results.json`; empty where stopped.
+        seconds: wall time by stage.
+        peak_memory_mb: of the process.
+        peak_device_mb: of the GPU; None on a CPU.
+        device: its name.
+        cache: `{"hits", "misses", "seconds_saved"}` of the store.
+    """
+
+    score: float | None
+    best_epoch: int | None
+    stopped: bool
+    results: dict[str, Any]
+    seconds: dict[str, float]
+    peak_memory_mb: float
+    peak_device_mb: float | None
+    device: str
+    cache: dict[str, Any]
+
+
+def run(
+    config: Config,
+    folder: Path,
+    *,
+    on_epoch: OnEpoch = lambda record: True,
+    open_test: bool = False,
+    store: Store | None = None,
+    check_images: bool = True,
+) -> RunResult:
+    """Trains teacher and student and fills the run folder.
+
+    Called again with the same folder after an interruption, it goes on from the last checkpoint and ends with
+    the same numbers.
+
+    Args:
+        config: the experiment.
+        folder: made where it is missing.
+        on_epoch: told each epoch of the teacher and the student; answers whether to go on.
+        open_test: also evaluate the test split, where there is one; recorded beside the run folder.
+        store: where expensive steps are kept; the user's cache by default.
+        check_images: decode every image first, to list the bad ones; skip it where that was done before.
+
+    Raises:
+        DataError: the data set breaks rules; all are listed.
+        FloatingPointError: a loss is not finite.
+    """
+    compute = compute_for(config.training)
+    with store or Store(max_gb=config.cache.max_gb) as opened:
+        job = _Run(config, folder, on_epoch, opened, compute)
+        with job.timed("data"):
+            job.read(check_images)
+        try:
+            teacher, fitted = job.train()
+        except StageStopped as stop:
+            write_metrics(folder, stop.history)
+            return job.result(None, {})
+        results = {} if fitted.stopped else job.evaluate(teacher, open_test=open_test)
+        return job.result(fitted, results)
+
+
+@dataclass
+class _Run:
+    config: Config
+    folder: Path
+    on_epoch: OnEpoch
+    store: Store
+    compute: Compute
+    seconds: dict[str, float] = field(default_factory=dict)
+    history: list[EpochRecord] = field(default_factory=list)
+    table: Table = field(init=False)
+    fingerprint: str = field(init=False)
+    steps: InputSteps = field(init=False)
+    student: Classifier = field(init=False)
+    examples: Examples = field(init=False)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def read(self, check_images: bool) -> None:
+        config = self.config
+        self.table = read_table(config.data, config.seed, check_images=check_images)
+        self.fingerprint = table_fingerprint(self.table)
+        self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed)
+        start_folder(self.folder, config, self.table, self.compute)
+
+    def tell(self, record: EpochRecord) -> bool:
+        self.history.append(record)
+        write_metrics(self.folder, self.history)
+        return self.on_epoch(record)
+
+    def train(self) -> tuple[Teacher | None, Fitted]:
+        teacher, targets = None, None
+        if LOSSES[self.config.distillation.loss].uses_teacher or self.config.student.init_from_teacher:
+            with self.timed("teacher"):
+                stage = TeacherStage(
+                    self.config, self.table, self.fingerprint, self.steps, self.store, self.compute
+                )
+                teacher = stage.trained(self.tell, self.folder / "checkpoint_teacher.safetensors")
+            with self.timed("targets"):
+                targets = teacher.targets()
+        with self.timed("student"):
+            return teacher, self.train_student(teacher, targets)
+
+    def train_student(self, teacher: Teacher | None, targets: Targets | None) -> Fitted:
+        config, table = self.config, self.table
+        seed = student_seed(config)
+        self.student = build_student(config, table.tasks).to(self.compute.device)
+        if config.student.init_from_teacher and teacher:
+            trained = teacher.model()
+            from distune.models.encoders import copy_layers
+
+            copy_layers(trained.vision, self.student.vision)
+            copy_layers(trained.text, self.student.text)
+        inputs = self.steps.for_model(self.student, config.student, seed)
+        self.examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
+        checkpoint = self.folder / "checkpoint_student.safetensors"
+        plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)
+        fitted = fit(
+            self.student,
+            self.objective(targets, seed),
+            self.examples,
+            plan,
+            self.compute,
+            targets=targets,
+            on_epoch=self.tell,
+            checkpoint=checkpoint,
+        )
+        if not fitted.stopped:
+            save_student(self.folder, self.student, table)
+            checkpoint.unlink(missing_ok=True)
+        return fitted
+
+    def objective(self, targets: Targets | None, seed: int) -> Objective:
+        shapes = LossShapes(
+            student_dim=self.config.student.fusion_dim,
+            teacher_dim=targets.width if targets else self.config.teacher.fusion_dim,
+            classes=tuple(len(task.classes) for task in self.table.tasks),
+            examples=len(self.table.rows("train")),
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            loss = LOSSES[self.config.distillation.loss](self.config.distillation, shapes)
+        weights = class_weights(self.config, self.table)
+        return Objective(self.config.distillation, self.config.training, loss, weights).to(
+            self.compute.device
+        )
+
+    def evaluate(self, teacher: Teacher | None, *, open_test: bool) -> dict[str, Any]:
+        with self.timed("evaluation"):
+            splits = {"dev": self.judge_student("dev")}
+            of_teacher = {}
+            if teacher:
+                labels = self.table.labels[self.table.rows("dev")]
+                of_teacher["dev"] = evaluate(labels, teacher.dev_probabilities, self.table.tasks)
+            if open_test and len(self.table.rows("test")):
+                record_opening(self.folder.parent, by=self.folder.name, dataset=self.fingerprint)
+                splits["test"] = self.judge_student("test")
+                if teacher:
+                    of_teacher["test"] = self.judge_teacher(teacher)
+        best = best_epoch([record for record in self.history if record.stage == "student"])
+        results = {
+            "score": splits["dev"]["score"],
+            "best_epoch": best.epoch,
+            "splits": splits,
+            "teacher": {"splits": of_teacher} if teacher else None,
+            "test_split": "opened"
+            if "test" in splits
+            else "shut"
+            if len(self.table.rows("test"))
+            else "none",
+            "parameters": count_parameters(self.student),
+            "seconds": self.seconds,
+            "data_fingerprint": self.fingerprint,
+        }
+        write_json(self.folder / "results.json", results)
+        return results
+
+    def judge_student(self, split: Any) -> dict[str, Any]:
+        rows = self.table.rows(split)
+        probabilities = predict(self.student, self.examples.inputs, rows, self.compute)
+        write_predictions(self.folder, split, self.table, rows, probabilities)
+        return evaluate(self.table.labels[rows], probabilities, self.table.tasks)
+
+    def judge_teacher(self, teacher: Teacher) -> dict[str, Any]:
+        model, rows = teacher.model(), self.table.rows("test")
+        inputs = self.steps.for_model(model, self.config.teacher, teacher.model_seed)
+        probabilities = predict(model, inputs, rows, self.compute)
+        return evaluate(self.table.labels[rows], probabilities, self.table.tasks)
+
+    def result(self, fitted: Fitted | None, results: dict[str, Any]) -> RunResult:
+        stopped = fitted is None or fitted.stopped
+        record = None if fitted is None else fitted.history[-1] if stopped else fitted.best
+        return RunResult(
+            score=record.dev_score if record else None,
+            best_epoch=record.epoch if record else None,
+            stopped=stopped,
+            results=results,
+            seconds=dict(self.seconds),
+            peak_memory_mb=peak_process_mb(),
+            peak_device_mb=self.compute.peak_memory_mb(),
+            device=self.compute.name,
+            cache={
+                "hits": dict(self.store.hits),
+                "misses": dict(self.store.misses),
+                "seconds_saved": self.store.seconds_saved,
+            },
+        )

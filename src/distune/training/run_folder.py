@@ -1,0 +1,97 @@
+"""The files of a run folder, all readable by a person."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.config import Config, save_config
+from distune.data.table import Split, Table
+from distune.training.devices import Compute
+from distune.training.records import EpochRecord
+
+PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -> None:
+    """Writes what is known before training: config, environment, dropped examples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, folder / "config.yaml")
+    write_json(folder / "environment.json", environment(config, compute))
+    if table.dropped:
+        header = f"{len(table.dropped)} bad examples were left out on request (data.on_bad_example: drop)"
+        (folder / "dropped.txt").write_text("\n".join([header, *table.dropped]) + "\n", encoding="utf-8")
+
+
+def environment(config: Config, compute: Compute) -> dict[str, Any]:
+    """Versions, device, git commit and seed, as far as they are known."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": compute.name,
+        "precision": "bf16" if compute.bf16 else "fp32",
+        "git_commit": _git_commit(),
+        "seed": config.seed,
+    }
+
+
+def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
+    """Writes `metrics.jsonl`: a line an epoch, teacher first."""
+    lines = [json.dumps(asdict(record)) for record in history]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_predictions(
+    folder: Path, split: Split, table: Table, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]
+) -> None:
+    """Writes `predictions_{split}.csv`: id, group, true classes, probabilities to six digits."""
+    header = ["id", "group", *(f"truth_{task.name}" for task in table.tasks)]
+    header += [f"p_{task.name}_{name}" for task in table.tasks for name in task.classes]
+    with (folder / f"predictions_{split}.csv").open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(header)
+        for position, row in enumerate(rows):
+            truth = [task.classes[table.labels[row, column]] for column, task in enumerate(table.tasks)]
+            shown = [f"{p:.6f}" for task in probabilities for p in task[position]]
+            writer.writerow([table.ids[row], table.groups[row], *truth, *shown])
+
+
+def read_metrics(folder: Path) -> list[Mapping[str, Any]]:
+    """The lines of `metrics.jsonl`; empty where there is none."""
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

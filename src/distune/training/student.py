@@ -1,0 +1,59 @@
+"""The student as a file: trained weights in a run folder, and the model rebuilt from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distune.config import Config, load_config
+from distune.data.table import Table, Task
+from distune.errors import UserError
+from distune.models import Classifier, build_classifier, load_trained_state, trained_state
+from distune.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from distune.training.seeds import derived_seed
+
+WEIGHTS = "student.safetensors"
+
+
+def build_student(config: Config, tasks: tuple[Task, ...]) -> Classifier:
+    """The untrained student of a config, on the CPU; the same for the same seed."""
+    return build_classifier(
+        config.student, tasks, seed=student_seed(config), image_size=config.data.image_size
+    )
+
+
+def student_seed(config: Config) -> int:
+    """Seed of the student's random weights."""
+    return derived_seed(config.seed, "student")
+
+
+def save_student(folder: Path, student: Classifier, table: Table) -> None:
+    """Writes the trained weights; frozen layers are rebuilt from their encoder's own weights."""
+    tasks = [{"name": task.name, "classes": list(task.classes)} for task in table.tasks]
+    save_checkpoint(folder / WEIGHTS, Checkpoint({"model": trained_state(student)}, {"tasks": tasks}))
+
+
+def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
+    """Rebuilds the student of a run folder, in eval mode on the CPU.
+
+    Returns:
+        The model, the run's config, and the tasks in the order of the heads.
+
+    Raises:
+        UserError: the folder has no student.
+    """
+    saved = load_checkpoint(folder / WEIGHTS)
+    if saved is None:
+        raise UserError(f"{folder} has no {WEIGHTS}: the run did not finish, or its weights were cleaned up")
+    config = load_config(folder / "config.yaml")
+    tasks = tuple(Task(task["name"], tuple(task["classes"])) for task in saved.values["tasks"])
+    student = build_student(config, tasks)
+    load_trained_state(student, saved.tensors["model"])
+    return student.eval(), config, tasks
+
+
+def count_parameters(model: Classifier) -> dict[str, int]:
+    """Number of parameters, all and trained."""
+    return {
+        "total": sum(parameter.numel() for parameter in model.parameters()),
+        "trained": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+    }

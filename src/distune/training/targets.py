@@ -1,0 +1,81 @@
+"""The teacher's answers on every train example, computed once and looked up in every student step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from distune.data.batches import Batch, ModelInputs, eval_batches
+from distune.data.table import Task
+from distune.models import Classifier
+from distune.models.outputs import ModelOutput
+from distune.store import Entry
+from distune.training.devices import Compute
+
+FEATURES = ("image_feature", "text_feature", "image_map")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Teacher outputs by view and table row; rows outside the train split are NaN.
+
+    Attributes:
+        logits: one array a task, (views, N, classes).
+        features: arrays of shape (views, N, ...) under the names in `FEATURES`.
+    """
+
+    logits: tuple[NDArray[Any], ...]
+    features: dict[str, NDArray[Any]]
+
+    @property
+    def width(self) -> int:
+        """Width of the teacher's features."""
+        return int(self.features["image_feature"].shape[-1])
+
+    def at(self, batch: Batch) -> ModelOutput:
+        """The teacher's answers for exactly the rows and views of a batch, on its device."""
+        rows, views = batch.rows.cpu().numpy(), batch.views.cpu().numpy()
+
+        def gathered(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(array[views, rows]).to(batch.labels.device)
+
+        return ModelOutput(
+            tuple(gathered(array) for array in self.logits),
+            **{name: gathered(array) for name, array in self.features.items()},
+        )
+
+
+@torch.no_grad()
+def write_targets(
+    entry: Entry, teacher: Classifier, inputs: ModelInputs, rows: NDArray[np.int64], compute: Compute
+) -> None:
+    """Asks the teacher about every view of the given rows and fills a store entry with its answers."""
+    teacher.eval()
+    labels = np.zeros((len(inputs.text), 0), np.int64)
+    arrays: dict[str, NDArray[Any]] = {}
+    for view in range(inputs.views):
+        batches = eval_batches(inputs, labels, rows, batch_size=128, device=compute.device, view=view)
+        for batch in batches:
+            with compute.autocast():
+                output = teacher(batch.image, batch.text, batch.text_mask)
+            answers = {f"logits_{task}": logits for task, logits in enumerate(output.logits)}
+            answers |= {name: getattr(output, name) for name in FEATURES}
+            for name, answer in answers.items():
+                if name not in arrays:
+                    shape = (inputs.views, len(inputs.text), *answer.shape[1:])
+                    arrays[name] = entry.new_array(name, shape, np.float32)
+                    arrays[name][:] = np.nan
+                arrays[name][view, batch.rows.cpu().numpy()] = answer.float().cpu().numpy()
+
+
+def read_targets(entry: Entry, tasks: Sequence[Task]) -> Targets:
+    """The targets that `write_targets` wrote."""
+    return Targets(
+        tuple(entry.array(f"logits_{task}") for task in range(len(tasks))),
+        {name: entry.array(name) for name in FEATURES},
+    )

@@ -1,0 +1,198 @@
+"""The teacher: trained once for every run that asks for the same one, and asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from distune.config import Config, DistillationConfig, as_dict
+from distune.data.table import Table
+from distune.distillation import Objective, balanced_class_weights
+from distune.models import Classifier, build_classifier, load_trained_state, trained_state
+from distune.store import Entry, Store
+from distune.training.devices import Compute
+from distune.training.inputs import InputSteps
+from distune.training.loop import fit
+from distune.training.predicting import predict
+from distune.training.records import EpochRecord, Examples, OnEpoch, Plan
+from distune.training.seeds import derived_seed
+from distune.training.targets import Targets, read_targets, write_targets
+
+TEACHER_VERSION = 1
+"""Raised when the code of training changes its result; older teachers are then left alone."""
+TARGETS_VERSION = 1
+
+
+class StageStopped(Exception):
+    """`on_epoch` asked to stop before the stage was done.
+
+    Args:
+        history: the epochs so far.
+    """
+
+    def __init__(self, history: list[EpochRecord]):
+        super().__init__("stopped on request")
+        self.history = history
+
+
+@dataclass
+class Teacher:
+    """A trained teacher in the store; the model itself is built only if it is needed.
+
+    Attributes:
+        history: its epochs.
+        weights: trained tensors by name.
+        dev_probabilities: one array (dev rows, classes) a task.
+    """
+
+    history: list[EpochRecord]
+    weights: dict[str, NDArray[Any]]
+    dev_probabilities: list[NDArray[np.float32]]
+    _key: dict[str, Any]
+    _stage: TeacherStage
+
+    @property
+    def model_seed(self) -> int:
+        """Seed of its random weights."""
+        return self._stage.model_seed
+
+    def model(self) -> Classifier:
+        """The teacher with its trained weights, on the device."""
+        model = self._stage.build()
+        load_trained_state(model, {name: torch.from_numpy(value) for name, value in self.weights.items()})
+        return model
+
+    def targets(self) -> Targets:
+        """Its answers on every view of the train examples."""
+        stage = self._stage
+
+        def compute(entry: Entry) -> None:
+            model = self.model()
+            inputs = stage.steps.for_model(model, stage.config.teacher, stage.model_seed)
+            write_targets(entry, model, inputs, stage.table.rows("train"), stage.compute)
+
+        key = {"version": TARGETS_VERSION, "teacher": self._key}
+        return read_targets(stage.store.get("targets", key, compute), stage.table.tasks)
+
+
+@dataclass
+class TeacherStage:
+    """Trains the teacher of a config, or finds it in the store.
+
+    Args:
+        config: the whole experiment.
+        table: all examples.
+        fingerprint: of the table.
+        steps: from the table to model inputs.
+        store: where teachers are kept.
+        compute: device and precision.
+    """
+
+    config: Config
+    table: Table
+    fingerprint: str
+    steps: InputSteps
+    store: Store
+    compute: Compute
+
+    @property
+    def model_seed(self) -> int:
+        """Seed of the teacher's random weights."""
+        return derived_seed(self.config.seed, "teacher")
+
+    def build(self) -> Classifier:
+        """The untrained teacher on the device."""
+        data = self.config.data
+        model = build_classifier(
+            self.config.teacher, self.table.tasks, seed=self.model_seed, image_size=data.image_size
+        )
+        return model.to(self.compute.device)
+
+    def key(self) -> dict[str, Any]:
+        """Everything that a trained teacher depends on."""
+        training = as_dict(self.config.training)
+        for elsewhere in ("device", "threads", "precision"):
+            del training[elsewhere]
+        data = self.config.data
+        return {
+            "version": TEACHER_VERSION,
+            "data": self.fingerprint,
+            "image_size": data.image_size,
+            "max_tokens": data.max_tokens,
+            "views": data.views if data.augment != "none" else 0,
+            "augment": data.augment,
+            "teacher": as_dict(self.config.teacher),
+            "training": training,
+            "seed": self.config.seed,
+            "device": self.compute.device.type,
+            "bf16": self.compute.bf16,
+        }
+
+    def trained(self, on_epoch: OnEpoch, checkpoint: Path) -> Teacher:
+        """The trained teacher.
+
+        Args:
+            on_epoch: told each epoch, also of a teacher that was trained before.
+            checkpoint: file that an interrupted training continues from; removed at the end.
+
+        Raises:
+            StageStopped: `on_epoch` asked to stop.
+        """
+        told: list[EpochRecord] = []
+
+        def tell(record: EpochRecord) -> bool:
+            told.append(record)
+            return on_epoch(record)
+
+        entry = self.store.get("teacher", self.key(), self._training(tell, checkpoint))
+        checkpoint.unlink(missing_ok=True)
+        history = [EpochRecord(**record) for record in entry.values["history"]]
+        for record in history[len(told) :]:
+            if not tell(record):
+                raise StageStopped(told)
+        dev = [entry.array(f"dev_{task}") for task in range(len(self.table.tasks))]
+        return Teacher(history, entry.tensors("weights"), dev, self.key(), self)
+
+    def _training(self, on_epoch: OnEpoch, checkpoint: Path) -> Callable[[Entry], None]:
+        def compute(entry: Entry) -> None:
+            config, table = self.config, self.table
+            model = self.build()
+            inputs = self.steps.for_model(model, config.teacher, self.model_seed)
+            examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
+            labels_only = Objective(
+                DistillationConfig(), config.training, class_weights=class_weights(config, table)
+            )
+            plan = Plan("teacher", config.teacher.epochs, config.teacher.lr, config.training, config.seed)
+            fitted = fit(
+                model,
+                labels_only.to(self.compute.device),
+                examples,
+                plan,
+                self.compute,
+                on_epoch=on_epoch,
+                checkpoint=checkpoint,
+            )
+            if fitted.stopped:
+                raise StageStopped(fitted.history)
+            entry.values["history"] = [asdict(record) for record in fitted.history]
+            weights = trained_state(model)
+            entry.put_tensors("weights", {name: w.detach().cpu().numpy() for name, w in weights.items()})
+            for task, probabilities in enumerate(predict(model, inputs, examples.dev, self.compute)):
+                entry.new_array(f"dev_{task}", probabilities.shape, np.float32)[:] = probabilities
+
+        return compute
+
+
+def class_weights(config: Config, table: Table) -> tuple[torch.Tensor, ...] | None:
+    """The weights that `training.class_weights` asks for, from the train split."""
+    if config.training.class_weights == "none":
+        return None
+    return balanced_class_weights(
+        table.labels[table.rows("train")], [len(task.classes) for task in table.tasks]
+    )

@@ -1,0 +1,50 @@
+"""One trial: a training run whose epochs are reported to the coordinator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distune.config import parse_config
+from distune.tuning.messages import Report, TrialOutcome, TrialTask
+
+
+def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
+    """Runs a trial in its folder; called again after an interruption, it goes on from its checkpoint.
+
+    The images are not checked again: the study has done that before its first trial.
+
+    Args:
+        task: the complete config, the folder, the device and the threads.
+        report: told (stage, epoch, dev score); answers whether to go on.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+        UserError: config or data break a rule.
+    """
+    from distune.training.run import run
+
+    config = parse_config(
+        task.config,
+        source=f"trial {task.number}",
+        overrides={"training.device": task.device, "training.threads": task.threads},
+    )
+    result = run(
+        config,
+        Path(task.folder),
+        on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
+        check_images=False,
+    )
+    return TrialOutcome(
+        state="stopped" if result.stopped else "complete",
+        score=result.score,
+        best_epoch=result.best_epoch,
+        seconds=result.seconds,
+        peak_memory_mb=result.peak_memory_mb,
+        peak_device_mb=result.peak_device_mb or 0.0,
+        device=result.device,
+        extra={
+            "cache_hits": sum(result.cache["hits"].values()),
+            "cache_misses": sum(result.cache["misses"].values()),
+            "cache_seconds_saved": result.cache["seconds_saved"],
+        },
+    )

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from distune.config import Config, dump_config, known_keys, load_config, parse_config, value_at, with_values
+from distune.errors import ConfigError
+
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown key": (
+        {"teacher": {"fusion_dims": 256}},
+        "teacher.fusion_dims: unknown key (did you mean fusion_dim?)",
+    ),
+    "unknown section": ({"dat": {}}, "dat: unknown key (did you mean data?)"),
+    "key in the wrong place": ({"alpha": 1}, "alpha: unknown key (did you mean distillation.alpha?)"),
+    "wrong type": ({"teacher": {"epochs": "many"}}, "teacher.epochs: input should be a valid integer"),
+    "out of range": (
+        {"distillation": {"T": 0}},
+        "distillation.T: input should be greater than 0 (got 0)",
+    ),
+    "unknown fusion": (
+        {"student": {"fusion": "crossattention"}},
+        "(did you mean cross_attention?) (got 'crossattention')",
+    ),
+    "unknown loss": ({"distillation": {"loss": "combine"}}, "(did you mean combined?) (got 'combine')"),
+    "neither of two": (
+        {"teacher": {"vision": {"name": "x", "freeze": "some"}}},
+        "teacher.vision.freeze: input should be 'none' or 'all'; or input should be a valid integer",
+    ),
+    "keys that exclude each other": (
+        {"data": {"reader": "medpix", "label_columns": ["type"]}},
+        "data: label_columns: only for reader csv or wound, not medpix",
+    ),
+    "csv without columns": ({"data": {"reader": "csv"}}, "data: reader csv needs image_column, text_column"),
+    "heads": (
+        {"teacher": {"fusion_dim": 100}},
+        "teacher: fusion_dim 100 is not a multiple of fusion_heads 8",
+    ),
+    "range without an end": (
+        {"search_space": {"alpha": {"type": "float", "low": 1}}},
+        "search_space.alpha: float takes low and high",
+    ),
+    "range upside down": (
+        {"search_space": {"alpha": {"type": "float", "low": 2, "high": 1}}},
+        "search_space.alpha: low 2 is above high 1",
+    ),
+    "name that leaves the folder": ({"name": "../x"}, "name: string should match pattern"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=str)
+def test_broken_rule_is_named_with_its_key(case: str) -> None:
+    raw, expected = BROKEN[case]
+    with pytest.raises(ConfigError) as caught:
+        parse_config(raw, source="my.yaml")
+    assert expected in str(caught.value)
+    assert "my.yaml: 1 problem\n" in str(caught.value)
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    raw = {"distillation": {"T": 0, "loss": "x"}, "dat": {}, "teacher": {"epochs": 0}}
+    with pytest.raises(ConfigError) as caught:
+        parse_config(raw)
+    assert [line.split(":")[0] for line in caught.value.problems] == [
+        "teacher.epochs",
+        "distillation.loss",
+        "distillation.T",
+        "dat",
+    ]
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [", "", "!!python/object/apply:os.system ['true']"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.yaml: 1 problem"):
+        load_config(tmp_path / "bad.yaml")
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_defaults_are_those_of_the_classic_study() -> None:
+    config = Config()
+    assert (config.teacher.lr, config.student.lr) == (1e-5, 3e-4)
+    loss = config.distillation
+    assert (loss.loss, loss.alpha, loss.beta, loss.T) == ("combined", 1.0, 100.0, 2.0)
+    for model, layers in ((config.teacher, 3), (config.student, 1)):
+        shape = (model.fusion_dim, model.fusion_layers, model.fusion_heads, model.dropout)
+        assert shape == (512, layers, 8, 0.1)
+    assert (config.teacher.epochs, config.student.epochs) == (3, 10)
+
+
+def test_short_form_of_an_encoder() -> None:
+    config = parse_config({"teacher": {"vision": "vit-large"}})
+    assert config.teacher.vision.name == "vit-large"
+    assert config.teacher.text.name == "bio-clinical-bert"
+
+
+def test_number_that_yaml_reads_as_text() -> None:
+    assert parse_config({"student": {"lr": "1e-5"}}).student.lr == 1e-5
+
+
+def test_dumped_config_is_complete_and_reads_back_equal(tmp_path: Path) -> None:
+    config = parse_config({"seed": 7, "student": {"text": {"name": "tiny-text", "freeze": 1}}})
+    (tmp_path / "c.yaml").write_text(dump_config(config))
+    assert load_config(tmp_path / "c.yaml") == config
+    written = yaml.safe_load(dump_config(config))
+    for key in known_keys():
+        value = written
+        for part in key.split("."):
+            value = value[part]
+
+
+def test_overrides_keep_what_they_do_not_name() -> None:
+    config = with_values(
+        parse_config({"teacher": {"epochs": 9}}), {"student.text.freeze": "all", "teacher.lr": 0.1}
+    )
+    assert (config.teacher.epochs, config.teacher.lr) == (9, 0.1)
+    assert (config.student.text.name, config.student.text.freeze) == ("distilbert", "all")
+
+
+def test_overriding_a_key_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"student\.fusion_dimm: unknown key \(did you mean fusion_dim\?\)"):
+        with_values(Config(), {"student.fusion_dimm": 3})
+
+
+def test_a_config_never_changes() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Config().teacher.epochs = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("key", ["teacher.nothing", "nothing", "teacher.vision.name.more"])
+def test_asking_for_a_key_that_does_not_exist(key: str) -> None:
+    with pytest.raises(KeyError):
+        value_at(Config(), key)
+
+
+def test_every_key_is_documented() -> None:
+    def undocumented(model: type, prefix: str = "") -> list[str]:
+        found = []
+        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+            inner = field.annotation
+            if hasattr(inner, "model_fields"):
+                found += undocumented(inner, f"{prefix}{name}.")
+            elif not field.description:
+                found.append(prefix + name)
+        return found
+
+    inherited = {"fusion_layers", "epochs", "lr", "vision", "text"}
+    assert [key for key in undocumented(Config) if key.rpartition(".")[2] not in inherited] == []
