@@ -45,17 +45,18 @@ class Lease:
     beat: int = 0
     workers: int = 1
     devices: Sequence[str] = ()
+    n_trials: int | None = None
     started: float = 0.0
     seen: float = 0.0
     ended: str | None = None
 
     @staticmethod
-    def new(workers: int, devices: Sequence[str] = ()) -> Lease:
+    def new(workers: int, devices: Sequence[str] = (), n_trials: int | None = None) -> Lease:
         """The lease of this process."""
         pid, now = os.getpid(), time.time()
         born = psutil.Process(pid).create_time()
         name = uuid.uuid4().hex[:12]
-        return Lease(name, this_host(), pid, born, 0, workers, list(devices), started=now, seen=now)
+        return Lease(name, this_host(), pid, born, 0, workers, list(devices), n_trials, now, now)
 
     def renewed(self) -> Lease:
         """The next beat."""

@@ -16,9 +16,11 @@ import optuna
 from optuna.study import Study
 
 from distune.config import Config
+from distune.errors import UserError
 from distune.tuning.adoption import Adoption
 from distune.tuning.coordinator import Coordinator, Limits, Reason
 from distune.tuning.executors import LocalExecutor
+from distune.tuning.fork import fork, open_old
 from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.leases import Lease
 from distune.tuning.ledger import Ledger
@@ -145,6 +147,8 @@ def search_space(request: TuneRequest) -> Space:
 
 
 def _setup(request: TuneRequest) -> Setup:
+    if request.fork and not request.study_name:
+        raise UserError("fork: name the study to copy from with --study-name")
     for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
         if name is not None:
             check(name)
@@ -162,6 +166,10 @@ def _setup(request: TuneRequest) -> Setup:
 def _open(request: TuneRequest, url: str, name: str, setup: Setup) -> tuple[Study, Setup]:
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
     storage, patiently = open_storage(url), Patience()
+    if request.fork:
+        old_url = request.storage or default_url(request.logs, request.study_name or "")
+        old = patiently(lambda: open_old(open_storage(old_url, create=False), request.study_name or ""))
+        patiently(lambda: fork(old, storage, name, setup))
     study = patiently(lambda: open_study(storage, name, setup))
     known = study.user_attrs
     setup = replace(
@@ -180,7 +188,7 @@ def _run(
     request: TuneRequest, study: Study, setup: Setup, folder: Path, interrupted: _Interrupts
 ) -> tuple[Reason, Failure | None]:
     devices = request.devices or (request.config.training.device,)
-    lease = Lease.new(request.workers, devices)
+    lease = Lease.new(request.workers, devices, request.n_trials)
     ledger = Ledger(study, lease.coordinator)
     study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
     with (

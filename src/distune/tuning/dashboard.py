@@ -1,0 +1,67 @@
+"""optuna-dashboard on a copy of a study, on this machine only."""
+
+from __future__ import annotations
+
+import importlib.util
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from distune.errors import UserError
+from distune.tuning.storage import default_url, open_storage, redacted
+from distune.tuning.study import check_name, load
+
+HOST = "127.0.0.1"
+
+
+def open_dashboard(
+    name: str, *, logs: Path = Path("logs/optuna"), storage: str | None = None, port: int = 8080
+) -> None:
+    """Serves optuna-dashboard until it is interrupted; what is changed in it changes the copy only.
+
+    Args:
+        name: of the study.
+        logs: where studies live.
+        storage: SQLAlchemy URL; empty is the study's SQLite file in `logs`.
+        port: on 127.0.0.1.
+
+    Raises:
+        UserError: no such study, or optuna-dashboard is not installed.
+    """
+    if importlib.util.find_spec("optuna_dashboard") is None:
+        raise UserError("the dashboard needs optuna-dashboard: pip install 'distune[dashboard]'")
+    from optuna_dashboard import run_server  # type: ignore[import-untyped]
+
+    with tempfile.TemporaryDirectory(prefix="distune-dashboard-") as folder:
+        copy = copy_study(name, Path(folder) / "copy.db", logs=logs, storage=storage)
+        run_server(copy, host=HOST, port=port)
+
+
+def copy_study(
+    name: str, target: Path, *, logs: Path = Path("logs/optuna"), storage: str | None = None
+) -> str:
+    """Copies a study, also while it runs, into an SQLite file of its own.
+
+    Returns:
+        The URL of the copy.
+
+    Raises:
+        UserError: there is no such study.
+    """
+    import optuna
+
+    check_name(name)
+    url = storage or default_url(logs, name)
+    source = open_storage(url, create=False)
+    if load(source, name) is None:
+        raise UserError(f"there is no study {name} in {redacted(url)}")
+    copy_url = f"sqlite:///{target.as_posix()}"
+    database = source.engine.url.database
+    if source.engine.name == "sqlite" and database:
+        read_only = f"{Path(database).resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(read_only, uri=True)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+    else:
+        optuna.copy_study(from_study_name=name, from_storage=source, to_storage=copy_url)
+    return copy_url

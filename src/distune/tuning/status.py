@@ -1,0 +1,155 @@
+"""Where a study stands, read from its storage alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from distune.errors import UserError
+from distune.tuning.failures import SURPLUS
+from distune.tuning.leases import LEASE_SECONDS, Lease, leases, this_host
+from distune.tuning.ledger import OWNER, Counts, count
+from distune.tuning.storage import default_url, open_storage, redacted
+from distune.tuning.study import check_name, load
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that a worker has in hand.
+
+    Args:
+        number: the trial's.
+        worker: its name; empty before the worker began.
+        host: of its coordinator.
+        epoch: last reported student epoch, 0 before the first.
+        score: the last reported.
+        started: when its first attempt began.
+        attempts: how often it was given to a worker.
+    """
+
+    number: int
+    worker: str
+    host: str
+    epoch: int
+    score: float | None
+    started: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """Where a study stands.
+
+    Args:
+        name: of the study.
+        storage: its URL without secrets.
+        counts: trials by state, best score included.
+        n_trials: finished trials wanted by the last coordinator; None if there was none.
+        running: trials in the hands of living coordinators.
+        interrupted: numbers of trials that nobody runs and that go on with the study.
+        failures: failed trials by kind.
+        workers: of all living coordinators.
+        ended: why the last coordinator ended; None while one lives or if it was killed.
+        ends: when the study is expected to end; None if nobody works on it or no trial is finished.
+    """
+
+    name: str
+    storage: str
+    counts: Counts
+    n_trials: int | None
+    running: tuple[RunningTrial, ...]
+    interrupted: tuple[int, ...]
+    failures: dict[str, int]
+    workers: int
+    ended: str | None
+    ends: datetime | None
+
+
+def read_status(name: str, *, logs: Path = Path("logs/optuna"), storage: str | None = None) -> StudyStatus:
+    """Reads a study's status; changes nothing.
+
+    Args:
+        name: of the study.
+        logs: where studies live.
+        storage: SQLAlchemy URL; empty is the study's SQLite file in `logs`.
+
+    Raises:
+        UserError: there is no such study.
+    """
+    check_name(name)
+    url = storage or default_url(logs, name)
+    study = load(open_storage(url, create=False), name)
+    if study is None:
+        raise UserError(f"there is no study {name} in {redacted(url)}")
+    return status_of(study, redacted(url), datetime.now().astimezone())
+
+
+def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
+    """The status of an open study at a time."""
+    trials = study.get_trials(deepcopy=False)
+    known = leases(study.user_attrs)
+    living = {name: lease for name, lease in known.items() if _is_alive(lease, now.timestamp())}
+    last = max(known.values(), key=lambda lease: lease.started, default=None)
+    held = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(OWNER) in living]
+    left = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING) and t not in held]
+    counts = count(trials)
+    wanted = last.n_trials if last else None
+    workers = sum(lease.workers for lease in living.values())
+    return StudyStatus(
+        study.study_name,
+        storage,
+        counts,
+        wanted,
+        tuple(_running(trial, living[trial.user_attrs[OWNER]]) for trial in held),
+        tuple(trial.number for trial in left),
+        dict(_failures(trials)),
+        workers,
+        None if living or last is None else last.ended,
+        _expected_end(trials, wanted, workers, now),
+    )
+
+
+def _is_alive(lease: Lease, now: float) -> bool:
+    """At one look, without the time to watch a lease: by its process here, by its last beat elsewhere."""
+    if lease.ended is not None or lease.process_is_gone():
+        return False
+    return lease.host == this_host() or now - lease.seen < 2 * LEASE_SECONDS
+
+
+def _running(trial: FrozenTrial, lease: Lease) -> RunningTrial:
+    known = trial.user_attrs
+    epoch = max(trial.intermediate_values, default=0)
+    started = known.get("started")
+    return RunningTrial(
+        trial.number,
+        known.get("worker", ""),
+        lease.host.partition("/")[0],
+        epoch,
+        trial.intermediate_values.get(epoch),
+        datetime.fromisoformat(started) if started else None,
+        known.get("attempts", 0),
+    )
+
+
+def _failures(trials: list[FrozenTrial]) -> Counter[str]:
+    kinds = (t.user_attrs.get("failure_kind", "crash") for t in trials if t.state == TrialState.FAIL)
+    return Counter(kind for kind in kinds if kind != SURPLUS)
+
+
+def _expected_end(
+    trials: list[FrozenTrial], wanted: int | None, workers: int, now: datetime
+) -> datetime | None:
+    seconds = [
+        t.user_attrs["seconds"]
+        for t in trials
+        if t.state in (TrialState.COMPLETE, TrialState.PRUNED) and "seconds" in t.user_attrs
+    ]
+    if not workers or not seconds or wanted is None:
+        return None
+    left = max(0, wanted - count(trials).finished)
+    return now + timedelta(seconds=sum(seconds) / len(seconds) * left / workers)

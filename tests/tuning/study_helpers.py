@@ -1,0 +1,91 @@
+"""Studies without a CLI, and coordinators on simulated workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+from closed_form_trials import score_at
+from optuna.trial import TrialState
+
+from distune.config import Config, with_values
+from distune.tuning.adoption import Adoption
+from distune.tuning.coordinator import Coordinator, Limits
+from distune.tuning.executors import Executor, SimulatedExecutor
+from distune.tuning.executors.simulated import Script, Work
+from distune.tuning.leases import Lease
+from distune.tuning.ledger import Ledger
+from distune.tuning.messages import TrialTask
+from distune.tuning.proposals import JointProposals
+from distune.tuning.pruners import make_pruner
+from distune.tuning.retention import Retention
+from distune.tuning.space import build_space
+from distune.tuning.storage import open_storage
+from distune.tuning.study import Setup, open_study
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def base_config(**values: object) -> Config:
+    """The defaults with 4 student epochs; `a__b` stands for the key a.b."""
+    keys = {key.replace("__", "."): value for key, value in values.items()}
+    return with_values(Config(), {"student.epochs": 4, **keys})
+
+
+def setup_of(base: Config | None = None, **values: object) -> Setup:
+    base = base or base_config()
+    return Setup(base=base, space=build_space(base), dataset="sha256:0", **values)  # type: ignore[arg-type]
+
+
+def sqlite_study(folder: Path, setup: Setup, name: str = "study") -> optuna.Study:
+    study = open_study(open_storage(f"sqlite:///{folder}/{name}.db"), name, setup)
+    study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
+    return study
+
+
+def training(task: TrialTask) -> Iterator[Work]:
+    """A simulated run: one teacher epoch, then student epochs of ten seconds."""
+    yield Work(10.0, "teacher", 1, 0.5)
+    for epoch in range(1, task.config["student"]["epochs"] + 1):
+        yield Work(10.0, "student", epoch, score_at(task.config, epoch))
+
+
+def coordinator(
+    study: optuna.Study,
+    setup: Setup,
+    folder: Path,
+    executor: Executor | Script = training,
+    *,
+    n_trials: int = 5,
+    workers: int = 1,
+    lease: Lease | None = None,
+    **others: object,
+) -> Coordinator:
+    if not isinstance(executor, Executor):
+        executor = SimulatedExecutor(executor, workers=workers)
+    limits = {key: others.pop(key) for key in ("timeout", "on_oom") if key in others}
+    retention = others.pop("retention", None) or Retention(folder / "trials", reserve_gb=0.0)
+    lease = lease or Lease.new(executor.workers)
+    ledger = Ledger(study, lease.coordinator)
+    return Coordinator(
+        ledger,
+        JointProposals(setup),
+        executor,
+        Adoption(ledger, lease),
+        retention,  # type: ignore[arg-type]
+        Limits(n_trials, **limits),  # type: ignore[arg-type]
+        **others,  # type: ignore[arg-type]
+    )
+
+
+def states(study: optuna.Study) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for trial in study.get_trials(deepcopy=False):
+        found[trial.state.name] = found.get(trial.state.name, 0) + 1
+    return found
+
+
+def points(study: optuna.Study) -> list[dict]:
+    """The parameters of all trials, in order."""
+    return [trial.params for trial in study.get_trials(deepcopy=False)]

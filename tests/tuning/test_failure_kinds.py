@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from distune.errors import ConfigError, DataError, UserError
+from distune.tuning.failures import (
+    ROW_ALIKE,
+    STALLED_LIMIT,
+    Attempts,
+    died,
+    failed_alike,
+    failure_of,
+    next_step,
+    not_finite,
+)
+from distune.tuning.messages import Failure
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("shapes do not match"), "crash"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (RuntimeError("CUDA error: out of memory"), "out_of_memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out_of_memory"),
+        (OSError(12, "Cannot allocate memory"), "out_of_memory"),
+        (FloatingPointError("the loss is nan in epoch 2"), "not_finite"),
+        (DataError("data", ["x.png: unreadable"]), "data"),
+        (ConfigError("c.yaml", ["teacher.lr: too low"]), "config"),
+        (UserError("no weights"), "config"),
+    ],
+)
+def test_an_exception_has_a_kind(error, kind):
+    failure = failure_of(error, "printed")
+    assert (failure.kind, failure.output) == (kind, "printed")
+    assert failure.message
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(-9, "preempted"), (-15, "preempted"), (137, "preempted"), (None, "preempted"), (-11, "crash"), (1, "crash")],
+)
+def test_a_dead_worker_was_preempted_or_crashed(code, kind):
+    assert died(code).kind == kind
+
+
+def test_only_the_tail_of_the_output_is_kept():
+    assert failure_of(ValueError(), "a" * 10_000 + "end").output.endswith("end")
+    assert len(failure_of(ValueError(), "a" * 10_000).output) == 4000
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_no_number_is_a_failure(score):
+    failure = not_finite(score, "student", 3)
+    assert failure is not None and failure.kind == "not_finite" and "student epoch 3" in failure.message
+    assert not_finite(0.0, "student", 3) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts", "on_oom", "step"),
+    [
+        ("crash", Attempts(), "retry", "fail"),
+        ("not_finite", Attempts(), "retry", "fail"),
+        ("data", Attempts(), "retry", "fail"),
+        ("config", Attempts(), "retry", "fail"),
+        ("preempted", Attempts(), "fail", "again"),
+        ("preempted", Attempts(stalled=STALLED_LIMIT - 1), "fail", "again"),
+        ("preempted", Attempts(stalled=STALLED_LIMIT), "fail", "fail"),
+        ("out_of_memory", Attempts(), "fail", "fail"),
+        ("out_of_memory", Attempts(), "retry", "smaller"),
+        ("out_of_memory", Attempts(smaller=True), "retry", "fail"),
+    ],
+)
+def test_what_follows_a_failure(kind, attempts, on_oom, step):
+    assert next_step(Failure(kind, "why"), attempts, on_oom) == step
+
+
+def crashes(*messages):
+    return [Failure("crash", message) for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("failures", "finished", "stops"),
+    [
+        (crashes("a", "a"), 0, False),
+        (crashes("a", "a", "a"), 0, True),
+        (crashes("a", "b", "a"), 0, False),
+        (crashes("line 12", "line 7", "line 1.5e-3"), 0, True),  # numbers do not make a difference
+        ([*crashes("a", "a"), Failure("data", "a")], 0, False),
+        (crashes("a", "a", "a"), 1, False),  # something worked before
+        (crashes("b", "a", "a", "a"), 0, True),
+        (crashes(*["a"] * ROW_ALIKE), 4, True),
+        (crashes(*["a"] * (ROW_ALIKE - 1)), 4, False),
+    ],
+)
+def test_a_study_stops_when_its_trials_fail_alike(failures, finished, stops):
+    assert (failed_alike(failures, finished) is not None) is stops

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import optuna
+import pytest
+from study_helpers import base_config
+
+from distune.config import Config, SearchParameter, parse_config, value_at, with_values
+from distune.errors import ConfigError, UserError
+from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.space import DEFAULT_SPACE, build_space, contains, key_of
+from distune.tuning.suggest import suggest, suggest_base
+
+REFERENCE = {  # the reference page's table: low, high, log, or the choices
+    "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),
+    "student_lr": ("student.lr", (1e-4, 5e-4, True)),
+    "alpha": ("distillation.alpha", (0.5, 2.0, False)),
+    "beta": ("distillation.beta", (50.0, 200.0, False)),
+    "T": ("distillation.T", (2.0, 6.0, False)),
+    "teacher_fusion_dim": ("teacher.fusion_dim", (256, 384, 512)),
+    "student_fusion_dim": ("student.fusion_dim", (256, 384, 512)),
+    "teacher_fusion_layers": ("teacher.fusion_layers", (1, 3, False)),
+    "student_fusion_layers": ("student.fusion_layers", (1, 2, False)),
+    "teacher_fusion_heads": ("teacher.fusion_heads", (4, 8)),
+    "student_fusion_heads": ("student.fusion_heads", (4, 8)),
+    "teacher_dropout": ("teacher.dropout", (0.05, 0.3, False)),
+    "student_dropout": ("student.dropout", (0.05, 0.3, False)),
+}
+
+
+def asked(space, base, seed=0):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    return suggest(study.ask(), space, base)
+
+
+def test_the_default_space_is_the_reference_pages():
+    space = build_space(Config())
+    assert {name: space.key(name) for name in space.parameters} == {n: key for n, (key, _) in REFERENCE.items()}
+    for name, parameter in space.parameters.items():
+        values = REFERENCE[name][1]
+        found = parameter.choices or (parameter.low, parameter.high, parameter.log)
+        assert found == values
+        assert parameter.type == ("categorical" if parameter.choices else "int" if "layers" in name else "float")
+
+
+def test_every_point_of_the_default_space_is_a_valid_config():
+    base, space = Config(), build_space(Config())
+    for seed in range(50):
+        params = asked(space, base, seed)
+        config = with_values(base, space.overrides(params))
+        assert all(value_at(config, space.key(name)) == value for name, value in params.items())
+        assert all(contains(space.parameters[name], value) for name, value in params.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("teacher_lr", "teacher.lr"),
+        ("student_fusion", "student.fusion"),
+        ("student_vision", "student.vision.name"),
+        ("teacher_text", "teacher.text.name"),
+        ("T", "distillation.T"),
+        ("gamma", "distillation.gamma"),
+        ("loss", "distillation.loss"),
+        ("batch_size", None),
+    ],
+)
+def test_names_stand_for_config_keys(name, key):
+    assert key_of(name) == key
+
+
+def test_groups_add_their_choices():
+    groups = {**fusion_group(), **loss_group(), **backbone_group(Config())}
+    space = build_space(Config(), groups=groups)
+    assert {"teacher_fusion", "student_fusion", "loss", "student_vision", "student_text"} <= set(space.parameters)
+    assert space.parameters["student_vision"].choices == ("deit-tiny", "deit-small", "mobilevit-xx-small")
+    assert space.parameters["student_text"].choices == ("distilbert", "minilm", "bert-mini")
+
+
+def test_packaged_and_tiny_encoders_stay_in_their_family():
+    packaged = base_config(student__vision__name="efficientnet-lite0", student__text__name="minilm-l6")
+    group = backbone_group(packaged)
+    assert group["student_vision"].choices == ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+    assert group["student_text_layers"].key == "student.text.layers"
+    tiny = base_config(student__vision__name="tiny-vit", student__text__name="tiny-bert")
+    assert set(backbone_group(tiny)) == {"student_vision_layers", "student_text_layers"}
+
+
+def test_the_config_overrides_and_adds_parameters():
+    raw = {
+        "search_space": {
+            "alpha": {"type": "float", "low": 1, "high": 3},
+            "batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"},
+        }
+    }
+    space = build_space(parse_config(raw))
+    assert (space.parameters["alpha"].low, space.parameters["alpha"].high) == (1, 3)
+    assert space.overrides({"batch": 8, "alpha": 2.0}) == {"training.batch_size": 8, "distillation.alpha": 2.0}
+    assert len(space.parameters) == 14
+
+
+def test_only_keeps_what_is_named_and_names_what_is_known():
+    assert list(build_space(Config(), only=("T", "alpha")).parameters) == ["alpha", "T"]
+    with pytest.raises(UserError, match=r"no parameter 'aplha'; did you mean alpha\? Known: teacher_lr, student_lr"):
+        build_space(Config(), only=("aplha",))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ({"type": "int", "low": 8, "high": 16}, "batch: the name stands for no config key"),
+        ({"type": "int", "low": 8, "high": 16, "key": "training.batchsize"}, "no config key training.batchsize"),
+        ({"type": "int", "low": 1, "high": 2, "key": "teacher.lr"}, "more than one parameter is written to teacher.lr"),
+        ({"type": "int", "low": 1, "high": 2, "key": "training.batch_size", "when": {"los": ["crd"]}}, "key los"),
+    ],
+)
+def test_a_parameter_must_lead_to_a_config_key(parameter, message):
+    base = parse_config({"search_space": {"batch": parameter}})
+    with pytest.raises(ConfigError, match=message):
+        build_space(base)
+
+
+def test_conditions_that_form_a_circle_are_refused():
+    circle = {
+        "teacher_fusion": SearchParameter(type="categorical", choices=("simple",), when={"student_fusion": ("gated",)}),
+        "student_fusion": SearchParameter(type="categorical", choices=("gated",), when={"teacher_fusion": ("simple",)}),
+    }
+    with pytest.raises(UserError, match="teacher_fusion, student_fusion form a circle"):
+        build_space(Config(), groups=circle)
+
+
+def test_a_condition_decides_whether_a_parameter_is_drawn():
+    raw = {
+        "search_space": {
+            "gamma": {"type": "float", "low": 0.1, "high": 1, "when": {"loss": ["combined"]}},
+            "loss": {"type": "categorical", "choices": ["combined", "rkd"]},
+            "views": {"type": "int", "low": 2, "high": 4, "key": "data.views", "when": {"data.augment": ["light"]}},
+        }
+    }
+    base = parse_config(raw)
+    space = build_space(base)
+    names = list(space.parameters)
+    assert names.index("loss") < names.index("gamma")
+    drawn = [asked(space, base, seed) for seed in range(20)]
+    assert {params["loss"] for params in drawn} == {"combined", "rkd"}
+    assert all(("gamma" in params) == (params["loss"] == "combined") for params in drawn)
+    assert not any("views" in params for params in drawn)
+    assert "gamma" not in space.always_active(base) and "alpha" in space.always_active(base)
+
+
+def test_no_dimension_is_inert_in_any_combination_of_fusion_and_loss():
+    """What the modules say they ignore is never drawn; everything else always is."""
+    ignored = fields_without_effect()
+    base = Config()
+    space = build_space(base, groups={**fusion_group(), **loss_group()}, ignored=ignored)
+    for fusion, fusion_ignores in ignored["teacher.fusion"].items():
+        for loss, loss_ignores in ignored["distillation.loss"].items():
+            chosen = {"teacher.fusion": fusion, "student.fusion": fusion, "distillation.loss": loss}
+            active = {name for name in space.parameters if space.is_active(name, chosen, base)}
+            inert = {f"{side}_{leaf}" for side in ("teacher", "student") for leaf in fusion_ignores} | loss_ignores
+            assert active == set(space.parameters) - inert
+    assert any(ignored["teacher.fusion"].values()) and any(ignored["distillation.loss"].values())
+
+
+def test_a_fixed_loss_without_temperature_leaves_the_temperature_out():
+    base = base_config(distillation__loss="none")
+    space = build_space(base, ignored={"distillation.loss": {"none": frozenset({"beta", "T"})}})
+    assert set(DEFAULT_SPACE) - set(asked(space, base)) == {"beta", "T"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "inside"),
+    [
+        ({"type": "float", "low": 0, "high": 1}, 1.0, True),
+        ({"type": "float", "low": 0, "high": 1}, 1.01, False),
+        ({"type": "float", "low": 0, "high": 1, "step": 0.25}, 0.5, True),
+        ({"type": "float", "low": 0, "high": 1, "step": 0.25}, 0.3, False),
+        ({"type": "int", "low": 1, "high": 9, "step": 2}, 5, True),
+        ({"type": "int", "low": 1, "high": 9, "step": 2}, 4, False),
+        ({"type": "int", "low": 1, "high": 3}, True, False),
+        ({"type": "categorical", "choices": [256, 384]}, 384, True),
+        ({"type": "categorical", "choices": [256, 384]}, 512, False),
+        ({"type": "categorical", "choices": [0, 1]}, True, False),
+        ({"type": "float", "low": 0, "high": 1}, None, False),
+    ],
+)
+def test_whether_a_value_can_be_drawn(parameter, value, inside):
+    assert contains(SearchParameter(**parameter), value) is inside
+
+
+def test_the_base_trial_keeps_values_outside_the_space_out_of_optunas_table():
+    base = base_config(teacher__lr=1e-3, teacher__fusion_dim=64)
+    space = build_space(base)
+    from distune.tuning.seeding import BaseValues
+
+    study = optuna.create_study(sampler=BaseValues(space.base_values(base)))
+    trial = study.ask()
+    params = suggest_base(trial, space, base)
+    assert (params["teacher_lr"], params["teacher_fusion_dim"], params["T"]) == (1e-3, 64, 2.0)
+    assert set(space.parameters) - set(trial.params) == {"teacher_lr", "teacher_fusion_dim"}
+    assert all(trial.params[name] == params[name] for name in trial.params)
