@@ -44,9 +44,12 @@ def score(table: Table, inputs: np.ndarray, task: int) -> float:
     return float(f1_score(table.labels[rest, task], model.predict(inputs[rest]), average="macro"))
 
 
-@pytest.mark.parametrize("seed", [0, 42])
-def test_image_and_caption_each_carry_a_part_and_both_more(tmp_path: Path, seed: int) -> None:
-    table = read_table(DataConfig(reader="demo", root=tmp_path / "demo"), seed, check_images=False)
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    return read_table(DataConfig(reader="demo", root=tmp_path_factory.mktemp("set") / "demo"), 42)
+
+
+def test_image_and_caption_each_carry_a_part_and_both_more(table: Table) -> None:
     words, pixels = features(table, 16, colour=False)
     text = [score(table, words, task) for task in range(2)]
     image = [score(table, pixels, task) for task in range(2)]
@@ -73,9 +76,7 @@ def test_the_wound_demo_needs_both_too(tmp_path: Path) -> None:
         assert max(text, image) + 0.02 < both < 0.97
 
 
-def test_the_demo_set_has_its_promised_form(tmp_path: Path) -> None:
-    root = tmp_path / "demo"
-    table = read_table(DataConfig(reader="demo", root=root), 7)
+def test_the_demo_set_has_its_promised_form(table: Table) -> None:
     sizes = [len(table.rows(split)) for split in ("train", "dev", "test")]
     assert sum(sizes) == 1000
     assert abs(sizes[0] - 700) < 25

@@ -123,7 +123,10 @@ def _wound(kind: str, severity: str, random: np.random.Generator) -> Picture:
     )
     distance = np.hypot(across / (half_width * size), along / (half_height * size)) / edge
     skin = np.array([214.0, 168.0, 144.0]) * random.uniform(0.72, 1.08) + random.normal(0.0, 5.0, size=3)
-    picture = np.broadcast_to(skin, (HEIGHT, WIDTH, 3)).copy()
+    blotches: Picture = cv2.resize(
+        random.normal(0.0, 9.0, size=(7, 9)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC
+    )
+    picture = skin + blotches[..., None]
     for reach, colour in ((1.5, around), (1.0, rim), (0.78, bed)):
         inside = np.clip((reach - distance) * 6.0 + 0.5, 0.0, 1.0)[..., None]
         picture += inside * (np.array(colour) + random.normal(0.0, 8.0, size=3) - picture)

@@ -1,0 +1,67 @@
+"""The form of an audit's result: findings with their evidence, and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Severity = Literal["info", "warning", "severe"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "severe")
+Row = Mapping[str, str | int | float]
+MOST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the reader of a result on this data should know.
+
+    Attributes:
+        kind: short fixed name of the rule, such as `groups_across_splits`.
+        severity: `info`, `warning` (scores can mislead), or `severe` (a leak: scores do mislead).
+        title: the finding in a few words.
+        detail: one or two sentences with the numbers and what to do.
+        rows: the evidence, at most 50 rows of equal keys; `detail` gives the full count.
+    """
+
+    kind: str
+    severity: Severity
+    title: str
+    detail: str
+    rows: tuple[Row, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(self.rows)[:MOST_ROWS])
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table that describes the data; all rows have equal keys."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found, the worst first."""
+
+    findings: tuple[Finding, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """The severe findings."""
+        return tuple(finding for finding in self.findings if finding.severity == "severe")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the report as plain lists, mappings, strings and numbers for JSON."""
+        return {
+            "findings": [
+                {**asdict(finding), "rows": [dict(row) for row in finding.rows]} for finding in self.findings
+            ],
+            "sections": [
+                {"title": section.title, "rows": [dict(row) for row in section.rows]}
+                for section in self.sections
+            ],
+        }

@@ -1,0 +1,290 @@
+"""Leaks and shortcuts planted in a small clean set; each must be found, and the clean set must stay quiet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.config import DataConfig
+from distune.data import Table, read_table
+from distune.data.audit import AuditReport, Finding, audit
+from distune.data.demo import write_demo
+from distune.data.images import read_pixels
+
+from .conftest import write_lines
+
+Rows = dict[str, list[dict[str, object]]]
+SPLITS = ("train", "dev", "test")
+
+
+class Planted:
+    """A demo set whose rows and images a test may change before it is audited."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        write_demo(root, 11, 300)
+        self.rows: Rows = {split: [json.loads(line) for line in self.file(split).open()] for split in SPLITS}
+
+    def file(self, split: str) -> Path:
+        return self.root / f"splitted_dataset/descriptions_{split}.jsonl"
+
+    def image(self, split: str, row: int) -> Path:
+        return self.root / f"images/{self.rows[split][row]['image']}.png"
+
+    def caption(self, split: str, row: int, text: str | None) -> None:
+        self.rows[split][row]["Description"] = {"Caption": text}
+
+    def table(self) -> Table:
+        for split, rows in self.rows.items():
+            write_lines(self.file(split), rows)
+        return read_table(DataConfig(root=self.root), 0, check_images=False)
+
+    def audit(self) -> AuditReport:
+        return audit(self.table())
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Planted:
+    return Planted(tmp_path / "demo")
+
+
+def found(report: AuditReport, kind: str) -> Finding:
+    (finding,) = [finding for finding in report.findings if finding.kind == kind]
+    return finding
+
+
+def kinds(report: AuditReport) -> set[str]:
+    return {finding.kind for finding in report.findings}
+
+
+def test_a_clean_set_has_no_leaks(planted: Planted) -> None:
+    report = planted.audit()
+    assert report.leaks == ()
+    assert kinds(report) <= {
+        "words_alone",
+        "texts_name_the_label",
+        "few_to_judge",
+        "same_captions_across_splits",
+        "unseen_label_pairs",
+    }
+
+
+def test_a_case_in_two_splits(planted: Planted) -> None:
+    stolen = planted.rows["train"][0]["U_id"]
+    planted.rows["dev"][3]["U_id"] = stolen
+    planted.rows["test"][0]["U_id"] = stolen
+    mine = sum(row["U_id"] == stolen for row in planted.rows["train"])
+    report = planted.audit()
+    finding = found(report, "groups_across_splits")
+    assert finding.severity == "severe"
+    assert list(finding.rows) == [{"group": stolen, "train": mine, "dev": 1, "test": 1}]
+    assert finding in report.leaks
+    assert report.findings[0].severity == "severe"
+
+
+def test_an_equal_file_in_two_splits(planted: Planted) -> None:
+    planted.image("test", 2).write_bytes(planted.image("train", 5).read_bytes())
+    report = planted.audit()
+    finding = found(report, "duplicate_images_across_splits")
+    assert finding.severity == "severe"
+    (row,) = finding.rows
+    assert (row["first"], row["second"]) == (
+        planted.rows["train"][5]["image"],
+        planted.rows["test"][2]["image"],
+    )
+    assert (row["first split"], row["second split"]) == ("train", "test")
+    assert "near_duplicate_images_across_splits" not in kinds(report)
+
+
+def test_an_equal_file_within_a_split_counts_only_where_labels_differ(planted: Planted) -> None:
+    train = planted.rows["train"]
+    same = [row for row in range(1, len(train)) if train[row]["Type"] == train[0]["Type"]
+            and train[row]["Location Category"] == train[0]["Location Category"]][-1]  # fmt: skip
+    planted.image("train", same).write_bytes(planted.image("train", 0).read_bytes())
+    report = planted.audit()
+    assert not {"same_image_other_label", "duplicate_images_across_splits"} & kinds(report)
+    train[same]["Type"] = "MR" if train[0]["Type"] == "CT" else "CT"
+    finding = found(planted.audit(), "same_image_other_label")
+    assert finding.severity == "warning"
+    assert finding.rows[0]["second"] == train[same]["image"]
+
+
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "brighter": lambda pixels: np.clip(pixels * 1.15 + 10, 0, 255).astype(np.uint8),
+    "larger": lambda pixels: cv2.resize(pixels, (150, 150), interpolation=cv2.INTER_CUBIC),
+    "shifted": lambda pixels: np.roll(pixels, 1, axis=1),
+    "compressed": lambda pixels: cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_picture_saved_anew_in_another_split(planted: Planted, change: str) -> None:
+    pixels = read_pixels(planted.image("train", 8))
+    Image.fromarray(CHANGES[change](pixels)).save(planted.image("dev", 1))
+    finding = found(planted.audit(), "near_duplicate_images_across_splits")
+    (row,) = finding.rows
+    assert (row["first"], row["second"]) == (
+        planted.rows["train"][8]["image"],
+        planted.rows["dev"][1]["image"],
+    )
+    assert "dev: 1 " in finding.detail
+
+
+def test_near_duplicates_are_severe_from_two_percent_of_a_split(planted: Planted) -> None:
+    assert 50 < len(planted.rows["dev"]) < 100
+    severities = []
+    for row in range(2):
+        brighter = CHANGES["brighter"](read_pixels(planted.image("train", 8 + row)))
+        Image.fromarray(brighter).save(planted.image("dev", row))
+        severities.append(found(planted.audit(), "near_duplicate_images_across_splits").severity)
+    assert severities == ["warning", "severe"]
+
+
+def test_words_that_give_the_label_away(planted: Planted) -> None:
+    for rows in planted.rows.values():
+        for row in rows:
+            secret = {"CT": "alpha", "MR": "omega"}[str(row["Type"])]
+            row["Description"] = {"Caption": f"{row['Description']['Caption']} {secret}"}  # type: ignore[index]
+    report = planted.audit()
+    modality, location = [finding for finding in report.findings if finding.kind == "words_alone"]
+    assert (modality.severity, location.severity) == ("severe", "info")
+    assert modality.title.startswith("modality: words alone reach a macro F1 of 1.0000")
+    strongest = {row["class"]: str(row["strongest words"]).split(", ")[0] for row in modality.rows}
+    assert strongest == {"CT": "alpha", "MR": "omega"}
+
+
+def test_texts_that_name_their_label_as_a_whole_word(planted: Planted) -> None:
+    for split in SPLITS:
+        for row in range(len(planted.rows[split])):
+            planted.caption(split, row, "Thoracic headless octopus.")
+    assert "texts_name_the_label" not in kinds(planted.audit())
+    head = [
+        row for row, example in enumerate(planted.rows["train"]) if example["Location Category"] == "Head"
+    ]
+    for row in head[:7]:
+        planted.caption("train", row, "Seen in the (HEAD), spine\n and  muscles.")
+    other = next(row for row in range(len(planted.rows["train"])) if row not in head)
+    planted.caption("train", other, "head")
+    finding = found(planted.audit(), "texts_name_the_label")
+    assert finding.severity == "info"
+    by_class = {row["class"]: row for row in finding.rows}
+    assert by_class["Head"]["texts that name it"] == 7
+    assert by_class["Head"]["texts of other classes that name it"] == 1
+    assert by_class["Spine and Muscles"]["texts of other classes that name it"] == 7
+
+
+def test_texts_of_only_stop_words_or_none(planted: Planted) -> None:
+    for split in SPLITS:
+        for row in range(len(planted.rows[split])):
+            planted.caption(split, row, None)
+    report = planted.audit()
+    assert "words_alone" not in kinds(report)
+    finding = found(report, "empty_texts")
+    assert finding.severity == "warning"
+    assert finding.detail.startswith("300 of 300")
+
+
+def test_a_file_form_that_tells_the_class(planted: Planted) -> None:
+    for split in SPLITS:
+        for row, example in enumerate(planted.rows[split]):
+            if example["Type"] == "CT":
+                path = planted.image(split, row)
+                Image.open(path).convert("RGB").save(path)
+    finding = found(planted.audit(), "file_form_tells_class")
+    assert finding.severity == "severe"
+    assert finding.title.startswith("modality: ")
+    assert [str(row["files"]).split(":")[0] for row in finding.rows] == ["PNG RGB", "PNG L"]
+
+
+def test_a_file_size_that_half_tells_the_class(planted: Planted) -> None:
+    for split in SPLITS:
+        for row, example in enumerate(planted.rows[split]):
+            if example["Type"] == "CT" and row % 2:
+                path = planted.image(split, row)
+                Image.open(path).resize((70, 64)).save(path)
+    assert found(planted.audit(), "file_form_tells_class").severity == "warning"
+
+
+def test_rare_and_lookalike_classes_and_unseen_pairs(planted: Planted) -> None:
+    for row in planted.rows["train"]:
+        if row["Type"] == "MR" and row["Location Category"] == "Thorax":
+            row["Type"] = "CT"
+    for row in planted.rows["train"][:3]:
+        row["Location Category"] = "head "
+    report = planted.audit()
+    rare = found(report, "rare_classes")
+    assert list(rare.rows) == [{"class": "head ", "examples": 3}]
+    assert found(report, "lookalike_labels").rows[0]["classes"] == "'Head', 'head '"
+    unseen = {
+        (row["modality"], row["location"]): (row["dev"], row["test"])
+        for row in found(report, "unseen_label_pairs").rows
+    }
+    expected = tuple(
+        sum(row["Type"] == "MR" and row["Location Category"] == "Thorax" for row in planted.rows[split])
+        for split in ("dev", "test")
+    )
+    assert unseen["MR", "Thorax"] == expected
+    assert sum(expected) > 0
+
+
+def test_the_same_text_in_other_cases_of_other_splits(planted: Planted) -> None:
+    text = "A quite long sentence that was pasted twice."
+    planted.caption("train", 0, text)
+    for row in range(10):
+        planted.caption("dev", row, text)
+    planted.caption("dev", 11, "Too short.")
+    planted.caption("train", 1, "Too short.")
+    finding = found(planted.audit(), "same_captions_across_splits")
+    assert finding.severity == "warning"
+    assert text in {row["text"] for row in finding.rows}
+    assert "Too short." not in {row["text"] for row in finding.rows}
+
+
+def test_tables_of_balance_and_lengths(planted: Planted) -> None:
+    report = planted.audit()
+    balance, lengths, words, files = report.sections
+    assert sum(int(row["train"]) for row in balance.rows if row["task"] == "modality") == len(
+        planted.rows["train"]
+    )
+    for row in balance.rows:
+        key = "Type" if row["task"] == "modality" else "Location Category"
+        for split in SPLITS:
+            assert row[split] == sum(example[key] == row["class"] for example in planted.rows[split])
+    mean = np.mean([len(example["Description"]["Caption"].split()) for example in planted.rows["dev"]])  # type: ignore[index]
+    assert lengths.rows[1]["mean words"] == pytest.approx(mean, abs=0.05)
+    assert len(words.rows) == len(files.rows) == 7
+
+
+def test_no_test_split_is_said_in_one_line(planted: Planted) -> None:
+    table = planted.table()
+    planted.file("test").unlink()
+    without = read_table(DataConfig(root=planted.root), 0, check_images=False)
+    assert len(table.rows("test")) > 0
+    assert found(audit(without), "no_test_split").severity == "info"
+
+
+def test_no_groups_is_said(wound: Path) -> None:
+    report = audit(read_table(DataConfig(reader="wound", root=wound), 0))
+    assert found(report, "no_groups").severity == "info"
+
+
+def test_the_report_is_json(planted: Planted) -> None:
+    planted.rows["dev"][3]["U_id"] = planted.rows["train"][0]["U_id"]
+    report = planted.audit()
+    again = json.loads(json.dumps(report.to_dict()))
+    assert [finding["kind"] for finding in again["findings"]] == [finding.kind for finding in report.findings]
+    assert again["findings"][0]["rows"][0] == dict(report.findings[0].rows[0])
+    assert [section["title"] for section in again["sections"]] == [
+        section.title for section in report.sections
+    ]
+
+
+def test_evidence_is_cut_at_fifty_rows_and_the_count_is_not() -> None:
+    finding = Finding("kind", "info", "title", "60 of them", tuple({"n": n} for n in range(60)))
+    assert len(finding.rows) == 50
