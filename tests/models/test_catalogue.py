@@ -10,7 +10,7 @@ import torch
 
 from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders import CATALOGUE, Entry, build_text, build_vision, check_name
+from distune.models.encoders import CATALOGUE, MILLISECONDS, Entry, build_text, build_vision, check_name
 from distune.models.encoders.catalogue import find
 
 
@@ -34,6 +34,7 @@ def test_the_table_states_the_size_that_is_built(entry: Entry) -> None:
 def test_every_name_of_the_issue_is_known() -> None:
     vision = {name for name, entry in CATALOGUE.items() if entry.kind == "vision"}
     text = set(CATALOGUE) - vision
+    assert MILLISECONDS.keys() == CATALOGUE.keys()
     assert vision == {
         *("vit-large", "vit-base", "deit-base", "deit-small", "deit-tiny"),
         *("mobilevit-small", "mobilevit-x-small", "mobilevit-xx-small"),
@@ -84,6 +85,7 @@ def test_without_hub_and_weights_one_sentence_says_what_and_the_two_ways_out(off
     assert "on a machine with a network" in message and "pretrained: false" in message
     assert "\n" not in message and ". " not in message
     assert time.monotonic() - start < 5
+    assert type(caught.value.__cause__).__name__ == "OfflineModeIsEnabled"
 
 
 def test_a_hub_model_that_is_cached_needs_no_hub(offline: Path) -> None:

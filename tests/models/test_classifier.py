@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,6 +140,19 @@ class TestTrainedState:
         assert not torch.equal(model(*inputs).logits[0], other(*inputs).logits[0])
         load_trained_state(other, trained_state(model))
         assert torch.equal(model(*inputs).logits[0], other(*inputs).logits[0])
+
+    def test_can_be_written_as_safetensors(self, tasks: Tasks, tmp_path: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        vision = {"name": "efficientnet-lite0", "pretrained": False, "layers": 2}
+        model = make(tasks, vision=vision)
+        save_file(trained_state(model), tmp_path / "weights.safetensors")
+        load_trained_state(make(tasks, seed=2, vision=vision), load_file(tmp_path / "weights.safetensors"))
+
+    def test_a_model_can_be_copied(self, tasks: Tasks) -> None:
+        model = make(tasks, text={"name": "bert-tiny", "pretrained": False}).eval()
+        copied = copy.deepcopy(model)
+        assert torch.equal(copied(*raw()).logits[0], model(*raw()).logits[0])
 
     def test_weights_of_another_model_are_refused(self, tasks: Tasks) -> None:
         with pytest.raises(RuntimeError, match="weights of another model"):

@@ -240,6 +240,13 @@ def test_other_models_are_taken_as_a_whole(family: str, kind: str, folders: dict
             make(**wrong)
 
 
+def test_a_model_of_the_other_kind_is_refused(folders: dict[str, Path]) -> None:
+    with pytest.raises(UserError, match="a bert model cannot be the vision encoder"):
+        build_vision(EncoderConfig(name=str(folders["bert"])), 0, None)
+    with pytest.raises(UserError, match="a vit model cannot be the text encoder"):
+        build_text(EncoderConfig(name=str(folders["vit"])), 0)
+
+
 def test_pixels_follow_the_models_own_preprocessor(folders: dict[str, Path], tmp_path: Path) -> None:
     import json
     import shutil
@@ -289,8 +296,9 @@ def test_random_weights_depend_on_the_seed_alone(name: str, kind: str) -> None:
 
 class TestTokenizers:
     def test_hashed_words_are_stable(self) -> None:
-        tokenizer = HashTokenizer(4096)
+        tokenizer = HashTokenizer(4096, 512)
         assert tokenizer.encode(["CT of the Head.", ""], 8) == [[1, 3412, 4044, 1926, 1980, 3354], [1]]
+        assert HashTokenizer(4096, 2).encode(["ct of the head"], 8) == [[1, 3412]]
         assert tokenizer.encode(["ct OF the head"], 3) == [[1, 3412, 4044]]
 
     def test_random_weights_get_hashed_words_of_their_vocabulary(self) -> None:
@@ -310,7 +318,7 @@ class TestTokenizers:
         first, second = build("bert").tokenizer, build("bert").tokenizer
         assert isinstance(first.identity, str)
         first.encode(["a b c"], 3)
-        assert first.identity == second.identity != HashTokenizer(40).identity
+        assert first.identity == second.identity != HashTokenizer(40, 24).identity
 
 
 class TestIdentity:

@@ -14,9 +14,10 @@ _DECAYING = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 def trained_state(model: Classifier) -> dict[str, Tensor]:
-    """The state dict without the frozen prefixes: they follow from the config."""
+    """The state dict without the frozen prefixes, which follow from the config; ready for safetensors."""
     frozen = _frozen_names(model)
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+    # Convolutions keep their weights channels-last, a layout that safetensors does not write.
+    return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in frozen}
 
 
 def load_trained_state(model: Classifier, state: Mapping[str, Tensor]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from distune.config import EncoderConfig
+from distune.errors import UserError
 from distune.models.encoders import bert, mobilevit, vit
-from distune.models.encoders.automodel import AutoText, AutoVision
+from distune.models.encoders.automodel import AutoText, AutoVision, longest_text
 from distune.models.encoders.base import Encoder, TextEncoder, Tokenizer, VisionEncoder
-from distune.models.encoders.catalogue import CATALOGUE, Entry, Kind, find
+from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, Entry, Kind, find
 from distune.models.encoders.efficientnet_lite import EfficientNetLite
 from distune.models.encoders.tiny import TinyCnn, TinyText
 from distune.models.encoders.tokenizer import HashTokenizer, read_tokenizer
@@ -20,6 +21,7 @@ from distune.models.encoders.weights import file_hash, fingerprint, model_folder
 
 __all__ = [
     "CATALOGUE",
+    "MILLISECONDS",
     "Encoder",
     "Entry",
     "Kind",
@@ -69,6 +71,7 @@ def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> Vi
             weights = weights_file(source) if config.pretrained else None
             return EfficientNetLite(source.architecture["number"], weights=weights, **options)
         settings, folder = _settings(source, config.pretrained)
+        _require(settings, config.name, "vision", ("num_channels",))
         normalise = pixels(source if isinstance(source, Entry) else None, folder)
         family = VISION_FAMILIES.get(settings.model_type, AutoVision)
         weights = folder if config.pretrained else None
@@ -95,10 +98,12 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
         if isinstance(source, Entry) and source.family == "tiny-text":
             return TinyText(**options)
         settings, folder = _settings(source, config.pretrained)
+        _require(settings, config.name, "text", ("vocab_size", "hidden_size", "max_position_embeddings"))
         family = TEXT_FAMILIES.get(settings.model_type, AutoText)
-        tokenizer: Tokenizer = HashTokenizer(settings.vocab_size)
+        longest = longest_text(settings) if family is AutoText else settings.max_position_embeddings
+        tokenizer: Tokenizer = HashTokenizer(settings.vocab_size, longest)
         if config.pretrained and folder is not None:
-            tokenizer = read_tokenizer(folder, settings.max_position_embeddings)
+            tokenizer = read_tokenizer(folder, longest)
         weights = folder if config.pretrained else None
         encoder: TextEncoder = family(settings, tokenizer, folder=weights, name=config.name, **options)
         return encoder
@@ -135,3 +140,11 @@ def _settings(source: Entry | Path | str, pretrained: bool) -> tuple[Any, Path |
         return architecture(source.family, source.architecture), None
     folder = model_folder(source, with_weights=pretrained)
     return read_architecture(folder), folder
+
+
+def _require(settings: Any, name: str, kind: Kind, attributes: tuple[str, ...]) -> None:
+    missing = [attribute for attribute in attributes if not hasattr(settings, attribute)]
+    if missing:
+        raise UserError(
+            f"{name}: a {settings.model_type} model cannot be the {kind} encoder, its configuration has no {missing[0]}"
+        )

@@ -91,7 +91,7 @@ class AutoText(TextEncoder):
         model = _whole(config, folder, layers, freeze, name)
         super().__init__(nn.Identity(), [model], nn.Identity(), width=config.hidden_size, freeze=freeze)
         self.tokenizer = tokenizer
-        self.max_tokens = config.max_position_embeddings
+        self.max_tokens = longest_text(config)
 
     def apply_layer(self, layer: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """The whole model on ids and mask."""
@@ -110,3 +110,8 @@ def _whole(config: Any, folder: Path | None, layers: int | None, freeze: Freeze,
     if folder is None:
         return WholeModel(AutoModel.from_config(config).eval())
     return WholeModel(load(AutoModel, config, folder).eval())
+
+
+def longest_text(config: Any) -> int:
+    """Tokens that any family takes: some, such as RoBERTa, count positions from behind the padding's id."""
+    return int(config.max_position_embeddings) - 2

@@ -13,6 +13,7 @@ from distune.models.encoders.tokenizer import PADDING, HashTokenizer
 
 WIDTH = 64
 BUCKETS = 4096
+LONGEST = 512
 _CHANNELS = (16, 32, WIDTH, WIDTH)
 _HEADS = 4
 
@@ -52,14 +53,14 @@ class TinyText(TextEncoder):
     def __init__(self, *, layers: int | None = None, freeze: Freeze = "none"):
         self_attention = TinyLayer(WIDTH, _HEADS)
         super().__init__(
-            TinyEmbeddings(BUCKETS, WIDTH, 512),
+            TinyEmbeddings(BUCKETS, WIDTH, LONGEST),
             keep_layers([self_attention], layers, "tiny-text"),
             nn.LayerNorm(WIDTH),
             width=WIDTH,
             freeze=freeze,
         )
-        self.tokenizer = HashTokenizer(BUCKETS)
-        self.max_tokens = 512
+        self.tokenizer = HashTokenizer(BUCKETS, LONGEST)
+        self.max_tokens = LONGEST
 
     def apply_layer(self, layer: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """One transformer layer; no token looks at padding."""

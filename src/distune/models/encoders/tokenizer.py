@@ -20,19 +20,22 @@ class HashTokenizer:
 
     Args:
         buckets: number of ids; 0 is padding, 1 starts every text, the words share the rest.
+        maximum: the model's own limit in tokens.
     """
 
-    def __init__(self, buckets: int):
+    def __init__(self, buckets: int, maximum: int):
         self.buckets = buckets
+        self.maximum = maximum
 
     @property
     def identity(self) -> str:
         """Name of everything the ids depend on."""
-        return f"hashed-words-1-{self.buckets}"
+        return f"hashed-words-1-{self.buckets}-{self.maximum}"
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Token ids of each text: the start token, then the words, cut to `max_tokens`."""
-        return [[START, *map(self._number, _WORD.findall(text.casefold()))][:max_tokens] for text in texts]
+        """Token ids of each text: the start token, then the words, cut to `max_tokens` and the model's limit."""
+        limit = min(max_tokens, self.maximum)
+        return [[START, *map(self._number, _WORD.findall(text.casefold()))][:limit] for text in texts]
 
     def _number(self, word: str) -> int:
         return FIRST_WORD + zlib.crc32(word.encode()) % (self.buckets - FIRST_WORD)
