@@ -22,7 +22,7 @@ from distune.tuning.pruners import make_pruner
 from distune.tuning.retention import Retention
 from distune.tuning.space import build_space
 from distune.tuning.storage import open_storage
-from distune.tuning.study import Setup, open_study
+from distune.tuning.study import Setup, open_study, write_setup
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -41,6 +41,14 @@ def setup_of(base: Config | None = None, **values: object) -> Setup:
 def sqlite_study(folder: Path, setup: Setup, name: str = "study") -> optuna.Study:
     study = open_study(open_storage(f"sqlite:///{folder}/{name}.db"), name, setup)
     study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
+    return study
+
+
+def memory_study(setup: Setup) -> optuna.Study:
+    study = optuna.create_study(
+        direction="maximize", pruner=make_pruner(setup.pruner, setup.base.student.epochs)
+    )
+    write_setup(study, setup)
     return study
 
 

@@ -29,7 +29,9 @@ def test_a_trial_is_surplus_if_enough_lower_numbers_are_alive(number, alive, sur
     assert is_surplus(number, alive, n_trials=3) is surplus
 
 
-@given(st.lists(st.sampled_from(["ask", "finish", "fail"]), max_size=200), st.integers(1, 6), st.integers(1, 4))
+@given(
+    st.lists(st.sampled_from(["ask", "finish", "fail"]), max_size=200), st.integers(1, 6), st.integers(1, 4)
+)
 def test_coordinators_that_see_each_other_late_never_finish_too_many(actions, n_trials, lag):
     """Several coordinators ask on counts that are `lag` asks old: the rule on numbers alone keeps the total."""
     states: list[str] = []

@@ -42,7 +42,14 @@ def test_an_exception_has_a_kind(error, kind):
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(-9, "preempted"), (-15, "preempted"), (137, "preempted"), (None, "preempted"), (-11, "crash"), (1, "crash")],
+    [
+        (-9, "preempted"),
+        (-15, "preempted"),
+        (137, "preempted"),
+        (None, "preempted"),
+        (-11, "crash"),
+        (1, "crash"),
+    ],
 )
 def test_a_dead_worker_was_preempted_or_crashed(code, kind):
     assert died(code).kind == kind

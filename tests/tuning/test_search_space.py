@@ -34,12 +34,16 @@ def asked(space, base, seed=0):
 
 def test_the_default_space_is_the_reference_pages():
     space = build_space(Config())
-    assert {name: space.key(name) for name in space.parameters} == {n: key for n, (key, _) in REFERENCE.items()}
+    assert {name: space.key(name) for name in space.parameters} == {
+        n: key for n, (key, _) in REFERENCE.items()
+    }
     for name, parameter in space.parameters.items():
         values = REFERENCE[name][1]
         found = parameter.choices or (parameter.low, parameter.high, parameter.log)
         assert found == values
-        assert parameter.type == ("categorical" if parameter.choices else "int" if "layers" in name else "float")
+        assert parameter.type == (
+            "categorical" if parameter.choices else "int" if "layers" in name else "float"
+        )
 
 
 def test_every_point_of_the_default_space_is_a_valid_config():
@@ -71,7 +75,9 @@ def test_names_stand_for_config_keys(name, key):
 def test_groups_add_their_choices():
     groups = {**fusion_group(), **loss_group(), **backbone_group(Config())}
     space = build_space(Config(), groups=groups)
-    assert {"teacher_fusion", "student_fusion", "loss", "student_vision", "student_text"} <= set(space.parameters)
+    assert {"teacher_fusion", "student_fusion", "loss", "student_vision", "student_text"} <= set(
+        space.parameters
+    )
     assert space.parameters["student_vision"].choices == ("deit-tiny", "deit-small", "mobilevit-xx-small")
     assert space.parameters["student_text"].choices == ("distilbert", "minilm", "bert-mini")
 
@@ -79,7 +85,11 @@ def test_groups_add_their_choices():
 def test_packaged_and_tiny_encoders_stay_in_their_family():
     packaged = base_config(student__vision__name="efficientnet-lite0", student__text__name="minilm-l6")
     group = backbone_group(packaged)
-    assert group["student_vision"].choices == ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+    assert group["student_vision"].choices == (
+        "efficientnet-lite0",
+        "efficientnet-lite1",
+        "efficientnet-lite2",
+    )
     assert group["student_text_layers"].key == "student.text.layers"
     tiny = base_config(student__vision__name="tiny-vit", student__text__name="tiny-bert")
     assert set(backbone_group(tiny)) == {"student_vision_layers", "student_text_layers"}
@@ -94,13 +104,18 @@ def test_the_config_overrides_and_adds_parameters():
     }
     space = build_space(parse_config(raw))
     assert (space.parameters["alpha"].low, space.parameters["alpha"].high) == (1, 3)
-    assert space.overrides({"batch": 8, "alpha": 2.0}) == {"training.batch_size": 8, "distillation.alpha": 2.0}
+    assert space.overrides({"batch": 8, "alpha": 2.0}) == {
+        "training.batch_size": 8,
+        "distillation.alpha": 2.0,
+    }
     assert len(space.parameters) == 14
 
 
 def test_only_keeps_what_is_named_and_names_what_is_known():
     assert list(build_space(Config(), only=("T", "alpha")).parameters) == ["alpha", "T"]
-    with pytest.raises(UserError, match=r"no parameter 'aplha'; did you mean alpha\? Known: teacher_lr, student_lr"):
+    with pytest.raises(
+        UserError, match=r"no parameter 'aplha'; did you mean alpha\? Known: teacher_lr, student_lr"
+    ):
         build_space(Config(), only=("aplha",))
 
 
@@ -108,9 +123,18 @@ def test_only_keeps_what_is_named_and_names_what_is_known():
     ("parameter", "message"),
     [
         ({"type": "int", "low": 8, "high": 16}, "batch: the name stands for no config key"),
-        ({"type": "int", "low": 8, "high": 16, "key": "training.batchsize"}, "no config key training.batchsize"),
-        ({"type": "int", "low": 1, "high": 2, "key": "teacher.lr"}, "more than one parameter is written to teacher.lr"),
-        ({"type": "int", "low": 1, "high": 2, "key": "training.batch_size", "when": {"los": ["crd"]}}, "key los"),
+        (
+            {"type": "int", "low": 8, "high": 16, "key": "training.batchsize"},
+            "no config key training.batchsize",
+        ),
+        (
+            {"type": "int", "low": 1, "high": 2, "key": "teacher.lr"},
+            "more than one parameter is written to teacher.lr",
+        ),
+        (
+            {"type": "int", "low": 1, "high": 2, "key": "training.batch_size", "when": {"los": ["crd"]}},
+            "key los",
+        ),
     ],
 )
 def test_a_parameter_must_lead_to_a_config_key(parameter, message):
@@ -121,8 +145,12 @@ def test_a_parameter_must_lead_to_a_config_key(parameter, message):
 
 def test_conditions_that_form_a_circle_are_refused():
     circle = {
-        "teacher_fusion": SearchParameter(type="categorical", choices=("simple",), when={"student_fusion": ("gated",)}),
-        "student_fusion": SearchParameter(type="categorical", choices=("gated",), when={"teacher_fusion": ("simple",)}),
+        "teacher_fusion": SearchParameter(
+            type="categorical", choices=("simple",), when={"student_fusion": ("gated",)}
+        ),
+        "student_fusion": SearchParameter(
+            type="categorical", choices=("gated",), when={"teacher_fusion": ("simple",)}
+        ),
     }
     with pytest.raises(UserError, match="teacher_fusion, student_fusion form a circle"):
         build_space(Config(), groups=circle)
@@ -133,7 +161,13 @@ def test_a_condition_decides_whether_a_parameter_is_drawn():
         "search_space": {
             "gamma": {"type": "float", "low": 0.1, "high": 1, "when": {"loss": ["combined"]}},
             "loss": {"type": "categorical", "choices": ["combined", "rkd"]},
-            "views": {"type": "int", "low": 2, "high": 4, "key": "data.views", "when": {"data.augment": ["light"]}},
+            "views": {
+                "type": "int",
+                "low": 2,
+                "high": 4,
+                "key": "data.views",
+                "when": {"data.augment": ["light"]},
+            },
         }
     }
     base = parse_config(raw)
@@ -156,7 +190,9 @@ def test_no_dimension_is_inert_in_any_combination_of_fusion_and_loss():
         for loss, loss_ignores in ignored["distillation.loss"].items():
             chosen = {"teacher.fusion": fusion, "student.fusion": fusion, "distillation.loss": loss}
             active = {name for name in space.parameters if space.is_active(name, chosen, base)}
-            inert = {f"{side}_{leaf}" for side in ("teacher", "student") for leaf in fusion_ignores} | loss_ignores
+            inert = {
+                f"{side}_{leaf}" for side in ("teacher", "student") for leaf in fusion_ignores
+            } | loss_ignores
             assert active == set(space.parameters) - inert
     assert any(ignored["teacher.fusion"].values()) and any(ignored["distillation.loss"].values())
 

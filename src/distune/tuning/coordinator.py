@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from distune.errors import ConfigError
 from distune.tuning.adoption import Adoption
@@ -93,6 +93,7 @@ class Coordinator:
         self._queue: list[Assignment] = []
         self._failures: list[Failure] = []
         self._stopping: Reason | None = None
+        self._trials: list[FrozenTrial] = []
         self._counts = Counts()
         self._started = self._looked = executor.now()
         self.failure: Failure | None = None
@@ -135,7 +136,8 @@ class Coordinator:
 
     def _refresh(self) -> None:
         self._looked = self._executor.now()
-        self._counts = count(self._ledger.trials())
+        self._trials = self._ledger.trials()
+        self._counts = count(self._trials)
         self._show(
             Snapshot(
                 self._counts,
@@ -152,7 +154,6 @@ class Coordinator:
         for trial in self._adoption.orphans({*self._active, *(one.trial.number for one in self._queue)}):
             _log.info("trial %d: its coordinator is gone; going on with it", trial.number)
             self._take(trial)
-        self._refresh()
 
     def _dispatch(self) -> None:
         if self._executor.free() and self._executor.now() - self._looked > REFRESH_SECONDS:
@@ -162,16 +163,19 @@ class Coordinator:
                 if not still_needed(self._counts.finished, self._counts.running, self._limits.n_trials):
                     return
                 self._take(self._ledger.ask())
-                self._refresh()
             if self._queue:
                 self._submit(self._queue.pop(0))
 
     def _take(self, trial: Trial) -> None:
         """Draws a trial's parameters and queues it, unless enough others are on their way."""
-        if is_surplus(trial.number, count(self._ledger.trials()).alive, self._limits.n_trials):
+        self._refresh()
+        if is_surplus(trial.number, self._counts.alive, self._limits.n_trials):
             self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials are enough"))
+            self._refresh()
             return
-        assignment = Assignment.of(trial, self._ledger.propose(self._proposals, trial), self._retention)
+        proposal = self._ledger.propose(self._proposals, trial)
+        scores = self._trials[trial.number].intermediate_values
+        assignment = Assignment.of(trial, proposal, self._retention.path(trial.number), scores)
         self._ledger.note(trial, assignment.opening())
         try:
             assignment.config = self._proposals.config(assignment.overrides)
@@ -198,6 +202,7 @@ class Coordinator:
         else:
             self._end(assignment, event)
             self._refresh()
+            self._retention.trim(self._trials)
 
     def _goes_on(self, assignment: Assignment, event: Scored) -> bool:
         _log.info("trial %d: %s epoch %d, score %.4f", event.number, event.stage, event.epoch, event.score)
@@ -241,7 +246,6 @@ class Coordinator:
             self._failures.clear()
             state = "complete" if is_complete else "pruned"
             _log.info("trial %d: %s, score %s", trial.number, state, outcome.score)
-        self._retention.trim(self._ledger.trials())
 
     def _after_failure(self, assignment: Assignment, failure: Failure) -> None:
         number = assignment.trial.number
@@ -266,4 +270,3 @@ class Coordinator:
         self._failures.append(failure)
         self._refresh()
         self.failure = failed_alike(self._failures, self._counts.finished)
-        self._retention.trim(self._ledger.trials())

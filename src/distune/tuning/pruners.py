@@ -5,6 +5,7 @@ A pruner sees the score after each student epoch; the epoch, counted from 1, is 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ def make_pruner(name: str, epochs: int) -> BasePruner:
         epochs: student epochs of a complete trial.
     """
     from optuna import pruners
+    from optuna.exceptions import ExperimentalWarning
 
     def median() -> BasePruner:
         return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
@@ -61,4 +63,6 @@ def make_pruner(name: str, epochs: int) -> BasePruner:
         "patient": lambda: pruners.PatientPruner(median(), patience=3),
         "none": pruners.NopPruner,
     }
-    return table[name]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return table[name]()

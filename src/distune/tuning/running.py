@@ -13,7 +13,6 @@ from distune.tuning.failures import Attempts
 from distune.tuning.ledger import timestamp
 from distune.tuning.messages import Scored, TrialOutcome, TrialTask
 from distune.tuning.proposals import Proposal
-from distune.tuning.retention import Retention
 
 PARTS_KEY = "training.accumulation"
 
@@ -47,7 +46,7 @@ class Assignment:
     _seen: set[tuple[str, int]] = field(default_factory=set)
 
     @staticmethod
-    def of(trial: Trial, proposal: Proposal, retention: Retention) -> Assignment:
+    def of(trial: Trial, proposal: Proposal, path: Path, scores: Mapping[int, float]) -> Assignment:
         """A trial in hand; one that was interrupted keeps its attempts, scores and smaller parts."""
         known = trial.user_attrs
         overrides = {**proposal.overrides, **known.get("overrides", {})}
@@ -55,8 +54,8 @@ class Assignment:
             trial,
             proposal.params,
             overrides,
-            retention.path(trial.number),
-            dict(known_scores(trial)),
+            path,
+            dict(scores),
             attempt=known.get("attempts", 0),
             attempts=Attempts(smaller=PARTS_KEY in overrides),
             seconds=known.get("seconds", 0.0),
@@ -125,8 +124,3 @@ class Assignment:
             "epochs_done": max(self.scores, default=0),
             **outcome.extra,
         }
-
-
-def known_scores(trial: Trial) -> dict[int, float]:
-    """Scores by epoch that the study has of a trial."""
-    return dict(trial.storage.get_trial(trial._trial_id).intermediate_values)

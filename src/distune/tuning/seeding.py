@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -106,7 +108,9 @@ class _NumberedQMC(QMCSampler):
     """
 
     def __init__(self, seed: int, number: int):
-        super().__init__(seed=seed, scramble=True, warn_independent_sampling=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(seed=seed, scramble=True, warn_independent_sampling=False)
         self._number = number
 
     def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import importlib.util
+import time
+
+import optuna
+import pytest
+from closed_form_trials import final_score
+from optuna.trial import TrialState, create_trial
+from study_helpers import base_config, coordinator, memory_study, points, setup_of, sqlite_study, states
+
+from distune.errors import UserError
+from distune.tuning.proposals import JointProposals
+from distune.tuning.pruners import PRUNERS, check_pruner, make_pruner
+from distune.tuning.samplers import SAMPLERS, check_sampler
+from distune.tuning.seeding import derived_seed
+from distune.tuning.space import contains
+from distune.tuning.suggest import distribution
+
+HAS_CMAES = importlib.util.find_spec("cmaes") is not None
+INSTALLED = [name for name in SAMPLERS if name != "cmaes" or HAS_CMAES]
+
+
+def in_parts(folder, setup, parts):
+    """Runs a study of which every part is a coordinator of its own."""
+    study = memory_study(setup)
+    for n_trials in parts:
+        assert coordinator(study, setup, folder, n_trials=n_trials).run() == "finished"
+    return study
+
+
+@pytest.mark.parametrize("sampler", INSTALLED)
+def test_a_study_in_parts_asks_for_the_same_points_as_one_in_one_go(tmp_path, sampler):
+    setup = setup_of(sampler=sampler, pruner="none")
+    whole = points(in_parts(tmp_path, setup, [14]))
+    parts = points(in_parts(tmp_path, setup, [1, 2, 7, 13, 14]))
+    assert whole == parts
+    drawn = [tuple(point.values()) for point in whole]
+    assert len(set(drawn)) == 14, "no point is tried twice"
+
+
+def test_what_sqlite_keeps_is_enough_to_go_on_with_the_same_points(tmp_path):
+    setup = setup_of(pruner="none")
+    for n_trials in (5, 12, 13):
+        study = sqlite_study(tmp_path, setup)
+        coordinator(study, setup, tmp_path, n_trials=n_trials).run()
+    assert points(study) == points(in_parts(tmp_path, setup, [13]))
+
+
+@pytest.mark.parametrize("sampler", INSTALLED)
+def test_another_seed_asks_for_other_points_after_the_base(tmp_path, sampler):
+    one = points(in_parts(tmp_path, setup_of(sampler=sampler, seed=1), [4]))
+    two = points(in_parts(tmp_path, setup_of(sampler=sampler, seed=2), [4]))
+    assert one[0] == two[0]
+    assert all(a != b for a, b in zip(one[1:], two[1:], strict=True))
+
+
+@pytest.mark.parametrize("sampler", INSTALLED)
+def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler):
+    setup = setup_of(sampler=sampler, pruner="none")
+    study = in_parts(tmp_path, setup, [11])
+    proposals = JointProposals(setup)
+    trial = study.ask()
+    undisturbed = proposals.propose(study, trial).params
+    again = memory_study(setup)
+    for done in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        again.add_trial(done)
+    half = again.ask()
+    for name in list(undisturbed)[:5]:  # killed after the fifth parameter
+        value = undisturbed[name]
+        dist = distribution(setup.space.parameters[name])
+        again._storage.set_trial_param(half._trial_id, name, dist.to_internal_repr(value), dist)
+    resumed = optuna.trial.Trial(again, half._trial_id)
+    assert proposals.propose(again, resumed).params == undisturbed
+
+
+@pytest.mark.parametrize("sampler", INSTALLED)
+def test_a_base_value_outside_the_space_disturbs_no_sampler(tmp_path, sampler):
+    base = base_config(teacher__lr=1e-3, teacher__fusion_dim=64, student__fusion_dim=128)
+    setup = setup_of(base, sampler=sampler, pruner="none")
+    study = in_parts(tmp_path, setup, [12])
+    trials = study.get_trials()
+    assert trials[0].value == pytest.approx(final_score(base.model_dump()) * (1 - 0.5**4))
+    assert trials[0].user_attrs["fixed_params"]["teacher_lr"] == 1e-3
+    assert not {"teacher_lr", "teacher_fusion_dim", "student_fusion_dim"} & set(trials[0].params)
+    for trial in trials[1:]:
+        assert all(contains(setup.space.parameters[name], value) for name, value in trial.params.items())
+        assert set(trial.params) == set(setup.space.parameters)
+
+
+def test_tpe_finds_better_points_than_random_search(tmp_path):
+    def best(sampler):
+        study = in_parts(tmp_path, setup_of(sampler=sampler, pruner="none"), [60])
+        return study.best_value
+
+    assert best("tpe") > best("random")
+
+
+def test_a_seed_depends_on_every_part():
+    seeds = [
+        derived_seed(1, 2),
+        derived_seed(1, 3),
+        derived_seed(2, 2),
+        derived_seed(12),
+        derived_seed(1, 2, "a"),
+    ]
+    assert len(set(seeds)) == 5 and all(0 <= seed < 2**32 for seed in seeds)
+    assert derived_seed(1, 2) == seeds[0]
+
+
+def test_an_unknown_sampler_or_pruner_names_the_known_ones():
+    with pytest.raises(UserError, match="no 'tpee'; known: tpe, random, gp, cmaes, qmc"):
+        check_sampler("tpee")
+    with pytest.raises(UserError, match="no 'mean'; known: median, percentile, hyperband, patient, none"):
+        check_pruner("mean")
+
+
+@pytest.mark.skipif(HAS_CMAES, reason="cmaes is installed")
+def test_a_sampler_without_its_package_names_the_package():
+    with pytest.raises(UserError, match="cmaes needs the package cmaes: pip install"):
+        check_sampler("cmaes")
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_every_pruner_runs_a_study(tmp_path, pruner):
+    setup = setup_of(base_config(student__epochs=9), pruner=pruner, sampler="random")
+    study = memory_study(setup)
+    assert coordinator(study, setup, tmp_path, n_trials=15).run() == "finished"
+    found = states(study)
+    assert found.get("COMPLETE", 0) + found.get("PRUNED", 0) == 15
+    assert ("PRUNED" in found) == (pruner in ("median", "percentile", "hyperband"))
+
+
+@pytest.mark.parametrize(
+    ("scores", "prunes"),
+    [
+        ([0.1], False),  # epoch 1: warm-up
+        ([0.1, 0.1], True),  # epoch 2: below the median 0.5
+        ([0.6, 0.1], False),  # its best score counts
+        ([0.5, 0.5], False),  # not below
+    ],
+)
+def test_the_median_pruner_is_the_reference_pages(scores, prunes):
+    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 4))
+    for value in (0.3, 0.4, 0.5, 0.6, 0.7):
+        study.add_trial(create_trial(value=value, intermediate_values={1: value, 2: value}))
+    trial = study.ask()
+    for epoch, score in enumerate(scores, start=1):
+        trial.report(score, epoch)
+    assert bool(trial.should_prune()) is prunes
+
+
+def test_the_median_pruner_waits_for_five_complete_trials():
+    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 4))
+    for _ in range(4):
+        study.add_trial(create_trial(value=0.9, intermediate_values={2: 0.9}))
+    trial = study.ask()
+    trial.report(0.0, 2)
+    assert not trial.should_prune()
+    study.add_trial(create_trial(value=0.9, intermediate_values={2: 0.9}))
+    assert trial.should_prune()
+
+
+def test_asking_stays_quick_with_thousands_of_trials(tmp_path):
+    setup = setup_of()
+    study = optuna.create_study(direction="maximize")
+    proposals = JointProposals(setup)
+    distributions = {name: distribution(parameter) for name, parameter in setup.space.parameters.items()}
+    random = optuna.samplers.RandomSampler(seed=0)
+    for number in range(2000):
+        params = {n: random.sample_independent(study, None, n, d) for n, d in distributions.items()}
+        trial = create_trial(params=params, distributions=distributions, value=number / 2000)
+        study._storage.create_new_trial(study._study_id, trial)
+    started = time.perf_counter()
+    proposals.propose(study, study.ask())
+    assert time.perf_counter() - started < 0.5

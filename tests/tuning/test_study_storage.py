@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import optuna
+import pytest
+import sqlalchemy.exc
+from optuna.exceptions import StorageInternalError
+from study_helpers import base_config, setup_of
+
+from distune.config import parse_config
+from distune.errors import UserError
+from distune.tuning.space import build_space
+from distune.tuning.storage import Patience, claim, default_url, hide_secrets, open_storage, redacted
+from distune.tuning.study import NEUTRAL_KEYS, Setup, check_name, new_name, open_study
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:///logs/optuna/a.db", "sqlite:///logs/optuna/a.db"),
+        ("postgresql+psycopg://me:hunter2@db/x", "postgresql+psycopg://me:***@db/x"),
+        ("postgresql+psycopg://db/x?password=hunter2&sslmode=require", "postgresql+psycopg://db/x?password=***&sslmode=require"),
+        ("mysql+pymysql://me@db/x?ssl_key=/k&auth_token=hunter2", "mysql+pymysql://me@db/x?auth_token=***&ssl_key=***"),
+        ("hunter2", "(not a database URL)"),
+    ],
+)  # fmt: skip
+def test_a_shown_url_has_no_secret(url, shown):
+    assert redacted(url) == shown.replace("***", "%2A%2A%2A") or redacted(url) == shown
+    assert "hunter2" not in redacted(url)
+
+
+def test_a_drivers_message_is_shown_without_the_secret():
+    url = "postgresql+psycopg://me:hunter2@db/x?password=topsecret"
+    text = hide_secrets(f"connection to {url} with hunter2 and topsecret failed", url)
+    assert "hunter2" not in text and "topsecret" not in text and "db/x" in text
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgres-without-slashes", "write it like sqlite:///"),
+        ("nosuch://host/db", "cannot be opened"),
+        ("mysql+pymysql://me:hunter2@127.0.0.1:1/x", "driver is not installed|cannot be opened"),
+        ("postgresql+psycopg://me:hunter2@127.0.0.1:1/x?connect_timeout=1", "cannot be opened"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_says_why_without_secrets(url, message):
+    with pytest.raises(UserError, match=message) as caught:
+        open_storage(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_reading_makes_no_file(tmp_path):
+    with pytest.raises(UserError, match="there is no file"):
+        open_storage(default_url(tmp_path, "nothing"), create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sqlite_writes_ahead(tmp_path):
+    with open_storage(default_url(tmp_path, "a")).engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageInternalError("gone"),
+        sqlalchemy.exc.OperationalError("select", {}, Exception("server closed the connection")),
+    ],
+)
+def test_a_database_outage_is_waited_out(error):
+    pauses: list[float] = []
+    answers = iter([error, error, error, "value"])
+
+    def call():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert Patience(sleep=pauses.append)(call) == "value"
+    assert pauses == [0.25, 0.5, 1.0]
+
+
+def test_an_outage_without_end_and_other_errors_are_raised():
+    def gone():
+        raise StorageInternalError("gone")
+
+    pauses: list[float] = []
+    with pytest.raises(StorageInternalError):
+        Patience(limit=60, sleep=pauses.append)(gone)
+    assert 60 <= sum(pauses) < 70 and max(pauses) == 5.0
+    with pytest.raises(ZeroDivisionError):
+        Patience(sleep=pauses.append)(lambda: 1 / 0)
+
+
+def test_one_of_many_claimants_wins(tmp_path):
+    url = default_url(tmp_path, "a")
+    study = optuna.create_study(storage=open_storage(url), study_name="a")
+    nameless, stamped = study.ask(), study.ask()
+    stamped.set_user_attr("coordinator", "dead")
+    for trial, old in ((nameless, None), (stamped, "dead")):
+        won: list[str] = []
+        barrier = threading.Barrier(6)
+
+        def run(name, trial=trial, old=old, won=won, barrier=barrier):
+            storage = open_storage(url)
+            barrier.wait()
+            if claim(storage, trial._trial_id, "coordinator", old, name):
+                won.append(name)
+
+        threads = [threading.Thread(target=run, args=(f"c{i}",)) for i in range(6)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert len(won) == 1
+        fresh = optuna.load_study(study_name="a", storage=url).trials[trial.number]
+        assert fresh.user_attrs["coordinator"] == won[0]
+    assert not claim(study._storage, stamped._trial_id, "coordinator", "dead", "late")
+
+
+def opened(folder: Path, setup: Setup) -> optuna.Study:
+    return open_study(open_storage(default_url(folder, "a")), "a", setup)
+
+
+def test_a_study_is_set_up_once_and_opened_again(tmp_path):
+    setup = setup_of()
+    first, again = opened(tmp_path, setup), opened(tmp_path, setup)
+    assert first._study_id == again._study_id
+    known = again.user_attrs
+    assert known["base_config"]["student"]["epochs"] == 4 and known["student_epochs"] == 4
+    assert known["data_fingerprint"] == "sha256:0" and known["ready"] is True
+    assert list(known["search_space"]) == list(setup.space.parameters)
+
+
+def test_a_changed_question_is_refused_with_every_difference(tmp_path):
+    opened(tmp_path, setup_of())
+    raw = {
+        "student": {"epochs": 5},
+        "teacher": {"vision": "vit-large"},
+        "search_space": {"alpha": {"type": "float", "low": 0.1, "high": 2}},
+    }
+    base = parse_config(raw)
+    changed = Setup(base=base, space=build_space(base, only=("alpha", "T")), dataset="sha256:1", seed=7)
+    with pytest.raises(UserError) as caught:
+        opened(tmp_path, changed)
+    text = str(caught.value)
+    for line in (
+        "study a exists and is about something else",
+        "data_fingerprint: sha256:0 in the study, sha256:1 now",
+        "seed: 42 in the study, 7 now",
+        "base config student.epochs: 4 in the study, 5 now",
+        "base config teacher.vision.name: vit-base in the study, vit-large now",
+        "search space alpha: type float, low 0.5, high 2.0 in the study, type float, low 0.1, high 2.0 now",
+        "search space beta: type float, low 50.0, high 200.0 in the study, absent now",
+        "--fork NEW_NAME",
+    ):
+        assert line in text
+    assert "teacher.text" not in text and "search space T:" not in text
+
+
+def test_where_a_study_runs_is_no_difference(tmp_path):
+    opened(tmp_path, setup_of())
+    elsewhere = base_config(
+        data__root="/mnt/data", training__device="cuda:1", training__threads=3, cache__max_gb=1.0
+    )
+    assert {"data.root", "training.device", "training.threads", "cache.max_gb"} <= set(NEUTRAL_KEYS)
+    opened(tmp_path, setup_of(elsewhere))
+
+
+def test_several_coordinators_create_one_study(tmp_path):
+    open_storage(default_url(tmp_path, "a"))
+    found: list[int] = []
+    setup = setup_of()
+    threads = [
+        threading.Thread(target=lambda: found.append(opened(tmp_path, setup)._study_id)) for _ in range(4)
+    ]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(found) == 4 and len(set(found)) == 1
+
+
+def test_names():
+    from datetime import datetime
+
+    assert new_name("medpix", datetime(2025, 12, 16, 20, 31, 4)) == "medpix_tuning_20251216_203104"
+    check_name("medpix_tuning_20251216_203104")
+    for name in ("../up", "", "a/b", ".hidden", "a b"):
+        with pytest.raises(UserError, match="plain name"):
+            check_name(name)
