@@ -21,13 +21,13 @@ from distune.tuning.study import NEUTRAL_KEYS, Setup, check_name, new_name, open
     [
         ("sqlite:///logs/optuna/a.db", "sqlite:///logs/optuna/a.db"),
         ("postgresql+psycopg://me:hunter2@db/x", "postgresql+psycopg://me:***@db/x"),
-        ("postgresql+psycopg://db/x?password=hunter2&sslmode=require", "postgresql+psycopg://db/x?password=***&sslmode=require"),
-        ("mysql+pymysql://me@db/x?ssl_key=/k&auth_token=hunter2", "mysql+pymysql://me@db/x?auth_token=***&ssl_key=***"),
+        ("postgresql+psycopg://db/x?password=hunter2&sslmode=require", "postgresql+psycopg://db/x?password=REDACTED&sslmode=require"),
+        ("mysql+pymysql://me@db/x?ssl_key=/k&auth_token=hunter2", "mysql+pymysql://me@db/x?auth_token=REDACTED&ssl_key=REDACTED"),
         ("hunter2", "(not a database URL)"),
     ],
 )  # fmt: skip
 def test_a_shown_url_has_no_secret(url, shown):
-    assert redacted(url) == shown.replace("***", "%2A%2A%2A") or redacted(url) == shown
+    assert redacted(url) == shown
     assert "hunter2" not in redacted(url)
 
 

@@ -31,7 +31,7 @@ def redacted(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return "(not a database URL)"
-    query = {key: "***" if _SECRET_WORDS.search(key) else value for key, value in parsed.query.items()}
+    query = {key: "REDACTED" if _SECRET_WORDS.search(key) else value for key, value in parsed.query.items()}
     return parsed.set(query=query).render_as_string(hide_password=True)
 
 

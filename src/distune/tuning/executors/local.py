@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
@@ -32,9 +32,13 @@ class _Worker:
     process: subprocess.Popen[bytes]
     pipe: Connection
     ready: bool = False
-    number: int | None = None
+    task: TrialTask | None = None
     offset: int = 0
-    killed: bool = field(default=False)
+
+    @property
+    def number(self) -> int | None:
+        """The trial that it has."""
+        return self.task.number if self.task else None
 
 
 class LocalExecutor(Executor):
@@ -84,13 +88,7 @@ class LocalExecutor(Executor):
         worker = self._workers[index]
         if worker.process.poll() is not None:
             worker = self._replace(index)
-        worker.number = task.number
-        worker.offset = worker.log.stat().st_size
-        task = replace(task, device=worker.device, threads=self._threads)
-        try:
-            send(worker.pipe, task.as_dict())
-        except OSError:  # it died just now: `wait` finds the closed pipe and reports the trial
-            return
+        self._give(worker, replace(task, device=worker.device, threads=self._threads))
 
     def answer(self, number: int, go_on: bool) -> None:
         """Answers the last score of a trial."""
@@ -147,6 +145,14 @@ class LocalExecutor(Executor):
         theirs.close()
         return _Worker(name, device, log, process, ours)
 
+    def _give(self, worker: _Worker, task: TrialTask) -> None:
+        worker.task = task
+        worker.offset = worker.log.stat().st_size
+        try:
+            send(worker.pipe, task.as_dict())
+        except OSError:  # it died just now: `wait` finds the closed pipe and reports the trial
+            return
+
     def _replace(self, index: int) -> _Worker:
         old = self._workers[index]
         old.process.kill()
@@ -158,15 +164,17 @@ class LocalExecutor(Executor):
     def _after_death(self, index: int) -> list[Event]:
         worker = self._workers[index]
         code = _exit_code(worker.process)
-        self._failed_starts = self._failed_starts + 1 if not worker.ready and code > 0 else 0
+        never_started = not worker.ready and code > 0
+        self._failed_starts = self._failed_starts + 1 if never_started else 0
         if self._failed_starts >= START_LIMIT:
-            raise UserError(
-                f"workers end with exit code {code} before they start; see {worker.log}:\n{_tail(worker)}"
-            )
-        self._replace(index)
-        if worker.number is None:
+            raise UserError(f"workers end with exit code {code} before they start:\n{_tail(worker)}")
+        successor = self._replace(index)
+        if worker.task is None:
             return []
-        return [Ended(worker.number, died(code, _tail(worker)))]
+        if never_started:  # no fault of the trial's
+            self._give(successor, worker.task)
+            return []
+        return [Ended(worker.task.number, died(code, _tail(worker)))]
 
     def _understand(self, index: int, message: dict) -> list[Event]:  # type: ignore[type-arg]
         worker = self._workers[index]
@@ -186,7 +194,7 @@ class LocalExecutor(Executor):
     def _ended(self, index: int, message: dict) -> Ended:  # type: ignore[type-arg]
         worker = self._workers[index]
         number = worker.number if worker.number is not None else -1
-        worker.number = None
+        worker.task = None
         if "outcome" in message:
             if message["memory_mb"] > self._memory_limit_mb:
                 self._replace(index)

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from closed_form_trials import script
+
+from distune.errors import UserError
+from distune.tuning.executors import LocalExecutor, SimulatedExecutor
+from distune.tuning.messages import Ended, Failure, Scored, Started, TrialOutcome, TrialTask
+
+PLAYED = "closed_form_trials:played"
+
+
+def local(folder, workers):
+    return LocalExecutor(PLAYED, folder / "workers", workers=workers, threads=1)
+
+
+def simulated(folder, workers):
+    return SimulatedExecutor(script, workers=workers)
+
+
+def task(folder, number=0, behaviour="fine", attempt=1, epochs=3):
+    config = {"behaviour": behaviour, "epochs": epochs}
+    return TrialTask(number, config, str(folder / f"trial_{number}"), attempt=attempt)
+
+
+def play(executor, tasks, answer=lambda event: True, limit=60.0):
+    """Submits tasks as workers get free and answers every score; the events by trial, in order."""
+    events: dict[int, list] = {one.number: [] for one in tasks}
+    waiting = list(tasks)
+    ended = 0
+    until = time.monotonic() + limit
+    while ended < len(tasks):
+        assert time.monotonic() < until, "the executor went silent"
+        while waiting and executor.free():
+            executor.submit(waiting.pop(0))
+        for event in executor.wait(0.5):
+            events[event.number].append(event)
+            if isinstance(event, Scored):
+                executor.answer(event.number, answer(event))
+            ended += isinstance(event, Ended)
+    return events
+
+
+@pytest.fixture(params=[local, simulated])
+def make(request, tmp_path):
+    """Makes executors of one kind and closes them at the end."""
+    made = []
+
+    def make_one(workers=1):
+        made.append(request.param(tmp_path, workers))
+        return made[-1]
+
+    yield make_one
+    for executor in made:
+        executor.close()
+
+
+class TestContract:
+    """What every executor must do."""
+
+    def test_events_come_in_order_and_end_with_the_outcome(self, make, tmp_path):
+        events = play(make(), [task(tmp_path)])[0]
+        assert isinstance(events[0], Started)
+        assert [(e.stage, e.epoch, e.score) for e in events[1:-1]] == [
+            ("student", 1, 0.1),
+            ("student", 2, 0.2),
+            ("student", 3, 0.3),
+        ]
+        assert isinstance(events[-1], Ended) and isinstance(events[-1].result, TrialOutcome)
+        assert (events[-1].result.state, events[-1].result.score) == ("complete", 0.3)
+
+    def test_a_trial_stops_where_it_is_told_to(self, make, tmp_path):
+        events = play(make(), [task(tmp_path)], answer=lambda event: event.epoch < 2)[0]
+        assert [e.epoch for e in events if isinstance(e, Scored)] == [1, 2]
+        assert (events[-1].result.state, events[-1].result.score) == ("stopped", 0.2)
+
+    @pytest.mark.parametrize(
+        ("behaviour", "kind", "message"),
+        [
+            ("crash", "crash", "the roof fell in"),
+            ("memory", "out_of_memory", "no more of it"),
+            ("nan", "not_finite", "the score is nan after student epoch 1"),
+        ],
+    )
+    def test_a_failure_has_a_kind_and_a_message_and_the_worker_goes_on(
+        self, make, tmp_path, behaviour, kind, message
+    ):
+        executor = make()
+        failure = play(executor, [task(tmp_path, 0, behaviour)])[0][-1].result
+        assert isinstance(failure, Failure)
+        assert (failure.kind, failure.message) == (kind, message)
+        if behaviour == "crash":
+            assert "RuntimeError: the roof fell in" in failure.output
+        assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
+
+    def test_a_trial_without_any_score_is_a_failure(self, make, tmp_path):
+        failure = play(make(), [task(tmp_path, epochs=0)])[0][-1].result
+        assert isinstance(failure, Failure) and failure.kind == "not_finite"
+
+    def test_a_dead_worker_is_preempted_and_replaced(self, make, tmp_path):
+        executor = make()
+        events = play(executor, [task(tmp_path, 0, "dies")])[0]
+        assert events[-1].result.kind == "preempted"
+        assert executor.free() == 1
+        assert play(executor, [task(tmp_path, 0, "dies", attempt=2)])[0][-1].result.score == 0.3
+
+    def test_workers_run_side_by_side_and_each_trial_keeps_its_order(self, make, tmp_path):
+        executor = make(2)
+        assert (executor.workers, executor.free()) == (2, 2)
+        events = play(executor, [task(tmp_path, number) for number in range(5)])
+        for found in events.values():
+            assert [e.epoch for e in found if isinstance(e, Scored)] == [1, 2, 3]
+            assert isinstance(found[-1], Ended)
+        assert {found[0].worker for found in events.values()} == {
+            found[0].worker for found in events.values()
+        }
+        assert executor.free() == 2
+
+    def test_a_worker_is_taken_until_its_trial_ends(self, make, tmp_path):
+        executor = make()
+        executor.submit(task(tmp_path))
+        assert executor.free() == 0
+
+    def test_waiting_for_nothing_returns(self, make):
+        executor = make()
+        started = executor.now()
+        assert executor.wait(0.05) == []
+        assert executor.now() >= started + 0.05
+
+    def test_an_answer_to_an_ended_trial_is_ignored(self, make, tmp_path):
+        executor = make()
+        play(executor, [task(tmp_path)])
+        executor.answer(0, True)
+        executor.answer(99, True)
+        assert play(executor, [task(tmp_path, 1)])[1][-1].result.state == "complete"
+
+
+def first_score(executor):
+    while True:
+        for event in executor.wait(1.0):
+            if isinstance(event, Scored):
+                return event
+
+
+class TestLocal:
+    """What only real processes can do."""
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_a_worker_killed_in_the_middle_is_preempted(self, tmp_path, number):
+        with local(tmp_path, 1) as executor:
+            executor.submit(task(tmp_path))
+            first_score(executor)
+            os.kill(executor.processes()[0], number)
+            events = []
+            while not any(isinstance(e, Ended) for e in events):
+                events += executor.wait(1.0)
+            assert events[-1].result.kind == "preempted"
+            assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
+
+    def test_an_idle_worker_that_dies_is_replaced(self, tmp_path):
+        with local(tmp_path, 1) as executor:
+            play(executor, [task(tmp_path)])
+            os.kill(executor.processes()[0], signal.SIGKILL)
+            time.sleep(0.1)
+            assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
+
+    def test_a_worker_stays_warm_and_is_recycled_over_its_memory(self, tmp_path):
+        with local(tmp_path, 1) as executor:
+            before = executor.processes()
+            play(executor, [task(tmp_path, 0), task(tmp_path, 1)])
+            assert executor.processes() == before
+        with LocalExecutor(PLAYED, tmp_path / "w", memory_limit_mb=1.0) as executor:
+            before = executor.processes()
+            play(executor, [task(tmp_path, 2)])
+            assert executor.processes() != before
+            play(executor, [task(tmp_path, 3)])
+
+    def test_devices_go_to_workers_in_turn_and_threads_are_limited_before_the_imports(self, tmp_path):
+        with LocalExecutor(
+            "closed_form_trials:surroundings", tmp_path, workers=3, devices=("cuda:0", "cuda:1"), threads=2
+        ) as executor:
+            events = play(executor, [task(tmp_path, number) for number in range(3)])
+        found = [found[-1].result.extra for found in events.values()]
+        assert sorted(one["device"] for one in found) == ["cuda:0", "cuda:0", "cuda:1"]
+        assert all(one["OMP_NUM_THREADS"] == "2" and one["threads"] == 2 for one in found)
+        assert not any(one["torch_was_imported"] for one in found)
+
+    def test_a_folder_in_use_is_left_to_its_user(self, tmp_path):
+        from filelock import FileLock
+
+        (tmp_path / "trial_0").mkdir()
+        lock = FileLock(tmp_path / "trial_0" / ".lock")
+        lock.acquire()
+        with local(tmp_path, 1) as executor:
+            executor.submit(task(tmp_path))
+            until = time.monotonic() + 1.5
+            while time.monotonic() < until:
+                assert not any(isinstance(event, Scored) for event in executor.wait(0.3))
+            lock.release()
+            assert first_score(executor).epoch == 1
+
+    def test_ctrl_c_on_the_terminal_is_not_the_workers_business(self, tmp_path):
+        with local(tmp_path, 1) as executor:
+            executor.submit(task(tmp_path))
+            first_score(executor)
+            os.kill(executor.processes()[0], signal.SIGINT)
+            executor.answer(0, True)
+            assert first_score(executor).epoch == 2
+
+    def test_a_function_that_cannot_be_imported_fails_the_trial(self, tmp_path):
+        with LocalExecutor("closed_form_trials:nothing", tmp_path) as executor:
+            failure = play(executor, [task(tmp_path)])[0][-1].result
+        assert failure.kind == "crash" and "nothing" in failure.message
+
+    def test_workers_that_never_start_are_an_error_with_their_output(self, tmp_path, monkeypatch):
+        (tmp_path / "filelock.py").write_text("raise SystemExit('no such library')")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        with (
+            LocalExecutor(PLAYED, tmp_path / "w") as executor,
+            pytest.raises(UserError, match="no such library"),
+        ):
+            play(executor, [task(tmp_path)])
+
+    def test_closing_leaves_no_process(self, tmp_path):
+        executor = local(tmp_path, 2)
+        processes = executor.processes()
+        executor.submit(task(tmp_path))
+        executor.close()
+        for process in processes:
+            with pytest.raises(ProcessLookupError):
+                os.kill(process, 0)
