@@ -1,0 +1,121 @@
+"""How far probabilities can be trusted, before and after a temperature fitted on the dev split."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.training.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, calibration_error, log_loss
+
+Floats = NDArray[np.float64]
+
+LOWEST, HIGHEST = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """Expected calibration error and log loss of one task, before and after temperature scaling."""
+
+    temperature: float
+    error_before: float
+    error_after: float
+    log_loss_before: float
+    log_loss_after: float
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Examples whose confidence lies in one bin.
+
+    Attributes:
+        low: lower end of the bin, not included.
+        high: upper end, included.
+        count: examples.
+        confidence: their mean confidence; None without examples.
+        accuracy: share that is right; None without examples.
+    """
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+def with_temperature(probabilities: NDArray[np.floating[Any]], temperature: float) -> Floats:
+    """softmax( log(p) / T ), (N, C): flatter for T above 1, sharper below; the predicted class stays."""
+    logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY)) / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.floating[Any]]) -> float:
+    """The temperature with the smallest log loss, between 0.05 and 20.
+
+    Args:
+        truth: class indices of the dev split, (N,).
+        probabilities: of the dev split, (N, C).
+
+    Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    if not len(truth):
+        raise ValueError("no example to fit a temperature on")
+    from scipy import optimize
+
+    # On a logarithmic scale, so that halving and doubling count alike.
+    found = optimize.minimize_scalar(
+        lambda power: log_loss(truth, with_temperature(probabilities, math.exp(power))),
+        bounds=(math.log(LOWEST), math.log(HIGHEST)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return math.exp(float(found.x))
+
+
+def recalibrate(
+    dev: tuple[NDArray[np.int64], NDArray[np.floating[Any]]],
+    other: tuple[NDArray[np.int64], NDArray[np.floating[Any]]],
+) -> Recalibration:
+    """Fits the temperature on the dev split and judges it on another.
+
+    Args:
+        dev: truth (N,) and probabilities (N, C).
+        other: the same of the split that is judged.
+    """
+    truth, before = other[0], other[1].astype(np.float64)
+    temperature = fit_temperature(*dev)
+    after = with_temperature(before, temperature)
+    return Recalibration(
+        temperature,
+        calibration_error(truth, before),
+        calibration_error(truth, after),
+        log_loss(truth, before),
+        log_loss(truth, after),
+    )
+
+
+def reliability(
+    truth: NDArray[np.int64], probabilities: NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS
+) -> list[ReliabilityBin]:
+    """The bins of the reliability diagram; their weighted gaps add up to the expected calibration error."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    is_right = probabilities.argmax(axis=1) == truth
+    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    found = []
+    for number in range(bins):
+        inside = bin_of == number
+        count = int(inside.sum())
+        found.append(
+            ReliabilityBin(
+                number / bins,
+                (number + 1) / bins,
+                count,
+                float(confidence[inside].mean()) if count else None,
+                float(is_right[inside].mean()) if count else None,
+            )
+        )
+    return found

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import optimize, special
+
+from distune.analysis.calibration import fit_temperature, recalibrate, reliability, with_temperature
+from distune.training.metrics import calibration_error
+
+
+def overconfident(examples: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels drawn from softmax(z), probabilities told as softmax(temperature * z)."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(0, 1.5, (examples, 4))
+    honest = special.softmax(logits, axis=1)
+    truth = (honest.cumsum(axis=1) < generator.random((examples, 1))).sum(axis=1)
+    return truth.astype(np.int64), special.softmax(temperature * logits, axis=1)
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_that_was_applied_is_found(true_temperature: float) -> None:
+    truth, told = overconfident(6000, true_temperature)
+    assert fit_temperature(truth, told) == pytest.approx(true_temperature, rel=0.06)
+
+
+def test_the_temperature_is_where_the_gradient_of_the_loss_vanishes() -> None:
+    truth, told = overconfident(200, 2.0)
+    logits = np.log(told)
+
+    def slope(T: float) -> float:
+        # d/dT of mean(-z_y / T + log sum exp(z / T)) = mean(z_y - E_p[z]) / T^2
+        p = special.softmax(logits / T, axis=1)
+        return float(np.mean(logits[np.arange(200), truth] - (p * logits).sum(axis=1)))
+
+    expected = optimize.brentq(slope, 0.1, 10.0)
+    assert fit_temperature(truth, told) == pytest.approx(expected, rel=1e-4)
+
+
+def test_scaling_keeps_the_prediction_and_matches_the_logits() -> None:
+    _, told = overconfident(50, 2.0)
+    scaled = with_temperature(told.astype(np.float32), 3.0)
+    assert np.array_equal(scaled.argmax(1), told.argmax(1))
+    assert np.allclose(scaled, special.softmax(np.log(told) / 3.0, axis=1), atol=1e-6)
+    assert np.allclose(with_temperature(told, 1.0), told)
+
+
+def test_recalibration_is_fitted_on_one_split_and_judged_on_the_other() -> None:
+    dev, test = overconfident(3000, 3.0, seed=1), overconfident(3000, 3.0, seed=2)
+    found = recalibrate(dev, test)
+    assert found.temperature == fit_temperature(*dev)
+    assert found.error_before == pytest.approx(calibration_error(*test))
+    assert found.error_before > 0.15
+    assert found.error_after < 0.03
+    assert found.log_loss_after < found.log_loss_before
+
+
+def test_certain_and_wrong_stays_finite() -> None:
+    truth = np.array([0, 1, 1, 0])
+    told = np.eye(2)[[0, 1, 0, 1]]
+    temperature = fit_temperature(truth, told)
+    assert 10 < temperature <= 20.001
+    assert np.isfinite(with_temperature(told, temperature)).all()
+
+
+def test_nothing_to_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="no example"):
+        fit_temperature(np.zeros(0, dtype=np.int64), np.zeros((0, 2)))
+
+
+def test_reliability_bins_add_up_to_the_calibration_error() -> None:
+    truth, told = overconfident(400, 2.0)
+    bins = reliability(truth, told)
+    assert len(bins) == 15
+    assert sum(each.count for each in bins) == 400
+    filled = [each for each in bins if each.count]
+    gaps = sum(each.count * abs(each.accuracy - each.confidence) for each in filled) / 400  # type: ignore[operator]
+    assert gaps == pytest.approx(calibration_error(truth, told))
+    assert all(each.low < each.confidence <= each.high for each in filled)  # type: ignore[operator]
+    assert [each.confidence for each in bins if not each.count] == [None] * (15 - len(filled))
+
+
+def test_reliability_golden_bins() -> None:
+    told = np.array([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6], [0.5, 0.5]])
+    bins = reliability(np.array([0, 1, 0, 0]), told, bins=5)
+    assert [each.count for each in bins] == [0, 0, 3, 0, 1]  # 0.6 belongs to (0.4, 0.6]
+    assert bins[2].accuracy == pytest.approx(2 / 3)
+    assert bins[2].confidence == pytest.approx((0.6 + 0.6 + 0.5) / 3)
