@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 from distune.analysis.baseline import Baseline, compare
 from distune.analysis.cost import Cost, cost
+from distune.analysis.coverage import Coverage, coverage
+from distune.analysis.dev_noise import DevNoise, dev_noise
+from distune.analysis.effects import Effects, effects
+from distune.analysis.importance import Importance, importance
+from distune.analysis.patterns import Patterns, patterns
+from distune.analysis.progress import Progress, progress
 from distune.analysis.ranges import Ranges, best_ranges
 from distune.analysis.ranking import Ranking, rank
+from distune.analysis.recommendations import Recommendations, recommend
 from distune.analysis.records import StudyRecord
+from distune.analysis.runs import Run, read_run
 from distune.analysis.unknown import Unknown
 
 
@@ -21,15 +29,47 @@ class Findings:
     cost: Cost
     baseline: Baseline | Unknown
     ranges: Ranges | Unknown
+    importance: Importance | Unknown
+    effects: Effects | Unknown
+    coverage: Coverage
+    patterns: Patterns | Unknown
+    progress: Progress | Unknown
+    best_run: Run | Unknown
+    noise: DevNoise | Unknown
+    recommendations: Recommendations
 
 
 def analyse(study: StudyRecord) -> Findings:
     """Computes everything that a report says about a study."""
     ranking = rank(study)
+    baseline, covered = compare(study, ranking), coverage(study, ranking)
+    estimated, shared, trend = effects(study), patterns(study, ranking), progress(study)
+    run = (
+        read_run(ranking.best.folder)
+        if ranking.best
+        else Unknown("No trial is complete, so there is no best one.")
+    )
+    noise = dev_noise(ranking, run)
     return Findings(
         study=study,
         ranking=ranking,
         cost=cost(study),
-        baseline=compare(study, ranking),
+        baseline=baseline,
         ranges=best_ranges(study, ranking),
+        importance=importance(study),
+        effects=estimated,
+        coverage=covered,
+        patterns=shared,
+        progress=trend,
+        best_run=run,
+        noise=noise,
+        recommendations=recommend(
+            study,
+            progress=trend,
+            coverage=covered,
+            effects=estimated,
+            patterns=shared,
+            baseline=baseline,
+            noise=noise,
+        ),
     )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Code, Document, Headline, Line, line
+from distune.reporting.document import Code, Document, Figure, Headline, Line, line
 from distune.reporting.sections import (
     best,
+    conclusion,
+    confirmation,
     efficiency,
     files,
     gaps,
     improvement,
+    insights,
     methodology,
     overview,
+    patterns,
+    recommendations,
     resources,
     results,
     usage,
@@ -38,8 +44,14 @@ class Written:
     space: Path | None = None
 
 
-def build(findings: Findings, written: Written) -> Document:
-    """Puts the sections in order."""
+def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -> Document:
+    """Puts the sections in order.
+
+    Args:
+        findings: the analysis.
+        figures: the figures by name; a section takes those that it knows.
+        written: the files that are written with the report.
+    """
     study = findings.study
     return Document(
         title="Hyperparameter tuning summary",
@@ -48,12 +60,17 @@ def build(findings: Findings, written: Written) -> Document:
         sections=(
             overview.section(findings),
             methodology.section(findings),
-            results.section(findings),
-            best.section(findings),
+            results.section(findings, figures),
+            best.section(findings, figures),
             improvement.section(findings),
+            confirmation.section(findings),
+            insights.section(findings, figures),
+            patterns.section(findings),
             usage.section(findings, written.base_config, written.space),
-            efficiency.section(findings),
+            efficiency.section(findings, figures),
             resources.section(findings),
+            recommendations.section(findings),
+            conclusion.section(findings),
             gaps.section(findings),
             files.section(findings, written.files),
         ),

@@ -157,7 +157,7 @@ def bounds(parameter: Parameter) -> str:
     """The range of a parameter: `[5e-6, 1e-4] (log scale)`, `[0.5, 2.0]`, `[1, 3]` or `{256, 384, 512}`."""
     if parameter.kind == "categorical":
         return "{" + ", ".join(plain(choice) for choice in parameter.choices) + "}"
-    low, high = (_bound(parameter, end) for end in (parameter.low, parameter.high))
+    low, high = (short(parameter, end) for end in (parameter.low, parameter.high))
     text = f"[{low}, {high}]"
     if parameter.log:
         text += " (log scale)"
@@ -166,7 +166,8 @@ def bounds(parameter: Parameter) -> str:
     return text
 
 
-def _bound(parameter: Parameter, end: float | None) -> str:
+def short(parameter: Parameter, end: float | None) -> str:
+    """An end of a range as briefly as it can be written: `5e-6`, `0.5`, `3`."""
     if end is None:
         return DASH
     if parameter.kind == "int":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,10 @@ from distune.analysis.records import StudyRecord
 from distune.analysis.sources import LOGS, open_study
 from distune.analysis.trials_csv import from_csv
 from distune.analysis.unknown import Unknown
-from distune.reporting import markdown
+from distune.reporting import html, markdown
 from distune.reporting.contents import Written, build
+from distune.reporting.document import Figure
+from distune.reporting.figures import NAMES, draw
 
 if TYPE_CHECKING:
     import optuna
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 SPACE_FILE = "recommended_space.yaml"
 BASE_FILE = "base_config.yaml"
 MARKDOWN_FILE = "report.md"
+HTML_FILE = "report.html"
+FIGURES = "figures"
 
 
 def write_report(
@@ -74,15 +79,33 @@ def _write(study: StudyRecord, out: Path) -> list[Path]:
     findings = analyse(study)
     out.mkdir(parents=True, exist_ok=True)
     written = _companions(findings, out)
-    document = build(findings, written)
-    page = out / MARKDOWN_FILE
-    page.write_text(markdown.render(document), encoding="utf-8")
-    return [page, *(path for _, path in written.files if path != page)]
+    document = build(findings, draw(findings), written)
+    drawn = _save_figures(document.figures, out / FIGURES)
+    (out / MARKDOWN_FILE).write_text(markdown.render(document, FIGURES), encoding="utf-8")
+    (out / HTML_FILE).write_text(html.render(document), encoding="utf-8")
+    return [*(path for _, path in written.files if path.is_file()), *drawn]
+
+
+def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
+    """Writes the PNG files; figures of an earlier report that are not drawn any more go."""
+    folder.mkdir(exist_ok=True)
+    for name in NAMES:
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    paths = []
+    for figure in figures:
+        path = folder / f"{figure.name}.png"
+        path.write_bytes(figure.png)
+        paths.append(path)
+    return paths
 
 
 def _companions(findings: Findings, out: Path) -> Written:
     """Writes the files that the report names in its commands."""
-    files = [("this report", out / MARKDOWN_FILE)]
+    files = [
+        ("this report", out / MARKDOWN_FILE),
+        ("this report as a page", out / HTML_FILE),
+        ("its figures", out / FIGURES),
+    ]
     base = space = None
     study = findings.study
     if study.base_config is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
@@ -9,6 +11,7 @@ from distune.reporting.document import (
     Block,
     Cell,
     Code,
+    Figure,
     Section,
     Strong,
     Table,
@@ -20,7 +23,7 @@ from distune.reporting.document import (
 from distune.reporting.grouping import grouped, owner
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     """The best trial's parameters, their base values and the change."""
     baseline = findings.baseline
     if isinstance(baseline, Unknown):
@@ -62,4 +65,16 @@ def section(findings: Findings) -> Section:
             "The effect of each one is estimated under Insights."
         )
     )
-    return Section("Best hyperparameters", tuple(blocks))
+    return Section("Best hyperparameters", tuple(blocks), parts=(_model(findings, figures),))
+
+
+def _model(findings: Findings, figures: Mapping[str, Figure]) -> Section:
+    """How the best trial learned and predicts, from its run folder."""
+    run = findings.best_run
+    if isinstance(run, Unknown):
+        return Section("The best trial's model", (missing(run.reason),))
+    reasons = [
+        part.reason for part in (run.curves, run.confusions, run.predictions) if isinstance(part, Unknown)
+    ]
+    shown = [figures[name] for name in ("learning", "confusion", "reliability") if name in figures]
+    return Section("The best trial's model", (*shown, *(missing(reason) for reason in reasons)))

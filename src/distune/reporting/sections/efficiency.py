@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from distune.analysis.cost import Cost, Saving
 from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Section, Strong, Table, caution, missing, paragraph
+from distune.reporting.document import (
+    Block,
+    Cell,
+    Figure,
+    Section,
+    Strong,
+    Table,
+    caution,
+    missing,
+    paragraph,
+)
 
 STATE_NAMES = {"complete": "Complete", "pruned": "Pruned", "failed": "Failed"}
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     """Times, savings, stages, and the store."""
     return Section(
         "Computational efficiency",
-        parts=(_times(findings.cost), _pruning(findings.cost), _stages(findings), _store(findings.cost)),
+        parts=(
+            _times(findings.cost),
+            _pruning(findings.cost),
+            _stages(findings, figures),
+            _store(findings.cost),
+        ),
     )
 
 
@@ -87,16 +104,19 @@ def _yardsticks(saving: Saving) -> tuple[tuple[Cell, ...], ...]:
     return tuple(rows)
 
 
-def _stages(findings: Findings) -> Section:
+def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     cost = findings.cost
     if not cost.stages:
-        return Section("Time by stage", (missing("The trials do not record their time by stage."),))
+        shown = (figures["cost"],) if "cost" in figures else ()
+        return Section("Time by stage", (missing("The trials do not record their time by stage."), *shown))
     total = sum(cost.stages.values())
     rows: list[tuple[Cell, ...]] = [
         (stage, formats.duration(seconds), formats.share(seconds / total) if total else formats.DASH)
         for stage, seconds in cost.stages.items()
     ]
     blocks: list[Block] = [Table(("Stage", "Total", "Share"), tuple(rows), numeric=frozenset({1, 2}))]
+    if "cost" in figures:
+        blocks.append(figures["cost"])
     if cost.staged_trials < len(findings.study.trials):
         blocks.append(
             caution(

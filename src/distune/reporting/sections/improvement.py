@@ -5,7 +5,8 @@ from __future__ import annotations
 from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Section, Strong, Table, missing
+from distune.reporting.document import Block, Cell, Paragraph, Section, Strong, Table, missing
+from distune.reporting.sections.insights import noise_statement
 
 UNCONFIRMED = "not confirmed"
 
@@ -32,4 +33,10 @@ def section(findings: Findings) -> Section:
     ]
     if isinstance(baseline.gain, Unknown):
         blocks.append(missing(baseline.gain.reason))
+    if isinstance(findings.noise, Unknown):
+        blocks.append(
+            missing("How far the dev score can move by chance is not known. ", findings.noise.reason)
+        )
+    else:
+        blocks.append(Paragraph(noise_statement(findings.noise)))
     return Section("Baseline against optimised", tuple(blocks))

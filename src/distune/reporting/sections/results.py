@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from distune.analysis.baseline import in_order
@@ -9,7 +10,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.ranking import TOP
 from distune.analysis.records import TrialRecord
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Section, Strong, Table, missing, paragraph
+from distune.reporting.document import Block, Cell, Figure, Section, Strong, Table, missing, paragraph
 
 STATE_NAMES = {"complete": "Completed", "pruned": "Pruned", "failed": "Failed", "running": "Unfinished"}
 FUSION_PARTS = tuple(
@@ -17,9 +18,9 @@ FUSION_PARTS = tuple(
 )
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     """Top ten and status distribution."""
-    return Section("Results", parts=(_top(findings), _status(findings)))
+    return Section("Results", parts=(_top(findings), *_course(figures), _status(findings)))
 
 
 def top_table(findings: Findings) -> Table:
@@ -86,6 +87,11 @@ def _top(findings: Findings) -> Section:
             top_table(findings),
         ),
     )
+
+
+def _course(figures: Mapping[str, Figure]) -> tuple[Section, ...]:
+    shown = tuple(figures[name] for name in ("history", "intermediate") if name in figures)
+    return (Section("Course of the study", shown),) if shown else ()
 
 
 def _status(findings: Findings) -> Section:

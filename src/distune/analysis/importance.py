@@ -1,0 +1,257 @@
+"""How much each parameter mattered, by two methods, with what each of them leaves out.
+
+fANOVA (Hutter et al., 2014): the share of the variance of a random forest's prediction that a parameter explains
+alone. PED-ANOVA (Watanabe et al., 2023): how far the values of the best trials lie from those of all trials.
+Both see complete trials only. Beside them stands a parameter of random numbers that no trial used: what it gets
+is noise, and so is a parameter that gets no more.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.space import Parameter
+from distune.analysis.unknown import Unknown
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+FEWEST = 10
+SMALL = 30
+MOST = 1000
+ROUNDS = 5
+BEST_SHARE = 0.1
+BEST_FEWEST = 5
+NOISE = "(random numbers)"
+
+
+@dataclass(frozen=True)
+class Share:
+    """One parameter's importance; the shares of one method add up to one, with that of the noise.
+
+    Attributes:
+        parameter: the parameter's name.
+        ped_anova: share by PED-ANOVA.
+        fanova: mean share over the forests; None for a parameter that fANOVA leaves out.
+        fanova_spread: standard deviation of the share over the forests.
+    """
+
+    parameter: str
+    ped_anova: float
+    fanova: float | None
+    fanova_spread: float | None
+
+
+@dataclass(frozen=True)
+class Importance:
+    """All parameters by importance, and what the numbers rest on.
+
+    Attributes:
+        shares: by the mean of the two methods, largest first.
+        noise_ped_anova: the largest share that random numbers got by PED-ANOVA over the rounds.
+        noise_fanova: the largest share that random numbers got by fANOVA over the forests.
+        trials: number of trials used.
+        best: number of trials that PED-ANOVA takes for the best.
+        left_out: one sentence for each thing that is left out.
+    """
+
+    shares: tuple[Share, ...]
+    noise_ped_anova: float
+    noise_fanova: float
+    trials: int
+    best: int
+    left_out: tuple[str, ...]
+
+    @property
+    def above_noise(self) -> list[Share]:
+        """Parameters that both methods put above the random numbers."""
+        return [
+            share
+            for share in self.shares
+            if share.ped_anova > self.noise_ped_anova and (share.fanova or 0.0) > self.noise_fanova
+        ]
+
+
+def importance(study: StudyRecord) -> Importance | Unknown:
+    """Computes both importances; needs ten complete trials inside the search space."""
+    usable = [trial for trial in study.complete if _inside(trial, study.space)]
+    names = [name for name in study.space if len({_key(trial.params.get(name)) for trial in usable}) > 1]
+    if len(usable) < FEWEST:
+        return Unknown(
+            f"{len(usable)} complete trials are too few to compute importances; {FEWEST} are needed."
+        )
+    if not names:
+        return Unknown("All complete trials have the same parameters, so none can matter.")
+    trials = _sample(usable)
+    everywhere = [name for name in names if all(name in trial.params for trial in trials)]
+    best = max(BEST_SHARE, min(BEST_FEWEST / len(trials), 0.5))
+    ped, ped_noise, forests, forest_noise = _rounds(study, trials, names, everywhere, best)
+    shares = [
+        Share(
+            parameter=name,
+            ped_anova=ped[name],
+            fanova=float(np.mean(forests[name])) if name in forests else None,
+            fanova_spread=float(np.std(forests[name])) if name in forests else None,
+        )
+        for name in names
+    ]
+    return Importance(
+        shares=tuple(
+            sorted(shares, key=lambda share: -(share.ped_anova + (share.fanova or share.ped_anova)))
+        ),
+        noise_ped_anova=ped_noise,
+        noise_fanova=forest_noise,
+        trials=len(trials),
+        best=int(np.ceil(best * len(trials))),
+        left_out=_left_out(study, usable, trials, names, everywhere),
+    )
+
+
+def _inside(trial: TrialRecord, space: Mapping[str, Parameter]) -> bool:
+    return all(space[name].holds(value) for name, value in trial.params.items() if name in space)
+
+
+def _key(value: Any) -> tuple[str, Any]:
+    return type(value).__name__, value
+
+
+def _sample(trials: list[TrialRecord]) -> list[TrialRecord]:
+    """At most a thousand trials, drawn at random: a forest's cost grows faster than its precision."""
+    if len(trials) <= MOST:
+        return trials
+    chosen = np.random.default_rng(0).choice(len(trials), MOST, replace=False)
+    return [trials[index] for index in sorted(chosen)]
+
+
+def _rounds(
+    study: StudyRecord, trials: Sequence[TrialRecord], names: list[str], everywhere: list[str], best: float
+) -> tuple[dict[str, float], float, dict[str, list[float]], float]:
+    """Both methods over several draws of the random numbers (and forests)."""
+    from optuna.importance import (
+        FanovaImportanceEvaluator,
+        PedAnovaImportanceEvaluator,
+        get_param_importances,
+    )
+
+    ped: dict[str, list[float]] = {name: [] for name in names}
+    forests: dict[str, list[float]] = {name: [] for name in everywhere}
+    ped_noise, forest_noise = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for seed in range(ROUNDS):
+            rebuilt = _rebuilt(study, trials, names, seed)
+            found = get_param_importances(
+                rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=best), params=[*names, NOISE]
+            )
+            ped_noise.append(found.pop(NOISE))
+            for name, value in found.items():
+                ped[name].append(value)
+            evaluator = FanovaImportanceEvaluator(seed=seed)
+            found = get_param_importances(rebuilt, evaluator=evaluator, params=[*everywhere, NOISE])
+            forest_noise.append(found.pop(NOISE))
+            for name, value in found.items():
+                forests[name].append(value)
+    means = {name: float(np.mean(values)) for name, values in ped.items()}
+    return means, float(max(ped_noise)), forests, float(max(forest_noise))
+
+
+def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str], seed: int) -> optuna.Study:
+    """An Optuna study in memory of these trials, numbers on the search scale, with a random parameter.
+
+    fANOVA weighs a range by its length; on the search scale a learning rate's decades weigh the same.
+    """
+    import optuna
+    from optuna.distributions import FloatDistribution
+    from optuna.study import StudyDirection
+
+    distributions = {name: _distribution(study.space[name]) for name in names}
+    random = np.random.default_rng(seed).random(len(trials))
+    storage = optuna.storages.InMemoryStorage()
+    direction = StudyDirection.MAXIMIZE if study.direction == "maximize" else StudyDirection.MINIMIZE
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        opened = storage.create_new_study([direction])
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    rebuilt = optuna.load_study(study_name=storage.get_study_name_from_id(opened), storage=storage)
+    rebuilt.add_trials(
+        [
+            optuna.trial.create_trial(
+                value=trial.value,
+                params={
+                    name: _placed(study.space[name], trial.params[name])
+                    for name in names
+                    if name in trial.params
+                }
+                | {NOISE: float(random[row])},
+                distributions={name: distributions[name] for name in names if name in trial.params}
+                | {NOISE: FloatDistribution(0.0, 1.0)},
+            )
+            for row, trial in enumerate(trials)
+        ]
+    )
+    return rebuilt
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if parameter.kind == "categorical":
+        return CategoricalDistribution(parameter.choices)
+    if (
+        parameter.kind == "int"
+        and not parameter.log
+        and parameter.low is not None
+        and parameter.high is not None
+    ):
+        return IntDistribution(int(parameter.low), int(parameter.high))
+    return FloatDistribution(0.0, 1.0)
+
+
+def _placed(parameter: Parameter, value: Any) -> Any:
+    if parameter.kind == "categorical" or (parameter.kind == "int" and not parameter.log):
+        return value
+    place = parameter.position(value)
+    return 0.5 if place is None else min(max(place, 0.0), 1.0)
+
+
+def _left_out(
+    study: StudyRecord,
+    usable: list[TrialRecord],
+    trials: list[TrialRecord],
+    names: list[str],
+    everywhere: list[str],
+) -> tuple[str, ...]:
+    said = []
+    ended = {state: len(study.of(state)) for state in ("pruned", "failed", "running")}  # type: ignore[arg-type]
+    others = ", ".join(f"{count} {state}" for state, count in ended.items() if count)
+    if others:
+        said.append(f"Trials that are not complete are left out: {others}.")
+    if len(usable) < len(study.complete):
+        said.append(
+            f"{len(study.complete) - len(usable)} complete trials outside the search space are left out."
+        )
+    if len(trials) < len(usable):
+        said.append(f"Of {len(usable)} trials, {len(trials)} drawn at random are used.")
+    constant = [name for name in study.space if name not in names]
+    if constant:
+        said.append(
+            f"Parameters with one value in all complete trials have no importance: {', '.join(constant)}."
+        )
+    conditional = [name for name in names if name not in everywhere]
+    if conditional:
+        said.append(f"fANOVA leaves out parameters that not every trial has: {', '.join(conditional)}.")
+    if len(trials) < max(SMALL, 3 * len(names)):
+        said.append(
+            f"{len(trials)} trials for {len(names)} parameters are few: another study of the same size may "
+            "order the parameters differently."
+        )
+    return tuple(said)

@@ -1,0 +1,91 @@
+"""A linear model with a wide normal prior, its fits joined over imputations, and Holm's correction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+PRIOR_WIDTH = 3.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The posterior of a linear model.
+
+    Attributes:
+        mean: coefficients, (columns,).
+        covariance: of the coefficients, (columns, columns).
+        variance: of the noise.
+        freedom: residual degrees of freedom.
+    """
+
+    mean: Floats
+    covariance: Floats
+    variance: float
+    freedom: float
+
+
+def fit(design: Floats, scores: Floats) -> Fit:
+    """Posterior of the coefficients; the noise variance is found with it by repetition.
+
+    Args:
+        design: (trials, columns); the first column is the intercept and has a flat prior.
+        scores: (trials,).
+    """
+    centre, spread = float(scores.mean()), float(scores.std()) or 1e-12
+    precision = np.full(design.shape[1], 1 / (PRIOR_WIDTH * spread) ** 2)
+    precision[0] = 0.0
+    gram, moment = design.T @ design, design.T @ (scores - centre)
+    variance, freedom = spread**2, float(len(scores) - 1)
+    for _ in range(100):
+        covariance = np.linalg.inv(gram / variance + np.diag(precision))
+        mean: Floats = np.asarray(covariance @ moment / variance, dtype=np.float64)
+        residual = scores - centre - design @ mean
+        used = float(np.trace(covariance @ gram) / variance)
+        freedom = max(len(scores) - used, 1.0)
+        updated = max(float(residual @ residual) / freedom, 1e-12 * spread**2, 1e-24)
+        if abs(updated - variance) <= 1e-9 * variance:
+            break
+        variance = updated
+    return Fit(mean, np.asarray(covariance, dtype=np.float64), variance, freedom)
+
+
+def joined(weights: Floats, fits: Sequence[Fit]) -> tuple[float, float, float]:
+    """A weighted sum of coefficients over all imputations, by Rubin's rules.
+
+    Args:
+        weights: of the coefficients, (columns,).
+        fits: one fit an imputation.
+
+    Returns:
+        The estimate, half the width of its 95 % interval, and the two-sided p-value of zero.
+    """
+    from scipy.stats import t as student
+
+    estimates = np.array([weights @ fit.mean for fit in fits])
+    within = float(np.mean([weights @ fit.covariance @ weights for fit in fits]))
+    between = float(estimates.var(ddof=1)) * (1 + 1 / len(fits)) if len(fits) > 1 else 0.0
+    freedom = float(np.mean([fit.freedom for fit in fits]))
+    if between > 0:
+        by_imputation = (len(fits) - 1) * (1 + within / between) ** 2
+        freedom = 1 / (1 / by_imputation + 1 / freedom)
+    error = float(np.sqrt(within + between))
+    estimate = float(estimates.mean())
+    half = float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    return estimate, half, float(2 * student.sf(abs(estimate) / error, freedom)) if error > 0 else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (Holm, 1979): p-values for a family of tests."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected

@@ -1,0 +1,42 @@
+"""How the best score grew over the study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distune.analysis.records import StudyRecord
+from distune.analysis.unknown import Unknown
+
+THIRDS = 3
+FEWEST = 9
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The running best.
+
+    Attributes:
+        ended: number of complete and pruned trials.
+        since_best: how many of them came after the best one.
+        late_gain: how much the last third added to the best score of the trials before it.
+    """
+
+    ended: int
+    since_best: int
+    late_gain: float
+
+
+def progress(study: StudyRecord) -> Progress | Unknown:
+    """Looks at complete and pruned trials in the order of their numbers."""
+    ended = [trial for trial in study.trials if trial.state in ("complete", "pruned")]
+    scores = [study.sign * trial.value if trial.value is not None else float("-inf") for trial in ended]
+    if len(ended) < FEWEST or max(scores) == float("-inf"):
+        return Unknown(
+            f"{len(ended)} complete and pruned trials are too few to see a trend; {FEWEST} are needed."
+        )
+    cut = len(ended) - len(ended) // THIRDS
+    before, after = max(scores[:cut]), max(scores[cut:])
+    if before == float("-inf"):
+        return Unknown("No trial of the first two thirds is complete, so no trend can be seen.")
+    best = scores.index(max(scores))
+    return Progress(len(ended), len(ended) - 1 - best, max(after - before, 0.0))

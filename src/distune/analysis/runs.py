@@ -1,0 +1,174 @@
+"""What a run folder holds: learning curves, confusion matrices and predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.analysis.attributes import number, text, whole
+from distune.analysis.unknown import Unknown
+
+STAGES = ("teacher", "student")
+LONGEST = 50_000_000
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One stage of training, epoch by epoch.
+
+    Attributes:
+        stage: teacher or student.
+        epochs: the epochs.
+        scores: dev score after each epoch.
+        losses: mean train loss of each epoch; None where it was not written.
+    """
+
+    stage: str
+    epochs: tuple[int, ...]
+    scores: tuple[float, ...]
+    losses: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The confusion matrix of one task: counts[truth][prediction]."""
+
+    task: str
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions for one task.
+
+    Attributes:
+        task: the task's name.
+        classes: the classes, in the order of the columns.
+        truth: class indices, (N,).
+        probabilities: (N, classes).
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is known of one run; each part may be unknown by itself."""
+
+    folder: Path
+    curves: tuple[Curve, ...] | Unknown
+    confusions: tuple[Confusion, ...] | Unknown
+    predictions: tuple[Predictions, ...] | Unknown
+
+
+def read_run(folder: Path | None) -> Run | Unknown:
+    """Reads what a report shows of a run folder."""
+    if folder is None:
+        return Unknown("The best trial does not record its run folder.")
+    if not folder.is_dir():
+        return Unknown(f"The run folder {folder} of the best trial is not there.")
+    return Run(folder, read_curves(folder), read_confusions(folder), read_predictions(folder))
+
+
+def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:
+    """The learning curves of `metrics.jsonl`; of an epoch that was written twice the last line counts."""
+    path = folder / "metrics.jsonl"
+    written = _text(path)
+    if isinstance(written, Unknown):
+        return written
+    by_stage: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for row in written.splitlines():
+        entry = _json(row)
+        if isinstance(entry, Mapping):
+            stage, epoch = text(entry.get("stage")), whole(entry.get("epoch"))
+            if stage is not None and epoch is not None and number(entry.get("dev_score")) is not None:
+                by_stage.setdefault(stage, {})[epoch] = entry
+    curves = tuple(
+        Curve(
+            stage=stage,
+            epochs=tuple(sorted(by_stage[stage])),
+            scores=tuple(float(by_stage[stage][epoch]["dev_score"]) for epoch in sorted(by_stage[stage])),
+            losses=tuple(
+                number(by_stage[stage][epoch].get("train_loss")) for epoch in sorted(by_stage[stage])
+            ),
+        )
+        for stage in STAGES
+        if stage in by_stage
+    )
+    return curves or Unknown(f"{path} holds no epoch with a dev score.")
+
+
+def read_confusions(folder: Path) -> tuple[Confusion, ...] | Unknown:
+    """The dev confusion matrices of `results.json`."""
+    path = folder / "results.json"
+    written = _text(path)
+    if isinstance(written, Unknown):
+        return written
+    tasks: Any = _json(written)
+    for key in ("splits", "dev", "tasks"):
+        tasks = tasks.get(key) if isinstance(tasks, Mapping) else None
+    found = []
+    for name, values in (tasks or {}).items() if isinstance(tasks, Mapping) else ():
+        classes = tuple(values.get("classes", ()))
+        counts = values.get("confusion")
+        if classes and isinstance(counts, list) and len(counts) == len(classes):
+            found.append(Confusion(str(name), classes, np.array(counts, dtype=np.int64)))
+    return tuple(found) or Unknown(f"{path} holds no confusion matrix for dev.")
+
+
+def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...] | Unknown:
+    """The predictions of one split, by task."""
+    path = folder / f"predictions_{split}.csv"
+    written = _text(path)
+    if isinstance(written, Unknown):
+        return written
+    rows = list(csv.DictReader(written.splitlines()))
+    columns = list(rows[0]) if rows else []
+    tasks = [column.removeprefix("truth_") for column in columns if column.startswith("truth_")]
+    found = []
+    for task in tasks:
+        owned = [column for column in columns if _owner(column, tasks) == task]
+        classes = tuple(column.removeprefix(f"p_{task}_") for column in owned)
+        try:
+            truth = np.array([classes.index(row[f"truth_{task}"]) for row in rows], dtype=np.int64)
+            probabilities = np.array([[float(row[column]) for column in owned] for row in rows])
+        except (ValueError, TypeError):
+            return Unknown(f"{path} holds a class or a probability for task {task} that cannot be read.")
+        found.append(Predictions(task, classes, truth, probabilities))
+    return tuple(found) or Unknown(f"{path} holds no predictions.")
+
+
+def _owner(column: str, tasks: list[str]) -> str | None:
+    """The task of a probability column; where one task's name begins another's, the longer one fits."""
+    fitting = [task for task in tasks if column.startswith(f"p_{task}_")]
+    return max(fitting, key=len) if fitting else None
+
+
+def _text(path: Path) -> str | Unknown:
+    try:
+        if path.stat().st_size > LONGEST:
+            return Unknown(f"{path} is larger than {LONGEST // 1_000_000} MB and is not read.")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Unknown(f"There is no {path}.")
+    except (OSError, UnicodeDecodeError) as error:
+        return Unknown(f"{path} cannot be read: {error}.")
+
+
+def _json(written: str) -> Any:
+    """JSON, or None for a line that was cut off when the run was killed."""
+    try:
+        return json.loads(written)
+    except json.JSONDecodeError:
+        return None

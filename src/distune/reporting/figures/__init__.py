@@ -1,0 +1,32 @@
+"""The figures of the report, drawn once from the findings."""
+
+from __future__ import annotations
+
+from distune.analysis.findings import Findings
+from distune.reporting.document import Figure
+from distune.reporting.figures import bars, cost, curves, history, model, space, style
+
+DRAWERS = (
+    history.draw,
+    curves.draw_all,
+    bars.draw_importance,
+    bars.draw_effects,
+    space.draw_slices,
+    space.draw_contour,
+    space.draw_parallel,
+    curves.draw_best,
+    model.draw_confusion,
+    model.draw_reliability,
+    cost.draw,
+)
+NAMES = (
+    *("history", "intermediate", "importance", "effects", "slices", "contour", "parallel"),
+    *("learning", "confusion", "reliability", "cost", "gains"),
+)
+
+
+def draw(findings: Findings) -> dict[str, Figure]:
+    """Draws every figure that the findings hold the numbers for, by name."""
+    with style.look():
+        drawn = [drawer(findings) for drawer in DRAWERS]
+    return {figure.name: figure for figure in drawn if figure is not None}

@@ -1,0 +1,113 @@
+"""Importance, effects and gains: one row a parameter or comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from distune.analysis.findings import Findings
+from distune.analysis.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import Figure
+from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, finish, one
+
+MOST_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A difference of scores with its interval.
+
+    Attributes:
+        label: what is compared.
+        estimate: the difference.
+        low: lower end of the interval.
+        high: upper end.
+    """
+
+    label: str
+    estimate: float
+    low: float
+    high: float
+
+
+def draw_importance(findings: Findings) -> Figure | None:
+    """Both importances beside what random numbers get."""
+    found = findings.importance
+    if isinstance(found, Unknown):
+        return None
+    shares = found.shares[:MOST_ROWS][::-1]
+    figure, axes = one(0.9 + 0.34 * len(shares))
+    rows = np.arange(len(shares))
+    axes.barh(rows + 0.19, [share.ped_anova for share in shares], 0.36, color=BLUE, label="PED-ANOVA")
+    axes.barh(rows - 0.19, [share.fanova or 0.0 for share in shares], 0.36, color=ORANGE, hatch="///", alpha=0.85,
+              edgecolor=PAPER, linewidth=0, label="fANOVA", xerr=[share.fanova_spread or 0.0 for share in shares],
+              error_kw={"ecolor": FAINT, "elinewidth": 1.2})  # fmt: skip
+    axes.axvline(found.noise_ped_anova, color=BLUE, linestyle=":", linewidth=1.4)
+    axes.axvline(found.noise_fanova, color=ORANGE, linestyle=":", linewidth=1.4)
+    axes.plot([], [], color=FAINT, linestyle=":", label="random numbers")
+    axes.set_yticks(rows, [formats.plain(share.parameter, 40) for share in shares])
+    axes.set_xlabel("share of importance")
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower right")
+    first = shares[-1]
+    alt = (
+        f"Importance of {len(shares)} parameters by PED-ANOVA and fANOVA; first is {first.parameter} with "
+        f"{formats.share(first.ped_anova)} by PED-ANOVA. {len(found.above_noise)} lie above random numbers in both."
+    )
+    caption = "Share of importance; the dotted lines are what a parameter of random numbers gets."
+    return finish(figure, "importance", alt, caption)
+
+
+def draw_effects(findings: Findings) -> Figure | None:
+    """Each contrast with its interval."""
+    found = findings.effects
+    if isinstance(found, Unknown):
+        return None
+    rows = [
+        Gain(
+            f"{formats.plain(effect.parameter, 30)}: {formats.value(effect.parameter, effect.contrast[0])} → "
+            f"{formats.value(effect.parameter, effect.contrast[1])}",
+            effect.estimate,
+            effect.low,
+            effect.high,
+        )
+        for effect in found.effects
+    ]
+    clear = [effect.is_clear for effect in found.effects]
+    alt = f"Estimated effects of {len(rows)} contrasts with 95 percent intervals; {sum(clear)} differ clearly from zero."
+    caption = "Effect on the score with its 95 % interval; filled where it is clear after Holm's correction."
+    return _forest(rows, clear, "effects", alt, caption, "difference of the score")
+
+
+def draw_gains(gains: Sequence[Gain]) -> Figure | None:
+    """Confirmed gains with their intervals."""
+    if not gains:
+        return None
+    clear = [gain.low > 0 or gain.high < 0 for gain in gains]
+    said = "; ".join(
+        f"{gain.label} {formats.gain(gain.estimate)}, from {formats.gain(gain.low)} to {formats.gain(gain.high)}"
+        for gain in gains
+    )
+    caption = "Gains with their 95 % intervals; filled where the interval leaves out zero."
+    return _forest(gains, clear, "gains", f"Gains: {said}.", caption, "gain of the score")
+
+
+def _forest(
+    rows: Sequence[Gain], clear: Sequence[bool], name: str, alt: str, caption: str, unit: str
+) -> Figure:
+    shown = list(zip(rows, clear, strict=True))[:MOST_ROWS][::-1]
+    figure, axes = one(0.9 + 0.27 * len(shown))
+    axes.axvline(0.0, color=INK, linewidth=1.0)
+    for place, (row, is_clear) in enumerate(shown):
+        colour = BLUE if is_clear else FAINT
+        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.8, solid_capstyle="round")
+        axes.plot(
+            [row.estimate], [place], "o", color=colour, markersize=6, fillstyle="full" if is_clear else "none"
+        )
+    axes.set_yticks(range(len(shown)), [formats.plain(row.label, 60) for row, _ in shown])
+    axes.set_ylim(-0.7, len(shown) - 0.3)
+    axes.set_xlabel(unit)
+    return finish(figure, name, alt, caption)

@@ -1,0 +1,50 @@
+"""The study in a few sentences."""
+
+from __future__ import annotations
+
+from distune.analysis.baseline import Baseline
+from distune.analysis.findings import Findings
+from distune.analysis.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import Block, Bullets, Line, Section, Strong, line, missing, names
+from distune.reporting.sections.insights import NOTHING_CLEAR
+
+
+def section(findings: Findings) -> Section:
+    """Score, gain, what mattered, cost."""
+    baseline = findings.baseline
+    if isinstance(baseline, Unknown):
+        return Section("Conclusion", (missing(baseline.reason),))
+    items = [_score(baseline), _mattered(findings)]
+    saving = findings.cost.saving
+    if not isinstance(saving, Unknown):
+        items.append(
+            line(
+                f"Pruning {'saved' if saving.saved >= 0 else 'cost'} {formats.duration(abs(saving.saved))} of "
+                f"{formats.duration(saving.without_pruning)}, {formats.share(abs(saving.share))} of the time of the trials."
+            )
+        )
+    blocks: list[Block] = [Bullets(tuple(items))]
+    return Section("Conclusion", tuple(blocks))
+
+
+def _score(baseline: Baseline) -> Line:
+    best = baseline.best
+    start = line(f"The best trial is {best.number}, with ", Strong(formats.score(best.value)), " on dev")
+    if isinstance(baseline.base, Unknown):
+        return (*start, "; the base config was not measured in this study, so there is no gain to state.")
+    if isinstance(baseline.gain, Unknown):
+        return (*start, "; the base config has no final score, so there is no gain to state.")
+    if baseline.base.number == best.number:
+        return (*start, "; it is the base config itself: the search found nothing better.")
+    return (*start, f", {formats.gain(baseline.gain)} over the base config. This gain is not confirmed.")
+
+
+def _mattered(findings: Findings) -> Line:
+    effects = findings.effects
+    if isinstance(effects, Unknown):
+        return line("The study is too small to say which parameters matter.")
+    clear = list(dict.fromkeys(effect.parameter for effect in effects.clear()))
+    if not clear:
+        return line(NOTHING_CLEAR)
+    return line("Clear effects: ", *names(clear), ". All others are not distinguishable from none.")

@@ -1,0 +1,89 @@
+"""What to do next."""
+
+from __future__ import annotations
+
+from distune.analysis.findings import Findings
+from distune.analysis.recommendations import More
+from distune.analysis.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, names
+from distune.reporting.sections.confirmation import command
+
+MORE: dict[More, str] = {
+    "still_improving": "The best score was still rising: more trials are likely to help.",
+    "too_few": "The best score has stopped rising, but the trials are few for so many parameters.",
+    "flat": "The best score has stopped rising: more trials of this space are unlikely to help much.",
+    "unknown": "The study is too short to tell whether more trials would help.",
+}
+
+
+def section(findings: Findings) -> Section:
+    """One item a decision, each with its reason."""
+    decided = findings.recommendations
+    items: list[Line] = [
+        line(Strong("Confirm before use. "), *_why_confirm(findings), " ", Code(command(findings)), "."),
+        line(Strong("More trials? "), MORE[decided.more_trials], _trend(findings)),
+    ]
+    for found in decided.widen:
+        parameter = findings.study.space[found.parameter]
+        items.append(
+            line(
+                Strong("Widen the range of "),
+                Code(found.parameter),
+                f". The best trials lie at its {found.bound} end, {formats.bounds(parameter)}; "
+                "what is beyond it was not tried.",
+            )
+        )
+    if decided.settled:
+        items.append(
+            line(
+                Strong("Settled. "),
+                *names(decided.settled),
+                ": the sampler settled on a region, and the effect or the pattern is more than its own concentration. "
+                "A next study can start from the recommended ranges.",
+            )
+        )
+    negligible = list(dict.fromkeys(effect.parameter for effect in decided.negligible))
+    if negligible:
+        items.append(
+            line(
+                Strong("Not worth searching. "),
+                *names(negligible),
+                ": even the ends of the interval of the effect are smaller than the scatter of one trial.",
+            )
+        )
+    if decided.many_failures:
+        failed = findings.ranking.counts.get("failed", 0)
+        items.append(
+            line(
+                Strong("Look at the failures. "),
+                f"{failed} of {len(findings.study.trials)} trials failed, most often for ",
+                Code(findings.ranking.failures[0].kind),
+                ".",
+            )
+        )
+    return Section("Recommendations", (Bullets(tuple(items), numbered=True),))
+
+
+def _why_confirm(findings: Findings) -> Line:
+    within = findings.recommendations.gain_within_noise
+    if within is None:
+        return line("The best of many trials is partly luck, and how much of it is not known yet:")
+    if within:
+        return line(
+            "The gain over the base config is smaller than what the dev examples alone can move the score by:"
+        )
+    return line(
+        "The gain over the base config is larger than what the dev examples alone move, but the best is partly luck:"
+    )
+
+
+def _trend(findings: Findings) -> str:
+    trend = findings.progress
+    if isinstance(trend, Unknown):
+        return f" {trend.reason}"
+    parameters = len(findings.study.space)
+    return (
+        f" The last third added {formats.gain(trend.late_gain)} to the best score; {trend.since_best} trials came after "
+        f"the best one; {trend.ended} complete and pruned trials searched {parameters} parameters."
+    )
