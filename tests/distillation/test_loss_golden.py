@@ -203,6 +203,24 @@ def test_mmd_is_unbiased_for_paired_examples() -> None:
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(len(found))
 
 
+def test_mmd_holds_its_bandwidth_still_when_it_pulls() -> None:
+    """The gradient is that of the kernels alone; a student must not win by moving the median."""
+    from distune.distillation.mmd import discrepancy
+
+    generator = np.random.default_rng(0)
+    s, t = generator.normal(size=(4, 3)), generator.normal(size=(4, 3)) + 1
+    both = np.concatenate([s, t])
+    median = np.median([np.sum((a - b) ** 2) for a, b in itertools.combinations(both, 2)])
+    expected = np.zeros_like(s)
+    for i, j in itertools.permutations(range(4), 2):
+        for other, sign in ((s[j], 2), (t[j], -2)):
+            gap = s[i] - other
+            expected[i] += sign * np.exp(-gap @ gap / median) * -2 * gap / median / 12
+    student = torch.from_numpy(s).requires_grad_()
+    discrepancy(student, torch.from_numpy(t)).backward()
+    assert np.allclose(student.grad.numpy(), expected, atol=1e-10)
+
+
 def test_dkd_adds_up_to_its_two_parts(make_batch: Callable[..., Any]) -> None:
     batch = make_batch(9, classes=(2, 5))
     total = 0.0
