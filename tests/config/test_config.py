@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from distune.config import Config, dump_config, known_keys, load_config, parse_config, value_at, with_values
 from distune.errors import ConfigError
 

@@ -36,7 +36,9 @@ def run_command(*command: str) -> None:
     Args:
         command: the command, where the script that was called stands for it; else the first argument names it.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    warnings = logging.StreamHandler()  # a study's log file takes more; the terminal has its progress line
+    warnings.setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[warnings], format="%(levelname)s: %(message)s")
     try:
         app([*command, *sys.argv[1:]])
     except UserError as error:

@@ -59,11 +59,15 @@ def split(
     labels: Annotated[str, typer.Option(help="Label columns, separated by commas.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default: beside the CSV.")] = None,
     group: Annotated[str | None, typer.Option(help="Column with the patient or case.")] = None,
-    fractions: Annotated[str, typer.Option(help="Shares of train, dev and test.")] = "0.7,0.15,0.15",
+    fractions: Annotated[tuple[float, float, float], typer.Option(help="Shares of train, dev and test.")] = (
+        0.7,
+        0.15,
+        0.15,
+    ),
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 42,
 ) -> None:
     """Make stratified, group-safe metadata_{train,dev,test}.csv from one metadata.csv."""
-    from distune.data.split import parse_fractions, split_csv
+    from distune.data.split import split_csv
 
     target = out or metadata.parent
     counts = split_csv(
@@ -71,7 +75,7 @@ def split(
         target,
         label_columns=tuple(labels.split(",")),
         group_column=group,
-        fractions=parse_fractions(fractions),
+        fractions=fractions,
         seed=seed,
     )
     for name, classes in counts.items():

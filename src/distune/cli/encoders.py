@@ -6,18 +6,21 @@ import typer
 
 app = typer.Typer(help="The encoders that have a friendly name.", no_args_is_help=True)
 
+ROW = "{:20} {:7} {:9} {:>8} {:>7} {:>8}  {:18} {}"
+
 
 @app.command("list")
 def list_encoders() -> None:
-    """List name, hub id, size, input and licence of each encoder."""
-    from rich.console import Console
-    from rich.table import Table
+    """List name, size, input, latency, licence and origin of each encoder.
 
-    from distune.models.encoders.catalogue import CATALOGUE
+    Latency: one example, fp32, on one CPU thread, as measured by benchmarks/encoders.py.
+    """
+    from distune.models.encoders import CATALOGUE, MILLISECONDS
 
-    table = Table("name", "kind", "source", "million parameters", "input", "licence")
+    typer.echo(ROW.format("name", "kind", "from", "million", "pixels", "CPU ms", "licence", "location"))
     for name, entry in CATALOGUE.items():
-        table.add_row(
-            name, entry.kind, entry.source, f"{entry.parameters:.1f}", str(entry.input), entry.licence
+        latency = f"{MILLISECONDS[name]:.0f}" if name in MILLISECONDS else ""
+        size, pixels = f"{entry.millions:.1f}", str(entry.image_size or "")
+        typer.echo(
+            ROW.format(name, entry.kind, entry.source, size, pixels, latency, entry.licence, entry.location)
         )
-    Console().print(table)

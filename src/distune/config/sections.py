@@ -184,7 +184,7 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Examples a step."""
     accumulation: Annotated[int, Field(ge=1)] = 1
-    """Parts that a batch is split into, to save memory; the result is the same."""
+    """Parts that a batch is split into, to save memory; only losses that compare examples notice."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after the warm-up."""
     warmup: Fraction = 0.1

@@ -91,6 +91,7 @@ class _State:
         self.average = MovingAverage(model, plan.training.ema) if plan.training.ema else None
         self.history: list[EpochRecord] = []
         self.train_position = _positions(examples, compute)
+        self.with_map = objective.loss is not None and objective.loss.uses_map
         self._best: dict[str, Tensor] = {}
         self._saved_at, self._saving_seconds = time.perf_counter(), 0.0
 
@@ -154,6 +155,7 @@ def _one_epoch(
     started = time.perf_counter()
     torch.manual_seed(derived_seed(plan.seed, plan.stage, epoch))
     state.model.train()
+    state.objective.train()
     sums = torch.zeros(3, device=compute.device)
     steps = 0
     for batch in train_batches(
@@ -192,7 +194,7 @@ def _one_step(state: _State, batch: Batch, plan: Plan, compute: Compute, targets
     terms_of_step = torch.zeros(3, device=compute.device)
     for part in batch.parts(plan.training.accumulation):
         with compute.autocast():
-            output = state.model(part.image, part.text, part.text_mask)
+            output = state.model(part.image, part.text, part.text_mask, with_map=state.with_map)
         teacher = targets.at(part) if targets else None
         terms = state.objective(output, part.labels, teacher, state.train_position[part.rows])
         share = len(part) / len(batch)

@@ -15,7 +15,7 @@ from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective
-from distune.models import Classifier
+from distune.models import Classifier, copy_layers
 from distune.store import Store
 from distune.training.devices import Compute, compute_for, peak_process_mb
 from distune.training.inputs import InputSteps
@@ -151,8 +151,6 @@ class _Run:
         self.student = build_student(config, table.tasks).to(self.compute.device)
         if config.student.init_from_teacher and teacher:
             trained = teacher.model()
-            from distune.models.encoders import copy_layers
-
             copy_layers(trained.vision, self.student.vision)
             copy_layers(trained.text, self.student.text)
         inputs = self.steps.for_model(self.student, config.student, seed)

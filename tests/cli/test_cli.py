@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from distune.cli import run_command
+from distune.config import Config, dump_config, load_config
+
+ROOT = Path(__file__).parents[2]
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs a command in this process, in an empty folder; gives exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["distune", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def config_file(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(dump_config(tiny_config()))
+    return path
+
+
+@pytest.mark.parametrize(
+    "script", [["-m", "distune"], ["experiments/run.py"], ["tools/run_optuna_tuning.py"]], ids=str
+)
+def test_every_door_answers_help_at_once_without_heavy_imports(script: list[str]) -> None:
+    watch = "import sys; sys.argv = sys.argv[1:]; import runpy; "
+    run = (
+        "runpy.run_module('distune', run_name='__main__')"
+        if script[0] == "-m"
+        else (f"runpy.run_path({script[0]!r}, run_name='__main__')")
+    )
+    check = (
+        f"{watch}\ntry:\n    {run}\nfinally:\n"
+        "    print('HEAVY', sorted({'torch', 'transformers', 'optuna', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check, "x", "--help"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    assert "HEAVY []" in done.stdout
+
+
+def test_train_prints_scores_and_names_the_folder(distune: Command, config_file: Path) -> None:
+    code, out, _ = distune("train", config_file, "--out", "run", "--no-test")
+    assert code == 0
+    assert "test: left shut" in out
+    assert "wrote run" in out
+    results = json.loads(Path("run/results.json").read_text())
+    assert f"dev  score {results['score']:.4f}" in out
+
+
+def test_train_says_that_there_is_no_test_split(
+    distune: Command, tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(demo_root, tmp_path / "data")
+    for file in root.glob("splitted_dataset/*test*"):
+        file.unlink()
+    (tmp_path / "c.yaml").write_text(dump_config(tiny_config()))
+    code, out, _ = distune("train", "c.yaml", "--data-root", root, "--student-epochs", "1")
+    assert code == 0
+    assert "test: this data set has no test split" in out
+    folder = next(Path("logs/runs").glob("tiny_*"))
+    assert load_config(folder / "config.yaml").student.epochs == 1
+
+
+BAD = {
+    "missing file": (["train", "none.yaml"], "none.yaml: 1 problem\n  there is no such file"),
+    "unknown key": (["check", "bad.yaml"], "teacher.fusion_dims: unknown key (did you mean fusion_dim?)"),
+    "missing data": (["check", "tiny.yaml", "--data-root", "nowhere"], "nowhere"),
+    "unknown device": (
+        ["train", "tiny.yaml", "--gpu", "gpu7"],
+        "'gpu7' is no device; use auto, cpu or cuda:N",
+    ),
+    "absent device": (["train", "tiny.yaml", "--gpu", "cuda:7"], "cuda:7 is not here"),
+    "unknown study": (["report", "no_such_study"], "there is no such study"),
+    "nothing to report": (["report"], "report needs a study or --from-csv"),
+    "unknown demo": (["data", "demo", "--kind", "x"], "'x' is unknown; use slices or wound"),
+    "unknown parameter": (
+        ["tune", "--config", "tiny.yaml", "--only", "alpha,tau"],
+        "tau",
+    ),
+    "unknown encoder": (["check", "encoder.yaml"], "efficientnet-lite0"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_with_exit_code_2_and_no_traceback(
+    distune: Command, config_file: Path, case: str
+) -> None:
+    arguments, expected = BAD[case]
+    Path("bad.yaml").write_text(yaml.safe_dump({"teacher": {"fusion_dims": 3}}))
+    raw = yaml.safe_load(config_file.read_text())
+    raw["student"]["vision"] = "efficientnet-lite9"
+    Path("encoder.yaml").write_text(yaml.safe_dump(raw))
+    code, out, err = distune(*arguments)
+    assert code == 2
+    assert expected in err
+    assert "Traceback" not in out + err
+
+
+def test_check_lists_encoders_and_data_together(distune: Command, config_file: Path, demo_root: Path) -> None:
+    root = shutil.copytree(demo_root, Path("data"))
+    victims = sorted((root / "images").iterdir())[:2]
+    victims[0].unlink()
+    victims[1].write_bytes(b"\x89PNG torn")
+    raw = yaml.safe_load(config_file.read_text())
+    raw["data"]["root"] = str(root)
+    raw["student"]["text"] = "tiny-txt"
+    config_file.write_text(yaml.safe_dump(raw))
+    code, _, err = distune("check", config_file)
+    assert code == 2
+    assert "3 problems" in err
+    assert "student.text" in err and "tiny-text" in err
+    assert all(victim.name in err or victim.stem in err for victim in victims)
+
+
+def test_check_of_a_sound_config(distune: Command, config_file: Path) -> None:
+    code, out, _ = distune("check", config_file)
+    assert code == 0
+    assert "sound. 80 examples" in out
+    assert "task modality: CT, MR" in out
+
+
+def test_demo_data_and_cache_commands(distune: Command, config_file: Path) -> None:
+    assert distune("data", "demo", "slices")[0] == 0
+    assert Path("slices/images").is_dir()
+    assert distune("data", "demo", "wounds", "--kind", "wound")[0] == 0
+    assert Path("wounds/metadata_train.csv").is_file()
+    assert distune("train", config_file, "--out", "run")[0] == 0
+    code, out, _ = distune("cache", "list")
+    assert code == 0
+    assert "teacher/" in out and "images/" in out
+    assert "0 are not" in distune("cache", "verify")[1]
+    assert "removed 4 entries" in distune("cache", "clear")[1]
+
+
+def test_split_makes_three_files(distune: Command) -> None:
+    rows = [f"{n}.png,{'ab'[n % 2]},case{n // 2},text" for n in range(60)]
+    Path("metadata.csv").write_text("\n".join(["file_path,type,case,description", *rows]) + "\n")
+    code, out, _ = distune("data", "split", "metadata.csv", "--labels", "type", "--group", "case")
+    assert code == 0
+    counts = [
+        len(Path(f"metadata_{split}.csv").read_text().splitlines()) - 1 for split in ("train", "dev", "test")
+    ]
+    assert sum(counts) == 60 and min(counts) > 3
+    assert "wrote" in out
+
+
+def test_tune_writes_everything_and_its_best_config_trains(distune: Command, config_file: Path) -> None:
+    code, out, err = distune(
+        "tune", "--config", config_file, "--n-trials", "3", "--gpu", "cpu", "--study-name", "s",
+        "--teacher-epochs", "1", "--student-epochs", "2", "--sampler", "random", "--pruner", "none",
+        "--only", "alpha,beta,T",
+    )  # fmt: skip
+    assert code == 0, err
+    folder = Path("logs/optuna/s")
+    for name in ("best_config.yaml", "study_summary.json", "report.md", "study.log", "trials/trial_0002"):
+        assert (folder / name).exists(), name
+        assert str(folder / name.split("/")[0]) in out
+    assert Path("logs/optuna/s.db").exists()
+    summary = json.loads((folder / "study_summary.json").read_text())
+    assert summary["trials"]["finished"] == 3
+    best = load_config(folder / "best_config.yaml")
+    assert (best.teacher.epochs, best.student.epochs) == (1, 2)
+    code, out, _ = distune("train", folder / "best_config.yaml", "--out", "again", "--no-test")
+    assert code == 0
+    assert json.loads(Path("again/results.json").read_text())["score"] == summary["best"]["value"]
+    assert (
+        f"| 1 | {summary['best']['number']} | **{summary['best']['value']:.4f}** |"
+        in (folder / "report.md").read_text()
+    )

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distune.config import Config, parse_config
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or fills the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("DISTUNE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo set in the MedPix layout, made once; tests must not change it."""
+    from distune.data.demo import write_demo
+
+    root = tmp_path_factory.mktemp("data") / "demo"
+    write_demo(root, seed=1, examples=80)
+    return root
+
+
+@pytest.fixture
+def tiny_config(demo_root: Path) -> Callable[..., Config]:
+    """Makes a config that trains in a second; keyword arguments are values by dotted key with `__` for dots."""
+
+    def make(**values: Any) -> Config:
+        raw = {
+            "name": "tiny",
+            "seed": 3,
+            "data": {"reader": "medpix", "root": str(demo_root), "max_tokens": 16},
+            "teacher": _model(epochs=2, lr=2e-3, dim=16),
+            "student": _model(epochs=3, lr=2e-3, dim=8),
+            "training": {"batch_size": 16, "device": "cpu", "precision": "fp32"},
+        }
+        dotted = {key.replace("__", "."): value for key, value in values.items()}
+        return parse_config(raw, overrides=dotted)
+
+    return make
+
+
+def _model(*, epochs: int, lr: float, dim: int) -> dict[str, Any]:
+    return {
+        "vision": "tiny-cnn",
+        "text": "tiny-text",
+        "fusion_dim": dim,
+        "fusion_layers": 1,
+        "fusion_heads": 2,
+        "fusion_tokens": "pooled",
+        "epochs": epochs,
+        "lr": lr,
+    }

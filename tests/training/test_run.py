@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from sklearn.metrics import f1_score
+
+from distune.config import Config, load_config, with_values
+from distune.data import Table
+from distune.errors import DataError
+from distune.store import Store
+from distune.training.openings import openings
+from distune.training.records import EpochRecord
+from distune.training.run import run
+from distune.training.run_folder import read_metrics
+from distune.training.student import load_student, student_seed
+
+MakeConfig = Callable[..., Config]
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    """Every epoch without what a clock measured."""
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in read_metrics(folder)]
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return load_file(folder / "student.safetensors")
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    assert numbers(first) == numbers(second)
+    ours, theirs = weights(first), weights(second)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def test_run_folder_is_complete_and_consistent(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    config = tiny_config()
+    result = run(config, tmp_path / "run", open_test=True)
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert files == {
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "predictions_dev.csv",
+        "predictions_test.csv",
+        "results.json",
+        "student.safetensors",
+    }
+    assert load_config(tmp_path / "run/config.yaml") == config
+    environment = json.loads((tmp_path / "run/environment.json").read_text())
+    assert environment["seed"] == 3
+    assert environment["packages"]["torch"].startswith("2.")
+    epochs = [(line["stage"], line["epoch"]) for line in read_metrics(tmp_path / "run")]
+    assert epochs == [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    assert results == json.loads(json.dumps(result.results))
+    for split in ("dev", "test"):
+        with (tmp_path / f"run/predictions_{split}.csv").open(newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        scores = []
+        for task, values in results["splits"][split]["tasks"].items():
+            classes = list(values["classes"])
+            truth = [row[f"truth_{task}"] for row in rows]
+            chosen = [max(classes, key=lambda c: float(row[f"p_{task}_{c}"])) for row in rows]
+            scores.append(f1_score(truth, chosen, average="macro"))
+            assert values["macro_f1"] == pytest.approx(scores[-1])
+        assert results["splits"][split]["score"] == pytest.approx(np.mean(scores))
+    student = [line for line in read_metrics(tmp_path / "run") if line["stage"] == "student"]
+    assert result.score == max(line["dev_score"] for line in student) == results["score"]
+    assert student[result.best_epoch - 1]["dev_score"] == result.score  # type: ignore[operator]
+
+
+def test_same_seed_same_numbers_and_another_seed_others(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run(tiny_config(seed=seed), tmp_path / name, store=Store(tmp_path / f"cache_{name}"))
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    assert numbers(tmp_path / "a") != numbers(tmp_path / "c")
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "nothing frozen": {},
+    "all frozen": {
+        f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")
+    },
+    "part frozen": {"student__vision__freeze": 1},
+    "views": {"data__augment": "light", "data__views": 2},
+    "average, weights, smoothing": {
+        "training__ema": 0.9,
+        "training__class_weights": "balanced",
+        "training__label_smoothing": 0.1,
+    },
+    "memory of negatives": {"distillation__loss": "crd"},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_cached_equals_live(tiny_config: MakeConfig, tmp_path: Path, variant: str) -> None:
+    """A warm store, and no store at all, give what a cold one gives."""
+    config = tiny_config(**VARIANTS[variant])
+    cold = run(config, tmp_path / "cold", store=Store(tmp_path / "cache"))
+    warm = run(config, tmp_path / "warm", store=Store(tmp_path / "cache"))
+
+    live = run(config, tmp_path / "live", store=_Unwritable(tmp_path / "none"))
+    assert cold.cache["misses"].keys() >= {"images", "tokens", "teacher", "targets"}
+    assert not warm.cache["misses"]
+    assert not live.cache["misses"] and not live.cache["hits"]
+    assert_same_run(tmp_path / "cold", tmp_path / "warm")
+    assert_same_run(tmp_path / "cold", tmp_path / "live")
+
+
+class _Unwritable(Store):
+    """A store on a disk that is full."""
+
+    def _found(self, step: str, folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("stop_at", [("teacher", 1), ("student", 1), ("student", 2)], ids=str)
+def test_resumed_equals_uninterrupted(
+    tiny_config: MakeConfig, tmp_path: Path, stop_at: tuple[str, int], variant: str
+) -> None:
+    config = tiny_config(**VARIANTS[variant])
+    run(config, tmp_path / "whole", store=Store(tmp_path / "cache_a"))
+
+    def until(record: EpochRecord) -> bool:
+        return (record.stage, record.epoch) != stop_at
+
+    stopped = run(config, tmp_path / "parts", on_epoch=until, store=Store(tmp_path / "cache_b"))
+    assert stopped.stopped
+    assert not (tmp_path / "parts/results.json").exists()
+    told: list[tuple[str, int]] = []
+
+    def tell(record: EpochRecord) -> bool:
+        told.append((record.stage, record.epoch))
+        return True
+
+    resumed = run(config, tmp_path / "parts", on_epoch=tell, store=Store(tmp_path / "cache_b"))
+    assert not resumed.stopped
+    assert told == [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert not list((tmp_path / "parts").glob("checkpoint*"))
+
+
+def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
+    def linger(record: EpochRecord) -> bool:
+        (folder / f"{record.stage}_{record.epoch}").touch()
+        time.sleep(0.5)
+        return True
+
+    run(config, folder, on_epoch=linger, store=Store(cache))
+
+
+def test_killed_run_goes_on_with_the_same_numbers(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    config = tiny_config()
+    run(config, tmp_path / "whole", store=Store(tmp_path / "cache_a"))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_run_slowly, args=(config, tmp_path / "killed", tmp_path / "cache_b")
+    )
+    process.start()
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "killed/student_2").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+    process.join()
+    assert (tmp_path / "killed/checkpoint_student.safetensors").exists()
+    run(config, tmp_path / "killed", store=Store(tmp_path / "cache_b"))
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_teacher_is_shared_by_runs_that_differ_in_the_student_only(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    first = run(tiny_config(), tmp_path / "a")
+    other_student = run(tiny_config(student__lr=1e-4, distillation__T=4.0), tmp_path / "b")
+    other_teacher = run(tiny_config(teacher__dropout=0.2), tmp_path / "c")
+    assert first.cache["misses"]["teacher"] == other_teacher.cache["misses"]["teacher"] == 1
+    assert other_student.cache["misses"] == {}
+    assert numbers(tmp_path / "a")[:2] == numbers(tmp_path / "b")[:2]
+    assert numbers(tmp_path / "a")[2:] != numbers(tmp_path / "b")[2:]
+
+
+def test_test_split_stays_shut_unless_asked_and_every_opening_is_recorded(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    shut = run(tiny_config(), tmp_path / "a")
+    assert shut.results["test_split"] == "shut"
+    assert not (tmp_path / "a/predictions_test.csv").exists()
+    assert openings(tmp_path) == []
+    for name in ("b", "c"):
+        assert run(tiny_config(), tmp_path / name, open_test=True).results["test_split"] == "opened"
+    assert [line["by"] for line in openings(tmp_path)] == ["b", "c"]
+
+
+def test_set_without_a_test_split_works(tiny_config: MakeConfig, demo_root: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = shutil.copytree(demo_root, tmp_path / "data")
+    for file in root.glob("splitted_dataset/*test*"):
+        file.unlink()
+    result = run(tiny_config(data__root=str(root)), tmp_path / "run", open_test=True)
+    assert result.results["test_split"] == "none"
+    assert openings(tmp_path) == []
+
+
+def test_loss_without_a_teacher_trains_none(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    result = run(tiny_config(distillation__loss="none"), tmp_path / "run")
+    assert {line["stage"] for line in read_metrics(tmp_path / "run")} == {"student"}
+    assert "teacher" not in result.cache["misses"]
+    assert result.results["teacher"] is None
+
+
+def test_bad_examples_stop_the_run_or_are_dropped_and_listed(
+    tiny_config: MakeConfig, demo_root: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    root = shutil.copytree(demo_root, tmp_path / "data")
+    bad = sorted((root / "images").iterdir())[:2]
+    bad[0].write_bytes(b"no image")
+    bad[1].unlink()
+    config = tiny_config(data__root=str(root))
+    with pytest.raises(DataError) as caught:
+        run(config, tmp_path / "stopped")
+    assert len(caught.value.problems) == 2
+    assert not (tmp_path / "stopped").exists()
+    run(with_values(config, {"data.on_bad_example": "drop"}), tmp_path / "dropped")
+    listed = (tmp_path / "dropped/dropped.txt").read_text()
+    assert "2 bad examples" in listed
+    assert all(path.stem in listed for path in bad)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"training__label_smoothing": 0.2},
+        {"training__class_weights": "balanced"},
+        {"training__ema": 0.9},
+        {"training__schedule": "constant"},
+        {"training__warmup": 0.5},
+        {"training__weight_decay": 0.5},
+        {"training__grad_clip": 0.1},
+        {"training__layerwise_lr_decay": 0.5},
+        {"training__batch_size": 8},
+        {"student__init_from_teacher": True},
+        {"data__augment": "light"},
+        {"distillation__gamma": 1.0},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_every_setting_matters(tiny_config: MakeConfig, tmp_path: Path, changed: dict[str, Any]) -> None:
+    run(tiny_config(), tmp_path / "plain")
+    run(tiny_config(**changed), tmp_path / "changed")
+    plain, other = numbers(tmp_path / "plain"), numbers(tmp_path / "changed")
+    assert [line["train_loss"] for line in plain] != [line["train_loss"] for line in other]
+
+
+def test_accumulation_changes_the_memory_and_not_the_numbers(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    plain = {"teacher__dropout": 0.0, "student__dropout": 0.0}
+    run(tiny_config(**plain), tmp_path / "whole")
+    run(tiny_config(**plain, training__accumulation=2), tmp_path / "parts")
+    for ours, theirs in zip(numbers(tmp_path / "whole"), numbers(tmp_path / "parts"), strict=True):
+        assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-3)
+
+
+def test_early_stopping_ends_after_epochs_without_a_better_score(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = tiny_config(student__epochs=30, student__lr=1e-9, training__early_stopping=2)
+    result = run(config, tmp_path / "run")
+    student = [line for line in read_metrics(tmp_path / "run") if line["stage"] == "student"]
+    assert len(student) == result.best_epoch + 2 < 30  # type: ignore[operator]
+
+
+def test_loss_that_is_not_finite_is_an_error(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    config = tiny_config(teacher__lr=1e30, training__grad_clip=None, training__warmup=0.0)
+    with pytest.raises(FloatingPointError, match="teacher's loss is nan in epoch 1; lower its lr"):
+        run(config, tmp_path / "run")
+
+
+def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    import torch
+
+    from distune.data import read_table
+    from distune.training.devices import Compute
+    from distune.training.inputs import InputSteps
+    from distune.training.predicting import predict
+
+    run(tiny_config(student__vision__freeze=1), tmp_path / "run")
+    student, config, tasks = load_student(tmp_path / "run")
+    table: Table = read_table(config.data, config.seed)
+    assert tasks == table.tasks
+    compute = Compute(torch.device("cpu"), bf16=False)
+    steps = InputSteps(table, config.data, Store(), compute, config.seed)
+    inputs = steps.for_model(student, config.student, student_seed(config))
+    probabilities = predict(student, inputs, table.rows("dev"), compute)
+    with (tmp_path / "run/predictions_dev.csv").open(newline="") as handle:
+        written = [[float(v) for k, v in row.items() if k.startswith("p_")] for row in csv.DictReader(handle)]
+    np.testing.assert_allclose(np.concatenate(probabilities, axis=1), written, atol=1e-6)
