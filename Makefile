@@ -29,5 +29,5 @@ bench: .venv/test.stamp
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) ".[offline,postgresql,ray,dashboard,export,test]"
+	$(INSTALL) ".[cmaes,dashboard,offline,postgresql,ray,test]"
 	touch $@
