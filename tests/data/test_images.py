@@ -156,7 +156,8 @@ class TestViews:
         made = views(self.pixels(), seed=1, index=5, count=6)
         assert np.array_equal(views(self.pixels(), seed=1, index=5, count=3), made[:3])
         assert not np.array_equal(views(self.pixels(), seed=2, index=5, count=6)[1], made[1])
-        assert not np.array_equal(views(self.pixels(), seed=1, index=6, count=6)[1], made[1])
+        neighbour = views(self.pixels(), seed=1, index=6, count=6)
+        assert not {view.tobytes() for view in neighbour[1:]} & {view.tobytes() for view in made[1:]}
 
     def test_no_view_is_mirrored_or_far_from_the_picture(self) -> None:
         plain = self.pixels().astype(float)

@@ -46,7 +46,7 @@ def test_wound_takes_img_path_where_a_file_has_no_file_path(wound: Path) -> None
 def test_any_columns_in_any_order_with_quotes_newlines_and_a_byte_order_mark(wound: Path) -> None:
     header = ["note", "patient", "unused", "picture", "grade"]
     for split, numbers in (("train", range(4)), ("dev", range(8, 10)), ("test", range(10, 12))):
-        body = [[f'say "{n}",\nagain', f"p{n // 2}", "", f"photos/{n}.png", "IV"[n % 2]] for n in numbers]
+        body = [[f'say "{n}",\r\nagain', f"p{n // 2}", "", f"photos/{n}.png", "IV"[n % 2]] for n in numbers]
         write_csv(wound / f"metadata_{split}.csv", [header, *body])
         path = wound / f"metadata_{split}.csv"
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -60,7 +60,7 @@ def test_any_columns_in_any_order_with_quotes_newlines_and_a_byte_order_mark(wou
     )
     table = read_table(config, 0)
     assert [task.classes for task in table.tasks] == [("I", "V")]
-    assert table.texts[1] == 'say "1",\nagain'
+    assert table.texts[1] == 'say "1",\r\nagain'
     assert table.groups == ("p0", "p0", "p1", "p1", "p4", "p4", "p5", "p5")
     assert [len(table.rows(split)) for split in ("train", "dev", "test")] == [4, 2, 2]
     assert table.labels.shape == (8, 1)

@@ -70,6 +70,13 @@ def test_rare_combinations_are_spread_by_their_first_label() -> None:
         assert np.bincount(assigned[1::2]).tolist() == [28, 6, 6]
 
 
+def test_large_groups_are_placed_first_and_small_ones_fill_up() -> None:
+    groups = ["large"] * 30 + [str(n) for n in range(30)]
+    for seed in range(10):
+        assigned = assign_splits([("a",), ("b",)] * 30, groups, fractions=(0.5, 0.25, 0.25), seed=seed)
+        assert np.bincount(assigned).tolist() == [30, 15, 15]
+
+
 def test_the_seed_decides() -> None:
     labels, groups = [("a",), ("b",)] * 50, [str(n // 2) for n in range(100)]
     first = assign_splits(labels, groups, fractions=FRACTIONS, seed=1)
