@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("check")(data.check)
+app.command("audit")(data.audit)
 study.add_commands(app)
 app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")

@@ -36,6 +36,26 @@ def check(
             typer.echo(f"    {line}")
 
 
+def audit(
+    config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
+    out: Annotated[Path | None, typer.Option(help="Also write everything to this JSON file.")] = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Report on the data: balance, leaks between splits, shortcuts to the labels."""
+    chosen = load_config(config, overrides(data_root=data_root))
+
+    from distune.cli.audit import print_audit
+    from distune.data import read_table
+    from distune.data.audit import audit as audit_table
+    from distune.training.run_folder import write_json
+
+    report = audit_table(read_table(chosen.data, chosen.seed))
+    print_audit(report)
+    if out:
+        write_json(out, report.to_dict())
+        typer.echo(f"wrote {out}")
+
+
 @app.command("demo")
 def demo(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("data/demo"),

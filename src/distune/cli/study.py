@@ -70,10 +70,23 @@ def tune(
     on_oom: Annotated[
         str, typer.Option(help="Out of memory: fail, or retry once with half the batch in memory.")
     ] = "fail",
+    executor: Annotated[
+        str, typer.Option(help="Where workers live: local processes, or ray (pip install 'distune[ray]').")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster, HOST:PORT; local starts a private one; default: this machine's."),
+    ] = None,
+    gpus_per_trial: Annotated[
+        float, typer.Option(min=0, max=1, help="GPUs that Ray sets aside for a trial; below 1 shares one.")
+    ] = 0.0,
     fork: Annotated[
         str | None,
         typer.Option(help="Copy the trials of --study-name that still count to a study of this name."),
     ] = None,
+    accept_leaks: Annotated[
+        bool, typer.Option("--accept-leaks", help="Tune on data whose audit has severe findings.")
+    ] = False,
     seed: Seed = None,
     data_root: DataRoot = None,
 ) -> None:
@@ -101,12 +114,16 @@ def tune(
             storage=storage,
             workers=workers or max(1, len(devices)),
             devices=devices,
+            executor=executor,
+            ray_address=ray_address,
+            gpus_per_trial=gpus_per_trial,
             tune_fusion=tune_fusion,
             tune_loss=tune_loss,
             tune_backbones=tune_backbones,
             only=tuple(only.split(",")) if only else (),
             on_oom=on_oom,
             fork=fork,
+            accept_leaks=accept_leaks,
         )
     )
 

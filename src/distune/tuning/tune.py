@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from distune.config import Config
 from distune.errors import UserError
 from distune.tuning.adoption import Adoption
 from distune.tuning.coordinator import Coordinator, Limits, Reason
-from distune.tuning.executors import LocalExecutor
+from distune.tuning.dataset import Inspection, inspect
+from distune.tuning.executors import Executor, LocalExecutor
 from distune.tuning.fork import fork, open_old
 from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.leases import Lease
@@ -32,10 +34,11 @@ from distune.tuning.pruners import check_pruner, make_pruner
 from distune.tuning.retention import Retention
 from distune.tuning.samplers import check_sampler
 from distune.tuning.space import Space, build_space
-from distune.tuning.storage import Patience, default_url, open_storage, redacted
+from distune.tuning.storage import Patience, default_url, opened, redacted
 from distune.tuning.study import Setup, check_name, new_name, open_study
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
+EXECUTORS = ("local", "ray")
 TRIAL_FUNCTION = "distune.tuning.trial:run_trial"
 _log = logging.getLogger(__name__)
 
@@ -55,6 +58,9 @@ class TuneRequest:
         storage: SQLAlchemy URL; empty is an SQLite file in `logs`.
         workers: trials at once.
         devices: of the workers, in turn; empty takes the config's `training.device`.
+        executor: where workers live: "local" processes or "ray".
+        ray_address: of the cluster, "HOST:PORT"; "local" starts a private one; empty finds the one of this machine.
+        gpus_per_trial: GPUs that Ray sets aside for a trial, 0 to 1.
         tune_fusion: add the fusion modules to the search space.
         tune_loss: add the loss.
         tune_backbones: add the student's encoders.
@@ -64,7 +70,8 @@ class TuneRequest:
         fork: copy the trials of `study_name` that still count into a new study of this name.
         keep_best: how many of the best trials keep their weights.
         logs: where studies live.
-        dataset: fingerprint of the examples; empty reads the data set.
+        dataset: fingerprint of the examples; empty checks and audits the data set.
+        accept_leaks: tune on data whose audit has severe findings.
         trial_function: runs one trial, as `package.module:function`.
     """
 
@@ -78,6 +85,9 @@ class TuneRequest:
     storage: str | None = None
     workers: int = 1
     devices: tuple[str, ...] = ()
+    executor: str = "local"
+    ray_address: str | None = None
+    gpus_per_trial: float = 0.0
     tune_fusion: bool = False
     tune_loss: bool = False
     tune_backbones: bool = False
@@ -88,6 +98,7 @@ class TuneRequest:
     keep_best: int = 3
     logs: Path = Path("logs/optuna")
     dataset: str | None = None
+    accept_leaks: bool = False
     trial_function: str = TRIAL_FUNCTION
 
 
@@ -119,15 +130,17 @@ def tune(request: TuneRequest) -> TuneResult:
         UserError: something in the request, the config, the data or the storage is wrong.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    setup = _setup(request)
+    dataset = _dataset(request)
+    setup = _setup(request, dataset.fingerprint)
     name = request.fork or request.study_name
     name = name or study_to_continue(request.logs, request.storage, setup, request.n_trials)
     name = name or new_name(request.config.name, datetime.now())
     check_name(name)
     folder = request.logs / name
     url = request.storage or default_url(request.logs, name)
-    with log_file(folder / "study.log"), _signals() as interrupted:
-        study, setup = _open(request, url, name, setup)
+    with log_file(folder / "study.log"), _signals() as interrupted, opened(url) as storage:
+        study, setup = _open(request, storage, name, setup)
+        dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), request.n_trials)
         reason, failure = _run(request, study, setup, folder, interrupted)
         summary = write_summary(study, folder, storage=redacted(url), reason=reason)
@@ -146,16 +159,18 @@ def search_space(request: TuneRequest) -> Space:
     return build_space(request.config, groups=groups, only=request.only, ignored=fields_without_effect())
 
 
-def _setup(request: TuneRequest) -> Setup:
+def _setup(request: TuneRequest, dataset: str) -> Setup:
     if request.fork and not request.study_name:
         raise UserError("fork: name the study to copy from with --study-name")
+    if request.executor not in EXECUTORS:
+        raise UserError(f"executor: {request.executor}; there are {', '.join(EXECUTORS)}")
     for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
         if name is not None:
             check(name)
     return Setup(
         base=request.config,
         space=search_space(request),
-        dataset=request.dataset or _fingerprint(request.config),
+        dataset=dataset,
         sampler=request.sampler or "tpe",
         pruner=request.pruner or "median",
         seed=request.config.seed if request.seed is None else request.seed,
@@ -163,13 +178,14 @@ def _setup(request: TuneRequest) -> Setup:
     )
 
 
-def _open(request: TuneRequest, url: str, name: str, setup: Setup) -> tuple[Study, Setup]:
+def _open(request: TuneRequest, storage: BaseStorage, name: str, setup: Setup) -> tuple[Study, Setup]:
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
-    storage, patiently = open_storage(url), Patience()
-    if request.fork:
-        old_url = request.storage or default_url(request.logs, request.study_name or "")
-        old = patiently(lambda: open_old(open_storage(old_url, create=False), request.study_name or ""))
-        patiently(lambda: fork(old, storage, name, setup))
+    patiently = Patience()
+    if request.fork and request.study_name:
+        old_url = request.storage or default_url(request.logs, request.study_name)
+        with opened(old_url, create=False) as old_storage:
+            old = open_old(old_storage, request.study_name)
+            patiently(lambda: fork(old, storage, name, setup))
     study = patiently(lambda: open_study(storage, name, setup))
     known = study.user_attrs
     setup = replace(
@@ -193,13 +209,7 @@ def _run(
     study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
     with (
         Progress() as progress,
-        LocalExecutor(
-            request.trial_function,
-            folder / "workers",
-            workers=request.workers,
-            devices=devices,
-            threads=request.config.training.threads,
-        ) as executor,
+        _executor(request, folder / "workers", devices) as executor,
     ):
         coordinator = Coordinator(
             ledger,
@@ -214,11 +224,27 @@ def _run(
         return coordinator.run(), coordinator.failure
 
 
-def _fingerprint(config: Config) -> str:
-    from distune.data import read_table
-    from distune.data.fingerprint import table_fingerprint
+def _executor(request: TuneRequest, folder: Path, devices: tuple[str, ...]) -> Executor:
+    function, threads = request.trial_function, request.config.training.threads
+    if request.executor == "local":
+        return LocalExecutor(function, folder, workers=request.workers, devices=devices, threads=threads)
+    from distune.tuning.executors.ray import RayExecutor
 
-    return table_fingerprint(read_table(config.data, config.seed))
+    return RayExecutor(
+        function,
+        folder,
+        address=request.ray_address or "auto",
+        workers=request.workers,
+        gpus_per_trial=request.gpus_per_trial,
+        threads=threads,
+    )
+
+
+def _dataset(request: TuneRequest) -> Inspection:
+    if request.dataset is not None:
+        return Inspection(request.dataset)
+    source = request.config_path or "config"
+    return inspect(request.config, source, accept_leaks=request.accept_leaks)
 
 
 class _Interrupts:

@@ -1,0 +1,45 @@
+"""How `distune audit` prints what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from distune.data.audit import AuditReport
+from distune.data.findings import Row
+
+ROWS_SHOWN = 8
+
+
+def print_audit(report: AuditReport) -> None:
+    """Prints the describing tables, then the findings with their evidence, the worst last."""
+    for section in report.sections:
+        typer.echo(f"\n{section.title}")
+        _print_rows(section.rows, len(section.rows))
+    for finding in reversed(report.findings):
+        typer.echo(f"\n[{finding.severity}] {finding.title}")
+        typer.echo(f"  {finding.detail}")
+        _print_rows(finding.rows, ROWS_SHOWN)
+    counts = {
+        name: sum(f.severity == name for f in report.findings) for name in ("severe", "warning", "info")
+    }
+    typer.echo("\n" + ", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+def _print_rows(rows: Sequence[Row], most: int) -> None:
+    if not rows:
+        return
+    cells = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows[:most])]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    for row in cells:
+        typer.echo(
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+    if len(rows) > most:
+        typer.echo(f"  ... and {len(rows) - most} more")
+
+
+def _shown(value: str | int | float) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,58 @@
+"""The data set of a study: checked, audited and named before the first trial."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distune.config import Config
+from distune.errors import UserError
+
+AUDIT_NAME = "audit.json"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known about a data set.
+
+    Args:
+        fingerprint: hash of all examples.
+        audit: the audit as plain values; None where it was not made.
+    """
+
+    fingerprint: str
+    audit: dict[str, Any] | None = None
+
+    def write(self, folder: Path) -> None:
+        """Keeps the audit beside the study, for its report."""
+        if self.audit is not None:
+            text = json.dumps(self.audit, indent=2, ensure_ascii=False) + "\n"
+            (folder / AUDIT_NAME).write_text(text, encoding="utf-8")
+
+
+def inspect(config: Config, source: str, *, accept_leaks: bool) -> Inspection:
+    """Checks every example, finds every encoder, and looks for leaks.
+
+    Args:
+        config: the base config.
+        source: its file, named in the errors.
+        accept_leaks: tune in spite of severe findings.
+
+    Raises:
+        UserError: lists what is wrong, or the leaks that are not accepted.
+    """
+    from distune.checking import check_experiment
+    from distune.data.audit import audit
+    from distune.data.fingerprint import table_fingerprint
+
+    table = check_experiment(config, source)
+    report = audit(table)
+    if report.leaks and not accept_leaks:
+        found = "\n".join(f"  {leak.title}: {leak.detail}" for leak in report.leaks)
+        raise UserError(
+            f"{config.data.root}: a score on these data would mislead:\n{found}\n"
+            "Mend the data (`distune audit` shows the rows), or tune all the same with --accept-leaks."
+        )
+    return Inspection(table_fingerprint(table), report.to_dict())
