@@ -42,6 +42,9 @@ def _train(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
     config, state = dict(task.config), task.path / "state.json"
     done = json.loads(state.read_text()) if state.exists() else []
     (task.path / "student.safetensors").write_bytes(b"weights" * 100)
+    for epoch, score in enumerate(done, start=1):
+        if not report("student", epoch, score):
+            return TrialOutcome("pruned", score)
     for epoch in range(len(done) + 1, config["student"]["epochs"] + 1):
         time.sleep(pause)
         done.append(score_at(config, epoch))
@@ -97,3 +100,8 @@ def surroundings(task: TrialTask, report: Report) -> TrialOutcome:
         "torch_was_imported": "torch" in sys.modules,
     }
     return TrialOutcome("complete", 0.5, extra=extra)
+
+
+def broken(task: TrialTask, report: Report) -> TrialOutcome:
+    print("about to divide")
+    return TrialOutcome("complete", 1 / 0)

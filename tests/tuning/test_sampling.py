@@ -32,11 +32,11 @@ def in_parts(folder, setup, parts):
 @pytest.mark.parametrize("sampler", INSTALLED)
 def test_a_study_in_parts_asks_for_the_same_points_as_one_in_one_go(tmp_path, sampler):
     setup = setup_of(sampler=sampler, pruner="none")
-    whole = points(in_parts(tmp_path, setup, [14]))
-    parts = points(in_parts(tmp_path, setup, [1, 2, 7, 13, 14]))
+    whole = points(in_parts(tmp_path, setup, [13]))
+    parts = points(in_parts(tmp_path, setup, [1, 2, 7, 12, 13]))
     assert whole == parts
     drawn = [tuple(point.values()) for point in whole]
-    assert len(set(drawn)) == 14, "no point is tried twice"
+    assert len(set(drawn)) == 13, "no point is tried twice"
 
 
 def test_what_sqlite_keeps_is_enough_to_go_on_with_the_same_points(tmp_path):

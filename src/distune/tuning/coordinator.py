@@ -158,7 +158,7 @@ class Coordinator:
     def _dispatch(self) -> None:
         if self._executor.free() and self._executor.now() - self._looked > REFRESH_SECONDS:
             self._refresh()
-        while self._executor.free() and not self._retention.is_low():
+        while self._executor.free() and self.failure is None and not self._retention.is_low():
             if not self._queue:
                 if not still_needed(self._counts.finished, self._counts.running, self._limits.n_trials):
                     return
@@ -214,12 +214,12 @@ class Coordinator:
         return not assignment.told
 
     def _is_good_enough(self, assignment: Assignment, event: Scored) -> bool:
-        known, last = event.epoch in assignment.scores, max(assignment.scores, default=0)
-        if event.epoch < last:
-            return True  # an attempt goes over epochs that were judged before
-        if not known:
+        last = max(assignment.scores, default=0)
+        if event.epoch not in assignment.scores:
             assignment.scores[event.epoch] = event.score
             self._ledger.report(assignment.trial, event.epoch, event.score)
+        if event.epoch < last:
+            return True  # an attempt goes over epochs that were judged before
         is_last = event.epoch >= self._proposals.epochs(assignment.config)
         return is_last or self._ledger.goes_on(assignment.trial)
 

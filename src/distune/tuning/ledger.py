@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -81,9 +82,22 @@ class Ledger:
 
     def ask(self) -> Trial:
         """A new trial, or one that waits to go on, stamped with this coordinator's name."""
-        trial = self._patiently(self.study.ask)
+        trial = self._continued() or self._patiently(self.study.ask)
         self.note(trial, {OWNER: self._owner})
         return trial
+
+    def _continued(self) -> Trial | None:
+        """The first waiting trial that no other coordinator takes before."""
+        for frozen in self.trials():
+            if frozen.state == TrialState.WAITING and self._begins(frozen._trial_id):
+                return self._patiently(lambda trial_id=frozen._trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
+        return None
+
+    def _begins(self, trial_id: int) -> bool:
+        try:
+            return self._patiently(lambda: self._storage.set_trial_state_values(trial_id, TrialState.RUNNING))
+        except UpdateFinishedTrialError:
+            return False
 
     def adopt(self, frozen: FrozenTrial) -> Trial | None:
         """Takes over the running trial of a dead coordinator; None if another one was quicker."""

@@ -87,7 +87,10 @@ class Failure:
 
 
 TrialFunction = Callable[[TrialTask, Report], TrialOutcome]
-"""Runs one trial; raises on failure; called again with the same folder it goes on where it was."""
+"""Runs one trial and raises on failure.
+
+Called again with the same folder it reports the epochs that it finds there once more and goes on after them, so that no
+score is lost that was trained but not heard."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 
 from distune.tuning.leases import Watch, leases
 from distune.tuning.ledger import count
-from distune.tuning.storage import default_url, open_storage
+from distune.tuning.storage import default_url, opened
 from distune.tuning.study import Setup, differing, load
 
 LOOK_BACK = 20
@@ -27,13 +27,15 @@ def study_to_continue(logs: Path, storage_url: str | None, setup: Setup, n_trial
     """
     prefix = f"{setup.base.name}_tuning_"
     if storage_url is not None:
-        storage = open_storage(storage_url)
-        names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
-        found = ((name, storage) for name in sorted(names, reverse=True)[:LOOK_BACK])
+        with opened(storage_url) as storage:
+            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
     else:
         names = [path.stem for path in logs.glob(f"{prefix}*.db")]
-        found = ((n, open_storage(default_url(logs, n))) for n in sorted(names, reverse=True)[:LOOK_BACK])
-    return next((name for name, storage in found if _lacks_trials(name, storage, setup, n_trials)), None)
+    for name in sorted(names, reverse=True)[:LOOK_BACK]:
+        with opened(storage_url or default_url(logs, name)) as storage:
+            if _lacks_trials(name, storage, setup, n_trials):
+                return name
+    return None
 
 
 def _lacks_trials(name: str, storage: BaseStorage, setup: Setup, n_trials: int) -> bool:

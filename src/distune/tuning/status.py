@@ -14,7 +14,7 @@ from distune.errors import UserError
 from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import LEASE_SECONDS, Lease, leases, this_host
 from distune.tuning.ledger import OWNER, Counts, count
-from distune.tuning.storage import default_url, open_storage, redacted
+from distune.tuning.storage import default_url, opened, redacted
 from distune.tuning.study import check_name, load
 
 
@@ -83,10 +83,11 @@ def read_status(name: str, *, logs: Path = Path("logs/optuna"), storage: str | N
     """
     check_name(name)
     url = storage or default_url(logs, name)
-    study = load(open_storage(url, create=False), name)
-    if study is None:
-        raise UserError(f"there is no study {name} in {redacted(url)}")
-    return status_of(study, redacted(url), datetime.now().astimezone())
+    with opened(url, create=False) as backend:
+        study = load(backend, name)
+        if study is None:
+            raise UserError(f"there is no study {name} in {redacted(url)}")
+        return status_of(study, redacted(url), datetime.now().astimezone())
 
 
 def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:

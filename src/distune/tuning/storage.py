@@ -6,7 +6,8 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _SECRET_WORDS = re.compile(r"pass|pwd|secret|token|key|credential|auth", re.I)
 _log = logging.getLogger(__name__)
+_BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no such table", re.I)
+CREATION_ATTEMPTS = 10
 OUTAGE_LIMIT = 600.0
 """Seconds that a coordinator waits for a storage that does not answer."""
 
@@ -82,13 +85,38 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {"pool_pre_ping": True}
     try:
-        storage = RDBStorage(url, engine_kwargs=options)
+        storage = _with_tables(lambda: RDBStorage(url, engine_kwargs=options))
     except (SQLAlchemyError, StorageInternalError, NoSuchModuleError, ImportError, RuntimeError) as error:
         raise UserError(f"storage {redacted(url)} cannot be opened: {_reason(error, url)}") from None
     if sqlite:
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()
     return storage
+
+
+@contextmanager
+def opened(url: str, *, create: bool = True) -> Iterator[RDBStorage]:
+    """A storage that is closed at the end, so that SQLite leaves a single file."""
+    storage = open_storage(url, create=create)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _with_tables(make: Callable[[], RDBStorage]) -> RDBStorage:
+    """Opens a storage; where several coordinators create its tables at once, all but one have to look again."""
+    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+    for _ in range(CREATION_ATTEMPTS - 1):
+        try:
+            return make()
+        except SQLAlchemyError as error:
+            if not (isinstance(error, IntegrityError) or _BEING_CREATED.search(str(error))):
+                raise
+            time.sleep(0.2)
+    return make()
 
 
 def _reason(error: BaseException, url: str) -> str:

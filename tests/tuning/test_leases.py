@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from distune.tuning.leases import LEASE_SECONDS, Lease, Watch, leases, sessions, this_host
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def elsewhere(name, **changes):
+    return replace(Lease.new(1), coordinator=name, host="other/machine", pid=1, **changes)
+
+
+def test_a_process_here_is_dead_when_it_is_gone():
+    mine = Lease.new(1)
+    assert mine.pid == os.getpid() and mine.host == this_host() and not mine.process_is_gone()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert replace(mine, pid=process.pid).process_is_gone()
+    assert replace(mine, born=mine.born - 100).process_is_gone(), "another process has its number now"
+    assert not replace(mine, host="other/machine", pid=process.pid).process_is_gone()
+    assert Watch().living({"a": replace(mine, coordinator="a", pid=process.pid)}) == set()
+
+
+def test_a_lease_elsewhere_is_dead_when_it_does_not_change():
+    clock = Clock()
+    watch = Watch("me", clock)
+    still, beating = elsewhere("still"), elsewhere("beating")
+    for _ in range(int(LEASE_SECONDS / 5)):
+        assert watch.living({"still": still, "beating": beating}) == {"me", "still", "beating"}
+        clock.now += 5
+        beating = beating.renewed()
+    assert watch.living({"still": still, "beating": beating}) == {"me", "beating"}
+    assert watch.living({"still": still.renewed(), "beating": beating}) == {"me", "still", "beating"}
+
+
+def test_clocks_need_not_agree():
+    assert Watch(clock=Clock()).living({"a": elsewhere("a", seen=0.0, started=0.0)}) == {"a"}
+
+
+def test_time_in_which_nobody_could_look_does_not_count():
+    clock = Clock()
+    watch = Watch("me", clock)
+    known = {"a": elsewhere("a")}
+    watch.living(known)
+    clock.now += 600  # the database was away, so nobody could renew
+    assert watch.living(known) == {"me", "a"}
+
+
+def test_a_coordinator_that_ended_is_not_alive():
+    lease = elsewhere("a").closed("finished")
+    assert Watch(clock=Clock()).living({"a": lease}) == set()
+    assert (lease.ended, lease.beat) == ("finished", 1)
+
+
+def test_leases_come_back_from_a_study_s_attributes_and_tell_its_sessions():
+    one = replace(Lease.new(2, ["cuda:0"], 30), started=2e9, seen=2e9 + 60).closed("timeout")
+    two = replace(Lease.new(1, ["cpu"]), started=1e9, seen=1e9 + 5)
+    attributes = {f"coordinator:{x.coordinator}": x.__dict__ for x in (one, two)} | {"seed": 1}
+    assert leases(attributes) == {one.coordinator: one, two.coordinator: two}
+    first, second = sessions(leases(attributes))
+    assert (first["reason"], first["workers"], first["devices"]) == (None, 1, ["cpu"])
+    assert (second["reason"], second["workers"], second["devices"]) == ("timeout", 2, ["cuda:0"])
+    assert first["started"] < first["finished"]
+
+
+def test_the_host_names_the_realm_of_process_ids():
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells its boot and its process namespace")
+    assert "pid:[" in this_host()

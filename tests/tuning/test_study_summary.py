@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from closed_form_trials import score_at
+from optuna.trial import TrialState
+from study_helpers import base_config, coordinator, memory_study, setup_of, training
+
+from distune.config import as_dict, load_config
+from distune.tuning.summary import best_trial, config_of, write_summary
+
+
+def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_path):
+    setup = setup_of(base_config(training__batch_size=4))
+    study = memory_study(setup)
+
+    def script(task):
+        if task.number == 2:
+            raise MemoryError("none left")
+        yield from training(task)
+
+    coordinator(study, setup, tmp_path, script, n_trials=12).run()
+    url = "postgresql+psycopg://me:***@db/x"
+    summary = write_summary(study, tmp_path, storage=url, reason="finished")
+    assert json.loads((tmp_path / "study_summary.json").read_text()) == summary
+    trials = summary["trials"]
+    assert trials["finished"] == trials["complete"] + trials["pruned"] == 12
+    assert (trials["failed"], trials["running"], trials["waiting"]) == (1, 0, 0)
+    assert summary["failures"] == {"out_of_memory": 1}
+    assert (summary["student_epochs"], summary["sampler"], summary["reason"]) == (4, "tpe", "finished")
+    assert summary["storage"] == url
+    best = max((t for t in study.trials if t.state == TrialState.COMPLETE), key=lambda t: t.value)
+    assert (summary["best"]["number"], summary["best"]["value"]) == (best.number, best.value)
+    assert summary["best"]["params"] == best.params
+    assert summary["base"]["value"] == study.trials[0].value
+    assert summary["seconds"]["mean_complete"] == 50.0 and summary["seconds"]["mean_pruned"] < 50.0
+    assert summary["machine"]["devices"] == ["virtual"]
+    config = load_config(tmp_path / "best_config.yaml")
+    assert score_at(config.model_dump(), 4) == pytest.approx(best.value)
+    assert (config.training.batch_size, config.student.epochs) == (4, 4)
+    assert config == config_of(study, best)
+
+
+def test_without_a_complete_trial_there_is_no_best_config(tmp_path):
+    setup = setup_of()
+    study = memory_study(setup)
+
+    def script(task):
+        raise RuntimeError("no")
+        yield
+
+    coordinator(study, setup, tmp_path, script, n_trials=2).run()
+    summary = write_summary(study, tmp_path, reason="failed_alike")
+    assert summary["best"] is None and summary["base"] is None
+    assert summary["note"] == "no trial is complete, so there is no best config"
+    assert not (tmp_path / "best_config.yaml").exists() and "best_config" not in summary["files"]
+    assert best_trial(study.trials) is None
+
+
+def test_the_best_of_equals_is_the_earliest_and_a_pruned_trial_is_never_best(tmp_path):
+    setup = setup_of()
+    study = memory_study(setup)
+    for state, value in (("PRUNED", 0.9), ("COMPLETE", 0.5), ("COMPLETE", 0.7), ("COMPLETE", 0.7)):
+        from optuna.trial import create_trial
+
+        study.add_trial(create_trial(state=TrialState[state], value=value))
+    assert best_trial(study.trials).number == 2
+
+
+def test_a_trial_that_ran_with_smaller_parts_keeps_them_in_the_best_config(tmp_path):
+    setup = setup_of()
+    study = memory_study(setup)
+
+    def script(task):
+        if task.config["training"]["accumulation"] == 1:
+            raise MemoryError("too big")
+        yield from training(task)
+
+    coordinator(study, setup, tmp_path, script, n_trials=1, on_oom="retry").run()
+    write_summary(study, tmp_path)
+    config = load_config(tmp_path / "best_config.yaml")
+    assert config.training.accumulation == 2
+    assert as_dict(config)["teacher"] == as_dict(setup.base)["teacher"]

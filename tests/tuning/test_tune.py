@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from closed_form_trials import score_at
+from optuna.trial import TrialState
+from study_helpers import base_config, states
+
+from distune.config import load_config, parse_config, with_values
+from distune.errors import UserError
+from distune.tuning.storage import open_storage
+from distune.tuning.summary import config_of
+from distune.tuning.tune import TuneRequest, tune
+
+HERE = Path(__file__).parent
+
+
+def request(folder, **options):
+    defaults = {
+        "config": base_config(),
+        "n_trials": 4,
+        "logs": folder,
+        "dataset": "sha256:0",
+        "trial_function": "closed_form_trials:quick",
+    }
+    return TuneRequest(**{**defaults, **options})
+
+
+def study_in(folder, name="study"):
+    return optuna.load_study(study_name=name, storage=open_storage(f"sqlite:///{folder}/{name}.db"))
+
+
+def test_a_study_from_a_config_to_its_files(tmp_path, capsys):
+    result = tune(request(tmp_path, workers=2, config_path="config/demo.yaml"))
+    assert result.reason == "finished" and result.failure is None
+    name = result.study_name
+    assert name.startswith("medpix_tuning_20") and result.folder == tmp_path / name
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.db"]
+    assert {p.name for p in result.folder.iterdir()} == {
+        "best_config.yaml", "study.log", "study_summary.json", "trials", "workers",
+    }  # fmt: skip
+    assert {p.name for p in (result.folder / "trials").iterdir()} == {f"trial_000{n}" for n in range(4)}
+    summary = json.loads((result.folder / "study_summary.json").read_text())
+    assert summary["trials"]["finished"] == 4 and summary["config_path"] == "config/demo.yaml"
+    assert result.best_config == result.folder / "best_config.yaml"
+    assert score_at(load_config(result.best_config).model_dump(), 4) == pytest.approx(
+        summary["best"]["value"]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("4/4 trials | ") and "0 failed | 0 running | best 0." in lines[-1]
+    log = (result.folder / "study.log").read_text()
+    assert "trial 3: student epoch 4" in log and "finished" in log
+
+
+def test_the_same_command_goes_on_with_an_unfinished_study_and_else_makes_a_new_one(tmp_path):
+    first = tune(request(tmp_path, n_trials=30, timeout=0.5, trial_function="closed_form_trials:slow"))
+    assert first.reason == "timeout"
+    again = tune(request(tmp_path, n_trials=5))
+    assert (again.study_name, again.summary["trials"]["finished"]) == (first.study_name, 5)
+    time.sleep(1.1)  # names are by the second
+    other_question = tune(request(tmp_path, n_trials=30, config=base_config(student__epochs=3), timeout=0.0))
+    assert other_question.study_name != first.study_name
+    time.sleep(1.1)
+    done = tune(request(tmp_path, n_trials=5))
+    assert done.study_name not in (first.study_name, other_question.study_name)
+
+
+def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
+    tune(request(tmp_path, study_name="study"))
+    changed = base_config(search_space={"alpha": {"type": "float", "low": 0.5, "high": 1.9}})
+    with pytest.raises(UserError, match=r"search space alpha: .* high 2.0 in the study, .* high 1.9 now"):
+        tune(request(tmp_path, study_name="study", config=changed))
+    result = tune(request(tmp_path, study_name="study", config=changed, fork="narrow", n_trials=6))
+    assert (result.study_name, result.summary["trials"]["complete"]) == ("narrow", 6)
+    again = tune(request(tmp_path, study_name="study", config=changed, fork="narrow", n_trials=7))
+    assert again.summary["trials"]["complete"] == 7
+    with pytest.raises(UserError, match="there is no file"):
+        tune(request(tmp_path, study_name="nothing", fork="x"))
+    with pytest.raises(UserError, match="fork: name the study"):
+        tune(request(tmp_path, fork="x"))
+
+
+def test_a_study_keeps_its_sampler_unless_told_otherwise(tmp_path):
+    tune(request(tmp_path, study_name="study", sampler="random", pruner="none", n_trials=1))
+    tune(request(tmp_path, study_name="study", n_trials=2))
+    assert study_in(tmp_path).user_attrs["sampler"] == "random"
+    tune(request(tmp_path, study_name="study", sampler="qmc", n_trials=3))
+    known = study_in(tmp_path).user_attrs
+    assert (known["sampler"], known["pruner"]) == ("qmc", "none")
+
+
+def test_no_secret_of_the_storage_is_shown_or_written(tmp_path, capsys):
+    url = f"sqlite:///{tmp_path}/study.db?auth_token=hunter2"
+    try:
+        tune(request(tmp_path, study_name="study", storage=url, n_trials=1))
+    except UserError as error:
+        assert "hunter2" not in str(error)
+    shown = capsys.readouterr()
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert "hunter2" not in shown.out + shown.err
+    assert not any(b"hunter2" in text for text in written)
+
+
+def test_failures_end_in_the_result_and_keep_the_traceback(tmp_path):
+    result = tune(request(tmp_path, study_name="study", trial_function="closed_form_trials:broken"))
+    assert result.reason == "failed_alike" and result.best_config is None
+    assert result.failure.kind == "crash" and result.failure.message == "division by zero"
+    failed = study_in(tmp_path).trials[0].user_attrs
+    assert "ZeroDivisionError: division by zero" in failed["failure_output"]
+    assert "about to divide" in failed["failure_output"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"sampler": "tpee"}, {"pruner": "mean"}, {"only": ("lr",)}, {"study_name": "../x"}]
+)
+def test_bad_requests_are_refused_before_anything_is_written(tmp_path, options):
+    with pytest.raises(UserError):
+        tune(request(tmp_path / "logs", **options))
+    assert not (tmp_path / "logs").exists()
+
+
+def start(folder, n_trials, workers=1, function="slow", epoch_seconds=0.05, **options):
+    command = [
+        sys.executable,
+        str(HERE / "tune_process.py"),
+        str(folder),
+        str(n_trials),
+        str(workers),
+        function,
+    ]
+    path = os.pathsep.join([str(HERE), *sys.path])
+    return subprocess.Popen(
+        [*command, *(f"{key}={value}" for key, value in options.items())],
+        env={**os.environ, "PYTHONPATH": path, "EPOCH_SECONDS": str(epoch_seconds)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    return output
+
+
+def wait_for(condition, seconds=30.0):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never happened")
+
+
+def is_gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def epochs_done(folder):
+    return [
+        len(json.loads(p.read_text())) for p in sorted((folder / "study" / "trials").glob("*/state.json"))
+    ]
+
+
+def check_scores(study):
+    """Every recorded score is what its parameters give, and every trial has all its epochs once."""
+    base = parse_config(study.user_attrs["base_config"])
+    for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)):
+        config = config_of(study, trial).model_dump()
+        assert config == with_values(base, trial.user_attrs["overrides"]).model_dump()
+        for epoch, score in trial.intermediate_values.items():
+            assert score == score_at(config, epoch)
+        if trial.state == TrialState.COMPLETE:
+            assert trial.value == score_at(config, 6)
+            assert list(trial.intermediate_values) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The points of a study that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    config = base_config(student__epochs=6)
+    tune(request(folder, config=config, n_trials=7, study_name="study", pruner="none"))
+    study = study_in(folder)
+    check_scores(study)
+    return [(trial.params, trial.value) for trial in study.trials]
+
+
+def test_a_killed_coordinator_s_study_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
+    first = start(tmp_path, 7, pruner="none")
+    wait_for(lambda: len(epochs_done(tmp_path)) >= 3 and epochs_done(tmp_path)[2] >= 2)
+    workers = psutil.Process(first.pid).children(recursive=True)
+    first.kill()
+    first.wait()
+    first.stdout.close()
+    assert workers
+    wait_for(lambda: all(is_gone(worker) for worker in workers), seconds=1.0)
+    assert states(study_in(tmp_path)) == {"COMPLETE": 2, "RUNNING": 1}
+    half_done = epochs_done(tmp_path)[2]
+    config = base_config(student__epochs=6)
+    tune(request(tmp_path, config=config, n_trials=7, study_name="study"))
+    study = study_in(tmp_path)
+    assert states(study) == {"COMPLETE": 7}
+    assert [(trial.params, trial.value) for trial in study.trials] == undisturbed
+    assert study.trials[2].user_attrs["attempts"] == 2 and half_done < 6
+    check_scores(study)
+
+
+def test_a_killed_worker_s_trial_goes_on_where_it_was(tmp_path, undisturbed):
+    process = start(tmp_path, 7, pruner="none", epoch_seconds=0.1)
+    wait_for(lambda: len(epochs_done(tmp_path)) >= 2 and epochs_done(tmp_path)[1] >= 2)
+    for child in psutil.Process(process.pid).children():
+        child.kill()
+    finish(process)
+    study = study_in(tmp_path)
+    assert [(trial.params, trial.value) for trial in study.trials] == undisturbed
+    assert [trial.user_attrs["attempts"] for trial in study.trials].count(2) == 1
+    check_scores(study)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_study_in_order(tmp_path, undisturbed, number):
+    process = start(tmp_path, 7, pruner="none", epoch_seconds=0.2)
+    wait_for(lambda: len(epochs_done(tmp_path)) >= 2 and epochs_done(tmp_path)[1] >= 1)
+    process.send_signal(number)
+    assert "reason interrupted" in finish(process)
+    study = study_in(tmp_path)
+    assert states(study) == {"COMPLETE": 1, "WAITING": 1}
+    assert (tmp_path / "study" / "best_config.yaml").exists()
+    summary = json.loads((tmp_path / "study" / "study_summary.json").read_text())
+    assert (summary["reason"], summary["trials"]["waiting"]) == ("interrupted", 1)
+    assert len(study.trials[1].intermediate_values) == epochs_done(tmp_path)[1] < 6
+    config = base_config(student__epochs=6)
+    tune(request(tmp_path, config=config, n_trials=7, study_name="study"))
+    study = study_in(tmp_path)
+    assert [(trial.params, trial.value) for trial in study.trials] == undisturbed
+    assert [session["reason"] for session in study.user_attrs["sessions"]] == ["interrupted", "finished"]
+
+
+def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
+    processes = [start(tmp_path, 12, workers=2, function="quick", pruner="none") for _ in range(2)]
+    for process in processes:
+        assert "reason finished" in finish(process)
+    study = study_in(tmp_path)
+    complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    assert len(complete) == 12
+    assert all(t.user_attrs["failure_kind"] == "surplus" for t in study.trials if t not in complete)
+    check_scores(study)

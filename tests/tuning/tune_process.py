@@ -1,0 +1,33 @@
+"""`tune` in a process of its own, for tests that kill it: FOLDER N_TRIALS WORKERS FUNCTION [key=value ...]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from study_helpers import base_config
+
+from distune.tuning.tune import TuneRequest, tune
+
+
+def main() -> None:
+    folder, n_trials, workers, function, *others = sys.argv[1:]
+    options = dict(item.split("=") for item in others)
+    result = tune(
+        TuneRequest(
+            base_config(student__epochs=6),
+            n_trials=int(n_trials),
+            study_name=options.get("study_name", "study"),
+            pruner=options.get("pruner"),
+            workers=int(workers),
+            logs=Path(folder),
+            storage=options.get("storage"),
+            dataset="sha256:0",
+            trial_function=f"closed_form_trials:{function}",
+        )
+    )
+    print("reason", result.reason)
+
+
+if __name__ == "__main__":
+    main()
