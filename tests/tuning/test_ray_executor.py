@@ -92,7 +92,7 @@ def relays():
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if process.info["cmdline"][:1] == ["ray::Relay"]
+        if (process.info["cmdline"] or [""])[0] == "ray::Relay"
     ]
 
 

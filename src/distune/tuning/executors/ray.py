@@ -1,0 +1,266 @@
+"""Workers on a Ray cluster: each is an actor that keeps one warm local worker process on its node."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from distune.errors import UserError
+from distune.tuning.executors.base import Executor
+from distune.tuning.executors.local import START_LIMIT, LocalExecutor, available_cores
+from distune.tuning.failures import died
+from distune.tuning.messages import Ended, Event, Scored, Started, TrialTask
+
+START_SECONDS = 300.0
+"""How long the first worker may wait for room in the cluster; one that scales itself up needs minutes."""
+OTHERS_SECONDS = 15.0
+"""How long the other workers are waited for at the start; later ones join when they are there."""
+_log = logging.getLogger(__name__)
+
+
+class Relay:
+    """Lives on a node: passes trials to a local worker process and its events back, one for every call.
+
+    Args:
+        function: the trial function as `package.module:function`.
+        folder: where the worker's output goes; on a file system that all nodes share.
+        home: the coordinator's working folder.
+        path: where the coordinator finds its modules.
+        device: "cpu", or "cuda:0" for the one that Ray shows to this process.
+        threads: CPU threads.
+    """
+
+    def __init__(self, function: str, folder: str, home: str, path: list[str], device: str, threads: int):
+        os.chdir(home)
+        sys.path += [part for part in path if part not in sys.path]
+        self._executor = LocalExecutor(function, Path(folder), devices=(device,), threads=threads)
+
+    def host(self) -> str:
+        """Where it lives."""
+        return platform.node() or "unnamed"
+
+    def submit(self, task: TrialTask) -> Event:
+        """Gives a trial to the worker process."""
+        self._executor.submit(task)
+        return self.next()
+
+    def answer(self, number: int, go_on: bool) -> Event:
+        """Answers the last score."""
+        self._executor.answer(number, go_on)
+        return self.next()
+
+    def next(self) -> Event:
+        """Waits for the next event."""
+        while True:
+            for event in self._executor.wait(1.0):
+                return event
+
+
+@dataclass
+class _Worker:
+    name: str
+    actor: Any
+    pending: Any
+    """The call whose answer is awaited; None where the coordinator has to speak first."""
+    host: str = ""
+    task: TrialTask | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.host)
+
+
+class RayExecutor(Executor):
+    """Actors on an existing Ray cluster, or on a private one on this machine.
+
+    A worker that dies, with its node or alone, ends its trial as preempted and is replaced once the cluster has room.
+    Run folders and data must lie on a file system that all nodes see under the same path.
+
+    Args:
+        function: the trial function as `package.module:function`.
+        folder: where the workers' output goes.
+        address: of the cluster: "HOST:PORT", "auto", or "local" for a private one.
+        workers: trials at once.
+        gpus_per_trial: 0 for CPU; below 1 lets trials share a GPU.
+        threads: CPU threads a worker, and CPUs that Ray sets aside for it; empty means 1.
+        patience: seconds to wait for the first worker.
+
+    Raises:
+        UserError: Ray is not installed, there is no such cluster, or it has no room for a single worker.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        folder: Path,
+        *,
+        address: str = "auto",
+        workers: int = 1,
+        gpus_per_trial: float = 0.0,
+        threads: int | None = None,
+        patience: float = START_SECONDS,
+    ):
+        if not 0 <= gpus_per_trial <= 1:
+            raise UserError(
+                f"gpus-per-trial: {gpus_per_trial:g}; a trial uses one device, so write 0 to 1, below 1 to share"
+            )
+        self._threads = threads or 1
+        self._gpus = gpus_per_trial
+        self._ray, self._owns_connection = _connect(address, max(available_cores(), workers * self._threads))
+        device = "cuda:0" if gpus_per_trial else "cpu"
+        self._arguments = (function, str(folder.absolute()), str(Path.cwd()), list(sys.path), device)
+        self._failed_starts = 0
+        self._workers = [self._start(f"worker-{i}") for i in range(workers)]
+        try:
+            self._wait_for_room(patience)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def workers(self) -> int:
+        """How many trials run at once, when the cluster has room for all workers."""
+        return len(self._workers)
+
+    def free(self) -> int:
+        """How many trials can be submitted now."""
+        return sum(worker.is_ready and worker.task is None for worker in self._workers)
+
+    def submit(self, task: TrialTask) -> None:
+        """Gives a trial to a free worker."""
+        worker = next(worker for worker in self._workers if worker.is_ready and worker.task is None)
+        device = self._arguments[-1]
+        worker.task = replace(task, folder=str(task.path.absolute()), device=device, threads=self._threads)
+        worker.pending = worker.actor.submit.remote(worker.task)
+
+    def answer(self, number: int, go_on: bool) -> None:
+        """Answers the last score of a trial."""
+        for worker in self._workers:
+            if worker.task is not None and worker.task.number == number and worker.pending is None:
+                worker.pending = worker.actor.answer.remote(number, go_on)
+
+    def wait(self, seconds: float) -> list[Event]:
+        """What happened; returns at the first events, or with none after some seconds."""
+        until = self.now() + seconds
+        while True:
+            left = until - self.now()
+            pending = {worker.pending: worker for worker in self._workers if worker.pending is not None}
+            if not pending:
+                time.sleep(max(0.0, left))
+                return []
+            done, _ = self._ray.wait(list(pending), timeout=max(0.0, left))
+            done, _ = self._ray.wait(list(pending), num_returns=len(pending), timeout=0) if done else ([], [])
+            events = [event for call in done for event in self._hear(pending[call], call)]
+            if events or self.now() >= until:
+                return events
+
+    def now(self) -> float:
+        """Seconds of the machine's steady clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Ends all workers at once."""
+        for worker in self._workers:
+            self._ray.kill(worker.actor)
+        if self._owns_connection:
+            self._ray.shutdown()
+
+    def _start(self, name: str) -> _Worker:
+        function, folder, home, path, device = self._arguments
+        actor = (
+            self._ray.remote(Relay)
+            .options(
+                num_cpus=self._threads, num_gpus=self._gpus, max_restarts=0, scheduling_strategy="SPREAD"
+            )
+            .remote(function, f"{folder}/{name}", home, path, device, self._threads)
+        )
+        return _Worker(name, actor, actor.host.remote())
+
+    def _wait_for_room(self, patience: float) -> None:
+        limit = self.now() + patience
+        while not self.free():
+            self.wait(min(1.0, patience))
+            if self.now() > limit:
+                has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
+                raise UserError(
+                    f"ray: no room for a worker of {self._threads} CPUs and {self._gpus:g} GPUs within "
+                    f"{patience:g} s; the cluster has {has}"
+                )
+        limit = self.now() + OTHERS_SECONDS
+        while self.free() < self.workers and self.now() < limit:
+            self.wait(0.2)
+
+    def _hear(self, worker: _Worker, call: Any) -> list[Event]:
+        worker.pending = None
+        errors = self._ray.exceptions
+        try:
+            told = self._ray.get(call)
+        except errors.RayTaskError as error:  # the actor lives and says what is wrong
+            raise error.cause from None
+        except errors.RayError as error:
+            return self._lost(worker, error)
+        if not worker.is_ready:
+            worker.host = told
+            self._failed_starts = 0
+            return []
+        if isinstance(told, Started):
+            worker.pending = worker.actor.next.remote()
+            return [replace(told, worker=f"{worker.name}@{worker.host}")]
+        if not isinstance(told, Scored):
+            worker.task = None
+        return [told]
+
+    def _lost(self, worker: _Worker, error: Exception) -> list[Event]:
+        self._failed_starts += not worker.is_ready
+        if self._failed_starts >= START_LIMIT:
+            raise UserError(f"ray: workers end before they start: {error}")
+        _log.warning("%s is lost; another one starts when the cluster has room", worker.name)
+        self._ray.kill(worker.actor)  # out of reach is not dead: its trial must not go on unheard
+        task = worker.task
+        self._workers[self._workers.index(worker)] = self._start(worker.name)
+        return [] if task is None else [Ended(task.number, died(None))]
+
+
+def _connect(address: str, cores: int) -> tuple[Any, bool]:
+    """The ray library, connected, and whether this call has connected it."""
+    is_private = address == "local"
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if is_private:  # read when ray is imported: a private cluster stays on loopback
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    with _own_signals():
+        try:
+            import ray
+        except ImportError:
+            raise UserError("executor ray: Ray is not installed; pip install 'distune[ray]'") from None
+        if ray.is_initialized():
+            return ray, False
+        options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if is_private else {}
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"ray: no cluster at {address} ({error}); give --ray-address HOST:PORT of a running one, or local"
+            ) from None
+    return ray, True
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keeps the caller's handler of SIGTERM, which Ray replaces by an exit."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
