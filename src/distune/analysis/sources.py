@@ -32,13 +32,17 @@ def open_study(source: optuna.Study | StudyRecord | Path | str, storage: str | N
     if storage is not None:
         folder = LOGS / str(source)
         return _from_storage(storage, str(source), folder if folder.is_dir() else None)
-    file = _database(Path(source))
+    file = database_file(Path(source))
     folder = file.with_suffix("")
     return _from_storage(f"sqlite:///{file.as_posix()}", file.stem, folder if folder.is_dir() else None)
 
 
-def _database(given: Path) -> Path:
-    """The SQLite file that a study's file, folder or name stands for."""
+def database_file(given: Path) -> Path:
+    """The SQLite file that a study's file, folder or name stands for.
+
+    Raises:
+        UserError: there is none.
+    """
     beside = given.parent / f"{given.name}.db"
     candidates = [given, beside, LOGS / f"{given}.db"]
     for candidate in candidates:

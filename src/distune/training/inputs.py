@@ -68,6 +68,10 @@ class InputSteps:
             sequences = self._frozen_text(text, sequences, tokens, key)
         return ModelInputs(image, sequences)
 
+    def pixels(self, size: int) -> NDArray[Any]:
+        """The decoded images, uint8 (views, N, 3, size, size); view 0 is the image as it is."""
+        return self._images(size, self._images_key(size))
+
     def _images_key(self, size: int) -> dict[str, Any]:
         if not self._hashes:
             self._hashes = image_fingerprints(self.table)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.config import Config, save_config
-from distune.data.table import Split, Table
+from distune.data.table import Table
 from distune.training.devices import Compute
 from distune.training.records import EpochRecord
 
@@ -62,9 +62,12 @@ def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
 
 
 def write_predictions(
-    folder: Path, split: Split, table: Table, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]
+    folder: Path, split: str, table: Table, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]
 ) -> None:
-    """Writes `predictions_{split}.csv`: id, group, true classes, probabilities to six digits."""
+    """Writes `predictions_{split}.csv`: id, group, true classes, probabilities to six digits.
+
+    `split` may name a split with another input, such as `test_without_text`.
+    """
     header = ["id", "group", *(f"truth_{task.name}" for task in table.tasks)]
     header += [f"p_{task.name}_{name}" for task in table.tasks for name in task.classes]
     with (folder / f"predictions_{split}.csv").open("w", newline="", encoding="utf-8") as handle:

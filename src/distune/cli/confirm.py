@@ -1,0 +1,123 @@
+"""`distune confirm`: does the gain hold over seeds and on the test split?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distune.cli.options import DataRoot
+
+EXIT_CODES = {"finished": 0, "incomplete": 1, "interrupted": 130}
+"""How `distune confirm` ends, by reason; 2 is bad input."""
+
+KINDS = {
+    "tuning_gain": "tuning gain",
+    "distillation_gain": "distillation gain",
+    "teacher_gap": "gap to the teacher",
+    "against_trial": "against another trial",
+    "trial_gain": "another trial's gain",
+    "against_baseline": "against a baseline",
+}
+
+
+def confirm(
+    study: Annotated[str, typer.Argument(help="Name under logs/optuna, a study's folder, or its .db file.")],
+    top: Annotated[int, typer.Option(min=1, help="How many of the best trials take part.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each contender.")] = 5,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trainings at once; default: one for each device.")
+    ] = None,
+    gpu: Annotated[str | None, typer.Option(help="One device: cuda:0, cpu, ...")] = None,
+    gpus: Annotated[
+        str | None, typer.Option(help="Several devices, separated by commas; a worker each.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Database of the study (SQLAlchemy URL); default: its SQLite file.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Open the test split once more; it is recorded.")
+    ] = False,
+    data_root: DataRoot = None,
+) -> None:
+    """Train the best trials again over seeds, judge them once on the test split, and compare them."""
+    from distune.confirmation.confirm import ConfirmRequest
+    from distune.confirmation.confirm import confirm as run_confirmation
+
+    devices = tuple(gpus.split(",")) if gpus else (gpu,) if gpu else ()
+    request = ConfirmRequest(
+        study=study,
+        top=top,
+        seeds=seeds,
+        workers=workers or max(1, len(devices)),
+        devices=devices,
+        storage=storage,
+        data_root=data_root,
+        again=again,
+    )
+    result = run_confirmation(request, show=typer.echo)
+    if result.reason == "interrupted":
+        typer.echo("interrupted; the same command goes on")
+    else:
+        print_numbers(result.numbers, result.folder)
+    raise typer.Exit(EXIT_CODES[result.reason])
+
+
+def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
+    """Prints scores, comparisons, optimism and recommendation."""
+    split = numbers["split"]
+    typer.echo()
+    typer.echo(f"{'score, mean and 95 % interval over seeds':44}{'dev':>24}{'test':>24}")
+    for name, about in numbers["contenders"].items():
+        shown = [_interval(about["splits"][each]) for each in ("dev", "test")]
+        typer.echo(f"{name:44}{shown[0]:>24}{shown[1]:>24}")
+    typer.echo()
+    typer.echo(f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"]))
+    for each in numbers["comparisons"]:
+        pair = f"{KINDS[each['kind']]}: {each['first']} - {each['second']}"
+        typer.echo(f"{pair:64}{_difference(each)}  {each['verdict']}{_needed(each)}")
+    for each in numbers["comparisons_missing"]:
+        typer.echo(f"{KINDS[each['kind']]}: not known, {each['reason']}")
+    _print_optimism(numbers["optimism"])
+    for failure in numbers["failures"]:
+        typer.echo(f"missing: {failure['contender']} seed {failure['seed']} ({failure['kind']}: {failure['message']})")
+    for note in numbers["notes"]:
+        typer.echo(f"note: {note}")
+    recommendation = numbers["recommendation"]
+    typer.echo()
+    typer.echo(f"recommended: {recommendation['contender']}. {recommendation['text']}")
+    typer.echo(f"files        {folder / 'confirmation.json'}")
+    typer.echo(f"             {folder / recommendation['config']}")
+
+
+def _print_optimism(optimism: Mapping[str, Any] | None) -> None:
+    if optimism is None or optimism["search_score"] is None:
+        return
+    test = f", {optimism['test']['mean']:.4f} on test" if optimism["test"] else ""
+    typer.echo()
+    typer.echo(
+        f"{optimism['contender']}: {optimism['search_score']:.4f} in the search, "
+        f"{optimism['dev']['mean']:.4f} over seeds on dev{test}"
+    )
+
+
+def _interval(split: Mapping[str, Any] | None) -> str:
+    if split is None:
+        return "-"
+    score = split["score"]
+    if score["low"] is None:
+        return f"{score['mean']:.4f}"
+    return f"{score['mean']:.4f} [{score['low']:.3f}, {score['high']:.3f}]"
+
+
+def _difference(comparison: Mapping[str, Any]) -> str:
+    return f"{comparison['difference']:+.4f} [{comparison['low']:+.4f}, {comparison['high']:+.4f}]"
+
+
+def _needed(comparison: Mapping[str, Any]) -> str:
+    if comparison["verdict"] != "not distinguishable":
+        return ""
+    needed = comparison["examples_needed"]
+    return f" (about {needed} examples would tell)" if needed else " (no number of examples would tell)"

@@ -1,0 +1,151 @@
+"""Baselines that cost seconds: how far one gets without training a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.analysis.confirmation_files import baseline_folder
+from distune.config import Config, with_values
+from distune.confirmation.evaluating import Evaluation
+from distune.data.table import Table
+from distune.training.metrics import confusion_matrix, macro_f1
+from distune.training.run_folder import write_json, write_predictions
+from distune.training.student import build_student, student_seed
+
+BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
+STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+"""Inverse strengths C of the L2 penalty that are tried; the best on dev is taken, the smallest of equals."""
+LARGEST_VOCABULARY = 20_000
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Pooled outputs of the untrained (published or random) encoders, standardised over train.
+
+    Attributes:
+        image: (N, width).
+        text: (N, width).
+    """
+
+    image: NDArray[np.float64]
+    text: NDArray[np.float64]
+
+
+def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) -> dict[str, Any]:
+    """Fits every baseline on train and writes its predictions; what is there already is kept.
+
+    Args:
+        evaluation: table, splits and store.
+        config: of the best trial, with its first seed; its student's encoders make the features.
+        confirmation: folder of the confirmation.
+
+    Returns:
+        What was chosen on dev, by baseline and task.
+    """
+    import json
+
+    table = evaluation.table
+    makers: dict[str, Callable[[], Any]] = {
+        "text_tfidf": lambda: _word_weights(table),
+        "features_image_text": lambda: np.hstack([features().image, features().text]),
+        "features_image": lambda: features().image,
+        "features_text": lambda: features().text,
+    }
+    kept: list[Features] = []
+
+    def features() -> Features:
+        if not kept:
+            kept.append(frozen_features(evaluation, config))
+        return kept[0]
+
+    settings = {}
+    for name in BASELINES:
+        folder = baseline_folder(confirmation, name)
+        if not evaluation.is_done(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            inputs = makers[name]() if name in makers else None
+            _judge(evaluation, folder, inputs)
+        settings[name] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    return settings
+
+
+def frozen_features(evaluation: Evaluation, config: Config) -> Features:
+    """What the student's encoders make of each example before any training, through the store.
+
+    Args:
+        evaluation: table and store.
+        config: a complete config; with its seed where its encoders start from random weights.
+    """
+    frozen = with_values(config, {"student.vision.freeze": "all", "student.text.freeze": "all"})
+    steps = evaluation.steps(frozen)
+    model = build_student(frozen, evaluation.table.tasks).to(steps.compute.device)
+    inputs = steps.for_model(model, frozen.student, student_seed(frozen))
+    train = evaluation.table.rows("train")
+    image = np.stack([tokens.mean(axis=0, dtype=np.float64) for tokens in inputs.image[0]])
+    texts = (inputs.text[row] for row in range(len(inputs.text)))
+    text = np.stack([tokens.mean(axis=0, dtype=np.float64) for tokens in texts])
+    return Features(_standardised(image, train), _standardised(text, train))
+
+
+def _judge(evaluation: Evaluation, folder: Path, inputs: Any) -> None:
+    table = evaluation.table
+    fitted = [_fitted(table, column, inputs) for column in range(len(table.tasks))]
+    write_json(
+        folder / SETTINGS, {task.name: about for task, (about, _) in zip(table.tasks, fitted, strict=True)}
+    )
+    for split in evaluation.splits:
+        rows = table.rows(split)
+        write_predictions(folder, split, table, rows, [answer(rows) for _, answer in fitted])
+    evaluation.mark(folder)
+
+
+Answer = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+
+
+def _fitted(table: Table, column: int, inputs: Any) -> tuple[Mapping[str, Any], Answer]:
+    """One task: the class shares of train where there are no inputs, else logistic regression on them."""
+    classes = len(table.tasks[column].classes)
+    train, dev = table.rows("train"), table.rows("dev")
+    truth = table.labels[train, column]
+    if inputs is None or classes < 2:
+        shares = np.bincount(truth, minlength=classes) / len(truth)
+        return {"always": table.tasks[column].classes[int(shares.argmax())]}, lambda rows: np.tile(
+            shares, (len(rows), 1)
+        )
+    from sklearn.linear_model import LogisticRegression
+
+    models = [LogisticRegression(C=c, max_iter=1000).fit(inputs[train], truth) for c in STRENGTHS]
+    scores = [
+        float(macro_f1(confusion_matrix(table.labels[dev, column], model.predict(inputs[dev]), classes)))
+        for model in models
+    ]
+    best = int(np.argmax(scores))
+
+    def answer(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(models[best].predict_proba(inputs[rows]))
+
+    return {"C": STRENGTHS[best]}, answer
+
+
+def _word_weights(table: Table) -> Any:
+    """TF-IDF of all texts, its vocabulary from train alone; None where train holds no word."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=LARGEST_VOCABULARY)
+    try:
+        vectorizer.fit(table.texts_at(table.rows("train")))
+    except ValueError:  # scikit-learn's answer to an empty vocabulary
+        return None
+    return vectorizer.transform(table.texts).tocsr()
+
+
+def _standardised(values: NDArray[np.float64], train: NDArray[np.int64]) -> NDArray[np.float64]:
+    spread = values[train].std(axis=0)
+    return np.asarray((values - values[train].mean(axis=0)) / np.where(spread > 0, spread, 1.0))

@@ -1,0 +1,127 @@
+"""Inputs with something missing: what a model answers without the image, without the text, with a foreign text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from distune.data.batches import ModelInputs
+from distune.data.ragged import Ragged
+from distune.data.table import Table
+from distune.models import Classifier
+from distune.training.inputs import InputSteps
+
+
+@dataclass
+class Conditions:
+    """Makes inputs under the conditions of `confirmation_files.CONDITIONS`.
+
+    - `without_image`: every image is a flat one in the mean colour of the train images, which tells nothing of a case
+      and, unlike black, is no image that a model was never shown the like of.
+    - `without_text`: every text is the empty one, so only the tokenizer's special tokens are left.
+    - `other_text`: every case has the texts of one other case of its split; the same ones for all models.
+
+    Frozen layers see the changed image or text too.
+
+    Args:
+        table: all examples.
+        seed: decides whose texts a case gets.
+    """
+
+    table: Table
+    seed: int
+    _colours: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def make(
+        self,
+        condition: str,
+        rows: NDArray[np.int64],
+        model: Classifier,
+        steps: InputSteps,
+        inputs: ModelInputs,
+    ) -> ModelInputs | None:
+        """Inputs for the rows of one split; other rows have no text in them.
+
+        Args:
+            condition: its name.
+            rows: of one split.
+            model: on the device.
+            steps: that made the inputs.
+            inputs: the model's full ones.
+
+        Returns:
+            None where the split has a single case, whose texts nobody can swap.
+        """
+        if condition == "without_image":
+            return replace(inputs, image=self._flat_image(model, steps))
+        if condition == "without_text":
+            empty = self._empty_text(model, steps)
+            return replace(inputs, text=_at_rows([empty] * len(rows), rows, len(self.table)))
+        donors = swapped([self.table.groups[row] for row in rows], self.seed)
+        if donors is None:
+            return None
+        texts = [inputs.text[int(row)] for row in rows[donors]]
+        return replace(inputs, text=_at_rows(texts, rows, len(self.table)))
+
+    def _flat_image(self, model: Classifier, steps: InputSteps) -> NDArray[Any]:
+        size = model.vision.image_size
+        if size not in self._colours:
+            self._colours[size] = _mean_colour(steps.pixels(size)[0], self.table.rows("train"))
+        pixels = np.broadcast_to(self._colours[size][None, :, None, None], (1, 3, size, size))
+        with torch.no_grad(), steps.compute.autocast():
+            image = model.vision.prefix(torch.from_numpy(np.array(pixels)).to(steps.compute.device))
+        found = (image.float() if image.is_floating_point() else image).cpu().numpy()
+        return np.broadcast_to(found, (1, len(self.table), *found.shape[1:]))
+
+    def _empty_text(self, model: Classifier, steps: InputSteps) -> NDArray[Any]:
+        text = model.text
+        ids = text.tokenizer.encode([""], min(steps.data.max_tokens, text.max_tokens))
+        if not text.frozen_layers:
+            return np.asarray(ids[0], np.int64)
+        tokens = torch.tensor(ids, device=steps.compute.device)
+        with torch.no_grad(), steps.compute.autocast():
+            hidden = text.prefix(tokens, torch.ones_like(tokens, dtype=torch.bool))
+        vectors: NDArray[Any] = hidden[0].float().cpu().numpy()
+        return vectors
+
+
+def swapped(groups: Sequence[str], seed: int) -> NDArray[np.int64] | None:
+    """For each example the position of one from another case, by a fixed random cycle over the cases.
+
+    Args:
+        groups: case of each example.
+        seed: decides the cycle.
+
+    Returns:
+        Positions (N,); the examples of a case take those of the next case of the cycle in turn. None where there is
+        only one case.
+    """
+    names = np.unique(np.asarray(groups))
+    if len(names) < 2:
+        return None
+    members = {name: np.flatnonzero(np.asarray(groups) == name) for name in names}
+    cycle = np.random.default_rng(seed).permutation(names)
+    donors = np.empty(len(groups), np.int64)
+    for name, donor in zip(cycle, np.roll(cycle, -1), strict=True):
+        donors[members[name]] = np.resize(members[donor], len(members[name]))
+    return donors
+
+
+def _mean_colour(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Mean of each channel over the rows (rows, 3, S, S), rounded."""
+    total = np.zeros(3)
+    for row in rows:  # one at a time: the pixels of a data set need not fit into memory
+        total += pixels[row].mean(axis=(1, 2))
+    return np.rint(total / len(rows)).astype(np.uint8)
+
+
+def _at_rows(sequences: Sequence[NDArray[Any]], rows: NDArray[np.int64], count: int) -> Ragged:
+    """Sequences for some rows (in ascending order) of a table; the other rows are empty."""
+    lengths = np.zeros(count, np.int64)
+    lengths[rows] = [len(sequence) for sequence in sequences]
+    return Ragged(np.concatenate(sequences), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))

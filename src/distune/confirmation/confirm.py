@@ -1,0 +1,311 @@
+"""Confirming a study: the one function that the CLI calls."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+import optuna
+from optuna.study import Study
+
+from distune import __version__
+from distune.analysis.confirmation import confirmation_numbers
+from distune.analysis.confirmation_files import FOLDER, NUMBERS, PLAN, RECOMMENDED
+from distune.analysis.sources import LOGS, database_file
+from distune.config import save_config, with_values
+from distune.confirmation.baselines import judge_baselines
+from distune.confirmation.contenders import Entrant, confirmation_seeds, contenders
+from distune.confirmation.evaluating import Evaluation, judge_all
+from distune.confirmation.opening import Opening, plan_name
+from distune.confirmation.running import Job, Trained, jobs_of, train_all
+from distune.data import Table, read_table
+from distune.data.fingerprint import table_fingerprint
+from distune.errors import UserError
+from distune.store import Store
+from distune.training.run_folder import write_json
+from distune.tuning.executors import LocalExecutor
+from distune.tuning.interrupts import Interrupts, interrupts
+from distune.tuning.progress import log_file
+from distune.tuning.status import status_of
+from distune.tuning.storage import default_url, opened, redacted
+from distune.tuning.study import check_name
+from distune.tuning.tune import TRIAL_FUNCTION
+
+Reason = Literal["finished", "incomplete", "interrupted"]
+Show = Callable[[str], None]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ConfirmRequest:
+    """What a user asks for.
+
+    Args:
+        study: its name under `logs/optuna`, its folder, or its `.db` file.
+        top: how many of the best trials take part.
+        seeds: trainings of each contender.
+        workers: trainings at once.
+        devices: of the workers, in turn; empty takes the study's `training.device`.
+        storage: SQLAlchemy URL of the database that holds the study; empty is its SQLite file.
+        data_root: where the data set is now, if elsewhere.
+        again: open the test split although this study has opened it before.
+    """
+
+    study: str
+    top: int = 3
+    seeds: int = 5
+    workers: int = 1
+    devices: tuple[str, ...] = ()
+    storage: str | None = None
+    data_root: Path | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class ConfirmResult:
+    """What came of it.
+
+    Args:
+        study: its name.
+        folder: of the study; holds `confirmation.json`, `recommended_config.yaml` and the folder `confirmation`.
+        reason: why it ended; "incomplete" where some runs failed.
+        numbers: what `confirmation.json` holds; empty where it was interrupted.
+    """
+
+    study: str
+    folder: Path
+    reason: Reason
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmResult:
+    """Trains the contenders of a study over seeds, judges them once on the test split and compares them.
+
+    After any interruption the same request goes on where it was.
+
+    Args:
+        request: what to confirm.
+        show: told a line now and then.
+
+    Raises:
+        UserError: there is no such study, it still runs, its data have changed, or the test split was opened before.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _study(request) as (study, folder):
+        entrants, notes = contenders(study, request.top)
+        fingerprint = str(study.user_attrs["data_fingerprint"])
+        seed = int(study.user_attrs["seed"])
+        name = study.study_name
+    if request.data_root is not None:
+        entrants = [_moved(entrant, request.data_root) for entrant in entrants]
+    confirmation = folder / FOLDER
+    confirmation.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_alone(confirmation))
+        stack.enter_context(log_file(folder / "confirmation.log"))
+        heard = stack.enter_context(interrupts())
+        table = _table(entrants[0], fingerprint)
+        seeds = confirmation_seeds(seed, request.seeds)
+        opening = Opening(folder, plan_name(name, entrants, seeds, fingerprint), fingerprint, request.again)
+        work = _Confirmation(request, name, folder, entrants, seeds, table, seed, opening, heard, show)
+        return work.run([*notes, *_about(table)])
+
+
+@dataclass
+class _Confirmation:
+    request: ConfirmRequest
+    study: str
+    folder: Path
+    entrants: Sequence[Entrant]
+    seeds: tuple[int, ...]
+    table: Table
+    study_seed: int
+    opening: Opening
+    interrupted: Interrupts
+    show: Show
+
+    @property
+    def confirmation(self) -> Path:
+        return self.folder / FOLDER
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return self.request.devices or (self.entrants[0].config.training.device,)
+
+    def run(self, notes: Sequence[str]) -> ConfirmResult:
+        jobs = jobs_of(self.entrants, self.seeds, self.confirmation)
+        for job in jobs:
+            job.check_folder()
+        has_test = len(self.table.rows("test")) > 0
+        if has_test:
+            self.opening.check()
+        trained = self.train(jobs)
+        if trained.interrupted:
+            return self.result("interrupted")
+        done = [job for job in jobs if job.is_done]
+        if not done:
+            reasons = "\n".join(f"  {failure.kind}: {failure.message}" for failure in trained.failed.values())
+            raise UserError(f"no run of the confirmation of {self.study} finished:\n{reasons}")
+        number = self.opening.open() if has_test else 0
+        settings = self.judge(done, number)
+        if settings is None:
+            return self.result("interrupted")
+        self.write_plan(jobs, trained, number, settings, notes)
+        return self.result("incomplete" if trained.failed else "finished", self.write_numbers())
+
+    def train(self, jobs: Sequence[Job]) -> Trained:
+        left = [job for job in jobs if not job.is_done]
+        _log.info("confirmation of %s: %d of %d runs left", self.study, len(left), len(jobs))
+        if not left:
+            return Trained()
+        self.show(f"{len(left)} runs to train, {len(jobs) - len(left)} are there")
+        workers = min(self.request.workers, len(left))
+        threads = self.entrants[0].config.training.threads
+        with LocalExecutor(
+            TRIAL_FUNCTION,
+            self.folder / "workers",
+            workers=workers,
+            devices=self.devices,
+            threads=threads,
+        ) as executor:
+            return train_all(left, executor, interrupted=self.interrupted, show=self.tell)
+
+    def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
+        """Predictions of all runs and baselines; None where it was interrupted."""
+        best = self.entrants[0]
+        with Store(max_gb=best.config.cache.max_gb) as store:
+            evaluation = Evaluation(self.table, store, self.study_seed, number, self.devices[0])
+            if not judge_all(evaluation, done, interrupted=self.interrupted, show=self.tell):
+                return None
+            return judge_baselines(evaluation, best.at(self.seeds[0]), self.confirmation)
+
+    def write_plan(
+        self,
+        jobs: Sequence[Job],
+        trained: Trained,
+        number: int,
+        settings: dict[str, Any],
+        notes: Sequence[str],
+    ) -> None:
+        failures = [
+            {"contender": job.contender, "seed": job.seed, "kind": failure.kind, "message": failure.message}
+            for job in jobs
+            if (failure := trained.failed.get(job.number)) is not None
+        ]
+        write_json(
+            self.confirmation / PLAN,
+            {
+                "study": self.study,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "distune_version": __version__,
+                "top": self.request.top,
+                "seeds": list(self.seeds),
+                "study_seed": self.study_seed,
+                "data_fingerprint": self.opening.dataset,
+                "opening": self.opening.record(number) if number else None,
+                "contenders": [self.about(entrant, jobs, failures) for entrant in self.entrants],
+                "baselines": [{"name": name, "settings": about} for name, about in settings.items()],
+                "failures": failures,
+                "notes": list(notes),
+            },
+        )
+
+    def about(
+        self, entrant: Entrant, jobs: Sequence[Job], failures: Sequence[dict[str, Any]]
+    ) -> dict[str, Any]:
+        done = next((job for job in jobs if job.contender == entrant.name and job.is_done), None)
+        results = json.loads((done.folder / "results.json").read_text(encoding="utf-8")) if done else {}
+        return {
+            "name": entrant.name,
+            "kind": entrant.kind,
+            "trial": entrant.trial,
+            "rank": entrant.rank,
+            "is_base": entrant.is_base,
+            "search_score": entrant.search_score,
+            "parameters": results.get("parameters"),
+            "missing": [
+                {key: failure[key] for key in ("seed", "kind", "message")}
+                for failure in failures
+                if failure["contender"] == entrant.name
+            ],
+        }
+
+    def write_numbers(self) -> dict[str, Any]:
+        numbers = confirmation_numbers(self.confirmation)
+        chosen = next(e for e in self.entrants if e.name == numbers["recommendation"]["contender"])
+        partial = self.folder / f".{RECOMMENDED}"
+        save_config(chosen.config, partial)
+        partial.replace(self.folder / RECOMMENDED)
+        write_json(self.folder / NUMBERS, numbers)
+        return numbers
+
+    def tell(self, line: str) -> None:
+        _log.info("%s", line)
+        self.show(line)
+
+    def result(self, reason: Reason, numbers: dict[str, Any] | None = None) -> ConfirmResult:
+        _log.info("confirmation of %s: %s", self.study, reason)
+        return ConfirmResult(self.study, self.folder, reason, numbers or {})
+
+
+@contextmanager
+def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
+    """Opens the study and finds its folder."""
+    if request.storage is not None:
+        check_name(request.study)
+        url, name, folder = request.storage, request.study, LOGS / request.study
+    else:
+        file = database_file(Path(request.study))
+        url, name, folder = default_url(file.parent, file.stem), file.stem, file.with_suffix("")
+    with opened(url, create=False) as storage:
+        names = optuna.get_all_study_names(storage=storage)
+        if name not in names and (request.storage is not None or len(names) != 1):
+            raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
+        study = optuna.load_study(study_name=name if name in names else names[0], storage=storage)
+        if not study.user_attrs.get("ready"):
+            raise UserError(f"study {study.study_name} was not made by distune tune; it cannot be confirmed")
+        if status_of(study, redacted(url), datetime.now().astimezone()).workers:
+            raise UserError(
+                f"study {study.study_name} is still running: its best trials may change; "
+                "let it finish or stop it, then confirm"
+            )
+        yield study, folder
+
+
+@contextmanager
+def _alone(confirmation: Path) -> Iterator[None]:
+    """Keeps a second confirmation of the same study away."""
+    try:
+        with filelock.FileLock(confirmation / ".lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise UserError(f"another process confirms this study already ({confirmation}); wait for it") from None
+
+
+def _moved(entrant: Entrant, root: Path) -> Entrant:
+    config = with_values(entrant.config, {"data.root": str(root)})
+    return replace(entrant, config=config)
+
+
+def _table(entrant: Entrant, fingerprint: str) -> Table:
+    config = entrant.config
+    table = read_table(config.data, config.seed, check_images=False)
+    if table_fingerprint(table) != fingerprint:
+        raise UserError(
+            f"{config.data.root}: the data set is not the one that the study was tuned on; "
+            "name that one with --data-root, or tune anew"
+        )
+    return table
+
+
+def _about(table: Table) -> list[str]:
+    if len(table.rows("test")):
+        return []
+    return ["the data set has no test split: everything is judged on dev, which the search has seen"]

@@ -1,0 +1,93 @@
+"""The test split is opened once: who may open it, and the record of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distune.analysis.confirmation_files import NUMBERS
+from distune.confirmation.contenders import Entrant, identity
+from distune.errors import UserError
+from distune.store import key_of
+from distune.training.openings import FILE, openings, record_opening
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The right to look at the test split for one plan: these contenders, these seeds.
+
+    The same plan is the same opening, however often it is resumed. Everything that the plan names is fixed before the
+    split is opened, so nothing that it shows can change what is judged.
+
+    Args:
+        study_folder: where the openings of this study are recorded.
+        by: names the plan in the record.
+        dataset: fingerprint of the data set.
+        again: open the split although that was done before.
+    """
+
+    study_folder: Path
+    by: str
+    dataset: str
+    again: bool = False
+
+    def check(self) -> None:
+        """Says whether the split may be opened; to be asked before anything is trained.
+
+        Raises:
+            UserError: it was opened before, for another plan.
+        """
+        past = openings(self.study_folder)
+        if past and past[-1]["by"] != self.by and not self.again:
+            raise UserError(
+                f"the test split was opened on {past[-1]['time']} by {past[-1]['by']}; this would open it again, by "
+                f"{self.by}. What was seen there can no longer be confirmed on it. Ask for the same contenders and "
+                "seeds to go on with that confirmation, or add --again; the second opening is recorded."
+            )
+
+    def open(self) -> int:
+        """Records the opening, unless this goes on with one; to be called before the split is looked at.
+
+        Returns:
+            Its number: 1 for the first of the study.
+        """
+        past = openings(self.study_folder)
+        is_same = bool(past) and past[-1]["by"] == self.by
+        if is_same and not (self.again and self._is_finished(len(past))):
+            return len(past)
+        self.check()
+        record_opening(self.study_folder, by=self.by, dataset=self.dataset)
+        return len(past) + 1
+
+    def record(self, number: int) -> dict[str, Any]:
+        """What `confirmation.json` says of the opening, with those of other studies and runs on these data."""
+        logs = self.study_folder.parent.parent
+        files = sorted({*logs.glob(f"*/{FILE}"), *logs.glob(f"*/*/{FILE}")})
+        elsewhere = [
+            {**line, "file": str(file)}
+            for file in files
+            if file.parent != self.study_folder
+            for line in openings(file.parent, self.dataset)
+        ]
+        return {"number": number, "openings": openings(self.study_folder), "elsewhere": elsewhere}
+
+    def _is_finished(self, number: int) -> bool:
+        try:
+            done = json.loads((self.study_folder / NUMBERS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(done["opening"] and done["opening"]["number"] >= number)
+
+
+def plan_name(study: str, entrants: Sequence[Entrant], seeds: Sequence[int], dataset: str) -> str:
+    """Names a plan so that a person reads what it judges, and equal names mean equal plans."""
+    content = {
+        "configs": {entrant.name: identity(entrant.config) for entrant in entrants},
+        "seeds": list(seeds),
+        "dataset": dataset,
+    }
+    names = ", ".join(entrant.name for entrant in entrants)
+    return f"distune confirm {study} ({names}; {len(seeds)} seeds; plan {key_of(content)[:12]})"

@@ -1,0 +1,154 @@
+"""Training every contender with every seed, on the executors of the study."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from distune.analysis.confirmation_files import run_folder
+from distune.config import Config, as_dict, load_config
+from distune.confirmation.contenders import Entrant, identity
+from distune.errors import ConfigError, UserError
+from distune.tuning.executors import Executor
+from distune.tuning.failures import STALLED_LIMIT
+from distune.tuning.messages import Ended, Failure, Scored, TrialOutcome, TrialTask
+
+ATTEMPTS = 2
+"""How often a run that fails is tried; one whose worker was only lost is tried more often."""
+HOPELESS = ("data", "config")
+"""Kinds of failure that another attempt cannot change."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a contender with a seed.
+
+    Attributes:
+        number: its number in the confirmation.
+        contender: name of the contender.
+        seed: of the run.
+        config: complete.
+        folder: the run folder.
+    """
+
+    number: int
+    contender: str
+    seed: int
+    config: Config
+    folder: Path
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has ended; its results are written last."""
+        return (self.folder / "results.json").is_file()
+
+    def task(self, attempt: int) -> TrialTask:
+        """What a worker gets."""
+        return TrialTask(self.number, as_dict(self.config), str(self.folder), attempt=attempt)
+
+    def check_folder(self) -> None:
+        """Refuses a folder in which another config was trained.
+
+        Raises:
+            UserError: names the folder and what differs.
+        """
+        path = self.folder / "config.yaml"
+        try:
+            there = identity(load_config(path)) if path.is_file() else None
+        except ConfigError:  # cut off when the run was killed; the run writes it anew
+            return
+        now = identity(self.config)
+        if there is not None and there != now:
+            keys = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
+            raise UserError(
+                f"{self.folder} holds a run of another config ({', '.join(keys)} differ); "
+                "delete or move it and confirm again"
+            )
+
+
+@dataclass
+class Trained:
+    """How the runs ended.
+
+    Attributes:
+        failed: the last failure by job number.
+        interrupted: whether runs were left for later.
+    """
+
+    failed: dict[int, Failure] = field(default_factory=dict)
+    interrupted: bool = False
+
+
+def jobs_of(entrants: Sequence[Entrant], seeds: Sequence[int], confirmation: Path) -> list[Job]:
+    """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it."""
+    pairs = [(entrant, seed) for entrant in entrants for seed in seeds]
+    return [
+        Job(number, entrant.name, seed, entrant.at(seed), run_folder(confirmation, entrant.name, seed))
+        for number, (entrant, seed) in enumerate(pairs)
+    ]
+
+
+def train_all(
+    jobs: Sequence[Job],
+    executor: Executor,
+    *,
+    interrupted: Callable[[], int] = lambda: 0,
+    show: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Runs all jobs; one that was begun before goes on from its last checkpoint.
+
+    Args:
+        jobs: those that are not done.
+        executor: where workers live.
+        interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
+        show: told in one line how each run ended.
+    """
+    waiting, active = deque(jobs), dict[int, Job]()
+    tries, lost = dict[int, int](), dict[int, int]()
+    trained, ended = Trained(), 0
+    while active or (waiting and not interrupted()):
+        if interrupted() > 1:
+            break
+        while waiting and executor.free() and not interrupted():
+            job = waiting.popleft()
+            tries[job.number] = tries.get(job.number, 0) + 1
+            active[job.number] = job
+            executor.submit(job.task(tries[job.number]))
+        for event in executor.wait(0.5):
+            if isinstance(event, Scored):
+                executor.answer(event.number, not interrupted())
+            if not isinstance(event, Ended) or event.number not in active:
+                continue
+            job = active.pop(event.number)
+            if isinstance(event.result, TrialOutcome):
+                trained.failed.pop(job.number, None)
+                if event.result.state == "complete":
+                    ended += 1
+                    show(_line(job, f"dev score {event.result.score:.4f}", ended, len(jobs)))
+                continue
+            failure = event.result
+            _log.warning("%s seed %d: %s: %s", job.contender, job.seed, failure.kind, failure.message)
+            if failure.kind == "preempted":
+                lost[job.number] = lost.get(job.number, 0) + 1
+            if _tries_again(failure, tries[job.number], lost.get(job.number, 0)):
+                waiting.append(job)
+                continue
+            ended += 1
+            trained.failed[job.number] = failure
+            show(_line(job, f"failed ({failure.kind}): {failure.message}", ended, len(jobs)))
+    trained.interrupted = bool(interrupted()) and ended < len(jobs)
+    return trained
+
+
+def _tries_again(failure: Failure, tries: int, lost: int) -> bool:
+    if failure.kind == "preempted":
+        return lost < STALLED_LIMIT
+    return failure.kind not in HOPELESS and tries - lost < ATTEMPTS
+
+
+def _line(job: Job, result: str, ended: int, jobs: int) -> str:
+    return f"{ended}/{jobs}  {job.contender} seed {job.seed}: {result}"
