@@ -1,0 +1,137 @@
+"""What invalidates a stored step and what does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from distune.config import Config
+from distune.training import inputs, targets, teacher
+from distune.training.run import run
+
+MakeConfig = Callable[..., Config]
+FROZEN = {f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")}
+
+
+@pytest.fixture
+def own_data(demo_root: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(demo_root, tmp_path / "data"))
+
+
+def misses(config: Config, folder: Path) -> set[str]:
+    return set(run(config, folder).cache["misses"])
+
+
+ALL = {"images", "tokens", "frozen_vision", "frozen_text", "teacher", "targets"}
+
+CHANGED_CONFIG: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "student only": ({"student__lr": 1e-4, "student__fusion_dim": 16}, set()),
+    "loss only": ({"distillation__T": 5.0, "distillation__loss": "vanilla"}, set()),
+    "name": ({"name": "other"}, set()),
+    "cache size": ({"cache__max_gb": 1.0}, set()),
+    "where the data lie": ({"data__on_bad_example": "drop"}, set()),
+    "teacher": ({"teacher__lr": 1e-4}, {"teacher", "targets"}),
+    "batch size": ({"training__batch_size": 8}, {"teacher", "targets"}),
+    "longest text": ({"data__max_tokens": 8}, {"tokens", "frozen_text", "teacher", "targets"}),
+    "image size": ({"data__image_size": 32}, {"images", "frozen_vision", "teacher", "targets"}),
+    "frozen part": (
+        {"teacher__vision__freeze": 1},
+        {"frozen_vision", "teacher", "targets"},
+    ),
+    "seed of random frozen layers": (
+        {"seed": 4},
+        {"frozen_vision", "frozen_text", "teacher", "targets"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED_CONFIG)
+def test_config_values_that_matter_miss_and_others_hit(
+    tiny_config: MakeConfig, tmp_path: Path, case: str
+) -> None:
+    changed, expected = CHANGED_CONFIG[case]
+    assert misses(tiny_config(**FROZEN), tmp_path / "first") == ALL
+    assert misses(tiny_config(**{**FROZEN, **changed}), tmp_path / "second") == expected
+
+
+def test_changed_image_misses(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
+    config = tiny_config(**FROZEN, data__root=str(own_data))
+    misses(config, tmp_path / "first")
+    path = sorted((own_data / "images").iterdir())[0]
+    image = Image.open(path).convert("L")
+    image.putpixel((5, 5), (image.getpixel((5, 5)) + 128) % 256)
+    image.save(path)
+    assert misses(config, tmp_path / "second") == {"images", "frozen_vision", "teacher", "targets"}
+
+
+def test_changed_caption_misses(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
+    config = tiny_config(**FROZEN, data__root=str(own_data))
+    misses(config, tmp_path / "first")
+    path = own_data / "splitted_dataset/descriptions_train.jsonl"
+    first, *others = path.read_text().splitlines()
+    row = json.loads(first)
+    row["Description"]["Caption"] += " Once more."
+    path.write_text("\n".join([json.dumps(row), *others]) + "\n")
+    assert misses(config, tmp_path / "second") == {"tokens", "frozen_text", "teacher", "targets"}
+
+
+def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
+    misses(tiny_config(**FROZEN), tmp_path / "first")
+    assert misses(tiny_config(**FROZEN, data__root=str(own_data)), tmp_path / "second") == set()
+
+
+@pytest.mark.parametrize("step", ["images", "tokens", "frozen_vision", "frozen_text", "teacher", "targets"])
+def test_new_version_of_a_step_misses(
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    misses(tiny_config(**FROZEN), tmp_path / "first")
+    if step == "teacher":
+        monkeypatch.setattr(teacher, "TEACHER_VERSION", 99)
+    elif step == "targets":
+        monkeypatch.setattr(teacher, "TARGETS_VERSION", 99)
+    else:
+        monkeypatch.setitem(inputs.STEP_VERSIONS, step, 99)
+    assert step in misses(tiny_config(**FROZEN), tmp_path / "second")
+
+
+def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    import torch
+
+    from distune.data import read_table
+    from distune.data.batches import train_batches
+    from distune.data.fingerprint import table_fingerprint
+    from distune.store import Store
+    from distune.training.devices import Compute
+    from distune.training.inputs import InputSteps
+
+    config = tiny_config(data__augment="light", data__views=3)
+    compute = Compute(torch.device("cpu"), bf16=False)
+    table = read_table(config.data, config.seed)
+    store = Store()
+    steps = InputSteps(table, config.data, store, compute, config.seed)
+    stage = teacher.TeacherStage(config, table, table_fingerprint(table), steps, store, compute)
+    trained = stage.trained(lambda record: True, tmp_path / "checkpoint")
+    stored: targets.Targets = trained.targets()
+    model = trained.model().eval()
+    live_inputs = steps.for_model(model, config.teacher, trained.model_seed)
+    seen_views = set()
+    for epoch in range(3):
+        for batch in train_batches(
+            live_inputs, table.labels, table.rows("train"), batch_size=8, seed=1, epoch=epoch,
+            device=compute.device,
+        ):  # fmt: skip
+            with torch.no_grad():
+                live = model(batch.image, batch.text, batch.text_mask)
+            kept = stored.at(batch)
+            for ours, theirs in zip(live.logits, kept.logits, strict=True):
+                torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+            for name in targets.FEATURES:
+                torch.testing.assert_close(getattr(live, name), getattr(kept, name), atol=1e-5, rtol=1e-5)
+            seen_views |= set(batch.views.tolist())
+    assert seen_views == {0, 1, 2}
