@@ -36,9 +36,10 @@ Schema (an *interval* is `{"mean", "low", "high", "seeds"}`: mean over seeds, St
     comparisons         [{kind, first, second, difference (first - second of the mean scores), low, high, p_value,
                         adjusted_p (Holm over this list), verdict ("better", "worse", "not distinguishable"),
                         test_error, seed_error, examples, groups, paired_seeds, seeds: {"first", "second"},
-                        examples_needed (null: no number is enough), mcnemar: {task: {only_first, only_second,
-                        p_value}} of the first common seed's models}]; the kinds are those of
-                        `confirmation_comparisons.Pair`
+                        examples_needed (for this comparison alone, so it may lie below `examples` where only Holm's
+                        correction keeps a difference from being told; null: no number is enough), mcnemar: {task:
+                        {only_first, only_second, p_value}} of the first common seed's models}]; the kinds are those
+                        of `confirmation_comparisons.Pair`
     comparisons_missing [{kind, first, second, reason}]
     optimism            {"contender", "search_score", "dev": interval, "test": interval or null} of the best trial;
                         null where none of its runs finished
@@ -79,9 +80,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
     answers = _answers(confirmation, plan)
     reference = next(iter(answers.values())).by_split
     split = "test" if "test" in reference else "dev"
-    contenders = {
-        about["name"]: _numbers(about, answers.get(about["name"])) for about in plan["contenders"]
-    }
+    contenders = {about["name"]: _numbers(about, answers.get(about["name"])) for about in plan["contenders"]}
     contenders |= {
         about["name"]: _baseline_numbers(about, answers.get(about["name"])) for about in plan["baselines"]
     }
@@ -126,8 +125,8 @@ def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, Answers]:
     for each in answers.values():
         for split, judged in each.by_split.items():
             by_split.setdefault(split, []).extend(judged)
-    for split, judged in by_split.items():
-        if not same_examples(judged):
+    for split, all_judged in by_split.items():
+        if not same_examples(all_judged):
             raise UserError(
                 f"{confirmation}: its runs were judged on different {split} examples; delete it and confirm again"
             )

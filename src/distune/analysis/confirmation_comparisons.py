@@ -21,8 +21,8 @@ class Pair:
 
     Attributes:
         kind: tuning_gain (best - base), distillation_gain (best - its student without a teacher), teacher_gap
-            (best config's teacher - best), against_trial (best - another top trial), trial_gain (another top trial -
-            base), against_baseline (best - a baseline).
+            (best config's teacher - best), against_trial (best - another top trial but the base), trial_gain
+            (another top trial - base), against_baseline (best - a baseline).
         first: name of the first contender.
         second: name of the second.
     """
@@ -45,7 +45,7 @@ def family(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) ->
         baselines: their names.
     """
     ranked = sorted((c for c in contenders if c["rank"] is not None), key=lambda c: c["rank"])
-    best, others = ranked[0]["name"], [c["name"] for c in ranked[1:]]
+    best, others = ranked[0]["name"], [c["name"] for c in ranked[1:] if not c["is_base"]]
     base = next((c["name"] for c in contenders if c["is_base"]), None)
     by_kind = {c["kind"]: c["name"] for c in contenders}
     pairs = []
@@ -57,7 +57,7 @@ def family(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) ->
         pairs.append(Pair("teacher_gap", by_kind["teacher"], best))
     pairs += [Pair("against_trial", best, other) for other in others]
     # Against the base they decide what is recommended where the best trial does not hold up.
-    pairs += [Pair("trial_gain", other, base) for other in others if base not in (None, best, other)]
+    pairs += [Pair("trial_gain", other, base) for other in others if base not in (None, best)]
     return pairs + [Pair("against_baseline", best, name) for name in baselines]
 
 

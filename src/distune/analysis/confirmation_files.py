@@ -5,6 +5,8 @@
         predictions_{dev,test}.csv                                the full input
         predictions_{dev,test}_{without_image,...}.csv            the input under a condition
     <study>/confirmation/baselines/<name>/predictions_{dev,test}.csv
+
+The numbers themselves are in <study>/confirmation.json.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,9 @@ def read_contender(confirmation: Path, name: str, seeds: Sequence[int]) -> Answe
         None where no seed has any.
     """
     folders = {seed: run_folder(confirmation, name, seed) for seed in seeds}
-    splits = [s for s in JUDGED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())]
+    splits = [
+        s for s in JUDGED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
+    ]
     found = {seed: [read_judged(folder, split) for split in splits] for seed, folder in folders.items()}
     done = tuple(seed for seed in seeds if splits and all(found[seed]))
     if not done:
@@ -67,11 +69,10 @@ def read_contender(confirmation: Path, name: str, seeds: Sequence[int]) -> Answe
     by_condition = {}
     for split in splits:
         for condition in CONDITIONS:
-            judged = tuple(
-                one for seed in done if (one := read_judged(folders[seed], split, condition)) is not None
-            )
-            if len(judged) == len(done):
-                by_condition[split, condition] = judged
+            changed = [read_judged(folders[seed], split, condition) for seed in done]
+            known = tuple(judged for judged in changed if judged is not None)
+            if len(known) == len(done):
+                by_condition[split, condition] = known
     return Answers(name, done, by_split, by_condition)
 
 
@@ -112,7 +113,7 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
     }
 
 
-def interval(values: Any) -> dict[str, Any]:
+def interval(values: Iterable[float]) -> dict[str, Any]:
     """A mean over seeds with its 95 % interval, as plain values."""
     return asdict(interval_over_seeds(list(values)))
 
@@ -131,9 +132,7 @@ def _recalibrated(dev: Judged, other: Judged) -> dict[str, Recalibration]:
     }
 
 
-def _task_numbers(
-    tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibration]
-) -> dict[str, Any]:
+def _task_numbers(tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibration]) -> dict[str, Any]:
     areas = [table["auc"] for table in tables]
     # The areas exist for all seeds or for none: they depend on the labels of the split alone.
     is_known = all(area is not None for area in areas)
@@ -159,16 +158,16 @@ def _task_numbers(
 
 def _condition_numbers(judged: Sequence[Judged], full: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     tables = [_table(one) for one in judged]
-    pick: Callable[[str, str], dict[str, Any]] = lambda task, metric: interval(  # noqa: E731
-        table["tasks"][task][metric] for table in tables
-    )
     return {
         "score": interval(table["score"] for table in tables),
         "change": interval(
             table["score"] - whole["score"] for table, whole in zip(tables, full, strict=True)
         ),
         "tasks": {
-            task.name: {metric: pick(task.name, metric) for metric in ("macro_f1", "accuracy")}
+            task.name: {
+                metric: interval(table["tasks"][task.name][metric] for table in tables)
+                for metric in ("macro_f1", "accuracy")
+            }
             for task in judged[0].tasks
         },
     }

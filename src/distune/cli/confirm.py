@@ -37,6 +37,16 @@ def confirm(
     storage: Annotated[
         str | None, typer.Option(help="Database of the study (SQLAlchemy URL); default: its SQLite file.")
     ] = None,
+    executor: Annotated[
+        str, typer.Option(help="Where workers live: local processes, or ray (pip install 'distune[ray]').")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster, HOST:PORT; local starts a private one; default: this machine's."),
+    ] = None,
+    gpus_per_trial: Annotated[
+        float, typer.Option(min=0, max=1, help="GPUs that Ray sets aside for a run; below 1 shares one.")
+    ] = 0.0,
     again: Annotated[
         bool, typer.Option("--again", help="Open the test split once more; it is recorded.")
     ] = False,
@@ -56,6 +66,9 @@ def confirm(
         storage=storage,
         data_root=data_root,
         again=again,
+        executor=executor,
+        ray_address=ray_address,
+        gpus_per_trial=gpus_per_trial,
     )
     result = run_confirmation(request, show=typer.echo)
     if result.reason == "interrupted":
@@ -74,7 +87,9 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
         shown = [_interval(about["splits"][each]) for each in ("dev", "test")]
         typer.echo(f"{name:44}{shown[0]:>24}{shown[1]:>24}")
     typer.echo()
-    typer.echo(f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"]))
+    typer.echo(
+        f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"])
+    )
     for each in numbers["comparisons"]:
         pair = f"{KINDS[each['kind']]}: {each['first']} - {each['second']}"
         typer.echo(f"{pair:64}{_difference(each)}  {each['verdict']}{_needed(each)}")
@@ -82,7 +97,9 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
         typer.echo(f"{KINDS[each['kind']]}: not known, {each['reason']}")
     _print_optimism(numbers["optimism"])
     for failure in numbers["failures"]:
-        typer.echo(f"missing: {failure['contender']} seed {failure['seed']} ({failure['kind']}: {failure['message']})")
+        typer.echo(
+            f"missing: {failure['contender']} seed {failure['seed']} ({failure['kind']}: {failure['message']})"
+        )
     for note in numbers["notes"]:
         typer.echo(f"note: {note}")
     recommendation = numbers["recommendation"]
@@ -120,4 +137,8 @@ def _needed(comparison: Mapping[str, Any]) -> str:
     if comparison["verdict"] != "not distinguishable":
         return ""
     needed = comparison["examples_needed"]
-    return f" (about {needed} examples would tell)" if needed else " (no number of examples would tell)"
+    if needed is None:
+        return " (more seeds would have to tell)"
+    if needed <= comparison["examples"]:  # it would be told if it were the only comparison
+        return ""
+    return f" (about {needed} examples would tell)"

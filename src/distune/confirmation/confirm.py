@@ -30,7 +30,7 @@ from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.run_folder import write_json
-from distune.tuning.executors import LocalExecutor
+from distune.tuning.executors.making import check_executor, make_executor
 from distune.tuning.interrupts import Interrupts, interrupts
 from distune.tuning.progress import log_file
 from distune.tuning.status import status_of
@@ -56,6 +56,9 @@ class ConfirmRequest:
         storage: SQLAlchemy URL of the database that holds the study; empty is its SQLite file.
         data_root: where the data set is now, if elsewhere.
         again: open the test split although this study has opened it before.
+        executor: where workers live: "local" processes or "ray".
+        ray_address: of the Ray cluster; empty is this machine's.
+        gpus_per_trial: GPUs that Ray sets aside for a run.
     """
 
     study: str
@@ -66,6 +69,9 @@ class ConfirmRequest:
     storage: str | None = None
     data_root: Path | None = None
     again: bool = False
+    executor: str = "local"
+    ray_address: str | None = None
+    gpus_per_trial: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
     Raises:
         UserError: there is no such study, it still runs, its data have changed, or the test split was opened before.
     """
+    check_executor(request.executor)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(request) as (study, folder):
         entrants, notes = contenders(study, request.top)
@@ -166,14 +173,16 @@ class _Confirmation:
         if not left:
             return Trained()
         self.show(f"{len(left)} runs to train, {len(jobs) - len(left)} are there")
-        workers = min(self.request.workers, len(left))
-        threads = self.entrants[0].config.training.threads
-        with LocalExecutor(
+        request = self.request
+        with make_executor(
+            request.executor,
             TRIAL_FUNCTION,
             self.folder / "workers",
-            workers=workers,
+            workers=min(request.workers, len(left)),
             devices=self.devices,
-            threads=threads,
+            threads=self.entrants[0].config.training.threads,
+            ray_address=request.ray_address,
+            gpus_per_trial=request.gpus_per_trial,
         ) as executor:
             return train_all(left, executor, interrupted=self.interrupted, show=self.tell)
 
@@ -286,7 +295,9 @@ def _alone(confirmation: Path) -> Iterator[None]:
         with filelock.FileLock(confirmation / ".lock", timeout=0):
             yield
     except filelock.Timeout:
-        raise UserError(f"another process confirms this study already ({confirmation}); wait for it") from None
+        raise UserError(
+            f"another process confirms this study already ({confirmation}); wait for it"
+        ) from None
 
 
 def _moved(entrant: Entrant, root: Path) -> Entrant:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distune.analysis.confirmation_files import CONDITIONS, split_name
+from distune.config import Config, with_values
 from distune.confirmation.conditions import Conditions
 from distune.confirmation.running import Job
-from distune.config import Config, with_values
 from distune.data.table import Split, Table
 from distune.errors import UserError
 from distune.store import Store
@@ -70,9 +70,7 @@ class Evaluation:
         """The way from the table to a model's inputs; the files are hashed once for all models."""
         if self._steps is None:
             self._steps = InputSteps(self.table, config.data, self.store, self.compute(config), config.seed)
-        return replace(
-            self._steps, data=config.data, compute=self.compute(config), seed=config.seed
-        )
+        return replace(self._steps, data=config.data, compute=self.compute(config), seed=config.seed)
 
     def judge(self, folder: Path) -> None:
         """Writes the predictions of one run folder for every split and condition.
@@ -89,9 +87,7 @@ class Evaluation:
         for split in self.splits:
             rows = self.table.rows(split)
             for condition in (None, *CONDITIONS):
-                given = (
-                    self._conditions.make(condition, rows, model, steps, inputs) if condition else inputs
-                )
+                given = self._conditions.make(condition, rows, model, steps, inputs) if condition else inputs
                 if given is not None:
                     answers = predict(model, given, rows, steps.compute)
                     write_predictions(folder, split_name(split, condition), self.table, rows, answers)
@@ -115,5 +111,7 @@ def judge_all(
         if interrupted():
             return False
         evaluation.judge(job.folder)
-        show(f"{number}/{len(left)}  {job.contender} seed {job.seed}: predicted {', '.join(evaluation.splits)}")
+        show(
+            f"{number}/{len(left)}  {job.contender} seed {job.seed}: predicted {', '.join(evaluation.splits)}"
+        )
     return True

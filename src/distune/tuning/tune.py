@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +17,11 @@ from distune.errors import UserError
 from distune.tuning.adoption import Adoption
 from distune.tuning.coordinator import Coordinator, Limits, Reason
 from distune.tuning.dataset import Inspection, inspect
-from distune.tuning.executors import Executor, LocalExecutor
+from distune.tuning.executors import Executor
+from distune.tuning.executors.making import check_executor, make_executor
 from distune.tuning.fork import fork, open_old
 from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.interrupts import Interrupts, interrupts
 from distune.tuning.leases import Lease
 from distune.tuning.ledger import Ledger
 from distune.tuning.messages import Failure
@@ -38,7 +36,6 @@ from distune.tuning.storage import Patience, default_url, opened, redacted
 from distune.tuning.study import Setup, check_name, new_name, open_study
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
-EXECUTORS = ("local", "ray")
 TRIAL_FUNCTION = "distune.tuning.trial:run_trial"
 _log = logging.getLogger(__name__)
 
@@ -138,7 +135,7 @@ def tune(request: TuneRequest) -> TuneResult:
     check_name(name)
     folder = request.logs / name
     url = request.storage or default_url(request.logs, name)
-    with log_file(folder / "study.log"), _signals() as interrupted, opened(url) as storage:
+    with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
         study, setup = _open(request, storage, name, setup)
         dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), request.n_trials)
@@ -162,8 +159,7 @@ def search_space(request: TuneRequest) -> Space:
 def _setup(request: TuneRequest, dataset: str) -> Setup:
     if request.fork and not request.study_name:
         raise UserError("fork: name the study to copy from with --study-name")
-    if request.executor not in EXECUTORS:
-        raise UserError(f"executor: {request.executor}; there are {', '.join(EXECUTORS)}")
+    check_executor(request.executor)
     for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
         if name is not None:
             check(name)
@@ -201,7 +197,7 @@ def _open(request: TuneRequest, storage: BaseStorage, name: str, setup: Setup) -
 
 
 def _run(
-    request: TuneRequest, study: Study, setup: Setup, folder: Path, interrupted: _Interrupts
+    request: TuneRequest, study: Study, setup: Setup, folder: Path, interrupted: Interrupts
 ) -> tuple[Reason, Failure | None]:
     devices = request.devices or (request.config.training.device,)
     lease = Lease.new(request.workers, devices, request.n_trials)
@@ -225,18 +221,15 @@ def _run(
 
 
 def _executor(request: TuneRequest, folder: Path, devices: tuple[str, ...]) -> Executor:
-    function, threads = request.trial_function, request.config.training.threads
-    if request.executor == "local":
-        return LocalExecutor(function, folder, workers=request.workers, devices=devices, threads=threads)
-    from distune.tuning.executors.ray import RayExecutor
-
-    return RayExecutor(
-        function,
+    return make_executor(
+        request.executor,
+        request.trial_function,
         folder,
-        address=request.ray_address or "auto",
         workers=request.workers,
+        devices=devices,
+        threads=request.config.training.threads,
+        ray_address=request.ray_address,
         gpus_per_trial=request.gpus_per_trial,
-        threads=threads,
     )
 
 
@@ -245,31 +238,3 @@ def _dataset(request: TuneRequest) -> Inspection:
         return Inspection(request.dataset)
     source = request.config_path or "config"
     return inspect(request.config, source, accept_leaks=request.accept_leaks)
-
-
-class _Interrupts:
-    """Counts the signals that ask for an end."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self) -> int:
-        return self._count
-
-    def hear(self, number: int, _: object) -> None:
-        self._count += 1
-
-
-@contextmanager
-def _signals() -> Iterator[_Interrupts]:
-    """Turns Ctrl-C and SIGTERM into an orderly end; a second one ends at once."""
-    interrupts = _Interrupts()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupts
-        return
-    before = {number: signal.signal(number, interrupts.hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupts
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,63 @@
+"""The executor that a user asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from distune.errors import UserError
+from distune.tuning.executors.base import Executor
+from distune.tuning.executors.local import LocalExecutor
+
+EXECUTORS = ("local", "ray")
+
+
+def check_executor(name: str) -> None:
+    """Refuses an executor that there is not.
+
+    Raises:
+        UserError: names those that there are.
+    """
+    if name not in EXECUTORS:
+        raise UserError(f"executor: {name}; there are {', '.join(EXECUTORS)}")
+
+
+def make_executor(
+    name: str,
+    function: str,
+    folder: Path,
+    *,
+    workers: int,
+    devices: Sequence[str],
+    threads: int | None,
+    ray_address: str | None = None,
+    gpus_per_trial: float = 0.0,
+) -> Executor:
+    """Starts the workers.
+
+    Args:
+        name: one of `EXECUTORS`.
+        function: the trial function as `package.module:function`.
+        folder: where the workers' output goes.
+        workers: trials at once.
+        devices: given to local workers in turn.
+        threads: CPU threads a worker; empty divides the cores.
+        ray_address: of the Ray cluster; empty is this machine's.
+        gpus_per_trial: GPUs that Ray sets aside for a trial.
+
+    Raises:
+        UserError: there is no such executor, or no such cluster.
+    """
+    check_executor(name)
+    if name == "local":
+        return LocalExecutor(function, folder, workers=workers, devices=devices, threads=threads)
+    from distune.tuning.executors.ray import RayExecutor
+
+    return RayExecutor(
+        function,
+        folder,
+        address=ray_address or "auto",
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        threads=threads,
+    )
