@@ -40,7 +40,9 @@ class Adoption:
         return True
 
     def orphans(self, own: set[int]) -> list[Trial]:
-        """Takes over every running trial whose coordinator is dead.
+        """Takes over every running trial that nobody has in hand.
+
+        Its coordinator is dead, or is this one: a storage that goes away may carry out a call and never answer it.
 
         Args:
             own: numbers of the trials that this coordinator has in hand.
@@ -62,7 +64,7 @@ class Adoption:
     def _is_left(self, trial: FrozenTrial, living: set[str]) -> bool:
         owner = trial.user_attrs.get(OWNER)
         if owner is not None:
-            return owner not in living
+            return owner == self._lease.coordinator or owner not in living
         if len(living) <= 1:
             return True
         # Asked for a moment ago by a living coordinator that has not put its name on it, or by one that died there.

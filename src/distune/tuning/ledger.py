@@ -89,7 +89,10 @@ class Ledger:
     def _continued(self) -> Trial | None:
         """The first waiting trial that no other coordinator takes before."""
         for frozen in self.trials():
-            if frozen.state == TrialState.WAITING and self._begins(frozen._trial_id):
+            if frozen.state != TrialState.WAITING:
+                continue
+            # The name comes first: a trial that runs under a dead coordinator's name is anybody's to adopt.
+            if self._claims(frozen) and self._begins(frozen._trial_id):
                 return self._patiently(lambda trial_id=frozen._trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
         return None
 
@@ -100,13 +103,14 @@ class Ledger:
             return False
 
     def adopt(self, frozen: FrozenTrial) -> Trial | None:
-        """Takes over the running trial of a dead coordinator; None if another one was quicker."""
+        """Takes over a running trial that nobody has in hand; None if another coordinator was quicker."""
+        return self._patiently(lambda: Trial(self.study, frozen._trial_id)) if self._claims(frozen) else None
+
+    def _claims(self, frozen: FrozenTrial) -> bool:
         old = frozen.user_attrs.get(OWNER)
-        if old == self._owner:
-            return None
-        trial_id = frozen._trial_id
-        won = self._patiently(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
-        return self._patiently(lambda: Trial(self.study, trial_id)) if won else None
+        return old == self._owner or self._patiently(
+            lambda: claim(self._storage, frozen._trial_id, OWNER, old, self._owner)
+        )
 
     def propose(self, proposals: JointProposals, trial: Trial) -> Proposal:
         """Draws a trial's parameters."""
