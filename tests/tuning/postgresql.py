@@ -51,7 +51,7 @@ class Server:
     def url(self) -> str:
         """The SQLAlchemy URL of its database, password included."""
         return (
-            f"postgresql+psycopg://distune:{self.password}@127.0.0.1:{self.port}/postgres?connect_timeout=5"
+            f"postgresql+psycopg://distune:{self.password}@127.0.0.1:{self.port}/postgres"
         )
 
     def start(self) -> None:
