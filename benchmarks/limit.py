@@ -1,0 +1,87 @@
+"""The student's epochs against bare forward, backward and optimizer steps on tensors that lie in memory.
+
+    python -m benchmarks.limit config/medpix_offline.yaml --data-root data/medpix-2.0 [--rounds 3]
+
+The ratio is the distance to the limit: what gathering batches, looking up the teacher's answers, judging dev and
+writing checkpoints cost on top. Both run in turn in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.machine import machine, table
+from distune.config import load_config
+from distune.data import read_table
+from distune.data.batches import train_batches
+from distune.data.fingerprint import table_fingerprint
+from distune.distillation import LOSSES, LossShapes, Objective
+from distune.store import Store
+from distune.training.devices import compute_for
+from distune.training.inputs import InputSteps
+from distune.training.loop import fit
+from distune.training.optimizer import Optimizer
+from distune.training.records import Examples, Plan
+from distune.training.student import build_student, student_seed
+from distune.training.teacher import TeacherStage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--data-root", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    config = load_config(given.config, {"data.root": given.data_root, "teacher.epochs": 1})
+    compute = compute_for(config.training)
+    rows = read_table(config.data, config.seed, check_images=False)
+    ratios, whole_seconds, bare_seconds = [], [], []
+    with tempfile.TemporaryDirectory() as folder, Store() as store:
+        steps = InputSteps(rows, config.data, store, compute, config.seed)
+        stage = TeacherStage(config, rows, table_fingerprint(rows), steps, store, compute)
+        targets = stage.trained(lambda record: True, Path(folder) / "teacher").targets()
+        student = build_student(config, rows.tasks).to(compute.device)
+        inputs = steps.for_model(student, config.student, student_seed(config))
+        examples = Examples(inputs, rows.labels, rows.tasks, rows.rows("train"), rows.rows("dev"))
+        classes = tuple(len(task.classes) for task in rows.tasks)
+        shapes = LossShapes(config.student.fusion_dim, targets.width, classes, len(rows.rows("train")))
+        loss = LOSSES[config.distillation.loss](config.distillation, shapes)
+        objective = Objective(config.distillation, config.training, loss)
+        plan = Plan("student", 1, config.student.lr, config.training, config.seed)
+        batches = [
+            (batch, targets.at(batch))
+            for batch in train_batches(
+                inputs, rows.labels, examples.train, batch_size=config.training.batch_size, seed=1, epoch=1,
+                device=compute.device,
+            )
+        ]  # fmt: skip
+        optimizer = Optimizer(student, objective, config.student.lr, 10_000, config.training)
+        for number in range(given.rounds):
+            checkpoint = Path(folder) / f"student_{number}"
+            fitted = fit(
+                student, objective, examples, replace(plan, seed=number), compute, targets=targets,
+                checkpoint=checkpoint,
+            )  # fmt: skip
+            student.train()
+            started = time.perf_counter()
+            for batch, teacher in batches:
+                with compute.autocast():
+                    output = student(batch.image, batch.text, batch.text_mask, with_map=loss.uses_map)
+                objective(output, batch.labels, teacher, batch.rows % shapes.examples).total.backward()
+                optimizer.step()
+            bare_seconds.append(time.perf_counter() - started)
+            whole_seconds.append(fitted.history[0].seconds)
+            ratios.append(whole_seconds[-1] / bare_seconds[-1])
+    print(machine(), "\n")
+    figures = [statistics.median(values) for values in (whole_seconds, bare_seconds, ratios)]
+    header = ["student epoch, s", "bare steps, s", "ratio"]
+    print(table([header, [f"{figures[0]:.2f}", f"{figures[1]:.2f}", f"{figures[2]:.2f}"]]))
+
+
+if __name__ == "__main__":
+    main()
