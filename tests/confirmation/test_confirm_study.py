@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import filelock
+import pytest
+from confirmation_helpers import config_on, numbers_of, request_for, timeless
+
+from distune.analysis.confirmation_files import CONDITIONS
+from distune.config import load_config, with_values
+from distune.confirmation.confirm import confirm
+from distune.confirmation.contenders import confirmation_seeds
+from distune.errors import UserError
+from distune.training.openings import openings
+
+ENTRANTS = ("trial_0001", "trial_0002", "base", "trial_0001_student_alone", "trial_0001_teacher")
+BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
+
+
+def runs_of(file: Path) -> list[Path]:
+    return sorted(file.with_suffix("").glob("confirmation/*/seed_*"))
+
+
+def written(file: Path) -> dict[str, int]:
+    """When each run wrote its results."""
+    return {f"{run.parent.name}/{run.name}": (run / "results.json").stat().st_mtime_ns for run in runs_of(file)}
+
+
+def test_every_contender_is_trained_with_every_seed_and_judged_on_dev_and_test(finished: Path) -> None:
+    numbers, seeds = numbers_of(finished), list(confirmation_seeds(11, 2))
+    assert list(numbers["contenders"]) == [*ENTRANTS, *BASELINES]
+    assert numbers["seeds"] == seeds and len(set(seeds)) == 2 and 3 not in seeds
+    for name in ENTRANTS:
+        about = numbers["contenders"][name]
+        assert about["seeds"] == seeds and not about["missing"]
+        for split in ("dev", "test"):
+            folders = [finished.with_suffix("") / "confirmation" / name / f"seed_{seed}" for seed in seeds]
+            assert all((folder / f"predictions_{split}.csv").is_file() for folder in folders)
+            assert set(about["splits"][split]["conditions"]) == set(CONDITIONS)
+        configs = [load_config(folder / "config.yaml") for folder in folders]
+        assert [config.seed for config in configs] == seeds
+        results = [json.loads((folder / "results.json").read_text()) for folder in folders]
+        # What the run itself computed, while it had no look at the test split.
+        assert about["splits"]["dev"]["scores"] == pytest.approx([each["score"] for each in results], abs=1e-9)
+        assert {each["test_split"] for each in results} == {"shut"}
+        assert [set(each["splits"]) for each in results] == [{"dev"}, {"dev"}]
+    assert numbers["split"] == "test" and not numbers["optimistic"] and numbers["complete"]
+
+
+def test_contenders_train_what_their_names_say(finished: Path) -> None:
+    folder, seed = finished.with_suffix("") / "confirmation", confirmation_seeds(11, 2)[0]
+    config = {name: load_config(folder / name / f"seed_{seed}" / "config.yaml") for name in ENTRANTS}
+    best = config["trial_0001"]
+    assert (best.student.lr, config["trial_0002"].student.lr, config["base"].student.lr) == (8e-3, 1e-3, 4e-3)
+    assert config["trial_0001_student_alone"] == with_values(best, {"distillation.loss": "none"})
+    teacher = config["trial_0001_teacher"]
+    assert teacher.student.model_dump(exclude={"init_from_teacher"}) == best.teacher.model_dump()
+    assert teacher.distillation.loss == "none" and teacher.training == best.training
+    stages = {
+        name: {
+            json.loads(line)["stage"]
+            for line in (folder / name / f"seed_{seed}" / "metrics.jsonl").read_text().splitlines()
+        }
+        for name in ENTRANTS
+    }
+    assert stages["trial_0001"] == {"teacher", "student"}
+    assert stages["trial_0001_student_alone"] == stages["trial_0001_teacher"] == {"student"}
+
+
+def test_the_optimism_of_the_search_stands_side_by_side(finished: Path) -> None:
+    numbers = numbers_of(finished)
+    splits = numbers["contenders"]["trial_0001"]["splits"]
+    assert numbers["optimism"] == {
+        "contender": "trial_0001",
+        "search_score": 0.7,
+        "dev": splits["dev"]["score"],
+        "test": splits["test"]["score"],
+    }
+
+
+def test_the_family_is_compared_and_the_recommended_config_written(finished: Path) -> None:
+    numbers = numbers_of(finished)
+    assert [(each["kind"], each["first"], each["second"]) for each in numbers["comparisons"]] == [
+        ("tuning_gain", "trial_0001", "base"),
+        ("distillation_gain", "trial_0001", "trial_0001_student_alone"),
+        ("teacher_gap", "trial_0001_teacher", "trial_0001"),
+        ("against_trial", "trial_0001", "trial_0002"),
+        ("trial_gain", "trial_0002", "base"),
+        *(("against_baseline", "trial_0001", name) for name in BASELINES),
+    ]
+    for each in numbers["comparisons"]:
+        first, second = (numbers["contenders"][each[side]]["splits"]["test"] for side in ("first", "second"))
+        assert each["difference"] == pytest.approx(first["score"]["mean"] - second["score"]["mean"])
+        assert set(each["mcnemar"]) == {"modality", "location"}
+    chosen = numbers["recommendation"]["contender"]
+    recommended = load_config(finished.with_suffix("") / numbers["recommendation"]["config"])
+    trained = load_config(
+        finished.with_suffix("") / "confirmation" / chosen / f"seed_{numbers['seeds'][0]}" / "config.yaml"
+    )
+    assert with_values(recommended, {"seed": trained.seed}) == trained
+    assert recommended.seed == 3
+
+
+def test_the_test_split_is_opened_once_and_the_record_says_by_what(finished: Path) -> None:
+    lines = openings(finished.with_suffix(""))
+    assert len(lines) == 1
+    assert lines[0]["by"].startswith(f"distune confirm tiny_study ({', '.join(ENTRANTS)}; 2 seeds; plan ")
+    numbers = numbers_of(finished)
+    assert numbers["opening"] == {"number": 1, "openings": lines, "elsewhere": []}
+    assert lines[0]["dataset"] == numbers["data_fingerprint"]
+
+
+def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
+    before, numbers = written(confirmed), numbers_of(confirmed)
+    predictions = {run: (run / "predictions_test.csv").stat().st_mtime_ns for run in runs_of(confirmed)}
+    assert confirm(request_for(confirmed)).reason == "finished"
+    assert written(confirmed) == before
+    assert predictions == {
+        run: (run / "predictions_test.csv").stat().st_mtime_ns for run in runs_of(confirmed)
+    }
+    assert len(openings(confirmed.with_suffix(""))) == 1
+    assert timeless(numbers_of(confirmed)) == timeless(numbers)
+
+
+def test_a_confirmation_that_was_cut_off_while_the_split_was_open_goes_on_as_the_same_opening(
+    confirmed: Path,
+) -> None:
+    numbers, folder = numbers_of(confirmed), confirmed.with_suffix("")
+    (folder / "confirmation.json").unlink()
+    (folder / "confirmation" / "plan.json").unlink()
+    shutil.rmtree(folder / "confirmation" / "baselines")
+    for run in runs_of(confirmed)[1:]:
+        (run / "evaluation.json").unlink()
+        (run / "predictions_test.csv").write_text("id,gro")
+    assert confirm(request_for(confirmed, again=True)).reason == "finished"  # again, and yet the same one
+    assert len(openings(folder)) == 1
+    assert timeless(numbers_of(confirmed)) == timeless(numbers)
+
+
+def test_another_plan_needs_again_and_is_recorded(confirmed: Path) -> None:
+    folder = confirmed.with_suffix("")
+    first = openings(folder)[0]
+    with pytest.raises(UserError) as refused:
+        confirm(request_for(confirmed, top=1))
+    assert first["time"] in str(refused.value) and first["by"] in str(refused.value)
+    assert "--again" in str(refused.value)
+    assert confirm(request_for(confirmed, top=1, again=True)).reason == "finished"
+    lines = openings(folder)
+    assert [line["by"] for line in lines][0] == first["by"] and len(lines) == 2
+    assert numbers_of(confirmed)["opening"]["number"] == 2
+    assert "trial_0002" not in numbers_of(confirmed)["contenders"]
+
+
+def test_again_with_the_same_plan_is_a_second_opening(confirmed: Path) -> None:
+    numbers = numbers_of(confirmed)
+    assert confirm(request_for(confirmed, again=True)).numbers["opening"]["number"] == 2
+    assert len(openings(confirmed.with_suffix(""))) == 2
+    assert timeless(numbers_of(confirmed)) == timeless(numbers)
+
+
+def test_openings_by_others_on_the_same_data_are_named(confirmed: Path) -> None:
+    dataset = numbers_of(confirmed)["data_fingerprint"]
+    other = confirmed.parent / "other_study" / "test_openings.jsonl"
+    other.parent.mkdir()
+    lines = [
+        {"time": "2026-01-01T00:00:00+00:00", "by": "other", "dataset": which} for which in (dataset, "else")
+    ]
+    other.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    confirm(request_for(confirmed))
+    assert numbers_of(confirmed)["opening"]["elsewhere"] == [{**lines[0], "file": str(other)}]
+
+
+def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
+    new_study: object, demo_root: Path, finished: Path, tmp_path: Path
+) -> None:
+    file = new_study(config_on(demo_root))  # type: ignore[operator]
+
+    def begin(runs: int, number: signal.Signals) -> int:
+        """Starts the command and signals it once so many of its runs have ended."""
+        command = [sys.executable, "-m", "distune", "confirm", str(file), "--top", "2", "--seeds", "2"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith(f"{runs}/"):
+                    process.send_signal(number)
+                    break
+            return process.wait(timeout=60)
+
+    assert begin(1, signal.SIGKILL) == -signal.SIGKILL
+    after_kill = [run for run in runs_of(file) if (run / "results.json").exists()]
+    assert after_kill and len(after_kill) < 10
+    times = {run: (run / "results.json").stat().st_mtime_ns for run in after_kill}
+    assert begin(2, signal.SIGINT) == 130
+    after_interrupt = [run for run in runs_of(file) if (run / "results.json").exists()]
+    assert len(after_kill) < len(after_interrupt) < 10
+    assert not (file.with_suffix("") / "test_openings.jsonl").exists()
+    assert confirm(request_for(file)).reason == "finished"
+    assert {run: (run / "results.json").stat().st_mtime_ns for run in after_kill} == times
+    assert timeless(numbers_of(file)) == timeless(numbers_of(finished))
+    assert len(openings(file.with_suffix(""))) == 1
+
+
+def test_without_a_test_split_everything_is_judged_on_dev_and_marked(
+    new_study: object, demo_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "without_test"
+    shutil.copytree(demo_root, root)
+    for path in (root / "splitted_dataset").glob("*_test.jsonl"):
+        path.unlink()
+    file = new_study(config_on(root), ({}, 0.9))  # type: ignore[operator]
+    numbers = confirm(request_for(file, top=1, seeds=1)).numbers
+    assert (numbers["split"], numbers["optimistic"], numbers["opening"]) == ("dev", True, None)
+    assert not openings(file.with_suffix(""))
+    assert numbers["contenders"]["base"]["splits"]["test"] is None
+    assert numbers["contenders"]["base"]["splits"]["dev"]["score"]["low"] is None  # one seed has no interval
+    assert numbers["recommendation"]["contender"] == "base"
+    assert any("no test split" in note for note in numbers["notes"])
+    # The base is the best trial: it is trained once, and there is no tuning gain to measure.
+    assert {run.parent.name for run in runs_of(file)} == {"base", "base_student_alone", "base_teacher"}
+    assert "tuning_gain" not in {each["kind"] for each in numbers["comparisons"]}
+
+
+class TestRefusals:
+    def test_an_unknown_study(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="there is no such study"):
+            confirm(request_for(tmp_path / "none.db"))
+
+    def test_changed_data(self, confirmed: Path, demo_root: Path, tmp_path: Path) -> None:
+        shutil.copytree(demo_root, tmp_path / "moved")
+        assert confirm(request_for(confirmed, data_root=tmp_path / "moved")).reason == "finished"
+        path = tmp_path / "moved" / "splitted_dataset" / "descriptions_test.jsonl"
+        path.write_text("\n".join(path.read_text().splitlines()[1:]))
+        with pytest.raises(UserError, match="not the one that the study was tuned on"):
+            confirm(request_for(confirmed, data_root=tmp_path / "moved"))
+
+    def test_a_folder_with_a_run_of_another_config(self, confirmed: Path) -> None:
+        path = runs_of(confirmed)[0] / "config.yaml"
+        path.write_text(path.read_text().replace("batch_size: 16", "batch_size: 8"))
+        with pytest.raises(UserError, match=r"another config \(training.batch_size differ\)"):
+            confirm(request_for(confirmed))
+
+    def test_two_at_once(self, confirmed: Path) -> None:
+        lock = filelock.FileLock(confirmed.with_suffix("") / "confirmation" / ".lock")
+        with lock, pytest.raises(UserError, match="another process confirms this study"):
+            confirm(request_for(confirmed))
