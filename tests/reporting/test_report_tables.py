@@ -14,18 +14,7 @@ from distune.reporting.report import write_report_from_csv
 from distune.reporting.sections.results import top_table
 
 FIXTURE = Path(__file__).parent / "fixtures" / "reference_trials.csv"
-REFERENCE = """\
-| 1 | 11 | **0.9294** | 4.79e-05 | 1.05e-04 | 0.518 | 112.4 | 3.19 | dim=384, layers=2, heads=8 | dim=384, layers=2, heads=4 |
-| 2 | 15 | 0.9274 | 3.26e-05 | 1.38e-04 | 0.710 | 155.5 | 2.62 | dim=384, layers=1, heads=8 | dim=384, layers=2, heads=4 |
-| 3 | 1 | 0.9242 | 2.41e-05 | 2.00e-04 | 0.937 | 141.8 | 2.56 | dim=384, layers=1, heads=4 | dim=384, layers=2, heads=4 |
-| 4 | 19 | 0.9222 | 6.81e-05 | 1.18e-04 | 0.620 | 116.0 | 2.83 | dim=384, layers=1, heads=8 | dim=384, layers=2, heads=4 |
-| 5 | 21 | 0.9211 | 1.73e-05 | 1.78e-04 | 0.851 | 133.0 | 2.51 | dim=384, layers=1, heads=4 | dim=384, layers=2, heads=4 |
-| 6 | 14 | 0.9198 | 3.73e-05 | 1.76e-04 | 1.210 | 128.1 | 4.43 | dim=384, layers=2, heads=8 | dim=384, layers=2, heads=4 |
-| 7 | 12 | 0.9194 | 4.57e-05 | 1.06e-04 | 0.571 | 118.5 | 3.13 | dim=384, layers=2, heads=8 | dim=384, layers=2, heads=4 |
-| 8 | 17 | 0.9168 | 3.38e-05 | 1.27e-04 | 1.206 | 52.3 | 4.06 | dim=384, layers=2, heads=8 | dim=384, layers=2, heads=4 |
-| 9 | 10 | 0.9161 | 5.13e-05 | 1.01e-04 | 0.511 | 108.2 | 3.18 | dim=384, layers=2, heads=8 | dim=384, layers=2, heads=4 |
-| 10 | 13 | 0.9077 | 9.88e-05 | 1.45e-04 | 0.756 | 168.2 | 3.08 | dim=384, layers=1, heads=8 | dim=384, layers=2, heads=4 |
-"""
+REFERENCE = (FIXTURE.parent / "reference_top_ten.md").read_text(encoding="utf-8")
 
 
 def test_reference_page_top_ten_to_the_digit() -> None:
@@ -71,5 +60,3 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path: Path, table: str, said
 def test_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no such file"):
         from_csv(tmp_path / "absent.csv")
-
-

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 FEWEST = 10
 SMALL = 30
 MOST = 1000
-ROUNDS = 5
+MOST_IN_FORESTS = 200
+TREES = 16
 BEST_SHARE = 0.1
 BEST_FEWEST = 5
-NOISE = "(random numbers)"
+NOISE = tuple(f"(random numbers {index})" for index in range(5))
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Importance:
 
     Attributes:
         shares: by the mean of the two methods, largest first.
-        noise_ped_anova: the largest share that random numbers got by PED-ANOVA over the rounds.
-        noise_fanova: the largest share that random numbers got by fANOVA over the forests.
+        noise_ped_anova: the largest share that random numbers got by PED-ANOVA in five draws.
+        noise_fanova: the largest share that random numbers got by fANOVA in five draws, one a forest.
         trials: number of trials used.
         best: number of trials that PED-ANOVA takes for the best.
         left_out: one sentence for each thing that is left out.
@@ -89,10 +90,10 @@ def importance(study: StudyRecord) -> Importance | Unknown:
         )
     if not names:
         return Unknown("All complete trials have the same parameters, so none can matter.")
-    trials = _sample(usable)
+    trials = _sample(usable, MOST)
     everywhere = [name for name in names if all(name in trial.params for trial in trials)]
     best = max(BEST_SHARE, min(BEST_FEWEST / len(trials), 0.5))
-    ped, ped_noise, forests, forest_noise = _rounds(study, trials, names, everywhere, best)
+    ped, ped_noise, forests, forest_noise = _both(study, trials, names, everywhere, best)
     shares = [
         Share(
             parameter=name,
@@ -122,48 +123,47 @@ def _key(value: Any) -> tuple[str, Any]:
     return type(value).__name__, value
 
 
-def _sample(trials: list[TrialRecord]) -> list[TrialRecord]:
-    """At most a thousand trials, drawn at random: a forest's cost grows faster than its precision."""
-    if len(trials) <= MOST:
+def _sample(trials: list[TrialRecord], most: int) -> list[TrialRecord]:
+    """So many trials at most, drawn at random: the cost of a forest grows faster than its precision."""
+    if len(trials) <= most:
         return trials
-    chosen = np.random.default_rng(0).choice(len(trials), MOST, replace=False)
+    chosen = np.random.default_rng(0).choice(len(trials), most, replace=False)
     return [trials[index] for index in sorted(chosen)]
 
 
-def _rounds(
-    study: StudyRecord, trials: Sequence[TrialRecord], names: list[str], everywhere: list[str], best: float
+def _both(
+    study: StudyRecord, trials: list[TrialRecord], names: list[str], everywhere: list[str], best: float
 ) -> tuple[dict[str, float], float, dict[str, list[float]], float]:
-    """Both methods over several draws of the random numbers (and forests)."""
+    """Shares by PED-ANOVA, the largest share of a random parameter; the same by fANOVA, a list over the forests."""
     from optuna.importance import (
         FanovaImportanceEvaluator,
         PedAnovaImportanceEvaluator,
         get_param_importances,
     )
 
-    ped: dict[str, list[float]] = {name: [] for name in names}
-    forests: dict[str, list[float]] = {name: [] for name in everywhere}
-    ped_noise, forest_noise = [], []
+    sample = _sample(trials, MOST_IN_FORESTS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for seed in range(ROUNDS):
-            rebuilt = _rebuilt(study, trials, names, seed)
-            found = get_param_importances(
-                rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=best), params=[*names, NOISE]
+        rebuilt = _rebuilt(study, trials, names)
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
+        found = get_param_importances(rebuilt, evaluator=evaluator, params=[*names, *NOISE], normalize=False)
+        noise = [found[name] for name in NOISE]
+        total = sum(found[name] for name in names) + float(np.mean(noise)) or 1.0
+        ped = {name: float(found[name] / total) for name in names}
+        rebuilt = rebuilt if len(sample) == len(trials) else _rebuilt(study, sample, names)
+        rounds = [
+            get_param_importances(
+                rebuilt, evaluator=FanovaImportanceEvaluator(n_trees=TREES, seed=seed), params=[*everywhere, random]
             )
-            ped_noise.append(found.pop(NOISE))
-            for name, value in found.items():
-                ped[name].append(value)
-            evaluator = FanovaImportanceEvaluator(seed=seed)
-            found = get_param_importances(rebuilt, evaluator=evaluator, params=[*everywhere, NOISE])
-            forest_noise.append(found.pop(NOISE))
-            for name, value in found.items():
-                forests[name].append(value)
-    means = {name: float(np.mean(values)) for name, values in ped.items()}
-    return means, float(max(ped_noise)), forests, float(max(forest_noise))
+            for seed, random in enumerate(NOISE)
+        ]
+    forests = {name: [float(found[name]) for found in rounds] for name in everywhere}
+    forest_noise = max(float(found[random]) for found, random in zip(rounds, NOISE, strict=True))
+    return ped, float(max(noise) / total), forests, forest_noise
 
 
-def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str], seed: int) -> optuna.Study:
-    """An Optuna study in memory of these trials, numbers on the search scale, with a random parameter.
+def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str]) -> optuna.Study:
+    """An Optuna study in memory of these trials, numbers on the search scale, with random parameters.
 
     fANOVA weighs a range by its length; on the search scale a learning rate's decades weigh the same.
     """
@@ -172,7 +172,8 @@ def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str]
     from optuna.study import StudyDirection
 
     distributions = {name: _distribution(study.space[name]) for name in names}
-    random = np.random.default_rng(seed).random(len(trials))
+    randoms = dict.fromkeys(NOISE, FloatDistribution(0.0, 1.0))
+    draws = np.random.default_rng(0).random((len(trials), len(NOISE)))
     storage = optuna.storages.InMemoryStorage()
     direction = StudyDirection.MAXIMIZE if study.direction == "maximize" else StudyDirection.MINIMIZE
     verbosity = optuna.logging.get_verbosity()
@@ -182,22 +183,16 @@ def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str]
     finally:
         optuna.logging.set_verbosity(verbosity)
     rebuilt = optuna.load_study(study_name=storage.get_study_name_from_id(opened), storage=storage)
-    rebuilt.add_trials(
-        [
+    for trial, row in zip(trials, draws, strict=True):
+        own = [name for name in names if name in trial.params]
+        params = {name: _placed(study.space[name], trial.params[name]) for name in own}
+        rebuilt.add_trial(
             optuna.trial.create_trial(
                 value=trial.value,
-                params={
-                    name: _placed(study.space[name], trial.params[name])
-                    for name in names
-                    if name in trial.params
-                }
-                | {NOISE: float(random[row])},
-                distributions={name: distributions[name] for name in names if name in trial.params}
-                | {NOISE: FloatDistribution(0.0, 1.0)},
+                params=params | {name: float(value) for name, value in zip(NOISE, row, strict=True)},
+                distributions={name: distributions[name] for name in own} | randoms,
             )
-            for row, trial in enumerate(trials)
-        ]
-    )
+        )
     return rebuilt
 
 
@@ -241,6 +236,8 @@ def _left_out(
         )
     if len(trials) < len(usable):
         said.append(f"Of {len(usable)} trials, {len(trials)} drawn at random are used.")
+    if len(trials) > MOST_IN_FORESTS:
+        said.append(f"fANOVA uses {MOST_IN_FORESTS} of them, drawn at random.")
     constant = [name for name in study.space if name not in names]
     if constant:
         said.append(

@@ -112,7 +112,9 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
     finished = trial.datetime_complete
     seconds = attributes.number(attrs.get("seconds"))
     if seconds is None and trial.datetime_start is not None and finished is not None:
-        seconds = (finished - trial.datetime_start).total_seconds()
+        seconds = (
+            finished - trial.datetime_start
+        ).total_seconds() or None  # trials added afterwards took no time
     return TrialRecord(
         number=trial.number,
         state=state,

@@ -102,7 +102,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
     )
     seconds = cell("duration", _seconds)
     if seconds is None and started is not None and finished is not None:
-        seconds = (finished - started).total_seconds()
+        seconds = (finished - started).total_seconds() or None
     number = cell("number", lambda written: int(float(written)))
     return TrialRecord(
         number=index if number is None else number,

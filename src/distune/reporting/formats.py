@@ -184,15 +184,18 @@ def label(name: str) -> str:
 
 def plain(held: Any, longest: int = LONGEST_TEXT) -> str:
     """Foreign text in one line: no control or direction-changing characters, cut at a length."""
-    shown = "".join(_harmless(character) for character in str(held))
-    shown = " ".join(shown.split())
+    shown = " ".join(harmless(str(held)).split())
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def _harmless(character: str) -> str:
-    if character in "\n\r\t":
-        return " "
-    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
+def harmless(text: str) -> str:
+    """Text without control, direction-changing or invisible characters, which are replaced one by one."""
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\r\t"
+    return "\N{REPLACEMENT CHARACTER}" if is_hidden else character
 
 
 def listing(items: list[str], most: int = 12) -> str:

@@ -16,7 +16,7 @@ from distune.reporting.document import (
     spans,
     text_of,
 )
-from distune.reporting.formats import plain
+from distune.reporting.formats import harmless, plain
 
 TEMPLATE = "report.html.j2"
 STYLE = "report.css"
@@ -45,6 +45,9 @@ def render(document: Document) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distune.reporting", "templates"),
         autoescape=True,
+        finalize=lambda value: (
+            value if isinstance(value, Markup) or not isinstance(value, str) else harmless(value)
+        ),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

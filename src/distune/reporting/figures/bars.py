@@ -77,7 +77,7 @@ def draw_effects(findings: Findings) -> Figure | None:
         for effect in found.effects
     ]
     clear = [effect.is_clear for effect in found.effects]
-    alt = f"Estimated effects of {len(rows)} contrasts with 95 percent intervals; {sum(clear)} differ clearly from zero."
+    alt = f"Estimated effects of {len(rows)} contrasts with 95 percent intervals; {sum(clear)} clearly differ from 0."
     caption = "Effect on the score with its 95 % interval; filled where it is clear after Holm's correction."
     return _forest(rows, clear, "effects", alt, caption, "difference of the score")
 

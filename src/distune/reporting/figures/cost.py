@@ -53,7 +53,7 @@ def _by_stage(findings: Findings, trials: list[TrialRecord]) -> Figure:
         for stage, seconds in findings.cost.stages.items()
         if total
     )
-    caption = "Time per trial by stage; pruned trials are the short ones."
+    caption = "Time per trial by stage."
     if len(groups) < len(trials):
         caption += f" Each bar is the mean of {len(groups[0])} trials in a row."
     return finish(figure, "cost", f"Time of {len(trials)} trials by stage: {said}.", caption)

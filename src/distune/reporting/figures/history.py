@@ -43,7 +43,8 @@ def draw(findings: Findings) -> Figure | None:
         )  # fmt: skip
     if failed:
         axes.plot(
-            [trial.number for trial in failed], [0.02] * len(failed), "x", color=RED, markersize=6, linestyle="none", clip_on=False,
+            [trial.number for trial in failed], [0.02] * len(failed), "x", color=RED, markersize=6, linestyle="none",
+            clip_on=False,
             transform=axes.get_xaxis_transform(), label=f"failed, no score ({len(failed)})", rasterized=not few,
         )  # fmt: skip
     axes.annotate(

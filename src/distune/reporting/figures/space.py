@@ -17,7 +17,18 @@ from distune.analysis.space import Parameter
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, FAINT, INK, MANY_POINTS, ORANGE, PAPER, canvas, finish, log_scale, one
+from distune.reporting.figures.style import (
+    BLUE,
+    FAINT,
+    INK,
+    MANY_POINTS,
+    ORANGE,
+    PAPER,
+    canvas,
+    finish,
+    log_scale,
+    one,
+)
 
 COLUMNS = 4
 MOST_PANELS = 16
@@ -194,7 +205,13 @@ def _mark_best(axes: Axes, findings: Findings, parameter: Parameter) -> None:
     if best is not None and parameter.name in best.params:
         place = _coordinate(parameter, best.params[parameter.name])
         axes.plot(
-            [place], [best.value or 0.0], "o", markersize=9, fillstyle="none", color=ORANGE, markeredgewidth=1.8
+            [place],
+            [best.value or 0.0],
+            "o",
+            markersize=9,
+            fillstyle="none",
+            color=ORANGE,
+            markeredgewidth=1.8,
         )
 
 
@@ -212,7 +229,9 @@ def _scale(axes: Axes, parameter: Parameter) -> None:
 def _log_ticks(parameter: Parameter) -> dict[float, str]:
     """Both ends and the middle, which are enough to read a range of factors."""
     middle = float(f"{parameter.at(0.5):.1g}")
-    return {value: formats.short(parameter, value) for value in (parameter.low, middle, parameter.high) if value}
+    return {
+        value: formats.short(parameter, value) for value in (parameter.low, middle, parameter.high) if value
+    }
 
 
 def _at(parameter: Parameter, value: Any) -> float:

@@ -21,7 +21,7 @@ def section(findings: Findings) -> Section:
         items.append(
             line(
                 f"Pruning {'saved' if saving.saved >= 0 else 'cost'} {formats.duration(abs(saving.saved))} of "
-                f"{formats.duration(saving.without_pruning)}, {formats.share(abs(saving.share))} of the time of the trials."
+                f"{formats.duration(saving.without_pruning)}, {formats.share(abs(saving.share))} of the trials' time."
             )
         )
     blocks: list[Block] = [Bullets(tuple(items))]

@@ -126,13 +126,18 @@ def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     return Section("Time by stage", tuple(blocks))
 
 
+def _counted(name: str) -> str:
+    """The name of a sum; seconds are written in fitting units."""
+    return name.replace("seconds", "time").replace("_", " ")
+
+
 def _store(cost: Cost) -> Section:
     if not cost.cache:
         return Section(
             "What the store saved", (missing("The trials do not record what the store saved them."),)
         )
     rows: list[tuple[Cell, ...]] = [
-        (name.replace("_", " "), formats.duration(total) if "seconds" in name else f"{total:g}")
+        (_counted(name), formats.duration(total) if "seconds" in name else f"{total:g}")
         for name, total in cost.cache.items()
     ]
     return Section(

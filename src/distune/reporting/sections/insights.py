@@ -142,7 +142,8 @@ def _effects(findings: Findings, figures: Mapping[str, Figure]) -> Section:
             numeric=frozenset({2, 3, 4}),
         ),
         caution(
-            "The model sees straight lines: a best value in the middle of a range and interactions are invisible to it. "
+            "The model sees straight lines: a best value in the middle of a range, and interactions, are invisible to "
+            "it. "
             f"What the parameters do not explain scatters by {formats.score(found.noise)} (standard deviation)."
         ),
         *(caution(sentence) for sentence in found.left_out),
@@ -185,9 +186,10 @@ def _importance(findings: Findings, figures: Mapping[str, Figure]) -> Section:
             numeric=frozenset({1, 2}),
         ),
         paragraph(
-            f"PED-ANOVA compares the best {found.best} of {found.trials} complete trials with all of them; fANOVA explains "
-            "the variance of a random forest (± over five forests). The last row is the most that a parameter of random "
-            "numbers got in five draws."
+            f"PED-ANOVA compares the best {found.best} of {found.trials} complete trials with all of them; fANOVA "
+            "explains the variance of a random forest (± over five forests). The last row is the most that a "
+            "parameter "
+            "of random numbers got in five draws."
         ),
         *(caution(sentence) for sentence in found.left_out),
     ]

@@ -39,7 +39,7 @@ def section(findings: Findings) -> Section:
             ),
             Table(header, tuple(rows), numeric=frozenset({2, 3, 4})),
             caution(
-                f"{len(beyond)} of {len(found.patterns)} patterns are more than the sampler's own concentration would give."
+                f"{len(beyond)} of {len(found.patterns)} patterns are more than the sampler's own concentration gives."
             ),
         ),
     )

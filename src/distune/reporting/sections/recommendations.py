@@ -21,14 +21,15 @@ def section(findings: Findings) -> Section:
     """One item a decision, each with its reason."""
     decided = findings.recommendations
     items: list[Line] = [
-        line(Strong("Confirm before use. "), *_why_confirm(findings), " ", Code(command(findings)), "."),
-        line(Strong("More trials? "), MORE[decided.more_trials], _trend(findings)),
+        line(Strong("Confirm before use."), " ", *_why_confirm(findings), " ", Code(command(findings)), "."),
+        line(Strong("More trials?"), " ", MORE[decided.more_trials], _trend(findings)),
     ]
     for found in decided.widen:
         parameter = findings.study.space[found.parameter]
         items.append(
             line(
-                Strong("Widen the range of "),
+                Strong("Widen the range of"),
+                " ",
                 Code(found.parameter),
                 f". The best trials lie at its {found.bound} end, {formats.bounds(parameter)}; "
                 "what is beyond it was not tried.",
@@ -37,7 +38,8 @@ def section(findings: Findings) -> Section:
     if decided.settled:
         items.append(
             line(
-                Strong("Settled. "),
+                Strong("Settled."),
+                " ",
                 *names(decided.settled),
                 ": the sampler settled on a region, and the effect or the pattern is more than its own concentration. "
                 "A next study can start from the recommended ranges.",
@@ -47,7 +49,8 @@ def section(findings: Findings) -> Section:
     if negligible:
         items.append(
             line(
-                Strong("Not worth searching. "),
+                Strong("Not worth searching."),
+                " ",
                 *names(negligible),
                 ": even the ends of the interval of the effect are smaller than the scatter of one trial.",
             )
@@ -56,7 +59,8 @@ def section(findings: Findings) -> Section:
         failed = findings.ranking.counts.get("failed", 0)
         items.append(
             line(
-                Strong("Look at the failures. "),
+                Strong("Look at the failures."),
+                " ",
                 f"{failed} of {len(findings.study.trials)} trials failed, most often for ",
                 Code(findings.ranking.failures[0].kind),
                 ".",
@@ -84,6 +88,6 @@ def _trend(findings: Findings) -> str:
         return f" {trend.reason}"
     parameters = len(findings.study.space)
     return (
-        f" The last third added {formats.gain(trend.late_gain)} to the best score; {trend.since_best} trials came after "
-        f"the best one; {trend.ended} complete and pruned trials searched {parameters} parameters."
+        f" The last third added {formats.gain(trend.late_gain)} to the best score; {trend.since_best} trials came "
+        f"after the best one; {trend.ended} complete and pruned trials searched {parameters} parameters."
     )

@@ -61,11 +61,13 @@ def _tune(findings: Findings, base_config: Path | None) -> Section:
     if name and findings.study.folder is not None:
         lines += [
             f"# go on with this study until it has {more} finished trials",
-            f"python tools/run_optuna_tuning.py --config {config} --n-trials {more} --study-name {quoted(name)}",
+            f"python tools/run_optuna_tuning.py --config {config} --n-trials {more} \\",
+            f"  --study-name {quoted(name)}",
         ]
     lines += [
         "# a new study, quick: fewer epochs",
-        f"python tools/run_optuna_tuning.py --config {config} --n-trials 20 --teacher-epochs 2 --student-epochs 5",
+        f"python tools/run_optuna_tuning.py --config {config} --n-trials 20 \\",
+        "  --teacher-epochs 2 --student-epochs 5",
     ]
     if findings.study.folder is not None:
         lines += ["# this page again", f"distune report {quoted(findings.study.folder)}"]

@@ -1,0 +1,90 @@
+"""Reading run folders, and the noise of the dev score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distune.analysis.dev_noise import DevNoise, dev_noise
+from distune.analysis.ranking import rank
+from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run
+from distune.analysis.unknown import Unknown
+from distune.training.metrics import score
+
+
+def test_curves_survive_a_cut_off_line_and_a_repeated_epoch(tmp_path: Path) -> None:
+    lines = [
+        {"stage": "teacher", "epoch": 1, "dev_score": 0.5, "train_loss": 1.0},
+        {"stage": "student", "epoch": 1, "dev_score": 0.2, "train_loss": 2.0},
+        {"stage": "student", "epoch": 1, "dev_score": 0.3},
+        {"stage": "student", "epoch": 2, "dev_score": 0.4, "train_loss": 1.5},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines) + '\n{"stage": "student", "epo'
+    (tmp_path / "metrics.jsonl").write_text(text)
+    curves = read_curves(tmp_path)
+    assert not isinstance(curves, Unknown)
+    assert [curve.stage for curve in curves] == ["teacher", "student"]
+    assert curves[1].epochs == (1, 2) and curves[1].scores == (0.3, 0.4) and curves[1].losses == (None, 1.5)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    run = read_run(tmp_path)
+    assert isinstance(run, Run)
+    for part, name in (
+        (run.curves, "metrics.jsonl"),
+        (run.confusions, "results.json"),
+        (run.predictions, "_dev.csv"),
+    ):
+        assert isinstance(part, Unknown) and name in part.reason
+    gone = read_run(tmp_path / "gone")
+    assert isinstance(gone, Unknown) and "is not there" in gone.reason
+    assert isinstance(read_run(None), Unknown)
+
+
+def test_predictions_of_tasks_whose_names_begin_alike(tmp_path: Path) -> None:
+    (tmp_path / "predictions_dev.csv").write_text(
+        "id,truth_type,p_type_a,p_type_2_b,truth_type_2,p_type_2_c\n1,a,1.0,0.25,c,0.75\n2,2_b,0.5,0.5,c,0.5\n"
+    )
+    broken = read_predictions(tmp_path)
+    assert isinstance(broken, Unknown) and "task type" in broken.reason
+    (tmp_path / "predictions_dev.csv").write_text(
+        "id,truth_type,p_type_a,p_type_z,truth_type_2,p_type_2_b,p_type_2_c\n1,a,0.9,0.1,c,0.25,0.75\n"
+    )
+    found = read_predictions(tmp_path)
+    assert not isinstance(found, Unknown)
+    assert [(task.task, task.classes) for task in found] == [("type", ("a", "z")), ("type_2", ("b", "c"))]
+    assert found[1].truth.tolist() == [1] and found[1].probabilities.tolist() == [[0.25, 0.75]]
+
+
+def noise_of(count: int, said: float | None = None) -> DevNoise | Unknown:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(3, size=(count, 2))
+    tasks = []
+    for column in range(2):
+        wrong = rng.random(count) < 0.2
+        predicted = np.where(wrong, rng.integers(3, size=count), truth[:, column])
+        tasks.append(Predictions(f"t{column}", ("a", "b", "c"), truth[:, column], np.eye(3)[predicted]))
+    measured = score(truth, np.stack([task.probabilities.argmax(axis=1) for task in tasks], axis=1))
+    value = measured if said is None else said
+    trials = (TrialRecord(0, "complete", value, {}), TrialRecord(1, "complete", value - 0.01, {}),
+              TrialRecord(2, "complete", value - 0.3, {}))  # fmt: skip
+    study = StudyRecord("s", "maximize", trials, {}, "study")
+    return dev_noise(rank(study), Run(Path(), (), (), tuple(tasks)))
+
+
+def test_noise_shrinks_with_the_root_of_the_examples() -> None:
+    small, large = noise_of(200), noise_of(3200)
+    assert isinstance(small, DevNoise) and isinstance(large, DevNoise)
+    assert small.low < small.score < small.high
+    assert (small.high - small.low) / (large.high - large.low) == pytest.approx(4, rel=0.25)
+    assert 0.04 < small.high - small.low < 0.1
+    assert (small.inside, small.others, small.examples) == (1, 2, 200)
+
+
+def test_predictions_of_another_trial_are_refused() -> None:
+    found = noise_of(200, said=0.5)
+    assert isinstance(found, Unknown) and "the study says 0.5000" in found.reason

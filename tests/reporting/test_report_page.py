@@ -1,0 +1,62 @@
+"""The page in a real browser: nothing overflows, no error is logged, every figure is drawn."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *(
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        "--enable-logging=stderr",
+        "--v=0",
+    ),
+)
+FRAME = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">
+<iframe id="page" src="report.html" style="border:0;width:{width}px;height:900px"></iframe>
+<script>
+document.getElementById("page").onload = event => {{
+  const page = event.target.contentDocument, root = page.documentElement;
+  const figures = [...page.querySelectorAll("figure svg")].map(svg => svg.getBoundingClientRect());
+  document.title = JSON.stringify({{
+    overflow: root.scrollWidth - root.clientWidth,
+    width: root.clientWidth,
+    figures: figures.length,
+    empty: figures.filter(box => box.width < 100 || box.height < 100).length,
+    unnamed: [...page.querySelectorAll("figure svg")].filter(svg => !svg.getAttribute("aria-label")).length,
+    outside: [...page.querySelectorAll("main *")].filter(
+      node => !node.closest(".scroll") && node.getBoundingClientRect().right > root.clientWidth + 1).length,
+  }});
+}};
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_page_fits_and_logs_no_error(written: Path, tmp_path: Path, width: int) -> None:
+    assert CHROMIUM is not None
+    shutil.copy(written / "report.html", tmp_path)
+    (tmp_path / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
+    command = [
+        *(CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1500,1000"),
+        *("--allow-file-access-from-files", "--virtual-time-budget=10000", "--dump-dom"),
+        (tmp_path / "frame.html").as_uri(),
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    title = re.search(r"<title>(.*?)</title>", found.stdout)
+    assert title is not None, found.stderr[-2000:]
+    measured = json.loads(title[1])
+    assert measured["width"] == width
+    assert measured["overflow"] == 0 and measured["outside"] == 0
+    assert measured["figures"] == 11 and measured["empty"] == 0 and measured["unnamed"] == 0
+    assert not [line for line in found.stderr.splitlines() if ":CONSOLE" in line]
