@@ -21,7 +21,7 @@ from distune.errors import DataError
 from distune.store import Store
 from distune.training.openings import openings
 from distune.training.records import EpochRecord
-from distune.training.run import run
+from distune.training.run import run, run_teacher
 from distune.training.run_folder import read_metrics
 from distune.training.student import load_student, student_seed
 
@@ -309,3 +309,15 @@ def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_
     with (tmp_path / "run/predictions_dev.csv").open(newline="") as handle:
         written = [[float(v) for k, v in row.items() if k.startswith("p_")] for row in csv.DictReader(handle)]
     np.testing.assert_allclose(np.concatenate(probabilities, axis=1), written, atol=1e-6)
+
+
+def test_teacher_alone_is_found_by_every_student_after(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    alone = run_teacher(tiny_config(), tmp_path / "teacher")
+    both = run(tiny_config(), tmp_path / "both")
+    assert "teacher" in alone.cache["misses"] and "teacher" not in both.cache["misses"]
+    assert numbers(tmp_path / "teacher") == numbers(tmp_path / "both")[:2]
+    assert alone.score == both.results["teacher"]["splits"]["dev"]["score"]
+    stopped = run_teacher(
+        tiny_config(teacher__lr=1e-4), tmp_path / "stopped", on_epoch=lambda record: record.epoch < 1
+    )
+    assert stopped.stopped and stopped.score is not None

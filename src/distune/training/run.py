@@ -97,6 +97,36 @@ def run(
         return job.result(fitted, results)
 
 
+def run_teacher(
+    config: Config, folder: Path, *, on_epoch: OnEpoch = lambda record: True, check_images: bool = True
+) -> RunResult:
+    """Trains the teacher alone and judges it by its own score on dev; every student after finds it in the store.
+
+    Args:
+        config: the experiment; its student does not matter.
+        folder: made where it is missing.
+        on_epoch: told each epoch; answers whether to go on.
+        check_images: as for `run`.
+
+    Raises:
+        DataError: the data set breaks rules; all are listed.
+        FloatingPointError: a loss is not finite.
+    """
+    compute = compute_for(config.training)
+    with Store(max_gb=config.cache.max_gb) as store:
+        job = _Run(config, folder, on_epoch, store, compute)
+        with job.timed("data"):
+            job.read(check_images)
+        try:
+            teacher = job.train_teacher()
+        except StageStopped as stop:
+            write_metrics(folder, stop.history)
+            return job.result(Fitted(stop.history, stopped=True), {})
+        results = job.judged_teacher(teacher)
+        write_json(folder / "results.json", results)
+        return job.result(Fitted(teacher.history, stopped=False), results)
+
+
 @dataclass
 class _Run:
     config: Config
@@ -134,16 +164,30 @@ class _Run:
 
     def train(self) -> tuple[Teacher | None, Fitted]:
         teacher, targets = None, None
-        if LOSSES[self.config.distillation.loss].uses_teacher or self.config.student.init_from_teacher:
-            with self.timed("teacher"):
-                stage = TeacherStage(
-                    self.config, self.table, self.fingerprint, self.steps, self.store, self.compute
-                )
-                teacher = stage.trained(self.tell, self.folder / "checkpoint_teacher.safetensors")
+        learns_from_teacher = LOSSES[self.config.distillation.loss].uses_teacher
+        if learns_from_teacher or self.config.student.init_from_teacher:
+            teacher = self.train_teacher()
+        if teacher and learns_from_teacher:
             with self.timed("targets"):
                 targets = teacher.targets()
         with self.timed("student"):
             return teacher, self.train_student(teacher, targets)
+
+    def train_teacher(self) -> Teacher:
+        stage = TeacherStage(self.config, self.table, self.fingerprint, self.steps, self.store, self.compute)
+        with self.timed("teacher"):
+            return stage.trained(self.tell, self.folder / "checkpoint_teacher.safetensors")
+
+    def judged_teacher(self, teacher: Teacher) -> dict[str, Any]:
+        labels = self.table.labels[self.table.rows("dev")]
+        dev = evaluate(labels, teacher.dev_probabilities, self.table.tasks)
+        return {
+            "score": dev["score"],
+            "best_epoch": best_epoch(teacher.history).epoch,
+            "teacher": {"splits": {"dev": dev}},
+            "seconds": self.seconds,
+            "data_fingerprint": self.fingerprint,
+        }
 
     def train_student(self, teacher: Teacher | None, targets: Targets | None) -> Fitted:
         config, table = self.config, self.table
@@ -190,10 +234,7 @@ class _Run:
     def evaluate(self, teacher: Teacher | None, *, open_test: bool) -> dict[str, Any]:
         with self.timed("evaluation"):
             splits = {"dev": self.judge_student("dev")}
-            of_teacher = {}
-            if teacher:
-                labels = self.table.labels[self.table.rows("dev")]
-                of_teacher["dev"] = evaluate(labels, teacher.dev_probabilities, self.table.tasks)
+            of_teacher = self.judged_teacher(teacher)["teacher"]["splits"] if teacher else {}
             if open_test and len(self.table.rows("test")):
                 record_opening(self.folder.parent, by=self.folder.name, dataset=self.fingerprint)
                 splits["test"] = self.judge_student("test")

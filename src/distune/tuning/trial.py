@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from distune.config import parse_config
+from distune.config import Config, parse_config
 from distune.tuning.messages import Report, TrialOutcome, TrialTask
+
+if TYPE_CHECKING:
+    from distune.training.run import RunResult
 
 
 def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
@@ -23,17 +26,39 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
     """
     from distune.training.run import run
 
-    config = parse_config(
+    return _outcome(
+        run(
+            _config(task),
+            task.path,
+            on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
+            check_images=False,
+        )
+    )
+
+
+def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
+    """As `run_trial`, for the teacher alone; the score is the teacher's own."""
+    from distune.training.run import run_teacher
+
+    return _outcome(
+        run_teacher(
+            _config(task),
+            task.path,
+            on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
+            check_images=False,
+        )
+    )
+
+
+def _config(task: TrialTask) -> Config:
+    return parse_config(
         task.config,
         source=f"trial {task.number}",
         overrides={"training.device": task.device, "training.threads": task.threads},
     )
-    result = run(
-        config,
-        Path(task.folder),
-        on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
-        check_images=False,
-    )
+
+
+def _outcome(result: RunResult) -> TrialOutcome:
     return TrialOutcome(
         state="stopped" if result.stopped else "complete",
         score=result.score,
