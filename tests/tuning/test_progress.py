@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+import logging
+
+from rich.console import Console
+
+from distune.tuning.coordinator import Snapshot
+from distune.tuning.ledger import Counts
+from distune.tuning.progress import PLAIN_SECONDS, Progress, line, log_file
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def snapshot(complete=0, pruned=0, failed=0, active=2, best=None):
+    counts = Counts(complete=complete, pruned=pruned, failed=failed, best=best)
+    return Snapshot(counts, active, n_trials=30, workers=2, bytes_used=2_500_000_000)
+
+
+def test_a_line_says_where_the_study_stands():
+    text = line(snapshot(17, 12, 1, best=(11, 0.92941)), None)
+    assert text == "29/30 trials | 12 pruned | 1 failed | 2 running | best 0.9294 (trial 11) | 2.5 GB"
+    assert "no score yet" in line(snapshot(), None)
+
+
+def test_plain_lines_come_at_changes_and_now_and_then():
+    clock, output = Clock(), io.StringIO()
+    with Progress(Console(file=output, soft_wrap=True), clock) as progress:
+        for seconds, complete in ((0, 0), (1, 0), (2, 1), (3, 1), (2 + PLAIN_SECONDS, 1)):
+            clock.now = seconds
+            progress(snapshot(complete))
+    lines = output.getvalue().splitlines()
+    assert [text.split("/")[0] for text in lines] == ["0", "1", "1"]
+    assert "ends about" in lines[-1] and "ends about" not in lines[0]
+    assert "\x1b" not in output.getvalue()
+
+
+def test_a_terminal_gets_one_live_line():
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=120)
+    with Progress(console, Clock()) as progress:
+        for complete in (1, 2, 3):
+            progress(snapshot(complete))
+    assert output.getvalue().count("\n") == 1
+    assert "3/30 trials" in output.getvalue()
+
+
+def test_the_log_file_has_everything_and_is_let_go(tmp_path):
+    path = tmp_path / "study" / "study.log"
+    logger = logging.getLogger("distune.tuning.anything")
+    with log_file(path):
+        logger.info("trial 7: complete")
+    logger.info("later")
+    text = path.read_text()
+    assert "INFO trial 7: complete" in text and "later" not in text
+    with log_file(path):
+        logger.warning("again")
+    assert "trial 7" in path.read_text() and "WARNING again" in path.read_text()
