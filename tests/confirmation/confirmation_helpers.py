@@ -28,7 +28,7 @@ TRIALS = (({}, 0.5), ({"student.lr": 8e-3}, 0.7), ({"student.lr": 1e-3}, 0.6))
 def config_on(root: Path) -> Config:
     def model(lr: float, dim: int) -> dict[str, Any]:
         shape = {"fusion_dim": dim, "fusion_layers": 1, "fusion_heads": 2, "fusion_tokens": "pooled"}
-        return {"vision": "tiny-cnn", "text": "tiny-text", **shape, "epochs": 2, "lr": lr}
+        return {"vision": "tiny-cnn", "text": "tiny-text", **shape, "epochs": 1, "lr": lr}
 
     return parse_config(
         {
@@ -42,9 +42,7 @@ def config_on(root: Path) -> Config:
     )
 
 
-def write_study(
-    logs: Path, base: Config, trials: Sequence[tuple[Mapping[str, Any], float]] = TRIALS
-) -> Path:
+def write_study(logs: Path, base: Config, trials: Sequence[tuple[Mapping[str, Any], float]] = TRIALS) -> Path:
     """A finished study whose trials were never run; returns its SQLite file."""
     table = read_table(base.data, base.seed)
     setup = Setup(base=base, space=build_space(base), dataset=table_fingerprint(table), seed=11)

@@ -10,7 +10,7 @@ import pytest
 from distune.confirmation.confirm import confirm
 
 sys.path.insert(0, str(Path(__file__).parent))
-from confirmation_helpers import TRIALS, config_on, request_for, write_study  # noqa: E402
+from confirmation_helpers import TRIALS, config_on, request_for, write_study
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, demo_root: Path, shared_c
 
 
 @pytest.fixture
-def confirmed(
-    finished: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def confirmed(finished: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the confirmed study that a test may change."""
     monkeypatch.setenv("DISTUNE_CACHE", str(shared_cache))
     shutil.copytree(finished.parent, tmp_path / "logs" / "optuna")

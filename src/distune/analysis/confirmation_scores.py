@@ -20,7 +20,7 @@ from distune.analysis.confirmation_files import (
     run_folder,
 )
 from distune.analysis.significance import Contender, interval_over_seeds
-from distune.training.metrics import evaluate
+from distune.training.metrics import evaluate, score
 
 METRICS = ("macro_f1", "accuracy", "calibration_error", "log_loss")
 
@@ -157,17 +157,21 @@ def _task_numbers(tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibr
 
 
 def _condition_numbers(judged: Sequence[Judged], full: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    tables = [_table(one) for one in judged]
+    scores = [score(one.labels, one.predictions) for one in judged]
     return {
-        "score": interval(table["score"] for table in tables),
-        "change": interval(
-            table["score"] - whole["score"] for table, whole in zip(tables, full, strict=True)
-        ),
+        "score": interval(scores),
+        "change": interval(changed - whole["score"] for changed, whole in zip(scores, full, strict=True)),
         "tasks": {
             task.name: {
-                metric: interval(table["tasks"][task.name][metric] for table in tables)
-                for metric in ("macro_f1", "accuracy")
+                "macro_f1": interval(_macro_f1(one, column) for one in judged),
+                "accuracy": interval(
+                    float((one.predictions[:, column] == one.labels[:, column]).mean()) for one in judged
+                ),
             }
-            for task in judged[0].tasks
+            for column, task in enumerate(judged[0].tasks)
         },
     }
+
+
+def _macro_f1(judged: Judged, column: int) -> float:
+    return score(judged.labels[:, [column]], judged.predictions[:, [column]])

@@ -1,0 +1,177 @@
+"""Missing and foreign inputs, and the baselines, each against a way that shares no code with theirs."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from confirmation_helpers import numbers_of
+from sklearn.metrics import f1_score
+
+from distune.config import Config
+from distune.confirmation.baselines import BASELINES, frozen_features, judge_baselines
+from distune.confirmation.conditions import Conditions, swapped
+from distune.confirmation.evaluating import Evaluation
+from distune.data import Table, read_table
+from distune.store import Store
+from distune.training.predicting import predict
+from distune.training.student import build_student, student_seed
+
+MakeConfig = Callable[..., Config]
+FROZEN = {"student__vision__freeze": 1, "student__text__freeze": "all"}
+
+
+def evaluation_of(table: Table, opening: int = 1) -> Evaluation:
+    return Evaluation(table, Store(), 5, opening, "cpu")
+
+
+def answers(table: Table, config: Config, condition: str | None = None, split: str = "test") -> list[Any]:
+    """What an untrained student answers."""
+    steps = evaluation_of(table).steps(config)
+    model, rows = build_student(config, table.tasks), table.rows(split)  # type: ignore[arg-type]
+    inputs = steps.for_model(model, config.student, student_seed(config))
+    if condition:
+        changed = Conditions(table, 5).make(condition, rows, model, steps, inputs)
+        assert changed is not None
+        inputs = changed
+    return predict(model, inputs, rows, steps.compute)
+
+
+def same(first: list[Any], second: list[Any]) -> bool:
+    return all(np.allclose(one, other, atol=1e-6) for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("values", [{}, FROZEN], ids=["trained", "frozen"])
+class TestConditions:
+    """Each condition equals the full input of a data set that was changed on disk."""
+
+    def test_without_text_is_a_data_set_of_empty_texts(
+        self, tiny_config: MakeConfig, values: dict[str, Any]
+    ) -> None:
+        config = tiny_config(**values)
+        table = read_table(config.data, 1)
+        found = answers(table, config, "without_text")
+        assert same(found, answers(replace(table, texts=("",) * len(table)), config))
+        assert not same(found, answers(table, config))
+
+    def test_without_image_is_a_data_set_of_one_flat_colour(
+        self, tiny_config: MakeConfig, values: dict[str, Any], tmp_path: Path
+    ) -> None:
+        config = tiny_config(**values)
+        table = read_table(config.data, 1)
+        pixels = np.stack([cv2.imread(str(table.images[row])) for row in table.rows("train")])
+        flat = np.zeros((64, 64, 3), np.uint8) + np.rint(pixels.mean(axis=(0, 1, 2))).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "flat.png"), flat)
+        found = answers(table, config, "without_image")
+        assert same(found, answers(replace(table, images=(tmp_path / "flat.png",) * len(table)), config))
+        assert not same(found, answers(table, config))
+
+    def test_other_text_is_a_data_set_with_swapped_texts(
+        self, tiny_config: MakeConfig, values: dict[str, Any]
+    ) -> None:
+        config = tiny_config(**values)
+        table = read_table(config.data, 1)
+        rows = table.rows("test")
+        donors = swapped([table.groups[row] for row in rows], 5)
+        assert donors is not None
+        texts = list(table.texts)
+        for row, donor in zip(rows, rows[donors], strict=True):
+            texts[row] = table.texts[donor]
+        found = answers(table, config, "other_text")
+        assert same(found, answers(replace(table, texts=tuple(texts)), config))
+        assert not same(found, answers(table, config))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_swapped_texts_come_from_one_other_case_for_the_whole_case(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    groups = [f"case-{random.integers(2 + seed)}" for _ in range(40)] + ["case-0", "case-1"]
+    donors = swapped(groups, seed)
+    assert donors is not None
+    pairs = {(group, groups[donor]) for group, donor in zip(groups, donors, strict=True)}
+    assert len(pairs) == len(set(groups)) == len({donor for _, donor in pairs})
+    assert all(group != donor for group, donor in pairs)
+    assert np.array_equal(donors, swapped(groups, seed))
+
+
+def test_a_single_case_has_nobody_to_swap_with() -> None:
+    assert swapped(["only", "only"], 1) is None
+
+
+def test_a_trained_student_misses_what_is_taken_away(finished: Path) -> None:
+    run = next((finished.with_suffix("") / "confirmation" / "base").glob("seed_*"))
+    written = {path.name: path.read_text() for path in run.glob("predictions_test*.csv")}
+    assert len(written) == 4 == len(set(written.values()))
+    splits = numbers_of(finished)["contenders"]["base"]["splits"]["test"]
+    for condition in splits["conditions"].values():
+        assert condition["change"]["mean"] == pytest.approx(
+            condition["score"]["mean"] - splits["score"]["mean"]
+        )
+
+
+class TestBaselines:
+    def test_majority_by_hand(self, finished: Path, demo_root: Path) -> None:
+        table = read_table_of(finished, demo_root)
+        scores = []
+        for column in range(len(table.tasks)):
+            train = Counter(table.labels[table.rows("train"), column].tolist())
+            truth = table.labels[table.rows("test"), column]
+            scores.append(f1_score(truth, [train.most_common(1)[0][0]] * len(truth), average="macro"))
+        about = numbers_of(finished)["contenders"]["majority"]
+        assert about["splits"]["test"]["scores"] == pytest.approx([np.mean(scores)])
+        assert about["splits"]["test"]["tasks"]["modality"]["auc"]["mean"] == 0.5
+        assert about["kind"] == "baseline" and about["seeds"] == []
+
+    def test_words_and_features_tell_more_than_guessing(self, finished: Path) -> None:
+        contenders = numbers_of(finished)["contenders"]
+        scores = {name: contenders[name]["splits"]["test"]["score"]["mean"] for name in BASELINES}
+        assert all(scores[name] > scores["majority"] + 0.1 for name in BASELINES[1:]), scores
+
+    def test_the_same_every_time_and_blind_to_the_test_labels(
+        self, tiny_config: MakeConfig, tmp_path: Path
+    ) -> None:
+        config = tiny_config()
+        table = read_table(config.data, 1)
+        labels = table.labels.copy()
+        labels[table.rows("test")] = labels[table.rows("test")][::-1]
+        for folder, each in (("a", table), ("b", table), ("c", replace(table, labels=labels))):
+            judge_baselines(evaluation_of(each), config, tmp_path / folder)
+        for name in BASELINES:
+            found = [probabilities(tmp_path / folder / "baselines" / name) for folder in "abc"]
+            assert found[0] == found[1] == found[2]
+
+    def test_features_are_the_pooled_answers_of_encoders_that_nobody_trained(
+        self, tiny_config: MakeConfig
+    ) -> None:
+        import torch
+
+        config = tiny_config()
+        table = read_table(config.data, 1)
+        found = frozen_features(evaluation_of(table), config)
+        model, train = build_student(config, table.tasks).eval(), table.rows("train")
+        pixels = [cv2.imread(str(path))[:, :, ::-1].transpose(2, 0, 1) for path in table.images]
+        with torch.no_grad():
+            image = model.vision(torch.from_numpy(np.stack(pixels))).mean(1).numpy()
+            ids = model.text.tokenizer.encode(table.texts, config.data.max_tokens)
+            text = np.stack([model.text(torch.tensor([each]), None)[0].mean(0).numpy() for each in ids])
+        for pooled, features in ((image, found.image), (text, found.text)):
+            expected = (pooled - pooled[train].mean(0)) / pooled[train].std(0)
+            np.testing.assert_allclose(features, expected, atol=1e-3)
+
+
+def read_table_of(finished: Path, demo_root: Path) -> Table:
+    from confirmation_helpers import config_on
+
+    return read_table(config_on(demo_root).data, 3)
+
+
+def probabilities(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions_test.csv").open(newline="") as handle:
+        return [{k: v for k, v in row.items() if k.startswith("p_")} for row in csv.DictReader(handle)]

@@ -1,0 +1,393 @@
+"""Hand-made run folders, and every number against an independent computation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
+
+from distune.analysis.confirmation import confirmation_numbers
+from distune.analysis.confirmation_comparisons import Pair, family
+from distune.analysis.confirmation_recommendation import recommend
+from distune.analysis.significance import Contender, compare
+from distune.data.table import Table, Task
+from distune.errors import UserError
+from distune.training.run_folder import write_predictions
+
+TASKS = (Task("modality", ("CT", "MR")), Task("location", ("Abdomen", "Head", "Thorax")))
+SEEDS = (7, 8, 9)
+SIZES = {"dev": 60, "test": 120}
+RATES = {"trial_0004": 0.85, "base": 0.6, "trial_0004_student_alone": 0.84, "majority": 0.4}
+"""Chance of a right answer by contender."""
+
+
+def table() -> Table:
+    random = np.random.default_rng(0)
+    count = sum(SIZES.values())
+    splits = tuple(split for split, size in SIZES.items() for _ in range(size))
+    labels = np.stack([random.integers(len(task.classes), size=count) for task in TASKS], axis=1)
+    return Table(
+        root=Path(),
+        ids=tuple(f"image-{row}" for row in range(count)),
+        images=tuple(Path() for _ in range(count)),
+        texts=("",) * count,
+        labels=labels,
+        groups=tuple(f"{split}-{row // 2}" for row, split in enumerate(splits)),
+        splits=splits,  # type: ignore[arg-type]
+        tasks=TASKS,
+    )
+
+
+def answers(labels: np.ndarray, rate: float, seed: int) -> list[np.ndarray]:
+    """Probabilities whose largest is right with a chance, and far too sure of itself."""
+    random = np.random.default_rng(seed)
+    found = []
+    for column, task in enumerate(TASKS):
+        classes = len(task.classes)
+        is_right = random.random(len(labels)) < rate
+        shift = random.integers(1, classes, size=len(labels))
+        chosen = np.where(is_right, labels[:, column], (labels[:, column] + shift) % classes)
+        probabilities = random.dirichlet(np.ones(classes), len(labels)) * 0.05
+        probabilities[np.arange(len(labels)), chosen] += 0.95
+        found.append(probabilities)
+    return found
+
+
+def write(
+    folder: Path, rate: float, seed: int, splits: Sequence[str] = ("dev", "test"), *, blind: bool
+) -> None:
+    folder.mkdir(parents=True)
+    examples = table()
+    for number, split in enumerate(splits):
+        rows = examples.rows(split)  # type: ignore[arg-type]
+        given = answers(examples.labels[rows], rate, seed + 100 * number)
+        write_predictions(folder, split, examples, rows, given)
+        if blind:
+            worse = answers(examples.labels[rows], 0.4, seed + 100 * number + 50)
+            write_predictions(folder, f"{split}_without_image", examples, rows, worse)
+
+
+def about(name: str, kind: str, **values: Any) -> dict[str, Any]:
+    unknown = {"trial": None, "rank": None, "search_score": None, "parameters": None, "missing": []}
+    return {"name": name, "kind": kind, "is_base": kind == "base", **unknown, **values}
+
+
+def make(
+    folder: Path, splits: Sequence[str] = ("dev", "test"), missing: Mapping[str, Sequence[int]] | None = None
+) -> Path:
+    for name, rate in RATES.items():
+        if name == "majority":
+            write(folder / "baselines" / name, rate, 1, splits, blind=False)
+            continue
+        for seed in set(SEEDS) - set((missing or {}).get(name, ())):
+            write(folder / name / f"seed_{seed}", rate, seed, splits, blind=name == "trial_0004")
+    plan = {
+        "study": "made_by_hand",
+        "created": "2026-01-01T00:00:00+00:00",
+        "distune_version": "0",
+        "top": 1,
+        "seeds": list(SEEDS),
+        "study_seed": 5,
+        "data_fingerprint": "f",
+        "opening": None,
+        "contenders": [
+            about("trial_0004", "trial", trial=4, rank=1, search_score=0.93),
+            about("base", "base", trial=0),
+            about("trial_0004_student_alone", "student_alone"),
+        ],
+        "baselines": [{"name": "majority", "settings": {}}],
+        "failures": [],
+        "notes": [],
+    }
+    (folder / "plan.json").write_text(json.dumps(plan))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("confirmation"))
+
+
+def as_written(split: str, rate: float, seed: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+    examples = table()
+    labels = examples.labels[examples.rows(split)]  # type: ignore[arg-type]
+    probabilities = answers(labels, rate, seed + 100 * ("dev", "test").index(split))[column]
+    return labels[:, column], np.round(probabilities, 6)
+
+
+def expected_interval(values: Sequence[float]) -> dict[str, Any]:
+    mean, half = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": len(values)}
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_metrics_are_those_of_scikit_learn_and_intervals_those_of_scipy(folder: Path, split: str) -> None:
+    numbers = confirmation_numbers(folder)["contenders"]["trial_0004"]["splits"][split]
+    scores = np.zeros(len(SEEDS))
+    for column, task in enumerate(TASKS):
+        pairs = [as_written(split, RATES["trial_0004"], seed, column) for seed in SEEDS]
+        found = numbers["tasks"][task.name]
+        f1 = [f1_score(truth, p.argmax(1), average="macro") for truth, p in pairs]
+        scores += np.array(f1) / len(TASKS)
+        assert found["macro_f1"] == pytest.approx(expected_interval(f1))
+        accuracy = [accuracy_score(truth, p.argmax(1)) for truth, p in pairs]
+        assert found["accuracy"] == pytest.approx(expected_interval(accuracy))
+        areas = [
+            roc_auc_score(truth, p[:, 1])
+            if len(task.classes) == 2
+            else np.mean([roc_auc_score(truth == c, p[:, c]) for c in range(3)])
+            for truth, p in pairs
+        ]
+        assert found["auc"] == pytest.approx(expected_interval(areas))
+        for number, name in enumerate(task.classes):
+            recalls = [recall_score(truth, p.argmax(1), average=None)[number] for truth, p in pairs]
+            assert found["classes"][name]["recall"] == pytest.approx(expected_interval(recalls))
+            assert found["classes"][name]["support"] == int((pairs[0][0] == number).sum())
+    assert numbers["scores"] == pytest.approx(list(scores))
+    assert numbers["score"] == pytest.approx(expected_interval(list(scores)))
+
+
+def expected_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error over 15 bins, example by example."""
+    confidence, is_right = probabilities.max(1), probabilities.argmax(1) == truth
+    total = 0.0
+    for number in range(15):
+        inside = (confidence > number / 15) & (confidence <= (number + 1) / 15)
+        if inside.any():
+            total += inside.mean() * abs(is_right[inside].mean() - confidence[inside].mean())
+    return total
+
+
+def test_temperatures_are_fitted_on_dev_and_used_on_test(folder: Path) -> None:
+    numbers = confirmation_numbers(folder)["contenders"]["trial_0004"]["splits"]["test"]["tasks"]["modality"]
+    temperatures, before, after = [], [], []
+
+    def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+        powers = probabilities ** (1 / temperature)
+        return powers / powers.sum(1, keepdims=True)
+
+    for seed in SEEDS:
+        (dev, dev_p), (test, test_p) = (
+            as_written(split, RATES["trial_0004"], seed, 0) for split in ("dev", "test")
+        )
+        dev_p, test_p = np.maximum(dev_p, 1e-15), np.maximum(test_p, 1e-15)
+        loss = lambda t: -np.log(scaled(dev_p, t)[np.arange(len(dev)), dev]).mean()  # noqa: B023, E731
+        temperatures.append(optimize.minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x)
+        before.append(expected_error(test, test_p))
+        after.append(expected_error(test, scaled(test_p, temperatures[-1])))
+    assert numbers["temperature"]["mean"] == pytest.approx(np.mean(temperatures), rel=1e-3)
+    assert numbers["calibration_error"]["mean"] == pytest.approx(np.mean(before), abs=1e-6)
+    assert numbers["calibration_error_scaled"]["mean"] == pytest.approx(np.mean(after), abs=1e-3)
+    assert numbers["calibration_error_scaled"]["mean"] < numbers["calibration_error"]["mean"]
+
+
+def test_conditions_are_paired_with_the_full_input_seed_by_seed(folder: Path) -> None:
+    splits = confirmation_numbers(folder)["contenders"]["trial_0004"]["splits"]["test"]
+    examples = table()
+    labels = examples.labels[examples.rows("test")]
+    blind = [
+        np.mean(
+            [
+                f1_score(labels[:, column], p.argmax(1), average="macro")
+                for column, p in enumerate(answers(labels, 0.4, seed + 150))
+            ]
+        )
+        for seed in SEEDS
+    ]
+    found = splits["conditions"]["without_image"]
+    assert list(splits["conditions"]) == ["without_image"]
+    assert found["score"] == pytest.approx(expected_interval(blind))
+    changes = [low - full for low, full in zip(blind, splits["scores"], strict=True)]
+    assert found["change"] == pytest.approx(expected_interval(changes))
+
+
+def test_comparisons_are_corrected_together_and_planted_differences_found(folder: Path) -> None:
+    numbers = confirmation_numbers(folder)
+    compared = {each["kind"]: each for each in numbers["comparisons"]}
+    assert {kind: each["verdict"] for kind, each in compared.items()} == {
+        "tuning_gain": "better",
+        "distillation_gain": "not distinguishable",
+        "against_baseline": "better",
+    }
+    p_values = sorted(each["p_value"] for each in compared.values())
+    in_order = sorted(compared.values(), key=lambda each: each["p_value"])
+    assert in_order[0]["adjusted_p"] == pytest.approx(3 * p_values[0])
+    assert in_order[2]["adjusted_p"] == pytest.approx(max(p_values[2], 2 * p_values[1], 3 * p_values[0]))
+    assert compared["tuning_gain"]["paired_seeds"] and compared["tuning_gain"]["groups"] == 60
+    assert compared["against_baseline"]["seeds"] == {"first": 3, "second": 1}
+    assert compared["distillation_gain"]["examples_needed"] is None or (
+        compared["distillation_gain"]["examples_needed"] > 120
+    )
+
+
+def test_mcnemar_is_the_binomial_test_of_the_first_seeds_models(folder: Path) -> None:
+    found = next(c for c in confirmation_numbers(folder)["comparisons"] if c["kind"] == "tuning_gain")
+    for column, task in enumerate(TASKS):
+        truth, first = as_written("test", RATES["trial_0004"], SEEDS[0], column)
+        _, second = as_written("test", RATES["base"], SEEDS[0], column)
+        one, other = first.argmax(1) == truth, second.argmax(1) == truth
+        counts = int((one & ~other).sum()), int((~one & other).sum())
+        assert (
+            found["mcnemar"][task.name]["only_first"],
+            found["mcnemar"][task.name]["only_second"],
+        ) == counts
+        expected = stats.binomtest(counts[0], sum(counts)).pvalue
+        assert found["mcnemar"][task.name]["p_value"] == pytest.approx(expected)
+
+
+def test_contenders_that_lack_seeds_are_compared_over_the_common_ones(tmp_path: Path) -> None:
+    folder = make(tmp_path, missing={"base": [8], "trial_0004_student_alone": SEEDS})
+    numbers = confirmation_numbers(folder)
+    assert numbers["contenders"]["base"]["seeds"] == [7, 9]
+    assert numbers["contenders"]["trial_0004_student_alone"]["splits"]["test"] is None
+    gain = numbers["comparisons"][0]
+    assert gain["seeds"] == {"first": 2, "second": 2} and gain["paired_seeds"]
+    examples = table()
+    rows = examples.rows("test")
+    pair = [
+        Contender(
+            name,
+            np.array(
+                [
+                    np.stack(
+                        [p.argmax(1) for p in answers(examples.labels[rows], RATES[name], s + 100)], axis=1
+                    )
+                    for s in (7, 9)
+                ]
+            ),
+            (7, 9),
+        )
+        for name in ("trial_0004", "base")
+    ]
+    groups = [examples.groups[row] for row in rows]
+    expected = compare(examples.labels[rows], groups, *pair, seed=5)
+    assert (gain["low"], gain["high"]) == pytest.approx((expected.low, expected.high))
+    assert numbers["comparisons_missing"] == [
+        {
+            "kind": "distillation_gain",
+            "first": "trial_0004",
+            "second": "trial_0004_student_alone",
+            "reason": "trial_0004_student_alone: no run finished",
+        }
+    ]
+
+
+def test_without_a_test_split_dev_is_judged_and_marked(tmp_path: Path) -> None:
+    numbers = confirmation_numbers(make(tmp_path, splits=("dev",)))
+    assert (numbers["split"], numbers["optimistic"]) == ("dev", True)
+    assert numbers["comparisons"][0]["examples"] == SIZES["dev"]
+    assert numbers["optimism"]["test"] is None and numbers["optimism"]["search_score"] == 0.93
+
+
+def test_runs_that_were_judged_on_different_examples_are_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    path = folder / "base" / "seed_8" / "predictions_test.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(UserError, match="different test examples"):
+        confirmation_numbers(folder)
+
+
+def test_a_study_that_was_not_confirmed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not confirmed"):
+        confirmation_numbers(tmp_path)
+
+
+def plain(*names: str) -> list[dict[str, Any]]:
+    """Contenders in the order of their ranks; a base that is no top trial is named with a minus."""
+    found = []
+    for rank, name in enumerate(names, 1):
+        kind = "base" if "base" in name else name if name == "alone" else "trial"
+        ranked = not name.startswith("-") and name != "alone"
+        bare = name.removeprefix("-")
+        found.append(
+            {
+                "name": bare,
+                "kind": "student_alone" if kind == "alone" else kind,
+                "rank": rank if ranked else None,
+                "is_base": kind == "base",
+            }
+        )
+    return found
+
+
+def test_the_family_counts_no_pair_twice() -> None:
+    assert family(plain("a", "base", "b"), ["majority"]) == [
+        Pair("tuning_gain", "a", "base"),
+        Pair("against_trial", "a", "b"),
+        Pair("trial_gain", "b", "base"),
+        Pair("against_baseline", "a", "majority"),
+    ]
+    assert family(plain("base", "a"), []) == [Pair("against_trial", "base", "a")]
+
+
+B, W, N = "better", "worse", "not distinguishable"
+
+
+@pytest.mark.parametrize(
+    ("names", "verdicts", "scores", "expected"),
+    [
+        (("a", "-base"), {("tuning_gain", "a", "base"): B}, {}, ("a", "best_holds_up")),
+        (("a", "-base"), {("tuning_gain", "a", "base"): N}, {"a": 0.9}, ("base", "nothing_beats_base")),
+        (("a", "-base"), {("tuning_gain", "a", "base"): W}, {}, ("base", "nothing_beats_base")),
+        (
+            ("a", "b", "c", "-base"),
+            {("tuning_gain", "a", "base"): N, ("trial_gain", "b", "base"): B, ("trial_gain", "c", "base"): B},
+            {"b": 0.7, "c": 0.8},
+            ("c", "other_holds_up"),
+        ),
+        (
+            ("a", "b", "-base"),
+            {("tuning_gain", "a", "base"): B, ("against_trial", "a", "b"): W},
+            {},
+            ("b", "other_is_better"),
+        ),
+        (
+            ("a", "-base", "alone"),
+            {("tuning_gain", "a", "base"): B, ("distillation_gain", "a", "alone"): W},
+            {},
+            ("alone", "alone_is_better"),
+        ),
+        (
+            ("a", "-base", "alone"),
+            {("tuning_gain", "a", "base"): N, ("distillation_gain", "a", "alone"): W},
+            {},
+            ("base", "nothing_beats_base"),
+        ),
+        (
+            ("a", "b", "-base", "alone"),
+            {
+                ("tuning_gain", "a", "base"): B,
+                ("distillation_gain", "a", "alone"): W,
+                ("against_trial", "a", "b"): W,
+            },
+            {"b": 0.8, "alone": 0.7},
+            ("b", "other_is_better"),
+        ),
+        (("base", "a"), {("against_trial", "base", "a"): N}, {"a": 0.9}, ("base", "base_is_best")),
+        (("base", "a"), {("against_trial", "base", "a"): W}, {}, ("a", "other_is_better")),
+        (("a", "b", "-base"), {}, {"base": None, "b": 0.8, "a": 0.7}, ("b", "base_is_missing")),
+        (("a", "b", "-base"), {("trial_gain", "b", "base"): B}, {"a": None}, ("b", "other_holds_up")),
+        (("a", "-base"), {}, {"a": None}, ("base", "nothing_beats_base")),
+    ],
+)
+def test_the_recommended_config_is_the_one_that_holds_up(
+    names: Sequence[str],
+    verdicts: Mapping[tuple[str, str, str], str],
+    scores: Mapping[str, float | None],
+    expected: tuple[str, str],
+) -> None:
+    contenders = plain(*names)
+    known = {each["name"]: scores.get(each["name"], 0.5) for each in contenders}
+    compared = [
+        {"kind": kind, "first": first, "second": second, "verdict": verdict}
+        for (kind, first, second), verdict in verdicts.items()
+    ]
+    found = recommend(contenders, {name: s for name, s in known.items() if s is not None}, compared)
+    assert (found.contender, found.reason) == expected
+    assert found.best_holds_up == (found.contender == names[0].removeprefix("-"))

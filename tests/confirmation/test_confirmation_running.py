@@ -1,0 +1,85 @@
+"""What follows a failure, decided on workers that only exist in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from distune.config import Config, with_values
+from distune.confirmation.running import Job, train_all
+from distune.errors import UserError
+from distune.tuning.executors import SimulatedExecutor
+from distune.tuning.executors.simulated import Work, WorkerDied
+from distune.tuning.messages import TrialTask
+
+
+def jobs(count: int) -> list[Job]:
+    return [Job(n, "base", n, with_values(Config(), {"seed": n}), Path(f"seed_{n}")) for n in range(count)]
+
+
+class Script:
+    """Does what is planned for each attempt of a job; a score where nothing is."""
+
+    def __init__(self, **plans: list[str]):
+        self.plans = {int(name.removeprefix("job")): plan for name, plan in plans.items()}
+        self.played: list[tuple[int, int]] = []
+
+    def __call__(self, task: TrialTask) -> Iterator[Work]:
+        self.played.append((task.number, task.config["seed"]))
+        plan = self.plans.get(task.number, [])
+        what = plan.pop(0) if plan else "fine"
+        yield Work(0.1, "student", 1, 0.5)
+        if what == "crash":
+            raise RuntimeError("the roof fell in")
+        if what == "config":
+            raise UserError("no such encoder")
+        if what == "dies":
+            raise WorkerDied
+        yield Work(0.1, "student", 2, 0.6)
+
+    def attempts(self, number: int) -> int:
+        return sum(played == number for played, _ in self.played)
+
+
+def test_every_job_is_trained_once_with_its_own_config() -> None:
+    script, lines = Script(), list[str]()
+    trained = train_all(jobs(4), SimulatedExecutor(script, workers=2), show=lines.append)
+    assert sorted(script.played) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert not trained.failed and not trained.interrupted
+    assert lines[-1] == "4/4  base seed 3: dev score 0.6000"
+
+
+def test_a_failure_is_tried_once_more_and_then_listed() -> None:
+    script = Script(job0=["crash"], job1=["crash", "crash", "crash"], job2=["config", "config"])
+    trained = train_all(jobs(4), SimulatedExecutor(script))
+    assert [script.attempts(number) for number in range(4)] == [2, 2, 1, 1]
+    assert {number: failure.kind for number, failure in trained.failed.items()} == {1: "crash", 2: "config"}
+    assert not trained.interrupted
+
+
+def test_lost_workers_do_not_count_as_failures() -> None:
+    script = Script(job0=["dies"] * 5 + ["crash"], job1=["dies"] * 100)
+    trained = train_all(jobs(2), SimulatedExecutor(script))
+    assert script.attempts(0) == 7
+    assert list(trained.failed) == [1] and script.attempts(1) == 20
+
+
+def test_an_interrupt_lets_running_jobs_stop_and_begins_no_other() -> None:
+    script, count = Script(), 0
+
+    def interrupted() -> int:
+        return int(len(script.played) > 1)
+
+    def show(line: str) -> None:
+        nonlocal count
+        count += 1
+
+    trained = train_all(jobs(5), SimulatedExecutor(script), interrupted=interrupted, show=show)
+    assert trained.interrupted and not trained.failed
+    assert [number for number, _ in script.played] == [0, 1] and count == 1
+
+
+def test_a_second_interrupt_waits_for_nobody() -> None:
+    script = Script()
+    trained = train_all(jobs(2), SimulatedExecutor(script), interrupted=lambda: 2 * bool(script.played))
+    assert trained.interrupted and len(script.played) == 1
