@@ -23,14 +23,15 @@ PRUNERS: dict[str, str] = {
 }
 
 
+WARMUP_EPOCHS = 2
 PRUNER_SETTINGS: dict[str, dict[str, int | float]] = {
-    "median": {"n_startup_trials": 5, "n_warmup_steps": 2},
-    "percentile": {"percentile": 75.0, "n_startup_trials": 5, "n_warmup_steps": 2},
+    "median": {"n_startup_trials": 5, "n_warmup_steps": WARMUP_EPOCHS},
+    "percentile": {"percentile": 75.0, "n_startup_trials": 5, "n_warmup_steps": WARMUP_EPOCHS},
     "hyperband": {"min_resource": 1, "reduction_factor": 3},
-    "patient": {"patience": 3, "n_startup_trials": 5, "n_warmup_steps": 2},
+    "patient": {"patience": 3, "n_startup_trials": 5, "n_warmup_steps": WARMUP_EPOCHS},
     "none": {},
 }
-"""A trial is judged once `n_startup_trials` are complete, from its epoch `n_warmup_steps` on."""
+"""A trial is judged once `n_startup_trials` are complete, after its first `n_warmup_steps` epochs."""
 
 
 def check_pruner(name: str) -> None:
@@ -53,12 +54,15 @@ def make_pruner(name: str, epochs: int) -> BasePruner:
     from optuna import pruners
     from optuna.exceptions import ExperimentalWarning
 
+    # Optuna counts steps from 0; ours are epochs from 1, so two epochs of warm-up end before step 3.
+    warmup = WARMUP_EPOCHS + 1
+
     def median() -> BasePruner:
-        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
+        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup)
 
     table: dict[str, Callable[[], BasePruner]] = {
         "median": median,
-        "percentile": lambda: pruners.PercentilePruner(75.0, n_startup_trials=5, n_warmup_steps=2),
+        "percentile": lambda: pruners.PercentilePruner(75.0, n_startup_trials=5, n_warmup_steps=warmup),
         "hyperband": lambda: pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 1)),
         "patient": lambda: pruners.PatientPruner(median(), patience=3),
         "none": pruners.NopPruner,
