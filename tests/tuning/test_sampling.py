@@ -11,7 +11,7 @@ from study_helpers import base_config, coordinator, memory_study, points, setup_
 
 from distune.errors import UserError
 from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import PRUNERS, check_pruner, make_pruner
+from distune.tuning.pruners import PRUNERS, check_pruner
 from distune.tuning.samplers import SAMPLERS, check_sampler
 from distune.tuning.seeding import derived_seed
 from distune.tuning.space import contains
@@ -129,36 +129,6 @@ def test_every_pruner_runs_a_study(tmp_path, pruner):
     found = states(study)
     assert found.get("COMPLETE", 0) + found.get("PRUNED", 0) == 15
     assert ("PRUNED" in found) == (pruner in ("median", "percentile", "hyperband"))
-
-
-@pytest.mark.parametrize(
-    ("scores", "prunes"),
-    [
-        ([0.1], False),  # epoch 1: warm-up
-        ([0.1, 0.1], True),  # epoch 2: below the median 0.5
-        ([0.6, 0.1], False),  # its best score counts
-        ([0.5, 0.5], False),  # not below
-    ],
-)
-def test_the_median_pruner_is_the_reference_pages(scores, prunes):
-    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 4))
-    for value in (0.3, 0.4, 0.5, 0.6, 0.7):
-        study.add_trial(create_trial(value=value, intermediate_values={1: value, 2: value}))
-    trial = study.ask()
-    for epoch, score in enumerate(scores, start=1):
-        trial.report(score, epoch)
-    assert bool(trial.should_prune()) is prunes
-
-
-def test_the_median_pruner_waits_for_five_complete_trials():
-    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 4))
-    for _ in range(4):
-        study.add_trial(create_trial(value=0.9, intermediate_values={2: 0.9}))
-    trial = study.ask()
-    trial.report(0.0, 2)
-    assert not trial.should_prune()
-    study.add_trial(create_trial(value=0.9, intermediate_values={2: 0.9}))
-    assert trial.should_prune()
 
 
 def test_asking_stays_quick_with_thousands_of_trials(tmp_path):
