@@ -82,6 +82,14 @@ def test_wall_time_is_the_sum_of_the_sessions() -> None:
     assert "1 of which left no end" in found.wall.rule
 
 
+def test_sessions_that_ran_at_the_same_time_count_once() -> None:
+    def session(first: float, last: float) -> Session:
+        return Session(START + timedelta(hours=first), START + timedelta(hours=last), 1, (), None)
+
+    found = cost(study_of(timed(0, "complete", 60), sessions=(session(1, 3), session(0, 2), session(5, 6))))
+    assert isinstance(found.wall, Wall) and found.wall.seconds == 4 * 3600
+
+
 def test_wall_time_without_sessions_and_without_times() -> None:
     trials = [
         timed(0, "complete", 5, started=START, finished=START + timedelta(minutes=5)),

@@ -60,15 +60,22 @@ def test_predictions_of_tasks_whose_names_begin_alike(tmp_path: Path) -> None:
     assert found[1].truth.tolist() == [1] and found[1].probabilities.tolist() == [[0.25, 0.75]]
 
 
-def noise_of(count: int, said: float | None = None) -> DevNoise | Unknown:
+def noise_of(count: int, said: float | None = None, copies: int = 1) -> DevNoise | Unknown:
+    """The noise of random predictions, each example standing so many times in the file as one case."""
     rng = np.random.default_rng(0)
     truth = rng.integers(3, size=(count, 2))
     tasks = []
     for column in range(2):
         wrong = rng.random(count) < 0.2
         predicted = np.where(wrong, rng.integers(3, size=count), truth[:, column])
-        tasks.append(Predictions(f"t{column}", ("a", "b", "c"), truth[:, column], np.eye(3)[predicted]))
-    measured = score(truth, np.stack([task.probabilities.argmax(axis=1) for task in tasks], axis=1))
+        groups = tuple(str(case) for case in range(count) for _ in range(copies))
+        rows = np.repeat(np.arange(count), copies)
+        tasks.append(
+            Predictions(
+                f"t{column}", ("a", "b", "c"), truth[rows, column], np.eye(3)[predicted[rows]], groups
+            )
+        )
+    measured = score(truth[rows], np.stack([task.probabilities.argmax(axis=1) for task in tasks], axis=1))
     value = measured if said is None else said
     trials = (TrialRecord(0, "complete", value, {}), TrialRecord(1, "complete", value - 0.01, {}),
               TrialRecord(2, "complete", value - 0.3, {}))  # fmt: skip
@@ -83,6 +90,14 @@ def test_noise_shrinks_with_the_root_of_the_examples() -> None:
     assert (small.high - small.low) / (large.high - large.low) == pytest.approx(4, rel=0.25)
     assert 0.04 < small.high - small.low < 0.1
     assert (small.inside, small.others, small.examples) == (1, 2, 200)
+
+
+def test_whole_cases_are_resampled() -> None:
+    """Four copies of each example say no more than one."""
+    once, fourfold = noise_of(200), noise_of(200, copies=4)
+    assert isinstance(once, DevNoise) and isinstance(fourfold, DevNoise)
+    assert (fourfold.examples, fourfold.groups) == (800, 200)
+    assert (fourfold.low, fourfold.high) == pytest.approx((once.low, once.high))
 
 
 def test_predictions_of_another_trial_are_refused() -> None:

@@ -190,22 +190,23 @@ def _wall(study: StudyRecord) -> Wall | Unknown:
 
 
 def _wall_of_sessions(study: StudyRecord) -> Wall | None:
-    """The sum of the sessions; one that was killed ends with the last trial that finished in it."""
+    """Time in which a session ran; one that was killed ends with the last trial that finished in it."""
     sessions = [session for session in study.sessions or () if session.started is not None]
     if not sessions:
         return None
-    total, killed, moments = timedelta(), 0, []
+    sessions.sort(key=lambda session: _naive(session.started))
+    total, killed, moments, reached = timedelta(), 0, [], datetime.min
     for session, following in zip(sessions, [*sessions[1:], None], strict=True):
         start, end = session.started, session.finished
         assert start is not None
         if end is None:
             killed += 1
             end = _last_end(study, start, following.started if following else None)
-        if (end.tzinfo is None) != (start.tzinfo is None):
-            return None
-        total += max(end - start, timedelta())
-        moments += [_naive(start), _naive(end)]
-    rule = f"the sum of {len(sessions)} run{'s' if len(sessions) != 1 else ''} of the tuning command"
+        first, last = _naive(start), _naive(end)
+        total += max(last - max(first, reached), timedelta())
+        reached = max(reached, last)
+        moments += [first, last]
+    rule = f"{len(sessions)} run{'s' if len(sessions) != 1 else ''} of the tuning command, pauses left out"
     if killed:
         rule += f", {killed} of which left no end and count{'s' if killed == 1 else ''} to its last finished trial"
     return Wall(total.total_seconds(), rule, min(moments), max(moments), len(sessions))
@@ -220,8 +221,9 @@ def _last_end(study: StudyRecord, start: datetime, before: datetime | None) -> d
     return start + (last - low)
 
 
-def _naive(moment: datetime) -> datetime:
+def _naive(moment: datetime | None) -> datetime:
     """Optuna's times are local and without a zone; so are these, to be compared with them."""
+    assert moment is not None
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 

@@ -22,6 +22,7 @@ class DevNoise:
     Attributes:
         trial: the trial's number.
         examples: number of dev examples.
+        groups: number of cases that they belong to; None where the predictions do not name them.
         score: the trial's score.
         low: lower end of the 95 % percentile interval.
         high: upper end.
@@ -31,6 +32,7 @@ class DevNoise:
 
     trial: int
     examples: int
+    groups: int | None
     score: float
     low: float
     high: float
@@ -41,8 +43,7 @@ class DevNoise:
 def dev_noise(ranking: Ranking, run: Run | Unknown) -> DevNoise | Unknown:
     """Resamples the dev predictions of the best trial a thousand times.
 
-    Examples are drawn singly: the predictions do not say which belong to one case, so the interval is if
-    anything too narrow.
+    Whole cases are drawn where the predictions name them, single examples where they do not.
     """
     best = ranking.best
     if isinstance(run, Unknown):
@@ -51,8 +52,10 @@ def dev_noise(ranking: Ranking, run: Run | Unknown) -> DevNoise | Unknown:
         return run.predictions
     if best is None or best.value is None:
         return Unknown("No trial is complete.")
-    scores = _resampled(run.predictions)
-    measured = float(_scores(run.predictions, np.ones((1, len(run.predictions[0].truth))))[0])
+    first = run.predictions[0]
+    cases = np.unique(first.groups, return_inverse=True)[1] if first.groups else np.arange(len(first.truth))
+    scores = _resampled(run.predictions, cases)
+    measured = float(_scores(run.predictions, np.ones((1, len(first.truth))))[0])
     if abs(measured - best.value) > TOLERANCE:
         return Unknown(
             f"The dev predictions of the best trial score {measured:.4f} (mean macro F1), the study says "
@@ -62,7 +65,8 @@ def dev_noise(ranking: Ranking, run: Run | Unknown) -> DevNoise | Unknown:
     others = [trial.value for trial in ranking.trials[1:] if trial.value is not None]
     return DevNoise(
         trial=best.number,
-        examples=len(run.predictions[0].truth),
+        examples=len(first.truth),
+        groups=int(cases.max()) + 1 if first.groups else None,
         score=best.value,
         low=low,
         high=high,
@@ -71,11 +75,11 @@ def dev_noise(ranking: Ranking, run: Run | Unknown) -> DevNoise | Unknown:
     )
 
 
-def _resampled(tasks: tuple[Predictions, ...]) -> NDArray[np.float64]:
-    count = len(tasks[0].truth)
-    rng = np.random.default_rng(0)
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
-    return _scores(tasks, weights)
+def _resampled(tasks: tuple[Predictions, ...], cases: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Scores of resamples with replacement of whole cases, (resamples,); `cases` numbers each example's case."""
+    count = int(cases.max()) + 1
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    return _scores(tasks, drawn[:, cases].astype(float))
 
 
 def _scores(tasks: tuple[Predictions, ...], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -54,12 +54,14 @@ class Predictions:
         classes: the classes, in the order of the columns.
         truth: class indices, (N,).
         probabilities: (N, classes).
+        groups: patient or case of each example; None where the file does not name them.
     """
 
     task: str
     classes: tuple[str, ...]
     truth: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...
     rows = list(csv.DictReader(written.splitlines()))
     columns = list(rows[0]) if rows else []
     tasks = [column.removeprefix("truth_") for column in columns if column.startswith("truth_")]
+    groups = tuple(row["group"] for row in rows) if "group" in columns else None
     found = []
     for task in tasks:
         owned = [column for column in columns if _owner(column, tasks) == task]
@@ -145,7 +148,7 @@ def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...
             probabilities = np.array([[float(row[column]) for column in owned] for row in rows])
         except (ValueError, TypeError):
             return Unknown(f"{path} holds a class or a probability for task {task} that cannot be read.")
-        found.append(Predictions(task, classes, truth, probabilities))
+        found.append(Predictions(task, classes, truth, probabilities, groups))
     return tuple(found) or Unknown(f"{path} holds no predictions.")
 
 

@@ -29,12 +29,18 @@ SAMPLERS = {
         "good and bad trials differ most, so later trials crowd around what looked good"
     ),
     "random": "random search: every trial is drawn independently of the others",
+    "gp": "Gaussian process: each trial is the one that a smooth model of the scores expects most of",
+    "cmaes": "CMA-ES: an evolution strategy whose cloud of trials moves and shrinks towards good scores",
+    "qmc": "quasi-Monte Carlo (Sobol): trials spread evenly over the space, whatever the scores",
 }
 PRUNERS = {
     "median": (
-        "median pruner: a trial is stopped when its score falls below the median of the earlier trials' scores "
-        "at the same step"
+        "median pruner: a trial is stopped when its best score so far lies below the median of the earlier trials' "
+        "scores at the same epoch"
     ),
+    "percentile": "percentile pruner: a trial is stopped when it is among the worst quarter at its epoch",
+    "hyperband": "hyperband: many trials get a few epochs, and the best third of them more, in several rounds",
+    "patient": "patient median pruner: as the median pruner, after some epochs without a better score",
     "none": "none: every trial runs to its last epoch",
 }
 

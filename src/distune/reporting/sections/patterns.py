@@ -33,9 +33,10 @@ def section(findings: Findings) -> Section:
         TITLE,
         (
             paragraph(
-                f"The best {found.top} trials beside all {found.tried} complete and pruned ones. The sampler itself "
-                "crowds around good values, so a shared value proves little: p is the share of random groups, with as "
-                "many trials from each quarter of the study, that are at least as uniform."
+                f"The best {found.top} trials beside all {found.tried} complete and pruned ones. What was tried often "
+                "is shared often, and a sampler that learns crowds around good values, so a shared value proves "
+                "little: p is the share of random groups, with as many trials from each quarter of the study, that "
+                "are at least as uniform."
             ),
             Table(header, tuple(rows), numeric=frozenset({2, 3, 4})),
             caution(
