@@ -60,7 +60,7 @@ class Server:
             self._process = subprocess.Popen(
                 [
                     self._programs / "postgres", "-D", self._data, "-p", str(self.port),
-                    "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+                    "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "unix_socket_directories=",
                 ],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
                 start_new_session=True, **as_user(),
