@@ -104,7 +104,8 @@ def trial(number: int, folder: Path, tasks: tuple[Task, ...], rng: np.random.Gen
         "device": "cuda:0",
         "worker": 0,
         "folder": str(folder),
-        "cache": {"hits": 2, "seconds_saved": 30.0},
+        "cache_hits": 2,
+        "cache_seconds_saved": 30.0,
     }
     if number == 0:
         attrs["baseline"] = True

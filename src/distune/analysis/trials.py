@@ -137,8 +137,13 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
         failure_kind=attributes.text(attrs.get("failure_kind")),
         failure_message=attributes.text(attrs.get("failure_message")),
         baseline=attrs.get("baseline") is True,
-        cache=attributes.numbers(attrs.get("cache")),
+        cache=attributes.numbers(_of_store(attrs)),
     )
+
+
+def _of_store(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the store reports of a trial: the attributes `cache_hits`, `cache_misses`, `cache_seconds_saved`."""
+    return {name.removeprefix("cache_"): value for name, value in attrs.items() if name.startswith("cache_")}
 
 
 def _run_folder(recorded: Any, study_folder: Path | None) -> Path | None:
