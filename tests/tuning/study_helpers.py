@@ -72,7 +72,7 @@ def coordinator(
 ) -> Coordinator:
     if not isinstance(executor, Executor):
         executor = SimulatedExecutor(executor, workers=workers)
-    limits = {key: others.pop(key) for key in ("timeout", "on_oom") if key in others}
+    limits = {key: others.pop(key) for key in ("timeout", "on_oom", "prune_teacher") if key in others}
     retention = others.pop("retention", None) or Retention(folder / "trials", reserve_gb=0.0)
     lease = lease or Lease.new(executor.workers)
     ledger = Ledger(study, lease.coordinator)

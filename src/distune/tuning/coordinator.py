@@ -23,6 +23,7 @@ from distune.tuning.messages import Ended, Event, Failure, Scored, Started, Tria
 from distune.tuning.proposals import JointProposals
 from distune.tuning.retention import Retention
 from distune.tuning.running import Assignment
+from distune.tuning.teacher_rule import earlier_teachers, keeps_up
 
 Reason = Literal["finished", "timeout", "interrupted", "failed_alike", "low_disk"]
 REFRESH_SECONDS = 2.0
@@ -37,11 +38,13 @@ class Limits:
         n_trials: finished trials that the study shall have.
         timeout: seconds after which no epoch is begun any more.
         on_oom: "fail", or "retry" with half the batch in memory.
+        prune_teacher: stop a trial whose teacher falls behind, before its student trains.
     """
 
     n_trials: int
     timeout: float | None = None
     on_oom: str = "fail"
+    prune_teacher: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,13 +210,29 @@ class Coordinator:
     def _goes_on(self, assignment: Assignment, event: Scored) -> bool:
         _log.info("trial %d: %s epoch %d, score %.4f", event.number, event.stage, event.epoch, event.score)
         assignment.progressed(event)
-        if self._proposals.judges(event.stage) and not self._is_good_enough(assignment, event):
+        if not self._is_good_enough(assignment, event):
             assignment.told = "pruned"
         elif self._stopping or self._interrupted():
             assignment.told = "stopped"
         return not assignment.told
 
     def _is_good_enough(self, assignment: Assignment, event: Scored) -> bool:
+        if self._proposals.judges(event.stage):
+            return self._pruner_agrees(assignment, event)
+        if event.stage == "teacher" and self._limits.prune_teacher:
+            return self._teacher_keeps_up(assignment, event)
+        return True
+
+    def _teacher_keeps_up(self, assignment: Assignment, event: Scored) -> bool:
+        last = max(assignment.teacher_scores, default=0)
+        if event.epoch not in assignment.teacher_scores:
+            self._ledger.note(assignment.trial, assignment.teaching(event))
+        if event.epoch < last:
+            return True  # an attempt goes over epochs that were judged before
+        earlier = earlier_teachers(event.number, self._ledger.trials())
+        return keeps_up(assignment.teacher_scores, earlier, event.epoch)
+
+    def _pruner_agrees(self, assignment: Assignment, event: Scored) -> bool:
         last = max(assignment.scores, default=0)
         if event.epoch not in assignment.scores:
             assignment.scores[event.epoch] = event.score

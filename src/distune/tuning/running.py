@@ -13,6 +13,7 @@ from distune.tuning.failures import Attempts
 from distune.tuning.ledger import timestamp
 from distune.tuning.messages import Scored, TrialOutcome, TrialTask
 from distune.tuning.proposals import Proposal
+from distune.tuning.teacher_rule import TEACHER_SCORES, teacher_scores
 
 PARTS_KEY = "training.accumulation"
 
@@ -29,6 +30,7 @@ class Assignment:
         scores: judged scores by epoch, those of earlier attempts included.
         attempt: how often the trial was given to a worker.
         told: why a report was answered with False; empty while the trial may go on.
+        teacher_scores: the teacher's scores by epoch, where they are judged.
     """
 
     trial: Trial
@@ -43,6 +45,7 @@ class Assignment:
     seconds: float = 0.0
     stage_seconds: dict[str, float] = field(default_factory=dict)
     began: float | None = None
+    teacher_scores: dict[int, float] = field(default_factory=dict)
     _seen: set[tuple[str, int]] = field(default_factory=set)
 
     @staticmethod
@@ -60,6 +63,7 @@ class Assignment:
             attempts=Attempts(smaller=PARTS_KEY in overrides),
             seconds=known.get("seconds", 0.0),
             stage_seconds=dict(known.get("stage_seconds", {})),
+            teacher_scores=teacher_scores(known),
         )
 
     def opening(self) -> dict[str, Any]:
@@ -91,6 +95,11 @@ class Assignment:
         if (event.stage, event.epoch) not in self._seen:
             self._seen.add((event.stage, event.epoch))
             self.attempts = Attempts(0, self.attempts.smaller)
+
+    def teaching(self, event: Scored) -> dict[str, Any]:
+        """User attributes of a trial whose teacher finished an epoch."""
+        self.teacher_scores[event.epoch] = event.score
+        return {TEACHER_SCORES: {str(epoch): score for epoch, score in self.teacher_scores.items()}}
 
     def leave(self, now: float) -> None:
         """Counts the time of an attempt, and that it ended without a new epoch until one comes."""
