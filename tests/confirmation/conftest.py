@@ -41,4 +41,4 @@ def confirmed(finished: Path, shared_cache: Path, tmp_path: Path, monkeypatch: p
 def new_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_cache: Path) -> Callable[..., Path]:
     """Writes a study that nobody confirmed."""
     monkeypatch.setenv("DISTUNE_CACHE", str(shared_cache))
-    return lambda base, *trials: write_study(tmp_path / "logs" / "optuna", base, trials or TRIALS)
+    return lambda base, *trials: write_study(tmp_path / "new" / "optuna", base, trials or TRIALS)

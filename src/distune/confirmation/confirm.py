@@ -154,7 +154,7 @@ class _Confirmation:
         if has_test:
             self.opening.check()
         trained = self.train(jobs)
-        if trained.interrupted:
+        if trained.interrupted or self.interrupted():  # before the test split is opened
             return self.result("interrupted")
         done = [job for job in jobs if job.is_done]
         if not done:
@@ -188,12 +188,15 @@ class _Confirmation:
 
     def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
         """Predictions of all runs and baselines; None where it was interrupted."""
-        best = self.entrants[0]
-        with Store(max_gb=best.config.cache.max_gb) as store:
+        # The best trial's encoders, unless none of its runs ended: then they may be what cannot be built.
+        first = next(
+            entrant for entrant in self.entrants if any(job.contender == entrant.name for job in done)
+        )
+        with Store(max_gb=first.config.cache.max_gb) as store:
             evaluation = Evaluation(self.table, store, self.study_seed, number, self.devices[0])
             if not judge_all(evaluation, done, interrupted=self.interrupted, show=self.tell):
                 return None
-            return judge_baselines(evaluation, best.at(self.seeds[0]), self.confirmation)
+            return judge_baselines(evaluation, first.at(self.seeds[0]), self.confirmation)
 
     def write_plan(
         self,
