@@ -178,6 +178,7 @@ def test_openings_by_others_on_the_same_data_are_named(confirmed: Path) -> None:
     assert numbers_of(confirmed)["opening"]["elsewhere"] == [{**lines[0], "file": str(other)}]
 
 
+@pytest.mark.timeout(300)  # six processes that import torch, one after the other
 def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
     new_study: NewStudy, demo_root: Path, confirmed: Path
 ) -> None:
