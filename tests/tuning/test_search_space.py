@@ -6,7 +6,7 @@ from study_helpers import base_config
 
 from distune.config import Config, SearchParameter, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
-from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.groups import backbone_group, fusion_group, loss_group
 from distune.tuning.space import DEFAULT_SPACE, build_space, contains, key_of
 from distune.tuning.suggest import suggest, suggest_base
 
@@ -179,22 +179,6 @@ def test_a_condition_decides_whether_a_parameter_is_drawn():
     assert all(("gamma" in params) == (params["loss"] == "combined") for params in drawn)
     assert not any("views" in params for params in drawn)
     assert "gamma" not in space.always_active(base) and "alpha" in space.always_active(base)
-
-
-def test_no_dimension_is_inert_in_any_combination_of_fusion_and_loss():
-    """What the modules say they ignore is never drawn; everything else always is."""
-    ignored = fields_without_effect()
-    base = Config()
-    space = build_space(base, groups={**fusion_group(), **loss_group()}, ignored=ignored)
-    for fusion, fusion_ignores in ignored["teacher.fusion"].items():
-        for loss, loss_ignores in ignored["distillation.loss"].items():
-            chosen = {"teacher.fusion": fusion, "student.fusion": fusion, "distillation.loss": loss}
-            active = {name for name in space.parameters if space.is_active(name, chosen, base)}
-            inert = {
-                f"{side}_{leaf}" for side in ("teacher", "student") for leaf in fusion_ignores
-            } | loss_ignores
-            assert active == set(space.parameters) - inert
-    assert any(ignored["teacher.fusion"].values()) and any(ignored["distillation.loss"].values())
 
 
 def test_a_fixed_loss_without_temperature_leaves_the_temperature_out():

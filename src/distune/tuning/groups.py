@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from distune.config import Config, SearchParameter
 from distune.config.sections import FusionName, LossName
+from distune.tuning.space import key_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
 STUDENT_TEXT = ("distilbert", "minilm", "bert-mini")
@@ -55,11 +56,23 @@ def _layers(part: str, counts: tuple[int, ...]) -> SearchParameter:
     return SearchParameter(type="categorical", choices=counts, key=f"student.{part}.layers")
 
 
-def fields_without_effect() -> Mapping[str, Mapping[str, frozenset[str]]]:
-    """What each fusion module and each loss ignores, as the modules themselves declare it; imports torch."""
+def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[str]]]:
+    """What each fusion module and each loss ignores, as the modules themselves declare it; imports torch.
+
+    Where the loss asks no teacher, none is trained, unless the student starts from the teacher's layers.
+    """
     from distune.distillation import LOSSES
     from distune.models.fusion import FUSIONS
 
     fusions = {name: frozenset(kind.ignores) for name, kind in FUSIONS.items()}
-    losses = {name: frozenset(kind.ignores) for name, kind in LOSSES.items()}
+    losses = {}
+    for name, kind in LOSSES.items():
+        trains_none = not (kind.uses_teacher or _may_start_from_teacher(base))
+        others = {"gamma": name != "combined", "teacher": trains_none}
+        losses[name] = kind.ignores | {field for field, is_ignored in others.items() if is_ignored}
     return {"teacher.fusion": fusions, "student.fusion": fusions, "distillation.loss": losses}
+
+
+def _may_start_from_teacher(base: Config) -> bool:
+    keys = {parameter.key or key_of(name) for name, parameter in base.search_space.items()}
+    return base.student.init_from_teacher or "student.init_from_teacher" in keys

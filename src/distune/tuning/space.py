@@ -55,7 +55,8 @@ class Space:
     Args:
         parameters: by name, in the order in which they are drawn.
         ignored: fields without effect, by config key of the choice ("teacher.fusion", "student.fusion",
-            "distillation.loss") and by its value: `{"distillation.loss": {"none": {"beta", "T"}}}`.
+            "distillation.loss") and by its value: `{"distillation.loss": {"none": {"beta", "T", "teacher"}}}`.
+            A field belongs to the section of its choice; the name of a section stands for all of it.
     """
 
     parameters: Mapping[str, SearchParameter]
@@ -88,11 +89,11 @@ class Space:
         conditions = self.parameters[name].when or {}
         if any(value(self._key_of_condition(other)) not in values for other, values in conditions.items()):
             return False
-        section, _, leaf = self.key(name).rpartition(".")
-        return all(
-            leaf not in table.get(value(choice), frozenset())
+        key = self.key(name)
+        return not any(
+            _names(table.get(value(choice), frozenset()), key, choice)
             for choice, table in self.ignored.items()
-            if choice.rpartition(".")[0] == section
+            if choice != key
         )
 
     def always_active(self, base: Config) -> list[str]:
@@ -122,9 +123,13 @@ class Space:
         return self.key(other) if other in self.parameters else (key_of(other) or other)
 
     def _deciding(self, name: str) -> set[str]:
-        section = self.key(name).rpartition(".")[0]
+        key = self.key(name)
         keys = {self._key_of_condition(other) for other in self.parameters[name].when or {}}
-        keys |= {choice for choice in self.ignored if choice.rpartition(".")[0] == section}
+        keys |= {
+            choice
+            for choice, table in self.ignored.items()
+            if any(_names(fields, key, choice) for fields in table.values())
+        }
         return {other for other in self.parameters if other != name and self.key(other) in keys}
 
     def _is_always_active(self, name: str, base: Config) -> bool:
@@ -136,6 +141,12 @@ class Space:
             values = (*(self.parameters[other].choices or ()), value_at(base, self.key(other)))
             chosen = [{**before, self.key(other): value} for before in chosen for value in values]
         return all(self.is_active(name, one, base) for one in chosen)
+
+
+def _names(fields: frozenset[str], key: str, choice: str) -> bool:
+    """Whether fields that a choice ignores name a config key: by its section, or inside the choice's own."""
+    section, _, leaf = key.rpartition(".")
+    return key.partition(".")[0] in fields or (leaf in fields and section == choice.rpartition(".")[0])
 
 
 def key_of(name: str) -> str | None:

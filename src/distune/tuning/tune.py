@@ -153,7 +153,8 @@ def search_space(request: TuneRequest) -> Space:
         **(loss_group() if request.tune_loss else {}),
         **(backbone_group(request.config) if request.tune_backbones else {}),
     }
-    return build_space(request.config, groups=groups, only=request.only, ignored=fields_without_effect())
+    ignored = fields_without_effect(request.config)
+    return build_space(request.config, groups=groups, only=request.only, ignored=ignored)
 
 
 def _setup(request: TuneRequest, dataset: str) -> Setup:

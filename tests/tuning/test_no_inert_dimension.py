@@ -1,0 +1,84 @@
+"""What a trial draws has an effect, and what has an effect is drawn: every fusion, fusion and loss together."""
+
+from __future__ import annotations
+
+import itertools
+
+import optuna
+import pytest
+from study_helpers import base_config
+
+from distune.config import Config, SearchParameter, value_at, with_values
+from distune.distillation import LOSSES
+from distune.models.fusion import FUSIONS
+from distune.tuning.groups import fields_without_effect, fusion_group, loss_group
+from distune.tuning.space import DEFAULT_SPACE, build_space
+from distune.tuning.suggest import suggest
+
+EXTRA = {
+    "gamma": SearchParameter(type="float", low=0.1, high=1.0),
+    "teacher_fusion_tokens": SearchParameter(type="categorical", choices=("sequence", "pooled")),
+    "student_fusion_tokens": SearchParameter(type="categorical", choices=("sequence", "pooled")),
+}
+
+
+class Chosen(optuna.samplers.RandomSampler):
+    """Draws given choices of fusions and loss, the rest at random."""
+
+    def __init__(self, **choices):
+        super().__init__(seed=0)
+        self.choices = choices
+
+    def sample_independent(self, study, trial, name, distribution):
+        if name in self.choices:
+            return self.choices[name]
+        return super().sample_independent(study, trial, name, distribution)
+
+
+def space_of(base):
+    groups = {**fusion_group(), **loss_group(), **EXTRA}
+    return build_space(base, groups=groups, ignored=fields_without_effect(base))
+
+
+def expected(teacher, student, loss, starts_from_teacher):
+    """The parameters with an effect, from the parts' own declarations."""
+    trains_teacher = LOSSES[loss].uses_teacher or starts_from_teacher
+    inert = {f"teacher_{field}" for field in FUSIONS[teacher].ignores}
+    inert |= {f"student_{field}" for field in FUSIONS[student].ignores} | LOSSES[loss].ignores
+    if loss != "combined":
+        inert |= {"gamma"}
+    names = {*DEFAULT_SPACE, *EXTRA, "teacher_fusion", "student_fusion", "loss"} - inert
+    return {name for name in names if trains_teacher or not name.startswith("teacher_")}
+
+
+@pytest.mark.parametrize("starts_from_teacher", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_trial_draws_what_its_fusions_and_its_loss_use_and_nothing_else(loss, starts_from_teacher):
+    base = base_config(student__init_from_teacher=starts_from_teacher)
+    space = space_of(base)
+    for teacher, student in itertools.product(FUSIONS, FUSIONS):
+        sampler = Chosen(teacher_fusion=teacher, student_fusion=student, loss=loss)
+        params = suggest(optuna.create_study(sampler=sampler).ask(), space, base)
+        assert set(params) == expected(teacher, student, loss, starts_from_teacher)
+    config = with_values(base, space.overrides(params))
+    assert all(value_at(config, space.key(name)) == value for name, value in params.items())
+
+
+def test_every_parameter_that_some_choice_ignores_is_conditional():
+    always = set(space_of(Config()).always_active(Config()))
+    assert always == {"student_lr", "student_fusion_dim", "student_dropout", "alpha", "loss", "student_fusion"}
+
+
+def test_a_loss_that_asks_no_teacher_leaves_the_whole_teacher_out():
+    base = base_config(distillation__loss="none")
+    space = build_space(base, ignored=fields_without_effect(base))
+    params = suggest(optuna.create_study(sampler=Chosen()).ask(), space, base)
+    students = {name for name in DEFAULT_SPACE if name.startswith("student_")}
+    assert set(params) == {*students, "alpha"}
+
+
+def test_where_the_students_start_is_searched_the_teacher_counts():
+    entry = {"type": "categorical", "choices": [True, False]}
+    base = base_config(distillation__loss="none", search_space={"student_init_from_teacher": entry})
+    space = build_space(base, ignored=fields_without_effect(base))
+    assert "teacher_lr" in suggest(optuna.create_study(sampler=Chosen()).ask(), space, base)
