@@ -118,7 +118,7 @@ def test_what_is_left_out_is_named() -> None:
 
 def test_too_few_trials_are_no_evidence() -> None:
     found = effects(simulated(0, count=9, prune=False))
-    assert isinstance(found, Unknown) and "too few" in found.reason
+    assert isinstance(found, Unknown) and "need more trials" in found.reason
 
 
 def test_linear_model_is_least_squares_where_data_are_many() -> None:

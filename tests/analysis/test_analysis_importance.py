@@ -65,7 +65,7 @@ def test_a_logarithmic_range_is_weighed_by_its_decades() -> None:
 
 def test_small_studies_have_none() -> None:
     found = importance(study(9))
-    assert isinstance(found, Unknown) and "9 complete trials are too few" in found.reason
+    assert isinstance(found, Unknown) and "this study has 9." in found.reason
 
 
 def test_what_is_left_out_is_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -42,6 +42,11 @@ class Baseline:
     gain: float | Unknown
     changes: tuple[Change, ...]
 
+    @property
+    def is_base_best(self) -> bool:
+        """Whether the search found nothing better than the base config."""
+        return not isinstance(self.base, Unknown) and self.base.number == self.best.number
+
 
 def compare(study: StudyRecord, ranking: Ranking) -> Baseline | Unknown:
     """Sets the best trial beside the base config."""

@@ -111,8 +111,8 @@ def effects(study: StudyRecord) -> Effects | Unknown:
     needed = design.shape[1] + SPARE
     if not names or len(trials) < needed or len(complete) < ANCHORS:
         return Unknown(
-            f"{len(complete)} complete and {len(pruned)} usable pruned trials are too few to estimate the effects of "
-            f"{len(names)} parameters; {needed} trials are needed, {ANCHORS} of them complete."
+            f"Effects need more trials: for the parameters that vary here, {needed}, of which {ANCHORS} complete; "
+            f"this study has {len(complete)} complete and {len(pruned)} usable pruned."
         )
     scores = np.array([trial.value for trial in complete], dtype=float)
     rng = np.random.default_rng(study.seed or 0)

@@ -86,7 +86,7 @@ def importance(study: StudyRecord) -> Importance | Unknown:
     names = [name for name in study.space if len({_key(trial.params.get(name)) for trial in usable}) > 1]
     if len(usable) < FEWEST:
         return Unknown(
-            f"{len(usable)} complete trials are too few to compute importances; {FEWEST} are needed."
+            f"Importances need {FEWEST} complete trials in the search space; this study has {len(usable)}."
         )
     if not names:
         return Unknown("All complete trials have the same parameters, so none can matter.")
@@ -153,7 +153,9 @@ def _both(
         rebuilt = rebuilt if len(sample) == len(trials) else _rebuilt(study, sample, names)
         rounds = [
             get_param_importances(
-                rebuilt, evaluator=FanovaImportanceEvaluator(n_trees=TREES, seed=seed), params=[*everywhere, random]
+                rebuilt,
+                evaluator=FanovaImportanceEvaluator(n_trees=TREES, seed=seed),
+                params=[*everywhere, random],
             )
             for seed, random in enumerate(NOISE)
         ]

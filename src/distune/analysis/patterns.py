@@ -78,7 +78,7 @@ def patterns(study: StudyRecord, ranking: Ranking) -> Patterns | Unknown:
     size = min(TOP, len(tried) // 3, len(ranking.trials))
     if len(tried) < FEWEST or size < 3:
         return Unknown(
-            f"{len(tried)} complete and pruned trials are too few to look for patterns; {FEWEST} are needed."
+            f"Patterns need {FEWEST} complete and pruned trials with parameters; this study has {len(tried)}."
         )
     best = {trial.number for trial in ranking.top(size)}
     if len(tried) == len(best):

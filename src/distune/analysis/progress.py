@@ -31,9 +31,7 @@ def progress(study: StudyRecord) -> Progress | Unknown:
     ended = [trial for trial in study.trials if trial.state in ("complete", "pruned")]
     scores = [study.sign * trial.value if trial.value is not None else float("-inf") for trial in ended]
     if len(ended) < FEWEST or max(scores) == float("-inf"):
-        return Unknown(
-            f"{len(ended)} complete and pruned trials are too few to see a trend; {FEWEST} are needed."
-        )
+        return Unknown(f"A trend needs {FEWEST} complete and pruned trials; this study has {len(ended)}.")
     cut = len(ended) - len(ended) // THIRDS
     before, after = max(scores[:cut]), max(scores[cut:])
     if before == float("-inf"):

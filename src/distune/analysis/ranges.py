@@ -37,7 +37,7 @@ def best_ranges(study: StudyRecord, ranking: Ranking) -> Ranges | Unknown:
     """Narrows the search space to where the best trials are."""
     if len(ranking.trials) < FEWEST:
         return Unknown(
-            f"{len(ranking.trials)} complete trials are too few to recommend ranges from; {FEWEST} are needed."
+            f"Recommended ranges need {FEWEST} complete trials; this study has {len(ranking.trials)}."
         )
     top = ranking.top(max(FEWEST, math.ceil(BEST_SHARE * len(ranking.trials))))
     narrowed = {

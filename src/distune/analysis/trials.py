@@ -66,7 +66,7 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         )
     frozen = study.get_trials(deepcopy=False)
     kept = [trial for trial in frozen if trial.user_attrs.get("failure_kind") != SURPLUS]
-    attrs = _study_attributes(study.user_attrs)
+    attrs = study.user_attrs
     space, space_source = _space(attrs, kept)
     return StudyRecord(
         name=study.study_name,
@@ -92,17 +92,6 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         surplus=len(frozen) - len(kept),
         missing=_missing(attrs, kept),
     )
-
-
-def _study_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """The study's attributes, with those that may be kept in another form brought into one."""
-    epochs = attributes.mapping(attrs.get("epochs")) or {}
-    other_form = {
-        "teacher_epochs": epochs.get("teacher"),
-        "student_epochs": epochs.get("student"),
-        "data_fingerprint": attrs.get("dataset"),
-    }
-    return {**other_form, **attrs}
 
 
 def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:

@@ -97,7 +97,11 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
             0, Headline("Best score on dev", formats.score(best_trial.value), f"trial {best_trial.number}")
         )
     baseline = findings.baseline
-    if not isinstance(baseline, Unknown) and not isinstance(baseline.gain, Unknown):
+    if (
+        not isinstance(baseline, Unknown)
+        and not isinstance(baseline.gain, Unknown)
+        and not baseline.is_base_best
+    ):
         shown.insert(
             1, Headline("Over the base config", formats.gain(baseline.gain), improvement.UNCONFIRMED)
         )

@@ -25,7 +25,7 @@ from distune.reporting.document import (
 )
 from distune.reporting.formats import plain
 
-SPECIAL = re.compile(r"([\\`*|~]|\[(?=[\^ xX])|\](?=[(\[:]|$))")
+SPECIAL = re.compile(r"([\\`*|~]|\[(?=[\^ xX])|\](?=[(\[:]))")
 WORD_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 ENTITY = re.compile(r"&(?=#?\w+;)")
 LINE_START = re.compile(r"^(\s*)([#+\-=]|\d+(?=[.)]))")

@@ -35,7 +35,7 @@ def _score(baseline: Baseline) -> Line:
         return (*start, "; the base config was not measured in this study, so there is no gain to state.")
     if isinstance(baseline.gain, Unknown):
         return (*start, "; the base config has no final score, so there is no gain to state.")
-    if baseline.base.number == best.number:
+    if baseline.is_base_best:
         return (*start, "; it is the base config itself: the search found nothing better.")
     return (*start, f", {formats.gain(baseline.gain)} over the base config. This gain is not confirmed.")
 

@@ -24,7 +24,7 @@ def section(findings: Findings) -> Section:
     gain: Cell = "not known"
     if not isinstance(baseline.gain, Unknown):
         gain = f"{formats.gain(baseline.gain)} ({UNCONFIRMED})"
-    if not isinstance(baseline.base, Unknown) and baseline.base.number == best.number:
+    if baseline.is_base_best:
         gain = "the base config is the best trial"
         rows = []
     rows.append((f"Best trial (trial {best.number})", Strong(formats.score(best.value)), gain))

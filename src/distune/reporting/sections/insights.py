@@ -107,10 +107,16 @@ def _importance_statement(importance: Importance) -> Line:
 def noise_statement(noise: DevNoise) -> Line:
     """What the size of the dev split allows to be told apart."""
     cases = f" of {noise.groups} cases" if noise.groups is not None else ""
+    ranking: Line = ()
+    if noise.others:
+        ranking = (
+            f" {noise.inside} of the {noise.others} other complete trials lie inside: by these examples alone they "
+            "cannot be told from the best one.",
+        )
     return line(
         f"The dev split has {noise.examples} examples{cases}: resampling them moves the score of trial {noise.trial} "
-        f"between {formats.score(noise.low)} and {formats.score(noise.high)} (95 %). {noise.inside} of the {noise.others} "
-        "other complete trials lie inside, so this ranking does not tell them from the best one.",
+        f"between {formats.score(noise.low)} and {formats.score(noise.high)} (95 %).",
+        *ranking,
     )
 
 

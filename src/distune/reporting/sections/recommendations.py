@@ -70,7 +70,11 @@ def section(findings: Findings) -> Section:
 
 
 def _why_confirm(findings: Findings) -> Line:
-    within = findings.recommendations.gain_within_noise
+    within, baseline = findings.recommendations.gain_within_noise, findings.baseline
+    if not isinstance(baseline, Unknown) and baseline.is_base_best:
+        return line(
+            "The search found nothing better than the base config; how good that is, confirmation measures:"
+        )
     if within is None:
         return line("The best of many trials is partly luck, and how much of it is not known yet:")
     if within:

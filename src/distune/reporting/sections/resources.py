@@ -17,12 +17,14 @@ def section(findings: Findings) -> Section:
     rows: list[tuple[Cell, Cell]] = []
     devices = Counter(trial.device for trial in study.trials if trial.device)
     if devices:
-        named = [f"{device} ({count} trials)" for device, count in devices.most_common()]
+        named = [
+            f"{device} ({count} of {len(study.trials)} trials)" for device, count in devices.most_common()
+        ]
         rows.append(("Devices", formats.listing(named)))
     memory = [trial.memory_mb for trial in study.trials if trial.memory_mb is not None]
     rows += _memory("memory of a worker", memory)
     on_device = [trial.device_memory_mb for trial in study.trials if trial.device_memory_mb is not None]
-    rows += _memory("memory of the device", on_device)
+    rows += _memory("memory of the device", [used for used in on_device if used > 0])
     workers = {trial.worker for trial in study.trials if trial.worker}
     if workers:
         rows.append(("Workers that ran trials", str(len(workers))))
@@ -56,5 +58,5 @@ def _memory(what: str, megabytes: Sequence[float]) -> list[tuple[Cell, Cell]]:
         return []
     return [
         (f"Peak {what}, highest trial", formats.memory(max(megabytes))),
-        (f"Peak {what}, mean of {len(megabytes)} trials", formats.memory(statistics.fmean(megabytes))),
+        (f"Peak {what}, mean over trials", formats.memory(statistics.fmean(megabytes))),
     ]
