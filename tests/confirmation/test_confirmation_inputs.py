@@ -48,7 +48,11 @@ def same(first: list[Any], second: list[Any]) -> bool:
     return all(np.allclose(one, other, atol=1e-6) for one, other in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("values", [{}, FROZEN], ids=["trained", "frozen"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, FROZEN, {**FROZEN, "training__precision": "bf16"}],
+    ids=["trained", "frozen", "frozen in bf16"],
+)
 class TestConditions:
     """Each condition equals the full input of a data set that was changed on disk."""
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from distune.analysis.confirmation_files import baseline_folder
 from distune.config import Config, with_values
 from distune.confirmation.evaluating import Evaluation
+from distune.data.batches import eval_batches
 from distune.data.table import Table
+from distune.models.fusion import masked_mean
 from distune.training.metrics import confusion_matrix, macro_f1
 from distune.training.run_folder import write_json, write_predictions
 from distune.training.student import build_student, student_seed
@@ -83,14 +85,19 @@ def frozen_features(evaluation: Evaluation, config: Config) -> Features:
         evaluation: table and store.
         config: a complete config; with its seed where its encoders start from random weights.
     """
+    table = evaluation.table
     frozen = with_values(config, {"student.vision.freeze": "all", "student.text.freeze": "all"})
     steps = evaluation.steps(frozen)
-    model = build_student(frozen, evaluation.table.tasks).to(steps.compute.device)
+    model = build_student(frozen, table.tasks).to(steps.compute.device)
     inputs = steps.for_model(model, frozen.student, student_seed(frozen))
-    train = evaluation.table.rows("train")
-    image = np.stack([tokens.mean(axis=0, dtype=np.float64) for tokens in inputs.image[0]])
-    texts = (inputs.text[row] for row in range(len(inputs.text)))
-    text = np.stack([tokens.mean(axis=0, dtype=np.float64) for tokens in texts])
+    everyone, nothing = np.arange(len(table)), np.zeros((len(table), 0), np.int64)
+    image = np.empty((len(table), model.vision.width))
+    text = np.empty((len(table), model.text.width))
+    for batch in eval_batches(inputs, nothing, everyone, batch_size=64, device=steps.compute.device):
+        rows = batch.rows.cpu().numpy()
+        image[rows] = batch.image.mean(1).cpu().numpy()
+        text[rows] = masked_mean(batch.text, batch.text_mask).cpu().numpy()
+    train = table.rows("train")
     return Features(_standardised(image, train), _standardised(text, train))
 
 

@@ -14,6 +14,7 @@ from distune.data.batches import ModelInputs
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
+from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
 
 
@@ -75,7 +76,7 @@ class Conditions:
         pixels = np.broadcast_to(self._colours[size][None, :, None, None], (1, 3, size, size))
         with torch.no_grad(), steps.compute.autocast():
             image = model.vision.prefix(torch.from_numpy(np.array(pixels)).to(steps.compute.device))
-        found = (image.float() if image.is_floating_point() else image).cpu().numpy()
+        found = _as_stored(image, steps.compute)
         return np.broadcast_to(found, (1, len(self.table), *found.shape[1:]))
 
     def _empty_text(self, model: Classifier, steps: InputSteps) -> NDArray[Any]:
@@ -86,8 +87,7 @@ class Conditions:
         tokens = torch.tensor(ids, device=steps.compute.device)
         with torch.no_grad(), steps.compute.autocast():
             hidden = text.prefix(tokens, torch.ones_like(tokens, dtype=torch.bool))
-        vectors: NDArray[Any] = hidden[0].float().cpu().numpy()
-        return vectors
+        return _as_stored(hidden[0], steps.compute)
 
 
 def swapped(groups: Sequence[str], seed: int) -> NDArray[np.int64] | None:
@@ -110,6 +110,13 @@ def swapped(groups: Sequence[str], seed: int) -> NDArray[np.int64] | None:
     for name, donor in zip(cycle, np.roll(cycle, -1), strict=True):
         donors[members[name]] = np.resize(members[donor], len(members[name]))
     return donors
+
+
+def _as_stored(values: torch.Tensor, compute: Compute) -> NDArray[Any]:
+    """Pixels as they are; activations with the precision that the store keeps those of frozen layers in."""
+    if values.is_floating_point():
+        values = (values.bfloat16() if compute.bf16 else values).float()
+    return np.asarray(values.cpu().numpy())
 
 
 def _mean_colour(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
