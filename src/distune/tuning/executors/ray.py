@@ -120,6 +120,7 @@ class RayExecutor(Executor):
         device = "cuda:0" if gpus_per_trial else "cpu"
         self._arguments = (function, str(folder.absolute()), str(Path.cwd()), list(sys.path), device)
         self._failed_starts = 0
+        self._is_closed = False
         self._workers = [self._start(f"worker-{i}") for i in range(workers)]
         try:
             self._wait_for_room(patience)
@@ -169,7 +170,10 @@ class RayExecutor(Executor):
         return time.monotonic()
 
     def close(self) -> None:
-        """Ends all workers at once."""
+        """Ends all workers at once; a second call does nothing, as Ray would connect again for it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for worker in self._workers:
             self._ray.kill(worker.actor)
         if self._owns_connection:
