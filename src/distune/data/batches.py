@@ -24,6 +24,8 @@ class ModelInputs:
     Attributes:
         image: shape (views, N, ...): uint8 pixels (3, S, S), or what the frozen layers made of them.
         text: N sequences of token ids, or what the frozen layers made of them.
+
+    Activations are float32, or uint16 that holds the bits of bf16.
     """
 
     image: NDArray[Any]
@@ -131,4 +133,9 @@ def _gather(
 ) -> Batch:
     text, mask = inputs.text.padded(rows)
     arrays = (rows, views, inputs.image[views, rows], text, mask, labels[rows])
-    return Batch(*(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays))
+    return Batch(*(_tensor(array, device) for array in arrays))
+
+
+def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+    return tensor.view(torch.bfloat16).float() if array.dtype == np.uint16 else tensor

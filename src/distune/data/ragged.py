@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+LENGTH_STEP = 8
+"""Few different shapes: oneDNN keeps compiled kernels for each, up to a gigabyte where every length occurs."""
+
+
 @dataclass(frozen=True)
 class Ragged:
     """N sequences end to end, so that nothing is stored or read that is only padding.
@@ -34,13 +38,13 @@ class Ragged:
         return np.diff(self.offsets)
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """The given sequences padded with zeros to the longest of them.
+        """The given sequences padded with zeros to the longest of them, rounded up to a multiple of 8.
 
         Returns:
             values of shape (rows, longest, ...) and a mask (rows, longest), true at real positions.
         """
         lengths = self.lengths[rows]
-        longest = int(lengths.max(initial=1))
+        longest = -(-int(lengths.max(initial=1)) // LENGTH_STEP) * LENGTH_STEP
         mask = np.arange(longest) < lengths[:, None]
         padded = np.zeros((len(rows), longest, *self.values.shape[1:]), dtype=self.values.dtype)
         for position, row in enumerate(rows):

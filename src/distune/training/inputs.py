@@ -131,7 +131,7 @@ class InputSteps:
         def compute(entry: Entry) -> None:
             pixels = self._images(vision.image_size, images)
             flat = pixels.reshape(-1, *pixels.shape[2:])
-            hidden = _Rows(entry, "hidden", len(flat))
+            hidden = _Rows(entry, "hidden", len(flat), bf16=self.compute.bf16)
             for start in range(0, len(flat), PREFIX_BATCH):
                 part = torch.from_numpy(np.array(flat[start : start + PREFIX_BATCH])).to(self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
@@ -145,7 +145,7 @@ class InputSteps:
         self, text: TextEncoder, ids: Ragged, tokens: dict[str, Any], encoder: dict[str, Any]
     ) -> Ragged:
         def compute(entry: Entry) -> None:
-            hidden = _Rows(entry, "hidden", int(ids.offsets[-1]))
+            hidden = _Rows(entry, "hidden", int(ids.offsets[-1]), bf16=self.compute.bf16)
             order = np.argsort(ids.lengths, kind="stable")
             for start in range(0, len(order), PREFIX_BATCH):
                 rows = order[start : start + PREFIX_BATCH]
@@ -160,16 +160,22 @@ class InputSteps:
 
 
 class _Rows:
-    """An array in a store entry whose width is known only when the first rows arrive."""
+    """An array in a store entry whose width is known only when the first rows arrive.
 
-    def __init__(self, entry: Entry, name: str, count: int):
+    What was computed in bf16 is kept as the bits of bf16 (NumPy has no such type): half the size, nothing lost.
+    """
+
+    def __init__(self, entry: Entry, name: str, count: int, *, bf16: bool):
+        dtype = np.uint16 if bf16 else np.float32
         self._make: Callable[[tuple[int, ...]], NDArray[Any]] = lambda shape: entry.new_array(
-            name, (count, *shape), np.float32
+            name, (count, *shape), dtype
         )
+        self._bf16 = bf16
         self._array: NDArray[Any] | None = None
 
     def put(self, where: slice, values: torch.Tensor) -> None:
-        rows = values.float().cpu().numpy()
+        kept = values.to(torch.bfloat16).view(torch.uint16) if self._bf16 else values.float()
+        rows = kept.cpu().numpy()
         if self._array is None:
             self._array = self._make(rows.shape[1:])
         self._array[where] = rows
