@@ -50,9 +50,7 @@ class Server:
     @property
     def url(self) -> str:
         """The SQLAlchemy URL of its database, password included."""
-        return (
-            f"postgresql+psycopg://distune:{self.password}@127.0.0.1:{self.port}/postgres"
-        )
+        return f"postgresql+psycopg://distune:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
