@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 LENGTH_STEP = 8
 """Few different shapes: oneDNN keeps compiled kernels for each, up to a gigabyte where every length occurs."""
 
