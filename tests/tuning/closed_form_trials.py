@@ -58,6 +58,37 @@ def _train(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
     )
 
 
+def teacher_score(config: dict, epoch: int) -> float:
+    """Best at teacher_lr = 3e-5 and teacher_dropout = 0.2."""
+    teacher = config["teacher"]
+    distance = math.log10(teacher["lr"] / 3e-5) ** 2 + (teacher["dropout"] - 0.2) ** 2
+    return (0.9 - 0.1 * distance) * (1 - 0.5**epoch)
+
+
+def quick_teacher(task: TrialTask, report: Report) -> TrialOutcome:
+    """The teacher alone."""
+    return _teach(task, report, pause=0.0)
+
+
+def slow_teacher(task: TrialTask, report: Report) -> TrialOutcome:
+    return _teach(task, report, pause=float(os.environ.get("EPOCH_SECONDS", "0.1")))
+
+
+def quick_with_teacher(task: TrialTask, report: Report) -> TrialOutcome:
+    taught = _teach(task, report, pause=0.0)
+    return quick(task, report) if taught.state == "complete" else TrialOutcome("stopped")
+
+
+def _teach(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
+    score = 0.0
+    for epoch in range(1, task.config["teacher"]["epochs"] + 1):
+        time.sleep(pause)
+        score = teacher_score(dict(task.config), epoch)
+        if not report("teacher", epoch, score):
+            return TrialOutcome("stopped", score)
+    return TrialOutcome("complete", score, task.config["teacher"]["epochs"], {"teacher": 1.0})
+
+
 def script(task: TrialTask) -> Iterator[Work]:
     """The behaviours that the contract suite asks for, told by the config."""
     behaviour = task.config["behaviour"]

@@ -73,12 +73,13 @@ def coordinator(
     if not isinstance(executor, Executor):
         executor = SimulatedExecutor(executor, workers=workers)
     limits = {key: others.pop(key) for key in ("timeout", "on_oom", "prune_teacher") if key in others}
+    proposals = others.pop("proposals", None) or JointProposals(setup)
     retention = others.pop("retention", None) or Retention(folder / "trials", reserve_gb=0.0)
     lease = lease or Lease.new(executor.workers)
     ledger = Ledger(study, lease.coordinator)
     return Coordinator(
         ledger,
-        JointProposals(setup),
+        proposals,  # type: ignore[arg-type]
         executor,
         Adoption(ledger, lease),
         retention,  # type: ignore[arg-type]

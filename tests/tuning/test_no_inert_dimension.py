@@ -66,7 +66,14 @@ def test_a_trial_draws_what_its_fusions_and_its_loss_use_and_nothing_else(loss, 
 
 def test_every_parameter_that_some_choice_ignores_is_conditional():
     always = set(space_of(Config()).always_active(Config()))
-    assert always == {"student_lr", "student_fusion_dim", "student_dropout", "alpha", "loss", "student_fusion"}
+    assert always == {
+        "student_lr",
+        "student_fusion_dim",
+        "student_dropout",
+        "alpha",
+        "loss",
+        "student_fusion",
+    }
 
 
 def test_a_loss_that_asks_no_teacher_leaves_the_whole_teacher_out():

@@ -24,6 +24,8 @@ def main() -> None:
             storage=options.get("storage"),
             dataset="sha256:0",
             trial_function=f"closed_form_trials:{function}",
+            strategy=options.get("strategy", "joint"),
+            teacher_trial_function=f"closed_form_trials:{function}_teacher",
         )
     )
     print("reason", result.reason)

@@ -229,7 +229,7 @@ class Coordinator:
             self._ledger.note(assignment.trial, assignment.teaching(event))
         if event.epoch < last:
             return True  # an attempt goes over epochs that were judged before
-        earlier = earlier_teachers(event.number, self._ledger.trials())
+        earlier = earlier_teachers(event.number, self._trials)
         return keeps_up(assignment.teacher_scores, earlier, event.epoch)
 
     def _pruner_agrees(self, assignment: Assignment, event: Scored) -> bool:

@@ -9,6 +9,7 @@ from optuna.storages import BaseStorage
 
 from distune.tuning.leases import Watch, leases
 from distune.tuning.ledger import count
+from distune.tuning.staged import SUFFIX
 from distune.tuning.storage import default_url, opened
 from distune.tuning.study import Setup, differing, load
 
@@ -16,7 +17,9 @@ LOOK_BACK = 20
 """Newest studies that are looked at."""
 
 
-def study_to_continue(logs: Path, storage_url: str | None, setup: Setup, n_trials: int) -> str | None:
+def study_to_continue(
+    logs: Path, storage_url: str | None, setup: Setup, n_trials: int, teacher: Setup | None = None
+) -> str | None:
     """The newest study on the same question that nobody works on and that lacks trials; None if there is none.
 
     Args:
@@ -24,6 +27,7 @@ def study_to_continue(logs: Path, storage_url: str | None, setup: Setup, n_trial
         storage_url: a storage that holds many studies; empty looks at the files in `logs`.
         setup: the question.
         n_trials: finished trials that the study shall have.
+        teacher: the question of the teacher's study, whose trials count too, in a staged search.
     """
     prefix = f"{setup.base.name}_tuning_"
     if storage_url is not None:
@@ -33,15 +37,23 @@ def study_to_continue(logs: Path, storage_url: str | None, setup: Setup, n_trial
         names = [path.stem for path in logs.glob(f"{prefix}*.db")]
     for name in sorted(names, reverse=True)[:LOOK_BACK]:
         with opened(storage_url or default_url(logs, name)) as storage:
-            if _lacks_trials(name, storage, setup, n_trials):
+            if _lacks_trials(name, storage, setup, n_trials, teacher):
                 return name
     return None
 
 
-def _lacks_trials(name: str, storage: BaseStorage, setup: Setup, n_trials: int) -> bool:
+def _lacks_trials(
+    name: str, storage: BaseStorage, setup: Setup, n_trials: int, teacher: Setup | None
+) -> bool:
     study = load(storage, name)
     if study is None or not study.user_attrs.get("ready") or differing(study.user_attrs, setup):
         return False
-    if Watch().living(leases(study.user_attrs)):
+    studies = [study]
+    first = load(storage, name + SUFFIX) if teacher else None
+    if teacher and first and first.user_attrs.get("ready"):
+        if differing(first.user_attrs, teacher):
+            return False
+        studies.append(first)
+    if any(Watch().living(leases(one.user_attrs)) for one in studies):
         return False
-    return count(study.get_trials(deepcopy=False)).finished < n_trials
+    return sum(count(one.get_trials(deepcopy=False)).finished for one in studies) < n_trials

@@ -47,9 +47,16 @@ class Progress:
     Args:
         console: where to write; a live line if it is a terminal.
         clock: seconds, never going back.
+        title: stands before every line.
     """
 
-    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        title: str = "",
+    ):
+        self._title = f"{title}: " if title else ""
         self._console = console or Console(file=sys.stdout, soft_wrap=True)
         self._clock = clock
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
@@ -71,7 +78,7 @@ class Progress:
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Shows where the study stands."""
-        text = line(snapshot, self._ends(snapshot))
+        text = self._title + line(snapshot, self._ends(snapshot))
         if self._live:
             self._live.update(Text(text), refresh=True)
             return

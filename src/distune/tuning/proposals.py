@@ -67,6 +67,18 @@ class JointProposals:
         return as_dict(configured(self._setup.base, overrides))
 
 
+class TeacherProposals(JointProposals):
+    """The teacher's parameters alone, judged by the teacher's own score; trial 0 is the base config's teacher."""
+
+    def judges(self, stage: str) -> bool:
+        """Whether the pruner judges the scores of a stage."""
+        return stage == "teacher"
+
+    def epochs(self, config: Mapping[str, Any]) -> int:
+        """Judged epochs of a complete trial."""
+        return int(config["teacher"]["epochs"])
+
+
 def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
     """The base config with a trial's values."""
     return with_values(base, overrides, source="trial") if overrides else base

@@ -44,25 +44,32 @@ def check_pruner(name: str) -> None:
         raise UserError(f"pruner: there is no {name!r}; known: {', '.join(PRUNERS)}")
 
 
-def make_pruner(name: str, epochs: int) -> BasePruner:
+def settings(name: str, warmup: int = WARMUP_EPOCHS) -> dict[str, int | float]:
+    """What a pruner is set to, for studies and reports; `warmup` as for `make_pruner`."""
+    known = PRUNER_SETTINGS[name]
+    return {**known, "n_warmup_steps": warmup} if "n_warmup_steps" in known else dict(known)
+
+
+def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePruner:
     """Optuna's pruner of a name.
 
     Args:
         name: one of `PRUNERS`.
-        epochs: student epochs of a complete trial.
+        epochs: judged epochs of a complete trial.
+        warmup: first epochs that are not judged.
     """
     from optuna import pruners
     from optuna.exceptions import ExperimentalWarning
 
     # Optuna counts steps from 0; ours are epochs from 1, so two epochs of warm-up end before step 3.
-    warmup = WARMUP_EPOCHS + 1
+    steps = warmup + 1
 
     def median() -> BasePruner:
-        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup)
+        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=steps)
 
     table: dict[str, Callable[[], BasePruner]] = {
         "median": median,
-        "percentile": lambda: pruners.PercentilePruner(75.0, n_startup_trials=5, n_warmup_steps=warmup),
+        "percentile": lambda: pruners.PercentilePruner(75.0, n_startup_trials=5, n_warmup_steps=steps),
         "hyperband": lambda: pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 1)),
         "patient": lambda: pruners.PatientPruner(median(), patience=3),
         "none": pruners.NopPruner,

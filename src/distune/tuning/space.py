@@ -8,7 +8,7 @@ other keys are named by `key`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from distune.config import Config, SearchParameter, value_at
 from distune.errors import ConfigError, UserError
 
 Value = bool | int | float | str
+TEACHER = "teacher"
+"""The parameter, and the section, that a staged search chooses as a whole."""
 _LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
 
 
@@ -102,7 +104,7 @@ class Space:
 
     def in_order(self) -> list[str]:
         """Names such that a parameter comes after those that decide whether it is drawn."""
-        deciding = {name: self._deciding(name) for name in self.parameters}
+        deciding = {name: self.deciding(name) for name in self.parameters}
         ordered: list[str] = []
         while len(ordered) < len(deciding):
             ready = [n for n, needs in deciding.items() if n not in ordered and needs <= set(ordered)]
@@ -122,9 +124,32 @@ class Space:
     def _key_of_condition(self, other: str) -> str:
         return self.key(other) if other in self.parameters else (key_of(other) or other)
 
-    def _deciding(self, name: str) -> set[str]:
+    def part(self, names: Collection[str]) -> dict[str, SearchParameter]:
+        """Some of the parameters, for a space of their own: their conditions name config keys."""
+        found = {}
+        for name, parameter in self.parameters.items():
+            if name in names:
+                when = {self._key_of_condition(other): v for other, v in (parameter.when or {}).items()}
+                found[name] = parameter.model_copy(update={"when": when or None})
+        return found
+
+    def is_section_used(self, section: str, base: Config) -> bool:
+        """Whether some point of the space gives a section of the config an effect."""
+        for choice, table in self.ignored.items():
+            varied = [p.choices or () for name, p in self.parameters.items() if self.key(name) == choice]
+            values = {value_at(base, choice), *(value for choices in varied for value in choices)}
+            if all(section in table.get(value, frozenset()) for value in values):
+                return False
+        return True
+
+    def condition_keys(self, name: str) -> set[str]:
+        """The config keys that a parameter's own conditions (when) ask for."""
+        return {self._key_of_condition(other) for other in self.parameters[name].when or {}}
+
+    def deciding(self, name: str) -> set[str]:
+        """The parameters that decide whether one is drawn."""
         key = self.key(name)
-        keys = {self._key_of_condition(other) for other in self.parameters[name].when or {}}
+        keys = self.condition_keys(name)
         keys |= {
             choice
             for choice, table in self.ignored.items()
@@ -133,14 +158,15 @@ class Space:
         return {other for other in self.parameters if other != name and self.key(other) in keys}
 
     def _is_always_active(self, name: str, base: Config) -> bool:
-        deciding = sorted(self._deciding(name))
+        deciding = sorted(self.deciding(name))
         if any(self.parameters[other].type != "categorical" for other in deciding):
             return False
         chosen: list[dict[str, Any]] = [{}]
+        base_values = self.base_values(base)
         for other in deciding:
-            values = (*(self.parameters[other].choices or ()), value_at(base, self.key(other)))
-            chosen = [{**before, self.key(other): value} for before in chosen for value in values]
-        return all(self.is_active(name, one, base) for one in chosen)
+            values = (*(self.parameters[other].choices or ()), base_values[other])
+            chosen = [{**before, other: value} for before in chosen for value in values]
+        return all(self.is_active(name, self.overrides(one), base) for one in chosen)
 
 
 def _names(fields: frozenset[str], key: str, choice: str) -> bool:

@@ -17,8 +17,8 @@ from optuna.storages import BaseStorage
 from distune import __version__
 from distune.config import Config, as_dict, parse_config
 from distune.errors import UserError
-from distune.tuning.pruners import PRUNER_SETTINGS
-from distune.tuning.space import Space
+from distune.tuning.pruners import WARMUP_EPOCHS, settings
+from distune.tuning.space import TEACHER, Space
 
 METRIC = "mean over tasks of the dev macro F1"
 NEUTRAL_KEYS = ("search_space", "data.root", "training.device", "training.threads", "cache.max_gb")
@@ -40,9 +40,11 @@ class Setup:
         dataset: fingerprint of the examples.
         sampler: one of `distune.tuning.samplers.SAMPLERS`.
         pruner: one of `distune.tuning.pruners.PRUNERS`.
-        strategy: "joint".
+        strategy: "joint"; "staged" for the study of students that follows one of teachers, whose own is "teacher".
         seed: of the sampler.
         config_path: the file that the base config came from, for reports.
+        warmup: first judged epochs at which nothing is pruned.
+        prune_teacher: whether a trial can end before its student trains.
     """
 
     base: Config
@@ -53,6 +55,8 @@ class Setup:
     strategy: str = "joint"
     seed: int = 42
     config_path: str | None = None
+    warmup: int = WARMUP_EPOCHS
+    prune_teacher: bool = False
 
     def as_attributes(self) -> dict[str, Any]:
         """The study's user attributes."""
@@ -64,8 +68,9 @@ class Setup:
             "metric": METRIC,
             "sampler": self.sampler,
             "pruner": self.pruner,
-            "pruner_settings": PRUNER_SETTINGS[self.pruner],
+            "pruner_settings": settings(self.pruner, self.warmup),
             "strategy": self.strategy,
+            "prune_teacher": self.prune_teacher,
             "seed": self.seed,
             "teacher_epochs": self.base.teacher.epochs,
             "student_epochs": self.base.student.epochs,
@@ -141,7 +146,7 @@ def differing(attributes: Mapping[str, Any], setup: Setup) -> list[str]:
             lines.append(f"{key}: {attributes.get(key)} in the study, {new[key]} now")
     for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
         lines.append(f"base config {key}: {old} in the study, {now} now")
-    for name, old, now in _changes(attributes["search_space"], new["search_space"]):
+    for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
         lines.append(f"search space {name}: {_parameter(old)} in the study, {_parameter(now)} now")
     return lines
 
@@ -167,6 +172,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _asked(space: Mapping[str, Any]) -> dict[str, Any]:
+    """A search space without the choice of teachers, which a staged search finds on its way."""
+    return {name: parameter for name, parameter in space.items() if parameter["key"] != TEACHER}
 
 
 _ABSENT = object()

@@ -3,121 +3,36 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
-from distune.config import Config
 from distune.errors import UserError
-from distune.tuning.adoption import Adoption
-from distune.tuning.coordinator import Coordinator, Limits, Reason
 from distune.tuning.dataset import Inspection, inspect
-from distune.tuning.executors import Executor
-from distune.tuning.executors.making import check_executor, make_executor
+from distune.tuning.executors.making import check_executor
 from distune.tuning.fork import fork, open_old
 from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
-from distune.tuning.interrupts import Interrupts, interrupts
-from distune.tuning.leases import Lease
-from distune.tuning.ledger import Ledger
-from distune.tuning.messages import Failure
+from distune.tuning.interrupts import interrupts
 from distune.tuning.names import study_to_continue
-from distune.tuning.progress import Progress, log_file
-from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import check_pruner, make_pruner
-from distune.tuning.retention import Retention
+from distune.tuning.progress import log_file
+from distune.tuning.proposals import JointProposals, TeacherProposals
+from distune.tuning.pruners import check_pruner
+from distune.tuning.request import TRIAL_FUNCTION, TuneRequest, TuneResult
 from distune.tuning.samplers import check_sampler
 from distune.tuning.space import Space, build_space
+from distune.tuning.stage import Ending, Stage, Stages
+from distune.tuning.staged import STRATEGIES, SUFFIX, best_teachers, outline, settle, split, stage_budgets
+from distune.tuning.starting import started_from, with_space
 from distune.tuning.storage import Patience, default_url, opened, redacted
 from distune.tuning.study import Setup, check_name, new_name, open_study
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
-TRIAL_FUNCTION = "distune.tuning.trial:run_trial"
+__all__ = ["TRIAL_FUNCTION", "TuneRequest", "TuneResult", "search_space", "tune"]
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TuneRequest:
-    """What a user asks for.
-
-    Args:
-        config: the base config, complete; trial 0.
-        config_path: the file that it came from, for reports.
-        n_trials: finished (complete or pruned) trials that the study shall have, over all restarts.
-        study_name: empty goes on with the last unfinished study on the same question, or makes a new one.
-        timeout: seconds.
-        sampler: one of `SAMPLERS`; empty takes an existing study's, or tpe.
-        pruner: one of `PRUNERS`; empty takes an existing study's, or median.
-        storage: SQLAlchemy URL; empty is an SQLite file in `logs`.
-        workers: trials at once.
-        devices: of the workers, in turn; empty takes the config's `training.device`.
-        executor: where workers live: "local" processes or "ray".
-        ray_address: of the cluster, "HOST:PORT"; "local" starts a private one; empty finds the one of this machine.
-        gpus_per_trial: GPUs that Ray sets aside for a trial, 0 to 1.
-        tune_fusion: add the fusion modules to the search space.
-        tune_loss: add the loss.
-        tune_backbones: add the student's encoders.
-        only: search these parameters alone.
-        seed: of the sampler; empty takes the config's.
-        on_oom: "fail", or "retry" once with half the batch in memory.
-        fork: copy the trials of `study_name` that still count into a new study of this name.
-        keep_best: how many of the best trials keep their weights.
-        logs: where studies live.
-        dataset: fingerprint of the examples; empty checks and audits the data set.
-        accept_leaks: tune on data whose audit has severe findings.
-        trial_function: runs one trial, as `package.module:function`.
-    """
-
-    config: Config
-    config_path: str | None = None
-    n_trials: int = 30
-    study_name: str | None = None
-    timeout: float | None = None
-    sampler: str | None = None
-    pruner: str | None = None
-    storage: str | None = None
-    workers: int = 1
-    devices: tuple[str, ...] = ()
-    executor: str = "local"
-    ray_address: str | None = None
-    gpus_per_trial: float = 0.0
-    tune_fusion: bool = False
-    tune_loss: bool = False
-    tune_backbones: bool = False
-    only: tuple[str, ...] = ()
-    seed: int | None = None
-    on_oom: str = "fail"
-    fork: str | None = None
-    keep_best: int = 3
-    logs: Path = Path("logs/optuna")
-    dataset: str | None = None
-    accept_leaks: bool = False
-    trial_function: str = TRIAL_FUNCTION
-
-
-@dataclass(frozen=True)
-class TuneResult:
-    """What came of it.
-
-    Args:
-        study_name: of the study.
-        folder: holds the summary, the best config, the log and the run folders.
-        reason: why it ended.
-        summary: what `study_summary.json` holds.
-        best_config: the file, None without a complete trial.
-        failure: why the study was given up, where the reason is "failed_alike".
-    """
-
-    study_name: str
-    folder: Path
-    reason: Reason
-    summary: dict[str, Any] = field(default_factory=dict)
-    best_config: Path | None = None
-    failure: Failure | None = None
 
 
 def tune(request: TuneRequest) -> TuneResult:
@@ -127,10 +42,12 @@ def tune(request: TuneRequest) -> TuneResult:
         UserError: something in the request, the config, the data or the storage is wrong.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _check(request)
+    request = _with_start(request)
     dataset = _dataset(request)
-    setup = _setup(request, dataset.fingerprint)
+    setup, teacher = _setups(request, dataset.fingerprint)
     name = request.fork or request.study_name
-    name = name or study_to_continue(request.logs, request.storage, setup, request.n_trials)
+    name = name or study_to_continue(request.logs, request.storage, setup, request.n_trials, teacher)
     name = name or new_name(request.config.name, datetime.now())
     check_name(name)
     folder = request.logs / name
@@ -139,11 +56,15 @@ def tune(request: TuneRequest) -> TuneResult:
         study, setup = _open(request, storage, name, setup)
         dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), request.n_trials)
-        reason, failure = _run(request, study, setup, folder, interrupted)
-        summary = write_summary(study, folder, storage=redacted(url), reason=reason)
-        _log.info("study %s: %s", name, reason)
+        stages = Stages(request, interrupted)
+        if teacher is None:
+            ending = _run(request, study, setup, folder, stages)
+        else:
+            ending = _run_staged(request, storage, study, (setup, teacher), folder, stages)
+        summary = write_summary(study, folder, storage=redacted(url), reason=ending.reason)
+        _log.info("study %s: %s", name, ending.reason)
     best = folder / BEST_CONFIG_NAME if summary["best"] else None
-    return TuneResult(name, folder, reason, summary, best, failure)
+    return TuneResult(name, folder, ending.reason, summary, best, ending.failure)
 
 
 def search_space(request: TuneRequest) -> Space:
@@ -157,14 +78,32 @@ def search_space(request: TuneRequest) -> Space:
     return build_space(request.config, groups=groups, only=request.only, ignored=ignored)
 
 
-def _setup(request: TuneRequest, dataset: str) -> Setup:
+def _check(request: TuneRequest) -> None:
     if request.fork and not request.study_name:
         raise UserError("fork: name the study to copy from with --study-name")
+    if request.strategy not in STRATEGIES:
+        raise UserError(f"strategy: there is no {request.strategy!r}; known: {', '.join(STRATEGIES)}")
+    if request.strategy == "staged" and (request.fork or request.prune_teacher):
+        what = "fork copies the trials of" if request.fork else "prune-teacher is for"
+        raise UserError(f"{what} a joint search; a staged one tunes and prunes its teachers by themselves")
     check_executor(request.executor)
     for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
         if name is not None:
             check(name)
-    return Setup(
+
+
+def _with_start(request: TuneRequest) -> TuneRequest:
+    config = request.config
+    if request.start_from is not None:
+        config = started_from(config, request.start_from)
+    if request.space is not None:
+        config = with_space(config, request.space)
+    return replace(request, config=config)
+
+
+def _setups(request: TuneRequest, dataset: str) -> tuple[Setup, Setup | None]:
+    """What the study is about, and what that of the teachers is, in a staged search."""
+    setup = Setup(
         base=request.config,
         space=search_space(request),
         dataset=dataset,
@@ -172,7 +111,12 @@ def _setup(request: TuneRequest, dataset: str) -> Setup:
         pruner=request.pruner or "median",
         seed=request.config.seed if request.seed is None else request.seed,
         config_path=request.config_path,
+        prune_teacher=request.prune_teacher,
     )
+    if request.strategy == "joint":
+        return setup, None
+    teacher, students = split(setup)
+    return students, teacher
 
 
 def _open(request: TuneRequest, storage: BaseStorage, name: str, setup: Setup) -> tuple[Study, Setup]:
@@ -190,48 +134,70 @@ def _open(request: TuneRequest, storage: BaseStorage, name: str, setup: Setup) -
         sampler=request.sampler or known["sampler"],
         pruner=request.pruner or known["pruner"],
     )
-    for key, value in (("sampler", setup.sampler), ("pruner", setup.pruner)):
-        if value != known[key]:
-            _log.info("%s: %s so far, %s from here on", key, known[key], value)
+    for key in ("sampler", "pruner", "pruner_settings", "prune_teacher"):
+        value = setup.as_attributes()[key]
+        if value != known.get(key):
+            _log.info("%s: %s so far, %s from here on", key, known.get(key), value)
             patiently(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
     return study, setup
 
 
+def _run_staged(
+    request: TuneRequest,
+    storage: BaseStorage,
+    study: Study,
+    setups: tuple[Setup, Setup],
+    folder: Path,
+    stages: Stages,
+) -> Ending:
+    """Tunes the teacher by its own score, then the students with the best few teachers as a choice.
+
+    Once that choice is made, no more teachers are tried: a sampler cannot learn about choices that change.
+    """
+    students, teacher = setups
+    patiently = Patience()
+    first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher)
+    if "teachers" not in study.user_attrs:
+        wanted, _ = stage_budgets(request.n_trials)
+        ending = _run_teachers(request, first, teacher, folder, stages, wanted) if wanted else None
+        patiently(lambda: study.set_user_attr("teacher_study", outline(first)))
+        if ending is not None and ending.reason != "finished":
+            return ending
+    students = patiently(lambda: settle(study, best_teachers(first), students))
+    left = max(0, request.n_trials - outline(first)["finished"])
+    return _run(request, study, students, folder, stages, left)
+
+
+def _run_teachers(
+    request: TuneRequest, study: Study, setup: Setup, folder: Path, stages: Stages, wanted: int
+) -> Ending:
+    stage = Stage(
+        study,
+        setup,
+        TeacherProposals(setup),
+        request.teacher_trial_function,
+        folder / "teacher",
+        wanted,
+        setup.base.teacher.epochs,
+        title="teachers",
+    )
+    return stages.run(stage)
+
+
 def _run(
-    request: TuneRequest, study: Study, setup: Setup, folder: Path, interrupted: Interrupts
-) -> tuple[Reason, Failure | None]:
-    devices = request.devices or (request.config.training.device,)
-    lease = Lease.new(request.workers, devices, request.n_trials)
-    ledger = Ledger(study, lease.coordinator)
-    study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
-    with (
-        Progress() as progress,
-        _executor(request, folder / "workers", devices) as executor,
-    ):
-        coordinator = Coordinator(
-            ledger,
-            JointProposals(setup),
-            executor,
-            Adoption(ledger, lease),
-            Retention(folder / "trials", request.keep_best),
-            Limits(request.n_trials, request.timeout, request.on_oom),
-            interrupted=interrupted,
-            show=progress,
-        )
-        return coordinator.run(), coordinator.failure
-
-
-def _executor(request: TuneRequest, folder: Path, devices: tuple[str, ...]) -> Executor:
-    return make_executor(
-        request.executor,
+    request: TuneRequest, study: Study, setup: Setup, folder: Path, stages: Stages, wanted: int | None = None
+) -> Ending:
+    stage = Stage(
+        study,
+        setup,
+        JointProposals(setup),
         request.trial_function,
         folder,
-        workers=request.workers,
-        devices=devices,
-        threads=request.config.training.threads,
-        ray_address=request.ray_address,
-        gpus_per_trial=request.gpus_per_trial,
+        request.n_trials if wanted is None else wanted,
+        setup.base.student.epochs,
+        title="students" if setup.strategy == "staged" else "",
     )
+    return stages.run(stage)
 
 
 def _dataset(request: TuneRequest) -> Inspection:

@@ -1,0 +1,114 @@
+"""One run of a coordinator on one study: a joint search has one, a staged search two."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.study import Study
+
+from distune.tuning.adoption import Adoption
+from distune.tuning.coordinator import Coordinator, Limits, Reason
+from distune.tuning.executors.making import make_executor
+from distune.tuning.leases import Lease
+from distune.tuning.ledger import Ledger
+from distune.tuning.messages import Failure
+from distune.tuning.progress import Progress
+from distune.tuning.proposals import JointProposals
+from distune.tuning.pruners import make_pruner
+from distune.tuning.request import TuneRequest
+from distune.tuning.retention import Retention
+from distune.tuning.study import Setup
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a stage ended.
+
+    Args:
+        reason: why.
+        failure: the last one, where the reason is "failed_alike".
+    """
+
+    reason: Reason
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is run.
+
+    Args:
+        study: an open study.
+        setup: what it is about.
+        proposals: draws its trials' parameters.
+        function: runs one trial, as `package.module:function`.
+        folder: of its workers' output and its run folders.
+        n_trials: finished trials that it shall have.
+        epochs: judged epochs of a complete trial.
+        title: stands before its lines of progress.
+    """
+
+    study: Study
+    setup: Setup
+    proposals: JointProposals
+    function: str
+    folder: Path
+    n_trials: int
+    epochs: int
+    title: str = ""
+
+
+class Stages:
+    """Runs the stages of one request; its time limit holds for all of them together.
+
+    Args:
+        request: what the user asks for.
+        interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
+    """
+
+    def __init__(self, request: TuneRequest, interrupted: Callable[[], int]):
+        self._request = request
+        self._interrupted = interrupted
+        self._started = time.monotonic()
+
+    def run(self, stage: Stage) -> Ending:
+        """Runs a stage until its study has its trials or something ends it."""
+        request = self._request
+        devices = request.devices or (request.config.training.device,)
+        lease = Lease.new(request.workers, devices, stage.n_trials)
+        ledger = Ledger(stage.study, lease.coordinator)
+        stage.study.pruner = make_pruner(stage.setup.pruner, stage.epochs, stage.setup.warmup)
+        _log.info("study %s: %d finished trials wanted", stage.study.study_name, stage.n_trials)
+        executor = make_executor(
+            request.executor,
+            stage.function,
+            stage.folder / "workers",
+            workers=request.workers,
+            devices=devices,
+            threads=request.config.training.threads,
+            ray_address=request.ray_address,
+            gpus_per_trial=request.gpus_per_trial,
+        )
+        with Progress(title=stage.title) as progress, executor:
+            coordinator = Coordinator(
+                ledger,
+                stage.proposals,
+                executor,
+                Adoption(ledger, lease),
+                Retention(stage.folder / "trials", request.keep_best),
+                Limits(stage.n_trials, self._seconds_left(), request.on_oom, stage.setup.prune_teacher),
+                interrupted=self._interrupted,
+                show=progress,
+            )
+            return Ending(coordinator.run(), coordinator.failure)
+
+    def _seconds_left(self) -> float | None:
+        if self._request.timeout is None:
+            return None
+        return max(0.0, self._request.timeout - (time.monotonic() - self._started))

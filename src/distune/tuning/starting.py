@@ -1,0 +1,82 @@
+"""Where a study starts: narrower ranges, and another study's best values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distune.config import Config, SearchParameter, as_dict, load_config, parse_config, value_at, with_values
+from distune.config.sections import DistillationConfig, ModelConfig
+from distune.errors import UserError
+
+RECOMMENDED = "recommended"
+ROLES = ("teacher", "student")
+
+
+def _between(low: float, high: float, log: bool = False) -> SearchParameter:
+    return SearchParameter(type="float", low=low, high=high, log=log)
+
+
+def _at(value: int) -> SearchParameter:
+    return SearchParameter(type="categorical", choices=(value,))
+
+
+RECOMMENDED_SPACE: Mapping[str, SearchParameter] = {
+    "teacher_lr": _between(4e-5, 5e-5, log=True),
+    "student_lr": _between(1e-4, 1.5e-4, log=True),
+    "alpha": _between(0.5, 0.7),
+    "beta": _between(110.0, 130.0),
+    "T": _between(3.0, 3.5),
+    "teacher_fusion_dim": _at(384),
+    "student_fusion_dim": _at(384),
+    "teacher_fusion_layers": _at(2),
+    "student_fusion_layers": _at(2),
+    "teacher_fusion_heads": _at(8),
+    "student_fusion_heads": _at(4),
+    "teacher_dropout": _between(0.18, 0.22),
+    "student_dropout": _between(0.23, 0.27),
+}
+"""What the classic MedPix study recommends for similar tasks."""
+
+
+def with_space(config: Config, space: str) -> Config:
+    """A config whose search space is overridden by another.
+
+    Args:
+        config: the base config.
+        space: "recommended", or a YAML file with a `search_space:` section, such as the `recommended_space.yaml`
+            of a report.
+
+    Raises:
+        UserError: there is no such file, or it names no parameter.
+    """
+    parameters = RECOMMENDED_SPACE if space == RECOMMENDED else load_config(Path(space)).search_space
+    if not parameters:
+        raise UserError(
+            f"space: {space} has no search_space section; name a file that `distune report` wrote, or recommended"
+        )
+    whole = {**config.search_space, **parameters}
+    entries = {name: parameter.model_dump(mode="json") for name, parameter in whole.items()}
+    return parse_config({**as_dict(config), "search_space": entries}, source=space)
+
+
+def started_from(config: Config, path: Path) -> Config:
+    """A config with the tunable values of another: fusion, dropout, learning rates, distillation.
+
+    Data, encoders and epochs stay.
+
+    Raises:
+        ConfigError: the file is no config, or its values do not fit.
+    """
+    best = load_config(path)
+    values: dict[str, Any] = {key: value_at(best, key) for key in _tunable_keys()}
+    return with_values(config, values, source=f"{path} laid over the base config")
+
+
+def _tunable_keys() -> list[str]:
+    fields = [
+        name for name in ModelConfig.model_fields if name.startswith("fusion") or name in ("dropout", "lr")
+    ]
+    models = [f"{role}.{name}" for role in ROLES for name in fields]
+    return [*models, *(f"distillation.{name}" for name in DistillationConfig.model_fields)]

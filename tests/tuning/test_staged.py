@@ -1,0 +1,335 @@
+"""Teachers first, by their own scores; then students with the best teachers as a choice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from closed_form_trials import score_at, teacher_score
+from optuna.trial import TrialState
+from study_helpers import base_config, coordinator, memory_study, setup_of, states
+
+from distune.config import load_config, value_at, with_values
+from distune.errors import UserError
+from distune.tuning.executors.simulated import Work
+from distune.tuning.groups import fields_without_effect, fusion_group, loss_group
+from distune.tuning.proposals import TeacherProposals
+from distune.tuning.pruners import make_pruner
+from distune.tuning.space import build_space
+from distune.tuning.staged import StudentSpace, best_teachers, split, stage_budgets
+from distune.tuning.storage import open_storage
+from distune.tuning.study import Setup
+from distune.tuning.suggest import suggest
+from distune.tuning.summary import config_of
+from distune.tuning.tune import TuneRequest, tune
+
+HERE = Path(__file__).parent
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@pytest.mark.parametrize(
+    ("n_trials", "teachers", "students"),
+    [(30, 10, 20), (50, 16, 34), (100, 33, 67), (16, 5, 11), (15, 5, 10), (7, 5, 2), (6, 5, 1), (5, 4, 1),
+     (2, 1, 1), (1, 0, 1)],
+)  # fmt: skip
+def test_a_third_of_the_trials_at_least_five_are_teachers(n_trials, teachers, students):
+    assert stage_budgets(n_trials) == (teachers, students)
+
+
+def whole(base, **groups):
+    space = build_space(base, groups={**fusion_group(), **loss_group()} if groups else {},
+                        ignored=fields_without_effect(base))  # fmt: skip
+    return Setup(base=base, space=space, dataset="sha256:0")
+
+
+def test_the_space_is_split_into_the_teachers_and_the_rest():
+    teacher, students = split(whole(base_config()))
+    assert (teacher.strategy, students.strategy) == ("teacher", "staged")
+    assert set(teacher.space.parameters) == {
+        "teacher_lr", "teacher_fusion_dim", "teacher_fusion_layers", "teacher_fusion_heads", "teacher_dropout",
+    }  # fmt: skip
+    assert set(students.space.parameters) == {
+        "student_lr", "alpha", "beta", "T", "student_fusion_dim", "student_fusion_layers", "student_fusion_heads",
+        "student_dropout",
+    }  # fmt: skip
+    assert teacher.as_attributes()["pruner_settings"] == {"n_startup_trials": 5, "n_warmup_steps": 1}
+    assert students.as_attributes()["pruner_settings"] == {"n_startup_trials": 5, "n_warmup_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"distillation__loss": "none"}, "the loss none asks no teacher"),
+        ({"search_space": {"teacher": {"type": "int", "low": 8, "high": 16, "key": "training.batch_size"}}},
+         "rename that parameter"),
+    ],
+)  # fmt: skip
+def test_a_question_without_a_teacher_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        split(whole(base_config(**changes)))
+
+
+def test_a_search_of_the_student_alone_is_refused():
+    with pytest.raises(UserError, match="no parameter of the teacher is searched"):
+        split(Setup(base_config(), build_space(base_config(), only=("alpha", "T")), "sha256:0"))
+
+
+TEACHERS = {
+    "trial 3": {"overrides": {"teacher.lr": 3e-5, "teacher.fusion": "simple"}},
+    "base": {"overrides": {}},
+}
+
+
+def drawn(space, base, seed):
+    return suggest(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask(), space, base)
+
+
+def test_a_chosen_teacher_stands_for_its_values():
+    base = base_config()
+    space = StudentSpace.offering(TEACHERS, split(whole(base))[1].space)
+    assert space.overrides({"teacher": "trial 3", "alpha": 0.7}) == {
+        "teacher.lr": 3e-5, "teacher.fusion": "simple", "distillation.alpha": 0.7,
+    }  # fmt: skip
+    assert space.overrides({"teacher": "base", "alpha": 0.7}) == {"distillation.alpha": 0.7}
+    assert space.base_values(base)["teacher"] == "base"
+    assert {drawn(space, base, seed)["teacher"] for seed in range(20)} == {"trial 3", "base"}
+    assert set(space.always_active(base)) == set(space.parameters)
+
+
+def test_no_teacher_is_drawn_for_a_loss_that_asks_none():
+    base = base_config()
+    space = StudentSpace.offering(TEACHERS, split(whole(base, groups=True))[1].space)
+    found = [drawn(space, base, seed) for seed in range(60)]
+    assert all(("teacher" in params) == (params["loss"] != "none") for params in found)
+    assert "none" in {params["loss"] for params in found}
+    assert "teacher" not in space.always_active(base)
+
+
+def test_a_condition_on_the_teacher_follows_the_chosen_one():
+    entry = {"type": "float", "low": 0.1, "high": 1.0, "when": {"teacher_fusion": ["simple"]}}
+    base = base_config(search_space={"gamma": entry})
+    space = StudentSpace.offering(TEACHERS, split(whole(base))[1].space)
+    found = [drawn(space, base, seed) for seed in range(20)]
+    assert all(("gamma" in params) == (params["teacher"] == "trial 3") for params in found)
+    assert "gamma" not in space.always_active(base)
+
+
+def test_the_best_few_different_teachers_are_kept_and_the_base():
+    study = optuna.create_study(direction="maximize")
+    lrs = optuna.distributions.FloatDistribution(0, 10)
+
+    def add(value, lr, state=TrialState.COMPLETE, **attributes):
+        overrides = {} if attributes else {"teacher.lr": lr}
+        study.add_trial(optuna.trial.create_trial(
+            state=state, value=value, params={"teacher_lr": lr}, distributions={"teacher_lr": lrs},
+            user_attrs={"overrides": overrides, **attributes},
+        ))  # fmt: skip
+
+    add(0.5, 1.0, baseline=True)
+    add(0.7, 2.0)
+    add(0.9, 3.0, TrialState.PRUNED)
+    add(0.8, 4.0)
+    add(0.8, 4.0)
+    add(0.6, 5.0)
+    add(0.55, 6.0)
+    kept = best_teachers(study)
+    assert list(kept) == ["trial 3", "trial 1", "trial 5", "base"]
+    assert kept["trial 3"] == {
+        "number": 3, "score": 0.8, "params": {"teacher_lr": 4.0}, "overrides": {"teacher.lr": 4.0},
+    }  # fmt: skip
+    assert (kept["base"]["number"], kept["base"]["overrides"]) == (0, {})
+
+
+# Studies on real workers, without training.
+
+
+def request(folder, **options):
+    defaults = {
+        "config": base_config(student__epochs=6),
+        "n_trials": 9,
+        "study_name": "study",
+        "strategy": "staged",
+        "logs": folder,
+        "dataset": "sha256:0",
+        "trial_function": "closed_form_trials:quick",
+        "teacher_trial_function": "closed_form_trials:quick_teacher",
+    }
+    return TuneRequest(**{**defaults, **options})
+
+
+def studies_in(folder, name="study"):
+    storage = open_storage(f"sqlite:///{folder}/{name}.db")
+    return [optuna.load_study(study_name=n, storage=storage) for n in (f"{name}_teacher", name)]
+
+
+def check(folder, name="study"):
+    """Every score is what its config gives, and every student learns from one of the kept teachers."""
+    teachers, students = studies_in(folder, name)
+    kept = students.user_attrs["teachers"]
+    for trial in teachers.get_trials(states=FINISHED):
+        config = config_of(teachers, trial).model_dump()
+        for epoch, score in trial.intermediate_values.items():
+            assert score == teacher_score(config, epoch)
+    for trial in students.get_trials(states=(TrialState.COMPLETE,)):
+        config = config_of(students, trial)
+        assert trial.value == score_at(config.model_dump(), 6)
+        chosen = kept[trial.params["teacher"]]
+        source = config_of(teachers, teachers.trials[chosen["number"]])
+        assert source.teacher == config.teacher
+        assert all(value_at(config, key) == value for key, value in chosen["overrides"].items())
+    return teachers, students
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    result = tune(request(folder, n_trials=16, sampler="random"))
+    return folder, result
+
+
+def test_a_staged_study_from_a_config_to_its_files(undisturbed):
+    folder, result = undisturbed
+    teachers, students = check(folder)
+    assert result.reason == "finished"
+    assert (len(teachers.trials), len(students.trials)) == stage_budgets(16) == (5, 11)
+    complete = sorted((t for t in teachers.trials if t.state == TrialState.COMPLETE), key=lambda t: -t.value)
+    names = ["base" if trial.number == 0 else f"trial {trial.number}" for trial in complete[:3]]
+    kept = list(students.user_attrs["teachers"])
+    assert kept == (names if "base" in names else [*names, "base"])
+    assert {trial.params["teacher"] for trial in students.trials} == set(kept)
+    first = students.trials[0]
+    assert first.user_attrs["overrides"] == {} and first.params["teacher"] == "base"
+    best = config_of(students, students.best_trial)
+    assert load_config(result.best_config) == best
+    summary = json.loads((result.folder / "study_summary.json").read_text())
+    assert summary["strategy"] == "staged" and set(summary["teachers"]) == set(kept)
+    assert summary["teacher_study"] == {
+        "name": "study_teacher", "finished": 5, "complete": len(complete), "pruned": 5 - len(complete), "failed": 0,
+        "best": complete[0].number, "score": complete[0].value,
+        "seconds": pytest.approx(sum(trial.user_attrs["seconds"] for trial in teachers.trials)),
+    }  # fmt: skip
+    assert summary["search_space"]["teacher"] == {"key": "teacher", "type": "categorical", "choices": kept}
+
+
+def test_weak_teachers_stop_after_their_second_epoch(tmp_path):
+    entries = {"teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True}}
+    base = base_config(search_space=entries)
+    setup, _ = split(Setup(base, build_space(base), "sha256:0", sampler="random"))
+    study = memory_study(setup)
+    study.pruner = make_pruner("median", base.teacher.epochs, setup.warmup)
+
+    def teaching(task):
+        for epoch in range(1, task.config["teacher"]["epochs"] + 1):
+            yield Work(10.0, "teacher", epoch, teacher_score(task.config, epoch))
+
+    coordinator(study, setup, tmp_path, teaching, n_trials=12, proposals=TeacherProposals(setup)).run()
+    assert states(study)["PRUNED"] >= 2 and study.trials[0].user_attrs["overrides"] == {}
+    for trial in study.trials:
+        assert set(trial.user_attrs["overrides"]) in (set(), {setup.space.key(name) for name in trial.params})
+        assert len(trial.intermediate_values) == (2 if trial.state == TrialState.PRUNED else 3)
+
+
+def test_an_interrupted_study_goes_on_with_the_same_points(undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setenv("EPOCH_SECONDS", "0.2")
+    first = tune(request(tmp_path, n_trials=16, sampler="random", timeout=1.0, study_name=None,
+                         teacher_trial_function="closed_form_trials:slow_teacher"))  # fmt: skip
+    teachers, students = studies_in(tmp_path, first.study_name)
+    assert first.reason == "timeout" and first.best_config is None
+    assert 0 < len(teachers.trials) < 5 and students.trials == []
+    assert first.summary["teacher_study"]["finished"] < 5
+    result = tune(request(tmp_path, n_trials=16, study_name=None))
+    assert result.study_name == first.study_name and result.reason == "finished"
+    for found, expected in zip(check(tmp_path, first.study_name), studies_in(undisturbed[0]), strict=True):
+        assert [(t.params, t.value) for t in found.trials] == [(t.params, t.value) for t in expected.trials]
+
+
+def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
+    tune(request(tmp_path, n_trials=6, study_name=None))
+    name = next(tmp_path.glob("*.db")).stem
+    kept = studies_in(tmp_path, name)[1].user_attrs["teachers"]
+    again = tune(request(tmp_path, n_trials=9, study_name=None))
+    assert again.study_name == name
+    teachers, students = check(tmp_path, name)
+    assert (len(teachers.trials), len(students.trials)) == (5, 4)
+    assert students.user_attrs["teachers"] == kept
+
+
+def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path):
+    result = tune(request(tmp_path, n_trials=1))
+    teachers, students = studies_in(tmp_path)
+    assert (len(teachers.trials), len(students.trials)) == (0, 1)
+    assert load_config(result.best_config) == base_config(student__epochs=6)
+
+
+def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
+    result = tune(request(tmp_path, teacher_trial_function="closed_form_trials:broken"))
+    assert result.reason == "failed_alike" and result.failure.message == "division by zero"
+    assert result.summary["teacher_study"]["failed"] > 0
+    assert studies_in(tmp_path)[1].trials == []
+
+
+def test_another_strategy_or_another_teacher_s_space_is_another_question(tmp_path):
+    tune(request(tmp_path, n_trials=6))
+    with pytest.raises(UserError, match="strategy: staged in the study, joint now"):
+        tune(request(tmp_path, strategy="joint"))
+    narrow = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-4, "log": True}}
+    changed = with_values(base_config(student__epochs=6), {"search_space": narrow})
+    with pytest.raises(UserError, match=r"study study_teacher exists .*\n  search space teacher_lr"):
+        tune(request(tmp_path, config=changed))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": "nested"}, "strategy: there is no 'nested'; known: joint, staged"),
+        ({"fork": "other"}, "fork copies the trials of a joint search"),
+        ({"prune_teacher": True}, "prune-teacher is for a joint search"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        tune(request(tmp_path, **options))
+
+
+def test_two_coordinators_share_both_stages(tmp_path):
+    command = [
+        sys.executable,
+        str(HERE / "tune_process.py"),
+        str(tmp_path),
+        "9",
+        "1",
+        "quick",
+        "strategy=staged",
+    ]
+    processes = [
+        subprocess.Popen(
+            command, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and "reason finished" in output, output
+    for study, wanted in zip(check(tmp_path), stage_budgets(9), strict=True):
+        assert len(study.get_trials(states=FINISHED)) == wanted
+
+
+def test_prune_teacher_is_switched_on_by_the_request(tmp_path):
+    entries = {"teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True}}
+    config = base_config(student__epochs=1, search_space=entries)
+    options = {
+        "config": config, "strategy": "joint", "n_trials": 16, "sampler": "random",
+        "trial_function": "closed_form_trials:quick_with_teacher",
+    }  # fmt: skip
+    result = tune(request(tmp_path, prune_teacher=True, **options))
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db")
+    study = optuna.load_study(study_name="study", storage=storage)
+    pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
+    assert len(pruned) >= 2 and all(trial.intermediate_values == {} for trial in pruned)
+    assert result.summary["prune_teacher"] is True
+    assert setup_of().prune_teacher is False
