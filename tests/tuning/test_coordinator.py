@@ -399,3 +399,15 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path):
     assert len(study.trials) == 150
     assert executor.worked == pytest.approx(150 * 50.0)
     assert executor.waited / (executor.worked + executor.waited) < 0.02
+
+
+def test_judging_an_epoch_reads_no_trial_anew(tmp_path, monkeypatch):
+    """With many workers, reading all running trials for every epoch of each would take most of its time."""
+    setup = setup_of(base_config(student__epochs=20))
+    study = sqlite_study(tmp_path, setup)
+    reads = []
+    read = study._storage.get_all_trials
+    monkeypatch.setattr(study._storage, "get_all_trials", lambda *a, **k: reads.append(1) or read(*a, **k))
+    coordinator(study, setup, tmp_path, n_trials=10, workers=5).run()
+    assert len(reads) < 150, "a dozen a trial, none an epoch"
+    assert sum(len(trial.intermediate_values) for trial in study.trials) > 120

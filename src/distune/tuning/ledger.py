@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,10 +76,12 @@ class Ledger:
         self._owner = owner
         self._storage = study._storage
         self._patiently = patience or Patience()
+        self._known: list[FrozenTrial] = []
 
     def trials(self) -> list[FrozenTrial]:
         """All trials in the order of their numbers; not to be changed."""
-        return self._patiently(lambda: self.study.get_trials(deepcopy=False))
+        self._known = self._patiently(lambda: self.study.get_trials(deepcopy=False))
+        return self._known
 
     def ask(self) -> Trial:
         """A new trial, or one that waits to go on, stamped with this coordinator's name."""
@@ -87,8 +90,8 @@ class Ledger:
         return trial
 
     def _continued(self) -> Trial | None:
-        """The first waiting trial that no other coordinator takes before."""
-        for frozen in self.trials():
+        """The first waiting trial, as last read, that no other coordinator takes before."""
+        for frozen in self._known:
             if frozen.state != TrialState.WAITING:
                 continue
             # The name comes first: a trial that runs under a dead coordinator's name is anybody's to adopt.
@@ -122,8 +125,16 @@ class Ledger:
             self._patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
 
     def goes_on(self, trial: Trial) -> bool:
-        """Whether the pruner lets a trial go on after its last reported epoch."""
-        return not self._patiently(trial.should_prune)
+        """Whether the pruner lets a trial go on after its last reported epoch.
+
+        It compares with the trials as they were last read: reading every running trial anew for every epoch of every
+        other one would take a coordinator of many workers most of its time, and only finished ones count.
+        """
+        trial.study = self._as_last_read()
+        try:
+            return not self._patiently(trial.should_prune)
+        finally:
+            trial.study = self.study
 
     def report(self, trial: Trial, epoch: int, score: float) -> None:
         """Reports an epoch's score."""
@@ -161,6 +172,18 @@ class Ledger:
     def leases(self) -> dict[str, Lease]:
         """All coordinators' leases."""
         return leases(self._patiently(lambda: self.study.user_attrs))
+
+    def _as_last_read(self) -> Study:
+        view = copy.copy(self.study)
+
+        def get_trials(
+            deepcopy: bool = True, states: Container[TrialState] | None = None
+        ) -> list[FrozenTrial]:
+            found = [trial for trial in self._known if states is None or trial.state in states]
+            return copy.deepcopy(found) if deepcopy else found
+
+        view.get_trials = get_trials  # type: ignore[method-assign]
+        return view
 
     def _owns(self, trial: Trial) -> bool:
         frozen = self._patiently(lambda: self._storage.get_trial(trial._trial_id))
