@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import pwd
@@ -10,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 START_SECONDS = 30.0
+_PR_SET_PDEATHSIG = 1
 
 
 class NoPostgreSQL(Exception):
@@ -61,7 +64,7 @@ class Server:
                     "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "unix_socket_directories=",
                 ],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
-                start_new_session=True, **as_user(),
+                start_new_session=True, preexec_fn=_end_with_parent, **as_user(),
             )  # fmt: skip
         until = time.monotonic() + START_SECONDS
         while not self._answers():
@@ -155,6 +158,12 @@ def _somebody() -> pwd.struct_passwd:
         except KeyError:
             continue
     raise NoPostgreSQL("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+
+
+def _end_with_parent() -> None:
+    """On Linux the kernel stops the server with the test or benchmark that started it, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def free_port() -> int:
