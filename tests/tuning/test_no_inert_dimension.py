@@ -10,6 +10,7 @@ from study_helpers import base_config
 
 from distune.config import Config, SearchParameter, value_at, with_values
 from distune.distillation import LOSSES
+from distune.errors import UserError
 from distune.models.fusion import FUSIONS
 from distune.tuning.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space import DEFAULT_SPACE, build_space
@@ -81,7 +82,9 @@ def test_a_loss_that_asks_no_teacher_leaves_the_whole_teacher_out():
     space = build_space(base, ignored=fields_without_effect(base))
     params = suggest(optuna.create_study(sampler=Chosen()).ask(), space, base)
     students = {name for name in DEFAULT_SPACE if name.startswith("student_")}
-    assert set(params) == {*students, "alpha"}
+    assert set(params) == set(space.parameters) == {*students, "alpha"}
+    with pytest.raises(UserError, match="teacher_lr, T change nothing"):
+        build_space(base, only=("teacher_lr", "T"), ignored=fields_without_effect(base))
 
 
 def test_where_the_students_start_is_searched_the_teacher_counts():

@@ -113,7 +113,8 @@ def test_no_teacher_is_drawn_for_a_loss_that_asks_none():
 def test_a_condition_on_the_teacher_follows_the_chosen_one():
     entry = {"type": "float", "low": 0.1, "high": 1.0, "when": {"teacher_fusion": ["simple"]}}
     base = base_config(search_space={"gamma": entry})
-    space = StudentSpace.offering(TEACHERS, split(whole(base))[1].space)
+    asked = build_space(base, groups=fusion_group(), ignored=fields_without_effect(base))
+    space = StudentSpace.offering(TEACHERS, split(Setup(base, asked, "sha256:0"))[1].space)
     found = [drawn(space, base, seed) for seed in range(20)]
     assert all(("gamma" in params) == (params["teacher"] == "trial 3") for params in found)
     assert "gamma" not in space.always_active(base)

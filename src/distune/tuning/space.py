@@ -100,7 +100,11 @@ class Space:
 
     def always_active(self, base: Config) -> list[str]:
         """Names of the parameters that have an effect whatever else is chosen."""
-        return [name for name in self.parameters if self._is_always_active(name, base)]
+        return [name for name in self.parameters if self._states(name, base) == {True}]
+
+    def ever_active(self, base: Config) -> list[str]:
+        """Names of the parameters that some choice gives an effect."""
+        return [name for name in self.parameters if True in self._states(name, base)]
 
     def in_order(self) -> list[str]:
         """Names such that a parameter comes after those that decide whether it is drawn."""
@@ -157,16 +161,17 @@ class Space:
         }
         return {other for other in self.parameters if other != name and self.key(other) in keys}
 
-    def _is_always_active(self, name: str, base: Config) -> bool:
+    def _states(self, name: str, base: Config) -> set[bool]:
+        """Whether a parameter has an effect, over all choices that decide about it; both where they are ranges."""
         deciding = sorted(self.deciding(name))
         if any(self.parameters[other].type != "categorical" for other in deciding):
-            return False
+            return {True, False}
         chosen: list[dict[str, Any]] = [{}]
         base_values = self.base_values(base)
         for other in deciding:
             values = (*(self.parameters[other].choices or ()), base_values[other])
             chosen = [{**before, other: value} for before in chosen for value in values]
-        return all(self.is_active(name, self.overrides(one), base) for one in chosen)
+        return {self.is_active(name, self.overrides(one), base) for one in chosen}
 
 
 def _names(fields: frozenset[str], key: str, choice: str) -> bool:
@@ -206,7 +211,7 @@ def build_space(
     only: Sequence[str] = (),
     ignored: Mapping[str, Mapping[str, frozenset[str]]] | None = None,
 ) -> Space:
-    """The search space of a study.
+    """The search space of a study; a parameter that no trial could give an effect is left out.
 
     Args:
         base: the base config; its `search_space` overrides or joins the default parameters.
@@ -216,7 +221,7 @@ def build_space(
 
     Raises:
         ConfigError: a parameter's config key does not exist or a condition names nothing known.
-        UserError: `only` names an unknown parameter.
+        UserError: `only` names an unknown parameter, or no parameter has an effect.
     """
     parameters = {**DEFAULT_SPACE, **(groups or {}), **base.search_space}
     _check_keys(parameters, base)
@@ -224,7 +229,10 @@ def build_space(
         _check_only(only, parameters)
         parameters = {name: parameter for name, parameter in parameters.items() if name in only}
     space = Space(parameters, ignored or {})
-    return Space({name: parameters[name] for name in space.in_order()}, space.ignored)
+    useful = set(space.ever_active(base))
+    if not useful:
+        raise UserError(f"search space: with this fusion and loss, {', '.join(parameters)} change nothing")
+    return Space({name: parameters[name] for name in space.in_order() if name in useful}, space.ignored)
 
 
 def _check_keys(parameters: Mapping[str, SearchParameter], base: Config) -> None:

@@ -52,11 +52,11 @@ def split(setup: Setup) -> tuple[Setup, Setup]:
     if TEACHER in space.parameters:
         raise UserError("strategy staged: `teacher` names the choice of teachers; rename that parameter")
     teachers = {name for name in space.parameters if space.key(name).startswith(f"{TEACHER}.")}
-    if not teachers:
-        raise UserError("strategy staged: no parameter of the teacher is searched; use --strategy joint")
     if not space.is_section_used(TEACHER, setup.base):
         loss = setup.base.distillation.loss
         raise UserError(f"strategy staged: the loss {loss} asks no teacher; use --strategy joint")
+    if not teachers:
+        raise UserError("strategy staged: no parameter of the teacher is searched; use --strategy joint")
     of_teacher = space.part(teachers)
     # Which teacher is good is asked of the teacher alone, whatever the base config's loss makes of it.
     alone = {choice: table for choice, table in space.ignored.items() if choice.startswith(f"{TEACHER}.")}
