@@ -105,6 +105,9 @@ BAD = {
         ["tune", "--config", "tiny.yaml", "--only", "alpha,tau"],
         "tau",
     ),
+    "unknown strategy": (["tune", "--config", "tiny.yaml", "--strategy", "x"], "there is no 'x'; known: joint"),
+    "no ranges": (["tune", "--config", "tiny.yaml", "--space", "tiny.yaml"], "has no search_space section"),
+    "no start": (["tune", "--config", "tiny.yaml", "--start-from", "none.yaml"], "there is no such file"),
     "unknown encoder": (["check", "encoder.yaml"], "efficientnet-lite0"),
 }
 
@@ -172,6 +175,37 @@ def test_split_makes_three_files(distune: Command) -> None:
     assert "wrote" in out
 
 
+def test_tune_in_stages_from_a_best_config_and_its_best_config_trains(
+    distune: Command, tiny_config: Callable[..., Config], own_cache: Path
+) -> None:
+    start = tiny_config(student__fusion="gated", distillation__alpha=0.5, data__max_tokens=8)
+    Path("start.yaml").write_text(dump_config(start))
+    dims = {"type": "categorical", "choices": [8, 16]}
+    ranges = {"teacher_fusion_dim": dims, "alpha": {"type": "float", "low": 0.5, "high": 0.7}}
+    Path("space.yaml").write_text(yaml.safe_dump({"search_space": ranges}))
+    Path("tiny.yaml").write_text(dump_config(tiny_config(teacher__epochs=1, student__epochs=1)))
+    code, out, err = distune(
+        "tune", "--config", "tiny.yaml", "--n-trials", "7", "--gpu", "cpu", "--study-name", "s",
+        "--strategy", "staged", "--sampler", "random", "--pruner", "none", "--space", "space.yaml",
+        "--start-from", "start.yaml", "--only", "teacher_fusion_dim,teacher_dropout,alpha",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "teachers: 5/5 trials" in out and "students: 2/2 trials" in out
+    folder = Path("logs/optuna/s")
+    summary = json.loads((folder / "study_summary.json").read_text())
+    assert summary["strategy"] == "staged" and summary["teacher_study"]["complete"] == 5
+    results = json.loads((folder / "trials/trial_0001/results.json").read_text())
+    chosen = summary["teachers"][json.loads((folder / "trials/trial_0001/chosen.json").read_text())]
+    assert results["teacher"]["splits"]["dev"]["score"] == chosen["score"]
+    assert len(list((own_cache / "teacher").iterdir())) == 5  # each teacher was trained once
+    best = load_config(folder / "best_config.yaml")
+    assert (best.student.fusion, best.data.max_tokens) == ("gated", 16)
+    assert 0.5 <= best.distillation.alpha <= 0.7
+    assert distune("train", folder / "best_config.yaml", "--out", "run", "--no-test")[0] == 0
+    report = (folder / "report.md").read_text()
+    assert "Strategy: staged" in report
+
+
 def test_tune_writes_everything_and_its_best_config_trains(distune: Command, config_file: Path) -> None:
     code, out, err = distune(
         "tune", "--config", config_file, "--n-trials", "3", "--gpu", "cpu", "--study-name", "s",
@@ -195,3 +229,17 @@ def test_tune_writes_everything_and_its_best_config_trains(distune: Command, con
         f"| 1 | {summary['best']['number']} | **{summary['best']['value']:.4f}** |"
         in (folder / "report.md").read_text()
     )
+
+
+def test_status_of_a_finished_study(distune: Command, config_file: Path) -> None:
+    assert (
+        distune("tune", "--config", config_file, "--n-trials", "1", "--study-name", "s", "--gpu", "cpu")[0]
+        == 0
+    )
+    for name in ("s", "logs/optuna/s"):
+        code, out, _ = distune("status", name)
+        assert code == 0
+        assert "trials    1 of 1 finished: 1 complete, 0 pruned; 0 failed" in out
+        assert "ended     finished" in out
+    code, _, err = distune("status", "t")
+    assert code == 2 and "t.db" in err

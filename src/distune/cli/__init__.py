@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from distune.cli import cache, confirm, data, encoders, study, train
+from distune.cli import cache, confirm, data, encoders, study, train, watch
 from distune.errors import UserError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("train")(train.train)
 app.command("check")(data.check)
 app.command("audit")(data.audit)
 study.add_commands(app)
+watch.add_commands(app)
 app.command("confirm")(confirm.confirm)
 app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")

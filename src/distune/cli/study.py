@@ -67,6 +67,34 @@ def tune(
     only: Annotated[
         str | None, typer.Option(help="Search these parameters alone, separated by commas.")
     ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            help="recommended: the narrow ranges of the classic MedPix study; or a YAML file with a search_space "
+            "section, such as a report's recommended_space.yaml."
+        ),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lay this config's fusion, dropout, learning rates and loss over the base config: another study's "
+            "best_config.yaml. With --only alpha,beta,T it fine-tunes them on other data."
+        ),
+    ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="joint: teacher and student together, judged by the student; staged: first the teacher by its own "
+            "score, in a third of the trials, then the student with the best few teachers."
+        ),
+    ] = "joint",
+    prune_teacher: Annotated[
+        bool,
+        typer.Option(
+            "--prune-teacher",
+            help="joint: stop a trial whose teacher falls behind the median teacher, before its student trains.",
+        ),
+    ] = False,
     on_oom: Annotated[
         str, typer.Option(help="Out of memory: fail, or retry once with half the batch in memory.")
     ] = "fail",
@@ -121,6 +149,10 @@ def tune(
             tune_loss=tune_loss,
             tune_backbones=tune_backbones,
             only=tuple(only.split(",")) if only else (),
+            space=space,
+            start_from=start_from,
+            strategy=strategy,
+            prune_teacher=prune_teacher,
             on_oom=on_oom,
             fork=fork,
             accept_leaks=accept_leaks,
