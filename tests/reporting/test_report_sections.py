@@ -29,6 +29,7 @@ from distune.reporting.report import write_report
 SECTIONS = (
     *(
         "Overview",
+        "The data",
         "Methodology",
         "Results",
         "Best hyperparameters",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from distune.analysis.baseline import Baseline, compare
 from distune.analysis.cost import Cost, cost
@@ -17,6 +19,7 @@ from distune.analysis.ranking import Ranking, rank
 from distune.analysis.recommendations import Recommendations, recommend
 from distune.analysis.records import StudyRecord
 from distune.analysis.runs import Run, read_run
+from distune.analysis.study_files import Confirmation, read_audit, read_confirmation
 from distune.analysis.unknown import Unknown
 
 
@@ -37,6 +40,8 @@ class Findings:
     best_run: Run | Unknown
     noise: DevNoise | Unknown
     recommendations: Recommendations
+    confirmation: Confirmation | Unknown
+    audit: Mapping[str, Any] | Unknown
 
 
 def analyse(study: StudyRecord) -> Findings:
@@ -72,4 +77,6 @@ def analyse(study: StudyRecord) -> Findings:
             baseline=baseline,
             noise=noise,
         ),
+        confirmation=read_confirmation(study.folder, ranking),
+        audit=read_audit(study.folder),
     )

@@ -11,6 +11,7 @@ from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Code, Document, Figure, Headline, Line, line
 from distune.reporting.sections import (
+    audit,
     best,
     conclusion,
     confirmation,
@@ -59,11 +60,12 @@ def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -
         headlines=_headlines(findings),
         sections=(
             overview.section(findings),
+            audit.section(findings, written.base_config),
             methodology.section(findings),
             results.section(findings, figures),
             best.section(findings, figures),
             improvement.section(findings),
-            confirmation.section(findings),
+            confirmation.section(findings, figures),
             insights.section(findings, figures),
             patterns.section(findings),
             usage.section(findings, written.base_config, written.space),
@@ -80,6 +82,16 @@ def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -
 
 def _subtitle(findings: Findings) -> Line:
     return line("Study ", Code(findings.study.name or "without a name"))
+
+
+def _gain(findings: Findings, searched: float) -> Headline:
+    """The confirmed gain where there is one, else that of the search, marked as not confirmed."""
+    gain = confirmation.confirmed_gain(findings)
+    label = "Over the base config"
+    if gain is None:
+        return Headline(label, formats.gain(searched), improvement.UNCONFIRMED)
+    remark = f"{confirmation.in_words(findings, gain)}; {formats.gain(searched)} in the search"
+    return Headline(label, formats.gain(gain["difference"]), remark)
 
 
 def _headlines(findings: Findings) -> tuple[Headline, ...]:
@@ -102,9 +114,7 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
         and not isinstance(baseline.gain, Unknown)
         and not baseline.is_base_best
     ):
-        shown.insert(
-            1, Headline("Over the base config", formats.gain(baseline.gain), improvement.UNCONFIRMED)
-        )
+        shown.insert(1, _gain(findings, baseline.gain))
     if not isinstance(findings.cost.wall, Unknown):
         shown.append(Headline("Duration", formats.duration(findings.cost.wall.seconds)))
     if not isinstance(findings.cost.saving, Unknown):

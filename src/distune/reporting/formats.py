@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -44,6 +44,16 @@ def gain(value: float) -> str:
 def interval(low: float, high: float) -> str:
     """An interval of differences, such as `[−0.0031, +0.0270]`."""
     return f"[{gain(low)}, {gain(high)}]"
+
+
+def over_seeds(held: Mapping[str, Any] | None, number: Callable[[float], str] | None = None) -> str:
+    """A mean over seeds with its interval, such as `0.8123 [0.8011, 0.8235]`; of one seed, the number alone."""
+    if held is None:
+        return DASH
+    number = score if number is None else number
+    if held["low"] is None or held["high"] is None:
+        return number(held["mean"])
+    return f"{number(held['mean'])} [{number(held['low'])}, {number(held['high'])}]"
 
 
 def share(value: float) -> str:

@@ -18,6 +18,7 @@ DRAWERS = (
     model.draw_confusion,
     model.draw_reliability,
     cost.draw,
+    bars.draw_confirmed,
 )
 NAMES = (
     *("history", "intermediate", "importance", "effects", "slices", "contour", "parallel"),

@@ -82,6 +82,18 @@ def draw_effects(findings: Findings) -> Figure | None:
     return _forest(rows, clear, "effects", alt, caption, "difference of the score")
 
 
+def draw_confirmed(findings: Findings) -> Figure | None:
+    """The comparisons of the confirmation."""
+    if isinstance(findings.confirmation, Unknown):
+        return None
+    return draw_gains(
+        [
+            Gain(f"{made['first']} − {made['second']}", made["difference"], made["low"], made["high"])
+            for made in findings.confirmation.numbers["comparisons"]
+        ]
+    )
+
+
 def draw_gains(gains: Sequence[Gain]) -> Figure | None:
     """Confirmed gains with their intervals."""
     if not gains:

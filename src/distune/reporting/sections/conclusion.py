@@ -7,6 +7,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Line, Section, Strong, line, missing, names
+from distune.reporting.sections.confirmation import advice, confirmed_gain, in_words
 from distune.reporting.sections.insights import NOTHING_CLEAR
 
 
@@ -15,7 +16,11 @@ def section(findings: Findings) -> Section:
     baseline = findings.baseline
     if isinstance(baseline, Unknown):
         return Section("Conclusion", (missing(baseline.reason),))
-    items = [_score(baseline), _mattered(findings)]
+    items = [_score(findings, baseline)]
+    confirmation = findings.confirmation
+    if not isinstance(confirmation, Unknown) and confirmation.is_current:
+        items.append(line("Recommended by the confirmation: ", *advice(findings, confirmation)))
+    items.append(_mattered(findings))
     saving = findings.cost.saving
     if not isinstance(saving, Unknown):
         items.append(
@@ -28,9 +33,16 @@ def section(findings: Findings) -> Section:
     return Section("Conclusion", tuple(blocks))
 
 
-def _score(baseline: Baseline) -> Line:
+def _score(findings: Findings, baseline: Baseline) -> Line:
     best = baseline.best
     start = line(f"The best trial is {best.number}, with ", Strong(formats.score(best.value)), " on dev")
+    confirmed = confirmed_gain(findings)
+    if confirmed is not None:
+        said = in_words(findings, confirmed)
+        if isinstance(baseline.gain, Unknown):
+            return (*start, f". Against the base config: {said}.")
+        searched = formats.gain(baseline.gain)
+        return (*start, f", {searched} over the base config in the search. Trained again: {said}.")
     if isinstance(baseline.base, Unknown):
         return (*start, "; the base config was not measured in this study, so there is no gain to state.")
     if isinstance(baseline.gain, Unknown):

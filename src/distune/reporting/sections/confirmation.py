@@ -2,27 +2,185 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from distune.analysis.findings import Findings
-from distune.reporting.document import Commands, Section, missing
+from distune.analysis.study_files import Confirmation
+from distune.analysis.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import (
+    Block,
+    Bullets,
+    Code,
+    Commands,
+    Figure,
+    Line,
+    Section,
+    Strong,
+    caution,
+    line,
+    missing,
+    paragraph,
+)
 from distune.reporting.paths import quoted
+from distune.reporting.sections import confirmation_tables as tables
+
+TITLE = "Confirmation"
 
 
-def section(findings: Findings) -> Section:
-    """Says that the study is not confirmed, and how to confirm it."""
-    return Section(
-        "Confirmation",
-        (
-            missing(
-                "Not confirmed. Every score on this page is of one seed, on the dev split that the search itself "
-                "looked at, and the best of many trials is partly luck. Confirmation trains the best trials and the "
-                "base config again over several seeds and judges them once on the test split:"
-            ),
-            Commands(command(findings)),
-        ),
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
+    """What the confirmation found, or how to confirm where there is none."""
+    confirmation = findings.confirmation
+    if isinstance(confirmation, Unknown):
+        return _unconfirmed(findings)
+    numbers = confirmation.numbers
+    compared = tables.comparisons(numbers)
+    if "gains" in figures:
+        compared = Section(compared.title, (*compared.blocks, figures["gains"]))
+    parts = (
+        _recommendation(findings, confirmation),
+        compared,
+        tables.optimism(numbers),
+        tables.contenders(numbers),
+        tables.baselines(numbers),
+        tables.calibration(numbers),
+        tables.conditions(numbers),
+        _openings(numbers),
+        _left_out(numbers),
     )
+    return Section(TITLE, _introduction(findings, confirmation), tuple(part for part in parts if part))
 
 
 def command(findings: Findings) -> str:
     """The shell command that confirms the study."""
     study = findings.study
     return f"distune confirm {quoted(study.folder if study.folder is not None else study.name or 'STUDY')}"
+
+
+def confirmed_gain(findings: Findings) -> Mapping[str, Any] | None:
+    """The best trial against the base config over seeds; None where that was not measured for this best trial."""
+    confirmation = findings.confirmation
+    if isinstance(confirmation, Unknown) or not confirmation.is_current:
+        return None
+    return confirmation.gain
+
+
+def in_words(findings: Findings, gain: Mapping[str, Any]) -> str:
+    """A confirmed gain: `+0.0081, 95 % interval [−0.0012, +0.0170], over 5 seeds on test: not distinguishable`."""
+    assert isinstance(findings.confirmation, Confirmation)
+    split = findings.confirmation.numbers["split"]
+    where = f"{split}, which the search has seen" if split == "dev" else split
+    interval = formats.interval(gain["low"], gain["high"])
+    seeds = gain["seeds"]["first"]
+    over = f"over {seeds} seeds" if seeds != 1 else "with one seed"
+    return (
+        f"{formats.gain(gain['difference'])}, 95 % interval {interval}, {over} on {where}: {gain['verdict']}"
+    )
+
+
+def advice(findings: Findings, confirmation: Confirmation) -> Line:
+    """Which config to use, why, and the command that trains it."""
+    found, folder = confirmation.numbers["recommendation"], findings.study.folder
+    said = line(Code(found["contender"]), f". {found['text']}")
+    if folder is not None and (path := _config(folder, found["config"])) is not None:
+        return (*said, " ", Code(f"distune train {quoted(path)}"), ".")
+    return said
+
+
+def _config(folder: Path, name: str) -> Path | None:
+    path = folder / Path(name).name
+    return path if path.is_file() else None
+
+
+def _unconfirmed(findings: Findings) -> Section:
+    blocks: list[Block] = [
+        missing(
+            "Not confirmed. Every score on this page is of one seed, on the dev split that the search itself "
+            "looked at, and the best of many trials is partly luck. Confirmation trains the best trials and the "
+            "base config again over several seeds and judges them once on the test split:"
+        ),
+        Commands(command(findings)),
+    ]
+    folder = findings.study.folder
+    if folder is not None and (folder / "confirmation.json").exists():
+        assert isinstance(findings.confirmation, Unknown)
+        blocks.insert(0, caution(findings.confirmation.reason))
+    return Section(TITLE, tuple(blocks))
+
+
+def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block, ...]:
+    numbers = confirmation.numbers
+    sizes = ", ".join(
+        f"{split}: {about['examples']} examples of {about['cases']} cases"
+        for split, about in numbers["examples"].items()
+    )
+    blocks: list[Block] = [
+        paragraph(
+            f"Each contender was trained again with {len(numbers['seeds'])} seeds that the search did not use, and "
+            f"judged on {numbers['split']} ({sizes})."
+        )
+    ]
+    if not confirmation.is_current:
+        blocks.append(
+            caution(
+                "This confirmation was made of another best trial than the study has now, so the gains of the present "
+                "best are not confirmed: ",
+                Code(command(findings)),
+                ".",
+            )
+        )
+    if numbers.get("optimistic"):
+        blocks.append(
+            caution(
+                "There is no test split: these numbers are of dev, which the search has seen, and flatter."
+            )
+        )
+    if not numbers.get("complete", True):
+        blocks.append(
+            caution("Some runs failed; the same command goes on with them: ", Code(command(findings)), ".")
+        )
+    return tuple(blocks)
+
+
+def _recommendation(findings: Findings, confirmation: Confirmation) -> Section:
+    blocks: list[Block] = [paragraph(Strong("Use"), " ", *advice(findings, confirmation))]
+    gain = confirmation.gain
+    if gain is not None and confirmation.is_current:
+        blocks.append(paragraph(f"The best trial against the base config: {in_words(findings, gain)}."))
+    return Section("What to use", tuple(blocks))
+
+
+def _openings(numbers: Mapping[str, Any]) -> Section | None:
+    opening = numbers["opening"]
+    if opening is None:
+        return None
+    times = len(opening["openings"])
+    blocks: list[Block] = [
+        paragraph(f"The test split was opened {times} time{'s' if times != 1 else ''} for this study.")
+    ]
+    if opening["number"] > 1:
+        blocks.append(
+            caution(
+                f"These numbers are of opening {opening['number']}: what was seen at an earlier one may have "
+                "shaped what is judged here."
+            )
+        )
+    items = [line(f"{each['time']}: ", Code(each["by"])) for each in opening["openings"]]
+    items += [
+        line(f"{each['time']}, elsewhere on these data: ", Code(each["by"]), ", in ", Code(each["file"]))
+        for each in opening["elsewhere"]
+    ]
+    if items:
+        blocks.append(Bullets(tuple(items)))
+    return Section("Openings of the test split", tuple(blocks))
+
+
+def _left_out(numbers: Mapping[str, Any]) -> Section | None:
+    items = [
+        line(Code(each["contender"]), f", seed {each['seed']}: {each['kind']}. {each['message']}")
+        for each in numbers.get("failures") or []
+    ]
+    items += [line(note) for note in numbers.get("notes") or []]
+    return Section("What was left out", (Bullets(tuple(items)),)) if items else None

@@ -13,6 +13,8 @@ OF_THE_STUDY = {
     "best_config.yaml": "best configuration",
     "study_summary.json": "study summary",
     "confirmation.json": "confirmation",
+    "recommended_config.yaml": "configuration that the confirmation recommends",
+    "audit.json": "audit of the data",
     "tuning.log": "full log",
     "study.log": "full log",
 }

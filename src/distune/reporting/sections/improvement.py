@@ -5,7 +5,8 @@ from __future__ import annotations
 from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Paragraph, Section, Strong, Table, missing
+from distune.reporting.document import Block, Cell, Paragraph, Section, Strong, Table, missing, paragraph
+from distune.reporting.sections.confirmation import confirmed_gain, in_words
 from distune.reporting.sections.insights import noise_statement
 
 UNCONFIRMED = "not confirmed"
@@ -22,8 +23,10 @@ def section(findings: Findings) -> Section:
         base_score = formats.score(baseline.base.value)
         rows.append((f"Base config (trial {baseline.base.number})", base_score, formats.DASH))
     gain: Cell = "not known"
+    confirmed = confirmed_gain(findings)
     if not isinstance(baseline.gain, Unknown):
-        gain = f"{formats.gain(baseline.gain)} ({UNCONFIRMED})"
+        remark = UNCONFIRMED if confirmed is None else f"in the search; {confirmed['verdict']} over seeds"
+        gain = f"{formats.gain(baseline.gain)} ({remark})"
     if baseline.is_base_best:
         gain = "the base config is the best trial"
         rows = []
@@ -33,6 +36,8 @@ def section(findings: Findings) -> Section:
     ]
     if isinstance(baseline.gain, Unknown):
         blocks.append(missing(baseline.gain.reason))
+    if confirmed is not None:
+        blocks.append(paragraph(Strong("Confirmation."), f" {in_words(findings, confirmed)}."))
     if isinstance(findings.noise, Unknown):
         blocks.append(
             missing("How far the dev score can move by chance is not known. ", findings.noise.reason)

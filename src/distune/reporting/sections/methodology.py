@@ -43,6 +43,14 @@ PRUNERS = {
     "patient": "patient median pruner: as the median pruner, after some epochs without a better score",
     "none": "none: every trial runs to its last epoch",
 }
+STRATEGIES = {
+    "joint": "joint: teacher and student parameters are drawn together, and the student's score judges both",
+    "staged": (
+        "staged: the teacher was tuned first, by its own score on dev; the best few teachers are choices of the "
+        "parameter teacher, and the other parameters are the student's"
+    ),
+    "teacher": "the teacher alone, judged by its own score on dev; the students of a staged search follow",
+}
 
 
 def section(findings: Findings) -> Section:
@@ -96,12 +104,26 @@ def _strategy(findings: Findings) -> Section:
         described = PRUNERS.get(study.pruner.lower(), study.pruner)
         items.append(line("Pruner: ", described, *((" (", Code(settings), ")") if settings else ()), "."))
     if study.strategy:
-        items.append(line("Strategy: ", study.strategy, "."))
+        items.append(
+            line("Strategy: ", STRATEGIES.get(study.strategy, study.strategy), _teachers(findings), ".")
+        )
     absent = [name for name in ("sampler", "pruner") if getattr(study, name) is None]
     blocks: list[Block] = [Bullets(tuple(items))] if items else []
     if absent:
         blocks.append(missing(f"The {' and the '.join(absent)} of this study are not recorded."))
     return Section("Strategy", tuple(blocks))
+
+
+def _teachers(findings: Findings) -> str:
+    """What a search did with its teachers, as the rest of a sentence."""
+    study = findings.study
+    if study.prune_teacher:
+        return "; a trial whose teacher fell behind the median teacher was stopped before its student was trained"
+    first = study.teacher_study or {}
+    finished, pruned, name = (first.get(key) for key in ("finished", "pruned", "name"))
+    if not isinstance(finished, int):
+        return ""
+    return f" ({finished} trials of teachers, {pruned} of them pruned, in the study {formats.plain(name)})"
 
 
 def _protocol(findings: Findings) -> Section:

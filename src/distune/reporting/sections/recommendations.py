@@ -7,7 +7,7 @@ from distune.analysis.recommendations import More
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, names
-from distune.reporting.sections.confirmation import command
+from distune.reporting.sections.confirmation import advice, command
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising: more trials are likely to help.",
@@ -21,7 +21,7 @@ def section(findings: Findings) -> Section:
     """One item a decision, each with its reason."""
     decided = findings.recommendations
     items: list[Line] = [
-        line(Strong("Confirm before use."), " ", *_why_confirm(findings), " ", Code(command(findings)), "."),
+        _use(findings),
         line(Strong("More trials?"), " ", MORE[decided.more_trials], _trend(findings)),
     ]
     for found in decided.widen:
@@ -67,6 +67,23 @@ def section(findings: Findings) -> Section:
             )
         )
     return Section("Recommendations", (Bullets(tuple(items), numbered=True),))
+
+
+def _use(findings: Findings) -> Line:
+    confirmation = findings.confirmation
+    if isinstance(confirmation, Unknown) or not confirmation.is_current:
+        return line(
+            Strong("Confirm before use."), " ", *_why_confirm(findings), " ", Code(command(findings)), "."
+        )
+    said = line(Strong("Use"), " ", *advice(findings, confirmation))
+    gain = confirmation.gain
+    if gain is None or gain["verdict"] != "not distinguishable" or gain["examples_needed"] is None:
+        return said
+    return (
+        *said,
+        f" To tell the gain of the best trial from none, about {gain['examples_needed']} test examples are needed; "
+        f"there are {gain['examples']}.",
+    )
 
 
 def _why_confirm(findings: Findings) -> Line:

@@ -1,0 +1,270 @@
+"""The tables of a confirmation: one function a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from distune.reporting import formats
+from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
+
+Numbers = Mapping[str, Any]
+KINDS = {
+    "trial": "trial of the study",
+    "base": "base config",
+    "student_alone": "best config's student without a teacher",
+    "teacher": "best config's teacher",
+    "baseline": "baseline",
+}
+QUESTIONS = {
+    "tuning_gain": "Tuning gain",
+    "distillation_gain": "Distillation gain",
+    "teacher_gap": "Lead of the teacher",
+    "against_trial": "Against another trial",
+    "trial_gain": "Gain of another trial",
+    "against_baseline": "Against a baseline",
+}
+CONDITIONS = {
+    "without_image": "without the image",
+    "without_text": "without the text",
+    "other_text": "text of another case",
+}
+BASELINES = {
+    "majority": "the most frequent class of train",
+    "text_tfidf": "words of the text (TF-IDF), logistic regression",
+    "features_image_text": "frozen features of image and text, logistic regression",
+    "features_image": "frozen features of the image, logistic regression",
+    "features_text": "frozen features of the text, logistic regression",
+}
+MOST_CLASSES = 40
+
+
+def contenders(numbers: Numbers) -> Section:
+    """Mean score of each that was trained, on both splits, and the metrics of each task."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Code(name),
+            _what(about),
+            str(len(about["seeds"])),
+            formats.score(about["search_score"]),
+            *(formats.over_seeds(_score(about, split)) for split in ("dev", "test")),
+        )
+        for name, about in _trained(numbers)
+    ]
+    header = ("Contender", "What it is", "Seeds", "Dev score in the study", "Score on dev", "Score on test")
+    caption = "Mean over seeds with its 95 % interval."
+    blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4, 5}), caption)]
+    blocks += [_tasks(numbers, split) for split in _splits(numbers)]
+    if recall := _recall(numbers):
+        blocks.append(recall)
+    return Section("Contenders over seeds", tuple(blocks))
+
+
+def baselines(numbers: Numbers) -> Section | None:
+    """How far one gets without training a network."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Code(name),
+            BASELINES.get(name, ""),
+            *(formats.over_seeds(_score(about, split)) for split in ("dev", "test")),
+            _settings(about.get("settings") or {}),
+        )
+        for name, about in numbers["contenders"].items()
+        if about["kind"] == "baseline"
+    ]
+    if not rows:
+        return None
+    header = ("Baseline", "What it uses", "Score on dev", "Score on test", "Chosen")
+    return Section("Baselines", (Table(header, tuple(rows), frozenset({2, 3})),))
+
+
+def comparisons(numbers: Numbers) -> Section:
+    """Differences with interval, corrected p-value and verdict."""
+    made = numbers["comparisons"]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            QUESTIONS.get(each["kind"], each["kind"]),
+            _pair(each),
+            formats.gain(each["difference"]),
+            formats.interval(each["low"], each["high"]),
+            formats.probability(each["adjusted_p"]),
+            Strong(each["verdict"]),
+            f"{each['examples_needed']} ({each['examples']} used)"
+            if each["examples_needed"] is not None
+            else f"no number is enough ({each['examples']} used)",
+        )
+        for each in made
+    ]
+    blocks: list[Block] = []
+    if rows:
+        blocks += [
+            paragraph(
+                f"Differences of the mean scores on {numbers['split']}. The intervals honour both the seeds and the "
+                "examples, grouped by case; the p-values carry Holm's correction for all rows together. The last "
+                "column says how many examples would tell a difference of this size from none."
+            ),
+            Table(
+                (
+                    "Question",
+                    "Compared",
+                    "Difference",
+                    "95 % interval",
+                    "p (Holm)",
+                    "Verdict",
+                    "Examples needed",
+                ),
+                tuple(rows),
+                frozenset({2, 3, 4}),
+            ),
+        ]
+    if single := [row for each in made for row in _mcnemar(each)]:
+        header = ("Compared", "Task", "Only the first is right", "Only the second is right", "p")
+        caption = "Single models of the first common seed, McNemar's exact test, not corrected."
+        blocks.append(Table(header, tuple(single), frozenset({2, 3, 4}), caption))
+    left_out = numbers.get("comparisons_missing") or []
+    if left_out:
+        blocks.append(
+            Bullets(tuple(line("Not compared: ", *_pair(each), f": {each['reason']}.") for each in left_out))
+        )
+    return Section("Comparisons", tuple(blocks))
+
+
+def optimism(numbers: Numbers) -> Section | None:
+    """How much the search flattered its best trial."""
+    found = numbers["optimism"]
+    if found is None:
+        return None
+    rows: list[tuple[Cell, ...]] = [
+        ("Best dev score in the study, one seed, picked for it", formats.score(found["search_score"])),
+        ("Same config on dev, mean over seeds", formats.over_seeds(found["dev"])),
+        ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
+    ]
+    blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
+    if found["search_score"] is not None:
+        lost = found["search_score"] - found["dev"]["mean"]
+        blocks.append(
+            paragraph(
+                Code(found["contender"]),
+                f": its dev score in the study minus its mean dev score over seeds is {formats.gain(lost)}.",
+            )
+        )
+    return Section("Optimism of the search", tuple(blocks))
+
+
+def calibration(numbers: Numbers) -> Section | None:
+    """Calibration error and log loss before and after temperature scaling."""
+    split = numbers["split"]
+    keys = ("calibration_error", "calibration_error_scaled", "temperature", "log_loss", "log_loss_scaled")
+    rows: list[tuple[Cell, ...]] = [
+        (Code(name), task, *(formats.over_seeds(values[key]) for key in keys))
+        for name, about in _trained(numbers)
+        if about["splits"][split] is not None
+        for task, values in about["splits"][split]["tasks"].items()
+    ]
+    if not rows:
+        return None
+    header = (
+        "Contender",
+        "Task",
+        "Error before",
+        "Error after",
+        "Temperature",
+        "Log loss before",
+        "Log loss after",
+    )
+    caption = f"Expected calibration error on {split}; temperatures are fitted on dev."
+    return Section("Calibration", (Table(header, tuple(rows), frozenset(range(2, 7)), caption),))
+
+
+def conditions(numbers: Numbers) -> Section | None:
+    """What is left of the score with an input missing or foreign."""
+    split = numbers["split"]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Code(name),
+            CONDITIONS.get(condition, condition),
+            formats.over_seeds(values["score"]),
+            formats.over_seeds(values["change"], formats.gain),
+        )
+        for name, about in _trained(numbers)
+        if about["splits"][split] is not None
+        for condition, values in about["splits"][split]["conditions"].items()
+    ]
+    if not rows:
+        return None
+    header = ("Contender", "Input", "Score", "Against the full input")
+    return Section(
+        "With an input missing",
+        (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining."),),
+    )
+
+
+def _tasks(numbers: Numbers, split: str) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (Code(name), task, *(formats.over_seeds(values[key]) for key in ("macro_f1", "accuracy", "auc")))
+        for name, about in numbers["contenders"].items()
+        if about["splits"][split] is not None
+        for task, values in about["splits"][split]["tasks"].items()
+    ]
+    return Table(
+        ("Contender", "Task", "Macro F1", "Accuracy", "AUC"),
+        tuple(rows),
+        frozenset({2, 3, 4}),
+        f"Each task on {split}.",
+    )
+
+
+def _recall(numbers: Numbers) -> Table | None:
+    """Recall of each class, of the recommended contender."""
+    name, split = numbers["recommendation"]["contender"], numbers["split"]
+    found = numbers["contenders"][name]["splits"][split]
+    if found is None:
+        return None
+    rows: list[tuple[Cell, ...]] = [
+        (task, label, str(about["support"]), formats.over_seeds(about["recall"]))
+        for task, values in found["tasks"].items()
+        for label, about in list(values["classes"].items())[:MOST_CLASSES]
+    ]
+    caption = f"Recall of each class on {split}, {name}; of each task at most {MOST_CLASSES} classes."
+    return Table(("Task", "Class", "Examples", "Recall"), tuple(rows), frozenset({2, 3}), caption)
+
+
+def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
+    for task, found in made["mcnemar"].items():
+        yield (
+            _pair(made),
+            task,
+            str(found["only_first"]),
+            str(found["only_second"]),
+            formats.probability(found["p_value"]),
+        )
+
+
+def _pair(made: Numbers) -> tuple[Code | str, ...]:
+    return (Code(made["first"]), " − ", Code(made["second"]))
+
+
+def _what(about: Numbers) -> str:
+    rank = f", rank {about['rank']}" if about["rank"] is not None else ""
+    trial = f" ({about['trial']})" if about["trial"] is not None else ""
+    return f"{KINDS.get(about['kind'], about['kind'])}{trial}{rank}"
+
+
+def _settings(chosen: Mapping[str, Mapping[str, Any]]) -> str:
+    return "; ".join(
+        f"{task}: " + ", ".join(f"{name} = {held}" for name, held in values.items())
+        for task, values in chosen.items()
+    )
+
+
+def _score(about: Numbers, split: str) -> Mapping[str, Any] | None:
+    found = about["splits"][split]
+    return found["score"] if found is not None else None
+
+
+def _splits(numbers: Numbers) -> list[str]:
+    return [split for split in ("dev", "test") if split in numbers["examples"]]
+
+
+def _trained(numbers: Numbers) -> list[tuple[str, Numbers]]:
+    return [(name, about) for name, about in numbers["contenders"].items() if about["kind"] != "baseline"]

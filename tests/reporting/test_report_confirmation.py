@@ -1,0 +1,320 @@
+"""The report of a study with a confirmation and an audit beside it, and of one with damaged ones."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from markdown_it import MarkdownIt  # comes with rich
+from optuna.trial import create_trial
+
+from distune.analysis.records import StudyRecord
+from distune.analysis.trials import from_optuna
+from distune.reporting.formats import over_seeds, plain
+from distune.reporting.report import write_report
+
+HOSTILE = '<script>alert("x")</script>|**b** `c` [a](javascript:x) <img src=x onerror=y>\x1b[31m\n# heading'
+
+
+def over(mean: float, half: float | None = 0.01, seeds: int = 5) -> dict[str, Any]:
+    return {
+        "mean": mean,
+        "low": None if half is None else mean - half,
+        "high": None if half is None else mean + half,
+        "seeds": seeds,
+    }
+
+
+def split(score: float, half: float | None = 0.01) -> dict[str, Any]:
+    keys = ("macro_f1", "accuracy", "calibration_error", "log_loss", "temperature")
+    task = {key: over(score, half) for key in keys}
+    task |= {
+        "auc": None,
+        "auc_missing": "one class",
+        "calibration_error": over(0.2111, half),
+        "calibration_error_scaled": over(0.1222, half),
+        "log_loss_scaled": over(0.4, half),
+        "classes": {HOSTILE: {"recall": over(0.7, half), "support": 12}, "b": {"recall": None, "support": 0}},
+    }
+    trained = {} if half is None else {"without_image": {"score": over(0.3333), "change": over(-0.4444)}}
+    return {"score": over(score, half), "scores": [score], "tasks": {HOSTILE: task}, "conditions": trained}
+
+
+def contender(kind: str, trial: int | None, rank: int | None, score: float) -> dict[str, Any]:
+    is_baseline = kind == "baseline"
+    half = None if is_baseline else 0.01
+    return {
+        "kind": kind,
+        "trial": trial,
+        "rank": rank,
+        "is_base": kind == "base",
+        "search_score": score + 0.05,
+        "seeds": [] if is_baseline else [1, 2, 3, 4, 5],
+        "missing": [],
+        "parameters": None,
+        "settings": {HOSTILE: {"C": 0.1}},
+        "splits": {"dev": split(score + 0.02, half), "test": split(score, half)},
+    }
+
+
+def compared(kind: str, first: str, second: str, difference: float, verdict: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "first": first,
+        "second": second,
+        "difference": difference,
+        "low": difference - 0.02,
+        "high": difference + 0.02,
+        "p_value": 0.02,
+        "adjusted_p": 0.041,
+        "verdict": verdict,
+        "examples": 120,
+        "seeds": {"first": 5, "second": 5},
+        "examples_needed": 987,
+        "mcnemar": {HOSTILE: {"only_first": 3, "only_second": 14, "p_value": 0.0127}},
+    }
+
+
+CONFIRMATION: dict[str, Any] = {
+    "version": 1,
+    "study": HOSTILE,
+    "top": 1,
+    "seeds": [1, 2, 3, 4, 5],
+    "split": "test",
+    "optimistic": False,
+    "complete": True,
+    "examples": {"dev": {"examples": 110, "cases": 90}, "test": {"examples": 120, "cases": 95}},
+    "opening": {
+        "number": 2,
+        "openings": [{"time": "2026-01-01", "by": HOSTILE}, {"time": "2026-01-02", "by": "second"}],
+        "elsewhere": [{"time": "2026-01-03", "by": "other study", "file": "logs/other"}],
+    },
+    "contenders": {
+        "trial_0001": contender("trial", 1, 1, 0.75),
+        "base": contender("base", 0, None, 0.74),
+        "majority": contender("baseline", None, None, 0.31),
+    },
+    "comparisons": [
+        compared("tuning_gain", "trial_0001", "base", 0.0123, "not distinguishable"),
+        compared("against_baseline", "trial_0001", "majority", 0.44, "better"),
+    ],
+    "comparisons_missing": [
+        {"kind": "teacher_gap", "first": "teacher", "second": "trial_0001", "reason": HOSTILE}
+    ],
+    "optimism": {
+        "contender": "trial_0001",
+        "search_score": 0.8,
+        "dev": over(0.77),
+        "test": over(0.75),
+    },
+    "recommendation": {
+        "contender": "base",
+        "kind": "base",
+        "trial": 0,
+        "reason": "nothing_beats_base",
+        "best_holds_up": False,
+        "text": "No trial is better than the base config.",
+        "config": "recommended_config.yaml",
+    },
+    "failures": [{"contender": "base", "seed": 3, "kind": "crashed", "message": HOSTILE}],
+    "notes": [HOSTILE],
+}
+AUDIT: dict[str, Any] = {
+    "findings": [
+        {
+            "kind": "label_in_text",
+            "severity": "warning",
+            "title": "texts name the label",
+            "detail": f"In {HOSTILE}",
+            "rows": [{"text": f"{HOSTILE} {number}", "count": number} for number in range(7)],
+        },
+        {"kind": "leak", "severity": "severe", "title": "same images", "detail": "31 pairs.", "rows": []},
+    ],
+    "sections": [
+        {"title": "Class balance", "rows": [{"task": "kind", "class": HOSTILE, "train": 40, "dev": 4}]},
+        {"title": HOSTILE, "rows": []},
+    ],
+}
+
+
+def study_at(folder: Path, name: str = "s", best: float = 0.8) -> StudyRecord:
+    """A study whose trial 0 is the base and whose trial 1 is the best."""
+    study = optuna.create_study(study_name=name, direction="maximize")
+    study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=best)])
+    folder.mkdir()
+    return from_optuna(study, folder)
+
+
+Write = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes the report of a study with these files beside it; returns Markdown and HTML."""
+
+    def written(confirmation: Any = None, audit: Any = None, **about: Any) -> tuple[str, str]:
+        study = study_at(tmp_path / "study", **about)
+        for name, held in (("confirmation.json", confirmation), ("audit.json", audit)):
+            if held is not None:
+                text = held if isinstance(held, str) else json.dumps(held)
+                (tmp_path / "study" / name).write_text(text, encoding="utf-8")
+        (tmp_path / "study" / "recommended_config.yaml").write_text("name: s\n")
+        write_report(study, tmp_path / "out")
+        text, page = (tmp_path / "out" / name for name in ("report.md", "report.html"))
+        return text.read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
+
+    return written
+
+
+def section(text: str, title: str) -> str:
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def test_a_confirmation_stands_beside_every_gain(write: Write) -> None:
+    text, page = write(CONFIRMATION)
+    said = "+0.0123, 95 % interval [−0.0077, +0.0323], over 5 seeds on test: not distinguishable"
+    for title in ("Baseline against optimised", "Confirmation", "Conclusion"):
+        assert said in section(text, title), title
+    assert said in text.split("\n## ")[0], "the headline"
+    assert "not confirmed" not in text.lower() and "Confirm before use" not in text
+    assert "+0.1000 (in the search; not distinguishable over seeds)" in text
+    advised = section(text, "Recommendations")
+    assert "**Use** `base`. No trial is better than the base config." in advised
+    assert (
+        "recommended_config.yaml`" in advised
+        and "about 987 test examples are needed; there are 120" in advised
+    )
+    assert 'id="figure-gains"' in page and "figures/gains.png" in text
+
+
+def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
+    said = section(write(CONFIRMATION)[0], "Confirmation")
+    for row in (
+        r"\| `trial_0001` \| trial of the study \(1\), rank 1 \| 5 \| 0\.8000 \| 0\.7700 \[0\.7600, 0\.7800\] "
+        r"\| 0\.7500",
+        r"\| `majority` \| the most frequent class of train \| 0\.3300 \| 0\.3100 \|",
+        r"\| Tuning gain \| `trial_0001` − `base` \| \+0\.0123 \| \[−0\.0077, \+0\.0323\] \| 0\.041 \| "
+        r"\*\*not distinguishable\*\* \| 987 \(120 used\) \|",
+        r"\| 3 \| 14 \| 0\.013 \|",
+        r"\| Best dev score in the study, one seed, picked for it \| 0\.8000 \|",
+        r"\| 0\.2111 \[0\.2011, 0\.2211\] \| 0\.1222 \[0\.1122, 0\.1322\] \|",
+        r"\| `base` \| without the image \| 0\.3333 \[0\.3233, 0\.3433\] \| −0\.4444 \[−0\.4544, −0\.4344\] \|",
+        r"opened 2 times for this study",
+        r"2026-01-03, elsewhere on these data: `other study`, in `logs/other`",
+    ):
+        assert re.search(row, said), row
+    assert said.count("numbers are of opening 2") == 1
+
+
+@pytest.mark.parametrize(("trial", "best"), [(5, 0.8), (1, 0.6)], ids=["other trial", "base is best now"])
+def test_a_confirmation_of_a_former_best_trial_confirms_no_gain(
+    write: Write, trial: int, best: float
+) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["contenders"]["trial_0001"]["trial"] = trial
+    text, _ = write(numbers, best=best)
+    assert "was made of another best trial" in section(text, "Confirmation")
+    assert "Confirm before use." in section(text, "Recommendations")
+    assert "Recommended by the confirmation" not in text
+    gain = "+0.1000 (not confirmed)" if best > 0.7 else "the base config is the best trial"
+    assert gain in section(text, "Baseline against optimised")
+    assert "+0.0123" not in text.split("\n## ")[0] + section(text, "Conclusion")
+
+
+def test_dev_alone_is_said_to_flatter(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION) | {
+        "split": "dev",
+        "optimistic": True,
+        "opening": None,
+        "complete": False,
+    }
+    del numbers["examples"]["test"]
+    for about in numbers["contenders"].values():
+        about["splits"]["test"] = None
+    text, _ = write(numbers)
+    said = section(text, "Confirmation")
+    assert (
+        "on dev, which the search has seen: not distinguishable" in said and "There is no test split" in said
+    )
+    assert "Some runs failed" in said and "Openings of the test split" not in said
+
+
+def test_baseless_and_unfinished_confirmations_are_written(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION) | {"comparisons": [], "optimism": None}
+    numbers["contenders"]["base"]["splits"] = {"dev": None, "test": None}
+    text, page = write(numbers)
+    assert "not confirmed" in section(text, "Baseline against optimised")
+    assert "Optimism of the search" not in text and "figure-gains" not in page
+
+
+@pytest.mark.parametrize("held", ["{", "[]", '{"version": 99}', '{"version": 1}'])
+def test_a_damaged_confirmation_is_named_and_confirms_nothing(write: Write, held: str) -> None:
+    text, _ = write(held)
+    said = section(text, "Confirmation")
+    assert "confirmation.json in the study's folder" in said and "Not confirmed." in said
+    assert "distune confirm" in said
+
+
+def test_the_audit_is_shown_by_severity_with_little_evidence(write: Write) -> None:
+    text, _ = write(audit=AUDIT)
+    said = section(text, "The data")
+    assert "found: 1 severe, 1 warning, 0 info." in said
+    assert said.index("same images") < said.index("texts name the label") < said.index("### Class balance")
+    assert "The first 5 of 7 rows." in said and "onerror=y&gt;" in said
+    assert len(re.findall(r"^\| &lt;script", said, re.M)) == 5
+    assert re.search(r"\| kind \| .* \| 40 \| 4 \|", said)
+
+
+@pytest.mark.parametrize("held", [None, "{", "{}"])
+def test_without_an_audit_nothing_is_said_of_the_data(write: Write, held: str | None) -> None:
+    said = section(write(audit=held)[0], "The data").strip()
+    assert "audit.json" in said and "`distune audit CONFIG`" in said
+    assert len(said.splitlines()) == 1
+
+
+class Texts(HTMLParser):
+    """Tags and texts of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.handlers: set[str] = set()
+        self.texts: list[str] = []
+        self.strong: list[str] = []
+        self.inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.handlers |= {
+            name for name, value in attrs if name.startswith("on") or "javascript" in (value or "")[:20]
+        }
+        self.inside = tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+        if self.inside in ("strong", "h1"):
+            self.strong.append(data)
+
+
+def test_hostile_text_of_both_files_stays_text(write: Write) -> None:
+    text, page = write(CONFIRMATION, AUDIT, name="s")
+    assert "\x1b" not in text and "\x1b" not in page
+    for rendered in (page, MarkdownIt("commonmark").enable("table").render(text)):
+        found = Texts()
+        found.feed(rendered)
+        assert "".join(found.texts).count(plain(HOSTILE).split(" <img")[0]) >= 10
+        assert "script" not in found.tags and not found.handlers
+        assert "b" not in found.strong and "heading" not in found.strong
+
+
+def test_a_mean_of_one_seed_has_no_interval() -> None:
+    assert over_seeds(over(0.5, None)) == "0.5000"
+    assert over_seeds(over(0.5)) == "0.5000 [0.4900, 0.5100]"
+    assert over_seeds(None) == "—"
