@@ -105,7 +105,10 @@ BAD = {
         ["tune", "--config", "tiny.yaml", "--only", "alpha,tau"],
         "tau",
     ),
-    "unknown strategy": (["tune", "--config", "tiny.yaml", "--strategy", "x"], "there is no 'x'; known: joint"),
+    "unknown strategy": (
+        ["tune", "--config", "tiny.yaml", "--strategy", "x"],
+        "there is no 'x'; known: joint",
+    ),
     "no ranges": (["tune", "--config", "tiny.yaml", "--space", "tiny.yaml"], "has no search_space section"),
     "no start": (["tune", "--config", "tiny.yaml", "--start-from", "none.yaml"], "there is no such file"),
     "unknown encoder": (["check", "encoder.yaml"], "efficientnet-lite0"),
@@ -194,8 +197,8 @@ def test_tune_in_stages_from_a_best_config_and_its_best_config_trains(
     folder = Path("logs/optuna/s")
     summary = json.loads((folder / "study_summary.json").read_text())
     assert summary["strategy"] == "staged" and summary["teacher_study"]["complete"] == 5
-    results = json.loads((folder / "trials/trial_0001/results.json").read_text())
-    chosen = summary["teachers"][json.loads((folder / "trials/trial_0001/chosen.json").read_text())]
+    results = json.loads((Path(summary["best"]["folder"]) / "results.json").read_text())
+    chosen = summary["teachers"][summary["best"]["params"]["teacher"]]
     assert results["teacher"]["splits"]["dev"]["score"] == chosen["score"]
     assert len(list((own_cache / "teacher").iterdir())) == 5  # each teacher was trained once
     best = load_config(folder / "best_config.yaml")
@@ -203,7 +206,8 @@ def test_tune_in_stages_from_a_best_config_and_its_best_config_trains(
     assert 0.5 <= best.distillation.alpha <= 0.7
     assert distune("train", folder / "best_config.yaml", "--out", "run", "--no-test")[0] == 0
     report = (folder / "report.md").read_text()
-    assert "Strategy: staged" in report
+    assert "Strategy: staged: " in report
+    assert f"| **{best.teacher.dropout:.3f}** |" in report  # the chosen teacher's own values
 
 
 def test_tune_writes_everything_and_its_best_config_trains(distune: Command, config_file: Path) -> None:
@@ -243,3 +247,24 @@ def test_status_of_a_finished_study(distune: Command, config_file: Path) -> None
         assert "ended     finished" in out
     code, _, err = distune("status", "t")
     assert code == 2 and "t.db" in err
+
+
+def test_compare_sorts_runs_and_studies_and_warns_of_different_data(
+    distune: Command, config_file: Path, demo_root: Path
+) -> None:
+    distune("train", config_file, "--out", "first")
+    root = shutil.copytree(demo_root, Path("other"))
+    dropped = next(iter((root / "splitted_dataset").glob("descriptions_train*")))
+    dropped.write_text("\n".join(dropped.read_text().splitlines()[:-1]) + "\n")
+    distune("train", config_file, "--out", "second", "--data-root", root, "--no-test")
+    distune("tune", "--config", config_file, "--n-trials", "1", "--study-name", "s", "--gpu", "cpu")
+    code, out, _ = distune("compare", "first", "s")
+    score = json.loads(Path("first/results.json").read_text())
+    assert code == 0
+    assert f"{score['score']:.4f}" in out and f"{score['splits']['test']['score']:.4f}" in out
+    assert "different data" not in out
+    lines = distune("compare", "second", "first")[1].splitlines()
+    scores = [float(line.split()[2]) for line in lines[1:3]]
+    assert scores == sorted(scores, reverse=True)
+    assert "cannot be compared" in lines[-1]
+    assert distune("compare", "nothing")[0] == 2

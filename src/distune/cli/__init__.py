@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from distune.cli import cache, confirm, data, encoders, study, train, watch
+from distune.cli import cache, compare, confirm, data, encoders, study, train, watch
 from distune.errors import UserError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("audit")(data.audit)
 study.add_commands(app)
 watch.add_commands(app)
 app.command("confirm")(confirm.confirm)
+app.command("compare")(compare.compare)
 app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(cache.app, name="cache")

@@ -28,6 +28,8 @@ def status(
     ] = False,
 ) -> None:
     """Show trials, running workers, best so far, failures by kind, and the expected end."""
+    from rich.console import Console
+
     from distune.tuning.status import read_status
 
     name, logs = _place(study)
@@ -36,7 +38,7 @@ def status(
     while watch and found.workers:
         time.sleep(REFRESH_SECONDS)
         found = read_status(name, logs=logs, storage=storage)
-        typer.clear()
+        Console().clear()
         _print(found)
 
 

@@ -1,0 +1,103 @@
+"""Several studies and runs in one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distune.analysis.ranking import rank
+from distune.analysis.sources import open_study
+from distune.analysis.unknown import Unknown
+from distune.errors import UserError
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One study or run; what it does not record is None.
+
+    Attributes:
+        name: name of the study, or of the run folder.
+        kind: study or run.
+        dev: best score on dev; of a study the best of many, so it flatters.
+        base: of a study the score of its base config.
+        confirmed: of a confirmed study, mean score of its best trial over seeds on the test split, or on dev.
+        test: of a run, its score on the test split where it was opened.
+        tasks: of a run, macro F1 on dev by task.
+        trials: of a study, its finished trials.
+        data: fingerprint of the data; scores on different data cannot be compared.
+    """
+
+    name: str
+    kind: str
+    dev: float | None
+    base: float | None = None
+    confirmed: float | None = None
+    test: float | None = None
+    tasks: dict[str, float] | None = None
+    trials: int | None = None
+    data: str | None = None
+
+
+def side_by_side(sources: Sequence[str]) -> list[Contestant]:
+    """Reads studies and run folders, the best on dev first.
+
+    Args:
+        sources: run folders, and whatever names a study.
+
+    Raises:
+        UserError: one of them is neither.
+    """
+    found = [_run(Path(source)) or _study(source) for source in sources]
+    return sorted(found, key=lambda one: -(one.dev if one.dev is not None else -1.0))
+
+
+def on_different_data(contestants: Sequence[Contestant]) -> bool:
+    """Whether two of them are known to rest on different data."""
+    return len({one.data for one in contestants if one.data is not None}) > 1
+
+
+def _run(folder: Path) -> Contestant | None:
+    path = folder / RESULTS
+    if not path.is_file():
+        return None
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        splits = results["splits"]
+        tasks = {name: float(task["macro_f1"]) for name, task in splits["dev"]["tasks"].items()}
+        test = splits["test"]["score"] if "test" in splits else None
+        return Contestant(
+            folder.name, "run", results["score"], test=test, tasks=tasks, data=results.get("data_fingerprint")
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not the result of a run ({error!r}); train it again") from None
+
+
+def _study(source: str) -> Contestant:
+    study = open_study(source)
+    best = rank(study).best
+    base = next((t for t in study.trials if t.baseline and t.state == "complete"), None)
+    return Contestant(
+        study.name or source,
+        "study",
+        None if best is None or isinstance(best, Unknown) else best.value,
+        base=base.value if base else None,
+        confirmed=_confirmed(study.folder),
+        trials=len(study.of("complete")) + len(study.of("pruned")),
+        data=study.data_fingerprint,
+    )
+
+
+def _confirmed(folder: Path | None) -> float | None:
+    path = folder / "confirmation.json" if folder else None
+    if path is None or not path.is_file():
+        return None
+    numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    optimism = numbers.get("optimism") or {}
+    judged = optimism.get("test") or optimism.get("dev") or {}
+    mean = judged.get("mean")
+    return float(mean) if mean is not None else None

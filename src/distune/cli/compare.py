@@ -1,0 +1,32 @@
+"""`distune compare`: several studies and runs in one table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+ROW = "{:40} {:6} {:>8} {:>8} {:>9} {:>8} {:>7}  {}"
+
+
+def compare(
+    sources: Annotated[list[str], typer.Argument(help="Studies (name, folder, .db) and run folders.")],
+) -> None:
+    """Put studies and runs side by side, the best on dev first."""
+    from distune.analysis.side_by_side import on_different_data, side_by_side
+
+    found = side_by_side(sources)
+    typer.echo(ROW.format("name", "kind", "dev", "base", "confirmed", "test", "trials", "tasks on dev"))
+    for one in found:
+        scores = [_shown(value) for value in (one.dev, one.base, one.confirmed, one.test)]
+        tasks = ", ".join(f"{name} {value:.4f}" for name, value in (one.tasks or {}).items())
+        trials = "" if one.trials is None else str(one.trials)
+        typer.echo(ROW.format(one.name, one.kind, *scores, trials, tasks).rstrip())
+    if any(one.kind == "study" for one in found):
+        typer.echo("dev of a study is the best of its trials and flatters; confirmed is a mean over seeds.")
+    if on_different_data(found):
+        typer.echo("These rest on different data: their scores cannot be compared.")
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
