@@ -80,7 +80,7 @@ def test_a_search_of_the_student_alone_is_refused():
 
 
 TEACHERS = {
-    "trial 3": {"overrides": {"teacher.lr": 3e-5, "teacher.fusion": "simple"}},
+    "teacher 3": {"overrides": {"teacher.lr": 3e-5, "teacher.fusion": "simple"}},
     "base": {"overrides": {}},
 }
 
@@ -92,12 +92,12 @@ def drawn(space, base, seed):
 def test_a_chosen_teacher_stands_for_its_values():
     base = base_config()
     space = StudentSpace.offering(TEACHERS, split(whole(base))[1].space)
-    assert space.overrides({"teacher": "trial 3", "alpha": 0.7}) == {
+    assert space.overrides({"teacher": "teacher 3", "alpha": 0.7}) == {
         "teacher.lr": 3e-5, "teacher.fusion": "simple", "distillation.alpha": 0.7,
     }  # fmt: skip
     assert space.overrides({"teacher": "base", "alpha": 0.7}) == {"distillation.alpha": 0.7}
     assert space.base_values(base)["teacher"] == "base"
-    assert {drawn(space, base, seed)["teacher"] for seed in range(20)} == {"trial 3", "base"}
+    assert {drawn(space, base, seed)["teacher"] for seed in range(20)} == {"teacher 3", "base"}
     assert set(space.always_active(base)) == set(space.parameters)
 
 
@@ -116,7 +116,7 @@ def test_a_condition_on_the_teacher_follows_the_chosen_one():
     asked = build_space(base, groups=fusion_group(), ignored=fields_without_effect(base))
     space = StudentSpace.offering(TEACHERS, split(Setup(base, asked, "sha256:0"))[1].space)
     found = [drawn(space, base, seed) for seed in range(20)]
-    assert all(("gamma" in params) == (params["teacher"] == "trial 3") for params in found)
+    assert all(("gamma" in params) == (params["teacher"] == "teacher 3") for params in found)
     assert "gamma" not in space.always_active(base)
 
 
@@ -139,8 +139,8 @@ def test_the_best_few_different_teachers_are_kept_and_the_base():
     add(0.6, 5.0)
     add(0.55, 6.0)
     kept = best_teachers(study)
-    assert list(kept) == ["trial 3", "trial 1", "trial 5", "base"]
-    assert kept["trial 3"] == {
+    assert list(kept) == ["teacher 3", "teacher 1", "teacher 5", "base"]
+    assert kept["teacher 3"] == {
         "number": 3, "score": 0.8, "params": {"teacher_lr": 4.0}, "overrides": {"teacher.lr": 4.0},
     }  # fmt: skip
     assert (kept["base"]["number"], kept["base"]["overrides"]) == (0, {})
@@ -199,7 +199,7 @@ def test_a_staged_study_from_a_config_to_its_files(undisturbed):
     assert result.reason == "finished"
     assert (len(teachers.trials), len(students.trials)) == stage_budgets(16) == (5, 11)
     complete = sorted((t for t in teachers.trials if t.state == TrialState.COMPLETE), key=lambda t: -t.value)
-    names = ["base" if trial.number == 0 else f"trial {trial.number}" for trial in complete[:3]]
+    names = ["base" if trial.number == 0 else f"teacher {trial.number}" for trial in complete[:3]]
     kept = list(students.user_attrs["teachers"])
     assert kept == (names if "base" in names else [*names, "base"])
     assert {trial.params["teacher"] for trial in students.trials} == set(kept)

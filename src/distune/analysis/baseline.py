@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distune.analysis.attributes import mapping
 from distune.analysis.ranking import Ranking
 from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.space import TEACHER, Parameter
 from distune.analysis.unknown import Unknown
 
 
@@ -34,7 +36,8 @@ class Baseline:
         base: the trial that ran the base config, or why there is none.
         best: the best complete trial.
         gain: best value - base value in the direction that is better; Unknown where the base has no value.
-        changes: the parameters of the best trial, in the order of the search space.
+        changes: the parameters of the best trial, in the order of the search space; after a chosen teacher
+            come its own.
     """
 
     base: TrialRecord | Unknown
@@ -74,9 +77,22 @@ def _gain(study: StudyRecord, base: TrialRecord | Unknown, best: TrialRecord) ->
 
 
 def _changes(study: StudyRecord, best: TrialRecord) -> tuple[Change, ...]:
-    return tuple(
-        Change(name, best.params[name], study.base_value(name)) for name in in_order(study, list(best.params))
-    )
+    found = []
+    for name in in_order(study, list(best.params)):
+        found.append(Change(name, best.params[name], study.base_value(name)))
+        if name == TEACHER:
+            found += _of_teacher(study, best.params[name])
+    return tuple(found)
+
+
+def _of_teacher(study: StudyRecord, choice: Any) -> list[Change]:
+    """The values that a chosen teacher stands for, of a staged search."""
+    described = mapping((study.teachers or {}).get(choice)) or {}
+    params = mapping(described.get("params")) or {}
+    return [
+        Change(name, value, study.config_value(Parameter(name, "categorical").config_key))
+        for name, value in params.items()
+    ]
 
 
 def in_order(study: StudyRecord, names: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from distune.analysis.ranking import Ranking
 from distune.analysis.records import StudyRecord, TrialRecord
-from distune.analysis.space import Parameter
+from distune.analysis.space import TEACHER, Parameter
 from distune.analysis.unknown import Unknown
 
 BEST_SHARE = 0.25
@@ -43,7 +43,8 @@ def best_ranges(study: StudyRecord, ranking: Ranking) -> Ranges | Unknown:
     narrowed = {
         name: found
         for name, parameter in study.space.items()
-        if (found := _narrowed(parameter, [trial.params[name] for trial in top if name in trial.params]))
+        if name != TEACHER
+        and (found := _narrowed(parameter, [trial.params[name] for trial in top if name in trial.params]))
     }
     if not narrowed:
         return Unknown("The trials record no parameters, so no ranges can be recommended.")

@@ -94,6 +94,9 @@ class StudyRecord:
         space: parameters by name.
         space_source: where the space was read: the study's own record, the trials' distributions,
             or only the values observed in a table of trials.
+        prune_teacher: whether a trial could end because of its teacher.
+        teacher_study: the study that tuned the teacher first, in numbers; of a staged search.
+        teachers: the kept teachers by choice, each with its `score` and `params`; of a staged search.
         missing: one sentence for each thing that the study does not record.
         source: the file or storage that it was read from, without credentials.
         folder: the study's folder, where one is known.
@@ -112,6 +115,9 @@ class StudyRecord:
     pruner: str | None = None
     pruner_settings: Mapping[str, Any] | None = None
     strategy: str | None = None
+    prune_teacher: bool = False
+    teacher_study: Mapping[str, Any] | None = None
+    teachers: Mapping[str, Any] | None = None
     teacher_epochs: int | None = None
     student_epochs: int | None = None
     data_fingerprint: str | None = None
@@ -148,9 +154,11 @@ class StudyRecord:
         """
         if self.baseline is not None and parameter in self.baseline.params:
             return self.baseline.params[parameter]
-        if self.base_config is None or parameter not in self.space:
-            return None
-        return _at(self.base_config, self.space[parameter].config_key)
+        return self.config_value(self.space[parameter].config_key) if parameter in self.space else None
+
+    def config_value(self, key: str) -> Any:
+        """The base config's value at a dotted key; None where unknown."""
+        return None if self.base_config is None else _at(self.base_config, key)
 
 
 def _at(config: Mapping[str, Any], key: str) -> Any:

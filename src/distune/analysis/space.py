@@ -12,6 +12,8 @@ Kind = Literal["float", "int", "categorical"]
 LOSS_WEIGHTS = ("alpha", "beta", "T", "gamma")
 SECTION_OF = {"loss": "distillation.loss", **{name: f"distillation.{name}" for name in LOSS_WEIGHTS}}
 ROLES = ("teacher", "student")
+TEACHER = "teacher"
+"""The parameter by which a staged search chooses a teacher as a whole; it means nothing outside its study."""
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def outline(study: Study) -> dict[str, Any]:
 
 
 def _choice(trial: FrozenTrial) -> str:
-    return BASE if trial.user_attrs.get("baseline") else f"trial {trial.number}"
+    return BASE if trial.user_attrs.get("baseline") else f"teacher {trial.number}"
 
 
 def _description(trial: FrozenTrial) -> dict[str, Any]:
