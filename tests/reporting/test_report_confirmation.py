@@ -182,15 +182,12 @@ def test_a_confirmation_stands_beside_every_gain(write: Write) -> None:
     said = "+0.0123, 95 % interval [−0.0077, +0.0323], over 5 seeds on test: not distinguishable"
     for title in ("Baseline against optimised", "Confirmation", "Conclusion"):
         assert said in section(text, title), title
-    assert said in text.split("\n## ")[0], "the headline"
+    assert f"+0.0123 ({said[9:]}; +0.1000 in the search)" in text.split("\n## ")[0], "the headline"
     assert "not confirmed" not in text.lower() and "Confirm before use" not in text
     assert "+0.1000 (in the search; not distinguishable over seeds)" in text
     advised = section(text, "Recommendations")
     assert "**Use** `base`. No trial is better than the base config." in advised
-    assert (
-        "recommended_config.yaml`" in advised
-        and "about 987 test examples are needed; there are 120" in advised
-    )
+    assert "recommended_config.yaml`" in advised and "about 987 examples are needed; there are 120" in advised
     assert 'id="figure-gains"' in page and "figures/gains.png" in text
 
 

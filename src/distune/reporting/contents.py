@@ -90,8 +90,8 @@ def _gain(findings: Findings, searched: float) -> Headline:
     label = "Over the base config"
     if gain is None:
         return Headline(label, formats.gain(searched), improvement.UNCONFIRMED)
-    remark = f"{confirmation.in_words(findings, gain)}; {formats.gain(searched)} in the search"
-    return Headline(label, formats.gain(gain["difference"]), remark)
+    value, _, remark = confirmation.in_words(findings, gain).partition(", ")
+    return Headline(label, value, f"{remark}; {formats.gain(searched)} in the search")
 
 
 def _headlines(findings: Findings) -> tuple[Headline, ...]:

@@ -14,6 +14,7 @@ from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, finish, one
 
 MOST_ROWS = 30
+LOWEST = 2.6
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def draw_gains(gains: Sequence[Gain]) -> Figure | None:
         f"{gain.label} {formats.gain(gain.estimate)}, from {formats.gain(gain.low)} to {formats.gain(gain.high)}"
         for gain in gains
     )
-    caption = "Gains with their 95 % intervals; filled where the interval leaves out zero."
+    caption = (
+        "Gains with their 95 % intervals, not corrected for their number; filled where zero lies outside."
+    )
     return _forest(gains, clear, "gains", f"Gains: {said}.", caption, "gain of the score")
 
 
@@ -111,7 +114,7 @@ def _forest(
     rows: Sequence[Gain], clear: Sequence[bool], name: str, alt: str, caption: str, unit: str
 ) -> Figure:
     shown = list(zip(rows, clear, strict=True))[:MOST_ROWS][::-1]
-    figure, axes = one(0.9 + 0.27 * len(shown))
+    figure, axes = one(max(LOWEST, 0.9 + 0.27 * len(shown)))
     axes.axvline(0.0, color=INK, linewidth=1.0)
     for place, (row, is_clear) in enumerate(shown):
         colour = BLUE if is_clear else FAINT

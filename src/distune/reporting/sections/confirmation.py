@@ -118,8 +118,8 @@ def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block
     )
     blocks: list[Block] = [
         paragraph(
-            f"Each contender was trained again with {len(numbers['seeds'])} seeds that the search did not use, and "
-            f"judged on {numbers['split']} ({sizes})."
+            f"Each contender was trained again with {len(numbers['seeds'])} seeds that the search did not use; what "
+            f"follows is judged on {numbers['split']} unless it says otherwise ({sizes})."
         )
     ]
     if not confirmation.is_current:

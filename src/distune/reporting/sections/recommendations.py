@@ -81,7 +81,7 @@ def _use(findings: Findings) -> Line:
         return said
     return (
         *said,
-        f" To tell the gain of the best trial from none, about {gain['examples_needed']} test examples are needed; "
+        f" To tell the gain of the best trial from none, about {gain['examples_needed']} examples are needed; "
         f"there are {gain['examples']}.",
     )
 
