@@ -22,6 +22,7 @@ from distune.tuning.proposals import TeacherProposals
 from distune.tuning.pruners import make_pruner
 from distune.tuning.space import build_space
 from distune.tuning.staged import StudentSpace, best_teachers, split, stage_budgets
+from distune.tuning.status import read_status
 from distune.tuning.storage import open_storage
 from distune.tuning.study import Setup
 from distune.tuning.suggest import suggest
@@ -243,8 +244,12 @@ def test_an_interrupted_study_goes_on_with_the_same_points(undisturbed, tmp_path
     assert first.reason == "timeout" and first.best_config is None
     assert 0 < len(teachers.trials) < 5 and students.trials == []
     assert first.summary["teacher_study"]["finished"] < 5
+    shown = read_status(first.study_name, logs=tmp_path)
+    assert (shown.name, shown.n_trials, shown.ended) == (f"{first.study_name}_teacher", 5, "timeout")
     result = tune(request(tmp_path, n_trials=16, study_name=None))
     assert result.study_name == first.study_name and result.reason == "finished"
+    shown = read_status(first.study_name, logs=tmp_path)
+    assert (shown.name, shown.n_trials) == (first.study_name, 11)
     for found, expected in zip(check(tmp_path, first.study_name), studies_in(undisturbed[0]), strict=True):
         assert [(t.params, t.value) for t in found.trials] == [(t.params, t.value) for t in expected.trials]
 

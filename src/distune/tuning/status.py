@@ -14,6 +14,7 @@ from distune.errors import UserError
 from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import LEASE_SECONDS, Lease, leases, this_host
 from distune.tuning.ledger import OWNER, Counts, count
+from distune.tuning.staged import SUFFIX
 from distune.tuning.storage import default_url, opened, redacted
 from distune.tuning.study import check_name, load
 
@@ -71,7 +72,7 @@ class StudyStatus:
 
 
 def read_status(name: str, *, logs: Path = Path("logs/optuna"), storage: str | None = None) -> StudyStatus:
-    """Reads a study's status; changes nothing.
+    """Reads a study's status; changes nothing. A staged search that is at its teachers shows their study.
 
     Args:
         name: of the study.
@@ -87,6 +88,8 @@ def read_status(name: str, *, logs: Path = Path("logs/optuna"), storage: str | N
         study = load(backend, name)
         if study is None:
             raise UserError(f"there is no study {name} in {redacted(url)}")
+        if study.user_attrs.get("strategy") == "staged" and "teachers" not in study.user_attrs:
+            study = load(backend, name + SUFFIX) or study  # still in its first stage
         return status_of(study, redacted(url), datetime.now().astimezone())
 
 
