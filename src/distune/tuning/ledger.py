@@ -90,8 +90,8 @@ class Ledger:
         return trial
 
     def _continued(self) -> Trial | None:
-        """The first waiting trial, as last read, that no other coordinator takes before."""
-        for frozen in self._known:
+        """The first waiting trial that no other coordinator takes before; Optuna's own ask would not name it first."""
+        for frozen in self.trials():
             if frozen.state != TrialState.WAITING:
                 continue
             # The name comes first: a trial that runs under a dead coordinator's name is anybody's to adopt.
