@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 
 import optuna
 import pytest
 from closed_form_trials import final_score
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 from study_helpers import base_config, coordinator, memory_study, points, setup_of, sqlite_study, states
 
 from distune.errors import UserError
@@ -129,18 +128,3 @@ def test_every_pruner_runs_a_study(tmp_path, pruner):
     found = states(study)
     assert found.get("COMPLETE", 0) + found.get("PRUNED", 0) == 15
     assert ("PRUNED" in found) == (pruner in ("median", "percentile", "hyperband"))
-
-
-def test_asking_stays_quick_with_thousands_of_trials(tmp_path):
-    setup = setup_of()
-    study = optuna.create_study(direction="maximize")
-    proposals = JointProposals(setup)
-    distributions = {name: distribution(parameter) for name, parameter in setup.space.parameters.items()}
-    random = optuna.samplers.RandomSampler(seed=0)
-    for number in range(2000):
-        params = {n: random.sample_independent(study, None, n, d) for n, d in distributions.items()}
-        trial = create_trial(params=params, distributions=distributions, value=number / 2000)
-        study._storage.create_new_trial(study._study_id, trial)
-    started = time.perf_counter()
-    proposals.propose(study, study.ask())
-    assert time.perf_counter() - started < 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ class FusionOutput:
     cost: Tensor | None = None
 
 
-class Fusion(nn.Module):
+class Fusion(nn.Module, ABC):
     """Joins the tokens of an image with those of a text.
 
     Args:
@@ -40,6 +41,7 @@ class Fusion(nn.Module):
     def __init__(self, dim: int, layers: int, heads: int, dropout: float):
         super().__init__()
 
+    @abstractmethod
     def forward(self, image: Tensor, text: Tensor, text_mask: Tensor) -> FusionOutput:
         """Fuses a batch.
 
@@ -48,7 +50,6 @@ class Fusion(nn.Module):
             text: (B, L, D).
             text_mask: true at real tokens, bool (B, L); every text has at least one.
         """
-        raise NotImplementedError
 
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
