@@ -38,6 +38,11 @@ def slow(task: TrialTask, report: Report) -> TrialOutcome:
     return _train(task, report, pause=float(os.environ.get("EPOCH_SECONDS", "0.1")))
 
 
+def unhurried(task: TrialTask, report: Report) -> TrialOutcome:
+    """As `slow`, with epochs long enough to be hit while one runs."""
+    return _train(task, report, pause=1.0)
+
+
 def _train(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
     config, state = dict(task.config), task.path / "state.json"
     done = json.loads(state.read_text()) if state.exists() else []
