@@ -13,7 +13,7 @@ ROW = "{:20} {:7} {:9} {:>8} {:>7} {:>8}  {:18} {}"
 def list_encoders() -> None:
     """List name, size, input, latency, licence and origin of each encoder.
 
-    Latency: one example, fp32, on one CPU thread, as measured by benchmarks/encoders.py.
+    Latency: one example (texts of 64 tokens), fp32, on one CPU thread, good to about a quarter.
     """
     from distune.models.encoders import CATALOGUE, MILLISECONDS
 
