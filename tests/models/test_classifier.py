@@ -146,8 +146,13 @@ class TestTrainedState:
 
         vision = {"name": "efficientnet-lite0", "pretrained": False, "layers": 2}
         model = make(tasks, vision=vision)
+        other = make(tasks, seed=2, vision=vision)
         save_file(trained_state(model), tmp_path / "weights.safetensors")
-        load_trained_state(make(tasks, seed=2, vision=vision), load_file(tmp_path / "weights.safetensors"))
+        assert not torch.equal(other.heads[0].weight, model.heads[0].weight)
+        load_trained_state(other, load_file(tmp_path / "weights.safetensors"))
+        written, read = trained_state(model), trained_state(other)
+        assert written.keys() == read.keys()
+        assert all(torch.equal(written[name], read[name]) for name in written)
 
     def test_a_model_can_be_copied(self, tasks: Tasks) -> None:
         model = make(tasks, text={"name": "bert-tiny", "pretrained": False}).eval()
