@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 import yaml
 
-from distune.config import Config, dump_config, known_keys, load_config, parse_config, value_at, with_values
+from distune.config import (
+    Config,
+    as_dict,
+    dump_config,
+    known_keys,
+    load_config,
+    parse_config,
+    value_at,
+    with_values,
+)
 from distune.errors import ConfigError
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
@@ -99,6 +108,31 @@ def test_short_form_of_an_encoder() -> None:
     config = parse_config({"teacher": {"vision": "vit-large"}})
     assert config.teacher.vision.name == "vit-large"
     assert config.teacher.text.name == "bio-clinical-bert"
+
+
+def test_layers_are_a_count_or_a_list_that_reads_back_equal(tmp_path: Path) -> None:
+    def text(layers: Any) -> Config:
+        return parse_config({"student": {"text": {"name": "minilm-l6", "layers": layers}}})
+
+    assert [text(layers).student.text.layers for layers in (3, [1, 3, 6], None)] == [3, (1, 3, 6), None]
+    assert as_dict(text([1, 3]))["student"]["text"]["layers"] == [1, 3]
+    (tmp_path / "c.yaml").write_text(dump_config(text([1, 3])))
+    assert load_config(tmp_path / "c.yaml") == text([1, 3])
+    assert with_values(text([1, 3]), {"student.text.layers": [2, 4]}).student.text.layers == (2, 4)
+
+
+@pytest.mark.parametrize("layers", [[], [0, 1], [2, 2], [3, 1], [1.5], [True], ["1"]])
+def test_a_list_of_layers_that_breaks_the_rule_is_refused(layers: list[Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"student": {"text": {"name": "minilm-l6", "layers": layers}}})
+    rule = "a list of layers holds at least one number, from 1 on, each above the one before"
+    assert caught.value.problems == (f"student.text.layers: {rule} (got {layers!r})",)
+
+
+@pytest.mark.parametrize(("key", "value"), [("layers", 0), ("embedding_rank", 0)])
+def test_no_layer_and_no_rank_are_refused(key: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=rf"student\.text\.{key}: input should be greater than or equal to"):
+        parse_config({"student": {"text": {"name": "minilm-l6", key: value}}})
 
 
 def test_number_that_yaml_reads_as_text() -> None:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from distune.config import StudentConfig
+from distune.config import Config, StudentConfig
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.models import (
     Classifier,
     build_classifier,
+    check_copyable,
     copy_layers,
     load_trained_state,
     parameter_groups,
@@ -164,6 +165,37 @@ class TestTrainedState:
             load_trained_state(make(tasks, freeze="all"), trained_state(make(tasks)))
 
 
+FACTORISED = {"name": "bert-tiny", "pretrained": False, "embedding_rank": 4}
+
+
+class TestFactorisedEmbedding:
+    def test_both_factors_are_saved_and_read_back(self, tasks: Tasks, tmp_path: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        model, other = make(tasks, text=FACTORISED).eval(), make(tasks, text=FACTORISED, seed=2).eval()
+        state = trained_state(model)
+        factors = {name: tuple(state[name].shape) for name in state if "word_embeddings" in name}
+        start = "text.embeddings.word_embeddings"
+        assert factors == {f"{start}.words.weight": (30522, 4), f"{start}.basis.weight": (128, 4)}
+        save_file(state, tmp_path / "weights.safetensors")
+        load_trained_state(other, load_file(tmp_path / "weights.safetensors"))
+        assert torch.equal(model(*raw()).logits[0], other(*raw()).logits[0])
+
+    def test_both_factors_learn_at_the_rate_of_the_embeddings(self, tasks: Tasks) -> None:
+        model = make(tasks, text=FACTORISED)
+        groups = parameter_groups(model, 1.0, 0.1, 0.5)
+        found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+        embedding: Any = model.text.embeddings.word_embeddings
+        assert found[id(embedding.words.weight)] == (0.25, 0.0)
+        assert found[id(embedding.basis.weight)] == (0.25, 0.1)
+
+    def test_a_frozen_prefix_keeps_both_factors(self, tasks: Tasks) -> None:
+        model = make(tasks, text={**FACTORISED, "freeze": 1})
+        assert not any(".embeddings." in name for name in trained_state(model) if name.startswith("text."))
+        embedding: Any = model.text.embeddings.word_embeddings
+        assert not embedding.words.weight.requires_grad and not embedding.basis.weight.requires_grad
+
+
 class TestParameterGroups:
     def test_each_trained_weight_is_in_one_group(self, tasks: Tasks) -> None:
         model = make(tasks, freeze=1)
@@ -235,3 +267,28 @@ class TestCopyLayers:
         teacher = make(tasks, vision=DEEP).vision
         with pytest.raises(UserError, match=message):
             copy_layers(teacher, make(tasks, vision=student).vision)
+
+    def test_factors_of_one_rank_are_copied(self, tasks: Tasks) -> None:
+        teacher, student = (make(tasks, seed=seed, text=FACTORISED).text for seed in (1, 2))
+        copy_layers(teacher, student)
+        ours, theirs = student.embeddings.state_dict(), teacher.embeddings.state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+    @pytest.mark.parametrize(
+        ("part", "student", "message"),
+        [
+            ("vision", {"layers": (1, 3)}, r"contradicts student\.vision\.layers: \[1, 3\]; give .*, 2 for"),
+            ("text", {"layers": (2,)}, r"contradicts student\.text\.layers: \[2\]"),
+            ("text", {"embedding_rank": 8}, "student's text.embedding_rank is 8, the teacher's None"),
+        ],
+    )
+    def test_choices_that_copying_would_override_are_refused(
+        self, part: str, student: dict[str, Any], message: str
+    ) -> None:
+        config = Config()
+        check_copyable(config.teacher, config.student)
+        changed = config.student.model_copy(
+            update={part: getattr(config.student, part).model_copy(update=student)}
+        )
+        with pytest.raises(UserError, match=message):
+            check_copyable(config.teacher, changed)

@@ -36,7 +36,8 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }
 VISION = ("vit", "deit", "mobilevit")
 TEXT = ("bert", "distilbert", "mobilebert")
-CONTRACT = (*VISION, *TEXT, "efficientnet-lite", "tiny-cnn", "tiny-text")
+FACTORISED = tuple(f"{family}, rank 4" for family in TEXT)
+CONTRACT = (*VISION, *TEXT, *FACTORISED, "efficientnet-lite", "tiny-cnn", "tiny-text")
 
 Build = Callable[..., Encoder]
 
@@ -76,7 +77,12 @@ def build(folders: dict[str, Path]) -> Build:
         if family == "efficientnet-lite":
             torch.manual_seed(seed)
             return EfficientNetLite(0, image_size=32, layers=4, **options)
-        config = EncoderConfig(name=str(folders.get(family, family)), **options)
+        family, _, rank = family.partition(", rank ")
+        config = EncoderConfig(
+            name=str(folders.get(family, family)),
+            **({"embedding_rank": int(rank)} if rank else {}),
+            **options,
+        )
         if family in TEXT or family == "tiny-text":
             return build_text(config, seed)
         return build_vision(config, seed, None)
@@ -177,6 +183,45 @@ class TestContract:
                 build(family, layers=99)
 
 
+@pytest.mark.parametrize("family", ["vit", "deit", *TEXT])
+def test_a_listed_layer_follows_the_embeddings(family: str, build: Build, folders: dict[str, Path]) -> None:
+    from transformers import AutoModel
+
+    encoder = build(family, layers=[2]).eval()
+    reference = AutoModel.from_pretrained(folders[family]).eval()
+    owner = {"vit": "", "deit": "", "distilbert": "transformer"}.get(family, "encoder")
+    chain = reference.get_submodule(owner)
+    name = "layers" if hasattr(chain, "layers") else "layer"
+    setattr(chain, name, getattr(chain, name)[1:])
+    inputs, mask = raw(encoder)
+    if mask is not None:
+        inputs = inputs[2:, : int(mask[2].sum())]
+    expected = reference((inputs / 255 - 0.5) / 0.5 if mask is None else inputs).last_hidden_state
+    assert encoder.depth == 1
+    torch.testing.assert_close(encoder(inputs), expected, atol=2e-6, rtol=1e-5)
+
+
+def test_listed_layers_are_frozen_in_their_order(build: Build) -> None:
+    whole, listed = build("bert"), build("bert", layers=[1, 2], freeze=1).eval()
+    inputs, mask = raw(whole)
+    assert listed.depth == 2 and listed.frozen_layers == 1
+    torch.testing.assert_close(listed(inputs, mask), whole.eval()(inputs, mask))
+    with pytest.raises(UserError, match="freeze: 2 is more than the encoder's 1 layers"):
+        build("bert", layers=[2], freeze=2)
+
+
+@pytest.mark.parametrize("family", ["vit", "deit", *TEXT, "tiny-text"])
+def test_a_layer_beyond_the_last_is_refused(family: str, build: Build) -> None:
+    with pytest.raises(UserError, match=r"layers: 7 is more than the \d layers"):
+        build(family, layers=[1, 7])
+
+
+@pytest.mark.parametrize("family", ["mobilevit", "tiny-cnn", "efficientnet-lite0"])
+def test_convolutions_take_no_list_of_layers(family: str, build: Build) -> None:
+    with pytest.raises(UserError, match=r"layers: each layer of .* give their number instead of \[1, 3\]"):
+        build(family, layers=[1, 3], pretrained=family == "mobilevit")
+
+
 @pytest.mark.parametrize("family", VISION)
 def test_equals_transformers_on_images(family: str, build: Build, folders: dict[str, Path]) -> None:
     from transformers import AutoModel
@@ -235,9 +280,11 @@ def test_other_models_are_taken_as_a_whole(family: str, kind: str, folders: dict
             expected, real = reference(inputs, attention_mask=mask.long()).last_hidden_state, mask
         tokens = encoder.suffix(encoder.prefix(inputs, mask), mask)
         torch.testing.assert_close(tokens[real], expected[real], atol=2e-6, rtol=1e-5)
-    for wrong in ({"freeze": 1}, {"layers": 1}):
+    for wrong in ({"freeze": 1}, {"layers": 1}, {"layers": [1, 2]}):
         with pytest.raises(UserError, match=f"layers of a {family} model are not known"):
             make(**wrong)
+    with pytest.raises(UserError, match=r"embedding_rank: .* has no word embedding"):
+        make(embedding_rank=4)
 
 
 def test_a_model_of_the_other_kind_is_refused(folders: dict[str, Path]) -> None:
@@ -345,7 +392,17 @@ class TestIdentity:
         (folder / "model.safetensors").write_bytes(content)
         assert identity(config, "text", 1) != first
 
-    @pytest.mark.parametrize("change", [{"layers": 1}, {"freeze": 1}, {"freeze": "all"}])
-    def test_what_changes_the_prefix_changes_the_identity(self, change: dict[str, Any]) -> None:
-        base = EncoderConfig(name="deit-tiny", pretrained=False)
-        assert identity(base.model_copy(update=change), "vision", 1) != identity(base, "vision", 1)
+    def test_what_changes_the_prefix_changes_the_identity(self) -> None:
+        base = EncoderConfig(name="bert-mini", pretrained=False)
+        changes: list[dict[str, Any]] = [
+            {},
+            {"layers": 1},
+            {"layers": (1, 2)},
+            {"layers": (1, 3)},
+            {"freeze": 1},
+            {"freeze": "all"},
+            {"embedding_rank": 8},
+            {"embedding_rank": 16},
+        ]
+        names = {identity(base.model_copy(update=change), "text", 1) for change in changes}
+        assert len(names) == len(changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+def _layers(value: Any) -> Any:
+    """Says the rule of a list once, where pydantic would say one for each of its entries."""
+    if isinstance(value, list | tuple):
+        numbers = all(type(number) is int and number >= 1 for number in value)
+        if not value or not numbers or any(later <= earlier for earlier, later in pairwise(value)):
+            raise ValueError(
+                "a list of layers holds at least one number, from 1 on, each above the one before"
+            )
+    return value
+
+
 class EncoderConfig(Section):
     """One pretrained (or random) encoder and how much of it is trained."""
 
@@ -50,10 +62,12 @@ class EncoderConfig(Section):
     """A friendly name (`distune encoders list`), a hub id, or a local folder."""
     pretrained: bool = True
     """Start from published weights; false builds the same architecture with random ones."""
-    layers: Annotated[int, Field(ge=1)] | None = None
-    """Keep only the first N layers; empty keeps all."""
+    layers: Annotated[Annotated[int, Field(ge=1)] | tuple[int, ...] | None, BeforeValidator(_layers)] = None
+    """Keep only the first N layers, or of a transformer those with the listed numbers, from 1; empty keeps all."""
     freeze: Freeze = "none"
-    """Layers that are not trained: none, all, or the first N (embeddings included)."""
+    """Layers that are not trained: none, all, or the first N that are kept (embeddings included)."""
+    embedding_rank: Annotated[int, Field(ge=1)] | None = None
+    """BERT families: factorise the word embedding into two matrices of this rank; empty leaves it whole."""
 
 
 def _name_alone(value: Any) -> Any:

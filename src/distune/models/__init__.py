@@ -1,7 +1,7 @@
 """Models: encoders, fusions, and the classifier that joins them."""
 
 from distune.models.classifier import Classifier, build_classifier
-from distune.models.inherit import copy_layers
+from distune.models.inherit import check_copyable, copy_layers
 from distune.models.outputs import ModelOutput
 from distune.models.parameters import load_trained_state, parameter_groups, trained_state
 
@@ -9,6 +9,7 @@ __all__ = [
     "Classifier",
     "ModelOutput",
     "build_classifier",
+    "check_copyable",
     "copy_layers",
     "load_trained_state",
     "parameter_groups",

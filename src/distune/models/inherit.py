@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from torch import nn
 
+from distune.config import ModelConfig
 from distune.errors import UserError
 from distune.models.encoders import Encoder
+
+
+def check_copyable(teacher: ModelConfig, student: ModelConfig) -> None:
+    """Refuses, before anything is trained, choices in the two sections that copying would override or not fit.
+
+    Raises:
+        UserError: the student's layers are listed by number, or the word embeddings have different ranks.
+    """
+    for part, theirs, ours in (
+        ("vision", teacher.vision, student.vision),
+        ("text", teacher.text, student.text),
+    ):
+        if isinstance(ours.layers, tuple):
+            raise UserError(
+                "init_from_teacher: it takes evenly spaced layers of the teacher's encoder, which contradicts "
+                f"student.{part}.layers: {list(ours.layers)}; give a number of layers, {len(ours.layers)} for as many, "
+                "or set init_from_teacher: false"
+            )
+        if theirs.embedding_rank != ours.embedding_rank:
+            raise UserError(
+                f"init_from_teacher: the student's {part}.embedding_rank is {ours.embedding_rank}, the teacher's "
+                f"{theirs.embedding_rank}; give both the same, or set init_from_teacher: false"
+            )
 
 
 def copy_layers(teacher: Encoder, student: Encoder) -> None:

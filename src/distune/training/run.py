@@ -15,7 +15,7 @@ from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective
-from distune.models import Classifier, copy_layers
+from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store
 from distune.training.devices import Compute, compute_for, peak_process_mb
 from distune.training.inputs import InputSteps
@@ -164,6 +164,8 @@ class _Run:
 
     def train(self) -> tuple[Teacher | None, Fitted]:
         teacher, targets = None, None
+        if self.config.student.init_from_teacher:
+            check_copyable(self.config.teacher, self.config.student)
         learns_from_teacher = LOSSES[self.config.distillation.loss].uses_teacher
         if learns_from_teacher or self.config.student.init_from_teacher:
             teacher = self.train_teacher()

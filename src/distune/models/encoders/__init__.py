@@ -59,9 +59,11 @@ def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> Vi
         image_size: side of the image in pixels; None takes the encoder's own.
 
     Raises:
-        UserError: the name is unknown, the weights cannot be found, or `layers`, `freeze` or the size do not fit.
+        UserError: the name is unknown, the weights cannot be found, or `layers`, `freeze`, the size or
+            a rank do not fit.
     """
     source = find(config.name, "vision")
+    _refuse_rank(config)
     options: dict[str, Any] = {"layers": config.layers, "freeze": config.freeze, "image_size": image_size}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -85,21 +87,27 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
     Random weights have no vocabulary of their own: they get hashed words, as many as the architecture has ids.
 
     Args:
-        config: name, weights, layers, freeze.
+        config: name, weights, layers, freeze, rank of the word embedding.
         seed: seeds random weights; the global generator is left as it was.
 
     Raises:
-        UserError: the name is unknown, the weights cannot be found, or `layers` or `freeze` do not fit.
+        UserError: the name is unknown, the weights cannot be found, or `layers`, `freeze` or the rank do not
+            fit.
     """
     source = find(config.name, "text")
     options: dict[str, Any] = {"layers": config.layers, "freeze": config.freeze}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(source, Entry) and source.family == "tiny-text":
+            _refuse_rank(config)
             return TinyText(**options)
         settings, folder = _settings(source, config.pretrained)
         _require(settings, config.name, "text", ("vocab_size", "hidden_size", "max_position_embeddings"))
         family = TEXT_FAMILIES.get(settings.model_type, AutoText)
+        if family is AutoText:
+            _refuse_rank(config)
+        else:
+            options["embedding_rank"] = config.embedding_rank
         longest = longest_text(settings) if family is AutoText else settings.max_position_embeddings
         tokenizer: Tokenizer = HashTokenizer(settings.vocab_size, longest)
         if config.pretrained and folder is not None:
@@ -110,12 +118,12 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
 
 
 def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:
-    """Names what an encoder's prefix computes, without building it: architecture, weights, layers and freeze.
+    """Names what an encoder's prefix computes, without building it: architecture, weights, and what is kept of them.
 
     The image size is not in it.
 
     Args:
-        config: name, weights, layers, freeze.
+        config: name, weights, layers, freeze, rank of the word embedding.
         kind: vision or text.
         seed: what random weights are seeded with.
 
@@ -131,7 +139,16 @@ def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:
     else:
         weights = fingerprint(model_folder(source, with_weights=not is_random))
         weights += f"-random-{seed}" if is_random else ""
-    return f"{config.name}|{weights}|layers={config.layers}|freeze={config.freeze}"
+    kept = f"layers={config.layers}|freeze={config.freeze}|rank={config.embedding_rank}"
+    return f"{config.name}|{weights}|{kept}"
+
+
+def _refuse_rank(config: EncoderConfig) -> None:
+    if config.embedding_rank is not None:
+        raise UserError(
+            f"embedding_rank: {config.name} has no word embedding that could be factorised; only text encoders of the "
+            f"families {', '.join(bert.FAMILIES)} have one, so leave it empty here (got {config.embedding_rank})"
+        )
 
 
 def _settings(source: Entry | Path | str, pretrained: bool) -> tuple[Any, Path | None]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distune.errors import UserError
-from distune.models.encoders.base import Freeze, Pixels, TextEncoder, Tokenizer, VisionEncoder
+from distune.models.encoders.base import Freeze, Layers, Pixels, TextEncoder, Tokenizer, VisionEncoder
 from distune.models.encoders.transformers_model import load
 
 
@@ -49,7 +49,7 @@ class AutoVision(VisionEncoder):
         pixels: Pixels,
         *,
         folder: Path | None = None,
-        layers: int | None = None,
+        layers: Layers = None,
         freeze: Freeze = "none",
         image_size: int | None = None,
         name: str = "the encoder",
@@ -84,7 +84,7 @@ class AutoText(TextEncoder):
         tokenizer: Tokenizer,
         *,
         folder: Path | None = None,
-        layers: int | None = None,
+        layers: Layers = None,
         freeze: Freeze = "none",
         name: str = "the encoder",
     ):
@@ -99,7 +99,7 @@ class AutoText(TextEncoder):
         return answer
 
 
-def _whole(config: Any, folder: Path | None, layers: int | None, freeze: Freeze, name: str) -> WholeModel:
+def _whole(config: Any, folder: Path | None, layers: Layers, freeze: Freeze, name: str) -> WholeModel:
     if layers is not None or isinstance(freeze, int):
         raise UserError(
             f"{name}: the layers of a {config.model_type} model are not known to Distune, so neither `layers` nor a "

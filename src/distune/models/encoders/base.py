@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from distune.errors import UserError
 
 Freeze = Literal["none", "all"] | int
+Layers = int | Sequence[int] | None
 
 
 class Tokenizer(Protocol):
@@ -191,14 +192,36 @@ class Pixels(nn.Module):
         return values * self.scale + self.shift
 
 
-def keep_layers(layers: Sequence[nn.Module], count: int | None, name: str) -> list[nn.Module]:
-    """The first `count` layers, or all of them.
+def keep_layers(layers: Sequence[nn.Module], wanted: Layers, name: str) -> list[nn.Module]:
+    """The layers to keep, where any of them can follow any other.
+
+    Args:
+        layers: all of them.
+        wanted: the first so many, or those with these numbers, counted from 1; None keeps all.
+        name: of the encoder, for messages.
 
     Raises:
         UserError: there are fewer.
     """
-    if count is not None and count > len(layers):
+    if wanted is None:
+        return list(layers)
+    numbers = range(1, wanted + 1) if isinstance(wanted, int) else wanted
+    if max(numbers) > len(layers):
         raise UserError(
-            f"layers: {count} is more than the {len(layers)} layers of {name}; ask for fewer, or none"
+            f"layers: {max(numbers)} is more than the {len(layers)} layers of {name}; ask for fewer, or none"
         )
-    return list(layers[:count])
+    return [layers[number - 1] for number in numbers]
+
+
+def keep_first(layers: Sequence[nn.Module], wanted: Layers, name: str) -> list[nn.Module]:
+    """As `keep_layers`, where each layer takes only what the one before it gives.
+
+    Raises:
+        UserError: layers are chosen by their numbers, or there are fewer.
+    """
+    if isinstance(wanted, Sequence):
+        raise UserError(
+            f"layers: each layer of {name} takes the shape that the one before it gives, so only the first ones can "
+            f"be kept; give their number instead of {list(wanted)}"
+        )
+    return keep_layers(layers, wanted, name)

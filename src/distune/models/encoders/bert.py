@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from distune.models.encoders.base import Freeze, TextEncoder, Tokenizer, keep_layers
+from distune.models.encoders.base import Freeze, Layers, TextEncoder, Tokenizer, keep_layers
+from distune.models.encoders.factorised import FactorisedEmbedding
 from distune.models.encoders.transformers_model import load
 
 FAMILIES = ("bert", "distilbert", "mobilebert")
@@ -22,6 +23,7 @@ class Bert(TextEncoder):
         folder: where the weights are; None leaves random ones.
         layers: layers to keep; None keeps all.
         freeze: see `Encoder`.
+        embedding_rank: rank of the word embedding, see `FactorisedEmbedding`; None leaves it as it is.
         name: for messages.
     """
 
@@ -31,11 +33,15 @@ class Bert(TextEncoder):
         tokenizer: Tokenizer,
         *,
         folder: Path | None = None,
-        layers: int | None = None,
+        layers: Layers = None,
         freeze: Freeze = "none",
+        embedding_rank: int | None = None,
         name: str = "the encoder",
     ):
         model = _model(config, folder)
+        if embedding_rank is not None:
+            words = model.embeddings.word_embeddings
+            model.embeddings.word_embeddings = FactorisedEmbedding(words, embedding_rank, name)
         chain = model.transformer.layer if config.model_type == "distilbert" else model.encoder.layer
         super().__init__(
             model.embeddings,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distune.models.encoders.base import Freeze, Pixels, VisionEncoder, keep_layers
+from distune.models.encoders.base import Freeze, Layers, Pixels, VisionEncoder, keep_first
 
 # The weights were trained on (pixel - 127) / 128 and with TensorFlow's padding: of the three scalings in use and both
 # paddings, these alone let Lite0 and Lite1 name all three photographs that come with matplotlib and scikit-learn.
@@ -123,7 +123,7 @@ class EfficientNetLite(VisionEncoder):
         self,
         number: int,
         *,
-        layers: int | None = None,
+        layers: Layers = None,
         freeze: Freeze = "none",
         image_size: int | None = None,
         weights: Path | None = None,
@@ -140,7 +140,7 @@ class EfficientNetLite(VisionEncoder):
         )
         if weights is not None:
             _load(stem, blocks, head, torch.load(weights, map_location="cpu", weights_only=True))
-        kept = keep_layers(blocks, layers, f"efficientnet-lite{number}")
+        kept = keep_first(blocks, layers, f"efficientnet-lite{number}")
         whole = len(kept) == len(blocks)
         super().__init__(
             stem,

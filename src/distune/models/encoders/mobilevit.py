@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distune.models.encoders.base import Freeze, Pixels, VisionEncoder, keep_layers
+from distune.models.encoders.base import Freeze, Layers, Pixels, VisionEncoder, keep_first
 from distune.models.encoders.transformers_model import load
 
 FAMILIES = ("mobilevit",)
@@ -35,7 +35,7 @@ class MobileVit(VisionEncoder):
         pixels: Pixels,
         *,
         folder: Path | None = None,
-        layers: int | None = None,
+        layers: Layers = None,
         freeze: Freeze = "none",
         image_size: int | None = None,
         name: str = "the encoder",
@@ -43,7 +43,7 @@ class MobileVit(VisionEncoder):
         from transformers import MobileViTModel
 
         model = load(MobileViTModel, config, folder)
-        kept = keep_layers(model.encoder.layer, layers, name)
+        kept = keep_first(model.encoder.layer, layers, name)
         whole = len(kept) == len(model.encoder.layer)
         super().__init__(
             nn.Sequential(pixels, model.conv_stem),

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distune.models.encoders.base import Freeze, Pixels, TextEncoder, VisionEncoder, keep_layers
+from distune.models.encoders.base import (
+    Freeze,
+    Layers,
+    Pixels,
+    TextEncoder,
+    VisionEncoder,
+    keep_first,
+    keep_layers,
+)
 from distune.models.encoders.tokenizer import PADDING, HashTokenizer
 
 WIDTH = 64
@@ -34,9 +42,9 @@ class TinyCnn(VisionEncoder):
         image_size: side of the image in pixels.
     """
 
-    def __init__(self, *, layers: int | None = None, freeze: Freeze = "none", image_size: int | None = None):
+    def __init__(self, *, layers: Layers = None, freeze: Freeze = "none", image_size: int | None = None):
         chain = [_halve(inputs, outputs) for inputs, outputs in pairwise(_CHANNELS)]
-        kept = keep_layers(chain, layers, "tiny-cnn")
+        kept = keep_first(chain, layers, "tiny-cnn")
         stem = nn.Sequential(Pixels((0.5,) * 3, (0.5,) * 3), _halve(3, _CHANNELS[0]))
         super().__init__(stem, kept, nn.Identity(), width=_CHANNELS[len(kept)], freeze=freeze)
         self.image_size = image_size or 64
@@ -50,7 +58,7 @@ class TinyText(TextEncoder):
         freeze: see `Encoder`.
     """
 
-    def __init__(self, *, layers: int | None = None, freeze: Freeze = "none"):
+    def __init__(self, *, layers: Layers = None, freeze: Freeze = "none"):
         self_attention = TinyLayer(WIDTH, _HEADS)
         super().__init__(
             TinyEmbeddings(BUCKETS, WIDTH, LONGEST),

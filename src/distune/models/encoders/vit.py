@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from distune.errors import UserError
-from distune.models.encoders.base import Freeze, Pixels, VisionEncoder, keep_layers
+from distune.models.encoders.base import Freeze, Layers, Pixels, VisionEncoder, keep_layers
 from distune.models.encoders.transformers_model import load
 
 FAMILIES = ("vit", "deit")
@@ -38,7 +38,7 @@ class Vit(VisionEncoder):
         pixels: Pixels,
         *,
         folder: Path | None = None,
-        layers: int | None = None,
+        layers: Layers = None,
         freeze: Freeze = "none",
         image_size: int | None = None,
         name: str = "the encoder",
