@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score
 
 from distune.config import Config, load_config, with_values
 from distune.data import Table
-from distune.errors import DataError
+from distune.errors import DataError, UserError
 from distune.store import Store
 from distune.training.openings import openings
 from distune.training.records import EpochRecord
@@ -321,3 +321,12 @@ def test_teacher_alone_is_found_by_every_student_after(tiny_config: MakeConfig, 
         tiny_config(teacher__lr=1e-4), tmp_path / "stopped", on_epoch=lambda record: record.epoch < 1
     )
     assert stopped.stopped and stopped.score is not None
+
+
+def test_what_the_student_cannot_inherit_is_refused_before_the_teacher_trains(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = with_values(tiny_config(student__init_from_teacher=True), {"student.text.layers": [1]})
+    with pytest.raises(UserError, match=r"contradicts student\.text\.layers: \[1\]"):
+        run(config, tmp_path / "run")
+    assert not (tmp_path / "run/metrics.jsonl").exists()
