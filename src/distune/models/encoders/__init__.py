@@ -16,7 +16,7 @@ from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, Entry, Ki
 from distune.models.encoders.efficientnet_lite import EfficientNetLite
 from distune.models.encoders.tiny import TinyCnn, TinyText
 from distune.models.encoders.tokenizer import HashTokenizer, read_tokenizer
-from distune.models.encoders.transformers_model import architecture, pixels, read_architecture
+from distune.models.encoders.transformers_model import Origin, architecture, pixels, read_architecture
 from distune.models.encoders.weights import file_hash, fingerprint, model_folder, weights_file
 
 __all__ = [
@@ -76,8 +76,8 @@ def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> Vi
         _require(settings, config.name, "vision", ("num_channels",))
         normalise = pixels(source if isinstance(source, Entry) else None, folder)
         family = VISION_FAMILIES.get(settings.model_type, AutoVision)
-        weights = folder if config.pretrained else None
-        encoder: VisionEncoder = family(settings, normalise, folder=weights, name=config.name, **options)
+        origin = Origin(settings, folder if config.pretrained else None)
+        encoder: VisionEncoder = family(config, origin, normalise, image_size)
         return encoder
 
 
@@ -95,25 +95,22 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
             fit.
     """
     source = find(config.name, "text")
-    options: dict[str, Any] = {"layers": config.layers, "freeze": config.freeze}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(source, Entry) and source.family == "tiny-text":
             _refuse_rank(config)
-            return TinyText(**options)
+            return TinyText(layers=config.layers, freeze=config.freeze)
         settings, folder = _settings(source, config.pretrained)
         _require(settings, config.name, "text", ("vocab_size", "hidden_size", "max_position_embeddings"))
         family = TEXT_FAMILIES.get(settings.model_type, AutoText)
         if family is AutoText:
             _refuse_rank(config)
-        else:
-            options["embedding_rank"] = config.embedding_rank
         longest = longest_text(settings) if family is AutoText else settings.max_position_embeddings
         tokenizer: Tokenizer = HashTokenizer(settings.vocab_size, longest)
         if config.pretrained and folder is not None:
             tokenizer = read_tokenizer(folder, longest)
-        weights = folder if config.pretrained else None
-        encoder: TextEncoder = family(settings, tokenizer, folder=weights, name=config.name, **options)
+        origin = Origin(settings, folder if config.pretrained else None)
+        encoder: TextEncoder = family(config, origin, tokenizer)
         return encoder
 
 

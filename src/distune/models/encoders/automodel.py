@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders.base import Freeze, Layers, Pixels, TextEncoder, Tokenizer, VisionEncoder
-from distune.models.encoders.transformers_model import load
+from distune.models.encoders.base import Pixels, TextEncoder, Tokenizer, VisionEncoder
+from distune.models.encoders.transformers_model import Origin, load
 
 
 class WholeModel(nn.Module):
@@ -31,35 +31,22 @@ class AutoVision(VisionEncoder):
     """An image model whose layers are not known here: freeze is none or all.
 
     Args:
-        config: transformers configuration.
+        config: name and freeze; no layers.
+        origin: any image model.
         pixels: normalisation.
-        folder: where the weights are; None leaves random ones.
-        layers: must be None.
-        freeze: "none" or "all".
         image_size: side of the image in pixels; None takes the configuration's, or 224.
-        name: for messages.
 
     Raises:
         UserError: layers are to be cut or frozen one by one.
     """
 
-    def __init__(
-        self,
-        config: Any,
-        pixels: Pixels,
-        *,
-        folder: Path | None = None,
-        layers: Layers = None,
-        freeze: Freeze = "none",
-        image_size: int | None = None,
-        name: str = "the encoder",
-    ):
-        model = _whole(config, folder, layers, freeze, name)
-        size = image_size or getattr(config, "image_size", None) or 224
+    def __init__(self, config: EncoderConfig, origin: Origin, pixels: Pixels, image_size: int | None):
+        model = _whole(config, origin)
+        size = image_size or getattr(origin.settings, "image_size", None) or 224
         with torch.no_grad():
             hidden = model(torch.zeros(1, 3, size, size))
         width = hidden.shape[1] if hidden.dim() == 4 else hidden.shape[-1]
-        super().__init__(pixels, [model], nn.Identity(), width=width, freeze=freeze)
+        super().__init__(pixels, [model], nn.Identity(), width=width, freeze=config.freeze)
         self.image_size = size
 
 
@@ -67,31 +54,19 @@ class AutoText(TextEncoder):
     """A text model whose layers are not known here: freeze is none or all.
 
     Args:
-        config: transformers configuration.
+        config: name and freeze; no layers.
+        origin: any text model.
         tokenizer: makes the ids that the weights know.
-        folder: where the weights are; None leaves random ones.
-        layers: must be None.
-        freeze: "none" or "all".
-        name: for messages.
 
     Raises:
         UserError: layers are to be cut or frozen one by one.
     """
 
-    def __init__(
-        self,
-        config: Any,
-        tokenizer: Tokenizer,
-        *,
-        folder: Path | None = None,
-        layers: Layers = None,
-        freeze: Freeze = "none",
-        name: str = "the encoder",
-    ):
-        model = _whole(config, folder, layers, freeze, name)
-        super().__init__(nn.Identity(), [model], nn.Identity(), width=config.hidden_size, freeze=freeze)
+    def __init__(self, config: EncoderConfig, origin: Origin, tokenizer: Tokenizer):
+        model, width = _whole(config, origin), origin.settings.hidden_size
+        super().__init__(nn.Identity(), [model], nn.Identity(), width=width, freeze=config.freeze)
         self.tokenizer = tokenizer
-        self.max_tokens = longest_text(config)
+        self.max_tokens = longest_text(origin.settings)
 
     def apply_layer(self, layer: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """The whole model on ids and mask."""
@@ -99,17 +74,17 @@ class AutoText(TextEncoder):
         return answer
 
 
-def _whole(config: Any, folder: Path | None, layers: Layers, freeze: Freeze, name: str) -> WholeModel:
-    if layers is not None or isinstance(freeze, int):
+def _whole(config: EncoderConfig, origin: Origin) -> WholeModel:
+    if config.layers is not None or isinstance(config.freeze, int):
         raise UserError(
-            f"{name}: the layers of a {config.model_type} model are not known to Distune, so neither `layers` nor a "
-            "number in `freeze` works; use freeze: none or all"
+            f"{config.name}: the layers of a {origin.settings.model_type} model are not known to Distune, so neither "
+            "`layers` nor a number in `freeze` works; use freeze: none or all"
         )
     from transformers import AutoModel
 
-    if folder is None:
-        return WholeModel(AutoModel.from_config(config).eval())
-    return WholeModel(load(AutoModel, config, folder).eval())
+    if origin.folder is None:
+        return WholeModel(AutoModel.from_config(origin.settings).eval())
+    return WholeModel(load(AutoModel, origin).eval())
 
 
 def longest_text(config: Any) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from distune.models.encoders.base import Freeze, Layers, TextEncoder, Tokenizer, keep_layers
+from distune.config import EncoderConfig
+from distune.models.encoders.base import TextEncoder, Tokenizer, keep_layers
 from distune.models.encoders.factorised import FactorisedEmbedding
-from distune.models.encoders.transformers_model import load
+from distune.models.encoders.transformers_model import Origin, load
 
 FAMILIES = ("bert", "distilbert", "mobilebert")
 
@@ -18,40 +18,26 @@ class Bert(TextEncoder):
     """One of the BERT families; a layer is one transformer layer, there is no head.
 
     Args:
-        config: transformers configuration; its `model_type` is one of `FAMILIES`.
+        config: name, layers, freeze, rank of the word embedding.
+        origin: one of `FAMILIES`.
         tokenizer: makes the ids that the weights know.
-        folder: where the weights are; None leaves random ones.
-        layers: layers to keep; None keeps all.
-        freeze: see `Encoder`.
-        embedding_rank: rank of the word embedding, see `FactorisedEmbedding`; None leaves it as it is.
-        name: for messages.
     """
 
-    def __init__(
-        self,
-        config: Any,
-        tokenizer: Tokenizer,
-        *,
-        folder: Path | None = None,
-        layers: Layers = None,
-        freeze: Freeze = "none",
-        embedding_rank: int | None = None,
-        name: str = "the encoder",
-    ):
-        model = _model(config, folder)
-        if embedding_rank is not None:
+    def __init__(self, config: EncoderConfig, origin: Origin, tokenizer: Tokenizer):
+        settings, model = origin.settings, _model(origin)
+        if config.embedding_rank is not None:
             words = model.embeddings.word_embeddings
-            model.embeddings.word_embeddings = FactorisedEmbedding(words, embedding_rank, name)
-        chain = model.transformer.layer if config.model_type == "distilbert" else model.encoder.layer
+            model.embeddings.word_embeddings = FactorisedEmbedding(words, config.embedding_rank, config.name)
+        chain = model.transformer.layer if settings.model_type == "distilbert" else model.encoder.layer
         super().__init__(
             model.embeddings,
-            keep_layers(chain, layers, name),
+            keep_layers(chain, config.layers, config.name),
             nn.Identity(),
-            width=config.hidden_size,
-            freeze=freeze,
+            width=settings.hidden_size,
+            freeze=config.freeze,
         )
         self.tokenizer = tokenizer
-        self.max_tokens = config.max_position_embeddings
+        self.max_tokens = settings.max_position_embeddings
 
     def embed(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         """Token ids -> embeddings.
@@ -72,10 +58,10 @@ class Bert(TextEncoder):
         return changed
 
 
-def _model(config: Any, folder: Path | None) -> Any:
+def _model(origin: Origin) -> Any:
     from transformers import BertModel, DistilBertModel, MobileBertModel
 
-    if config.model_type == "distilbert":
-        return load(DistilBertModel, config, folder)
-    model_class = MobileBertModel if config.model_type == "mobilebert" else BertModel
-    return load(model_class, config, folder, add_pooling_layer=False)
+    family = origin.settings.model_type
+    if family == "distilbert":
+        return load(DistilBertModel, origin)
+    return load(MobileBertModel if family == "mobilebert" else BertModel, origin, add_pooling_layer=False)

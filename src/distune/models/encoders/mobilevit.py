@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from distune.models.encoders.base import Freeze, Layers, Pixels, VisionEncoder, keep_first
-from distune.models.encoders.transformers_model import load
+from distune.config import EncoderConfig
+from distune.models.encoders.base import Pixels, VisionEncoder, keep_first
+from distune.models.encoders.transformers_model import Origin, load
 
 FAMILIES = ("mobilevit",)
 
@@ -20,39 +18,26 @@ class MobileVit(VisionEncoder):
     With `layers` below five there is no head, and the tokens are the last stage's channels.
 
     Args:
-        config: transformers configuration.
+        config: name, layers, freeze.
+        origin: a MobileViT.
         pixels: normalisation.
-        folder: where the weights are; None leaves random ones.
-        layers: stages to keep; None keeps all.
-        freeze: see `Encoder`.
         image_size: side of the image in pixels; None takes the configuration's.
-        name: for messages.
     """
 
-    def __init__(
-        self,
-        config: Any,
-        pixels: Pixels,
-        *,
-        folder: Path | None = None,
-        layers: Layers = None,
-        freeze: Freeze = "none",
-        image_size: int | None = None,
-        name: str = "the encoder",
-    ):
+    def __init__(self, config: EncoderConfig, origin: Origin, pixels: Pixels, image_size: int | None):
         from transformers import MobileViTModel
 
-        model = load(MobileViTModel, config, folder)
-        kept = keep_first(model.encoder.layer, layers, name)
+        model = load(MobileViTModel, origin)
+        kept = keep_first(model.encoder.layer, config.layers, config.name)
         whole = len(kept) == len(model.encoder.layer)
         super().__init__(
             nn.Sequential(pixels, model.conv_stem),
             kept,
             model.conv_1x1_exp if whole else nn.Identity(),
-            width=config.neck_hidden_sizes[-1 if whole else len(kept)],
-            freeze=freeze,
+            width=origin.settings.neck_hidden_sizes[-1 if whole else len(kept)],
+            freeze=config.freeze,
         )
-        self.image_size = image_size or config.image_size
+        self.image_size = image_size or origin.settings.image_size
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def embed(self, inputs: Tensor, mask: Tensor | None) -> Tensor:

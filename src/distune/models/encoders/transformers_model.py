@@ -5,12 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
 from distune.models.encoders.base import Pixels
 from distune.models.encoders.catalogue import Entry
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an encoder of transformers is built from.
+
+    Attributes:
+        settings: transformers configuration.
+        folder: where the weights are; None leaves random ones.
+    """
+
+    settings: Any
+    folder: Path | None
 
 
 def architecture(family: str, values: Mapping[str, Any]) -> Any:
@@ -36,24 +50,24 @@ def read_architecture(folder: Path) -> Any:
         ) from error
 
 
-def load(model_class: Any, config: Any, folder: Path | None, **options: Any) -> Any:
+def load(model_class: Any, origin: Origin, **options: Any) -> Any:
     """A model in float32 with attention through SDPA.
 
     Args:
         model_class: a transformers model class.
-        config: its configuration.
-        folder: where the weights are; None leaves random ones.
+        origin: its configuration and weights.
         options: arguments of the class.
 
     Raises:
         UserError: the folder has no weights for a part of the model, which would silently stay random.
     """
+    settings, folder = origin.settings, origin.folder
     if folder is None:
-        return model_class(config, **options)
+        return model_class(settings, **options)
     with _quiet():
         model, report = model_class.from_pretrained(
             str(folder),
-            config=config,
+            config=settings,
             local_files_only=True,
             dtype="float32",
             output_loading_info=True,
@@ -63,7 +77,7 @@ def load(model_class: Any, config: Any, folder: Path | None, **options: Any) -> 
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
     if missing:
         raise UserError(
-            f"{folder}: {len(missing)} weights of the {config.model_type} are not in the file, {missing[0]} among "
+            f"{folder}: {len(missing)} weights of the {settings.model_type} are not in the file, {missing[0]} among "
             "them; take a complete model, or set pretrained: false"
         )
     return model

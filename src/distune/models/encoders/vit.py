@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders.base import Freeze, Layers, Pixels, VisionEncoder, keep_layers
-from distune.models.encoders.transformers_model import load
+from distune.models.encoders.base import Pixels, VisionEncoder, keep_layers
+from distune.models.encoders.transformers_model import Origin, load
 
 FAMILIES = ("vit", "deit")
 
@@ -19,55 +19,43 @@ class Vit(VisionEncoder):
     """ViT or DeiT; a layer is one transformer layer, the head is the last norm, all tokens are kept.
 
     Args:
-        config: transformers configuration; its `model_type` is one of `FAMILIES`.
+        config: name, layers, freeze.
+        origin: one of `FAMILIES`.
         pixels: normalisation.
-        folder: where the weights are; None leaves random ones.
-        layers: layers to keep; None keeps all.
-        freeze: see `Encoder`.
         image_size: side of the image in pixels; None takes the configuration's. Published position embeddings are
             interpolated to another size.
-        name: for messages.
 
     Raises:
         UserError: the size is no multiple of the patch size.
     """
 
-    def __init__(
-        self,
-        config: Any,
-        pixels: Pixels,
-        *,
-        folder: Path | None = None,
-        layers: Layers = None,
-        freeze: Freeze = "none",
-        image_size: int | None = None,
-        name: str = "the encoder",
-    ):
-        size = image_size or config.image_size
-        if size % config.patch_size:
+    def __init__(self, config: EncoderConfig, origin: Origin, pixels: Pixels, image_size: int | None):
+        settings = origin.settings
+        size = image_size or settings.image_size
+        if size % settings.patch_size:
             raise UserError(
-                f"image_size: {size} is no multiple of {config.patch_size}, the patch size of {name}"
+                f"image_size: {size} is no multiple of {settings.patch_size}, the patch size of {config.name}"
             )
-        if folder is None:
-            config.image_size = size
-        model = _model(config, folder)
+        if origin.folder is None:
+            settings.image_size = size
+        model = _model(origin)
         if model.embeddings.image_size[0] != size:
             _resize(model.embeddings, size)
         super().__init__(
             nn.Sequential(pixels, model.embeddings),
-            keep_layers(model.layers, layers, name),
+            keep_layers(model.layers, config.layers, config.name),
             model.layernorm,
-            width=config.hidden_size,
-            freeze=freeze,
+            width=settings.hidden_size,
+            freeze=config.freeze,
         )
         self.image_size = size
 
 
-def _model(config: Any, folder: Path | None) -> Any:
+def _model(origin: Origin) -> Any:
     from transformers import DeiTModel, ViTModel
 
-    model_class = DeiTModel if config.model_type == "deit" else ViTModel
-    return load(model_class, config, folder, add_pooling_layer=False)
+    model_class = DeiTModel if origin.settings.model_type == "deit" else ViTModel
+    return load(model_class, origin, add_pooling_layer=False)
 
 
 def _resize(embeddings: Any, size: int) -> None:

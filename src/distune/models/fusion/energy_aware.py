@@ -5,29 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from distune.models.fusion.base import Fusion, FusionOutput
-from distune.models.fusion.routes import Routes, mix, one_route, straight_through
+from distune.models.fusion.base import FusionOutput
+from distune.models.fusion.routes import RoutedFusion, mix, one_route, straight_through
 
 PENALTY = 0.1
 
 
-class EnergyAware(Fusion):
+class EnergyAware(RoutedFusion):
     """Image only, text only, or full cross attention: one route an example.
 
     In training the route is drawn: one-hot(argmax(logits + Gumbel noise)), straight-through to the softmax (Jang et
     al., 2017); at evaluation it is the argmax. The penalty is 0.1 * mean(expected cost), where a route's cost is its
     number of weights over that of the full route.
-
-    Args:
-        dim: width.
-        layers: depth of the cross attention.
-        heads: heads of the cross attention.
-        dropout: in all routes.
     """
-
-    def __init__(self, dim: int, layers: int, heads: int, dropout: float):
-        super().__init__(dim, layers, heads, dropout)
-        self.routes = Routes(dim, layers, heads, dropout)
 
     def forward(self, image: Tensor, text: Tensor, text_mask: Tensor) -> FusionOutput:
         """See `Fusion`; `cost` is the expected one in training and the spent one at evaluation."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distune.models.fusion.base import masked_mean
+from distune.models.fusion.base import Fusion, masked_mean
 from distune.models.fusion.concat_mlp import mlp
 from distune.models.fusion.cross_attention import CrossAttention
 
@@ -45,6 +45,21 @@ class Routes(nn.Module):
         answers = [self.image(image_mean), self.text(text_mean), self.full(image, text, text_mask).fused]
         logits = self.router(torch.cat([image_mean, text_mean], dim=-1))
         return torch.stack([answer.float() for answer in answers], dim=1), logits.float()
+
+
+class RoutedFusion(Fusion):
+    """A fusion that weighs three routes; how it weighs them is the subclass's `forward`.
+
+    Args:
+        dim: width.
+        layers: depth of the cross attention.
+        heads: heads of the cross attention.
+        dropout: in all routes.
+    """
+
+    def __init__(self, dim: int, layers: int, heads: int, dropout: float):
+        super().__init__(dim, layers, heads, dropout)
+        self.routes = Routes(dim, layers, heads, dropout)
 
 
 def one_route(scores: Tensor) -> Tensor:

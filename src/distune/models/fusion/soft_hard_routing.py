@@ -5,28 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from distune.models.fusion.base import Fusion, FusionOutput
-from distune.models.fusion.routes import Routes, mix, one_route, straight_through
+from distune.models.fusion.base import FusionOutput
+from distune.models.fusion.routes import RoutedFusion, mix, one_route, straight_through
 
 SURE = 0.6
 
 
-class SoftHardRouting(Fusion):
+class SoftHardRouting(RoutedFusion):
     """Image only, text only and full cross attention, weighed by p = softmax(router).
 
     Where max(p) > 0.6 the best route alone answers, straight-through to p; elsewhere the answers are mixed by p. The
     same in training and at evaluation. The cost of an example is the share of all weights that it needs.
-
-    Args:
-        dim: width.
-        layers: depth of the cross attention.
-        heads: heads of the cross attention.
-        dropout: in all routes.
     """
-
-    def __init__(self, dim: int, layers: int, heads: int, dropout: float):
-        super().__init__(dim, layers, heads, dropout)
-        self.routes = Routes(dim, layers, heads, dropout)
 
     def forward(self, image: Tensor, text: Tensor, text_mask: Tensor) -> FusionOutput:
         """See `Fusion`."""
