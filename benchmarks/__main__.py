@@ -14,7 +14,8 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 MEDPIX = os.environ.get("MEDPIX_ROOT", "")
 ON_MEDPIX = ["config/medpix_offline.yaml", "--data-root", MEDPIX]
 BENCHMARKS: dict[str, list[str]] = {
-    "One trial against a plain loop": ["trial", *ON_MEDPIX],
+    "One trial against a plain loop": ["trial", *ON_MEDPIX, "--epochs", "1"],
+    "The same with nothing frozen": ["trial", "benchmarks/nothing_frozen.yaml", "--data-root", MEDPIX],
     "The student's epochs against bare steps": ["limit", *ON_MEDPIX],
     "2,000 and 100,000 images": ["scale"],
     "The classic teacher and student": ["ultra"],

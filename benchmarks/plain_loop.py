@@ -29,6 +29,8 @@ from distune.training.optimizer import Optimizer
 from distune.training.seeds import derived_seed
 
 LENGTH = 256
+CLASSIC_EPOCHS = {"teacher.epochs": 3, "student.epochs": 10}
+"""Those of the classic MedPix study, whatever a config says, so that figures stay comparable."""
 
 
 class PlainDataset(Dataset[tuple[Tensor, Tensor, Tensor, Tensor, int]]):
@@ -118,7 +120,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--epochs", type=int, help="epochs of each stage that are run; default: all")
     given = parser.parse_args()
-    config = load_config(given.config, {"data.root": given.data_root, "seed": given.seed})
+    config = load_config(given.config, {"data.root": given.data_root, "seed": given.seed, **CLASSIC_EPOCHS})
     table = read_table(config.data, config.seed)
     plain = PlainRun(config, table)
     count = {role: getattr(config, role).epochs for role in ("teacher", "student")}

@@ -2,8 +2,8 @@
 
     python -m benchmarks.trial config/medpix_offline.yaml --data-root data/medpix-2.0 [--epochs 1] [--rounds 3]
 
-With --epochs the plain loop runs that many epochs of each stage and is scaled to the whole trial, which is said in the
-table; Distune always runs the whole trial.
+Both train the teacher for 3 epochs and the student for 10. With --epochs the plain loop runs that many epochs of each
+stage and is scaled to the whole trial, which is said in the table; Distune always runs the whole trial.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import machine, table
+from benchmarks.plain_loop import CLASSIC_EPOCHS
 
 DISTUNE = """
 import json, sys, time
@@ -25,7 +26,8 @@ started = time.perf_counter()
 from pathlib import Path
 from distune.config import load_config
 from distune.training.run import run
-config = load_config(sys.argv[1], {"data.root": sys.argv[2], "seed": int(sys.argv[3])})
+overrides = {"data.root": sys.argv[2], "seed": int(sys.argv[3]), **json.loads(sys.argv[5])}
+config = load_config(sys.argv[1], overrides)
 result = run(config, Path(sys.argv[4]), check_images=False)
 print(json.dumps({"seconds": time.perf_counter() - started, "dev_score": result.score,
                   "stages": result.seconds, "peak_memory_mb": result.peak_memory_mb}))
@@ -57,10 +59,11 @@ def main() -> None:
             plain += ["--epochs", str(given.epochs)] if given.epochs else []
             ours = [sys.executable, "-c", DISTUNE, str(given.config), given.data_root, seed]
             found["plain"].append(measured(plain, place))
-            found["cold"].append(measured([*ours, f"{folder}/cold"], place / "cache"))
+            epochs = json.dumps(CLASSIC_EPOCHS)
+            found["cold"].append(measured([*ours, f"{folder}/cold", epochs], place / "cache"))
             for entry in (place / "cache").glob("t[ea]*/*"):  # a new teacher is asked for in most trials
                 entry.rename(place / f"aside_{entry.name}")
-            found["warm"].append(measured([*ours, f"{folder}/warm"], place / "cache"))
+            found["warm"].append(measured([*ours, f"{folder}/warm", epochs], place / "cache"))
     print(machine(), "\n")
     seconds = {name: [float(str(run["seconds"])) for run in runs] for name, runs in found.items()}
     rows = [["trial", "seconds (median)", "times faster than the plain loop", "dev score"]]
