@@ -119,7 +119,9 @@ def _laid_over(complete: dict[str, Any], overrides: Mapping[str, Any]) -> dict[s
         *sections, last = key.split(".")
         target = complete
         for section in sections:
-            target = target.setdefault(section, {})
+            if target.get(section) is None:  # a section that may be empty, such as data.fold
+                target[section] = {}
+            target = target[section]
         target[last] = value
     return complete
 

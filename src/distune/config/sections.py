@@ -132,6 +132,21 @@ class StudentConfig(ModelConfig):
     """Start the encoders from every second layer of the teacher's (same family only)."""
 
 
+class FoldConfig(Section):
+    """One fold of a cross-validation over train and dev together."""
+
+    number: Annotated[int, Field(ge=1)]
+    """The fold that stands for the dev split, counted from 1."""
+    of: Annotated[int, Field(ge=2)]
+    """How many folds there are."""
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> FoldConfig:
+        if self.number > self.of:
+            raise ValueError(f"fold {self.number} of {self.of} does not exist; number counts from 1")
+        return self
+
+
 class DataConfig(Section):
     """Where the examples are and how they are read."""
 
@@ -161,6 +176,8 @@ class DataConfig(Section):
     """Stop at examples that cannot be used, or drop them and list them in the run folder."""
     max_image_megapixels: Annotated[float, Field(gt=0)] = 100.0
     """Images larger than this count as bad examples."""
+    fold: FoldConfig | None = None
+    """Join train and dev, split them again by group, and take one fold as dev; empty takes the files' own splits."""
 
     @model_validator(mode="after")
     def _columns_belong_to_csv(self) -> DataConfig:

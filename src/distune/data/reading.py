@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
-from distune.config import DataConfig
+from distune.config import DataConfig, FoldConfig
 from distune.data.checks import image_paths, image_problems, label_problems, split_problems, value_problems
 from distune.data.csv_tables import read_csv_tables
 from distune.data.demo import read_demo
+from distune.data.folds import with_fold
 from distune.data.medpix import read_medpix
 from distune.data.raw import RawExample, RawTable
 from distune.data.table import Table, Task
@@ -27,8 +29,9 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
             table would otherwise hold other examples.
 
     Returns:
-        The usable examples in file order, train before dev before test; the classes of each task are the
-        sorted labels of the train split. With `on_bad_example: drop`, `dropped` names what was left out.
+        The usable examples in file order, the files of train, dev and test one after the other, also where
+        `data.fold` makes other splits of them; the classes of each task are the sorted labels of the train
+        split. With `on_bad_example: drop`, `dropped` names what was left out.
 
     Raises:
         DataError: the set cannot be used; every problem is listed as `file:row: reason`.
@@ -62,14 +65,24 @@ def _checked(
             own.append(path)
     if check_images:
         _add_image_problems(examples, paths, reasons, config.max_image_megapixels)
+    good = [not own for own in reasons]
+    if config.fold is not None and not raw.structure and (all(good) or config.on_bad_example == "drop"):
+        examples = _folded(examples, good, config.fold, raw.task_names)
     if "train" in raw.read:
-        good = [not own for own in reasons]
         for own, found in zip(reasons, label_problems(examples, good, raw.task_names), strict=True):
             own += found
     rows = list(zip(examples, paths, reasons, strict=True))
     usable = [(example, path) for example, path, own in rows if not own and isinstance(path, Path)]
     lines = [f"{example.origin}: {'; '.join(own)}" for example, _, own in rows if own]
     return usable, [*raw.bad_rows, *lines]
+
+
+def _folded(
+    examples: list[RawExample], good: list[bool], fold: FoldConfig, task_names: tuple[str, ...]
+) -> list[RawExample]:
+    """Returns all examples, the good ones in the splits of a fold."""
+    folded = iter(with_fold(list(compress(examples, good)), fold, task_names))
+    return [next(folded) if usable else example for example, usable in zip(examples, good, strict=True)]
 
 
 def _add_image_problems(

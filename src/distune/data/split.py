@@ -83,13 +83,7 @@ def split_csv(
 def assign_splits(
     labels: Sequence[tuple[str, ...]], groups: Sequence[str], *, fractions: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
-    """Assigns whole groups to splits, the largest first, each to where it brings the class counts nearest.
-
-    Rows are stratified on the combination of their labels, those of combinations with fewer than 10 rows on
-    the first label alone. A group goes to the split that lowers most
-    `sum over splits s and strata k of (count[s, k] - fraction[s] * total[k])^2 / total[k]`,
-    where the size of the split counts as one more stratum. Afterwards groups are moved until train has every
-    class and no split is empty.
+    """Assigns whole groups to splits as `spread_groups` does; train gets every class and no split stays empty.
 
     Args:
         labels: labels of each row, one a label column.
@@ -108,23 +102,51 @@ def assign_splits(
         raise UserError(
             f"{len(names)} groups cannot fill {len(fractions)} splits; every split needs one at least"
         )
-    counts = _counts_by_group(_strata(labels), group_of_row, len(names))
+    split_of_group = spread_groups(labels, group_of_row, fractions=fractions, seed=seed)
+    _give_train_every_class(split_of_group, labels, group_of_row)
+    _fill_empty_splits(split_of_group, labels, group_of_row, len(fractions))
+    return split_of_group[group_of_row]
+
+
+def spread_groups(
+    labels: Sequence[tuple[str, ...]],
+    group_of_row: NDArray[np.int64],
+    *,
+    fractions: Sequence[float],
+    seed: int,
+) -> NDArray[np.int64]:
+    """Spreads whole groups over parts, the largest first, each to where it brings the class counts nearest.
+
+    Rows are stratified on the combination of their labels, those of combinations with fewer than 10 rows on
+    the first label alone. A group goes to the part that lowers most
+    `sum over parts s and strata k of (count[s, k] - fraction[s] * total[k])^2 / total[k]`,
+    where the size of the part counts as one more stratum.
+
+    Args:
+        labels: labels of each row, one a label column.
+        group_of_row: number of the group of each row, from 0.
+        fractions: share of each part.
+        seed: decides between equally good parts and groups of equal size.
+
+    Returns:
+        The number of the part of each group, int64.
+    """
+    groups = int(group_of_row.max()) + 1
+    counts = _counts_by_group(_strata(labels), group_of_row, groups)
     totals = counts.sum(axis=0)
     target = np.asarray(fractions)[:, None] * totals
     random = np.random.default_rng(seed)
-    order = random.permutation(len(names))
+    order = random.permutation(groups)
     order = order[np.argsort(-counts[order, -1], kind="stable")]
     have = np.zeros_like(target)
-    split_of_group = np.empty(len(names), dtype=np.int64)
+    part_of_group = np.empty(groups, dtype=np.int64)
     for group in order:
         # (h + c - t)^2 - (h - t)^2 = c (2 (h - t) + c)
         cost = (counts[group] * (2.0 * (have - target) + counts[group]) / totals).sum(axis=1)
         best = np.flatnonzero(np.isclose(cost, cost.min()))
-        split_of_group[group] = best[random.integers(len(best))]
-        have[split_of_group[group]] += counts[group]
-    _give_train_every_class(split_of_group, labels, group_of_row)
-    _fill_empty_splits(split_of_group, labels, group_of_row, len(fractions))
-    return split_of_group[group_of_row]
+        part_of_group[group] = best[random.integers(len(best))]
+        have[part_of_group[group]] += counts[group]
+    return part_of_group
 
 
 def _wanted_splits(fractions: tuple[float, float, float]) -> tuple[Split, ...]:

@@ -1,0 +1,119 @@
+"""Cross-validation folds: whole groups, every example judged once, and the same table in every fold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distune.config import DataConfig, FoldConfig, with_values
+from distune.data import Table, read_table
+from distune.data.fingerprint import table_fingerprint
+from distune.data.folds import assign_folds
+from distune.errors import ConfigError, DataError
+
+from .conftest import write_csv, write_png
+
+FOLDS = 3
+
+
+def write_set(root: Path, splits: dict[str, list[tuple[str, str]]]) -> Path:
+    """A set of (group, label) rows by split."""
+    number = 0
+    for split, rows in splits.items():
+        lines = [["img", "text", "label", "patient"]]
+        for group, label in rows:
+            write_png(root / f"{number}.png", number)
+            lines.append([f"{number}.png", f"text {number}", label, group])
+            number += 1
+        write_csv(root / f"metadata_{split}.csv", lines)
+    return root
+
+
+def config_of(root: Path, **values: object) -> DataConfig:
+    return DataConfig(
+        reader="csv", root=root, image_column="img", text_column="text", label_columns=("label",),
+        group_column="patient", **values,
+    )  # fmt: skip
+
+
+def folds_of(root: Path, count: int = FOLDS, seed: int = 0, **values: object) -> list[Table]:
+    return [
+        read_table(config_of(root, fold=FoldConfig(number=n, of=count), **values), seed)
+        for n in range(1, count + 1)
+    ]
+
+
+@pytest.fixture
+def patients(tmp_path: Path) -> Path:
+    """30 rows of 15 patients in train and dev, two thirds "a", one third "b"; 4 rows in test."""
+    rows = [(f"p{n // 2}", "b" if n // 2 % 3 == 2 else "a") for n in range(30)]
+    return write_set(
+        tmp_path / "set", {"train": rows[:22], "dev": rows[22:], "test": [("t0", "a"), ("t1", "b")] * 2}
+    )
+
+
+def test_every_example_is_in_dev_once_and_no_group_on_both_sides(patients: Path) -> None:
+    tables, plain = folds_of(patients), read_table(config_of(patients), 0)
+    judged = Counter(row for table in tables for row in table.rows("dev").tolist())
+    assert judged == Counter(np.flatnonzero(np.asarray(plain.splits) != "test").tolist())
+    for table in tables:
+        assert table.rows("test").tolist() == plain.rows("test").tolist()
+        sides = [{table.groups[row] for row in table.rows(split)} for split in ("train", "dev")]
+        assert not sides[0] & sides[1]
+        assert len(table.rows("dev")) == 10
+        assert np.bincount(table.labels[table.rows("dev"), 0]).tolist() in ([6, 4], [8, 2])
+
+
+def test_only_the_splits_differ_between_folds(patients: Path) -> None:
+    tables, plain = folds_of(patients), read_table(config_of(patients), 0)
+    for table in tables:
+        assert (table.ids, table.images, table.texts) == (plain.ids, plain.images, plain.texts)
+        assert table.tasks == plain.tasks and np.array_equal(table.labels, plain.labels)
+    assert len({table_fingerprint(table) for table in (plain, *tables)}) == FOLDS + 1
+
+
+def test_the_seed_does_not_change_the_folds(patients: Path) -> None:
+    assert [t.splits for t in folds_of(patients, seed=1)] == [t.splits for t in folds_of(patients, seed=2)]
+
+
+def test_a_rare_class_is_in_two_folds_so_that_all_can_learn_it() -> None:
+    labels = [("rare",) if n in (3, 17) else ("often",) for n in range(40)]
+    for count in (2, 3, 5, 10):
+        folds = assign_folds(labels, [str(n) for n in range(40)], count, ["label"])
+        assert folds[3] != folds[17]
+        assert np.bincount(folds).tolist() == pytest.approx([40 / count] * count, abs=1)
+
+
+def test_more_folds_than_groups_are_refused(patients: Path) -> None:
+    with pytest.raises(DataError, match="15 groups cannot fill 16 folds; ask for fewer folds"):
+        folds_of(patients, 16)
+
+
+def test_a_class_of_one_group_is_named_with_what_to_do(tmp_path: Path) -> None:
+    rows = [(f"p{n}", "ab"[n % 2]) for n in range(10)]
+    root = write_set(tmp_path, {"train": [*rows, ("lone", "c"), ("lone", "c")], "dev": rows[:2]})
+    with pytest.raises(DataError) as caught:
+        folds_of(root)
+    assert caught.value.problems == (
+        "group 'lone' alone has label 'c' of task 'label', and no folds part its examples: the fold judged on it "
+        "cannot learn it; join the label with another, leave its examples out, or do without folds",
+    )
+
+
+def test_bad_examples_take_no_part_and_come_before_trouble_with_folds(patients: Path) -> None:
+    (patients / "3.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="file is not an image"):
+        folds_of(patients, 16)
+    tables = folds_of(patients, on_bad_example="drop")
+    assert sum(len(table.rows("dev")) for table in tables) == 29
+    assert all("3.png" not in table.ids and len(table.dropped) == 1 for table in tables)
+
+
+def test_a_fold_beyond_the_last_does_not_exist() -> None:
+    from distune.config import Config
+
+    with pytest.raises(ConfigError, match="fold 4 of 3 does not exist; number counts from 1"):
+        with_values(Config(), {"data.fold.number": 4, "data.fold.of": 3})
