@@ -141,3 +141,20 @@ def surroundings(task: TrialTask, report: Report) -> TrialOutcome:
 def broken(task: TrialTask, report: Report) -> TrialOutcome:
     print("about to divide")
     return TrialOutcome("complete", 1 / 0)
+
+
+def fold_score(config: dict, number: int) -> float:
+    """The folds differ by how hard they are."""
+    return final_score(config) - 0.05 * number
+
+
+def quick_folds(task: TrialTask, report: Report) -> TrialOutcome:
+    """Every fold at once."""
+    config, scores = dict(task.config), []
+    for number in range(1, config["data"]["fold"]["of"] + 1):
+        scores.append(fold_score(config, number))
+        report(f"fold {number} student", 1, scores[-1])
+        if not report("fold", number, sum(scores) / number) and number < config["data"]["fold"]["of"]:
+            return TrialOutcome("stopped", sum(scores) / number, extra={"fold_scores": scores})
+    mean = sum(scores) / len(scores)
+    return TrialOutcome("complete", mean, seconds={"student": 2.0}, extra={"fold_scores": scores})

@@ -40,6 +40,7 @@ class TrialRecord:
         failure_message: what the failure said.
         baseline: whether this is the base config.
         cache: counts and seconds that the store reports.
+        fold_scores: of a study with folds, the scores of the folds that it has done.
     """
 
     number: int
@@ -62,6 +63,7 @@ class TrialRecord:
     failure_message: str | None = None
     baseline: bool = False
     cache: Mapping[str, float] | None = None
+    fold_scores: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class StudyRecord:
         space_source: where the space was read: the study's own record, the trials' distributions,
             or only the values observed in a table of trials.
         prune_teacher: whether a trial could end because of its teacher.
+        folds: a score is the mean over so many folds of train and dev; None is of the dev split.
         teacher_study: the study that tuned the teacher first, in numbers; of a staged search.
         teachers: the kept teachers by choice, each with its `score` and `params`; of a staged search.
         missing: one sentence for each thing that the study does not record.
@@ -116,6 +119,7 @@ class StudyRecord:
     pruner_settings: Mapping[str, Any] | None = None
     strategy: str | None = None
     prune_teacher: bool = False
+    folds: int | None = None
     teacher_study: Mapping[str, Any] | None = None
     teachers: Mapping[str, Any] | None = None
     teacher_epochs: int | None = None
@@ -127,6 +131,11 @@ class StudyRecord:
     folder: Path | None = None
     surplus: int = 0
     missing: tuple[str, ...] = ()
+
+    @property
+    def judged_on(self) -> str:
+        """What the scores were measured on, as a sentence says it."""
+        return "dev" if self.folds is None else f"{self.folds} folds of train and dev"
 
     def of(self, state: State) -> list[TrialRecord]:
         """The trials in one state, by number."""

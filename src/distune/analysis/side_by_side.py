@@ -29,6 +29,7 @@ class Contestant:
         test: of a run, its score on the test split where it was opened.
         tasks: of a run, macro F1 on dev by task.
         trials: of a study, its finished trials.
+        folds: of a study whose scores are means over so many folds of train and dev, not of dev.
         data: fingerprint of the data; scores on different data cannot be compared.
     """
 
@@ -41,6 +42,7 @@ class Contestant:
     tasks: dict[str, float] | None = None
     trials: int | None = None
     data: str | None = None
+    folds: int | None = None
 
 
 def side_by_side(sources: Sequence[str]) -> list[Contestant]:
@@ -89,6 +91,7 @@ def _study(source: str) -> Contestant:
         confirmed=_confirmed(study.folder),
         trials=len(study.of("complete")) + len(study.of("pruned")),
         data=study.data_fingerprint,
+        folds=study.folds,
     )
 
 

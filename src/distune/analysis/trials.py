@@ -85,6 +85,7 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         prune_teacher=attrs.get("prune_teacher") is True,
         teacher_study=attributes.mapping(attrs.get("teacher_study")),
         teachers=attributes.mapping(attrs.get("teachers")),
+        folds=attributes.whole(attrs.get("folds")),
         teacher_epochs=attributes.whole(attrs.get("teacher_epochs")),
         student_epochs=attributes.whole(attrs.get("student_epochs")),
         data_fingerprint=attributes.text(attrs.get("data_fingerprint")),
@@ -130,12 +131,18 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
         failure_message=attributes.text(attrs.get("failure_message")),
         baseline=attrs.get("baseline") is True,
         cache=attributes.numbers(_of_store(attrs)),
+        fold_scores=_fold_scores(attrs.get("fold_scores")),
     )
 
 
 def _of_store(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """What the store reports of a trial: the attributes `cache_hits`, `cache_misses`, `cache_seconds_saved`."""
     return {name.removeprefix("cache_"): value for name, value in attrs.items() if name.startswith("cache_")}
+
+
+def _fold_scores(recorded: Any) -> tuple[float, ...] | None:
+    found = [attributes.number(score) for score in recorded] if isinstance(recorded, list) else []
+    return tuple(score for score in found if score is not None) or None
 
 
 def _run_folder(recorded: Any, study_folder: Path | None) -> Path | None:

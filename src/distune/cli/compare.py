@@ -24,6 +24,11 @@ def compare(
         typer.echo(ROW.format(one.name, one.kind, *scores, trials, tasks).rstrip())
     if any(one.kind == "study" for one in found):
         typer.echo("dev of a study is the best of its trials and flatters; confirmed is a mean over seeds.")
+    for one in found:
+        if one.folds:
+            typer.echo(
+                f"dev and base of {one.name} are means over {one.folds} folds of train and dev, not of dev."
+            )
     if on_different_data(found):
         typer.echo("These rest on different data: their scores cannot be compared.")
 

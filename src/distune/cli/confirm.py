@@ -8,7 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import DataRoot
+from distune.cli.options import (
+    DataRoot,
+    Executor,
+    Gpu,
+    Gpus,
+    GpusPerTrial,
+    RayAddress,
+    Storage,
+    Study,
+    Workers,
+    devices_of,
+)
 
 EXIT_CODES = {"finished": 0, "incomplete": 1, "interrupted": 130}
 """How `distune confirm` ends, by reason; 2 is bad input."""
@@ -24,29 +35,16 @@ KINDS = {
 
 
 def confirm(
-    study: Annotated[str, typer.Argument(help="Name under logs/optuna, a study's folder, or its .db file.")],
+    study: Study,
     top: Annotated[int, typer.Option(min=1, help="How many of the best trials take part.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each contender.")] = 5,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Trainings at once; default: one for each device.")
-    ] = None,
-    gpu: Annotated[str | None, typer.Option(help="One device: cuda:0, cpu, ...")] = None,
-    gpus: Annotated[
-        str | None, typer.Option(help="Several devices, separated by commas; a worker each.")
-    ] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="Database of the study (SQLAlchemy URL); default: its SQLite file.")
-    ] = None,
-    executor: Annotated[
-        str, typer.Option(help="Where workers live: local processes, or ray (pip install 'distune[ray]').")
-    ] = "local",
-    ray_address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster, HOST:PORT; local starts a private one; default: this machine's."),
-    ] = None,
-    gpus_per_trial: Annotated[
-        float, typer.Option(min=0, max=1, help="GPUs that Ray sets aside for a run; below 1 shares one.")
-    ] = 0.0,
+    workers: Workers = None,
+    gpu: Gpu = None,
+    gpus: Gpus = None,
+    storage: Storage = None,
+    executor: Executor = "local",
+    ray_address: RayAddress = None,
+    gpus_per_trial: GpusPerTrial = 0.0,
     again: Annotated[
         bool, typer.Option("--again", help="Open the test split once more; it is recorded.")
     ] = False,
@@ -56,7 +54,7 @@ def confirm(
     from distune.confirmation.confirm import ConfirmRequest
     from distune.confirmation.confirm import confirm as run_confirmation
 
-    devices = tuple(gpus.split(",")) if gpus else (gpu,) if gpu else ()
+    devices = devices_of(gpu, gpus)
     request = ConfirmRequest(
         study=study,
         top=top,
@@ -114,8 +112,10 @@ def _print_optimism(optimism: Mapping[str, Any] | None) -> None:
         return
     test = f", {optimism['test']['mean']:.4f} on test" if optimism["test"] else ""
     typer.echo()
+    folds = optimism.get("folds")
+    of = f" (mean over {folds} folds of train and dev: not the examples of dev)" if folds else ""
     typer.echo(
-        f"{optimism['contender']}: {optimism['search_score']:.4f} in the search, "
+        f"{optimism['contender']}: {optimism['search_score']:.4f} in the search{of}, "
         f"{optimism['dev']['mean']:.4f} over seeds on dev{test}"
     )
 

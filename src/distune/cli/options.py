@@ -14,7 +14,29 @@ TeacherEpochs = Annotated[
 StudentEpochs = Annotated[
     int | None, typer.Option(min=1, help="Epochs of the student, instead of the config's.")
 ]
+Study = Annotated[str, typer.Argument(help="Name under logs/optuna, a study's folder, or its .db file.")]
+Storage = Annotated[
+    str | None, typer.Option(help="Database of the study (SQLAlchemy URL); default: its SQLite file.")
+]
+Gpu = Annotated[str | None, typer.Option(help="One device: cuda:0, cpu, ...")]
+Gpus = Annotated[str | None, typer.Option(help="Several devices, separated by commas; a worker each.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Trainings at once; default: one for each device.")]
+Executor = Annotated[
+    str, typer.Option(help="Where workers live: local processes, or ray (pip install 'distune[ray]').")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster, HOST:PORT; local starts a private one; default: this machine's."),
+]
+GpusPerTrial = Annotated[
+    float, typer.Option(min=0, max=1, help="GPUs that Ray sets aside for a training; below 1 shares one.")
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything, instead of the config's.")]
+
+
+def devices_of(gpu: str | None, gpus: str | None) -> tuple[str, ...]:
+    """The devices that `--gpus` or else `--gpu` names; none leaves the config's."""
+    return tuple(gpus.split(",")) if gpus else (gpu,) if gpu else ()
 
 
 def overrides(

@@ -17,6 +17,13 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> No
         files: what was written.
     """
     trials, seconds, best, base = (summary[key] for key in ("trials", "seconds", "best", "base"))
+    folds = summary.get("folds")
+    score = "dev score" if folds is None else f"mean over {folds} folds"
+    flatters = (
+        "on one dev split flatters; `distune confirm` measures by how much"
+        if folds is None
+        else "on the same folds flatters; `distune confirm` trains it again"
+    )
     typer.echo()
     typer.echo(f"study      {summary['study']}")
     typer.echo(
@@ -26,13 +33,11 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> No
     if best is None:
         typer.echo(f"best       {summary['note']}")
     else:
-        typer.echo(f"best       {best['value']:.4f} dev score, trial {best['number']}")
+        typer.echo(f"best       {best['value']:.4f} {score}, trial {best['number']}")
     if base is not None:
-        typer.echo(f"base       {base['value']:.4f} dev score, trial {base['number']} (the config as given)")
+        typer.echo(f"base       {base['value']:.4f} {score}, trial {base['number']} (the config as given)")
     if best is not None:
-        typer.echo(
-            "           the best of many on one dev split flatters; `distune confirm` measures by how much"
-        )
+        typer.echo(f"           the best of many {flatters}")
     typer.echo(
         f"wall time  {seconds['wall']:.0f} s; peak memory {summary['machine']['peak_memory_mb']:.0f} MiB a worker"
     )

@@ -7,16 +7,25 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import DataRoot, Seed, StudentEpochs, TeacherEpochs, overrides
+from distune.cli.options import (
+    DataRoot,
+    Executor,
+    Gpu,
+    Gpus,
+    GpusPerTrial,
+    RayAddress,
+    Seed,
+    Storage,
+    StudentEpochs,
+    TeacherEpochs,
+    Workers,
+    devices_of,
+    overrides,
+)
 from distune.config import load_config
 
 EXIT_CODES = {"finished": 0, "failed_alike": 1, "timeout": 3, "low_disk": 4, "interrupted": 130}
 """How `distune tune` ends, by reason; 2 is bad input."""
-
-Study = Annotated[str, typer.Argument(help="Name under logs/optuna, a study's folder, or its .db file.")]
-Storage = Annotated[
-    str | None, typer.Option(help="Database of the study (SQLAlchemy URL); default: its SQLite file.")
-]
 
 
 def tune(
@@ -24,13 +33,9 @@ def tune(
     n_trials: Annotated[
         int, typer.Option(min=1, help="Finished trials that the study shall have, over all restarts.")
     ] = 30,
-    gpu: Annotated[str | None, typer.Option(help="One device: cuda:0, cpu, ...")] = None,
-    gpus: Annotated[
-        str | None, typer.Option(help="Several devices, separated by commas; a worker each.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Trials at once; default: one for each device.")
-    ] = None,
+    gpu: Gpu = None,
+    gpus: Gpus = None,
+    workers: Workers = None,
     study_name: Annotated[
         str | None, typer.Option(help="A new name, or that of a study to go on with.")
     ] = None,
@@ -95,19 +100,21 @@ def tune(
             help="joint: stop a trial whose teacher falls behind the median teacher, before its student trains.",
         ),
     ] = False,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="joint: score a trial by its mean over so many folds of train and dev, not by the dev split; for dev "
+            "splits of few cases, which cannot tell trials apart. Trains each trial so many times. Pruners: median, "
+            "percentile, none.",
+        ),
+    ] = None,
     on_oom: Annotated[
         str, typer.Option(help="Out of memory: fail, or retry once with half the batch in memory.")
     ] = "fail",
-    executor: Annotated[
-        str, typer.Option(help="Where workers live: local processes, or ray (pip install 'distune[ray]').")
-    ] = "local",
-    ray_address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster, HOST:PORT; local starts a private one; default: this machine's."),
-    ] = None,
-    gpus_per_trial: Annotated[
-        float, typer.Option(min=0, max=1, help="GPUs that Ray sets aside for a trial; below 1 shares one.")
-    ] = 0.0,
+    executor: Executor = "local",
+    ray_address: RayAddress = None,
+    gpus_per_trial: GpusPerTrial = 0.0,
     fork: Annotated[
         str | None,
         typer.Option(help="Copy the trials of --study-name that still count to a study of this name."),
@@ -129,7 +136,7 @@ def tune(
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
-    devices = tuple(gpus.split(",")) if gpus else (gpu,) if gpu else ()
+    devices = devices_of(gpu, gpus)
     result = run_study(
         TuneRequest(
             config=chosen,
@@ -153,6 +160,7 @@ def tune(
             start_from=start_from,
             strategy=strategy,
             prune_teacher=prune_teacher,
+            folds=folds,
             on_oom=on_oom,
             fork=fork,
             accept_leaks=accept_leaks,

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from distune.cli.options import Storage, Study
+
 if TYPE_CHECKING:
     from distune.tuning.status import StudyStatus
 
 LOGS = Path("logs/optuna")
 REFRESH_SECONDS = 5.0
-
-Study = Annotated[str, typer.Argument(help="Name under logs/optuna, or a study's folder.")]
-Storage = Annotated[
-    str | None, typer.Option(help="Database of the study (SQLAlchemy URL); default: its SQLite file.")
-]
 
 
 def status(
@@ -81,9 +78,8 @@ def _print(found: StudyStatus) -> None:
     typer.echo(f"workers   {found.workers}")
     for trial in found.running:
         score = "" if trial.score is None else f", score {trial.score:.4f}"
-        typer.echo(
-            f"          trial {trial.number} on {trial.worker or trial.host}: epoch {trial.epoch}{score}"
-        )
+        done = f"epoch {trial.epoch}" if found.folds is None else f"{trial.epoch} of {found.folds} folds"
+        typer.echo(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{score}")
     if found.interrupted:
         typer.echo(f"waiting   trials {', '.join(map(str, found.interrupted))} go on with the study")
     if found.ends:

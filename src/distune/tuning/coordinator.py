@@ -208,7 +208,7 @@ class Coordinator:
             self._retention.trim(self._trials)
 
     def _goes_on(self, assignment: Assignment, event: Scored) -> bool:
-        _log.info("trial %d: %s epoch %d, score %.4f", event.number, event.stage, event.epoch, event.score)
+        _log.info("trial %d: %s, score %.4f", event.number, event.label, event.score)
         assignment.progressed(event)
         if not self._is_good_enough(assignment, event):
             assignment.told = "pruned"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distune.config import Config
+from distune.config import Config, with_values
 from distune.errors import UserError
 
 AUDIT_NAME = "audit.json"
@@ -32,18 +32,20 @@ class Inspection:
             (folder / AUDIT_NAME).write_text(text, encoding="utf-8")
 
 
-def inspect(config: Config, source: str, *, accept_leaks: bool) -> Inspection:
-    """Checks every example, finds every encoder, and looks for leaks.
+def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | None = None) -> Inspection:
+    """Checks every example, finds every encoder, looks for leaks, and makes the folds once.
 
     Args:
         config: the base config.
         source: its file, named in the errors.
         accept_leaks: tune in spite of severe findings.
+        folds: how many there shall be; None makes none.
 
     Raises:
-        UserError: lists what is wrong, or the leaks that are not accepted.
+        UserError: lists what is wrong, or the leaks that are not accepted, or why there cannot be so many folds.
     """
     from distune.checking import check_experiment
+    from distune.data import read_table
     from distune.data.audit import audit
     from distune.data.fingerprint import table_fingerprint
 
@@ -55,4 +57,7 @@ def inspect(config: Config, source: str, *, accept_leaks: bool) -> Inspection:
             f"{config.data.root}: a score on these data would mislead:\n{found}\n"
             "Mend the data (`distune audit` shows the rows), or tune all the same with --accept-leaks."
         )
+    if folds is not None:
+        folded = with_values(config, {"data.fold": {"number": 1, "of": folds}})
+        read_table(folded.data, config.seed, check_images=False)
     return Inspection(table_fingerprint(table), report.to_dict())

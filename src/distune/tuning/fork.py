@@ -16,7 +16,7 @@ from distune.tuning.ledger import OWNER
 from distune.tuning.proposals import configured
 from distune.tuning.running import PARTS_KEY
 from distune.tuning.space import contains
-from distune.tuning.study import METRIC, Setup, check_name, comparable, load, write_setup
+from distune.tuning.study import Setup, check_name, comparable, load, write_setup
 from distune.tuning.suggest import distribution
 from distune.tuning.summary import config_of
 
@@ -70,7 +70,7 @@ def open_old(storage: BaseStorage, name: str) -> Study:
 
 def _copies(old: Study, setup: Setup) -> list[FrozenTrial]:
     known = old.user_attrs
-    if known.get("metric") != METRIC or known.get("data_fingerprint") != setup.dataset:
+    if known.get("metric") != setup.metric or known.get("data_fingerprint") != setup.dataset:
         return []
     finished = old.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     copies = (_copy(old, trial, setup) for trial in finished)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Stage = Literal["teacher", "student"]
+FOLD = "fold"
+"""Stage of the reports that judge a trial by folds: (this, folds done, mean of their scores)."""
 Report = Callable[[str, int, float], bool]
 """Told (stage, epoch from 1, score); True means go on, False means stop here."""
 
@@ -109,6 +111,13 @@ class Scored:
     stage: str
     epoch: int
     score: float
+
+    @property
+    def label(self) -> str:
+        """What was scored, for logs."""
+        return (
+            f"mean over folds 1 to {self.epoch}" if self.stage == FOLD else f"{self.stage} epoch {self.epoch}"
+        )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from distune.config import Config, as_dict, with_values
+from distune.tuning.messages import FOLD
 from distune.tuning.seeding import BaseValues, SeededSampler
 from distune.tuning.study import Setup
 from distune.tuning.suggest import distribution, suggest, suggest_base
@@ -77,6 +78,30 @@ class TeacherProposals(JointProposals):
     def epochs(self, config: Mapping[str, Any]) -> int:
         """Judged epochs of a complete trial."""
         return int(config["teacher"]["epochs"])
+
+
+class FoldProposals(JointProposals):
+    """As the joint ones, judged by the mean score over the folds done so far; the config names the first fold.
+
+    Args:
+        setup: what the study is about; it says how many folds there are.
+    """
+
+    def judges(self, stage: str) -> bool:
+        """Whether the pruner judges the scores of a stage."""
+        return stage == FOLD
+
+    def epochs(self, config: Mapping[str, Any]) -> int:
+        """Judged scores of a complete trial: one a fold."""
+        return int(config["data"]["fold"]["of"])
+
+    def config(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """The complete config of a trial's first fold.
+
+        Raises:
+            ConfigError: the values break a rule of the config together.
+        """
+        return super().config({**overrides, "data.fold": {"number": 1, "of": self._setup.folds}})
 
 
 def configured(base: Config, overrides: Mapping[str, Any]) -> Config:

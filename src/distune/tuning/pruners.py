@@ -22,16 +22,20 @@ PRUNERS: dict[str, str] = {
     "none": "every trial runs to its end",
 }
 
-
 WARMUP_EPOCHS = 2
+FEWEST_COMPLETE = 5
 PRUNER_SETTINGS: dict[str, dict[str, int | float]] = {
-    "median": {"n_startup_trials": 5, "n_warmup_steps": WARMUP_EPOCHS},
-    "percentile": {"percentile": 75.0, "n_startup_trials": 5, "n_warmup_steps": WARMUP_EPOCHS},
+    "median": {"n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
+    "percentile": {"percentile": 75.0, "n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
     "hyperband": {"min_resource": 1, "reduction_factor": 3},
-    "patient": {"patience": 3, "n_startup_trials": 5, "n_warmup_steps": WARMUP_EPOCHS},
+    "patient": {"patience": 3, "n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
     "none": {},
 }
 """A trial is judged once `n_startup_trials` are complete, after its first `n_warmup_steps` epochs."""
+
+
+SHARES_OF_FOLDS: dict[str, float | None] = {"median": 0.5, "percentile": 0.25, "none": None}
+"""Pruners that can judge folds: the share of complete trials that a trial must not fall below."""
 
 
 def check_pruner(name: str) -> None:
@@ -42,6 +46,19 @@ def check_pruner(name: str) -> None:
     """
     if name not in PRUNERS:
         raise UserError(f"pruner: there is no {name!r}; known: {', '.join(PRUNERS)}")
+
+
+def check_pruner_of_folds(name: str) -> None:
+    """Refuses a pruner that cannot judge a mean over folds.
+
+    Raises:
+        UserError: it needs many epochs, or waits for a better score.
+    """
+    if name not in SHARES_OF_FOLDS:
+        known = ", ".join(SHARES_OF_FOLDS)
+        raise UserError(
+            f"pruner: {name} judges scores that rise with the epochs, and folds do not; take {known}"
+        )
 
 
 def settings(name: str, warmup: int = WARMUP_EPOCHS) -> dict[str, int | float]:
@@ -65,11 +82,13 @@ def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePrun
     steps = warmup + 1
 
     def median() -> BasePruner:
-        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=steps)
+        return pruners.MedianPruner(n_startup_trials=FEWEST_COMPLETE, n_warmup_steps=steps)
 
     table: dict[str, Callable[[], BasePruner]] = {
         "median": median,
-        "percentile": lambda: pruners.PercentilePruner(75.0, n_startup_trials=5, n_warmup_steps=steps),
+        "percentile": lambda: pruners.PercentilePruner(
+            75.0, n_startup_trials=FEWEST_COMPLETE, n_warmup_steps=steps
+        ),
         "hyperband": lambda: pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 1)),
         "patient": lambda: pruners.PatientPruner(median(), patience=3),
         "none": pruners.NopPruner,
@@ -77,3 +96,19 @@ def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePrun
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return table[name]()
+
+
+def make_pruner_of_folds(name: str, warmup: int) -> BasePruner:
+    """The pruner of a study whose scores are means over the folds done so far.
+
+    Args:
+        name: one of `SHARES_OF_FOLDS`.
+        warmup: first folds that are not judged.
+    """
+    from optuna.pruners import NopPruner
+
+    from distune.tuning.fold_pruner import FoldPruner
+
+    check_pruner_of_folds(name)
+    share = SHARES_OF_FOLDS[name]
+    return NopPruner() if share is None else FoldPruner(share, warmup, FEWEST_COMPLETE)

@@ -12,6 +12,7 @@ from distune.tuning.messages import Failure
 
 TRIAL_FUNCTION = "distune.tuning.trial:run_trial"
 TEACHER_TRIAL_FUNCTION = "distune.tuning.trial:run_teacher_trial"
+FOLDS_TRIAL_FUNCTION = "distune.tuning.folds:run_folds_trial"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class TuneRequest:
         start_from: a config whose tunable values are laid over the base config's, such as another study's best.
         strategy: "joint" or "staged".
         prune_teacher: joint: stop a trial whose teacher falls behind, before its student trains.
+        folds: joint: score a trial by its mean over so many folds of train and dev; empty takes the dev split.
         seed: of the sampler; empty takes the config's.
         on_oom: "fail", or "retry" once with half the batch in memory.
         fork: copy the trials of `study_name` that still count into a new study of this name.
@@ -49,6 +51,7 @@ class TuneRequest:
         accept_leaks: tune on data whose audit has severe findings.
         trial_function: runs one trial, as `package.module:function`.
         teacher_trial_function: staged: runs one trial of the teacher alone.
+        folds_trial_function: with folds: runs one trial, fold by fold.
     """
 
     config: Config
@@ -72,6 +75,7 @@ class TuneRequest:
     start_from: Path | None = None
     strategy: str = "joint"
     prune_teacher: bool = False
+    folds: int | None = None
     seed: int | None = None
     on_oom: str = "fail"
     fork: str | None = None
@@ -81,6 +85,7 @@ class TuneRequest:
     accept_leaks: bool = False
     trial_function: str = TRIAL_FUNCTION
     teacher_trial_function: str = TEACHER_TRIAL_FUNCTION
+    folds_trial_function: str = FOLDS_TRIAL_FUNCTION
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from distune.tuning.ledger import Ledger
 from distune.tuning.messages import Failure
 from distune.tuning.progress import Progress
 from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import make_pruner
+from distune.tuning.pruners import make_pruner, make_pruner_of_folds
 from distune.tuning.request import TuneRequest
 from distune.tuning.retention import Retention
 from distune.tuning.study import Setup
@@ -50,7 +50,7 @@ class Stage:
         function: runs one trial, as `package.module:function`.
         folder: of its workers' output and its run folders.
         n_trials: finished trials that it shall have.
-        epochs: judged epochs of a complete trial.
+        epochs: judged epochs of a complete trial; with folds, their number.
         title: stands before its lines of progress.
     """
 
@@ -83,7 +83,11 @@ class Stages:
         devices = request.devices or (request.config.training.device,)
         lease = Lease.new(request.workers, devices, stage.n_trials)
         ledger = Ledger(stage.study, lease.coordinator)
-        stage.study.pruner = make_pruner(stage.setup.pruner, stage.epochs, stage.setup.warmup)
+        stage.study.pruner = (
+            make_pruner_of_folds(stage.setup.pruner, stage.setup.warmup)
+            if stage.setup.folds
+            else make_pruner(stage.setup.pruner, stage.epochs, stage.setup.warmup)
+        )
         _log.info("study %s: %d finished trials wanted", stage.study.study_name, stage.n_trials)
         executor = make_executor(
             request.executor,

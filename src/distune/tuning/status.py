@@ -27,7 +27,7 @@ class RunningTrial:
         number: the trial's.
         worker: its name; empty before the worker began.
         host: of its coordinator.
-        epoch: last reported student epoch, 0 before the first.
+        epoch: last reported student epoch, or fold, 0 before the first.
         score: the last reported.
         started: when its first attempt began.
         attempts: how often it was given to a worker.
@@ -56,6 +56,7 @@ class StudyStatus:
         failures: failed trials by kind.
         workers: of all living coordinators.
         ended: why the last coordinator ended; None while one lives or if it was killed.
+        folds: a trial's score is the mean over so many folds; None if it is of the dev split.
         ends: when the study is expected to end; None if nobody works on it or no trial is finished.
     """
 
@@ -68,6 +69,7 @@ class StudyStatus:
     failures: dict[str, int]
     workers: int
     ended: str | None
+    folds: int | None
     ends: datetime | None
 
 
@@ -114,6 +116,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         dict(_failures(trials)),
         workers,
         None if living or last is None else last.ended,
+        study.user_attrs.get("folds"),
         _expected_end(trials, wanted, workers, now),
     )
 

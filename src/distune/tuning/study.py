@@ -21,6 +21,8 @@ from distune.tuning.pruners import WARMUP_EPOCHS, settings
 from distune.tuning.space import TEACHER, Space
 
 METRIC = "mean over tasks of the dev macro F1"
+FOLD_WARMUP = 1
+"""A trial's first fold alone is not judged: how hard it is differs from fold to fold."""
 NEUTRAL_KEYS = ("search_space", "data.root", "training.device", "training.threads", "cache.max_gb")
 """Config keys that may differ between the parts of one study: they say where it runs, not what it asks.
 
@@ -45,6 +47,7 @@ class Setup:
         config_path: the file that the base config came from, for reports.
         warmup: first judged epochs at which nothing is pruned.
         prune_teacher: whether a trial can end before its student trains.
+        folds: a trial's score is the mean over so many folds of train and dev; None takes the dev split.
     """
 
     base: Config
@@ -57,6 +60,12 @@ class Setup:
     config_path: str | None = None
     warmup: int = WARMUP_EPOCHS
     prune_teacher: bool = False
+    folds: int | None = None
+
+    @property
+    def metric(self) -> str:
+        """What a trial's score is."""
+        return METRIC if self.folds is None else metric_over(self.folds)
 
     def as_attributes(self) -> dict[str, Any]:
         """The study's user attributes."""
@@ -65,7 +74,8 @@ class Setup:
             "config_path": self.config_path,
             "search_space": self.space.as_dict(),
             "data_fingerprint": self.dataset,
-            "metric": METRIC,
+            "metric": self.metric,
+            "folds": self.folds,
             "sampler": self.sampler,
             "pruner": self.pruner,
             "pruner_settings": settings(self.pruner, self.warmup),
@@ -76,6 +86,11 @@ class Setup:
             "student_epochs": self.base.student.epochs,
             "distune_version": __version__,
         }
+
+
+def metric_over(folds: int) -> str:
+    """What the score of a trial with folds is."""
+    return f"mean over {folds} folds of the mean over tasks of the macro F1"
 
 
 def new_name(dataset: str, now: datetime) -> str:
@@ -141,7 +156,8 @@ def differing(attributes: Mapping[str, Any], setup: Setup) -> list[str]:
     """What keeps a study from going on with a setup: one line a difference."""
     lines = []
     new = setup.as_attributes()
-    for key in ("metric", "data_fingerprint", "strategy", "seed"):
+    score = "metric" if attributes.get("folds") == new["folds"] else "folds"
+    for key in (score, "data_fingerprint", "strategy", "seed"):
         if attributes.get(key) != new[key]:
             lines.append(f"{key}: {attributes.get(key)} in the study, {new[key]} now")
     for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):

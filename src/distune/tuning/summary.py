@@ -21,6 +21,7 @@ from distune.tuning.proposals import configured
 
 SETUP_KEYS = (
     "metric",
+    "folds",
     "data_fingerprint",
     "config_path",
     "sampler",

@@ -26,9 +26,9 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
     """
     from distune.training.run import run
 
-    return _outcome(
+    return outcome_of(
         run(
-            _config(task),
+            config_of(task),
             task.path,
             on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
             check_images=False,
@@ -40,9 +40,9 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
     """As `run_trial`, for the teacher alone; the score is the teacher's own."""
     from distune.training.run import run_teacher
 
-    return _outcome(
+    return outcome_of(
         run_teacher(
-            _config(task),
+            config_of(task),
             task.path,
             on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
             check_images=False,
@@ -50,7 +50,8 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
     )
 
 
-def _config(task: TrialTask) -> Config:
+def config_of(task: TrialTask) -> Config:
+    """The config of a trial on its worker's device and threads."""
     return parse_config(
         task.config,
         source=f"trial {task.number}",
@@ -58,7 +59,8 @@ def _config(task: TrialTask) -> Config:
     )
 
 
-def _outcome(result: RunResult) -> TrialOutcome:
+def outcome_of(result: RunResult) -> TrialOutcome:
+    """What a training run came to, as the coordinator hears it."""
     return TrialOutcome(
         state="stopped" if result.stopped else "complete",
         score=result.score,

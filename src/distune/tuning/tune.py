@@ -19,8 +19,8 @@ from distune.tuning.groups import backbone_group, fields_without_effect, fusion_
 from distune.tuning.interrupts import interrupts
 from distune.tuning.names import study_to_continue
 from distune.tuning.progress import log_file
-from distune.tuning.proposals import JointProposals, TeacherProposals
-from distune.tuning.pruners import check_pruner
+from distune.tuning.proposals import FoldProposals, JointProposals, TeacherProposals
+from distune.tuning.pruners import WARMUP_EPOCHS, check_pruner, check_pruner_of_folds
 from distune.tuning.request import TRIAL_FUNCTION, TuneRequest, TuneResult
 from distune.tuning.samplers import check_sampler
 from distune.tuning.space import Space, build_space
@@ -28,7 +28,7 @@ from distune.tuning.stage import Ending, Stage, Stages
 from distune.tuning.staged import STRATEGIES, SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.starting import started_from, with_space
 from distune.tuning.storage import Patience, default_url, opened, redacted
-from distune.tuning.study import Setup, check_name, new_name, open_study
+from distune.tuning.study import FOLD_WARMUP, Setup, check_name, new_name, open_study
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
 __all__ = ["TRIAL_FUNCTION", "TuneRequest", "TuneResult", "search_space", "tune"]
@@ -86,10 +86,27 @@ def _check(request: TuneRequest) -> None:
     if request.strategy == "staged" and (request.fork or request.prune_teacher):
         what = "fork copies the trials of" if request.fork else "prune-teacher is for"
         raise UserError(f"{what} a joint search; a staged one tunes and prunes its teachers by themselves")
+    if request.folds is not None:
+        _check_folds(request)
     check_executor(request.executor)
     for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
         if name is not None:
             check(name)
+
+
+def _check_folds(request: TuneRequest) -> None:
+    if request.folds is None or request.folds < 2:
+        raise UserError(f"folds: {request.folds} cannot be left out in turn; ask for 2 or more")
+    if request.strategy != "joint":
+        raise UserError("folds: a staged search judges its teachers on the dev split; use --strategy joint")
+    if request.prune_teacher:
+        raise UserError(
+            "folds: every fold has a teacher of its own, which --prune-teacher cannot judge; leave it out"
+        )
+    if request.config.data.fold is not None:
+        raise UserError("folds: the base config is one fold already; remove data.fold from it")
+    if request.pruner is not None:
+        check_pruner_of_folds(request.pruner)
 
 
 def _with_start(request: TuneRequest) -> TuneRequest:
@@ -112,6 +129,8 @@ def _setups(request: TuneRequest, dataset: str) -> tuple[Setup, Setup | None]:
         seed=request.config.seed if request.seed is None else request.seed,
         config_path=request.config_path,
         prune_teacher=request.prune_teacher,
+        folds=request.folds,
+        warmup=WARMUP_EPOCHS if request.folds is None else FOLD_WARMUP,
     )
     if request.strategy == "joint":
         return setup, None
@@ -187,14 +206,15 @@ def _run_teachers(
 def _run(
     request: TuneRequest, study: Study, setup: Setup, folder: Path, stages: Stages, wanted: int | None = None
 ) -> Ending:
+    folds = setup.folds
     stage = Stage(
         study,
         setup,
-        JointProposals(setup),
-        request.trial_function,
+        FoldProposals(setup) if folds else JointProposals(setup),
+        request.folds_trial_function if folds else request.trial_function,
         folder,
         request.n_trials if wanted is None else wanted,
-        setup.base.student.epochs,
+        folds or setup.base.student.epochs,
         title="students" if setup.strategy == "staged" else "",
     )
     return stages.run(stage)
@@ -204,4 +224,4 @@ def _dataset(request: TuneRequest) -> Inspection:
     if request.dataset is not None:
         return Inspection(request.dataset)
     source = request.config_path or "config"
-    return inspect(request.config, source, accept_leaks=request.accept_leaks)
+    return inspect(request.config, source, accept_leaks=request.accept_leaks, folds=request.folds)

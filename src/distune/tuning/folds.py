@@ -1,0 +1,123 @@
+"""One trial by folds: as many training runs as there are folds, and their mean score."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distune.config import with_values
+from distune.tuning.messages import FOLD, Report, TrialOutcome, TrialTask
+from distune.tuning.trial import config_of, outcome_of
+
+if TYPE_CHECKING:
+    from distune.training.records import EpochRecord
+
+FOLD_SCORES = "fold_scores"
+"""User attribute of a trial: the scores of its folds, in their order."""
+
+
+def fold_folder(folder: Path, number: int) -> Path:
+    """The run folder of a fold, counted from 1, inside that of its trial."""
+    return folder / f"fold_{number}"
+
+
+def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
+    """Runs a trial fold by fold; the mean of the folds so far is reported after each, and is the score in the end.
+
+    After an interruption it takes over the folds that are done and goes on in the one that is not; what the first
+    attempt finds in its folder is of another study. A fold leaves no weights behind: nobody asks for a model of some of
+    the training data.
+
+    Args:
+        task: the complete config, whose `data.fold` says how many folds there are; the folder, the device and the
+            threads.
+        report: told (stage, epoch, dev score) of each fold, and then ("fold", number, mean so far); answers whether to
+            go on.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+        UserError: config or data break a rule.
+    """
+    done = _Done()
+    fold = config_of(task).data.fold
+    assert fold is not None
+    for number in range(1, fold.of + 1):
+        if task.attempt == 1:
+            shutil.rmtree(fold_folder(task.path, number), ignore_errors=True)
+        score = _score_of(fold_folder(task.path, number))
+        if score is None:
+            outcome = _train(task, number, report)
+            done.count(outcome)
+            if outcome.state != "complete" or outcome.score is None:
+                return done.outcome("stopped")
+            score = outcome.score
+        _drop_weights(fold_folder(task.path, number))
+        done.scores.append(score)
+        if not report(FOLD, number, done.mean) and number < fold.of:
+            return done.outcome("stopped")
+    return done.outcome("complete")
+
+
+def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:
+    from distune.training.run import run
+
+    config = with_values(config_of(task), {"data.fold.number": number}, source=f"fold {number}")
+
+    def tell(record: EpochRecord) -> bool:
+        return report(f"fold {number} {record.stage}", record.epoch, record.dev_score)
+
+    return outcome_of(run(config, fold_folder(task.path, number), on_epoch=tell, check_images=False))
+
+
+def _score_of(folder: Path) -> float | None:
+    """The score of a fold that is done; its results are written last."""
+    path = folder / "results.json"
+    return float(json.loads(path.read_text(encoding="utf-8"))["score"]) if path.is_file() else None
+
+
+def _drop_weights(folder: Path) -> None:
+    for file in folder.glob("*.safetensors"):
+        file.unlink(missing_ok=True)
+
+
+@dataclass
+class _Done:
+    """What the folds of one attempt came to."""
+
+    scores: list[float] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    cache: dict[str, float] = field(default_factory=dict)
+    memory_mb: float = 0.0
+    device_mb: float = 0.0
+    device: str = "cpu"
+
+    @property
+    def mean(self) -> float:
+        return sum(self.scores) / len(self.scores)
+
+    def count(self, outcome: TrialOutcome) -> None:
+        _add(self.seconds, outcome.seconds)
+        _add(self.cache, outcome.extra)
+        self.memory_mb = max(self.memory_mb, outcome.peak_memory_mb)
+        self.device_mb = max(self.device_mb, outcome.peak_device_mb)
+        self.device = outcome.device
+
+    def outcome(self, state: Any) -> TrialOutcome:
+        return TrialOutcome(
+            state=state,
+            score=self.mean if self.scores else None,
+            seconds=self.seconds,
+            peak_memory_mb=self.memory_mb,
+            peak_device_mb=self.device_mb,
+            device=self.device,
+            extra={FOLD_SCORES: self.scores, **self.cache},
+        )
+
+
+def _add(sums: dict[str, float], values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        sums[name] = sums.get(name, 0.0) + value

@@ -1,0 +1,203 @@
+"""Trials that are scored by their mean over folds."""
+
+from __future__ import annotations
+
+import json
+
+import optuna
+import pytest
+from closed_form_trials import fold_score, score_at
+from optuna.trial import TrialState, create_trial
+from study_helpers import base_config, coordinator, memory_study, setup_of
+
+from distune.cli import run_command
+from distune.config import as_dict, load_config, save_config, with_values
+from distune.errors import UserError
+from distune.store import Store
+from distune.training.run import run
+from distune.tuning.executors.simulated import Work
+from distune.tuning.fold_pruner import FoldPruner
+from distune.tuning.folds import run_folds_trial
+from distune.tuning.messages import TrialTask
+from distune.tuning.proposals import FoldProposals
+from distune.tuning.pruners import make_pruner_of_folds
+from distune.tuning.study import differing
+from distune.tuning.tune import TuneRequest, tune
+
+
+def task_of(config, folder, attempt=1):
+    return TrialTask(
+        0, as_dict(with_values(config, {"data.fold": {"number": 1, "of": 2}})), str(folder), attempt=attempt
+    )
+
+
+class Listener:
+    """Notes every report, and answers one of them with False."""
+
+    def __init__(self, stop_at=None):
+        self.heard, self._stop_at = [], stop_at
+
+    def __call__(self, stage, epoch, score):
+        self.heard.append((stage, epoch, score))
+        return (stage, epoch) != self._stop_at
+
+    def stages(self):
+        return list(dict.fromkeys(stage for stage, _, _ in self.heard))
+
+
+def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tmp_path, tiny_config):
+    frozen = {"name": "tiny-cnn", "freeze": "all"}, {"name": "tiny-text", "freeze": "all"}
+    config = tiny_config(teacher__vision=frozen[0], student__text=frozen[1])
+    results = []
+    for number in (1, 2):
+        with Store() as store:
+            fold = with_values(config, {"data.fold": {"number": number, "of": 2}})
+            results.append(run(fold, tmp_path / str(number), store=store))
+    hits, misses = results[1].cache["hits"], results[1].cache["misses"]
+    assert {"images", "tokens", "frozen_vision", "frozen_text"} <= {kind for kind, n in hits.items() if n}
+    assert {kind for kind, n in misses.items() if n} == {"teacher", "targets"}
+
+    stale = tmp_path / "trial" / "fold_1"
+    stale.mkdir(parents=True)
+    (stale / "results.json").write_text('{"score": 0.99}')
+    told = Listener()
+    outcome = run_folds_trial(task_of(config, tmp_path / "trial"), told)
+    scores = [result.score for result in results]
+    assert outcome.state == "complete"
+    assert outcome.extra["fold_scores"] == scores and outcome.score == sum(scores) / 2
+    assert told.stages() == ["fold 1 teacher", "fold 1 student", "fold", "fold 2 teacher", "fold 2 student"]
+    assert [(n, s) for stage, n, s in told.heard if stage == "fold"] == [(1, scores[0]), (2, outcome.score)]
+    assert outcome.seconds.keys() == results[0].seconds.keys() and outcome.extra["cache_hits"] > 0
+    assert not list((tmp_path / "trial").rglob("*.safetensors"))
+
+
+def test_a_trial_goes_on_in_its_unfinished_fold_with_equal_scores(tmp_path, tiny_config):
+    whole = Listener()
+    expected = run_folds_trial(task_of(tiny_config(), tmp_path / "whole"), whole)
+    folder = tmp_path / "cut"
+    first = run_folds_trial(task_of(tiny_config(), folder), Listener(("fold 2 student", 2)))
+    assert first.state == "stopped" and first.extra["fold_scores"] == expected.extra["fold_scores"][:1]
+    assert [path.name for path in folder.rglob("*.safetensors")] == ["checkpoint_student.safetensors"]
+    rest = Listener()
+    outcome = run_folds_trial(task_of(tiny_config(), folder, attempt=2), rest)
+    assert rest.stages() == ["fold", "fold 2 teacher", "fold 2 student"]
+    assert (outcome.state, outcome.score) == ("complete", expected.score)
+    assert set(rest.heard) <= set(whole.heard)
+    assert (folder / "fold_2/predictions_dev.csv").read_text() == (
+        tmp_path / "whole/fold_2/predictions_dev.csv"
+    ).read_text()
+    assert not list(folder.rglob("*.safetensors"))
+
+
+def test_a_stop_between_folds_is_no_end(tmp_path, tiny_config):
+    config = tiny_config(teacher__epochs=1, student__epochs=1)
+    assert run_folds_trial(task_of(config, tmp_path), Listener(("fold", 1))).state == "stopped"
+    again = run_folds_trial(task_of(config, tmp_path, attempt=2), Listener(("fold", 2)))
+    assert again.state == "complete"
+
+
+@pytest.mark.parametrize(
+    ("share", "means", "is_pruned"),
+    [
+        (0.5, [0.9, 0.69], True),  # an easy first fold saves nobody
+        (0.5, [0.1, 0.71], False),
+        (0.5, [0.1], False),  # the first fold is not judged
+        (0.25, [0.9, 0.69], False),
+        (0.25, [0.9, 0.59], True),
+    ],
+)
+def test_the_mean_so_far_is_judged_against_complete_trials(share, means, is_pruned):
+    study = optuna.create_study(direction="maximize")
+    for final in (0.5, 0.6, 0.7, 0.8, 0.9):
+        study.add_trial(create_trial(value=final, intermediate_values={1: final, 2: final, 3: final}))
+    trial = create_trial(state=TrialState.RUNNING, intermediate_values=dict(enumerate(means, start=1)))
+    assert FoldPruner(share, 1, 5).prune(study, trial) is is_pruned
+    assert FoldPruner(share, 1, 6).prune(study, trial) is False
+
+
+def simulated(task):
+    total = 0.0
+    for number in range(1, task.config["data"]["fold"]["of"] + 1):
+        score = fold_score(task.config, number)
+        total += score
+        yield Work(1.0, f"fold {number} student", 1, score)
+        yield Work(1.0, "fold", number, total / number)
+
+
+def test_trials_are_pruned_after_their_second_fold_at_the_earliest(tmp_path):
+    setup = setup_of(folds=4)
+    study = memory_study(setup)
+    study.pruner = make_pruner_of_folds("median", 1)
+    coordinator(study, setup, tmp_path, simulated, n_trials=25, proposals=FoldProposals(setup)).run()
+    trials = study.get_trials()
+    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    assert pruned and min(trial.number for trial in pruned) >= 5
+    for trial in pruned:
+        assert list(trial.intermediate_values) == [1, 2]
+        earlier = [t for t in trials[: trial.number] if t.state == TrialState.COMPLETE]
+        beaten = sum(t.intermediate_values[2] > trial.intermediate_values[2] for t in earlier)
+        assert beaten * 2 >= len(earlier)
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            assert list(trial.intermediate_values) == [1, 2, 3, 4]
+
+
+def request(folder, **options):
+    defaults = {"config": base_config(), "n_trials": 3, "logs": folder, "dataset": "sha256:0", "folds": 3,
+                "study_name": "study", "trial_function": "closed_form_trials:quick",
+                "folds_trial_function": "closed_form_trials:quick_folds"}  # fmt: skip
+    return TuneRequest(**{**defaults, **options})
+
+
+def test_a_study_with_folds_from_a_config_to_its_files(tmp_path):
+    result = tune(request(tmp_path))
+    summary = json.loads((result.folder / "study_summary.json").read_text())
+    assert summary["folds"] == 3
+    assert summary["metric"] == "mean over 3 folds of the mean over tasks of the macro F1"
+    assert summary["pruner_settings"] == {"n_startup_trials": 5, "n_warmup_steps": 1}
+    best = load_config(result.best_config)
+    assert best.data.fold is None
+    values = as_dict(best)
+    assert summary["best"]["value"] == pytest.approx(sum(fold_score(values, n) for n in (1, 2, 3)) / 3)
+    assert summary["best"]["value"] != pytest.approx(score_at(values, 4))
+    assert "trial 0: mean over folds 1 to 2, score 0." in (result.folder / "study.log").read_text()
+    assert tune(request(tmp_path, n_trials=4)).summary["trials"]["finished"] == 4
+    for other, line in ((None, "folds: 3 in the study, None now"), (4, "folds: 3 in the study, 4 now")):
+        with pytest.raises(UserError, match=line):
+            tune(request(tmp_path, folds=other))
+
+
+def test_a_study_from_before_there_were_folds_goes_on():
+    setup = setup_of()
+    old = {key: value for key, value in setup.as_attributes().items() if key != "folds"}
+    assert differing(old, setup) == []
+    assert differing(old, setup_of(folds=3)) == ["folds: None in the study, 3 now"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"folds": 1}, "folds: 1 cannot be left out in turn; ask for 2 or more"),
+        ({"strategy": "staged"}, "folds: a staged search judges its teachers on the dev split"),
+        ({"prune_teacher": True}, "folds: every fold has a teacher of its own"),
+        ({"config": with_values(base_config(), {"data.fold": {"number": 1, "of": 3}})},
+         "folds: the base config is one fold already; remove data.fold"),
+        ({"pruner": "hyperband"}, "pruner: hyperband judges scores that rise .* take median, percentile, none"),
+        ({"pruner": "patient"}, "pruner: patient judges scores that rise"),
+    ],
+)  # fmt: skip
+def test_what_folds_do_not_go_with_is_refused(tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        tune(request(tmp_path, **options))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_ends_with_2_where_the_data_cannot_fill_the_folds(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_config(tiny_config(), tmp_path / "tiny.yaml")
+    monkeypatch.setattr(
+        "sys.argv", ["distune", "tune", "--config", "tiny.yaml", "--folds", "70", "--accept-leaks"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    assert ended.value.code == 2 and not (tmp_path / "logs").exists()
