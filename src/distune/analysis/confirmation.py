@@ -41,8 +41,8 @@ Schema (an *interval* is `{"mean", "low", "high", "seeds"}`: mean over seeds, St
                         {only_first, only_second, p_value}} of the first common seed's models}]; the kinds are those
                         of `confirmation_comparisons.Pair`
     comparisons_missing [{kind, first, second, reason}]
-    optimism            {"contender", "search_score", "dev": interval, "test": interval or null} of the best trial;
-                        null where none of its runs finished
+    optimism            {"contender", "search_score", "folds" (that it is a mean over; null: it is of dev), "dev":
+                        interval, "test": interval or null} of the best trial; null where none of its runs finished
     recommendation      {"contender", "kind", "trial", "reason", "best_holds_up", "text", "config": file name}
     failures            [{"contender", "seed", "kind", "message"}]
     notes               sentences: what was left out, and why
@@ -170,6 +170,7 @@ def _optimism(plan: Mapping[str, Any], contenders: Mapping[str, Any]) -> dict[st
     return {
         "contender": best["name"],
         "search_score": best["search_score"],
+        "folds": plan.get("folds"),
         "dev": splits["dev"]["score"],
         "test": splits["test"]["score"] if splits["test"] else None,
     }

@@ -156,13 +156,16 @@ def _saving(study: StudyRecord, times: Mapping[State, Times]) -> Saving | Unknow
         saved=saved,
         share=saved / (spent + saved) if spent + saved else 0.0,
         by_median=ended_early.timed * complete.median - ended_early.total,
-        by_epochs=_saved_epochs(pruned, study.student_epochs),
+        by_epochs=_saved_epochs(pruned, study),
         untimed=ended_early.trials - ended_early.timed,
     )
 
 
-def _saved_epochs(pruned: Sequence[TrialRecord], epochs: int | None) -> float | Unknown:
+def _saved_epochs(pruned: Sequence[TrialRecord], study: StudyRecord) -> float | Unknown:
     """Seconds of the student epochs that were not run, each as long as the trial's own mean epoch."""
+    epochs = study.student_epochs
+    if study.folds is not None:
+        return Unknown("The trials end at a fold, not at an epoch.")
     if epochs is None:
         return Unknown("The study does not record the student's epochs.")
     saved = 0.0

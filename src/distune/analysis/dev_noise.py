@@ -40,12 +40,16 @@ class DevNoise:
     others: int
 
 
-def dev_noise(ranking: Ranking, run: Run | Unknown) -> DevNoise | Unknown:
+def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) -> DevNoise | Unknown:
     """Resamples the dev predictions of the best trial a thousand times.
 
     Whole cases are drawn where the predictions name them, single examples where they do not.
     """
     best = ranking.best
+    if folds is not None:
+        return Unknown(
+            f"The score is a mean over {folds} folds, each judged on other examples by another model."
+        )
     if isinstance(run, Unknown):
         return run
     if isinstance(run.predictions, Unknown):

@@ -50,11 +50,11 @@ def analyse(study: StudyRecord) -> Findings:
     baseline, covered = compare(study, ranking), coverage(study, ranking)
     estimated, shared, trend = effects(study), patterns(study, ranking), progress(study)
     run = (
-        read_run(ranking.best.folder)
+        read_run(ranking.best.folder, study.folds)
         if ranking.best
         else Unknown("No trial is complete, so there is no best one.")
     )
-    noise = dev_noise(ranking, run)
+    noise = dev_noise(ranking, run, study.folds)
     return Findings(
         study=study,
         ranking=ranking,

@@ -74,13 +74,32 @@ class Run:
     predictions: tuple[Predictions, ...] | Unknown
 
 
-def read_run(folder: Path | None) -> Run | Unknown:
-    """Reads what a report shows of a run folder."""
+def read_run(folder: Path | None, folds: int | None = None) -> Run | Unknown:
+    """Reads what a report shows of a run folder; of a trial with folds, the confusions of all of them together."""
     if folder is None:
         return Unknown("The best trial does not record its run folder.")
     if not folder.is_dir():
         return Unknown(f"The run folder {folder} of the best trial is not there.")
+    if folds is not None:
+        return _run_of_folds(folder, folds)
     return Run(folder, read_curves(folder), read_confusions(folder), read_predictions(folder))
+
+
+def _run_of_folds(folder: Path, folds: int) -> Run | Unknown:
+    found = [read_confusions(folder / f"fold_{number}") for number in range(1, folds + 1)]
+    tables = [tasks for tasks in found if not isinstance(tasks, Unknown)]
+    confusions: tuple[Confusion, ...] | Unknown = next(
+        (tasks for tasks in found if isinstance(tasks, Unknown)),
+        tuple(
+            Confusion(parts[0].task, parts[0].classes, np.sum([part.counts for part in parts], axis=0))
+            for parts in zip(*tables, strict=False)
+        ),
+    )
+    elsewhere = Unknown(
+        f"The trial has {folds} models, one a fold; their learning curves and predictions are in {folder}: "
+        "metrics.jsonl and predictions_dev.csv in fold_1 and so on."
+    )
+    return Run(folder, elsewhere, confusions, elsewhere)
 
 
 def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:

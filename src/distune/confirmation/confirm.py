@@ -109,7 +109,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         entrants, notes = contenders(study, request.top)
         fingerprint = str(study.user_attrs["data_fingerprint"])
         seed = int(study.user_attrs["seed"])
-        name = study.study_name
+        name, folds = study.study_name, study.user_attrs.get("folds")
     if request.data_root is not None:
         entrants = [_moved(entrant, request.data_root) for entrant in entrants]
     confirmation = folder / FOLDER
@@ -121,7 +121,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         table = _table(entrants[0], fingerprint)
         seeds = confirmation_seeds(seed, request.seeds)
         opening = Opening(folder, plan_name(name, entrants, seeds, fingerprint), fingerprint, request.again)
-        work = _Confirmation(request, name, folder, entrants, seeds, table, seed, opening, heard, show)
+        work = _Confirmation(request, name, folder, entrants, seeds, table, seed, opening, heard, show, folds)
         return work.run([*notes, *_about(table)])
 
 
@@ -137,6 +137,7 @@ class _Confirmation:
     opening: Opening
     interrupted: Interrupts
     show: Show
+    folds: int | None
 
     @property
     def confirmation(self) -> Path:
@@ -220,6 +221,7 @@ class _Confirmation:
                 "top": self.request.top,
                 "seeds": list(self.seeds),
                 "study_seed": self.study_seed,
+                "folds": self.folds,
                 "data_fingerprint": self.opening.dataset,
                 "opening": self.opening.record(number) if number else None,
                 "contenders": [self.about(entrant, jobs, failures) for entrant in self.entrants],

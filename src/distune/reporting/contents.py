@@ -106,7 +106,12 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
     ]
     if best_trial is not None:
         shown.insert(
-            0, Headline("Best score on dev", formats.score(best_trial.value), f"trial {best_trial.number}")
+            0,
+            Headline(
+                f"Best score on {findings.study.judged_on}",
+                formats.score(best_trial.value),
+                f"trial {best_trial.number}",
+            ),
         )
     baseline = findings.baseline
     if (

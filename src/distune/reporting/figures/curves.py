@@ -10,7 +10,7 @@ from distune.analysis.runs import Curve
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, RED, canvas, finish, one
+from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, RED, canvas, finish, one, score_axis
 
 MANY_LINES = 200
 MOST_LINES = 1000
@@ -42,17 +42,21 @@ def draw_all(findings: Findings) -> Figure | None:
             list(best.intermediate), list(best.intermediate.values()), color=INK, linewidth=2.2,
             label=f"best, trial {best.number}",
         )  # fmt: skip
-    axes.set_xlabel("student epoch")
-    axes.set_ylabel("score on dev")
+    folds = findings.study.folds
+    axes.set_xlabel("student epoch" if folds is None else "folds done")
+    axes.set_ylabel(score_axis(findings))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend = axes.legend(loc="lower right")
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1.0)
     pruned = len(findings.study.of("pruned"))
-    caption = "Score after each student epoch; pruned trials end where their line ends."
+    each = "Score after each student epoch" if folds is None else "Mean score of the folds done so far"
+    caption = f"{each}; pruned trials end where their line ends."
     if skipped:
         caption += f" The first {skipped} trials are not drawn."
-    alt = f"Learning curves of {len(trials) - skipped} trials; {pruned} pruned ones end early, below the others."
+    curves = "Learning curves" if folds is None else "Means over folds"
+    alt = f"{curves} of {len(trials) - skipped} trials; {pruned} pruned ones end early, below the others."
     return finish(figure, "intermediate", alt, caption)
 
 

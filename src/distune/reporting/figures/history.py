@@ -9,7 +9,17 @@ from distune.analysis.findings import Findings
 from distune.analysis.records import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, INK, MANY_POINTS, ORANGE, PAPER, RED, finish, one
+from distune.reporting.figures.style import (
+    BLUE,
+    INK,
+    MANY_POINTS,
+    ORANGE,
+    PAPER,
+    RED,
+    finish,
+    one,
+    score_axis,
+)
 
 
 def draw(findings: Findings) -> Figure | None:
@@ -52,7 +62,7 @@ def draw(findings: Findings) -> Figure | None:
         xytext=(0, 9 if study.sign > 0 else -14), textcoords="offset points", ha="center", fontsize=9,
     )  # fmt: skip
     axes.set_xlabel("trial")
-    axes.set_ylabel("score on dev")
+    axes.set_ylabel(score_axis(findings))
     axes.margins(x=0.02, y=0.14)
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=4, columnspacing=1.4, handletextpad=0.5

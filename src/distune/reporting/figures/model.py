@@ -48,7 +48,13 @@ def draw_confusion(findings: Findings) -> Figure | None:
         f"{matrix.task}: {int(np.trace(matrix.counts))} of {int(matrix.counts.sum())} on the diagonal"
         for matrix in shown
     ]
-    caption = f"Trial {best.number} on dev: counts; rows are the truth, columns the prediction."
+    folds = findings.study.folds
+    where = (
+        "on dev: counts"
+        if folds is None
+        else f"on train and dev, each example by the one of {folds} models that did not learn it: counts"
+    )
+    caption = f"Trial {best.number} {where}; rows are the truth, columns the prediction."
     return finish(
         figure, "confusion", f"Confusion matrices of trial {best.number}. {'; '.join(said)}.", caption
     )

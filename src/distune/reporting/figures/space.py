@@ -28,6 +28,7 @@ from distune.reporting.figures.style import (
     finish,
     log_scale,
     one,
+    score_axis,
 )
 
 COLUMNS = 4
@@ -62,7 +63,7 @@ def draw_slices(findings: Findings) -> Figure | None:
         axes.set_title(formats.plain(parameter.name, 24), fontsize=8.5, fontweight="normal")
     for axes in panels[len(parameters) :]:
         axes.set_axis_off()
-    figure.supylabel("score on dev", fontsize=10, color=INK)
+    figure.supylabel(score_axis(findings), fontsize=10, color=INK)
     alt = f"Score of {len(trials)} complete trials against each of {len(parameters)} parameters."
     caption = "Complete trials by each parameter's value; the ring is the best trial. Other parameters vary as well."
     return finish(figure, "slices", alt, caption)
@@ -92,7 +93,7 @@ def draw_contour(findings: Findings) -> Figure | None:
         cmap="cividis",
         alpha=0.9,
     )
-    bar = figure.colorbar(filled, ax=axes, label="score on dev, smoothed", pad=0.02)
+    bar = figure.colorbar(filled, ax=axes, label=f"{score_axis(findings)}, smoothed", pad=0.02)
     bar.outline.set_edgecolor(FAINT)
     axes.scatter(
         [trial.params[across.name] for trial in trials], [trial.params[up.name] for trial in trials], s=20, color=PAPER,

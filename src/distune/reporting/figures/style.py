@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
+from distune.analysis.findings import Findings
 from distune.reporting.document import Figure
 from distune.reporting.formats import plain
 
@@ -105,6 +106,11 @@ def log_scale(axes: Axes, direction: Literal["x", "y"], ticks: Mapping[float, st
     axis = axes.xaxis if direction == "x" else axes.yaxis
     axis.set_ticks(list(ticks), list(ticks.values()))
     axis.set_minor_locator(NullLocator())
+
+
+def score_axis(findings: Findings) -> str:
+    """What an axis of trials' scores is called."""
+    return "score on dev" if findings.study.folds is None else "mean score of the folds"
 
 
 def finish(figure: Canvas, name: str, alt: str, caption: str) -> Figure:

@@ -77,4 +77,6 @@ def _model(findings: Findings, figures: Mapping[str, Figure]) -> Section:
         part.reason for part in (run.curves, run.confusions, run.predictions) if isinstance(part, Unknown)
     ]
     shown = [figures[name] for name in ("learning", "confusion", "reliability") if name in figures]
-    return Section("The best trial's model", (*shown, *(missing(reason) for reason in reasons)))
+    return Section(
+        "The best trial's model", (*shown, *(missing(reason) for reason in dict.fromkeys(reasons)))
+    )

@@ -35,7 +35,11 @@ def section(findings: Findings) -> Section:
 
 def _score(findings: Findings, baseline: Baseline) -> Line:
     best = baseline.best
-    start = line(f"The best trial is {best.number}, with ", Strong(formats.score(best.value)), " on dev")
+    start = line(
+        f"The best trial is {best.number}, with ",
+        Strong(formats.score(best.value)),
+        f" on {findings.study.judged_on}",
+    )
     confirmed = confirmed_gain(findings)
     if confirmed is not None:
         said = in_words(findings, confirmed)

@@ -42,8 +42,8 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     parts = (
         _recommendation(findings, confirmation),
         compared,
-        tables.optimism(numbers),
-        tables.contenders(numbers),
+        tables.optimism(numbers, findings.study.folds),
+        tables.contenders(numbers, findings.study.folds),
         tables.baselines(numbers),
         tables.calibration(numbers),
         tables.conditions(numbers),
@@ -97,7 +97,7 @@ def _config(folder: Path, name: str) -> Path | None:
 def _unconfirmed(findings: Findings) -> Section:
     blocks: list[Block] = [
         missing(
-            "Not confirmed. Every score on this page is of one seed, on the dev split that the search itself "
+            f"Not confirmed. Every score on this page is of one seed, on {_seen(findings)} that the search itself "
             "looked at, and the best of many trials is partly luck. Confirmation trains the best trials and the "
             "base config again over several seeds and judges them once on the test split:"
         ),
@@ -108,6 +108,10 @@ def _unconfirmed(findings: Findings) -> Section:
         assert isinstance(findings.confirmation, Unknown)
         blocks.insert(0, caution(findings.confirmation.reason))
     return Section(TITLE, tuple(blocks))
+
+
+def _seen(findings: Findings) -> str:
+    return "the dev split" if findings.study.folds is None else findings.study.judged_on
 
 
 def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block, ...]:

@@ -6,7 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distune.reporting import formats
-from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
+from distune.reporting.document import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Section,
+    Strong,
+    Table,
+    caution,
+    line,
+    paragraph,
+)
 
 Numbers = Mapping[str, Any]
 KINDS = {
@@ -39,7 +50,7 @@ BASELINES = {
 MOST_CLASSES = 40
 
 
-def contenders(numbers: Numbers) -> Section:
+def contenders(numbers: Numbers, folds: int | None = None) -> Section:
     """Mean score of each that was trained, on both splits, and the metrics of each task."""
     rows: list[tuple[Cell, ...]] = [
         (
@@ -51,7 +62,8 @@ def contenders(numbers: Numbers) -> Section:
         )
         for name, about in _trained(numbers)
     ]
-    header = ("Contender", "What it is", "Seeds", "Dev score in the study", "Score on dev", "Score on test")
+    searched = "Dev score in the study" if folds is None else f"Mean over {folds} folds in the study"
+    header = ("Contender", "What it is", "Seeds", searched, "Score on dev", "Score on test")
     caption = "Mean over seeds with its 95 % interval."
     blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4, 5}), caption)]
     blocks += [_tasks(numbers, split) for split in _splits(numbers)]
@@ -129,18 +141,27 @@ def comparisons(numbers: Numbers) -> Section:
     return Section("Comparisons", tuple(blocks))
 
 
-def optimism(numbers: Numbers) -> Section | None:
+def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
     """How much the search flattered its best trial."""
     found = numbers["optimism"]
     if found is None:
         return None
+    searched = "Best dev score" if folds is None else f"Best mean over {folds} folds of train and dev"
     rows: list[tuple[Cell, ...]] = [
-        ("Best dev score in the study, one seed, picked for it", formats.score(found["search_score"])),
+        (f"{searched} in the study, one seed, picked for it", formats.score(found["search_score"])),
         ("Same config on dev, mean over seeds", formats.over_seeds(found["dev"])),
         ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
     ]
     blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
-    if found["search_score"] is not None:
+    if folds is not None:
+        blocks.append(
+            caution(
+                f"The study's score is a mean over {folds} folds of train and dev, from models that lacked a fold; the "
+                "others are of dev and test. Setting them side by side mixes different examples, so their difference "
+                "is no measure of luck."
+            )
+        )
+    elif found["search_score"] is not None:
         lost = found["search_score"] - found["dev"]["mean"]
         blocks.append(
             paragraph(

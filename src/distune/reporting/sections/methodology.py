@@ -43,6 +43,17 @@ PRUNERS = {
     "patient": "patient median pruner: as the median pruner, after some epochs without a better score",
     "none": "none: every trial runs to its last epoch",
 }
+PRUNERS_OF_FOLDS = {
+    "median": (
+        "median rule over folds: a trial is stopped when the mean of its folds so far lies below the median of the "
+        "complete trials' means at the same fold"
+    ),
+    "percentile": (
+        "percentile rule over folds: a trial is stopped when the mean of its folds so far lies in the worst quarter of "
+        "the complete trials' means at the same fold"
+    ),
+    "none": "none: every trial runs to its last fold",
+}
 STRATEGIES = {
     "joint": "joint: teacher and student parameters are drawn together, and the student's score judges both",
     "staged": (
@@ -101,7 +112,8 @@ def _strategy(findings: Findings) -> Section:
         items.append(line("Sampler: ", SAMPLERS.get(study.sampler.lower(), study.sampler), "."))
     if study.pruner:
         settings = ", ".join(f"{name}={value}" for name, value in (study.pruner_settings or {}).items())
-        described = PRUNERS.get(study.pruner.lower(), study.pruner)
+        known = PRUNERS if study.folds is None else PRUNERS_OF_FOLDS
+        described = known.get(study.pruner.lower(), study.pruner)
         items.append(line("Pruner: ", described, *((" (", Code(settings), ")") if settings else ()), "."))
     if study.strategy:
         items.append(
@@ -136,6 +148,13 @@ def _protocol(findings: Findings) -> Section:
             continue
         said = "epochs not recorded" if epochs is None else f"{epochs} epochs"
         items.append(line(f"{role}: {said}", *((": ", encoders) if encoders else ()), "."))
+    if study.folds is not None:
+        items.append(
+            line(
+                f"Folds: {study.folds}, of whole cases of train and dev, the same ones in every trial; teacher and "
+                "student are trained anew in each."
+            )
+        )
     steps = sorted({len(trial.intermediate) for trial in study.complete})
     if steps and steps[-1]:
         items.append(line(f"Scores reported per complete trial: {_range(steps[0], steps[-1])}."))

@@ -37,7 +37,7 @@ def section(findings: Findings) -> Section:
     blocks: list[Block] = [
         paragraph(
             "This page is computed from the study's own records. Every number below is measured in the study, "
-            "on the dev split, unless the sentence says otherwise."
+            f"on {_judged_on(study.folds)}, unless the sentence says otherwise."
         ),
         Table(("Study", "Details"), tuple(rows)),
     ]
@@ -50,6 +50,15 @@ def section(findings: Findings) -> Section:
     if not study.trials:
         blocks.append(missing("The study has no trials."))
     return Section("Overview", tuple(blocks))
+
+
+def _judged_on(folds: int | None) -> str:
+    if folds is None:
+        return "the dev split"
+    return (
+        f"{folds} folds of train and dev together: a trial trains {folds} times, each time without one fold, on which "
+        "that training is judged, and its score is the mean"
+    )
 
 
 def _data_set(findings: Findings) -> Cell:

@@ -60,7 +60,8 @@ ORDER = ("teacher_lr", "student_lr", "alpha", "beta", "T")
 def score_title(findings: Findings) -> str:
     """What the score is called in a table's header."""
     metric = (findings.study.metric or "").lower()
-    return "Dev F1 Score" if "f1" in metric or metric == "score" else "Score"
+    of = "Dev" if findings.study.folds is None else "Mean"
+    return f"{of} F1 Score" if "f1" in metric or metric == "score" else "Score"
 
 
 def _numeric(top: tuple[TrialRecord, ...], before: list[str], after: list[str], roles: int) -> frozenset[int]:
@@ -83,7 +84,10 @@ def _top(findings: Findings) -> Section:
     return Section(
         f"Top {count} trials" if count > 1 else "The one complete trial",
         (
-            paragraph(f"The best of {len(findings.ranking.trials)} complete trials, by their score on dev."),
+            paragraph(
+                f"The best of {len(findings.ranking.trials)} complete trials, by their score on "
+                f"{findings.study.judged_on}."
+            ),
             top_table(findings),
         ),
     )

@@ -56,18 +56,19 @@ def _tune(findings: Findings, base_config: Path | None) -> Section:
         return Section("Tune further", (missing("The study does not record its base config."),))
     ended = sum(findings.ranking.counts.get(state, 0) for state in ("complete", "pruned"))
     config, more = quoted(base_config), max(2 * ended, 30)
-    name = findings.study.name
+    name, folds = findings.study.name, findings.study.folds
+    scored = f" --folds {folds}" if folds else ""
     lines = []
     if name and findings.study.folder is not None:
         lines += [
             f"# go on with this study until it has {more} finished trials",
             f"python tools/run_optuna_tuning.py --config {config} --n-trials {more} \\",
-            f"  --study-name {quoted(name)}",
+            f"  --study-name {quoted(name)}{scored}",
         ]
     lines += [
         "# a new study, quick: fewer epochs",
         f"python tools/run_optuna_tuning.py --config {config} --n-trials 20 \\",
-        "  --teacher-epochs 2 --student-epochs 5",
+        f"  --teacher-epochs 2 --student-epochs 5{scored}",
     ]
     if findings.study.folder is not None:
         lines += ["# this page again", f"distune report {quoted(findings.study.folder)}"]

@@ -1,0 +1,85 @@
+"""Reports of studies whose scores are means over folds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from distune.analysis.runs import read_run
+from distune.analysis.unknown import Unknown
+from distune.config import Config, as_dict
+from distune.reporting.report import write_report
+
+FOLDS = 3
+T = FloatDistribution(2.0, 6.0)
+
+
+def fold_folders(folder: Path) -> Path:
+    """The run folder of a trial whose folds each hold one wrong and `number` right answers."""
+    for number in range(1, FOLDS + 1):
+        fold = folder / f"fold_{number}"
+        fold.mkdir(parents=True)
+        task = {"classes": ["a", "b"], "confusion": [[number, 0], [1, 0]]}
+        (fold / "results.json").write_text(json.dumps({"splits": {"dev": {"tasks": {"type": task}}}}))
+    return folder
+
+
+def study_of(folder: Path) -> optuna.Study:
+    """Fourteen trials, every third one pruned after its second fold."""
+    study = optuna.create_study(study_name="s", direction="maximize")
+    about = {
+        "base_config": as_dict(Config()), "search_space": {"T": {"type": "float", "low": 2.0, "high": 6.0,
+        "key": "distillation.T"}}, "sampler": "tpe", "pruner": "median", "strategy": "joint", "folds": FOLDS,
+        "teacher_epochs": 2, "student_epochs": 3, "metric": "mean over 3 folds of the mean over tasks of the macro F1",
+    }  # fmt: skip
+    for key, value in about.items():
+        study.set_user_attr(key, value)
+    for number in range(14):
+        is_pruned = number % 3 == 2
+        scores = [0.5 + number / 100 + (0.0, 0.1, -0.1)[fold] for fold in range(FOLDS)][
+            : 2 if is_pruned else 3
+        ]
+        means = [sum(scores[: n + 1]) / (n + 1) for n in range(len(scores))]
+        study.add_trial(create_trial(
+            state=TrialState.PRUNED if is_pruned else TrialState.COMPLETE, value=None if is_pruned else means[-1],
+            params={"T": 2.0 + number / 5}, distributions={"T": T}, intermediate_values=dict(enumerate(means, 1)),
+            user_attrs={"fold_scores": scores, "baseline": number == 0, "folder": str(folder), "seconds": 30.0,
+                        "stage_seconds": {"teacher": 10.0, "student": 20.0}},
+        ))  # fmt: skip
+    return study
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("report")
+    write_report(study_of(fold_folders(folder / "trial_0013")), folder)
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_every_score_is_called_a_mean_over_folds(page: str) -> None:
+    assert "- **Best score on 3 folds of train and dev:** 0.6300 (trial 13)" in page
+    assert "| Configuration | Score on 3 folds of train and dev | Gain |" in page
+    assert "the same fold, and its uncertainty" in page and "Mean score of the folds done so far" in page
+    for wrong in ("on the dev split", "Dev F1", "Score on dev", "on dev,", "student epoch"):
+        assert wrong not in page
+
+
+def test_base_and_best_are_shown_fold_by_fold(page: str) -> None:
+    assert "| 2 | 0.6000 | 0.7300 | +0.1300 |" in page and "this is no test of the gain" in page
+
+
+def test_the_rule_that_pruned_is_that_of_folds(page: str) -> None:
+    assert "the mean of its folds so far lies below the median of the complete trials' means" in page
+
+
+def test_the_confusions_are_of_all_folds_and_what_is_not_there_says_why(page: str, tmp_path: Path) -> None:
+    assert "type: 6 of 9 on the diagonal" in page
+    assert page.count("The trial has 3 models, one a fold; their learning curves and predictions are in") == 1
+    run = read_run(tmp_path, FOLDS)
+    assert not isinstance(run, Unknown) and isinstance(run.confusions, Unknown)
+    assert "fold_1/results.json" in run.confusions.reason
