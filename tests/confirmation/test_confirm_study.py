@@ -85,6 +85,7 @@ def test_the_optimism_of_the_search_stands_side_by_side(finished: Path) -> None:
     assert numbers["optimism"] == {
         "contender": "trial_0001",
         "search_score": 0.7,
+        "folds": None,
         "dev": splits["dev"]["score"],
         "test": splits["test"]["score"],
     }

@@ -12,8 +12,11 @@ from optuna.trial import TrialState, create_trial
 
 from distune.analysis.runs import read_run
 from distune.analysis.unknown import Unknown
+from distune.cli.confirm import _print_optimism
 from distune.config import Config, as_dict
+from distune.reporting.document import Note, Table
 from distune.reporting.report import write_report
+from distune.reporting.sections.confirmation_tables import optimism
 
 FOLDS = 3
 T = FloatDistribution(2.0, 6.0)
@@ -83,3 +86,25 @@ def test_the_confusions_are_of_all_folds_and_what_is_not_there_says_why(page: st
     run = read_run(tmp_path, FOLDS)
     assert not isinstance(run, Unknown) and isinstance(run.confusions, Unknown)
     assert "fold_1/results.json" in run.confusions.reason
+
+
+@pytest.mark.parametrize("folds", [None, FOLDS])
+def test_a_confirmation_does_not_set_a_mean_over_folds_against_dev(
+    folds: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dev = {"mean": 0.6, "low": 0.5, "high": 0.7}
+    found = {"contender": "best", "search_score": 0.7, "folds": folds, "dev": dev, "test": None}
+    section = optimism({"optimism": found}, folds)
+    assert section is not None
+    table, said = section.blocks
+    assert isinstance(table, Table)
+    first = str(table.rows[0][0])
+    _print_optimism(found)
+    printed = capsys.readouterr().out
+    if folds is None:
+        assert first.startswith("Best dev score in the study") and not isinstance(said, Note)
+        assert "best: 0.7000 in the search, 0.6000 over seeds on dev" in printed
+    else:
+        assert first.startswith("Best mean over 3 folds of train and dev in the study")
+        assert isinstance(said, Note) and "mixes different examples" in str(said.line)
+        assert "in the search (mean over 3 folds of train and dev, not dev alone), 0.6000" in printed

@@ -113,7 +113,7 @@ def _print_optimism(optimism: Mapping[str, Any] | None) -> None:
     test = f", {optimism['test']['mean']:.4f} on test" if optimism["test"] else ""
     typer.echo()
     folds = optimism.get("folds")
-    of = f" (mean over {folds} folds of train and dev: not the examples of dev)" if folds else ""
+    of = f" (mean over {folds} folds of train and dev, not dev alone)" if folds else ""
     typer.echo(
         f"{optimism['contender']}: {optimism['search_score']:.4f} in the search{of}, "
         f"{optimism['dev']['mean']:.4f} over seeds on dev{test}"
