@@ -101,8 +101,8 @@ def trial(
         fitted: Fitted = fit(model, objective, examples, plan, compute, targets=targets)
         if role == "teacher":
             entry = Entry(None)
-            write_targets(entry, model, inputs, train, compute)
-            targets = read_targets(entry, tasks)
+            write_targets(entry, model, inputs, train, compute, with_map=False)
+            targets = read_targets(entry, tasks, with_map=False)
         seconds = time.perf_counter() - started
         total += seconds
         peak = DENSE_BF16.get(compute.name)

@@ -27,6 +27,8 @@ from distune.training.student import build_student, student_seed
 MakeConfig = Callable[..., Config]
 FROZEN = {"student__vision__freeze": 1, "student__text__freeze": "all"}
 
+MEANS = {"student__vision__freeze": "all", "student__text__freeze": "all"}
+
 
 def evaluation_of(table: Table, opening: int = 1) -> Evaluation:
     return Evaluation(table, Store(), 5, opening, "cpu")
@@ -50,8 +52,8 @@ def same(first: list[Any], second: list[Any]) -> bool:
 
 @pytest.mark.parametrize(
     "values",
-    [{}, FROZEN, {**FROZEN, "training__precision": "bf16"}],
-    ids=["trained", "frozen", "frozen in bf16"],
+    [{}, FROZEN, {**FROZEN, "training__precision": "bf16"}, MEANS],
+    ids=["trained", "frozen", "frozen in bf16", "means of frozen tokens"],
 )
 class TestConditions:
     """Each condition equals the full input of a data set that was changed on disk."""
@@ -151,7 +153,7 @@ class TestBaselines:
             found = [probabilities(tmp_path / folder / "baselines" / name) for folder in "abc"]
             assert found[0] == found[1] == found[2]
 
-    def test_features_are_the_pooled_answers_of_encoders_that_nobody_trained(
+    def test_features_are_the_mean_normalised_tokens_of_encoders_that_nobody_trained(
         self, tiny_config: MakeConfig
     ) -> None:
         import torch
@@ -162,10 +164,12 @@ class TestBaselines:
         model, train = build_student(config, table.tasks).eval(), table.rows("train")
         pixels = [cv2.imread(str(path))[:, :, ::-1].transpose(2, 0, 1) for path in table.images]
         with torch.no_grad():
-            image = model.vision(torch.from_numpy(np.stack(pixels))).mean(1).numpy()
+            image = model.image_norm(model.vision(torch.from_numpy(np.stack(pixels)))).mean(1).numpy()
             ids = model.text.tokenizer.encode(table.texts, config.data.max_tokens)
-            text = np.stack([model.text(torch.tensor([each]), None)[0].mean(0).numpy() for each in ids])
-        for pooled, features in ((image, found.image), (text, found.text)):
+            text = [
+                model.text_norm(model.text(torch.tensor([each]), None))[0].mean(0).numpy() for each in ids
+            ]
+        for pooled, features in ((image, found.image), (np.stack(text), found.text)):
             expected = (pooled - pooled[train].mean(0)) / pooled[train].std(0)
             np.testing.assert_allclose(features, expected, atol=1e-3)
 

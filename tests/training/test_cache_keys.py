@@ -28,25 +28,28 @@ def misses(config: Config, folder: Path) -> set[str]:
     return set(run(config, folder).cache["misses"])
 
 
-ALL = {"images", "tokens", "frozen_vision", "frozen_text", "teacher", "targets"}
+IMAGE, TEXT = {"frozen_vision", "image_means"}, {"frozen_text", "text_means"}
+ALL = {"images", "tokens", "teacher", "targets"} | IMAGE | TEXT
 
 CHANGED_CONFIG: dict[str, tuple[dict[str, Any], set[str]]] = {
     "student only": ({"student__lr": 1e-4, "student__fusion_dim": 16}, set()),
     "loss only": ({"distillation__T": 5.0, "distillation__loss": "vanilla"}, set()),
+    "loss on maps": ({"distillation__loss": "attention_transfer"}, {"targets"}),
+    "whole sequences": ({"student__fusion_tokens": "sequence"}, set()),
     "name": ({"name": "other"}, set()),
     "cache size": ({"cache__max_gb": 1.0}, set()),
     "where the data lie": ({"data__on_bad_example": "drop"}, set()),
     "teacher": ({"teacher__lr": 1e-4}, {"teacher", "targets"}),
     "batch size": ({"training__batch_size": 8}, {"teacher", "targets"}),
-    "longest text": ({"data__max_tokens": 8}, {"tokens", "frozen_text", "teacher", "targets"}),
-    "image size": ({"data__image_size": 32}, {"images", "frozen_vision", "teacher", "targets"}),
+    "longest text": ({"data__max_tokens": 8}, {"tokens", "teacher", "targets"} | TEXT),
+    "image size": ({"data__image_size": 32}, {"images", "teacher", "targets"} | IMAGE),
     "frozen part": (
         {"teacher__vision__freeze": 1},
         {"frozen_vision", "teacher", "targets"},
     ),
     "seed of random frozen layers": (
         {"seed": 4},
-        {"frozen_vision", "frozen_text", "teacher", "targets"},
+        {"teacher", "targets"} | IMAGE | TEXT,
     ),
 }
 
@@ -67,7 +70,7 @@ def test_changed_image_misses(tiny_config: MakeConfig, own_data: Path, tmp_path:
     image = Image.open(path).convert("L")
     image.putpixel((5, 5), (image.getpixel((5, 5)) + 128) % 256)
     image.save(path)
-    assert misses(config, tmp_path / "second") == {"images", "frozen_vision", "teacher", "targets"}
+    assert misses(config, tmp_path / "second") == {"images", "teacher", "targets"} | IMAGE
 
 
 def test_changed_caption_misses(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ def test_changed_caption_misses(tiny_config: MakeConfig, own_data: Path, tmp_pat
     row = json.loads(first)
     row["Description"]["Caption"] += " Once more."
     path.write_text("\n".join([json.dumps(row), *others]) + "\n")
-    assert misses(config, tmp_path / "second") == {"tokens", "frozen_text", "teacher", "targets"}
+    assert misses(config, tmp_path / "second") == {"tokens", "teacher", "targets"} | TEXT
 
 
 def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_
     assert misses(tiny_config(**FROZEN, data__root=str(own_data)), tmp_path / "second") == set()
 
 
-@pytest.mark.parametrize("step", ["images", "tokens", "frozen_vision", "frozen_text", "teacher", "targets"])
+@pytest.mark.parametrize("step", sorted(ALL))
 def test_new_version_of_a_step_misses(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

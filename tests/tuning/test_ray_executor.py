@@ -121,7 +121,7 @@ def test_a_lost_actor_is_preempted_and_replaced_and_leaves_no_process(two_nodes,
 
 
 def test_a_cluster_without_room_says_what_it_has(two_nodes):
-    with pytest.raises(UserError, match=r"no room for a worker of 1 CPUs and 0.5 GPUs .* 'CPU': 4.0"):
+    with pytest.raises(UserError, match=r"no room for a worker of 1 CPUs and 0.5 GPUs .*'CPU': 4.0"):
         two_nodes.executor(gpus_per_trial=0.5, patience=0.3)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from distune.analysis.confirmation_files import baseline_folder
@@ -79,7 +80,7 @@ def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) 
 
 
 def frozen_features(evaluation: Evaluation, config: Config) -> Features:
-    """What the student's encoders make of each example before any training, through the store.
+    """The mean normalised token of each example, from the student's encoders before any training, through the store.
 
     Args:
         evaluation: table and store.
@@ -95,8 +96,10 @@ def frozen_features(evaluation: Evaluation, config: Config) -> Features:
     text = np.empty((len(table), model.text.width))
     for batch in eval_batches(inputs, nothing, everyone, batch_size=64, device=steps.compute.device):
         rows = batch.rows.cpu().numpy()
-        image[rows] = batch.image.mean(1).cpu().numpy()
-        text[rows] = masked_mean(batch.text, batch.text_mask).cpu().numpy()
+        with torch.no_grad():
+            image[rows] = model.image_tokens(batch.image).mean(1).cpu().numpy()
+            tokens = model.text_tokens(batch.text, batch.text_mask)
+            text[rows] = masked_mean(tokens, batch.text_mask).cpu().numpy()
     train = table.rows("train")
     return Features(_standardised(image, train), _standardised(text, train))
 

@@ -14,6 +14,7 @@ from distune.data.batches import ModelInputs
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
+from distune.models.fusion import masked_mean
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
 
@@ -59,35 +60,51 @@ class Conditions:
             None where the split has a single case, whose texts nobody can swap.
         """
         if condition == "without_image":
-            return replace(inputs, image=self._flat_image(model, steps))
+            return replace(inputs, image=self._flat_image(model, steps, is_mean=inputs.image.ndim == 3))
         if condition == "without_text":
-            empty = self._empty_text(model, steps)
-            return replace(inputs, text=_at_rows([empty] * len(rows), rows, len(self.table)))
+            return self._with_empty_text(model, steps, inputs, rows)
         donors = swapped([self.table.groups[row] for row in rows], self.seed)
         if donors is None:
             return None
         texts = [inputs.text[int(row)] for row in rows[donors]]
-        return replace(inputs, text=_at_rows(texts, rows, len(self.table)))
+        means = None
+        if inputs.text_mean is not None:
+            means = np.array(inputs.text_mean)
+            means[rows] = means[rows[donors]]
+        return ModelInputs(inputs.image, _at_rows(texts, rows, len(self.table)), means)
 
-    def _flat_image(self, model: Classifier, steps: InputSteps) -> NDArray[Any]:
+    def _flat_image(self, model: Classifier, steps: InputSteps, *, is_mean: bool) -> NDArray[Any]:
         size = model.vision.image_size
         if size not in self._colours:
             self._colours[size] = _mean_colour(steps.pixels(size)[0], self.table.rows("train"))
         pixels = np.broadcast_to(self._colours[size][None, :, None, None], (1, 3, size, size))
         with torch.no_grad(), steps.compute.autocast():
             image = model.vision.prefix(torch.from_numpy(np.array(pixels)).to(steps.compute.device))
+            if is_mean:
+                kept = torch.from_numpy(_as_stored(image, steps.compute)).to(image.device)
+                mean = model.image_tokens(kept).mean(1).float().cpu().numpy()
+                return np.broadcast_to(mean, (1, len(self.table), mean.shape[1]))
         found = _as_stored(image, steps.compute)
         return np.broadcast_to(found, (1, len(self.table), *found.shape[1:]))
 
-    def _empty_text(self, model: Classifier, steps: InputSteps) -> NDArray[Any]:
-        text = model.text
+    def _with_empty_text(
+        self, model: Classifier, steps: InputSteps, inputs: ModelInputs, rows: NDArray[np.int64]
+    ) -> ModelInputs:
+        text, count = model.text, len(self.table)
         ids = text.tokenizer.encode([""], min(steps.data.max_tokens, text.max_tokens))
-        if not text.frozen_layers:
-            return np.asarray(ids[0], np.int64)
-        tokens = torch.tensor(ids, device=steps.compute.device)
-        with torch.no_grad(), steps.compute.autocast():
-            hidden = text.prefix(tokens, torch.ones_like(tokens, dtype=torch.bool))
-        return _as_stored(hidden[0], steps.compute)
+        empty, mean = np.asarray(ids[0], np.int64), None
+        if text.frozen_layers:
+            tokens = torch.tensor(ids, device=steps.compute.device)
+            mask = torch.ones_like(tokens, dtype=torch.bool)
+            with torch.no_grad(), steps.compute.autocast():
+                hidden = _as_stored(text.prefix(tokens, mask), steps.compute)
+                if inputs.text_mean is None:
+                    empty = hidden[0]
+                else:
+                    kept = torch.from_numpy(hidden).to(mask.device)
+                    mean = masked_mean(model.text_tokens(kept, mask), mask).float().cpu().numpy()
+                    mean = np.broadcast_to(mean, (count, mean.shape[1]))
+        return ModelInputs(inputs.image, _at_rows([empty] * len(rows), rows, count), mean)
 
 
 def swapped(groups: Sequence[str], seed: int) -> NDArray[np.int64] | None:

@@ -22,14 +22,18 @@ class ModelInputs:
     """What one model reads, for all N examples of a table.
 
     Attributes:
-        image: shape (views, N, ...): uint8 pixels (3, S, S), or what the frozen layers made of them.
+        image: shape (views, N, ...): uint8 pixels (3, S, S), or what the frozen layers made of them; (views, N, width)
+            where only the mean over the frozen encoder's tokens is read.
         text: N sequences of token ids, or what the frozen layers made of them.
+        text_mean: (N, width) where only the mean over the frozen encoder's tokens is read; `text` then is the token
+            ids, whose lengths still decide the batches.
 
     Activations are float32, or uint16 that holds the bits of bf16.
     """
 
     image: NDArray[Any]
     text: Ragged
+    text_mean: NDArray[Any] | None = None
 
     @property
     def views(self) -> int:
@@ -45,8 +49,8 @@ class Batch:
         rows: table rows, int64 (B,).
         views: the view of each image, int64 (B,).
         image: (B, ...).
-        text: (B, L) token ids or (B, L, width).
-        text_mask: bool (B, L), true at real tokens.
+        text: (B, L) token ids, (B, L, width), or a mean (B, width).
+        text_mask: bool (B, L), true at real tokens; a mean counts as one.
         labels: int64 (B, tasks).
     """
 
@@ -131,11 +135,15 @@ def _gather(
     views: NDArray[np.int64],
     device: torch.device,
 ) -> Batch:
-    text, mask = inputs.text.padded(rows)
+    if inputs.text_mean is None:
+        text, mask = inputs.text.padded(rows)
+    else:
+        text, mask = inputs.text_mean[rows], np.ones((len(rows), 1), np.bool_)
     arrays = (rows, views, inputs.image[views, rows], text, mask, labels[rows])
-    return Batch(*(_tensor(array, device) for array in arrays))
+    return Batch(*(tensor(array, device) for array in arrays))
 
 
-def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
-    return tensor.view(torch.bfloat16).float() if array.dtype == np.uint16 else tensor
+def tensor(array: NDArray[Any], device: torch.device) -> Tensor:
+    """An array on a device; uint16 holds the bits of bf16 and becomes float32."""
+    values = torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
+    return values.view(torch.bfloat16).float() if array.dtype == np.uint16 else values

@@ -38,7 +38,16 @@ class Classifier(nn.Module):
         self.fusion = FUSIONS[config.fusion](dim, config.fusion_layers, config.fusion_heads, config.dropout)
         self.dropout = nn.Dropout(config.dropout)
         self.heads = nn.ModuleList(nn.Linear(dim, len(task.classes)) for task in tasks)
-        self.is_pooled = config.fusion_tokens == "pooled"
+        self.is_pooled = config.fusion_tokens == "pooled" or "fusion_tokens" in self.fusion.ignores
+
+    def image_tokens(self, image: Tensor) -> Tensor:
+        """Normalised tokens (B, S, width); their mean, kept from before, stands for all of them as one token."""
+        return image.unsqueeze(1) if image.dim() == 2 else self.image_norm(self.vision.suffix(image))
+
+    def text_tokens(self, text: Tensor, text_mask: Tensor) -> Tensor:
+        """Normalised tokens (B, L, width); their mean, kept from before, stands for all of them as one token."""
+        is_mean = text.dim() == 2 and text.is_floating_point()
+        return text.unsqueeze(1) if is_mean else self.text_norm(self.text.suffix(text, text_mask))
 
     def forward(
         self, image: Tensor, text: Tensor, text_mask: Tensor, *, with_map: bool = True
@@ -46,14 +55,15 @@ class Classifier(nn.Module):
         """Classifies a batch.
 
         Args:
-            image: what `vision.prefix` returned; raw pixels where nothing is frozen.
-            text: what `text.prefix` returned; token ids where nothing is frozen.
+            image: what `vision.prefix` returned; raw pixels where nothing is frozen. Or the mean of `image_tokens`,
+                (B, width), where the fusion is pooled and no map is asked for.
+            text: what `text.prefix` returned; token ids where nothing is frozen. Or the mean of `text_tokens`,
+                (B, width), where the fusion is pooled.
             text_mask: true at real tokens, bool (B, L); every text has at least one.
             with_map: compute `image_map`; without it the map has no columns, and a pooled fusion need not project
                 every token, which is most of its cost.
         """
-        image = self.image_norm(self.vision.suffix(image))
-        text = self.text_norm(self.text.suffix(text, text_mask))
+        image, text = self.image_tokens(image), self.text_tokens(text, text_mask)
         # A linear layer commutes with a mean, so what is pooled is projected once an example, not once a token.
         image_feature = self.image_projection(image.mean(1))
         text_feature = self.text_projection(masked_mean(text, text_mask))

@@ -1,4 +1,4 @@
-"""What a model reads, through the store: decoded images, token ids, activations of frozen layers."""
+"""What a model reads, through the store: decoded images, token ids, activations of frozen layers and their means."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ import torch
 from numpy.typing import NDArray
 
 from distune.config import DataConfig, ModelConfig
-from distune.data.batches import ModelInputs
+from distune.data.batches import ModelInputs, tensor
 from distune.data.fingerprint import image_fingerprints
 from distune.data.images import decode_all, views
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
 from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
+from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
 from distune.training.devices import Compute
 
-STEP_VERSIONS = {"images": 1, "tokens": 1, "frozen_vision": 1, "frozen_text": 1}
+STEP_VERSIONS = {
+    "images": 1,
+    "tokens": 1,
+    "frozen_vision": 1,
+    "frozen_text": 1,
+    "image_means": 1,
+    "text_means": 1,
+}
 """Raised when the code of a step changes its result; older entries are then left alone."""
 
 PREFIX_BATCH = 16
@@ -47,26 +55,38 @@ class InputSteps:
     seed: int
     _hashes: list[str] = field(default_factory=list)
 
-    def for_model(self, model: Classifier, config: ModelConfig, model_seed: int) -> ModelInputs:
+    def for_model(
+        self, model: Classifier, config: ModelConfig, model_seed: int, *, with_map: bool = False
+    ) -> ModelInputs:
         """Everything that one model reads.
+
+        A pooled fusion on a frozen encoder reads nothing but the mean of its tokens, and gets that alone.
 
         Args:
             model: on the device.
             config: of that model; the names and cuts of its encoders belong to the keys.
             model_seed: of its weights, which frozen random layers depend on.
+            with_map: keep the image's tokens, because a loss reads the map over them.
         """
         vision, text = model.vision, model.text
-        images = self._images_key(vision.image_size)
-        tokens = self._tokens_key(text)
-        if vision.frozen_layers:
-            image = self._frozen_vision(vision, images, self._encoder_key(config, "vision", model_seed))
-        else:
-            image = self._images(vision.image_size, images)
+        images, tokens = self._images_key(vision.image_size), self._tokens_key(text)
         sequences = self._tokens(text, tokens)
+        mean = None
+        if not vision.frozen_layers:
+            image = self._images(vision.image_size, images)
+        else:
+            key = {"images": images, "encoder": self._encoder_key(config, "vision", model_seed)}
+            image = self._frozen_vision(vision, images, key)
+            if vision.is_frozen and model.is_pooled and not with_map:
+                image = self._image_means(model, image, key)
         if text.frozen_layers:
-            key = self._encoder_key(config, "text", model_seed)
-            sequences = self._frozen_text(text, sequences, tokens, key)
-        return ModelInputs(image, sequences)
+            key = {"tokens": tokens, "encoder": self._encoder_key(config, "text", model_seed)}
+            hidden = self._frozen_text(text, sequences, key)
+            if text.is_frozen and model.is_pooled:
+                mean = self._text_means(model, hidden, key)
+            else:
+                sequences = hidden
+        return ModelInputs(image, sequences, mean)
 
     def pixels(self, size: int) -> NDArray[Any]:
         """The decoded images, uint8 (views, N, 3, size, size); view 0 is the image as it is."""
@@ -126,7 +146,7 @@ class InputSteps:
         return Ragged(entry.array("ids"), entry.array("offsets"))
 
     def _frozen_vision(
-        self, vision: VisionEncoder, images: dict[str, Any], encoder: dict[str, Any]
+        self, vision: VisionEncoder, images: dict[str, Any], key: dict[str, Any]
     ) -> NDArray[Any]:
         def compute(entry: Entry) -> None:
             pixels = self._images(vision.image_size, images)
@@ -137,13 +157,11 @@ class InputSteps:
                 with torch.no_grad(), self.compute.autocast():
                     hidden.put(slice(start, start + len(part)), vision.prefix(part))
 
-        entry = self.store.get("frozen_vision", {"images": images, "encoder": encoder}, compute)
+        entry = self.store.get("frozen_vision", key, compute)
         hidden = entry.array("hidden")
         return hidden.reshape(-1, len(self.table), *hidden.shape[1:])
 
-    def _frozen_text(
-        self, text: TextEncoder, ids: Ragged, tokens: dict[str, Any], encoder: dict[str, Any]
-    ) -> Ragged:
+    def _frozen_text(self, text: TextEncoder, ids: Ragged, key: dict[str, Any]) -> Ragged:
         def compute(entry: Entry) -> None:
             hidden = _Rows(entry, "hidden", int(ids.offsets[-1]), bf16=self.compute.bf16)
             order = np.argsort(ids.lengths, kind="stable")
@@ -155,8 +173,33 @@ class InputSteps:
                 for row, vector, length in zip(rows, vectors, ids.lengths[rows], strict=True):
                     hidden.put(slice(ids.offsets[row], ids.offsets[row + 1]), vector[:length])
 
-        entry = self.store.get("frozen_text", {"tokens": tokens, "encoder": encoder}, compute)
+        entry = self.store.get("frozen_text", key, compute)
         return Ragged(entry.array("hidden"), ids.offsets)
+
+    def _image_means(self, model: Classifier, hidden: NDArray[Any], key: dict[str, Any]) -> NDArray[Any]:
+        def compute(entry: Entry) -> None:
+            means = entry.new_array("means", (*hidden.shape[:2], model.vision.width), np.float32)
+            for view, start in np.ndindex(hidden.shape[0], -(-hidden.shape[1] // PREFIX_BATCH)):
+                rows = slice(start * PREFIX_BATCH, (start + 1) * PREFIX_BATCH)
+                part = tensor(hidden[view, rows], self.compute.device)
+                with torch.no_grad(), self.compute.autocast():
+                    means[view, rows] = model.image_tokens(part).mean(1).float().cpu().numpy()
+
+        key = {**key, "version": STEP_VERSIONS["image_means"]}
+        return self.store.get("image_means", key, compute).array("means")
+
+    def _text_means(self, model: Classifier, hidden: Ragged, key: dict[str, Any]) -> NDArray[Any]:
+        def compute(entry: Entry) -> None:
+            means = entry.new_array("means", (len(hidden), model.text.width), np.float32)
+            order = np.argsort(hidden.lengths, kind="stable")
+            for start in range(0, len(order), PREFIX_BATCH):
+                rows = order[start : start + PREFIX_BATCH]
+                part, mask = (tensor(array, self.compute.device) for array in hidden.padded(rows))
+                with torch.no_grad(), self.compute.autocast():
+                    means[rows] = masked_mean(model.text_tokens(part, mask), mask).float().cpu().numpy()
+
+        key = {**key, "version": STEP_VERSIONS["text_means"]}
+        return self.store.get("text_means", key, compute).array("means")
 
 
 class _Rows:

@@ -199,7 +199,8 @@ class _Run:
             trained = teacher.model()
             copy_layers(trained.vision, self.student.vision)
             copy_layers(trained.text, self.student.text)
-        inputs = self.steps.for_model(self.student, config.student, seed)
+        uses_map = LOSSES[config.distillation.loss].uses_map
+        inputs = self.steps.for_model(self.student, config.student, seed, with_map=uses_map)
         self.examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
         checkpoint = self.folder / "checkpoint_student.safetensors"
         plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)

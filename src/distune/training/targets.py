@@ -17,7 +17,8 @@ from distune.models.outputs import ModelOutput
 from distune.store import Entry
 from distune.training.devices import Compute
 
-FEATURES = ("image_feature", "text_feature", "image_map")
+FEATURES = ("image_feature", "text_feature")
+MAP = "image_map"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Targets:
 
     Attributes:
         logits: one array a task, (views, N, classes).
-        features: arrays of shape (views, N, ...) under the names in `FEATURES`.
+        features: arrays of shape (views, N, ...) under the names in `FEATURES`, and `MAP` where a loss reads it.
     """
 
     logits: tuple[NDArray[Any], ...]
@@ -44,15 +45,24 @@ class Targets:
         def gathered(array: NDArray[Any]) -> torch.Tensor:
             return torch.from_numpy(array[views, rows]).to(batch.labels.device)
 
-        return ModelOutput(
-            tuple(gathered(array) for array in self.logits),
-            **{name: gathered(array) for name, array in self.features.items()},
-        )
+        features = {name: gathered(array) for name, array in self.features.items()}
+        no_map = {} if MAP in features else {MAP: features["image_feature"][:, :0]}
+        return ModelOutput(tuple(gathered(array) for array in self.logits), **features, **no_map)
+
+
+def _features(with_map: bool) -> tuple[str, ...]:
+    return (*FEATURES, MAP) if with_map else FEATURES
 
 
 @torch.no_grad()
 def write_targets(
-    entry: Entry, teacher: Classifier, inputs: ModelInputs, rows: NDArray[np.int64], compute: Compute
+    entry: Entry,
+    teacher: Classifier,
+    inputs: ModelInputs,
+    rows: NDArray[np.int64],
+    compute: Compute,
+    *,
+    with_map: bool,
 ) -> None:
     """Asks the teacher about every view of the given rows and fills a store entry with its answers."""
     teacher.eval()
@@ -62,9 +72,9 @@ def write_targets(
         batches = eval_batches(inputs, labels, rows, batch_size=128, device=compute.device, view=view)
         for batch in batches:
             with compute.autocast():
-                output = teacher(batch.image, batch.text, batch.text_mask)
+                output = teacher(batch.image, batch.text, batch.text_mask, with_map=with_map)
             answers = {f"logits_{task}": logits for task, logits in enumerate(output.logits)}
-            answers |= {name: getattr(output, name) for name in FEATURES}
+            answers |= {name: getattr(output, name) for name in _features(with_map)}
             for name, answer in answers.items():
                 if name not in arrays:
                     shape = (inputs.views, len(inputs.text), *answer.shape[1:])
@@ -73,9 +83,9 @@ def write_targets(
                 arrays[name][view, batch.rows.cpu().numpy()] = answer.float().cpu().numpy()
 
 
-def read_targets(entry: Entry, tasks: Sequence[Task]) -> Targets:
+def read_targets(entry: Entry, tasks: Sequence[Task], *, with_map: bool) -> Targets:
     """The targets that `write_targets` wrote."""
     return Targets(
         tuple(entry.array(f"logits_{task}") for task in range(len(tasks))),
-        {name: entry.array(name) for name in FEATURES},
+        {name: entry.array(name) for name in _features(with_map)},
     )

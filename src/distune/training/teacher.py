@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DistillationConfig, as_dict
 from distune.data.table import Table
-from distune.distillation import Objective, balanced_class_weights
+from distune.distillation import LOSSES, Objective, balanced_class_weights
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
 from distune.store import Entry, Store
 from distune.training.devices import Compute
@@ -26,7 +26,7 @@ from distune.training.targets import Targets, read_targets, write_targets
 
 TEACHER_VERSION = 1
 """Raised when the code of training changes its result; older teachers are then left alone."""
-TARGETS_VERSION = 1
+TARGETS_VERSION = 2
 
 
 class StageStopped(Exception):
@@ -71,14 +71,17 @@ class Teacher:
     def targets(self) -> Targets:
         """Its answers on every view of the train examples."""
         stage = self._stage
+        with_map = LOSSES[stage.config.distillation.loss].uses_map
 
         def compute(entry: Entry) -> None:
             model = self.model()
-            inputs = stage.steps.for_model(model, stage.config.teacher, stage.model_seed)
-            write_targets(entry, model, inputs, stage.table.rows("train"), stage.compute)
+            inputs = stage.steps.for_model(model, stage.config.teacher, stage.model_seed, with_map=with_map)
+            rows = stage.table.rows("train")
+            write_targets(entry, model, inputs, rows, stage.compute, with_map=with_map)
 
-        key = {"version": TARGETS_VERSION, "teacher": self._key}
-        return read_targets(stage.store.get("targets", key, compute), stage.table.tasks)
+        key = {"version": TARGETS_VERSION, "teacher": self._key, "map": with_map}
+        entry = stage.store.get("targets", key, compute)
+        return read_targets(entry, stage.table.tasks, with_map=with_map)
 
 
 @dataclass
