@@ -61,8 +61,8 @@ def main() -> None:
             found["plain"].append(measured(plain, place))
             epochs = json.dumps(CLASSIC_EPOCHS)
             found["cold"].append(measured([*ours, f"{folder}/cold", epochs], place / "cache"))
-            for entry in (place / "cache").glob("t[ea]*/*"):  # a new teacher is asked for in most trials
-                entry.rename(place / f"aside_{entry.name}")
+            for step in ("teacher", "targets"):  # a new teacher is asked for in most trials
+                (place / "cache" / step).rename(place / step)
             found["warm"].append(measured([*ours, f"{folder}/warm", epochs], place / "cache"))
     print(machine(), "\n")
     seconds = {name: [float(str(run["seconds"])) for run in runs] for name, runs in found.items()}
