@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark in turn, into benchmarks/RESULTS.md.
+"""`make bench`: every benchmark in turn, into RESULTS.md; `python -m benchmarks NAME ...` measures some of them anew.
 
 Those on real data need MEDPIX_ROOT and are left out without it, which RESULTS.md says.
 """
@@ -11,41 +11,57 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+HEAD = "# Results\n\nWritten by `make bench`; ratios are of runs side by side on one machine."
 MEDPIX = os.environ.get("MEDPIX_ROOT", "")
 ON_MEDPIX = ["config/medpix_offline.yaml", "--data-root", MEDPIX]
-BENCHMARKS: dict[str, list[str]] = {
-    "One trial against a plain loop": ["trial", *ON_MEDPIX, "--epochs", "1"],
-    "The same with nothing frozen": ["trial", "benchmarks/nothing_frozen.yaml", "--data-root", MEDPIX],
-    "The student's epochs against bare steps": ["limit", *ON_MEDPIX],
-    "2,000 and 100,000 images": ["scale"],
-    "The classic teacher and student": ["ultra"],
-    "Two workers against one": ["workers"],
-    "Fifty kills": ["faults"],
-    "The coordinator's own time": ["coordinator"],
-    "Four coordinators on PostgreSQL": ["postgresql"],
-    "A Ray node lost": ["ray_node_loss"],
+BENCHMARKS: dict[str, tuple[str, list[str]]] = {
+    "trial": ("One trial against a plain loop", ["trial", *ON_MEDPIX, "--epochs", "1"]),
+    "nothing_frozen": (
+        "The same with nothing frozen",
+        ["trial", "benchmarks/nothing_frozen.yaml", "--data-root", MEDPIX],
+    ),
+    "limit": ("The student's epochs against bare steps", ["limit", *ON_MEDPIX]),
+    "scale": ("2,000 and 100,000 images", ["scale"]),
+    "ultra": ("The classic teacher and student", ["ultra"]),
+    "workers": ("Two workers against one", ["workers"]),
+    "faults": ("Fifty kills", ["faults"]),
+    "coordinator": ("The coordinator's own time", ["coordinator"]),
+    "postgresql": ("Four coordinators on PostgreSQL", ["postgresql"]),
+    "ray_node_loss": ("A Ray node lost", ["ray_node_loss"]),
 }
 
 
+def measured(title: str, arguments: list[str]) -> str:
+    """The section of one benchmark: its command, what it printed, and whether it reached its figures."""
+    if not MEDPIX and "--data-root" in arguments:
+        return f"## {title}\n\nNot run: MEDPIX_ROOT does not name a copy of MedPix 2.0."
+    shown = " ".join(["python -m", f"benchmarks.{arguments[0]}", *arguments[1:]])
+    print(shown, flush=True)
+    command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    shown = shown.replace(MEDPIX, "$MEDPIX_ROOT") if MEDPIX else shown
+    output = done.stdout.strip() or done.stderr.strip()[-2000:]
+    failed = f"\n\nExit code {done.returncode}: not all figures were reached." if done.returncode else ""
+    return f"## {title}\n\n`{shown}`\n\n{output}{failed}"
+
+
+def sections() -> dict[str, str]:
+    """Title -> section of the benchmarks that RESULTS.md holds."""
+    if not RESULTS.exists():
+        return {}
+    parts = RESULTS.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {part.splitlines()[0]: "## " + part.strip() for part in parts}
+
+
 def main() -> None:
-    parts = ["# Results\n\nWritten by `make bench`; ratios are of runs side by side on one machine."]
-    for title, (name, *arguments) in BENCHMARKS.items():
-        shown = " ".join(["python -m", f"benchmarks.{name}", *arguments])
-        if not MEDPIX and "--data-root" in arguments:
-            parts.append(f"## {title}\n\nNot run: MEDPIX_ROOT does not name a copy of MedPix 2.0.")
-            continue
-        print(shown, flush=True)
-        done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        shown = shown.replace(MEDPIX, "$MEDPIX_ROOT") if MEDPIX else shown
-        output = done.stdout.strip() or done.stderr.strip()[-2000:]
-        failed = f"\n\nExit code {done.returncode}: not all figures were reached." if done.returncode else ""
-        parts.append(f"## {title}\n\n`{shown}`\n\n{output}{failed}")
-        RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in names:
+        title, arguments = BENCHMARKS[name]
+        found = sections() | {title: measured(title, arguments)}
+        kept = [found[title] for title, _ in BENCHMARKS.values() if title in found]
+        RESULTS.write_text("\n\n".join([HEAD, *kept]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
