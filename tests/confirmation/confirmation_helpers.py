@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from distune.config import Config, parse_config
-from distune.confirmation.confirm import ConfirmRequest
+from distune.confirmation.request import ConfirmRequest
 from distune.data import read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.tuning.space import build_space

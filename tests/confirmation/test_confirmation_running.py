@@ -83,3 +83,13 @@ def test_a_second_interrupt_waits_for_nobody() -> None:
     script = Script()
     trained = train_all(jobs(2), SimulatedExecutor(script), interrupted=lambda: 2 * bool(script.played))
     assert trained.interrupted and len(script.played) == 1
+
+
+def test_a_disk_that_is_nearly_full_lets_running_jobs_end_and_begins_no_other() -> None:
+    script = Script()
+    trained = train_all(
+        jobs(5), SimulatedExecutor(script, workers=2), has_room=lambda: len(script.played) < 2
+    )
+    assert trained.low_disk and not trained.interrupted and not trained.failed
+    assert [number for number, _ in script.played] == [0, 1]
+    assert not train_all(jobs(5), SimulatedExecutor(Script())).low_disk

@@ -4,6 +4,7 @@
     <study>/confirmation/<contender>/seed_<n>/                    a run folder, and beside its own files:
         predictions_{dev,test}.csv                                the full input
         predictions_{dev,test}_{without_image,...}.csv            the input under a condition
+        evaluation.json                                           says that these predictions are all there
     <study>/confirmation/baselines/<name>/predictions_{dev,test}.csv
 
 The numbers themselves are in <study>/confirmation.json.
@@ -31,6 +32,7 @@ PLAN = "plan.json"
 NUMBERS = "confirmation.json"
 RECOMMENDED = "recommended_config.yaml"
 BASELINES = "baselines"
+MARKER = "evaluation.json"
 JUDGED_SPLITS = ("dev", "test")
 CONDITIONS = ("without_image", "without_text", "other_text")
 """The flat mean colour of the train images; the empty text; the text of another case."""

@@ -21,7 +21,7 @@ from distune.cli.options import (
     devices_of,
 )
 
-EXIT_CODES = {"finished": 0, "incomplete": 1, "interrupted": 130}
+EXIT_CODES = {"finished": 0, "incomplete": 1, "low_disk": 4, "interrupted": 130}
 """How `distune confirm` ends, by reason; 2 is bad input."""
 
 KINDS = {
@@ -51,8 +51,8 @@ def confirm(
     data_root: DataRoot = None,
 ) -> None:
     """Train the best trials again over seeds, judge them once on the test split, and compare them."""
-    from distune.confirmation.confirm import ConfirmRequest
     from distune.confirmation.confirm import confirm as run_confirmation
+    from distune.confirmation.request import ConfirmRequest
 
     devices = devices_of(gpu, gpus)
     request = ConfirmRequest(
@@ -71,6 +71,11 @@ def confirm(
     result = run_confirmation(request, show=typer.echo)
     if result.reason == "interrupted":
         typer.echo("interrupted; the same command goes on")
+    elif result.reason == "low_disk":
+        typer.echo(
+            f"stopped before anything was judged: {result.folder} has too little disk space for another run; "
+            "free some, and the same command goes on"
+        )
     else:
         print_numbers(result.numbers, result.folder)
     raise typer.Exit(EXIT_CODES[result.reason])

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from distune.analysis.confirmation_files import baseline_folder
 from distune.config import Config, with_values
+from distune.confirmation.contenders import identity
 from distune.confirmation.evaluating import Evaluation
 from distune.data.batches import eval_batches
 from distune.data.table import Table
 from distune.models.fusion import masked_mean
+from distune.store import key_of
 from distune.training.metrics import confusion_matrix, macro_f1
 from distune.training.run_folder import write_json, write_predictions
 from distune.training.student import build_student, student_seed
@@ -42,7 +44,7 @@ class Features:
 
 
 def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) -> dict[str, Any]:
-    """Fits every baseline on train and writes its predictions; what is there already is kept.
+    """Fits every baseline on train and writes its predictions; what was made for the same config is kept.
 
     Args:
         evaluation: table, splits and store.
@@ -68,13 +70,14 @@ def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) 
             kept.append(frozen_features(evaluation, config))
         return kept[0]
 
-    settings = {}
+    settings, made_from = {}, key_of(identity(config))
     for name in BASELINES:
         folder = baseline_folder(confirmation, name)
-        if not evaluation.is_done(folder):
+        if not evaluation.is_done(folder, made_from):
             folder.mkdir(parents=True, exist_ok=True)
             inputs = makers[name]() if name in makers else None
             _judge(evaluation, folder, inputs)
+            evaluation.mark(folder, made_from)
         settings[name] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return settings
 
@@ -113,7 +116,6 @@ def _judge(evaluation: Evaluation, folder: Path, inputs: Any) -> None:
     for split in evaluation.splits:
         rows = table.rows(split)
         write_predictions(folder, split, table, rows, [answer(rows) for _, answer in fitted])
-    evaluation.mark(folder)
 
 
 Answer = Callable[[NDArray[np.int64]], NDArray[np.float64]]

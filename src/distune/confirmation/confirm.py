@@ -6,10 +6,10 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import filelock
 import optuna
@@ -24,7 +24,9 @@ from distune.confirmation.baselines import judge_baselines
 from distune.confirmation.contenders import Entrant, confirmation_seeds, contenders
 from distune.confirmation.evaluating import Evaluation, judge_all
 from distune.confirmation.opening import Opening, plan_name
+from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
 from distune.confirmation.running import Job, Trained, jobs_of, train_all
+from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
@@ -38,57 +40,8 @@ from distune.tuning.storage import default_url, opened, redacted
 from distune.tuning.study import check_name
 from distune.tuning.tune import TRIAL_FUNCTION
 
-Reason = Literal["finished", "incomplete", "interrupted"]
 Show = Callable[[str], None]
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ConfirmRequest:
-    """What a user asks for.
-
-    Args:
-        study: its name under `logs/optuna`, its folder, or its `.db` file.
-        top: how many of the best trials take part.
-        seeds: trainings of each contender.
-        workers: trainings at once.
-        devices: of the workers, in turn; empty takes the study's `training.device`.
-        storage: SQLAlchemy URL of the database that holds the study; empty is its SQLite file.
-        data_root: where the data set is now, if elsewhere.
-        again: open the test split although this study has opened it before.
-        executor: where workers live: "local" processes or "ray".
-        ray_address: of the Ray cluster; empty is this machine's.
-        gpus_per_trial: GPUs that Ray sets aside for a run.
-    """
-
-    study: str
-    top: int = 3
-    seeds: int = 5
-    workers: int = 1
-    devices: tuple[str, ...] = ()
-    storage: str | None = None
-    data_root: Path | None = None
-    again: bool = False
-    executor: str = "local"
-    ray_address: str | None = None
-    gpus_per_trial: float = 0.0
-
-
-@dataclass(frozen=True)
-class ConfirmResult:
-    """What came of it.
-
-    Args:
-        study: its name.
-        folder: of the study; holds `confirmation.json`, `recommended_config.yaml` and the folder `confirmation`.
-        reason: why it ended; "incomplete" where some runs failed.
-        numbers: what `confirmation.json` holds; empty where it was interrupted.
-    """
-
-    study: str
-    folder: Path
-    reason: Reason
-    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmResult:
@@ -157,6 +110,8 @@ class _Confirmation:
         trained = self.train(jobs)
         if trained.interrupted or self.interrupted():  # before the test split is opened
             return self.result("interrupted")
+        if trained.low_disk:
+            return self.result("low_disk")
         done = [job for job in jobs if job.is_done]
         if not done:
             reasons = "\n".join(f"  {failure.kind}: {failure.message}" for failure in trained.failed.values())
@@ -185,7 +140,13 @@ class _Confirmation:
             ray_address=request.ray_address,
             gpus_per_trial=request.gpus_per_trial,
         ) as executor:
-            return train_all(left, executor, interrupted=self.interrupted, show=self.tell)
+            return train_all(
+                left,
+                executor,
+                interrupted=self.interrupted,
+                has_room=lambda: has_room(self.confirmation),
+                show=self.tell,
+            )
 
     def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
         """Predictions of all runs and baselines; None where it was interrupted."""
@@ -258,6 +219,7 @@ class _Confirmation:
         save_config(chosen.config, partial)
         partial.replace(self.folder / RECOMMENDED)
         write_json(self.folder / NUMBERS, numbers)
+        drop_weights(self.confirmation, chosen.name)
         return numbers
 
     def tell(self, line: str) -> None:

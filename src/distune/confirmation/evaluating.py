@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from distune.analysis.confirmation_files import CONDITIONS, split_name
+from distune.analysis.confirmation_files import CONDITIONS, MARKER, split_name
 from distune.config import Config, with_values
 from distune.confirmation.conditions import Conditions
 from distune.confirmation.running import Job
@@ -19,8 +19,6 @@ from distune.training.inputs import InputSteps
 from distune.training.predicting import predict
 from distune.training.run_folder import write_json, write_predictions
 from distune.training.student import load_student, student_seed
-
-MARKER = "evaluation.json"
 
 
 @dataclass
@@ -50,17 +48,23 @@ class Evaluation:
         """Those that are judged."""
         return ("dev", "test") if self.opening else ("dev",)
 
-    def is_done(self, folder: Path) -> bool:
-        """Whether a folder holds the predictions of this opening."""
+    def is_done(self, folder: Path, made_from: str = "") -> bool:
+        """Whether a folder holds the predictions for all splits; those of an earlier opening are the same.
+
+        Args:
+            folder: of a run or a baseline.
+            made_from: names what the predictions depend on, where the folder itself does not fix it.
+        """
         try:
             marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        return bool(marker["opening"] == self.opening)
+        return bool(marker["splits"] == list(self.splits) and marker.get("made_from", "") == made_from)
 
-    def mark(self, folder: Path) -> None:
+    def mark(self, folder: Path, made_from: str = "") -> None:
         """Says that a folder holds all predictions; to be called last."""
-        write_json(folder / MARKER, {"opening": self.opening, "splits": list(self.splits)})
+        about = {"opening": self.opening, "splits": list(self.splits), "made_from": made_from}
+        write_json(folder / MARKER, about)
 
     def compute(self, config: Config) -> Compute:
         """Device and precision for a config."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distune.analysis.confirmation_files import run_folder
+from distune.analysis.confirmation_files import MARKER, run_folder
 from distune.config import Config, as_dict, load_config
 from distune.confirmation.contenders import Entrant, identity
 from distune.errors import ConfigError, UserError
+from distune.training.student import WEIGHTS
 from distune.tuning.executors import Executor
 from distune.tuning.failures import STALLED_LIMIT
 from distune.tuning.messages import Ended, Failure, Scored, TrialOutcome, TrialTask
@@ -43,8 +44,9 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether the run has ended; its results are written last."""
-        return (self.folder / "results.json").is_file()
+        """Whether the run has ended and can be judged, or was: results are written last, weights may be gone then."""
+        has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
+        return has_answers and (self.folder / "results.json").is_file()
 
     def task(self, attempt: int) -> TrialTask:
         """What a worker gets."""
@@ -77,10 +79,12 @@ class Trained:
     Attributes:
         failed: the last failure by job number.
         interrupted: whether runs were left for later.
+        low_disk: whether that was because the disk is nearly full.
     """
 
     failed: dict[int, Failure] = field(default_factory=dict)
     interrupted: bool = False
+    low_disk: bool = False
 
 
 def jobs_of(entrants: Sequence[Entrant], seeds: Sequence[int], confirmation: Path) -> list[Job]:
@@ -97,6 +101,7 @@ def train_all(
     executor: Executor,
     *,
     interrupted: Callable[[], int] = lambda: 0,
+    has_room: Callable[[], bool] = lambda: True,
     show: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     """Runs all jobs; one that was begun before goes on from its last checkpoint.
@@ -105,6 +110,7 @@ def train_all(
         jobs: those that are not done.
         executor: where workers live.
         interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
+        has_room: asked before a run begins whether the disk has space for it; those that run end in any case.
         show: told in one line how each run ended.
     """
     waiting, active = deque(jobs), dict[int, Job]()
@@ -113,7 +119,10 @@ def train_all(
     while active or (waiting and not interrupted()):
         if interrupted() > 1:
             break
-        while waiting and executor.free() and not interrupted():
+        if not active and not has_room():
+            trained.low_disk = True
+            break
+        while waiting and executor.free() and not interrupted() and has_room():
             job = waiting.popleft()
             tries[job.number] = tries.get(job.number, 0) + 1
             active[job.number] = job

@@ -1,0 +1,57 @@
+"""What `distune confirm` is asked for, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Reason = Literal["finished", "incomplete", "interrupted", "low_disk"]
+
+
+@dataclass(frozen=True)
+class ConfirmRequest:
+    """What a user asks for.
+
+    Args:
+        study: its name under `logs/optuna`, its folder, or its `.db` file.
+        top: how many of the best trials take part.
+        seeds: trainings of each contender.
+        workers: trainings at once.
+        devices: of the workers, in turn; empty takes the study's `training.device`.
+        storage: SQLAlchemy URL of the database that holds the study; empty is its SQLite file.
+        data_root: where the data set is now, if elsewhere.
+        again: open the test split although this study has opened it before.
+        executor: where workers live: "local" processes or "ray".
+        ray_address: of the Ray cluster; empty is this machine's.
+        gpus_per_trial: GPUs that Ray sets aside for a run.
+    """
+
+    study: str
+    top: int = 3
+    seeds: int = 5
+    workers: int = 1
+    devices: tuple[str, ...] = ()
+    storage: str | None = None
+    data_root: Path | None = None
+    again: bool = False
+    executor: str = "local"
+    ray_address: str | None = None
+    gpus_per_trial: float = 0.0
+
+
+@dataclass(frozen=True)
+class ConfirmResult:
+    """What came of it.
+
+    Args:
+        study: its name.
+        folder: of the study; holds `confirmation.json`, `recommended_config.yaml` and the folder `confirmation`.
+        reason: why it ended; "incomplete" where some runs failed.
+        numbers: what `confirmation.json` holds; empty where it was interrupted or the disk was nearly full.
+    """
+
+    study: str
+    folder: Path
+    reason: Reason
+    numbers: dict[str, Any] = field(default_factory=dict)

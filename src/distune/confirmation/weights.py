@@ -1,0 +1,50 @@
+"""Weight files of a confirmation: each is there to be judged, and only the recommended config's stay."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from distune.analysis.confirmation_files import MARKER
+
+RESERVE_BYTES = 10**9
+
+
+def drop_weights(confirmation: Path, recommended: str) -> None:
+    """Deletes the weights of all runs that are judged, those of the recommended contender excepted.
+
+    Runs of an earlier plan are cleared too. What is not judged keeps its weights and checkpoints.
+
+    Args:
+        confirmation: folder of the confirmation; nothing outside it is touched.
+        recommended: name of the contender that keeps its weights, one file a seed.
+    """
+    for folder in _runs(confirmation):
+        if folder.parent.name != recommended and (folder / MARKER).is_file():
+            for file in folder.glob("*.safetensors"):
+                file.unlink(missing_ok=True)
+
+
+def has_room(confirmation: Path) -> bool:
+    """Whether the disk has space for another run: one gigabyte, or twice the biggest run if that is more.
+
+    Args:
+        confirmation: folder of the confirmation.
+    """
+    biggest = max((_bytes(folder) for folder in _runs(confirmation)), default=0)
+    return shutil.disk_usage(confirmation).free >= max(RESERVE_BYTES, 2 * biggest)
+
+
+def _runs(confirmation: Path) -> Iterator[Path]:
+    return confirmation.glob("*/seed_*")
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    for file in folder.iterdir():
+        try:
+            total += file.stat().st_size
+        except FileNotFoundError:  # a checkpoint that was just replaced
+            continue
+    return total
