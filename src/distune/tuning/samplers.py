@@ -35,14 +35,16 @@ def check_sampler(name: str) -> None:
 
 
 def plain_sampler(name: str, seed: int) -> BaseSampler:
-    """Optuna's sampler of a name; multivariate TPE with the pending trials taken into account."""
+    """Optuna's sampler of a name; multivariate TPE with the pending trials taken into account.
+
+    CMA-ES is `distune.tuning.evolution`: Optuna's own would keep pickles in the study's database.
+    """
     import optuna
 
     table: dict[str, Callable[[], BaseSampler]] = {
         "tpe": lambda: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
         "gp": lambda: optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False),
-        "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
         "qmc": lambda: optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
     }
     with warnings.catch_warnings():

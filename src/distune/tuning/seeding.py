@@ -13,10 +13,11 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler
+from optuna.samplers import BaseSampler, QMCSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from distune.tuning.evolution import evolved
 from distune.tuning.samplers import plain_sampler
 
 
@@ -55,14 +56,14 @@ class SeededSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draws the joint parameters."""
-        sampler: BaseSampler
+        seed = derived_seed(self._seed, self._number)
+        if self._name == "cmaes":
+            return evolved(study, trial, search_space, seed)
         if self._name == "qmc":
-            sampler = _NumberedQMC(self._seed, self._number)
-        else:
-            sampler = plain_sampler(self._name, derived_seed(self._seed, self._number))
-        if isinstance(sampler, GPSampler):
+            return _NumberedQMC(self._seed, self._number).sample_relative(study, trial, search_space)
+        if self._name == "gp":
             study = _without_other_spaces(study, search_space)
-        return sampler.sample_relative(study, trial, search_space)
+        return plain_sampler(self._name, seed).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
