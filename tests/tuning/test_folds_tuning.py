@@ -21,7 +21,7 @@ from distune.tuning.folds import run_folds_trial
 from distune.tuning.messages import TrialTask
 from distune.tuning.proposals import FoldProposals
 from distune.tuning.pruners import make_pruner_of_folds
-from distune.tuning.study import differing
+from distune.tuning.study import differing, warmup_of_folds
 from distune.tuning.tune import TuneRequest, tune
 
 
@@ -124,22 +124,23 @@ def simulated(task):
         yield Work(1.0, "fold", number, total / number)
 
 
-def test_trials_are_pruned_after_their_second_fold_at_the_earliest(tmp_path):
-    setup = setup_of(folds=4)
+@pytest.mark.parametrize(("folds", "judged"), [(2, 1), (3, 2), (4, 2)])
+def test_trials_are_pruned_after_their_second_fold_or_the_first_of_two(tmp_path, folds, judged):
+    setup = setup_of(folds=folds)
     study = memory_study(setup)
-    study.pruner = make_pruner_of_folds("median", 1)
+    study.pruner = make_pruner_of_folds("median", warmup_of_folds(folds))
     coordinator(study, setup, tmp_path, simulated, n_trials=25, proposals=FoldProposals(setup)).run()
     trials = study.get_trials()
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
     assert pruned and min(trial.number for trial in pruned) >= 5
     for trial in pruned:
-        assert list(trial.intermediate_values) == [1, 2]
+        assert max(trial.intermediate_values) == judged
         earlier = [t for t in trials[: trial.number] if t.state == TrialState.COMPLETE]
-        beaten = sum(t.intermediate_values[2] > trial.intermediate_values[2] for t in earlier)
+        beaten = sum(t.intermediate_values[judged] > trial.intermediate_values[judged] for t in earlier)
         assert beaten * 2 >= len(earlier)
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
-            assert list(trial.intermediate_values) == [1, 2, 3, 4]
+            assert max(trial.intermediate_values) == folds
 
 
 def request(folder, **options):

@@ -120,6 +120,23 @@ def test_failures_end_in_the_result_and_keep_the_traceback(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("epochs", "pruner", "is_told"), [(3, "median", True), (4, "median", False), (3, "none", False)]
+)
+def test_a_pruner_that_can_stop_no_trial_is_named(tmp_path, epochs, pruner, is_told):
+    tune(
+        request(
+            tmp_path,
+            study_name="study",
+            config=base_config(student__epochs=epochs),
+            pruner=pruner,
+            n_trials=1,
+        )
+    )
+    told = f"pruner {pruner}: {epochs} epochs are too few for it to stop a trial"
+    assert (told in (tmp_path / "study" / "study.log").read_text()) is is_told
+
+
+@pytest.mark.parametrize(
     "options", [{"sampler": "tpee"}, {"pruner": "mean"}, {"only": ("lr",)}, {"study_name": "../x"}]
 )
 def test_bad_requests_are_refused_before_anything_is_written(tmp_path, options):

@@ -67,6 +67,17 @@ def settings(name: str, warmup: int = WARMUP_EPOCHS) -> dict[str, int | float]:
     return {**known, "n_warmup_steps": warmup} if "n_warmup_steps" in known else dict(known)
 
 
+def is_too_short(name: str, epochs: int, warmup: int) -> bool:
+    """Whether a trial is over before a pruner may judge it: neither its first epochs nor its last one are judged.
+
+    Args:
+        name: one of `PRUNERS`.
+        epochs: judged epochs of a complete trial; with folds, their number.
+        warmup: first epochs that are not judged.
+    """
+    return "n_warmup_steps" in PRUNER_SETTINGS[name] and epochs <= warmup + 1
+
+
 def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePruner:
     """Optuna's pruner of a name.
 

@@ -18,7 +18,7 @@ from distune.tuning.ledger import Ledger
 from distune.tuning.messages import Failure
 from distune.tuning.progress import Progress
 from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import make_pruner, make_pruner_of_folds
+from distune.tuning.pruners import is_too_short, make_pruner, make_pruner_of_folds
 from distune.tuning.request import TuneRequest
 from distune.tuning.retention import Retention
 from distune.tuning.study import Setup
@@ -89,6 +89,10 @@ class Stages:
             else make_pruner(stage.setup.pruner, stage.epochs, stage.setup.warmup)
         )
         _log.info("study %s: %d finished trials wanted", stage.study.study_name, stage.n_trials)
+        if is_too_short(stage.setup.pruner, stage.epochs, stage.setup.warmup):
+            _log.warning(
+                "pruner %s: %d epochs are too few for it to stop a trial", stage.setup.pruner, stage.epochs
+            )
         executor = make_executor(
             request.executor,
             stage.function,

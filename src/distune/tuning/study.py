@@ -21,8 +21,6 @@ from distune.tuning.pruners import WARMUP_EPOCHS, settings
 from distune.tuning.space import TEACHER, Space
 
 METRIC = "mean over tasks of the dev macro F1"
-FOLD_WARMUP = 1
-"""A trial's first fold alone is not judged: how hard it is differs from fold to fold."""
 NEUTRAL_KEYS = ("search_space", "data.root", "training.device", "training.threads", "cache.max_gb")
 """Config keys that may differ between the parts of one study: they say where it runs, not what it asks.
 
@@ -86,6 +84,11 @@ class Setup:
             "student_epochs": self.base.student.epochs,
             "distune_version": __version__,
         }
+
+
+def warmup_of_folds(folds: int) -> int:
+    """First folds after which nothing is pruned: one, but none of two folds, whose first holds half of all cases."""
+    return min(1, folds - 2)
 
 
 def metric_over(folds: int) -> str:

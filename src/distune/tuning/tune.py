@@ -28,7 +28,7 @@ from distune.tuning.stage import Ending, Stage, Stages
 from distune.tuning.staged import STRATEGIES, SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.starting import started_from, with_space
 from distune.tuning.storage import Patience, default_url, opened, redacted
-from distune.tuning.study import FOLD_WARMUP, Setup, check_name, new_name, open_study
+from distune.tuning.study import Setup, check_name, new_name, open_study, warmup_of_folds
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
 __all__ = ["TRIAL_FUNCTION", "TuneRequest", "TuneResult", "search_space", "tune"]
@@ -130,7 +130,7 @@ def _setups(request: TuneRequest, dataset: str) -> tuple[Setup, Setup | None]:
         config_path=request.config_path,
         prune_teacher=request.prune_teacher,
         folds=request.folds,
-        warmup=WARMUP_EPOCHS if request.folds is None else FOLD_WARMUP,
+        warmup=WARMUP_EPOCHS if request.folds is None else warmup_of_folds(request.folds),
     )
     if request.strategy == "joint":
         return setup, None
