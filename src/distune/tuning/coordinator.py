@@ -210,6 +210,7 @@ class Coordinator:
     def _goes_on(self, assignment: Assignment, event: Scored) -> bool:
         _log.info("trial %d: %s, score %.4f", event.number, event.label, event.score)
         assignment.progressed(event)
+        self._retention.measure(assignment.path)  # a trial is biggest while it has checkpoints
         if not self._is_good_enough(assignment, event):
             assignment.told = "pruned"
         elif self._stopping or self._interrupted():

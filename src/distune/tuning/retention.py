@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -79,11 +80,12 @@ class Retention:
 
 def _bytes(path: Path) -> int:
     total = 0
-    for file in path.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except FileNotFoundError:  # a checkpoint that was just replaced
-            continue
+    for folder, _, files in os.walk(path):
+        for file in files:
+            try:
+                total += (Path(folder) / file).stat().st_size
+            except FileNotFoundError:  # a checkpoint that was just replaced
+                continue
     return total
 
 

@@ -1,0 +1,72 @@
+"""A disk that fills up while trials run: those end, and no other begins."""
+
+from __future__ import annotations
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from closed_form_trials import fold_score
+from study_helpers import coordinator, memory_study, setup_of, states, training
+
+from distune.tuning.executors.simulated import Work
+from distune.tuning.proposals import FoldProposals, JointProposals
+from distune.tuning.retention import Retention
+
+
+def training_by_folds(task):
+    total = 0.0
+    for number in range(1, task.config["data"]["fold"]["of"] + 1):
+        total += fold_score(task.config, number)
+        yield Work(10.0, f"fold {number} student", 1, total / number)
+        yield Work(1.0, "fold", number, total / number)
+
+
+@pytest.fixture(params=["ordinary", "folds"])
+def world(request, tmp_path, monkeypatch):
+    """A study on a disk with `free` bytes, and a way to run coordinators on it."""
+    by_folds = request.param == "folds"
+    setup = setup_of(folds=3, pruner="none") if by_folds else setup_of(pruner="none")
+    proposals = FoldProposals(setup) if by_folds else JointProposals(setup)
+    world = SimpleNamespace(free=10**12, script=training_by_folds if by_folds else training)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=world.free))
+
+    def run(script, **options):
+        retention = Retention(tmp_path / "trials", reserve_gb=options.pop("reserve_gb", 1.0))
+        return coordinator(
+            world.study, setup, tmp_path, script, proposals=proposals, retention=retention, **options
+        ).run()
+
+    world.study, world.run = memory_study(setup), run
+    return world
+
+
+def test_running_trials_end_and_the_study_goes_on_when_there_is_room_again(world):
+    def filling(task):
+        for done, work in enumerate(world.script(task)):
+            if task.number == 1 and done == 2:
+                world.free = 10**8
+            yield work
+
+    assert world.run(filling, n_trials=6, workers=2) == "low_disk"
+    assert states(world.study) == {"COMPLETE": 2}
+    assert world.run(world.script, n_trials=6) == "low_disk"
+    assert states(world.study) == {"COMPLETE": 2}
+    world.free = 10**12
+    assert world.run(world.script, n_trials=6) == "finished"
+    assert states(world.study) == {"COMPLETE": 6}
+
+
+def test_the_checkpoints_of_a_running_trial_count(world):
+    """They are gone when it ends, and the next trial needs as much."""
+    world.free = 15_000
+
+    def with_checkpoint(task):
+        checkpoint = task.path / "fold_1" / "checkpoint_student.safetensors"
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.write_bytes(b"0" * 10_000)
+        yield from world.script(task)
+        checkpoint.unlink()
+
+    assert world.run(with_checkpoint, n_trials=3, reserve_gb=0.0) == "low_disk"
+    assert states(world.study) == {"COMPLETE": 1}
