@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from distune.analysis.cost import Saving, Wall, cost
+from distune.analysis.phases import Phase, parallelism_of
 from distune.analysis.records import Session, StudyRecord, TrialRecord
 from distune.analysis.unknown import Unknown
 
@@ -44,8 +45,24 @@ def test_saving_by_mean_by_median_and_by_own_epochs() -> None:
     assert isinstance(saving, Saving)
     assert saving.saved == 60 * (2 * 13 - 10)
     assert saving.by_median == 60 * (2 * 11 - 10)
-    assert saving.by_epochs == 8 * 60 + 5 * 60
+    assert saving.by_steps == 8 * 60 + 5 * 60
     assert saving.share == pytest.approx(16 / (39 + 10 + 16))
+
+
+def test_what_was_left_of_teachers_and_of_folds_is_counted_in_their_own_steps() -> None:
+    """Ended after 2 of 5 epochs of the teacher, 60 s each; after 1 of 3 folds, 4 minutes long."""
+    teachers = [
+        timed(0, "complete", 10),
+        timed(1, "pruned", 3, stage_seconds={"teacher": 120.0}, intermediate={1: 0.1, 2: 0.2}),
+    ]
+    saving = cost(study_of(*teachers, strategy="teacher", teacher_epochs=5, student_epochs=100)).saving
+    assert isinstance(saving, Saving) and saving.by_steps == 3 * 60
+    folded = [timed(0, "complete", 10), timed(1, "pruned", 4, intermediate={1: 0.5})]
+    saving = cost(study_of(*folded, folds=3, student_epochs=100)).saving
+    assert isinstance(saving, Saving) and saving.by_steps == 2 * 240
+    unknown = [timed(0, "complete", 10), timed(1, "pruned", 4)]
+    saving = cost(study_of(*unknown, folds=3)).saving
+    assert isinstance(saving, Saving) and isinstance(saving.by_steps, Unknown)
 
 
 def test_pruned_trials_that_took_longer_saved_less_than_nothing() -> None:
@@ -78,7 +95,7 @@ def test_wall_time_is_the_sum_of_the_sessions() -> None:
     found = cost(study_of(*trials, sessions=sessions))
     assert isinstance(found.wall, Wall)
     assert found.wall.seconds == 90 * 60
-    assert found.parallelism == pytest.approx(120 / 90)
+    assert parallelism_of((Phase("", study_of(), found),)) == pytest.approx(120 / 90)
     assert "1 of which left no end" in found.wall.rule
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 
 from distune.analysis.findings import analyse
 from distune.analysis.ranges import as_search_space
+from distune.analysis.records import StudyRecord
 from distune.analysis.trials import from_optuna
 from distune.config import Config, as_dict
 from distune.reporting import markdown
@@ -85,3 +87,63 @@ def test_a_staged_study_says_so_and_shows_what_its_best_teacher_is() -> None:
     best = text.split("## Best hyperparameters", 1)[1]
     assert "**4.00e-05**" in best and "1.00e-05" in best and "↑ 4.0×" in best
     assert set(as_search_space(findings.ranges)) == {"T"}  # a choice of teachers means nothing elsewhere
+
+
+def teachers_of(students: optuna.Study, with_record: bool) -> StudyRecord:
+    """The record of a staged search: four teachers of 50 s, 30 s of them training, and one pruned after 20 s."""
+    teachers = optuna.create_study(study_name="s_teacher", direction="maximize")
+    for key, value in {"strategy": "teacher", "teacher_epochs": 4, "pruner": "median"}.items():
+        teachers.set_user_attr(key, value)
+    for number in range(5):
+        is_pruned = number == 4
+        teachers.add_trial(
+            create_trial(
+                state=TrialState.PRUNED if is_pruned else TrialState.COMPLETE,
+                value=None if is_pruned else 0.7,
+                intermediate_values={1: 0.5, 2: 0.6} if is_pruned else {},
+                user_attrs={
+                    "seconds": 20.0 if is_pruned else 50.0,
+                    "stage_seconds": {"data": 1.0, "teacher": 10.0 if is_pruned else 30.0},
+                    "peak_memory_mb": 5000.0,
+                    "device": "cuda:7",
+                    "cache_hits": 3,
+                },
+            )
+        )
+    record = from_optuna(students)
+    return replace(record, teacher_record=from_optuna(teachers)) if with_record else record
+
+
+def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too(tmp_path: Path) -> None:
+    first = {"name": "s_teacher", "finished": 5, "complete": 4, "pruned": 1, "failed": 0, "seconds": 220.0}
+    record = teachers_of(study_of("staged", {6}, teacher_study=first), with_record=True)
+    written = write_report(record, tmp_path)
+    assert any(path.name == "cost.png" for path in written)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert (
+        "| Trials of teachers before | 5 finished (4 complete, 1 pruned), in the study `s_teacher` |" in text
+    )
+    for row in (
+        "| Teachers, complete | 4 | 50 s | 50 s | 3.3 min |",
+        "| Students, complete | 11 | 60 s | 60 s | 11 min |",
+        "Pruning saved **30 s of 4.2 min** (12 %) of the time of the trials of the teachers.",
+        "Pruning saved **40 s of 12 min** (6 %) of the time of the trials of the students.",
+        "| each pruned trial's own teacher epochs | 10 s |",
+        # 12 students found or trained their teacher in 20 s each; 4 × 30 s and 10 s more are of the teachers' trials
+        "| teacher | 6.2 min | 45 % |",
+        "| student | 7.3 min | 54 % |",
+        "| results found in the store | 15 |",
+        "| Devices | cuda:7 (5 of 17 trials) |",
+        "| Peak memory of a worker, highest trial | 5.0 GB |",
+        "Pruning saved 70 s of 16.2 min, 7 % of the trials' time.",
+    ):
+        assert row in text, row
+    assert "trial of the teachers" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_teachers_whose_study_is_not_read_are_named_with_what_they_took(tmp_path: Path) -> None:
+    first = {"name": "s_teacher", "finished": 5, "complete": 4, "pruned": 1, "failed": 0, "seconds": 220.0}
+    write_report(teachers_of(study_of("staged", {6}, teacher_study=first), with_record=False), tmp_path)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "s_teacher, 3.7 min in all. That study was not read, so what follows is of the students'" in text
+    assert "| Complete | 11 | 60 s | 60 s | 11 min |" in text

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from distune.analysis.records import State, StudyRecord, TrialRecord
 from distune.analysis.unknown import Unknown
 
-STUDENT_STAGE = "student"
 ENDED: tuple[State, ...] = ("complete", "pruned", "failed")
 
 
@@ -48,7 +47,7 @@ class Saving:
         saved: the difference; below zero where pruned trials took longer than complete ones.
         share: saved / without_pruning.
         by_median: saved seconds where the median complete trial is the yardstick.
-        by_epochs: saved seconds where each pruned trial's own student epochs are; Unknown without them.
+        by_steps: saved seconds where each pruned trial's own judged epochs or folds are; Unknown without them.
         untimed: pruned trials that have no time and count as having saved nothing.
     """
 
@@ -57,7 +56,7 @@ class Saving:
     saved: float
     share: float
     by_median: float
-    by_epochs: float | Unknown
+    by_steps: float | Unknown
     untimed: int
 
 
@@ -88,7 +87,6 @@ class Cost:
         times: seconds by state, states without timed trials left out.
         saving: what pruning saved.
         wall: the duration on the clock.
-        parallelism: seconds of all trials / seconds on the clock.
         stages: total seconds by stage over the trials that record them.
         staged_trials: how many trials record stages.
         cache: sums of what the store reports over all trials, by name; empty where nothing is reported.
@@ -97,7 +95,6 @@ class Cost:
     times: Mapping[State, Times]
     saving: Saving | Unknown
     wall: Wall | Unknown
-    parallelism: float | Unknown
     stages: Mapping[str, float]
     staged_trials: int
     cache: Mapping[str, float]
@@ -106,20 +103,11 @@ class Cost:
 def cost(study: StudyRecord) -> Cost:
     """Adds up the times of a study."""
     times = {state: found for state in ENDED if (found := _times(study.of(state)))}
-    wall = _wall(study)
-    total = sum(found.total for found in times.values())
-    if isinstance(wall, Unknown):
-        parallelism: float | Unknown = wall
-    elif wall.seconds <= 0 or not total:
-        parallelism = Unknown("No trial has a time.")
-    else:
-        parallelism = total / wall.seconds
     staged = [trial.stage_seconds for trial in study.trials if trial.stage_seconds]
     return Cost(
         times=times,
         saving=_saving(study, times),
-        wall=wall,
-        parallelism=parallelism,
+        wall=_wall(study),
         stages=_sums(staged),
         staged_trials=len(staged),
         cache=_sums([trial.cache for trial in study.trials if trial.cache]),
@@ -156,26 +144,31 @@ def _saving(study: StudyRecord, times: Mapping[State, Times]) -> Saving | Unknow
         saved=saved,
         share=saved / (spent + saved) if spent + saved else 0.0,
         by_median=ended_early.timed * complete.median - ended_early.total,
-        by_epochs=_saved_epochs(pruned, study),
+        by_steps=_saved_steps(pruned, study),
         untimed=ended_early.trials - ended_early.timed,
     )
 
 
-def _saved_epochs(pruned: Sequence[TrialRecord], study: StudyRecord) -> float | Unknown:
-    """Seconds of the student epochs that were not run, each as long as the trial's own mean epoch."""
-    epochs = study.student_epochs
-    if study.folds is not None:
-        return Unknown("The trials end at a fold, not at an epoch.")
-    if epochs is None:
-        return Unknown("The study does not record the student's epochs.")
+def _saved_steps(pruned: Sequence[TrialRecord], study: StudyRecord) -> float | Unknown:
+    """Seconds of the judged epochs or folds that were not run, each as long as the trial's own mean one."""
+    whole = _steps(study)
+    if whole is None:
+        return Unknown(f"The study does not record the {study.judged_stage}'s epochs.")
     saved = 0.0
     for trial in pruned:
-        student = (trial.stage_seconds or {}).get(STUDENT_STAGE)
-        done = len(trial.intermediate)
-        if student is None or not done:
-            return Unknown("Not every pruned trial records the seconds of its student stage and its epochs.")
-        saved += max(epochs - done, 0) * student / done
+        by_stage = (trial.stage_seconds or {}).get(study.judged_stage)
+        spent, done = by_stage if study.folds is None else trial.seconds, len(trial.intermediate)
+        if spent is None or not done:
+            return Unknown("Not every pruned trial records what it had done and the seconds that took.")
+        saved += max(whole - done, 0) * spent / done
     return saved
+
+
+def _steps(study: StudyRecord) -> int | None:
+    """Judged epochs of a complete trial, or its folds."""
+    if study.folds is not None:
+        return study.folds
+    return study.student_epochs if study.judged_stage == "student" else study.teacher_epochs
 
 
 def _wall(study: StudyRecord) -> Wall | Unknown:

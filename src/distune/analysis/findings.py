@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from distune.analysis.baseline import Baseline, compare
-from distune.analysis.cost import Cost, cost
+from distune.analysis.cost import Cost
 from distune.analysis.coverage import Coverage, coverage
 from distune.analysis.dev_noise import DevNoise, dev_noise
 from distune.analysis.effects import Effects, effects
 from distune.analysis.importance import Importance, importance
 from distune.analysis.patterns import Patterns, patterns
+from distune.analysis.phases import Phase, phases
 from distune.analysis.progress import Progress, progress
 from distune.analysis.ranges import Ranges, best_ranges
 from distune.analysis.ranking import Ranking, rank
@@ -25,11 +26,14 @@ from distune.analysis.unknown import Unknown
 
 @dataclass(frozen=True)
 class Findings:
-    """The analysis of a study; what cannot be known is an `Unknown` with its reason."""
+    """The analysis of a study; what cannot be known is an `Unknown` with its reason.
+
+    All but `phases` is of the study itself: in a staged search, that of the students.
+    """
 
     study: StudyRecord
     ranking: Ranking
-    cost: Cost
+    phases: tuple[Phase, ...]
     baseline: Baseline | Unknown
     ranges: Ranges | Unknown
     importance: Importance | Unknown
@@ -42,6 +46,11 @@ class Findings:
     recommendations: Recommendations
     confirmation: Confirmation | Unknown
     audit: Mapping[str, Any] | Unknown
+
+    @property
+    def cost(self) -> Cost:
+        """The times of the study itself."""
+        return self.phases[-1].cost
 
 
 def analyse(study: StudyRecord) -> Findings:
@@ -58,7 +67,7 @@ def analyse(study: StudyRecord) -> Findings:
     return Findings(
         study=study,
         ranking=ranking,
-        cost=cost(study),
+        phases=phases(study),
         baseline=baseline,
         ranges=best_ranges(study, ranking),
         importance=importance(study),

@@ -99,6 +99,7 @@ class StudyRecord:
         prune_teacher: whether a trial could end because of its teacher.
         folds: a score is the mean over so many folds of train and dev; None is of the dev split.
         teacher_study: the study that tuned the teacher first, in numbers; of a staged search.
+        teacher_record: that study itself, where it could be read.
         teachers: the kept teachers by choice, each with its `score` and `params`; of a staged search.
         missing: one sentence for each thing that the study does not record.
         source: the file or storage that it was read from, without credentials.
@@ -121,6 +122,7 @@ class StudyRecord:
     prune_teacher: bool = False
     folds: int | None = None
     teacher_study: Mapping[str, Any] | None = None
+    teacher_record: StudyRecord | None = None
     teachers: Mapping[str, Any] | None = None
     teacher_epochs: int | None = None
     student_epochs: int | None = None
@@ -136,6 +138,11 @@ class StudyRecord:
     def judged_on(self) -> str:
         """What the scores were measured on, as a sentence says it."""
         return "dev" if self.folds is None else f"{self.folds} folds of train and dev"
+
+    @property
+    def judged_stage(self) -> str:
+        """The stage of a trial whose epochs are judged: the student, or the teacher where it is tuned alone."""
+        return "teacher" if self.strategy == "teacher" else "student"
 
     def of(self, state: State) -> list[TrialRecord]:
         """The trials in one state, by number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,11 @@ def _from_storage(url: str, name: str, folder: Path | None) -> StudyRecord:
         name = names[0]
     if name not in names:
         raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
-    study = optuna.load_study(study_name=name, storage=opened)
-    record = from_optuna(study, folder, redacted(url))
+    record = from_optuna(optuna.load_study(study_name=name, storage=opened), folder, redacted(url))
+    first = (record.teacher_study or {}).get("name")
+    if first in names:
+        teachers = optuna.load_study(study_name=first, storage=opened)
+        record = replace(record, teacher_record=from_optuna(teachers, folder, redacted(url)))
     opened.remove_session()
     opened.engine.dispose()
     return record

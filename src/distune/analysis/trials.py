@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,21 @@ STATES: Mapping[str, State] = {
     "WAITING": "running",
 }
 SURPLUS = "surplus"
+Reader = Callable[[Any], Any]
+OF_STUDY: Mapping[str, Reader] = {
+    **dict.fromkeys(("base_config", "pruner_settings", "teacher_study", "teachers"), attributes.mapping),
+    **dict.fromkeys(("metric", "sampler", "pruner", "strategy"), attributes.text),
+    **dict.fromkeys(("data_fingerprint", "distune_version"), attributes.text),
+    **dict.fromkeys(("seed", "folds", "teacher_epochs", "student_epochs"), attributes.whole),
+    "sessions": attributes.sessions,
+}
+"""Attributes of a study that the record holds under the same name, each with what reads it."""
+OF_TRIAL: Mapping[str, Reader] = {
+    **dict.fromkeys(("device", "worker", "failure_kind", "failure_message"), attributes.text),
+    **dict.fromkeys(("attempts", "best_epoch"), attributes.whole),
+    "stage_seconds": attributes.numbers,
+}
+"""The same of a trial."""
 STUDY_ATTRIBUTES = {
     "base_config": "the base config",
     "search_space": "the search space",
@@ -74,27 +89,13 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         trials=tuple(_trial(trial, folder) for trial in kept),
         space=space,
         space_source=space_source,
-        base_config=attributes.mapping(attrs.get("base_config")),
         config_path=Path(written) if (written := attributes.text(attrs.get("config_path"))) else None,
-        seed=attributes.whole(attrs.get("seed")),
-        metric=attributes.text(attrs.get("metric")),
-        sampler=attributes.text(attrs.get("sampler")),
-        pruner=attributes.text(attrs.get("pruner")),
-        pruner_settings=attributes.mapping(attrs.get("pruner_settings")),
-        strategy=attributes.text(attrs.get("strategy")),
         prune_teacher=attrs.get("prune_teacher") is True,
-        teacher_study=attributes.mapping(attrs.get("teacher_study")),
-        teachers=attributes.mapping(attrs.get("teachers")),
-        folds=attributes.whole(attrs.get("folds")),
-        teacher_epochs=attributes.whole(attrs.get("teacher_epochs")),
-        student_epochs=attributes.whole(attrs.get("student_epochs")),
-        data_fingerprint=attributes.text(attrs.get("data_fingerprint")),
-        distune_version=attributes.text(attrs.get("distune_version")),
-        sessions=attributes.sessions(attrs.get("sessions")),
         source=source,
         folder=folder,
         surplus=len(frozen) - len(kept),
         missing=_missing(attrs, kept),
+        **{name: read(attrs.get(name)) for name, read in OF_STUDY.items()},
     )
 
 
@@ -119,19 +120,13 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
         started=trial.datetime_start,
         finished=finished,
         seconds=seconds,
-        stage_seconds=attributes.numbers(attrs.get("stage_seconds")),
         memory_mb=attributes.number(attrs.get("peak_memory_mb")),
         device_memory_mb=attributes.number(attrs.get("peak_device_mb")),
-        device=attributes.text(attrs.get("device")),
-        worker=attributes.text(attrs.get("worker")),
-        attempts=attributes.whole(attrs.get("attempts")),
-        best_epoch=attributes.whole(attrs.get("best_epoch")),
         folder=_run_folder(attrs.get("folder"), folder),
-        failure_kind=attributes.text(attrs.get("failure_kind")),
-        failure_message=attributes.text(attrs.get("failure_message")),
         baseline=attrs.get("baseline") is True,
         cache=attributes.numbers(_of_store(attrs)),
         fold_scores=_fold_scores(attrs.get("fold_scores")),
+        **{name: read(attrs.get(name)) for name, read in OF_TRIAL.items()},
     )
 
 

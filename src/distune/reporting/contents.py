@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distune.analysis.findings import Findings
+from distune.analysis.phases import pruning_of, wall_of
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Code, Document, Figure, Headline, Line, line
@@ -120,11 +121,11 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
         and not baseline.is_base_best
     ):
         shown.insert(1, _gain(findings, baseline.gain))
-    if not isinstance(findings.cost.wall, Unknown):
-        shown.append(Headline("Duration", formats.duration(findings.cost.wall.seconds)))
-    if not isinstance(findings.cost.saving, Unknown):
-        saving = findings.cost.saving
+    wall, pruning = wall_of(findings.phases), pruning_of(findings.phases)
+    if not isinstance(wall, Unknown):
+        shown.append(Headline("Duration", formats.duration(wall.seconds)))
+    if pruning is not None:
         shown.append(
-            Headline("Saved by pruning", formats.duration(saving.saved), formats.share(saving.share))
+            Headline("Saved by pruning", formats.duration(pruning.saved), formats.share(pruning.share))
         )
     return tuple(shown)

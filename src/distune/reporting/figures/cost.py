@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 
 from distune.analysis.findings import Findings
+from distune.analysis.phases import seconds_by_stage
 from distune.analysis.records import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, ORANGE, RED, SERIES, finish, one
+from distune.reporting.figures.style import BLUE, ORANGE, RED, SERIES, canvas, finish, one
 
 MOST_BARS = 120
 STATE_COLOURS = {"complete": BLUE, "pruned": ORANGE, "failed": RED}
@@ -16,23 +20,49 @@ STATE_COLOURS = {"complete": BLUE, "pruned": ORANGE, "failed": RED}
 
 def draw(findings: Findings) -> Figure | None:
     """Stacked bars by stage where stages are recorded, else one bar a trial by its state."""
-    staged = [trial for trial in findings.study.trials if trial.stage_seconds]
+    staged = [
+        (phase.title, trials)
+        for phase in findings.phases
+        if (trials := [trial for trial in phase.study.trials if trial.stage_seconds])
+    ]
     if staged:
-        return _by_stage(findings, staged)
+        return _by_stage(seconds_by_stage(findings.phases), staged)
     timed = [
         trial for trial in findings.study.trials if trial.seconds is not None and trial.state in STATE_COLOURS
     ]
     return _by_state(timed) if timed else None
 
 
-def _by_stage(findings: Findings, trials: list[TrialRecord]) -> Figure:
-    stages = list(findings.cost.stages)
-    groups = _groups(trials)
-    figure, axes = one(3.4)
+def _by_stage(by_stage: Mapping[str, float], phases: Sequence[tuple[str, list[TrialRecord]]]) -> Figure:
+    """One plot a phase, side by side with the same scale."""
+    trials = [trial for _, each in phases for trial in each]
+    unit, name = _unit(max(sum((trial.stage_seconds or {}).values()) for trial in trials))
+    figure = canvas(3.4)
+    widths = [max(len(each), len(trials) / 4) for _, each in phases]
+    plots = figure.subplots(1, len(phases), sharey=True, squeeze=False, width_ratios=widths)[0]
+    for axes, (title, each) in zip(plots, phases, strict=True):
+        _bars(axes, list(by_stage), _groups(each), unit)
+        axes.set_xlabel(f"trial of the {title}" if title else "trial")
+    plots[0].set_ylabel(f"{name} per trial")
+    handles, labels = plots[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, columnspacing=1.2, handletextpad=0.5)
+    total = sum(by_stage.values())
+    said = ", ".join(
+        f"{stage} {formats.share(seconds / total)}" for stage, seconds in by_stage.items() if total
+    )
+    caption = "Time per trial by stage."
+    sizes = {-(-len(each) // MOST_BARS) for _, each in phases} - {1}
+    if sizes:
+        caption += (
+            f" Each bar is the mean of {' or '.join(str(size) for size in sorted(sizes))} trials in a row."
+        )
+    return finish(figure, "cost", f"Time of {len(trials)} trials by stage: {said}.", caption)
+
+
+def _bars(axes: Axes, stages: Sequence[str], groups: Sequence[list[TrialRecord]], unit: float) -> None:
     places = np.array([group[0].number for group in groups], dtype=float)
     width = 0.8 * (float(np.diff(places).min()) if len(places) > 1 else 1.0)
     bottom = np.zeros(len(groups))
-    unit, name = _unit(max(sum((trial.stage_seconds or {}).values()) for trial in trials))
     for colour, stage in zip(SERIES * 3, stages, strict=False):
         heights = np.array(
             [np.mean([(trial.stage_seconds or {}).get(stage, 0.0) for trial in group]) for group in groups]
@@ -41,22 +71,7 @@ def _by_stage(findings: Findings, trials: list[TrialRecord]) -> Figure:
             places, heights / unit, width, bottom=bottom / unit, color=colour, label=formats.plain(stage, 30)
         )
         bottom += heights
-    axes.set_xlabel("trial")
-    axes.set_ylabel(f"{name} per trial")
     axes.grid(axis="x", visible=False)
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=6, columnspacing=1.2, handletextpad=0.5
-    )
-    total = sum(findings.cost.stages.values())
-    said = ", ".join(
-        f"{stage} {formats.share(seconds / total)}"
-        for stage, seconds in findings.cost.stages.items()
-        if total
-    )
-    caption = "Time per trial by stage."
-    if len(groups) < len(trials):
-        caption += f" Each bar is the mean of {len(groups[0])} trials in a row."
-    return finish(figure, "cost", f"Time of {len(trials)} trials by stage: {said}.", caption)
 
 
 def _by_state(trials: list[TrialRecord]) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
+from distune.analysis.phases import pruning_of
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Line, Section, Strong, line, missing, names
@@ -21,12 +22,12 @@ def section(findings: Findings) -> Section:
     if not isinstance(confirmation, Unknown) and confirmation.is_current:
         items.append(line("Recommended by the confirmation: ", *advice(findings, confirmation)))
     items.append(_mattered(findings))
-    saving = findings.cost.saving
-    if not isinstance(saving, Unknown):
+    pruning = pruning_of(findings.phases)
+    if pruning is not None:
         items.append(
             line(
-                f"Pruning {'saved' if saving.saved >= 0 else 'cost'} {formats.duration(abs(saving.saved))} of "
-                f"{formats.duration(saving.without_pruning)}, {formats.share(abs(saving.share))} of the trials' time."
+                f"Pruning {'saved' if pruning.saved >= 0 else 'cost'} {formats.duration(abs(pruning.saved))} of "
+                f"{formats.duration(pruning.without)}, {formats.share(abs(pruning.share))} of the trials' time."
             )
         )
     blocks: list[Block] = [Bullets(tuple(items))]

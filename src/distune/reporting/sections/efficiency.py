@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from distune.analysis.cost import Cost, Saving
+from distune.analysis.cost import Saving
 from distune.analysis.findings import Findings
+from distune.analysis.phases import Phase, parallelism_of, seconds_by_stage, store_of, trials_of, wall_of
+from distune.analysis.space import is_number
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import (
@@ -24,66 +26,91 @@ STATE_NAMES = {"complete": "Complete", "pruned": "Pruned", "failed": "Failed"}
 
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
-    """Times, savings, stages, and the store."""
+    """Times, savings, stages, and the store; of a staged search all over both its phases."""
     return Section(
         "Computational efficiency",
         parts=(
-            _times(findings.cost),
-            _pruning(findings.cost),
+            _times(findings),
+            Section(
+                "Time saved by pruning",
+                tuple(block for phase in findings.phases for block in _pruning(phase)),
+            ),
             _stages(findings, figures),
-            _store(findings.cost),
+            _store(findings),
         ),
     )
 
 
-def _times(cost: Cost) -> Section:
-    if not cost.times:
-        return Section("Time per trial", (missing("No trial of this study has a time."),))
+def _times(findings: Findings) -> Section:
+    searched = findings.phases
     rows: list[tuple[Cell, ...]] = [
         (
-            STATE_NAMES[state],
+            _of(phase, STATE_NAMES[state]),
             f"{times.timed} of {times.trials}" if times.timed < times.trials else str(times.trials),
             formats.duration(times.mean),
             formats.duration(times.median),
             formats.duration(times.total),
         )
-        for state, times in cost.times.items()
+        for phase in searched
+        for state, times in phase.cost.times.items()
     ]
-    table = Table(
-        ("Trials", "Timed", "Mean", "Median", "Total"), tuple(rows), numeric=frozenset({1, 2, 3, 4})
-    )
-    blocks: list[Block] = [table]
-    if isinstance(cost.wall, Unknown):
-        blocks.append(missing(cost.wall.reason))
-    elif isinstance(cost.parallelism, Unknown):
-        blocks.append(paragraph(f"On the clock: {formats.duration(cost.wall.seconds)}, {cost.wall.rule}."))
-    else:
-        blocks.append(
-            paragraph(
-                f"On the clock: {formats.duration(cost.wall.seconds)}, {cost.wall.rule}; "
-                f"on average {cost.parallelism:.1f} trials ran at once."
-            )
-        )
+    if not rows:
+        return Section("Time per trial", (missing("No trial of this study has a time."),))
+    blocks: list[Block] = [
+        Table(("Trials", "Timed", "Mean", "Median", "Total"), tuple(rows), numeric=frozenset({1, 2, 3, 4})),
+        *_clock(searched),
+    ]
+    if unread := _unread_teachers(findings):
+        blocks.append(caution(unread))
     return Section("Time per trial", tuple(blocks))
 
 
-def _pruning(cost: Cost) -> Section:
+def _clock(searched: Sequence[Phase]) -> list[Block]:
+    wall = wall_of(searched)
+    if isinstance(wall, Unknown):
+        return [missing(wall.reason)]
+    clock = f"On the clock: {formats.duration(wall.seconds)}, {wall.rule}"
+    at_once = parallelism_of(searched)
+    if isinstance(at_once, Unknown):
+        return [paragraph(f"{clock}.")]
+    return [paragraph(f"{clock}; on average {at_once:.1f} trials ran at once.")]
+
+
+def _unread_teachers(findings: Findings) -> str | None:
+    """What is known of the teachers' phase where its study could not be read."""
+    first = findings.study.teacher_study
+    if first is None or findings.study.teacher_record is not None:
+        return None
+    seconds = first.get("seconds")
+    took = f", {formats.duration(seconds)} in all" if is_number(seconds) else ""
+    return (
+        f"The teachers were tuned first in the study {formats.plain(first.get('name'))}{took}. That study was not "
+        "read, so what follows is of the students' trials alone."
+    )
+
+
+def _of(phase: Phase, what: str) -> str:
+    return f"{phase.title.capitalize()}, {what.lower()}" if phase.title else what
+
+
+def _pruning(phase: Phase) -> list[Block]:
+    cost, of = phase.cost, f" of the {phase.title}" if phase.title else ""
     if isinstance(cost.saving, Unknown):
-        return Section("Time saved by pruning", (missing(cost.saving.reason),))
+        return [missing(f"{phase.title.capitalize()}: " if phase.title else "", cost.saving.reason)]
     saving, pruned, complete = cost.saving, cost.times["pruned"], cost.times["complete"]
     verb = "saved" if saving.saved >= 0 else "cost"
     blocks: list[Block] = [
         paragraph(
             f"Pruning {verb} ",
             Strong(f"{formats.duration(abs(saving.saved))} of {formats.duration(saving.without_pruning)}"),
-            f" ({formats.share(abs(saving.share))}) of the time of the trials.",
+            f" ({formats.share(abs(saving.share))}) of the time of the trials{of}.",
         ),
         paragraph(
             f"Computed as {pruned.timed} pruned trials × the mean of the complete ones "
             f"({formats.duration(complete.mean)}) − what the pruned ones took ({formats.duration(pruned.total)}); "
             "the share is of the time that complete and pruned trials would have taken together."
         ),
-        Table(("Yardstick", "Saved"), _yardsticks(saving), numeric=frozenset({1})),
+        Table(("Yardstick", "Saved"), _yardsticks(phase, saving), numeric=frozenset({1})),
     ]
     if saving.untimed:
         blocks.append(caution(f"{saving.untimed} pruned trials have no time and are left out."))
@@ -91,55 +118,72 @@ def _pruning(cost: Cost) -> Section:
         blocks.append(
             caution("The pruned trials took longer than the complete ones, so this estimate is below zero.")
         )
-    return Section("Time saved by pruning", tuple(blocks))
+    return blocks
 
 
-def _yardsticks(saving: Saving) -> tuple[tuple[Cell, ...], ...]:
+def _yardsticks(phase: Phase, saving: Saving) -> tuple[tuple[Cell, ...], ...]:
     rows: list[tuple[Cell, ...]] = [
         ("mean complete trial", formats.duration(saving.saved)),
         ("median complete trial", formats.duration(saving.by_median)),
     ]
-    if not isinstance(saving.by_epochs, Unknown):
-        rows.append(("each pruned trial's own student epochs", formats.duration(saving.by_epochs)))
+    if not isinstance(saving.by_steps, Unknown):
+        rows.append(
+            (
+                f"each pruned trial's own {_step(phase)}",
+                formats.duration(saving.by_steps),
+            )
+        )
     return tuple(rows)
 
 
+def _step(phase: Phase) -> str:
+    return "folds" if phase.study.folds is not None else f"{phase.study.judged_stage} epochs"
+
+
 def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Section:
-    cost = findings.cost
-    if not cost.stages:
+    by_stage = seconds_by_stage(findings.phases)
+    if not by_stage:
         shown = (figures["cost"],) if "cost" in figures else ()
         return Section("Time by stage", (missing("The trials do not record their time by stage."), *shown))
-    total = sum(cost.stages.values())
+    total = sum(by_stage.values())
     rows: list[tuple[Cell, ...]] = [
         (stage, formats.duration(seconds), formats.share(seconds / total) if total else formats.DASH)
-        for stage, seconds in cost.stages.items()
+        for stage, seconds in by_stage.items()
     ]
     blocks: list[Block] = [Table(("Stage", "Total", "Share"), tuple(rows), numeric=frozenset({1, 2}))]
     if "cost" in figures:
         blocks.append(figures["cost"])
-    if cost.staged_trials < len(findings.study.trials):
-        blocks.append(
-            caution(
-                f"{cost.staged_trials} of {len(findings.study.trials)} trials record their time by stage."
-            )
-        )
+    recorded = sum(phase.cost.staged_trials for phase in findings.phases)
+    everyone = len(trials_of(findings.phases))
+    if recorded < everyone:
+        blocks.append(caution(f"{recorded} of {everyone} trials record their time by stage."))
     return Section("Time by stage", tuple(blocks))
 
 
-def _counted(name: str) -> str:
-    """The name of a sum; seconds are written in fitting units."""
-    return name.replace("seconds", "time").replace("_", " ")
+STORE_NAMES = {
+    "hits": "results found in the store",
+    "misses": "results that had to be computed",
+    "seconds_saved": "time saved",
+}
 
 
-def _store(cost: Cost) -> Section:
-    if not cost.cache:
-        return Section(
-            "What the store saved", (missing("The trials do not record what the store saved them."),)
-        )
+def _store(findings: Findings) -> Section:
+    title, counted = "What the store saved", store_of(findings.phases)
+    if not counted:
+        return Section(title, (missing("The trials do not record what the store saved them."),))
     rows: list[tuple[Cell, ...]] = [
-        (_counted(name), formats.duration(total) if "seconds" in name else f"{total:g}")
-        for name, total in cost.cache.items()
+        (
+            STORE_NAMES.get(name, name.replace("_", " ")),
+            formats.duration(total) if "seconds" in name else f"{total:,.0f}",
+        )
+        for name, total in counted.items()
     ]
-    return Section(
-        "What the store saved", (Table(("Over all trials", "Sum"), tuple(rows), numeric=frozenset({1})),)
-    )
+    blocks: list[Block] = [Table(("Over all trials", "Sum"), tuple(rows), numeric=frozenset({1}))]
+    if "seconds_saved" in counted:
+        blocks.append(
+            paragraph(
+                "Time saved is what the found results had taken when they were computed, with as many trials at once "
+                "as ran then."
+            )
+        )
+    return Section(title, tuple(blocks))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from distune.analysis.findings import Findings
+from distune.analysis.phases import wall_of
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Code, Section, Table, missing, paragraph
+from distune.reporting.document import Block, Cell, Code, Section, Table, line, missing, paragraph
 
 UNRECORDED = "not recorded"
 STATE_TITLES = {
@@ -24,6 +25,7 @@ def section(findings: Findings) -> Section:
         ("Data set", _data_set(findings)),
         ("Total trials", str(len(study.trials))),
         *((STATE_TITLES[state], str(count)) for state, count in findings.ranking.counts.items()),
+        *_teachers(findings),
         ("Metric", study.metric or UNRECORDED),
         ("Direction", "larger is better" if study.direction == "maximize" else "smaller is better"),
         *_times(findings),
@@ -66,8 +68,18 @@ def _data_set(findings: Findings) -> Cell:
     return Code(str(name)) if name else UNRECORDED
 
 
+def _teachers(findings: Findings) -> list[tuple[Cell, Cell]]:
+    """The trials of teachers that came first; they are not among the total."""
+    first = findings.study.teacher_study or {}
+    if not isinstance(first.get("finished"), int):
+        return []
+    counts = [f"{first[state]} {state}" for state in ("complete", "pruned", "failed") if first.get(state)]
+    said = f"{first['finished']} finished ({', '.join(counts)}), in the study "
+    return [("Trials of teachers before", line(said, Code(formats.plain(first.get("name")))))]
+
+
 def _times(findings: Findings) -> list[tuple[Cell, Cell]]:
-    wall = findings.cost.wall
+    wall = wall_of(findings.phases)
     if isinstance(wall, Unknown):
         return [("Duration", UNRECORDED)]
     return [

@@ -1,0 +1,114 @@
+"""The phases of a search, each with its cost: a staged search tuned its teachers first, in a study of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from distune.analysis.cost import Cost, Saving, Wall, cost
+from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.unknown import Unknown
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One study of a search.
+
+    Attributes:
+        title: teachers or students; empty where the search is one study.
+        study: its record.
+        cost: its times.
+    """
+
+    title: str
+    study: StudyRecord
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What pruning saved in all phases together.
+
+    Attributes:
+        saved: seconds.
+        without: seconds that complete and pruned trials would have taken without it.
+    """
+
+    saved: float
+    without: float
+
+    @property
+    def share(self) -> float:
+        """Saved / without."""
+        return self.saved / self.without if self.without else 0.0
+
+
+def phases(study: StudyRecord) -> tuple[Phase, ...]:
+    """The phases in the order in which they ran; one where there was no study of teachers, or it cannot be read."""
+    students = Phase("students" if study.teacher_record else "", study, cost(study))
+    if study.teacher_record is None:
+        return (students,)
+    return (Phase("teachers", study.teacher_record, cost(study.teacher_record)), students)
+
+
+def trials_of(searched: Sequence[Phase]) -> list[TrialRecord]:
+    """The trials of all phases."""
+    return [trial for phase in searched for trial in phase.study.trials]
+
+
+def wall_of(searched: Sequence[Phase]) -> Wall | Unknown:
+    """Time on the clock. A phase begins when the one before it has ended, so the times add up."""
+    walls: list[tuple[str, Wall]] = []
+    for phase in searched:
+        if isinstance(phase.cost.wall, Unknown):
+            return phase.cost.wall
+        walls.append((phase.title, phase.cost.wall))
+    if len(walls) == 1:
+        return walls[0][1]
+    return Wall(
+        seconds=sum(wall.seconds for _, wall in walls),
+        rule="; ".join(f"{title}: {wall.rule}" for title, wall in walls),
+        started=min(wall.started for _, wall in walls),
+        finished=max(wall.finished for _, wall in walls),
+        sessions=None,
+    )
+
+
+def parallelism_of(searched: Sequence[Phase]) -> float | Unknown:
+    """Seconds of all trials / seconds on the clock: how many trials ran at once, on average."""
+    wall = wall_of(searched)
+    if isinstance(wall, Unknown):
+        return wall
+    spent = sum(times.total for phase in searched for times in phase.cost.times.values())
+    if wall.seconds <= 0 or not spent:
+        return Unknown("No trial has a time.")
+    return spent / wall.seconds
+
+
+def pruning_of(searched: Sequence[Phase]) -> Pruning | None:
+    """What pruning saved over all phases; None where no phase knows."""
+    if not any(isinstance(phase.cost.saving, Saving) for phase in searched):
+        return None
+    saved = without = 0.0
+    for phase in searched:
+        if isinstance(phase.cost.saving, Saving):
+            saved += phase.cost.saving.saved
+            without += phase.cost.saving.without_pruning
+        else:
+            without += sum(times.total for state, times in phase.cost.times.items() if state != "failed")
+    return Pruning(saved, without)
+
+
+def seconds_by_stage(searched: Sequence[Phase]) -> dict[str, float]:
+    """Seconds by stage of a trial (data, teacher, ...) over the trials of all phases."""
+    return _added([phase.cost.stages for phase in searched])
+
+
+def store_of(searched: Sequence[Phase]) -> dict[str, float]:
+    """What the store reports over the trials of all phases."""
+    return _added([phase.cost.cache for phase in searched])
+
+
+def _added(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: sum(part.get(name, 0.0) for part in parts) for name in names}

@@ -1,0 +1,101 @@
+"""A staged search costs what its teachers and its students cost, each counted once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from distune.analysis.cost import Wall
+from distune.analysis.phases import (
+    parallelism_of,
+    phases,
+    pruning_of,
+    seconds_by_stage,
+    store_of,
+    trials_of,
+    wall_of,
+)
+from distune.analysis.records import Session, State, StudyRecord, TrialRecord
+from distune.analysis.sources import open_study
+from distune.analysis.unknown import Unknown
+
+START = datetime(2026, 1, 2, 8)
+
+
+def study_of(name: str, minutes: dict[State, tuple[float, ...]], stage: str, ends: float) -> StudyRecord:
+    """A study whose trials spent all their time in one stage; one session of so many hours from START on."""
+    states = [(state, each) for state, times in minutes.items() for each in times]
+    trials = tuple(
+        TrialRecord(
+            number,
+            state,
+            seconds=60 * each,
+            stage_seconds={"data": 1.0, stage: 60 * each - 1},
+            cache={"hits": 1.0, "seconds_saved": 2.0},
+        )
+        for number, (state, each) in enumerate(states)
+    )
+    session = Session(START, START + timedelta(hours=ends), 1, (), None)
+    return StudyRecord(name, "maximize", trials, {}, "study", sessions=(session,))
+
+
+TEACHERS = study_of(
+    "s_teacher", {"complete": (20.0, 40.0), "pruned": (10.0,), "failed": (5.0,)}, "teacher", 2
+)
+STUDENTS = study_of("s", {"complete": (4.0, 6.0), "pruned": (1.0, 3.0)}, "student", 1)
+
+
+def test_times_savings_stages_and_store_are_of_both_phases() -> None:
+    found = phases(replace(STUDENTS, teacher_record=TEACHERS))
+    assert [phase.title for phase in found] == ["teachers", "students"]
+    assert len(trials_of(found)) == 8
+    wall = wall_of(found)
+    assert isinstance(wall, Wall) and wall.seconds == 3 * 3600
+    assert wall.rule.startswith("teachers: 1 run ") and "; students: 1 run " in wall.rule
+    assert parallelism_of(found) == pytest.approx((75 + 14) / 180)
+    pruning = pruning_of(found)
+    assert pruning is not None
+    assert pruning.saved == 60 * ((30 - 10) + (2 * 5 - 4))
+    assert pruning.without == 60 * ((70 + 20) + (14 + 6))
+    assert pruning.share == pytest.approx(26 / 110)
+    assert seconds_by_stage(found) == {"data": 8.0, "teacher": 75 * 60 - 4, "student": 14 * 60 - 4}
+    assert store_of(found) == {"hits": 8.0, "seconds_saved": 16.0}
+
+
+def test_a_phase_without_pruned_trials_saved_nothing_and_counts_in_full() -> None:
+    teachers = study_of("s_teacher", {"complete": (20.0,), "failed": (50.0,)}, "teacher", 2)
+    pruning = pruning_of(phases(replace(STUDENTS, teacher_record=teachers)))
+    assert pruning is not None and pruning.saved == 6 * 60 and pruning.without == (20 + 20) * 60
+    unpruned = study_of("s", {"complete": (4.0,)}, "student", 1)
+    assert pruning_of(phases(replace(unpruned, teacher_record=teachers))) is None
+
+
+def test_a_search_of_one_study_is_that_study() -> None:
+    (only,) = phases(STUDENTS)
+    assert only.title == "" and wall_of((only,)) is only.cost.wall
+    assert seconds_by_stage((only,)) == only.cost.stages
+
+
+def test_a_phase_without_a_duration_leaves_the_whole_without_one() -> None:
+    timeless = replace(TEACHERS, sessions=None)
+    found = phases(replace(STUDENTS, teacher_record=timeless))
+    assert isinstance(wall_of(found), Unknown) and isinstance(parallelism_of(found), Unknown)
+
+
+def test_the_study_of_the_teachers_is_read_from_the_same_storage(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    for name, trials in (("s", 2), ("s_teacher", 3)):
+        study = optuna.create_study(study_name=name, storage=url, direction="maximize")
+        study.add_trials([create_trial(state=TrialState.COMPLETE, value=0.5)] * trials)
+    students = optuna.load_study(study_name="s", storage=url)
+    students.set_user_attr("teacher_study", {"name": "s_teacher", "finished": 3})
+    record = open_study(tmp_path / "s.db")
+    assert record.teacher_record is not None
+    assert (record.teacher_record.name, len(record.teacher_record.trials)) == ("s_teacher", 3)
+    students.set_user_attr("teacher_study", {"name": "gone", "finished": 3})
+    assert open_study(tmp_path / "s.db").teacher_record is None
