@@ -7,6 +7,7 @@ import json
 import optuna
 import pytest
 from closed_form_trials import fold_score, score_at
+from fold_trials import Listener, task_of
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, coordinator, memory_study, setup_of
 
@@ -18,31 +19,10 @@ from distune.training.run import run
 from distune.tuning.executors.simulated import Work
 from distune.tuning.fold_pruner import FoldPruner
 from distune.tuning.folds import run_folds_trial
-from distune.tuning.messages import TrialTask
 from distune.tuning.proposals import FoldProposals
 from distune.tuning.pruners import make_pruner_of_folds
 from distune.tuning.study import differing, warmup_of_folds
 from distune.tuning.tune import TuneRequest, tune
-
-
-def task_of(config, folder, attempt=1):
-    return TrialTask(
-        0, as_dict(with_values(config, {"data.fold": {"number": 1, "of": 2}})), str(folder), attempt=attempt
-    )
-
-
-class Listener:
-    """Notes every report, and answers one of them with False."""
-
-    def __init__(self, stop_at=None):
-        self.heard, self._stop_at = [], stop_at
-
-    def __call__(self, stage, epoch, score):
-        self.heard.append((stage, epoch, score))
-        return (stage, epoch) != self._stop_at
-
-    def stages(self):
-        return list(dict.fromkeys(stage for stage, _, _ in self.heard))
 
 
 def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tmp_path, tiny_config):
@@ -69,24 +49,6 @@ def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tm
     assert [(n, s) for stage, n, s in told.heard if stage == "fold"] == [(1, scores[0]), (2, outcome.score)]
     assert outcome.seconds.keys() == results[0].seconds.keys() and outcome.extra["cache_hits"] > 0
     assert not list((tmp_path / "trial").rglob("*.safetensors"))
-
-
-def test_a_trial_goes_on_in_its_unfinished_fold_with_equal_scores(tmp_path, tiny_config):
-    whole = Listener()
-    expected = run_folds_trial(task_of(tiny_config(), tmp_path / "whole"), whole)
-    folder = tmp_path / "cut"
-    first = run_folds_trial(task_of(tiny_config(), folder), Listener(("fold 2 student", 2)))
-    assert first.state == "stopped" and first.extra["fold_scores"] == expected.extra["fold_scores"][:1]
-    assert [path.name for path in folder.rglob("*.safetensors")] == ["checkpoint_student.safetensors"]
-    rest = Listener()
-    outcome = run_folds_trial(task_of(tiny_config(), folder, attempt=2), rest)
-    assert rest.stages() == ["fold", "fold 2 teacher", "fold 2 student"]
-    assert (outcome.state, outcome.score) == ("complete", expected.score)
-    assert set(rest.heard) <= set(whole.heard)
-    assert (folder / "fold_2/predictions_dev.csv").read_text() == (
-        tmp_path / "whole/fold_2/predictions_dev.csv"
-    ).read_text()
-    assert not list(folder.rglob("*.safetensors"))
 
 
 def test_a_stop_between_folds_is_no_end(tmp_path, tiny_config):

@@ -1,0 +1,86 @@
+"""A trial by folds that was interrupted goes on where it was, with the numbers of one that was not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import pytest
+from fold_trials import Listener, task_of
+
+from distune.training import loop
+from distune.tuning.folds import run_folds_trial
+
+TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The epochs that are trained, not those that are only told again."""
+    epochs, one_epoch = [], loop._one_epoch
+
+    def noting(state, epoch, examples, plan, *others):
+        epochs.append((plan.stage, epoch))
+        return one_epoch(state, epoch, examples, plan, *others)
+
+    monkeypatch.setattr(loop, "_one_epoch", noting)
+    return epochs
+
+
+def answers(folder):
+    return [(folder / f"fold_{number}" / "predictions_dev.csv").read_text() for number in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "left"),
+    [
+        (("fold 1 teacher", 1), [TEACHER[1], *STUDENT, *TEACHER, *STUDENT]),
+        (("fold", 1), [*TEACHER, *STUDENT]),
+        (("fold 2 student", 2), [STUDENT[2]]),
+    ],
+    ids=["in the first teacher", "between the folds", "in the second student"],
+)
+def test_a_trial_goes_on_from_its_last_fold_and_epoch_with_equal_scores(
+    tmp_path, tiny_config, monkeypatch, trained, stop_at, left
+):
+    whole = Listener()
+    expected = run_folds_trial(task_of(tiny_config(), tmp_path / "whole"), whole)
+    monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / "other_cache"))
+    folder = tmp_path / "cut"
+    assert run_folds_trial(task_of(tiny_config(), folder), Listener(stop_at)).state == "stopped"
+    trained.clear()
+    rest = Listener()
+    outcome = run_folds_trial(task_of(tiny_config(), folder, attempt=2), rest)
+    assert trained == left
+    assert (outcome.state, outcome.score) == ("complete", expected.score)
+    assert outcome.extra["fold_scores"] == expected.extra["fold_scores"]
+    assert set(rest.heard) <= set(whole.heard) and rest.heard[-1] == whole.heard[-1]
+    assert answers(folder) == answers(tmp_path / "whole")
+    assert not list(folder.rglob("*.safetensors"))
+
+
+def run_until_killed(task, folder):
+    def hang(stage, epoch, score):
+        (folder / f"{stage} {epoch}").touch()
+        time.sleep(60.0 if (stage, epoch) == ("fold 2 student", 2) else 0.0)
+        return True
+
+    run_folds_trial(task, hang)
+
+
+def test_a_trial_killed_in_its_second_fold_goes_on_with_equal_scores(tmp_path, tiny_config, trained):
+    expected = run_folds_trial(task_of(tiny_config(), tmp_path / "whole"), Listener())
+    process = multiprocessing.get_context("spawn").Process(
+        target=run_until_killed, args=(task_of(tiny_config(), tmp_path / "killed"), tmp_path)
+    )
+    process.start()
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "fold 2 student 2").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    trained.clear()
+    outcome = run_folds_trial(task_of(tiny_config(), tmp_path / "killed", attempt=2), Listener())
+    assert trained in ([STUDENT[2]], STUDENT[1:])  # not every epoch writes a checkpoint
+    assert outcome.score == expected.score
+    assert answers(tmp_path / "killed") == answers(tmp_path / "whole")
