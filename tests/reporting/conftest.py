@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import math
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,9 @@ from distune.config import Config, as_dict
 from distune.data.table import Task
 from distune.reporting.report import write_report
 from distune.training.metrics import evaluate
+
+sys.path.insert(0, str(Path(__file__).parent))
+from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE
 
 SPACE = {
     "teacher_lr": {"type": "float", "low": 5e-6, "high": 1e-4, "log": True},
@@ -170,6 +175,24 @@ def written(full_study: StudyRecord, tmp_path_factory: pytest.TempPathFactory) -
     out = tmp_path_factory.mktemp("report")
     assert all(path.exists() for path in write_report(full_study, out))
     return out
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the report of a confirmed and audited study whose names, classes and captions are hostile."""
+    folder = tmp_path_factory.mktemp("hostile")
+    endless = "<b>" + 200 * "W"
+    study = build_study(
+        folder / "s", HOSTILE, (Task(HOSTILE[:40], (HOSTILE, endless)), Task("kind", ("<i>", "|")))
+    )
+    best = max(study.complete, key=lambda trial: trial.value or 0.0)
+    numbers, audit = copy.deepcopy(CONFIRMATION), copy.deepcopy(AUDIT)
+    numbers["contenders"]["trial_0001"]["trial"] = best.number
+    audit["findings"][0]["rows"][0]["text"] = endless
+    (folder / "s" / "confirmation.json").write_text(json.dumps(numbers))
+    (folder / "s" / "audit.json").write_text(json.dumps(audit))
+    write_report(study, folder / "out")
+    return folder / "out"
 
 
 @pytest.fixture(scope="session")

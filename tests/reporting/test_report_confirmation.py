@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE, over
 from markdown_it import MarkdownIt  # comes with rich
 from optuna.trial import create_trial
 
@@ -19,129 +20,6 @@ from distune.analysis.records import StudyRecord
 from distune.analysis.trials import from_optuna
 from distune.reporting.formats import over_seeds, plain
 from distune.reporting.report import write_report
-
-HOSTILE = '<script>alert("x")</script>|**b** `c` [a](javascript:x) <img src=x onerror=y>\x1b[31m\n# heading'
-
-
-def over(mean: float, half: float | None = 0.01, seeds: int = 5) -> dict[str, Any]:
-    return {
-        "mean": mean,
-        "low": None if half is None else mean - half,
-        "high": None if half is None else mean + half,
-        "seeds": seeds,
-    }
-
-
-def split(score: float, half: float | None = 0.01) -> dict[str, Any]:
-    keys = ("macro_f1", "accuracy", "calibration_error", "log_loss", "temperature")
-    task = {key: over(score, half) for key in keys}
-    task |= {
-        "auc": None,
-        "auc_missing": "one class",
-        "calibration_error": over(0.2111, half),
-        "calibration_error_scaled": over(0.1222, half),
-        "log_loss_scaled": over(0.4, half),
-        "classes": {HOSTILE: {"recall": over(0.7, half), "support": 12}, "b": {"recall": None, "support": 0}},
-    }
-    trained = {} if half is None else {"without_image": {"score": over(0.3333), "change": over(-0.4444)}}
-    return {"score": over(score, half), "scores": [score], "tasks": {HOSTILE: task}, "conditions": trained}
-
-
-def contender(kind: str, trial: int | None, rank: int | None, score: float) -> dict[str, Any]:
-    is_baseline = kind == "baseline"
-    half = None if is_baseline else 0.01
-    return {
-        "kind": kind,
-        "trial": trial,
-        "rank": rank,
-        "is_base": kind == "base",
-        "search_score": score + 0.05,
-        "seeds": [] if is_baseline else [1, 2, 3, 4, 5],
-        "missing": [],
-        "parameters": None,
-        "settings": {HOSTILE: {"C": 0.1}},
-        "splits": {"dev": split(score + 0.02, half), "test": split(score, half)},
-    }
-
-
-def compared(kind: str, first: str, second: str, difference: float, verdict: str) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "first": first,
-        "second": second,
-        "difference": difference,
-        "low": difference - 0.02,
-        "high": difference + 0.02,
-        "p_value": 0.02,
-        "adjusted_p": 0.041,
-        "verdict": verdict,
-        "examples": 120,
-        "seeds": {"first": 5, "second": 5},
-        "examples_needed": 987,
-        "mcnemar": {HOSTILE: {"only_first": 3, "only_second": 14, "p_value": 0.0127}},
-    }
-
-
-CONFIRMATION: dict[str, Any] = {
-    "version": 1,
-    "study": HOSTILE,
-    "top": 1,
-    "seeds": [1, 2, 3, 4, 5],
-    "split": "test",
-    "optimistic": False,
-    "complete": True,
-    "examples": {"dev": {"examples": 110, "cases": 90}, "test": {"examples": 120, "cases": 95}},
-    "opening": {
-        "number": 2,
-        "openings": [{"time": "2026-01-01", "by": HOSTILE}, {"time": "2026-01-02", "by": "second"}],
-        "elsewhere": [{"time": "2026-01-03", "by": "other study", "file": "logs/other"}],
-    },
-    "contenders": {
-        "trial_0001": contender("trial", 1, 1, 0.75),
-        "base": contender("base", 0, None, 0.74),
-        "majority": contender("baseline", None, None, 0.31),
-    },
-    "comparisons": [
-        compared("tuning_gain", "trial_0001", "base", 0.0123, "not distinguishable"),
-        compared("against_baseline", "trial_0001", "majority", 0.44, "better"),
-    ],
-    "comparisons_missing": [
-        {"kind": "teacher_gap", "first": "teacher", "second": "trial_0001", "reason": HOSTILE}
-    ],
-    "optimism": {
-        "contender": "trial_0001",
-        "search_score": 0.8,
-        "dev": over(0.77),
-        "test": over(0.75),
-    },
-    "recommendation": {
-        "contender": "base",
-        "kind": "base",
-        "trial": 0,
-        "reason": "nothing_beats_base",
-        "best_holds_up": False,
-        "text": "No trial is better than the base config.",
-        "config": "recommended_config.yaml",
-    },
-    "failures": [{"contender": "base", "seed": 3, "kind": "crashed", "message": HOSTILE}],
-    "notes": [HOSTILE],
-}
-AUDIT: dict[str, Any] = {
-    "findings": [
-        {
-            "kind": "label_in_text",
-            "severity": "warning",
-            "title": "texts name the label",
-            "detail": f"In {HOSTILE}",
-            "rows": [{"text": f"{HOSTILE} {number}", "count": number} for number in range(7)],
-        },
-        {"kind": "leak", "severity": "severe", "title": "same images", "detail": "31 pairs.", "rows": []},
-    ],
-    "sections": [
-        {"title": "Class balance", "rows": [{"task": "kind", "class": HOSTILE, "train": 40, "dev": 4}]},
-        {"title": HOSTILE, "rows": []},
-    ],
-}
 
 
 def study_at(folder: Path, name: str = "s", best: float = 0.8) -> StudyRecord:

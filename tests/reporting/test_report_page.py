@@ -33,30 +33,49 @@ document.getElementById("page").onload = event => {{
     figures: figures.length,
     empty: figures.filter(box => box.width < 100 || box.height < 100).length,
     unnamed: [...page.querySelectorAll("figure svg")].filter(svg => !svg.getAttribute("aria-label")).length,
-    outside: [...page.querySelectorAll("main *")].filter(
+    outside: [...page.querySelectorAll("body *")].filter(
       node => !node.closest(".scroll") && node.getBoundingClientRect().right > root.clientWidth + 1).length,
+    foreign: page.querySelectorAll("script, img, iframe, b, i, [onerror], [href^=javascript]").length,
+    asText: page.body.textContent.split("<script>alert").length - 1,
+    drawnAsText: [...page.querySelectorAll("figure svg text")].filter(
+      node => node.textContent.includes("<script>")).length,
   }});
 }};
 </script>"""
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)")
-@pytest.mark.parametrize("width", [390, 1400])
-def test_the_page_fits_and_logs_no_error(written: Path, tmp_path: Path, width: int) -> None:
+def measured(page: Path, folder: Path, width: int) -> dict[str, int]:
+    """Opens a page in a frame of a width, checks that its console stays empty, and measures it."""
     assert CHROMIUM is not None
-    shutil.copy(written / "report.html", tmp_path)
-    (tmp_path / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
+    shutil.copy(page, folder)
+    (folder / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
     command = [
-        *(CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1500,1000"),
+        *(CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1000"),
         *("--allow-file-access-from-files", "--virtual-time-budget=10000", "--dump-dom"),
-        (tmp_path / "frame.html").as_uri(),
+        (folder / "frame.html").as_uri(),
     ]
     found = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     title = re.search(r"<title>(.*?)</title>", found.stdout)
     assert title is not None, found.stderr[-2000:]
-    measured = json.loads(title[1])
-    assert measured["width"] == width
-    assert measured["overflow"] == 0 and measured["outside"] == 0
-    assert measured["figures"] == 11 and measured["empty"] == 0 and measured["unnamed"] == 0
     assert not [line for line in found.stderr.splitlines() if ":CONSOLE" in line]
+    return dict(json.loads(title[1]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("width", [390, 1400])
+class TestInTheBrowser:
+    def test_the_page_fits_and_logs_no_error(self, written: Path, tmp_path: Path, width: int) -> None:
+        found = measured(written / "report.html", tmp_path, width)
+        assert found["width"] == width
+        assert found["overflow"] == found["outside"] == 0
+        assert (found["figures"], found["empty"], found["unnamed"]) == (11, 0, 0)
+
+    def test_hostile_text_of_a_confirmed_study_stays_text_and_breaks_nothing(
+        self, hostile: Path, tmp_path: Path, width: int
+    ) -> None:
+        found = measured(hostile / "report.html", tmp_path, width)
+        assert found["overflow"] == found["outside"] == 0
+        assert (found["figures"], found["empty"], found["unnamed"]) == (12, 0, 0)
+        assert found["foreign"] == 0
+        assert found["asText"] > 20 and found["drawnAsText"] >= 2
