@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from distune.config import Config
@@ -30,6 +31,8 @@ def misses(config: Config, folder: Path) -> set[str]:
 
 IMAGE, TEXT = {"frozen_vision", "image_means"}, {"frozen_text", "text_means"}
 ALL = {"images", "tokens", "teacher", "targets"} | IMAGE | TEXT
+
+TRAINED = {"teacher", "targets"}
 
 CHANGED_CONFIG: dict[str, tuple[dict[str, Any], set[str]]] = {
     "student only": ({"student__lr": 1e-4, "student__fusion_dim": 16}, set()),
@@ -84,13 +87,41 @@ def test_changed_caption_misses(tiny_config: MakeConfig, own_data: Path, tmp_pat
     assert misses(config, tmp_path / "second") == {"tokens", "teacher", "targets"} | TEXT
 
 
+def test_changed_weights_of_an_encoder_miss(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    texts = tmp_path / "texts"
+    config = tiny_config(teacher__text={"name": str(texts), "pretrained": True})
+    (texts).mkdir()
+    (texts / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]))
+    found = []
+    for run_number in (1, 1, 2):
+        torch.manual_seed(run_number)
+        BertModel(BertConfig(vocab_size=6, **shape)).save_pretrained(texts)
+        found.append(misses(config, tmp_path / str(len(found))))
+    assert found == [{"images", "tokens"} | TRAINED, set(), TRAINED]
+
+
 def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
     misses(tiny_config(**FROZEN), tmp_path / "first")
     assert misses(tiny_config(**FROZEN, data__root=str(own_data)), tmp_path / "second") == set()
 
 
+NEW_VERSION = {
+    "images": {"images"} | IMAGE | TRAINED,
+    "tokens": {"tokens"} | TEXT | TRAINED,
+    "frozen_vision": IMAGE | TRAINED,
+    "frozen_text": TEXT | TRAINED,
+    "image_means": {"image_means"} | TRAINED,
+    "text_means": {"text_means"} | TRAINED,
+    "teacher": TRAINED,
+    "targets": {"targets"},
+}
+
+
 @pytest.mark.parametrize("step", sorted(ALL))
-def test_new_version_of_a_step_misses(
+def test_new_version_of_a_step_misses_with_all_that_is_made_from_it(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     misses(tiny_config(**FROZEN), tmp_path / "first")
@@ -100,12 +131,10 @@ def test_new_version_of_a_step_misses(
         monkeypatch.setattr(teacher, "TARGETS_VERSION", 99)
     else:
         monkeypatch.setitem(inputs.STEP_VERSIONS, step, 99)
-    assert step in misses(tiny_config(**FROZEN), tmp_path / "second")
+    assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_VERSION[step]
 
 
 def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    import torch
-
     from distune.data import read_table
     from distune.data.batches import train_batches
     from distune.data.fingerprint import table_fingerprint

@@ -34,7 +34,7 @@ def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tm
             fold = with_values(config, {"data.fold": {"number": number, "of": 2}})
             results.append(run(fold, tmp_path / str(number), store=store))
     hits, misses = results[1].cache["hits"], results[1].cache["misses"]
-    assert {"images", "tokens", "frozen_vision", "frozen_text"} <= {kind for kind, n in hits.items() if n}
+    assert {"images", "tokens", "image_means", "text_means"} <= {kind for kind, n in hits.items() if n}
     assert {kind for kind, n in misses.items() if n} == {"teacher", "targets"}
 
     stale = tmp_path / "trial" / "fold_1"

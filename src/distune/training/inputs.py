@@ -76,16 +76,16 @@ class InputSteps:
             image = self._images(vision.image_size, images)
         else:
             key = {"images": images, "encoder": self._encoder_key(config, "vision", model_seed)}
-            image = self._frozen_vision(vision, images, key)
             if vision.is_frozen and model.is_pooled and not with_map:
-                image = self._image_means(model, image, key)
+                image = self._image_means(model, images, key)
+            else:
+                image = self._frozen_vision(vision, images, key)
         if text.frozen_layers:
             key = {"tokens": tokens, "encoder": self._encoder_key(config, "text", model_seed)}
-            hidden = self._frozen_text(text, sequences, key)
             if text.is_frozen and model.is_pooled:
-                mean = self._text_means(model, hidden, key)
+                mean = self._text_means(model, sequences, key)
             else:
-                sequences = hidden
+                sequences = self._frozen_text(text, sequences, key)
         return ModelInputs(image, sequences, mean)
 
     def pixels(self, size: int) -> NDArray[Any]:
@@ -176,8 +176,9 @@ class InputSteps:
         entry = self.store.get("frozen_text", key, compute)
         return Ragged(entry.array("hidden"), ids.offsets)
 
-    def _image_means(self, model: Classifier, hidden: NDArray[Any], key: dict[str, Any]) -> NDArray[Any]:
+    def _image_means(self, model: Classifier, images: dict[str, Any], key: dict[str, Any]) -> NDArray[Any]:
         def compute(entry: Entry) -> None:
+            hidden = self._frozen_vision(model.vision, images, key)
             means = entry.new_array("means", (*hidden.shape[:2], model.vision.width), np.float32)
             for view, start in np.ndindex(hidden.shape[0], -(-hidden.shape[1] // PREFIX_BATCH)):
                 rows = slice(start * PREFIX_BATCH, (start + 1) * PREFIX_BATCH)
@@ -185,11 +186,12 @@ class InputSteps:
                 with torch.no_grad(), self.compute.autocast():
                     means[view, rows] = model.image_tokens(part).mean(1).float().cpu().numpy()
 
-        key = {**key, "version": STEP_VERSIONS["image_means"]}
-        return self.store.get("image_means", key, compute).array("means")
+        versioned = {**key, "version": STEP_VERSIONS["image_means"]}
+        return self.store.get("image_means", versioned, compute).array("means")
 
-    def _text_means(self, model: Classifier, hidden: Ragged, key: dict[str, Any]) -> NDArray[Any]:
+    def _text_means(self, model: Classifier, ids: Ragged, key: dict[str, Any]) -> NDArray[Any]:
         def compute(entry: Entry) -> None:
+            hidden = self._frozen_text(model.text, ids, key)
             means = entry.new_array("means", (len(hidden), model.text.width), np.float32)
             order = np.argsort(hidden.lengths, kind="stable")
             for start in range(0, len(order), PREFIX_BATCH):
@@ -198,8 +200,8 @@ class InputSteps:
                 with torch.no_grad(), self.compute.autocast():
                     means[rows] = masked_mean(model.text_tokens(part, mask), mask).float().cpu().numpy()
 
-        key = {**key, "version": STEP_VERSIONS["text_means"]}
-        return self.store.get("text_means", key, compute).array("means")
+        versioned = {**key, "version": STEP_VERSIONS["text_means"]}
+        return self.store.get("text_means", versioned, compute).array("means")
 
 
 class _Rows:

@@ -15,9 +15,10 @@ from distune.config import Config, DistillationConfig, as_dict
 from distune.data.table import Table
 from distune.distillation import LOSSES, Objective, balanced_class_weights
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
+from distune.models.encoders import identity
 from distune.store import Entry, Store
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.inputs import STEP_VERSIONS, InputSteps
 from distune.training.loop import fit
 from distune.training.predicting import predict
 from distune.training.records import EpochRecord, Examples, OnEpoch, Plan
@@ -131,6 +132,11 @@ class TeacherStage:
             "views": data.views if data.augment != "none" else 0,
             "augment": data.augment,
             "teacher": as_dict(self.config.teacher),
+            "weights": [
+                identity(self.config.teacher.vision, "vision", self.model_seed),
+                identity(self.config.teacher.text, "text", self.model_seed),
+            ],
+            "inputs": STEP_VERSIONS,
             "training": training,
             "seed": self.config.seed,
             "device": self.compute.device.type,

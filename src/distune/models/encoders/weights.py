@@ -65,11 +65,13 @@ def model_folder(source: Entry | Path | str, *, with_weights: bool) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """Names the content of a model folder: the hub's revision, or a hash of the files."""
+    """Names the content of a model folder: the hub's revision, or a hash of weights, settings and vocabulary."""
     if folder.parent.name == "snapshots":
         return folder.name
-    files = [file for file in sorted(folder.iterdir()) if file.name in (*_WEIGHT_FILES, "config.json")]
-    return "-".join(file_hash(file)[:16] for file in files)
+    patterns = (*_WEIGHT_FILES, "*.safetensors", *_SMALL_FILES)
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    hashes = "".join(f"{file.name} {file_hash(file)}\n" for file in files)
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 def file_hash(file: Path) -> str:

@@ -1,0 +1,48 @@
+"""Every file of a model folder that changes what an encoder computes changes its name in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distune.config import EncoderConfig
+from distune.models.encoders import identity
+
+FILES = (
+    "config.json",
+    "model.safetensors.index.json",
+    "model-00001-of-00001.safetensors",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "vocab.txt",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in FILES:
+        (tmp_path / name).write_text("{}")
+    return tmp_path
+
+
+def name_of(folder: Path, **others: object) -> str:
+    return identity(EncoderConfig(name=str(folder), **others), "vision", 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_changed_file_changes_the_name(folder: Path, file: str) -> None:
+    before = name_of(folder)
+    assert name_of(folder) == before
+    (folder / file).write_text("{ }")
+    assert name_of(folder) != before
+
+
+def test_other_files_do_not(folder: Path) -> None:
+    before = name_of(folder)
+    (folder / "README.md").write_text("a model")
+    assert name_of(folder) == before
+
+
+def test_what_is_kept_of_the_layers_does(folder: Path) -> None:
+    assert len({name_of(folder), name_of(folder, layers=1), name_of(folder, freeze=1)}) == 3
