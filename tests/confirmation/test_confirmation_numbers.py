@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_scor
 from distune.analysis.confirmation import confirmation_numbers
 from distune.analysis.confirmation_comparisons import Pair, family
 from distune.analysis.confirmation_recommendation import recommend
+from distune.analysis.confirmation_scores import interval
 from distune.analysis.significance import Contender, compare
 from distune.data.table import Table, Task
 from distune.errors import UserError
@@ -121,9 +123,9 @@ def as_written(split: str, rate: float, seed: int, column: int) -> tuple[np.ndar
     return labels[:, column], np.round(probabilities, 6)
 
 
-def expected_interval(values: Sequence[float]) -> dict[str, Any]:
+def expected_interval(values: Sequence[float], most: float = 1.0) -> dict[str, Any]:
     mean, half = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": len(values)}
+    return {"mean": mean, "low": mean - half, "high": min(mean + half, most), "seeds": len(values)}
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -391,3 +393,13 @@ def test_the_recommended_config_is_the_one_that_holds_up(
     found = recommend(contenders, {name: s for name, s in known.items() if s is not None}, compared)
     assert (found.contender, found.reason) == expected
     assert found.best_holds_up == (found.contender == names[0].removeprefix("-"))
+
+
+def test_an_interval_ends_where_no_value_can_lie() -> None:
+    """Two seeds 0.4 apart: the t interval is 0.7 ± 2.541, which no share can fill."""
+    assert interval([0.5, 0.9]) == {"mean": 0.7, "low": 0.0, "high": 1.0, "seeds": 2}
+    assert interval([0.5, 0.9], highest=math.inf)["high"] == pytest.approx(0.7 + 12.7062 * 0.2, abs=1e-4)
+    assert interval([-0.9, -0.5], lowest=-1.0)["low"] == -1.0
+    assert interval([0.5])["low"] is None
+    narrow = interval([0.50, 0.51, 0.52])
+    assert narrow["low"] == pytest.approx(0.51 - 4.30265 * 0.01 / math.sqrt(3), abs=1e-6)

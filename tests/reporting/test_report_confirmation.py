@@ -8,16 +8,20 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
-from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE, over
+from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE, compared, over
 from markdown_it import MarkdownIt  # comes with rich
 from optuna.trial import create_trial
 
 from distune.analysis.records import StudyRecord
+from distune.analysis.study_files import Confirmation
 from distune.analysis.trials import from_optuna
+from distune.reporting.figures.bars import draw_confirmed
+from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds, plain
 from distune.reporting.report import write_report
 
@@ -26,7 +30,7 @@ def study_at(folder: Path, name: str = "s", best: float = 0.8) -> StudyRecord:
     """A study whose trial 0 is the base and whose trial 1 is the best."""
     study = optuna.create_study(study_name=name, direction="maximize")
     study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=best)])
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return from_optuna(study, folder)
 
 
@@ -86,6 +90,81 @@ def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
     ):
         assert re.search(row, said), row
     assert said.count("numbers are of opening 2") == 1
+
+
+def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    said = section(write(numbers)[0], "Conclusion")
+    assert "Distillation gain" not in said and "baselines" not in said
+    numbers["comparisons"] += [
+        compared("distillation_gain", "trial_0001", "base", -0.05, "worse"),
+        compared("against_baseline", "trial_0001", "text_tfidf", 0.01, "not distinguishable"),
+    ]
+    said = section(write(numbers, best=0.9)[0], "Conclusion")
+    assert (
+        "Distillation gain: −0.0500, 95 % interval [−0.0700, −0.0300], over 5 seeds on test: worse." in said
+    )
+    assert "not told to be better than these baselines: `text_tfidf`." in said
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (
+            [0.5, 0.7],
+            "scatters by 0.1414 (standard deviation); the gain of the search, +0.1000, is smaller than",
+        ),
+        (
+            [0.74, 0.76],
+            "scatters by 0.0141 (standard deviation); the gain of the search, +0.1000, is not smaller",
+        ),
+        ([0.75], "the best trial was not trained again with two seeds"),
+    ],
+)
+def test_the_noise_over_seeds_stands_beside_the_gain(write: Write, scores: list[float], said: str) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["contenders"]["trial_0001"]["splits"]["test"]["scores"] = scores
+    advised = section(write(numbers)[0], "Recommendations")
+    assert "**Noise over seeds.**" in advised and said in advised
+
+
+def test_without_a_confirmation_the_noise_over_seeds_is_not_known(write: Write) -> None:
+    advised = section(write()[0], "Recommendations")
+    assert "**Noise over seeds.** Not measured: every trial ran with one seed." in advised
+
+
+@pytest.mark.parametrize(
+    ("verdict", "needed", "said"),
+    [
+        ("not distinguishable", 987, "987 (120 used)"),
+        ("not distinguishable", 120, "enough for this row alone, not for all (120 used)"),
+        ("better", 60, "60 (120 used)"),
+        ("not distinguishable", None, "no number is enough: more seeds (120 used)"),
+    ],
+)
+def test_how_many_examples_are_needed_contradicts_no_verdict(
+    write: Write, verdict: str, needed: int | None, said: str
+) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["comparisons"][0] |= {"verdict": verdict, "examples_needed": needed}
+    text, _ = write(numbers)
+    assert f"| **{verdict}** | {said} |" in section(text, "Confirmation")
+    advised = "examples are needed; there are" in section(text, "Recommendations")
+    assert advised == (needed == 987)
+
+
+@pytest.mark.parametrize("verdict", ["not distinguishable", "better"])
+def test_a_gain_is_drawn_filled_where_its_verdict_tells_it(verdict: str) -> None:
+    """Filled marks are drawn in the colour of a clear gain."""
+    drawn = []
+    for told in ("not distinguishable", verdict):
+        numbers = copy.deepcopy(CONFIRMATION)
+        numbers["comparisons"] = [compared("tuning_gain", "trial_0001", "base", 0.03, told)]
+        with look():
+            found = draw_confirmed(SimpleNamespace(confirmation=Confirmation(numbers, is_current=True)))
+        assert found is not None and "Tuning gain: trial_0001 − base +0.0300" in found.alt
+        drawn.append(found.svg.count("var(--blue"))
+    assert (drawn[1] > drawn[0]) == (verdict == "better")
 
 
 @pytest.mark.parametrize(("trial", "best"), [(5, 0.8), (1, 0.6)], ids=["other trial", "base is best now"])

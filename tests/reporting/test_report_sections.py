@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt  # comes with rich
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from distune.analysis.dev_noise import DevNoise
 from distune.analysis.records import StudyRecord
 from distune.analysis.trials import from_optuna
 from distune.config import parse_config
@@ -25,6 +26,7 @@ from distune.reporting.figures.style import look
 from distune.reporting.formats import plain
 from distune.reporting.markdown import escape
 from distune.reporting.report import write_report
+from distune.reporting.sections.insights import noise_statement
 
 SECTIONS = (
     *(
@@ -283,9 +285,37 @@ def test_markdown_is_escaped_only_where_it_must_be() -> None:
 
 def test_gains_are_drawn_with_their_intervals() -> None:
     with look():
-        drawn = draw_gains([Gain("tuning <b>", 0.02, 0.01, 0.03), Gain("distillation", 0.01, -0.02, 0.04)])
-        assert draw_gains([]) is None
+        drawn = draw_gains(
+            [Gain("tuning <b>", 0.02, 0.01, 0.03), Gain("distillation", 0.01, -0.02, 0.04)], [True, False]
+        )
+        assert draw_gains([], []) is None
     assert drawn is not None and drawn.name == "gains"
     assert "tuning <b> +0.0200, from +0.0100 to +0.0300" in drawn.alt
     assert "<b>" not in drawn.svg and "tuning &lt;b&gt;" in drawn.svg
     assert "var(--blue, #0b6bb4)" in drawn.svg and "<!--" not in drawn.svg
+
+
+def test_values_outside_the_range_are_named_where_the_recommended_one_cuts_them(tmp_path: Path) -> None:
+    study = optuna.create_study(study_name="s", direction="maximize")
+    study.set_user_attr(
+        "search_space", {"T": {"type": "float", "low": 2.0, "high": 6.0, "key": "distillation.T"}}
+    )
+    study.add_trial(create_trial(value=0.9, user_attrs={"baseline": True, "fixed_params": {"T": 8.0}}))
+    inside = {"T": FloatDistribution(2.0, 6.0)}
+    study.add_trials([create_trial(value=0.5, params={"T": 3.0 + n}, distributions=inside) for n in range(4)])
+    write_report(from_optuna(study), tmp_path)
+    usage = section((tmp_path / "report.md").read_text(encoding="utf-8"), "Usage")
+    assert "cut off here: T = 8.00 (trial 0)." in usage and "**[2.8, 6.0]**" in usage
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        (0, "None of the 5 other complete trials lies inside."),
+        (1, "1 of the 5 other complete trials lies inside: by these examples alone it cannot be told"),
+        (3, "3 of the 5 other complete trials lie inside: by these examples alone they cannot be told"),
+    ],
+)
+def test_trials_are_said_to_be_equal_only_where_some_are(inside: int, said: str) -> None:
+    noise = DevNoise(1, 100, 40, 0.8, 0.7, 0.9, inside, 5)
+    assert said in "".join(str(span) for span in noise_statement(noise))

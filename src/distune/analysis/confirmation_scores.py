@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from distune.analysis.significance import Contender, interval_over_seeds
 from distune.training.metrics import evaluate, score
 
 METRICS = ("macro_f1", "accuracy", "calibration_error", "log_loss")
+HIGHEST = {"log_loss": math.inf}
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,18 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
     }
 
 
-def interval(values: Iterable[float]) -> dict[str, Any]:
-    """A mean over seeds with its 95 % interval, as plain values."""
-    return asdict(interval_over_seeds(list(values)))
+def interval(values: Iterable[float], lowest: float = 0.0, highest: float = 1.0) -> dict[str, Any]:
+    """A mean over seeds with its 95 % interval, as plain values.
+
+    Args:
+        values: one a seed.
+        lowest: no value can lie below it, so the interval does not either; that of a share by default.
+        highest: no value can lie above it.
+    """
+    found = asdict(interval_over_seeds(list(values)))
+    if found["low"] is not None:
+        found |= {"low": max(found["low"], lowest), "high": min(found["high"], highest)}
+    return found
 
 
 def _table(judged: Judged) -> dict[str, Any]:
@@ -136,13 +147,16 @@ def _task_numbers(tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibr
     areas = [table["auc"] for table in tables]
     # The areas exist for all seeds or for none: they depend on the labels of the split alone.
     is_known = all(area is not None for area in areas)
-    numbers: dict[str, Any] = {metric: interval(table[metric] for table in tables) for metric in METRICS}
+    numbers: dict[str, Any] = {
+        metric: interval((table[metric] for table in tables), highest=HIGHEST.get(metric, 1.0))
+        for metric in METRICS
+    }
     numbers |= {
         "auc": interval(areas) if is_known else None,
         "auc_missing": tables[0]["auc_missing"],
-        "temperature": interval(each.temperature for each in scaled),
+        "temperature": interval((each.temperature for each in scaled), highest=math.inf),
         "calibration_error_scaled": interval(each.error_after for each in scaled),
-        "log_loss_scaled": interval(each.log_loss_after for each in scaled),
+        "log_loss_scaled": interval((each.log_loss_after for each in scaled), highest=math.inf),
         "classes": {
             name: {
                 "recall": interval(table["classes"][name]["recall"] for table in tables)
@@ -160,7 +174,9 @@ def _condition_numbers(judged: Sequence[Judged], full: Sequence[Mapping[str, Any
     scores = [score(one.labels, one.predictions) for one in judged]
     return {
         "score": interval(scores),
-        "change": interval(changed - whole["score"] for changed, whole in zip(scores, full, strict=True)),
+        "change": interval(
+            (changed - whole["score"] for changed, whole in zip(scores, full, strict=True)), lowest=-1.0
+        ),
         "tasks": {
             task.name: {
                 "macro_f1": interval(_macro_f1(one, column) for one in judged),

@@ -28,7 +28,7 @@ from distune.analysis.unknown import Unknown
 class Findings:
     """The analysis of a study; what cannot be known is an `Unknown` with its reason.
 
-    All but `phases` is of the study itself: in a staged search, that of the students.
+    All but `phases` and `teacher_ranges` is of the study itself: in a staged search, that of the students.
     """
 
     study: StudyRecord
@@ -36,6 +36,7 @@ class Findings:
     phases: tuple[Phase, ...]
     baseline: Baseline | Unknown
     ranges: Ranges | Unknown
+    teacher_ranges: Ranges | Unknown | None
     importance: Importance | Unknown
     effects: Effects | Unknown
     coverage: Coverage
@@ -63,6 +64,7 @@ def analyse(study: StudyRecord) -> Findings:
         if ranking.best
         else Unknown("No trial is complete, so there is no best one.")
     )
+    teachers = study.teacher_record
     noise = dev_noise(ranking, run, study.folds)
     return Findings(
         study=study,
@@ -70,6 +72,7 @@ def analyse(study: StudyRecord) -> Findings:
         phases=phases(study),
         baseline=baseline,
         ranges=best_ranges(study, ranking),
+        teacher_ranges=None if teachers is None else best_ranges(teachers, rank(teachers)),
         importance=importance(study),
         effects=estimated,
         coverage=covered,

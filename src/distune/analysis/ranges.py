@@ -74,7 +74,12 @@ def _rounded(value: float) -> float:
 
 def as_search_space(ranges: Ranges) -> dict[str, dict[str, Any]]:
     """The ranges in the form of a config's `search_space:` section."""
-    return {name: _entry(parameter) for name, parameter in ranges.parameters.items()}
+    return as_entries(ranges.parameters)
+
+
+def as_entries(parameters: Mapping[str, Parameter]) -> dict[str, dict[str, Any]]:
+    """Parameters in the form of a config's `search_space:` section."""
+    return {name: _entry(parameter) for name, parameter in parameters.items()}
 
 
 def _entry(parameter: Parameter) -> dict[str, Any]:

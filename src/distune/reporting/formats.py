@@ -30,6 +30,16 @@ MEANINGS = {
     "T": "temperature",
 }
 
+QUESTIONS = {
+    "tuning_gain": "Tuning gain",
+    "distillation_gain": "Distillation gain",
+    "teacher_gap": "Lead of the teacher",
+    "against_trial": "Against another trial",
+    "trial_gain": "Gain of another trial",
+    "against_baseline": "Against a baseline",
+}
+"""What each kind of a confirmation's comparisons asks."""
+
 
 def score(value: float | None) -> str:
     """A score with four digits, such as `0.9294`."""

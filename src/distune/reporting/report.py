@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from distune.analysis.findings import Findings, analyse
-from distune.analysis.ranges import as_search_space
+from distune.analysis.ranges import Ranges, as_search_space
 from distune.analysis.records import StudyRecord
 from distune.analysis.sources import LOGS, open_study
 from distune.analysis.trials_csv import from_csv
 from distune.analysis.unknown import Unknown
-from distune.reporting import html, markdown
+from distune.reporting import commands, html, markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.document import Figure
 from distune.reporting.figures import NAMES, draw
@@ -108,15 +108,19 @@ def _companions(findings: Findings, out: Path) -> Written:
     ]
     base = space = None
     study = findings.study
-    if study.base_config is not None:
+    config = commands.config_of(study)
+    if config is not None:
         base = out / BASE_FILE
-        base.write_text(
-            yaml.safe_dump(dict(study.base_config), sort_keys=False, allow_unicode=True), encoding="utf-8"
-        )
-        files.append(("base config", base))
+        base.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        files.append(("base config and search space", base))
     if not isinstance(findings.ranges, Unknown) and study.space_source != "observed":
         space = out / SPACE_FILE
-        entries = {"search_space": as_search_space(findings.ranges)}
+        entries = {"search_space": _recommended(findings.ranges, findings.teacher_ranges)}
         space.write_text(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True), encoding="utf-8")
         files.append(("recommended ranges", space))
     return Written(tuple(files), base, space)
+
+
+def _recommended(students: Ranges, teachers: Ranges | Unknown | None) -> dict[str, dict[str, Any]]:
+    before = as_search_space(teachers) if isinstance(teachers, Ranges) else {}
+    return {**before, **as_search_space(students)}

@@ -84,30 +84,42 @@ def draw_effects(findings: Findings) -> Figure | None:
 
 
 def draw_confirmed(findings: Findings) -> Figure | None:
-    """The comparisons of the confirmation."""
+    """The comparisons of the confirmation, filled where its verdict tells a difference."""
     if isinstance(findings.confirmation, Unknown):
         return None
+    made = findings.confirmation.numbers["comparisons"]
     return draw_gains(
         [
-            Gain(f"{made['first']} − {made['second']}", made["difference"], made["low"], made["high"])
-            for made in findings.confirmation.numbers["comparisons"]
-        ]
+            Gain(
+                f"{formats.QUESTIONS.get(each['kind'], each['kind'])}: {each['first']} − {each['second']}",
+                each["difference"],
+                each["low"],
+                each["high"],
+            )
+            for each in made
+        ],
+        [each["verdict"] != "not distinguishable" for each in made],
     )
 
 
-def draw_gains(gains: Sequence[Gain]) -> Figure | None:
-    """Confirmed gains with their intervals."""
+def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
+    """Confirmed gains with their intervals.
+
+    Args:
+        gains: one a comparison.
+        clear: whether each is told from none.
+    """
     if not gains:
         return None
-    clear = [gain.low > 0 or gain.high < 0 for gain in gains]
     said = "; ".join(
         f"{gain.label} {formats.gain(gain.estimate)}, from {formats.gain(gain.low)} to {formats.gain(gain.high)}"
         for gain in gains
     )
     caption = (
-        "Gains with their 95 % intervals, not corrected for their number; filled where zero lies outside."
+        "Differences with their 95 % intervals, each as if it were the only one; filled where the verdict, which is "
+        "corrected for their number, is better or worse."
     )
-    return _forest(gains, clear, "gains", f"Gains: {said}.", caption, "gain of the score")
+    return _forest(gains, clear, "gains", f"Gains: {said}.", caption, "difference of the score")
 
 
 def _forest(

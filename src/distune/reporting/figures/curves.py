@@ -46,7 +46,7 @@ def draw_all(findings: Findings) -> Figure | None:
     axes.set_xlabel("student epoch" if folds is None else "folds done")
     axes.set_ylabel(score_axis(findings))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend = axes.legend(loc="lower right")
+    legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=4, columnspacing=1.4)
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1.0)
@@ -56,7 +56,7 @@ def draw_all(findings: Findings) -> Figure | None:
     if skipped:
         caption += f" The first {skipped} trials are not drawn."
     curves = "Learning curves" if folds is None else "Means over folds"
-    alt = f"{curves} of {len(trials) - skipped} trials; {pruned} pruned ones end early, below the others."
+    alt = f"{curves} of {len(trials) - skipped} trials; {pruned} pruned ones end early."
     return finish(figure, "intermediate", alt, caption)
 
 

@@ -59,7 +59,8 @@ def draw(findings: Findings) -> Figure | None:
         )  # fmt: skip
     axes.annotate(
         f"trial {best.number}: {formats.score(best.value)}", (best.number, float(best.value or 0.0)),
-        xytext=(0, 9 if study.sign > 0 else -14), textcoords="offset points", ha="center", fontsize=9,
+        xytext=(0, 9 if study.sign > 0 else -14), textcoords="offset points",
+        ha=_alignment(best.number, study.trials[-1].number), fontsize=9,
     )  # fmt: skip
     axes.set_xlabel("trial")
     axes.set_ylabel(score_axis(findings))
@@ -76,6 +77,12 @@ def draw(findings: Findings) -> Figure | None:
         f"the best is trial {best.number} with {formats.score(best.value)}."
     )
     return finish(figure, "history", alt, caption)
+
+
+def _alignment(number: int, last: int) -> str:
+    """Where the text of a mark goes, so that it crosses no end of the axis."""
+    place = number / max(last, 1)
+    return "left" if place < 0.1 else "right" if place > 0.9 else "center"
 
 
 def _last(trial: TrialRecord) -> float:

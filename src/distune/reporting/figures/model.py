@@ -85,7 +85,7 @@ def _matrix(axes: Axes, matrix: Confusion) -> None:
     axes.set_ylim(size - 0.5, -0.5)
     axes.set_aspect("equal")
     axes.grid(False)
-    axes.set_title(formats.plain(matrix.task, 40))
+    axes.set_title(formats.plain(matrix.task, LONGEST_NAME))
     for spine in axes.spines.values():
         spine.set_visible(True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
 from distune.analysis.phases import pruning_of
+from distune.analysis.study_files import Confirmation
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Line, Section, Strong, line, missing, names
@@ -21,6 +22,7 @@ def section(findings: Findings) -> Section:
     confirmation = findings.confirmation
     if not isinstance(confirmation, Unknown) and confirmation.is_current:
         items.append(line("Recommended by the confirmation: ", *advice(findings, confirmation)))
+        items += _other_verdicts(findings, confirmation)
     items.append(_mattered(findings))
     pruning = pruning_of(findings.phases)
     if pruning is not None:
@@ -55,6 +57,24 @@ def _score(findings: Findings, baseline: Baseline) -> Line:
     if baseline.is_base_best:
         return (*start, "; it is the base config itself: the search found nothing better.")
     return (*start, f", {formats.gain(baseline.gain)} over the base config. This gain is not confirmed.")
+
+
+def _other_verdicts(findings: Findings, confirmation: Confirmation) -> list[Line]:
+    """What distillation brought, and the baselines that the best trial is not better than."""
+    made = confirmation.numbers["comparisons"]
+    said = [
+        line(f"Distillation gain: {in_words(findings, each)}.")
+        for each in made
+        if each["kind"] == "distillation_gain"
+    ]
+    unbeaten = [
+        each["second"] for each in made if each["kind"] == "against_baseline" and each["verdict"] != "better"
+    ]
+    if unbeaten:
+        said.append(
+            line("The best trial is not told to be better than these baselines: ", *names(unbeaten), ".")
+        )
+    return said
 
 
 def _mattered(findings: Findings) -> Line:

@@ -9,7 +9,7 @@ from typing import Any
 from distune.analysis.findings import Findings
 from distune.analysis.study_files import Confirmation
 from distune.analysis.unknown import Unknown
-from distune.reporting import formats
+from distune.reporting import commands, formats
 from distune.reporting.document import (
     Block,
     Bullets,
@@ -55,8 +55,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
 
 def command(findings: Findings) -> str:
     """The shell command that confirms the study."""
-    study = findings.study
-    return f"distune confirm {quoted(study.folder if study.folder is not None else study.name or 'STUDY')}"
+    return commands.confirm(findings.study)
 
 
 def confirmed_gain(findings: Findings) -> Mapping[str, Any] | None:

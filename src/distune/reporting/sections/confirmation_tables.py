@@ -27,14 +27,6 @@ KINDS = {
     "teacher": "best config's teacher",
     "baseline": "baseline",
 }
-QUESTIONS = {
-    "tuning_gain": "Tuning gain",
-    "distillation_gain": "Distillation gain",
-    "teacher_gap": "Lead of the teacher",
-    "against_trial": "Against another trial",
-    "trial_gain": "Gain of another trial",
-    "against_baseline": "Against a baseline",
-}
 CONDITIONS = {
     "without_image": "without the image",
     "without_text": "without the text",
@@ -64,7 +56,7 @@ def contenders(numbers: Numbers, folds: int | None = None) -> Section:
     ]
     searched = "Dev score in the study" if folds is None else f"Mean over {folds} folds in the study"
     header = ("Contender", "What it is", "Seeds", searched, "Score on dev", "Score on test")
-    caption = "Mean over seeds with its 95 % interval."
+    caption = "Mean over seeds with its 95 % interval, which ends where no value can lie."
     blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4, 5}), caption)]
     blocks += [_tasks(numbers, split) for split in _splits(numbers)]
     if recall := _recall(numbers):
@@ -95,15 +87,13 @@ def comparisons(numbers: Numbers) -> Section:
     made = numbers["comparisons"]
     rows: list[tuple[Cell, ...]] = [
         (
-            QUESTIONS.get(each["kind"], each["kind"]),
+            formats.QUESTIONS.get(each["kind"], each["kind"]),
             _pair(each),
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),
             formats.probability(each["adjusted_p"]),
             Strong(each["verdict"]),
-            f"{each['examples_needed']} ({each['examples']} used)"
-            if each["examples_needed"] is not None
-            else f"no number is enough ({each['examples']} used)",
+            _needed(each),
         )
         for each in made
     ]
@@ -259,6 +249,15 @@ def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
             str(found["only_second"]),
             formats.probability(found["p_value"]),
         )
+
+
+def _needed(made: Numbers) -> str:
+    needed, used = made["examples_needed"], made["examples"]
+    if needed is None:
+        return f"no number is enough: more seeds ({used} used)"
+    if made["verdict"] == "not distinguishable" and needed <= used:
+        return f"enough for this row alone, not for all ({used} used)"
+    return f"{needed} ({used} used)"
 
 
 def _pair(made: Numbers) -> tuple[Code | str, ...]:

@@ -99,6 +99,11 @@ def _pruning(phase: Phase) -> list[Block]:
         return [missing(f"{phase.title.capitalize()}: " if phase.title else "", cost.saving.reason)]
     saving, pruned, complete = cost.saving, cost.times["pruned"], cost.times["complete"]
     verb = "saved" if saving.saved >= 0 else "cost"
+    trials, took = (
+        ("1 pruned trial", "it")
+        if pruned.timed == 1
+        else (f"{pruned.timed} pruned trials", "the pruned ones")
+    )
     blocks: list[Block] = [
         paragraph(
             f"Pruning {verb} ",
@@ -106,8 +111,8 @@ def _pruning(phase: Phase) -> list[Block]:
             f" ({formats.share(abs(saving.share))}) of the time of the trials{of}.",
         ),
         paragraph(
-            f"Computed as {pruned.timed} pruned trials × the mean of the complete ones "
-            f"({formats.duration(complete.mean)}) − what the pruned ones took ({formats.duration(pruned.total)}); "
+            f"Computed as {trials} × the mean of the complete ones ({formats.duration(complete.mean)}) − what "
+            f"{took} took ({formats.duration(pruned.total)}); "
             "the share is of the time that complete and pruned trials would have taken together."
         ),
         Table(("Yardstick", "Saved"), _yardsticks(phase, saving), numeric=frozenset({1})),

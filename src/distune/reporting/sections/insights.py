@@ -108,9 +108,12 @@ def noise_statement(noise: DevNoise) -> Line:
     """What the size of the dev split allows to be told apart."""
     cases = f" of {noise.groups} cases" if noise.groups is not None else ""
     ranking: Line = ()
-    if noise.others:
+    if noise.others and not noise.inside:
+        ranking = (f" None of the {noise.others} other complete trials lies inside.",)
+    elif noise.others:
+        lie, they = ("lies", "it") if noise.inside == 1 else ("lie", "they")
         ranking = (
-            f" {noise.inside} of the {noise.others} other complete trials lie inside: by these examples alone they "
+            f" {noise.inside} of the {noise.others} other complete trials {lie} inside: by these examples alone {they} "
             "cannot be told from the best one.",
         )
     return line(

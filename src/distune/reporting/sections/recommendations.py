@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from distune.analysis.findings import Findings
 from distune.analysis.recommendations import More
 from distune.analysis.unknown import Unknown
@@ -22,6 +24,7 @@ def section(findings: Findings) -> Section:
     decided = findings.recommendations
     items: list[Line] = [
         _use(findings),
+        line(Strong("Noise over seeds."), " ", _noise_over_seeds(findings)),
         line(Strong("More trials?"), " ", MORE[decided.more_trials], _trend(findings)),
     ]
     for found in decided.widen:
@@ -77,13 +80,35 @@ def _use(findings: Findings) -> Line:
         )
     said = line(Strong("Use"), " ", *advice(findings, confirmation))
     gain = confirmation.gain
-    if gain is None or gain["verdict"] != "not distinguishable" or gain["examples_needed"] is None:
+    if gain is None or gain["verdict"] != "not distinguishable":
+        return said
+    if gain["examples_needed"] is None or gain["examples_needed"] <= gain["examples"]:
         return said
     return (
         *said,
         f" To tell the gain of the best trial from none, about {gain['examples_needed']} examples are needed; "
         f"there are {gain['examples']}.",
     )
+
+
+def _noise_over_seeds(findings: Findings) -> str:
+    """How much the seed alone moves the best trial's score, beside the gain of the search."""
+    confirmation, baseline = findings.confirmation, findings.baseline
+    if isinstance(confirmation, Unknown) or not confirmation.is_current:
+        return "Not measured: every trial ran with one seed. A gain smaller than it would be none; confirmation tells."
+    split = confirmation.numbers["split"]
+    judged = confirmation.numbers["contenders"][confirmation.best]["splits"][split]
+    if judged is None or len(judged["scores"]) < 2:
+        return "Not measured: the best trial was not trained again with two seeds."
+    scatter = statistics.stdev(judged["scores"])
+    said = (
+        f"Trained again with {len(judged['scores'])} seeds, the best trial's score on {split} scatters by "
+        f"{formats.score(scatter)} (standard deviation)"
+    )
+    if isinstance(baseline, Unknown) or isinstance(baseline.gain, Unknown) or baseline.is_base_best:
+        return f"{said}: differences of single trials smaller than that say nothing."
+    size = "smaller" if baseline.gain < scatter else "not smaller"
+    return f"{said}; the gain of the search, {formats.gain(baseline.gain)}, is {size} than that."
 
 
 def _why_confirm(findings: Findings) -> Line:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.analysis.findings import Findings
+from distune.analysis.ranges import Ranges
+from distune.analysis.records import StudyRecord
 from distune.analysis.unknown import Unknown
-from distune.reporting import formats
+from distune.reporting import commands, formats
 from distune.reporting.document import (
     Block,
     Cell,
@@ -54,47 +56,61 @@ def _train(findings: Findings) -> Section:
 def _tune(findings: Findings, base_config: Path | None) -> Section:
     if base_config is None:
         return Section("Tune further", (missing("The study does not record its base config."),))
-    ended = sum(findings.ranking.counts.get(state, 0) for state in ("complete", "pruned"))
-    config, more = quoted(base_config), max(2 * ended, 30)
-    name, folds = findings.study.name, findings.study.folds
-    scored = f" --folds {folds}" if folds else ""
-    lines = []
-    if name and findings.study.folder is not None:
-        lines += [
-            f"# go on with this study until it has {more} finished trials",
-            f"python tools/run_optuna_tuning.py --config {config} --n-trials {more} \\",
-            f"  --study-name {quoted(name)}{scored}",
-        ]
-    lines += [
-        "# a new study, quick: fewer epochs",
-        f"python tools/run_optuna_tuning.py --config {config} --n-trials 20 \\",
-        f"  --teacher-epochs 2 --student-epochs 5{scored}",
-    ]
-    if findings.study.folder is not None:
-        lines += ["# this page again", f"distune report {quoted(findings.study.folder)}"]
-    return Section("Tune further", (Commands("\n".join(lines)),))
+    study = findings.study
+    lines = commands.go_on(findings, base_config) if study.name and study.folder is not None else []
+    lines += commands.quick(findings, base_config)
+    if study.folder is not None:
+        lines += ["# this page again", commands.report(study)]
+    return Section(
+        "Tune further",
+        (
+            Commands("\n".join(lines)),
+            paragraph(
+                Code("python tools/run_optuna_tuning.py"),
+                " is the same as ",
+                Code("distune tune"),
+                "; the config holds the base config with the search space of this study.",
+            ),
+        ),
+    )
 
 
 def _ranges(findings: Findings, space_file: Path | None) -> Section:
     title = "Recommended starting ranges"
     if isinstance(findings.ranges, Unknown):
         return Section(title, (missing(findings.ranges.reason),))
-    ranges, study = findings.ranges, findings.study
-    rows: list[tuple[Cell, ...]] = [
-        (Code(name), Strong(formats.bounds(parameter)), formats.bounds(study.space[name]))
-        for name, parameter in ranges.parameters.items()
-    ]
+    ranges, teachers = findings.ranges, findings.teacher_ranges
     blocks: list[Block] = [
         paragraph(
             f"Where the best {len(ranges.trials)} of {ranges.complete} complete trials lie, ranges widened by 5 % "
             "of the searched range on either side."
         ),
-        Table(("Parameter", "Recommended", "Searched in this study"), tuple(rows)),
+        _table(ranges, findings.study),
+    ]
+    if isinstance(teachers, Unknown):
+        blocks.append(missing(f"For the teacher's parameters: {teachers.reason}"))
+    elif teachers is not None and findings.study.teacher_record is not None:
+        blocks += [
+            paragraph(
+                f"The teacher's parameters, where the best {len(teachers.trials)} of {teachers.complete} complete "
+                "trials of teachers lie:"
+            ),
+            _table(teachers, findings.study.teacher_record),
+        ]
+    outside = _outside(ranges, findings.study)
+    if outside:
+        blocks.append(
+            caution(
+                "Among these trials are values outside the searched range, which the base config brought along and "
+                f"which are cut off here: {formats.listing(outside)}."
+            )
+        )
+    blocks.append(
         caution(
             "These ranges say where this study's sampler found its best scores, on this data set. "
             "They are a place to start, not a finding about other data."
-        ),
-    ]
+        )
+    )
     if space_file is not None:
         blocks.append(
             paragraph(
@@ -106,3 +122,21 @@ def _ranges(findings: Findings, space_file: Path | None) -> Section:
             )
         )
     return Section(title, tuple(blocks))
+
+
+def _outside(ranges: Ranges, study: StudyRecord) -> list[str]:
+    """Values of the best trials that no trial of this space could draw, each with its trial."""
+    return [
+        f"{name} = {formats.value(name, trial.params[name])} (trial {trial.number})"
+        for name in ranges.parameters
+        for trial in ranges.trials
+        if name in trial.params and not study.space[name].holds(trial.params[name])
+    ]
+
+
+def _table(ranges: Ranges, study: StudyRecord) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (Code(name), Strong(formats.bounds(parameter)), formats.bounds(study.space[name]))
+        for name, parameter in ranges.parameters.items()
+    ]
+    return Table(("Parameter", "Recommended", "Searched in this study"), tuple(rows))

@@ -1,0 +1,103 @@
+"""The shell commands that go on from a study, with the options that make them ask for what the study asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from distune.analysis.findings import Findings
+from distune.analysis.phases import trials_of
+from distune.analysis.ranges import as_entries
+from distune.analysis.records import StudyRecord
+from distune.analysis.space import TEACHER, Parameter
+from distune.analysis.unknown import Unknown
+from distune.reporting.paths import quoted
+
+MORE_TRIALS = 30
+QUICK = {"teacher": 2, "student": 5}
+SQLITE = "sqlite:///"
+
+
+def confirm(study: StudyRecord) -> str:
+    """Confirms the study."""
+    return f"distune confirm {named(study)}"
+
+
+def report(study: StudyRecord) -> str:
+    """Writes the report again."""
+    return f"distune report {named(study)}"
+
+
+def named(study: StudyRecord) -> str:
+    """The study as a command takes it: its folder, or its name and the storage that holds it."""
+    if is_beside_its_folder(study):
+        assert study.folder is not None
+        return quoted(study.folder)
+    return quoted(study.name or "STUDY") + storage(study)
+
+
+def storage(study: StudyRecord) -> str:
+    """`--storage URL` for a study that lies in no file of its own; passwords are hidden in it."""
+    if study.source is None or study.source.startswith(SQLITE):
+        return ""
+    return f" --storage {quoted(study.source)}"
+
+
+def is_beside_its_folder(study: StudyRecord) -> bool:
+    """Whether the study's folder is enough to find it again."""
+    return study.folder is not None and not storage(study)
+
+
+def go_on(findings: Findings, base_config: Path) -> list[str]:
+    """Lines that add trials to this study until it has twice as many."""
+    study = findings.study
+    ended = sum(trial.state in ("complete", "pruned") for trial in trials_of(findings.phases))
+    trials = max(2 * ended, MORE_TRIALS)
+    return [
+        f"# go on with this study until it has {trials} finished trials",
+        f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials {trials} \\",
+        f"  --study-name {quoted(study.name or 'STUDY')}{_asked(findings)}{storage(study)}",
+    ]
+
+
+def quick(findings: Findings, base_config: Path) -> list[str]:
+    """Lines that start a short new study of the same kind."""
+    study = findings.study
+    teacher = min(QUICK["teacher"], study.teacher_epochs or QUICK["teacher"])
+    student = min(QUICK["student"], study.student_epochs or QUICK["student"])
+    return [
+        "# a new study, quick: few epochs",
+        f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials 20 \\",
+        f"  --teacher-epochs {teacher} --student-epochs {student}{_asked(findings)}",
+    ]
+
+
+def searched(study: StudyRecord) -> Mapping[str, Parameter]:
+    """The whole search space as it was asked for: of a staged search that of its teachers too, without their choice."""
+    teachers = study.teacher_record.space if study.teacher_record is not None else {}
+    return {name: one for name, one in {**teachers, **study.space}.items() if one.config_key != TEACHER}
+
+
+def config_of(study: StudyRecord) -> Mapping[str, object] | None:
+    """The base config with the study's search space written out, None where it is not recorded."""
+    if study.base_config is None:
+        return None
+    if study.space_source != "study":
+        return study.base_config
+    return {**study.base_config, "search_space": as_entries(searched(study))}
+
+
+def _asked(findings: Findings) -> str:
+    """Options that the study was made with and that its config does not hold."""
+    from distune.tuning.space import DEFAULT_SPACE
+
+    study, parameters = findings.study, searched(findings.study)
+    said = " --strategy staged" if study.strategy == "staged" else ""
+    said += f" --folds {study.folds}" if study.folds else ""
+    said += " --prune-teacher" if study.prune_teacher else ""
+    if study.space_source == "study" and set(DEFAULT_SPACE) - set(parameters):
+        said += f" --only {quoted(','.join(parameters))}"
+    if not isinstance(findings.audit, Unknown):
+        is_severe = any(found["severity"] == "severe" for found in findings.audit["findings"])
+        said += " --accept-leaks" if is_severe else ""
+    return said

@@ -1,0 +1,141 @@
+"""The commands that a report gives ask for exactly what its study asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from distune.analysis.sources import open_study as read_study
+from distune.config import Config, load_config, parse_config
+from distune.reporting import commands
+from distune.reporting.report import write_report
+from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
+from distune.tuning.storage import opened
+from distune.tuning.study import differing, load, open_study
+from distune.tuning.tune import TuneRequest, _setups
+
+BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
+REQUESTS: dict[str, dict[str, Any]] = {
+    "as it comes": {},
+    "few parameters": {"only": ("T", "teacher_lr")},
+    "a parameter of its own": {"config": parse_config({"search_space": BATCH})},
+    "fusion modules": {"tune_fusion": True},
+    "staged": {"strategy": "staged", "only": ("teacher_lr", "alpha", "T")},
+    "folds": {"folds": 3},
+    "pruned by the teacher": {"prune_teacher": True},
+}
+
+
+def study_of(folder: Path, request: TuneRequest) -> Path:
+    """A study with one trial, as the tuning command begins it; returns its folder."""
+    setup, teacher = _setups(request, "data")
+    done = create_trial(
+        state=TrialState.COMPLETE, value=0.5, user_attrs={"baseline": True, "fixed_params": {}}
+    )
+    with opened(f"sqlite:///{folder / 's.db'}") as storage:
+        study = open_study(storage, "s", setup)
+        if teacher is not None:
+            first = open_study(storage, "s" + SUFFIX, teacher)
+            first.add_trial(done)
+            study.set_user_attr("teacher_study", outline(first))
+            settle(study, best_teachers(first), setup)
+        study.add_trial(done)
+    (folder / "s").mkdir()
+    return folder / "s"
+
+
+def request_of(command: str) -> TuneRequest:
+    """What a command line of `distune tune` asks for."""
+    words = shlex.split(command.replace("\\\n", " "))
+    given = {word[2:].replace("-", "_"): after for word, after in zip(words, [*words[1:], ""], strict=True)
+             if word.startswith("--")}  # fmt: skip
+    folds = given.get("folds")
+    return TuneRequest(
+        config=load_config(Path(given["config"])),
+        study_name=given.get("study_name"),
+        n_trials=int(given["n_trials"]),
+        only=tuple(given["only"].split(",")) if "only" in given else (),
+        strategy=given.get("strategy", "joint"),
+        folds=int(folds) if folds else None,
+        prune_teacher="prune_teacher" in given,
+    )
+
+
+@pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
+def test_the_command_that_goes_on_asks_for_the_same_study(tmp_path: Path, asked: dict[str, Any]) -> None:
+    folder = study_of(tmp_path, TuneRequest(**{"config": Config(), **asked}))
+    write_report(folder, tmp_path / "out")
+    usage = (tmp_path / "out" / "report.md").read_text(encoding="utf-8").split("\n## Usage", 1)[1]
+    again, quick = re.findall(r"^python tools/run_optuna_tuning\.py (.*\\\n.*)$", usage, re.M)
+    request = request_of(again)
+    assert (request.study_name, request.n_trials) == ("s", 30)
+    with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
+        for name, setup in zip(("s", "s" + SUFFIX), _setups(request, "data"), strict=True):
+            study = load(storage, name)
+            assert (study is None) == (setup is None)
+            if study is not None and setup is not None:
+                assert differing(study.user_attrs, setup) == []
+                assert study.user_attrs.get("prune_teacher", False) == setup.prune_teacher
+    new = request_of(quick)
+    assert (new.strategy, new.folds, new.only) == (request.strategy, request.folds, request.only)
+    assert "--only" not in again or asked.get("only")
+
+
+def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> None:
+    folder = study_of(tmp_path, TuneRequest(config=Config()))
+    for severity in ("warning", "severe"):
+        found = {"kind": "k", "severity": severity, "title": "t", "detail": "d", "rows": []}
+        (folder / "audit.json").write_text(json.dumps({"findings": [found], "sections": []}))
+        write_report(folder, tmp_path / "out")
+        text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+        assert text.count(" --accept-leaks") == 2 * (severity == "severe")
+
+
+def test_a_study_in_a_database_server_is_named_with_it(tmp_path: Path) -> None:
+    record = read_study(study_of(tmp_path, TuneRequest(config=Config())))
+    assert commands.confirm(record) == f"distune confirm {tmp_path / 's'}"
+    elsewhere = replace(record, source="postgresql://me:***@host/db")
+    assert commands.confirm(elsewhere) == "distune confirm s --storage 'postgresql://me:***@host/db'"
+    write_report(elsewhere, tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "distune report s --storage 'postgresql://me:***@host/db'" in text
+    assert re.search(r"--study-name s.* --storage 'postgresql://", text)
+
+
+def test_the_quick_study_is_not_longer_than_this_one(tmp_path: Path) -> None:
+    config = parse_config({"teacher": {"epochs": 1}, "student": {"epochs": 40}})
+    write_report(study_of(tmp_path, TuneRequest(config=config)), tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "--teacher-epochs 1 --student-epochs 5" in text
+
+
+def test_the_ranges_of_a_staged_search_are_those_of_its_teachers_too(tmp_path: Path) -> None:
+    folder = study_of(tmp_path, TuneRequest(config=Config(), strategy="staged", only=("teacher_lr", "T")))
+    lr = optuna.distributions.FloatDistribution(5e-6, 1e-4, log=True)
+    temperature = optuna.distributions.FloatDistribution(2.0, 6.0)
+    for name, parameter, distribution, values in (
+        ("s", "T", temperature, [3.0, 3.2, 3.4, 3.6, 5.9]),
+        ("s" + SUFFIX, "teacher_lr", lr, [1e-5, 1.2e-5, 1.4e-5, 1.6e-5, 2e-5]),
+    ):
+        with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
+            study = optuna.load_study(storage=storage, study_name=name)
+            for value in values:
+                study.add_trial(
+                    create_trial(
+                        value=0.6, params={parameter: value}, distributions={parameter: distribution}
+                    )
+                )
+    write_report(folder, tmp_path / "out")
+    space = load_config(tmp_path / "out" / "recommended_space.yaml").search_space
+    assert set(space) == {"teacher_lr", "T"}
+    assert space["teacher_lr"].low > 5e-6 and space["teacher_lr"].high < 5e-5
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "where the best 5 of 6 complete trials of teachers lie" in text
