@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from distune.store.checksums import block_checksums, mismatch
 MANIFEST = "entry.json"
 LAYOUT = 1
 """Version of the layout of an entry; another version is never read."""
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""What a disk says that is full or not ours to write."""
 
 
 class EntryError(Exception):
@@ -29,11 +33,13 @@ class EntryError(Exception):
 class Entry:
     """What a step computed: named arrays, named groups of tensors, and plain values.
 
-    It is a draft while the step computes; `folder` is None where it lives in memory only.
+    It is a draft while the step computes; `folder` is None where it lives in memory only. A draft that the disk has no
+    room for goes on in memory, so that nothing is computed twice; `fault` says why.
     """
 
     folder: Path | None
     values: dict[str, Any] = field(default_factory=dict)
+    fault: OSError | None = None
     _arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     _tensors: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
 
@@ -51,23 +57,38 @@ class Entry:
 
     def new_array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """An array to fill in; its size is claimed first, so a full disk is an error, not a dead process."""
+        with self.in_memory_otherwise() as folder:
+            if folder is not None:
+                self._arrays[name] = _claimed(folder / f"{name}.npy", shape, np.dtype(dtype))
         if self.folder is None:
             self._arrays[name] = np.empty(shape, dtype)
-            return self._arrays[name]
-        path = self.folder / f"{name}.npy"
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            with path.open("r+b") as handle:
-                os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
-        return array
+        return self._arrays[name]
 
     def put_tensors(self, name: str, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Adds a group of tensors."""
-        if self.folder is None:
-            self._tensors[name] = dict(tensors)
-        else:
-            # written by Python, so that a full disk is an OSError and not a library's own error
-            (self.folder / f"{name}.safetensors").write_bytes(save(dict(tensors)))
+        self._tensors[name] = dict(tensors)
+        with self.in_memory_otherwise() as folder:
+            if folder is not None:
+                # written by Python, so that a full disk is an OSError and not a library's own error
+                (folder / f"{name}.safetensors").write_bytes(save(self._tensors[name]))
+
+    @contextmanager
+    def in_memory_otherwise(self) -> Iterator[Path | None]:
+        """Gives the folder to write to; if that cannot be written, the entry stays in memory from here on."""
+        try:
+            yield self.folder
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            self.folder, self.fault = None, error
+
+
+def _claimed(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
+    return array
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -11,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,6 @@ from distune.store.entry import (
 from distune.store.locks import SharedLock
 
 log = logging.getLogger(__name__)
-
-NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def cache_folder() -> Path:
@@ -72,24 +70,20 @@ class Store:
             compute: fills a new entry.
         """
         folder = self.root / step / key_of(inputs)
-        try:
-            (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.root / "locks" / f"{step}-{folder.name}.lock")
-            with lock:
-                return self._found(step, folder) or self._computed(step, folder, inputs, compute)
-        except OSError as error:
-            if error.errno not in NOT_WRITABLE:
-                raise
-            log.warning(
-                "the cache folder %s cannot be written (%s); %s is computed without it. "
-                "Free some space or set DISTUNE_CACHE to another folder.",
-                self.root,
-                error.strerror,
-                step,
-            )
-        entry = Entry(None)
-        compute(entry)
-        return entry
+        draft = Entry(self.root)
+        with ExitStack() as lock:
+            with draft.in_memory_otherwise():
+                (self.root / "locks").mkdir(parents=True, exist_ok=True)
+                lock.enter_context(filelock.FileLock(self.root / "locks" / f"{step}-{folder.name}.lock"))
+                if found := self._found(step, folder):
+                    return found
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                draft.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            if draft.fault is None:
+                return self._computed(draft, step, folder, inputs, compute)
+        self._warn(draft.fault, step)
+        compute(draft)
+        return draft
 
     def _found(self, step: str, folder: Path) -> Entry | None:
         if not folder.exists():
@@ -109,23 +103,40 @@ class Store:
         return Entry(folder, manifest["values"])
 
     def _computed(
-        self, step: str, folder: Path, inputs: Mapping[str, Any], compute: Callable[[Entry], None]
+        self,
+        draft: Entry,
+        step: str,
+        folder: Path,
+        inputs: Mapping[str, Any],
+        compute: Callable[[Entry], None],
     ) -> Entry:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Entry(Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)))
-        assert draft.folder is not None
+        place = draft.folder
+        assert place is not None
         try:
             started = time.perf_counter()
             compute(draft)
-            write_manifest(draft, step, inputs, time.perf_counter() - started)
-            self._in_use.append(SharedLock(self._use_file(folder)))
-            draft.folder.rename(folder)
-        except BaseException:
-            shutil.rmtree(draft.folder, ignore_errors=True)
-            raise
+            with draft.in_memory_otherwise() as written:
+                if written is not None:
+                    write_manifest(draft, step, inputs, time.perf_counter() - started)
+                    self._in_use.append(SharedLock(self._use_file(folder)))
+                    written.rename(folder)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)  # gone already where all went well
+        if draft.fault is not None:
+            self._warn(draft.fault, step)
+            return draft
         self.misses[step] = self.misses.get(step, 0) + 1
         self.evict()
         return Entry(folder, draft.values)
+
+    def _warn(self, fault: OSError, step: str) -> None:
+        log.warning(
+            "the cache folder %s cannot be written (%s); %s is computed without it. "
+            "Free some space or set DISTUNE_CACHE to another folder.",
+            self.root,
+            fault.strerror,
+            step,
+        )
 
     def evict(self) -> list[str]:
         """Removes unused entries, the oldest first, until the store fits; returns their names."""

@@ -1,0 +1,96 @@
+"""A disk that is full at any moment costs the cache, and nothing is computed twice."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distune.store import Entry, Store, entry, store
+
+INPUTS = {"step_version": 1}
+
+
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store.tempfile, "mkdtemp", no_space)
+
+
+def at_the_second_array(patch: pytest.MonkeyPatch) -> None:
+    claims = iter([None, OSError(errno.EDQUOT, "No space left on device")])
+
+    def claim(*_: object) -> None:
+        if fault := next(claims):
+            raise fault
+
+    patch.setattr(os, "posix_fallocate", claim)
+
+
+def at_the_tensors(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Path, "write_bytes", no_space)
+
+
+def at_the_manifest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(entry.json, "dump", no_space)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [at_once, at_the_second_array, at_the_tensors, at_the_manifest],
+    ids=lambda moment: moment.__name__,
+)
+def test_what_is_computed_goes_on_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, moment: object
+) -> None:
+    computed = []
+
+    def compute(draft: Entry) -> None:
+        computed.append(draft)
+        draft.new_array("first", (3,), np.float32)[:] = [1, 2, 3]
+        draft.new_array("second", (2,), np.float32)[:] = [4, 5]
+        draft.put_tensors("weights", {"w": np.arange(3.0)})
+        draft.values["note"] = "made"
+
+    with monkeypatch.context() as patch:
+        moment(patch)  # type: ignore[operator]
+        asked = Store(tmp_path)
+        found = asked.get("step", INPUTS, compute)
+    assert len(computed) == 1
+    np.testing.assert_array_equal(found.array("first"), [1, 2, 3])
+    np.testing.assert_array_equal(found.array("second"), [4, 5])
+    np.testing.assert_array_equal(found.tensors("weights")["w"], [0, 1, 2])
+    assert found.values == {"note": "made"}
+    assert caplog.text.count("cannot be written (No space left on device); step is computed without it") == 1
+    assert asked.misses == {} and list((tmp_path / "step").iterdir()) == []
+    Store(tmp_path).get("step", INPUTS, compute)
+    assert len(Store(tmp_path).entries()) == 1, "with room again, it is kept"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_a_file_that_the_step_itself_cannot_use_is_no_matter_of_the_cache(tmp_path: Path, code: int) -> None:
+    computed = []
+
+    def compute(draft: Entry) -> None:
+        computed.append(draft)
+        raise OSError(code, "of an image or a checkpoint")
+
+    with pytest.raises(OSError, match="of an image or a checkpoint"):
+        Store(tmp_path).get("step", INPUTS, compute)
+    assert len(computed) == 1 and list((tmp_path / "step").iterdir()) == []
+
+
+def test_a_broken_disk_is_not_taken_for_a_full_one(tmp_path: Path) -> None:
+    """Other errors of the disk, such as a broken one, are not hidden."""
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+        patch.setattr(os, "posix_fallocate", broken)
+        Store(tmp_path).get("step", INPUTS, lambda draft: draft.new_array("a", (3,), np.float32))
