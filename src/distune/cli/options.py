@@ -20,9 +20,16 @@ Storage = Annotated[
 ]
 Gpu = Annotated[str | None, typer.Option(help="One device: cuda:0, cpu, ...")]
 Gpus = Annotated[str | None, typer.Option(help="Several devices, separated by commas; a worker each.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Trainings at once; default: one for each device.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Trainings at once; default: one for each device. They share the machine's cores as if they were alone "
+        "on it: beside another study, set training.threads to each one's share.",
+    ),
+]
 Executor = Annotated[
-    str, typer.Option(help="Where workers live: local processes, or ray (pip install 'distune[ray]').")
+    str, typer.Option(help="Where workers live: local processes, or ray (pip install 'distune\\[ray]').")
 ]
 RayAddress = Annotated[
     str | None,

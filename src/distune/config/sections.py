@@ -239,7 +239,8 @@ class TrainingConfig(Section):
     device: str = "auto"
     """cpu, cuda:0, ...; auto takes the first GPU if there is one."""
     threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads; empty divides the cores among the workers."""
+    """CPU threads; empty divides the cores among the workers of one study. Where two studies share a machine, set each
+    one's share: threads without a core of their own spin and slowed both studies to a quarter."""
 
 
 class CacheConfig(Section):
