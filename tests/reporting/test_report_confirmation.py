@@ -137,9 +137,9 @@ def test_without_a_confirmation_the_noise_over_seeds_is_not_known(write: Write) 
     ("verdict", "needed", "said"),
     [
         ("not distinguishable", 987, "987 (120 used)"),
-        ("not distinguishable", 120, "enough for this row alone, not for all (120 used)"),
+        ("not distinguishable", 120, "enough for this row alone (120 used)"),
         ("better", 60, "60 (120 used)"),
-        ("not distinguishable", None, "no number is enough: more seeds (120 used)"),
+        ("not distinguishable", None, "more seeds, not examples (120 used)"),
     ],
 )
 def test_how_many_examples_are_needed_contradicts_no_verdict(

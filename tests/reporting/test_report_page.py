@@ -35,6 +35,8 @@ document.getElementById("page").onload = event => {{
     unnamed: [...page.querySelectorAll("figure svg")].filter(svg => !svg.getAttribute("aria-label")).length,
     outside: [...page.querySelectorAll("body *")].filter(
       node => !node.closest(".scroll") && node.getBoundingClientRect().right > root.clientWidth + 1).length,
+    wide: [...page.querySelectorAll("table, figure svg")].filter(
+      node => node.getBoundingClientRect().right > root.clientWidth + 1).length,
     foreign: page.querySelectorAll("script, img, iframe, b, i, [onerror], [href^=javascript]").length,
     asText: page.body.textContent.split("<script>alert").length - 1,
     drawnAsText: [...page.querySelectorAll("figure svg text")].filter(
@@ -44,10 +46,14 @@ document.getElementById("page").onload = event => {{
 </script>"""
 
 
-def measured(page: Path, folder: Path, width: int) -> dict[str, int]:
+def measured(page: Path, folder: Path, width: int, *, in_print: bool = False) -> dict[str, int]:
     """Opens a page in a frame of a width, checks that its console stays empty, and measures it."""
     assert CHROMIUM is not None
-    shutil.copy(page, folder)
+    text = page.read_text(encoding="utf-8")
+    assert "@media print" in text
+    (folder / "report.html").write_text(
+        text.replace("@media print", "@media all") if in_print else text, encoding="utf-8"
+    )
     (folder / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
     command = [
         *(CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1000"),
@@ -61,8 +67,25 @@ def measured(page: Path, folder: Path, width: int) -> dict[str, int]:
     return dict(json.loads(title[1]))
 
 
+PAPER = 718
+"""Pixels between the margins of a sheet of A4."""
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
+)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)")
+@needs_chromium
+@pytest.mark.parametrize("name", ["written", "hostile"])
+def test_on_paper_nothing_is_cut_off(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    page: Path = request.getfixturevalue(name) / "report.html"
+    found = measured(page, tmp_path, PAPER, in_print=True)
+    assert found["width"] == PAPER
+    assert found["overflow"] == found["wide"] == 0
+
+
+@pytest.mark.slow
+@needs_chromium
 @pytest.mark.parametrize("width", [390, 1400])
 class TestInTheBrowser:
     def test_the_page_fits_and_logs_no_error(self, written: Path, tmp_path: Path, width: int) -> None:

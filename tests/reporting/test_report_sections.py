@@ -241,11 +241,11 @@ class Found(HTMLParser):
 
 
 @pytest.mark.slow
-def test_a_large_study_takes_seconds_of_processor_time(tmp_path: Path) -> None:
+def test_a_study_of_ten_thousand_trials_takes_under_thirty_seconds(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     space = {f"p{index}": FloatDistribution(0.0, 1.0) for index in range(13)}
     trials = []
-    for number in range(1000):
+    for number in range(10_000):
         params = {name: float(rng.random()) for name in space}
         scores = {epoch: params["p0"] + epoch / 10 for epoch in range(1, 11)}
         pruned = number > 20 and params["p0"] < 0.4

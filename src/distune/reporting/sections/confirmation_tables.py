@@ -254,9 +254,9 @@ def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
 def _needed(made: Numbers) -> str:
     needed, used = made["examples_needed"], made["examples"]
     if needed is None:
-        return f"no number is enough: more seeds ({used} used)"
+        return f"more seeds, not examples ({used} used)"
     if made["verdict"] == "not distinguishable" and needed <= used:
-        return f"enough for this row alone, not for all ({used} used)"
+        return f"enough for this row alone ({used} used)"
     return f"{needed} ({used} used)"
 
 
