@@ -20,6 +20,7 @@ from optuna.trial import create_trial
 from distune.analysis.records import StudyRecord
 from distune.analysis.study_files import Confirmation
 from distune.analysis.trials import from_optuna
+from distune.cli.compare import compare as compare_command
 from distune.reporting.figures.bars import draw_confirmed
 from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds, plain
@@ -151,6 +152,40 @@ def test_how_many_examples_are_needed_contradicts_no_verdict(
     assert f"| **{verdict}** | {said} |" in section(text, "Confirmation")
     advised = "examples are needed; there are" in section(text, "Recommendations")
     assert advised == (needed == 987)
+
+
+def test_data_without_a_test_split_are_not_promised_one(write: Write) -> None:
+    assert "judges them once on the test split" in section(write()[0], "Confirmation")
+    audit = copy.deepcopy(AUDIT)
+    audit["findings"][0]["kind"] = "no_test_split"
+    said = section(write(audit=audit)[0], "Confirmation")
+    assert "judges them on dev, as these data have no test split" in said
+    assert "once on the test split" not in said
+
+
+def test_a_missing_input_is_shown_task_by_task(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    condition = numbers["contenders"]["base"]["splits"]["test"]["conditions"]["without_image"]
+    condition["tasks"] = {"kind": {"macro_f1": over(0.4321)}, "place": {"macro_f1": over(0.1234)}}
+    said = section(write(numbers)[0], "Confirmation")
+    assert "| kind 0.4321 [0.4221, 0.4421]; place 0.1234 [0.1134, 0.1334] |" in said
+
+
+@pytest.mark.parametrize(("best", "confirmed"), [(1, "0.7500"), (5, "")])
+def test_compare_shows_what_was_confirmed_of_the_best_trial_of_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], best: int, confirmed: str
+) -> None:
+    """A study whose best trial is 1, with a confirmation of that trial or of another."""
+    storage = f"sqlite:///{tmp_path / 's.db'}"
+    study = optuna.create_study(study_name="s", direction="maximize", storage=storage)
+    study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=0.8)])
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["contenders"]["trial_0001"]["trial"] = best
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "confirmation.json").write_text(json.dumps(numbers))
+    compare_command([str(tmp_path / "s")])
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("s "))
+    assert row.split() == [word for word in ("s", "study", "0.8000", "0.7000", confirmed, "2") if word]
 
 
 @pytest.mark.parametrize("verdict", ["not distinguishable", "better"])

@@ -29,6 +29,11 @@ def fold_folders(folder: Path) -> Path:
         fold.mkdir(parents=True)
         task = {"classes": ["a", "b"], "confusion": [[number, 0], [1, 0]]}
         (fold / "results.json").write_text(json.dumps({"splits": {"dev": {"tasks": {"type": task}}}}))
+        rows = [
+            f"x{number}{row},g{number},a,{p:.1f},{1 - p:.1f}" for row, p in enumerate([0.9] * number + [0.4])
+        ]
+        lines = ["id,group,truth_type,p_type_a,p_type_b", *rows]
+        (fold / "predictions_dev.csv").write_text("\n".join(lines) + "\n")
     return folder
 
 
@@ -80,12 +85,40 @@ def test_the_rule_that_pruned_is_that_of_folds(page: str) -> None:
     assert "the mean of its folds so far lies below the median of the complete trials' means" in page
 
 
-def test_the_confusions_are_of_all_folds_and_what_is_not_there_says_why(page: str, tmp_path: Path) -> None:
+def test_answers_of_all_folds_are_shown_together(page: str) -> None:
+    """Six of nine right with a confidence of 0.9, three wrong with 0.6: an error of 6/9 · 0.1 + 3/9 · 0.6."""
     assert "type: 6 of 9 on the diagonal" in page
-    assert page.count("The trial has 3 models, one a fold; their learning curves and predictions are in") == 1
+    assert "type has an expected calibration error of 0.267" in page
+    assert page.count("each example by the one of 3 models that did not learn it") == 2
+
+
+def test_what_is_not_there_of_the_folds_says_why(page: str, tmp_path: Path) -> None:
+    assert page.count("The trial has 3 models, one a fold; their learning curves are in") == 1
     run = read_run(tmp_path, FOLDS)
     assert not isinstance(run, Unknown) and isinstance(run.confusions, Unknown)
     assert "fold_1/results.json" in run.confusions.reason
+    (fold_folders(tmp_path) / "fold_2" / "predictions_dev.csv").unlink()
+    run = read_run(tmp_path, FOLDS)
+    assert not isinstance(run, Unknown) and isinstance(run.predictions, Unknown)
+    assert "fold_2/predictions_dev.csv" in run.predictions.reason
+
+
+def test_the_cases_of_all_folds_are_joined(tmp_path: Path) -> None:
+    run = read_run(fold_folders(tmp_path), FOLDS)
+    assert not isinstance(run, Unknown) and not isinstance(run.predictions, Unknown)
+    (task,) = run.predictions
+    assert task.groups == ("g1",) * 2 + ("g2",) * 3 + ("g3",) * 4
+    assert task.truth.tolist() == [0] * 9 and task.probabilities.argmax(1).tolist() == [
+        0,
+        1,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("folds", [None, FOLDS])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,9 @@ class Predictions:
     groups: tuple[str, ...] | None = None
 
 
+Part = TypeVar("Part", Confusion, Predictions)
+
+
 @dataclass(frozen=True)
 class Run:
     """What is known of one run; each part may be unknown by itself."""
@@ -75,7 +78,7 @@ class Run:
 
 
 def read_run(folder: Path | None, folds: int | None = None) -> Run | Unknown:
-    """Reads what a report shows of a run folder; of a trial with folds, the confusions of all of them together."""
+    """Reads what a report shows of a run folder; of a trial with folds, all of them together."""
     if folder is None:
         return Unknown("The best trial does not record its run folder.")
     if not folder.is_dir():
@@ -85,21 +88,46 @@ def read_run(folder: Path | None, folds: int | None = None) -> Run | Unknown:
     return Run(folder, read_curves(folder), read_confusions(folder), read_predictions(folder))
 
 
-def _run_of_folds(folder: Path, folds: int) -> Run | Unknown:
-    found = [read_confusions(folder / f"fold_{number}") for number in range(1, folds + 1)]
-    tables = [tasks for tasks in found if not isinstance(tasks, Unknown)]
-    confusions: tuple[Confusion, ...] | Unknown = next(
-        (tasks for tasks in found if isinstance(tasks, Unknown)),
-        tuple(
-            Confusion(parts[0].task, parts[0].classes, np.sum([part.counts for part in parts], axis=0))
-            for parts in zip(*tables, strict=False)
-        ),
+def _run_of_folds(folder: Path, folds: int) -> Run:
+    """Each example by the model that did not learn it; the learning curves stay apart."""
+    parts = [folder / f"fold_{number}" for number in range(1, folds + 1)]
+    curves = Unknown(
+        f"The trial has {folds} models, one a fold; their learning curves are in {folder}: metrics.jsonl in fold_1 and "
+        "so on."
     )
-    elsewhere = Unknown(
-        f"The trial has {folds} models, one a fold; their learning curves and predictions are in {folder}: "
-        "metrics.jsonl and predictions_dev.csv in fold_1 and so on."
+    return Run(
+        folder,
+        curves,
+        _together([read_confusions(part) for part in parts], _added),
+        _together([read_predictions(part) for part in parts], _joined),
     )
-    return Run(folder, elsewhere, confusions, elsewhere)
+
+
+def _together(
+    found: Sequence[tuple[Part, ...] | Unknown], join: Callable[[Sequence[Part]], Part]
+) -> tuple[Part, ...] | Unknown:
+    """The tasks of all folds joined; unknown where one fold's are."""
+    tables: list[tuple[Part, ...]] = []
+    for tasks in found:
+        if isinstance(tasks, Unknown):
+            return tasks
+        tables.append(tasks)
+    return tuple(join(parts) for parts in zip(*tables, strict=False))
+
+
+def _added(parts: Sequence[Confusion]) -> Confusion:
+    return Confusion(parts[0].task, parts[0].classes, np.sum([part.counts for part in parts], axis=0))
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    groups = [group for part in parts for group in part.groups or ()]
+    return Predictions(
+        parts[0].task,
+        parts[0].classes,
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+        tuple(groups) if all(part.groups for part in parts) else None,
+    )
 
 
 def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:

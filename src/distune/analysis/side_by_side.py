@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from distune.analysis.ranking import rank
+from distune.analysis.ranking import Ranking, rank
 from distune.analysis.sources import open_study
+from distune.analysis.study_files import read_confirmation
 from distune.analysis.unknown import Unknown
 from distune.errors import UserError
 
@@ -81,26 +81,27 @@ def _run(folder: Path) -> Contestant | None:
 
 def _study(source: str) -> Contestant:
     study = open_study(source)
-    best = rank(study).best
+    ranking = rank(study)
+    best = ranking.best
     base = next((t for t in study.trials if t.baseline and t.state == "complete"), None)
     return Contestant(
         study.name or source,
         "study",
         None if best is None or isinstance(best, Unknown) else best.value,
         base=base.value if base else None,
-        confirmed=_confirmed(study.folder),
+        confirmed=_confirmed(study.folder, ranking),
         trials=len(study.of("complete")) + len(study.of("pruned")),
         data=study.data_fingerprint,
         folds=study.folds,
     )
 
 
-def _confirmed(folder: Path | None) -> float | None:
-    path = folder / "confirmation.json" if folder else None
-    if path is None or not path.is_file():
+def _confirmed(folder: Path | None, ranking: Ranking) -> float | None:
+    """None also where another trial was confirmed than the one that is the best now."""
+    found = read_confirmation(folder, ranking)
+    if isinstance(found, Unknown) or not found.is_current:
         return None
-    numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    optimism = numbers.get("optimism") or {}
+    optimism = found.numbers["optimism"] or {}
     judged = optimism.get("test") or optimism.get("dev") or {}
     mean = judged.get("mean")
     return float(mean) if mean is not None else None

@@ -48,16 +48,18 @@ def draw_confusion(findings: Findings) -> Figure | None:
         f"{matrix.task}: {int(np.trace(matrix.counts))} of {int(matrix.counts.sum())} on the diagonal"
         for matrix in shown
     ]
-    folds = findings.study.folds
-    where = (
-        "on dev: counts"
-        if folds is None
-        else f"on train and dev, each example by the one of {folds} models that did not learn it: counts"
-    )
-    caption = f"Trial {best.number} {where}; rows are the truth, columns the prediction."
+    caption = f"Trial {best.number} {_judged(findings)}: counts; rows are the truth, columns the prediction."
     return finish(
         figure, "confusion", f"Confusion matrices of trial {best.number}. {'; '.join(said)}.", caption
     )
+
+
+def _judged(findings: Findings) -> str:
+    """Which examples the answers are of, and whose answers they are."""
+    folds = findings.study.folds
+    if folds is None:
+        return "on dev"
+    return f"on train and dev, each example by the one of {folds} models that did not learn it"
 
 
 def _matrix(axes: Axes, matrix: Confusion) -> None:
@@ -119,8 +121,8 @@ def draw_reliability(findings: Findings) -> Figure | None:
     axes.set_ylim(0, 1.03)
     axes.legend(loc="upper left")
     caption = (
-        f"Trial {best.number} on dev, before any temperature scaling: accuracy by confidence in ten bins; larger marks "
-        "hold more examples."
+        f"Trial {best.number} {_judged(findings)}, before any temperature scaling: accuracy by confidence in ten bins; "
+        "larger marks hold more examples."
     )
     return finish(figure, "reliability", f"Reliability of trial {best.number}: {'; '.join(said)}.", caption)
 

@@ -196,6 +196,10 @@ def conditions(numbers: Numbers) -> Section | None:
             CONDITIONS.get(condition, condition),
             formats.over_seeds(values["score"]),
             formats.over_seeds(values["change"], formats.gain),
+            "; ".join(
+                f"{task} {formats.over_seeds(each['macro_f1'])}"
+                for task, each in values.get("tasks", {}).items()
+            ),
         )
         for name, about in _trained(numbers)
         if about["splits"][split] is not None
@@ -203,7 +207,7 @@ def conditions(numbers: Numbers) -> Section | None:
     ]
     if not rows:
         return None
-    header = ("Contender", "Input", "Score", "Against the full input")
+    header = ("Contender", "Input", "Score", "Against the full input", "Macro F1 of each task")
     return Section(
         "With an input missing",
         (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining."),),
