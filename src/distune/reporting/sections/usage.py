@@ -116,8 +116,8 @@ def _ranges(findings: Findings, space_file: Path | None) -> Section:
             paragraph(
                 "The same as a ",
                 Code("search_space:"),
-                " section for a config: ",
-                Code(quoted(space_file)),
+                " section for a config, for a next study with ",
+                Code(f"--space {quoted(space_file)}"),
                 ".",
             )
         )
