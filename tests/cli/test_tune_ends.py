@@ -1,0 +1,69 @@
+"""The exit code of `distune tune` says why it ended, and its files are there whatever it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from distune.cli import app
+from distune.config import Config, dump_config
+
+ROOT = Path(__file__).parents[2]
+FOLDER = Path("logs/optuna/s")
+
+
+@pytest.fixture
+def command(tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tunes one parameter in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(dump_config(tiny_config(teacher__epochs=1, student__epochs=1)))
+    return ["tune", "--config", "tiny.yaml", "--study-name", "s", "--gpu", "cpu", "--only", "alpha"]
+
+
+def summary() -> dict[str, object]:
+    assert (FOLDER / "report.md").is_file()
+    found: dict[str, object] = json.loads((FOLDER / "study_summary.json").read_text())
+    return found
+
+
+def test_out_of_time(command: list[str]) -> None:
+    ended = CliRunner().invoke(app, [*command, "--timeout", "0"])
+    assert ended.exit_code == 3 and summary()["reason"] == "timeout"
+
+
+def test_low_disk(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8, total=10**12, used=0))
+    ended = CliRunner().invoke(app, command)
+    assert ended.exit_code == 4 and summary()["reason"] == "low_disk"
+
+
+def test_trials_that_all_fail(command: list[str]) -> None:
+    ended = CliRunner().invoke(app, [*command, "--gpu", "cuda:99"])
+    assert ended.exit_code == 1 and summary()["reason"] == "failed_alike"
+    assert (
+        "given up: the first trials all failed (config): training.device: cuda:99 is not here" in ended.output
+    )
+
+
+def test_a_signal(command: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "distune", *command, "--n-trials", "500"],
+        env={"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "DISTUNE_CACHE": "cache"},
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 80
+    while not (FOLDER / "trials/trial_0000/metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=200) == 130
+    assert summary()["reason"] == "interrupted"

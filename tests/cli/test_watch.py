@@ -1,0 +1,67 @@
+"""`distune status --watch` and `distune dashboard`."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from typer.testing import CliRunner
+
+from distune.cli import app, watch
+from distune.tuning.leases import Lease, leases
+from distune.tuning.storage import open_storage
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
+    """A study with one living coordinator and one trial."""
+    monkeypatch.chdir(tmp_path)
+    storage = open_storage("sqlite:///logs/optuna/s.db")
+    study = optuna.create_study(storage=storage, study_name="s", direction="maximize")
+    lease = Lease.new(2, ["cpu"], 5)
+    study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
+    study.tell(study.ask(), 0.25)
+    return study
+
+
+def test_watching_goes_on_until_nobody_works(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def next_look(seconds: float) -> None:
+        waited.append(seconds)
+        study.tell(study.ask(), 0.5)
+        if len(waited) == 2:
+            (lease,) = leases(study.user_attrs).values()
+            study.set_user_attr(f"coordinator:{lease.coordinator}", lease.closed("finished").__dict__)
+
+    monkeypatch.setattr(watch.time, "sleep", next_look)
+    shown = CliRunner().invoke(app, ["status", "s", "--watch"]).output
+    assert waited == [5.0, 5.0]
+    assert [f"trials    {count} of 5 finished" in shown for count in (1, 2, 3, 4)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert shown.count("workers   2") == 2 and shown.rstrip().endswith("ended     finished")
+
+
+def test_the_dashboard_opens_a_copy_on_loopback(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    dashboard = pytest.importorskip("optuna_dashboard")
+    opened: list[tuple[int, Any]] = []
+
+    def run_server(url: str, **place: Any) -> None:
+        path = url.removeprefix("sqlite:///")
+        with sqlite3.connect(path) as copy:
+            opened.append((copy.execute("SELECT COUNT(*) FROM trials").fetchone()[0], place))
+            copy.execute("DELETE FROM trials")
+        copy.close()
+
+    monkeypatch.setattr(dashboard, "run_server", run_server)
+    ended = CliRunner().invoke(app, ["dashboard", "s", "--port", "8099"])
+    assert ended.exit_code == 0, ended.output
+    assert opened == [(1, {"host": "127.0.0.1", "port": 8099})]
+    assert len(study.get_trials()) == 1
