@@ -17,11 +17,13 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from distune.analysis.dev_noise import DevNoise
+from distune.analysis.findings import analyse
 from distune.analysis.records import StudyRecord
 from distune.analysis.trials import from_optuna
 from distune.config import parse_config
 from distune.data.table import Task
 from distune.reporting.figures.bars import Gain, draw_gains
+from distune.reporting.figures.space import draw_slices
 from distune.reporting.figures.style import look
 from distune.reporting.formats import plain
 from distune.reporting.markdown import escape
@@ -51,6 +53,7 @@ FIGURES = (
     *("history", "intermediate", "importance", "effects", "slices", "contour", "parallel"),
     *("learning", "confusion", "reliability", "cost"),
 )
+USED = r'<use [^>]*x="([0-9.]+)" y="([0-9.]+)" style="[^"]*var\(--(blue|orange)'
 HOSTILE = '<script>alert("x")</script>|**b** `c` [a](javascript:x) $\\frac{1}$ &lt;\x1b[31m'
 
 
@@ -319,3 +322,14 @@ def test_values_outside_the_range_are_named_where_the_recommended_one_cuts_them(
 def test_trials_are_said_to_be_equal_only_where_some_are(inside: int, said: str) -> None:
     noise = DevNoise(1, 100, 40, 0.8, 0.7, 0.9, inside, 5)
     assert said in "".join(str(span) for span in noise_statement(noise))
+
+
+def test_the_ring_of_the_best_trial_lies_around_its_dot(full_study: StudyRecord) -> None:
+    """Also where dots of equal values are moved a little aside."""
+    with look():
+        drawn = draw_slices(analyse(full_study))
+    assert drawn is not None
+    at = {"blue": set[tuple[str, str]](), "orange": set[tuple[str, str]]()}
+    for across, up, colour in re.findall(USED, drawn.svg):
+        at[colour].add((across, up))
+    assert len(at["orange"]) == 4 and at["orange"] <= at["blue"]

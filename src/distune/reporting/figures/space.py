@@ -51,14 +51,17 @@ def draw_slices(findings: Findings) -> Figure | None:
     figure = canvas(0.5 + 1.75 * rows)
     panels = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).ravel()
     few = len(trials) <= MANY_POINTS // 4
+    best = findings.ranking.trials[0].number
     for axes, parameter in zip(panels, parameters, strict=False):
         shown = [trial for trial in trials if parameter.name in trial.params]
         places = np.array([_coordinate(parameter, trial.params[parameter.name]) for trial in shown])
+        across, scores = _jittered(parameter, places), [trial.value or 0.0 for trial in shown]
         axes.scatter(
-            _jittered(parameter, places), [trial.value for trial in shown], s=14 if few else 4, color=BLUE, alpha=0.75,
-            edgecolors="none", rasterized=not few,
-        )  # fmt: skip
-        _mark_best(axes, findings, parameter)
+            across, scores, s=14 if few else 4, color=BLUE, alpha=0.75, edgecolors="none", rasterized=not few
+        )
+        for place, score, trial in zip(across, scores, shown, strict=True):
+            if trial.number == best:
+                _ring(axes, place, score)
         _scale(axes, parameter)
         axes.set_title(formats.plain(parameter.name, 24), fontsize=8.5, fontweight="normal")
     for axes in panels[len(parameters) :]:
@@ -201,19 +204,8 @@ def _jittered(parameter: Parameter, places: NDArray[np.float64]) -> NDArray[np.f
     return places + gap * np.random.default_rng(0).uniform(-0.16, 0.16, len(places))
 
 
-def _mark_best(axes: Axes, findings: Findings, parameter: Parameter) -> None:
-    best = findings.ranking.best
-    if best is not None and parameter.name in best.params:
-        place = _coordinate(parameter, best.params[parameter.name])
-        axes.plot(
-            [place],
-            [best.value or 0.0],
-            "o",
-            markersize=9,
-            fillstyle="none",
-            color=ORANGE,
-            markeredgewidth=1.8,
-        )
+def _ring(axes: Axes, across: float, score: float) -> None:
+    axes.plot([across], [score], "o", markersize=9, fillstyle="none", color=ORANGE, markeredgewidth=1.8)
 
 
 def _scale(axes: Axes, parameter: Parameter) -> None:
