@@ -36,7 +36,8 @@ class Compute:
         """Name of the device as a person knows it."""
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
-        return f"CPU, {torch.get_num_threads()} threads"
+        count = torch.get_num_threads()
+        return f"CPU, {count} {'thread' if count == 1 else 'threads'}"
 
     def peak_memory_mb(self) -> float | None:
         """Most device memory allocated since the last reset, MiB; None on a CPU."""
