@@ -7,7 +7,7 @@ import pytest
 
 from distune.analysis.effects import Effects, effects
 from distune.analysis.imputation import anchors, can_impute, imputed
-from distune.analysis.linear import fit, holm, joined
+from distune.analysis.linear import fit, joined
 from distune.analysis.records import StudyRecord, TrialRecord
 from distune.analysis.space import Parameter
 from distune.analysis.unknown import Unknown
@@ -147,12 +147,6 @@ def test_rubins_rules_by_hand() -> None:
     from scipy.stats import t
 
     assert half == pytest.approx(t.ppf(0.975, freedom) * np.sqrt(1.25))
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_imputed_scores_follow_the_complete_trials_of_the_same_step() -> None:

@@ -193,6 +193,12 @@ class TestHolm:
         assert holm([0.2]) == [0.2]
         assert holm([]) == []
 
+    def test_as_statsmodels_does(self) -> None:
+        """Golden numbers: `multipletests(p, method="holm")` of statsmodels 0.15.0."""
+        p_values = [0.0004, 0.0312, 0.0119, 0.2, 0.0312, 0.74, 0.0051, 0.0499]
+        expected = [0.0032, 0.156, 0.0714, 0.4, 0.156, 0.74, 0.0357, 0.156]
+        assert holm(p_values) == pytest.approx(expected, abs=1e-12)
+
     @settings(max_examples=80, deadline=None)
     @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.2))
     def test_rejects_what_the_step_down_procedure_rejects(self, p_values: list[float], level: float) -> None:
@@ -246,6 +252,18 @@ class TestMcNemar:
     def test_no_disagreement(self) -> None:
         truth = np.array([0, 1, 2])
         assert mcnemar(truth, truth, truth).p_value == 1.0
+
+    @pytest.mark.parametrize(
+        ("only_first", "only_second", "p_value"),
+        [(12, 3, 0.03515625), (5, 5, 1.0), (0, 7, 0.015625), (40, 22, 0.030015864349067285)],
+    )
+    def test_as_statsmodels_does(self, only_first: int, only_second: int, p_value: float) -> None:
+        """Golden numbers: `mcnemar(table, exact=True)` of statsmodels 0.15.0."""
+        truth = np.zeros(only_first + only_second + 20, np.int64)
+        first, second = truth.copy(), truth.copy()
+        second[:only_first] = 1
+        first[only_first : only_first + only_second] = 1
+        assert mcnemar(truth, first, second).p_value == pytest.approx(p_value, abs=1e-12)
 
     def test_shapes(self) -> None:
         with pytest.raises(ValueError, match="equal shapes"):

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.analysis.imputation import ANCHORS, anchors, can_impute, imputed
-from distune.analysis.linear import CONFIDENCE, fit, holm, joined
+from distune.analysis.linear import CONFIDENCE, fit, joined
 from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.significance import holm
 from distune.analysis.space import Parameter
 from distune.analysis.unknown import Unknown
 

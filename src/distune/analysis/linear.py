@@ -1,4 +1,4 @@
-"""A linear model with a wide normal prior, its fits joined over imputations, and Holm's correction."""
+"""A linear model with a wide normal prior, and its fits joined over imputations."""
 
 from __future__ import annotations
 
@@ -80,13 +80,3 @@ def joined(weights: Floats, fits: Sequence[Fit]) -> tuple[float, float, float]:
     estimate = float(estimates.mean())
     half = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
     return estimate, half, float(2 * stdtr(freedom, -abs(estimate) / error)) if error > 0 else 1.0
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (Holm, 1979): p-values for a family of tests."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.analysis.linear import holm
 from distune.analysis.ranking import TOP, Ranking
 from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.significance import holm
 from distune.analysis.space import Parameter
 from distune.analysis.unknown import Unknown
 
