@@ -194,10 +194,16 @@ def test_a_gain_is_drawn_filled_where_its_verdict_tells_it(verdict: str) -> None
     drawn = []
     for told in ("not distinguishable", verdict):
         numbers = copy.deepcopy(CONFIRMATION)
-        numbers["comparisons"] = [compared("tuning_gain", "trial_0001", "base", 0.03, told)]
+        numbers["comparisons"] = [
+            compared("tuning_gain", "trial_0001", "base", 0.03, told),
+            compared("against_baseline", "trial_0001", "majority", 0.44, "better"),
+        ]
         with look():
             found = draw_confirmed(SimpleNamespace(confirmation=Confirmation(numbers, is_current=True)))
         assert found is not None and "Tuning gain: trial_0001 − base +0.0300" in found.alt
+        assert (
+            "majority" not in found.alt
+        )  # a lead over the majority class would squeeze every gain to a point
         drawn.append(found.svg.count("var(--blue"))
     assert (drawn[1] > drawn[0]) == (verdict == "better")
 

@@ -87,7 +87,9 @@ def draw_confirmed(findings: Findings) -> Figure | None:
     """The comparisons of the confirmation, filled where its verdict tells a difference."""
     if isinstance(findings.confirmation, Unknown):
         return None
-    made = findings.confirmation.numbers["comparisons"]
+    # Baselines stay in the table: beside a lead of 0.7 over the majority class a gain of 0.01 cannot be seen.
+    comparisons = findings.confirmation.numbers["comparisons"]
+    made = [each for each in comparisons if each["kind"] != "against_baseline"]
     return draw_gains(
         [
             Gain(
@@ -117,7 +119,7 @@ def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
     )
     caption = (
         "Differences with their 95 % intervals, each as if it were the only one; filled where the verdict, which is "
-        "corrected for their number, is better or worse."
+        "corrected for their number, is better or worse. Baselines: in the table."
     )
     return _forest(gains, clear, "gains", f"Gains: {said}.", caption, "difference of the score")
 
