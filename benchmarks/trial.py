@@ -74,6 +74,8 @@ def main() -> None:
     ):
         ratio = statistics.median(p / o for p, o in zip(seconds["plain"], seconds[name], strict=True))
         scores = ", ".join(f"{run['dev_score']:.4f}" for run in found[name])
+        if name == "plain" and given.epochs:
+            scores += f" (after {given.epochs} epochs a stage: not comparable)"
         rows.append([label, f"{statistics.median(seconds[name]):.0f}", f"{ratio:.1f}", scores])
     print(table(rows))
     print("\nstages of the last warm trial:", json.dumps(found["warm"][-1]["stages"]))
