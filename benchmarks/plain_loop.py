@@ -2,8 +2,8 @@
 
 A data set that decodes, resizes and tokenises (padded to 256) each example whenever it is asked for; the frozen layers
 run in every step; the teacher answers in every student step; fp32; nothing is kept. Models, loss, optimizer, epochs,
-batch size and seeds are Distune's own, so that only the way of the data differs, and the precision: Distune takes what is
-fastest on the device.
+batch size and seeds are Distune's own, so that only the way of the data differs, and the precision: Distune takes
+what is fastest on the device.
 """
 
 from __future__ import annotations
