@@ -1,4 +1,8 @@
-"""Where and how a run computes: device, precision, threads, memory."""
+"""Where and how a run computes: device, precision, threads, memory.
+
+Nothing is compiled with `torch.compile`: on a CPU a compiled step was slower and each worker would compile anew
+(`python -m benchmarks.compiled`).
+"""
 
 from __future__ import annotations
 
