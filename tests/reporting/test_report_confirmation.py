@@ -93,6 +93,31 @@ def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
     assert said.count("numbers are of opening 2") == 1
 
 
+@pytest.mark.parametrize("verdict", ["not distinguishable", "better"])
+def test_usage_follows_what_was_confirmed(
+    tmp_path: Path, build: Callable[..., StudyRecord], verdict: str
+) -> None:
+    study = build(tmp_path / "s")
+    best = max(study.complete, key=lambda trial: trial.value or 0.0)
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["contenders"]["trial_0001"]["trial"] = best.number
+    numbers["comparisons"][0]["verdict"] = verdict
+    (tmp_path / "s" / "recommended_config.yaml").write_text("name: s\n")
+
+    def usage() -> str:
+        write_report(study, tmp_path / "out")
+        return section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Usage")
+
+    assert "### Train the best configuration" in usage()
+    (tmp_path / "s" / "confirmation.json").write_text(json.dumps(numbers))
+    train, _, ranges = usage().partition("### Recommended starting ranges")
+    assert "### Train the recommended configuration" in train and "recommends `base`" in train
+    assert f"distune train {tmp_path}/s/recommended_config.yaml" in train and "best_config" not in train
+    told_none = "told no gain over the base config for any of the trials that these ranges come from"
+    assert (f"{told_none}; the base config itself lies outside them in " in ranges) == (verdict != "better")
+    assert (told_none in ranges) == (verdict != "better")
+
+
 def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     said = section(write(numbers)[0], "Conclusion")

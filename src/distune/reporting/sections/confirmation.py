@@ -81,16 +81,26 @@ def in_words(findings: Findings, gain: Mapping[str, Any]) -> str:
 
 def advice(findings: Findings, confirmation: Confirmation) -> Line:
     """Which config to use, why, and the command that trains it."""
-    found, folder = confirmation.numbers["recommendation"], findings.study.folder
+    found = confirmation.numbers["recommendation"]
     said = line(Code(found["contender"]), f". {found['text']}")
-    if folder is not None and (path := _config(folder, found["config"])) is not None:
-        return (*said, " ", Code(f"distune train {quoted(path)}"), ".")
-    return said
+    path = recommended_config(findings, confirmation)
+    return said if path is None else (*said, " ", Code(f"distune train {quoted(path)}"), ".")
 
 
-def _config(folder: Path, name: str) -> Path | None:
-    path = folder / Path(name).name
+def recommended_config(findings: Findings, confirmation: Confirmation) -> Path | None:
+    """The config that the confirmation recommends, where its file exists."""
+    if findings.study.folder is None:
+        return None
+    path = findings.study.folder / Path(confirmation.numbers["recommendation"]["config"]).name
     return path if path.is_file() else None
+
+
+def is_a_gain_told(confirmation: Confirmation) -> bool:
+    """Whether any trial of the search was told to be better than the base config."""
+    return any(
+        made["kind"] in ("tuning_gain", "trial_gain") and made["verdict"] == "better"
+        for made in confirmation.numbers["comparisons"]
+    )
 
 
 def _unconfirmed(findings: Findings) -> Section:

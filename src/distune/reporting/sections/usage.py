@@ -14,14 +14,18 @@ from distune.reporting.document import (
     Cell,
     Code,
     Commands,
+    Line,
     Section,
     Strong,
     Table,
     caution,
+    line,
     missing,
+    names,
     paragraph,
 )
 from distune.reporting.paths import quoted
+from distune.reporting.sections.confirmation import is_a_gain_told, recommended_config
 
 BEST_CONFIG = "best_config.yaml"
 
@@ -46,11 +50,23 @@ def best_config(findings: Findings) -> Path | None:
 
 
 def _train(findings: Findings) -> Section:
-    path = best_config(findings)
+    """The command for the best config; once that was confirmed, for the config that the confirmation recommends."""
+    confirmation = findings.confirmation
+    if isinstance(confirmation, Unknown) or not confirmation.is_current:
+        title, path = "Train the best configuration", best_config(findings)
+        if path is None:
+            return Section(title, (missing(f"The study has no {BEST_CONFIG} to run."),))
+        return Section(title, (_training(path),))
+    title, path = "Train the recommended configuration", recommended_config(findings, confirmation)
+    found = confirmation.numbers["recommendation"]
+    said = paragraph("The confirmation recommends ", Code(found["contender"]), f". {found['text']}")
     if path is None:
-        return Section("Train the best configuration", (missing(f"The study has no {BEST_CONFIG} to run."),))
-    commands = f"python experiments/run.py {quoted(path)}\n# the same\ndistune train {quoted(path)}"
-    return Section("Train the best configuration", (Commands(commands),))
+        return Section(title, (said, missing("The study's folder holds no file with this config.")))
+    return Section(title, (said, _training(path)))
+
+
+def _training(path: Path) -> Commands:
+    return Commands(f"python experiments/run.py {quoted(path)}\n# the same\ndistune train {quoted(path)}")
 
 
 def _tune(findings: Findings, base_config: Path | None) -> Section:
@@ -105,6 +121,8 @@ def _ranges(findings: Findings, space_file: Path | None) -> Section:
                 f"which are cut off here: {formats.listing(outside)}."
             )
         )
+    if unconfirmed := _unconfirmed(findings, ranges):
+        blocks.append(caution(*unconfirmed))
     blocks.append(
         caution(
             "These ranges say where this study's sampler found its best scores, on this data set. "
@@ -122,6 +140,25 @@ def _ranges(findings: Findings, space_file: Path | None) -> Section:
             )
         )
     return Section(title, tuple(blocks))
+
+
+def _unconfirmed(findings: Findings, ranges: Ranges) -> Line:
+    """That a confirmation told no gain of these trials, and where the base config lies; empty where it did."""
+    confirmation, study = findings.confirmation, findings.study
+    if isinstance(confirmation, Unknown) or not confirmation.is_current or is_a_gain_told(confirmation):
+        return ()
+    said = line(
+        "The confirmation told no gain over the base config for any of the trials that these ranges come from"
+    )
+    values = {name: study.base_value(name) for name in ranges.parameters}
+    left_out = [
+        name
+        for name, value in values.items()
+        if value is not None and not ranges.parameters[name].holds(value)
+    ]
+    if not left_out:
+        return (*said, ".")
+    return (*said, "; the base config itself lies outside them in ", *names(left_out), ".")
 
 
 def _outside(ranges: Ranges, study: StudyRecord) -> list[str]:
