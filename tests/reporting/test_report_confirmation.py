@@ -21,6 +21,7 @@ from distune.analysis.records import StudyRecord
 from distune.analysis.study_files import Confirmation
 from distune.analysis.trials import from_optuna
 from distune.cli.compare import compare as compare_command
+from distune.cli.confirm import _needed
 from distune.reporting.figures.bars import draw_confirmed
 from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds, plain
@@ -164,8 +165,9 @@ def test_without_a_confirmation_the_noise_over_seeds_is_not_known(write: Write) 
     [
         ("not distinguishable", 987, "987 (120 used)"),
         ("not distinguishable", 120, "enough for this row alone (120 used)"),
-        ("better", 60, "60 (120 used)"),
-        ("not distinguishable", None, "more seeds, not examples (120 used)"),
+        ("better", 60, "—"),
+        ("worse", 987, "—"),
+        ("not distinguishable", None, "more seeds first"),
     ],
 )
 def test_how_many_examples_are_needed_contradicts_no_verdict(
@@ -175,8 +177,34 @@ def test_how_many_examples_are_needed_contradicts_no_verdict(
     numbers["comparisons"][0] |= {"verdict": verdict, "examples_needed": needed}
     text, _ = write(numbers)
     assert f"| **{verdict}** | {said} |" in section(text, "Confirmation")
+    assert "power of 80 % at the observed difference" in section(text, "Confirmation")
     advised = "examples are needed; there are" in section(text, "Recommendations")
     assert advised == (needed == 987)
+
+
+def test_no_number_of_examples_tells_a_difference_of_zero(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["comparisons"][0] |= {"difference": 0.0, "examples_needed": None}
+    said = section(write(numbers)[0], "Confirmation")
+    assert "| **not distinguishable** | — |" in said
+    assert _needed(numbers["comparisons"][0]) == ""
+
+
+def test_the_command_line_asks_for_more_seeds_where_their_noise_hides_a_difference() -> None:
+    made = CONFIRMATION["comparisons"][0] | {"examples_needed": None}
+    assert "more seeds first: their noise alone hides a difference of this size" in _needed(made)
+
+
+@pytest.mark.parametrize(("p", "said"), [(1 / 2001, "≤ 0.006"), (2 / 2001, "0.006")])
+def test_a_p_value_that_the_resampling_ends_at_is_a_bound(write: Write, p: float, said: str) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["comparisons"][0] |= {"p_value": p, "adjusted_p": 12 / 2001}
+    assert f"| {said} | **not distinguishable** |" in section(write(numbers)[0], "Confirmation")
+
+
+def test_the_interval_over_seeds_says_what_it_leaves_out(write: Write) -> None:
+    said = section(write(CONFIRMATION)[0], "Confirmation")
+    assert "the chance of the seeds alone, not that of which cases are in dev and test" in said
 
 
 def test_data_without_a_test_split_are_not_promised_one(write: Write) -> None:

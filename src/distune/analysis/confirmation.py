@@ -37,9 +37,9 @@ Schema (an *interval* is `{"mean", "low", "high", "seeds"}`: mean over seeds, St
                         adjusted_p (Holm over this list), verdict ("better", "worse", "not distinguishable"),
                         test_error, seed_error, examples, groups, paired_seeds, seeds: {"first", "second"},
                         examples_needed (for this comparison alone, so it may lie below `examples` where only Holm's
-                        correction keeps a difference from being told; null: no number is enough), mcnemar: {task:
-                        {only_first, only_second, p_value}} of the first common seed's models}]; the kinds are those
-                        of `confirmation_comparisons.Pair`
+                        correction keeps a difference from being told; null: the difference is 0, or the noise of
+                        these seeds alone hides it), mcnemar: {task: {only_first, only_second, p_value}} of the first
+                        common seed's models}]; the kinds are those of `confirmation_comparisons.Pair`
     comparisons_missing [{kind, first, second, reason}]
     optimism            {"contender", "search_score", "folds" (that it is a mean over; null: it is of dev), "dev":
                         interval, "test": interval or null} of the best trial; null where none of its runs finished

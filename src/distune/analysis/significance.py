@@ -17,6 +17,8 @@ Verdict = Literal["better", "worse", "not distinguishable"]
 LEVEL = 0.05
 POWER = 0.8
 RESAMPLES = 2000
+SMALLEST_P = 1 / (RESAMPLES + 1)
+"""The smallest p-value that this many resamples can give."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def examples_needed(comparison: Comparison) -> int | None:
         |difference| = (q + 0.84) * sqrt( test_error^2 * examples / needed + seed_error^2 )
 
     Returns:
-        The number, or None where no number is enough: the difference is 0 or within the noise of the seeds.
+        The number, or None where the difference is 0, or where the noise of these seeds alone hides a difference of its size.
     """
     from scipy import stats
 

@@ -77,6 +77,11 @@ def probability(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def at_most(value: float) -> str:
+    """A bound on a p-value, such as `≤ 0.006` or `< 0.001`; rounded up, so that it holds."""
+    return "< 0.001" if value < 0.001 else f"≤ {math.ceil(1000 * value - 1e-9) / 1000:.3f}"
+
+
 def duration(seconds: float | None) -> str:
     """Time in the largest fitting unit, such as `42 s`, `84 min`, `4.6 h`."""
     if seconds is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from distune.analysis.significance import SMALLEST_P
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,
@@ -40,6 +41,7 @@ BASELINES = {
     "features_text": "frozen features of the text, logistic regression",
 }
 MOST_CLASSES = 40
+SEEDS_FIRST = "more seeds first"
 
 
 def contenders(numbers: Numbers, folds: int | None = None) -> Section:
@@ -56,7 +58,10 @@ def contenders(numbers: Numbers, folds: int | None = None) -> Section:
     ]
     searched = "Dev score in the study" if folds is None else f"Mean over {folds} folds in the study"
     header = ("Contender", "What it is", "Seeds", searched, "Score on dev", "Score on test")
-    caption = "Mean over seeds with its 95 % interval, which ends where no value can lie."
+    caption = (
+        "Mean over seeds with its 95 % interval, which ends where no value can lie. The interval holds the chance of "
+        f"the seeds alone, not that of which cases are in {' and '.join(_splits(numbers))}."
+    )
     blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4, 5}), caption)]
     blocks += [_tasks(numbers, split) for split in _splits(numbers)]
     if recall := _recall(numbers):
@@ -91,7 +96,7 @@ def comparisons(numbers: Numbers) -> Section:
             _pair(each),
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),
-            formats.probability(each["adjusted_p"]),
+            _corrected(each),
             Strong(each["verdict"]),
             _needed(each),
         )
@@ -102,8 +107,7 @@ def comparisons(numbers: Numbers) -> Section:
         blocks += [
             paragraph(
                 f"Differences of the mean scores on {numbers['split']}. The intervals honour both the seeds and the "
-                "examples, grouped by case; the p-values carry Holm's correction for all rows together. The last "
-                "column says how many examples would tell a difference of this size from none."
+                "examples, grouped by case; the p-values carry Holm's correction for all rows together."
             ),
             Table(
                 (
@@ -113,10 +117,13 @@ def comparisons(numbers: Numbers) -> Section:
                     "95 % interval",
                     "p (Holm)",
                     "Verdict",
-                    "Examples needed",
+                    "Examples to tell it",
                 ),
                 tuple(rows),
                 frozenset({2, 3, 4}),
+                "Examples to tell it: for a power of 80 % at the observed difference, with cases of the same size, not "
+                f"corrected for the other rows. “{SEEDS_FIRST}”: the noise of the seeds alone hides a difference of "
+                "this size.",
             ),
         ]
     if single := [row for each in made for row in _mcnemar(each)]:
@@ -255,11 +262,20 @@ def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
         )
 
 
+def _corrected(made: Numbers) -> str:
+    """The corrected p-value; only a bound where the p-value is the smallest that the resampling can give."""
+    if made["p_value"] > SMALLEST_P:
+        return formats.probability(made["adjusted_p"])
+    return formats.at_most(made["adjusted_p"])
+
+
 def _needed(made: Numbers) -> str:
     needed, used = made["examples_needed"], made["examples"]
+    if made["verdict"] != "not distinguishable" or not made["difference"]:
+        return formats.DASH
     if needed is None:
-        return f"more seeds, not examples ({used} used)"
-    if made["verdict"] == "not distinguishable" and needed <= used:
+        return SEEDS_FIRST
+    if needed <= used:
         return f"enough for this row alone ({used} used)"
     return f"{needed} ({used} used)"
 
