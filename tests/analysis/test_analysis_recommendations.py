@@ -77,6 +77,23 @@ def test_a_parameter_is_settled_where_more_than_the_sampler_says_so(
     assert [one.parameter for one in recommended.widen] == (["x"] if found.bound else [])
 
 
+@pytest.mark.parametrize(
+    ("known", "widened"),
+    [
+        ({"effects": effects(effect(0.02, 0.04, 0.01))}, ["x"]),
+        ({"patterns": pattern(0.01)}, ["x"]),
+        ({"effects": effects(effect(-0.02, 0.04, 0.4)), "patterns": pattern(0.4)}, []),
+        ({}, []),
+    ],
+    ids=["clear effect", "pattern", "sampler alone", "nothing known"],
+)
+def test_a_range_is_widened_where_more_than_the_sampler_says_so(
+    known: dict[str, Any], widened: list[str]
+) -> None:
+    at_its_end = Coverage((replace(SETTLED, bound="high"),), 40, None, 0)
+    assert [one.parameter for one in decided(coverage=at_its_end, **known).widen] == widened
+
+
 def test_a_parameter_is_negligible_where_all_its_contrasts_are_smaller_than_one_trial_s_scatter() -> None:
     small, wide = effect(-0.008, 0.009, 0.9), effect(-0.008, 0.02, 0.9)
     assert decided(effects=effects(small)).negligible == (small,)

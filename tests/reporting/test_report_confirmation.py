@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -137,22 +138,29 @@ def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write:
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        (
-            [0.5, 0.7],
-            "scatters by 0.1414 (standard deviation); the gain of the search, +0.1000, is smaller than",
-        ),
-        (
-            [0.74, 0.76],
-            "scatters by 0.0141 (standard deviation); the gain of the search, +0.1000, is not smaller",
-        ),
+        ([0.5, 0.7], "scatters by 0.1414 (standard deviation): differences of single runs smaller than that"),
         ([0.75], "the best trial was not trained again with two seeds"),
     ],
 )
-def test_the_noise_over_seeds_stands_beside_the_gain(write: Write, scores: list[float], said: str) -> None:
+def test_the_noise_over_seeds_is_not_set_beside_the_gain_of_the_search(
+    write: Write, scores: list[float], said: str
+) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     numbers["contenders"]["trial_0001"]["splits"]["test"]["scores"] = scores
     advised = section(write(numbers)[0], "Recommendations")
     assert "**Noise over seeds.**" in advised and said in advised
+    assert "+0.1000" not in advised and "folds" not in advised
+
+
+def test_the_noise_of_single_runs_is_not_called_that_of_means_over_folds(tmp_path: Path) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["contenders"]["trial_0001"]["splits"]["test"]["scores"] = [0.5, 0.7]
+    study = replace(study_at(tmp_path / "s"), folds=3)
+    (tmp_path / "s" / "confirmation.json").write_text(json.dumps(numbers))
+    write_report(study, tmp_path / "out")
+    advised = section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Recommendations")
+    assert "The scores of the search are means over 3 folds, which scatter differently." in advised
+    assert "+0.1000" not in advised
 
 
 def test_without_a_confirmation_the_noise_over_seeds_is_not_known(write: Write) -> None:
@@ -166,7 +174,7 @@ def test_without_a_confirmation_the_noise_over_seeds_is_not_known(write: Write) 
         ("not distinguishable", 987, "987 (120 used)"),
         ("not distinguishable", 120, "enough for this row alone (120 used)"),
         ("better", 60, "—"),
-        ("worse", 987, "—"),
+        ("worse", 60, "—"),
         ("not distinguishable", None, "more seeds first"),
     ],
 )

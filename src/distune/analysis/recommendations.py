@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +28,8 @@ class Recommendations:
         more_trials: whether more trials are likely to help, and why.
         settled: parameters that the sampler settled on, with a sign beyond its own concentration.
         negligible: effects whose whole interval is smaller than the noise of a trial.
-        widen: parameters whose best trials lie at an end of the range.
+        widen: parameters whose best trials lie at an end of the range, with a sign beyond the sampler's
+            concentration: a sampler that crowds at an end puts its best trials there too.
         gain_within_noise: whether the gain over the base is smaller than half the width of the best score's
             interval; None where either is unknown.
         many_failures: whether a tenth of the trials or more failed.
@@ -54,11 +54,14 @@ def recommend(
     noise: DevNoise | Unknown,
 ) -> Recommendations:
     """Applies the rules."""
+    signs = _signs(effects, patterns)
     return Recommendations(
         more_trials=_more(study, progress, effects),
-        settled=tuple(_settled(coverage, effects, patterns)),
+        settled=tuple(
+            found.parameter for found in coverage.concentrated if found.parameter in signs and not found.bound
+        ),
         negligible=() if isinstance(effects, Unknown) else tuple(_negligible(effects)),
-        widen=tuple(coverage.bounds_hit),
+        widen=tuple(found for found in coverage.bounds_hit if found.parameter in signs),
         gain_within_noise=_within_noise(baseline, noise),
         many_failures=len(study.of("failed")) >= MANY_FAILURES * max(len(study.trials), 1),
     )
@@ -74,15 +77,14 @@ def _more(study: StudyRecord, progress: Progress | Unknown, effects: Effects | U
     return "too_few" if progress.ended < TRIALS_PER_PARAMETER * len(study.space) else "flat"
 
 
-def _settled(coverage: Coverage, effects: Effects | Unknown, patterns: Patterns | Unknown) -> Sequence[str]:
+def _signs(effects: Effects | Unknown, patterns: Patterns | Unknown) -> set[str]:
+    """Parameters with a clear effect, or with a pattern that the sampler's concentration does not explain."""
     signs: set[str] = set()
     if not isinstance(effects, Unknown):
         signs |= {effect.parameter for effect in effects.clear()}
     if not isinstance(patterns, Unknown):
         signs |= {pattern.parameter for pattern in patterns.patterns if pattern.is_beyond_sampler}
-    return [
-        found.parameter for found in coverage.concentrated if found.parameter in signs and not found.bound
-    ]
+    return signs
 
 
 def _negligible(effects: Effects) -> list[Effect]:

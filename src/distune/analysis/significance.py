@@ -222,7 +222,8 @@ def examples_needed(comparison: Comparison) -> int | None:
         |difference| = (q + 0.84) * sqrt( test_error^2 * examples / needed + seed_error^2 )
 
     Returns:
-        The number, or None where the difference is 0, or where the noise of these seeds alone hides a difference of its size.
+        The number, or None where the difference is 0, or where the noise of these seeds alone hides a difference of
+        its size.
     """
     from scipy import stats
 

@@ -92,8 +92,8 @@ def _use(findings: Findings) -> Line:
 
 
 def _noise_over_seeds(findings: Findings) -> str:
-    """How much the seed alone moves the best trial's score, beside the gain of the search."""
-    confirmation, baseline = findings.confirmation, findings.baseline
+    """How much the seed alone moves a single run of the best trial."""
+    confirmation, folds = findings.confirmation, findings.study.folds
     if isinstance(confirmation, Unknown) or not confirmation.is_current:
         return "Not measured: every trial ran with one seed. A gain smaller than it would be none; confirmation tells."
     split = confirmation.numbers["split"]
@@ -103,12 +103,11 @@ def _noise_over_seeds(findings: Findings) -> str:
     scatter = statistics.stdev(judged["scores"])
     said = (
         f"Trained again with {len(judged['scores'])} seeds, the best trial's score on {split} scatters by "
-        f"{formats.score(scatter)} (standard deviation)"
+        f"{formats.score(scatter)} (standard deviation): differences of single runs smaller than that say nothing."
     )
-    if isinstance(baseline, Unknown) or isinstance(baseline.gain, Unknown) or baseline.is_base_best:
-        return f"{said}: differences of single trials smaller than that say nothing."
-    size = "smaller" if baseline.gain < scatter else "not smaller"
-    return f"{said}; the gain of the search, {formats.gain(baseline.gain)}, is {size} than that."
+    if folds is None:
+        return said
+    return f"{said} The scores of the search are means over {folds} folds, which scatter differently."
 
 
 def _why_confirm(findings: Findings) -> Line:
