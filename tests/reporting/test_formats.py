@@ -129,6 +129,21 @@ def test_other_numbers() -> None:
     assert formats.label("teacher_lr") == "Teacher LR" and formats.label("T") == "T"
 
 
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        ([17, 23], ["42.5 %", "57.5 %"]),
+        ([1, 1, 1], ["33.4 %", "33.3 %", "33.3 %"]),
+        ([30, 8, 2], ["75 %", "20 %", "5 %"]),
+        ([299, 1], ["99.7 %", "0.3 %"]),
+        ([7], ["100 %"]),
+        ([0], ["—"]),
+    ],
+)
+def test_parts_of_a_whole_add_up(counts: list[int], shown: list[str]) -> None:
+    assert formats.shares(counts) == shown
+
+
 def test_fusion_in_one_cell() -> None:
     params = {"teacher_fusion_dim": 384, "teacher_fusion_layers": 2, "teacher_fusion_heads": 8}
     assert formats.fusion(params, "teacher") == "dim=384, layers=2, heads=8"

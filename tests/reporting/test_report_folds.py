@@ -85,6 +85,14 @@ def test_the_rule_that_pruned_is_that_of_folds(page: str) -> None:
     assert "the mean of its folds so far lies below the median of the complete trials' means" in page
 
 
+def test_pruned_trials_have_fewer_folds_than_the_scores_beside_them(page: str) -> None:
+    assert "A pruned trial's mean is over fewer folds than a complete one's and cannot be compared" in page
+
+
+def test_time_saved_is_that_of_the_workers(page: str) -> None:
+    assert "**Saved by pruning:** 0.0 s (0 % of worker time)" in page
+
+
 def test_answers_of_all_folds_are_shown_together(page: str) -> None:
     """Six of nine right with a confidence of 0.9, three wrong with 0.6: an error of 6/9 · 0.1 + 3/9 · 0.6."""
     assert "type: 6 of 9 on the diagonal" in page

@@ -126,6 +126,10 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
         shown.append(Headline("Duration", formats.duration(wall.seconds)))
     if pruning is not None:
         shown.append(
-            Headline("Saved by pruning", formats.duration(pruning.saved), formats.share(pruning.share))
+            Headline(
+                "Saved by pruning",
+                formats.duration(pruning.saved),
+                f"{formats.share(pruning.share)} of worker time",
+            )
         )
     return tuple(shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -70,6 +70,23 @@ def share(value: float) -> str:
     """A fraction in whole percent, such as `23 %`; small ones keep a digit."""
     percent = 100 * value
     return f"{percent:.1f} %" if 0 < abs(percent) < 1 else f"{percent:.0f} %"
+
+
+def shares(counts: Sequence[int]) -> list[str]:
+    """Parts of a whole in percent that add up to 100: whole numbers where those do and hide no part, else tenths."""
+    total = sum(counts)
+    if not total:
+        return [DASH] * len(counts)
+    whole = [(200 * count + total) // (2 * total) for count in counts]
+    if sum(whole) == 100 and all(
+        bool(percent) == bool(count) for percent, count in zip(whole, counts, strict=True)
+    ):
+        return [f"{percent} %" for percent in whole]
+    tenths = [1000 * count // total for count in counts]
+    remainders = [1000 * count % total for count in counts]
+    for index in sorted(range(len(counts)), key=lambda i: -remainders[i])[: 1000 - sum(tenths)]:
+        tenths[index] += 1
+    return [f"{tenth / 10:.1f} %" for tenth in tenths]
 
 
 def probability(value: float) -> str:

@@ -69,6 +69,10 @@ def draw(findings: Findings) -> Figure | None:
         loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=4, columnspacing=1.4, handletextpad=0.5
     )
     caption = "Score of every trial."
+    if pruned and study.folds is not None:
+        caption += (
+            " A pruned trial's mean is over fewer folds than a complete one's and cannot be compared with it."
+        )
     if beyond:
         caption += f" {len(beyond)} pruned trials with scores beyond the edge are drawn at it."
     alt = (

@@ -99,10 +99,10 @@ def _course(figures: Mapping[str, Figure]) -> tuple[Section, ...]:
 
 
 def _status(findings: Findings) -> Section:
-    total = len(findings.study.trials)
+    counts = findings.ranking.counts
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (STATE_NAMES[state], str(count), formats.share(count / total))
-        for state, count in findings.ranking.counts.items()
+        (STATE_NAMES[state], str(count), share)
+        for (state, count), share in zip(counts.items(), formats.shares(list(counts.values())), strict=True)
     )
     blocks: list[Block] = [Table(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
     failures = findings.ranking.failures
