@@ -15,6 +15,7 @@ from distune.config import DataConfig
 from distune.data import Table, read_table
 from distune.data.audit import AuditReport, Finding, audit
 from distune.data.demo import write_demo
+from distune.data.findings import counted
 from distune.data.images import read_pixels
 
 from .conftest import write_lines
@@ -267,6 +268,30 @@ def test_no_test_split_is_said_in_one_line(planted: Planted) -> None:
     without = read_table(DataConfig(root=planted.root), 0, check_images=False)
     assert len(table.rows("test")) > 0
     assert found(audit(without), "no_test_split").severity == "info"
+
+
+def test_without_a_test_split_no_finding_speaks_of_one(planted: Planted) -> None:
+    """A twin, a stolen case, a repeated text and a pair of labels that train never shows, all in dev."""
+    brighter = CHANGES["brighter"](read_pixels(planted.image("train", 8)))
+    Image.fromarray(brighter).save(planted.image("dev", 1))
+    train, dev = planted.rows["train"], planted.rows["dev"]
+    dev[3]["U_id"] = train[0]["U_id"]
+    for split in ("train", "dev"):
+        planted.caption(split, 5, "the same words in two splits of the set")
+    pair = (dev[2]["Type"], dev[2]["Location Category"])
+    planted.rows["train"] = [row for row in train if (row["Type"], row["Location Category"]) != pair]
+    planted.table()
+    planted.file("test").unlink()
+    report = audit(read_table(DataConfig(root=planted.root), 0, check_images=False))
+    kinds_ = ("near_duplicate_images_across_splits", "groups_across_splits", "same_captions_across_splits")
+    for kind in (*kinds_, "unseen_label_pairs"):
+        finding = found(report, kind)
+        assert "test" not in finding.detail and "test" not in finding.rows[0], kind
+
+
+def test_findings_are_counted_in_words() -> None:
+    assert counted(["info", "warning", "info", "severe"]) == "1 severe finding, 1 warning, 2 notes"
+    assert counted(["warning"] * 2) == "2 warnings" and counted([]) == "nothing"
 
 
 def test_no_groups_is_said(wound: Path) -> None:

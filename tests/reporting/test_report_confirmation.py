@@ -321,7 +321,7 @@ def test_a_damaged_confirmation_is_named_and_confirms_nothing(write: Write, held
 def test_the_audit_is_shown_by_severity_with_little_evidence(write: Write) -> None:
     text, _ = write(audit=AUDIT)
     said = section(text, "The data")
-    assert "found: 1 severe, 1 warning, 0 info." in said
+    assert "found: 1 severe finding, 1 warning." in said
     assert said.index("same images") < said.index("texts name the label") < said.index("### Class balance")
     assert "The first 5 of 7 rows." in said and "onerror=y&gt;" in said
     assert len(re.findall(r"^\| &lt;script", said, re.M)) == 5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from distune.data.audit import AuditReport
-from distune.data.findings import Row
+from distune.data.findings import Row, counted
 
 ROWS_SHOWN = 8
 
@@ -21,10 +21,7 @@ def print_audit(report: AuditReport) -> None:
         typer.echo(f"\n[{finding.severity}] {finding.title}")
         typer.echo(f"  {finding.detail}")
         _print_rows(finding.rows, ROWS_SHOWN)
-    counts = {
-        name: sum(f.severity == name for f in report.findings) for name in ("severe", "warning", "info")
-    }
-    typer.echo("\n" + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    typer.echo(f"\nfound: {counted(finding.severity for finding in report.findings)}")
 
 
 def _print_rows(rows: Sequence[Row], most: int) -> None:

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from distune.data.audit_leaks import judged_splits
 from distune.data.findings import Finding, Row, Section
 from distune.data.table import SPLITS, Split, Table
 
@@ -86,8 +87,7 @@ def unseen_pair_findings(table: Table) -> list[Finding]:
                 {
                     one.name: one.classes[a],
                     other.name: other.classes[b],
-                    "dev": count["dev"],
-                    "test": count["test"],
+                    **{split: count[split] for split in judged_splits(table)},
                 }
                 for (a, b), count in sorted(places.items())
             ]
@@ -97,7 +97,7 @@ def unseen_pair_findings(table: Table) -> list[Finding]:
                     "unseen_label_pairs",
                     "warning",
                     f"label pairs of {one.name} and {other.name} that train never shows",
-                    f"{len(places)} pairs, {total} examples of dev and test.",
+                    f"{len(places)} pairs, {total} examples of {' and '.join(judged_splits(table))}.",
                     tuple(rows),
                 )
             )

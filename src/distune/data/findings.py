@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Severity = Literal["info", "warning", "severe"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "severe")
+COUNTED: dict[str, tuple[str, str]] = {
+    "severe": ("severe finding", "severe findings"),
+    "warning": ("warning", "warnings"),
+    "info": ("note", "notes"),
+}
+"""What one and what several findings of a severity are called, the worst first."""
 Row = Mapping[str, str | int | float]
 MOST_ROWS = 50
+
+
+def counted(severities: Iterable[str]) -> str:
+    """How many findings of each severity there are, such as `1 severe finding, 2 warnings, 4 notes`."""
+    counts = Counter(severities)
+    return (
+        ", ".join(
+            f"{counts[severity]} {called[counts[severity] != 1]}"
+            for severity, called in COUNTED.items()
+            if counts[severity]
+        )
+        or "nothing"
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
-from distune.data.findings import SEVERITIES
+from distune.data.findings import SEVERITIES, counted
 from distune.reporting import formats
 from distune.reporting.document import Block, Code, Section, Strong, Table, missing, paragraph
 from distune.reporting.paths import quoted
@@ -20,7 +20,7 @@ LONGEST_CELL = 160
 SEVERITY_TITLES = {
     "severe": "Severe findings: leaks, the scores do mislead",
     "warning": "Warnings: the scores can mislead",
-    "info": "Other findings",
+    "info": "Notes",
 }
 
 
@@ -39,7 +39,7 @@ def section(findings: Findings, base_config: Path | None) -> Section:
         severity: [found for found in audit["findings"] if found["severity"] == severity]
         for severity in reversed(SEVERITIES)
     }
-    counts = ", ".join(f"{len(found)} {severity}" for severity, found in by_severity.items())
+    counts = counted(found["severity"] for found in audit["findings"])
     parts = [
         Section(SEVERITY_TITLES[severity], tuple(block for each in found for block in _finding(each)))
         for severity, found in by_severity.items()
