@@ -185,7 +185,8 @@ def test_how_many_examples_are_needed_contradicts_no_verdict(
     numbers["comparisons"][0] |= {"verdict": verdict, "examples_needed": needed}
     text, _ = write(numbers)
     assert f"| **{verdict}** | {said} |" in section(text, "Confirmation")
-    assert "power of 80 % at the observed difference" in section(text, "Confirmation")
+    under = section(text, "Confirmation").split("| Examples to tell it |")[1]
+    assert "power of 80 % at the observed difference" in under
     advised = "examples are needed; there are" in section(text, "Recommendations")
     assert advised == (needed == 987)
 

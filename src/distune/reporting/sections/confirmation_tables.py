@@ -121,9 +121,11 @@ def comparisons(numbers: Numbers) -> Section:
                 ),
                 tuple(rows),
                 frozenset({2, 3, 4}),
+            ),
+            paragraph(
                 "Examples to tell it: for a power of 80 % at the observed difference, with cases of the same size, not "
                 f"corrected for the other rows. “{SEEDS_FIRST}”: the noise of the seeds alone hides a difference of "
-                "this size.",
+                "this size."
             ),
         ]
     if single := [row for each in made for row in _mcnemar(each)]:
