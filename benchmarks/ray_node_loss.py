@@ -26,6 +26,7 @@ from benchmarks.guarantees import FINISHED, Figure, exactly, guarantees, publish
 from benchmarks.resumable import undisturbed
 from benchmarks.study_process import STUDY
 from distune.config import Config, as_dict, with_values
+from distune.tuning.storage import open_storage
 from distune.tuning.tune import TuneRequest, tune
 
 NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
@@ -91,6 +92,7 @@ class Attack(threading.Thread):
         self._cluster = cluster
         self._node = node
         self._url = f"sqlite:///{logs}/{STUDY}.db"
+        open_storage(self._url)  # its tables are there before two look for them
         self._n_trials = n_trials
         self.joined = 0.0
         """When the new node was there, in seconds since the epoch; 0 before."""
@@ -110,7 +112,7 @@ class Attack(threading.Thread):
             time.sleep(0.05)
             try:
                 trials = self.study().get_trials(deepcopy=False)
-            except (KeyError, optuna.exceptions.StorageInternalError):
+            except KeyError:
                 continue
             active = sum(t.state == TrialState.RUNNING and bool(t.intermediate_values) for t in trials)
             if sum(trial.state in FINISHED for trial in trials) >= finished and active >= running:

@@ -4,14 +4,14 @@ import importlib.util
 import os
 import signal
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import psutil
 import pytest
 import test_executor_contract as contract
-from closed_form_trials import score_at
+from closed_form_trials import HELD, score_at
 from optuna.trial import TrialState
 from study_helpers import base_config
 
@@ -19,6 +19,7 @@ from distune.config import with_values
 from distune.errors import UserError
 from distune.tuning.executors.ray import RayExecutor, _connect
 from distune.tuning.messages import Ended
+from distune.tuning.storage import open_storage
 from distune.tuning.tune import TuneRequest, tune
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only; read when ray is imported
@@ -132,45 +133,52 @@ def test_a_node_killed_in_the_middle_of_a_study_loses_nothing(two_nodes, tmp_pat
     ray.shutdown()  # the executor connects and disconnects by itself
     monkeypatch.chdir(tmp_path)  # run folders are given as relative paths
     url = f"sqlite:///{tmp_path}/study.db"
+    open_storage(url)  # so that its tables are there for the one who watches
     base = with_values(base_config(), {"training.threads": 2})  # room for one worker on each node
     request = TuneRequest(
         config=base, n_trials=8, study_name="study", storage=url, workers=2, pruner="none", dataset="sha256:0",
-        executor="ray", ray_address=two_nodes.address, trial_function="closed_form_trials:unhurried",
+        executor="ray", ray_address=two_nodes.address, trial_function="closed_form_trials:held",
     )  # fmt: skip
-    killer = threading.Thread(target=kill_second_node, args=(two_nodes, url))
-    killer.start()
+    go = tmp_path / "logs/optuna/study/trials/go"
     handler = signal.getsignal(signal.SIGTERM)
-    result = tune(request)
-    killer.join()
+    with ThreadPoolExecutor() as threads:
+        killing = threads.submit(kill_second_node, two_nodes, url, go)
+        result = tune(request)
+        assert killing.result() == {"worker-0", "worker-1"}, "one of these is on the lost node"
     assert signal.getsignal(signal.SIGTERM) == handler and not ray.is_initialized()
     assert result.reason == "finished" and result.summary["trials"]["finished"] == 8
-    trials = optuna.load_study(study_name="study", storage=url).trials
+    trials = trials_of(url)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
     assert [trial.number for trial in trials] == list(range(8))
-    assert {t.user_attrs["worker"].partition("@")[0] for t in trials} == {"worker-0", "worker-1"}
     for trial in trials:
         config = with_values(base, trial.user_attrs["overrides"]).model_dump()
         assert trial.intermediate_values == {epoch: score_at(config, epoch) for epoch in range(1, 5)}
-        assert (tmp_path / "logs/optuna/study/trials" / f"trial_{trial.number:04d}" / "state.json").exists()
-    assert sorted(t.user_attrs["attempts"] for t in trials) == [1] * 7 + [2], "one trial was on the lost node"
+        assert (go.parent / f"trial_{trial.number:04d}" / "state.json").exists()
+    attempts = [trial.user_attrs["attempts"] for trial in trials]
+    assert sorted(attempts[2:4]) == [1, 2] and attempts[:2] + attempts[4:] == [1] * 6
 
 
-def kill_second_node(two_nodes, url):
-    """Kills the node while both workers have a trial."""
-    while True:
-        time.sleep(0.02)
-        try:
-            trials = optuna.load_study(study_name="study", storage=url).trials
-        except KeyError:
-            continue
-        running = [t for t in trials if t.state == TrialState.RUNNING and t.intermediate_values]
-        in_time = all(
-            max(trial.intermediate_values) <= 2 for trial in running
-        )  # two epochs are left at least
-        if len(running) == 2 and len(trials) >= 3 and in_time:
-            kill_processes(two_nodes.second)
-            two_nodes.cluster.remove_node(two_nodes.second, allow_graceful=False)
-            return
+def trials_of(url):
+    names = optuna.get_all_study_names(url)
+    return optuna.load_study(study_name="study", storage=url).trials if names else []
+
+
+def kill_second_node(two_nodes, url, go):
+    """Kills the node while both workers have a trial that cannot end before; returns the workers' names."""
+    until = time.monotonic() + 200.0
+    try:
+        running = []
+        while {trial.number for trial in running} != set(HELD):
+            assert time.monotonic() < until, f"on workers are {running}"
+            time.sleep(0.02)
+            running = [
+                t for t in trials_of(url) if t.state == TrialState.RUNNING and 2 in t.intermediate_values
+            ]
+        kill_processes(two_nodes.second)
+        two_nodes.cluster.remove_node(two_nodes.second, allow_graceful=False)
+        return {trial.user_attrs["worker"].partition("@")[0] for trial in running}
+    finally:
+        go.touch()
 
 
 def kill_processes(node):
