@@ -110,7 +110,7 @@ class RunResult:
         stopped: whether `on_epoch` ended the run early; there are no results then.
         results: the content of `results.json`; empty where stopped.
         seconds: wall time by stage.
-        peak_memory_mb: of the process.
+        peak_memory_mb: most that the process held during the run.
         peak_device_mb: of the GPU; None on a CPU.
         device: its name.
         cache: `{"hits", "misses", "seconds_saved"}` of the store.
