@@ -37,7 +37,7 @@ def exactly(name: str, measured: int, wanted: int) -> Figure:
 
 def below(name: str, measured: float, limit: float, unit: str) -> Figure:
     """A figure that must be under a limit."""
-    return Figure(name, f"{measured:.3g} {unit}", f"< {limit:g} {unit}", measured < limit)
+    return Figure(name, f"{measured:.3g} {unit}".strip(), f"< {limit:g} {unit}".strip(), measured < limit)
 
 
 def guarantees(study: Study, n_trials: int, undisturbed: Undisturbed, log: Path) -> list[Figure]:

@@ -22,6 +22,7 @@ from distune.data.batches import train_batches
 from distune.data.fingerprint import table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.store import Store
+from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import compute_for
 from distune.training.inputs import InputSteps
 from distune.training.loop import fit
@@ -62,7 +63,7 @@ def main() -> None:
         ]  # fmt: skip
         optimizer = Optimizer(student, objective, config.student.lr, 10_000, config.training)
         for number in range(given.rounds):
-            checkpoint = Path(folder) / f"student_{number}"
+            checkpoint = CheckpointFile(Path(folder) / f"student_{number}", key="")
             fitted = fit(
                 student, objective, examples, replace(plan, seed=number), compute, targets=targets,
                 checkpoint=checkpoint,

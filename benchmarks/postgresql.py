@@ -8,9 +8,11 @@ Starts a private server on loopback: Debian's, or the one of the package pgserve
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -23,7 +25,7 @@ from distune.config import Config, as_dict, with_values
 from distune.tuning.storage import Patience, open_storage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tuning"))
-from postgresql import Server, running_server
+from postgresql import Server, find_programs, running_server
 
 LIMIT_SECONDS = 900.0
 
@@ -54,7 +56,7 @@ def shared(logs: Path, server: Server, given: argparse.Namespace) -> list[Figure
         )
         for _ in range(given.coordinators)
     ]  # fmt: skip
-    study = _wait_for(server, given.trials // 2)
+    study = _wait_for(server, given.trials // 2, processes)
     before = _finished(study)
     server.stop()
     time.sleep(given.stopped)
@@ -68,7 +70,11 @@ def shared(logs: Path, server: Server, given: argparse.Namespace) -> list[Figure
     shown = [
         path for path in logs.rglob("*") if path.is_file() and server.password.encode() in path.read_bytes()
     ]
+    version = subprocess.run(
+        [find_programs() / "postgres", "--version"], capture_output=True, text=True, check=True
+    )
     return [
+        Figure("server", version.stdout.strip()),
         Figure("server stopped for", f"{given.stopped:g} s, after {before} trials"),
         exactly("coordinators alive after that", alive, given.coordinators),
         exactly("coordinators that found the study finished", codes.count(0), given.coordinators),
@@ -81,9 +87,9 @@ def shared(logs: Path, server: Server, given: argparse.Namespace) -> list[Figure
     ]
 
 
-def _wait_for(server: Server, finished: int) -> Study:
+def _wait_for(server: Server, finished: int, coordinators: Sequence[subprocess.Popen[str]]) -> Study:
     storage, until = open_storage(server.url), time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < until:
+    while time.monotonic() < until and any(process.poll() is None for process in coordinators):
         time.sleep(0.25)
         try:
             study = optuna.load_study(study_name=STUDY, storage=storage)

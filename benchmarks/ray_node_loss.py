@@ -29,6 +29,7 @@ from distune.config import Config, as_dict, with_values
 from distune.tuning.storage import open_storage
 from distune.tuning.tune import TuneRequest, tune
 
+LIMIT_SECONDS = 900.0
 NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
 
 
@@ -63,10 +64,11 @@ def _figures(cluster: Any, logs: Path, n_trials: int) -> list[Figure]:
         TuneRequest(
             config=with_values(Config(), {"student.epochs": 6, "training.threads": 1}), n_trials=n_trials, workers=4,
             executor="ray", ray_address=cluster.address, study_name=STUDY, logs=logs, pruner="none",
-            dataset="benchmark", trial_function="benchmarks.resumable:train",
+            timeout=LIMIT_SECONDS, dataset="benchmark", trial_function="benchmarks.resumable:train",
         )
     )  # fmt: skip
     seconds = time.perf_counter() - began
+    attack.give_up.set()
     attack.join()
     study = attack.study()
     attempts = [trial.user_attrs.get("attempts", 0) for trial in study.get_trials(deepcopy=False)]
@@ -85,7 +87,7 @@ def _figures(cluster: Any, logs: Path, n_trials: int) -> list[Figure]:
 
 
 class Attack(threading.Thread):
-    """Kills a node after a third of the trials and lets another one join after half of them."""
+    """Kills a node after a third of the trials and lets another one join after half of them, if the study lasts."""
 
     def __init__(self, cluster: Any, node: Any, logs: Path, n_trials: int):
         super().__init__(daemon=True)
@@ -96,27 +98,29 @@ class Attack(threading.Thread):
         self._n_trials = n_trials
         self.joined = 0.0
         """When the new node was there, in seconds since the epoch; 0 before."""
+        self.give_up = threading.Event()
+        """Set when the study has ended."""
 
     def run(self) -> None:
-        self._wait_for(self._n_trials // 3, running=4)
-        self._cluster.remove_node(self._node, allow_graceful=False)
-        self._wait_for(self._n_trials // 2, running=0)
-        self._cluster.add_node(**NODE)
-        self.joined = time.time()
+        if self._comes_to(self._n_trials // 3, running=4):
+            self._cluster.remove_node(self._node, allow_graceful=False)
+            if self._comes_to(self._n_trials // 2, running=0):
+                self._cluster.add_node(**NODE)
+                self.joined = time.time()
 
     def study(self) -> Study:
         return optuna.load_study(study_name=STUDY, storage=self._url)
 
-    def _wait_for(self, finished: int, running: int) -> None:
-        while True:
-            time.sleep(0.05)
+    def _comes_to(self, finished: int, running: int) -> bool:
+        while not self.give_up.wait(0.05):
             try:
                 trials = self.study().get_trials(deepcopy=False)
             except KeyError:
                 continue
             active = sum(t.state == TrialState.RUNNING and bool(t.intermediate_values) for t in trials)
             if sum(trial.state in FINISHED for trial in trials) >= finished and active >= running:
-                return
+                return True
+        return False
 
 
 if __name__ == "__main__":

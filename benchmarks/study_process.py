@@ -20,6 +20,7 @@ def start(
     workers: int,
     trial_function: str,
     pruner: str = "none",
+    sampler: str = "tpe",
     storage: str | None = None,
     environment: dict[str, str] | None = None,
 ) -> subprocess.Popen[str]:
@@ -27,7 +28,7 @@ def start(
     logs.mkdir(parents=True, exist_ok=True)
     request = {
         "config": config, "n_trials": n_trials, "workers": workers, "trial_function": trial_function,
-        "pruner": pruner, "storage": storage, "logs": str(logs),
+        "pruner": pruner, "sampler": sampler, "storage": storage, "logs": str(logs),
     }  # fmt: skip
     with (logs / "coordinator.log").open("a") as output:
         process = subprocess.Popen(

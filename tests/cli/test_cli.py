@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from distune.cli import run_command
+from distune.cli.options import devices_of
 from distune.config import Config, dump_config, load_config
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +106,15 @@ BAD = {
         ["tune", "--config", "tiny.yaml", "--only", "alpha,tau"],
         "tau",
     ),
+    "devices for Ray": (
+        ["tune", "--config", "tiny.yaml", "--executor", "ray", "--gpus", "cuda:0,cuda:1"],
+        "gpus: cuda:0,cuda:1; Ray itself chooses the GPUs of its workers, so leave --gpus out and say with "
+        "--gpus-per-trial how many",
+    ),
+    "unknown on-oom": (
+        ["tune", "--config", "tiny.yaml", "--on-oom", "retyr"],
+        "on-oom: there is no 'retyr'; known: fail, retry; did you mean 'retry'?",
+    ),
     "unknown strategy": (
         ["tune", "--config", "tiny.yaml", "--strategy", "x"],
         "there is no 'x'; known: joint",
@@ -128,6 +138,21 @@ def test_bad_input_ends_with_exit_code_2_and_no_traceback(
     assert code == 2
     assert expected in err
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gpus", "devices"),
+    [
+        (None, "cuda:0, cuda:1", ("cuda:0", "cuda:1")),
+        (None, "cuda:0,", ("cuda:0",)),
+        ("cpu", None, ("cpu",)),
+        (None, None, ()),
+    ],
+)
+def test_devices_are_listed_with_or_without_spaces(
+    gpu: str | None, gpus: str | None, devices: tuple[str, ...]
+) -> None:
+    assert devices_of(gpu, gpus, "local") == devices
 
 
 def test_check_lists_encoders_and_data_together(distune: Command, config_file: Path, demo_root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from distune.cli import app
+from distune.cli.study import EXIT_CODES
 from distune.config import Config, dump_config
+from distune.tuning.summary import write_summary
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("logs/optuna/s")
@@ -50,9 +54,29 @@ def test_low_disk(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trials_that_all_fail(command: list[str]) -> None:
     ended = CliRunner().invoke(app, [*command, "--gpu", "cuda:99"])
     assert ended.exit_code == 1 and summary()["reason"] == "failed_alike"
-    assert (
-        "given up: the first trials all failed (config): training.device: cuda:99 is not here" in ended.output
-    )
+    told = "given up: one trial after the other failed alike (config): training.device: cuda:99 is not here"
+    assert told in ended.output
+
+
+def test_the_help_names_every_exit_code(command: list[str]) -> None:
+    shown = CliRunner().invoke(app, ["tune", "--help"], env={"COLUMNS": "200"}).output
+    named = shown.split("Exit code:")[1].split("interrupted.")[0]
+    assert set(map(int, re.findall(r"\d+", named))) == {2, *EXIT_CODES.values()}
+
+
+def test_a_storage_that_is_away_at_the_very_end_is_waited_for(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outages = [OperationalError("select", {}, Exception("the server is away"))]
+
+    def write(*arguments: object, **options: object) -> dict[str, object]:
+        if outages:
+            raise outages.pop()
+        return write_summary(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("distune.tuning.tune.write_summary", write)
+    ended = CliRunner().invoke(app, [*command, "--timeout", "0"])
+    assert ended.exit_code == 3 and not outages and summary()["reason"] == "timeout"
 
 
 def test_a_signal(command: list[str]) -> None:

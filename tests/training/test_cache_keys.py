@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from distune.config import Config
-from distune.training import inputs, targets, teacher
+from distune.training import inputs, keys, targets, teacher
 from distune.training.run import run
 
 MakeConfig = Callable[..., Config]
@@ -126,7 +126,7 @@ def test_new_version_of_a_step_misses_with_all_that_is_made_from_it(
 ) -> None:
     misses(tiny_config(**FROZEN), tmp_path / "first")
     if step == "teacher":
-        monkeypatch.setattr(teacher, "TEACHER_VERSION", 99)
+        monkeypatch.setattr(keys, "TEACHER_VERSION", 99)
     elif step == "targets":
         monkeypatch.setattr(teacher, "TARGETS_VERSION", 99)
     else:

@@ -84,3 +84,15 @@ def test_a_trial_killed_in_its_second_fold_goes_on_with_equal_scores(tmp_path, t
     assert trained in ([STUDENT[2]], STUDENT[1:])  # not every epoch writes a checkpoint
     assert outcome.score == expected.score
     assert answers(tmp_path / "killed") == answers(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("changed", [{"training__accumulation": 2}, {"student__lr": 1e-3}], ids=str)
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_folds_of_another_config_are_trained_again(tmp_path, tiny_config, trained, changed, attempt):
+    """Smaller parts after running out of memory are another config."""
+    expected = run_folds_trial(task_of(tiny_config(**changed), tmp_path / "fresh"), Listener())
+    run_folds_trial(task_of(tiny_config(), tmp_path / "used"), Listener(("fold 2 student", 1)))
+    trained.clear()
+    outcome = run_folds_trial(task_of(tiny_config(**changed), tmp_path / "used", attempt), Listener())
+    assert [epoch for epoch in trained if epoch[0] == "student"] == [*STUDENT, *STUDENT]
+    assert outcome.extra["fold_scores"] == expected.extra["fold_scores"]

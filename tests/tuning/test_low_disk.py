@@ -59,7 +59,7 @@ def test_running_trials_end_and_the_study_goes_on_when_there_is_room_again(world
 
 def test_the_checkpoints_of_a_running_trial_count(world):
     """They are gone when it ends, and the next trial needs as much."""
-    world.free = 15_000
+    world.free = 9_000
 
     def with_checkpoint(task):
         checkpoint = task.path / "fold_1" / "checkpoint_student.safetensors"
@@ -70,3 +70,24 @@ def test_the_checkpoints_of_a_running_trial_count(world):
 
     assert world.run(with_checkpoint, n_trials=3, reserve_gb=0.0) == "low_disk"
     assert states(world.study) == {"COMPLETE": 1}
+
+
+def test_every_trial_in_hand_has_its_room(world):
+    """Four may run on this disk only as far as each of them can grow to the biggest."""
+    at_once = []
+
+    def watched(task):
+        folder = task.path / "fold_1"
+        folder.mkdir(parents=True)
+        (folder / "checkpoint_student.safetensors").write_bytes(b"0" * 10_000)
+        at_once.append(task.number)
+        most.append(len(at_once))
+        yield from world.script(task)
+        at_once.remove(task.number)
+
+    most = []
+    world.free = 25_000
+    world.run(watched, n_trials=6, workers=1, reserve_gb=0.0)
+    most.clear()
+    world.run(watched, n_trials=14, workers=4, reserve_gb=0.0)
+    assert max(most) == 2

@@ -58,17 +58,14 @@ def test_only_weights_inside_the_study_are_deleted(tmp_path):
     assert retention.bytes_used == 4000
 
 
-def test_disk_is_low_below_the_reserve_or_twice_the_biggest_trial(tmp_path, monkeypatch):
-    free = {"bytes": 10_000}
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": free["bytes"]}))
+def test_disk_is_low_below_the_reserve_or_the_room_for_all_trials_in_hand(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     folder = tmp_path / "trials"
-    assert Retention(folder, reserve_gb=1e-5).is_low() is False
-    assert Retention(folder, reserve_gb=2e-5).is_low() is True
+    assert Retention(folder, reserve_gb=1e-5).is_low(0) is False
+    assert Retention(folder, reserve_gb=2e-5).is_low(0) is True
     retention = Retention(folder, reserve_gb=0.0)
-    retention.measure(write(folder, 0, size=1500))
-    assert retention.is_low() is False
-    retention.measure(write(folder, 1, size=2000))
-    assert retention.is_low() is True
+    retention.measure(write(folder, 0, size=1000))
+    assert [retention.is_low(active) for active in range(4)] == [False, False, False, True]
 
 
 def test_a_study_keeps_the_weights_of_its_best_three(tmp_path):

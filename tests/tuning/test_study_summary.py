@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from closed_form_trials import score_at
@@ -82,3 +83,14 @@ def test_a_trial_that_ran_with_smaller_parts_keeps_them_in_the_best_config(tmp_p
     config = load_config(tmp_path / "best_config.yaml")
     assert config.training.accumulation == 2
     assert as_dict(config)["teacher"] == as_dict(setup.base)["teacher"]
+
+
+def test_coordinators_that_end_together_write_whole_files(tmp_path):
+    setup = setup_of()
+    study = memory_study(setup)
+    coordinator(study, setup, tmp_path, n_trials=2).run()
+    with ThreadPoolExecutor(8) as pool:
+        written = list(pool.map(lambda _: write_summary(study, tmp_path), range(80)))
+    assert json.loads((tmp_path / "study_summary.json").read_text()) == written[-1]
+    assert load_config(tmp_path / "best_config.yaml") == config_of(study, best_trial(study.trials))
+    assert {path.name for path in tmp_path.iterdir()} == {"study_summary.json", "best_config.yaml", "trials"}

@@ -54,7 +54,7 @@ def confirm(
     from distune.confirmation.confirm import confirm as run_confirmation
     from distune.confirmation.request import ConfirmRequest
 
-    devices = devices_of(gpu, gpus)
+    devices = devices_of(gpu, gpus, executor)
     request = ConfirmRequest(
         study=study,
         top=top,

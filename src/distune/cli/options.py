@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from distune.errors import UserError
+
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data set, instead of the config's.")]
 TeacherEpochs = Annotated[
     int | None, typer.Option(min=1, help="Epochs of the teacher, instead of the config's.")
@@ -41,9 +43,23 @@ GpusPerTrial = Annotated[
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything, instead of the config's.")]
 
 
-def devices_of(gpu: str | None, gpus: str | None) -> tuple[str, ...]:
-    """The devices that `--gpus` or else `--gpu` names; none leaves the config's."""
-    return tuple(gpus.split(",")) if gpus else (gpu,) if gpu else ()
+def listed(text: str | None) -> tuple[str, ...]:
+    """The parts of an option that takes several, separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+def devices_of(gpu: str | None, gpus: str | None, executor: str) -> tuple[str, ...]:
+    """The devices that `--gpus` or else `--gpu` names; none leaves the config's.
+
+    Raises:
+        UserError: several devices are named for Ray, which sets them aside itself.
+    """
+    if gpus and executor == "ray":
+        raise UserError(
+            f"gpus: {gpus}; Ray itself chooses the GPUs of its workers, so leave --gpus out and say with "
+            "--gpus-per-trial how many a training gets"
+        )
+    return listed(gpus) or listed(gpu)
 
 
 def overrides(

@@ -20,6 +20,7 @@ from distune.cli.options import (
     TeacherEpochs,
     Workers,
     devices_of,
+    listed,
     overrides,
 )
 from distune.config import load_config
@@ -125,7 +126,11 @@ def tune(
     seed: Seed = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Tune teacher and student; the same command goes on with a study that was interrupted."""
+    """Tune teacher and student; the same command goes on with a study that was interrupted.
+
+    Exit code: 0 finished, 1 given up as trials fail alike, 2 bad input, 3 out of time, 4 disk nearly full, 130
+    interrupted.
+    """
     chosen = load_config(
         config,
         overrides(
@@ -136,7 +141,7 @@ def tune(
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
-    devices = devices_of(gpu, gpus)
+    devices = devices_of(gpu, gpus, executor)
     result = run_study(
         TuneRequest(
             config=chosen,
@@ -155,7 +160,7 @@ def tune(
             tune_fusion=tune_fusion,
             tune_loss=tune_loss,
             tune_backbones=tune_backbones,
-            only=tuple(only.split(",")) if only else (),
+            only=listed(only),
             space=space,
             start_from=start_from,
             strategy=strategy,
@@ -175,7 +180,7 @@ def tune(
     print_outcome(result.summary, [*result.summary["files"].values(), *written])
     if result.failure:
         typer.echo(
-            f"given up: the first trials all failed ({result.failure.kind}): {result.failure.message}",
+            f"given up: one trial after the other failed alike ({result.failure.kind}): {result.failure.message}",
             err=True,
         )
     raise typer.Exit(EXIT_CODES[result.reason])

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from distune.atomic import write_text
 from distune.config.sections import Config
 from distune.errors import ConfigError
 
@@ -92,7 +93,7 @@ def dump_config(config: Config) -> str:
 
 def save_config(config: Config, path: Path) -> None:
     """Writes the complete config as YAML."""
-    path.write_text(dump_config(config), encoding="utf-8")
+    write_text(path, dump_config(config))
 
 
 def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:

@@ -215,9 +215,7 @@ class _Confirmation:
     def write_numbers(self) -> dict[str, Any]:
         numbers = confirmation_numbers(self.confirmation)
         chosen = next(e for e in self.entrants if e.name == numbers["recommendation"]["contender"])
-        partial = self.folder / f".{RECOMMENDED}"
-        save_config(chosen.config, partial)
-        partial.replace(self.folder / RECOMMENDED)
+        save_config(chosen.config, self.folder / RECOMMENDED)
         write_json(self.folder / NUMBERS, numbers)
         drop_weights(self.confirmation, chosen.name)
         return numbers

@@ -10,8 +10,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.config import Config, as_dict, parse_config, with_values
-from distune.distillation import LOSSES
 from distune.errors import UserError
+from distune.training.keys import uses_teacher
 from distune.training.seeds import derived_seed
 from distune.tuning.running import PARTS_KEY
 from distune.tuning.study import comparable
@@ -89,11 +89,6 @@ def contenders(study: Study, top: int) -> tuple[list[Entrant], list[str]]:
         notes.append("the best config uses no teacher: there is no distillation gain to measure")
         return entrants, notes
     return [*entrants, student_alone(best), teacher_of(best)], notes
-
-
-def uses_teacher(config: Config) -> bool:
-    """Whether a run of this config trains a teacher."""
-    return LOSSES[config.distillation.loss].uses_teacher or config.student.init_from_teacher
 
 
 def student_alone(best: Entrant) -> Entrant:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.atomic import replacing
 from distune.data.raw import listed, nearest_hint
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
@@ -247,7 +248,5 @@ def _fill_empty_splits(
 
 
 def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
-    temporary.replace(path)

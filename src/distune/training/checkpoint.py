@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,10 @@ import safetensors
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from distune.atomic import remove_drafts, replacing
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,41 @@ class Checkpoint:
     values: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class CheckpointFile:
+    """Where a stage of training keeps its state, and what it is the state of.
+
+    Attributes:
+        path: the file; one process at a time uses it.
+        key: hash of everything that the stage depends on.
+    """
+
+    path: Path
+    key: str
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Writes the state."""
+        save_checkpoint(self.path, Checkpoint(checkpoint.tensors, {**checkpoint.values, "key": self.key}))
+
+    def load(self) -> Checkpoint | None:
+        """The state to go on from; None, with a warning, where it cannot be read or is that of something else."""
+        remove_drafts(self.path)
+        try:
+            found = load_checkpoint(self.path)
+        except (safetensors.SafetensorError, ValueError, KeyError) as error:
+            _log.warning("%s cannot be read (%s); this stage starts over", self.path, error)
+            return None
+        if found is not None and found.values.get("key") != self.key:
+            _log.warning("%s is of another config, data set or version; this stage starts over", self.path)
+            return None
+        return found
+
+    def remove(self) -> None:
+        """Removes the file, where there is one."""
+        remove_drafts(self.path)
+        self.path.unlink(missing_ok=True)
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint so that the file is the old one or the new one, whole, at any moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,9 +75,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(flat, draft, metadata={"values": json.dumps(checkpoint.values)})
-    draft.replace(path)
+    with replacing(path, durable=True) as draft:
+        save_file(flat, draft, metadata={"values": json.dumps(checkpoint.values)})
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint | None:

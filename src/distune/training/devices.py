@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -51,7 +52,7 @@ class Compute:
 
 
 def compute_for(config: TrainingConfig) -> Compute:
-    """Resolves device, precision and threads.
+    """Resolves device, precision and threads, and lets the peaks of memory start anew.
 
     Raises:
         UserError: the device is not on this machine.
@@ -73,14 +74,29 @@ def compute_for(config: TrainingConfig) -> Compute:
         raise UserError(f"training.device: {name!r} is not supported; use auto, cpu or cuda:N")
     if config.threads:
         torch.set_num_threads(config.threads)
+    reset_peak_memory()
     bf16 = config.precision == "bf16" or (config.precision == "auto" and _fast_bf16(device))
     return Compute(device, bf16)
 
 
 def peak_process_mb() -> float:
-    """Most resident memory of this process so far, MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    """Most resident memory of this process since the last `reset_peak_memory`, MiB.
+
+    Where the system has no such figure (it is Linux's), since its start; there a process may also show the peak of the
+    one that started it.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) / 2**10 for line in status.splitlines() if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def reset_peak_memory() -> None:
+    """Lets the peak of this process fall to what it holds now: a worker has had other trials before."""
+    with suppress(OSError):  # no Linux, or a container that does not allow it
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def available_cores() -> int:

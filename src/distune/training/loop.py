@@ -6,7 +6,6 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,16 +15,13 @@ from distune.data.batches import Batch, train_batches
 from distune.distillation import Objective
 from distune.models import Classifier, load_trained_state, trained_state
 from distune.training.averaging import MovingAverage
-from distune.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from distune.training.checkpoint import Checkpoint, CheckpointFile
 from distune.training.devices import Compute
 from distune.training.optimizer import Optimizer
 from distune.training.predicting import predict, task_scores
 from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, best_epoch
 from distune.training.seeds import derived_seed
 from distune.training.targets import Targets
-
-CHECKPOINT_SHARE = 0.05
-"""Largest share of the time that goes into writing checkpoints; where epochs are shorter, fewer are written."""
 
 
 def fit(
@@ -37,12 +33,14 @@ def fit(
     *,
     targets: Targets | None = None,
     on_epoch: OnEpoch = lambda record: True,
-    checkpoint: Path | None = None,
+    checkpoint: CheckpointFile | None = None,
 ) -> Fitted:
     """Trains a model and leaves it with the weights of its best epoch on dev.
 
     Every epoch starts from a seed of its own, so training that was interrupted goes on from its checkpoint with
-    the same numbers as if nothing had happened.
+    the same numbers as if nothing had happened. Each epoch leaves a checkpoint before `on_epoch` is told; where writing
+    one takes longer than an epoch, some are left out and their epochs are trained again after a kill, so that writing
+    never takes more time than training.
 
     Args:
         model: on the device already.
@@ -52,7 +50,7 @@ def fit(
         compute: device and precision.
         targets: the teacher's answers; None trains on labels alone.
         on_epoch: told each epoch, those before an interruption too; answers whether to go on.
-        checkpoint: file to continue from and to write to; None keeps nothing.
+        checkpoint: to continue from and to write to; None keeps nothing.
 
     Raises:
         FloatingPointError: the loss is not finite.
@@ -82,7 +80,7 @@ class _State:
         examples: Examples,
         plan: Plan,
         compute: Compute,
-        checkpoint: Path | None,
+        checkpoint: CheckpointFile | None,
     ):
         self.model, self.objective, self.plan = model, objective, plan
         self._checkpoint = checkpoint
@@ -93,7 +91,7 @@ class _State:
         self.train_position = _positions(examples, compute)
         self.with_map = objective.loss is not None and objective.loss.uses_map
         self._best: dict[str, Tensor] = {}
-        self._saved_at, self._saving_seconds = time.perf_counter(), 0.0
+        self._saved_at, self._saving_seconds, self._saved_epochs = time.perf_counter(), 0.0, 0
 
     def has_stalled(self) -> bool:
         patience = self.plan.training.early_stopping
@@ -106,12 +104,11 @@ class _State:
         if best_epoch(self.history) is record:
             with self.average.applied() if self.average else nullcontext():
                 self._best = {name: value.clone() for name, value in trained_state(self.model).items()}
-        since = time.perf_counter() - self._saved_at
-        if since * CHECKPOINT_SHARE >= self._saving_seconds:
+        if time.perf_counter() - self._saved_at >= self._saving_seconds:
             self.save()
 
     def save(self) -> None:
-        if self._checkpoint is None:
+        if self._checkpoint is None or self._saved_epochs == len(self.history):
             return
         started = time.perf_counter()
         tensors: dict[str, dict[str, Tensor]] = {
@@ -126,12 +123,12 @@ class _State:
             "steps": self.optimizer.steps,
             "average_steps": self.average.steps if self.average else 0,
         }
-        save_checkpoint(self._checkpoint, Checkpoint(tensors, values))
-        self._saved_at = time.perf_counter()
+        self._checkpoint.save(Checkpoint(tensors, values))
+        self._saved_at, self._saved_epochs = time.perf_counter(), len(self.history)
         self._saving_seconds = self._saved_at - started
 
     def resume(self) -> None:
-        saved = load_checkpoint(self._checkpoint) if self._checkpoint else None
+        saved = self._checkpoint.load() if self._checkpoint else None
         if saved is None:
             return
         load_trained_state(self.model, saved.tensors["model"])
@@ -143,6 +140,7 @@ class _State:
                 self.average.averages[name].copy_(value)
         self._best = dict(saved.tensors["best"])
         self.history = [EpochRecord(**record) for record in saved.values["history"]]
+        self._saved_epochs = len(self.history)
 
     def finish(self, *, stopped: bool) -> Fitted:
         load_trained_state(self.model, self._best)

@@ -1,9 +1,10 @@
-"""What goes into a stage of training and what comes out of it."""
+"""What goes into training, a stage or a whole run, and what comes out of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +98,33 @@ class Fitted:
     def best(self) -> EpochRecord:
         """The epoch with the highest dev score, the first of equals."""
         return best_epoch(self.history)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        score: dev score of the student's best epoch, of its last one where it was stopped; None if stopped before.
+        best_epoch: the student's epoch with that score, from 1; None if stopped before.
+        stopped: whether `on_epoch` ended the run early; there are no results then.
+        results: the content of `results.json`; empty where stopped.
+        seconds: wall time by stage.
+        peak_memory_mb: most that the process held during the run.
+        peak_device_mb: of the GPU; None on a CPU.
+        device: its name.
+        cache: `{"hits", "misses", "seconds_saved"}` of the store.
+    """
+
+    score: float | None
+    best_epoch: int | None
+    stopped: bool
+    results: dict[str, Any]
+    seconds: dict[str, float]
+    peak_memory_mb: float
+    peak_device_mb: float | None
+    device: str
+    cache: dict[str, Any]
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:

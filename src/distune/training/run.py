@@ -16,45 +16,27 @@ from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, check_copyable, copy_layers
-from distune.store import Store
+from distune.store import Store, key_of
+from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import Compute, compute_for, peak_process_mb
 from distune.training.inputs import InputSteps
+from distune.training.keys import student_key, uses_teacher
 from distune.training.loop import fit
 from distune.training.metrics import evaluate
 from distune.training.openings import record_opening
 from distune.training.predicting import predict
-from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, best_epoch
-from distune.training.run_folder import start_folder, write_json, write_metrics, write_predictions
+from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, RunResult, best_epoch
+from distune.training.run_folder import (
+    RESULTS,
+    read_results,
+    start_folder,
+    write_json,
+    write_metrics,
+    write_predictions,
+)
 from distune.training.student import build_student, count_parameters, save_student, student_seed
 from distune.training.targets import Targets
 from distune.training.teacher import StageStopped, Teacher, TeacherStage, class_weights
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run came to.
-
-    Attributes:
-        score: dev score of the student's best epoch, of its last one where it was stopped; None if stopped before.
-        best_epoch: the student's epoch with that score, from 1; None if stopped before.
-        stopped: whether `on_epoch` ended the run early; there are no results then.
-        results: the content of `results.json`; empty where stopped.
-        seconds: wall time by stage.
-        peak_memory_mb: of the process.
-        peak_device_mb: of the GPU; None on a CPU.
-        device: its name.
-        cache: `{"hits", "misses", "seconds_saved"}` of the store.
-    """
-
-    score: float | None
-    best_epoch: int | None
-    stopped: bool
-    results: dict[str, Any]
-    seconds: dict[str, float]
-    peak_memory_mb: float
-    peak_device_mb: float | None
-    device: str
-    cache: dict[str, Any]
 
 
 def run(
@@ -69,7 +51,7 @@ def run(
     """Trains teacher and student and fills the run folder.
 
     Called again with the same folder after an interruption, it goes on from the last checkpoint and ends with
-    the same numbers.
+    the same numbers; what another config or data set left in the folder is not used.
 
     Args:
         config: the experiment.
@@ -86,8 +68,7 @@ def run(
     compute = compute_for(config.training)
     with store or Store(max_gb=config.cache.max_gb) as opened:
         job = _Run(config, folder, on_epoch, opened, compute)
-        with job.timed("data"):
-            job.read(check_images)
+        job.begin(check_images)
         try:
             teacher, fitted = job.train()
         except StageStopped as stop:
@@ -115,16 +96,25 @@ def run_teacher(
     compute = compute_for(config.training)
     with Store(max_gb=config.cache.max_gb) as store:
         job = _Run(config, folder, on_epoch, store, compute)
-        with job.timed("data"):
-            job.read(check_images)
+        job.begin(check_images)
         try:
             teacher = job.train_teacher()
         except StageStopped as stop:
             write_metrics(folder, stop.history)
             return job.result(Fitted(stop.history, stopped=True), {})
         results = job.judged_teacher(teacher)
-        write_json(folder / "results.json", results)
+        write_json(folder / RESULTS, results)
         return job.result(Fitted(teacher.history, stopped=False), results)
+
+
+def finished_score(config: Config, folder: Path) -> float | None:
+    """The score of a run that is done; None where its folder holds none, or one of another config or data set."""
+    found = read_results(folder)
+    if found is None:
+        return None
+    table = read_table(config.data, config.seed, check_images=False)
+    key = key_of(student_key(config, table_fingerprint(table), compute_for(config.training)))
+    return float(found["score"]) if found.get("key") == key else None
 
 
 @dataclass
@@ -150,12 +140,17 @@ class _Run:
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
-    def read(self, check_images: bool) -> None:
+    def begin(self, check_images: bool) -> None:
         config = self.config
-        self.table = read_table(config.data, config.seed, check_images=check_images)
-        self.fingerprint = table_fingerprint(self.table)
-        self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed)
+        with self.timed("data"):
+            self.table = read_table(config.data, config.seed, check_images=check_images)
+            self.fingerprint = table_fingerprint(self.table)
+            self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed)
         start_folder(self.folder, config, self.table, self.compute)
+
+    @property
+    def key(self) -> str:
+        return key_of(student_key(self.config, self.fingerprint, self.compute))
 
     def tell(self, record: EpochRecord) -> bool:
         self.history.append(record)
@@ -166,10 +161,9 @@ class _Run:
         teacher, targets = None, None
         if self.config.student.init_from_teacher:
             check_copyable(self.config.teacher, self.config.student)
-        learns_from_teacher = LOSSES[self.config.distillation.loss].uses_teacher
-        if learns_from_teacher or self.config.student.init_from_teacher:
+        if uses_teacher(self.config):
             teacher = self.train_teacher()
-        if teacher and learns_from_teacher:
+        if teacher and LOSSES[self.config.distillation.loss].uses_teacher:
             with self.timed("targets"):
                 targets = teacher.targets()
         with self.timed("student"):
@@ -202,7 +196,7 @@ class _Run:
         uses_map = LOSSES[config.distillation.loss].uses_map
         inputs = self.steps.for_model(self.student, config.student, seed, with_map=uses_map)
         self.examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
-        checkpoint = self.folder / "checkpoint_student.safetensors"
+        checkpoint = CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
         plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)
         fitted = fit(
             self.student,
@@ -216,7 +210,7 @@ class _Run:
         )
         if not fitted.stopped:
             save_student(self.folder, self.student, table)
-            checkpoint.unlink(missing_ok=True)
+            checkpoint.remove()
         return fitted
 
     def objective(self, targets: Targets | None, seed: int) -> Objective:
@@ -257,8 +251,9 @@ class _Run:
             "parameters": count_parameters(self.student),
             "seconds": self.seconds,
             "data_fingerprint": self.fingerprint,
+            "key": self.key,
         }
-        write_json(self.folder / "results.json", results)
+        write_json(self.folder / RESULTS, results)
         return results
 
     def judge_student(self, split: Any) -> dict[str, Any]:

@@ -16,29 +16,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.atomic import write_text
 from distune.config import Config, save_config
 from distune.data.table import Table
 from distune.training.devices import Compute
 from distune.training.records import EpochRecord
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
+RESULTS = "results.json"
+OUTCOMES = ("metrics.jsonl", "predictions_*.csv", RESULTS, "student.safetensors", "dropped.txt")
+"""What a run that begins, or goes on, has not come to yet; an earlier one in its folder may have left it."""
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON so that a reader sees the old file or the new one, never half of one."""
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -> None:
-    """Writes what is known before training: config, environment, dropped examples."""
+    """Writes what is known before training (config, environment, dropped examples), and takes away what is not."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in OUTCOMES:
+        for file in folder.glob(name):
+            file.unlink(missing_ok=True)
     save_config(config, folder / "config.yaml")
     write_json(folder / "environment.json", environment(config, compute))
     if table.dropped:
         header = f"{len(table.dropped)} bad examples were left out on request (data.on_bad_example: drop)"
-        (folder / "dropped.txt").write_text("\n".join([header, *table.dropped]) + "\n", encoding="utf-8")
+        write_text(folder / "dropped.txt", "\n".join([header, *table.dropped]) + "\n")
 
 
 def environment(config: Config, compute: Compute) -> dict[str, Any]:
@@ -58,7 +63,7 @@ def environment(config: Config, compute: Compute) -> dict[str, Any]:
 def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
     """Writes `metrics.jsonl`: a line an epoch, teacher first."""
     lines = [json.dumps(asdict(record)) for record in history]
-    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(folder / "metrics.jsonl", "\n".join(lines) + "\n")
 
 
 def write_predictions(
@@ -77,6 +82,12 @@ def write_predictions(
             truth = [task.classes[table.labels[row, column]] for column, task in enumerate(table.tasks)]
             shown = [f"{p:.6f}" for task in probabilities for p in task[position]]
             writer.writerow([table.ids[row], table.groups[row], *truth, *shown])
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """What `results.json` holds, which a run writes last; None before."""
+    path = folder / RESULTS
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def read_metrics(folder: Path) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
 from distune.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from distune.training.seeds import derived_seed
+from distune.training.keys import model_seed
 
 WEIGHTS = "student.safetensors"
 
@@ -23,7 +23,7 @@ def build_student(config: Config, tasks: tuple[Task, ...]) -> Classifier:
 
 def student_seed(config: Config) -> int:
     """Seed of the student's random weights."""
-    return derived_seed(config.seed, "student")
+    return model_seed(config, "student")
 
 
 def save_student(folder: Path, student: Classifier, table: Table) -> None:

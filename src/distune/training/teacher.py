@@ -11,23 +11,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distune.config import Config, DistillationConfig, as_dict
+from distune.config import Config, DistillationConfig
 from distune.data.table import Table
 from distune.distillation import LOSSES, Objective, balanced_class_weights
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
-from distune.models.encoders import identity
-from distune.store import Entry, Store
+from distune.store import Entry, Store, key_of
+from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import Compute
-from distune.training.inputs import STEP_VERSIONS, InputSteps
+from distune.training.inputs import InputSteps
+from distune.training.keys import model_seed, teacher_key
 from distune.training.loop import fit
 from distune.training.predicting import predict
 from distune.training.records import EpochRecord, Examples, OnEpoch, Plan
-from distune.training.seeds import derived_seed
 from distune.training.targets import Targets, read_targets, write_targets
 
-TEACHER_VERSION = 1
-"""Raised when the code of training changes its result; older teachers are then left alone."""
 TARGETS_VERSION = 2
+"""Raised when the code of this step changes its result; older targets are then left alone."""
 
 
 class StageStopped(Exception):
@@ -108,7 +107,7 @@ class TeacherStage:
     @property
     def model_seed(self) -> int:
         """Seed of the teacher's random weights."""
-        return derived_seed(self.config.seed, "teacher")
+        return model_seed(self.config, "teacher")
 
     def build(self) -> Classifier:
         """The untrained teacher on the device."""
@@ -120,35 +119,14 @@ class TeacherStage:
 
     def key(self) -> dict[str, Any]:
         """Everything that a trained teacher depends on."""
-        training = as_dict(self.config.training)
-        for elsewhere in ("device", "threads", "precision"):
-            del training[elsewhere]
-        data = self.config.data
-        return {
-            "version": TEACHER_VERSION,
-            "data": self.fingerprint,
-            "image_size": data.image_size,
-            "max_tokens": data.max_tokens,
-            "views": data.views if data.augment != "none" else 0,
-            "augment": data.augment,
-            "teacher": as_dict(self.config.teacher),
-            "weights": [
-                identity(self.config.teacher.vision, "vision", self.model_seed),
-                identity(self.config.teacher.text, "text", self.model_seed),
-            ],
-            "inputs": STEP_VERSIONS,
-            "training": training,
-            "seed": self.config.seed,
-            "device": self.compute.device.type,
-            "bf16": self.compute.bf16,
-        }
+        return teacher_key(self.config, self.fingerprint, self.compute)
 
-    def trained(self, on_epoch: OnEpoch, checkpoint: Path) -> Teacher:
+    def trained(self, on_epoch: OnEpoch, path: Path) -> Teacher:
         """The trained teacher.
 
         Args:
             on_epoch: told each epoch, also of a teacher that was trained before.
-            checkpoint: file that an interrupted training continues from; removed at the end.
+            path: of the checkpoint that an interrupted training continues from; removed at the end.
 
         Raises:
             StageStopped: `on_epoch` asked to stop.
@@ -159,8 +137,9 @@ class TeacherStage:
             told.append(record)
             return on_epoch(record)
 
+        checkpoint = CheckpointFile(path, key_of(self.key()))
         entry = self.store.get("teacher", self.key(), self._training(tell, checkpoint))
-        checkpoint.unlink(missing_ok=True)
+        checkpoint.remove()
         history = [EpochRecord(**record) for record in entry.values["history"]]
         for record in history[len(told) :]:
             if not tell(record):
@@ -168,7 +147,7 @@ class TeacherStage:
         dev = [entry.array(f"dev_{task}") for task in range(len(self.table.tasks))]
         return Teacher(history, entry.tensors("weights"), dev, self.key(), self)
 
-    def _training(self, on_epoch: OnEpoch, checkpoint: Path) -> Callable[[Entry], None]:
+    def _training(self, on_epoch: OnEpoch, checkpoint: CheckpointFile) -> Callable[[Entry], None]:
         def compute(entry: Entry) -> None:
             config, table = self.config, self.table
             model = self.build()

@@ -133,7 +133,7 @@ class Coordinator:
             return "failed_alike"
         if self._counts.finished >= self._limits.n_trials and not self._active:
             return "finished"
-        if not self._active and self._retention.is_low():
+        if not self._active and self._retention.is_low(0):
             return "low_disk"
         return None
 
@@ -161,7 +161,9 @@ class Coordinator:
     def _dispatch(self) -> None:
         if self._executor.free() and self._executor.now() - self._looked > REFRESH_SECONDS:
             self._refresh()
-        while self._executor.free() and self.failure is None and not self._retention.is_low():
+        while (
+            self._executor.free() and self.failure is None and not self._retention.is_low(len(self._active))
+        ):
             if not self._queue:
                 if not still_needed(self._counts.finished, self._counts.running, self._limits.n_trials):
                     return

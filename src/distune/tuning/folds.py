@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.config import with_values
+from distune.config import Config, with_values
 from distune.tuning.messages import FOLD, Report, TrialOutcome, TrialTask
 from distune.tuning.trial import config_of, outcome_of
 
@@ -28,9 +26,8 @@ def fold_folder(folder: Path, number: int) -> Path:
 def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
     """Runs a trial fold by fold; the mean of the folds so far is reported after each, and is the score in the end.
 
-    After an interruption it takes over the folds that are done and goes on in the one that is not; what the first
-    attempt finds in its folder is of another study. A fold leaves no weights behind: nobody asks for a model of some of
-    the training data.
+    After an interruption it takes over the folds that are done and goes on in the one that is not. A fold leaves no
+    weights behind: nobody asks for a model of some of the training data.
 
     Args:
         task: the complete config, whose `data.fold` says how many folds there are; the folder, the device and the
@@ -42,13 +39,13 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
+    from distune.training.run import finished_score
+
     done = _Done()
     fold = config_of(task).data.fold
     assert fold is not None
     for number in range(1, fold.of + 1):
-        if task.attempt == 1:
-            shutil.rmtree(fold_folder(task.path, number), ignore_errors=True)
-        score = _score_of(fold_folder(task.path, number))
+        score = finished_score(_config_of(task, number), fold_folder(task.path, number))
         if score is None:
             outcome = _train(task, number, report)
             done.count(outcome)
@@ -65,18 +62,15 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
 def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:
     from distune.training.run import run
 
-    config = with_values(config_of(task), {"data.fold.number": number}, source=f"fold {number}")
-
     def tell(record: EpochRecord) -> bool:
         return report(f"fold {number} {record.stage}", record.epoch, record.dev_score)
 
-    return outcome_of(run(config, fold_folder(task.path, number), on_epoch=tell, check_images=False))
+    folder = fold_folder(task.path, number)
+    return outcome_of(run(_config_of(task, number), folder, on_epoch=tell, check_images=False))
 
 
-def _score_of(folder: Path) -> float | None:
-    """The score of a fold that is done; its results are written last."""
-    path = folder / "results.json"
-    return float(json.loads(path.read_text(encoding="utf-8"))["score"]) if path.is_file() else None
+def _config_of(task: TrialTask, number: int) -> Config:
+    return with_values(config_of(task), {"data.fold.number": number}, source=f"fold {number}")
 
 
 def _drop_weights(folder: Path) -> None:

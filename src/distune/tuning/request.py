@@ -13,6 +13,7 @@ from distune.tuning.messages import Failure
 TRIAL_FUNCTION = "distune.tuning.trial:run_trial"
 TEACHER_TRIAL_FUNCTION = "distune.tuning.trial:run_teacher_trial"
 FOLDS_TRIAL_FUNCTION = "distune.tuning.folds:run_folds_trial"
+ON_OOM = ("fail", "retry")
 
 
 @dataclass(frozen=True)

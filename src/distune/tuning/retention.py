@@ -29,10 +29,13 @@ def weights_to_drop(trials: Iterable[FrozenTrial], keep: int) -> list[int]:
 class Retention:
     """Watches over the run folders of one study.
 
+    Weights are kept for the user alone: confirmation trains its contenders anew from their configs and reads none of
+    a trial's.
+
     Args:
         folder: holds the trials' run folders, and nothing outside it is ever touched.
         keep: how many of the best trials keep their weights.
-        reserve_gb: disk space that must stay free; twice the biggest run folder, if that is more.
+        reserve_gb: disk space that must stay free; room for all trials in hand, if that is more.
     """
 
     def __init__(self, folder: Path, keep: int = 3, reserve_gb: float = 1.0):
@@ -73,9 +76,13 @@ class Retention:
             self._dropped.add(number)
             self.measure(path)
 
-    def is_low(self) -> bool:
-        """Whether too little disk space is left to start another trial."""
-        return shutil.disk_usage(self._folder).free < max(self._reserve, 2 * self._biggest)
+    def is_low(self, active: int) -> bool:
+        """Whether too little disk space is left to start another trial.
+
+        Args:
+            active: trials that run; each of them may yet become as big as the biggest one.
+        """
+        return shutil.disk_usage(self._folder).free < max(self._reserve, (active + 1) * self._biggest)
 
 
 def _bytes(path: Path) -> int:

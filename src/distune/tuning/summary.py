@@ -14,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from distune import __version__
+from distune.atomic import write_text
 from distune.config import Config, parse_config, save_config
 from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import leases
@@ -80,9 +81,7 @@ def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str 
     best = best_trial(trials)
     best_path = folder / BEST_CONFIG_NAME
     if best is not None:
-        partial = best_path.with_suffix(".partial")
-        save_config(config_of(study, best), partial)
-        partial.replace(best_path)
+        save_config(config_of(study, best), best_path)
     summary = {
         **_about(study),
         "storage": storage,
@@ -96,7 +95,7 @@ def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str 
         "machine": _machine(trials),
         "files": _files(folder, has_best=best is not None),
     }
-    _write(folder / SUMMARY_NAME, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_text(folder / SUMMARY_NAME, json.dumps(summary, indent=2, allow_nan=False) + "\n")
     return summary
 
 
@@ -166,9 +165,3 @@ def _files(folder: Path, has_best: bool) -> dict[str, str]:
     if has_best:
         files["best_config"] = folder / BEST_CONFIG_NAME
     return {name: str(path) for name, path in files.items()}
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

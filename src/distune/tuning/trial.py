@@ -8,7 +8,7 @@ from distune.config import Config, parse_config
 from distune.tuning.messages import Report, TrialOutcome, TrialTask
 
 if TYPE_CHECKING:
-    from distune.training.run import RunResult
+    from distune.training.records import RunResult
 
 
 def run_trial(task: TrialTask, report: Report) -> TrialOutcome:

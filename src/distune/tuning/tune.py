@@ -11,6 +11,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
+from distune.data.raw import nearest_hint
 from distune.errors import UserError
 from distune.tuning.dataset import Inspection, inspect
 from distune.tuning.executors.making import check_executor
@@ -21,7 +22,7 @@ from distune.tuning.names import study_to_continue
 from distune.tuning.progress import log_file
 from distune.tuning.proposals import FoldProposals, JointProposals, TeacherProposals
 from distune.tuning.pruners import WARMUP_EPOCHS, check_pruner, check_pruner_of_folds
-from distune.tuning.request import TRIAL_FUNCTION, TuneRequest, TuneResult
+from distune.tuning.request import ON_OOM, TRIAL_FUNCTION, TuneRequest, TuneResult
 from distune.tuning.samplers import check_sampler
 from distune.tuning.space import Space, build_space
 from distune.tuning.stage import Ending, Stage, Stages
@@ -61,7 +62,9 @@ def tune(request: TuneRequest) -> TuneResult:
             ending = _run(request, study, setup, folder, stages)
         else:
             ending = _run_staged(request, storage, study, (setup, teacher), folder, stages)
-        summary = write_summary(study, folder, storage=redacted(url), reason=ending.reason)
+        summary = Patience()(
+            lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason)
+        )
         _log.info("study %s: %s", name, ending.reason)
     best = folder / BEST_CONFIG_NAME if summary["best"] else None
     return TuneResult(name, folder, ending.reason, summary, best, ending.failure)
@@ -88,6 +91,9 @@ def _check(request: TuneRequest) -> None:
         raise UserError(f"{what} a joint search; a staged one tunes and prunes its teachers by themselves")
     if request.folds is not None:
         _check_folds(request)
+    if request.on_oom not in ON_OOM:
+        hint = nearest_hint(request.on_oom, ON_OOM)
+        raise UserError(f"on-oom: there is no {request.on_oom!r}; known: {', '.join(ON_OOM)}{hint}")
     check_executor(request.executor)
     for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
         if name is not None:

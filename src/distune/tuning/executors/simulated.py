@@ -65,7 +65,7 @@ class SimulatedExecutor(Executor):
         self.worked = 0.0
         """Virtual seconds that workers spent on work."""
         self.waited = 0.0
-        """Virtual seconds that workers spent waiting for an answer or for their next trial."""
+        """Virtual seconds that workers spent waiting, in a queue too, for an answer or for their next trial."""
 
     @property
     def workers(self) -> int:
@@ -106,14 +106,14 @@ class SimulatedExecutor(Executor):
             self._skipped += seconds
             return []
         self._skipped += max(0.0, self._queue[0][0] - self.now())
-        _, _, number, event = heapq.heappop(self._queue)
+        due, _, number, event = heapq.heappop(self._queue)
         running = self._running[number]
         if isinstance(event, Scored):
             running.score = event.score
-            running.waits_since = self.now()
+            running.waits_since = due  # it may have stood behind other workers' events
         if isinstance(event, Ended):
             del self._running[number]
-            self._idle_since[running.worker] = self.now()
+            self._idle_since[running.worker] = due
         return [event]
 
     def now(self) -> float:

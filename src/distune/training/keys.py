@@ -1,0 +1,80 @@
+"""What the results of training depend on, as keys of the store, of checkpoints and of run folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distune.config import Config, ModelConfig, as_dict
+from distune.distillation import LOSSES
+from distune.models.encoders import identity
+from distune.training.devices import Compute
+from distune.training.inputs import STEP_VERSIONS
+from distune.training.seeds import derived_seed
+
+TEACHER_VERSION = 1
+"""Raised when the code of training changes its result; older teachers are then left alone."""
+STUDENT_VERSION = 1
+"""The same for students: a run that an older version began starts over."""
+ELSEWHERE = ("device", "threads", "precision")
+"""Settings of training that say where it runs; the kind of device and bf16 stand for them.
+
+`accumulation` is none of them: parts of a batch draw other dropout and round differently. A trial that is tried again
+with smaller parts therefore starts over, and the config that it leaves gives its score."""
+
+
+def uses_teacher(config: Config) -> bool:
+    """Whether a run of this config trains a teacher."""
+    return LOSSES[config.distillation.loss].uses_teacher or config.student.init_from_teacher
+
+
+def model_seed(config: Config, stage: str) -> int:
+    """Seed of the random weights of the teacher or the student."""
+    return derived_seed(config.seed, stage)
+
+
+def teacher_key(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
+    """Everything that a trained teacher depends on.
+
+    Args:
+        config: the whole experiment.
+        fingerprint: of the table.
+        compute: device and precision.
+    """
+    return {
+        "version": TEACHER_VERSION,
+        **_circumstances(config, fingerprint, compute),
+        **_model(config, config.teacher, "teacher"),
+    }
+
+
+def student_key(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
+    """Everything that a trained student depends on, its teacher included; the arguments are those of `teacher_key`."""
+    return {
+        "version": STUDENT_VERSION,
+        **_circumstances(config, fingerprint, compute),
+        **_model(config, config.student, "student"),
+        "distillation": as_dict(config.distillation),
+        "learns_from": teacher_key(config, fingerprint, compute) if uses_teacher(config) else None,
+    }
+
+
+def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
+    data, training = config.data, as_dict(config.training)
+    return {
+        "data": fingerprint,
+        "image_size": data.image_size,
+        "max_tokens": data.max_tokens,
+        "views": data.views if data.augment != "none" else 0,
+        "augment": data.augment,
+        "inputs": STEP_VERSIONS,
+        "training": {name: value for name, value in training.items() if name not in ELSEWHERE},
+        "seed": config.seed,
+        "device": compute.device.type,
+        "bf16": compute.bf16,
+    }
+
+
+def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
+    seed = model_seed(config, stage)
+    weights = [identity(section.vision, "vision", seed), identity(section.text, "text", seed)]
+    return {stage: as_dict(section), "weights": weights}

@@ -1,0 +1,185 @@
+"""What a run goes on from, and what it leaves alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from distune.config import Config
+from distune.store import Store
+from distune.training import loop
+from distune.training.checkpoint import Checkpoint, CheckpointFile
+from distune.training.records import EpochRecord
+from distune.training.run import run
+from distune.training.run_folder import read_metrics
+
+MakeConfig = Callable[..., Config]
+TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The epochs that are trained, not those that are only told again."""
+    epochs: list[tuple[str, int]] = []
+    one_epoch = loop._one_epoch
+
+    def noting(state: Any, epoch: int, examples: Any, plan: Any, *others: Any) -> EpochRecord:
+        epochs.append((plan.stage, epoch))
+        return one_epoch(state, epoch, examples, plan, *others)
+
+    monkeypatch.setattr(loop, "_one_epoch", noting)
+    return epochs
+
+
+def stopped(config: Config, folder: Path, after: tuple[str, int]) -> None:
+    """A run that was interrupted after an epoch."""
+    with Store(folder.parent / "cache_of_the_first") as store:
+        run(config, folder, on_epoch=lambda one: (one.stage, one.epoch) != after, store=store)
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in read_metrics(folder)]
+
+
+def other_data(root: Path, folder: Path) -> str:
+    """The data set without its last train example."""
+    copy = shutil.copytree(root, folder)
+    described = next(copy.glob("splitted_dataset/descriptions_train*"))
+    described.write_text("\n".join(described.read_text().splitlines()[:-1]) + "\n")
+    return str(copy)
+
+
+@pytest.mark.parametrize("after", [("teacher", 1), ("student", 2)], ids=str)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"student__lr": 1e-3},
+        {"teacher__dropout": 0.3},
+        {"distillation__T": 4.0},
+        {"seed": 4},
+        {"data__root": "other"},
+        {"training__accumulation": 2},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_another_config_or_data_set_left_is_not_used(
+    tiny_config: MakeConfig,
+    demo_root: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    after: tuple[str, int],
+    changed: dict[str, Any],
+) -> None:
+    if "data__root" in changed:
+        changed = {"data__root": other_data(demo_root, tmp_path / "data")}
+    stopped(tiny_config(), tmp_path / "used", after)
+    run(tiny_config(**changed), tmp_path / "used", store=Store(tmp_path / "cache_a"))
+    run(tiny_config(**changed), tmp_path / "fresh", store=Store(tmp_path / "cache_b"))
+    assert numbers(tmp_path / "used") == numbers(tmp_path / "fresh")
+    the_same_teacher = after[0] == "teacher" and changed.keys() & {"student__lr", "distillation__T"}
+    assert ("starts over" in caplog.text) is not bool(the_same_teacher)
+
+
+def test_threads_and_where_the_data_lie_do_not_matter(
+    tiny_config: MakeConfig, demo_root: Path, tmp_path: Path, trained: list[tuple[str, int]]
+) -> None:
+    stopped(tiny_config(), tmp_path / "run", ("student", 2))
+    trained.clear()
+    moved = shutil.copytree(demo_root, tmp_path / "moved")
+    run(tiny_config(data__root=str(moved), training__threads=1), tmp_path / "run")
+    assert trained == [*TEACHER, STUDENT[2]]  # the second run has another store, without the teacher
+
+
+@pytest.mark.parametrize("content", [b"", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", b"x" * 5000])
+def test_unreadable_checkpoint_lets_its_stage_start_over(
+    tiny_config: MakeConfig,
+    tmp_path: Path,
+    trained: list[tuple[str, int]],
+    caplog: pytest.LogCaptureFixture,
+    content: bytes,
+) -> None:
+    stopped(tiny_config(), tmp_path / "run", ("student", 2))
+    (tmp_path / "run/checkpoint_student.safetensors").write_bytes(content)
+    trained.clear()
+    with Store(tmp_path / "cache_of_the_first") as store:
+        run(tiny_config(), tmp_path / "run", store=store)
+    assert trained == STUDENT
+    assert "checkpoint_student.safetensors cannot be read" in caplog.text
+
+
+def test_run_that_begins_anew_has_no_results_before_it_ends(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    run(tiny_config(), tmp_path / "run", open_test=True)
+    left: list[set[str]] = []
+
+    def look(record: EpochRecord) -> bool:
+        left.append({path.name for path in (tmp_path / "run").iterdir()})
+        return False
+
+    run(tiny_config(student__lr=1e-3), tmp_path / "run", on_epoch=look)
+    assert left == [{"config.yaml", "environment.json", "metrics.jsonl"}]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "saved"), [(0.1, [1, 2, 3, 4, 5]), (1.0, [1, 2, 3, 4, 5]), (2.5, [1, 4])]
+)
+def test_every_epoch_leaves_a_checkpoint_unless_writing_takes_longer_than_training(
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, saved: list[int]
+) -> None:
+    """An epoch takes a second of this clock."""
+    clock, epochs, one_epoch = SimpleNamespace(now=0.0), [], loop._one_epoch
+
+    def epoch_of_a_second(*arguments: Any) -> EpochRecord:
+        clock.now += 1.0
+        return one_epoch(*arguments)
+
+    def save(self: CheckpointFile, checkpoint: Checkpoint) -> None:
+        clock.now += seconds
+        epochs.append(len(checkpoint.values["history"]))
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(loop, "_one_epoch", epoch_of_a_second)
+    monkeypatch.setattr(CheckpointFile, "save", save)
+    run(tiny_config(distillation__loss="none", student__epochs=5), tmp_path / "run")
+    assert epochs == saved
+
+
+def _killed_while_it_saves(path: Path) -> None:
+    os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    CheckpointFile(path, "k").save(Checkpoint({"m": {"a": torch.ones(1000)}}, {"steps": 2}))
+
+
+def test_drafts_of_killed_processes_count_as_weights_and_go_with_the_next_start(tmp_path: Path) -> None:
+    file = CheckpointFile(tmp_path / "checkpoint_student.safetensors", "k")
+    file.save(Checkpoint({"m": {"a": torch.zeros(1)}}, {"steps": 1}))
+    process = multiprocessing.get_context("spawn").Process(target=_killed_while_it_saves, args=(file.path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2  # what retention clears away
+    kept = file.load()
+    assert kept is not None and kept.values["steps"] == 1
+    assert list(tmp_path.iterdir()) == [file.path]
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, there = tmp_path / "checkpoint.safetensors", []
+    flush = os.fsync
+
+    def noting(descriptor: int) -> None:
+        there.append(path.exists())
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    CheckpointFile(path, "k").save(Checkpoint({"m": {"a": torch.zeros(1)}}, {}))
+    assert there == [False] and path.exists()

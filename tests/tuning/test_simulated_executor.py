@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from distune.tuning.executors import SimulatedExecutor, simulated
+from distune.tuning.executors.simulated import Work
+from distune.tuning.messages import Scored, TrialTask
+
+
+def test_a_worker_waits_from_its_event_on_and_not_only_from_its_turn(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(simulated, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+
+    def script(task):
+        yield Work(10.0, "student", 1, 0.5)
+
+    executor = SimulatedExecutor(script, workers=2, charge=True)
+    for number in range(2):
+        executor.submit(TrialTask(number, {}, str(tmp_path)))
+    scored = 0
+    while scored < 2:
+        for event in executor.wait(60.0):
+            if isinstance(event, Scored):
+                scored += 1
+                clock.now += 3.0  # the coordinator thinks
+                executor.answer(event.number, True)
+    assert executor.worked == 20.0
+    assert executor.waited == pytest.approx(3.0 + 6.0)
