@@ -32,6 +32,7 @@ from distune.reporting.sections.insights import noise_statement
 
 SECTIONS = (
     *(
+        "Conclusion",
         "Overview",
         "The data",
         "Methodology",
@@ -47,7 +48,7 @@ SECTIONS = (
         "Computational efficiency",
         "Resource utilisation",
     ),
-    *("Recommendations", "Conclusion", "What the study does not record", "Files"),
+    *("Recommendations", "Files"),
 )
 FIGURES = (
     *("history", "intermediate", "importance", "effects", "slices", "contour", "parallel"),
@@ -87,6 +88,13 @@ def test_ids_are_unique(written: Path) -> None:
     assert len(ids) == len(set(ids))
     targets = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
     assert targets <= set(ids)
+
+
+def test_the_page_says_that_an_epoch_was_chosen(written: Path) -> None:
+    text = (written / "report.md").read_text(encoding="utf-8")
+    assert "Score: that of the best epoch on dev, which chose it" in section(text, "Methodology")
+    assert "Every score on this page is of one seed" in section(text, "Confirmation")
+    assert "chose the epoch" in section(text, "Confirmation")
 
 
 def test_gains_are_marked_as_not_confirmed(written: Path) -> None:
@@ -267,6 +275,22 @@ def test_a_study_of_ten_thousand_trials_takes_under_thirty_seconds(tmp_path: Pat
     write_report(from_optuna(study), tmp_path)
     assert time.process_time() - started < 30
     assert (tmp_path / "report.html").stat().st_size < 8_000_000
+
+
+@pytest.mark.parametrize(("best", "is_said"), [(4, True), (12, False)])
+def test_a_best_trial_before_the_sampler_had_learnt_is_named(
+    tmp_path: Path, best: int, is_said: bool
+) -> None:
+    study = optuna.create_study(study_name="s", direction="maximize")
+    study.set_user_attr("sampler", "tpe")
+    study.add_trials([create_trial(value=0.9 if number == best else 0.5) for number in range(15)])
+    study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.4}))
+    write_report(from_optuna(study), tmp_path)
+    said = section((tmp_path / "report.md").read_text(encoding="utf-8"), "Conclusion")
+    assert ("which the sampler drew without having learnt" in said) == is_said
+    assert (
+        f"trials after trial {best} beat it" in said and "it came before the first trial was pruned" in said
+    )
 
 
 def test_a_base_that_is_the_best_is_no_gain(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def _split_findings(table: Table) -> list[Finding]:
             "no_test_split",
             "info",
             "there is no test split",
-            "Scores on dev are optimistic after tuning on it; keep some cases apart to confirm the result.",
+            "Scores on dev are optimistic: each training keeps its best epoch on dev, and tuning its best trial. "
+            "Keep some cases apart to confirm the result.",
         )
     ]

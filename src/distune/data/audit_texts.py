@@ -96,10 +96,6 @@ def word_findings(baselines: list[WordBaseline]) -> list[Finding]:
                 severity,
                 f"{baseline.task}: words alone reach a macro F1 of {baseline.macro_f1:.4f} on dev",
                 f"Always naming the most frequent class reaches {baseline.guessing:.4f}. {advice}",
-                tuple(
-                    {"class": name, "strongest words": ", ".join(words)}
-                    for name, words in baseline.words.items()
-                ),
             )
         )
     return findings

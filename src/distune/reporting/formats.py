@@ -114,6 +114,12 @@ def duration(seconds: float | None) -> str:
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
+def span_of_time(low: float, high: float) -> str:
+    """A range of times, such as `17 min to 25 min`; one time where both ends are written alike."""
+    first, last = duration(low), duration(high)
+    return first if first == last else f"{first} to {last}"
+
+
 def memory(megabytes: float | None) -> str:
     """Memory, such as `812 MB` or `8.4 GB`."""
     if megabytes is None:

@@ -85,8 +85,8 @@ def _top(findings: Findings) -> Section:
         f"Top {count} trials" if count > 1 else "The one complete trial",
         (
             paragraph(
-                f"The best of {len(findings.ranking.trials)} complete trials, by their score on "
-                f"{findings.study.judged_on}."
+                f"The best of {len(findings.ranking.trials)} complete trials, by their score"
+                f"{findings.study.on_what}."
             ),
             top_table(findings),
         ),
