@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import optuna
 import pytest
 import yaml
@@ -249,32 +247,6 @@ class Found(HTMLParser):
         self.texts.append(data)
         if self.inside == "strong":
             self.strong.append(data)
-
-
-@pytest.mark.slow
-def test_a_study_of_ten_thousand_trials_takes_under_thirty_seconds(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    space = {f"p{index}": FloatDistribution(0.0, 1.0) for index in range(13)}
-    trials = []
-    for number in range(10_000):
-        params = {name: float(rng.random()) for name in space}
-        scores = {epoch: params["p0"] + epoch / 10 for epoch in range(1, 11)}
-        pruned = number > 20 and params["p0"] < 0.4
-        trials.append(
-            create_trial(
-                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-                value=None if pruned else params["p0"] + 1,
-                params=params,
-                distributions=space,
-                intermediate_values=dict(list(scores.items())[: 3 if pruned else 10]),
-            )
-        )
-    study = optuna.create_study(direction="maximize")
-    study.add_trials(trials)
-    started = time.process_time()
-    write_report(from_optuna(study), tmp_path)
-    assert time.process_time() - started < 30
-    assert (tmp_path / "report.html").stat().st_size < 8_000_000
 
 
 @pytest.mark.parametrize(("best", "is_said"), [(4, True), (12, False)])

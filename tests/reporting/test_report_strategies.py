@@ -126,7 +126,7 @@ def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too(tmp_path: Path)
     for row in (
         "| Teachers, complete | 4 | 50 s | 50 s | 3.3 min |",
         "| Students, complete | 11 | 60 s | 60 s | 11 min |",
-        "Pruning saved **10 s to 30 s** of the time of the trials of the teachers",
+        "Pruning saved **10 to 30 s** of the time of the trials of the teachers",
         "Pruning saved **40 s** of the time of the trials of the students",
         "| as long as the mean complete trial, 50 s | 30 s | 12 % |",
         "| the rest of its teacher epochs at its own pace | 10 s | 4 % |",

@@ -60,7 +60,7 @@ def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -
         subtitle=_subtitle(findings),
         headlines=_headlines(findings),
         sections=(
-            conclusion.section(findings),
+            conclusion.section(findings, figures),
             overview.section(findings),
             audit.section(findings, written.base_config),
             methodology.section(findings),

@@ -115,9 +115,12 @@ def duration(seconds: float | None) -> str:
 
 
 def span_of_time(low: float, high: float) -> str:
-    """A range of times, such as `17 min to 25 min`; one time where both ends are written alike."""
+    """A range of times, such as `17 to 25 min` or `80 s to 2 min`; one time where both ends are written alike."""
     first, last = duration(low), duration(high)
-    return first if first == last else f"{first} to {last}"
+    if first == last:
+        return first
+    number, _, unit = first.rpartition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
 
 
 def memory(megabytes: float | None) -> str:

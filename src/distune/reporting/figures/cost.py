@@ -15,6 +15,7 @@ from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, INK, ORANGE, RED, SERIES, canvas, finish, one
 
 MOST_BARS = 120
+BRIEF = 0.03
 STATE_COLOURS = {"complete": BLUE, "pruned": ORANGE, "failed": RED}
 
 
@@ -89,19 +90,21 @@ def _pruned(axes: Axes, trials: list[TrialRecord], unit: float) -> None:
 
 def _from_the_store(trials: Sequence[TrialRecord]) -> str:
     """Why some bars have no teacher; nothing where all have one, or none was found in the store."""
-    found = [
-        trial
-        for trial in trials
-        if trial.stage_seconds and not trial.stage_seconds.get("teacher") and "student" in trial.stage_seconds
-        and (trial.cache or {}).get("hits")
-    ]  # fmt: skip
+    found = [trial for trial in trials if _took_its_teacher(trial)]
     if not found or len(found) == len(trials):
         return ""
     one = len(found) == 1
     return (
-        f" {formats.listing([str(trial.number) for trial in found])} {'has' if one else 'have'} no teacher time: "
-        f"{'its teacher' if one else 'their teachers'} came from the store."
+        f" {'Trial' if one else 'Trials'} {formats.listing([str(trial.number) for trial in found])} took "
+        f"{'its teacher' if one else 'their teachers'} from the store, so that stage is not seen."
     )
+
+
+def _took_its_teacher(trial: TrialRecord) -> bool:
+    """Whether the store had the teacher, so that the stage took as good as no time."""
+    stages = trial.stage_seconds or {}
+    is_brief = stages.get("teacher", 0.0) < BRIEF * sum(stages.values())
+    return is_brief and "student" in stages and bool((trial.cache or {}).get("hits"))
 
 
 def _by_state(trials: list[TrialRecord]) -> Figure:

@@ -15,7 +15,7 @@ from distune.analysis.runs import Confusion
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, WIDTH, canvas, finish, one
+from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one
 from distune.training.metrics import CALIBRATION_BINS, calibration_error
 
 FEWEST_IN_BIN = 5
@@ -24,6 +24,7 @@ WRITTEN_CLASSES = 12
 STRONGEST = 0.62
 LONGEST_NAME = 60
 LONGEST_LINE = 18
+LONGEST_TITLE = 24
 SHORT_NAME = 6
 HIGHEST = 4.6
 MARGIN = 0.1
@@ -39,10 +40,8 @@ def draw_confusion(findings: Findings) -> Figure | None:
         return None
     sizes = [max(len(matrix.classes), 2) + 2.5 for matrix in shown]
     in_a_row = sum(sizes) <= 18
-    height = (
-        max(2.6, WIDTH * max(sizes) / sum(sizes) * 0.72) if in_a_row else sum(0.34 * s + 1.2 for s in sizes)
-    )
-    figure = canvas(min(height, 24.0), layout="compressed")
+    height = HIGHEST if in_a_row else sum(0.34 * size + 2.0 for size in sizes)
+    figure = canvas(min(height, 24.0), layout="compressed" if in_a_row else "constrained")
     panels = (
         figure.subplots(1, len(shown), squeeze=False, width_ratios=sizes)
         if in_a_row
@@ -50,7 +49,8 @@ def draw_confusion(findings: Findings) -> Figure | None:
     ).ravel()
     for axes, matrix in zip(panels, shown, strict=True):
         _matrix(axes, matrix)
-    _fill(figure)
+    if in_a_row:
+        _cut(figure)
     said = [
         f"{matrix.task}: {int(np.trace(matrix.counts))} of {int(matrix.counts.sum())} on the diagonal"
         for matrix in shown
@@ -96,7 +96,7 @@ def _matrix(axes: Axes, matrix: Confusion) -> None:
     axes.set_ylim(size - 0.5, -0.5)
     axes.set_aspect("equal")
     axes.grid(False)
-    axes.set_title(formats.plain(matrix.task, LONGEST_NAME))
+    axes.set_title(formats.plain(matrix.task, LONGEST_TITLE))
     for spine in axes.spines.values():
         spine.set_visible(True)
 
@@ -108,13 +108,8 @@ def _wrapped(name: str, classes: int) -> str:
     return textwrap.fill(formats.plain(name, LONGEST_NAME), LONGEST_LINE)
 
 
-def _fill(figure: Canvas) -> None:
-    """Grows the matrices until they are as wide as the page, or high enough; then cuts off the empty part."""
-    for _ in range(2):
-        figure.draw_without_rendering()
-        filled = figure.get_tightbbox()
-        grown = filled.height * min(WIDTH / filled.width, 1.6)
-        figure.set_figheight(min(grown, max(HIGHEST, filled.height)))
+def _cut(figure: Canvas) -> None:
+    """Cuts off the height that matrices as wide as the page leave empty."""
     figure.draw_without_rendering()
     figure.set_figheight(figure.get_tightbbox().height + MARGIN)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
 from distune.analysis.study_files import Confirmation
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Bullets, Line, Section, Strong, line, missing, names
+from distune.reporting.document import Block, Bullets, Figure, Line, Section, Strong, line, missing, names
 from distune.reporting.sections.confirmation import advice, confirmed_gain, in_words
 from distune.reporting.sections.efficiency import saved_between
 from distune.reporting.sections.insights import NOTHING_CLEAR
@@ -16,8 +18,8 @@ RANDOM_TRIALS = 10
 """Optuna's TPE learns once so many trials have ended."""
 
 
-def section(findings: Findings) -> Section:
-    """Score, gain, what mattered, cost."""
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
+    """Score, gain, what mattered, cost, and the whole study in one figure."""
     baseline = findings.baseline
     if isinstance(baseline, Unknown):
         return Section("Conclusion", (missing(baseline.reason),))
@@ -33,6 +35,8 @@ def section(findings: Findings) -> Section:
     if saved is not None:
         items.append(line(f"Pruning saved {formats.span_of_time(*saved)} of the workers' time."))
     blocks: list[Block] = [Bullets(tuple(items))]
+    if "history" in figures:
+        blocks.append(figures["history"])
     return Section("Conclusion", tuple(blocks))
 
 

@@ -94,8 +94,7 @@ def _top(findings: Findings) -> Section:
 
 
 def _course(figures: Mapping[str, Figure]) -> tuple[Section, ...]:
-    shown = tuple(figures[name] for name in ("history", "intermediate") if name in figures)
-    return (Section("Course of the study", shown),) if shown else ()
+    return (Section("Course of the trials", (figures["intermediate"],)),) if "intermediate" in figures else ()
 
 
 def _status(findings: Findings) -> Section:
