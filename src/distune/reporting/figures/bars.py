@@ -149,5 +149,5 @@ def _forest(
     axes.set_yticks(range(len(shown)), [_in_two_lines(row.label) for row, _ in shown])
     axes.set_ylim(-0.7, len(shown) - 0.3)
     left, right = ("worse", "better") if sign > 0 else ("better", "worse")
-    axes.set_xlabel(f"← {left}      difference of the score      {right} →")
+    axes.set_xlabel(f"← {left}  ·  difference of the score  ·  {right} →")
     return finish(figure, name, alt, caption)
