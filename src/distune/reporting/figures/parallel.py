@@ -29,7 +29,11 @@ def draw_parallel(findings: Findings) -> Figure | None:
     """One line a trial through all parameters."""
     study = findings.study
     parameters = [
-        p for p in study.space.values() if p.levels != [] and (p.kind == "categorical" or p.low != p.high)
+        parameter
+        for parameter in study.space.values()
+        if (
+            len(parameter.choices) > 1 if parameter.kind == "categorical" else parameter.low != parameter.high
+        )
     ]
     trials = [trial for trial in study.trials if trial.state in ("complete", "pruned")][-MOST_LINES:]
     complete = [trial for trial in trials if trial.value is not None]
