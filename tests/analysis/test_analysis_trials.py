@@ -132,7 +132,7 @@ def test_table_with_pandas_durations_and_gaps(tmp_path: Path) -> None:
     assert record.trials[0].params == {"lr": 1e-4, "dim": 384, "loss": "kd"}
     assert record.trials[1].params == {"lr": 2e-4, "loss": "kd"}
     assert record.trials[2].value is None
-    assert (record.space["dim"].low, record.space["dim"].high) == (256, 384)
+    assert record.space["dim"].choices == (256, 384)
 
 
 def test_states_follow_the_values_where_the_table_has_none(tmp_path: Path) -> None:

@@ -12,56 +12,17 @@ import pytest
 from PIL import Image
 
 from distune.config import DataConfig
-from distune.data import Table, read_table
-from distune.data.audit import AuditReport, Finding, audit
-from distune.data.demo import write_demo
+from distune.data import read_table
+from distune.data.audit import Finding, audit
 from distune.data.findings import counted
 from distune.data.images import read_pixels
 
-from .conftest import write_lines
-
-Rows = dict[str, list[dict[str, object]]]
-SPLITS = ("train", "dev", "test")
-
-
-class Planted:
-    """A demo set whose rows and images a test may change before it is audited."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        write_demo(root, 11, 300)
-        self.rows: Rows = {split: [json.loads(line) for line in self.file(split).open()] for split in SPLITS}
-
-    def file(self, split: str) -> Path:
-        return self.root / f"splitted_dataset/descriptions_{split}.jsonl"
-
-    def image(self, split: str, row: int) -> Path:
-        return self.root / f"images/{self.rows[split][row]['image']}.png"
-
-    def caption(self, split: str, row: int, text: str | None) -> None:
-        self.rows[split][row]["Description"] = {"Caption": text}
-
-    def table(self) -> Table:
-        for split, rows in self.rows.items():
-            write_lines(self.file(split), rows)
-        return read_table(DataConfig(root=self.root), 0, check_images=False)
-
-    def audit(self) -> AuditReport:
-        return audit(self.table())
+from .planted import SPLITS, Planted, found, kinds
 
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Planted:
     return Planted(tmp_path / "demo")
-
-
-def found(report: AuditReport, kind: str) -> Finding:
-    (finding,) = [finding for finding in report.findings if finding.kind == kind]
-    return finding
-
-
-def kinds(report: AuditReport) -> set[str]:
-    return {finding.kind for finding in report.findings}
 
 
 def test_a_clean_set_has_no_leaks(planted: Planted) -> None:
@@ -147,48 +108,19 @@ def test_near_duplicates_are_severe_from_two_percent_of_a_split(planted: Planted
     assert severities == ["warning", "severe"]
 
 
-def test_words_that_give_the_label_away(planted: Planted) -> None:
-    for rows in planted.rows.values():
-        for row in rows:
-            secret = {"CT": "alpha", "MR": "omega"}[str(row["Type"])]
-            row["Description"] = {"Caption": f"{row['Description']['Caption']} {secret}"}  # type: ignore[index]
-    report = planted.audit()
-    modality, location = [finding for finding in report.findings if finding.kind == "words_alone"]
-    assert (modality.severity, location.severity) == ("severe", "info")
-    assert modality.title.startswith("modality: words alone reach a macro F1 of 1.0000")
-    strongest = {row["class"]: str(row["strongest words"]).split(", ")[0] for row in modality.rows}
-    assert strongest == {"CT": "alpha", "MR": "omega"}
-
-
-def test_texts_that_name_their_label_as_a_whole_word(planted: Planted) -> None:
-    for split in SPLITS:
-        for row in range(len(planted.rows[split])):
-            planted.caption(split, row, "Thoracic headless octopus.")
-    assert "texts_name_the_label" not in kinds(planted.audit())
-    head = [
-        row for row, example in enumerate(planted.rows["train"]) if example["Location Category"] == "Head"
-    ]
-    for row in head[:7]:
-        planted.caption("train", row, "Seen in the (HEAD), spine\n and  muscles.")
-    other = next(row for row in range(len(planted.rows["train"])) if row not in head)
-    planted.caption("train", other, "head")
-    finding = found(planted.audit(), "texts_name_the_label")
-    assert finding.severity == "info"
-    by_class = {row["class"]: row for row in finding.rows}
-    assert by_class["Head"]["texts that name it"] == 7
-    assert by_class["Head"]["texts of other classes that name it"] == 1
-    assert by_class["Spine and Muscles"]["texts of other classes that name it"] == 7
-
-
-def test_texts_of_only_stop_words_or_none(planted: Planted) -> None:
-    for split in SPLITS:
-        for row in range(len(planted.rows[split])):
-            planted.caption(split, row, None)
-    report = planted.audit()
-    assert "words_alone" not in kinds(report)
-    finding = found(report, "empty_texts")
-    assert finding.severity == "warning"
-    assert finding.detail.startswith("300 of 300")
+@pytest.mark.parametrize("is_equal", [True, False])
+def test_a_picture_in_two_cases_of_train_can_lie_in_two_folds(planted: Planted, is_equal: bool) -> None:
+    assert "twin_images_of_two_cases" not in kinds(planted.audit())
+    rows = planted.rows["train"]
+    other = next(row for row, example in enumerate(rows) if example["U_id"] != rows[0]["U_id"])
+    if is_equal:
+        planted.image("train", other).write_bytes(planted.image("train", 0).read_bytes())
+    else:
+        Image.open(planted.image("train", 0)).resize((120, 120)).save(planted.image("train", other))
+    finding = found(planted.audit(), "twin_images_of_two_cases")
+    assert (finding.severity, len(finding.rows)) == ("info", 1)
+    assert finding.rows[0]["same case"] == "no" and finding.rows[0]["second split"] == "train"
+    assert finding.detail.startswith("2 images of train and dev (")
 
 
 def test_a_file_form_that_tells_the_class(planted: Planted) -> None:
@@ -232,19 +164,6 @@ def test_rare_and_lookalike_classes_and_unseen_pairs(planted: Planted) -> None:
     )
     assert unseen["MR", "Thorax"] == expected
     assert sum(expected) > 0
-
-
-def test_the_same_text_in_other_cases_of_other_splits(planted: Planted) -> None:
-    text = "A quite long sentence that was pasted twice."
-    planted.caption("train", 0, text)
-    for row in range(10):
-        planted.caption("dev", row, text)
-    planted.caption("dev", 11, "Too short.")
-    planted.caption("train", 1, "Too short.")
-    finding = found(planted.audit(), "same_captions_across_splits")
-    assert finding.severity == "warning"
-    assert text in {row["text"] for row in finding.rows}
-    assert "Too short." not in {row["text"] for row in finding.rows}
 
 
 def test_tables_of_balance_and_lengths(planted: Planted) -> None:

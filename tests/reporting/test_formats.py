@@ -1,4 +1,4 @@
-"""Numbers in the reference page's formats."""
+"""Numbers in the reference page's formats, and sentences around them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from distune.analysis.dev_noise import DevNoise
 from distune.analysis.space import Parameter
 from distune.reporting import formats
+from distune.reporting.markdown import escape
+from distune.reporting.sections.insights import noise_statement
 
 LR = Parameter("teacher_lr", "float", 5e-6, 1e-4, log=True)
 
@@ -154,3 +157,37 @@ def test_foreign_text_is_one_harmless_line() -> None:
     assert formats.plain("a\nb\tc") == "a b c"
     assert formats.plain("x\x1b[31m\u202ey\x00") == "x�[31m�y�"
     assert formats.plain("w" * 400) == "w" * 299 + "…"
+
+
+def test_markdown_is_escaped_only_where_it_must_be() -> None:
+    assert escape("[0.5, 2.0] a_b 2.5 {256} (x)") == "[0.5, 2.0] a_b 2.5 {256} (x)"
+    assert (
+        escape("[a](b) _i_ *b* <b> http://x &amp;")
+        == "[a\\](b) \\_i\\_ \\*b\\* &lt;b&gt; http:\\//x &amp;amp;"
+    )
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        (0, "None of the 5 other complete trials lies inside."),
+        (1, "1 of the 5 other complete trials lies inside: by these examples alone it cannot be told"),
+        (3, "3 of the 5 other complete trials lie inside: by these examples alone they cannot be told"),
+    ],
+)
+def test_trials_are_said_to_be_equal_only_where_some_are(inside: int, said: str) -> None:
+    noise = DevNoise(1, 100, 40, 0.8, 0.7, 0.9, inside, 5)
+    assert said in "".join(str(span) for span in noise_statement(noise))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (216, 444, "3.6 to 7.4 min"),
+        (60, 150, "60 s to 2.5 min"),
+        (30, 30.2, "30 s"),
+        (-5, 60, "−5.0 to 60 s"),
+    ],
+)
+def test_a_span_of_times_names_its_unit_once(low: float, high: float, shown: str) -> None:
+    assert formats.span_of_time(low, high) == shown

@@ -110,11 +110,14 @@ def test_usage_follows_what_was_confirmed(
         write_report(study, tmp_path / "out")
         return section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Usage")
 
-    assert "### Train the best configuration" in usage()
+    before = usage()
+    assert "### Train the best configuration" in before
+    for door in ("python experiments/run.py", "distune train"):
+        assert f"{door} {tmp_path}/s/best_config.yaml --no-test\n" in before
     (tmp_path / "s" / "confirmation.json").write_text(json.dumps(numbers))
     train, _, ranges = usage().partition("### Recommended starting ranges")
-    assert "### Train the recommended configuration" in train and "recommends `base`" in train
-    assert f"distune train {tmp_path}/s/recommended_config.yaml" in train and "best_config" not in train
+    assert "### Train the recommended configuration" in train
+    assert f"distune train {tmp_path}/s/recommended_config.yaml\n" in train and "best_config" not in train
     told_none = "told no gain over the base config for any of the trials that these ranges come from"
     assert (f"{told_none}; the base config itself lies outside them in " in ranges) == (verdict != "better")
     assert (told_none in ranges) == (verdict != "better")
@@ -323,7 +326,9 @@ def test_the_audit_is_shown_by_severity_with_little_evidence(write: Write) -> No
     text, _ = write(audit=AUDIT)
     said = section(text, "The data")
     assert "found: 1 severe finding, 1 warning." in said
-    assert said.index("same images") < said.index("texts name the label") < said.index("### Class balance")
+    assert said.index("same images") < said.index("texts name the label") and "| --- |" not in said
+    said = section(text, "Appendix: the data in tables")
+    assert "### Class balance" in said
     assert "The first 5 of 7 rows." in said and "onerror=y&gt;" in said
     assert len(re.findall(r"^\| &lt;script", said, re.M)) == 5
     assert re.search(r"\| kind \| .* \| 40 \| 4 \|", said)

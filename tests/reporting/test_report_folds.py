@@ -10,11 +10,15 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from distune.analysis.findings import analyse
 from distune.analysis.runs import read_run
+from distune.analysis.trials import from_optuna
 from distune.analysis.unknown import Unknown
 from distune.cli.confirm import _print_optimism
 from distune.config import Config, as_dict
 from distune.reporting.document import Note, Table
+from distune.reporting.figures.learning import draw_learning
+from distune.reporting.figures.style import look
 from distune.reporting.report import write_report
 from distune.reporting.sections.confirmation_tables import optimism
 
@@ -70,7 +74,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_every_score_is_called_a_mean_over_folds(page: str) -> None:
-    assert "- **Best score on 3 folds of train and dev:** 0.6300 (trial 13)" in page
+    assert (
+        "- **Best score on 3 folds of train and dev:** 0.6300 (trial 13, the best of 10 complete, picked on these data)"
+        in page
+    )
     assert "| Configuration | Score on 3 folds of train and dev | Gain |" in page
     assert "the same fold, and its uncertainty" in page and "Mean score of the folds done so far" in page
     for wrong in ("on the dev split", "Dev F1", "Score on dev", "on dev,", "student epoch"):
@@ -86,11 +93,12 @@ def test_the_rule_that_pruned_is_that_of_folds(page: str) -> None:
 
 
 def test_pruned_trials_have_fewer_folds_than_the_scores_beside_them(page: str) -> None:
-    assert "A pruned trial's mean is over fewer folds than a complete one's and cannot be compared" in page
+    assert "the folds after which the others ended: their scores are of fewer folds" in page
+    assert "as the difference to the complete trials' median at the same fold" in page
 
 
 def test_time_saved_is_that_of_the_workers(page: str) -> None:
-    assert "**Saved by pruning:** 0.0 s (0 % of worker time)" in page
+    assert "**Saved by pruning:** 0.0 to 60 s (of worker time, by yardstick)" in page
 
 
 def test_answers_of_all_folds_are_shown_together(page: str) -> None:
@@ -101,7 +109,7 @@ def test_answers_of_all_folds_are_shown_together(page: str) -> None:
 
 
 def test_what_is_not_there_of_the_folds_says_why(page: str, tmp_path: Path) -> None:
-    assert page.count("The trial has 3 models, one a fold; their learning curves are in") == 1
+    assert page.count("fold_1/metrics.jsonl") == 1
     run = read_run(tmp_path, FOLDS)
     assert not isinstance(run, Unknown) and isinstance(run.confusions, Unknown)
     assert "fold_1/results.json" in run.confusions.reason
@@ -109,6 +117,26 @@ def test_what_is_not_there_of_the_folds_says_why(page: str, tmp_path: Path) -> N
     run = read_run(tmp_path, FOLDS)
     assert not isinstance(run, Unknown) and isinstance(run.predictions, Unknown)
     assert "fold_2/predictions_dev.csv" in run.predictions.reason
+
+
+def test_the_learning_curves_of_all_folds_are_drawn_with_their_mean(tmp_path: Path) -> None:
+    folder = fold_folders(tmp_path / "trial_0013")
+    for fold, scores in enumerate(((0.2, 0.5, 0.6), (0.4, 0.7), (0.3, 0.6, 0.5)), start=1):
+        lines = [
+            {"stage": stage, "epoch": epoch, "dev_score": score, "train_loss": 1.0 / epoch}
+            for stage in ("teacher", "student")
+            for epoch, score in enumerate(scores, start=1)
+        ]
+        (folder / f"fold_{fold}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    findings = analyse(from_optuna(study_of(folder)))
+    with look():
+        drawn = draw_learning(findings)
+    assert drawn is not None
+    assert "teacher from 0.3000 to 0.6000, of the student from 0.3000 to 0.6000" in drawn.alt
+    assert drawn.svg.count("stroke-opacity: 0.45") == 2 * 2 * FOLDS
+    (folder / "fold_2" / "metrics.jsonl").unlink()
+    run = read_run(folder, FOLDS)
+    assert not isinstance(run, Unknown) and isinstance(run.curves, Unknown)
 
 
 def test_the_cases_of_all_folds_are_joined(tmp_path: Path) -> None:

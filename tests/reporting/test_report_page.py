@@ -26,6 +26,17 @@ FRAME = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">
 <script>
 document.getElementById("page").onload = event => {{
   const page = event.target.contentDocument, root = page.documentElement;
+  const channels = colour => colour.match(/[0-9.]+/g).slice(0, 3).map(value => {{
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  }});
+  const light = colour => {{
+    const [red, green, blue] = channels(colour);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  }};
+  const paper = light(event.target.contentWindow.getComputedStyle(page.body).backgroundColor);
+  const contrast = colour => (Math.max(light(colour), paper) + 0.05) / (Math.min(light(colour), paper) + 0.05);
+  const style = node => event.target.contentWindow.getComputedStyle(node);
   const figures = [...page.querySelectorAll("figure svg")].map(svg => svg.getBoundingClientRect());
   document.title = JSON.stringify({{
     overflow: root.scrollWidth - root.clientWidth,
@@ -39,6 +50,11 @@ document.getElementById("page").onload = event => {{
       node => node.getBoundingClientRect().right > root.clientWidth + 1).length,
     foreign: page.querySelectorAll("script, img, iframe, b, i, [onerror], [href^=javascript]").length,
     asText: page.body.textContent.split("<script>alert").length - 1,
+    paper,
+    texts: page.querySelectorAll("figure svg text").length,
+    illegible: [...page.querySelectorAll("figure svg text")].filter(node => contrast(style(node).fill) < 3).length
+      + [...page.querySelectorAll("p, li, td, th, h1, h2, h3, a, dd, dt, figcaption")].filter(
+        node => contrast(style(node).color) < 3).length,
     drawnAsText: [...page.querySelectorAll("figure svg text")].filter(
       node => node.textContent.includes("<script>")).length,
   }});
@@ -46,14 +62,15 @@ document.getElementById("page").onload = event => {{
 </script>"""
 
 
-def measured(page: Path, folder: Path, width: int, *, in_print: bool = False) -> dict[str, int]:
-    """Opens a page in a frame of a width, checks that its console stays empty, and measures it."""
+DARK = "@media (prefers-color-scheme: dark)"
+
+
+def measured(page: Path, folder: Path, width: int, *, media: str | None = None) -> dict[str, float]:
+    """Opens a page in a frame of a width, as if for a medium, checks that its console stays empty, and measures it."""
     assert CHROMIUM is not None
     text = page.read_text(encoding="utf-8")
-    assert "@media print" in text
-    (folder / "report.html").write_text(
-        text.replace("@media print", "@media all") if in_print else text, encoding="utf-8"
-    )
+    assert media is None or media in text
+    (folder / "report.html").write_text(text.replace(media or "\0", "@media all"), encoding="utf-8")
     (folder / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
     command = [
         *(CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1000"),
@@ -79,9 +96,20 @@ needs_chromium = pytest.mark.skipif(
 @pytest.mark.parametrize("name", ["written", "hostile"])
 def test_on_paper_nothing_is_cut_off(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     page: Path = request.getfixturevalue(name) / "report.html"
-    found = measured(page, tmp_path, PAPER, in_print=True)
+    found = measured(page, tmp_path, PAPER, media="@media print")
     assert found["width"] == PAPER
     assert found["overflow"] == found["wide"] == 0
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("media", [None, DARK])
+def test_every_text_stands_out_from_light_and_from_dark_paper(
+    written: Path, tmp_path: Path, media: str | None
+) -> None:
+    found = measured(written / "report.html", tmp_path, 1400, media=media)
+    assert (found["paper"] < 0.05) == (media == DARK)
+    assert found["texts"] > 200 and found["illegible"] == 0
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from distune.analysis.findings import analyse
 from distune.analysis.trials import from_csv
 from distune.errors import UserError
 from distune.reporting import markdown
+from distune.reporting.paths import shown
 from distune.reporting.report import write_report_from_csv
 from distune.reporting.sections.results import top_table
 
@@ -36,6 +38,21 @@ def test_report_from_csv_names_what_the_table_lacks(tmp_path: Path) -> None:
         assert f"The table has no column {column}." in text
     assert "no trial of this study is marked as the base config" in text.lower()
     assert not (tmp_path / "out" / "recommended_space.yaml").exists()
+
+
+def test_report_from_csv_invents_nothing(tmp_path: Path) -> None:
+    write_report_from_csv(FIXTURE, tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "- **Best score:** 0.9294 (trial 11, the best of 10 complete, picked by this score)" in text
+    assert "does not tell on which examples its scores were measured" in text
+    assert (
+        "| `teacher_fusion_heads` | 2 of 2 values |" in text and "| `teacher_fusion_heads` | {4, 8} |" in text
+    )
+    commands = re.findall(r"```bash\n(.*?)```", text, re.S) + re.findall(r"`(distune [^`]* [^`]*)`", text)
+    assert commands == [f"distune report --from-csv {shown(FIXTURE)}\n"]
+    for invented in ("on dev", "dev split", "one seed", "earched in this study", "at the high end", "at the low end",
+                     "Widen", "[384, 384]", "best epoch", "learnt"):  # fmt: skip
+        assert invented not in text, invented
 
 
 @pytest.mark.parametrize(

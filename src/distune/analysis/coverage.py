@@ -91,14 +91,19 @@ def coverage(study: StudyRecord, ranking: Ranking) -> Coverage:
         if all(name in trial.params and study.space[name].holds(trial.params[name]) for name in discrete)
     }
     return Coverage(
-        parameters=tuple(_of_parameter(parameter, trials, ranking) for parameter in study.space.values()),
+        parameters=tuple(
+            _of_parameter(parameter, trials, ranking, has_ends=not study.is_table)
+            for parameter in study.space.values()
+        ),
         trials=len(trials),
         combinations=math.prod(len(levels) for levels in discrete.values()) if discrete else None,
         combinations_tried=len(tried) if discrete else 0,
     )
 
 
-def _of_parameter(parameter: Parameter, trials: Sequence[TrialRecord], ranking: Ranking) -> ParameterCoverage:
+def _of_parameter(
+    parameter: Parameter, trials: Sequence[TrialRecord], ranking: Ranking, *, has_ends: bool
+) -> ParameterCoverage:
     name, levels = parameter.name, parameter.levels
     values = [trial.params[name] for trial in trials if parameter.holds(trial.params.get(name))]
     if levels is not None:
@@ -114,7 +119,8 @@ def _of_parameter(parameter: Parameter, trials: Sequence[TrialRecord], ranking: 
         third = len(values) // THIRDS
         near = [_is_near(parameter, value, best) for value in values]
         early, late = statistics.fmean(near[:third]), statistics.fmean(near[-third:])
-    return ParameterCoverage(name, tried, parts, early, late, expected, _bound(parameter, ranking))
+    bound = _bound(parameter, ranking) if has_ends else None
+    return ParameterCoverage(name, tried, parts, early, late, expected, bound)
 
 
 def _is_near(parameter: Parameter, value: Any, best: Any) -> bool:

@@ -135,9 +135,21 @@ class StudyRecord:
     missing: tuple[str, ...] = ()
 
     @property
-    def judged_on(self) -> str:
-        """What the scores were measured on, as a sentence says it."""
+    def is_table(self) -> bool:
+        """Whether it is a table of trials that Distune did not run: what the table does not hold, nobody knows."""
+        return self.space_source == "observed"
+
+    @property
+    def judged_on(self) -> str | None:
+        """What the scores were measured on, as a sentence says it; None where that is not known."""
+        if self.is_table:
+            return None
         return "dev" if self.folds is None else f"{self.folds} folds of train and dev"
+
+    @property
+    def on_what(self) -> str:
+        """The same as the end of a phrase, such as ` on dev`; empty where it is not known."""
+        return f" on {self.judged_on}" if self.judged_on else ""
 
     @property
     def judged_stage(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,12 +28,14 @@ class Curve:
         epochs: the epochs.
         scores: dev score after each epoch.
         losses: mean train loss of each epoch; None where it was not written.
+        fold: number of the fold that judged it, from 1; None without folds.
     """
 
     stage: str
     epochs: tuple[int, ...]
     scores: tuple[float, ...]
     losses: tuple[float | None, ...]
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,18 +91,24 @@ def read_run(folder: Path | None, folds: int | None = None) -> Run | Unknown:
 
 
 def _run_of_folds(folder: Path, folds: int) -> Run:
-    """Each example by the model that did not learn it; the learning curves stay apart."""
+    """Each example by the model that did not learn it, and the learning curves of all models."""
     parts = [folder / f"fold_{number}" for number in range(1, folds + 1)]
-    curves = Unknown(
-        f"The trial has {folds} models, one a fold; their learning curves are in {folder}: metrics.jsonl in fold_1 and "
-        "so on."
-    )
     return Run(
         folder,
-        curves,
+        _curves_of_folds(parts),
         _together([read_confusions(part) for part in parts], _added),
         _together([read_predictions(part) for part in parts], _joined),
     )
+
+
+def _curves_of_folds(parts: Sequence[Path]) -> tuple[Curve, ...] | Unknown:
+    curves: list[Curve] = []
+    for fold, part in enumerate(parts, start=1):
+        found = read_curves(part)
+        if isinstance(found, Unknown):
+            return found
+        curves += [replace(curve, fold=fold) for curve in found]
+    return tuple(curves)
 
 
 def _together(

@@ -17,6 +17,7 @@ from distune.errors import UserError
 
 PARAMETER = "params_"
 ATTRIBUTE = "user_attrs_"
+MOST_CHOICES = 12
 EXPECTED = ("number", "value", "datetime_start", "datetime_complete", "duration", "state")
 STATES: Mapping[str, State] = {
     "COMPLETE": "complete",
@@ -162,13 +163,18 @@ def _truth(written: str) -> bool:
 
 
 def _observed(name: str, column: Sequence[Any]) -> Parameter:
-    """What a column shows of a parameter: a range for numbers, the values for anything else."""
+    """What a column shows of a parameter: a range for floats and for ints without gaps, the values for all else."""
     seen = [value for value in column if value is not None]
     if seen and all(isinstance(value, float) for value in seen):
         return Parameter(name, "float", low=min(seen), high=max(seen), log=_spans_decades(seen))
-    if seen and all(isinstance(value, int) and not isinstance(value, bool) for value in seen):
-        return Parameter(name, "int", low=min(seen), high=max(seen))
-    return Parameter(name, "categorical", choices=tuple(sorted(set(seen), key=str)))
+    if not seen or not all(isinstance(value, int) and not isinstance(value, bool) for value in seen):
+        return Parameter(name, "categorical", choices=tuple(sorted(set(seen), key=str)))
+    values = sorted(set(seen))
+    has_no_gaps = 1 < len(values) == values[-1] - values[0] + 1
+    if has_no_gaps or len(values) > MOST_CHOICES:
+        return Parameter(name, "int", low=values[0], high=values[-1])
+    # 4 and 8, or 256, 384 and 512, were most likely choices: nothing says that 5 could have been drawn.
+    return Parameter(name, "categorical", choices=tuple(values))
 
 
 def _spans_decades(values: Sequence[float]) -> bool:
@@ -185,7 +191,7 @@ def _missing(header: Sequence[str], has_params: bool) -> tuple[str, ...]:
     if "number" not in header:
         said.append("Trials are numbered by their row.")
     said.append(
-        "A table of trials holds no search space, base config, sampler, pruner, epochs, intermediate scores "
-        "or run folders; parameter ranges are those of the values in it."
+        "A table of trials does not tell on which examples its scores were measured, nor of how many seeds or folds "
+        "they are; it holds no search space, base config, sampler, pruner, epochs, intermediate scores or run folders."
     )
     return tuple(said)

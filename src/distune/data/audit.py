@@ -14,6 +14,7 @@ from distune.data.audit_leaks import (
     group_findings,
     near_duplicate_findings,
     same_caption_findings,
+    twin_case_findings,
 )
 from distune.data.audit_texts import (
     empty_text_findings,
@@ -25,6 +26,7 @@ from distune.data.audit_texts import (
 from distune.data.bag_of_words import word_baselines
 from distune.data.findings import SEVERITIES, AuditReport, Finding, Section
 from distune.data.fingerprint import image_fingerprints
+from distune.data.perceptual_hash import thumbnails
 from distune.data.table import Table
 
 __all__ = ["AuditReport", "Finding", "Section", "audit"]
@@ -47,11 +49,13 @@ def audit(table: Table) -> AuditReport:
     words = word_baselines(table)
     forms = file_forms(table.images)
     content = image_fingerprints(table)
+    small = thumbnails(table.images)
     findings = [
         *_split_findings(table),
         *group_findings(table),
         *duplicate_findings(table, content),
-        *near_duplicate_findings(table, content),
+        *near_duplicate_findings(table, content, small),
+        *twin_case_findings(table, content, small),
         *same_caption_findings(table),
         *word_findings(words),
         *named_label_findings(table),
@@ -74,6 +78,7 @@ def _split_findings(table: Table) -> list[Finding]:
             "no_test_split",
             "info",
             "there is no test split",
-            "Scores on dev are optimistic after tuning on it; keep some cases apart to confirm the result.",
+            "Scores on dev are optimistic: each training keeps its best epoch on dev, and tuning its best trial. "
+            "Keep some cases apart to confirm the result.",
         )
     ]

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.findings import Finding, Row
-from distune.data.perceptual_hash import alike, difference_hashes, near_pairs, thumbnails
+from distune.data.perceptual_hash import alike, difference_hashes, near_pairs
 from distune.data.table import SPLITS, Split, Table
 
 EVALUATION: tuple[Split, ...] = ("dev", "test")
+POOLED: tuple[Split, ...] = ("train", "dev")
+"""Folds are cut from these."""
 HASH_DISTANCE = 6
 CORRELATION = 0.97
 SEVERE_NEAR_SHARE = 0.02
@@ -105,7 +107,7 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
     return findings
 
 
-def near_duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
+def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray[np.uint8]) -> list[Finding]:
     """Finds images across splits that are the same picture, saved, scaled, lit or lettered anew.
 
     Candidates have difference hashes within 6 of 64 bits; their 32 x 32 thumbnails must correlate by 0.97 at
@@ -114,8 +116,8 @@ def near_duplicate_findings(table: Table, content: Sequence[str]) -> list[Findin
     Args:
         table: the data set.
         content: its `image_fingerprints`; equal files are left to `duplicate_findings`.
+        small: its `thumbnails`.
     """
-    small = thumbnails(table.images)
     hashes = difference_hashes(small)
     files = np.asarray(content)
     rows: list[Row] = []
@@ -137,6 +139,43 @@ def near_duplicate_findings(table: Table, content: Sequence[str]) -> list[Findin
             "severe" if max(shares.values()) >= SEVERE_NEAR_SHARE else "warning",
             "nearly the same image in more than one split",
             f"Images with a twin in an earlier split: {said}; look at them and remove true twins.",
+            tuple(rows),
+        )
+    ]
+
+
+def twin_case_findings(table: Table, content: Sequence[str], small: NDArray[np.uint8]) -> list[Finding]:
+    """Finds equal and nearly equal images of two cases in one of train and dev, which folds may part.
+
+    The rule for nearly equal images is that of `near_duplicate_findings`. A warning where they touch 2 % of train
+    and dev or more, else a note: without folds these pairs lie on one side.
+
+    Args:
+        table: the data set.
+        content: its `image_fingerprints`.
+        small: its `thumbnails`.
+    """
+    hashes = difference_hashes(small)
+    files, groups = np.asarray(content), np.asarray(table.groups)
+    rows: list[Row] = []
+    touched: set[int] = set()
+    for split in POOLED:
+        pairs = near_pairs(hashes, table.rows(split), table.rows(split), HASH_DISTANCE)
+        pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])]
+        is_equal = files[pairs[:, 0]] == files[pairs[:, 1]]
+        pairs = pairs[is_equal | alike(small, pairs, CORRELATION)]
+        rows += [_pair(table, int(a), int(b)) for a, b in pairs]
+        touched |= set(pairs.ravel().tolist())
+    if not rows:
+        return []
+    share = len(touched) / sum(len(table.rows(split)) for split in POOLED)
+    return [
+        Finding(
+            "twin_images_of_two_cases",
+            "warning" if share >= SEVERE_NEAR_SHARE else "info",
+            "the same or nearly the same image in two cases of one split",
+            f"{len(touched)} images of train and dev ({share:.1%}). With folds the two can lie in two of them, "
+            "which is a leak: where they show one patient, give both one case.",
             tuple(rows),
         )
     ]

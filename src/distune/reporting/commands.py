@@ -25,6 +25,8 @@ def confirm(study: StudyRecord) -> str:
 
 def report(study: StudyRecord) -> str:
     """Writes the report again."""
+    if study.is_table:
+        return f"distune report --from-csv {quoted(Path(study.source or 'TRIALS.csv'))}"
     return f"distune report {named(study)}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distune.analysis.findings import Findings
-from distune.analysis.phases import pruning_of, wall_of
+from distune.analysis.phases import wall_of
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Code, Document, Figure, Headline, Line, line
@@ -60,6 +60,7 @@ def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -
         subtitle=_subtitle(findings),
         headlines=_headlines(findings),
         sections=(
+            conclusion.section(findings, figures),
             overview.section(findings),
             audit.section(findings, written.base_config),
             methodology.section(findings),
@@ -73,9 +74,9 @@ def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -
             efficiency.section(findings, figures),
             resources.section(findings),
             recommendations.section(findings),
-            conclusion.section(findings),
-            gaps.section(findings),
+            *gaps.sections(findings),
             files.section(findings, written.files),
+            *audit.appendix(findings),
         ),
         footer=line("Made by ", Code("distune report"), " from ", Code(study.source or "an open study"), "."),
     )
@@ -109,9 +110,10 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
         shown.insert(
             0,
             Headline(
-                f"Best score on {findings.study.judged_on}",
+                f"Best score{findings.study.on_what}",
                 formats.score(best_trial.value),
-                f"trial {best_trial.number}",
+                f"trial {best_trial.number}, the best of {len(findings.ranking.trials)} complete, picked "
+                + ("by this score" if findings.study.is_table else "on these data"),
             ),
         )
     baseline = findings.baseline
@@ -121,15 +123,11 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
         and not baseline.is_base_best
     ):
         shown.insert(1, _gain(findings, baseline.gain))
-    wall, pruning = wall_of(findings.phases), pruning_of(findings.phases)
+    wall, saved = wall_of(findings.phases), efficiency.saved_between(findings.phases)
     if not isinstance(wall, Unknown):
         shown.append(Headline("Duration", formats.duration(wall.seconds)))
-    if pruning is not None:
+    if saved is not None:
         shown.append(
-            Headline(
-                "Saved by pruning",
-                formats.duration(pruning.saved),
-                f"{formats.share(pruning.share)} of worker time",
-            )
+            Headline("Saved by pruning", formats.span_of_time(*saved), "of worker time, by yardstick")
         )
     return tuple(shown)

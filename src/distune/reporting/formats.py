@@ -114,6 +114,15 @@ def duration(seconds: float | None) -> str:
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
+def span_of_time(low: float, high: float) -> str:
+    """A range of times, such as `17 to 25 min` or `80 s to 2 min`; one time where both ends are written alike."""
+    first, last = duration(low), duration(high)
+    if first == last:
+        return first
+    number, _, unit = first.rpartition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
+
+
 def memory(megabytes: float | None) -> str:
     """Memory, such as `812 MB` or `8.4 GB`."""
     if megabytes is None:

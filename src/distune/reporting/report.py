@@ -113,7 +113,7 @@ def _companions(findings: Findings, out: Path) -> Written:
         base = out / BASE_FILE
         base.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
         files.append(("base config and search space", base))
-    if not isinstance(findings.ranges, Unknown) and study.space_source != "observed":
+    if not isinstance(findings.ranges, Unknown) and not study.is_table:
         space = out / SPACE_FILE
         entries = {"search_space": _recommended(findings.ranges, findings.teacher_ranges)}
         space.write_text(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True), encoding="utf-8")

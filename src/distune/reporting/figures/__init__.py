@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.findings import Findings
 from distune.reporting.document import Figure
-from distune.reporting.figures import bars, cost, curves, history, model, space, style
+from distune.reporting.figures import bars, cost, curves, history, learning, model, parallel, space, style
 
 DRAWERS = (
     history.draw,
@@ -13,8 +13,8 @@ DRAWERS = (
     bars.draw_effects,
     space.draw_slices,
     space.draw_contour,
-    space.draw_parallel,
-    curves.draw_best,
+    parallel.draw_parallel,
+    learning.draw_learning,
     model.draw_confusion,
     model.draw_reliability,
     cost.draw,

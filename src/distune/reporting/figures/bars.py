@@ -15,6 +15,8 @@ from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, fin
 
 MOST_ROWS = 30
 LOWEST = 2.6
+LONGEST_LABEL = 70
+LONGEST_LINE = 44
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,21 @@ def draw_importance(findings: Findings) -> Figure | None:
     if isinstance(found, Unknown):
         return None
     shares = found.shares[:MOST_ROWS][::-1]
-    figure, axes = one(0.9 + 0.34 * len(shares))
+    figure, axes = one(1.2 + 0.34 * len(shares))
     rows = np.arange(len(shares))
     axes.barh(rows + 0.19, [share.ped_anova for share in shares], 0.36, color=BLUE, label="PED-ANOVA")
-    axes.barh(rows - 0.19, [share.fanova or 0.0 for share in shares], 0.36, color=ORANGE, hatch="///", alpha=0.85,
+    axes.barh(rows - 0.19, [share.fanova or 0.0 for share in shares], 0.36, color=ORANGE, hatch="///",
               edgecolor=PAPER, linewidth=0, label="fANOVA", xerr=[share.fanova_spread or 0.0 for share in shares],
               error_kw={"ecolor": FAINT, "elinewidth": 1.2})  # fmt: skip
-    axes.axvline(found.noise_ped_anova, color=BLUE, linestyle=":", linewidth=1.4)
-    axes.axvline(found.noise_fanova, color=ORANGE, linestyle=":", linewidth=1.4)
-    axes.plot([], [], color=FAINT, linestyle=":", label="random numbers")
+    for noise, colour, method in (
+        (found.noise_ped_anova, BLUE, "PED-ANOVA"),
+        (found.noise_fanova, ORANGE, "fANOVA"),
+    ):
+        axes.axvline(noise, color=colour, linestyle=":", linewidth=1.6, label=f"random numbers, {method}")
     axes.set_yticks(rows, [formats.plain(share.parameter, 40) for share in shares])
     axes.set_xlabel("share of importance")
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=4)
     first = shares[-1]
     alt = (
         f"Importance of {len(shares)} parameters by PED-ANOVA and fANOVA; first is {first.parameter} with "
@@ -80,7 +84,7 @@ def draw_effects(findings: Findings) -> Figure | None:
     clear = [effect.is_clear for effect in found.effects]
     alt = f"Estimated effects of {len(rows)} contrasts with 95 percent intervals; {sum(clear)} clearly differ from 0."
     caption = "Effect on the score with its 95 % interval; filled where it is clear after Holm's correction."
-    return _forest(rows, clear, "effects", alt, caption, "difference of the score")
+    return _forest(rows, clear, "effects", alt, caption, findings.study.sign)
 
 
 def draw_confirmed(findings: Findings) -> Figure | None:
@@ -121,14 +125,20 @@ def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
         "Differences with their 95 % intervals, each as if it were the only one; filled where the verdict, which is "
         "corrected for their number, is better or worse. Baselines: in the table."
     )
-    return _forest(gains, clear, "gains", f"Gains: {said}.", caption, "difference of the score")
+    return _forest(gains, clear, "gains", f"Gains: {said}.", caption)
+
+
+def _in_two_lines(label: str) -> str:
+    """A long label broken after its question, so that two labels never touch."""
+    label = formats.plain(label, LONGEST_LABEL)
+    return label.replace(": ", ":\n", 1) if len(label) > LONGEST_LINE else label
 
 
 def _forest(
-    rows: Sequence[Gain], clear: Sequence[bool], name: str, alt: str, caption: str, unit: str
+    rows: Sequence[Gain], clear: Sequence[bool], name: str, alt: str, caption: str, sign: float = 1.0
 ) -> Figure:
     shown = list(zip(rows, clear, strict=True))[:MOST_ROWS][::-1]
-    figure, axes = one(max(LOWEST, 0.9 + 0.27 * len(shown)))
+    figure, axes = one(max(LOWEST, 0.9 + 0.36 * len(shown)))
     axes.axvline(0.0, color=INK, linewidth=1.0)
     for place, (row, is_clear) in enumerate(shown):
         colour = BLUE if is_clear else FAINT
@@ -136,7 +146,8 @@ def _forest(
         axes.plot(
             [row.estimate], [place], "o", color=colour, markersize=6, fillstyle="full" if is_clear else "none"
         )
-    axes.set_yticks(range(len(shown)), [formats.plain(row.label, 60) for row, _ in shown])
+    axes.set_yticks(range(len(shown)), [_in_two_lines(row.label) for row, _ in shown])
     axes.set_ylim(-0.7, len(shown) - 0.3)
-    axes.set_xlabel(unit)
+    left, right = ("worse", "better") if sign > 0 else ("better", "worse")
+    axes.set_xlabel(f"← {left}  ·  difference of the score  ·  {right} →")
     return finish(figure, name, alt, caption)

@@ -12,9 +12,10 @@ from distune.analysis.phases import seconds_by_stage
 from distune.analysis.records import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, ORANGE, RED, SERIES, canvas, finish, one
+from distune.reporting.figures.style import BLUE, INK, ORANGE, RED, SERIES, canvas, finish, one
 
 MOST_BARS = 120
+BRIEF = 0.03
 STATE_COLOURS = {"complete": BLUE, "pruned": ORANGE, "failed": RED}
 
 
@@ -42,15 +43,16 @@ def _by_stage(by_stage: Mapping[str, float], phases: Sequence[tuple[str, list[Tr
     plots = figure.subplots(1, len(phases), sharey=True, squeeze=False, width_ratios=widths)[0]
     for axes, (title, each) in zip(plots, phases, strict=True):
         _bars(axes, list(by_stage), _groups(each), unit)
+        _pruned(axes, each, unit)
         axes.set_xlabel(f"trial of the {title}" if title else "trial")
     plots[0].set_ylabel(f"{name} per trial")
     handles, labels = plots[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, columnspacing=1.2, handletextpad=0.5)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7, columnspacing=1.2, handletextpad=0.5)
     total = sum(by_stage.values())
     said = ", ".join(
         f"{stage} {formats.share(seconds / total)}" for stage, seconds in by_stage.items() if total
     )
-    caption = "Time per trial by stage."
+    caption = "Time per trial by stage." + _from_the_store(trials)
     sizes = {-(-len(each) // MOST_BARS) for _, each in phases} - {1}
     if sizes:
         caption += (
@@ -72,6 +74,37 @@ def _bars(axes: Axes, stages: Sequence[str], groups: Sequence[list[TrialRecord]]
         )
         bottom += heights
     axes.grid(axis="x", visible=False)
+
+
+def _pruned(axes: Axes, trials: list[TrialRecord], unit: float) -> None:
+    """A mark above the bars of pruned trials, where each trial has a bar of its own."""
+    pruned = [trial for trial in trials if trial.state == "pruned"]
+    if not pruned or len(trials) > MOST_BARS:
+        return
+    heights = [sum((trial.stage_seconds or {}).values()) / unit for trial in pruned]
+    axes.scatter(
+        [trial.number for trial in pruned], [height + 0.03 * axes.get_ylim()[1] for height in heights],
+        s=18, marker="v", facecolors="none", edgecolors=INK, linewidths=0.9, label="pruned",
+    )  # fmt: skip
+
+
+def _from_the_store(trials: Sequence[TrialRecord]) -> str:
+    """Why some bars have no teacher; nothing where all have one, or none was found in the store."""
+    found = [trial for trial in trials if _took_its_teacher(trial)]
+    if not found or len(found) == len(trials):
+        return ""
+    one = len(found) == 1
+    return (
+        f" {'Trial' if one else 'Trials'} {formats.listing([str(trial.number) for trial in found])} took "
+        f"{'its teacher' if one else 'their teachers'} from the store, so that stage is not seen."
+    )
+
+
+def _took_its_teacher(trial: TrialRecord) -> bool:
+    """Whether the store had the teacher, so that the stage took as good as no time."""
+    stages = trial.stage_seconds or {}
+    is_brief = stages.get("teacher", 0.0) < BRIEF * sum(stages.values())
+    return is_brief and "student" in stages and bool((trial.cache or {}).get("hits"))
 
 
 def _by_state(trials: list[TrialRecord]) -> Figure:

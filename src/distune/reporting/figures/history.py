@@ -1,12 +1,13 @@
-"""The scores of all trials in the order of the study."""
+"""The scores of all trials in the order of the study, and how far those went that have none."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from distune.analysis.findings import Findings
-from distune.analysis.records import TrialRecord
+from distune.analysis.records import StudyRecord, TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import (
@@ -16,86 +17,101 @@ from distune.reporting.figures.style import (
     ORANGE,
     PAPER,
     RED,
+    canvas,
     finish,
-    one,
     score_axis,
 )
 
 
 def draw(findings: Findings) -> Figure | None:
-    """Complete trials, pruned ones at their last score, failed ones as marks, and the best so far."""
+    """Complete trials with the best so far; below them, on an axis of their own, where the others ended.
+
+    The last score of a pruned trial is of fewer epochs or folds than a final one, so the two share no axis.
+    """
     study, best = findings.study, findings.ranking.best
-    complete = study.complete
-    if best is None or not complete:
+    if best is None or not study.complete:
         return None
-    pruned = [trial for trial in study.of("pruned") if trial.intermediate]
-    failed = study.of("failed")
-    figure, axes = one(3.6)
+    ended = [trial for trial in study.trials if trial.state in ("pruned", "failed")]
+    figure = canvas(4.3 if ended else 3.4)
+    panels = figure.subplots(
+        2 if ended else 1, 1, sharex=True, squeeze=False, height_ratios=(3, 1) if ended else None
+    ).ravel()
     few = len(study.trials) <= MANY_POINTS
-    size = 26 if len(study.trials) <= 200 else 8
-    numbers = [trial.number for trial in complete]
-    scores = np.array([trial.value for trial in complete], dtype=float)
+    _complete(panels[0], findings, best, few)
+    panels[0].set_ylabel(score_axis(findings))
+    if ended:
+        _ended(panels[1], study, ended, few)
+    panels[-1].set_xlabel("trial")
+    figure.legend(loc="outside lower center", ncols=4, columnspacing=1.4, handletextpad=0.5)
+    scores = [trial.value or 0.0 for trial in study.complete]
+    counts = {state: len(study.of(state)) for state in ("pruned", "failed")}
+    alt = (
+        f"Scores of {len(scores)} complete trials between {formats.score(min(scores))} and "
+        f"{formats.score(max(scores))}, {counts['pruned']} pruned and {counts['failed']} failed; "
+        f"the best is trial {best.number} with {formats.score(best.value)}."
+    )
+    caption = "Score of every complete trial"
+    if ended and not _has_steps(study):
+        caption += "; below, the trials that ended without one"
+    elif ended:
+        caption += (
+            f"; below, the {_step(study)} after which the others ended: their scores are of fewer {_step(study)} and "
+            "cannot be compared"
+        )
+    return finish(figure, "history", alt, f"{caption}.")
+
+
+def _complete(axes: Axes, findings: Findings, best: TrialRecord, few: bool) -> None:
+    study = findings.study
+    numbers = [trial.number for trial in study.complete]
+    scores = np.array([trial.value for trial in study.complete], dtype=float)
     running = np.maximum.accumulate(scores) if study.sign > 0 else np.minimum.accumulate(scores)
-    axes.step(numbers, running, where="post", color=INK, linewidth=1.2, label="best so far")
+    last = study.trials[-1].number
+    axes.step(
+        [*numbers, last], [*running, running[-1]], where="post", color=INK, linewidth=1.2, label="best so far"
+    )
     axes.scatter(
-        numbers, scores, s=size, color=BLUE, edgecolors=PAPER, linewidths=0.5, zorder=3, rasterized=not few,
-        label=f"complete ({len(complete)})",
+        numbers, scores, s=_size(study), color=BLUE, edgecolors=PAPER, linewidths=0.5, zorder=3, rasterized=not few,
+        label=f"complete ({len(numbers)})",
     )  # fmt: skip
-    edge = _edge(scores, [_last(trial) for trial in pruned], study.sign)
-    beyond = [trial for trial in pruned if study.sign * (_last(trial) - edge) < 0]
-    if pruned:
-        shown = [_last(trial) if trial not in beyond else edge for trial in pruned] if few else [
-            max(_last(trial) * study.sign, edge * study.sign) * study.sign for trial in pruned
-        ]  # fmt: skip
-        axes.scatter(
-            [trial.number for trial in pruned], shown, s=size, marker="v", facecolors="none", edgecolors=ORANGE,
-            linewidths=1.1, rasterized=not few, label=f"pruned, at their last score ({len(pruned)})",
-        )  # fmt: skip
-    if failed:
-        axes.plot(
-            [trial.number for trial in failed], [0.02] * len(failed), "x", color=RED, markersize=6, linestyle="none",
-            clip_on=False,
-            transform=axes.get_xaxis_transform(), label=f"failed, no score ({len(failed)})", rasterized=not few,
-        )  # fmt: skip
     axes.annotate(
         f"trial {best.number}: {formats.score(best.value)}", (best.number, float(best.value or 0.0)),
         xytext=(0, 9 if study.sign > 0 else -14), textcoords="offset points",
-        ha=_alignment(best.number, study.trials[-1].number), fontsize=9,
+        ha=_alignment(best.number, last), fontsize=9,
     )  # fmt: skip
-    axes.set_xlabel("trial")
-    axes.set_ylabel(score_axis(findings))
     axes.margins(x=0.02, y=0.14)
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=4, columnspacing=1.4, handletextpad=0.5
-    )
-    caption = "Score of every trial."
-    if pruned and study.folds is not None:
-        caption += (
-            " A pruned trial's mean is over fewer folds than a complete one's and cannot be compared with it."
-        )
-    if beyond:
-        caption += f" {len(beyond)} pruned trials with scores beyond the edge are drawn at it."
-    alt = (
-        f"Scores of {len(complete)} complete trials between {formats.score(float(scores.min()))} and "
-        f"{formats.score(float(scores.max()))}, {len(pruned)} pruned and {len(failed)} failed; "
-        f"the best is trial {best.number} with {formats.score(best.value)}."
-    )
-    return finish(figure, "history", alt, caption)
+
+
+def _ended(axes: Axes, study: StudyRecord, ended: list[TrialRecord], few: bool) -> None:
+    for state, mark, colour in (("pruned", "v", ORANGE), ("failed", "x", RED)):
+        shown = [trial for trial in ended if trial.state == state]
+        if shown:
+            axes.plot(
+                [trial.number for trial in shown], [len(trial.intermediate) for trial in shown], mark, color=colour,
+                markersize=5 if _size(study) > 10 else 2.5, linestyle="none", fillstyle="none", clip_on=False,
+                rasterized=not few, label=f"{state} ({len(shown)})",
+            )  # fmt: skip
+    if not _has_steps(study):
+        axes.set_yticks([])
+        return
+    axes.set_ylim(-0.3, max(len(trial.intermediate) for trial in study.trials) + 0.3)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    axes.set_ylabel(_step(study))
+
+
+def _has_steps(study: StudyRecord) -> bool:
+    return any(trial.intermediate for trial in study.trials)
+
+
+def _step(study: StudyRecord) -> str:
+    return "folds" if study.folds is not None else "epochs"
+
+
+def _size(study: StudyRecord) -> int:
+    return 26 if len(study.trials) <= 200 else 8
 
 
 def _alignment(number: int, last: int) -> str:
     """Where the text of a mark goes, so that it crosses no end of the axis."""
     place = number / max(last, 1)
     return "left" if place < 0.1 else "right" if place > 0.9 else "center"
-
-
-def _last(trial: TrialRecord) -> float:
-    return list(trial.intermediate.values())[-1]
-
-
-def _edge(scores: NDArray[np.float64], pruned: list[float], sign: float) -> float:
-    """The score at which the axis ends, so that early scores of pruned trials do not flatten the rest."""
-    values = sign * scores
-    spread = max(float(values.max() - values.min()), 1e-3)
-    lowest = min([float(values.min()), *(sign * value for value in pruned)])
-    return sign * max(lowest, float(values.min()) - 1.5 * spread)

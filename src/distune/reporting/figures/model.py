@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
+from distune.analysis.calibration import reliability
 from distune.analysis.findings import Findings
-from distune.analysis.runs import Confusion, Predictions
+from distune.analysis.runs import Confusion
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, WIDTH, canvas, finish, one
+from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one
+from distune.training.metrics import CALIBRATION_BINS, calibration_error
 
-BINS = 10
+FEWEST_IN_BIN = 5
 MOST_CLASSES = 30
 WRITTEN_CLASSES = 12
 STRONGEST = 0.62
-LONGEST_NAME = 22
+LONGEST_NAME = 60
+LONGEST_LINE = 18
+LONGEST_TITLE = 24
+SHORT_NAME = 6
+HIGHEST = 4.6
+MARGIN = 0.1
 
 
 def draw_confusion(findings: Findings) -> Figure | None:
@@ -33,10 +40,8 @@ def draw_confusion(findings: Findings) -> Figure | None:
         return None
     sizes = [max(len(matrix.classes), 2) + 2.5 for matrix in shown]
     in_a_row = sum(sizes) <= 18
-    height = (
-        max(2.6, WIDTH * max(sizes) / sum(sizes) * 0.72) if in_a_row else sum(0.34 * s + 1.2 for s in sizes)
-    )
-    figure = canvas(min(height, 24.0))
+    height = HIGHEST if in_a_row else sum(0.34 * size + 2.0 for size in sizes)
+    figure = canvas(min(height, 24.0), layout="compressed" if in_a_row else "constrained")
     panels = (
         figure.subplots(1, len(shown), squeeze=False, width_ratios=sizes)
         if in_a_row
@@ -44,6 +49,8 @@ def draw_confusion(findings: Findings) -> Figure | None:
     ).ravel()
     for axes, matrix in zip(panels, shown, strict=True):
         _matrix(axes, matrix)
+    if in_a_row:
+        _cut(figure)
     said = [
         f"{matrix.task}: {int(np.trace(matrix.counts))} of {int(matrix.counts.sum())} on the diagonal"
         for matrix in shown
@@ -80,62 +87,74 @@ def _matrix(axes: Axes, matrix: Confusion) -> None:
                     va="center",
                     fontsize=9 if size <= 8 else 7,
                 )
-    names = [formats.plain(name, LONGEST_NAME) for name in matrix.classes]
-    axes.set_xticks(range(size), names, rotation=35, ha="right")
+    names = [_wrapped(name, size) for name in matrix.classes]
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth")
+    axes.set_xticks(range(size), names, rotation=0 if max(map(len, names)) <= SHORT_NAME else 90)
     axes.set_yticks(range(size), names)
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
     axes.set_aspect("equal")
     axes.grid(False)
-    axes.set_title(formats.plain(matrix.task, LONGEST_NAME))
+    axes.set_title(formats.plain(matrix.task, LONGEST_TITLE))
     for spine in axes.spines.values():
         spine.set_visible(True)
 
 
+def _wrapped(name: str, classes: int) -> str:
+    """A class name in lines of a few words; in one that is cut where the rows are too low for two."""
+    if classes > WRITTEN_CLASSES:
+        return formats.plain(name, LONGEST_LINE)
+    return textwrap.fill(formats.plain(name, LONGEST_NAME), LONGEST_LINE)
+
+
+def _cut(figure: Canvas) -> None:
+    """Cuts off the height that matrices as wide as the page leave empty."""
+    figure.draw_without_rendering()
+    figure.set_figheight(figure.get_tightbbox().height + MARGIN)
+
+
 def draw_reliability(findings: Findings) -> Figure | None:
-    """Accuracy against confidence, one line a task."""
+    """Accuracy against confidence, one line a task, with the interval of each bin."""
     run, best = findings.best_run, findings.ranking.best
     if isinstance(run, Unknown) or isinstance(run.predictions, Unknown) or best is None:
         return None
-    from distune.training.metrics import calibration_error
-
     figure, axes = one(3.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
     said = []
     for colour, mark, task in zip(SERIES * 4, "osD^vP" * 4, run.predictions, strict=False):
-        confidence, accuracy, counts = _bins(task)
         error = calibration_error(task.truth, task.probabilities)
-        axes.plot(
-            confidence,
-            accuracy,
-            color=colour,
-            linewidth=1.4,
-            label=f"{formats.plain(task.task, 40)} (error {error:.3f})",
+        bins = [one for one in reliability(task.truth, task.probabilities) if one.count >= FEWEST_IN_BIN]
+        right = [round((one.accuracy or 0.0) * one.count) for one in bins]
+        ends = [_interval(hits, one.count) for hits, one in zip(right, bins, strict=True)]
+        accuracy = np.array([one.accuracy or 0.0 for one in bins])
+        reach = (
+            np.array([[a - low, high - a] for a, (low, high) in zip(accuracy, ends, strict=True)])
+            .reshape(-1, 2)
+            .T
         )
-        axes.scatter(confidence, accuracy, s=18 + 160 * counts / counts.sum(), color=colour, marker=mark,
-                     edgecolors=PAPER, linewidths=0.6, zorder=3)  # fmt: skip
+        axes.errorbar(
+            [one.confidence or 0.0 for one in bins], accuracy, yerr=np.maximum(reach, 0.0), color=colour, marker=mark,
+            markersize=5, markeredgecolor=PAPER, linewidth=1.4, elinewidth=0.9,
+            label=f"{formats.plain(task.task, 40)} (error {error:.3f})",
+        )  # fmt: skip
         said.append(f"{task.task} has an expected calibration error of {error:.3f}")
     axes.set_xlabel("mean confidence in the predicted class")
     axes.set_ylabel("accuracy")
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, 1.03)
-    axes.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=3)
     caption = (
-        f"Trial {best.number} {_judged(findings)}, before any temperature scaling: accuracy by confidence in ten bins; "
-        "larger marks hold more examples."
+        f"Trial {best.number} {_judged(findings)}, before any temperature scaling: accuracy by confidence in "
+        f"{CALIBRATION_BINS} bins, with 95 % intervals as if no two examples were of one case; bins of fewer than "
+        f"{FEWEST_IN_BIN} examples are not drawn."
     )
     return finish(figure, "reliability", f"Reliability of trial {best.number}: {'; '.join(said)}.", caption)
 
 
-def _bins(task: Predictions) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Mean confidence, accuracy and count of the bins that hold examples."""
-    confidence = task.probabilities.max(axis=1)
-    correct = (task.probabilities.argmax(axis=1) == task.truth).astype(float)
-    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    counts = np.bincount(place, minlength=BINS)
-    held = counts > 0
-    means = [
-        np.bincount(place, weights=values, minlength=BINS)[held] / counts[held]
-        for values in (confidence, correct)
-    ]
-    return means[0], means[1], counts[held]
+def _interval(hits: int, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, count).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)

@@ -1,9 +1,8 @@
-"""Scores over the search space: slices, the best pair, and all parameters side by side."""
+"""Scores over the search space: slices, and the best pair."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,15 +33,15 @@ from distune.reporting.figures.style import (
 COLUMNS = 4
 MOST_PANELS = 16
 FEWEST = 8
+FEWEST_FOR_CONTOUR = 15
 REACH = 0.17
 GRID_POINTS = 60
 MOST_FITTED = 400
-TOP = 10
-MOST_LINES = 1000
+MOST_TICKS = 400
 
 
 def draw_slices(findings: Findings) -> Figure | None:
-    """Score against each parameter."""
+    """Score against each parameter; pruned trials, which have no final score, as ticks at the foot."""
     parameters = _by_importance(findings)[:MOST_PANELS]
     trials = findings.study.complete
     if not parameters or len(trials) < FEWEST:
@@ -51,6 +50,7 @@ def draw_slices(findings: Findings) -> Figure | None:
     figure = canvas(0.5 + 1.75 * rows)
     panels = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).ravel()
     few = len(trials) <= MANY_POINTS // 4
+    pruned = findings.study.of("pruned")[-MOST_TICKS:]
     best = findings.ranking.trials[0].number
     for axes, parameter in zip(panels, parameters, strict=False):
         shown = [trial for trial in trials if parameter.name in trial.params]
@@ -62,24 +62,28 @@ def draw_slices(findings: Findings) -> Figure | None:
         for place, score, trial in zip(across, scores, shown, strict=True):
             if trial.number == best:
                 _ring(axes, place, score)
+        _rug(axes, parameter, pruned)
         _scale(axes, parameter)
+        _span(axes, parameter)
         axes.set_title(formats.plain(parameter.name, 24), fontsize=8.5, fontweight="normal")
     for axes in panels[len(parameters) :]:
         axes.set_axis_off()
     figure.supylabel(score_axis(findings), fontsize=10, color=INK)
     alt = f"Score of {len(trials)} complete trials against each of {len(parameters)} parameters."
     caption = "Complete trials by each parameter's value; the ring is the best trial. Other parameters vary as well."
+    if pruned:
+        caption += " Ticks at the foot are pruned trials, which have no final score."
     return finish(figure, "slices", alt, caption)
 
 
 def draw_contour(findings: Findings) -> Figure | None:
-    """The score over the two most important numeric parameters, where trials are near."""
+    """The score over two numeric parameters, the most important where that is known, where trials are near."""
     parameters = [parameter for parameter in _by_importance(findings) if parameter.levels is None][:2]
     if len(parameters) < 2:
         return None
     across, up = parameters
     trials = [t for t in findings.study.complete if across.name in t.params and up.name in t.params]
-    if len(trials) < FEWEST:
+    if len(trials) < FEWEST_FOR_CONTOUR:
         return None
     points = np.array([[_at(p, trial.params[p.name]) for p in parameters] for trial in trials])
     scores = np.array([trial.value for trial in trials], dtype=float)
@@ -102,6 +106,9 @@ def draw_contour(findings: Findings) -> Figure | None:
         [trial.params[across.name] for trial in trials], [trial.params[up.name] for trial in trials], s=20, color=PAPER,
         edgecolors=INK, linewidths=0.8, rasterized=len(trials) > MANY_POINTS,
     )  # fmt: skip
+    best = findings.ranking.trials[0]
+    if best in trials:
+        _ring(axes, best.params[across.name], best.params[up.name])
     for axis, parameter in ((axes.xaxis, across), (axes.yaxis, up)):
         axis.set_label_text(formats.plain(parameter.name, 40))
     _scale(axes, across)
@@ -111,67 +118,13 @@ def draw_contour(findings: Findings) -> Figure | None:
         f"Smoothed score over {across.name} and {up.name} from {len(trials)} complete trials; best at "
         f"{_pair(findings.ranking.trials[0], across, up)}."
     )
-    caption = "The two numeric parameters of most importance; blank where no trial is near. Dots are complete trials."
+    which = (
+        "Two numeric parameters"
+        if isinstance(findings.importance, Unknown)
+        else "The two most important numbers"
+    )
+    caption = f"{which}; blank where no trial is near. Dots are complete trials, the ring is the best."
     return finish(figure, "contour", alt, caption)
-
-
-def draw_parallel(findings: Findings) -> Figure | None:
-    """One line a trial through all parameters."""
-    parameters = [
-        p
-        for p in findings.study.space.values()
-        if p.levels != [] and (p.kind == "categorical" or p.low != p.high)
-    ]
-    trials = [trial for trial in findings.study.trials if trial.state in ("complete", "pruned")][-MOST_LINES:]
-    if len(parameters) < 2 or len(trials) < FEWEST:
-        return None
-    best = {trial.number for trial in findings.ranking.top(TOP)}
-    figure, axes = one(4.2)
-    groups = (
-        ("pruned", [t for t in trials if t.state == "pruned"], ORANGE, 0.35, 0.8),
-        ("complete", [t for t in trials if t.state == "complete" and t.number not in best], FAINT, 0.5, 0.9),
-        (f"best {len(best)}", [t for t in findings.study.complete if t.number in best], BLUE, 0.95, 1.8),
-    )
-    for label, members, colour, alpha, width in groups:
-        lines = [line for trial in members if (line := _line(trial, parameters)) is not None]
-        if lines:
-            axes.add_collection(
-                LineCollection(lines, colors=colour, alpha=alpha, linewidths=width, rasterized=len(lines) > 200,
-                               linestyles="--" if label == "pruned" else "-")
-            )  # fmt: skip
-            axes.plot(
-                [],
-                [],
-                color=colour,
-                linewidth=width,
-                linestyle="--" if label == "pruned" else "-",
-                label=label,
-            )
-    for place, parameter in enumerate(parameters):
-        axes.axvline(place, color=FAINT, linewidth=0.8, zorder=0)
-        for height, name in _ends(parameter):
-            axes.annotate(
-                name,
-                (place, height),
-                xytext=(3, 0),
-                textcoords="offset points",
-                fontsize=7.5,
-                va="center",
-                bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
-            )
-    axes.set_xlim(-0.2, len(parameters) - 0.4)
-    axes.set_ylim(-0.06, 1.06)
-    axes.set_xticks(
-        range(len(parameters)), [formats.plain(p.name, 24) for p in parameters], rotation=32, ha="right"
-    )
-    axes.set_yticks([])
-    axes.grid(False)
-    axes.spines["left"].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=3)
-    alt = (
-        f"{len(trials)} trials as lines through {len(parameters)} parameters; the best {len(best)} stand out."
-    )
-    return finish(figure, "parallel", alt, "Each line is a trial, from parameter to parameter.")
 
 
 def _by_importance(findings: Findings) -> list[Parameter]:
@@ -202,6 +155,33 @@ def _jittered(parameter: Parameter, places: NDArray[np.float64]) -> NDArray[np.f
         return places
     gap = 1.0 if parameter.kind == "categorical" or len(levels) < 2 else float(levels[1] - levels[0])
     return places + gap * np.random.default_rng(0).uniform(-0.16, 0.16, len(places))
+
+
+def _rug(axes: Axes, parameter: Parameter, pruned: list[TrialRecord]) -> None:
+    held = [trial.params[parameter.name] for trial in pruned if parameter.name in trial.params]
+    places = _jittered(parameter, np.array([_coordinate(parameter, value) for value in held]))
+    ticks = LineCollection(
+        [[(place, 0.01), (place, 0.06)] for place in places], colors=ORANGE, alpha=0.55, linewidths=1.0,
+        transform=axes.get_xaxis_transform(),
+    )  # fmt: skip
+    axes.add_collection(ticks, autolim=False)
+
+
+def _span(axes: Axes, parameter: Parameter) -> None:
+    """The axis shows the whole searched range, tried or not, and what the base config brought from outside."""
+    if parameter.kind == "categorical":
+        low, high, is_log = 0.0, float(len(parameter.choices) - 1), False
+    else:
+        assert parameter.low is not None and parameter.high is not None
+        low, high, is_log = parameter.low, parameter.high, parameter.log
+    shown = axes.dataLim.intervalx
+    low, high = min(low, shown[0]), max(high, shown[1])
+    if is_log:
+        margin = (high / low) ** 0.06
+        axes.set_xlim(low / margin, high * margin)
+    else:
+        margin = 0.06 * (high - low) or 0.5
+        axes.set_xlim(low - margin, high + margin)
 
 
 def _ring(axes: Axes, across: float, score: float) -> None:
@@ -249,30 +229,3 @@ def _surface(points: NDArray[np.float64], scores: NDArray[np.float64], ticks: ND
 def _pair(trial: TrialRecord, across: Parameter, up: Parameter) -> str:
     shown = [f"{p.name} {formats.value(p.name, trial.params.get(p.name))}" for p in (across, up)]
     return " and ".join(shown)
-
-
-def _line(trial: TrialRecord, parameters: Sequence[Parameter]) -> list[tuple[float, float]] | None:
-    heights = [_height(parameter, trial.params.get(parameter.name)) for parameter in parameters]
-    if any(height is None for height in heights):
-        return None
-    return [(float(place), height) for place, height in enumerate(heights) if height is not None]
-
-
-def _height(parameter: Parameter, value: Any) -> float | None:
-    if parameter.kind != "categorical":
-        return parameter.position(value)
-    if value not in parameter.choices:
-        return None
-    return parameter.choices.index(value) / max(len(parameter.choices) - 1, 1)
-
-
-def _ends(parameter: Parameter) -> list[tuple[float, str]]:
-    levels = parameter.levels
-    if levels is not None and len(levels) <= 6:
-        return [(_height(parameter, level) or 0.0, formats.plain(level, 12)) for level in levels]
-    if parameter.kind == "categorical":
-        return [
-            (0.0, formats.plain(parameter.choices[0], 12)),
-            (1.0, formats.plain(parameter.choices[-1], 12)),
-        ]
-    return [(float(end), formats.short(parameter, parameter.at(end))) for end in (0, 1)]

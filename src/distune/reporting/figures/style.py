@@ -89,9 +89,9 @@ def look() -> Iterator[None]:
         yield
 
 
-def canvas(height: float, width: float = WIDTH) -> Canvas:
-    """An empty figure, sizes in inches."""
-    return Canvas(figsize=(width, height), layout="constrained")
+def canvas(height: float, layout: Literal["constrained", "compressed"] = "constrained") -> Canvas:
+    """An empty figure of a height in inches; compressed is for plots whose shape is fixed."""
+    return Canvas(figsize=(WIDTH, height), layout=layout)
 
 
 def one(height: float) -> tuple[Canvas, Axes]:
@@ -110,7 +110,9 @@ def log_scale(axes: Axes, direction: Literal["x", "y"], ticks: Mapping[float, st
 
 def score_axis(findings: Findings) -> str:
     """What an axis of trials' scores is called."""
-    return "score on dev" if findings.study.folds is None else "mean score of the folds"
+    if findings.study.folds is not None:
+        return "mean score of the folds"
+    return "score on dev" if findings.study.judged_on else "score"
 
 
 def finish(figure: Canvas, name: str, alt: str, caption: str) -> Figure:

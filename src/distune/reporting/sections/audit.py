@@ -10,10 +10,11 @@ from distune.analysis.findings import Findings
 from distune.analysis.unknown import Unknown
 from distune.data.findings import SEVERITIES, counted
 from distune.reporting import formats
-from distune.reporting.document import Block, Code, Section, Strong, Table, missing, paragraph
+from distune.reporting.document import Bullets, Code, Section, Strong, Table, line, missing, paragraph
 from distune.reporting.paths import quoted
 
 TITLE = "The data"
+APPENDIX = "Appendix: the data in tables"
 ROWS_OF_EVIDENCE = 5
 MOST_ROWS = 60
 LONGEST_CELL = 160
@@ -25,13 +26,15 @@ SEVERITY_TITLES = {
 
 
 def section(findings: Findings, base_config: Path | None) -> Section:
-    """The findings, the worst first, and the tables that describe the data.
+    """The findings, the worst first.
 
     Args:
         findings: the analysis.
         base_config: a file that holds the base config, where there is one.
     """
     audit = findings.audit
+    if findings.study.is_table:
+        return Section(TITLE, (missing("A table of trials says nothing about its data."),))
     if isinstance(audit, Unknown):
         command = f"distune audit {quoted(base_config) if base_config is not None else 'CONFIG'}"
         return Section(TITLE, (missing(f"{audit.reason} The data are audited by ", Code(command), "."),))
@@ -41,21 +44,28 @@ def section(findings: Findings, base_config: Path | None) -> Section:
     }
     counts = counted(found["severity"] for found in audit["findings"])
     parts = [
-        Section(SEVERITY_TITLES[severity], tuple(block for each in found for block in _finding(each)))
+        Section(
+            SEVERITY_TITLES[severity],
+            (Bullets(tuple(line(Strong(f"{each['title']}."), f" {each['detail']}") for each in found)),),
+        )
         for severity, found in by_severity.items()
         if found
     ]
-    parts += [
-        Section(about["title"], (_table(about["rows"], MOST_ROWS),))
-        for about in audit["sections"]
-        if about["rows"]
-    ]
-    return Section(TITLE, (paragraph(f"The audit before the first trial found: {counts}."),), tuple(parts))
+    said = paragraph(f"The audit before the first trial found: {counts}. Its tables are in the appendix.")
+    return Section(TITLE, (said,), tuple(parts))
 
 
-def _finding(found: Mapping[str, Any]) -> list[Block]:
-    said = paragraph(Strong(f"{found['title']}."), f" {found['detail']}")
-    return [said, _table(found["rows"], ROWS_OF_EVIDENCE)] if found["rows"] else [said]
+def appendix(findings: Findings) -> list[Section]:
+    """The evidence of the findings and the tables that describe the data; no section without an audit."""
+    audit = findings.audit
+    if isinstance(audit, Unknown):
+        return []
+    described = [(about["title"], about["rows"], MOST_ROWS) for about in audit["sections"]]
+    evidence = [(found["title"], found["rows"], ROWS_OF_EVIDENCE) for found in audit["findings"]]
+    parts = tuple(
+        Section(title, (_table(rows, most),)) for title, rows, most in [*evidence, *described] if rows
+    )
+    return [Section(APPENDIX, parts=parts)] if parts else []
 
 
 def _table(rows: Sequence[Mapping[str, Any]], most: int) -> Table:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
-from distune.analysis.phases import pruning_of
 from distune.analysis.study_files import Confirmation
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Bullets, Line, Section, Strong, line, missing, names
+from distune.reporting.document import Block, Bullets, Figure, Line, Section, Strong, line, missing, names
 from distune.reporting.sections.confirmation import advice, confirmed_gain, in_words
+from distune.reporting.sections.efficiency import saved_between
 from distune.reporting.sections.insights import NOTHING_CLEAR
 
+RANDOM_TRIALS = 10
+"""Optuna's TPE learns once so many trials have ended."""
 
-def section(findings: Findings) -> Section:
-    """Score, gain, what mattered, cost."""
+
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
+    """Score, gain, what mattered, cost, and the whole study in one figure."""
     baseline = findings.baseline
     if isinstance(baseline, Unknown):
         return Section("Conclusion", (missing(baseline.reason),))
     items = [_score(findings, baseline)]
+    if unbeaten := _unbeaten(findings, baseline):
+        items.append(line(unbeaten))
     confirmation = findings.confirmation
     if not isinstance(confirmation, Unknown) and confirmation.is_current:
         items.append(line("Recommended by the confirmation: ", *advice(findings, confirmation)))
         items += _other_verdicts(findings, confirmation)
     items.append(_mattered(findings))
-    pruning = pruning_of(findings.phases)
-    if pruning is not None:
-        items.append(
-            line(
-                f"Pruning {'saved' if pruning.saved >= 0 else 'cost'} {formats.duration(abs(pruning.saved))} of "
-                f"{formats.duration(pruning.without)}, {formats.share(abs(pruning.share))} of the trials' time."
-            )
-        )
+    saved = saved_between(findings.phases)
+    if saved is not None:
+        items.append(line(f"Pruning saved {formats.span_of_time(*saved)} of the workers' time."))
     blocks: list[Block] = [Bullets(tuple(items))]
+    if "history" in figures:
+        blocks.append(figures["history"])
     return Section("Conclusion", tuple(blocks))
 
 
@@ -41,7 +45,7 @@ def _score(findings: Findings, baseline: Baseline) -> Line:
     start = line(
         f"The best trial is {best.number}, with ",
         Strong(formats.score(best.value)),
-        f" on {findings.study.judged_on}",
+        findings.study.on_what,
     )
     confirmed = confirmed_gain(findings)
     if confirmed is not None:
@@ -57,6 +61,25 @@ def _score(findings: Findings, baseline: Baseline) -> Line:
     if baseline.is_base_best:
         return (*start, "; it is the base config itself: the search found nothing better.")
     return (*start, f", {formats.gain(baseline.gain)} over the base config. This gain is not confirmed.")
+
+
+def _unbeaten(findings: Findings, baseline: Baseline) -> str | None:
+    """That the best trial owes nothing to the sampler's learning or to pruning, where it came too early for them."""
+    study, number = findings.study, baseline.best.number
+    later = [trial.number for trial in study.trials if trial.number > number]
+    if baseline.is_base_best or not later or study.sampler is None:
+        return None
+    pruned = [trial.number for trial in study.of("pruned")]
+    reasons = []
+    if study.sampler.lower() == "tpe" and number < RANDOM_TRIALS < len(study.trials):
+        reasons.append(
+            f"it is one of the first {RANDOM_TRIALS}, which the sampler drew without having learnt"
+        )
+    if pruned and min(pruned) > number:
+        reasons.append("it came before the first trial was pruned")
+    if not reasons:
+        return None
+    return f"None of the {len(later)} trials after trial {number} beat it: {', and '.join(reasons)}."
 
 
 def _other_verdicts(findings: Findings, confirmation: Confirmation) -> list[Line]:

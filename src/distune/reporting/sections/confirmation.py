@@ -28,6 +28,9 @@ from distune.reporting.paths import quoted
 from distune.reporting.sections import confirmation_tables as tables
 
 TITLE = "Confirmation"
+OF_A_TABLE = (
+    "Not confirmed: the best of many trials is partly luck. A table of trials holds no study to train again."
+)
 
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
@@ -104,11 +107,13 @@ def is_a_gain_told(confirmation: Confirmation) -> bool:
 
 
 def _unconfirmed(findings: Findings) -> Section:
+    if findings.study.is_table:
+        return Section(TITLE, (missing(OF_A_TABLE),))
     blocks: list[Block] = [
         missing(
             f"Not confirmed. Every score on this page is of one seed, on {_seen(findings)} that the search itself "
-            "looked at, and the best of many trials is partly luck. Confirmation trains the best trials and the "
-            f"base config again over several seeds and judges them {_judged_by(findings)}:"
+            "looked at and that chose the epoch, and the best of many trials is partly luck. Confirmation trains the "
+            f"best trials and the base config again over several seeds and judges them {_judged_by(findings)}:"
         ),
         Commands(command(findings)),
     ]
@@ -129,7 +134,7 @@ def _judged_by(findings: Findings) -> str:
 
 
 def _seen(findings: Findings) -> str:
-    return "the dev split" if findings.study.folds is None else findings.study.judged_on
+    return "the dev split" if findings.study.folds is None else f"{findings.study.judged_on}"
 
 
 def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block, ...]:
@@ -156,7 +161,8 @@ def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block
     if numbers.get("optimistic"):
         blocks.append(
             caution(
-                "There is no test split: these numbers are of dev, which the search has seen, and flatter."
+                "There is no test split: these numbers are of dev, which the search has seen and which chose the "
+                "epoch of every training, and flatter."
             )
         )
     if not numbers.get("complete", True):

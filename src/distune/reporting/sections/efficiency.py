@@ -93,52 +93,61 @@ def _of(phase: Phase, what: str) -> str:
     return f"{phase.title.capitalize()}, {what.lower()}" if phase.title else what
 
 
+def saved_between(searched: Sequence[Phase]) -> tuple[float, float] | None:
+    """The least and the most seconds that pruning saved over all phases, by yardstick; None where nothing is known."""
+    savings = [phase.cost.saving for phase in searched if not isinstance(phase.cost.saving, Unknown)]
+    if not savings:
+        return None
+    totals = [sum(saving.saved for saving in savings), sum(saving.by_median for saving in savings)]
+    by_steps = [saving.by_steps for saving in savings if not isinstance(saving.by_steps, Unknown)]
+    if len(by_steps) == len(savings):
+        totals.append(sum(by_steps))
+    return min(totals), max(totals)
+
+
 def _pruning(phase: Phase) -> list[Block]:
     cost, of = phase.cost, f" of the {phase.title}" if phase.title else ""
     if isinstance(cost.saving, Unknown):
         return [missing(f"{phase.title.capitalize()}: " if phase.title else "", cost.saving.reason)]
-    saving, pruned, complete = cost.saving, cost.times["pruned"], cost.times["complete"]
-    verb = "saved" if saving.saved >= 0 else "cost"
-    trials, took = (
-        ("1 pruned trial", "it")
-        if pruned.timed == 1
-        else (f"{pruned.timed} pruned trials", "the pruned ones")
-    )
+    saving, pruned = cost.saving, cost.times["pruned"]
+    between = saved_between([phase])
+    assert between is not None
     blocks: list[Block] = [
         paragraph(
-            f"Pruning {verb} ",
-            Strong(f"{formats.duration(abs(saving.saved))} of {formats.duration(saving.without_pruning)}"),
-            f" ({formats.share(abs(saving.share))}) of the time of the trials{of}.",
+            "Pruning saved ",
+            Strong(formats.span_of_time(*between)),
+            f" of the time of the trials{of}, depending on what its {pruned.timed} pruned trials would have taken; "
+            f"they took {formats.duration(pruned.total)}.",
         ),
-        paragraph(
-            f"Computed as {trials} × the mean of the complete ones ({formats.duration(complete.mean)}) − what "
-            f"{took} took ({formats.duration(pruned.total)}); "
-            "the share is of the time that complete and pruned trials would have taken together."
+        Table(
+            ("A pruned trial would have taken", "Saved", "Share of the time without pruning"),
+            _yardsticks(phase, saving),
+            numeric=frozenset({1, 2}),
         ),
-        Table(("Yardstick", "Saved"), _yardsticks(phase, saving), numeric=frozenset({1})),
     ]
     if saving.untimed:
         blocks.append(caution(f"{saving.untimed} pruned trials have no time and are left out."))
-    if saving.saved < 0:
-        blocks.append(
-            caution("The pruned trials took longer than the complete ones, so this estimate is below zero.")
-        )
+    if between[0] < 0:
+        blocks.append(caution("Below zero: the pruned trials took longer than that yardstick."))
     return blocks
 
 
 def _yardsticks(phase: Phase, saving: Saving) -> tuple[tuple[Cell, ...], ...]:
-    rows: list[tuple[Cell, ...]] = [
-        ("mean complete trial", formats.duration(saving.saved)),
-        ("median complete trial", formats.duration(saving.by_median)),
+    complete = phase.cost.times["complete"]
+    rows = [
+        (f"as long as the mean complete trial, {formats.duration(complete.mean)}", saving.saved),
+        (f"as long as the median complete trial, {formats.duration(complete.median)}", saving.by_median),
     ]
     if not isinstance(saving.by_steps, Unknown):
-        rows.append(
-            (
-                f"each pruned trial's own {_step(phase)}",
-                formats.duration(saving.by_steps),
-            )
+        rows.append((f"the rest of its {_step(phase)} at its own pace", saving.by_steps))
+    return tuple(
+        (
+            said,
+            formats.duration(saved),
+            formats.share(saved / (saving.spent + saved) if saving.spent + saved else 0.0),
         )
-    return tuple(rows)
+        for said, saved in rows
+    )
 
 
 def _step(phase: Phase) -> str:

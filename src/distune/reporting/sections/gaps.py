@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from distune.analysis.findings import Findings
-from distune.reporting.document import Bullets, Section, line, paragraph
+from distune.reporting.document import Bullets, Section, line
 
 
-def section(findings: Findings) -> Section:
-    """A list of what is missing, so that no reader takes silence for a zero."""
+def sections(findings: Findings) -> list[Section]:
+    """A list of what is missing, so that no reader takes silence for a zero; no section where nothing is."""
     said = findings.study.missing
     if not said:
-        return Section("What the study does not record", (paragraph("Nothing that this report asks for."),))
-    return Section("What the study does not record", (Bullets(tuple(line(sentence) for sentence in said)),))
+        return []
+    return [Section("What the study does not record", (Bullets(tuple(line(sentence) for sentence in said)),))]

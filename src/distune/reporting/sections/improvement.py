@@ -34,7 +34,7 @@ def section(findings: Findings) -> Section:
     rows.append((f"Best trial (trial {best.number})", Strong(formats.score(best.value)), gain))
     blocks: list[Block] = [
         Table(
-            ("Configuration", f"Score on {findings.study.judged_on}", "Gain"),
+            ("Configuration", f"Score{findings.study.on_what}", "Gain"),
             tuple(rows),
             numeric=frozenset({1}),
         )

@@ -240,7 +240,7 @@ def _coverage(findings: Findings, figures: Mapping[str, Figure]) -> Section:
                 f"were tried by {found.trials} trials."
             )
         )
-    if findings.study.space_source == "observed":
+    if findings.study.is_table:
         blocks.append(
             caution("The searched ranges are not known; these shares are of the values in the table.")
         )

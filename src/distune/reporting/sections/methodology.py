@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distune.analysis.findings import Findings
+from distune.analysis.records import StudyRecord
 from distune.analysis.space import Parameter
 from distune.reporting import formats
 from distune.reporting.document import (
@@ -35,10 +36,13 @@ SAMPLERS = {
 }
 PRUNERS = {
     "median": (
-        "median pruner: a trial is stopped when its best score so far lies below the median of the earlier trials' "
+        "median pruner: a trial is stopped when its best score so far lies below the median of the complete trials' "
         "scores at the same epoch"
     ),
-    "percentile": "percentile pruner: a trial is stopped when it is among the worst quarter at its epoch",
+    "percentile": (
+        "percentile pruner: a trial is stopped when its best score so far lies in the worst quarter of the complete "
+        "trials' scores at the same epoch"
+    ),
     "hyperband": "hyperband: many trials get a few epochs, and the best third of them more, in several rounds",
     "patient": "patient median pruner: as the median pruner, after some epochs without a better score",
     "none": "none: every trial runs to its last epoch",
@@ -78,11 +82,12 @@ def _space(findings: Findings) -> Section:
     for title, name in grouped(names, [kind(name) for name in names]):
         parameter = study.space[name]
         rows.append((title, _named(name), formats.bounds(parameter), _condition(parameter)))
-    header: tuple[str, ...] = ("Category", "Parameter", "Range or choices", "Searched when")
+    found = "Values in the table" if study.is_table else "Range or choices"
+    header: tuple[str, ...] = ("Category", "Parameter", found, "Searched when")
     if not any(parameter.when for parameter in study.space.values()):
         header, rows = header[:3], [row[:3] for row in rows]
     blocks: list[Block] = [Table(header, tuple(rows))]
-    if study.space_source == "observed":
+    if study.is_table:
         blocks.append(
             caution("These are the smallest and largest values in the table, not the ranges searched.")
         )
@@ -155,6 +160,8 @@ def _protocol(findings: Findings) -> Section:
                 "student are trained anew in each."
             )
         )
+    if not study.is_table:
+        items.append(line(_kept_epoch(study)))
     steps = sorted({len(trial.intermediate) for trial in study.complete})
     if steps and steps[-1]:
         items.append(line(f"Scores reported per complete trial: {_range(steps[0], steps[-1])}."))
@@ -162,6 +169,14 @@ def _protocol(findings: Findings) -> Section:
     if study.teacher_epochs is None or study.student_epochs is None:
         blocks.append(missing("The epochs of teacher and student are not recorded."))
     return Section("One trial", tuple(blocks))
+
+
+def _kept_epoch(study: StudyRecord) -> str:
+    """Which epoch a score is of; the choice flatters it."""
+    judge = "dev" if study.folds is None else "the fold left out"
+    return (
+        f"Score: that of the best epoch on {judge}, which chose it and so flatters every score here a little."
+    )
 
 
 def _encoders(model: Mapping[str, Any]) -> str | None:

@@ -38,7 +38,10 @@ def section(findings: Findings) -> Section:
     ]
     blocks: list[Block] = [
         paragraph(
-            "This page is computed from the study's own records. Every number below is measured in the study, "
+            "This page is computed from a table of trials, which does not tell on which examples its scores were "
+            "measured."
+            if study.is_table
+            else "This page is computed from the study's own records. Every number below is measured in the study, "
             f"on {_judged_on(study.folds)}, unless the sentence says otherwise."
         ),
         Table(("Study", "Details"), tuple(rows)),

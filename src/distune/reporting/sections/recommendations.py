@@ -74,6 +74,8 @@ def section(findings: Findings) -> Section:
 
 def _use(findings: Findings) -> Line:
     confirmation = findings.confirmation
+    if findings.study.is_table:
+        return line(Strong("Confirm before use."), " ", "Train the best trials again over several seeds.")
     if isinstance(confirmation, Unknown) or not confirmation.is_current:
         return line(
             Strong("Confirm before use."), " ", *_why_confirm(findings), " ", Code(command(findings)), "."
@@ -93,6 +95,8 @@ def _use(findings: Findings) -> Line:
 
 def _noise_over_seeds(findings: Findings) -> str:
     """How much the seed alone moves a single run of the best trial."""
+    if findings.study.is_table:
+        return "Not in the table: a gain smaller than what the seed alone moves would be none."
     confirmation, folds = findings.confirmation, findings.study.folds
     if isinstance(confirmation, Unknown) or not confirmation.is_current:
         return "Not measured: every trial ran with one seed. A gain smaller than it would be none; confirmation tells."

@@ -16,7 +16,7 @@ def section(findings: Findings) -> Section:
     """Devices, memory and workers."""
     trials = trials_of(findings.phases)
     rows: list[tuple[Cell, Cell]] = []
-    devices = Counter(trial.device for trial in trials if trial.device)
+    devices = Counter(trial.device.replace(" 1 threads", " 1 thread") for trial in trials if trial.device)
     if devices:
         named = [f"{device} ({count} of {len(trials)} trials)" for device, count in devices.most_common()]
         rows.append(("Devices", formats.listing(named)))
@@ -54,7 +54,7 @@ def _runs(phase: Phase) -> list[tuple[Cell, Cell]]:
             f"started {formats.moment(run.started)}",
             f"ended {formats.moment(run.finished)}" if run.finished else "left no end",
             f"{run.workers} worker{'s' if run.workers != 1 else ''}" if run.workers is not None else "",
-            formats.listing(list(run.devices)),
+            formats.listing([device for device in run.devices if device != "auto"]),
             f"reason: {run.reason}" if run.reason else "",
         ]
         rows.append((f"Run {number} of the tuning command{of}", "; ".join(part for part in parts if part)))

@@ -85,8 +85,8 @@ def _top(findings: Findings) -> Section:
         f"Top {count} trials" if count > 1 else "The one complete trial",
         (
             paragraph(
-                f"The best of {len(findings.ranking.trials)} complete trials, by their score on "
-                f"{findings.study.judged_on}."
+                f"The best of {len(findings.ranking.trials)} complete trials, by their score"
+                f"{findings.study.on_what}."
             ),
             top_table(findings),
         ),
@@ -94,8 +94,7 @@ def _top(findings: Findings) -> Section:
 
 
 def _course(figures: Mapping[str, Figure]) -> tuple[Section, ...]:
-    shown = tuple(figures[name] for name in ("history", "intermediate") if name in figures)
-    return (Section("Course of the study", shown),) if shown else ()
+    return (Section("Course of the trials", (figures["intermediate"],)),) if "intermediate" in figures else ()
 
 
 def _status(findings: Findings) -> Section:

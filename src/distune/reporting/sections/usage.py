@@ -28,6 +28,7 @@ from distune.reporting.paths import quoted
 from distune.reporting.sections.confirmation import is_a_gain_told, recommended_config
 
 BEST_CONFIG = "best_config.yaml"
+SHUT = "Before the confirmation the test split stays shut: once it was looked at, it cannot confirm anything."
 
 
 def section(findings: Findings, base_config: Path | None, space_file: Path | None) -> Section:
@@ -56,23 +57,25 @@ def _train(findings: Findings) -> Section:
         title, path = "Train the best configuration", best_config(findings)
         if path is None:
             return Section(title, (missing(f"The study has no {BEST_CONFIG} to run."),))
-        return Section(title, (_training(path),))
+        return Section(title, (_training(path, opens_test=False), paragraph(SHUT)))
     title, path = "Train the recommended configuration", recommended_config(findings, confirmation)
-    found = confirmation.numbers["recommendation"]
-    said = paragraph("The confirmation recommends ", Code(found["contender"]), f". {found['text']}")
     if path is None:
-        return Section(title, (said, missing("The study's folder holds no file with this config.")))
-    return Section(title, (said, _training(path)))
+        return Section(title, (missing("The study's folder holds no file with this config."),))
+    return Section(title, (_training(path, opens_test=True),))
 
 
-def _training(path: Path) -> Commands:
-    return Commands(f"python experiments/run.py {quoted(path)}\n# the same\ndistune train {quoted(path)}")
+def _training(path: Path, *, opens_test: bool) -> Commands:
+    asked = quoted(path) if opens_test else f"{quoted(path)} --no-test"
+    return Commands(f"python experiments/run.py {asked}\n# the same\ndistune train {asked}")
 
 
 def _tune(findings: Findings, base_config: Path | None) -> Section:
-    if base_config is None:
-        return Section("Tune further", (missing("The study does not record its base config."),))
     study = findings.study
+    if base_config is None:
+        said = missing("The study does not record its base config.")
+        return Section(
+            "Tune further", (said, *((Commands(commands.report(study)),) if study.is_table else ()))
+        )
     lines = commands.go_on(findings, base_config) if study.name and study.folder is not None else []
     lines += commands.quick(findings, base_config)
     if study.folder is not None:
@@ -99,7 +102,7 @@ def _ranges(findings: Findings, space_file: Path | None) -> Section:
     blocks: list[Block] = [
         paragraph(
             f"Where the best {len(ranges.trials)} of {ranges.complete} complete trials lie, ranges widened by 5 % "
-            "of the searched range on either side."
+            f"of the range {'in the table' if findings.study.is_table else 'searched'} on either side."
         ),
         _table(ranges, findings.study),
     ]
@@ -176,4 +179,7 @@ def _table(ranges: Ranges, study: StudyRecord) -> Table:
         (Code(name), Strong(formats.bounds(parameter)), formats.bounds(study.space[name]))
         for name, parameter in ranges.parameters.items()
     ]
-    return Table(("Parameter", "Recommended", "Searched in this study"), tuple(rows))
+    return Table(
+        ("Parameter", "Recommended", "In the table" if study.is_table else "Searched in this study"),
+        tuple(rows),
+    )

@@ -1,0 +1,94 @@
+"""The figures: drawn where there is enough to draw, with captions that are true of this study."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from distune.analysis.findings import Findings, analyse
+from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.unknown import Unknown
+from distune.reporting.document import Figure
+from distune.reporting.figures import draw
+from distune.reporting.figures.bars import Gain, draw_gains
+from distune.reporting.figures.cost import draw as draw_cost
+from distune.reporting.figures.history import draw as draw_history
+from distune.reporting.figures.space import draw_contour, draw_slices
+from distune.reporting.figures.style import look
+
+USED = r'<use [^>]*x="([0-9.]+)" y="([0-9.]+)" style="[^"]*var\(--(blue|orange)'
+
+
+@pytest.fixture(scope="module")
+def findings(full_study: StudyRecord) -> Findings:
+    """The analysis of the whole study."""
+    return analyse(full_study)
+
+
+def contour(findings: Findings) -> Figure | None:
+    """The contour of a study."""
+    with look():
+        return draw_contour(findings)
+
+
+def test_a_contour_names_its_parameters_for_what_is_known_of_them(findings: Findings) -> None:
+    drawn = contour(findings)
+    assert drawn is not None and drawn.caption.startswith("The two most important numbers; ")
+    drawn = contour(replace(findings, importance=Unknown("too few trials")))
+    assert drawn is not None and drawn.caption.startswith("Two numeric parameters; ")
+
+
+@pytest.mark.parametrize(("complete", "is_drawn"), [(14, False), (15, True)])
+def test_a_contour_needs_fifteen_complete_trials(findings: Findings, complete: int, is_drawn: bool) -> None:
+    study = replace(findings.study, trials=tuple(findings.study.complete[:complete]))
+    assert (contour(replace(findings, study=study)) is not None) == is_drawn
+
+
+def test_the_best_score_so_far_is_drawn_to_the_last_trial(findings: Findings) -> None:
+    best = findings.ranking.trials[0]
+    later = TrialRecord(number=99, state="pruned", intermediate={1: 0.99})
+    with look():
+        short = draw_history(replace(findings, study=replace(findings.study, trials=(best,))))
+        long = draw_history(replace(findings, study=replace(findings.study, trials=(best, later))))
+    assert short is not None and "the others ended" not in short.caption
+    assert long is not None and "cannot be compared" in long.caption and "1 pruned" in long.alt
+    assert "0.99" not in re.sub(r"<[^>]*>", " ", long.svg)
+
+
+def test_a_teacher_from_the_store_is_named_where_its_time_is_missing(findings: Findings) -> None:
+    first, *others = findings.study.trials
+    stages = {**(first.stage_seconds or {}), "teacher": 0.1}
+    study = replace(findings.study, trials=(replace(first, stage_seconds=stages, cache={"hits": 2}), *others))
+    with look():
+        with_all, without = draw_cost(findings), draw_cost(analyse(study))
+    assert with_all is not None and "from the store" not in with_all.caption
+    assert without is not None and "Trial 0 took its teacher from the store" in without.caption
+
+
+def test_reliability_has_the_bins_of_its_error(findings: Findings) -> None:
+    assert "accuracy by confidence in 15 bins" in draw(findings)["reliability"].caption
+
+
+def test_gains_are_drawn_with_their_intervals() -> None:
+    with look():
+        drawn = draw_gains(
+            [Gain("tuning <b>", 0.02, 0.01, 0.03), Gain("distillation", 0.01, -0.02, 0.04)], [True, False]
+        )
+        assert draw_gains([], []) is None
+    assert drawn is not None and drawn.name == "gains"
+    assert "tuning <b> +0.0200, from +0.0100 to +0.0300" in drawn.alt
+    assert "<b>" not in drawn.svg and "tuning &lt;b&gt;" in drawn.svg
+    assert "var(--blue, #0b6bb4)" in drawn.svg and "<!--" not in drawn.svg
+
+
+def test_the_ring_of_the_best_trial_lies_around_its_dot(full_study: StudyRecord) -> None:
+    """Also where dots of equal values are moved a little aside."""
+    with look():
+        drawn = draw_slices(analyse(full_study))
+    assert drawn is not None
+    at = {"blue": set[tuple[str, str]](), "orange": set[tuple[str, str]]()}
+    for across, up, colour in re.findall(USED, drawn.svg):
+        at[colour].add((across, up))
+    assert len(at["orange"]) == 4 and at["orange"] <= at["blue"]
