@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -17,9 +18,12 @@ from study_helpers import base_config, states
 
 from distune.config import load_config, parse_config, with_values
 from distune.errors import UserError
+from distune.tuning.leases import Lease, this_host
+from distune.tuning.names import study_to_continue
 from distune.tuning.storage import open_storage
+from distune.tuning.study import Setup
 from distune.tuning.summary import config_of
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import TuneRequest, search_space, tune
 
 HERE = Path(__file__).parent
 
@@ -72,6 +76,18 @@ def test_the_same_command_goes_on_with_an_unfinished_study_and_else_makes_a_new_
     time.sleep(1.1)
     done = tune(request(tmp_path, n_trials=5))
     assert done.study_name not in (first.study_name, other_question.study_name)
+
+
+@pytest.mark.parametrize(("silent", "goes_on"), [(86_400.0, True), (1.0, False)])
+def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, silent, goes_on):
+    """The lease of before names another boot of this host: only its last beat tells whether somebody works on it."""
+    name = tune(request(tmp_path, n_trials=2)).study_name
+    study = study_in(tmp_path, name)
+    lease = replace(Lease.new(1), host=f"{this_host()}/before", seen=time.time() - silent)
+    study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
+    question = search_space(request(tmp_path))
+    setup = Setup(base_config(), question, "sha256:0")
+    assert study_to_continue(tmp_path, None, setup, 4) == (name if goes_on else None)
 
 
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
