@@ -123,6 +123,7 @@ class Coordinator:
 
     def _reason_to_stop(self) -> Reason | None:
         if self._interrupted():
+            _log.warning("asked to stop: trials end at their next epoch; asked once more, they end at once")
             return "interrupted"
         if self._limits.timeout is not None and self._executor.now() - self._started >= self._limits.timeout:
             return "timeout"
@@ -138,15 +139,9 @@ class Coordinator:
         self._looked = self._executor.now()
         self._trials = self._ledger.trials()
         self._counts = count(self._trials)
-        self._show(
-            Snapshot(
-                self._counts,
-                len(self._active),
-                self._limits.n_trials,
-                self._executor.workers,
-                self._retention.bytes_used,
-            )
-        )
+        workers, wanted = self._executor.workers, self._limits.n_trials
+        used = self._retention.bytes_used
+        self._show(Snapshot(self._counts, len(self._active), wanted, workers, used))
 
     def _keep_lease(self) -> None:
         """Lets the other coordinators know of this one, in time; what changed hands meanwhile is taken or left."""
