@@ -228,8 +228,9 @@ class TestLocal:
     def test_an_idle_worker_that_dies_is_replaced(self, tmp_path):
         with local(tmp_path, 1) as executor:
             play(executor, [task(tmp_path)])
-            os.kill(executor.processes()[0], signal.SIGKILL)
-            time.sleep(0.1)
+            (process,) = executor.processes()
+            os.kill(process, signal.SIGKILL)
+            os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # dead, and not yet known to be
             assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
 
     def test_a_worker_stays_warm_and_is_recycled_over_its_memory(self, tmp_path):

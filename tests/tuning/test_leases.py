@@ -39,8 +39,8 @@ def test_a_process_that_ended_and_that_nobody_asked_for_its_end_is_gone():
         lease = replace(Lease.new(1), pid=process.pid, born=child.create_time())
         assert not lease.process_is_gone()
         process.stdin.close()
-        while child.status() != psutil.STATUS_ZOMBIE:
-            pass
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert child.status() == psutil.STATUS_ZOMBIE
         assert lease.process_is_gone()
 
 

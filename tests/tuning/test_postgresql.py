@@ -41,7 +41,7 @@ def start(folder, n_trials, url, function):
 
 def finish(processes):
     """What the processes print; all of them must find that the study is finished."""
-    outputs = [process.communicate(timeout=90)[0] for process in processes]
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
     for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0 and "reason finished" in output, output
     return "\n".join(outputs)
@@ -90,7 +90,7 @@ def test_ctrl_c_ends_a_coordinator_whose_server_is_away(server, tmp_path):
     server.stop()
     try:
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=90)[0]
+        output = process.communicate(timeout=240)[0]
     finally:
         server.start()
     assert process.returncode == 2 and "Traceback" not in output, output

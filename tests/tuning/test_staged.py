@@ -251,7 +251,7 @@ def interrupted_study(folder):
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     (held[0].parents[1] / "go").touch()
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 0 and "reason interrupted" in output, output
     return held[0].parents[3].name
 
@@ -338,7 +338,7 @@ def test_two_coordinators_share_both_stages(tmp_path):
         for _ in range(2)
     ]
     for process in processes:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
         assert process.returncode == 0 and "reason finished" in output, output
     for study, wanted in zip(check(tmp_path), stage_budgets(9), strict=True):
         assert len(study.get_trials(states=FINISHED)) == wanted

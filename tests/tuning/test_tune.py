@@ -181,7 +181,7 @@ def start(folder, n_trials, workers=1, function="slow", epoch_seconds=0.05, **op
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     return output
 
