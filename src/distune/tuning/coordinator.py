@@ -260,14 +260,13 @@ class Coordinator:
         trial = assignment.trial
         size = self._retention.measure(assignment.path)
         values = assignment.closing(outcome) | {"disk_mb": size / 1e6}
-        is_complete = outcome.state == "complete"
-        if (
-            self._ledger.complete(trial, outcome, values)
-            if is_complete
-            else self._ledger.prune(trial, values)
-        ):
+        if outcome.state == "complete":
+            is_told = self._ledger.complete(trial, outcome, values)
+        else:
+            is_told = self._ledger.prune(trial, values)
+        if is_told:
             self._failures.clear()
-            state = "complete" if is_complete else "pruned"
+            state = "complete" if outcome.state == "complete" else "pruned"
             _log.info("trial %d: %s, score %s", trial.number, state, outcome.score)
 
     def _after_failure(self, assignment: Assignment, failure: Failure) -> None:
