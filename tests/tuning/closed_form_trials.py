@@ -44,14 +44,29 @@ HELD = (2, 3)
 
 def held(task: TrialTask, report: Report) -> TrialOutcome:
     """As `quick`, but trials 2 and 3 end only once `go` lies beside their folders: what happens before finds them."""
+    return _train(task, _holding(task, report, HELD), pause=0.0)
 
+
+def all_held(task: TrialTask, report: Report) -> TrialOutcome:
+    """As `held`, every trial."""
+    return _train(task, _holding(task, report, (task.number,)), pause=0.0)
+
+
+def held_teacher(task: TrialTask, report: Report) -> TrialOutcome:
+    """As `held`, the teacher alone."""
+    return _teach(task, _holding(task, report, HELD), pause=0.0)
+
+
+def _holding(task: TrialTask, report: Report, numbers: tuple[int, ...]) -> Report:
     def report_then_wait(stage: str, epoch: int, score: float) -> bool:
         goes_on = report(stage, epoch, score)
-        while task.number in HELD and epoch == 2 and not (task.path.parent / "go").exists():
-            time.sleep(0.02)
+        if task.number in numbers and epoch == 2 and goes_on:
+            (task.path / "held").touch()
+            while not (task.path.parent / "go").exists():
+                time.sleep(0.02)
         return goes_on
 
-    return _train(task, report_then_wait, pause=0.0)
+    return report_then_wait
 
 
 def _train(task: TrialTask, report: Report, pause: float) -> TrialOutcome:

@@ -19,12 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
+START_ATTEMPTS = 3
 _PR_SET_PDEATHSIG = 1
 
 
 class NoPostgreSQL(Exception):
-    """No server can be had here; the message says why."""
+    """PostgreSQL is not installed here; the message says what to install. One that fails is another error."""
 
 
 class Server:
@@ -41,7 +42,7 @@ class Server:
         self._programs = programs
         self._process: subprocess.Popen[bytes] | None = None
         self.password = secrets.token_hex(12)
-        self.port = free_port()
+        self.port = 0
         secret = folder / "password"
         secret.write_text(self.password)
         own(secret)
@@ -56,7 +57,18 @@ class Server:
         return f"postgresql+psycopg://distune:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Starts the server and waits until it answers."""
+        """Starts the server and waits until it answers; the first time on a port that nobody uses.
+
+        Raises:
+            RuntimeError: it does not start.
+        """
+        ports = [self.port] if self.port else [free_port() for _ in range(START_ATTEMPTS)]
+        for self.port in ports:
+            if self._starts():
+                return
+        raise RuntimeError(f"the server does not start: {self._output.read_text()[-500:]}")
+
+    def _starts(self) -> bool:
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 [
@@ -68,9 +80,13 @@ class Server:
             )  # fmt: skip
         until = time.monotonic() + START_SECONDS
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise NoPostgreSQL(f"the server does not start: {self._output.read_text()[-500:]}")
+            if self._process.poll() is not None:
+                self._process = None  # another process may have taken the port meanwhile
+                return False
+            if time.monotonic() > until:
+                raise RuntimeError(f"the server does not answer: {self._output.read_text()[-500:]}")
             time.sleep(0.05)
+        return True
 
     def stop(self) -> None:
         """Stops the server at once: all connections break and open transactions are rolled back."""
@@ -97,7 +113,7 @@ class Server:
             )  # fmt: skip
         except (OSError, subprocess.CalledProcessError) as error:
             reason = getattr(error, "stderr", None) or str(error)
-            raise NoPostgreSQL(f"{program} fails: {reason.strip()[-500:]}") from None
+            raise RuntimeError(f"{program} fails: {reason.strip()[-500:]}") from None
 
 
 @contextmanager
@@ -105,7 +121,8 @@ def running_server() -> Iterator[Server]:
     """A server that runs until the block ends; nothing of it stays.
 
     Raises:
-        NoPostgreSQL: there is none to be had.
+        NoPostgreSQL: it is not installed.
+        RuntimeError: it is, and does not start.
     """
     if importlib.util.find_spec("psycopg") is None:
         raise NoPostgreSQL("psycopg is not installed: pip install 'distune[postgresql]'")
@@ -132,7 +149,9 @@ def find_programs() -> Path:
         return debian[-1].parent
     spec = importlib.util.find_spec("pgserver")
     if spec is not None and spec.origin:
-        return Path(spec.origin).parent / "pginstall" / "bin"
+        bundled = Path(spec.origin).parent / "pginstall" / "bin"
+        if (bundled / "postgres").exists():
+            return bundled
     raise NoPostgreSQL("no PostgreSQL: apt-get install postgresql, or pip install pgserver")
 
 

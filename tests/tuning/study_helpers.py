@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,11 +78,12 @@ def coordinator(
     retention = others.pop("retention", None) or Retention(folder / "trials", reserve_gb=0.0)
     lease = lease or Lease.new(executor.workers)
     ledger = Ledger(study, lease.coordinator)
+    clock = others.pop("clock", time.monotonic)
     return Coordinator(
         ledger,
         proposals,  # type: ignore[arg-type]
         executor,
-        Adoption(ledger, lease),
+        Adoption(ledger, lease, clock),  # type: ignore[arg-type]
         retention,  # type: ignore[arg-type]
         Limits(n_trials, **limits),  # type: ignore[arg-type]
         **others,  # type: ignore[arg-type]

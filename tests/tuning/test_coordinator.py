@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -21,7 +22,8 @@ from study_helpers import (
 
 from distune.tuning.executors import SimulatedExecutor
 from distune.tuning.executors.simulated import Work, WorkerDied
-from distune.tuning.leases import Lease
+from distune.tuning.leases import Lease, leases
+from distune.tuning.proposals import JointProposals
 from distune.tuning.retention import Retention
 
 
@@ -158,6 +160,23 @@ def test_a_study_whose_first_three_trials_fail_alike_ends(world):
 def test_three_different_failures_do_not_end_a_study(world):
     bad = {0: RuntimeError("a"), 1: ValueError("b"), 2: RuntimeError("c"), 3: RuntimeError("a")}
     assert world.run(by_number(bad), n_trials=4) == "finished"
+
+
+def test_a_verdict_stands_when_another_failure_comes_with_it(world):
+    """Four workers: the fourth, different failure is in the same batch as the three that are alike."""
+    bad = {0: RuntimeError("a"), 1: RuntimeError("a"), 2: RuntimeError("a"), 3: ValueError("b")}
+
+    class AtOnce(SimulatedExecutor):
+        def wait(self, seconds):
+            events = super().wait(seconds)
+            while more := super().wait(0.0):
+                events += more
+            return events
+
+    one = coordinator(world.study, world.setup, world.folder, AtOnce(by_number(bad), workers=4), n_trials=9)
+    assert one.run() == "failed_alike"
+    assert one.failure is not None and one.failure.message == "a"
+    assert states(world.study) == {"FAIL": 4}
 
 
 def test_a_killed_worker_s_trial_is_repeated_until_it_is_done(world):
@@ -341,17 +360,35 @@ def test_a_living_coordinator_s_trials_are_left_alone(tmp_path):
     assert other.trials[0].user_attrs["coordinator"] == living._ledger._owner
 
 
-def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog):
+THIEF = {"coordinator": "thief", "worker": "thief-0", "failure_kind": "theirs"}
+
+
+def takes_over(study, number, finishes):
+    """What a coordinator does that takes this one for dead: it puts its name on the trial, and may end it."""
+    trial_id = study.trials[number]._trial_id
+    for key, value in THIEF.items():
+        study._storage.set_trial_user_attr(trial_id, key, value)
+    if finishes:
+        study._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [0.123])
+
+
+def robbed(folder, at_epoch, finishes, fails=False, **options):
+    """A study of two trials, the first of which another coordinator takes over while it trains."""
     setup = setup_of()
-    study = sqlite_study(tmp_path, setup)
+    study = sqlite_study(folder, setup)
     thief = replace(Lease.new(1), coordinator="thief")
     study.set_user_attr("coordinator:thief", thief.__dict__)
+    heard, stop = [], {"now": 0}
 
-    def stolen(task):
+    def script(task):
         for work in training(task):
-            if task.number == 0 and work.epoch == 3:
-                study._storage.set_trial_user_attr(study.trials[0]._trial_id, "coordinator", "thief")
+            heard.append((task.number, work.stage, work.epoch))
             yield work
+            if task.number == 0 and (work.stage, work.epoch) == at_epoch:
+                takes_over(study, 0, finishes)
+                if fails:
+                    raise RuntimeError("the roof fell in")
+            stop["now"] = 2 if task.number == 1 and work.epoch == 4 else 0
 
     calls = []
 
@@ -359,10 +396,63 @@ def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog):
         calls.append(1)
         return 2 if len(calls) > 400 else 0
 
+    one = coordinator(study, setup, folder, script, n_trials=2, interrupted=give_up, **options)
+    return one, study, heard
+
+
+@pytest.mark.parametrize("at_epoch", [("teacher", 1), ("student", 2), ("student", 4)])
+def test_a_trial_that_another_coordinator_took_over_and_finished_is_left_to_it(tmp_path, caplog, at_epoch):
+    one, study, heard = robbed(tmp_path, at_epoch, finishes=True)
     with caplog.at_level(logging.WARNING, logger="distune"):
-        coordinator(study, setup, tmp_path, stolen, n_trials=1, interrupted=give_up).run()
+        assert one.run() == "finished"
+    assert "trial 0 was taken over by another coordinator" in caplog.text
+    assert states(study) == {"COMPLETE": 2}
+    assert study.trials[0].value == 0.123 and study.trials[0].user_attrs["worker"] == "thief-0"
+    epochs = [epoch for number, stage, epoch in heard if number == 0 and stage == "student"]
+    assert len(epochs) <= at_epoch[1] + 1, "its worker stopped at the next epoch"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog, fails):
+    one, study, _ = robbed(tmp_path, ("student", 4), finishes=False, fails=fails)
+    with caplog.at_level(logging.WARNING, logger="distune"):
+        one.run()
     assert "taken over by another coordinator" in caplog.text
-    assert states(study) == {"RUNNING": 1}
+    trial = study.trials[0]
+    assert trial.state == TrialState.RUNNING
+    assert {key: trial.user_attrs[key] for key in THIEF} == THIEF
+    assert "finished" not in trial.user_attrs and "failure_message" not in trial.user_attrs
+
+
+def test_a_beat_drops_the_trials_that_others_took_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("distune.tuning.adoption.BEAT_SECONDS", 0.0)
+    one, study, heard = robbed(tmp_path, ("teacher", 1), finishes=False)
+    one.run()
+    assert [epoch for number, stage, epoch in heard if number == 0 and stage == "student"] == [1]
+    assert study.trials[0].intermediate_values == {}
+    assert {key: study.trials[0].user_attrs[key] for key in THIEF} == THIEF
+
+
+def test_the_lease_is_renewed_while_many_workers_get_their_trials(tmp_path):
+    """With many workers the first trials take longer to draw than a lease lives."""
+    setup = setup_of()
+    study = sqlite_study(tmp_path, setup)
+    clock = SimpleNamespace(now=0.0)
+    silent = []
+
+    class SlowProposals(JointProposals):
+        def propose(self, study, trial):
+            clock.now += 10.0
+            (lease,) = leases(study.user_attrs).values()
+            silent.append(clock.now - beats.setdefault(lease.beat, clock.now))
+            return super().propose(study, trial)
+
+    beats: dict[int, float] = {}
+    coordinator(
+        study, setup, tmp_path, n_trials=12, workers=12,
+        proposals=SlowProposals(setup), clock=lambda: clock.now,
+    ).run()  # fmt: skip
+    assert clock.now >= 120.0 and max(silent) == 0.0, "a new beat before every slow draw"
 
 
 def test_two_coordinators_share_one_budget(tmp_path):
@@ -391,7 +481,11 @@ def test_two_coordinators_share_one_budget(tmp_path):
     assert len(set(drawn)) == 15
 
 
-def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path):
+def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatch):
+    cpu_time = SimpleNamespace(
+        perf_counter=time.thread_time
+    )  # a busy machine makes the coordinator no slower
+    monkeypatch.setattr("distune.tuning.executors.simulated.time", cpu_time)
     setup = setup_of(pruner="none")
     study = memory_study(setup)
     executor = SimulatedExecutor(training, workers=64, charge=True)

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 from closed_form_trials import script
 
 from distune.errors import UserError
 from distune.tuning.executors import LocalExecutor, SimulatedExecutor
+from distune.tuning.executors.memory import total_bytes
 from distune.tuning.messages import Ended, Failure, Scored, Started, TrialOutcome, TrialTask
 
 PLAYED = "closed_form_trials:played"
@@ -115,18 +119,29 @@ class TestContract:
         for found in events.values():
             assert [e.epoch for e in found if isinstance(e, Scored)] == [1, 2, 3]
             assert isinstance(found[-1], Ended)
-        assert {found[0].worker for found in events.values()} == {
-            found[0].worker for found in events.values()
-        }
+        assert 1 <= len({found[0].worker for found in events.values()}) <= 2
         assert executor.free() == 2
+
+    def test_two_trials_are_on_two_workers(self, make, tmp_path):
+        executor = make(2)
+        started: list[Started] = []
+        for number in range(2):
+            executor.submit(task(tmp_path, number))
+        assert executor.free() == 0
+        until = time.monotonic() + 60.0
+        while len(started) < 2:
+            assert time.monotonic() < until, started
+            started += [event for event in executor.wait(1.0) if isinstance(event, Started)]
+        assert len({event.worker for event in started}) == 2
 
     def test_a_worker_is_taken_until_its_trial_ends(self, make, tmp_path):
         executor = make()
         executor.submit(task(tmp_path))
         assert executor.free() == 0
 
-    def test_waiting_for_nothing_returns(self, make):
+    def test_waiting_for_nothing_returns(self, make, tmp_path):
         executor = make()
+        play(executor, [task(tmp_path)])  # a worker that gets ready ends a wait early
         started = executor.now()
         assert executor.wait(0.05) == []
         assert executor.now() >= started + 0.05
@@ -139,11 +154,33 @@ class TestContract:
         assert play(executor, [task(tmp_path, 1)])[1][-1].result.state == "complete"
 
 
-def first_score(executor):
-    while True:
+def first(kind, executor, limit=60.0):
+    """The next event of a kind."""
+    until = time.monotonic() + limit
+    while time.monotonic() < until:
         for event in executor.wait(1.0):
-            if isinstance(event, Scored):
+            if isinstance(event, kind):
                 return event
+    raise AssertionError(f"{kind.__name__} never came")
+
+
+def first_score(executor):
+    return first(Scored, executor)
+
+
+def ended(executor):
+    """How the trial ended that a worker has."""
+    return first(Ended, executor).result
+
+
+def control_groups(folder, monkeypatch, **files):
+    """Lets the kernel's files about this process's control group be those of a folder."""
+    monkeypatch.setattr("distune.tuning.executors.memory.OWN_GROUP", folder / "own")
+    monkeypatch.setattr("distune.tuning.executors.memory.CGROUPS", folder)
+    (folder / "own").write_text("4:memory:/elsewhere\n0::/group\n")
+    (folder / "group").mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / "group" / name.replace("_", ".")).write_text(text)
 
 
 class TestLocal:
@@ -155,17 +192,45 @@ class TestLocal:
             executor.submit(task(tmp_path))
             first_score(executor)
             os.kill(executor.processes()[0], number)
-            events = []
-            while not any(isinstance(e, Ended) for e in events):
-                events += executor.wait(1.0)
-            assert events[-1].result.kind == "preempted"
+            assert ended(executor).kind == "preempted"
             assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
+
+    @pytest.mark.parametrize(("kills_after", "kind"), [(4, "out_of_memory"), (3, "preempted")])
+    def test_a_worker_that_the_kernel_kills_for_memory_is_out_of_it(
+        self, tmp_path, monkeypatch, kills_after, kind
+    ):
+        control_groups(tmp_path, monkeypatch, memory_events="low 0\noom 9\noom_kill 3\noom_group_kill 0\n")
+        with local(tmp_path, 1) as executor:
+            executor.submit(task(tmp_path))
+            first_score(executor)
+            (tmp_path / "group" / "memory.events").write_text(f"low 0\noom 9\noom_kill {kills_after}\n")
+            os.kill(executor.processes()[0], signal.SIGKILL)
+            assert ended(executor).kind == kind
+
+    def test_the_memory_of_a_worker_is_a_share_of_what_its_group_may_use(self, tmp_path, monkeypatch):
+        control_groups(tmp_path, monkeypatch, memory_max="max")
+        assert total_bytes() == psutil.virtual_memory().total
+        control_groups(tmp_path, monkeypatch, memory_max="2000000")
+        assert total_bytes() == 2_000_000
+        with local(tmp_path, 1) as executor:
+            before = executor.processes()
+            play(executor, [task(tmp_path)])
+            assert executor.processes() != before, "any worker holds more than half of 2 MB"
+
+    def test_two_coordinators_do_not_write_into_one_file(self, tmp_path):
+        script = f"import sys; sys.path[:0] = {sys.path}; import test_executor_contract as contract; " + (
+            f"from pathlib import Path; contract.local(Path({str(tmp_path)!r}), 1).close()"
+        )
+        with local(tmp_path, 1):
+            subprocess.run([sys.executable, "-c", script], check=True)
+        assert len(list((tmp_path / "workers").glob("worker-0_*.log"))) == 2
 
     def test_an_idle_worker_that_dies_is_replaced(self, tmp_path):
         with local(tmp_path, 1) as executor:
             play(executor, [task(tmp_path)])
-            os.kill(executor.processes()[0], signal.SIGKILL)
-            time.sleep(0.1)
+            (process,) = executor.processes()
+            os.kill(process, signal.SIGKILL)
+            os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # dead, and not yet known to be
             assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
 
     def test_a_worker_stays_warm_and_is_recycled_over_its_memory(self, tmp_path):
@@ -197,7 +262,8 @@ class TestLocal:
         lock.acquire()
         with local(tmp_path, 1) as executor:
             executor.submit(task(tmp_path))
-            until = time.monotonic() + 1.5
+            first(Started, executor)
+            until = time.monotonic() + 1.0
             while time.monotonic() < until:
                 assert not any(isinstance(event, Scored) for event in executor.wait(0.3))
             lock.release()

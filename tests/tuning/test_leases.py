@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from distune.tuning.leases import LEASE_SECONDS, Lease, Watch, leases, sessions, this_host
@@ -30,6 +31,40 @@ def test_a_process_here_is_dead_when_it_is_gone():
     assert replace(mine, born=mine.born - 100).process_is_gone(), "another process has its number now"
     assert not replace(mine, host="other/machine", pid=process.pid).process_is_gone()
     assert Watch().living({"a": replace(mine, coordinator="a", pid=process.pid)}) == set()
+
+
+def test_a_process_that_ended_and_that_nobody_asked_for_its_end_is_gone():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        child = psutil.Process(process.pid)
+        lease = replace(Lease.new(1), pid=process.pid, born=child.create_time())
+        assert not lease.process_is_gone()
+        process.stdin.close()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert child.status() == psutil.STATUS_ZOMBIE
+        assert lease.process_is_gone()
+
+
+def test_a_process_here_may_be_slow_or_suspended():
+    clock = Clock()
+    watch = Watch("me", clock)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        born = psutil.Process(process.pid).create_time()
+        known = {"a": replace(Lease.new(1), coordinator="a", pid=process.pid, born=born)}
+        for _ in range(30):
+            assert watch.living(known) == {"me", "a"}
+            clock.now += 5
+        process.kill()
+        process.wait()
+        assert watch.living(known) == {"me"}
+
+
+def test_one_look_tells_a_lease_by_its_last_beat():
+    here, now = Lease.new(1), 1e9
+    assert replace(here, seen=now - 86_400).looks_alive(now), "its process lives"
+    before_the_reboot = replace(here, host=f"{here.host}/before")
+    assert replace(before_the_reboot, seen=now - LEASE_SECONDS).looks_alive(now)
+    assert not replace(before_the_reboot, seen=now - 3 * LEASE_SECONDS).looks_alive(now)
+    assert not here.closed("finished").looks_alive(now)
 
 
 def test_a_lease_elsewhere_is_dead_when_it_does_not_change():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,7 +41,7 @@ def start(folder, n_trials, url, function):
 
 def finish(processes):
     """What the processes print; all of them must find that the study is finished."""
-    outputs = [process.communicate(timeout=90)[0] for process in processes]
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
     for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0 and "reason finished" in output, output
     return "\n".join(outputs)
@@ -63,38 +64,67 @@ def check(study, n_trials):
 
 def test_four_coordinators_share_a_study_and_wait_out_a_stopped_server(server, tmp_path):
     folder = tmp_path / "shared"
-    processes = [start(folder, 24, server.url, "slow") for _ in range(COORDINATORS)]
-    study = wait_for_trials(server, "shared", 6)
+    processes = [start(folder, 24, server.url, "all_held") for _ in range(COORDINATORS)]
+    study = until_held(server, "shared", processes)
+    log = folder / "shared" / "study.log"
     server.stop()
-    time.sleep(3.0)
+    go(folder)
+    wait_for(lambda: "storage does not answer" in log.read_text())
     assert all(process.poll() is None for process in processes)
     server.start()
     output = finish(processes)
     check(study, 24)
-    log = (folder / "shared" / "study.log").read_text()
-    assert "storage does not answer" in log
     owners = {trial.user_attrs["coordinator"] for trial in study.get_trials() if trial.state in FINISHED}
     assert len(owners) == COORDINATORS, "all of them took part"
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert {"study.log", "study_summary.json", "best_config.yaml"} <= {path.name for path in written}
     for path in written:
         assert server.password.encode() not in path.read_bytes(), path
-    assert server.password not in output and "distune:***@127.0.0.1" in log
+    assert server.password not in output and "distune:***@127.0.0.1" in log.read_text()
 
 
-def wait_for_trials(server, name, finished):
-    """The study, once it has some finished trials."""
-    storage = open_storage(server.url)
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
+def test_ctrl_c_ends_a_coordinator_whose_server_is_away(server, tmp_path):
+    folder = tmp_path / "away"
+    process = start(folder, 3, server.url, "all_held")
+    study = until_held(server, "away", [process])
+    server.stop()
+    try:
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=240)[0]
+    finally:
+        server.start()
+    assert process.returncode == 2 and "Traceback" not in output, output
+    assert "error: the storage does not answer" in output and server.password not in output
+    go(folder)
+    finish([start(folder, 3, server.url, "all_held")])
+    check(study, 3)
+
+
+def go(folder):
+    (folder / folder.name / "trials" / "go").touch()
+
+
+def wait_for(condition, seconds=120.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
         time.sleep(0.05)
-        try:
-            study = optuna.load_study(study_name=name, storage=storage)
-        except KeyError:
-            continue
-        if len(study.get_trials(deepcopy=False, states=FINISHED)) >= finished:
-            return study
-    raise AssertionError("the study never got that far")
+
+
+def until_held(server, name, processes):
+    """The study, once each coordinator has a trial in the middle of which it stays."""
+    storage = open_storage(server.url)
+
+    def are_held():
+        assert all(process.poll() is None for process in processes)
+        if name not in optuna.get_all_study_names(storage):
+            return False
+        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+        owners = {trial.user_attrs["coordinator"] for trial in trials if 2 in trial.intermediate_values}
+        return len(owners) == len(processes)
+
+    wait_for(are_held)
+    return optuna.load_study(study_name=name, storage=storage)
 
 
 def test_one_of_many_claimants_wins_and_may_ask_again(server):

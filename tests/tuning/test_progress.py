@@ -5,9 +5,8 @@ import logging
 
 from rich.console import Console
 
-from distune.tuning.coordinator import Snapshot
 from distune.tuning.ledger import Counts
-from distune.tuning.progress import PLAIN_SECONDS, Progress, line, log_file
+from distune.tuning.progress import PLAIN_SECONDS, Progress, Snapshot, line, log_file
 
 
 class Clock:

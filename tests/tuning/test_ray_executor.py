@@ -2,24 +2,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
-import optuna
 import psutil
 import pytest
 import test_executor_contract as contract
-from closed_form_trials import HELD, score_at
-from optuna.trial import TrialState
 from study_helpers import base_config
 
-from distune.config import with_values
 from distune.errors import UserError
 from distune.tuning.executors.ray import RayExecutor, _connect
 from distune.tuning.messages import Ended
-from distune.tuning.storage import open_storage
 from distune.tuning.tune import TuneRequest, tune
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only; read when ray is imported
@@ -94,7 +87,7 @@ def relays():
     return [process for process in children if process.cmdline()[:1] == ["ray::Relay"]]
 
 
-def until_ended(executor, seconds=30.0):
+def until_ended(executor, seconds=60.0):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for event in executor.wait(1.0):
@@ -116,7 +109,7 @@ def test_a_lost_actor_is_preempted_and_replaced_and_leaves_no_process(two_nodes,
     failure = until_ended(executor)
     assert (failure.kind, failure.message) == ("preempted", "the worker was lost")
     assert contract.play(executor, [contract.task(tmp_path, 1)])[1][-1].result.score == 0.3
-    gone, alive = psutil.wait_procs(processes, timeout=5)
+    gone, alive = psutil.wait_procs(processes, timeout=60)
     assert (len(gone), alive) == (1, [])
     two_nodes.give_back(executor)
 
@@ -126,69 +119,48 @@ def test_a_cluster_without_room_says_what_it_has(two_nodes):
         two_nodes.executor(gpus_per_trial=0.5, patience=0.3)
 
 
-def test_a_node_killed_in_the_middle_of_a_study_loses_nothing(two_nodes, tmp_path, monkeypatch):
-    import ray
+def test_whoever_asks_for_an_end_need_not_wait_for_room(two_nodes):
+    executor = two_nodes.executor(gpus_per_trial=0.5, patience=600.0, interrupted=lambda: 1)
+    assert executor.free() == 0
+    executor.close()
 
+
+BROKEN = """
+import os
+import sys
+from pathlib import Path
+
+if "distune.tuning.executors.worker" in sys.orig_argv:
+    first = Path(__file__).with_name("first")
+    if not first.exists():
+        first.write_text(str(os.getppid()))
+    if first.read_text() in ({broken}):
+        os._exit(3)
+"""
+"""Ends worker processes before they start: those of the first relay, or all."""
+
+
+def test_a_worker_that_does_not_start_is_tried_elsewhere(two_nodes, tmp_path, monkeypatch):
+    """As on a node that lacks something: the relay lives there, and says that its worker process does not."""
     two_nodes.close_idle()
-    ray.shutdown()  # the executor connects and disconnects by itself
-    monkeypatch.chdir(tmp_path)  # run folders are given as relative paths
-    url = f"sqlite:///{tmp_path}/study.db"
-    open_storage(url)  # so that its tables are there for the one who watches
-    base = with_values(base_config(), {"training.threads": 2})  # room for one worker on each node
-    request = TuneRequest(
-        config=base, n_trials=8, study_name="study", storage=url, workers=2, pruner="none", dataset="sha256:0",
-        executor="ray", ray_address=two_nodes.address, trial_function="closed_form_trials:held",
-    )  # fmt: skip
-    go = tmp_path / "logs/optuna/study/trials/go"
-    handler = signal.getsignal(signal.SIGTERM)
-    with ThreadPoolExecutor() as threads:
-        killing = threads.submit(kill_second_node, two_nodes, url, go)
-        result = tune(request)
-        assert killing.result() == {"worker-0", "worker-1"}, "one of these is on the lost node"
-    assert signal.getsignal(signal.SIGTERM) == handler and not ray.is_initialized()
-    assert result.reason == "finished" and result.summary["trials"]["finished"] == 8
-    trials = trials_of(url)
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
-    assert [trial.number for trial in trials] == list(range(8))
-    for trial in trials:
-        config = with_values(base, trial.user_attrs["overrides"]).model_dump()
-        assert trial.intermediate_values == {epoch: score_at(config, epoch) for epoch in range(1, 5)}
-        assert (go.parent / f"trial_{trial.number:04d}" / "state.json").exists()
-    attempts = [trial.user_attrs["attempts"] for trial in trials]
-    assert sorted(attempts[2:4]) == [1, 2] and attempts[:2] + attempts[4:] == [1] * 6
+    (tmp_path / "sitecustomize.py").write_text(BROKEN.format(broken="str(os.getppid()),"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    executor = two_nodes.executor()
+    events = contract.play(executor, [contract.task(tmp_path)])[0]
+    assert (events[-1].result.kind, len(events)) == ("preempted", 1)
+    assert contract.play(executor, [contract.task(tmp_path)])[0][-1].result.score == 0.3
+    executor.close()
 
 
-def trials_of(url):
-    names = optuna.get_all_study_names(url)
-    return optuna.load_study(study_name="study", storage=url).trials if names else []
-
-
-def kill_second_node(two_nodes, url, go):
-    """Kills the node while both workers have a trial that cannot end before; returns the workers' names."""
-    until = time.monotonic() + 200.0
-    try:
-        running = []
-        while {trial.number for trial in running} != set(HELD):
-            assert time.monotonic() < until, f"on workers are {running}"
-            time.sleep(0.02)
-            running = [
-                t for t in trials_of(url) if t.state == TrialState.RUNNING and 2 in t.intermediate_values
-            ]
-        kill_processes(two_nodes.second)
-        two_nodes.cluster.remove_node(two_nodes.second, allow_graceful=False)
-        return {trial.user_attrs["worker"].partition("@")[0] for trial in running}
-    finally:
-        go.touch()
-
-
-def kill_processes(node):
-    """Ends what runs on a node at once, as a power cut does; an actor would outlive its node by seconds."""
-    for name in ("raylet", "dashboard_agent"):
-        for info in node.all_processes.get(name, []):
-            raylet = psutil.Process(info.process.pid)
-            raylet.suspend()  # so that it starts nothing in their place
-            for child in raylet.children(recursive=True):
-                child.kill()
+def test_workers_that_start_nowhere_are_an_error(two_nodes, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(BROKEN.format(broken="first.read_text(),"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("distune.tuning.executors.ray.START_LIMIT", 2)
+    executor = two_nodes.executor()
+    with pytest.raises(UserError, match="workers end with exit code 3 before they start"):
+        for number in range(2):
+            contract.play(executor, [contract.task(tmp_path, number)])
+    executor.close()
 
 
 @needs_ray

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import optuna
@@ -236,21 +238,38 @@ def test_weak_teachers_stop_after_their_second_epoch(tmp_path):
         assert len(trial.intermediate_values) == (2 if trial.state == TrialState.PRUNED else 3)
 
 
-def test_an_interrupted_study_goes_on_with_the_same_points(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setenv("EPOCH_SECONDS", "0.2")
-    first = tune(request(tmp_path, n_trials=16, sampler="random", timeout=1.0, study_name=None,
-                         teacher_trial_function="closed_form_trials:slow_teacher"))  # fmt: skip
-    teachers, students = studies_in(tmp_path, first.study_name)
-    assert first.reason == "timeout" and first.best_config is None
-    assert 0 < len(teachers.trials) < 5 and students.trials == []
-    assert first.summary["teacher_study"]["finished"] < 5
-    shown = read_status(first.study_name, logs=tmp_path)
-    assert (shown.name, shown.n_trials, shown.ended) == (f"{first.study_name}_teacher", 5, "timeout")
+def interrupted_study(folder):
+    """Interrupts a study while its third teacher trains; returns its name."""
+    command = [sys.executable, str(HERE / "tune_process.py"), str(folder), "16", "1", "held"]
+    process = subprocess.Popen(
+        [*command, "strategy=staged", "sampler=random", "study_name="],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    until = time.monotonic() + 120.0
+    while not (held := list(folder.glob("*/teacher/trials/trial_0002/held"))):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    (held[0].parents[1] / "go").touch()
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0 and "reason interrupted" in output, output
+    return held[0].parents[3].name
+
+
+def test_an_interrupted_study_goes_on_with_the_same_points(undisturbed, tmp_path):
+    name = interrupted_study(tmp_path)
+    teachers, students = studies_in(tmp_path, name)
+    assert len(teachers.trials) == 3 and students.trials == []
+    assert not (tmp_path / name / "best_config.yaml").exists()
+    summary = json.loads((tmp_path / name / "study_summary.json").read_text())
+    assert (summary["reason"], summary["teacher_study"]["finished"]) == ("interrupted", 2)
+    shown = read_status(name, logs=tmp_path)
+    assert (shown.name, shown.n_trials, shown.ended) == (f"{name}_teacher", 5, "interrupted")
     result = tune(request(tmp_path, n_trials=16, study_name=None))
-    assert result.study_name == first.study_name and result.reason == "finished"
-    shown = read_status(first.study_name, logs=tmp_path)
-    assert (shown.name, shown.n_trials) == (first.study_name, 11)
-    for found, expected in zip(check(tmp_path, first.study_name), studies_in(undisturbed[0]), strict=True):
+    assert result.study_name == name and result.reason == "finished"
+    shown = read_status(name, logs=tmp_path)
+    assert (shown.name, shown.n_trials) == (name, 11)
+    for found, expected in zip(check(tmp_path, name), studies_in(undisturbed[0]), strict=True):
         assert [(t.params, t.value) for t in found.trials] == [(t.params, t.value) for t in expected.trials]
 
 
@@ -319,7 +338,7 @@ def test_two_coordinators_share_both_stages(tmp_path):
         for _ in range(2)
     ]
     for process in processes:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
         assert process.returncode == 0 and "reason finished" in output, output
     for study, wanted in zip(check(tmp_path), stage_budgets(9), strict=True):
         assert len(study.get_trials(states=FINISHED)) == wanted

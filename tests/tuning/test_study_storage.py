@@ -9,10 +9,19 @@ import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from study_helpers import base_config, setup_of
 
+from distune.cli import main
 from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.space import build_space
-from distune.tuning.storage import Patience, claim, default_url, hide_secrets, open_storage, redacted
+from distune.tuning.storage import (
+    PARTING_SECONDS,
+    Patience,
+    claim,
+    default_url,
+    hide_secrets,
+    open_storage,
+    redacted,
+)
 from distune.tuning.study import NEUTRAL_KEYS, Setup, check_name, new_name, open_study
 
 
@@ -23,6 +32,13 @@ from distune.tuning.study import NEUTRAL_KEYS, Setup, check_name, new_name, open
         ("postgresql+psycopg://me:hunter2@db/x", "postgresql+psycopg://me:***@db/x"),
         ("postgresql+psycopg://db/x?password=hunter2&sslmode=require", "postgresql+psycopg://db/x?password=REDACTED&sslmode=require"),
         ("mysql+pymysql://me@db/x?ssl_key=/k&auth_token=hunter2", "mysql+pymysql://me@db/x?auth_token=REDACTED&ssl_key=REDACTED"),
+        ("postgresql+psycopg://me:hunter2@er2@db/x?sslmode=require", "postgresql+psycopg://me:***@db/x?sslmode=require"),
+        ("postgresql+psycopg://me:hunter2?/@er2@db/x", "postgresql+psycopg://me:***@db/x"),
+        ("postgresql+psycopg://me@db/x?options=a@hunter", "postgresql+psycopg://me@db/x?options=a%40hunter"),
+        ("postgresql+psycopg:///x?host=a&host=b", "postgresql+psycopg:///x?host=a&host=b"),
+        ("mssql+pyodbc:///?odbc_connect=DRIVER={x};SERVER=db;PWD=hunter2", "mssql+pyodbc:///?odbc_connect=REDACTED"),
+        ("mssql+pyodbc:///?odbc_connect=SERVER%3Ddb%3BPwd%3Dhunter2", "mssql+pyodbc:///?odbc_connect=REDACTED"),
+        ("postgresql+psycopg:///?dsn=host=db%20password=hunter2", "postgresql+psycopg:///?dsn=REDACTED"),
         ("hunter2", "(not a database URL)"),
     ],
 )  # fmt: skip
@@ -37,9 +53,18 @@ def test_a_drivers_message_is_shown_without_the_secret():
     assert "hunter2" not in text and "topsecret" not in text and "db/x" in text
 
 
+def test_a_drivers_message_is_shown_without_the_secret_within_a_part_of_the_query():
+    url = "mssql+pyodbc:///?odbc_connect=SERVER%3Ddb%3BPWD%3Dhunter2%3BUID%3Dme"
+    assert hide_secrets("login of me at db with hunter2 failed", url) == "login of me at db with *** failed"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
+        (
+            "postgresql+psycopg://me:hunter2@er2@db/x",
+            r"//me:\*\*\*@db/x: its password holds an @; write it as %40",
+        ),
         ("postgres-without-slashes", "write it like sqlite:///"),
         ("nosuch://host/db", "cannot be opened"),
         ("mysql+pymysql://me:hunter2@127.0.0.1:1/x", "driver is not installed|cannot be opened"),
@@ -49,7 +74,25 @@ def test_a_drivers_message_is_shown_without_the_secret():
 def test_a_storage_that_cannot_be_opened_says_why_without_secrets(url, message):
     with pytest.raises(UserError, match=message) as caught:
         open_storage(url)
-    assert "hunter2" not in str(caught.value)
+    assert not any(part in str(caught.value) for part in ("hunter2", "er2"))
+
+
+@pytest.mark.parametrize("command", [["report", "some"], ["status", "some"]])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:hunter2@er2@127.0.0.1:1/x",
+        "postgresql+psycopg://me:hunter2@127.0.0.1:1/x?connect_timeout=1&dsn=password=er2",
+        "mssql+pyodbc:///?odbc_connect=SERVER=db;PWD=hunter2",
+    ],
+)
+def test_a_command_whose_storage_cannot_be_opened_shows_no_secret(command, url, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["distune", *command, "--storage", url])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    shown = capsys.readouterr()
+    assert ended.value.code == 2 and shown.err.startswith("error: storage ")
+    assert not any(secret in shown.out + shown.err for secret in ("hunter2", "er2"))
 
 
 def test_reading_makes_no_file(tmp_path):
@@ -84,16 +127,43 @@ def test_a_database_outage_is_waited_out(error):
     assert pauses == [0.25, 0.5, 1.0]
 
 
-def test_an_outage_without_end_and_other_errors_are_raised():
-    def gone():
-        raise StorageInternalError("gone")
+def gone():
+    raise StorageInternalError("gone")
 
+
+def test_an_outage_without_end_is_given_up_and_other_errors_are_raised():
     pauses: list[float] = []
-    with pytest.raises(StorageInternalError):
-        Patience(limit=60, sleep=pauses.append)(gone)
+    patiently = Patience(limit=60, sleep=pauses.append)
+    with pytest.raises(UserError, match="the storage does not answer \\(StorageInternalError\\)"):
+        patiently(gone)
     assert 60 <= sum(pauses) < 70 and max(pauses) == 5.0
+    pauses.clear()
+    with pytest.raises(UserError):
+        patiently(gone)
+    assert pauses == [], "what is left to write is tried once"
     with pytest.raises(ZeroDivisionError):
         Patience(sleep=pauses.append)(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(1, True), (2, False)])
+def test_an_outage_is_not_waited_out_by_one_who_was_asked_to_end(asked, waits):
+    pauses: list[float] = []
+    patiently = Patience(sleep=pauses.append, interrupted=lambda: asked)
+    with pytest.raises(UserError, match="goes on from its run folder when the same command runs again"):
+        patiently(gone)
+    assert (sum(pauses) > 0) is waits and sum(pauses) <= 2 * PARTING_SECONDS
+    before = len(pauses)
+    with pytest.raises(UserError):
+        patiently(gone)
+    assert len(pauses) == before
+
+
+def test_an_outage_ends_with_the_first_signal_that_comes_while_it_is_waited_out():
+    pauses: list[float] = []
+    patiently = Patience(sleep=pauses.append, interrupted=lambda: int(len(pauses) > 5))
+    with pytest.raises(UserError):
+        patiently(gone)
+    assert len(pauses) == 6
 
 
 def test_one_of_many_claimants_wins(tmp_path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -17,9 +18,12 @@ from study_helpers import base_config, states
 
 from distune.config import load_config, parse_config, with_values
 from distune.errors import UserError
+from distune.tuning.leases import Lease, this_host
+from distune.tuning.names import study_to_continue
 from distune.tuning.storage import open_storage
+from distune.tuning.study import Setup
 from distune.tuning.summary import config_of
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import TuneRequest, search_space, tune
 
 HERE = Path(__file__).parent
 
@@ -72,6 +76,18 @@ def test_the_same_command_goes_on_with_an_unfinished_study_and_else_makes_a_new_
     time.sleep(1.1)
     done = tune(request(tmp_path, n_trials=5))
     assert done.study_name not in (first.study_name, other_question.study_name)
+
+
+@pytest.mark.parametrize(("silent", "goes_on"), [(86_400.0, True), (1.0, False)])
+def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, silent, goes_on):
+    """The lease of before names another boot of this host: only its last beat tells whether somebody works on it."""
+    name = tune(request(tmp_path, n_trials=2)).study_name
+    study = study_in(tmp_path, name)
+    lease = replace(Lease.new(1), host=f"{this_host()}/before", seen=time.time() - silent)
+    study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
+    question = search_space(request(tmp_path))
+    setup = Setup(base_config(), question, "sha256:0")
+    assert study_to_continue(tmp_path, None, setup, 4) == (name if goes_on else None)
 
 
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
@@ -165,7 +181,7 @@ def start(folder, n_trials, workers=1, function="slow", epoch_seconds=0.05, **op
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     return output
 
@@ -213,55 +229,81 @@ def undisturbed(tmp_path_factory):
     return [(trial.params, trial.value) for trial in study.trials]
 
 
+def start_until_held(folder):
+    """A study of seven trials whose third one is in the middle and does not go on by itself."""
+    process = start(folder, 7, function="held", pruner="none")
+    wait_for((folder / "study" / "trials" / "trial_0002" / "held").exists, seconds=120.0)
+    return process
+
+
+def go(folder):
+    (folder / "study" / "trials" / "go").touch()
+
+
+def go_on(folder):
+    """The same command again, until the study has its trials."""
+    tune(request(folder, config=base_config(student__epochs=6), n_trials=7, study_name="study"))
+    return study_in(folder)
+
+
 def test_a_killed_coordinator_s_study_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
-    first = start(tmp_path, 7, pruner="none")
-    wait_for(lambda: len(epochs_done(tmp_path)) >= 3 and epochs_done(tmp_path)[2] >= 2)
+    first = start_until_held(tmp_path)
     workers = psutil.Process(first.pid).children(recursive=True)
     first.kill()
     first.wait()
     first.stdout.close()
     assert workers
-    wait_for(lambda: all(is_gone(worker) for worker in workers), seconds=1.0)
+    wait_for(lambda: all(is_gone(worker) for worker in workers))
     assert states(study_in(tmp_path)) == {"COMPLETE": 2, "RUNNING": 1}
-    half_done = epochs_done(tmp_path)[2]
-    config = base_config(student__epochs=6)
-    tune(request(tmp_path, config=config, n_trials=7, study_name="study"))
-    study = study_in(tmp_path)
+    study = go_on(tmp_path)
     assert states(study) == {"COMPLETE": 7}
     assert [(trial.params, trial.value) for trial in study.trials] == undisturbed
-    assert study.trials[2].user_attrs["attempts"] == 2 and half_done < 6
+    assert study.trials[2].user_attrs["attempts"] == 2
     check_scores(study)
 
 
 def test_a_killed_worker_s_trial_goes_on_where_it_was(tmp_path, undisturbed):
-    process = start(tmp_path, 7, pruner="none", epoch_seconds=0.1)
-    wait_for(lambda: len(epochs_done(tmp_path)) >= 2 and epochs_done(tmp_path)[1] >= 2)
+    process = start_until_held(tmp_path)
     for child in psutil.Process(process.pid).children():
         child.kill()
+    go(tmp_path)
     finish(process)
     study = study_in(tmp_path)
     assert [(trial.params, trial.value) for trial in study.trials] == undisturbed
-    assert [trial.user_attrs["attempts"] for trial in study.trials].count(2) == 1
+    assert [trial.user_attrs["attempts"] for trial in study.trials] == [1, 1, 2, 1, 1, 1, 1]
     check_scores(study)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_study_in_order(tmp_path, undisturbed, number):
-    process = start(tmp_path, 7, pruner="none", epoch_seconds=0.2)
-    wait_for(lambda: len(epochs_done(tmp_path)) >= 2 and epochs_done(tmp_path)[1] >= 1)
+    process = start_until_held(tmp_path)
     process.send_signal(number)
+    go(tmp_path)
     assert "reason interrupted" in finish(process)
     study = study_in(tmp_path)
-    assert states(study) == {"COMPLETE": 1, "WAITING": 1}
+    assert states(study) == {"COMPLETE": 2, "WAITING": 1}
     assert (tmp_path / "study" / "best_config.yaml").exists()
     summary = json.loads((tmp_path / "study" / "study_summary.json").read_text())
     assert (summary["reason"], summary["trials"]["waiting"]) == ("interrupted", 1)
-    assert len(study.trials[1].intermediate_values) == epochs_done(tmp_path)[1] < 6
-    config = base_config(student__epochs=6)
-    tune(request(tmp_path, config=config, n_trials=7, study_name="study"))
-    study = study_in(tmp_path)
+    assert len(study.trials[2].intermediate_values) == epochs_done(tmp_path)[2] == 3
+    study = go_on(tmp_path)
     assert [(trial.params, trial.value) for trial in study.trials] == undisturbed
     assert [session["reason"] for session in study.user_attrs["sessions"]] == ["interrupted", "finished"]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_epoch(tmp_path, undisturbed):
+    process = start_until_held(tmp_path)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    log = tmp_path / "study" / "study.log"
+    wait_for(lambda: "asked to stop: trials end at their next epoch" in log.read_text())
+    assert process.poll() is None and all(not is_gone(worker) for worker in workers)
+    process.send_signal(signal.SIGINT)
+    assert "reason interrupted" in finish(process)
+    assert all(is_gone(worker) for worker in workers)
+    assert states(study_in(tmp_path)) == {"COMPLETE": 2, "WAITING": 1}
+    assert epochs_done(tmp_path)[2] == 2
+    assert [(trial.params, trial.value) for trial in go_on(tmp_path).trials] == undisturbed
 
 
 def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):

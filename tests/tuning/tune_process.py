@@ -7,28 +7,36 @@ from pathlib import Path
 
 from study_helpers import base_config
 
+from distune.errors import UserError
 from distune.tuning.tune import TuneRequest, tune
 
 
 def main() -> None:
     folder, n_trials, workers, function, *others = sys.argv[1:]
     options = dict(item.split("=") for item in others)
-    result = tune(
-        TuneRequest(
-            base_config(student__epochs=6),
-            n_trials=int(n_trials),
-            study_name=options.get("study_name", "study"),
-            pruner=options.get("pruner"),
-            workers=int(workers),
-            logs=Path(folder),
-            storage=options.get("storage"),
-            dataset="sha256:0",
-            trial_function=f"closed_form_trials:{function}",
-            strategy=options.get("strategy", "joint"),
-            teacher_trial_function=f"closed_form_trials:{function}_teacher",
-        )
-    )
+    try:
+        result = tune(request(folder, int(n_trials), int(workers), function, options))
+    except UserError as error:
+        print("error:", error)
+        raise SystemExit(2) from None
     print("reason", result.reason)
+
+
+def request(folder, n_trials, workers, function, options) -> TuneRequest:
+    return TuneRequest(
+        base_config(student__epochs=6),
+        n_trials=n_trials,
+        study_name=options.get("study_name", "study") or None,
+        sampler=options.get("sampler"),
+        pruner=options.get("pruner"),
+        workers=workers,
+        logs=Path(folder),
+        storage=options.get("storage"),
+        dataset="sha256:0",
+        trial_function=f"closed_form_trials:{function}",
+        strategy=options.get("strategy", "joint"),
+        teacher_trial_function=f"closed_form_trials:{function}_teacher",
+    )
 
 
 if __name__ == "__main__":

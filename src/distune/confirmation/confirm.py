@@ -139,6 +139,7 @@ class _Confirmation:
             threads=self.entrants[0].config.training.threads,
             ray_address=request.ray_address,
             gpus_per_trial=request.gpus_per_trial,
+            interrupted=self.interrupted,
         ) as executor:
             return train_all(
                 left,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from distune.tuning.leases import BEAT_SECONDS, LEASE_SECONDS, Lease, Watch
-from distune.tuning.ledger import OWNER, Ledger
+from distune.tuning.ledger import OWNER, Ledger, is_owned
 
 
 class Adoption:
@@ -38,6 +38,15 @@ class Adoption:
         self._lease = self._lease.renewed()
         self._ledger.write_lease(self._lease)
         return True
+
+    def lost(self, own: set[int]) -> list[int]:
+        """Those of a coordinator's trials that others have taken over: they took it for dead.
+
+        Args:
+            own: numbers of the trials that this coordinator has in hand.
+        """
+        name = self._lease.coordinator
+        return [t.number for t in self._ledger.trials() if t.number in own and not is_owned(t, name)]
 
     def orphans(self, own: set[int]) -> list[Trial]:
         """Takes over every running trial that nobody has in hand.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 
 from distune.errors import ConfigError
@@ -18,12 +19,13 @@ from distune.tuning.adoption import Adoption
 from distune.tuning.budget import is_surplus, still_needed
 from distune.tuning.executors.base import Executor
 from distune.tuning.failures import SURPLUS, failed_alike, next_step
+from distune.tuning.judging import Judge
 from distune.tuning.ledger import Counts, Ledger, count
 from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome
+from distune.tuning.progress import Snapshot
 from distune.tuning.proposals import JointProposals
 from distune.tuning.retention import Retention
-from distune.tuning.running import Assignment
-from distune.tuning.teacher_rule import earlier_teachers, keeps_up
+from distune.tuning.running import LOST, Assignment
 
 Reason = Literal["finished", "timeout", "interrupted", "failed_alike", "low_disk"]
 REFRESH_SECONDS = 2.0
@@ -45,17 +47,6 @@ class Limits:
     timeout: float | None = None
     on_oom: str = "fail"
     prune_teacher: bool = False
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Where the study stands, for whoever shows it."""
-
-    counts: Counts
-    active: int
-    n_trials: int
-    workers: int
-    bytes_used: int
 
 
 class Coordinator:
@@ -90,6 +81,7 @@ class Coordinator:
         self._adoption = adoption
         self._retention = retention
         self._limits = limits
+        self._judge = Judge(ledger, proposals, limits.prune_teacher)
         self._interrupted = interrupted
         self._show = show
         self._active: dict[int, Assignment] = {}
@@ -108,32 +100,38 @@ class Coordinator:
         try:
             self._refresh()
             while True:
-                self._adopt()
+                self._keep_lease()
                 if self._stopping is None:
                     self._stopping = self._reason_to_stop()
                 if self._stopping is None:
                     self._dispatch()
-                elif not self._active or self._interrupted() > 1:
+                elif not self._is_busy or self._interrupted() > 1:
                     reason = self._stopping
                     return reason
                 for event in self._executor.wait(0.5):
+                    self._keep_lease()
                     self._hear(event)
         finally:
             self._executor.close()
             for assignment in (*self._active.values(), *self._queue):
-                self._ledger.park(assignment.trial)
+                self._ledger.park(assignment.trial, {})
             self._adoption.leave(reason)
+
+    @property
+    def _is_busy(self) -> bool:
+        return any(not assignment.is_lost for assignment in self._active.values())
 
     def _reason_to_stop(self) -> Reason | None:
         if self._interrupted():
+            _log.warning("asked to stop: trials end at their next epoch; asked once more, they end at once")
             return "interrupted"
         if self._limits.timeout is not None and self._executor.now() - self._started >= self._limits.timeout:
             return "timeout"
         if self.failure is not None:
             return "failed_alike"
-        if self._counts.finished >= self._limits.n_trials and not self._active:
+        if self._counts.finished >= self._limits.n_trials and not self._is_busy:
             return "finished"
-        if not self._active and self._retention.is_low(0):
+        if not self._is_busy and self._retention.is_low(0):
             return "low_disk"
         return None
 
@@ -141,22 +139,31 @@ class Coordinator:
         self._looked = self._executor.now()
         self._trials = self._ledger.trials()
         self._counts = count(self._trials)
-        self._show(
-            Snapshot(
-                self._counts,
-                len(self._active),
-                self._limits.n_trials,
-                self._executor.workers,
-                self._retention.bytes_used,
-            )
-        )
+        workers, wanted = self._executor.workers, self._limits.n_trials
+        used = self._retention.bytes_used
+        self._show(Snapshot(self._counts, len(self._active), wanted, workers, used))
 
-    def _adopt(self) -> None:
+    def _keep_lease(self) -> None:
+        """Lets the other coordinators know of this one, in time; what changed hands meanwhile is taken or left."""
         if not self._adoption.is_due():
             return
-        for trial in self._adoption.orphans({*self._active, *(one.trial.number for one in self._queue)}):
+        for number in self._adoption.lost(self._in_hand()):
+            self._lose(number)
+        for trial in self._adoption.orphans(self._in_hand()):
             _log.info("trial %d: its coordinator is gone; going on with it", trial.number)
             self._take(trial)
+
+    def _in_hand(self) -> set[int]:
+        return {*self._active, *(one.trial.number for one in self._queue)}
+
+    def _lose(self, number: int) -> None:
+        """Lets a trial go that another coordinator runs by now; its worker stops at its next epoch."""
+        assignment = self._active.get(number)
+        self._queue = [one for one in self._queue if one.trial.number != number]
+        if assignment is None or not assignment.is_lost:
+            _log.warning("trial %d was taken over by another coordinator; it is dropped here", number)
+        if assignment is not None:
+            assignment.told = LOST
 
     def _dispatch(self) -> None:
         if self._executor.free() and self._executor.now() - self._looked > REFRESH_SECONDS:
@@ -164,6 +171,7 @@ class Coordinator:
         while (
             self._executor.free() and self.failure is None and not self._retention.is_low(len(self._active))
         ):
+            self._keep_lease()
             if not self._queue:
                 if not still_needed(self._counts.finished, self._counts.running, self._limits.n_trials):
                     return
@@ -173,9 +181,15 @@ class Coordinator:
 
     def _take(self, trial: Trial) -> None:
         """Draws a trial's parameters and queues it, unless enough others are on their way."""
+        try:
+            self._queue_up(trial)
+        except UpdateFinishedTrialError:
+            self._lose(trial.number)
+
+    def _queue_up(self, trial: Trial) -> None:
         self._refresh()
         if is_surplus(trial.number, self._counts.alive, self._limits.n_trials):
-            self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials are enough"))
+            self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials are enough"), {})
             self._refresh()
             return
         proposal = self._ledger.propose(self._proposals, trial)
@@ -198,55 +212,41 @@ class Coordinator:
         assignment = self._active.get(event.number)
         if assignment is None:
             return
+        try:
+            self._note(assignment, event)
+        except UpdateFinishedTrialError:
+            self._lose(event.number)
+        if isinstance(event, Scored):
+            self._executor.answer(event.number, not assignment.told)
+        elif isinstance(event, Ended):
+            self._refresh()
+            self._retention.trim(self._trials)
+
+    def _note(self, assignment: Assignment, event: Event) -> None:
+        if isinstance(event, Ended):
+            del self._active[event.number]
+        if assignment.is_lost:
+            return
         if isinstance(event, Started):
             assignment.began = self._executor.now()
             self._ledger.note(assignment.trial, assignment.started(event.worker))
             _log.info("trial %d: attempt %d on %s", event.number, assignment.attempt, event.worker)
         elif isinstance(event, Scored):
-            self._executor.answer(event.number, self._goes_on(assignment, event))
+            self._decide(assignment, event)
         else:
             self._end(assignment, event)
-            self._refresh()
-            self._retention.trim(self._trials)
 
-    def _goes_on(self, assignment: Assignment, event: Scored) -> bool:
+    def _decide(self, assignment: Assignment, event: Scored) -> None:
+        """Sets why the trial is told to stop, if it is."""
         _log.info("trial %d: %s, score %.4f", event.number, event.label, event.score)
         assignment.progressed(event)
         self._retention.measure(assignment.path)  # a trial is biggest while it has checkpoints
-        if not self._is_good_enough(assignment, event):
+        if not self._judge.lets_go_on(assignment, event, self._trials):
             assignment.told = "pruned"
         elif self._stopping or self._interrupted():
             assignment.told = "stopped"
-        return not assignment.told
-
-    def _is_good_enough(self, assignment: Assignment, event: Scored) -> bool:
-        if self._proposals.judges(event.stage):
-            return self._pruner_agrees(assignment, event)
-        if event.stage == "teacher" and self._limits.prune_teacher:
-            return self._teacher_keeps_up(assignment, event)
-        return True
-
-    def _teacher_keeps_up(self, assignment: Assignment, event: Scored) -> bool:
-        last = max(assignment.teacher_scores, default=0)
-        if event.epoch not in assignment.teacher_scores:
-            self._ledger.note(assignment.trial, assignment.teaching(event))
-        if event.epoch < last:
-            return True  # an attempt goes over epochs that were judged before
-        earlier = earlier_teachers(event.number, self._trials)
-        return keeps_up(assignment.teacher_scores, earlier, event.epoch)
-
-    def _pruner_agrees(self, assignment: Assignment, event: Scored) -> bool:
-        last = max(assignment.scores, default=0)
-        if event.epoch not in assignment.scores:
-            assignment.scores[event.epoch] = event.score
-            self._ledger.report(assignment.trial, event.epoch, event.score)
-        if event.epoch < last:
-            return True  # an attempt goes over epochs that were judged before
-        is_last = event.epoch >= self._proposals.epochs(assignment.config)
-        return is_last or self._ledger.goes_on(assignment.trial)
 
     def _end(self, assignment: Assignment, event: Ended) -> None:
-        del self._active[event.number]
         assignment.leave(self._executor.now())
         if isinstance(event.result, Failure):
             self._after_failure(assignment, event.result)
@@ -254,25 +254,27 @@ class Coordinator:
         outcome = event.result
         if outcome.state != "complete" and (assignment.told or outcome.state) == "stopped":
             _log.info("trial %d: stopped; it goes on with the study", event.number)
-            self._ledger.note(assignment.trial, assignment.pausing(outcome))
-            self._ledger.park(assignment.trial)
+            self._ledger.park(assignment.trial, assignment.pausing(outcome))
             return
         self._finish(assignment, outcome)
 
     def _finish(self, assignment: Assignment, outcome: TrialOutcome) -> None:
         trial = assignment.trial
         size = self._retention.measure(assignment.path)
-        self._ledger.note(trial, assignment.closing(outcome) | {"disk_mb": size / 1e6})
-        is_complete = outcome.state == "complete"
-        if self._ledger.complete(trial, outcome) if is_complete else self._ledger.prune(trial):
+        values = assignment.closing(outcome) | {"disk_mb": size / 1e6}
+        if outcome.state == "complete":
+            is_told = self._ledger.complete(trial, outcome, values)
+        else:
+            is_told = self._ledger.prune(trial, values)
+        if is_told:
             self._failures.clear()
-            state = "complete" if is_complete else "pruned"
+            state = "complete" if outcome.state == "complete" else "pruned"
             _log.info("trial %d: %s, score %s", trial.number, state, outcome.score)
 
     def _after_failure(self, assignment: Assignment, failure: Failure) -> None:
         number = assignment.trial.number
         if self._stopping and failure.kind == "preempted":
-            self._ledger.park(assignment.trial)
+            self._ledger.park(assignment.trial, {})
             return
         step = next_step(failure, assignment.attempts, self._limits.on_oom)
         if step == "fail":
@@ -287,8 +289,7 @@ class Coordinator:
 
     def _fail(self, assignment: Assignment, failure: Failure) -> None:
         _log.error("trial %d: %s: %s", assignment.trial.number, failure.kind, failure.message)
-        self._ledger.note(assignment.trial, assignment.failing())
-        self._ledger.fail(assignment.trial, failure)
-        self._failures.append(failure)
+        if self._ledger.fail(assignment.trial, failure, assignment.failing()):
+            self._failures.append(failure)
         self._refresh()
-        self.failure = failed_alike(self._failures, self._counts.finished)
+        self.failure = self.failure or failed_alike(self._failures, self._counts.finished)

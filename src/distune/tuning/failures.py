@@ -49,13 +49,16 @@ def _kind(error: BaseException) -> str:
     return "crash"
 
 
-def died(exit_code: int | None, output: str = "") -> Failure:
+def died(exit_code: int | None, output: str = "", *, for_memory: bool = False) -> Failure:
     """The failure of a trial whose worker process is gone.
 
     Args:
         exit_code: of the process, negative for a signal; None if the worker was lost with its machine.
         output: what the worker printed.
+        for_memory: the kernel has killed processes for want of memory meanwhile.
     """
+    if exit_code == -9 and for_memory:
+        return Failure("out_of_memory", "the kernel killed the worker for want of memory", output[-TAIL:])
     if exit_code is None or exit_code in (-9, -15, 137, 143):
         how = "was lost" if exit_code is None else f"was killed (exit code {exit_code})"
         return Failure("preempted", f"the worker {how}", output[-TAIL:])

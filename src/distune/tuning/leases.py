@@ -1,8 +1,8 @@
 """Which coordinators of a study are alive.
 
 Every coordinator keeps a lease in the study's user attributes and renews it. One on the same machine is dead when
-its process is gone; one elsewhere when its lease has not changed for `LEASE_SECONDS` by the watcher's own clock, so
-that clocks need not agree.
+its process is gone, however slow it is; one elsewhere when its lease has not changed for `LEASE_SECONDS` by the
+watcher's own clock, so that clocks need not agree.
 """
 
 from __future__ import annotations
@@ -71,11 +71,23 @@ class Lease:
         if self.host != this_host():
             return False
         try:
-            return bool(abs(psutil.Process(self.pid).create_time() - self.born) > 1.0)
+            process = psutil.Process(self.pid)
+            is_another = bool(abs(process.create_time() - self.born) > 1.0)
+            return is_another or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
             return False
+
+    def looks_alive(self, now: float) -> bool:
+        """At one look, without the time to watch the lease: by its process here, by its last beat elsewhere.
+
+        Args:
+            now: seconds since 1970.
+        """
+        if self.ended is not None or self.process_is_gone():
+            return False
+        return self.host == this_host() or now - self.seen < 2 * LEASE_SECONDS
 
 
 def leases(attributes: Mapping[str, Any]) -> dict[str, Lease]:
@@ -127,6 +139,7 @@ class Watch:
             beat, unchanged = self._unchanged.get(name, (-1, 0.0))
             unchanged = unchanged + passed if beat == lease.beat else 0.0
             self._unchanged[name] = (lease.beat, unchanged)
-            if lease.ended is None and not lease.process_is_gone() and unchanged < LEASE_SECONDS:
+            is_silent = unchanged >= LEASE_SECONDS and lease.host != this_host()
+            if lease.ended is None and not lease.process_is_gone() and not is_silent:
                 alive.add(name)
         return alive

@@ -85,19 +85,31 @@ class Ledger:
 
     def ask(self) -> Trial:
         """A new trial, or one that waits to go on, stamped with this coordinator's name."""
-        trial = self._continued() or self._patiently(self.study.ask)
-        self.note(trial, {OWNER: self._owner})
-        return trial
+        while True:
+            trial = self._continued() or self._new()
+            if trial is not None:
+                return trial
 
     def _continued(self) -> Trial | None:
         """The first waiting trial that no other coordinator takes before; Optuna's own ask would not name it first."""
         for frozen in self.trials():
             if frozen.state != TrialState.WAITING:
                 continue
-            # The name comes first: a trial that runs under a dead coordinator's name is anybody's to adopt.
-            if self._claims(frozen) and self._begins(frozen._trial_id):
-                return self._patiently(lambda trial_id=frozen._trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
+            # The name comes first: a trial that runs under a dead coordinator's name is anybody's to adopt. Another
+            # one may have put its name over ours before it ran: then it is the other's to adopt.
+            trial_id = frozen._trial_id
+            if (
+                self._claims(trial_id, frozen.user_attrs.get(OWNER))
+                and self._begins(trial_id)
+                and self._owns(trial_id)
+            ):
+                return self._patiently(lambda trial_id=trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
         return None
+
+    def _new(self) -> Trial | None:
+        """A trial that Optuna gives out; None if another coordinator adopts it before it has a name."""
+        trial = self._patiently(self.study.ask)
+        return trial if self._claims(trial._trial_id, None) else None
 
     def _begins(self, trial_id: int) -> bool:
         try:
@@ -107,13 +119,15 @@ class Ledger:
 
     def adopt(self, frozen: FrozenTrial) -> Trial | None:
         """Takes over a running trial that nobody has in hand; None if another coordinator was quicker."""
-        return self._patiently(lambda: Trial(self.study, frozen._trial_id)) if self._claims(frozen) else None
+        if not self._claims(frozen._trial_id, frozen.user_attrs.get(OWNER)):
+            return None
+        return self._patiently(lambda: Trial(self.study, frozen._trial_id))
 
-    def _claims(self, frozen: FrozenTrial) -> bool:
-        old = frozen.user_attrs.get(OWNER)
-        return old == self._owner or self._patiently(
-            lambda: claim(self._storage, frozen._trial_id, OWNER, old, self._owner)
-        )
+    def _claims(self, trial_id: int, old: str | None) -> bool:
+        """Puts this coordinator's name in an old one's place; whether it stands there, whichever answer was lost."""
+        if old != self._owner:
+            self._patiently(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
+        return self._owns(trial_id)
 
     def propose(self, proposals: JointProposals, trial: Trial) -> Proposal:
         """Draws a trial's parameters."""
@@ -140,24 +154,25 @@ class Ledger:
         """Reports an epoch's score."""
         self._patiently(lambda: trial.report(score, epoch))
 
-    def complete(self, trial: Trial, outcome: TrialOutcome) -> bool:
-        """Ends a trial with its score; False if it belongs to another coordinator by now."""
-        return self._tell(trial, TrialState.COMPLETE, outcome.score)
+    def complete(self, trial: Trial, outcome: TrialOutcome, values: Mapping[str, Any]) -> bool:
+        """Ends a trial with its score and user attributes; False if it belongs to another coordinator by now."""
+        return self._tell(trial, values, TrialState.COMPLETE, outcome.score)
 
-    def prune(self, trial: Trial) -> bool:
+    def prune(self, trial: Trial, values: Mapping[str, Any]) -> bool:
         """Ends a trial as pruned; its value is the last score."""
-        return self._tell(trial, TrialState.PRUNED)
+        return self._tell(trial, values, TrialState.PRUNED)
 
-    def fail(self, trial: Trial, failure: Failure) -> bool:
+    def fail(self, trial: Trial, failure: Failure, values: Mapping[str, Any]) -> bool:
         """Ends a trial as failed; it gets no value."""
-        self.note(trial, {
+        why = {
             "failure_kind": failure.kind, "failure_message": failure.message, "failure_output": failure.output,
-        })  # fmt: skip
-        return self._tell(trial, TrialState.FAIL)
+        }  # fmt: skip
+        return self._tell(trial, {**values, **why}, TrialState.FAIL)
 
-    def park(self, trial: Trial) -> None:
+    def park(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Leaves an interrupted trial for whoever goes on with the study."""
-        if self._owns(trial):
+        if self._owns(trial._trial_id):
+            self.note(trial, values)
             self._patiently(lambda: self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING))
 
     def write_lease(self, lease: Lease) -> None:
@@ -185,18 +200,25 @@ class Ledger:
         view.get_trials = get_trials  # type: ignore[method-assign]
         return view
 
-    def _owns(self, trial: Trial) -> bool:
-        frozen = self._patiently(lambda: self._storage.get_trial(trial._trial_id))
-        return frozen.user_attrs.get(OWNER) == self._owner and not frozen.state.is_finished()
+    def _owns(self, trial_id: int) -> bool:
+        return is_owned(self._patiently(lambda: self._storage.get_trial(trial_id)), self._owner)
 
-    def _tell(self, trial: Trial, state: TrialState, value: float | None = None) -> bool:
-        if not self._owns(trial):
+    def _tell(
+        self, trial: Trial, values: Mapping[str, Any], state: TrialState, value: float | None = None
+    ) -> bool:
+        if not self._owns(trial._trial_id):
             _log.warning(
                 "trial %d was taken over by another coordinator; its result here is dropped", trial.number
             )
             return False
+        self.note(trial, values)
         self._patiently(lambda: self.study.tell(trial, value, state, skip_if_finished=True))
         return True
+
+
+def is_owned(trial: FrozenTrial, owner: str) -> bool:
+    """Whether a trial is in a coordinator's hands, as far as the study says."""
+    return trial.user_attrs.get(OWNER) == owner and not trial.state.is_finished()
 
 
 def timestamp() -> str:

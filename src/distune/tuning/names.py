@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
 
-from distune.tuning.leases import Watch, leases
+from distune.tuning.leases import leases
 from distune.tuning.ledger import count
 from distune.tuning.staged import SUFFIX
 from distune.tuning.storage import default_url, opened
@@ -54,6 +55,7 @@ def _lacks_trials(
         if differing(first.user_attrs, teacher):
             return False
         studies.append(first)
-    if any(Watch().living(leases(one.user_attrs)) for one in studies):
+    now = time.time()
+    if any(lease.looks_alive(now) for one in studies for lease in leases(one.user_attrs).values()):
         return False
     return sum(count(one.get_trials(deepcopy=False)).finished for one in studies) < n_trials

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from distune.tuning.coordinator import Snapshot
+from distune.tuning.ledger import Counts
 
 PLAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where the study stands, for whoever shows it."""
+
+    counts: Counts
+    active: int
+    n_trials: int
+    workers: int
+    bytes_used: int
 
 
 def line(snapshot: Snapshot, ends: datetime | None) -> str:

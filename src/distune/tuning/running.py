@@ -16,6 +16,8 @@ from distune.tuning.proposals import Proposal
 from distune.tuning.teacher_rule import TEACHER_SCORES, teacher_scores
 
 PARTS_KEY = "training.accumulation"
+LOST = "lost"
+"""Why a trial is told to stop that another coordinator has taken over."""
 
 
 @dataclass
@@ -65,6 +67,11 @@ class Assignment:
             stage_seconds=dict(known.get("stage_seconds", {})),
             teacher_scores=teacher_scores(known),
         )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another coordinator has taken it over."""
+        return self.told == LOST
 
     def opening(self) -> dict[str, Any]:
         """User attributes of a trial that was drawn."""

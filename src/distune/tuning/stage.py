@@ -21,6 +21,7 @@ from distune.tuning.proposals import JointProposals
 from distune.tuning.pruners import is_too_short, make_pruner, make_pruner_of_folds
 from distune.tuning.request import TuneRequest
 from distune.tuning.retention import Retention
+from distune.tuning.storage import Patience
 from distune.tuning.study import Setup
 
 _log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Stages:
         request = self._request
         devices = request.devices or (request.config.training.device,)
         lease = Lease.new(request.workers, devices, stage.n_trials)
-        ledger = Ledger(stage.study, lease.coordinator)
+        ledger = Ledger(stage.study, lease.coordinator, Patience(interrupted=self._interrupted))
         stage.study.pruner = (
             make_pruner_of_folds(stage.setup.pruner, stage.setup.warmup)
             if stage.setup.folds
@@ -102,6 +103,7 @@ class Stages:
             threads=request.config.training.threads,
             ray_address=request.ray_address,
             gpus_per_trial=request.gpus_per_trial,
+            interrupted=self._interrupted,
         )
         with Progress(title=stage.title) as progress, executor:
             coordinator = Coordinator(

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune.errors import UserError
 from distune.tuning.failures import SURPLUS
-from distune.tuning.leases import LEASE_SECONDS, Lease, leases, this_host
+from distune.tuning.leases import Lease, leases
 from distune.tuning.ledger import OWNER, Counts, count
 from distune.tuning.staged import SUFFIX
 from distune.tuning.storage import default_url, opened, redacted
@@ -99,7 +99,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
     """The status of an open study at a time."""
     trials = study.get_trials(deepcopy=False)
     known = leases(study.user_attrs)
-    living = {name: lease for name, lease in known.items() if _is_alive(lease, now.timestamp())}
+    living = {name: lease for name, lease in known.items() if lease.looks_alive(now.timestamp())}
     last = max(known.values(), key=lambda lease: lease.started, default=None)
     held = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(OWNER) in living]
     left = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING) and t not in held]
@@ -119,13 +119,6 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         study.user_attrs.get("folds"),
         _expected_end(trials, wanted, workers, now),
     )
-
-
-def _is_alive(lease: Lease, now: float) -> bool:
-    """At one look, without the time to watch a lease: by its process here, by its last beat elsewhere."""
-    if lease.ended is not None or lease.process_is_gone():
-        return False
-    return lease.host == this_host() or now - lease.seen < 2 * LEASE_SECONDS
 
 
 def _running(trial: FrozenTrial, lease: Lease) -> RunningTrial:

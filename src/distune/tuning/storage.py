@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 _SECRET_WORDS = re.compile(r"pass|pwd|secret|token|key|credential|auth", re.I)
+_SECRET_PART = re.compile(r"(?:pwd|password)\s*=\s*([^;\s]+)", re.I)
+_PASSWORD = re.compile(r"(://[^:/@]*:)([^@]*(?:@[^?]*)?)@")
+"""Up to the last @ before the query, as people write it; SQLAlchemy ends it at the first."""
 _log = logging.getLogger(__name__)
 _BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no such table", re.I)
 CREATION_ATTEMPTS = 10
 OUTAGE_LIMIT = 600.0
 """Seconds that a coordinator waits for a storage that does not answer."""
+PARTING_SECONDS = 3.0
+"""Seconds that it waits once it was asked to end."""
 
 
 def redacted(url: str) -> str:
@@ -31,10 +36,13 @@ def redacted(url: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        parsed = make_url(url)
+        parsed = make_url(_PASSWORD.sub(r"\1***@", url, count=1))
     except (ArgumentError, ValueError):
         return "(not a database URL)"
-    query = {key: "REDACTED" if _SECRET_WORDS.search(key) else value for key, value in parsed.query.items()}
+    query = {
+        key: tuple("REDACTED" if _is_secret(key, value) else value for value in values)
+        for key, values in parsed.normalized_query.items()
+    }
     return parsed.set(query=query).render_as_string(hide_password=True)
 
 
@@ -42,13 +50,20 @@ def hide_secrets(text: str, url: str) -> str:
     """A message of a library without the secrets of a storage URL."""
     from sqlalchemy.engine import make_url
 
-    parsed = make_url(url)
-    secrets = [parsed.password, *(v for k, v in parsed.query.items() if _SECRET_WORDS.search(k))]
+    parsed, written = make_url(url), _PASSWORD.search(url)
+    query = [(key, value) for key, values in parsed.normalized_query.items() for value in values]
+    hidden = [value for key, value in query if _is_secret(key, value)]
+    within = [part for value in hidden for part in _SECRET_PART.findall(value)]
     text = text.replace(url, redacted(url))
-    for secret in secrets:
+    for secret in (parsed.password, written and written.group(2), *hidden, *within):
         if isinstance(secret, str) and secret:
             text = text.replace(secret, "***")
     return text
+
+
+def _is_secret(key: str, value: str) -> bool:
+    """Whether a part of a URL's query is one, or holds one as `odbc_connect` and `dsn` do."""
+    return bool(_SECRET_WORDS.search(key) or _SECRET_PART.search(value))
 
 
 def default_url(logs: Path, study: str) -> str:
@@ -78,6 +93,9 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         raise UserError(
             f"storage: {redacted(url)}; write it like sqlite:///study.db or postgresql+psycopg://host/name"
         ) from None
+    written = _PASSWORD.search(url)
+    if written and "@" in written.group(2):
+        raise UserError(f"storage {redacted(url)}: its password holds an @; write it as %40")
     sqlite = parsed.get_backend_name() == "sqlite"
     if sqlite and parsed.database:
         if not create and not Path(parsed.database).is_file():
@@ -138,16 +156,27 @@ class Patience:
     """Repeats a call on the storage while the database does not answer.
 
     Args:
-        limit: seconds after which the last error is raised.
+        limit: seconds after which it is given up.
         sleep: waits some seconds.
+        interrupted: how often the user asked for an end; once leaves a few seconds, twice none.
     """
 
-    def __init__(self, limit: float = OUTAGE_LIMIT, sleep: Callable[[float], None] = time.sleep):
+    def __init__(
+        self,
+        limit: float = OUTAGE_LIMIT,
+        sleep: Callable[[float], None] = time.sleep,
+        interrupted: Callable[[], int] = lambda: 0,
+    ):
         self._limit = limit
         self._sleep = sleep
+        self._interrupted = interrupted
 
     def __call__(self, call: Callable[[], Result]) -> Result:
-        """Calls until it works; the call must be one that may be repeated."""
+        """Calls until it works; the call must be one that may be repeated.
+
+        Raises:
+            UserError: the storage does not answer in time; every later call is tried once.
+        """
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -156,15 +185,21 @@ class Patience:
             try:
                 return call()
             except (StorageInternalError, OperationalError, InterfaceError) as error:
-                if waited >= self._limit:
-                    raise
-                cause = error.__cause__ or error
-                _log.warning(
-                    "storage does not answer (%s); trying again in %.2g s", type(cause).__name__, pause
-                )
+                cause = type(error.__cause__ or error).__name__
+                if waited >= self._seconds():
+                    self._limit = 0.0
+                    raise UserError(
+                        f"the storage does not answer ({cause}); what was not written goes on from its run folder "
+                        "when the same command runs again"
+                    ) from error
+                _log.warning("storage does not answer (%s); trying again in %.2g s", cause, pause)
                 self._sleep(pause)
                 waited += pause
                 pause = min(2 * pause, 5.0)
+
+    def _seconds(self) -> float:
+        asked = self._interrupted()
+        return min(self._limit, (self._limit, PARTING_SECONDS, 0.0)[min(asked, 2)])
 
 
 def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: str) -> bool:

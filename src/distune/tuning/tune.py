@@ -54,17 +54,16 @@ def tune(request: TuneRequest) -> TuneResult:
     folder = request.logs / name
     url = request.storage or default_url(request.logs, name)
     with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
-        study, setup = _open(request, storage, name, setup)
+        patiently = Patience(interrupted=interrupted)
+        study, setup = _open(request, storage, name, setup, patiently)
         dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), request.n_trials)
         stages = Stages(request, interrupted)
         if teacher is None:
             ending = _run(request, study, setup, folder, stages)
         else:
-            ending = _run_staged(request, storage, study, (setup, teacher), folder, stages)
-        summary = Patience()(
-            lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason)
-        )
+            ending = _run_staged(request, storage, study, (setup, teacher), folder, stages, patiently)
+        summary = patiently(lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason))
         _log.info("study %s: %s", name, ending.reason)
     best = folder / BEST_CONFIG_NAME if summary["best"] else None
     return TuneResult(name, folder, ending.reason, summary, best, ending.failure)
@@ -144,9 +143,10 @@ def _setups(request: TuneRequest, dataset: str) -> tuple[Setup, Setup | None]:
     return students, teacher
 
 
-def _open(request: TuneRequest, storage: BaseStorage, name: str, setup: Setup) -> tuple[Study, Setup]:
+def _open(
+    request: TuneRequest, storage: BaseStorage, name: str, setup: Setup, patiently: Patience
+) -> tuple[Study, Setup]:
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
-    patiently = Patience()
     if request.fork and request.study_name:
         old_url = request.storage or default_url(request.logs, request.study_name)
         with opened(old_url, create=False) as old_storage:
@@ -174,14 +174,14 @@ def _run_staged(
     setups: tuple[Setup, Setup],
     folder: Path,
     stages: Stages,
+    patiently: Patience,
 ) -> Ending:
     """Tunes the teacher by its own score, then the students with the best few teachers as a choice.
 
     Once that choice is made, no more teachers are tried: a sampler cannot learn about choices that change.
     """
     students, teacher = setups
-    patiently = Patience()
-    first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher)
+    first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, patiently)
     if "teachers" not in study.user_attrs:
         wanted, _ = stage_budgets(request.n_trials)
         ending = _run_teachers(request, first, teacher, folder, stages, wanted) if wanted else None

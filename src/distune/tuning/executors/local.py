@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -11,10 +12,9 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
-import psutil
-
 from distune.errors import UserError
 from distune.tuning.executors.base import Executor
+from distune.tuning.executors.memory import oom_kills, total_bytes
 from distune.tuning.executors.pipe import receive, send
 from distune.tuning.failures import TAIL, died
 from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
@@ -37,6 +37,8 @@ class _Worker:
     ready: bool = False
     task: TrialTask | None = None
     offset: int = 0
+    oom_kills: int = 0
+    """How many the kernel had counted when the trial began."""
 
     @property
     def number(self) -> int | None:
@@ -53,8 +55,8 @@ class LocalExecutor(Executor):
         workers: trials at once.
         devices: given to the workers in turn: `["cuda:0", "cuda:1"]`.
         threads: CPU threads a worker; empty divides the cores among the workers.
-        memory_limit_mb: a worker that holds more after a trial is replaced; empty takes half of the machine's
-            memory divided among the workers.
+        memory_limit_mb: a worker that holds more after a trial is replaced; empty takes half of the memory that
+            this process may use, divided among the workers.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class LocalExecutor(Executor):
         self._function = function
         self._folder = folder
         self._threads = threads or max(1, available_cores() // workers)
-        self._memory_limit_mb = memory_limit_mb or psutil.virtual_memory().total / 2e6 / workers
+        self._memory_limit_mb = memory_limit_mb or total_bytes() / 2e6 / workers
         self._failed_starts = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._workers = [self._start(f"worker-{i}", devices[i % len(devices)]) for i in range(workers)]
@@ -136,7 +138,9 @@ class LocalExecutor(Executor):
         ours, theirs = Pipe()
         limit = {variable: str(self._threads) for variable in _THREAD_VARIABLES}
         path = os.pathsep.join(part for part in sys.path if part)
-        log = self._folder / f"{name}.log"
+        log = (
+            self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
+        )  # coordinators may share the folder
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "distune.tuning.executors.worker",
@@ -153,6 +157,7 @@ class LocalExecutor(Executor):
     def _give(self, worker: _Worker, task: TrialTask) -> None:
         worker.task = task
         worker.offset = worker.log.stat().st_size
+        worker.oom_kills = oom_kills()
         try:
             send(worker.pipe, task.as_dict())
         except OSError:  # it died just now: `wait` finds the closed pipe and reports the trial
@@ -179,7 +184,8 @@ class LocalExecutor(Executor):
         if never_started:  # no fault of the trial's
             self._give(successor, worker.task)
             return []
-        return [Ended(worker.task.number, died(code, _tail(worker)))]
+        failure = died(code, _tail(worker), for_memory=oom_kills() > worker.oom_kills)
+        return [Ended(worker.task.number, failure)]
 
     def _understand(self, index: int, message: dict) -> list[Event]:  # type: ignore[type-arg]
         worker = self._workers[index]

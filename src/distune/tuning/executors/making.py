@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from distune.errors import UserError
@@ -32,6 +32,7 @@ def make_executor(
     threads: int | None,
     ray_address: str | None = None,
     gpus_per_trial: float = 0.0,
+    interrupted: Callable[[], int] = lambda: 0,
 ) -> Executor:
     """Starts the workers.
 
@@ -44,6 +45,7 @@ def make_executor(
         threads: CPU threads a worker; empty divides the cores.
         ray_address: of the Ray cluster; empty is this machine's.
         gpus_per_trial: GPUs that Ray sets aside for a trial.
+        interrupted: how often the user asked for an end; ends the wait for room in the cluster.
 
     Raises:
         UserError: there is no such executor, or no such cluster.
@@ -60,4 +62,5 @@ def make_executor(
         workers=workers,
         gpus_per_trial=gpus_per_trial,
         threads=threads,
+        interrupted=interrupted,
     )

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +94,7 @@ class RayExecutor(Executor):
         gpus_per_trial: 0 for CPU; below 1 lets trials share a GPU.
         threads: CPU threads a worker, and CPUs that Ray sets aside for it; empty means 1.
         patience: seconds to wait for the first worker.
+        interrupted: how often the user asked for an end; ends the wait.
 
     Raises:
         UserError: Ray is not installed, there is no such cluster, or it has no room for a single worker.
@@ -109,6 +110,7 @@ class RayExecutor(Executor):
         gpus_per_trial: float = 0.0,
         threads: int | None = None,
         patience: float = START_SECONDS,
+        interrupted: Callable[[], int] = lambda: 0,
     ):
         if not 0 <= gpus_per_trial <= 1:
             raise UserError(
@@ -123,7 +125,7 @@ class RayExecutor(Executor):
         self._is_closed = False
         self._workers = [self._start(f"worker-{i}") for i in range(workers)]
         try:
-            self._wait_for_room(patience)
+            self._wait_for_room(patience, interrupted)
         except BaseException:
             self.close()
             raise
@@ -190,9 +192,9 @@ class RayExecutor(Executor):
         )
         return _Worker(name, actor, actor.host.remote())
 
-    def _wait_for_room(self, patience: float) -> None:
+    def _wait_for_room(self, patience: float, interrupted: Callable[[], int]) -> None:
         limit = self.now() + patience
-        while not self.free():
+        while not self.free() and not interrupted():
             self.wait(min(1.0, patience))
             if self.now() > limit:
                 has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
@@ -201,7 +203,7 @@ class RayExecutor(Executor):
                     f"{patience:g} s; the cluster has {has}"
                 )
         limit = self.now() + OTHERS_SECONDS
-        while self.free() < self.workers and self.now() < limit:
+        while self.free() < self.workers and self.now() < limit and not interrupted():
             self.wait(0.2)
 
     def _hear(self, worker: _Worker, call: Any) -> list[Event]:
@@ -209,26 +211,29 @@ class RayExecutor(Executor):
         errors = self._ray.exceptions
         try:
             told = self._ray.get(call)
-        except errors.RayTaskError as error:  # the actor lives and says what is wrong
-            raise error.cause from None
         except errors.RayError as error:
             return self._lost(worker, error)
         if not worker.is_ready:
             worker.host = told
-            self._failed_starts = 0
             return []
         if isinstance(told, Started):
+            self._failed_starts = 0
             worker.pending = worker.actor.next.remote()
             return [replace(told, worker=f"{worker.name}@{worker.host}")]
         if not isinstance(told, Scored):
             worker.task = None
         return [told]
 
-    def _lost(self, worker: _Worker, error: Exception) -> list[Event]:
-        self._failed_starts += not worker.is_ready
+    def _lost(self, worker: _Worker, error: Any) -> list[Event]:
+        is_told = isinstance(error, self._ray.exceptions.RayTaskError)
+        cause = (
+            error.cause if is_told else None
+        )  # what is wrong with a relay that lives, or with its node alone
+        self._failed_starts += cause is not None or not worker.is_ready
         if self._failed_starts >= START_LIMIT:
-            raise UserError(f"ray: workers end before they start: {error}")
-        _log.warning("%s is lost; another one starts when the cluster has room", worker.name)
+            raise cause or UserError(f"ray: workers end before they start: {error}")
+        why = str(cause or error).partition("\n")[0]
+        _log.warning("%s is lost (%s); another one starts when the cluster has room", worker.name, why)
         self._ray.kill(worker.actor)  # out of reach is not dead: its trial must not go on unheard
         task = worker.task
         self._workers[self._workers.index(worker)] = self._start(worker.name)
