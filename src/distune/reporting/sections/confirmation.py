@@ -26,6 +26,7 @@ from distune.reporting.document import (
 )
 from distune.reporting.paths import quoted
 from distune.reporting.sections import confirmation_tables as tables
+from distune.reporting.sections.confirmation_comparisons import comparisons
 
 TITLE = "Confirmation"
 
@@ -36,7 +37,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     if isinstance(confirmation, Unknown):
         return _unconfirmed(findings)
     numbers = confirmation.numbers
-    compared = tables.comparisons(numbers)
+    compared = comparisons(numbers)
     if "gains" in figures:
         compared = Section(compared.title, (*compared.blocks, figures["gains"]))
     parts = (

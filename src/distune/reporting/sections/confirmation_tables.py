@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from distune.analysis.significance import SMALLEST_P
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,
-    Bullets,
     Cell,
     Code,
     Section,
-    Strong,
     Table,
     caution,
-    line,
     paragraph,
 )
 
@@ -41,7 +37,6 @@ BASELINES = {
     "features_text": "frozen features of the text, logistic regression",
 }
 MOST_CLASSES = 40
-SEEDS_FIRST = "more seeds first"
 
 
 def contenders(numbers: Numbers, folds: int | None = None) -> Section:
@@ -85,59 +80,6 @@ def baselines(numbers: Numbers) -> Section | None:
         return None
     header = ("Baseline", "What it uses", "Score on dev", "Score on test", "Chosen")
     return Section("Baselines", (Table(header, tuple(rows), frozenset({2, 3})),))
-
-
-def comparisons(numbers: Numbers) -> Section:
-    """Differences with interval, corrected p-value and verdict."""
-    made = numbers["comparisons"]
-    rows: list[tuple[Cell, ...]] = [
-        (
-            formats.QUESTIONS.get(each["kind"], each["kind"]),
-            _pair(each),
-            formats.gain(each["difference"]),
-            formats.interval(each["low"], each["high"]),
-            _corrected(each),
-            Strong(each["verdict"]),
-            _needed(each),
-        )
-        for each in made
-    ]
-    blocks: list[Block] = []
-    if rows:
-        blocks += [
-            paragraph(
-                f"Differences of the mean scores on {numbers['split']}. The intervals honour both the seeds and the "
-                "examples, grouped by case; the p-values carry Holm's correction for all rows together."
-            ),
-            Table(
-                (
-                    "Question",
-                    "Compared",
-                    "Difference",
-                    "95 % interval",
-                    "p (Holm)",
-                    "Verdict",
-                    "Examples to tell it",
-                ),
-                tuple(rows),
-                frozenset({2, 3, 4}),
-            ),
-            paragraph(
-                "Examples to tell it: for a power of 80 % at the observed difference, with cases of the same size, not "
-                f"corrected for the other rows. “{SEEDS_FIRST}”: the noise of the seeds alone hides a difference of "
-                "this size."
-            ),
-        ]
-    if single := [row for each in made for row in _mcnemar(each)]:
-        header = ("Compared", "Task", "Only the first is right", "Only the second is right", "p")
-        caption = "Single models of the first common seed, McNemar's exact test, not corrected."
-        blocks.append(Table(header, tuple(single), frozenset({2, 3, 4}), caption))
-    left_out = numbers.get("comparisons_missing") or []
-    if left_out:
-        blocks.append(
-            Bullets(tuple(line("Not compared: ", *_pair(each), f": {each['reason']}.") for each in left_out))
-        )
-    return Section("Comparisons", tuple(blocks))
 
 
 def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
@@ -251,39 +193,6 @@ def _recall(numbers: Numbers) -> Table | None:
     ]
     caption = f"Recall of each class on {split}, {name}; of each task at most {MOST_CLASSES} classes."
     return Table(("Task", "Class", "Examples", "Recall"), tuple(rows), frozenset({2, 3}), caption)
-
-
-def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
-    for task, found in made["mcnemar"].items():
-        yield (
-            _pair(made),
-            task,
-            str(found["only_first"]),
-            str(found["only_second"]),
-            formats.probability(found["p_value"]),
-        )
-
-
-def _corrected(made: Numbers) -> str:
-    """The corrected p-value; only a bound where the p-value is the smallest that the resampling can give."""
-    if made["p_value"] > SMALLEST_P:
-        return formats.probability(made["adjusted_p"])
-    return formats.at_most(made["adjusted_p"])
-
-
-def _needed(made: Numbers) -> str:
-    needed, used = made["examples_needed"], made["examples"]
-    if made["verdict"] != "not distinguishable" or not made["difference"]:
-        return formats.DASH
-    if needed is None:
-        return SEEDS_FIRST
-    if needed <= used:
-        return f"enough for this row alone ({used} used)"
-    return f"{needed} ({used} used)"
-
-
-def _pair(made: Numbers) -> tuple[Code | str, ...]:
-    return (Code(made["first"]), " − ", Code(made["second"]))
 
 
 def _what(about: Numbers) -> str:
