@@ -143,8 +143,9 @@ def _effects(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     blocks: list[Block] = [
         paragraph(
             f"From a linear model over all {found.complete} complete and {found.pruned} pruned trials. The final score "
-            "of a pruned trial is imputed 20 times from its last score, by what complete trials did after the same "
-            f"{step}, and its uncertainty widens the intervals. Numbers go from one end of their range to the other."
+            "of a pruned trial is imputed 20 times from its parameters and its last score, by what complete trials "
+            f"did after the same {step}, and its uncertainty widens the intervals. Numbers go from one end of their "
+            "range to the other."
         ),
         *([figures["effects"]] if "effects" in figures else []),
         Table(
