@@ -105,8 +105,9 @@ def imputed(
     last = np.array([max(trial.intermediate) for trial in pruned], dtype=int)
     finals = np.empty(len(pruned))
     for step in np.unique(last):
-        rows, anchor = np.flatnonzero(last == step), known[int(step)]
-        scores = anchor.standardised(np.array([pruned[row].intermediate[int(step)] for row in rows]))
+        rows, anchor = last == step, known[int(step)]
+        ended = [trial for trial, is_here in zip(pruned, rows, strict=True) if is_here]
+        scores = anchor.standardised(np.array([trial.intermediate[int(step)] for trial in ended]))
         finals[rows] = anchor.level + _drawn(anchor.fit, np.column_stack([columns[rows], scores]), rng)
     return finals
 

@@ -95,12 +95,14 @@ def _contrast(effect: Effect) -> Line:
 def _importance_statement(importance: Importance) -> Line:
     above = importance.above_noise
     if not above:
-        return line("PED-ANOVA and fANOVA agree on no parameter that matters more than random numbers would.")
+        return line(
+            "PED-ANOVA and fANOVA agree on no parameter that matters more than shuffled copies of the parameters would."
+        )
     return line(
         "Both PED-ANOVA and fANOVA put ",
         *names([share.parameter for share in above]),
-        f" above random numbers ({importance.trials} complete trials). That says neither in which direction, nor that "
-        "another study would agree.",
+        f" above every shuffled copy of a parameter ({importance.trials} complete trials), which chance does in one "
+        "study of 20. That says not in which direction.",
     )
 
 
@@ -184,7 +186,7 @@ def _importance(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     ]
     rows.append(
         (
-            "random numbers, for comparison",
+            "the largest of the shuffled copies",
             formats.share(found.noise_ped_anova),
             formats.share(found.noise_fanova),
             "",
@@ -193,15 +195,16 @@ def _importance(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     blocks: list[Block] = [
         *([figures["importance"]] if "importance" in figures else []),
         Table(
-            ("Parameter", "PED-ANOVA", "fANOVA", "Above random numbers in both"),
+            ("Parameter", "PED-ANOVA", "fANOVA", "Above them in both"),
             tuple(rows),
             numeric=frozenset({1, 2}),
         ),
         paragraph(
             f"PED-ANOVA compares the best {found.best} of {found.trials} complete trials with all of them; fANOVA "
-            "explains the variance of a random forest (± over five forests). The last row is the most that a "
-            "parameter "
-            "of random numbers got in five draws."
+            "explains the variance of a random forest (± over five forests). A shuffled copy has a parameter's own "
+            "values in an order that is random within each quarter of the study, so it shares what the sampler's "
+            "concentration explains. The last row is the most that any copy got, of every parameter in 19 draws "
+            "(fANOVA: five)."
         ),
         *(caution(sentence) for sentence in found.left_out),
     ]
