@@ -110,13 +110,15 @@ def noise_statement(noise: DevNoise) -> Line:
     """What the size of the dev split allows to be told apart."""
     cases = f" of {noise.groups} cases" if noise.groups is not None else ""
     ranking: Line = ()
-    if noise.others and not noise.inside:
-        ranking = (f" None of the {noise.others} other complete trials lies inside.",)
-    elif noise.others:
-        lie, they = ("lies", "it") if noise.inside == 1 else ("lie", "they")
+    if noise.compared:
+        told = (
+            f"{noise.equal} of the {noise.compared} next best trials cannot be told from it"
+            if noise.equal
+            else f"All of the {noise.compared} next best trials can be told from it"
+        )
         ranking = (
-            f" {noise.inside} of the {noise.others} other complete trials {lie} inside: by these examples alone {they} "
-            "cannot be told from the best one.",
+            f" {told} by these examples alone (95 % interval of the difference, both scored on the same resamples; one "
+            "training each).",
         )
     return line(
         f"The dev split has {noise.examples} examples{cases}: resampling them moves the score of trial {noise.trial} "
