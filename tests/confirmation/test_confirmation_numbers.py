@@ -18,6 +18,7 @@ from distune.analysis.confirmation_comparisons import Pair, planned
 from distune.analysis.confirmation_recommendation import recommend
 from distune.analysis.confirmation_scores import interval
 from distune.analysis.significance import Contender, compare
+from distune.confirmation.baselines import ends_of_grid
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.training.run_folder import write_predictions
@@ -315,6 +316,7 @@ def plain(*names: str) -> list[dict[str, Any]]:
                 "kind": "student_alone" if kind == "alone" else kind,
                 "rank": rank if ranked else None,
                 "is_base": kind == "base",
+                "search_score": 0.8 - 0.1 * (kind == "base"),
             }
         )
     return found
@@ -389,12 +391,30 @@ def test_the_recommended_config_is_the_one_that_holds_up(
     contenders = plain(*names)
     known = {each["name"]: scores.get(each["name"], 0.5) for each in contenders}
     compared = [
-        {"kind": kind, "first": first, "second": second, "verdict": verdict}
+        {"kind": kind, "first": first, "second": second, "low": -0.2, "high": 0.2, "verdict": verdict}
         for (kind, first, second), verdict in verdicts.items()
     ]
     found = recommend(contenders, {name: s for name, s in known.items() if s is not None}, compared)
     assert (found.contender, found.reason) == expected
     assert found.best_holds_up == (found.contender == names[0].removeprefix("-"))
+
+
+@pytest.mark.parametrize(
+    ("high", "reason"), [(0.11, "nothing_beats_base"), (0.09, "gain_is_refuted")], ids=["inside", "outside"]
+)
+def test_the_gain_of_the_search_fails_to_hold_up_only_where_the_interval_excludes_it(
+    high: float, reason: str
+) -> None:
+    """The search gained 0.1."""
+    made = {"kind": "tuning_gain", "first": "a", "second": "base", "low": -0.05, "high": high, "verdict": N}
+    found = recommend(plain("a", "-base"), {"a": 0.7, "base": 0.7}, [made])
+    assert (found.contender, found.reason) == ("base", reason)
+
+
+def test_a_penalty_at_an_end_of_the_grid_is_noted() -> None:
+    assert ends_of_grid({"text_tfidf": {"a": {"C": 0.1}, "b": {"always": "x"}}}) == []
+    (said,) = ends_of_grid({"text_tfidf": {"a": {"C": 1000.0}, "b": {"C": 1.0}}, "majority": {}})
+    assert "text_tfidf" in said and "for a: it may not be at its best" in said
 
 
 def test_an_interval_ends_where_no_value_can_lie() -> None:
