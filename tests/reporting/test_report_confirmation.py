@@ -138,7 +138,13 @@ def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write:
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        ([0.5, 0.7], "scatters by 0.1414 (standard deviation): differences of single runs smaller than that"),
+        (
+            [0.5, 0.7],
+            "scatters by 0.1414 (standard deviation), so by the seed alone two single runs of one config differ by up "
+            "to 0.4000 (2√2 standard deviations). That is larger than the gain of the best trial over the base config, "
+            "+0.0123 over all seeds.",
+        ),
+        ([0.750, 0.752], "That is smaller than the gain of the best trial over the base config, +0.0123"),
         ([0.75], "the best trial was not trained again with two seeds"),
     ],
 )
@@ -218,6 +224,43 @@ def test_mcnemars_p_is_said_to_be_too_small_where_cases_hold_several_examples(wr
     assert said in section(write(numbers)[0], "Confirmation")
     numbers["examples"]["test"]["cases"] = 120
     assert "as independent" not in section(write(numbers)[0], "Confirmation")
+
+
+def test_calibration_after_scaling_is_said_to_flatter_where_it_is_judged_on_the_split_it_is_fitted_on(
+    write: Write,
+) -> None:
+    said = "temperatures are fitted on these very examples, so “after” flatters"
+    assert said not in section(write(CONFIRMATION)[0], "Confirmation")
+    numbers = copy.deepcopy(CONFIRMATION) | {"split": "dev", "optimistic": True, "opening": None}
+    assert said in section(write(numbers)[0], "Confirmation")
+
+
+def test_long_tables_hold_the_recommended_and_the_base_config_alone(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["contenders"]["trial_0002"] = copy.deepcopy(numbers["contenders"]["trial_0001"]) | {
+        "rank": 2,
+        "trial": 2,
+    }
+    numbers["recommendation"] |= {"contender": "trial_0001", "kind": "trial"}
+    said = section(write(numbers)[0], "Confirmation")
+    for title in ("Calibration", "With an input missing"):
+        table = said.split(f"### {title}")[1].split("\n### ")[0]
+        assert "`trial_0001`" in table and "`base`" in table and "`trial_0002`" not in table
+        assert "those of all others are in" in table
+
+
+def test_a_recommended_base_is_said_to_have_no_measured_distillation_gain(write: Write) -> None:
+    said = "No distillation gain is measured for it"
+    assert said in section(write(CONFIRMATION)[0], "Recommendations")
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["comparisons"].append(compared("distillation_gain", "base", "alone", 0.1, "better"))
+    assert said not in section(write(numbers)[0], "Recommendations")
+
+
+def test_what_settled_and_what_lies_at_a_bound_is_always_answered(write: Write) -> None:
+    advised = section(write()[0], "Recommendations")
+    assert "**Settled.** None:" in advised
+    assert "**At a bound, without a sign beyond the sampler.** None." in advised
 
 
 def test_no_number_of_examples_tells_a_difference_of_zero(write: Write) -> None:

@@ -12,7 +12,7 @@ from distune.reporting.document import (
     Code,
     Section,
     Table,
-    caution,
+    missing,
     paragraph,
 )
 
@@ -37,6 +37,7 @@ BASELINES = {
     "features_text": "frozen features of the text, logistic regression",
 }
 MOST_CLASSES = 40
+REST = "Of the recommended config and the base config; those of all others are in `confirmation.json`."
 
 
 def contenders(numbers: Numbers, folds: int | None = None) -> Section:
@@ -87,22 +88,24 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
     found = numbers["optimism"]
     if found is None:
         return None
-    searched = "Best dev score" if folds is None else f"Best mean over {folds} folds of train and dev"
+    title = "Optimism of the search"
+    if folds is not None:
+        return Section(
+            title,
+            (
+                missing(
+                    f"Not measured: the study's score is a mean over {folds} folds of train and dev, from models that "
+                    "lacked a fold, and no score over seeds is of the same examples."
+                ),
+            ),
+        )
     rows: list[tuple[Cell, ...]] = [
-        (f"{searched} in the study, one seed, picked for it", formats.score(found["search_score"])),
+        ("Best dev score in the study, one seed, picked for it", formats.score(found["search_score"])),
         ("Same config on dev, mean over seeds", formats.over_seeds(found["dev"])),
         ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
     ]
     blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
-    if folds is not None:
-        blocks.append(
-            caution(
-                f"The study's score is a mean over {folds} folds of train and dev, from models that lacked a fold; the "
-                "others are of dev and test. Setting them side by side mixes different examples, so their difference "
-                "is no measure of luck."
-            )
-        )
-    elif found["search_score"] is not None:
+    if found["search_score"] is not None:
         lost = found["search_score"] - found["dev"]["mean"]
         blocks.append(
             paragraph(
@@ -110,7 +113,7 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
                 f": its dev score in the study minus its mean dev score over seeds is {formats.gain(lost)}.",
             )
         )
-    return Section("Optimism of the search", tuple(blocks))
+    return Section(title, tuple(blocks))
 
 
 def calibration(numbers: Numbers) -> Section | None:
@@ -119,7 +122,7 @@ def calibration(numbers: Numbers) -> Section | None:
     keys = ("calibration_error", "calibration_error_scaled", "temperature", "log_loss", "log_loss_scaled")
     rows: list[tuple[Cell, ...]] = [
         (Code(name), task, *(formats.over_seeds(values[key]) for key in keys))
-        for name, about in _trained(numbers)
+        for name, about in _shown(numbers)
         if about["splits"][split] is not None
         for task, values in about["splits"][split]["tasks"].items()
     ]
@@ -134,7 +137,8 @@ def calibration(numbers: Numbers) -> Section | None:
         "Log loss before",
         "Log loss after",
     )
-    caption = f"Expected calibration error on {split}; temperatures are fitted on dev."
+    fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
+    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {REST}"
     return Section("Calibration", (Table(header, tuple(rows), frozenset(range(2, 7)), caption),))
 
 
@@ -152,7 +156,7 @@ def conditions(numbers: Numbers) -> Section | None:
                 for task, each in values.get("tasks", {}).items()
             ),
         )
-        for name, about in _trained(numbers)
+        for name, about in _shown(numbers)
         if about["splits"][split] is not None
         for condition, values in about["splits"][split]["conditions"].items()
     ]
@@ -161,7 +165,7 @@ def conditions(numbers: Numbers) -> Section | None:
     header = ("Contender", "Input", "Score", "Against the full input", "Macro F1 of each task")
     return Section(
         "With an input missing",
-        (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining."),),
+        (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining. {REST}"),),
     )
 
 
@@ -181,18 +185,21 @@ def _tasks(numbers: Numbers, split: str) -> Table:
 
 
 def _recall(numbers: Numbers) -> Table | None:
-    """Recall of each class, of the recommended contender."""
-    name, split = numbers["recommendation"]["contender"], numbers["split"]
-    found = numbers["contenders"][name]["splits"][split]
-    if found is None:
-        return None
+    """Recall of each class."""
+    split = numbers["split"]
     rows: list[tuple[Cell, ...]] = [
-        (task, label, str(about["support"]), formats.over_seeds(about["recall"]))
-        for task, values in found["tasks"].items()
-        for label, about in list(values["classes"].items())[:MOST_CLASSES]
+        (Code(name), task, label, str(held["support"]), formats.over_seeds(held["recall"]))
+        for name, about in _shown(numbers)
+        if about["splits"][split] is not None
+        for task, values in about["splits"][split]["tasks"].items()
+        for label, held in list(values["classes"].items())[:MOST_CLASSES]
     ]
-    caption = f"Recall of each class on {split}, {name}; of each task at most {MOST_CLASSES} classes."
-    return Table(("Task", "Class", "Examples", "Recall"), tuple(rows), frozenset({2, 3}), caption)
+    if not rows:
+        return None
+    caption = f"Recall of each class on {split}; of each task at most {MOST_CLASSES} classes. {REST}"
+    return Table(
+        ("Contender", "Task", "Class", "Examples", "Recall"), tuple(rows), frozenset({3, 4}), caption
+    )
 
 
 def _what(about: Numbers) -> str:
@@ -219,3 +226,9 @@ def _splits(numbers: Numbers) -> list[str]:
 
 def _trained(numbers: Numbers) -> list[tuple[str, Numbers]]:
     return [(name, about) for name, about in numbers["contenders"].items() if about["kind"] != "baseline"]
+
+
+def _shown(numbers: Numbers) -> list[tuple[str, Numbers]]:
+    """The recommended config and the base config, for tables that would be long with all."""
+    recommended = numbers["recommendation"]["contender"]
+    return [(name, about) for name, about in _trained(numbers) if name == recommended or about["is_base"]]
