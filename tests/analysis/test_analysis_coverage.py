@@ -92,6 +92,23 @@ def test_a_value_that_the_sampler_tried_late_is_no_pattern() -> None:
     assert not found.patterns[0].is_beyond_sampler
 
 
+def test_values_that_do_not_matter_are_called_a_pattern_as_rarely_as_p_says() -> None:
+    """A random group is as uniform in any value, not only in the one that the best trials happen to share."""
+    alarms = 0
+    space = {"dim": Parameter("dim", "categorical", choices=(1, 2, 3))}
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        trials = tuple(
+            TrialRecord(n, "complete", float(rng.random()), {"dim": int(rng.integers(1, 4))})
+            for n in range(40)
+        )
+        one = StudyRecord("s", "maximize", trials, space, "study", seed=seed)
+        found = patterns(one, rank(one))
+        assert isinstance(found, Patterns)
+        alarms += found.patterns[0].p < 0.05
+    assert alarms <= 0.05 * 400
+
+
 def test_a_narrow_range_is_a_pattern_only_where_others_were_tried() -> None:
     rng = np.random.default_rng(1)
     for spread, expected in ((1.0, True), (0.02, False)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distune.analysis.effects import Effects, effects
-from distune.analysis.imputation import anchors, can_impute, imputed
+from distune.analysis.imputation import anchors, can_impute, imputed, usable_steps
 from distune.analysis.linear import fit, joined
 from distune.analysis.records import StudyRecord, TrialRecord
 from distune.analysis.space import Parameter
@@ -63,6 +63,42 @@ def test_intervals_hold_the_truth_and_false_alarms_are_rare(prune: bool) -> None
     assert np.mean(held) > 0.92
     assert clear_idle <= 0.05 * count
     assert clear_heads > (0.5 if not prune else 0.25) * count
+
+
+def folded(seed: int) -> StudyRecord:
+    """40 trials of five folds under a median pruner, which ends about 28: the score is the mean of the folds so far."""
+    rng = np.random.default_rng(seed)
+    trials, seen = [], {}  # type: ignore[var-annotated]
+    for number in range(40):
+        place, idle, heads = rng.random(), rng.random(), int(rng.choice([4, 8]))
+        params = {"rate": 1e-5 * 100**place, "idle": idle, "heads": heads}
+        folds = 0.8 + 0.03 * place + 0.02 * (heads == 8) + rng.normal(0, 0.02, 5)
+        scores, pruned = {}, False
+        for fold in range(1, 6):
+            scores[fold] = float(folds[:fold].mean())
+            before = seen.setdefault(fold, [])
+            pruned = fold < 5 and len(before) >= 5 and scores[fold] < np.median(before)
+            before.append(scores[fold])
+            if pruned:
+                break
+        state = "pruned" if pruned else "complete"
+        trials.append(TrialRecord(number, state, None if pruned else scores[5], params, scores))  # type: ignore[arg-type]
+    space = {name: SPACE[name] for name in ("rate", "idle", "heads")}
+    return StudyRecord("folded", "maximize", tuple(trials), space, "study", seed=1)
+
+
+def test_effects_that_are_there_are_neither_shrunk_nor_missed_where_most_trials_are_pruned() -> None:
+    """Imputed from the score alone, 0.020 becomes 0.0125 and its intervals hold the truth in 78 %."""
+    held: list[bool] = []
+    found: dict[str, list[float]] = {"rate": [], "heads": []}
+    for seed in range(150):
+        for effect in estimated(folded(seed)).effects:
+            if truth := TRUTH[effect.parameter, effect.target]:
+                held.append(effect.low <= truth <= effect.high)
+                found[effect.parameter].append(effect.estimate)
+    assert np.mean(held) > 0.92
+    assert np.mean(found["heads"]) == pytest.approx(0.02, rel=0.15)
+    assert np.mean(found["rate"]) > 0.02
 
 
 def test_without_noise_the_truth_is_found() -> None:
@@ -151,8 +187,27 @@ def test_rubins_rules_by_hand() -> None:
 
 def test_imputed_scores_follow_the_complete_trials_of_the_same_step() -> None:
     complete = [TrialRecord(n, "complete", 0.5 + 2 * n / 100, {}, {3: n / 100}) for n in range(10)]
-    known = anchors(complete)
+    steps = usable_steps(complete)
     pruned = TrialRecord(10, "pruned", None, {}, {1: 0.9, 3: 0.2})
-    assert list(known) == [3] and can_impute(pruned, known)
-    assert not can_impute(TrialRecord(11, "pruned", None, {}, {2: 0.2}), known)
-    assert imputed([pruned], known, np.random.default_rng(0))[0] == pytest.approx(0.9, abs=1e-6)
+    assert steps == {3} and can_impute(pruned, steps)
+    assert not can_impute(TrialRecord(11, "pruned", None, {}, {2: 0.2}), steps)
+    known = anchors(complete, np.ones((10, 1)), steps)
+    drawn = imputed([pruned], np.ones((1, 1)), known, np.random.default_rng(0))
+    assert drawn[0] == pytest.approx(0.9, abs=1e-4)
+
+
+def test_imputed_scores_follow_the_parameters_too() -> None:
+    """Two choices that score alike at the step and then part by 0.1."""
+    rng = np.random.default_rng(0)
+    choice = np.arange(40) % 2
+    at_step = rng.random(40)
+    finals = at_step + 0.1 * choice + rng.normal(0, 0.001, 40)
+    complete = [
+        TrialRecord(n, "complete", float(final), {}, {3: score})
+        for n, (final, score) in enumerate(zip(finals, at_step, strict=True))
+    ]
+    columns = np.column_stack([np.ones(40), choice])
+    known = anchors(complete, columns, usable_steps(complete))
+    pruned = [TrialRecord(40 + n, "pruned", None, {}, {3: 0.5}) for n in range(2)]
+    drawn = imputed(pruned, np.array([[1.0, 0.0], [1.0, 1.0]]), known, np.random.default_rng(0))
+    assert drawn == pytest.approx([0.5, 0.6], abs=0.01)

@@ -89,7 +89,7 @@ def test_noise_shrinks_with_the_root_of_the_examples() -> None:
     assert small.low < small.score < small.high
     assert (small.high - small.low) / (large.high - large.low) == pytest.approx(4, rel=0.25)
     assert 0.04 < small.high - small.low < 0.1
-    assert (small.inside, small.others, small.examples) == (1, 2, 200)
+    assert (small.compared, small.examples) == (0, 200)  # the other trials left no predictions
 
 
 def test_whole_cases_are_resampled() -> None:
@@ -98,6 +98,34 @@ def test_whole_cases_are_resampled() -> None:
     assert isinstance(once, DevNoise) and isinstance(fourfold, DevNoise)
     assert (fourfold.examples, fourfold.groups) == (800, 200)
     assert (fourfold.low, fourfold.high) == pytest.approx((once.low, once.high))
+
+
+def test_trials_are_compared_with_the_best_on_the_same_resamples(tmp_path: Path) -> None:
+    """A trial that errs on ten examples more is told apart; one that errs on others, as many but one, is not."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=300)
+    order = rng.permutation(300)
+    wrong = {0: order[:60], 1: np.r_[order[1:60], order[100:102]], 2: order[:70]}
+    values, trials = {}, []
+    for number, rows in wrong.items():
+        predicted = truth.copy()
+        predicted[rows] = 1 - predicted[rows]
+        values[number] = score(truth[:, None], predicted[:, None])
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        lines = ["id,group,truth_t,p_t_a,p_t_b"] + [
+            f"{row},{row},{'ab'[true]},{1 - p:.1f},{p:.1f}"
+            for row, (true, p) in enumerate(zip(truth, predicted, strict=True))
+        ]
+        (folder / "predictions_dev.csv").write_text("\n".join(lines) + "\n")
+        trials.append(TrialRecord(number, "complete", values[number], {}, folder=folder))
+    ranking = rank(StudyRecord("s", "maximize", tuple(trials), {}, "study"))
+    best = read_predictions(tmp_path / "0")
+    assert not isinstance(best, Unknown)
+    found = dev_noise(ranking, Run(tmp_path / "0", (), (), best))
+    assert isinstance(found, DevNoise)
+    assert found.low < values[2] < found.high  # unpaired, no trial would be told apart
+    assert (found.equal, found.compared) == (1, 2)
 
 
 def test_predictions_of_another_trial_are_refused() -> None:

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from distune.analysis.agreement import mcnemar
+from distune.analysis.power import examples_needed
 from distune.analysis.significance import (
     Comparison,
     Contender,
     compare,
-    examples_needed,
     holm,
     interval_over_seeds,
     judge,
 )
-from distune.analysis.significance_bootstrap import resampled_differences, seed_scores
+from distune.analysis.significance_bootstrap import resampled_scores, seed_scores
 from distune.training import metrics
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -40,10 +40,12 @@ def make_labels(examples: int, seed: int = 0) -> np.ndarray:
     return np.stack([generator.integers(0, 2, examples), generator.integers(0, 5, examples)], axis=1)
 
 
-def comparison(difference: float, *, p: float = 0.5, test: float = 0.02, seed: float = 0.01) -> Comparison:
+def comparison(
+    difference: float, *, p: float = 0.5, test: float = 0.02, seed: float = 0.01, interaction: float = 0.0
+) -> Comparison:
     half = 2.2 * math.hypot(test, seed)
     return Comparison(
-        "a", "b", difference, difference - half, difference + half, p, test, seed, 200, 100, True
+        "a", "b", difference, difference - half, difference + half, p, test, seed, interaction, 200, 100, True
     )
 
 
@@ -62,7 +64,8 @@ class TestBootstrap:
         group_of = np.unique(group_of, return_inverse=True)[1]
         groups = int(group_of.max()) + 1
         first, second = predictions(labels, 0.8, 1, 3), predictions(labels, 0.6, 2, 2)
-        found = resampled_differences(labels, group_of, first, second, resamples=7, seed=9)
+        scores = resampled_scores(labels, group_of, first, second, resamples=7, seed=9)
+        found = scores[0].mean(axis=1) - scores[1].mean(axis=1)
         drawn = np.random.default_rng(9).integers(0, groups, (7, groups))
         for difference, cases in zip(found, drawn, strict=True):
             rows = np.concatenate([np.flatnonzero(group_of == case) for case in cases])
@@ -136,9 +139,8 @@ class TestCompare:
         first, second = (Contender(name, predictions(labels, 0.7, k, 1), (0,)) for k, name in enumerate("ab"))
         found = compare(labels, groups, first, second, resamples=400, seed=3)
         order = np.unique(groups, return_inverse=True)[1]
-        drawn = resampled_differences(
-            labels, order, first.predictions, second.predictions, resamples=400, seed=3
-        )
+        scores = resampled_scores(labels, order, first.predictions, second.predictions, resamples=400, seed=3)
+        drawn = (scores[0] - scores[1])[:, 0]
         drawn = found.difference + (drawn - drawn.mean()) * math.sqrt(80 / 79)
         assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
         assert found.p_value == pytest.approx(2 * min((drawn < 0).mean(), (drawn > 0).mean()), abs=0.02)
@@ -268,26 +270,3 @@ class TestMcNemar:
     def test_shapes(self) -> None:
         with pytest.raises(ValueError, match="equal shapes"):
             mcnemar(np.zeros(3), np.zeros(2), np.zeros(3))
-
-
-class TestExamplesNeeded:
-    def test_solves_its_equation(self) -> None:
-        found = comparison(0.06, test=0.02, seed=0.01)
-        needed = examples_needed(found)
-        assert needed is not None
-        error = math.sqrt(0.02**2 * 200 / needed + 0.01**2)
-        assert (2.2 + stats.norm.ppf(0.8)) * error == pytest.approx(0.06, rel=0.01)
-
-    def test_more_for_a_smaller_difference_and_none_within_the_noise_of_the_seeds(self) -> None:
-        needed = [examples_needed(comparison(difference)) for difference in (0.08, 0.06, 0.04, 0.02)]
-        assert needed[0] < needed[1] < needed[2]  # type: ignore[operator]
-        assert needed[3] is None
-
-    def test_that_many_examples_really_tell(self) -> None:
-        """80 % of studies of that size, drawn as the errors say, exclude 0."""
-        found = comparison(0.06, test=0.02, seed=0.01)
-        needed = examples_needed(found)
-        assert needed is not None
-        error = math.sqrt(0.02**2 * 200 / needed + 0.01**2)
-        drawn = np.random.default_rng(0).normal(0.06, error, 4000)
-        assert np.mean(drawn - 2.2 * error > 0) == pytest.approx(0.8, abs=0.02)

@@ -14,10 +14,11 @@ from scipy import optimize, stats
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
 from distune.analysis.confirmation import confirmation_numbers
-from distune.analysis.confirmation_comparisons import Pair, family
+from distune.analysis.confirmation_comparisons import Pair, planned
 from distune.analysis.confirmation_recommendation import recommend
 from distune.analysis.confirmation_scores import interval
 from distune.analysis.significance import Contender, compare
+from distune.confirmation.baselines import ends_of_grid
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.training.run_folder import write_predictions
@@ -209,7 +210,7 @@ def test_conditions_are_paired_with_the_full_input_seed_by_seed(folder: Path) ->
     assert found["change"] == pytest.approx(expected_interval(changes))
 
 
-def test_comparisons_are_corrected_together_and_planted_differences_found(folder: Path) -> None:
+def test_comparisons_are_corrected_by_family_and_planted_differences_found(folder: Path) -> None:
     numbers = confirmation_numbers(folder)
     compared = {each["kind"]: each for each in numbers["comparisons"]}
     assert {kind: each["verdict"] for kind, each in compared.items()} == {
@@ -217,10 +218,12 @@ def test_comparisons_are_corrected_together_and_planted_differences_found(folder
         "distillation_gain": "not distinguishable",
         "against_baseline": "better",
     }
-    p_values = sorted(each["p_value"] for each in compared.values())
-    in_order = sorted(compared.values(), key=lambda each: each["p_value"])
-    assert in_order[0]["adjusted_p"] == pytest.approx(3 * p_values[0])
-    assert in_order[2]["adjusted_p"] == pytest.approx(max(p_values[2], 2 * p_values[1], 3 * p_values[0]))
+    # Two primary questions are corrected together; the one baseline is a family of its own.
+    primary = [compared[kind] for kind in ("tuning_gain", "distillation_gain")]
+    assert [each["family"] for each in compared.values()] == ["primary", "primary", "secondary"]
+    assert primary[0]["adjusted_p"] == pytest.approx(2 * primary[0]["p_value"])
+    assert primary[1]["adjusted_p"] == pytest.approx(primary[1]["p_value"])
+    assert compared["against_baseline"]["adjusted_p"] == compared["against_baseline"]["p_value"]
     assert compared["tuning_gain"]["paired_seeds"] and compared["tuning_gain"]["groups"] == 60
     assert compared["against_baseline"]["seeds"] == {"first": 3, "second": 1}
     assert compared["distillation_gain"]["examples_needed"] is None or (
@@ -313,19 +316,20 @@ def plain(*names: str) -> list[dict[str, Any]]:
                 "kind": "student_alone" if kind == "alone" else kind,
                 "rank": rank if ranked else None,
                 "is_base": kind == "base",
+                "search_score": 0.8 - 0.1 * (kind == "base"),
             }
         )
     return found
 
 
-def test_the_family_counts_no_pair_twice() -> None:
-    assert family(plain("a", "base", "b"), ["majority"]) == [
+def test_no_pair_is_planned_twice() -> None:
+    assert planned(plain("a", "base", "b"), ["majority"]) == [
         Pair("tuning_gain", "a", "base"),
         Pair("against_trial", "a", "b"),
         Pair("trial_gain", "b", "base"),
         Pair("against_baseline", "a", "majority"),
     ]
-    assert family(plain("base", "a"), []) == [Pair("against_trial", "base", "a")]
+    assert planned(plain("base", "a"), []) == [Pair("against_trial", "base", "a")]
 
 
 B, W, N = "better", "worse", "not distinguishable"
@@ -387,12 +391,30 @@ def test_the_recommended_config_is_the_one_that_holds_up(
     contenders = plain(*names)
     known = {each["name"]: scores.get(each["name"], 0.5) for each in contenders}
     compared = [
-        {"kind": kind, "first": first, "second": second, "verdict": verdict}
+        {"kind": kind, "first": first, "second": second, "low": -0.2, "high": 0.2, "verdict": verdict}
         for (kind, first, second), verdict in verdicts.items()
     ]
     found = recommend(contenders, {name: s for name, s in known.items() if s is not None}, compared)
     assert (found.contender, found.reason) == expected
     assert found.best_holds_up == (found.contender == names[0].removeprefix("-"))
+
+
+@pytest.mark.parametrize(
+    ("high", "reason"), [(0.11, "nothing_beats_base"), (0.09, "gain_is_refuted")], ids=["inside", "outside"]
+)
+def test_the_gain_of_the_search_fails_to_hold_up_only_where_the_interval_excludes_it(
+    high: float, reason: str
+) -> None:
+    """The search gained 0.1."""
+    made = {"kind": "tuning_gain", "first": "a", "second": "base", "low": -0.05, "high": high, "verdict": N}
+    found = recommend(plain("a", "-base"), {"a": 0.7, "base": 0.7}, [made])
+    assert (found.contender, found.reason) == ("base", reason)
+
+
+def test_a_penalty_at_an_end_of_the_grid_is_noted() -> None:
+    assert ends_of_grid({"text_tfidf": {"a": {"C": 0.1}, "b": {"always": "x"}}}) == []
+    (said,) = ends_of_grid({"text_tfidf": {"a": {"C": 1000.0}, "b": {"C": 1.0}}, "majority": {}})
+    assert "text_tfidf" in said and "for a: it may not be at its best" in said
 
 
 def test_an_interval_ends_where_no_value_can_lie() -> None:

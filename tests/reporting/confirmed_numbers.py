@@ -51,6 +51,7 @@ def contender(kind: str, trial: int | None, rank: int | None, score: float) -> d
 def compared(kind: str, first: str, second: str, difference: float, verdict: str) -> dict[str, Any]:
     return {
         "kind": kind,
+        "family": "primary" if kind in ("tuning_gain", "distillation_gain") else "secondary",
         "first": first,
         "second": second,
         "difference": difference,
@@ -61,7 +62,9 @@ def compared(kind: str, first: str, second: str, difference: float, verdict: str
         "verdict": verdict,
         "examples": 120,
         "seeds": {"first": 5, "second": 5},
+        "resamples": 2000,
         "examples_needed": 987,
+        "seeds_needed": 14,
         "mcnemar": {HOSTILE: {"only_first": 3, "only_second": 14, "p_value": 0.0127}},
     }
 

@@ -168,16 +168,19 @@ def test_markdown_is_escaped_only_where_it_must_be() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inside", "said"),
+    ("equal", "compared", "said"),
     [
-        (0, "None of the 5 other complete trials lies inside."),
-        (1, "1 of the 5 other complete trials lies inside: by these examples alone it cannot be told"),
-        (3, "3 of the 5 other complete trials lie inside: by these examples alone they cannot be told"),
+        (0, 5, "All of the 5 next best trials can be told from it"),
+        (3, 5, "3 of the 5 next best trials cannot be told from it by these examples alone"),
+        (0, 0, ""),
     ],
 )
-def test_trials_are_said_to_be_equal_only_where_some_are(inside: int, said: str) -> None:
-    noise = DevNoise(1, 100, 40, 0.8, 0.7, 0.9, inside, 5)
-    assert said in "".join(str(span) for span in noise_statement(noise))
+def test_trials_are_said_to_be_equal_only_where_the_same_examples_say_so(
+    equal: int, compared: int, said: str
+) -> None:
+    noise = DevNoise(1, 100, 40, 0.8, 0.7, 0.9, equal, compared)
+    stated = "".join(str(span) for span in noise_statement(noise))
+    assert said in stated and ("next best" in stated) == bool(compared)
 
 
 @pytest.mark.parametrize(

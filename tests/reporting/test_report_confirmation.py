@@ -83,7 +83,7 @@ def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
         r"\| 0\.7500",
         r"\| `majority` \| the most frequent class of train \| 0\.3300 \| 0\.3100 \|",
         r"\| Tuning gain \| `trial_0001` − `base` \| \+0\.0123 \| \[−0\.0077, \+0\.0323\] \| 0\.041 \| "
-        r"\*\*not distinguishable\*\* \| 987 \(120 used\) \|",
+        r"\*\*not distinguishable\*\* \| 987 examples \(120 used\) or 14 seeds \(5 used\) \|",
         r"\| 3 \| 14 \| 0\.013 \|",
         r"\| Best dev score in the study, one seed, picked for it \| 0\.8000 \|",
         r"\| 0\.2111 \[0\.2011, 0\.2211\] \| 0\.1222 \[0\.1122, 0\.1322\] \|",
@@ -141,7 +141,13 @@ def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write:
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        ([0.5, 0.7], "scatters by 0.1414 (standard deviation): differences of single runs smaller than that"),
+        (
+            [0.5, 0.7],
+            "scatters by 0.1414 (standard deviation), so by the seed alone two single runs of one config differ by up "
+            "to 0.4000 (2√2 standard deviations). That is larger than the gain of the best trial over the base config, "
+            "+0.0123 over all seeds.",
+        ),
+        ([0.750, 0.752], "That is smaller than the gain of the best trial over the base config, +0.0123"),
         ([0.75], "the best trial was not trained again with two seeds"),
     ],
 )
@@ -172,26 +178,92 @@ def test_without_a_confirmation_the_noise_over_seeds_is_not_known(write: Write) 
 
 
 @pytest.mark.parametrize(
-    ("verdict", "needed", "said"),
+    ("verdict", "examples", "seeds", "said"),
     [
-        ("not distinguishable", 987, "987 (120 used)"),
-        ("not distinguishable", 120, "enough for this row alone (120 used)"),
-        ("better", 60, "—"),
-        ("worse", 60, "—"),
-        ("not distinguishable", None, "more seeds first"),
+        ("not distinguishable", 987, 14, "987 examples (120 used) or 14 seeds (5 used)"),
+        ("not distinguishable", 987, None, "987 examples (120 used)"),
+        ("not distinguishable", 120, 4, "enough for this row alone (120 examples used)"),
+        ("better", 60, 3, "—"),
+        ("worse", 60, 3, "—"),
+        (
+            "not distinguishable",
+            None,
+            14,
+            "14 seeds (5 used); no number of examples, the seeds' noise hides it",
+        ),
+        (
+            "not distinguishable",
+            None,
+            None,
+            "only more examples and more seeds: the noise of either hides it",
+        ),
     ],
 )
-def test_how_many_examples_are_needed_contradicts_no_verdict(
-    write: Write, verdict: str, needed: int | None, said: str
+def test_what_would_tell_a_difference_contradicts_no_verdict(
+    write: Write, verdict: str, examples: int | None, seeds: int | None, said: str
 ) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
-    numbers["comparisons"][0] |= {"verdict": verdict, "examples_needed": needed}
+    numbers["comparisons"][0] |= {"verdict": verdict, "examples_needed": examples, "seeds_needed": seeds}
     text, _ = write(numbers)
     assert f"| **{verdict}** | {said} |" in section(text, "Confirmation")
-    under = section(text, "Confirmation").split("| Examples to tell it |")[1]
+    under = section(text, "Confirmation").split("| What would tell it |")[1]
     assert "power of 80 % at the observed difference" in under
     advised = "examples are needed; there are" in section(text, "Recommendations")
-    assert advised == (needed == 987)
+    assert advised == (examples == 987)
+
+
+def test_the_families_of_the_correction_are_named(write: Write) -> None:
+    said = section(write(CONFIRMATION)[0], "Confirmation")
+    assert "within two families that were fixed in advance" in said
+    numbers = copy.deepcopy(CONFIRMATION)
+    for made in numbers["comparisons"]:
+        del made["family"]
+    assert "Holm's correction for all rows together" in section(write(numbers)[0], "Confirmation")
+
+
+def test_mcnemars_p_is_said_to_be_too_small_where_cases_hold_several_examples(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    said = "takes the 120 examples of 95 cases as independent, so p is too small"
+    assert said in section(write(numbers)[0], "Confirmation")
+    numbers["examples"]["test"]["cases"] = 120
+    assert "as independent" not in section(write(numbers)[0], "Confirmation")
+
+
+def test_calibration_after_scaling_is_said_to_flatter_where_it_is_judged_on_the_split_it_is_fitted_on(
+    write: Write,
+) -> None:
+    said = "temperatures are fitted on these very examples, so “after” flatters"
+    assert said not in section(write(CONFIRMATION)[0], "Confirmation")
+    numbers = copy.deepcopy(CONFIRMATION) | {"split": "dev", "optimistic": True, "opening": None}
+    assert said in section(write(numbers)[0], "Confirmation")
+
+
+def test_long_tables_hold_the_recommended_and_the_base_config_alone(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["contenders"]["trial_0002"] = copy.deepcopy(numbers["contenders"]["trial_0001"]) | {
+        "rank": 2,
+        "trial": 2,
+    }
+    numbers["recommendation"] |= {"contender": "trial_0001", "kind": "trial"}
+    said = section(write(numbers)[0], "Confirmation")
+    for title in ("Calibration", "With an input missing"):
+        table = said.split(f"### {title}")[1].split("\n### ")[0]
+        assert "`trial_0001`" in table and "`base`" in table and "`trial_0002`" not in table
+        assert "those of all others are in" in table
+
+
+def test_a_recommended_base_is_said_to_have_no_measured_distillation_gain(write: Write) -> None:
+    said = "No distillation gain is measured for it"
+    assert said in section(write(CONFIRMATION)[0], "Recommendations")
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["comparisons"].append(compared("distillation_gain", "base", "alone", 0.1, "better"))
+    assert said not in section(write(numbers)[0], "Recommendations")
+
+
+def test_what_settled_and_what_lies_at_a_bound_is_always_answered(write: Write) -> None:
+    advised = section(write()[0], "Recommendations")
+    assert "**Settled.** None:" in advised
+    assert "**At a bound, without a sign beyond the sampler.** None." in advised
 
 
 def test_no_number_of_examples_tells_a_difference_of_zero(write: Write) -> None:

@@ -33,12 +33,14 @@ Schema (an *interval* is `{"mean", "low", "high", "seeds"}`: mean over seeds, St
     TASK                intervals macro_f1, accuracy, calibration_error, log_loss, temperature (fitted on dev),
                         calibration_error_scaled, log_loss_scaled; auc: interval or null, and then auc_missing says
                         why; classes: {class: {"recall": interval or null without examples, "support"}}
-    comparisons         [{kind, first, second, difference (first - second of the mean scores), low, high, p_value,
-                        adjusted_p (Holm over this list), verdict ("better", "worse", "not distinguishable"),
-                        test_error, seed_error, examples, groups, paired_seeds, seeds: {"first", "second"},
-                        examples_needed (for this comparison alone, so it may lie below `examples` where only Holm's
-                        correction keeps a difference from being told; null: the difference is 0, or the noise of
-                        these seeds alone hides it), mcnemar: {task: {only_first, only_second, p_value}} of the first
+    comparisons         [{kind, family ("primary": the tuning and the distillation gain; "secondary": all others),
+                        first, second, difference (first - second of the mean scores), low, high, p_value,
+                        adjusted_p (Holm within the family), verdict ("better", "worse", "not distinguishable"),
+                        test_error, seed_error, interaction_error (in both of these), examples, groups, paired_seeds,
+                        resamples, seeds: {"first", "second"}, examples_needed and seeds_needed (each with the other
+                        as now, for this comparison alone, so they may lie below what was used where only Holm's
+                        correction keeps a difference from being told; null: the difference is 0, or the other's
+                        noise alone hides it), mcnemar: {task: {only_first, only_second, p_value}} of the first
                         common seed's models}]; the kinds are those of `confirmation_comparisons.Pair`
     comparisons_missing [{kind, first, second, reason}]
     optimism            {"contender", "search_score", "folds" (that it is a mean over; null: it is of dev), "dev":
@@ -55,7 +57,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distune.analysis.confirmation_comparisons import comparisons, family
+from distune.analysis.confirmation_comparisons import comparisons, planned
 from distune.analysis.confirmation_files import RECOMMENDED, Judged, read_plan, same_examples
 from distune.analysis.confirmation_recommendation import REASONS, recommend
 from distune.analysis.confirmation_scores import Answers, read_baseline, read_contender, split_numbers
@@ -84,7 +86,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
     contenders |= {
         about["name"]: _baseline_numbers(about, answers.get(about["name"])) for about in plan["baselines"]
     }
-    pairs = family(plan["contenders"], [about["name"] for about in plan["baselines"]])
+    pairs = planned(plan["contenders"], [about["name"] for about in plan["baselines"]])
     made, left_out = comparisons(pairs, answers, split, seed=plan["study_seed"])
     return {
         "version": VERSION,

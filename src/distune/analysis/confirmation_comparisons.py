@@ -8,11 +8,15 @@ from typing import Any, Literal
 
 from distune.analysis.agreement import mcnemar
 from distune.analysis.confirmation_scores import Answers
-from distune.analysis.significance import Comparison, compare, examples_needed, judge
+from distune.analysis.power import examples_needed, seeds_needed
+from distune.analysis.significance import Comparison, Judgement, compare, judge, resamples_for
 
 Kind = Literal[
     "tuning_gain", "distillation_gain", "teacher_gap", "against_trial", "trial_gain", "against_baseline"
 ]
+Family = Literal["primary", "secondary"]
+PRIMARY: tuple[Kind, ...] = ("tuning_gain", "distillation_gain")
+"""The questions that a confirmation is made for; fixed before any data, so they need not pay for the others."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,17 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """Names the pair in the family."""
+        """Names the pair in its family."""
         return f"{self.first} - {self.second}"
 
+    @property
+    def family(self) -> Family:
+        """The family within which its p-value is corrected."""
+        return "primary" if self.kind in PRIMARY else "secondary"
 
-def family(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> list[Pair]:
-    """All comparisons that are reported together, and so corrected together.
+
+def planned(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> list[Pair]:
+    """All comparisons that a confirmation makes.
 
     Args:
         contenders: those of the plan, each with `name`, `kind`, `rank` and `is_base`.
@@ -64,12 +73,12 @@ def family(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) ->
 def comparisons(
     pairs: Sequence[Pair], answers: Mapping[str, Answers], split: str, *, seed: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Judges the whole family on one split.
+    """Makes the comparisons on one split, and judges each family by itself.
 
     Two contenders of which some runs are missing are compared over the seeds that both have.
 
     Args:
-        pairs: the family.
+        pairs: all that are planned.
         answers: predictions by contender; those without any run are left out.
         split: dev or test.
         seed: of the resampling.
@@ -84,22 +93,31 @@ def comparisons(
         if absent:
             left_out.append({**asdict(pair), "reason": f"{' and '.join(absent)}: no run finished"})
             continue
-        made[pair] = _compared(answers[pair.first], answers[pair.second], split, seed)
-    verdicts = judge({pair.name: each for pair, each in made.items()}) if made else {}
+        relatives = sum(other.family == pair.family for other in pairs)
+        made[pair] = _compared(
+            answers[pair.first], answers[pair.second], split, resamples=resamples_for(relatives), seed=seed
+        )
+    verdicts: dict[str, Judgement] = {}
+    for family in ("primary", "secondary"):
+        verdicts |= judge({pair.name: each for pair, each in made.items() if pair.family == family})
     return [
         {
             "kind": pair.kind,
+            "family": pair.family,
             **asdict(each),
             **asdict(verdicts[pair.name]),
             "seeds": _seeds_of(answers[pair.first], answers[pair.second]),
             "examples_needed": examples_needed(each),
+            "seeds_needed": seeds_needed(
+                each, max(_seeds_of(answers[pair.first], answers[pair.second]).values())
+            ),
             "mcnemar": _single_pairs(answers[pair.first], answers[pair.second], split),
         }
         for pair, each in made.items()
     ], left_out
 
 
-def _compared(first: Answers, second: Answers, split: str, seed: int) -> Comparison:
+def _compared(first: Answers, second: Answers, split: str, *, resamples: int, seed: int) -> Comparison:
     common = _common(first, second)
     judged = first.by_split[split][0]
     one, other = (
@@ -107,7 +125,7 @@ def _compared(first: Answers, second: Answers, split: str, seed: int) -> Compari
         if common
         else (first.contender(split), second.contender(split))
     )
-    return compare(judged.labels, judged.groups, one, other, seed=seed)
+    return compare(judged.labels, judged.groups, one, other, resamples=resamples, seed=seed)
 
 
 def _common(first: Answers, second: Answers) -> list[int]:

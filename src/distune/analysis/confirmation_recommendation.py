@@ -13,16 +13,19 @@ Reason = Literal[
     "other_holds_up",
     "alone_is_better",
     "nothing_beats_base",
+    "gain_is_refuted",
     "base_is_missing",
 ]
 
 REASONS: dict[Reason, str] = {
     "base_is_best": "The base config is the best trial: the search found nothing better.",
     "best_holds_up": "The best trial is better than the base config over all seeds, and nothing is better than it.",
-    "other_is_better": "The best trial of the search does not hold up: another of its trials is better.",
-    "other_holds_up": "The best trial of the search is not better than the base config; this other trial is.",
+    "other_is_better": "Another trial of the search is better than the best one.",
+    "other_holds_up": "The best trial of the search is not told to be better than the base config; this other one is.",
     "alone_is_better": "The best trial's student is better without its teacher.",
-    "nothing_beats_base": "No trial is better than the base config: what the search gained does not hold up.",
+    "nothing_beats_base": "No trial is told to be better than the base config: the search's gain is not confirmed.",
+    "gain_is_refuted": "No trial is told to be better than the base config: the search's gain does not hold up, it "
+    "lies outside the interval.",
     "base_is_missing": "The base config could not be trained, so no gain is known; this is the trial with the "
     "highest mean score.",
 }
@@ -54,9 +57,9 @@ def recommend(
     "better" than that. Among several the highest mean score decides.
 
     Args:
-        contenders: those of the plan, each with `name`, `kind`, `rank` and `is_base`.
+        contenders: those of the plan, each with `name`, `kind`, `rank`, `is_base` and `search_score`.
         scores: mean score on the judged split, by contender; those without any run are left out.
-        compared: the comparisons, each with `kind`, `first`, `second` and `verdict`.
+        compared: the comparisons, each with `kind`, `first`, `second`, `low`, `high` and `verdict`.
 
     Raises:
         ValueError: no trial and no base has a score.
@@ -88,4 +91,18 @@ def recommend(
     if others := better("trial_gain"):
         return chosen(highest(others), "other_holds_up")
     assert base is not None
-    return chosen(base, "nothing_beats_base")
+    return chosen(
+        base, "gain_is_refuted" if _is_refuted(contenders, best, base, compared) else "nothing_beats_base"
+    )
+
+
+def _is_refuted(
+    contenders: Sequence[Mapping[str, Any]], best: str, base: str, compared: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether the interval of the tuning gain excludes what the search gained."""
+    searched = {about["name"]: about.get("search_score") for about in contenders}
+    made = next((each for each in compared if each["kind"] == "tuning_gain"), None)
+    best_score, base_score = searched[best], searched[base]
+    if made is None or best_score is None or base_score is None:
+        return False
+    return not made["low"] <= best_score - base_score <= made["high"]

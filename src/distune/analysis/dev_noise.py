@@ -1,4 +1,4 @@
-"""How far the dev score of the best trial could lie elsewhere by the choice of the dev examples alone."""
+"""How far the dev score of the best trial could lie elsewhere by the choice of the dev examples, and who equals it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.analysis.ranking import Ranking
-from distune.analysis.runs import Predictions, Run
+from distune.analysis.records import TrialRecord
+from distune.analysis.runs import Predictions, Run, read_predictions
 from distune.analysis.unknown import Unknown
 
 RESAMPLES = 1000
+NEXT_BEST = 10
 TOLERANCE = 0.002
 
 
@@ -26,8 +28,9 @@ class DevNoise:
         score: the trial's score.
         low: lower end of the 95 % percentile interval.
         high: upper end.
-        inside: complete trials (itself not counted) whose score lies in the interval.
-        others: complete trials, itself not counted.
+        equal: next best trials that these examples do not tell from it: the 95 % interval of the difference, both
+            scored on the same resamples, holds 0.
+        compared: next best trials whose predictions of the same examples are known, ten at most.
     """
 
     trial: int
@@ -36,8 +39,8 @@ class DevNoise:
     score: float
     low: float
     high: float
-    inside: int
-    others: int
+    equal: int
+    compared: int
 
 
 def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) -> DevNoise | Unknown:
@@ -58,7 +61,8 @@ def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) ->
         return Unknown("No trial is complete.")
     first = run.predictions[0]
     cases = np.unique(first.groups, return_inverse=True)[1] if first.groups else np.arange(len(first.truth))
-    scores = _resampled(run.predictions, cases)
+    weights = _resampled(cases)
+    scores = _scores(run.predictions, weights)
     measured = float(_scores(run.predictions, np.ones((1, len(first.truth))))[0])
     if abs(measured - best.value) > TOLERANCE:
         return Unknown(
@@ -66,7 +70,11 @@ def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) ->
             f"{best.value:.4f}: they do not belong together, or the study's score is another one."
         )
     low, high = (float(end) for end in np.quantile(scores, [0.025, 0.975]))
-    others = [trial.value for trial in ranking.trials[1:] if trial.value is not None]
+    others = [
+        other
+        for trial in ranking.trials[1 : 1 + NEXT_BEST]
+        if (other := _same_examples(trial, run.predictions)) is not None
+    ]
     return DevNoise(
         trial=best.number,
         examples=len(first.truth),
@@ -74,16 +82,34 @@ def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) ->
         score=best.value,
         low=low,
         high=high,
-        inside=sum(low <= value <= high for value in others),
-        others=len(others),
+        equal=sum(_holds_zero(scores - _scores(other, weights)) for other in others),
+        compared=len(others),
     )
 
 
-def _resampled(tasks: tuple[Predictions, ...], cases: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Scores of resamples with replacement of whole cases, (resamples,); `cases` numbers each example's case."""
+def _same_examples(trial: TrialRecord, best: tuple[Predictions, ...]) -> tuple[Predictions, ...] | None:
+    """The predictions of another trial; None where it left none of the same examples."""
+    found = None if trial.folder is None else read_predictions(trial.folder)
+    if found is None or isinstance(found, Unknown) or len(found) != len(best):
+        return None
+    is_same = all(
+        (one.task, one.classes, one.groups) == (other.task, other.classes, other.groups)
+        and np.array_equal(one.truth, other.truth)
+        for one, other in zip(best, found, strict=True)
+    )
+    return found if is_same else None
+
+
+def _holds_zero(differences: NDArray[np.float64]) -> bool:
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return bool(low <= 0 <= high)
+
+
+def _resampled(cases: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How often each example is in each resample of whole cases, (resamples, N)."""
     count = int(cases.max()) + 1
     drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    return _scores(tasks, drawn[:, cases].astype(float))
+    return drawn[:, cases].astype(float)
 
 
 def _scores(tasks: tuple[Predictions, ...], weights: NDArray[np.float64]) -> NDArray[np.float64]:

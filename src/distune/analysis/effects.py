@@ -5,9 +5,10 @@ choice (categories) + noise. The coefficients have a wide normal prior (three st
 scores), so the model can be solved with few trials too; the noise variance is the residual sum of squares over
 the residual degrees of freedom, and intervals are Student's t with these.
 
-A pruned trial has no final score. It is imputed from its last score at epoch e by a regression of the final scores
-of complete trials on their scores at e, with the noise of that regression drawn in; this is done 20 times and the
-20 fits are joined by Rubin's rules (Rubin, 1987), so that an imputed score counts for less than a measured one.
+A pruned trial has no final score. It is imputed from its parameters and its last score at epoch e by a regression of
+the final scores of complete trials on their parameters and scores at e, with the noise of that regression drawn in;
+this is done 20 times and the 20 fits are joined by Rubin's rules (Rubin, 1987), so that an imputed score counts for
+less than a measured one.
 Where fewer than five complete trials report at e, the pruned trial is left out.
 
 What it cannot see: humps (a best value in the middle of the range) and interactions. The sampler chose the trials,
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.analysis.imputation import ANCHORS, anchors, can_impute, imputed
+from distune.analysis.imputation import ANCHORS, anchors, can_impute, imputed, usable_steps
 from distune.analysis.linear import CONFIDENCE, fit, joined
 from distune.analysis.records import StudyRecord, TrialRecord
 from distune.analysis.significance import holm
@@ -101,11 +102,11 @@ def effects(study: StudyRecord) -> Effects | Unknown:
     """Fits the model; needs more trials than coefficients and five to spare."""
     names = [name for name in study.space if _varies(study, name)]
     complete = [trial for trial in study.complete if _has_all(trial, names, study.space)]
-    known = anchors(complete)
+    steps = usable_steps(complete)
     pruned = [
         trial
         for trial in study.of("pruned")
-        if _has_all(trial, names, study.space) and can_impute(trial, known)
+        if _has_all(trial, names, study.space) and can_impute(trial, steps)
     ]
     trials = [*complete, *pruned]
     design, contrasts = _design(trials, names, study.space)
@@ -117,8 +118,10 @@ def effects(study: StudyRecord) -> Effects | Unknown:
         )
     scores = np.array([trial.value for trial in complete], dtype=float)
     rng = np.random.default_rng(study.seed or 0)
+    measured, unmeasured = design[: len(complete)], design[len(complete) :]
+    known = anchors(complete, measured, {max(trial.intermediate) for trial in pruned})
     fits = [
-        fit(design, np.concatenate([scores, imputed(pruned, known, rng)]))
+        fit(design, np.concatenate([scores, imputed(pruned, unmeasured, known, rng)]))
         for _ in range(IMPUTATIONS if pruned else 1)
     ]
     found = [joined(contrast.weights, fits) for contrast in contrasts]

@@ -2,8 +2,10 @@
 
 fANOVA (Hutter et al., 2014): the share of the variance of a random forest's prediction that a parameter explains
 alone. PED-ANOVA (Watanabe et al., 2023): how far the values of the best trials lie from those of all trials.
-Both see complete trials only. Beside them stands a parameter of random numbers that no trial used: what it gets
-is noise, and so is a parameter that gets no more.
+Both see complete trials only. Beside the parameters stand their shuffled copies: the same values, permuted within each
+quarter of the study, so that they have nothing to do with the single scores but share the sampler's concentration and
+the rise of the scores with time. What they get is noise. A parameter is named where both methods give it more than any
+copy of any parameter got; of 19 draws of all copies, a study without any effect beats the largest in one of 20.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distune.analysis.records import StudyRecord, TrialRecord
 from distune.analysis.space import Parameter
@@ -30,12 +33,14 @@ MOST_IN_FORESTS = 200
 TREES = 16
 BEST_SHARE = 0.1
 BEST_FEWEST = 5
-NOISE = tuple(f"(random numbers {index})" for index in range(5))
+FORESTS = 5
+DRAWS = 19
+QUARTERS = 4
 
 
 @dataclass(frozen=True)
 class Share:
-    """One parameter's importance; the shares of one method add up to one, with that of the noise.
+    """One parameter's importance; the shares of one method add up to one, with those of one shuffled copy each.
 
     Attributes:
         parameter: the parameter's name.
@@ -56,8 +61,8 @@ class Importance:
 
     Attributes:
         shares: by the mean of the two methods, largest first.
-        noise_ped_anova: the largest share that random numbers got by PED-ANOVA in five draws.
-        noise_fanova: the largest share that random numbers got by fANOVA in five draws, one a forest.
+        noise_ped_anova: the largest share that any shuffled copy got by PED-ANOVA in 19 draws.
+        noise_fanova: the largest share that any shuffled copy got by fANOVA in five draws, one a forest.
         trials: number of trials used.
         best: number of trials that PED-ANOVA takes for the best.
         left_out: one sentence for each thing that is left out.
@@ -72,7 +77,7 @@ class Importance:
 
     @property
     def above_noise(self) -> list[Share]:
-        """Parameters that both methods put above the random numbers."""
+        """Parameters that both methods put above every shuffled copy."""
         return [
             share
             for share in self.shares
@@ -134,48 +139,75 @@ def _sample(trials: list[TrialRecord], most: int) -> list[TrialRecord]:
 def _both(
     study: StudyRecord, trials: list[TrialRecord], names: list[str], everywhere: list[str], best: float
 ) -> tuple[dict[str, float], float, dict[str, list[float]], float]:
-    """Shares by PED-ANOVA, the largest share of a random parameter; the same by fANOVA, a list over the forests."""
-    from optuna.importance import (
-        FanovaImportanceEvaluator,
-        PedAnovaImportanceEvaluator,
-        get_param_importances,
-    )
+    """Shares by PED-ANOVA, the largest share of a shuffled copy; the same by fANOVA, a list over the forests."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    sample = _sample(trials, MOST_IN_FORESTS)
+    rng = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rebuilt = _rebuilt(study, trials, names)
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
-        found = get_param_importances(rebuilt, evaluator=evaluator, params=[*names, *NOISE], normalize=False)
-        noise = [found[name] for name in NOISE]
-        total = sum(found[name] for name in names) + float(np.mean(noise)) or 1.0
-        ped = {name: float(found[name] / total) for name in names}
-        rebuilt = rebuilt if len(sample) == len(trials) else _rebuilt(study, sample, names)
-        rounds = [
-            get_param_importances(
-                rebuilt,
-                evaluator=FanovaImportanceEvaluator(n_trees=TREES, seed=seed),
-                params=[*everywhere, random],
-            )
-            for seed, random in enumerate(NOISE)
+        scores = study.sign * np.array([trial.value for trial in trials], dtype=float)
+        real = _divergences(rebuilt, names, best, scores)
+        # Each parameter is judged by itself, so shuffling the scores is as good as shuffling every parameter.
+        noise = [
+            _divergences(rebuilt, names, best, scores[_shuffled(len(trials), rng)]) for _ in range(DRAWS)
         ]
-    forests = {name: [float(found[name]) for found in rounds] for name in everywhere}
-    forest_noise = max(float(found[random]) for found, random in zip(rounds, NOISE, strict=True))
-    return ped, float(max(noise) / total), forests, forest_noise
+        copies = {_copy_of(name): name for name in everywhere}
+        forests = [
+            get_param_importances(
+                _rebuilt(study, _sample(trials, MOST_IN_FORESTS), everywhere, rng),
+                evaluator=FanovaImportanceEvaluator(n_trees=TREES, seed=seed),
+                params=[*everywhere, *copies],
+            )
+            for seed in range(FORESTS if everywhere else 0)
+        ]
+    total = float(real.sum() + np.sum(noise, axis=1).mean()) or 1.0
+    ped = {name: float(value / total) for name, value in zip(names, real, strict=True)}
+    by_forest = {name: [float(found[name]) for found in forests] for name in everywhere}
+    forest_noise = max((float(found[copy]) for found in forests for copy in copies), default=0.0)
+    return ped, float(np.max(noise) / total), by_forest, forest_noise
 
 
-def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str]) -> optuna.Study:
-    """An Optuna study in memory of these trials, numbers on the search scale, with random parameters.
+def _divergences(
+    rebuilt: optuna.Study, names: list[str], best: float, scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What PED-ANOVA gives each parameter with these scores, of which higher is better; not made to add up to one."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    found = get_param_importances(
+        rebuilt,
+        evaluator=PedAnovaImportanceEvaluator(target_quantile=best),
+        params=names,
+        normalize=False,
+        target=lambda trial: -float(scores[trial.number]),  # with a target of its own, lower is better
+    )
+    return np.array([found[name] for name in names])
+
+
+def _shuffled(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """An order of the trials that is random within each quarter."""
+    return np.concatenate([rng.permutation(rows) for rows in np.array_split(np.arange(count), QUARTERS)])
+
+
+def _copy_of(name: str) -> str:
+    return f"{name} (shuffled)"
+
+
+def _rebuilt(
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    names: list[str],
+    rng: np.random.Generator | None = None,
+) -> optuna.Study:
+    """An Optuna study in memory of these trials, numbers on the search scale; with a generator, also shuffled copies.
 
     fANOVA weighs a range by its length; on the search scale a learning rate's decades weigh the same.
     """
     import optuna
-    from optuna.distributions import FloatDistribution
     from optuna.study import StudyDirection
 
     distributions = {name: _distribution(study.space[name]) for name in names}
-    randoms = dict.fromkeys(NOISE, FloatDistribution(0.0, 1.0))
-    draws = np.random.default_rng(0).random((len(trials), len(NOISE)))
+    orders = {} if rng is None else {name: _shuffled(len(trials), rng) for name in names}
     storage = optuna.storages.InMemoryStorage()
     direction = StudyDirection.MAXIMIZE if study.direction == "maximize" else StudyDirection.MINIMIZE
     verbosity = optuna.logging.get_verbosity()
@@ -185,16 +217,14 @@ def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str]
     finally:
         optuna.logging.set_verbosity(verbosity)
     rebuilt = optuna.load_study(study_name=storage.get_study_name_from_id(opened), storage=storage)
-    for trial, row in zip(trials, draws, strict=True):
-        own = [name for name in names if name in trial.params]
-        params = {name: _placed(study.space[name], trial.params[name]) for name in own}
-        rebuilt.add_trial(
-            optuna.trial.create_trial(
-                value=trial.value,
-                params=params | {name: float(value) for name, value in zip(NOISE, row, strict=True)},
-                distributions={name: distributions[name] for name in own} | randoms,
-            )
-        )
+    for row, trial in enumerate(trials):
+        own = {name: trial.params[name] for name in names if name in trial.params}
+        copied = {name: trials[order[row]].params[name] for name, order in orders.items()}
+        params = {name: _placed(study.space[name], value) for name, value in own.items()}
+        params |= {_copy_of(name): _placed(study.space[name], value) for name, value in copied.items()}
+        held = {name: distributions[name] for name in own}
+        held |= {_copy_of(name): distributions[name] for name in copied}
+        rebuilt.add_trial(optuna.trial.create_trial(value=trial.value, params=params, distributions=held))
     return rebuilt
 
 

@@ -32,16 +32,20 @@ class Fit:
     freedom: float
 
 
-def fit(design: Floats, scores: Floats) -> Fit:
+def fit(design: Floats, scores: Floats, widths: Floats | None = None) -> Fit:
     """Posterior of the coefficients; the noise variance is found with it by repetition.
 
     Args:
-        design: (trials, columns); the first column is the intercept and has a flat prior.
+        design: (trials, columns); the first column is the intercept.
         scores: (trials,).
+        widths: standard deviation of each coefficient's prior, infinite for a flat one; by default flat for the
+            intercept, else three standard deviations of the scores.
     """
     centre, spread = float(scores.mean()), float(scores.std()) or 1e-12
-    precision = np.full(design.shape[1], 1 / (PRIOR_WIDTH * spread) ** 2)
-    precision[0] = 0.0
+    if widths is None:
+        widths = np.full(design.shape[1], PRIOR_WIDTH * spread)
+        widths[0] = np.inf
+    precision = 1 / widths**2
     gram, moment = design.T @ design, design.T @ (scores - centre)
     variance, freedom = spread**2, float(len(scores) - 1)
     for _ in range(100):

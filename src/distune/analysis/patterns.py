@@ -125,7 +125,9 @@ def _pattern(
         top = [value for value, inside in zip(values, is_best, strict=True) if inside]
         common, count = Counter(top).most_common(1)[0]
         has = np.array([value == common for value in values])
-        p = _share_at_least(has[groups].sum(axis=1), count)
+        # Each random group by its own most frequent value: a group is as uniform in any of them.
+        drawn = np.max([rows[groups].sum(axis=1) for rows in _by_value(values)], axis=0)
+        p = _share_at_least(drawn, count)
         return Pattern(parameter.name, common, None, None, count / len(top), float(has.mean()), p, 1.0)
     places = np.array([parameter.position(value) for value in values], dtype=float)
     if np.isnan(places).any():
@@ -135,6 +137,11 @@ def _pattern(
     p = _share_at_least(-(drawn.max(axis=1) - drawn.min(axis=1)), -(high - low) - 1e-12)
     inside = float(((places >= low) & (places <= high)).mean())
     return Pattern(parameter.name, None, parameter.at(low), parameter.at(high), 1.0, inside, p, 1.0)
+
+
+def _by_value(values: Sequence[Any]) -> list[NDArray[np.bool_]]:
+    """For each value, which trials have it."""
+    return [np.array([other == value for other in values]) for value in dict.fromkeys(values)]
 
 
 def _share_at_least(drawn: NDArray[Any], observed: float) -> float:

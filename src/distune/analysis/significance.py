@@ -10,15 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.analysis.significance_bootstrap import resampled_differences, seed_scores
+from distune.analysis.significance_bootstrap import resampled_scores, seed_scores
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 
 LEVEL = 0.05
-POWER = 0.8
 RESAMPLES = 2000
-SMALLEST_P = 1 / (RESAMPLES + 1)
-"""The smallest p-value that this many resamples can give."""
+RESAMPLES_A_COMPARISON = 200
+"""So many for each comparison of a family: else Holm's factor lifts the smallest possible p-value above the level."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,11 @@ class Comparison:
         p_value: two-sided, of no difference; not corrected.
         test_error: standard error that comes from the choice of test cases.
         seed_error: standard error that comes from the seeds; 0 where neither contender has two.
+        interaction_error: the part that is in both of these: the luck of single seeds with single cases.
         examples: test examples.
         groups: test cases.
         paired_seeds: both were trained with the same seeds and compared seed by seed.
+        resamples: of the test cases; the p-value is 1 / (resamples + 1) or more.
     """
 
     first: str
@@ -69,9 +70,11 @@ class Comparison:
     p_value: float
     test_error: float
     seed_error: float
+    interaction_error: float
     examples: int
     groups: int
     paired_seeds: bool
+    resamples: int = RESAMPLES
 
 
 @dataclass(frozen=True)
@@ -140,12 +143,18 @@ def compare(
         raise ValueError(f"{len(labels)} examples in {count} cases: need a case an example, and two cases")
     scores = [seed_scores(labels, contender.predictions) for contender in (first, second)]
     difference = float(scores[0].mean() - scores[1].mean())
-    drawn = resampled_differences(
-        labels, group_of, first.predictions, second.predictions, resamples=resamples, seed=seed
-    )
-    drawn = difference + (drawn - drawn.mean()) * math.sqrt(count / (count - 1))
+    widened = math.sqrt(count / (count - 1))
+    resampled = [
+        widened * (each - each.mean(axis=0))
+        for each in resampled_scores(
+            labels, group_of, first.predictions, second.predictions, resamples=resamples, seed=seed
+        )
+    ]
+    drawn = difference + resampled[0].mean(axis=1) - resampled[1].mean(axis=1)
     is_paired = first.seeds == second.seeds and len(first.seeds) > 1
-    seed_error, freedom = _seed_error([scores[0] - scores[1]] if is_paired else scores)
+    if is_paired:
+        scores, resampled = [scores[0] - scores[1]], [resampled[0] - resampled[1]]
+    seed_error, freedom = _seed_error(scores)
     low, high = (_quantile(drawn, seed_error, freedom, tail) for tail in (LEVEL / 2, 1 - LEVEL / 2))
     below = _below(0.0, drawn, seed_error, freedom)
     return Comparison(
@@ -157,10 +166,17 @@ def compare(
         min(1.0, max(2 * min(below, 1 - below), 1 / (resamples + 1))),
         float(drawn.std(ddof=1)),
         seed_error,
+        _interaction_error(resampled),
         len(labels),
         count,
         is_paired,
+        resamples,
     )
+
+
+def resamples_for(comparisons: int) -> int:
+    """How many resamples a family of so many comparisons needs, so that its smallest p-value is 0.005 corrected."""
+    return max(RESAMPLES, RESAMPLES_A_COMPARISON * comparisons)
 
 
 def interval_over_seeds(scores: Sequence[float]) -> Interval:
@@ -200,7 +216,7 @@ def judge(comparisons: Mapping[str, Comparison], level: float = LEVEL) -> dict[s
     """Verdicts over a family of comparisons, after Holm's correction.
 
     Args:
-        comparisons: all comparisons that are reported together, by name.
+        comparisons: all comparisons of the family, by name.
         level: chance of any false claim in the family.
 
     Returns:
@@ -211,30 +227,6 @@ def judge(comparisons: Mapping[str, Comparison], level: float = LEVEL) -> dict[s
         name: Judgement(p, _verdict(each.difference, p < level))
         for (name, each), p in zip(comparisons.items(), adjusted, strict=True)
     }
-
-
-def examples_needed(comparison: Comparison) -> int | None:
-    """Test examples with which a difference as large as the observed one would be told in 80 % of studies.
-
-    The part of the error from test cases shrinks with 1 / sqrt(examples), cases of the same size as now; the part
-    from seeds stays. With q the half width of the interval over its standard error, it solves
-
-        |difference| = (q + 0.84) * sqrt( test_error^2 * examples / needed + seed_error^2 )
-
-    Returns:
-        The number, or None where the difference is 0, or where the noise of these seeds alone hides a difference of
-        its size.
-    """
-    from scipy import stats
-
-    variance = comparison.test_error**2 + comparison.seed_error**2
-    if not comparison.difference or not variance:
-        return None
-    quantile = (comparison.high - comparison.low) / 2 / math.sqrt(variance)
-    room = (comparison.difference / (quantile + float(stats.norm.ppf(POWER)))) ** 2 - comparison.seed_error**2
-    if room <= 0:
-        return None
-    return math.ceil(comparison.examples * comparison.test_error**2 / room)
 
 
 def _verdict(difference: float, is_told: bool) -> Verdict:
@@ -250,6 +242,12 @@ def _seed_error(samples: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     if not total:
         return 0.0, 1.0
     return math.sqrt(total), total**2 / sum(variance**2 / freedom for variance, freedom in parts)
+
+
+def _interaction_error(resampled: Sequence[NDArray[np.float64]]) -> float:
+    """Standard error of the same means over seeds that resampling the cases gives each seed by itself."""
+    parts = [each.var(axis=1, ddof=1).mean() / each.shape[1] for each in resampled if each.shape[1] > 1]
+    return math.sqrt(float(sum(parts)))
 
 
 def _below(value: float, drawn: NDArray[np.float64], error: float, freedom: float) -> float:

@@ -28,7 +28,7 @@ def seed_scores(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Fl
     return scores
 
 
-def resampled_differences(
+def resampled_scores(
     labels: NDArray[np.int64],
     group_of: NDArray[np.int64],
     first: NDArray[np.int64],
@@ -36,8 +36,8 @@ def resampled_differences(
     *,
     resamples: int,
     seed: int,
-) -> Floats:
-    """Difference of the mean scores of two contenders on resamples of the cases.
+) -> tuple[Floats, Floats]:
+    """Scores of two contenders on the same resamples of the cases.
 
     A resample draws as many cases as there are, with replacement, and takes all examples of each.
 
@@ -50,20 +50,17 @@ def resampled_differences(
         seed: of the drawing.
 
     Returns:
-        Score of the first minus that of the second, each a mean over its seeds, (R,).
+        Scores of the first (R, seeds) and of the second (R, other seeds).
     """
     generator = np.random.default_rng(seed)
     groups = int(group_of.max()) + 1
     counts = [_counts(labels, group_of, predictions) for predictions in (first, second)]
-    differences = []
+    scores: tuple[list[Floats], list[Floats]] = ([], [])
     for start in range(0, resamples, RESAMPLES_AT_ONCE):
         weights = _draw(generator, min(RESAMPLES_AT_ONCE, resamples - start), groups)
-        scores = [
-            _scores(weights, count, len(predictions)).mean(axis=1)
-            for count, predictions in zip(counts, (first, second), strict=True)
-        ]
-        differences.append(scores[0] - scores[1])
-    return np.concatenate(differences)
+        for found, count, predictions in zip(scores, counts, (first, second), strict=True):
+            found.append(_scores(weights, count, len(predictions)))
+    return np.concatenate(scores[0]), np.concatenate(scores[1])
 
 
 def _draw(generator: np.random.Generator, resamples: int, groups: int) -> NDArray[np.float32]:

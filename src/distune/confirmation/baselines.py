@@ -24,7 +24,7 @@ from distune.training.run_folder import write_json, write_predictions
 from distune.training.student import build_student, student_seed
 
 BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+STRENGTHS = (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths C of the L2 penalty that are tried; the best on dev is taken, the smallest of equals."""
 LARGEST_VOCABULARY = 20_000
 SETTINGS = "settings.json"
@@ -80,6 +80,25 @@ def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) 
             evaluation.mark(folder, made_from)
         settings[name] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return settings
+
+
+def ends_of_grid(settings: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A sentence for each baseline whose penalty was chosen at an end of what is tried: a better one may lie beyond.
+
+    Args:
+        settings: what was chosen, by baseline and task.
+    """
+    said = []
+    for name, by_task in settings.items():
+        at_end = [
+            task for task, chosen in by_task.items() if chosen.get("C") in (STRENGTHS[0], STRENGTHS[-1])
+        ]
+        if at_end:
+            said.append(
+                f"The baseline {name} chose the weakest or the strongest penalty that is tried "
+                f"(C = {STRENGTHS[0]:g} to {STRENGTHS[-1]:g}) for {', '.join(at_end)}: it may not be at its best."
+            )
+    return said
 
 
 def frozen_features(evaluation: Evaluation, config: Config) -> Features:

@@ -20,7 +20,7 @@ from distune.analysis.confirmation import confirmation_numbers
 from distune.analysis.confirmation_files import FOLDER, NUMBERS, PLAN, RECOMMENDED
 from distune.analysis.sources import LOGS, database_file
 from distune.config import save_config, with_values
-from distune.confirmation.baselines import judge_baselines
+from distune.confirmation.baselines import ends_of_grid, judge_baselines
 from distune.confirmation.contenders import Entrant, confirmation_seeds, contenders
 from distune.confirmation.evaluating import Evaluation, judge_all
 from distune.confirmation.opening import Opening, plan_name
@@ -189,7 +189,7 @@ class _Confirmation:
                 "contenders": [self.about(entrant, jobs, failures) for entrant in self.entrants],
                 "baselines": [{"name": name, "settings": about} for name, about in settings.items()],
                 "failures": failures,
-                "notes": list(notes),
+                "notes": [*notes, *ends_of_grid(settings)],
             },
         )
 

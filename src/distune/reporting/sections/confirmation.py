@@ -26,6 +26,7 @@ from distune.reporting.document import (
 )
 from distune.reporting.paths import quoted
 from distune.reporting.sections import confirmation_tables as tables
+from distune.reporting.sections.confirmation_comparisons import comparisons
 
 TITLE = "Confirmation"
 OF_A_TABLE = (
@@ -39,7 +40,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     if isinstance(confirmation, Unknown):
         return _unconfirmed(findings)
     numbers = confirmation.numbers
-    compared = tables.comparisons(numbers)
+    compared = comparisons(numbers)
     if "gains" in figures:
         compared = Section(compared.title, (*compared.blocks, figures["gains"]))
     parts = (
@@ -85,9 +86,21 @@ def in_words(findings: Findings, gain: Mapping[str, Any]) -> str:
 def advice(findings: Findings, confirmation: Confirmation) -> Line:
     """Which config to use, why, and the command that trains it."""
     found = confirmation.numbers["recommendation"]
-    said = line(Code(found["contender"]), f". {found['text']}")
+    said = line(Code(found["contender"]), f". {found['text']}{_unmeasured(confirmation.numbers)}")
     path = recommended_config(findings, confirmation)
     return said if path is None else (*said, " ", Code(f"distune train {quoted(path)}"), ".")
+
+
+def _unmeasured(numbers: Mapping[str, Any]) -> str:
+    """What is not known of the recommended config where it is the base: its student alone was never trained."""
+    found = numbers["recommendation"]
+    is_measured = any(
+        made["kind"] == "distillation_gain" and made["first"] == found["contender"]
+        for made in numbers["comparisons"]
+    )
+    if found["kind"] != "base" or is_measured:
+        return ""
+    return " No distillation gain is measured for it: its student was not trained without a teacher."
 
 
 def recommended_config(findings: Findings, confirmation: Confirmation) -> Path | None:

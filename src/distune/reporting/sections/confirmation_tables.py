@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from distune.analysis.significance import SMALLEST_P
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,
-    Bullets,
     Cell,
     Code,
     Section,
-    Strong,
     Table,
-    caution,
-    line,
+    missing,
     paragraph,
 )
 
@@ -41,7 +37,7 @@ BASELINES = {
     "features_text": "frozen features of the text, logistic regression",
 }
 MOST_CLASSES = 40
-SEEDS_FIRST = "more seeds first"
+REST = "Of the recommended config and the base config; those of all others are in `confirmation.json`."
 
 
 def contenders(numbers: Numbers, folds: int | None = None) -> Section:
@@ -87,80 +83,29 @@ def baselines(numbers: Numbers) -> Section | None:
     return Section("Baselines", (Table(header, tuple(rows), frozenset({2, 3})),))
 
 
-def comparisons(numbers: Numbers) -> Section:
-    """Differences with interval, corrected p-value and verdict."""
-    made = numbers["comparisons"]
-    rows: list[tuple[Cell, ...]] = [
-        (
-            formats.QUESTIONS.get(each["kind"], each["kind"]),
-            _pair(each),
-            formats.gain(each["difference"]),
-            formats.interval(each["low"], each["high"]),
-            _corrected(each),
-            Strong(each["verdict"]),
-            _needed(each),
-        )
-        for each in made
-    ]
-    blocks: list[Block] = []
-    if rows:
-        blocks += [
-            paragraph(
-                f"Differences of the mean scores on {numbers['split']}. The intervals honour both the seeds and the "
-                "examples, grouped by case; the p-values carry Holm's correction for all rows together."
-            ),
-            Table(
-                (
-                    "Question",
-                    "Compared",
-                    "Difference",
-                    "95 % interval",
-                    "p (Holm)",
-                    "Verdict",
-                    "Examples to tell it",
-                ),
-                tuple(rows),
-                frozenset({2, 3, 4}),
-            ),
-            paragraph(
-                "Examples to tell it: for a power of 80 % at the observed difference, with cases of the same size, not "
-                f"corrected for the other rows. “{SEEDS_FIRST}”: the noise of the seeds alone hides a difference of "
-                "this size."
-            ),
-        ]
-    if single := [row for each in made for row in _mcnemar(each)]:
-        header = ("Compared", "Task", "Only the first is right", "Only the second is right", "p")
-        caption = "Single models of the first common seed, McNemar's exact test, not corrected."
-        blocks.append(Table(header, tuple(single), frozenset({2, 3, 4}), caption))
-    left_out = numbers.get("comparisons_missing") or []
-    if left_out:
-        blocks.append(
-            Bullets(tuple(line("Not compared: ", *_pair(each), f": {each['reason']}.") for each in left_out))
-        )
-    return Section("Comparisons", tuple(blocks))
-
-
 def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
     """How much the search flattered its best trial."""
     found = numbers["optimism"]
     if found is None:
         return None
-    searched = "Best dev score" if folds is None else f"Best mean over {folds} folds of train and dev"
+    title = "Optimism of the search"
+    if folds is not None:
+        return Section(
+            title,
+            (
+                missing(
+                    f"Not measured: the study's score is a mean over {folds} folds of train and dev, from models that "
+                    "lacked a fold, and no score over seeds is of the same examples."
+                ),
+            ),
+        )
     rows: list[tuple[Cell, ...]] = [
-        (f"{searched} in the study, one seed, picked for it", formats.score(found["search_score"])),
+        ("Best dev score in the study, one seed, picked for it", formats.score(found["search_score"])),
         ("Same config on dev, mean over seeds", formats.over_seeds(found["dev"])),
         ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
     ]
     blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
-    if folds is not None:
-        blocks.append(
-            caution(
-                f"The study's score is a mean over {folds} folds of train and dev, from models that lacked a fold; the "
-                "others are of dev and test. Setting them side by side mixes different examples, so their difference "
-                "is no measure of luck."
-            )
-        )
-    elif found["search_score"] is not None:
+    if found["search_score"] is not None:
         lost = found["search_score"] - found["dev"]["mean"]
         blocks.append(
             paragraph(
@@ -168,7 +113,7 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
                 f": its dev score in the study minus its mean dev score over seeds is {formats.gain(lost)}.",
             )
         )
-    return Section("Optimism of the search", tuple(blocks))
+    return Section(title, tuple(blocks))
 
 
 def calibration(numbers: Numbers) -> Section | None:
@@ -177,7 +122,7 @@ def calibration(numbers: Numbers) -> Section | None:
     keys = ("calibration_error", "calibration_error_scaled", "temperature", "log_loss", "log_loss_scaled")
     rows: list[tuple[Cell, ...]] = [
         (Code(name), task, *(formats.over_seeds(values[key]) for key in keys))
-        for name, about in _trained(numbers)
+        for name, about in _shown(numbers)
         if about["splits"][split] is not None
         for task, values in about["splits"][split]["tasks"].items()
     ]
@@ -192,7 +137,8 @@ def calibration(numbers: Numbers) -> Section | None:
         "Log loss before",
         "Log loss after",
     )
-    caption = f"Expected calibration error on {split}; temperatures are fitted on dev."
+    fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
+    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {REST}"
     return Section("Calibration", (Table(header, tuple(rows), frozenset(range(2, 7)), caption),))
 
 
@@ -210,7 +156,7 @@ def conditions(numbers: Numbers) -> Section | None:
                 for task, each in values.get("tasks", {}).items()
             ),
         )
-        for name, about in _trained(numbers)
+        for name, about in _shown(numbers)
         if about["splits"][split] is not None
         for condition, values in about["splits"][split]["conditions"].items()
     ]
@@ -219,7 +165,7 @@ def conditions(numbers: Numbers) -> Section | None:
     header = ("Contender", "Input", "Score", "Against the full input", "Macro F1 of each task")
     return Section(
         "With an input missing",
-        (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining."),),
+        (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining. {REST}"),),
     )
 
 
@@ -239,51 +185,21 @@ def _tasks(numbers: Numbers, split: str) -> Table:
 
 
 def _recall(numbers: Numbers) -> Table | None:
-    """Recall of each class, of the recommended contender."""
-    name, split = numbers["recommendation"]["contender"], numbers["split"]
-    found = numbers["contenders"][name]["splits"][split]
-    if found is None:
-        return None
+    """Recall of each class."""
+    split = numbers["split"]
     rows: list[tuple[Cell, ...]] = [
-        (task, label, str(about["support"]), formats.over_seeds(about["recall"]))
-        for task, values in found["tasks"].items()
-        for label, about in list(values["classes"].items())[:MOST_CLASSES]
+        (Code(name), task, label, str(held["support"]), formats.over_seeds(held["recall"]))
+        for name, about in _shown(numbers)
+        if about["splits"][split] is not None
+        for task, values in about["splits"][split]["tasks"].items()
+        for label, held in list(values["classes"].items())[:MOST_CLASSES]
     ]
-    caption = f"Recall of each class on {split}, {name}; of each task at most {MOST_CLASSES} classes."
-    return Table(("Task", "Class", "Examples", "Recall"), tuple(rows), frozenset({2, 3}), caption)
-
-
-def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
-    for task, found in made["mcnemar"].items():
-        yield (
-            _pair(made),
-            task,
-            str(found["only_first"]),
-            str(found["only_second"]),
-            formats.probability(found["p_value"]),
-        )
-
-
-def _corrected(made: Numbers) -> str:
-    """The corrected p-value; only a bound where the p-value is the smallest that the resampling can give."""
-    if made["p_value"] > SMALLEST_P:
-        return formats.probability(made["adjusted_p"])
-    return formats.at_most(made["adjusted_p"])
-
-
-def _needed(made: Numbers) -> str:
-    needed, used = made["examples_needed"], made["examples"]
-    if made["verdict"] != "not distinguishable" or not made["difference"]:
-        return formats.DASH
-    if needed is None:
-        return SEEDS_FIRST
-    if needed <= used:
-        return f"enough for this row alone ({used} used)"
-    return f"{needed} ({used} used)"
-
-
-def _pair(made: Numbers) -> tuple[Code | str, ...]:
-    return (Code(made["first"]), " − ", Code(made["second"]))
+    if not rows:
+        return None
+    caption = f"Recall of each class on {split}; of each task at most {MOST_CLASSES} classes. {REST}"
+    return Table(
+        ("Contender", "Task", "Class", "Examples", "Recall"), tuple(rows), frozenset({3, 4}), caption
+    )
 
 
 def _what(about: Numbers) -> str:
@@ -310,3 +226,9 @@ def _splits(numbers: Numbers) -> list[str]:
 
 def _trained(numbers: Numbers) -> list[tuple[str, Numbers]]:
     return [(name, about) for name, about in numbers["contenders"].items() if about["kind"] != "baseline"]
+
+
+def _shown(numbers: Numbers) -> list[tuple[str, Numbers]]:
+    """The recommended config and the base config, for tables that would be long with all."""
+    recommended = numbers["recommendation"]["contender"]
+    return [(name, about) for name, about in _trained(numbers) if name == recommended or about["is_base"]]

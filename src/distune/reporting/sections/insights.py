@@ -95,12 +95,14 @@ def _contrast(effect: Effect) -> Line:
 def _importance_statement(importance: Importance) -> Line:
     above = importance.above_noise
     if not above:
-        return line("PED-ANOVA and fANOVA agree on no parameter that matters more than random numbers would.")
+        return line(
+            "PED-ANOVA and fANOVA agree on no parameter that matters more than shuffled copies of the parameters would."
+        )
     return line(
         "Both PED-ANOVA and fANOVA put ",
         *names([share.parameter for share in above]),
-        f" above random numbers ({importance.trials} complete trials). That says neither in which direction, nor that "
-        "another study would agree.",
+        f" above every shuffled copy of a parameter ({importance.trials} complete trials), which chance does in one "
+        "study of 20. That says not in which direction.",
     )
 
 
@@ -108,13 +110,15 @@ def noise_statement(noise: DevNoise) -> Line:
     """What the size of the dev split allows to be told apart."""
     cases = f" of {noise.groups} cases" if noise.groups is not None else ""
     ranking: Line = ()
-    if noise.others and not noise.inside:
-        ranking = (f" None of the {noise.others} other complete trials lies inside.",)
-    elif noise.others:
-        lie, they = ("lies", "it") if noise.inside == 1 else ("lie", "they")
+    if noise.compared:
+        told = (
+            f"{noise.equal} of the {noise.compared} next best trials cannot be told from it"
+            if noise.equal
+            else f"All of the {noise.compared} next best trials can be told from it"
+        )
         ranking = (
-            f" {noise.inside} of the {noise.others} other complete trials {lie} inside: by these examples alone {they} "
-            "cannot be told from the best one.",
+            f" {told} by these examples alone (95 % interval of the difference, both scored on the same resamples; one "
+            "training each).",
         )
     return line(
         f"The dev split has {noise.examples} examples{cases}: resampling them moves the score of trial {noise.trial} "
@@ -143,8 +147,9 @@ def _effects(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     blocks: list[Block] = [
         paragraph(
             f"From a linear model over all {found.complete} complete and {found.pruned} pruned trials. The final score "
-            "of a pruned trial is imputed 20 times from its last score, by what complete trials did after the same "
-            f"{step}, and its uncertainty widens the intervals. Numbers go from one end of their range to the other."
+            "of a pruned trial is imputed 20 times from its parameters and its last score, by what complete trials "
+            f"did after the same {step}, and its uncertainty widens the intervals. Numbers go from one end of their "
+            "range to the other."
         ),
         *([figures["effects"]] if "effects" in figures else []),
         Table(
@@ -183,7 +188,7 @@ def _importance(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     ]
     rows.append(
         (
-            "random numbers, for comparison",
+            "the largest of the shuffled copies",
             formats.share(found.noise_ped_anova),
             formats.share(found.noise_fanova),
             "",
@@ -192,15 +197,16 @@ def _importance(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     blocks: list[Block] = [
         *([figures["importance"]] if "importance" in figures else []),
         Table(
-            ("Parameter", "PED-ANOVA", "fANOVA", "Above random numbers in both"),
+            ("Parameter", "PED-ANOVA", "fANOVA", "Above them in both"),
             tuple(rows),
             numeric=frozenset({1, 2}),
         ),
         paragraph(
             f"PED-ANOVA compares the best {found.best} of {found.trials} complete trials with all of them; fANOVA "
-            "explains the variance of a random forest (± over five forests). The last row is the most that a "
-            "parameter "
-            "of random numbers got in five draws."
+            "explains the variance of a random forest (± over five forests). A shuffled copy has a parameter's own "
+            "values in an order that is random within each quarter of the study, so it shares what the sampler's "
+            "concentration explains. The last row is the most that any copy got, of every parameter in 19 draws "
+            "(fANOVA: five)."
         ),
         *(caution(sentence) for sentence in found.left_out),
     ]

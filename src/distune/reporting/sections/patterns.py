@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distune.analysis.findings import Findings
-from distune.analysis.patterns import Pattern
+from distune.analysis.patterns import Pattern, Patterns
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Cell, Code, Section, Strong, Table, caution, missing, paragraph
@@ -33,7 +33,7 @@ def section(findings: Findings) -> Section:
         TITLE,
         (
             paragraph(
-                f"The best {found.top} trials beside all {found.tried} complete and pruned ones. What was tried often "
+                f"{_compared(findings, found)} beside all {found.tried} complete and pruned ones. What was tried often "
                 "is shared often, and a sampler that learns crowds around good values, so a shared value proves "
                 "little: p is the share of random groups, with as many trials from each quarter of the study, that "
                 "are at least as uniform."
@@ -44,6 +44,12 @@ def section(findings: Findings) -> Section:
             ),
         ),
     )
+
+
+def _compared(findings: Findings, found: Patterns) -> str:
+    if found.top == len(findings.ranking.trials):
+        return f"All {found.top} complete trials, here called the best,"
+    return f"The best {found.top} trials"
 
 
 def _reading(pattern: Pattern) -> Cell:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
 from distune.analysis.findings import Findings
 from distune.analysis.recommendations import More
+from distune.analysis.study_files import Confirmation
 from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, names
@@ -38,16 +40,7 @@ def section(findings: Findings) -> Section:
                 "what is beyond it was not tried.",
             )
         )
-    if decided.settled:
-        items.append(
-            line(
-                Strong("Settled."),
-                " ",
-                *names(decided.settled),
-                ": the sampler settled on a region, and the effect or the pattern is more than its own concentration. "
-                "A next study can start from the recommended ranges.",
-            )
-        )
+    items += [_at_a_bound(findings), _settled(findings)]
     negligible = list(dict.fromkeys(effect.parameter for effect in decided.negligible))
     if negligible:
         items.append(
@@ -72,6 +65,36 @@ def section(findings: Findings) -> Section:
     return Section("Recommendations", (Bullets(tuple(items), numbered=True),))
 
 
+def _at_a_bound(findings: Findings) -> Line:
+    """The ranges whose ends the best trials came to, but that there is no reason to widen."""
+    widened = {found.parameter for found in findings.recommendations.widen}
+    others = [one.parameter for one in findings.coverage.bounds_hit if one.parameter not in widened]
+    if not others:
+        return line(Strong("At a bound, without a sign beyond the sampler."), " None.")
+    return line(
+        Strong("At a bound, without a sign beyond the sampler."),
+        " ",
+        *names(others),
+        ": the best trials lie at an end, but the sampler's own concentration can explain that.",
+    )
+
+
+def _settled(findings: Findings) -> Line:
+    settled = findings.recommendations.settled
+    if not settled:
+        return line(
+            Strong("Settled."),
+            " None: for no parameter did the sampler settle inside its range with a sign beyond its own concentration.",
+        )
+    return line(
+        Strong("Settled."),
+        " ",
+        *names(settled),
+        ": the sampler settled on a region, and the effect or the pattern is more than its own concentration. "
+        "A next study can start from the recommended ranges.",
+    )
+
+
 def _use(findings: Findings) -> Line:
     confirmation = findings.confirmation
     if findings.study.is_table:
@@ -86,10 +109,12 @@ def _use(findings: Findings) -> Line:
         return said
     if gain["examples_needed"] is None or gain["examples_needed"] <= gain["examples"]:
         return said
+    seeds = gain.get("seeds_needed")
+    alone = f"; or about {seeds} seeds instead of {gain['seeds']['first']}" if seeds else ""
     return (
         *said,
         f" To tell the gain of the best trial from none, about {gain['examples_needed']} examples are needed; "
-        f"there are {gain['examples']}.",
+        f"there are {gain['examples']}{alone}.",
     )
 
 
@@ -105,13 +130,27 @@ def _noise_over_seeds(findings: Findings) -> str:
     if judged is None or len(judged["scores"]) < 2:
         return "Not measured: the best trial was not trained again with two seeds."
     scatter = statistics.stdev(judged["scores"])
+    apart = 2 * math.sqrt(2) * scatter
     said = (
         f"Trained again with {len(judged['scores'])} seeds, the best trial's score on {split} scatters by "
-        f"{formats.score(scatter)} (standard deviation): differences of single runs smaller than that say nothing."
+        f"{formats.score(scatter)} (standard deviation), so by the seed alone two single runs of one config differ by "
+        f"up to {formats.score(apart)} (2√2 standard deviations).{_against_gain(confirmation, apart)}"
     )
     if folds is None:
         return said
     return f"{said} The scores of the search are means over {folds} folds, which scatter differently."
+
+
+def _against_gain(confirmation: Confirmation, apart: float) -> str:
+    """Whether the noise over seeds is larger than the gain, both measured on the same split."""
+    gain = confirmation.gain
+    if gain is None:
+        return ""
+    size = "larger" if apart > gain["difference"] else "smaller"
+    return (
+        f" That is {size} than the gain of the best trial over the base config, {formats.gain(gain['difference'])} "
+        "over all seeds."
+    )
 
 
 def _why_confirm(findings: Findings) -> Line:

@@ -1,0 +1,50 @@
+"""`distune tune` refuses data on which a score would mislead, unless it is told to take them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from distune.cli import app, main
+from distune.config import Config, dump_config, with_values
+from distune.data import read_table
+from distune.data.demo import write_demo
+
+
+@pytest.fixture
+def command(tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tunes on a demo set of which test holds images of train."""
+    monkeypatch.chdir(tmp_path)
+    write_demo(tmp_path / "leaking", seed=1, examples=80)
+    config = with_values(
+        tiny_config(teacher__epochs=1, student__epochs=1), {"data.root": str(tmp_path / "leaking")}
+    )
+    table = read_table(config.data, config.seed)
+    for train, test in zip(table.rows("train"), table.rows("test"), strict=False):
+        shutil.copyfile(table.images[train], table.images[test])
+    Path("tiny.yaml").write_text(dump_config(config))
+    return ["tune", "--config", "tiny.yaml", "--study-name", "s", "--gpu", "cpu", "--n-trials", "1"]
+
+
+def test_severe_leaks_are_refused_before_any_trial(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["distune", *command])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "a score on these data would mislead" in said and "--accept-leaks" in said
+    assert not Path("logs").exists()
+
+
+def test_accepted_leaks_are_tuned_on_and_kept_on_record(command: list[str]) -> None:
+    ended = CliRunner().invoke(app, [*command, "--accept-leaks"])
+    assert ended.exit_code == 0, ended.output
+    audit = json.loads(Path("logs/optuna/s/audit.json").read_text())
+    assert any(found["severity"] == "severe" for found in audit["findings"])
