@@ -154,17 +154,22 @@ class TeacherStage:
             StageStopped: `on_epoch` asked to stop.
         """
         told: list[EpochRecord] = []
+        goes_on = True
 
         def tell(record: EpochRecord) -> bool:
+            nonlocal goes_on
             told.append(record)
-            return on_epoch(record)
+            goes_on = on_epoch(record)
+            return goes_on
 
         entry = self.store.get("teacher", self.key(), self._training(tell, checkpoint))
         checkpoint.unlink(missing_ok=True)
         history = [EpochRecord(**record) for record in entry.values["history"]]
         for record in history[len(told) :]:
             if not tell(record):
-                raise StageStopped(told)
+                break
+        if not goes_on:  # a teacher stopped at its last epoch is whole and kept; the run stops all the same
+            raise StageStopped(told)
         dev = [entry.array(f"dev_{task}") for task in range(len(self.table.tasks))]
         return Teacher(history, entry.tensors("weights"), dev, self.key(), self)
 
