@@ -18,16 +18,13 @@ from distune.models import Classifier, build_classifier, load_trained_state, tra
 from distune.models.encoders import identity
 from distune.store import Entry, Store
 from distune.training.devices import Compute
-from distune.training.inputs import STEP_VERSIONS, InputSteps
+from distune.training.inputs import InputSteps
 from distune.training.loop import fit
 from distune.training.predicting import predict
 from distune.training.records import EpochRecord, Examples, OnEpoch, Plan
 from distune.training.seeds import derived_seed
 from distune.training.targets import Targets, read_targets, write_targets
-
-TEACHER_VERSION = 1
-"""Raised when the code of training changes its result; older teachers are then left alone."""
-TARGETS_VERSION = 2
+from distune.training.versions import INPUTS, version_of
 
 
 class StageStopped(Exception):
@@ -80,7 +77,7 @@ class Teacher:
             rows = stage.table.rows("train")
             write_targets(entry, model, inputs, rows, stage.compute, with_map=with_map)
 
-        key = {"version": TARGETS_VERSION, "teacher": self._key, "map": with_map}
+        key = {"version": version_of("targets"), "teacher": self._key, "map": with_map}
         entry = stage.store.get("targets", key, compute)
         return read_targets(entry, stage.table.tasks, with_map=with_map)
 
@@ -125,7 +122,7 @@ class TeacherStage:
             del training[elsewhere]
         data = self.config.data
         return {
-            "version": TEACHER_VERSION,
+            "version": version_of("teacher"),
             "data": self.fingerprint,
             "image_size": data.image_size,
             "max_tokens": data.max_tokens,
@@ -136,7 +133,7 @@ class TeacherStage:
                 identity(self.config.teacher.vision, "vision", self.model_seed),
                 identity(self.config.teacher.text, "text", self.model_seed),
             ],
-            "inputs": STEP_VERSIONS,
+            "inputs": {step: version_of(step) for step in INPUTS},
             "training": training,
             "seed": self.config.seed,
             "device": self.compute.device.type,
