@@ -235,7 +235,7 @@ class TrainingConfig(Section):
     early_stopping: Annotated[int, Field(ge=1)] | None = None
     """Stop after N epochs without a better dev score; empty never stops early."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16 autocast; auto uses it where the device is fast at it."""
+    """bf16 autocast; auto uses it where the device is fast at it and, on a CPU, the encoders are large enough."""
     device: str = "auto"
     """cpu, cuda:0, ...; auto takes the first GPU if there is one."""
     threads: Annotated[int, Field(ge=1)] | None = None

@@ -66,6 +66,7 @@ def write_targets(
 ) -> None:
     """Asks the teacher about every view of the given rows and fills a store entry with its answers."""
     teacher.eval()
+    compute = compute.for_model(teacher)
     labels = np.zeros((len(inputs.text), 0), np.int64)
     arrays: dict[str, NDArray[Any]] = {}
     for view in range(inputs.views):

@@ -138,6 +138,7 @@ class TeacherStage:
             "seed": self.config.seed,
             "device": self.compute.device.type,
             "bf16": self.compute.bf16,
+            "bf16_from": self.compute.bf16_from,  # with the teacher's own section this decides its precision
         }
 
     def trained(self, on_epoch: OnEpoch, checkpoint: Path) -> Teacher:
