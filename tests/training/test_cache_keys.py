@@ -14,7 +14,7 @@ from PIL import Image
 
 from distune.config import Config
 from distune.training import targets, teacher, versions
-from distune.training.run import run
+from distune.training.run import run, run_teacher
 
 MakeConfig = Callable[..., Config]
 FROZEN = {f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")}
@@ -145,6 +145,18 @@ def test_another_version_of_a_library_misses_what_it_computes(
     installed = versions.installed
     monkeypatch.setattr(versions, "installed", lambda name: "99" if name == library else installed(name))
     assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_LIBRARY[library]
+
+
+@pytest.mark.parametrize("start", [run, run_teacher])
+def test_the_configs_limit_is_the_stores(
+    tiny_config: MakeConfig, tmp_path: Path, own_cache: Path, start: Callable[..., Any]
+) -> None:
+    start(tiny_config(data__max_tokens=8), tmp_path / "first")
+    assert len(list((own_cache / "tokens").iterdir())) == 1
+    start(tiny_config(cache__max_gb=1e-9), tmp_path / "second")
+    assert len(list((own_cache / "tokens").iterdir())) == 1, "the first run's made room"
+    start(tiny_config(data__max_tokens=8), tmp_path / "third")
+    assert len(list((own_cache / "tokens").iterdir())) == 2
 
 
 def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp_path: Path) -> None:
