@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ import torch
 from PIL import Image
 
 from distune.config import Config
+from distune.data import fingerprint, read_table
+from distune.data.batches import train_batches
+from distune.data.fingerprint import table_fingerprint
+from distune.store import Store
 from distune.training import targets, teacher, versions
+from distune.training.devices import Compute
+from distune.training.inputs import InputSteps
 from distune.training.run import run, run_teacher
 
 MakeConfig = Callable[..., Config]
@@ -103,6 +110,23 @@ def test_changed_weights_of_an_encoder_miss(tiny_config: MakeConfig, tmp_path: P
     assert found == [{"images", "tokens"} | TRAINED, set(), TRAINED]
 
 
+def test_a_run_reads_each_image_file_once_for_its_hash(
+    tiny_config: MakeConfig, demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+    digest = fingerprint._file_digest
+    monkeypatch.setattr(fingerprint, "_file_digest", lambda path: hashed.append(path) or digest(path))
+    run(tiny_config(), tmp_path / "run", check_images=False)
+    assert len(hashed) == len(set(hashed)) == len(list((demo_root / "images").iterdir()))
+    config = tiny_config()
+    table = read_table(config.data, config.seed)
+    steps = InputSteps(table, config.data, Store(), Compute(torch.device("cpu"), bf16=False), config.seed)
+    hashed.clear()
+    for seed in (1, 2):
+        replace(steps, seed=seed).pixels(32)
+    assert len(hashed) == len(set(hashed)), "the copies of one share the hashes"
+
+
 def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
     misses(tiny_config(**FROZEN), tmp_path / "first")
     assert misses(tiny_config(**FROZEN, data__root=str(own_data)), tmp_path / "second") == set()
@@ -160,13 +184,6 @@ def test_the_configs_limit_is_the_stores(
 
 
 def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    from distune.data import read_table
-    from distune.data.batches import train_batches
-    from distune.data.fingerprint import table_fingerprint
-    from distune.store import Store
-    from distune.training.devices import Compute
-    from distune.training.inputs import InputSteps
-
     config = tiny_config(data__augment="light", data__views=3)
     compute = Compute(torch.device("cpu"), bf16=False)
     table = read_table(config.data, config.seed)

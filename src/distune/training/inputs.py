@@ -37,6 +37,7 @@ class InputSteps:
         store: where results are kept.
         compute: device and precision of frozen layers.
         seed: of the views.
+        fingerprints: of the image files, one an example; hashed when needed where the caller has none.
     """
 
     table: Table
@@ -44,7 +45,7 @@ class InputSteps:
     store: Store
     compute: Compute
     seed: int
-    _hashes: list[str] = field(default_factory=list)
+    fingerprints: list[str] = field(default_factory=list)
 
     def for_model(
         self, model: Classifier, config: ModelConfig, model_seed: int, *, with_map: bool = False
@@ -84,11 +85,11 @@ class InputSteps:
         return self._images(size, self._images_key(size))
 
     def _images_key(self, size: int) -> dict[str, Any]:
-        if not self._hashes:
-            self._hashes = image_fingerprints(self.table)
+        if not self.fingerprints:
+            self.fingerprints.extend(image_fingerprints(self.table))  # in place: its copies have them too
         key: dict[str, Any] = {
             "version": version_of("images"),
-            "files": key_of({"files": self._hashes}),
+            "files": key_of({"files": self.fingerprints}),
             "size": size,
             "augment": self.data.augment,
         }
@@ -198,7 +199,8 @@ class InputSteps:
 class _Rows:
     """An array in a store entry whose width is known only when the first rows arrive.
 
-    What was computed in bf16 is kept as the bits of bf16 (NumPy has no such type): half the size, nothing lost.
+    What was computed under bf16 autocast is kept as the bits of bf16 (NumPy has no such type): half the size. A last
+    layer that autocast leaves in fp32, such as a norm, is rounded by that, as any linear layer after it would do.
     """
 
     def __init__(self, entry: Entry, name: str, count: int, *, bf16: bool):
