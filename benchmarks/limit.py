@@ -69,9 +69,10 @@ def main() -> None:
                 checkpoint=checkpoint,
             )  # fmt: skip
             student.train()
+            precision = compute.for_model(student)
             started = time.perf_counter()
             for batch, teacher in batches:
-                with compute.autocast():
+                with precision.autocast():
                     output = student(batch.image, batch.text, batch.text_mask, with_map=loss.uses_map)
                 objective(output, batch.labels, teacher, batch.rows % shapes.examples).total.backward()
                 optimizer.step()

@@ -186,8 +186,8 @@ class TestFactorisedEmbedding:
         groups = parameter_groups(model, 1.0, 0.1, 0.5)
         found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
         embedding: Any = model.text.embeddings.word_embeddings
-        assert found[id(embedding.words.weight)] == (0.25, 0.0)
-        assert found[id(embedding.basis.weight)] == (0.25, 0.1)
+        assert found[id(embedding.words.weight)] == (0.125, 0.0)
+        assert found[id(embedding.basis.weight)] == (0.125, 0.1)
 
     def test_a_frozen_prefix_keeps_both_factors(self, tasks: Tasks) -> None:
         model = make(tasks, text={**FACTORISED, "freeze": 1})
@@ -221,12 +221,18 @@ class TestParameterGroups:
             assert decay[id(plain)] == 0.0
 
     def test_layers_further_from_the_output_learn_more_slowly(self, tasks: Tasks) -> None:
+        """As in ELECTRA, BEiT and timm, where the last layer of the encoder has the rate of the head x decay."""
         model = make(tasks)
         rate = {
             id(p): group["lr"] for group in parameter_groups(model, 1.0, 0.1, 0.5) for p in group["params"]
         }
         rates = [{rate[id(p)] for p in group} for group in model.vision.layer_groups()]
-        assert rates == [{0.125}, {0.25}, {0.5}, {1.0}]
+        assert rates == [{0.0625}, {0.125}, {0.25}, {0.5}]
+        assert [{rate[id(p)] for p in group} for group in model.text.layer_groups()] == [
+            {0.125},
+            {0.25},
+            {0.5},
+        ]
         assert rate[id(model.heads[0].weight)] == rate[id(model.image_projection.weight)] == 1.0
         flat = parameter_groups(model, 1.0, 0.1)
         assert {group["lr"] for group in flat} == {1.0} and len(flat) == 2

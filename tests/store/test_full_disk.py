@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distune.store import Entry, Store, entry, store
+from distune.store import Entry, Store
 
 INPUTS = {"step_version": 1}
 
@@ -19,7 +19,10 @@ def no_space(*_: object, **__: object) -> None:
 
 
 def at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store.tempfile, "mkdtemp", no_space)
+    mkdir = Path.mkdir
+    patch.setattr(
+        Path, "mkdir", lambda path, *a, **k: no_space() if path.name[0] == "." else mkdir(path, *a, **k)
+    )
 
 
 def at_the_second_array(patch: pytest.MonkeyPatch) -> None:
@@ -37,7 +40,7 @@ def at_the_tensors(patch: pytest.MonkeyPatch) -> None:
 
 
 def at_the_manifest(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(entry.json, "dump", no_space)
+    patch.setattr(os, "fsync", no_space)
 
 
 @pytest.mark.parametrize(

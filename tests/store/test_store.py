@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from distune.store import Entry, Store, key_of
-from distune.store.entry import MANIFEST
+from distune.store.manifest import MANIFEST
 
 INPUTS = {"step_version": 1, "size": 4}
 
@@ -43,67 +42,6 @@ def test_any_changed_input_misses(tmp_path: Path, changed: dict[str, object]) ->
     store.get("step", INPUTS, fill)
     store.get("step", INPUTS | changed, fill)
     assert store.misses == {"step": 2}
-
-
-def folder_of(tmp_path: Path) -> Path:
-    return tmp_path / "step" / key_of(INPUTS)
-
-
-def truncate(folder: Path) -> None:
-    os.truncate(folder / "numbers.npy", 130)
-
-
-def alter(folder: Path) -> None:
-    data = bytearray((folder / "numbers.npy").read_bytes())
-    data[-1] ^= 1
-    (folder / "numbers.npy").write_bytes(data)
-
-
-def lose_a_file(folder: Path) -> None:
-    (folder / "weights.safetensors").unlink()
-
-
-def add_a_file(folder: Path) -> None:
-    (folder / "other.npy").write_bytes(b"x")
-
-
-def tear_manifest(folder: Path) -> None:
-    (folder / MANIFEST).write_text('{"layout": 1')
-
-
-def foreign_layout(folder: Path) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps(manifest | {"layout": 0}))
-
-
-def foreign_step(folder: Path) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps(manifest | {"step": "other"}))
-
-
-FAULTS = {
-    truncate: "numbers.npy: 130 bytes instead of 144",
-    alter: "numbers.npy: block 0 was altered",
-    lose_a_file: "missing or foreign files: weights.safetensors",
-    add_a_file: "missing or foreign files: other.npy",
-    tear_manifest: "entry.json cannot be read",
-    foreign_layout: "another layout",
-    foreign_step: "belongs to step 'other'",
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_damaged_entry_is_named_and_computed_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: object
-) -> None:
-    Store(tmp_path).get("step", INPUTS, fill).array("numbers")
-    fault(folder_of(tmp_path))  # type: ignore[operator]
-    assert FAULTS[fault] in Store(tmp_path).verify()[f"step/{key_of(INPUTS)}"]  # type: ignore[index]
-    store = Store(tmp_path)
-    np.testing.assert_array_equal(store.get("step", INPUTS, fill).array("numbers"), [1, 2, 3, 4])
-    assert store.misses == {"step": 1}
-    assert FAULTS[fault] in caplog.text  # type: ignore[index]
-    assert Store(tmp_path).verify() == {}
 
 
 def _ask_slowly(root: Path, log: Path) -> None:

@@ -128,7 +128,7 @@ class _Unwritable(Store):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("stop_at", [("teacher", 1), ("student", 1), ("student", 2)], ids=str)
+@pytest.mark.parametrize("stop_at", [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2)], ids=str)
 def test_resumed_equals_uninterrupted(
     tiny_config: MakeConfig, tmp_path: Path, stop_at: tuple[str, int], variant: str
 ) -> None:

@@ -95,6 +95,19 @@ def test_batches_keep_image_text_label_and_row_together() -> None:
     assert seen == {(int(row), view) for row in rows for view in range(3)}
 
 
+def test_a_batch_is_padded_to_its_longest_text_rounded_up_to_eight() -> None:
+    lengths = np.random.default_rng(0).integers(1, 60, 100)
+    inputs = ModelInputs(np.zeros((1, 100, 1)), ragged([[1] * length for length in lengths], np.int64))
+    labels, rows = np.zeros((100, 0), np.int64), np.arange(100)
+    batches = [
+        *train_batches(inputs, labels, rows, batch_size=8, seed=1, epoch=1, device=CPU),
+        *eval_batches(inputs, labels, rows, batch_size=8, device=CPU),
+    ]
+    widths = [batch.text.shape[1] for batch in batches]
+    assert widths == [8 * math.ceil(lengths[batch.rows].max() / 8) for batch in batches]
+    assert len(set(widths)) > 3
+
+
 def test_evaluation_shows_the_plain_view_of_each_row_once() -> None:
     inputs, labels = example_inputs(30, views=3)
     rows = np.array([3, 9, 27])

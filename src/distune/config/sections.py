@@ -229,13 +229,14 @@ class TrainingConfig(Section):
     class_weights: Literal["none", "balanced"] = "none"
     """Weight classes by the inverse of their frequency in the train split."""
     layerwise_lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Factor on the learning rate for each encoder layer further from the output."""
+    """Factor on the learning rate for each encoder layer down from the fusion: the last one has rate x factor, the one
+    before it rate x factor squared; fusion and heads have the full rate."""
     ema: Fraction = 0.0
     """Decay of an exponential moving average of the weights; 0 is off."""
     early_stopping: Annotated[int, Field(ge=1)] | None = None
     """Stop after N epochs without a better dev score; empty never stops early."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16 autocast; auto uses it where the device is fast at it."""
+    """bf16 autocast; auto uses it where the device is fast at it and, on a CPU, the encoders are large enough."""
     device: str = "auto"
     """cpu, cuda:0, ...; auto takes the first GPU if there is one."""
     threads: Annotated[int, Field(ge=1)] | None = None

@@ -39,15 +39,16 @@ def parameter_groups(
 
     Args:
         model: the model.
-        lr: learning rate of everything above the encoders.
+        lr: learning rate of everything above the encoders: projections, fusion, heads.
         weight_decay: of what decays.
-        layerwise_decay: factor on the learning rate for each encoder layer further from the output; the last layer
-            of an encoder has the full rate.
+        layerwise_decay: factor on the learning rate for each encoder layer down from there: the last one has
+            `lr * layerwise_decay`, the one before it `lr * layerwise_decay ** 2` (Clark et al., 2020: ELECTRA; Bao et
+            al., 2021: BEiT). An encoder's head counts as its last layer.
     """
     decaying = {id(module.weight) for module in model.modules() if isinstance(module, _DECAYING)}
     depths: dict[int, int] = {}
     for encoder in (model.vision, model.text):
-        for distance, layer in enumerate(reversed(encoder.layer_groups())):
+        for distance, layer in enumerate(reversed(encoder.layer_groups()), start=1):
             depths.update((id(parameter), distance) for parameter in layer)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in model.parameters():

@@ -4,7 +4,9 @@ An entry is a folder `<root>/<step>/<hash>/` of arrays and a manifest. It is wri
 and renamed, so it exists whole or not at all, and is read as memory maps.
 """
 
-from distune.store.entry import Entry, StoredEntry
-from distune.store.store import Store, cache_folder, key_of
+from distune.store.entry import Entry
+from distune.store.listing import StoredEntry
+from distune.store.manifest import key_of
+from distune.store.store import Store, cache_folder
 
 __all__ = ["Entry", "Store", "StoredEntry", "cache_folder", "key_of"]

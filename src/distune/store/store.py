@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import filelock
 import platformdirs
 
-from distune.store.entry import (
-    MANIFEST,
-    Entry,
-    EntryError,
-    StoredEntry,
-    read_manifest,
-    stored,
-    write_manifest,
-)
+from distune.store.entry import Entry
+from distune.store.listing import StoredEntry, stored
 from distune.store.locks import SharedLock
+from distune.store.manifest import MANIFEST, EntryError, key_of, read_manifest, write_manifest
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +26,6 @@ log = logging.getLogger(__name__)
 def cache_folder() -> Path:
     """`DISTUNE_CACHE` where set, else a folder in the user's cache."""
     return Path(os.environ.get("DISTUNE_CACHE") or platformdirs.user_cache_dir("distune"))
-
-
-def key_of(inputs: Mapping[str, Any]) -> str:
-    """Hash of plain values; the order of the keys does not matter."""
-    text = json.dumps(inputs, sort_keys=True, allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 class Store:
@@ -70,34 +56,45 @@ class Store:
             compute: fills a new entry.
         """
         folder = self.root / step / key_of(inputs)
-        draft = Entry(self.root)
+        draft, is_suspect = Entry(self.root), False
         with ExitStack() as lock:
             with draft.in_memory_otherwise():
-                (self.root / "locks").mkdir(parents=True, exist_ok=True)
-                lock.enter_context(filelock.FileLock(self.root / "locks" / f"{step}-{folder.name}.lock"))
-                if found := self._found(step, folder):
-                    return found
+                try:
+                    if found := self._found(step, folder):
+                        return found
+                except EntryError:
+                    is_suspect = True  # read again below, whole and by one process at a time
+                self._locks.mkdir(parents=True, exist_ok=True)
+                lock.enter_context(filelock.FileLock(self._lock_file(folder)))
+                try:
+                    if found := self._found(step, folder, every_block=is_suspect):
+                        return found
+                except EntryError as fault:
+                    log.warning(
+                        "cache entry %s/%s is not used: %s; it is computed again", step, folder.name, fault
+                    )
                 folder.parent.mkdir(parents=True, exist_ok=True)
-                draft.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+                self._discard(folder)
+                self._remove_drafts(folder)
+                place = _aside(folder)
+                place.mkdir()
+                draft.folder = place
             if draft.fault is None:
                 return self._computed(draft, step, folder, inputs, compute)
         self._warn(draft.fault, step)
         compute(draft)
         return draft
 
-    def _found(self, step: str, folder: Path) -> Entry | None:
+    def _found(self, step: str, folder: Path, *, every_block: bool = False) -> Entry | None:
         if not folder.exists():
             return None
         use = SharedLock(self._use_file(folder))
-        try:
-            manifest = read_manifest(folder)
-        except EntryError as fault:
-            use.release()
-            log.warning("cache entry %s/%s is not used: %s; it is computed again", step, folder.name, fault)
-            shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():  # another process removed it while we waited for the lock
             return None
+        manifest = read_manifest(folder, every_block=every_block)
         self._in_use.append(use)
-        os.utime(folder / MANIFEST)
+        with suppress(OSError):  # another user's entry, or a disk that cannot be written
+            os.utime(folder / MANIFEST)
         self.hits[step] = self.hits.get(step, 0) + 1
         self.seconds_saved += manifest["seconds"]
         return Entry(folder, manifest["values"])
@@ -117,7 +114,8 @@ class Store:
             compute(draft)
             with draft.in_memory_otherwise() as written:
                 if written is not None:
-                    write_manifest(draft, step, inputs, time.perf_counter() - started)
+                    seconds = time.perf_counter() - started
+                    write_manifest(written, step, inputs, draft.values, seconds)
                     self._in_use.append(SharedLock(self._use_file(folder)))
                     written.rename(folder)
         finally:
@@ -139,7 +137,12 @@ class Store:
         )
 
     def evict(self) -> list[str]:
-        """Removes unused entries, the oldest first, until the store fits; returns their names."""
+        """Removes unused entries, the oldest first, until the store fits, and what killed writers left.
+
+        Returns:
+            The names of the entries that were removed.
+        """
+        self._remove_dead_drafts()
         listed = sorted(self.entries(), key=lambda entry: entry.last_used)
         total = sum(entry.size for entry in listed)
         removed = []
@@ -153,36 +156,65 @@ class Store:
 
     def clear(self) -> list[str]:
         """Removes every entry that nobody uses, and what killed writers left; returns the names removed."""
-        removed = [entry.name for entry in self.entries() if self._remove_unused(entry.folder)]
-        for draft in self.root.glob("*/.*-*"):
-            shutil.rmtree(draft, ignore_errors=True)
-        return removed
+        self._remove_dead_drafts()
+        return [entry.name for entry in self.entries() if self._remove_unused(entry.folder)]
+
+    @property
+    def _locks(self) -> Path:
+        return self.root / "locks"
+
+    def _lock_file(self, folder: Path) -> Path:
+        """Held by the one process that computes an entry."""
+        return self._locks / f"{folder.parent.name}-{folder.name}.lock"
 
     def _use_file(self, folder: Path) -> Path:
-        return self.root / "locks" / f"{folder.parent.name}-{folder.name}.use"
+        """Held by every process that reads an entry."""
+        return self._locks / f"{folder.parent.name}-{folder.name}.use"
 
     def _remove_unused(self, folder: Path) -> bool:
         with SharedLock.exclusive(self._use_file(folder)) as alone:
             if alone:
-                shutil.rmtree(folder, ignore_errors=True)
+                self._discard(folder)
             return alone
+
+    def _discard(self, folder: Path) -> None:
+        aside = _aside(folder)
+        with suppress(FileNotFoundError):  # gone already
+            folder.rename(aside)  # at once, so that nobody meets half of it
+            _remove(aside)
+
+    def _remove_drafts(self, folder: Path) -> None:
+        """Removes what killed writers of an entry left; this process has its lock."""
+        for draft in folder.parent.glob(f".{folder.name}-*"):
+            _remove(draft)
+
+    def _remove_dead_drafts(self) -> None:
+        """The same of every entry; one whose lock is taken has a living writer."""
+        for folder in {draft.parent / draft.name[1:].partition("-")[0] for draft in self.root.glob("*/.*-*")}:
+            with suppress(filelock.Timeout), filelock.FileLock(self._lock_file(folder), timeout=0):
+                self._remove_drafts(folder)
 
     def entries(self) -> list[StoredEntry]:
         """All entries, sound or not, in the order of their names."""
-        found = []
-        for folder in sorted(self.root.glob("*/*")):
-            if folder.is_dir() and folder.parent.name != "locks" and not folder.name.startswith("."):
-                found.append(stored(folder))
-        return found
+        found = [
+            stored(folder)
+            for folder in sorted(self.root.glob("*/*"))
+            if folder.is_dir() and folder.parent != self._locks and not folder.name.startswith(".")
+        ]
+        return [entry for entry in found if entry is not None]
 
     def verify(self) -> dict[str, str]:
         """Reads every byte of every entry; returns what is wrong, by entry name."""
         faults = {}
         for entry in self.entries():
+            use = SharedLock(self._use_file(entry.folder))
             try:
                 read_manifest(entry.folder, every_block=True)
             except EntryError as fault:
-                faults[entry.name] = str(fault)
+                if entry.folder.exists():  # else another process removed it
+                    faults[entry.name] = str(fault)
+            finally:
+                use.release()
         return faults
 
     def close(self) -> None:
@@ -195,3 +227,15 @@ class Store:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _aside(folder: Path) -> Path:
+    """A new name beside an entry, for its draft or what is left of it."""
+    return folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

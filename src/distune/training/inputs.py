@@ -21,16 +21,7 @@ from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
 from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
 from distune.training.devices import Compute
-
-STEP_VERSIONS = {
-    "images": 1,
-    "tokens": 1,
-    "frozen_vision": 1,
-    "frozen_text": 1,
-    "image_means": 1,
-    "text_means": 1,
-}
-"""Raised when the code of a step changes its result; older entries are then left alone."""
+from distune.training.versions import version_of
 
 PREFIX_BATCH = 16
 """Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
@@ -46,6 +37,7 @@ class InputSteps:
         store: where results are kept.
         compute: device and precision of frozen layers.
         seed: of the views.
+        fingerprints: of the image files, one an example; hashed when needed where the caller has none.
     """
 
     table: Table
@@ -53,7 +45,7 @@ class InputSteps:
     store: Store
     compute: Compute
     seed: int
-    _hashes: list[str] = field(default_factory=list)
+    fingerprints: list[str] = field(default_factory=list)
 
     def for_model(
         self, model: Classifier, config: ModelConfig, model_seed: int, *, with_map: bool = False
@@ -93,11 +85,11 @@ class InputSteps:
         return self._images(size, self._images_key(size))
 
     def _images_key(self, size: int) -> dict[str, Any]:
-        if not self._hashes:
-            self._hashes = image_fingerprints(self.table)
+        if not self.fingerprints:
+            self.fingerprints.extend(image_fingerprints(self.table))  # in place: its copies have them too
         key: dict[str, Any] = {
-            "version": STEP_VERSIONS["images"],
-            "files": key_of({"files": self._hashes}),
+            "version": version_of("images"),
+            "files": key_of({"files": self.fingerprints}),
             "size": size,
             "augment": self.data.augment,
         }
@@ -107,7 +99,7 @@ class InputSteps:
 
     def _tokens_key(self, text: TextEncoder) -> dict[str, Any]:
         return {
-            "version": STEP_VERSIONS["tokens"],
+            "version": version_of("tokens"),
             "texts": key_of({"texts": list(self.table.texts)}),
             "tokenizer": text.tokenizer.identity,
             "max_tokens": min(self.data.max_tokens, text.max_tokens),
@@ -116,7 +108,7 @@ class InputSteps:
     def _encoder_key(self, config: ModelConfig, kind: Kind, model_seed: int) -> dict[str, Any]:
         encoder = config.vision if kind == "vision" else config.text
         return {
-            "version": STEP_VERSIONS[f"frozen_{kind}"],
+            "version": version_of(f"frozen_{kind}"),
             "weights": identity(encoder, kind, model_seed),
             "layers": encoder.layers,
             "freeze": encoder.freeze,
@@ -186,7 +178,7 @@ class InputSteps:
                 with torch.no_grad(), self.compute.autocast():
                     means[view, rows] = model.image_tokens(part).mean(1).float().cpu().numpy()
 
-        versioned = {**key, "version": STEP_VERSIONS["image_means"]}
+        versioned = {**key, "version": version_of("image_means")}
         return self.store.get("image_means", versioned, compute).array("means")
 
     def _text_means(self, model: Classifier, ids: Ragged, key: dict[str, Any]) -> NDArray[Any]:
@@ -200,14 +192,15 @@ class InputSteps:
                 with torch.no_grad(), self.compute.autocast():
                     means[rows] = masked_mean(model.text_tokens(part, mask), mask).float().cpu().numpy()
 
-        versioned = {**key, "version": STEP_VERSIONS["text_means"]}
+        versioned = {**key, "version": version_of("text_means")}
         return self.store.get("text_means", versioned, compute).array("means")
 
 
 class _Rows:
     """An array in a store entry whose width is known only when the first rows arrive.
 
-    What was computed in bf16 is kept as the bits of bf16 (NumPy has no such type): half the size, nothing lost.
+    What was computed under bf16 autocast is kept as the bits of bf16 (NumPy has no such type): half the size. A last
+    layer that autocast leaves in fp32, such as a norm, is rounded by that, as any linear layer after it would do.
     """
 
     def __init__(self, entry: Entry, name: str, count: int, *, bf16: bool):

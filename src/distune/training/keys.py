@@ -8,13 +8,9 @@ from distune.config import Config, ModelConfig, as_dict
 from distune.distillation import LOSSES
 from distune.models.encoders import identity
 from distune.training.devices import Compute
-from distune.training.inputs import STEP_VERSIONS
 from distune.training.seeds import derived_seed
+from distune.training.versions import INPUTS, version_of
 
-TEACHER_VERSION = 1
-"""Raised when the code of training changes its result; older teachers are then left alone."""
-STUDENT_VERSION = 1
-"""The same for students: a run that an older version began starts over."""
 ELSEWHERE = ("device", "threads", "precision")
 """Settings of training that say where it runs; the kind of device and bf16 stand for them.
 
@@ -41,7 +37,7 @@ def teacher_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
         compute: device and precision.
     """
     return {
-        "version": TEACHER_VERSION,
+        "version": version_of("teacher"),
         **_circumstances(config, fingerprint, compute),
         **_model(config, config.teacher, "teacher"),
     }
@@ -50,7 +46,7 @@ def teacher_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
 def student_key(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
     """Everything that a trained student depends on, its teacher included; the arguments are those of `teacher_key`."""
     return {
-        "version": STUDENT_VERSION,
+        "version": version_of("student"),
         **_circumstances(config, fingerprint, compute),
         **_model(config, config.student, "student"),
         "distillation": as_dict(config.distillation),
@@ -66,11 +62,12 @@ def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[s
         "max_tokens": data.max_tokens,
         "views": data.views if data.augment != "none" else 0,
         "augment": data.augment,
-        "inputs": STEP_VERSIONS,
+        "inputs": {step: version_of(step) for step in INPUTS},
         "training": {name: value for name, value in training.items() if name not in ELSEWHERE},
         "seed": config.seed,
         "device": compute.device.type,
         "bf16": compute.bf16,
+        "bf16_from": compute.bf16_from,  # with the model's own section this decides its precision
     }
 
 

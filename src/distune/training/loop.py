@@ -55,6 +55,7 @@ def fit(
     Raises:
         FloatingPointError: the loss is not finite.
     """
+    compute = compute.for_model(model)
     state = _State(model, objective, examples, plan, compute, checkpoint)
     state.resume()
     for record in state.history:

@@ -85,5 +85,7 @@ class Optimizer:
         for key, value in saved.items():
             position, _, name = key.partition(".")
             parameter = self._parameters[int(position)]
-            self._adamw.state[parameter][name] = value if name == "step" else value.to(parameter.device)
+            # Fused AdamW pairs weights and moments by their place in memory, and files know no channels-last layout.
+            own = value.to(parameter.device) if name == "step" else torch.empty_like(parameter).copy_(value)
+            self._adamw.state[parameter][name] = own.detach()
         self.steps = steps

@@ -22,6 +22,7 @@ def predict(
 ) -> list[NDArray[np.float32]]:
     """Class probabilities of the given rows, in their order: one array (rows, classes) a task."""
     model.eval()
+    compute = compute.for_model(model)
     position = np.empty(len(inputs.text), np.int64)
     position[rows] = np.arange(len(rows))
     labels = np.zeros((len(inputs.text), 0), np.int64)

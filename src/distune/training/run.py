@@ -13,7 +13,7 @@ import torch
 
 from distune.config import Config
 from distune.data import Table, read_table
-from distune.data.fingerprint import table_fingerprint
+from distune.data.fingerprint import image_fingerprints, table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
@@ -144,8 +144,9 @@ class _Run:
         config = self.config
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
-            self.fingerprint = table_fingerprint(self.table)
-            self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed)
+            images = image_fingerprints(self.table)
+            self.fingerprint = table_fingerprint(self.table, images)
+            self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed, images)
         start_folder(self.folder, config, self.table, self.compute)
 
     @property

@@ -54,7 +54,7 @@ def environment(config: Config, compute: Compute) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "device": compute.name,
-        "precision": "bf16" if compute.bf16 else "fp32",
+        "precision": compute.precision,
         "git_commit": _git_commit(),
         "seed": config.seed,
     }

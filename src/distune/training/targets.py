@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from distune.data.batches import Batch, ModelInputs, eval_batches
+from distune.data.pages import give_back
 from distune.data.table import Task
 from distune.models import Classifier
 from distune.models.outputs import ModelOutput
@@ -46,8 +47,10 @@ class Targets:
             return torch.from_numpy(array[views, rows]).to(batch.labels.device)
 
         features = {name: gathered(array) for name, array in self.features.items()}
+        logits = tuple(gathered(array) for array in self.logits)
+        give_back(*self.logits, *self.features.values())
         no_map = {} if MAP in features else {MAP: features["image_feature"][:, :0]}
-        return ModelOutput(tuple(gathered(array) for array in self.logits), **features, **no_map)
+        return ModelOutput(logits, **features, **no_map)
 
 
 def _features(with_map: bool) -> tuple[str, ...]:
@@ -66,6 +69,7 @@ def write_targets(
 ) -> None:
     """Asks the teacher about every view of the given rows and fills a store entry with its answers."""
     teacher.eval()
+    compute = compute.for_model(teacher)
     labels = np.zeros((len(inputs.text), 0), np.int64)
     arrays: dict[str, NDArray[Any]] = {}
     for view in range(inputs.views):

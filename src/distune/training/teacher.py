@@ -24,9 +24,7 @@ from distune.training.loop import fit
 from distune.training.predicting import predict
 from distune.training.records import EpochRecord, Examples, OnEpoch, Plan
 from distune.training.targets import Targets, read_targets, write_targets
-
-TARGETS_VERSION = 2
-"""Raised when the code of this step changes its result; older targets are then left alone."""
+from distune.training.versions import version_of
 
 
 class StageStopped(Exception):
@@ -79,7 +77,7 @@ class Teacher:
             rows = stage.table.rows("train")
             write_targets(entry, model, inputs, rows, stage.compute, with_map=with_map)
 
-        key = {"version": TARGETS_VERSION, "teacher": self._key, "map": with_map}
+        key = {"version": version_of("targets"), "teacher": self._key, "map": with_map}
         entry = stage.store.get("targets", key, compute)
         return read_targets(entry, stage.table.tasks, with_map=with_map)
 
@@ -132,10 +130,13 @@ class TeacherStage:
             StageStopped: `on_epoch` asked to stop.
         """
         told: list[EpochRecord] = []
+        goes_on = True
 
         def tell(record: EpochRecord) -> bool:
+            nonlocal goes_on
             told.append(record)
-            return on_epoch(record)
+            goes_on = on_epoch(record)
+            return goes_on
 
         checkpoint = CheckpointFile(path, key_of(self.key()))
         entry = self.store.get("teacher", self.key(), self._training(tell, checkpoint))
@@ -143,7 +144,9 @@ class TeacherStage:
         history = [EpochRecord(**record) for record in entry.values["history"]]
         for record in history[len(told) :]:
             if not tell(record):
-                raise StageStopped(told)
+                break
+        if not goes_on:  # a teacher stopped at its last epoch is whole and kept; the run stops all the same
+            raise StageStopped(told)
         dev = [entry.array(f"dev_{task}") for task in range(len(self.table.tasks))]
         return Teacher(history, entry.tensors("weights"), dev, self.key(), self)
 

@@ -1,7 +1,8 @@
 """The staged strategy: teachers first, by their own scores; then students, with the best teachers as a choice.
 
 Both stages are studies in one storage. A kept teacher stands for the values that its trial ran with, so that the
-student's trials find it trained in the store.
+student's trials find it trained in the store. What teacher and student share in training and data is tuned with the
+teachers.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ SUFFIX = "_teacher"
 BASE = "base"
 KEPT = 3
 FEWEST_TEACHERS = 5
+OF_TEACHERS = (TEACHER, "training", "data")
+"""The sections that a trained teacher depends on: a student with values of its own would train another teacher."""
 TEACHER_WARMUP = 1
 """Teachers train for few epochs: judged from the second on."""
 
@@ -51,7 +54,7 @@ def split(setup: Setup) -> tuple[Setup, Setup]:
     space = setup.space
     if TEACHER in space.parameters:
         raise UserError("strategy staged: `teacher` names the choice of teachers; rename that parameter")
-    teachers = {name for name in space.parameters if space.key(name).startswith(f"{TEACHER}.")}
+    teachers = {name for name in space.parameters if _is_for_teachers(space.key(name))}
     if not space.is_section_used(TEACHER, setup.base):
         loss = setup.base.distillation.loss
         raise UserError(f"strategy staged: the loss {loss} asks no teacher; use --strategy joint")
@@ -59,7 +62,7 @@ def split(setup: Setup) -> tuple[Setup, Setup]:
         raise UserError("strategy staged: no parameter of the teacher is searched; use --strategy joint")
     of_teacher = space.part(teachers)
     # Which teacher is good is asked of the teacher alone, whatever the base config's loss makes of it.
-    alone = {choice: table for choice, table in space.ignored.items() if choice.startswith(f"{TEACHER}.")}
+    alone = {choice: table for choice, table in space.ignored.items() if _is_for_teachers(choice)}
     return (
         replace(setup, space=Space(of_teacher, alone), strategy="teacher", warmup=TEACHER_WARMUP),
         replace(setup, space=Space(space.part(space.parameters.keys() - teachers), space.ignored),
@@ -103,8 +106,7 @@ class StudentSpace(Space):
 
     def deciding(self, name: str) -> set[str]:
         """The parameters that decide whether one is drawn."""
-        keys = self.condition_keys(name)
-        asks_teacher = name != TEACHER and any(key.startswith(f"{TEACHER}.") for key in keys)
+        asks_teacher = name != TEACHER and any(map(_is_for_teachers, self.condition_keys(name)))
         return super().deciding(name) | ({TEACHER} if asks_teacher else set())
 
 
@@ -161,6 +163,10 @@ def outline(study: Study) -> dict[str, Any]:
         "score": counts.best[1] if counts.best else None,
         "seconds": sum(trial.user_attrs.get("seconds", 0.0) for trial in trials),
     }
+
+
+def _is_for_teachers(key: str) -> bool:
+    return key.partition(".")[0] in OF_TEACHERS
 
 
 def _choice(trial: FrozenTrial) -> str:

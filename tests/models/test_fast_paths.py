@@ -1,0 +1,65 @@
+"""The fast ways that the encoders and the optimizer are meant to take."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from distune.config import EncoderConfig, TrainingConfig, parse_config
+from distune.data.table import Task
+from distune.models import build_classifier
+from distune.models.encoders import build_text, build_vision
+from distune.training.optimizer import Optimizer
+
+
+def random_weights(name: str, layers: int | None) -> EncoderConfig:
+    return EncoderConfig(name=name, pretrained=False, layers=layers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("vision", "vit-base"),
+        ("vision", "deit-tiny"),
+        ("text", "minilm-l6"),
+        ("text", "distilbert"),
+        ("text", "mobile-bert"),
+    ],
+)
+def test_attention_is_fused(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    attention = nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        nn.functional, "scaled_dot_product_attention", lambda *a, **k: calls.append(1) or attention(*a, **k)
+    )
+    config = random_weights(name, 2)
+    if kind == "vision":
+        build_vision(config, 0, 32)(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    else:
+        ids = torch.ones(1, 8, dtype=torch.int64)
+        build_text(config, 0)(ids, ids.bool())
+    assert len(calls) == 2, "once a layer"
+
+
+@pytest.mark.parametrize(("name", "layers"), [("efficientnet-lite0", 2), ("mobilevit-xx-small", 3)])
+def test_convolutions_have_their_channels_innermost(name: str, layers: int) -> None:
+    encoder = build_vision(random_weights(name, layers), 0, 64)
+    layouts: list[bool] = []
+
+    def note(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        layouts.append(output.is_contiguous(memory_format=torch.channels_last))
+
+    convolutions = [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
+    for module in convolutions:
+        assert module.weight.is_contiguous(memory_format=torch.channels_last)
+        module.register_forward_hook(note)
+    encoder(torch.zeros(2, 3, 64, 64, dtype=torch.uint8))
+    assert len(layouts) == len(convolutions) > 3 and all(layouts)
+
+
+def test_the_optimizer_is_fused() -> None:
+    config = parse_config({"student": {"vision": "tiny-cnn", "text": "tiny-text", "fusion_dim": 8}}).student
+    model = build_classifier(config, [Task("modality", ("CT", "MR"))], seed=0, image_size=32)
+    optimizer = Optimizer(model, nn.Module(), 1e-3, 10, TrainingConfig())
+    assert all(group["fused"] for group in optimizer._adamw.param_groups)

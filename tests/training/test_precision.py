@@ -1,0 +1,92 @@
+"""Which precision a device computes in: frozen layers, and models by what is trained of their encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distune.config import Config, ModelConfig, TrainingConfig, parse_config
+from distune.data.table import Task
+from distune.models import Classifier, build_classifier
+from distune.store import Store
+from distune.training import devices
+from distune.training.devices import Compute, compute_for
+from distune.training.run import run
+from distune.training.run_folder import read_metrics
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
+SMALL = {"vision": "tiny-cnn", "text": "tiny-text", "fusion_dim": 512}
+FROZEN = {
+    "vision": "tiny-cnn",
+    "text": {"name": "minilm-l6", "pretrained": False, "freeze": "all"},
+    "fusion_dim": 512,
+}
+CONVOLUTIONS = {"vision": {"name": "efficientnet-lite0", "pretrained": False}, "text": "tiny-text"}
+LARGE = {"vision": "tiny-cnn", "text": {"name": "minilm-l6", "pretrained": False, "freeze": 5}}
+
+
+def classifier(section: dict[str, Any]) -> Classifier:
+    config: ModelConfig = parse_config({"student": section}).student
+    return build_classifier(config, [Task("modality", ("CT", "MR"))], seed=0, image_size=32)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "is_fast", "of_frozen", "of_small", "of_large"),
+    [
+        ("auto", CPU, True, True, False, True),
+        ("auto", CPU, False, False, False, False),
+        ("bf16", CPU, True, True, True, True),
+        ("bf16", CPU, False, True, True, True),
+        ("fp32", CPU, True, False, False, False),
+        ("auto", CUDA, True, True, True, True),
+        ("auto", CUDA, False, False, False, False),
+    ],
+)
+def test_where_bf16_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+    precision: Any,
+    device: torch.device,
+    is_fast: bool,
+    of_frozen: bool,
+    of_small: bool,
+    of_large: bool,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": is_fast})
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: is_fast)
+    found = (
+        devices._fastest(device)
+        if device == CUDA
+        else compute_for(TrainingConfig(device="cpu", precision=precision))
+    )
+    assert found.bf16 is of_frozen
+    for section in (SMALL, FROZEN, CONVOLUTIONS):
+        assert found.for_model(classifier(section)).bf16 is of_small
+    assert found.for_model(classifier(LARGE)).bf16 is of_large
+
+
+def test_training_targets_and_predictions_follow_the_decision(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    for precision in ("auto", "fp32", "bf16"):
+        config = tiny_config(training__precision=precision)
+        run(config, tmp_path / precision, store=Store(tmp_path / f"cache {precision}"))
+    auto, fp32, bf16 = (
+        [(line["train_loss"], line["dev_score"]) for line in read_metrics(tmp_path / precision)]
+        for precision in ("auto", "fp32", "bf16")
+    )
+    assert auto == fp32 != bf16
+    predictions = [(tmp_path / name / "predictions_dev.csv").read_text() for name in ("auto", "fp32")]
+    assert predictions[0] == predictions[1]
+
+
+def test_the_precision_is_named() -> None:
+    assert Compute(CPU, bf16=False).precision == "fp32"
+    assert Compute(CPU, bf16=True).precision == "bf16"
+    assert Compute(CPU, True, 1000).precision == (
+        "bf16 (fp32 for models whose encoders train fewer than 1,000 linear weights)"
+    )
