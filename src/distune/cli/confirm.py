@@ -139,11 +139,8 @@ def _difference(comparison: Mapping[str, Any]) -> str:
 
 
 def _needed(comparison: Mapping[str, Any]) -> str:
-    if comparison["verdict"] != "not distinguishable" or not comparison["difference"]:
-        return ""
-    needed = comparison["examples_needed"]
-    if needed is None:
-        return " (more seeds first: their noise alone hides a difference of this size)"
-    if needed <= comparison["examples"]:  # it would be told if it were the only comparison
-        return ""
-    return f" (about {needed} examples would tell)"
+    from distune.reporting import formats
+    from distune.reporting.sections.confirmation_comparisons import needed
+
+    said = needed(comparison)
+    return "" if said == formats.DASH else f" (to tell it: {said})"

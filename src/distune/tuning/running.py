@@ -114,7 +114,7 @@ class Assignment:
         self.attempts = Attempts(self.attempts.stalled + 1, self.attempts.smaller)
 
     def make_smaller(self) -> None:
-        """Splits each batch into twice as many parts; the results stay the same."""
+        """Splits each batch into twice as many parts; the trial starts over, as its key has changed."""
         self.overrides[PARTS_KEY] = 2 * int(self.config["training"]["accumulation"])
         self.attempts = Attempts(0, smaller=True)
 

@@ -37,7 +37,7 @@ class Gain:
 
 
 def draw_importance(findings: Findings) -> Figure | None:
-    """Both importances beside what random numbers get."""
+    """Both importances beside what shuffled copies of the parameters get."""
     found = findings.importance
     if isinstance(found, Unknown):
         return None
@@ -52,7 +52,7 @@ def draw_importance(findings: Findings) -> Figure | None:
         (found.noise_ped_anova, BLUE, "PED-ANOVA"),
         (found.noise_fanova, ORANGE, "fANOVA"),
     ):
-        axes.axvline(noise, color=colour, linestyle=":", linewidth=1.6, label=f"random numbers, {method}")
+        axes.axvline(noise, color=colour, linestyle=":", linewidth=1.6, label=f"shuffled copies, {method}")
     axes.set_yticks(rows, [formats.plain(share.parameter, 40) for share in shares])
     axes.set_xlabel("share of importance")
     axes.grid(axis="y", visible=False)
@@ -60,9 +60,9 @@ def draw_importance(findings: Findings) -> Figure | None:
     first = shares[-1]
     alt = (
         f"Importance of {len(shares)} parameters by PED-ANOVA and fANOVA; first is {first.parameter} with "
-        f"{formats.share(first.ped_anova)} by PED-ANOVA. {len(found.above_noise)} lie above random numbers in both."
+        f"{formats.share(first.ped_anova)} by PED-ANOVA. {len(found.above_noise)} lie above shuffled copies in both."
     )
-    caption = "Share of importance; the dotted lines are what a parameter of random numbers gets."
+    caption = "Share of importance; the dotted lines are the most that a shuffled copy of a parameter gets."
     return finish(figure, "importance", alt, caption)
 
 

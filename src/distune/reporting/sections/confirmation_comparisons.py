@@ -25,7 +25,7 @@ def comparisons(numbers: Numbers) -> Section:
             formats.interval(each["low"], each["high"]),
             _corrected(each),
             Strong(each["verdict"]),
-            _needed(each),
+            needed(each),
         )
         for each in made
     ]
@@ -93,7 +93,7 @@ def _corrected(made: Numbers) -> str:
     return formats.at_most(made["adjusted_p"])
 
 
-def _needed(made: Numbers) -> str:
+def needed(made: Numbers) -> str:
     """Examples or seeds; in words where only one of them, or neither, would do."""
     examples, seeds = made["examples_needed"], made.get("seeds_needed")
     if made["verdict"] != NOTHING_TOLD or not made["difference"]:
