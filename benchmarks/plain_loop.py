@@ -25,9 +25,11 @@ from distune.data import Table, read_table
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, build_classifier
 from distune.models.encoders import TextEncoder
+from distune.models.outputs import ModelOutput
 from distune.training.metrics import score
 from distune.training.optimizer import Optimizer
 from distune.training.seeds import derived_seed
+from distune.training.teacher import class_weights
 
 LENGTH = 256
 CLASSIC_EPOCHS = {"teacher.epochs": 3, "student.epochs": 10}
@@ -55,6 +57,12 @@ class PlainDataset(Dataset[tuple[Tensor, Tensor, Tensor, Tensor, int]]):
         return image_tensor, padded, mask, torch.from_numpy(self.table.labels[row]), position
 
 
+def outputs(
+    model: Classifier, image: Tensor, text: Tensor, mask: Tensor, with_map: bool = False
+) -> ModelOutput:
+    return model(model.vision.prefix(image), model.text.prefix(text, mask), mask, with_map=with_map)
+
+
 @dataclass
 class PlainRun:
     """Teacher, then student, each epoch on everything."""
@@ -78,7 +86,7 @@ class PlainRun:
         predicted, truth = [], []
         with torch.no_grad():
             for image, text, mask, labels, _ in self.loader(model, "dev", shuffle=False):
-                output = model(model.vision.prefix(image), model.text.prefix(text, mask), mask)
+                output = outputs(model, image, text, mask)
                 predicted.append(torch.stack([logits.argmax(1) for logits in output.logits], 1))
                 truth.append(labels)
         return score(torch.cat(truth).numpy(), torch.cat(predicted).numpy())
@@ -87,15 +95,15 @@ class PlainRun:
         self,
         role: str,
         epochs: int,
-        of_epochs: int,
         lr: float,
         objective: Objective,
         teacher: Classifier | None,
     ) -> tuple[Classifier, list[float], float]:
-        """Trains `epochs` of a schedule of `of_epochs`; gives seconds by epoch and the best dev score."""
+        """Trains a stage; gives its seconds by epoch and its best dev score."""
         model = self.model(role)
         loader = self.loader(model, "train", shuffle=True)
-        optimizer = Optimizer(model, objective, lr, len(loader) * of_epochs, self.config.training)
+        optimizer = Optimizer(model, objective, lr, len(loader) * epochs, self.config.training)
+        with_map = objective.loss is not None and objective.loss.uses_map
         seconds, best = [], 0.0
         for epoch in range(epochs):
             started = time.perf_counter()
@@ -105,8 +113,8 @@ class PlainRun:
                 answers = None
                 if teacher is not None:
                     with torch.no_grad():
-                        answers = teacher(teacher.vision.prefix(image), teacher.text.prefix(text, mask), mask)
-                output = model(model.vision.prefix(image), model.text.prefix(text, mask), mask)
+                        answers = outputs(teacher, image, text, mask, with_map)
+                output = outputs(model, image, text, mask, with_map)
                 objective(output, labels, answers, position).total.backward()
                 optimizer.step()
             best = max(best, self.dev_score(model))
@@ -119,17 +127,16 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--data-root", required=True)
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--epochs", type=int, help="epochs of each stage that are run; default: all")
+    parser.add_argument("--epochs", type=int, help="a trial of so many epochs a stage; its time is scaled up")
     given = parser.parse_args()
     config = load_config(given.config, {"data.root": given.data_root, "seed": given.seed, **CLASSIC_EPOCHS})
     table = read_table(config.data, config.seed)
     plain = PlainRun(config, table)
     count = {role: getattr(config, role).epochs for role in ("teacher", "student")}
-    run = {role: min(given.epochs or epochs, epochs) for role, epochs in count.items()}
-    labels_only = Objective(DistillationConfig(), config.training)
-    teacher, teacher_seconds, _ = plain.train(
-        "teacher", run["teacher"], count["teacher"], config.teacher.lr, labels_only, None
-    )
+    run = {role: given.epochs or epochs for role, epochs in count.items()}
+    weights = class_weights(config, table)
+    labels_only = Objective(DistillationConfig(), config.training, class_weights=weights)
+    teacher, teacher_seconds, _ = plain.train("teacher", run["teacher"], config.teacher.lr, labels_only, None)
     shapes = LossShapes(
         config.student.fusion_dim,
         config.teacher.fusion_dim,
@@ -137,9 +144,9 @@ def main() -> None:
         len(table.rows("train")),
     )
     loss = LOSSES[config.distillation.loss](config.distillation, shapes)
-    objective = Objective(config.distillation, config.training, loss)
+    objective = Objective(config.distillation, config.training, loss, weights)
     _, student_seconds, best = plain.train(
-        "student", run["student"], count["student"], config.student.lr, objective, teacher.eval()
+        "student", run["student"], config.student.lr, objective, teacher.eval()
     )
     seconds = {"teacher": teacher_seconds, "student": student_seconds}
     whole = sum(np.mean(seconds[role]) * count[role] for role in count)

@@ -1,6 +1,6 @@
 """One trial of `default_ultra` with random weights on 1,653 generated examples at 224 pixels, in bf16.
 
-    python -m benchmarks.ultra [--batch-size 64]
+    python -m benchmarks.ultra [--batch-size N]
 
 On a GPU the whole trial runs (3 + 10 epochs) and the model FLOP utilisation of both stages is printed, against the
 dense bf16 peak of the device where it is known. Without a GPU a few steps run on the CPU, and the table says so.
@@ -56,16 +56,17 @@ def step_flops(model: Classifier, examples: Examples, compute: Compute, batch: i
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, help="default: the config's own")
     given = parser.parse_args()
-    config = load_config(
-        "config/default_ultra.yaml",
-        {f"{who}.{kind}.pretrained": False for who in ("teacher", "student") for kind in ("vision", "text")}
-        | {"training.batch_size": given.batch_size, "training.precision": "bf16"},
-    )
+    random_weights = {
+        f"{who}.{kind}.pretrained": False for who in ("teacher", "student") for kind in ("vision", "text")
+    }
+    batch_size = {"training.batch_size": given.batch_size} if given.batch_size else {}
+    overrides = {**random_weights, **batch_size, "training.precision": "bf16"}
+    config = load_config("config/default_ultra.yaml", overrides)
     compute = compute_for(config.training)
     on_gpu = compute.device.type == "cuda"
-    count, dev = (EXAMPLES, DEV) if on_gpu else (2 * given.batch_size, 8)
+    count, dev = (EXAMPLES, DEV) if on_gpu else (2 * config.training.batch_size, 8)
     epochs = {"teacher": config.teacher.epochs, "student": config.student.epochs}
     if not on_gpu:
         epochs = {"teacher": 1, "student": 1}
@@ -76,7 +77,9 @@ def main() -> None:
     print(machine(), f"; device {compute.name}\n")
     print(table(rows))
     print(f"\ntrial: {seconds:.1f} s in the stages, {whole:.1f} s with building the models and their inputs")
-    if not on_gpu:
+    if on_gpu:
+        print(f"30 such trials, none pruned: {30 * whole / 60:.1f} min")
+    else:
         print("No GPU here: two steps a stage on the CPU, not a trial.")
 
 

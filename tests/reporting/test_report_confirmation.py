@@ -276,7 +276,9 @@ def test_no_number_of_examples_tells_a_difference_of_zero(write: Write) -> None:
 
 def test_the_command_line_asks_for_more_seeds_where_their_noise_hides_a_difference() -> None:
     made = CONFIRMATION["comparisons"][0] | {"examples_needed": None}
-    assert _needed(made) == " (to tell it: 14 seeds (5 used); no number of examples, the seeds' noise hides it)"
+    assert (
+        _needed(made) == " (to tell it: 14 seeds (5 used); no number of examples, the seeds' noise hides it)"
+    )
 
 
 @pytest.mark.parametrize(("p", "said"), [(1 / 2001, "≤ 0.006"), (2 / 2001, "0.006")])
