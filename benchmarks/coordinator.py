@@ -65,7 +65,7 @@ def main() -> None:
             *waiting(SHORT_SECONDS, setup, folder, given),
             *asking(setup, folder, given),
         ]
-    publish("coordinator", figures, given.out)
+    publish(figures, given.out)
 
 
 def waiting(epoch_seconds: float, setup: Setup, folder: Path, given: argparse.Namespace) -> list[Figure]:

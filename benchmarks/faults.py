@@ -137,7 +137,7 @@ def main() -> None:
                 *attacked(folder / pruner, config, trial_function, scores, epoch_seconds, pruner, given),
             )
         ]
-    publish("faults --real" if given.real else "faults", figures, given.out)
+    publish(figures, given.out)
 
 
 def attacked(

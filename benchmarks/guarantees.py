@@ -82,12 +82,12 @@ def _wrong_scores(study: Study, trial: FrozenTrial, undisturbed: Undisturbed) ->
     return wrong
 
 
-def publish(name: str, figures: Sequence[Figure], out: Path | None) -> None:
+def publish(figures: Sequence[Figure], out: Path | None) -> None:
     """Prints the figures as Markdown, writes them to `out` if given, and ends with 1 if one does not hold."""
     words = {True: "holds", False: "DOES NOT HOLD", None: ""}
     rows = [["figure", "measured", "wanted", ""]]
     rows += [[figure.name, figure.measured, figure.wanted, words[figure.holds]] for figure in figures]
-    text = f"`python -m benchmarks.{name}` on {machine()}\n\n{table(rows)}\n"
+    text = f"{machine()}\n\n{table(rows)}\n"
     print(text)
     if out is not None:
         out.write_text(text, encoding="utf-8")

@@ -41,7 +41,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, running_server() as server:
         figures = shared(Path(folder), server, given)
-    publish("postgresql", figures, given.out)
+    publish(figures, given.out)
 
 
 def shared(logs: Path, server: Server, given: argparse.Namespace) -> list[Figure]:

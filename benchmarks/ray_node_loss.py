@@ -8,15 +8,17 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 import tempfile
 import threading
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only; read when ray is imported
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ.setdefault("EPOCH_SECONDS", "0.2")  # the nodes' processes inherit it
+os.environ.setdefault("EPOCH_SECONDS", "0.5")  # the nodes' processes inherit it
 
 import optuna
 from optuna.study import Study
@@ -39,9 +41,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder:
+    # What the study and Ray print is no figure.
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         figures = attacked(Path(folder), given.trials)
-    publish("ray_node_loss", figures, given.out)
+    publish(figures, given.out)
 
 
 def attacked(logs: Path, n_trials: int) -> list[Figure]:
@@ -60,13 +63,12 @@ def _figures(cluster: Any, logs: Path, n_trials: int) -> list[Figure]:
     attack = Attack(cluster, cluster.add_node(**NODE), logs, n_trials)
     attack.start()
     began = time.perf_counter()
-    result = tune(
-        TuneRequest(
-            config=with_values(Config(), {"student.epochs": 6, "training.threads": 1}), n_trials=n_trials, workers=4,
-            executor="ray", ray_address=cluster.address, study_name=STUDY, logs=logs, pruner="none",
-            timeout=LIMIT_SECONDS, dataset="benchmark", trial_function="benchmarks.resumable:train",
-        )
+    request = TuneRequest(
+        config=with_values(Config(), {"student.epochs": 6, "training.threads": 1}), n_trials=n_trials, workers=4,
+        executor="ray", ray_address=cluster.address, study_name=STUDY, logs=logs, pruner="none",
+        timeout=LIMIT_SECONDS, dataset="benchmark", trial_function="benchmarks.resumable:train",
     )  # fmt: skip
+    result = tune(request)
     seconds = time.perf_counter() - began
     attack.give_up.set()
     attack.join()

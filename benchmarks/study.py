@@ -30,7 +30,6 @@ def main() -> None:
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         found = json.loads((Path(folder) / "logs/optuna/study/study_summary.json").read_text())
     publish(
-        f"study {given.config}",
         [
             exactly("finished trials", found["trials"]["finished"], given.trials),
             Figure("of these pruned", str(found["trials"]["pruned"])),

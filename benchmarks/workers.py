@@ -49,7 +49,7 @@ def main() -> None:
         Figure("two workers", f"{two:.0f} s"),
         below("two workers' share of one's time", two / one, LIMIT, ""),
     ]
-    publish("workers", figures, given.out)
+    publish(figures, given.out)
 
 
 if __name__ == "__main__":
