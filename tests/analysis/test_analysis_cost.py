@@ -28,8 +28,7 @@ def test_the_reference_page_saved_23_percent_not_40() -> None:
     saving = cost(study_of(*trials)).saving
     assert isinstance(saving, Saving)
     assert saving.saved == 84 * 60
-    assert saving.without_pruning == 6 * 3600
-    assert saving.share == pytest.approx(84 / 360)
+    assert saving.share(saving.saved) == pytest.approx(84 / 360)
 
 
 def test_saving_by_mean_by_median_and_by_own_epochs() -> None:
@@ -46,7 +45,7 @@ def test_saving_by_mean_by_median_and_by_own_epochs() -> None:
     assert saving.saved == 60 * (2 * 13 - 10)
     assert saving.by_median == 60 * (2 * 11 - 10)
     assert saving.by_steps == 8 * 60 + 5 * 60
-    assert saving.share == pytest.approx(16 / (39 + 10 + 16))
+    assert saving.share(saving.saved) == pytest.approx(16 / (39 + 10 + 16))
 
 
 def test_what_was_left_of_teachers_and_of_folds_is_counted_in_their_own_steps() -> None:

@@ -14,7 +14,6 @@ from distune.analysis.cost import Wall
 from distune.analysis.phases import (
     parallelism_of,
     phases,
-    pruning_of,
     seconds_by_stage,
     store_of,
     trials_of,
@@ -50,7 +49,7 @@ TEACHERS = study_of(
 STUDENTS = study_of("s", {"complete": (4.0, 6.0), "pruned": (1.0, 3.0)}, "student", 1)
 
 
-def test_times_savings_stages_and_store_are_of_both_phases() -> None:
+def test_times_stages_and_store_are_of_both_phases() -> None:
     found = phases(replace(STUDENTS, teacher_record=TEACHERS))
     assert [phase.title for phase in found] == ["teachers", "students"]
     assert len(trials_of(found)) == 8
@@ -58,21 +57,8 @@ def test_times_savings_stages_and_store_are_of_both_phases() -> None:
     assert isinstance(wall, Wall) and wall.seconds == 3 * 3600
     assert wall.rule.startswith("teachers: 1 run ") and "; students: 1 run " in wall.rule
     assert parallelism_of(found) == pytest.approx((75 + 14) / 180)
-    pruning = pruning_of(found)
-    assert pruning is not None
-    assert pruning.saved == 60 * ((30 - 10) + (2 * 5 - 4))
-    assert pruning.without == 60 * ((70 + 20) + (14 + 6))
-    assert pruning.share == pytest.approx(26 / 110)
     assert seconds_by_stage(found) == {"data": 8.0, "teacher": 75 * 60 - 4, "student": 14 * 60 - 4}
     assert store_of(found) == {"hits": 8.0, "seconds_saved": 16.0}
-
-
-def test_a_phase_without_pruned_trials_saved_nothing_and_counts_in_full() -> None:
-    teachers = study_of("s_teacher", {"complete": (20.0,), "failed": (50.0,)}, "teacher", 2)
-    pruning = pruning_of(phases(replace(STUDENTS, teacher_record=teachers)))
-    assert pruning is not None and pruning.saved == 6 * 60 and pruning.without == (20 + 20) * 60
-    unpruned = study_of("s", {"complete": (4.0,)}, "student", 1)
-    assert pruning_of(phases(replace(unpruned, teacher_record=teachers))) is None
 
 
 def test_a_search_of_one_study_is_that_study() -> None:

@@ -400,13 +400,19 @@ def test_the_recommended_config_is_the_one_that_holds_up(
 
 
 @pytest.mark.parametrize(
-    ("high", "reason"), [(0.11, "nothing_beats_base"), (0.09, "gain_is_refuted")], ids=["inside", "outside"]
+    ("low", "high", "reason"),
+    [
+        (-0.05, 0.11, "nothing_beats_base"),
+        (-0.05, 0.09, "gain_is_refuted"),
+        (0.11, 0.2, "nothing_beats_base"),
+    ],
+    ids=["inside", "above the interval", "below the interval"],
 )
 def test_the_gain_of_the_search_fails_to_hold_up_only_where_the_interval_excludes_it(
-    high: float, reason: str
+    low: float, high: float, reason: str
 ) -> None:
-    """The search gained 0.1."""
-    made = {"kind": "tuning_gain", "first": "a", "second": "base", "low": -0.05, "high": high, "verdict": N}
+    """The search gained 0.1; a gain larger than that was confirmed or not, but not refuted."""
+    made = {"kind": "tuning_gain", "first": "a", "second": "base", "low": low, "high": high, "verdict": N}
     found = recommend(plain("a", "-base"), {"a": 0.7, "base": 0.7}, [made])
     assert (found.contender, found.reason) == ("base", reason)
 

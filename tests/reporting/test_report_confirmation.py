@@ -143,9 +143,9 @@ def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write:
     [
         (
             [0.5, 0.7],
-            "scatters by 0.1414 (standard deviation), so by the seed alone two single runs of one config differ by up "
-            "to 0.4000 (2√2 standard deviations). That is larger than the gain of the best trial over the base config, "
-            "+0.0123 over all seeds.",
+            "scatters by 0.1414 (standard deviation), so by the seed alone two single runs of one config differ in "
+            "19 of 20 cases by less than 0.4000 (2√2 standard deviations). That is larger than the gain of "
+            "the best trial over the base config, +0.0123 over all seeds.",
         ),
         ([0.750, 0.752], "That is smaller than the gain of the best trial over the base config, +0.0123"),
         ([0.75], "the best trial was not trained again with two seeds"),

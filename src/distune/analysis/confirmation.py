@@ -186,7 +186,10 @@ def _recommendation(
         for name, numbers in contenders.items()
         if numbers["splits"][split] is not None
     }
-    found = recommend(plan["contenders"], scores, made)
+    searched = plan["contenders"]
+    if plan.get("folds"):  # the search judged other examples: its gain cannot be held against this one
+        searched = [{**about, "search_score": None} for about in searched]
+    found = recommend(searched, scores, made)
     return {
         **asdict(found),
         "kind": contenders[found.contender]["kind"],

@@ -99,10 +99,10 @@ def recommend(
 def _is_refuted(
     contenders: Sequence[Mapping[str, Any]], best: str, base: str, compared: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Whether the interval of the tuning gain excludes what the search gained."""
+    """Whether all of the interval of the tuning gain lies below what the search gained on the same split."""
     searched = {about["name"]: about.get("search_score") for about in contenders}
     made = next((each for each in compared if each["kind"] == "tuning_gain"), None)
     best_score, base_score = searched[best], searched[base]
     if made is None or best_score is None or base_score is None:
         return False
-    return not made["low"] <= best_score - base_score <= made["high"]
+    return bool(best_score - base_score > made["high"])

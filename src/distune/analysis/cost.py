@@ -43,21 +43,21 @@ class Saving:
 
     Attributes:
         spent: seconds that complete and pruned trials took.
-        without_pruning: seconds that they would have taken.
-        saved: the difference; below zero where pruned trials took longer than complete ones.
-        share: saved / without_pruning.
+        saved: seconds that pruned trials would have taken more; below zero where they took longer than complete ones.
         by_median: saved seconds where the median complete trial is the yardstick.
         by_steps: saved seconds where each pruned trial's own judged epochs or folds are; Unknown without them.
         untimed: pruned trials that have no time and count as having saved nothing.
     """
 
     spent: float
-    without_pruning: float
     saved: float
-    share: float
     by_median: float
     by_steps: float | Unknown
     untimed: int
+
+    def share(self, saved: float) -> float:
+        """Seconds saved by any yardstick / seconds that all would have taken by it."""
+        return saved / (self.spent + saved) if self.spent + saved else 0.0
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,7 @@ def _saving(study: StudyRecord, times: Mapping[State, Times]) -> Saving | Unknow
     saved = ended_early.timed * complete.mean - ended_early.total
     return Saving(
         spent=spent,
-        without_pruning=spent + saved,
         saved=saved,
-        share=saved / (spent + saved) if spent + saved else 0.0,
         by_median=ended_early.timed * complete.median - ended_early.total,
         by_steps=_saved_steps(pruned, study),
         untimed=ended_early.trials - ended_early.timed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distune.analysis.cost import Cost, Saving, Wall, cost
+from distune.analysis.cost import Cost, Wall, cost
 from distune.analysis.records import StudyRecord, TrialRecord
 from distune.analysis.unknown import Unknown
 
@@ -23,24 +23,6 @@ class Phase:
     title: str
     study: StudyRecord
     cost: Cost
-
-
-@dataclass(frozen=True)
-class Pruning:
-    """What pruning saved in all phases together.
-
-    Attributes:
-        saved: seconds.
-        without: seconds that complete and pruned trials would have taken without it.
-    """
-
-    saved: float
-    without: float
-
-    @property
-    def share(self) -> float:
-        """Saved / without."""
-        return self.saved / self.without if self.without else 0.0
 
 
 def phases(study: StudyRecord) -> tuple[Phase, ...]:
@@ -83,20 +65,6 @@ def parallelism_of(searched: Sequence[Phase]) -> float | Unknown:
     if wall.seconds <= 0 or not spent:
         return Unknown("No trial has a time.")
     return spent / wall.seconds
-
-
-def pruning_of(searched: Sequence[Phase]) -> Pruning | None:
-    """What pruning saved over all phases; None where no phase knows."""
-    if not any(isinstance(phase.cost.saving, Saving) for phase in searched):
-        return None
-    saved = without = 0.0
-    for phase in searched:
-        if isinstance(phase.cost.saving, Saving):
-            saved += phase.cost.saving.saved
-            without += phase.cost.saving.without_pruning
-        else:
-            without += sum(times.total for state, times in phase.cost.times.items() if state != "failed")
-    return Pruning(saved, without)
 
 
 def seconds_by_stage(searched: Sequence[Phase]) -> dict[str, float]:

@@ -142,5 +142,6 @@ def _needed(comparison: Mapping[str, Any]) -> str:
     from distune.reporting import formats
     from distune.reporting.sections.confirmation_comparisons import needed
 
-    said = needed(comparison)
-    return "" if said == formats.DASH else f" (to tell it: {said})"
+    examples, said = comparison["examples_needed"], needed(comparison)
+    would_do = examples is not None and examples <= comparison["examples"]  # were it the only comparison
+    return "" if would_do or said == formats.DASH else f" (to tell it: {said})"

@@ -33,7 +33,8 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     items.append(_mattered(findings))
     saved = saved_between(findings.phases)
     if saved is not None:
-        items.append(line(f"Pruning saved {formats.span_of_time(*saved)} of the workers' time."))
+        below = ": below zero it cost time" if saved[0] < 0 else ""
+        items.append(line(f"Pruning saved {formats.span_of_time(*saved)} of the workers' time{below}."))
     blocks: list[Block] = [Bullets(tuple(items))]
     if "history" in figures:
         blocks.append(figures["history"])

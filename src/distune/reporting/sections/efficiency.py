@@ -116,7 +116,7 @@ def _pruning(phase: Phase) -> list[Block]:
         paragraph(
             "Pruning saved ",
             Strong(formats.span_of_time(*between)),
-            f" of the time of the trials{of}, depending on what its {pruned.timed} pruned trials would have taken; "
+            f" of the time of the trials{of}, depending on what those {pruned.timed} that it ended would have taken; "
             f"they took {formats.duration(pruned.total)}.",
         ),
         Table(
@@ -126,7 +126,7 @@ def _pruning(phase: Phase) -> list[Block]:
         ),
     ]
     if saving.untimed:
-        blocks.append(caution(f"{saving.untimed} pruned trials have no time and are left out."))
+        blocks.append(caution(f"Pruned trials without a time are left out: {saving.untimed}."))
     if between[0] < 0:
         blocks.append(caution("Below zero: the pruned trials took longer than that yardstick."))
     return blocks
@@ -144,7 +144,7 @@ def _yardsticks(phase: Phase, saving: Saving) -> tuple[tuple[Cell, ...], ...]:
         (
             said,
             formats.duration(saved),
-            formats.share(saved / (saving.spent + saved) if saving.spent + saved else 0.0),
+            formats.share(saving.share(saved)),
         )
         for said, saved in rows
     )

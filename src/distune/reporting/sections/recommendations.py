@@ -133,8 +133,9 @@ def _noise_over_seeds(findings: Findings) -> str:
     apart = 2 * math.sqrt(2) * scatter
     said = (
         f"Trained again with {len(judged['scores'])} seeds, the best trial's score on {split} scatters by "
-        f"{formats.score(scatter)} (standard deviation), so by the seed alone two single runs of one config differ by "
-        f"up to {formats.score(apart)} (2√2 standard deviations).{_against_gain(confirmation, apart)}"
+        f"{formats.score(scatter)} (standard deviation), so by the seed alone two single runs of one config differ in "
+        f"19 of 20 cases by less than {formats.score(apart)} (2√2 standard deviations)."
+        f"{_against_gain(confirmation, apart)}"
     )
     if folds is None:
         return said
@@ -144,7 +145,7 @@ def _noise_over_seeds(findings: Findings) -> str:
 def _against_gain(confirmation: Confirmation, apart: float) -> str:
     """Whether the noise over seeds is larger than the gain, both measured on the same split."""
     gain = confirmation.gain
-    if gain is None:
+    if gain is None or gain["difference"] <= 0:
         return ""
     size = "larger" if apart > gain["difference"] else "smaller"
     return (
