@@ -123,6 +123,14 @@ def span_of_time(low: float, high: float) -> str:
     return f"{number if last.endswith(f' {unit}') else first} to {last}"
 
 
+def about(count: int | None, of: str) -> str:
+    """A rough number of something, to two digits, such as `about 4,500 examples`; empty for None."""
+    if count is None:
+        return ""
+    digits = max(0, len(str(count)) - 2)
+    return f"about {round(count, -digits):,} {of}"
+
+
 def memory(megabytes: float | None) -> str:
     """Memory, such as `812 MB` or `8.4 GB`."""
     if megabytes is None:

@@ -38,9 +38,11 @@ def comparisons(numbers: Numbers) -> Section:
             ),
             Table(HEADER, tuple(rows), frozenset({2, 3, 4})),
             paragraph(
-                "What would tell it: so many examples with as many seeds as now, or so many seeds with the same "
-                "examples, for a power of 80 % at the observed difference, with cases of the same size, not corrected "
-                "for the other rows. The noise of a few seeds is itself known roughly, and so are these numbers."
+                f"What would tell it: so many examples with as many seeds as now, or so many seeds with the same "
+                f"{made[0]['examples']} examples, for a power of 80 % at the observed difference, with cases of the "
+                "same size, not corrected for the other rows. Where one of the two is not named, the noise of the "
+                "other hides the difference however many there are. The noise of a few seeds is itself known roughly, "
+                "and so are these numbers."
             ),
         ]
     if single := [row for each in made for row in _mcnemar(each)]:
@@ -94,21 +96,14 @@ def _corrected(made: Numbers) -> str:
 
 
 def needed(made: Numbers) -> str:
-    """Examples or seeds; in words where only one of them, or neither, would do."""
+    """Examples or seeds that would tell a difference; one of them alone, or both, where only that would do."""
     examples, seeds = made["examples_needed"], made.get("seeds_needed")
     if made["verdict"] != NOTHING_TOLD or not made["difference"]:
         return formats.DASH
     if examples is not None and examples <= made["examples"]:
-        return f"enough for this row alone ({made['examples']} examples used)"
-    by_examples = f"{examples} examples ({made['examples']} used)"
-    by_seeds = f"{seeds} seeds ({max(made['seeds'].values())} used)"
-    if examples is None and seeds is None:
-        return "only more examples and more seeds: the noise of either hides it"
-    if examples is None:
-        return f"{by_seeds}; no number of examples, the seeds' noise hides it"
-    if seeds is None:
-        return by_examples
-    return f"{by_examples} or {by_seeds}"
+        return "enough for this row alone"
+    numbers = [formats.about(examples, "examples"), formats.about(seeds, "seeds")]
+    return " or ".join(number for number in numbers if number) or "more of both"
 
 
 def _pair(made: Numbers) -> tuple[Code | str, ...]:

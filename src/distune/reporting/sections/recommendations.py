@@ -110,11 +110,11 @@ def _use(findings: Findings) -> Line:
     if gain["examples_needed"] is None or gain["examples_needed"] <= gain["examples"]:
         return said
     seeds = gain.get("seeds_needed")
-    alone = f"; or about {seeds} seeds instead of {gain['seeds']['first']}" if seeds else ""
+    alone = f"; or {formats.about(seeds, 'seeds')} instead of {gain['seeds']['first']}" if seeds else ""
     return (
         *said,
-        f" To tell the gain of the best trial from none, about {gain['examples_needed']} examples are needed; "
-        f"there are {gain['examples']}{alone}.",
+        f" To tell the gain of the best trial from none, "
+        f"{formats.about(gain['examples_needed'], 'examples')} are needed; there are {gain['examples']}{alone}.",
     )
 
 
