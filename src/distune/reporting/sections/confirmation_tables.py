@@ -37,7 +37,7 @@ BASELINES = {
     "features_text": "frozen features of the text, logistic regression",
 }
 MOST_CLASSES = 40
-REST = "Of the recommended config and the base config; those of all others are in `confirmation.json`."
+REST = "Of the recommended config and the base config; those of all others are in confirmation.json."
 
 
 def contenders(numbers: Numbers, folds: int | None = None) -> Section:
