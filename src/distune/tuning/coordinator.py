@@ -282,9 +282,8 @@ class Coordinator:
             return
         _log.warning("trial %d: %s (%s); trying again", number, failure.kind, failure.message)
         if step == "smaller":
-            assignment.make_smaller()
+            self._ledger.start_over(assignment.trial, assignment.make_smaller())
             assignment.config = self._proposals.config(assignment.overrides)
-            self._ledger.note(assignment.trial, {"overrides": assignment.overrides})
         self._queue.append(assignment)
 
     def _fail(self, assignment: Assignment, failure: Failure) -> None:

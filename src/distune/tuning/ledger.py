@@ -17,7 +17,7 @@ from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.messages import Failure, TrialOutcome
 from distune.tuning.proposals import JointProposals, Proposal
-from distune.tuning.storage import Patience, claim
+from distune.tuning.storage import Patience, claim, forget_scores
 
 OWNER = "coordinator"
 _log = logging.getLogger(__name__)
@@ -153,6 +153,14 @@ class Ledger:
     def report(self, trial: Trial, epoch: int, score: float) -> None:
         """Reports an epoch's score."""
         self._patiently(lambda: trial.report(score, epoch))
+
+    def start_over(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Writes user attributes of a trial that runs anew, and forgets the scores that it reported so far."""
+        if self._owns(trial._trial_id):
+            # Scores first: a coordinator that dies here leaves a trial that runs out of memory once more.
+            self._patiently(lambda: forget_scores(self._storage, trial._trial_id))
+            trial._cached_frozen_trial.intermediate_values.clear()  # what Optuna shows its pruners
+            self.note(trial, values)
 
     def complete(self, trial: Trial, outcome: TrialOutcome, values: Mapping[str, Any]) -> bool:
         """Ends a trial with its score and user attributes; False if it belongs to another coordinator by now."""

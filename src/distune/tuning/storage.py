@@ -242,3 +242,24 @@ def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: s
         )
         changed = session.execute(update(Attribute).where(*where).values(value_json=json.dumps(new)))
         return bool(getattr(changed, "rowcount", 0) == 1)
+
+
+def forget_scores(storage: BaseStorage, trial_id: int) -> None:
+    """Deletes the scores that a trial reported: Optuna takes its last step, and a pruned trial's value, from them.
+
+    Args:
+        storage: the study's storage.
+        trial_id: Optuna's id of the trial.
+    """
+    from optuna.storages import RDBStorage
+    from sqlalchemy import delete
+    from sqlalchemy.orm import Session
+
+    backend = getattr(storage, "_backend", storage)
+    if not isinstance(backend, RDBStorage):
+        storage.get_trial(trial_id).intermediate_values.clear()
+        return
+    from optuna.storages._rdb.models import TrialIntermediateValueModel as Score
+
+    with Session(backend.engine) as session, session.begin():
+        session.execute(delete(Score).where(Score.trial_id == trial_id))
