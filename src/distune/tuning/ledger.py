@@ -118,8 +118,11 @@ class Ledger:
             return False
 
     def adopt(self, frozen: FrozenTrial) -> Trial | None:
-        """Takes over a running trial that nobody has in hand; None if another coordinator was quicker."""
+        """Takes over a running trial that nobody has in hand; None if another was quicker or it no longer runs."""
         if not self._claims(frozen._trial_id, frozen.user_attrs.get(OWNER)):
+            return None
+        # Its coordinator may have parked it meanwhile: then it waits for the next `ask`.
+        if self._read(frozen._trial_id).state != TrialState.RUNNING:
             return None
         return self._patiently(lambda: Trial(self.study, frozen._trial_id))
 
@@ -179,9 +182,13 @@ class Ledger:
 
     def park(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Leaves an interrupted trial for whoever goes on with the study."""
-        if self._owns(trial._trial_id):
+        if not self._owns(trial._trial_id):
+            return
+        try:
             self.note(trial, values)
             self._patiently(lambda: self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING))
+        except UpdateFinishedTrialError:  # another coordinator took it over and ended it just now
+            _log.warning("trial %d was taken over by another coordinator; it is dropped here", trial.number)
 
     def write_lease(self, lease: Lease) -> None:
         """Renews this coordinator's lease."""
@@ -209,7 +216,10 @@ class Ledger:
         return view
 
     def _owns(self, trial_id: int) -> bool:
-        return is_owned(self._patiently(lambda: self._storage.get_trial(trial_id)), self._owner)
+        return is_owned(self._read(trial_id), self._owner)
+
+    def _read(self, trial_id: int) -> FrozenTrial:
+        return self._patiently(lambda: self._storage.get_trial(trial_id))
 
     def _tell(
         self, trial: Trial, values: Mapping[str, Any], state: TrialState, value: float | None = None
