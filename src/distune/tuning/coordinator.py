@@ -213,7 +213,7 @@ class Coordinator:
         if assignment is None:
             return
         try:
-            self._note(assignment, event)
+            self._handle(assignment, event)
         except UpdateFinishedTrialError:
             self._lose(event.number)
         if isinstance(event, Scored):
@@ -222,7 +222,7 @@ class Coordinator:
             self._refresh()
             self._retention.trim(self._trials)
 
-    def _note(self, assignment: Assignment, event: Event) -> None:
+    def _handle(self, assignment: Assignment, event: Event) -> None:
         if isinstance(event, Ended):
             del self._active[event.number]
         if assignment.is_lost:
