@@ -207,6 +207,21 @@ class TestLocal:
             os.kill(executor.processes()[0], signal.SIGKILL)
             assert ended(executor).kind == kind
 
+    @pytest.mark.parametrize(("kills", "second"), [(1, "preempted"), (2, "out_of_memory")])
+    def test_one_kill_for_memory_explains_one_death(self, tmp_path, monkeypatch, kills, second):
+        control_groups(tmp_path, monkeypatch, memory_events="oom_kill 3\n")
+        with local(tmp_path, 2) as executor:
+            workers = executor.processes()
+            for number in (0, 1):
+                executor.submit(task(tmp_path, number))
+                first_score(executor)
+            (tmp_path / "group" / "memory.events").write_text(f"oom_kill {3 + kills}\n")
+            kinds = []
+            for process in workers:
+                os.kill(process, signal.SIGKILL)
+                kinds.append(ended(executor).kind)
+            assert kinds == ["out_of_memory", second]
+
     def test_the_memory_of_a_worker_is_a_share_of_what_its_group_may_use(self, tmp_path, monkeypatch):
         control_groups(tmp_path, monkeypatch, memory_max="max")
         assert total_bytes() == psutil.virtual_memory().total

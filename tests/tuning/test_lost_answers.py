@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 from study_helpers import coordinator, setup_of, sqlite_study, states
 
-from distune.tuning.leases import Lease
+from distune.tuning.leases import Lease, leases
 from distune.tuning.ledger import Ledger
 from distune.tuning.storage import claim
 
@@ -70,6 +70,43 @@ def test_a_new_trial_that_another_coordinator_adopts_before_it_has_a_name_is_lef
     assert slow.ask().number == 1
     assert [trial.number for trial in adopted] == [0]
     assert [trial.user_attrs["coordinator"] for trial in study.trials] == ["quick", "slow"]
+
+
+def test_a_trial_that_was_parked_while_another_adopted_it_is_in_hand_once(tmp_path):
+    study = sqlite_study(tmp_path, setup_of())
+    one, other = Ledger(study, "one"), Ledger(sqlite_study(tmp_path, setup_of()), "other")
+    trial = one.ask()
+    (running,) = other.trials()
+    one.park(trial, {})
+    in_hand = [other.adopt(running), other.ask()]
+    assert [taken.number for taken in in_hand if taken is not None] == [0]
+    assert study.trials[0].state == TrialState.RUNNING
+    assert study.trials[0].user_attrs["coordinator"] == "other"
+
+
+def test_a_trial_that_ends_elsewhere_while_it_is_parked_keeps_no_other_one_from_it(tmp_path):
+    """At its end a coordinator parks all its trials and closes its lease."""
+    setup = setup_of()
+    study = sqlite_study(tmp_path, setup)
+    thief = sqlite_study(tmp_path, setup)
+    parks, turns = study._storage.set_trial_state_values, []
+
+    def ends_before_it_is_parked(trial_id, state, values=None):
+        if state == TrialState.WAITING and trial_id == study.trials[0]._trial_id:
+            thief._storage.set_trial_user_attr(trial_id, "coordinator", "thief")
+            thief._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [0.5])
+        return parks(trial_id, state, values)
+
+    def stops_at_once():
+        turns.append(1)
+        return 2 if len(turns) > 10 else 0
+
+    study._storage.set_trial_state_values = ends_before_it_is_parked
+    one = coordinator(study, setup, tmp_path, n_trials=3, workers=3, interrupted=stops_at_once)
+    assert one.run() == "interrupted"
+    assert states(study) == {"COMPLETE": 1, "WAITING": 2}
+    (lease,) = leases(study.user_attrs).values()
+    assert lease.ended == "interrupted"
 
 
 def test_a_trial_that_is_claimed_over_another_s_claim_runs_once(tmp_path):

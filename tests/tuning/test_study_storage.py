@@ -7,6 +7,7 @@ import optuna
 import pytest
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
+from sqlalchemy.engine import make_url
 from study_helpers import base_config, setup_of
 
 from distune.cli import main
@@ -14,10 +15,13 @@ from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.space import build_space
 from distune.tuning.storage import (
+    CONNECT_SECONDS,
+    OUTAGE_LIMIT,
     PARTING_SECONDS,
     Patience,
     claim,
     default_url,
+    engine_options,
     hide_secrets,
     open_storage,
     redacted,
@@ -107,6 +111,35 @@ def test_sqlite_writes_ahead(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("url", "arguments"),
+    [
+        ("postgresql+psycopg://db/x", {"connect_timeout": CONNECT_SECONDS}),
+        ("mysql+pymysql://db/x", {"connect_timeout": CONNECT_SECONDS}),
+        ("postgresql+psycopg://db/x?connect_timeout=1", {}),
+        ("mssql+pyodbc://db/x", {}),
+        ("sqlite:///a.db", {"timeout": 60}),
+    ],
+)
+def test_an_attempt_to_reach_a_server_ends_soon_if_the_url_does_not_say_when(url, arguments):
+    assert engine_options(make_url(url))["connect_args"] == arguments
+
+
+class Time:
+    """A clock that only sleeping and slow calls move."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.pauses: list[float] = []
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
     "error",
     [
         StorageInternalError("gone"),
@@ -114,7 +147,7 @@ def test_sqlite_writes_ahead(tmp_path):
     ],
 )
 def test_a_database_outage_is_waited_out(error):
-    pauses: list[float] = []
+    time = Time()
     answers = iter([error, error, error, "value"])
 
     def call():
@@ -123,8 +156,8 @@ def test_a_database_outage_is_waited_out(error):
             raise answer
         return answer
 
-    assert Patience(sleep=pauses.append)(call) == "value"
-    assert pauses == [0.25, 0.5, 1.0]
+    assert Patience(sleep=time.sleep, clock=time)(call) == "value"
+    assert time.pauses == [0.25, 0.5, 1.0]
 
 
 def gone():
@@ -132,38 +165,51 @@ def gone():
 
 
 def test_an_outage_without_end_is_given_up_and_other_errors_are_raised():
-    pauses: list[float] = []
-    patiently = Patience(limit=60, sleep=pauses.append)
+    time = Time()
+    patiently = Patience(limit=60, sleep=time.sleep, clock=time)
     with pytest.raises(UserError, match="the storage does not answer \\(StorageInternalError\\)"):
         patiently(gone)
-    assert 60 <= sum(pauses) < 70 and max(pauses) == 5.0
-    pauses.clear()
+    assert 60 <= sum(time.pauses) < 70 and max(time.pauses) == 5.0
+    time.pauses.clear()
     with pytest.raises(UserError):
         patiently(gone)
-    assert pauses == [], "what is left to write is tried once"
+    assert time.pauses == [], "what is left to write is tried once"
     with pytest.raises(ZeroDivisionError):
-        Patience(sleep=pauses.append)(lambda: 1 / 0)
+        Patience(sleep=time.sleep, clock=time)(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(("asked", "limit"), [(0, OUTAGE_LIMIT), (1, PARTING_SECONDS)])
+def test_the_time_that_attempts_take_counts(asked, limit):
+    time = Time()
+
+    def blocks_and_fails():
+        time.now += 10.0
+        gone()
+
+    with pytest.raises(UserError):
+        Patience(sleep=time.sleep, clock=time, interrupted=lambda: asked)(blocks_and_fails)
+    assert limit <= time.now <= limit + 2 * 10.0 + max(time.pauses)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(1, True), (2, False)])
 def test_an_outage_is_not_waited_out_by_one_who_was_asked_to_end(asked, waits):
-    pauses: list[float] = []
-    patiently = Patience(sleep=pauses.append, interrupted=lambda: asked)
+    time = Time()
+    patiently = Patience(sleep=time.sleep, clock=time, interrupted=lambda: asked)
     with pytest.raises(UserError, match="goes on from its run folder when the same command runs again"):
         patiently(gone)
-    assert (sum(pauses) > 0) is waits and sum(pauses) <= 2 * PARTING_SECONDS
-    before = len(pauses)
+    assert (sum(time.pauses) > 0) is waits and sum(time.pauses) <= 2 * PARTING_SECONDS
+    before = len(time.pauses)
     with pytest.raises(UserError):
         patiently(gone)
-    assert len(pauses) == before
+    assert len(time.pauses) == before
 
 
 def test_an_outage_ends_with_the_first_signal_that_comes_while_it_is_waited_out():
-    pauses: list[float] = []
-    patiently = Patience(sleep=pauses.append, interrupted=lambda: int(len(pauses) > 5))
+    time = Time()
+    patiently = Patience(sleep=time.sleep, clock=time, interrupted=lambda: int(len(time.pauses) > 5))
     with pytest.raises(UserError):
         patiently(gone)
-    assert len(pauses) == 6
+    assert len(time.pauses) == 6
 
 
 def test_one_of_many_claimants_wins(tmp_path):

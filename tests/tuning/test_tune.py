@@ -79,7 +79,7 @@ def test_the_same_command_goes_on_with_an_unfinished_study_and_else_makes_a_new_
 
 
 @pytest.mark.parametrize(("silent", "goes_on"), [(86_400.0, True), (1.0, False)])
-def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, silent, goes_on):
+def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, caplog, silent, goes_on):
     """The lease of before names another boot of this host: only its last beat tells whether somebody works on it."""
     name = tune(request(tmp_path, n_trials=2)).study_name
     study = study_in(tmp_path, name)
@@ -88,6 +88,12 @@ def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, silen
     question = search_space(request(tmp_path))
     setup = Setup(base_config(), question, "sha256:0")
     assert study_to_continue(tmp_path, None, setup, 4) == (name if goes_on else None)
+    assert (
+        f"passed over; to go on with it, or to work on it too, add --study-name {name}" in caplog.text
+    ) is (not goes_on)
+    caplog.clear()
+    assert study_to_continue(tmp_path, None, setup, 2) is None
+    assert caplog.text == "", "it has its trials: there is nothing to go on with"
 
 
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):

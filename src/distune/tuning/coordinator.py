@@ -213,7 +213,7 @@ class Coordinator:
         if assignment is None:
             return
         try:
-            self._note(assignment, event)
+            self._handle(assignment, event)
         except UpdateFinishedTrialError:
             self._lose(event.number)
         if isinstance(event, Scored):
@@ -222,7 +222,7 @@ class Coordinator:
             self._refresh()
             self._retention.trim(self._trials)
 
-    def _note(self, assignment: Assignment, event: Event) -> None:
+    def _handle(self, assignment: Assignment, event: Event) -> None:
         if isinstance(event, Ended):
             del self._active[event.number]
         if assignment.is_lost:
@@ -282,9 +282,8 @@ class Coordinator:
             return
         _log.warning("trial %d: %s (%s); trying again", number, failure.kind, failure.message)
         if step == "smaller":
-            assignment.make_smaller()
+            self._ledger.start_over(assignment.trial, assignment.make_smaller())
             assignment.config = self._proposals.config(assignment.overrides)
-            self._ledger.note(assignment.trial, {"overrides": assignment.overrides})
         self._queue.append(assignment)
 
     def _fail(self, assignment: Assignment, failure: Failure) -> None:

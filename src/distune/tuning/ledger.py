@@ -17,7 +17,7 @@ from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.messages import Failure, TrialOutcome
 from distune.tuning.proposals import JointProposals, Proposal
-from distune.tuning.storage import Patience, claim
+from distune.tuning.storage import Patience, claim, forget_scores
 
 OWNER = "coordinator"
 _log = logging.getLogger(__name__)
@@ -118,8 +118,11 @@ class Ledger:
             return False
 
     def adopt(self, frozen: FrozenTrial) -> Trial | None:
-        """Takes over a running trial that nobody has in hand; None if another coordinator was quicker."""
+        """Takes over a running trial that nobody has in hand; None if another was quicker or it no longer runs."""
         if not self._claims(frozen._trial_id, frozen.user_attrs.get(OWNER)):
+            return None
+        # Its coordinator may have parked it meanwhile: then it waits for the next `ask`.
+        if self._read(frozen._trial_id).state != TrialState.RUNNING:
             return None
         return self._patiently(lambda: Trial(self.study, frozen._trial_id))
 
@@ -154,6 +157,14 @@ class Ledger:
         """Reports an epoch's score."""
         self._patiently(lambda: trial.report(score, epoch))
 
+    def start_over(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Writes user attributes of a trial that runs anew, and forgets the scores that it reported so far."""
+        if self._owns(trial._trial_id):
+            # Scores first: a coordinator that dies here leaves a trial that runs out of memory once more.
+            self._patiently(lambda: forget_scores(self._storage, trial._trial_id))
+            trial._cached_frozen_trial.intermediate_values.clear()  # what Optuna shows its pruners
+            self.note(trial, values)
+
     def complete(self, trial: Trial, outcome: TrialOutcome, values: Mapping[str, Any]) -> bool:
         """Ends a trial with its score and user attributes; False if it belongs to another coordinator by now."""
         return self._tell(trial, values, TrialState.COMPLETE, outcome.score)
@@ -171,9 +182,13 @@ class Ledger:
 
     def park(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Leaves an interrupted trial for whoever goes on with the study."""
-        if self._owns(trial._trial_id):
+        if not self._owns(trial._trial_id):
+            return
+        try:
             self.note(trial, values)
             self._patiently(lambda: self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING))
+        except UpdateFinishedTrialError:  # another coordinator took it over and ended it just now
+            _log.warning("trial %d was taken over by another coordinator; it is dropped here", trial.number)
 
     def write_lease(self, lease: Lease) -> None:
         """Renews this coordinator's lease."""
@@ -201,7 +216,10 @@ class Ledger:
         return view
 
     def _owns(self, trial_id: int) -> bool:
-        return is_owned(self._patiently(lambda: self._storage.get_trial(trial_id)), self._owner)
+        return is_owned(self._read(trial_id), self._owner)
+
+    def _read(self, trial_id: int) -> FrozenTrial:
+        return self._patiently(lambda: self._storage.get_trial(trial_id))
 
     def _tell(
         self, trial: Trial, values: Mapping[str, Any], state: TrialState, value: float | None = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.study import Study
 
 from distune.tuning.leases import leases
 from distune.tuning.ledger import count
@@ -16,6 +18,7 @@ from distune.tuning.study import Setup, differing, load
 
 LOOK_BACK = 20
 """Newest studies that are looked at."""
+_log = logging.getLogger(__name__)
 
 
 def study_to_continue(
@@ -38,14 +41,12 @@ def study_to_continue(
         names = [path.stem for path in logs.glob(f"{prefix}*.db")]
     for name in sorted(names, reverse=True)[:LOOK_BACK]:
         with opened(storage_url or default_url(logs, name)) as storage:
-            if _lacks_trials(name, storage, setup, n_trials, teacher):
+            if _can_go_on(name, storage, setup, n_trials, teacher):
                 return name
     return None
 
 
-def _lacks_trials(
-    name: str, storage: BaseStorage, setup: Setup, n_trials: int, teacher: Setup | None
-) -> bool:
+def _can_go_on(name: str, storage: BaseStorage, setup: Setup, n_trials: int, teacher: Setup | None) -> bool:
     study = load(storage, name)
     if study is None or not study.user_attrs.get("ready") or differing(study.user_attrs, setup):
         return False
@@ -55,7 +56,20 @@ def _lacks_trials(
         if differing(first.user_attrs, teacher):
             return False
         studies.append(first)
+    return sum(count(one.get_trials(deepcopy=False)).finished for one in studies) < n_trials and not any(
+        _is_worked_on(name, one) for one in studies
+    )
+
+
+def _is_worked_on(name: str, study: Study) -> bool:
+    """Whether somebody is at work on a study, as far as one look tells; says how to go on with it all the same."""
     now = time.time()
-    if any(lease.looks_alive(now) for one in studies for lease in leases(one.user_attrs).values()):
-        return False
-    return sum(count(one.get_trials(deepcopy=False)).finished for one in studies) < n_trials
+    for lease in leases(study.user_attrs).values():
+        if lease.looks_alive(now):
+            _log.warning(
+                "study %s asks the same and lacks trials, but process %d on %s was at work on it %.0f s ago: it is "
+                "passed over; to go on with it, or to work on it too, add --study-name %s",
+                name, lease.pid, lease.host.partition("/")[0], now - lease.seen, name,
+            )  # fmt: skip
+            return True
+    return False

@@ -16,6 +16,8 @@ from distune.tuning.proposals import Proposal
 from distune.tuning.teacher_rule import TEACHER_SCORES, teacher_scores
 
 PARTS_KEY = "training.accumulation"
+SMALLER = "smaller"
+"""User attribute of a trial that was tried again with smaller parts of a batch."""
 LOST = "lost"
 """Why a trial is told to stop that another coordinator has taken over."""
 
@@ -62,7 +64,7 @@ class Assignment:
             path,
             dict(scores),
             attempt=known.get("attempts", 0),
-            attempts=Attempts(smaller=PARTS_KEY in overrides),
+            attempts=Attempts(smaller=known.get(SMALLER, False)),
             seconds=known.get("seconds", 0.0),
             stage_seconds=dict(known.get("stage_seconds", {})),
             teacher_scores=teacher_scores(known),
@@ -113,10 +115,17 @@ class Assignment:
         self.seconds += now - self.began if self.began is not None else 0.0
         self.attempts = Attempts(self.attempts.stalled + 1, self.attempts.smaller)
 
-    def make_smaller(self) -> None:
-        """Splits each batch into twice as many parts; the trial starts over, as its key has changed."""
+    def make_smaller(self) -> dict[str, Any]:
+        """Splits each batch into twice as many parts: another run, which starts over without the scores of this one.
+
+        Returns:
+            User attributes of the trial.
+        """
         self.overrides[PARTS_KEY] = 2 * int(self.config["training"]["accumulation"])
         self.attempts = Attempts(0, smaller=True)
+        for known in (self.scores, self.teacher_scores, self._seen):
+            known.clear()
+        return {"overrides": self.overrides, SMALLER: True, TEACHER_SCORES: {}}
 
     def pausing(self, outcome: TrialOutcome) -> dict[str, Any]:
         """User attributes of a trial that goes on later: what it cost so far."""

@@ -15,6 +15,7 @@ from distune.errors import UserError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
+    from sqlalchemy.engine import URL
 
 Result = TypeVar("Result")
 _SECRET_WORDS = re.compile(r"pass|pwd|secret|token|key|credential|auth", re.I)
@@ -28,6 +29,9 @@ OUTAGE_LIMIT = 600.0
 """Seconds that a coordinator waits for a storage that does not answer."""
 PARTING_SECONDS = 3.0
 """Seconds that it waits once it was asked to end."""
+CONNECT_SECONDS = 10
+"""Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
+_DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 
 
 def redacted(url: str) -> str:
@@ -101,8 +105,8 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         if not create and not Path(parsed.database).is_file():
             raise UserError(f"storage: there is no file {parsed.database}")
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    options: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {"pool_pre_ping": True}
     try:
+        options = engine_options(parsed)
         storage = _with_tables(lambda: RDBStorage(url, engine_kwargs=options))
     except (SQLAlchemyError, StorageInternalError, NoSuchModuleError, ImportError, RuntimeError) as error:
         raise UserError(f"storage {redacted(url)} cannot be opened: {_reason(error, url)}") from None
@@ -110,6 +114,18 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()
     return storage
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """How SQLAlchemy connects to a storage: how long a lock or a server is waited for in one attempt.
+
+    Args:
+        url: of the storage; its own `connect_timeout` stands.
+    """
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": 60}}
+    is_open = url.get_driver_name() in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS} if is_open else {}}
 
 
 @contextmanager
@@ -156,8 +172,9 @@ class Patience:
     """Repeats a call on the storage while the database does not answer.
 
     Args:
-        limit: seconds after which it is given up.
+        limit: seconds after the first failure at which it is given up.
         sleep: waits some seconds.
+        clock: seconds, never going back; an attempt may take long, too.
         interrupted: how often the user asked for an end; once leaves a few seconds, twice none.
     """
 
@@ -165,10 +182,12 @@ class Patience:
         self,
         limit: float = OUTAGE_LIMIT,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
         interrupted: Callable[[], int] = lambda: 0,
     ):
         self._limit = limit
         self._sleep = sleep
+        self._clock = clock
         self._interrupted = interrupted
 
     def __call__(self, call: Callable[[], Result]) -> Result:
@@ -180,13 +199,15 @@ class Patience:
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import InterfaceError, OperationalError
 
-        waited, pause = 0.0, 0.25
+        began: float | None = None
+        pause = 0.25
         while True:
             try:
                 return call()
             except (StorageInternalError, OperationalError, InterfaceError) as error:
                 cause = type(error.__cause__ or error).__name__
-                if waited >= self._seconds():
+                began = self._clock() if began is None else began
+                if self._clock() - began >= self._seconds():
                     self._limit = 0.0
                     raise UserError(
                         f"the storage does not answer ({cause}); what was not written goes on from its run folder "
@@ -194,7 +215,6 @@ class Patience:
                     ) from error
                 _log.warning("storage does not answer (%s); trying again in %.2g s", cause, pause)
                 self._sleep(pause)
-                waited += pause
                 pause = min(2 * pause, 5.0)
 
     def _seconds(self) -> float:
@@ -242,3 +262,24 @@ def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: s
         )
         changed = session.execute(update(Attribute).where(*where).values(value_json=json.dumps(new)))
         return bool(getattr(changed, "rowcount", 0) == 1)
+
+
+def forget_scores(storage: BaseStorage, trial_id: int) -> None:
+    """Deletes the scores that a trial reported: Optuna takes its last step, and a pruned trial's value, from them.
+
+    Args:
+        storage: the study's storage.
+        trial_id: Optuna's id of the trial.
+    """
+    from optuna.storages import RDBStorage
+    from sqlalchemy import delete
+    from sqlalchemy.orm import Session
+
+    backend = getattr(storage, "_backend", storage)
+    if not isinstance(backend, RDBStorage):
+        storage.get_trial(trial_id).intermediate_values.clear()
+        return
+    from optuna.storages._rdb.models import TrialIntermediateValueModel as Score
+
+    with Session(backend.engine) as session, session.begin():
+        session.execute(delete(Score).where(Score.trial_id == trial_id))

@@ -38,7 +38,7 @@ class _Worker:
     task: TrialTask | None = None
     offset: int = 0
     oom_kills: int = 0
-    """How many the kernel had counted when the trial began."""
+    """How many the kernel had counted when the trial began, and those since then that ended other workers."""
 
     @property
     def number(self) -> int | None:
@@ -138,9 +138,8 @@ class LocalExecutor(Executor):
         ours, theirs = Pipe()
         limit = {variable: str(self._threads) for variable in _THREAD_VARIABLES}
         path = os.pathsep.join(part for part in sys.path if part)
-        log = (
-            self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
-        )  # coordinators may share the folder
+        # Coordinators may share the folder.
+        log = self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "distune.tuning.executors.worker",
@@ -184,8 +183,15 @@ class LocalExecutor(Executor):
         if never_started:  # no fault of the trial's
             self._give(successor, worker.task)
             return []
-        failure = died(code, _tail(worker), for_memory=oom_kills() > worker.oom_kills)
-        return [Ended(worker.task.number, failure)]
+        return [Ended(worker.task.number, self._death(worker, code))]
+
+    def _death(self, worker: _Worker, code: int) -> Failure:
+        kills = oom_kills()
+        failure = died(code, _tail(worker), for_memory=kills > worker.oom_kills)
+        if failure.kind == "out_of_memory":  # one kill explains one death
+            for other in self._workers:
+                other.oom_kills = min(other.oom_kills + 1, kills)
+        return failure
 
     def _understand(self, index: int, message: dict) -> list[Event]:  # type: ignore[type-arg]
         worker = self._workers[index]

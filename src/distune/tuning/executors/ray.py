@@ -226,9 +226,8 @@ class RayExecutor(Executor):
 
     def _lost(self, worker: _Worker, error: Any) -> list[Event]:
         is_told = isinstance(error, self._ray.exceptions.RayTaskError)
-        cause = (
-            error.cause if is_told else None
-        )  # what is wrong with a relay that lives, or with its node alone
+        # What is wrong with a relay that lives, or with its node alone.
+        cause = error.cause if is_told else None
         self._failed_starts += cause is not None or not worker.is_ready
         if self._failed_starts >= START_LIMIT:
             raise cause or UserError(f"ray: workers end before they start: {error}")
