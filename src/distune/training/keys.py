@@ -51,6 +51,7 @@ def student_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
         **_model(config, config.student, "student"),
         "distillation": as_dict(config.distillation),
         "learns_from": teacher_key(config, fingerprint, compute) if uses_teacher(config) else None,
+        "targets": version_of("targets") if LOSSES[config.distillation.loss].uses_teacher else None,
     }
 
 
