@@ -153,6 +153,11 @@ class _Run:
     def key(self) -> str:
         return key_of(student_key(self.config, self.fingerprint, self.compute))
 
+    @property
+    def checkpoint(self) -> CheckpointFile:
+        """The student's; it stays until the results are written, so that a kill during evaluation costs no epoch."""
+        return CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
+
     def tell(self, record: EpochRecord) -> bool:
         self.history.append(record)
         write_metrics(self.folder, self.history)
@@ -197,7 +202,6 @@ class _Run:
         uses_map = LOSSES[config.distillation.loss].uses_map
         inputs = self.steps.for_model(self.student, config.student, seed, with_map=uses_map)
         self.examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
-        checkpoint = CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
         plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)
         fitted = fit(
             self.student,
@@ -207,11 +211,10 @@ class _Run:
             self.compute,
             targets=targets,
             on_epoch=self.tell,
-            checkpoint=checkpoint,
+            checkpoint=self.checkpoint,
         )
         if not fitted.stopped:
             save_student(self.folder, self.student, table)
-            checkpoint.remove()
         return fitted
 
     def objective(self, targets: Targets | None, seed: int) -> Objective:
@@ -255,6 +258,7 @@ class _Run:
             "key": self.key,
         }
         write_json(self.folder / RESULTS, results)
+        self.checkpoint.remove()
         return results
 
     def judge_student(self, split: Any) -> dict[str, Any]:
