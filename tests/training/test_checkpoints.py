@@ -161,6 +161,7 @@ def test_told_to_stop_at_the_last_epoch_a_run_ends_whole_also_where_it_is_only_t
 
 def test_run_that_begins_anew_has_no_results_before_it_ends(tiny_config: MakeConfig, tmp_path: Path) -> None:
     run(tiny_config(), tmp_path / "run", open_test=True)
+    (tmp_path / "run/evaluation.json").write_text("{}")
     left: list[set[str]] = []
 
     def look(record: EpochRecord) -> bool:

@@ -55,6 +55,16 @@ def student_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
     }
 
 
+def versions_behind(config: Config) -> dict[str, dict[str, int | str]]:
+    """The versions of every step that a student of this config depends on, wherever it is trained."""
+    steps = [*INPUTS, "student"]
+    if uses_teacher(config):
+        steps.append("teacher")
+    if LOSSES[config.distillation.loss].uses_teacher:
+        steps.append("targets")
+    return {step: version_of(step) for step in steps}
+
+
 def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
     data, training = config.data, as_dict(config.training)
     return {

@@ -20,7 +20,7 @@ from distune.store import Store, key_of
 from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import Compute, compute_for, peak_process_mb
 from distune.training.inputs import InputSteps
-from distune.training.keys import student_key, uses_teacher
+from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import fit
 from distune.training.metrics import evaluate
 from distune.training.openings import record_opening
@@ -256,6 +256,7 @@ class _Run:
             "seconds": self.seconds,
             "data_fingerprint": self.fingerprint,
             "key": self.key,
+            "versions": versions_behind(self.config),
         }
         write_json(self.folder / RESULTS, results)
         self.checkpoint.remove()

@@ -24,7 +24,14 @@ from distune.training.records import EpochRecord
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 RESULTS = "results.json"
-OUTCOMES = ("metrics.jsonl", "predictions_*.csv", RESULTS, "student.safetensors", "dropped.txt")
+OUTCOMES = (
+    "metrics.jsonl",
+    "predictions_*.csv",
+    "evaluation.json",
+    RESULTS,
+    "student.safetensors",
+    "dropped.txt",
+)
 """What a run that begins, or goes on, has not come to yet; an earlier one in its folder may have left it."""
 
 
