@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from run_files import read_metrics
 
 from distune.config import Config
 from distune.store import Store
@@ -20,7 +21,6 @@ from distune.training import loop
 from distune.training.checkpoint import Checkpoint, CheckpointFile
 from distune.training.records import EpochRecord
 from distune.training.run import run
-from distune.training.run_folder import read_metrics
 
 MakeConfig = Callable[..., Config]
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]

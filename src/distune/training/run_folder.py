@@ -6,7 +6,7 @@ import csv
 import json
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -95,12 +95,6 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     """What `results.json` holds, which a run writes last; None before."""
     path = folder / RESULTS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def read_metrics(folder: Path) -> list[Mapping[str, Any]]:
-    """The lines of `metrics.jsonl`; empty where there is none."""
-    path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _version(package: str) -> str | None:
