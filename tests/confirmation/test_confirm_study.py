@@ -150,6 +150,22 @@ def test_a_confirmation_that_was_cut_off_while_the_split_was_open_goes_on_as_the
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 
+def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
+    of_another = runs_of(confirmed)[0]
+    results = json.loads((of_another / "results.json").read_text())
+    results["versions"]["student"]["code"] = 0
+    (of_another / "results.json").write_text(json.dumps(results))
+    before = written(confirmed)
+    with pytest.raises(UserError, match=r"1 of 10 runs, .* trained by other versions .* --again"):
+        confirm(request_for(confirmed))
+    assert written(confirmed) == before and len(openings(confirmed.with_suffix(""))) == 1
+    assert confirm(request_for(confirmed, again=True)).reason == "finished"
+    assert len(openings(confirmed.with_suffix(""))) == 2
+    changed = {run for run, time in written(confirmed).items() if time != before[run]}
+    assert changed == {f"{of_another.parent.name}/{of_another.name}"}
+    assert json.loads((of_another / "evaluation.json").read_text())["opening"] == 2
+
+
 def test_another_plan_needs_again_and_every_opening_is_recorded(confirmed: Path) -> None:
     folder, numbers = confirmed.with_suffix(""), numbers_of(confirmed)
     first = openings(folder)[0]

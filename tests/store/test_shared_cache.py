@@ -6,13 +6,17 @@ import errno
 import multiprocessing
 import os
 import stat
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from distune.store import Entry, Store, key_of, locks, store
+from distune.store import Entry, Store, key_of, locks, manifest, store
+from distune.store.listing import StoredEntry
 from distune.store.manifest import MANIFEST
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -119,6 +123,68 @@ def test_a_reader_that_waited_out_an_eviction_computes_without_a_warning(
         reader._discard(folder)
     asking.join()
     assert reader.misses == {"step": 1} and caplog.text == ""
+
+
+def test_an_entry_that_was_evicted_after_the_listing_and_computed_again_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Overtaken(Store):
+        """Another process clears the cache when this one has listed it."""
+
+        def entries(self) -> list[StoredEntry]:
+            listed = super().entries()
+            Store(tmp_path).clear()
+            return listed
+
+    def read_before_it_is_computed_again(folder: Path, **how: bool) -> dict[str, Any]:
+        try:
+            return manifest.read_manifest(folder, **how)
+        finally:
+            Store(tmp_path).get("step", {}, fill)
+
+    Store(tmp_path).get("step", {}, fill)
+    monkeypatch.setattr(store, "read_manifest", read_before_it_is_computed_again)
+    assert Overtaken(tmp_path).verify() == {}
+
+
+def _as_user(number: int, umask: int, root: Path, uses: Callable[[Path], None]) -> None:
+    with tempfile.TemporaryDirectory() as elsewhere:  # imports what the user may not be able to read
+        Store(Path(elsewhere)).get("step", {}, fill)
+    os.setgid(number)
+    os.setuid(number)
+    os.umask(umask)
+    uses(root)
+
+
+def _die_with_an_entry(root: Path) -> None:
+    with Store(root) as here:
+        here.get("step", {"of": "the first"}, fill)
+    _die_while_writing(root)
+
+
+def _use_what_another_filled(root: Path) -> None:
+    with Store(root, max_gb=1e-9) as here:
+        names = [here.get("step", {"of": "the second", "number": n}, fill).folder for n in range(2)]
+        assert here.get("step", {}, fill).array("numbers").sum() == 1000
+    assert here.verify() == {}
+    assert set(here.clear()) == {f"step/{folder.name}" for folder in names if folder}
+    kept = [folder.name for folder in (root / "step").iterdir() if not folder.name.startswith(".")]
+    assert kept == [key_of({"of": "the first"})]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become two users")
+@pytest.mark.parametrize("umask", [0o022, 0o077], ids=["readable", "private"])
+def test_users_of_one_cache_leave_alone_what_is_not_theirs(umask: int) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are shut to others
+        root = Path(name)
+        for folder in (root, root / "step", root / "locks"):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o777)
+        for user, uses, code in ((1001, _die_with_an_entry, 9), (1002, _use_what_another_filled, 0)):
+            process = SPAWN.Process(target=_as_user, args=(user, umask, root, uses))
+            process.start()
+            process.join()
+            assert process.exitcode == code
 
 
 def refuse(*_: object, **__: object) -> None:

@@ -21,6 +21,7 @@ from distune.store import Store
 from distune.training import targets, teacher, versions
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
+from distune.training.keys import student_key
 from distune.training.run import run, run_teacher
 
 MakeConfig = Callable[..., Config]
@@ -151,6 +152,27 @@ def test_new_version_of_a_step_misses_with_all_that_is_made_from_it(
     misses(tiny_config(**FROZEN), tmp_path / "first")
     monkeypatch.setitem(versions.CODE, step, 99)
     assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_VERSION[step]
+
+
+@pytest.mark.parametrize("step", versions.CODE)
+def test_a_student_depends_on_the_version_of_every_step(
+    tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Its key is that of its checkpoints and of runs that are done."""
+    compute = Compute(torch.device("cpu"), bf16=False)
+    before = student_key(tiny_config(), "data", compute)
+    monkeypatch.setitem(versions.CODE, step, 99)
+    assert student_key(tiny_config(), "data", compute) != before
+
+
+def test_a_student_alone_depends_on_nothing_of_the_teacher(
+    tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, compute = tiny_config(distillation__loss="none"), Compute(torch.device("cpu"), bf16=False)
+    before = student_key(config, "data", compute)
+    for step in ("teacher", "targets"):
+        monkeypatch.setitem(versions.CODE, step, 99)
+    assert student_key(config, "data", compute) == before
 
 
 NEW_LIBRARY = {

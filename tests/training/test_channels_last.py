@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from run_files import read_metrics
 from safetensors.numpy import load_file
 
 from distune.config import Config
 from distune.training.run import run
-from distune.training.run_folder import read_metrics
 
 ENCODERS = {
     "efficientnet-lite0": {"name": "efficientnet-lite0", "pretrained": False, "layers": 2},

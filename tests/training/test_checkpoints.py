@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from run_files import read_metrics
 
 from distune.config import Config
 from distune.store import Store
@@ -20,7 +21,6 @@ from distune.training import loop
 from distune.training.checkpoint import Checkpoint, CheckpointFile
 from distune.training.records import EpochRecord
 from distune.training.run import run
-from distune.training.run_folder import read_metrics
 
 MakeConfig = Callable[..., Config]
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
@@ -44,6 +44,21 @@ def stopped(config: Config, folder: Path, after: tuple[str, int]) -> None:
     """A run that was interrupted after an epoch."""
     with Store(folder.parent / "cache_of_the_first") as store:
         run(config, folder, on_epoch=lambda one: (one.stage, one.epoch) != after, store=store)
+
+
+def broken_off_after_the_last_epoch(config: Config, folder: Path, store: Store) -> None:
+    """A run that ended when it came to write its first predictions."""
+    in_the_way = folder / "predictions_dev.csv"
+
+    def put_in_the_way(record: EpochRecord) -> bool:
+        if (record.stage, record.epoch) != STUDENT[-1]:
+            return True
+        in_the_way.mkdir()
+        return False  # leaves a checkpoint however fast the epoch was
+
+    with pytest.raises(IsADirectoryError):
+        run(config, folder, on_epoch=put_in_the_way, store=store)
+    in_the_way.rmdir()
 
 
 def numbers(folder: Path) -> list[dict[str, Any]]:
@@ -116,8 +131,37 @@ def test_unreadable_checkpoint_lets_its_stage_start_over(
     assert "checkpoint_student.safetensors cannot be read" in caplog.text
 
 
+def test_a_run_that_broke_off_after_its_last_epoch_trains_none_again(
+    tiny_config: MakeConfig, tmp_path: Path, trained: list[tuple[str, int]]
+) -> None:
+    with Store(tmp_path / "cache_a") as store:
+        broken_off_after_the_last_epoch(tiny_config(), tmp_path / "run", store)
+        trained.clear()
+        resumed = run(tiny_config(), tmp_path / "run", store=store)
+    assert trained == []
+    whole = run(tiny_config(), tmp_path / "whole", store=Store(tmp_path / "cache_b"))
+    assert numbers(tmp_path / "run") == numbers(tmp_path / "whole")
+    assert resumed.results["splits"] == whole.results["splits"]
+    assert not list((tmp_path / "run").glob("checkpoint*"))
+
+
+def test_told_to_stop_at_the_last_epoch_a_run_ends_whole_also_where_it_is_only_told_again(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    def until_the_last(record: EpochRecord) -> bool:
+        return (record.stage, record.epoch) != STUDENT[-1]
+
+    with Store(tmp_path / "cache") as store:
+        live = run(tiny_config(), tmp_path / "live", on_epoch=until_the_last, store=store)
+        broken_off_after_the_last_epoch(tiny_config(), tmp_path / "again", store)
+        again = run(tiny_config(), tmp_path / "again", on_epoch=until_the_last, store=store)
+    assert not live.stopped and not again.stopped
+    assert live.results["splits"] == again.results["splits"]
+
+
 def test_run_that_begins_anew_has_no_results_before_it_ends(tiny_config: MakeConfig, tmp_path: Path) -> None:
     run(tiny_config(), tmp_path / "run", open_test=True)
+    (tmp_path / "run/evaluation.json").write_text("{}")
     left: list[set[str]] = []
 
     def look(record: EpochRecord) -> bool:

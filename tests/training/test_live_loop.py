@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from run_files import read_metrics
 from torch import Tensor
 
 from distune.config import Config
@@ -20,7 +21,6 @@ from distune.store import Store
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
 from distune.training.run import run
-from distune.training.run_folder import read_metrics
 from distune.training.student import build_student, student_seed
 from distune.training.teacher import Teacher
 

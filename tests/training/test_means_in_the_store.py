@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from run_files import read_metrics
 
 from distune.config import Config
 from distune.data import read_table
@@ -26,7 +27,6 @@ from distune.training import loop
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
 from distune.training.run import run
-from distune.training.run_folder import read_metrics
 from distune.training.student import build_student, student_seed
 
 MakeConfig = Callable[..., Config]

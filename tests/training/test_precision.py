@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from run_files import read_metrics
 
 from distune.config import Config, ModelConfig, TrainingConfig, parse_config
 from distune.data.table import Task
@@ -16,7 +17,6 @@ from distune.store import Store
 from distune.training import devices
 from distune.training.devices import Compute, compute_for
 from distune.training.run import run
-from distune.training.run_folder import read_metrics
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 SMALL = {"vision": "tiny-cnn", "text": "tiny-text", "fusion_dim": 512}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from run_files import read_metrics
 from safetensors.numpy import load_file
 from sklearn.metrics import f1_score
 
@@ -22,7 +23,6 @@ from distune.store import Store
 from distune.training.openings import openings
 from distune.training.records import EpochRecord
 from distune.training.run import run, run_teacher
-from distune.training.run_folder import read_metrics
 from distune.training.student import load_student, student_seed
 
 MakeConfig = Callable[..., Config]

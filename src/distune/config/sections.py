@@ -46,12 +46,11 @@ class Section(BaseModel):
 
 def _layers(value: Any) -> Any:
     """Says the rule of a list once, where pydantic would say one for each of its entries."""
-    if isinstance(value, list | tuple):
-        numbers = all(type(number) is int and number >= 1 for number in value)
-        if not value or not numbers or any(later <= earlier for earlier, later in pairwise(value)):
-            raise ValueError(
-                "a list of layers holds at least one number, from 1 on, each above the one before"
-            )
+    if not isinstance(value, list | tuple):
+        return value
+    numbers = all(type(number) is int and number >= 1 for number in value)
+    if not value or not numbers or any(later <= earlier for earlier, later in pairwise(value)):
+        raise ValueError("a list of layers holds at least one number, from 1 on, each above the one before")
     return value
 
 
@@ -104,10 +103,9 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> ModelConfig:
-        if self.fusion_dim % self.fusion_heads:
-            raise ValueError(
-                f"fusion_dim {self.fusion_dim} is not a multiple of fusion_heads {self.fusion_heads}"
-            )
+        width, heads = self.fusion_dim, self.fusion_heads
+        if width % heads:
+            raise ValueError(f"fusion_dim {width} is not a multiple of fusion_heads {heads}")
         return self
 
 
@@ -187,10 +185,9 @@ class DataConfig(Section):
             raise ValueError(f"{', '.join(given)}: only for reader csv or wound, not {self.reader}")
         if self.text_fields != ("caption",) and self.reader not in ("medpix", "demo"):
             raise ValueError(f"text_fields: only for reader medpix or demo, not {self.reader}")
-        if self.reader == "csv":
-            missing = [n for n in ("image_column", "text_column", "label_columns") if not getattr(self, n)]
-            if missing:
-                raise ValueError(f"reader csv needs {', '.join(missing)}")
+        needed = ("image_column", "text_column", "label_columns") if self.reader == "csv" else ()
+        if missing := [name for name in needed if not getattr(self, name)]:
+            raise ValueError(f"reader csv needs {', '.join(missing)}")
         return self
 
 
@@ -215,7 +212,7 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Examples a step."""
     accumulation: Annotated[int, Field(ge=1)] = 1
-    """Parts that a batch is split into, to save memory; only losses that compare examples notice."""
+    """Parts that a batch is split into, to save memory; dropout, rounding and losses that compare examples differ."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after the warm-up."""
     warmup: Fraction = 0.1

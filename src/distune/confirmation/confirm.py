@@ -25,7 +25,7 @@ from distune.confirmation.contenders import Entrant, confirmation_seeds, contend
 from distune.confirmation.evaluating import Evaluation, judge_all
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
-from distune.confirmation.running import Job, Trained, jobs_of, train_all
+from distune.confirmation.running import Job, Trained, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
@@ -107,6 +107,7 @@ class _Confirmation:
         has_test = len(self.table.rows("test")) > 0
         if has_test:
             self.opening.check()
+        forget_other_versions(jobs, is_open=self.opening.is_open)
         trained = self.train(jobs)
         if trained.interrupted or self.interrupted():  # before the test split is opened
             return self.result("interrupted")

@@ -114,7 +114,11 @@ def teacher_of(best: Entrant) -> Entrant:
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """What a config's results depend on, its seed included, by dotted key."""
+    """What a config's results depend on, its seed included, by dotted key.
+
+    `training.accumulation` is left out: a trial that ran out of memory gets more parts, and they change its results by
+    chance alone, as another seed would.
+    """
     return {key: value for key, value in comparable(as_dict(config)).items() if key != PARTS_KEY}
 
 

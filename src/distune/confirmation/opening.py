@@ -34,6 +34,13 @@ class Opening:
     dataset: str
     again: bool = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the split was opened for this plan, and this goes on with that opening."""
+        past = openings(self.study_folder)
+        is_same = bool(past) and past[-1]["by"] == self.by
+        return is_same and not (self.again and self._is_finished(len(past)))
+
     def check(self) -> None:
         """Says whether the split may be opened; to be asked before anything is trained.
 
@@ -55,8 +62,7 @@ class Opening:
             Its number: 1 for the first of the study.
         """
         past = openings(self.study_folder)
-        is_same = bool(past) and past[-1]["by"] == self.by
-        if is_same and not (self.again and self._is_finished(len(past))):
+        if self.is_open:
             return len(past)
         self.check()
         record_opening(self.study_folder, by=self.by, dataset=self.dataset)

@@ -12,6 +12,8 @@ from distune.analysis.confirmation_files import MARKER, run_folder
 from distune.config import Config, as_dict, load_config
 from distune.confirmation.contenders import Entrant, identity
 from distune.errors import ConfigError, UserError
+from distune.training.keys import versions_behind
+from distune.training.run_folder import RESULTS, read_results
 from distune.training.student import WEIGHTS
 from distune.tuning.executors import Executor
 from distune.tuning.failures import STALLED_LIMIT
@@ -46,7 +48,12 @@ class Job:
     def is_done(self) -> bool:
         """Whether the run has ended and can be judged, or was: results are written last, weights may be gone then."""
         has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
-        return has_answers and (self.folder / "results.json").is_file()
+        return has_answers and (self.folder / RESULTS).is_file()
+
+    @property
+    def is_of_this_version(self) -> bool:
+        """Whether the steps behind a run that is done are those of this installation."""
+        return (read_results(self.folder) or {}).get("versions") == versions_behind(self.config)
 
     def task(self, attempt: int) -> TrialTask:
         """What a worker gets."""
@@ -94,6 +101,27 @@ def jobs_of(entrants: Sequence[Entrant], seeds: Sequence[int], confirmation: Pat
         Job(number, entrant.name, seed, entrant.at(seed), run_folder(confirmation, entrant.name, seed))
         for number, (entrant, seed) in enumerate(pairs)
     ]
+
+
+def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
+    """Lets runs that another version trained count as not done, so that all that are compared are of one version.
+
+    Args:
+        jobs: all of the confirmation.
+        is_open: whether the test split was opened for these runs.
+
+    Raises:
+        UserError: there are such runs and the split was opened: what it showed can no longer be confirmed on it.
+    """
+    others = [job for job in jobs if job.is_done and not job.is_of_this_version]
+    if others and is_open:
+        raise UserError(
+            f"{len(others)} of {len(jobs)} runs, {others[0].folder} the first, were trained by other versions of "
+            "Distune or its libraries (versions in results.json), and the test split was opened for them; go on "
+            "with those versions, or once they have finished, train anew with --again: the second opening is recorded"
+        )
+    for job in others:
+        (job.folder / RESULTS).unlink()
 
 
 def train_all(

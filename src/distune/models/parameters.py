@@ -42,8 +42,8 @@ def parameter_groups(
         lr: learning rate of everything above the encoders: projections, fusion, heads.
         weight_decay: of what decays.
         layerwise_decay: factor on the learning rate for each encoder layer down from there: the last one has
-            `lr * layerwise_decay`, the one before it `lr * layerwise_decay ** 2` (Clark et al., 2020: ELECTRA; Bao et
-            al., 2021: BEiT). An encoder's head counts as its last layer.
+            `lr * layerwise_decay`, the one before it `lr * layerwise_decay ** 2` (Bao et al., 2021: BEiT). An encoder's
+            head counts as its last layer.
     """
     decaying = {id(module.weight) for module in model.modules() if isinstance(module, _DECAYING)}
     depths: dict[int, int] = {}

@@ -18,6 +18,16 @@ NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 """What a disk says that is full or not ours to write."""
 
 
+@contextmanager
+def where_writable() -> Iterator[None]:
+    """Leaves the block, quietly, at the first thing that is not ours to write: another user's in a shared cache."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+
+
 @dataclass
 class Entry:
     """What a step computed: named arrays, named groups of tensors, and plain values.

@@ -30,12 +30,12 @@ class StoredEntry:
 
 
 def stored(folder: Path) -> StoredEntry | None:
-    """Describes an entry's folder without checking it; None where another process has just removed it."""
+    """Describes an entry's folder without checking it; None where it was just removed, or another user shuts it."""
     manifest = folder / MANIFEST
     try:
         size = sum(path.stat().st_size for path in folder.iterdir())
         used = (manifest if manifest.exists() else folder).stat().st_mtime
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     try:
         inputs = json.loads(manifest.read_text())["inputs"]

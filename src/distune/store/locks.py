@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from distune.store.entry import NOT_WRITABLE
+from distune.store.entry import where_writable
 
 
 class SharedLock:
@@ -21,14 +21,10 @@ class SharedLock:
     _handle: IO[str] | None = None
 
     def __init__(self, path: Path):
-        try:
+        with where_writable():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = path.open("r" if path.exists() else "a+")  # another user's file can still be read
-        except OSError as error:
-            if error.errno not in NOT_WRITABLE:
-                raise
-            return
-        fcntl.flock(self._handle, fcntl.LOCK_SH)
+            fcntl.flock(self._handle, fcntl.LOCK_SH)
 
     def release(self) -> None:
         """Gives the lock up; so does dropping the last reference."""
@@ -40,12 +36,12 @@ class SharedLock:
     @staticmethod
     @contextmanager
     def exclusive(path: Path) -> Iterator[bool]:
-        """Yields whether nobody else holds the lock; nobody can take it inside."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as handle:
-            try:
+        """Yields whether nobody else holds the lock, nor owns it; nobody can take it inside."""
+        with ExitStack() as stack:
+            is_ours = False
+            with where_writable(), suppress(BlockingIOError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handle = stack.enter_context(path.open("a+"))
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+                is_ours = True
+            yield is_ours

@@ -15,7 +15,7 @@ from typing import Any
 import filelock
 import platformdirs
 
-from distune.store.entry import Entry
+from distune.store.entry import Entry, where_writable
 from distune.store.listing import StoredEntry, stored
 from distune.store.locks import SharedLock
 from distune.store.manifest import MANIFEST, EntryError, key_of, read_manifest, write_manifest
@@ -172,16 +172,17 @@ class Store:
         return self._locks / f"{folder.parent.name}-{folder.name}.use"
 
     def _remove_unused(self, folder: Path) -> bool:
-        with SharedLock.exclusive(self._use_file(folder)) as alone:
-            if alone:
-                self._discard(folder)
-            return alone
+        """Returns whether the entry takes no space any more; one in use, or another user's, stays."""
+        with SharedLock.exclusive(self._use_file(folder)) as alone, where_writable():
+            return alone and self._discard(folder)
+        return False
 
-    def _discard(self, folder: Path) -> None:
+    def _discard(self, folder: Path) -> bool:
         aside = _aside(folder)
         with suppress(FileNotFoundError):  # gone already
             folder.rename(aside)  # at once, so that nobody meets half of it
             _remove(aside)
+        return not aside.exists()
 
     def _remove_drafts(self, folder: Path) -> None:
         """Removes what killed writers of an entry left; this process has its lock."""
@@ -191,7 +192,8 @@ class Store:
     def _remove_dead_drafts(self) -> None:
         """The same of every entry; one whose lock is taken has a living writer."""
         for folder in {draft.parent / draft.name[1:].partition("-")[0] for draft in self.root.glob("*/.*-*")}:
-            with suppress(filelock.Timeout), filelock.FileLock(self._lock_file(folder), timeout=0):
+            lock = filelock.FileLock(self._lock_file(folder), timeout=0)
+            with where_writable(), suppress(filelock.Timeout), lock:
                 self._remove_drafts(folder)
 
     def entries(self) -> list[StoredEntry]:
@@ -209,10 +211,10 @@ class Store:
         for entry in self.entries():
             use = SharedLock(self._use_file(entry.folder))
             try:
-                read_manifest(entry.folder, every_block=True)
+                if entry.folder.exists():  # else another process removed it before we held the lock
+                    read_manifest(entry.folder, every_block=True)
             except EntryError as fault:
-                if entry.folder.exists():  # else another process removed it
-                    faults[entry.name] = str(fault)
+                faults[entry.name] = str(fault)
             finally:
                 use.release()
         return faults

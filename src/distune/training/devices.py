@@ -6,7 +6,6 @@ Nothing is compiled with `torch.compile`: on a CPU a compiled step was slower an
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -127,11 +126,6 @@ def reset_peak_memory() -> None:
     """Lets the peak of this process fall to what it holds now: a worker has had other trials before."""
     with suppress(OSError):  # no Linux, or a container that does not allow it
         Path("/proc/self/clear_refs").write_text("5")
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _fastest(device: torch.device) -> Compute:

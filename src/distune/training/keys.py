@@ -51,7 +51,18 @@ def student_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
         **_model(config, config.student, "student"),
         "distillation": as_dict(config.distillation),
         "learns_from": teacher_key(config, fingerprint, compute) if uses_teacher(config) else None,
+        "targets": version_of("targets") if LOSSES[config.distillation.loss].uses_teacher else None,
     }
+
+
+def versions_behind(config: Config) -> dict[str, dict[str, int | str]]:
+    """The versions of every step that a student of this config depends on, wherever it is trained."""
+    steps = [*INPUTS, "student"]
+    if uses_teacher(config):
+        steps.append("teacher")
+    if LOSSES[config.distillation.loss].uses_teacher:
+        steps.append("targets")
+    return {step: version_of(step) for step in steps}
 
 
 def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:

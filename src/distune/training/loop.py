@@ -60,7 +60,7 @@ def fit(
     state.resume()
     for record in state.history:
         if not on_epoch(record):
-            return state.finish(stopped=True)
+            return state.finish(stopped=record.epoch < plan.epochs)
     while len(state.history) < plan.epochs and not state.has_stalled():
         epoch = len(state.history) + 1
         record = _one_epoch(state, epoch, examples, plan, compute, targets)

@@ -20,7 +20,7 @@ from distune.store import Store, key_of
 from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import Compute, compute_for, peak_process_mb
 from distune.training.inputs import InputSteps
-from distune.training.keys import student_key, uses_teacher
+from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import fit
 from distune.training.metrics import evaluate
 from distune.training.openings import record_opening
@@ -153,6 +153,11 @@ class _Run:
     def key(self) -> str:
         return key_of(student_key(self.config, self.fingerprint, self.compute))
 
+    @property
+    def checkpoint(self) -> CheckpointFile:
+        """The student's; it stays until the results are written, so that a kill during evaluation costs no epoch."""
+        return CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
+
     def tell(self, record: EpochRecord) -> bool:
         self.history.append(record)
         write_metrics(self.folder, self.history)
@@ -197,7 +202,6 @@ class _Run:
         uses_map = LOSSES[config.distillation.loss].uses_map
         inputs = self.steps.for_model(self.student, config.student, seed, with_map=uses_map)
         self.examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
-        checkpoint = CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
         plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)
         fitted = fit(
             self.student,
@@ -207,11 +211,10 @@ class _Run:
             self.compute,
             targets=targets,
             on_epoch=self.tell,
-            checkpoint=checkpoint,
+            checkpoint=self.checkpoint,
         )
         if not fitted.stopped:
             save_student(self.folder, self.student, table)
-            checkpoint.remove()
         return fitted
 
     def objective(self, targets: Targets | None, seed: int) -> Objective:
@@ -253,8 +256,10 @@ class _Run:
             "seconds": self.seconds,
             "data_fingerprint": self.fingerprint,
             "key": self.key,
+            "versions": versions_behind(self.config),
         }
         write_json(self.folder / RESULTS, results)
+        self.checkpoint.remove()
         return results
 
     def judge_student(self, split: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import csv
 import json
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -24,7 +24,14 @@ from distune.training.records import EpochRecord
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 RESULTS = "results.json"
-OUTCOMES = ("metrics.jsonl", "predictions_*.csv", RESULTS, "student.safetensors", "dropped.txt")
+OUTCOMES = (
+    "metrics.jsonl",
+    "predictions_*.csv",
+    "evaluation.json",
+    RESULTS,
+    "student.safetensors",
+    "dropped.txt",
+)
 """What a run that begins, or goes on, has not come to yet; an earlier one in its folder may have left it."""
 
 
@@ -88,12 +95,6 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     """What `results.json` holds, which a run writes last; None before."""
     path = folder / RESULTS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def read_metrics(folder: Path) -> list[Mapping[str, Any]]:
-    """The lines of `metrics.jsonl`; empty where there is none."""
-    path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _version(package: str) -> str | None:
