@@ -3,7 +3,12 @@
 from distune.models.classifier import Classifier, build_classifier
 from distune.models.inherit import check_copyable, copy_layers
 from distune.models.outputs import ModelOutput
-from distune.models.parameters import load_trained_state, parameter_groups, trained_state
+from distune.models.parameters import (
+    load_trained_state,
+    parameter_groups,
+    trained_state,
+    trained_tensors,
+)
 
 __all__ = [
     "Classifier",
@@ -14,4 +19,5 @@ __all__ = [
     "load_trained_state",
     "parameter_groups",
     "trained_state",
+    "trained_tensors",
 ]

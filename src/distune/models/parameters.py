@@ -13,11 +13,16 @@ from distune.models.encoders import Encoder
 _DECAYING = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
-def trained_state(model: Classifier) -> dict[str, Tensor]:
-    """The state dict without the frozen prefixes, which follow from the config; ready for safetensors."""
+def trained_tensors(model: Classifier) -> dict[str, Tensor]:
+    """The state dict without the frozen prefixes, which follow from the config; it changes as the model learns."""
     frozen = _frozen_names(model)
-    # Convolutions keep their weights channels-last, a layout that safetensors does not write.
-    return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in frozen}
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+
+
+def trained_state(model: Classifier) -> dict[str, Tensor]:
+    """The same in the layout that safetensors writes."""
+    # Convolutions keep their weights channels-last.
+    return {name: tensor.contiguous() for name, tensor in trained_tensors(model).items()}
 
 
 def load_trained_state(model: Classifier, state: Mapping[str, Tensor]) -> None:
@@ -26,7 +31,7 @@ def load_trained_state(model: Classifier, state: Mapping[str, Tensor]) -> None:
     Raises:
         RuntimeError: the names or the shapes are not those of this model.
     """
-    expected = trained_state(model).keys()
+    expected = trained_tensors(model).keys()
     if expected != state.keys():
         raise RuntimeError(f"weights of another model: {sorted(expected ^ state.keys())[:6]} differ")
     model.load_state_dict(state, strict=False)

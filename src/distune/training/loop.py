@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distune.data.batches import Batch, train_batches
 from distune.distillation import Objective
-from distune.models import Classifier, load_trained_state, trained_state
+from distune.models import Classifier, load_trained_state, trained_tensors
 from distune.training.averaging import MovingAverage
 from distune.training.checkpoint import Checkpoint, CheckpointFile
 from distune.training.devices import Compute
@@ -84,6 +84,9 @@ class _State:
         checkpoint: CheckpointFile | None,
     ):
         self.model, self.objective, self.plan = model, objective, plan
+        self._weights = trained_tensors(
+            model
+        )  # once: to list those of frozen encoders takes as long as a step
         self._checkpoint = checkpoint
         steps = math.ceil(len(examples.train) / plan.training.batch_size) * plan.epochs
         self.optimizer = Optimizer(model, objective, plan.lr, steps, plan.training)
@@ -104,7 +107,7 @@ class _State:
         self.history.append(record)
         if best_epoch(self.history) is record:
             with self.average.applied() if self.average else nullcontext():
-                self._best = {name: value.clone() for name, value in trained_state(self.model).items()}
+                self._best = {name: value.clone() for name, value in self._weights.items()}
         if time.perf_counter() - self._saved_at >= self._saving_seconds:
             self.save()
 
@@ -113,7 +116,7 @@ class _State:
             return
         started = time.perf_counter()
         tensors: dict[str, dict[str, Tensor]] = {
-            "model": trained_state(self.model),
+            "model": self._weights,
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state(),
             "average": self.average.averages if self.average else {},
