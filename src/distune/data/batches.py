@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.data.pages import give_back
 from distune.data.ragged import Ragged
 
 POOL = 32
@@ -141,7 +140,6 @@ def _gather(
     else:
         text, mask = inputs.text_mean[rows], np.ones((len(rows), 1), np.bool_)
     arrays = (rows, views, inputs.image[views, rows], text, mask, labels[rows])
-    give_back(inputs.image, inputs.text.values, inputs.text_mean)
     return Batch(*(tensor(array, device) for array in arrays))
 
 

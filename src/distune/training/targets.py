@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from distune.data.batches import Batch, ModelInputs, eval_batches
-from distune.data.pages import give_back
 from distune.data.table import Task
 from distune.models import Classifier
 from distune.models.outputs import ModelOutput
@@ -47,10 +46,8 @@ class Targets:
             return torch.from_numpy(array[views, rows]).to(batch.labels.device)
 
         features = {name: gathered(array) for name, array in self.features.items()}
-        logits = tuple(gathered(array) for array in self.logits)
-        give_back(*self.logits, *self.features.values())
         no_map = {} if MAP in features else {MAP: features["image_feature"][:, :0]}
-        return ModelOutput(logits, **features, **no_map)
+        return ModelOutput(tuple(gathered(array) for array in self.logits), **features, **no_map)
 
 
 def _features(with_map: bool) -> tuple[str, ...]:
