@@ -23,7 +23,7 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     "limit": ("The student's epochs against bare steps", ["limit", *ON_MEDPIX]),
     "study": ("A study of 30 trials", ["study", *ON_MEDPIX]),
     "compiled": ("Does torch.compile pay?", ["compiled"]),
-    "scale": ("2,000 and 100,000 images", ["scale"]),
+    "scale": ("An epoch of few and of many images", ["scale"]),
     "ultra": ("The classic teacher and student", ["ultra"]),
     "workers": ("Two workers against one", ["workers"]),
     "faults": ("Fifty kills, without a pruner and with one", ["faults"]),
