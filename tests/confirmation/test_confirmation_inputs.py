@@ -72,11 +72,11 @@ class TestConditions:
     ) -> None:
         config = tiny_config(**values)
         table = read_table(config.data, 1)
-        pixels = np.stack([cv2.imread(str(table.images[row])) for row in table.rows("train")])
+        pixels = np.stack([cv2.imread(table.images[row]) for row in table.rows("train")])
         flat = np.zeros((64, 64, 3), np.uint8) + np.rint(pixels.mean(axis=(0, 1, 2))).astype(np.uint8)
         cv2.imwrite(str(tmp_path / "flat.png"), flat)
         found = answers(table, config, "without_image")
-        assert same(found, answers(replace(table, images=(tmp_path / "flat.png",) * len(table)), config))
+        assert same(found, answers(replace(table, images=(str(tmp_path / "flat.png"),) * len(table)), config))
         assert not same(found, answers(table, config))
 
     def test_other_text_is_a_data_set_with_swapped_texts(
@@ -162,7 +162,7 @@ class TestBaselines:
         table = read_table(config.data, 1)
         found = frozen_features(evaluation_of(table), config)
         model, train = build_student(config, table.tasks).eval(), table.rows("train")
-        pixels = [cv2.imread(str(path))[:, :, ::-1].transpose(2, 0, 1) for path in table.images]
+        pixels = [cv2.imread(path)[:, :, ::-1].transpose(2, 0, 1) for path in table.images]
         with torch.no_grad():
             image = model.image_norm(model.vision(torch.from_numpy(np.stack(pixels)))).mean(1).numpy()
             ids = model.text.tokenizer.encode(table.texts, config.data.max_tokens)

@@ -158,7 +158,7 @@ def test_a_link_that_stays_inside_the_root_is_fine(medpix: Write) -> None:
     root = medpix()
     (root / "images/MPX2_synpic2.png").unlink()
     (root / "images/MPX2_synpic2.png").symlink_to("MPX1_synpic1.png")
-    assert read_table(DataConfig(root=root), 0).images[2].name == "MPX1_synpic1.png"
+    assert Path(read_table(DataConfig(root=root), 0).images[2]).name == "MPX1_synpic1.png"
 
 
 def test_a_linked_folder_that_leaves_the_root_is_refused(medpix: Write, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_only_the_content_of_an_image_counts(table: Table) -> None:
     assert all(len(digest) == 32 for digest in before)
     os.utime(table.images[0], (0, 0))
     assert image_fingerprints(table) == before
-    write_png(table.images[0], 99)
+    write_png(Path(table.images[0]), 99)
     after = image_fingerprints(table)
     assert after[0] != before[0]
     assert after[1:] == before[1:]

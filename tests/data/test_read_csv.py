@@ -30,7 +30,7 @@ def test_wound_has_its_columns_by_default(wound: Path) -> None:
         ("severity", ("x", "y")),
     ]
     assert table.ids == tuple(f"photos/{n}.png" for n in range(12))
-    assert table.images[0] == wound.resolve() / "photos/0.png"
+    assert table.images[0] == str(wound.resolve() / "photos/0.png")
     assert table.texts[9] == "text 9"
     assert table.labels.tolist() == [[n % 2, n // 2 % 2] for n in range(12)]
     assert len(set(table.groups)) == 12

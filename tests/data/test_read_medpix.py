@@ -25,7 +25,7 @@ def test_every_value_arrives_in_its_place(medpix: Write) -> None:
         ("location", ("Head", "Thorax")),
     ]
     assert table.ids == tuple(f"MPX{n}_synpic{n}" for n in range(12))
-    assert table.images[3] == root.resolve() / "images/MPX3_synpic3.png"
+    assert table.images[3] == str(root.resolve() / "images/MPX3_synpic3.png")
     assert table.texts[3] == "Caption 3."
     assert table.groups[3] == "MPX3"
     assert table.labels.tolist() == [[n % 2, n // 2 % 2] for n in range(12)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from distune.data.findings import Finding, Row, Section
-from distune.data.images import usable_cores
 from distune.data.table import Table
+from distune.data.threads import threaded
 
 SEVERE_SKILL = 0.95
 STRONG_SKILL = 0.25
@@ -29,15 +28,14 @@ class FileForm:
     height: int
 
 
-def file_forms(paths: Sequence[Path]) -> list[FileForm]:
+def file_forms(paths: Sequence[str]) -> list[FileForm]:
     """Reads the header of every image file."""
 
-    def read(path: Path) -> FileForm:
+    def read(path: str) -> FileForm:
         with Image.open(path) as image:
-            return FileForm(image.format or path.suffix, image.mode, *image.size)
+            return FileForm(image.format or Path(path).suffix, image.mode, *image.size)
 
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return list(pool.map(read, paths))
+    return list(threaded(read, paths))
 
 
 def file_section(table: Table, forms: Sequence[FileForm]) -> Section:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distune.data.pages import MappedPages
 from distune.data.ragged import Ragged
 
 POOL = 32
@@ -39,6 +40,11 @@ class ModelInputs:
     def views(self) -> int:
         """How many views each image has; view 0 is the image as it is."""
         return int(self.image.shape[0])
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """Everything that batches are gathered from."""
+        means = () if self.text_mean is None else (self.text_mean,)
+        return (self.image, self.text.values, *means)
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,9 @@ def train_batches(
     """
     first_view = np.random.default_rng(seed).integers(inputs.views, size=len(labels))
     views = (first_view + epoch) % inputs.views
+    pages = MappedPages(inputs.arrays())
     for batch in train_order(inputs.text.lengths[rows], batch_size, seed + epoch):
-        yield _gather(inputs, labels, rows[batch], views[rows[batch]], device)
+        yield _gather(inputs, labels, rows[batch], views[rows[batch]], device, pages)
 
 
 def eval_batches(
@@ -122,10 +129,11 @@ def eval_batches(
     view: int = 0,
 ) -> Iterator[Batch]:
     """The given rows, longest texts first, every image in the same view."""
+    pages = MappedPages(inputs.arrays())
     order = np.argsort(-inputs.text.lengths[rows], kind="stable")
     for start in range(0, len(rows), batch_size):
         chosen = rows[order[start : start + batch_size]]
-        yield _gather(inputs, labels, chosen, np.full(len(chosen), view), device)
+        yield _gather(inputs, labels, chosen, np.full(len(chosen), view), device, pages)
 
 
 def _gather(
@@ -134,16 +142,18 @@ def _gather(
     rows: NDArray[np.int64],
     views: NDArray[np.int64],
     device: torch.device,
+    pages: MappedPages,
 ) -> Batch:
     if inputs.text_mean is None:
         text, mask = inputs.text.padded(rows)
     else:
         text, mask = inputs.text_mean[rows], np.ones((len(rows), 1), np.bool_)
     arrays = (rows, views, inputs.image[views, rows], text, mask, labels[rows])
+    pages.trim()
     return Batch(*(tensor(array, device) for array in arrays))
 
 
 def tensor(array: NDArray[Any], device: torch.device) -> Tensor:
-    """An array on a device; uint16 holds the bits of bf16 and becomes float32."""
-    values = torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
+    """A writable array on a device, shared where that is the CPU; uint16 holds the bits of bf16 and becomes float32."""
+    values = torch.from_numpy(array).to(device)
     return values.view(torch.bfloat16).float() if array.dtype == np.uint16 else values

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from distune.data.images import read_pixels, usable_cores
+from distune.data.images import read_pixels
 from distune.data.raw import RawExample, listed, nearest_hint
 from distune.data.table import Split
+from distune.data.threads import threaded
 from distune.errors import UserError
 
 
@@ -77,18 +77,32 @@ def label_problems(
     ]
 
 
-def image_paths(root: Path, examples: Sequence[RawExample]) -> list[Path | str]:
+def image_paths(
+    root: Path, examples: Sequence[RawExample], problems: Sequence[list[str]]
+) -> list[str | None]:
     """Finds the image file of every example.
 
+    Args:
+        root: no file is outside it.
+        examples: all examples.
+        problems: for each example its reasons; the one why there is no file is added.
+
     Returns:
-        For each example the resolved path of a file inside the root, or the reason why there is none.
+        For each example the resolved path of its file, or None.
     """
     real_root = root.resolve()
     folders: dict[Path, Path] = {}
-    return [_image_path(real_root, example.image, folders) for example in examples]
+    paths: list[str | None] = []
+    for example, reasons in zip(examples, problems, strict=True):
+        found = _image_path(real_root, example.image, folders)
+        # As text: a path object of every example takes more memory than all its values.
+        paths.append(str(found) if isinstance(found, Path) else None)
+        reasons += [] if isinstance(found, Path) else [found]
+    return paths
 
 
 def _image_path(root: Path, image: str, folders: dict[Path, Path]) -> Path | str:
+    """Returns the file, or the reason why there is none."""
     if not image.strip():
         return "no image path"
     try:
@@ -106,7 +120,7 @@ def _image_path(root: Path, image: str, folders: dict[Path, Path]) -> Path | str
         return f"image {image!r} is no usable path: {error}"
 
 
-def image_problems(paths: Sequence[Path], max_megapixels: float) -> list[str | None]:
+def image_problems(paths: Sequence[str], max_megapixels: float) -> list[str | None]:
     """Decodes every image file, its size checked first, so that a small file cannot ask for much memory.
 
     Args:
@@ -117,21 +131,19 @@ def image_problems(paths: Sequence[Path], max_megapixels: float) -> list[str | N
         For each path the reason why it is unusable, or None.
     """
     distinct = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        found = dict(
-            zip(distinct, pool.map(lambda path: _image_problem(path, max_megapixels), distinct), strict=True)
-        )
+    problems = threaded(lambda path: _image_problem(path, max_megapixels), distinct)
+    found = dict(zip(distinct, problems, strict=True))
     return [found[path] for path in paths]
 
 
-def _image_problem(path: Path, max_megapixels: float) -> str | None:
+def _image_problem(path: str, max_megapixels: float) -> str | None:
     try:
         with Image.open(path) as header:
             width, height = header.size
     except Image.DecompressionBombError:
         return f"image is larger than Pillow's safety limit, {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} MP"
     except UnidentifiedImageError:
-        return "image file is empty" if path.stat().st_size == 0 else "file is not an image"
+        return "image file is empty" if Path(path).stat().st_size == 0 else "file is not an image"
     except (OSError, ValueError, SyntaxError) as error:
         return f"image is not readable: {error}"
     if width * height > max_megapixels * 1e6:

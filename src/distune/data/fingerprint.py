@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from distune.data.images import usable_cores
 from distune.data.table import Table
+from distune.data.threads import threaded
 
 DIGEST_BYTES = 16
 
@@ -21,13 +20,12 @@ def image_fingerprints(table: Table) -> list[str]:
         One hexadecimal BLAKE2b digest (32 characters) an example; equal files have equal digests.
     """
     distinct = list(dict.fromkeys(table.images))
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        digests = dict(zip(distinct, pool.map(_file_digest, distinct), strict=True))
+    digests = dict(zip(distinct, threaded(_file_digest, distinct), strict=True))
     return [digests[path] for path in table.images]
 
 
-def _file_digest(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=DIGEST_BYTES).hexdigest()
+def _file_digest(path: str) -> str:
+    return hashlib.blake2b(Path(path).read_bytes(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def table_fingerprint(table: Table, images: Sequence[str] | None = None) -> str:
@@ -49,5 +47,8 @@ def table_fingerprint(table: Table, images: Sequence[str] | None = None) -> str:
         "splits": table.splits,
         "tasks": [[task.name, task.classes] for task in table.tasks],
     }
-    # JSON keeps the borders between values, which joining them would lose.
-    return hashlib.blake2b(json.dumps(content).encode(), digest_size=DIGEST_BYTES).hexdigest()
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    # JSON keeps the borders between values, which joining them would lose; piece by piece, as a large set needs it.
+    for piece in json.JSONEncoder().iterencode(content):
+        digest.update(piece.encode())
+    return digest.hexdigest()

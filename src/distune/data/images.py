@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.threads import threaded
 from distune.errors import UserError
 
 # A bad file is reported with its name by our own error; OpenCV would add nameless lines to the terminal.
@@ -23,7 +22,7 @@ SCALE = 0.1
 LIGHT = 0.1
 
 
-def decode(path: Path, size: int) -> NDArray[np.uint8]:
+def decode(path: str | Path, size: int) -> NDArray[np.uint8]:
     """Reads an image file as RGB pixels of a given square size.
 
     The picture is squashed, not cropped or padded: a crop could cut away the finding near the border, a pad
@@ -51,7 +50,7 @@ def decode(path: Path, size: int) -> NDArray[np.uint8]:
 
 
 def decode_all(
-    paths: Sequence[Path], size: int, out: NDArray[np.uint8] | None = None, threads: int | None = None
+    paths: Sequence[str | Path], size: int, out: NDArray[np.uint8] | None = None, threads: int | None = None
 ) -> NDArray[np.uint8]:
     """Decodes many image files at once.
 
@@ -74,18 +73,12 @@ def decode_all(
     def write(position: int) -> None:
         pixels[position] = decode(paths[position], size)
 
-    with ThreadPoolExecutor(threads or usable_cores()) as pool:
-        for _ in pool.map(write, range(len(paths))):
-            pass
+    for _ in threaded(write, range(len(paths)), threads):
+        pass
     return pixels
 
 
-def usable_cores() -> int:
-    """Number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def read_pixels(path: Path) -> NDArray[np.uint8]:
+def read_pixels(path: str | Path) -> NDArray[np.uint8]:
     """Reads an image file at its own size.
 
     Returns:
@@ -95,7 +88,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
         UserError: see `decode`.
     """
     try:
-        content = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        content = np.frombuffer(Path(path).read_bytes(), dtype=np.uint8)
         # Only photos carry their orientation, only the other formats carry transparency, and OpenCV honours
         # just one of the two.
         is_jpeg = content[:2].tobytes() == b"\xff\xd8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from distune.config import DataConfig
@@ -45,17 +46,7 @@ def read_medpix(root: Path, config: DataConfig) -> RawTable:
 
 def _records(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the row number and the mapping of every line that holds one; the others become bad rows."""
-    try:
-        lines = (root / name).read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        table.structure.append(f"{name}: there is no such file; data.root must be the folder that holds it")
-        return
-    except (OSError, UnicodeDecodeError) as error:
-        table.structure.append(f"{name}: not readable as UTF-8 text: {error}")
-        return
-    for row, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for row, line in _lines(root, name, table):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -65,6 +56,17 @@ def _records(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, dict
             yield row, record
         else:
             table.bad_rows.append(f"{name}:{row}: a row is a JSON object, not {type(record).__name__}")
+
+
+def _lines(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, str]]:
+    """Yields row number and text of every line that says something; an unreadable file is a structural problem."""
+    try:
+        with (root / name).open(encoding="utf-8-sig") as file:
+            yield from ((row, line) for row, line in enumerate(file, start=1) if line.strip())
+    except FileNotFoundError:
+        table.structure.append(f"{name}: there is no such file; data.root must be the folder that holds it")
+    except (OSError, UnicodeDecodeError) as error:
+        table.structure.append(f"{name}: not readable as UTF-8 text: {error}")
 
 
 def _cases(root: Path, split: Split, config: DataConfig, table: RawTable) -> dict[str, Mapping[str, Any]]:
@@ -108,7 +110,7 @@ def _add(
             id=record["image"],
             image=f"images/{record['image']}.png" if record["image"] else "",
             text=_text(description, cases.get(record["U_id"], {}), config),
-            labels=tuple(record[key] for key in LABEL_KEYS),
+            labels=tuple(intern(record[key]) for key in LABEL_KEYS),
             group=record["U_id"],
             split=split,
             origin=origin,

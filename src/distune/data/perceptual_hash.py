@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.images import decode, usable_cores
+from distune.data.images import decode
+from distune.data.threads import threaded
 
 THUMBNAIL = 32
 LARGEST_BLOCK = 2_000_000
 
 
-def thumbnails(paths: Sequence[Path]) -> NDArray[np.uint8]:
+def thumbnails(paths: Sequence[str]) -> NDArray[np.uint8]:
     """Reads every image as grey, 32 x 32.
 
     Returns:
         uint8 of shape (N, 32, 32).
     """
 
-    def read(path: Path) -> NDArray[np.uint8]:
+    def read(path: str) -> NDArray[np.uint8]:
         grey: NDArray[np.uint8] = decode(path, THUMBNAIL).mean(axis=0).round().astype(np.uint8)
         return grey
 
     distinct = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        read_once = dict(zip(distinct, pool.map(read, distinct), strict=True))
+    read_once = dict(zip(distinct, threaded(read, distinct), strict=True))
     return np.stack([read_once[path] for path in paths])
 
 

@@ -42,12 +42,13 @@ class Ragged:
         Returns:
             values of shape (rows, longest, ...) and a mask (rows, longest), true at real positions.
         """
-        lengths = self.lengths[rows]
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
         longest = -(-int(lengths.max(initial=1)) // LENGTH_STEP) * LENGTH_STEP
         mask = np.arange(longest) < lengths[:, None]
         padded = np.zeros((len(rows), longest, *self.values.shape[1:]), dtype=self.values.dtype)
-        for position, row in enumerate(rows):
-            padded[position, : lengths[position]] = self[int(row)]
+        for position, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+            padded[position, :length] = self.values[start : start + length]
         return padded, mask
 
 

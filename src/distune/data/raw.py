@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from distune.data.table import Split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RawExample:
     """One row of a file, its values exactly as they are written there.
 

@@ -55,14 +55,11 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
 
 def _checked(
     raw: RawTable, config: DataConfig, check_images: bool
-) -> tuple[list[tuple[RawExample, Path]], list[str]]:
+) -> tuple[list[tuple[RawExample, str]], list[str]]:
     """Returns the usable examples with their image files, and one line for each other example."""
     examples = raw.examples
     reasons = value_problems(examples, raw.task_names)
-    paths = image_paths(config.root, examples)
-    for own, path in zip(reasons, paths, strict=True):
-        if isinstance(path, str):
-            own.append(path)
+    paths = image_paths(config.root, examples, reasons)
     if check_images:
         _add_image_problems(examples, paths, reasons, config.max_image_megapixels)
     good = [not own for own in reasons]
@@ -72,7 +69,7 @@ def _checked(
         for own, found in zip(reasons, label_problems(examples, good, raw.task_names), strict=True):
             own += found
     rows = list(zip(examples, paths, reasons, strict=True))
-    usable = [(example, path) for example, path, own in rows if not own and isinstance(path, Path)]
+    usable = [(example, path) for example, path, own in rows if path is not None and not own]
     lines = [f"{example.origin}: {'; '.join(own)}" for example, _, own in rows if own]
     return usable, [*raw.bad_rows, *lines]
 
@@ -86,10 +83,10 @@ def _folded(
 
 
 def _add_image_problems(
-    examples: list[RawExample], paths: list[Path | str], reasons: list[list[str]], max_megapixels: float
+    examples: list[RawExample], paths: list[str | None], reasons: list[list[str]], max_megapixels: float
 ) -> None:
-    rows = [row for row, path in enumerate(paths) if isinstance(path, Path)]
-    files = [path for path in paths if isinstance(path, Path)]
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    files = [path for path in paths if path is not None]
     for row, problem in zip(rows, image_problems(files, max_megapixels), strict=True):
         if problem is not None:
             reasons[row].append(f"{examples[row].image!r}: {problem}")
@@ -98,7 +95,7 @@ def _add_image_problems(
 def _table(
     root: Path,
     task_names: tuple[str, ...],
-    usable: list[tuple[RawExample, Path]],
+    usable: list[tuple[RawExample, str]],
     dropped: list[str],
 ) -> Table:
     examples = [example for example, _ in usable]

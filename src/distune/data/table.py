@@ -29,7 +29,7 @@ class Table:
     Attributes:
         root: the data root.
         ids: unique name of each example.
-        images: absolute image paths, all inside the root.
+        images: absolute image paths, all inside the root; as text, a quarter of what `Path` takes.
         texts: the text of each example.
         labels: class indices, int64 of shape (examples, tasks).
         groups: patient or case; no group should span two splits.
@@ -40,7 +40,7 @@ class Table:
 
     root: Path
     ids: tuple[str, ...]
-    images: tuple[Path, ...]
+    images: tuple[str, ...]
     texts: tuple[str, ...]
     labels: NDArray[np.int64]
     groups: tuple[str, ...]

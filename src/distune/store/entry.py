@@ -45,7 +45,8 @@ class Entry:
     def array(self, name: str) -> NDArray[Any]:
         """A stored array, memory-mapped and read-only where it is on disk."""
         if name not in self._arrays and self.folder is not None:
-            self._arrays[name] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+            # As a plain array: every look into a `numpy.memmap` makes another one, which takes longer than the look.
+            self._arrays[name] = np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
         return self._arrays[name]
 
     def tensors(self, name: str) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,7 @@ from distune.config import DataConfig, ModelConfig
 from distune.data.batches import ModelInputs, tensor
 from distune.data.fingerprint import image_fingerprints
 from distune.data.images import decode_all, views
+from distune.data.pages import MappedPages
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
@@ -25,6 +26,7 @@ from distune.training.versions import version_of
 
 PREFIX_BATCH = 16
 """Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
+DECODED_TOGETHER = 1024
 
 
 @dataclass
@@ -121,9 +123,14 @@ class InputSteps:
 
         def compute(entry: Entry) -> None:
             pixels = entry.new_array("pixels", (count, len(self.table), 3, size, size), np.uint8)
-            decode_all(self.table.images, size, out=pixels[0])
-            for row in range(len(self.table)) if count > 1 else ():
-                pixels[:, row] = views(pixels[0, row], seed=self.seed, index=row, count=count)
+            pages = MappedPages([pixels])
+            for start in range(0, len(self.table), DECODED_TOGETHER):
+                paths = self.table.images[start : start + DECODED_TOGETHER]
+                part = pixels[:, start : start + len(paths)]
+                decode_all(paths, size, out=part[0])
+                for row in range(len(paths)) if count > 1 else ():
+                    part[:, row] = views(part[0, row], seed=self.seed, index=start + row, count=count)
+                pages.trim()
 
         return self.store.get("images", key, compute).array("pixels")
 
@@ -174,7 +181,7 @@ class InputSteps:
             means = entry.new_array("means", (*hidden.shape[:2], model.vision.width), np.float32)
             for view, start in np.ndindex(hidden.shape[0], -(-hidden.shape[1] // PREFIX_BATCH)):
                 rows = slice(start * PREFIX_BATCH, (start + 1) * PREFIX_BATCH)
-                part = tensor(hidden[view, rows], self.compute.device)
+                part = tensor(np.array(hidden[view, rows]), self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
                     means[view, rows] = model.image_tokens(part).mean(1).float().cpu().numpy()
 

@@ -147,7 +147,8 @@ class _State:
         self._saved_epochs = len(self.history)
 
     def finish(self, *, stopped: bool) -> Fitted:
-        load_trained_state(self.model, self._best)
+        for name, tensor in self._weights.items():
+            tensor.copy_(self._best[name])
         return Fitted(self.history, stopped)
 
 

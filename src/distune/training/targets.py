@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from distune.data.batches import Batch, ModelInputs, eval_batches
+from distune.data.pages import MappedPages
 from distune.data.table import Task
 from distune.models import Classifier
 from distune.models.outputs import ModelOutput
@@ -33,6 +35,10 @@ class Targets:
     logits: tuple[NDArray[Any], ...]
     features: dict[str, NDArray[Any]]
 
+    @cached_property
+    def _pages(self) -> MappedPages:
+        return MappedPages(self.features.values())
+
     @property
     def width(self) -> int:
         """Width of the teacher's features."""
@@ -46,6 +52,7 @@ class Targets:
             return torch.from_numpy(array[views, rows]).to(batch.labels.device)
 
         features = {name: gathered(array) for name, array in self.features.items()}
+        self._pages.trim()
         no_map = {} if MAP in features else {MAP: features["image_feature"][:, :0]}
         return ModelOutput(tuple(gathered(array) for array in self.logits), **features, **no_map)
 

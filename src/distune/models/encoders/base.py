@@ -67,7 +67,7 @@ class Encoder(nn.Module):
         self.frozen_layers = freeze if isinstance(freeze, int) else self.depth if freeze == "all" else 0
         self.is_frozen = freeze == "all"
         for module in self.frozen_modules():
-            module.requires_grad_(False)
+            module.requires_grad_(False).eval()
         self.train(self.training)
 
     def prefix(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -125,9 +125,11 @@ class Encoder(nn.Module):
 
     def train(self, mode: bool = True) -> Encoder:
         """Sets the mode of the suffix; the prefix stays in eval mode."""
-        super().train(mode)
-        for module in self.frozen_modules():
-            module.eval()
+        self.training = mode
+        frozen = {id(module) for module in self.frozen_modules()}
+        for module in self._stages():
+            if id(module) not in frozen:  # those are left alone: to walk through them takes as long as a step
+                module.train(mode)
         return self
 
     def _stages(self) -> list[nn.Module]:

@@ -1,0 +1,33 @@
+"""Work on many files at once, by the threads that this process may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+CHUNK = 1024
+"""Items that are handed out together: a pool keeps a kilobyte for each one that it was given."""
+
+
+def threaded(
+    function: Callable[[Item], Result], items: Sequence[Item], threads: int | None = None
+) -> Iterator[Result]:
+    """Calls a function for every item and gives the results in their order.
+
+    Args:
+        function: called by several threads at once.
+        items: its arguments.
+        threads: how many; None takes one a usable core.
+    """
+    with ThreadPoolExecutor(threads or usable_cores()) as pool:
+        for start in range(0, len(items), CHUNK):
+            yield from pool.map(function, items[start : start + CHUNK])
+
+
+def usable_cores() -> int:
+    """Number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
