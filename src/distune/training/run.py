@@ -18,10 +18,12 @@ from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
 from distune.training.checkpoint import CheckpointFile
-from distune.training.devices import Compute, compute_for, peak_process_mb
+from distune.training.cost import Cost, carried
+from distune.training.devices import Compute, compute_for
 from distune.training.inputs import InputSteps
 from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import fit
+from distune.training.memory import peak_process_mb
 from distune.training.metrics import evaluate
 from distune.training.openings import record_opening
 from distune.training.predicting import predict
@@ -68,14 +70,15 @@ def run(
     compute = compute_for(config.training)
     with store or Store(max_gb=config.cache.max_gb) as opened:
         job = _Run(config, folder, on_epoch, opened, compute)
-        job.begin(check_images)
-        try:
-            teacher, fitted = job.train()
-        except StageStopped as stop:
-            write_metrics(folder, stop.history)
-            return job.result(None, {})
-        results = {} if fitted.stopped else job.evaluate(teacher, open_test=open_test)
-        return job.result(fitted, results)
+        with carried(job.cost):
+            job.begin(check_images)
+            try:
+                teacher, fitted = job.train()
+            except StageStopped as stop:
+                write_metrics(folder, stop.history)
+                return job.result(None, {})
+            results = {} if fitted.stopped else job.evaluate(teacher, open_test=open_test)
+            return job.result(fitted, results)
 
 
 def run_teacher(
@@ -96,15 +99,16 @@ def run_teacher(
     compute = compute_for(config.training)
     with Store(max_gb=config.cache.max_gb) as store:
         job = _Run(config, folder, on_epoch, store, compute)
-        job.begin(check_images)
-        try:
-            teacher = job.train_teacher()
-        except StageStopped as stop:
-            write_metrics(folder, stop.history)
-            return job.result(Fitted(stop.history, stopped=True), {})
-        results = job.judged_teacher(teacher)
-        write_json(folder / RESULTS, results)
-        return job.result(Fitted(teacher.history, stopped=False), results)
+        with carried(job.cost):
+            job.begin(check_images)
+            try:
+                teacher = job.train_teacher()
+            except StageStopped as stop:
+                write_metrics(folder, stop.history)
+                return job.result(Fitted(stop.history, stopped=True), {})
+            results = job.judged_teacher(teacher)
+            write_json(folder / RESULTS, results)
+            return job.result(Fitted(teacher.history, stopped=False), results)
 
 
 def finished_score(config: Config, folder: Path) -> float | None:
@@ -139,6 +143,10 @@ class _Run:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def cost(self) -> Cost:
+        in_use = self.compute.peak_memory_mb() or 0.0
+        return Cost(dict(self.seconds), peak_process_mb(), in_use, self.compute.name)
 
     def begin(self, check_images: bool) -> None:
         config = self.config
@@ -282,10 +290,7 @@ class _Run:
             best_epoch=record.epoch if record else None,
             stopped=stopped,
             results=results,
-            seconds=dict(self.seconds),
-            peak_memory_mb=peak_process_mb(),
-            peak_device_mb=self.compute.peak_memory_mb(),
-            device=self.compute.name,
+            cost=self.cost(),
             cache={
                 "hits": dict(self.store.hits),
                 "misses": dict(self.store.misses),

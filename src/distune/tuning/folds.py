@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.config import Config, with_values
+from distune.training.cost import Cost, carried
 from distune.tuning.messages import FOLD, Report, TrialOutcome, TrialTask
 from distune.tuning.trial import config_of, outcome_of
 
@@ -47,7 +47,8 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
     for number in range(1, fold.of + 1):
         score = finished_score(_config_of(task, number), fold_folder(task.path, number))
         if score is None:
-            outcome = _train(task, number, report)
+            with carried(lambda: done.cost):
+                outcome = _train(task, number, report)
             done.count(outcome)
             if outcome.state != "complete" or outcome.score is None:
                 return done.outcome("stopped")
@@ -83,35 +84,22 @@ class _Done:
     """What the folds of one attempt came to."""
 
     scores: list[float] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
     cache: dict[str, float] = field(default_factory=dict)
-    memory_mb: float = 0.0
-    device_mb: float = 0.0
-    device: str = "cpu"
 
     @property
     def mean(self) -> float:
         return sum(self.scores) / len(self.scores)
 
     def count(self, outcome: TrialOutcome) -> None:
-        _add(self.seconds, outcome.seconds)
-        _add(self.cache, outcome.extra)
-        self.memory_mb = max(self.memory_mb, outcome.peak_memory_mb)
-        self.device_mb = max(self.device_mb, outcome.peak_device_mb)
-        self.device = outcome.device
+        self.cost += outcome.cost
+        for name, value in outcome.extra.items():
+            self.cache[name] = self.cache.get(name, 0.0) + value
 
     def outcome(self, state: Any) -> TrialOutcome:
         return TrialOutcome(
             state=state,
             score=self.mean if self.scores else None,
-            seconds=self.seconds,
-            peak_memory_mb=self.memory_mb,
-            peak_device_mb=self.device_mb,
-            device=self.device,
+            cost=self.cost,
             extra={FOLD_SCORES: self.scores, **self.cache},
         )
-
-
-def _add(sums: dict[str, float], values: Mapping[str, float]) -> None:
-    for name, value in values.items():
-        sums[name] = sums.get(name, 0.0) + value

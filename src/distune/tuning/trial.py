@@ -65,10 +65,7 @@ def outcome_of(result: RunResult) -> TrialOutcome:
         state="stopped" if result.stopped else "complete",
         score=result.score,
         best_epoch=result.best_epoch,
-        seconds=result.seconds,
-        peak_memory_mb=result.peak_memory_mb,
-        peak_device_mb=result.peak_device_mb or 0.0,
-        device=result.device,
+        cost=result.cost,
         extra={
             "cache_hits": sum(result.cache["hits"].values()),
             "cache_misses": sum(result.cache["misses"].values()),
