@@ -121,6 +121,14 @@ class RunResult:
     cost: Cost
     cache: dict[str, Any]
 
+    @staticmethod
+    def of(
+        judged: EpochRecord | None, results: dict[str, Any], cost: Cost, cache: dict[str, Any]
+    ) -> RunResult:
+        """The result of a run that is judged by one of its epochs; one without results was stopped."""
+        score, epoch = (judged.dev_score, judged.epoch) if judged else (None, None)
+        return RunResult(score, epoch, not results, results, cost, cache)
+
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
     """The epoch with the highest dev score, the first of equals."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,6 @@ from distune.training.predicting import predict
 from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, RunResult, best_epoch
 from distune.training.run_folder import (
     RESULTS,
-    read_results,
     start_folder,
     write_json,
     write_metrics,
@@ -111,16 +110,6 @@ def run_teacher(
             return job.result(Fitted(teacher.history, stopped=False), results)
 
 
-def finished_score(config: Config, folder: Path) -> float | None:
-    """The score of a run that is done; None where its folder holds none, or one of another config or data set."""
-    found = read_results(folder)
-    if found is None:
-        return None
-    table = read_table(config.data, config.seed, check_images=False)
-    key = key_of(student_key(config, table_fingerprint(table), compute_for(config.training)))
-    return float(found["score"]) if found.get("key") == key else None
-
-
 @dataclass
 class _Run:
     config: Config
@@ -147,6 +136,11 @@ class _Run:
     def cost(self) -> Cost:
         in_use = self.compute.peak_memory_mb() or 0.0
         return Cost(dict(self.seconds), peak_process_mb(), in_use, self.compute.name)
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        found, computed = dict(self.store.hits), dict(self.store.misses)
+        return {"hits": found, "misses": computed, "seconds_saved": self.store.seconds_saved}
 
     def begin(self, check_images: bool) -> None:
         config = self.config
@@ -195,7 +189,8 @@ class _Run:
             "score": dev["score"],
             "best_epoch": best_epoch(teacher.history).epoch,
             "teacher": {"splits": {"dev": dev}},
-            "seconds": self.seconds,
+            "cost": asdict(self.cost()),
+            "cache": self.cache,
             "data_fingerprint": self.fingerprint,
         }
 
@@ -261,7 +256,8 @@ class _Run:
             if len(self.table.rows("test"))
             else "none",
             "parameters": count_parameters(self.student),
-            "seconds": self.seconds,
+            "cost": asdict(self.cost()),
+            "cache": self.cache,
             "data_fingerprint": self.fingerprint,
             "key": self.key,
             "versions": versions_behind(self.config),
@@ -284,16 +280,6 @@ class _Run:
 
     def result(self, fitted: Fitted | None, results: dict[str, Any]) -> RunResult:
         stopped = fitted is None or fitted.stopped
-        record = None if fitted is None else fitted.history[-1] if stopped else fitted.best
-        return RunResult(
-            score=record.dev_score if record else None,
-            best_epoch=record.epoch if record else None,
-            stopped=stopped,
-            results=results,
-            cost=self.cost(),
-            cache={
-                "hits": dict(self.store.hits),
-                "misses": dict(self.store.misses),
-                "seconds_saved": self.store.seconds_saved,
-            },
-        )
+        judged = None if fitted is None else fitted.history[-1] if stopped else fitted.best
+        cost = Cost(**results["cost"]) if results else self.cost()
+        return RunResult.of(judged, results, cost, self.cache)

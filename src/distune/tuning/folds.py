@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,25 +39,28 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
-    from distune.training.run import finished_score
-
     done = _Done()
     fold = config_of(task).data.fold
     assert fold is not None
     for number in range(1, fold.of + 1):
-        score = finished_score(_config_of(task, number), fold_folder(task.path, number))
-        if score is None:
-            with carried(lambda: done.cost):
-                outcome = _train(task, number, report)
-            done.count(outcome)
-            if outcome.state != "complete" or outcome.score is None:
-                return done.outcome("stopped")
-            score = outcome.score
+        with carried(lambda: done.cost):
+            outcome = _found(task, number) or _train(task, number, report)
+        done.count(outcome)
+        if outcome.state != "complete" or outcome.score is None:
+            return done.outcome("stopped")
         _drop_weights(fold_folder(task.path, number))
-        done.scores.append(score)
+        done.scores.append(outcome.score)
         if not report(FOLD, number, done.mean) and number < fold.of:
             return done.outcome("stopped")
     return done.outcome("complete")
+
+
+def _found(task: TrialTask, number: int) -> TrialOutcome | None:
+    """A fold that an earlier attempt has done; that attempt told its seconds, if it could."""
+    from distune.training.finished import finished_run
+
+    found = finished_run(_config_of(task, number), fold_folder(task.path, number))
+    return outcome_of(replace(found, cost=found.cost.without_seconds)) if found else None
 
 
 def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:

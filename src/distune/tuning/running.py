@@ -138,7 +138,8 @@ class Assignment:
         """User attributes of a trial: what its attempts cost so far; what nobody saw is left out."""
         seen = {name: getattr(self.cost, name) for name in SEEN}
         return {
-            "seconds": self.seconds,
+            # A coordinator that was killed took its clock along; what its trial's folder tells of the stages remains.
+            "seconds": max(self.seconds, sum(self.cost.seconds.values())),
             **({"stage_seconds": dict(self.cost.seconds)} if self.cost.seconds else {}),
             **{name: value for name, value in seen.items() if value is not None},
         }
