@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from distune.training.cost import Cost
 from distune.tuning.messages import Report, TrialOutcome, TrialTask
 
 CHECKPOINT = "checkpoint.json"
@@ -72,9 +73,9 @@ def train(task: TrialTask, report: Report) -> TrialOutcome:
             state.advance(task.config)
             _write(path, state)
         if not report("student", epoch, state.scores[-1]):
-            return TrialOutcome("stopped", state.scores[-1], seconds={"student": pause * epoch})
+            return TrialOutcome("stopped", state.scores[-1], cost=Cost({"student": pause * epoch}))
     best = max(state.scores)
-    return TrialOutcome("complete", best, state.scores.index(best) + 1, {"student": pause * last})
+    return TrialOutcome("complete", best, state.scores.index(best) + 1, Cost({"student": pause * last}))
 
 
 def _write(path: Path, state: State) -> None:

@@ -23,7 +23,7 @@ import json, sys
 from pathlib import Path
 from distune.config import load_config
 from distune.data import read_table
-from distune.training.devices import peak_process_mb
+from distune.training.memory import peak_process_mb
 from distune.training.run import run
 config = load_config("config/demo.yaml", {"data.reader": "medpix", "data.root": sys.argv[1], "student.epochs": 2,
     "teacher.epochs": 1, "distillation.loss": "none", "student.fusion_dim": 64, "training.threads": 2})

@@ -31,7 +31,7 @@ overrides = {"data.root": sys.argv[2], "seed": int(sys.argv[3]), **json.loads(sy
 config = load_config(sys.argv[1], overrides)
 result = run(config, Path(sys.argv[4]), check_images=False)
 print(json.dumps({"seconds": time.perf_counter() - started, "dev_score": result.score,
-                  "stages": result.seconds, "peak_memory_mb": result.peak_memory_mb}))
+                  "stages": result.cost.seconds, "peak_memory_mb": result.cost.peak_memory_mb}))
 """
 
 

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 
+from distune.training.cost import Cost, carried
+from distune.training.memory import peak_process_mb
 from distune.tuning.executors.simulated import Work, WorkerDied
 from distune.tuning.messages import Report, TrialOutcome, TrialTask
 
@@ -83,9 +85,13 @@ def _train(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
         partial.write_text(json.dumps(done))
         partial.replace(state)
         if not report("student", epoch, done[-1]):
-            return TrialOutcome("pruned", done[-1], seconds={"student": pause * epoch})
+            return TrialOutcome("pruned", done[-1], cost=Cost({"student": pause * epoch}))
     return TrialOutcome(
-        "complete", max(done), len(done), {"teacher": 1.0, "student": 2.0}, 100.0, 0.0, "cpu", {"tasks": 2}
+        "complete",
+        max(done),
+        len(done),
+        Cost({"teacher": 1.0, "student": 2.0}, 100.0, 0.0, "cpu"),
+        {"tasks": 2},
     )
 
 
@@ -117,7 +123,7 @@ def _teach(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
         score = teacher_score(dict(task.config), epoch)
         if not report("teacher", epoch, score):
             return TrialOutcome("stopped", score)
-    return TrialOutcome("complete", score, task.config["teacher"]["epochs"], {"teacher": 1.0})
+    return TrialOutcome("complete", score, task.config["teacher"]["epochs"], Cost({"teacher": 1.0}))
 
 
 def script(task: TrialTask) -> Iterator[Work]:
@@ -128,29 +134,39 @@ def script(task: TrialTask) -> Iterator[Work]:
     if behaviour == "memory":
         raise MemoryError("no more of it")
     if behaviour == "dies" and task.attempt == 1:
-        yield Work(0.01, "student", 1, 0.1)
+        yield Work(0.01, "student", 1, 0.1, memory_mb=100.0)
         raise WorkerDied
     if behaviour == "nan":
         yield Work(0.01, "student", 1, math.nan)
     for epoch in range(1, task.config["epochs"] + 1):
-        yield Work(0.01, "student", epoch, epoch / 10)
+        yield Work(0.01, "student", epoch, epoch / 10, memory_mb=100.0)
+    if behaviour == "late crash":
+        raise RuntimeError("the roof fell in after the last epoch")
 
 
 def played(task: TrialTask, report: Report) -> TrialOutcome:
     """The same behaviours in a real process."""
-    score = None
-    steps = script(task)
-    while True:
-        try:
-            work = next(steps, None)
-        except WorkerDied:
-            os.kill(os.getpid(), 9)
-        if work is None:
-            return TrialOutcome("complete", score, device="real")
-        time.sleep(work.seconds)
-        score = work.score
-        if not report(work.stage, work.epoch, work.score):
-            return TrialOutcome("stopped", score)
+    seconds = {"student": 0.0}
+
+    def cost() -> Cost:
+        return Cost(seconds, peak_process_mb(), 0.0, "real")
+
+    with carried(cost):
+        score = None
+        for work in _until_death(script(task)):
+            time.sleep(work.seconds)
+            seconds["student"] += work.seconds
+            score = work.score
+            if not report(work.stage, work.epoch, work.score):
+                return TrialOutcome("stopped", score, cost=cost())
+        return TrialOutcome("complete", score, cost=cost())
+
+
+def _until_death(steps: Iterator[Work]) -> Iterator[Work]:
+    try:
+        yield from steps
+    except WorkerDied:
+        os.kill(os.getpid(), 9)
 
 
 def surroundings(task: TrialTask, report: Report) -> TrialOutcome:
@@ -169,6 +185,13 @@ def broken(task: TrialTask, report: Report) -> TrialOutcome:
     return TrialOutcome("complete", 1 / 0)
 
 
+def greedy(task: TrialTask, report: Report) -> TrialOutcome:
+    """Holds some memory while it waits for an answer."""
+    block = bytearray(b"x") * (task.config["megabytes"] * 2**20)
+    report("student", 1, 0.5)
+    return TrialOutcome("complete", 0.5, cost=Cost(peak_memory_mb=peak_process_mb(), device=str(len(block))))
+
+
 def fold_score(config: dict, number: int) -> float:
     """The folds differ by how hard they are."""
     return final_score(config) - 0.05 * number
@@ -183,4 +206,4 @@ def quick_folds(task: TrialTask, report: Report) -> TrialOutcome:
         if not report("fold", number, sum(scores) / number) and number < config["data"]["fold"]["of"]:
             return TrialOutcome("stopped", sum(scores) / number, extra={"fold_scores": scores})
     mean = sum(scores) / len(scores)
-    return TrialOutcome("complete", mean, seconds={"student": 2.0}, extra={"fold_scores": scores})
+    return TrialOutcome("complete", mean, cost=Cost({"student": 2.0}), extra={"fold_scores": scores})

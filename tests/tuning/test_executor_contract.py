@@ -112,6 +112,20 @@ class TestContract:
         assert executor.free() == 1
         assert play(executor, [task(tmp_path, 0, "dies", attempt=2)])[0][-1].result.score == 0.3
 
+    @pytest.mark.parametrize("behaviour", ["late crash", "fine"])
+    def test_a_trial_says_what_it_cost_also_where_it_failed(self, make, tmp_path, behaviour):
+        result = play(make(), [task(tmp_path, behaviour=behaviour)])[0][-1].result
+        assert isinstance(result, Failure if behaviour == "late crash" else TrialOutcome)
+        assert result.cost.seconds == {"student": pytest.approx(0.03)}
+        assert result.cost.peak_memory_mb > 10
+        assert result.cost.peak_device_mb == 0.0
+        assert result.cost.device in ("real", "virtual")
+
+    def test_of_a_dead_worker_only_what_was_seen_is_told(self, make, tmp_path):
+        cost = play(make(), [task(tmp_path, behaviour="dies")])[0][-1].result.cost
+        assert cost.peak_memory_mb > 10
+        assert (cost.seconds, cost.peak_device_mb, cost.device) == ({}, None, None)
+
     def test_workers_run_side_by_side_and_each_trial_keeps_its_order(self, make, tmp_path):
         executor = make(2)
         assert (executor.workers, executor.free()) == (2, 2)
@@ -194,6 +208,25 @@ class TestLocal:
             os.kill(executor.processes()[0], number)
             assert ended(executor).kind == "preempted"
             assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
+
+    def test_a_worker_that_is_killed_is_seen_at_the_peak_of_this_trial(self, tmp_path):
+        with LocalExecutor("closed_form_trials:greedy", tmp_path / "workers", threads=1) as executor:
+            peaks = []
+            for number, megabytes in enumerate((300, 10)):
+                executor.submit(TrialTask(number, {"megabytes": megabytes}, str(tmp_path / "trial")))
+                first_score(executor)
+                if number == 0:
+                    executor.answer(number, True)
+                    peaks.append(ended(executor).cost.peak_memory_mb)
+            os.kill(executor.processes()[0], signal.SIGKILL)
+            peaks.append(ended(executor).cost.peak_memory_mb)
+        assert peaks[0] > 300 > peaks[1] + 100
+
+    def test_a_function_that_measures_nothing_has_its_process_measured(self, tmp_path):
+        with LocalExecutor("closed_form_trials:broken", tmp_path) as executor:
+            cost = play(executor, [task(tmp_path)])[0][-1].result.cost
+        assert cost.peak_memory_mb > 10
+        assert (cost.seconds, cost.peak_device_mb, cost.device) == ({}, None, None)
 
     @pytest.mark.parametrize(("kills_after", "kind"), [(4, "out_of_memory"), (3, "preempted")])
     def test_a_worker_that_the_kernel_kills_for_memory_is_out_of_it(

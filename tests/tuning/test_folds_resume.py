@@ -9,6 +9,7 @@ import pytest
 from fold_trials import Listener, task_of
 
 from distune.training import loop
+from distune.training.cost import cost_until
 from distune.tuning.folds import run_folds_trial
 
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
@@ -96,3 +97,16 @@ def test_folds_of_another_config_are_trained_again(tmp_path, tiny_config, traine
     outcome = run_folds_trial(task_of(tiny_config(**changed), tmp_path / "used", attempt), Listener())
     assert [epoch for epoch in trained if epoch[0] == "student"] == [*STUDENT, *STUDENT]
     assert outcome.extra["fold_scores"] == expected.extra["fold_scores"]
+
+
+def test_a_trial_that_fails_in_a_later_fold_says_what_all_its_folds_cost(tmp_path, tiny_config):
+    def fails(stage, epoch, score):
+        if stage == "fold 2 teacher":
+            raise RuntimeError("the roof fell in")
+        return True
+
+    with pytest.raises(RuntimeError) as caught:
+        run_folds_trial(task_of(tiny_config(), tmp_path), fails)
+    cost = cost_until(caught.value)
+    assert cost.seconds["student"] > 0, "of the first fold"
+    assert cost.peak_memory_mb > 100 and cost.device.startswith("CPU")

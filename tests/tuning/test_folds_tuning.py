@@ -47,7 +47,7 @@ def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tm
     assert outcome.extra["fold_scores"] == scores and outcome.score == sum(scores) / 2
     assert told.stages() == ["fold 1 teacher", "fold 1 student", "fold", "fold 2 teacher", "fold 2 student"]
     assert [(n, s) for stage, n, s in told.heard if stage == "fold"] == [(1, scores[0]), (2, outcome.score)]
-    assert outcome.seconds.keys() == results[0].seconds.keys() and outcome.extra["cache_hits"] > 0
+    assert outcome.cost.seconds.keys() == results[0].cost.seconds.keys() and outcome.extra["cache_hits"] > 0
     assert not list((tmp_path / "trial").rglob("*.safetensors"))
 
 

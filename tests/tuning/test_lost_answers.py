@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import event
 from study_helpers import coordinator, setup_of, sqlite_study, states
 
 from distune.tuning.leases import Lease, leases
 from distune.tuning.ledger import Ledger
+from distune.tuning.parking import let_wait
 from distune.tuning.storage import claim
 
 
@@ -84,24 +88,49 @@ def test_a_trial_that_was_parked_while_another_adopted_it_is_in_hand_once(tmp_pa
     assert study.trials[0].user_attrs["coordinator"] == "other"
 
 
-def test_a_trial_that_ends_elsewhere_while_it_is_parked_keeps_no_other_one_from_it(tmp_path):
+@pytest.mark.parametrize("at", ["UPDATE trials SET state", "UPDATE trial_user_attributes"])
+def test_a_trial_that_is_adopted_in_the_middle_of_being_parked_is_in_hand_once(tmp_path, at):
+    """The one that parks it was taken for dead; the other one comes before its last writes, or waits for them."""
+    study = sqlite_study(tmp_path, setup_of())
+    one = Ledger(study, "one")
+    other, third = (Ledger(sqlite_study(tmp_path, setup_of()), name) for name in ("other", "third"))
+    trial = one.ask()
+    (running,) = other.trials()
+    adoptions = []
+
+    def adopts_meanwhile(connection, cursor, statement, *_):
+        if statement.startswith(at) and not adoptions:
+            adoptions.append(pool.submit(other.adopt, running))
+            wait(adoptions, timeout=2.0)  # long where the parking one holds the lock
+
+    with ThreadPoolExecutor(1) as pool:
+        event.listen(study._storage._backend.engine, "before_cursor_execute", adopts_meanwhile)
+        one.park(trial, {})
+    adopted = adoptions[0].result()
+    trial_of_third = third._continued()
+    assert [taken.number for taken in (adopted, trial_of_third) if taken is not None] == [0]
+    assert study.trials[0].state == TrialState.RUNNING
+    assert study.trials[0].user_attrs["coordinator"] == ("third" if adopted is None else "other")
+
+
+def test_a_trial_that_ends_elsewhere_while_it_is_parked_keeps_no_other_one_from_it(tmp_path, monkeypatch):
     """At its end a coordinator parks all its trials and closes its lease."""
     setup = setup_of()
     study = sqlite_study(tmp_path, setup)
     thief = sqlite_study(tmp_path, setup)
-    parks, turns = study._storage.set_trial_state_values, []
+    turns = []
 
-    def ends_before_it_is_parked(trial_id, state, values=None):
-        if state == TrialState.WAITING and trial_id == study.trials[0]._trial_id:
+    def ends_before_it_is_parked(storage, trial_id, key, owner):
+        if trial_id == study.trials[0]._trial_id:
             thief._storage.set_trial_user_attr(trial_id, "coordinator", "thief")
             thief._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [0.5])
-        return parks(trial_id, state, values)
+        return let_wait(storage, trial_id, key, owner)
 
     def stops_at_once():
         turns.append(1)
         return 2 if len(turns) > 10 else 0
 
-    study._storage.set_trial_state_values = ends_before_it_is_parked
+    monkeypatch.setattr("distune.tuning.ledger.let_wait", ends_before_it_is_parked)
     one = coordinator(study, setup, tmp_path, n_trials=3, workers=3, interrupted=stops_at_once)
     assert one.run() == "interrupted"
     assert states(study) == {"COMPLETE": 1, "WAITING": 2}

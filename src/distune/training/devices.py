@@ -6,11 +6,8 @@ Nothing is compiled with `torch.compile`: on a CPU a compiled step was slower an
 
 from __future__ import annotations
 
-import resource
-import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +16,7 @@ from torch import nn
 from distune.config import TrainingConfig
 from distune.errors import UserError
 from distune.models import Classifier
+from distune.training.memory import reset_peak_memory
 
 BF16_FROM = 400_000
 """Fewest trained weights in linear layers of the encoders from which training in bf16 pays on a CPU that is fast at it.
@@ -106,26 +104,6 @@ def compute_for(config: TrainingConfig) -> Compute:
     if config.precision == "auto":
         return _fastest(device)
     return Compute(device, bf16=config.precision == "bf16")
-
-
-def peak_process_mb() -> float:
-    """Most resident memory of this process since the last `reset_peak_memory`, MiB.
-
-    Where the system has no such figure (it is Linux's), since its start; there a process may also show the peak of the
-    one that started it.
-    """
-    try:
-        status = Path("/proc/self/status").read_text()
-        return next(int(line.split()[1]) / 2**10 for line in status.splitlines() if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def reset_peak_memory() -> None:
-    """Lets the peak of this process fall to what it holds now: a worker has had other trials before."""
-    with suppress(OSError):  # no Linux, or a container that does not allow it
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _fastest(device: torch.device) -> Compute:

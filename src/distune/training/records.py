@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from distune.config import TrainingConfig
 from distune.data.batches import ModelInputs
 from distune.data.table import Task
+from distune.training.cost import Cost
 
 OnEpoch = Callable[["EpochRecord"], bool]
 """Told each finished epoch; answers whether to go on."""
@@ -109,10 +110,7 @@ class RunResult:
         best_epoch: the student's epoch with that score, from 1; None if stopped before.
         stopped: whether `on_epoch` ended the run early; there are no results then.
         results: the content of `results.json`; empty where stopped.
-        seconds: wall time by stage.
-        peak_memory_mb: most that the process held during the run.
-        peak_device_mb: of the GPU; None on a CPU.
-        device: its name.
+        cost: what it took.
         cache: `{"hits", "misses", "seconds_saved"}` of the store.
     """
 
@@ -120,11 +118,16 @@ class RunResult:
     best_epoch: int | None
     stopped: bool
     results: dict[str, Any]
-    seconds: dict[str, float]
-    peak_memory_mb: float
-    peak_device_mb: float | None
-    device: str
+    cost: Cost
     cache: dict[str, Any]
+
+    @staticmethod
+    def of(
+        judged: EpochRecord | None, results: dict[str, Any], cost: Cost, cache: dict[str, Any]
+    ) -> RunResult:
+        """The result of a run that is judged by one of its epochs; one without results was stopped."""
+        score, epoch = (judged.dev_score, judged.epoch) if judged else (None, None)
+        return RunResult(score, epoch, not results, results, cost, cache)
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,18 @@ from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
 from distune.training.checkpoint import CheckpointFile
-from distune.training.devices import Compute, compute_for, peak_process_mb
+from distune.training.cost import Cost, carried
+from distune.training.devices import Compute, compute_for
 from distune.training.inputs import InputSteps
 from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import fit
+from distune.training.memory import peak_process_mb
 from distune.training.metrics import evaluate
 from distune.training.openings import record_opening
 from distune.training.predicting import predict
 from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, RunResult, best_epoch
 from distune.training.run_folder import (
     RESULTS,
-    read_results,
     start_folder,
     write_json,
     write_metrics,
@@ -68,14 +69,15 @@ def run(
     compute = compute_for(config.training)
     with store or Store(max_gb=config.cache.max_gb) as opened:
         job = _Run(config, folder, on_epoch, opened, compute)
-        job.begin(check_images)
-        try:
-            teacher, fitted = job.train()
-        except StageStopped as stop:
-            write_metrics(folder, stop.history)
-            return job.result(None, {})
-        results = {} if fitted.stopped else job.evaluate(teacher, open_test=open_test)
-        return job.result(fitted, results)
+        with carried(job.cost):
+            job.begin(check_images)
+            try:
+                teacher, fitted = job.train()
+            except StageStopped as stop:
+                write_metrics(folder, stop.history)
+                return job.result(None, {})
+            results = {} if fitted.stopped else job.evaluate(teacher, open_test=open_test)
+            return job.result(fitted, results)
 
 
 def run_teacher(
@@ -96,25 +98,16 @@ def run_teacher(
     compute = compute_for(config.training)
     with Store(max_gb=config.cache.max_gb) as store:
         job = _Run(config, folder, on_epoch, store, compute)
-        job.begin(check_images)
-        try:
-            teacher = job.train_teacher()
-        except StageStopped as stop:
-            write_metrics(folder, stop.history)
-            return job.result(Fitted(stop.history, stopped=True), {})
-        results = job.judged_teacher(teacher)
-        write_json(folder / RESULTS, results)
-        return job.result(Fitted(teacher.history, stopped=False), results)
-
-
-def finished_score(config: Config, folder: Path) -> float | None:
-    """The score of a run that is done; None where its folder holds none, or one of another config or data set."""
-    found = read_results(folder)
-    if found is None:
-        return None
-    table = read_table(config.data, config.seed, check_images=False)
-    key = key_of(student_key(config, table_fingerprint(table), compute_for(config.training)))
-    return float(found["score"]) if found.get("key") == key else None
+        with carried(job.cost):
+            job.begin(check_images)
+            try:
+                teacher = job.train_teacher()
+            except StageStopped as stop:
+                write_metrics(folder, stop.history)
+                return job.result(Fitted(stop.history, stopped=True), {})
+            results = job.judged_teacher(teacher)
+            write_json(folder / RESULTS, results)
+            return job.result(Fitted(teacher.history, stopped=False), results)
 
 
 @dataclass
@@ -139,6 +132,15 @@ class _Run:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def cost(self) -> Cost:
+        in_use = self.compute.peak_memory_mb() or 0.0
+        return Cost(dict(self.seconds), peak_process_mb(), in_use, self.compute.name)
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        found, computed = dict(self.store.hits), dict(self.store.misses)
+        return {"hits": found, "misses": computed, "seconds_saved": self.store.seconds_saved}
 
     def begin(self, check_images: bool) -> None:
         config = self.config
@@ -187,7 +189,8 @@ class _Run:
             "score": dev["score"],
             "best_epoch": best_epoch(teacher.history).epoch,
             "teacher": {"splits": {"dev": dev}},
-            "seconds": self.seconds,
+            "cost": asdict(self.cost()),
+            "cache": self.cache,
             "data_fingerprint": self.fingerprint,
         }
 
@@ -253,7 +256,8 @@ class _Run:
             if len(self.table.rows("test"))
             else "none",
             "parameters": count_parameters(self.student),
-            "seconds": self.seconds,
+            "cost": asdict(self.cost()),
+            "cache": self.cache,
             "data_fingerprint": self.fingerprint,
             "key": self.key,
             "versions": versions_behind(self.config),
@@ -276,19 +280,6 @@ class _Run:
 
     def result(self, fitted: Fitted | None, results: dict[str, Any]) -> RunResult:
         stopped = fitted is None or fitted.stopped
-        record = None if fitted is None else fitted.history[-1] if stopped else fitted.best
-        return RunResult(
-            score=record.dev_score if record else None,
-            best_epoch=record.epoch if record else None,
-            stopped=stopped,
-            results=results,
-            seconds=dict(self.seconds),
-            peak_memory_mb=peak_process_mb(),
-            peak_device_mb=self.compute.peak_memory_mb(),
-            device=self.compute.name,
-            cache={
-                "hits": dict(self.store.hits),
-                "misses": dict(self.store.misses),
-                "seconds_saved": self.store.seconds_saved,
-            },
-        )
+        judged = None if fitted is None else fitted.history[-1] if stopped else fitted.best
+        cost = Cost(**results["cost"]) if results else self.cost()
+        return RunResult.of(judged, results, cost, self.cache)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -24,8 +25,9 @@ from distune.training.records import EpochRecord
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 RESULTS = "results.json"
+METRICS = "metrics.jsonl"
 OUTCOMES = (
-    "metrics.jsonl",
+    METRICS,
     "predictions_*.csv",
     "evaluation.json",
     RESULTS,
@@ -33,6 +35,7 @@ OUTCOMES = (
     "dropped.txt",
 )
 """What a run that begins, or goes on, has not come to yet; an earlier one in its folder may have left it."""
+_log = logging.getLogger(__name__)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -70,7 +73,7 @@ def environment(config: Config, compute: Compute) -> dict[str, Any]:
 def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
     """Writes `metrics.jsonl`: a line an epoch, teacher first."""
     lines = [json.dumps(asdict(record)) for record in history]
-    write_text(folder / "metrics.jsonl", "\n".join(lines) + "\n")
+    write_text(folder / METRICS, "\n".join(lines) + "\n")
 
 
 def write_predictions(
@@ -92,9 +95,25 @@ def write_predictions(
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
-    """What `results.json` holds, which a run writes last; None before."""
+    """What `results.json` holds, which a run writes last; None before, and where it was cut off."""
     path = folder / RESULTS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        _log.warning("%s cannot be read; its run does not count as finished", path)
+        return None
+    return found
+
+
+def read_metrics(folder: Path) -> list[EpochRecord]:
+    """The epochs in `metrics.jsonl`; none where it is missing or was cut off."""
+    try:
+        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+        return [EpochRecord(**json.loads(line)) for line in lines]
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def _version(package: str) -> str | None:

@@ -15,6 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 
 from distune.errors import ConfigError
+from distune.training.cost import Cost
 from distune.tuning.adoption import Adoption
 from distune.tuning.budget import is_surplus, still_needed
 from distune.tuning.executors.base import Executor
@@ -113,8 +114,10 @@ class Coordinator:
                     self._hear(event)
         finally:
             self._executor.close()
+            for assignment in self._active.values():
+                assignment.leave(self._executor.now(), Cost())
             for assignment in (*self._active.values(), *self._queue):
-                self._ledger.park(assignment.trial, {})
+                self._ledger.park(assignment.trial, assignment.spending())
             self._adoption.leave(reason)
 
     @property
@@ -247,14 +250,14 @@ class Coordinator:
             assignment.told = "stopped"
 
     def _end(self, assignment: Assignment, event: Ended) -> None:
-        assignment.leave(self._executor.now())
+        assignment.leave(self._executor.now(), event.result.cost)
         if isinstance(event.result, Failure):
             self._after_failure(assignment, event.result)
             return
         outcome = event.result
         if outcome.state != "complete" and (assignment.told or outcome.state) == "stopped":
             _log.info("trial %d: stopped; it goes on with the study", event.number)
-            self._ledger.park(assignment.trial, assignment.pausing(outcome))
+            self._ledger.park(assignment.trial, assignment.spending())
             return
         self._finish(assignment, outcome)
 
@@ -274,13 +277,14 @@ class Coordinator:
     def _after_failure(self, assignment: Assignment, failure: Failure) -> None:
         number = assignment.trial.number
         if self._stopping and failure.kind == "preempted":
-            self._ledger.park(assignment.trial, {})
+            self._ledger.park(assignment.trial, assignment.spending())
             return
         step = next_step(failure, assignment.attempts, self._limits.on_oom)
         if step == "fail":
             self._fail(assignment, failure)
             return
         _log.warning("trial %d: %s (%s); trying again", number, failure.kind, failure.message)
+        self._ledger.note(assignment.trial, assignment.spending())
         if step == "smaller":
             self._ledger.start_over(assignment.trial, assignment.make_smaller())
             assignment.config = self._proposals.config(assignment.overrides)
@@ -288,7 +292,7 @@ class Coordinator:
 
     def _fail(self, assignment: Assignment, failure: Failure) -> None:
         _log.error("trial %d: %s: %s", assignment.trial.number, failure.kind, failure.message)
-        if self._ledger.fail(assignment.trial, failure, assignment.failing()):
+        if self._ledger.fail(assignment.trial, failure, assignment.ending()):
             self._failures.append(failure)
         self._refresh()
         self.failure = self.failure or failed_alike(self._failures, self._counts.finished)

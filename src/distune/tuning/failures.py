@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distune.errors import ConfigError, DataError, UserError
+from distune.training.cost import Cost, cost_until
 from distune.tuning.messages import Failure
 
 KINDS = ("crash", "out_of_memory", "not_finite", "preempted", "data", "config")
@@ -26,14 +27,14 @@ _OUT_OF_MEMORY = re.compile(
 
 
 def failure_of(error: BaseException, output: str = "") -> Failure:
-    """Names the kind of an exception that a trial raised.
+    """Names the kind of an exception that a trial raised, and takes over the cost that it carries.
 
     Args:
         error: what the trial function raised.
         output: what the worker printed; its last 4,000 characters are kept.
     """
     message = (str(error).strip() or type(error).__name__)[:2000]
-    return Failure(_kind(error), message, output[-TAIL:])
+    return Failure(_kind(error), message, output[-TAIL:], cost_until(error))
 
 
 def _kind(error: BaseException) -> str:
@@ -49,20 +50,28 @@ def _kind(error: BaseException) -> str:
     return "crash"
 
 
-def died(exit_code: int | None, output: str = "", *, for_memory: bool = False) -> Failure:
+def died(
+    exit_code: int | None, output: str = "", *, for_memory: bool = False, peak_memory_mb: float | None = None
+) -> Failure:
     """The failure of a trial whose worker process is gone.
 
     Args:
         exit_code: of the process, negative for a signal; None if the worker was lost with its machine.
         output: what the worker printed.
         for_memory: the kernel has killed processes for want of memory meanwhile.
+        peak_memory_mb: most memory that the process was seen to hold.
     """
+    kind, message = _death(exit_code, for_memory)
+    return Failure(kind, message, output[-TAIL:], Cost(peak_memory_mb=peak_memory_mb))
+
+
+def _death(exit_code: int | None, for_memory: bool) -> tuple[str, str]:
     if exit_code == -9 and for_memory:
-        return Failure("out_of_memory", "the kernel killed the worker for want of memory", output[-TAIL:])
+        return "out_of_memory", "the kernel killed the worker for want of memory"
     if exit_code is None or exit_code in (-9, -15, 137, 143):
         how = "was lost" if exit_code is None else f"was killed (exit code {exit_code})"
-        return Failure("preempted", f"the worker {how}", output[-TAIL:])
-    return Failure("crash", f"the worker died with exit code {exit_code}", output[-TAIL:])
+        return "preempted", f"the worker {how}"
+    return "crash", f"the worker died with exit code {exit_code}"
 
 
 def not_finite(score: float, stage: str, epoch: int) -> Failure | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.config import Config, with_values
+from distune.training.cost import Cost, carried
 from distune.tuning.messages import FOLD, Report, TrialOutcome, TrialTask
 from distune.tuning.trial import config_of, outcome_of
 
@@ -39,24 +39,28 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
-    from distune.training.run import finished_score
-
     done = _Done()
     fold = config_of(task).data.fold
     assert fold is not None
     for number in range(1, fold.of + 1):
-        score = finished_score(_config_of(task, number), fold_folder(task.path, number))
-        if score is None:
-            outcome = _train(task, number, report)
-            done.count(outcome)
-            if outcome.state != "complete" or outcome.score is None:
-                return done.outcome("stopped")
-            score = outcome.score
+        with carried(lambda: done.cost):
+            outcome = _found(task, number) or _train(task, number, report)
+        done.count(outcome)
+        if outcome.state != "complete" or outcome.score is None:
+            return done.outcome("stopped")
         _drop_weights(fold_folder(task.path, number))
-        done.scores.append(score)
+        done.scores.append(outcome.score)
         if not report(FOLD, number, done.mean) and number < fold.of:
             return done.outcome("stopped")
     return done.outcome("complete")
+
+
+def _found(task: TrialTask, number: int) -> TrialOutcome | None:
+    """A fold that an earlier attempt has done; that attempt told its seconds, if it could."""
+    from distune.training.finished import finished_run
+
+    found = finished_run(_config_of(task, number), fold_folder(task.path, number))
+    return outcome_of(replace(found, cost=found.cost.without_seconds)) if found else None
 
 
 def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:
@@ -83,35 +87,22 @@ class _Done:
     """What the folds of one attempt came to."""
 
     scores: list[float] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
     cache: dict[str, float] = field(default_factory=dict)
-    memory_mb: float = 0.0
-    device_mb: float = 0.0
-    device: str = "cpu"
 
     @property
     def mean(self) -> float:
         return sum(self.scores) / len(self.scores)
 
     def count(self, outcome: TrialOutcome) -> None:
-        _add(self.seconds, outcome.seconds)
-        _add(self.cache, outcome.extra)
-        self.memory_mb = max(self.memory_mb, outcome.peak_memory_mb)
-        self.device_mb = max(self.device_mb, outcome.peak_device_mb)
-        self.device = outcome.device
+        self.cost += outcome.cost
+        for name, value in outcome.extra.items():
+            self.cache[name] = self.cache.get(name, 0.0) + value
 
     def outcome(self, state: Any) -> TrialOutcome:
         return TrialOutcome(
             state=state,
             score=self.mean if self.scores else None,
-            seconds=self.seconds,
-            peak_memory_mb=self.memory_mb,
-            peak_device_mb=self.device_mb,
-            device=self.device,
+            cost=self.cost,
             extra={FOLD_SCORES: self.scores, **self.cache},
         )
-
-
-def _add(sums: dict[str, float], values: Mapping[str, float]) -> None:
-    for name, value in values.items():
-        sums[name] = sums.get(name, 0.0) + value

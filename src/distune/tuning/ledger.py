@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.messages import Failure, TrialOutcome
+from distune.tuning.parking import let_wait
 from distune.tuning.proposals import JointProposals, Proposal
 from distune.tuning.storage import Patience, claim, forget_scores
 
@@ -186,8 +187,10 @@ class Ledger:
             return
         try:
             self.note(trial, values)
-            self._patiently(lambda: self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING))
-        except UpdateFinishedTrialError:  # another coordinator took it over and ended it just now
+            is_own = self._patiently(lambda: let_wait(self._storage, trial._trial_id, OWNER, self._owner))
+        except UpdateFinishedTrialError:
+            is_own = False
+        if not is_own:  # another coordinator took it over just now, and may have ended it
             _log.warning("trial %d was taken over by another coordinator; it is dropped here", trial.number)
 
     def write_lease(self, lease: Lease) -> None:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from distune.training.cost import Cost
+
 Stage = Literal["teacher", "student"]
 FOLD = "fold"
 """Stage of the reports that judge a trial by folds: (this, folds done, mean of their scores)."""
@@ -52,25 +54,20 @@ class TrialOutcome:
         state: "complete", or "pruned" or "stopped" where a report was answered with False.
         score: the trial's score if complete; otherwise the last one, if any.
         best_epoch: student epoch of the best score.
-        seconds: wall time by stage.
-        peak_memory_mb: most memory that the process held, in MB.
-        peak_device_mb: most memory held on the accelerator, in MB; 0 without one.
-        device: name of the device as a person knows it ("NVIDIA H100", "cpu").
+        cost: what this attempt took.
         extra: further JSON values worth keeping; each becomes a user attribute of the trial.
     """
 
     state: Literal["complete", "pruned", "stopped"]
     score: float | None = None
     best_epoch: int | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    peak_memory_mb: float = 0.0
-    peak_device_mb: float = 0.0
-    device: str = "cpu"
+    cost: Cost = field(default_factory=Cost)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The outcome as plain values."""
-        return {**asdict(self), "seconds": dict(self.seconds), "extra": dict(self.extra)}
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> TrialOutcome:
+        """An outcome from its plain values, which `dataclasses.asdict` gives."""
+        return TrialOutcome(**{**values, "cost": Cost(**values["cost"])})
 
 
 @dataclass(frozen=True)
@@ -81,15 +78,22 @@ class Failure:
         kind: one of `distune.tuning.failures.KINDS`.
         message: the reason in one line.
         output: the tail of what the worker printed, traceback included.
+        cost: what this attempt took, as far as anybody saw it.
     """
 
     kind: str
     message: str
     output: str = ""
+    cost: Cost = field(default_factory=Cost)
+
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> Failure:
+        """A failure from its plain values, which `dataclasses.asdict` gives."""
+        return Failure(**{**values, "cost": Cost(**values["cost"])})
 
 
 TrialFunction = Callable[[TrialTask, Report], TrialOutcome]
-"""Runs one trial and raises on failure.
+"""Runs one trial and raises on failure; what it spent until then, the exception carries (`training.cost.carried`).
 
 Called again with the same folder it reports the epochs that it finds there once more and goes on after them, so that no
 score is lost that was trained but not heard."""

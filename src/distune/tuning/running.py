@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.trial import Trial
 
+from distune.training.cost import Cost
 from distune.tuning.failures import Attempts
 from distune.tuning.ledger import timestamp
 from distune.tuning.messages import Scored, TrialOutcome, TrialTask
@@ -18,6 +19,8 @@ from distune.tuning.teacher_rule import TEACHER_SCORES, teacher_scores
 PARTS_KEY = "training.accumulation"
 SMALLER = "smaller"
 """User attribute of a trial that was tried again with smaller parts of a batch."""
+SEEN = ("peak_memory_mb", "peak_device_mb", "device")
+"""What a trial's cost and its user attributes call by the same name."""
 LOST = "lost"
 """Why a trial is told to stop that another coordinator has taken over."""
 
@@ -34,6 +37,8 @@ class Assignment:
         scores: judged scores by epoch, those of earlier attempts included.
         attempt: how often the trial was given to a worker.
         told: why a report was answered with False; empty while the trial may go on.
+        seconds: of all attempts, from a worker's beginning to its end by the executor's clock.
+        cost: of all attempts, as far as their workers told or were seen.
         teacher_scores: the teacher's scores by epoch, where they are judged.
     """
 
@@ -47,7 +52,7 @@ class Assignment:
     attempts: Attempts = field(default_factory=Attempts)
     told: str = ""
     seconds: float = 0.0
-    stage_seconds: dict[str, float] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
     began: float | None = None
     teacher_scores: dict[int, float] = field(default_factory=dict)
     _seen: set[tuple[str, int]] = field(default_factory=set)
@@ -66,7 +71,7 @@ class Assignment:
             attempt=known.get("attempts", 0),
             attempts=Attempts(smaller=known.get(SMALLER, False)),
             seconds=known.get("seconds", 0.0),
-            stage_seconds=dict(known.get("stage_seconds", {})),
+            cost=Cost(known.get("stage_seconds", {}), *(known.get(name) for name in SEEN)),
             teacher_scores=teacher_scores(known),
         )
 
@@ -110,9 +115,11 @@ class Assignment:
         self.teacher_scores[event.epoch] = event.score
         return {TEACHER_SCORES: {str(epoch): score for epoch, score in self.teacher_scores.items()}}
 
-    def leave(self, now: float) -> None:
-        """Counts the time of an attempt, and that it ended without a new epoch until one comes."""
+    def leave(self, now: float, cost: Cost) -> None:
+        """Counts what an attempt cost, and that it ended without a new epoch until one comes."""
         self.seconds += now - self.began if self.began is not None else 0.0
+        self.began = None
+        self.cost += cost
         self.attempts = Attempts(self.attempts.stalled + 1, self.attempts.smaller)
 
     def make_smaller(self) -> dict[str, Any]:
@@ -127,24 +134,24 @@ class Assignment:
             known.clear()
         return {"overrides": self.overrides, SMALLER: True, TEACHER_SCORES: {}}
 
-    def pausing(self, outcome: TrialOutcome) -> dict[str, Any]:
-        """User attributes of a trial that goes on later: what it cost so far."""
-        for stage, seconds in outcome.seconds.items():
-            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
-        return {"seconds": self.seconds, "stage_seconds": self.stage_seconds}
+    def spending(self) -> dict[str, Any]:
+        """User attributes of a trial: what its attempts cost so far; what nobody saw is left out."""
+        seen = {name: getattr(self.cost, name) for name in SEEN}
+        return {
+            # A coordinator that was killed took its clock along; what its trial's folder tells of the stages remains.
+            "seconds": max(self.seconds, sum(self.cost.seconds.values())),
+            **({"stage_seconds": dict(self.cost.seconds)} if self.cost.seconds else {}),
+            **{name: value for name, value in seen.items() if value is not None},
+        }
 
-    def failing(self) -> dict[str, Any]:
-        """User attributes of a trial that failed."""
-        return {"seconds": self.seconds, "finished": timestamp()}
+    def ending(self) -> dict[str, Any]:
+        """User attributes of a trial that ended, if only in a failure."""
+        return {**self.spending(), "finished": timestamp()}
 
     def closing(self, outcome: TrialOutcome) -> dict[str, Any]:
         """User attributes of a finished trial: what it cost and what else it says."""
         return {
-            **self.failing(),
-            **self.pausing(outcome),
-            "peak_memory_mb": outcome.peak_memory_mb,
-            "peak_device_mb": outcome.peak_device_mb,
-            "device": outcome.device,
+            **self.ending(),
             "best_epoch": outcome.best_epoch,
             "epochs_done": max(self.scores, default=0),
             **outcome.extra,

@@ -8,12 +8,13 @@ from distune.config import Config, parse_config
 from distune.tuning.messages import Report, TrialOutcome, TrialTask
 
 if TYPE_CHECKING:
-    from distune.training.records import RunResult
+    from distune.training.records import EpochRecord, RunResult
 
 
 def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
     """Runs a trial in its folder; called again after an interruption, it goes on from its checkpoint.
 
+    A trial that finds itself finished, because nobody heard of it before, tells its epochs again and trains nothing.
     The images are not checked again: the study has done that before its first trial.
 
     Args:
@@ -24,16 +25,16 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
+    from distune.training.finished import finished_run
     from distune.training.run import run
+    from distune.training.student import WEIGHTS
 
-    return outcome_of(
-        run(
-            config_of(task),
-            task.path,
-            on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
-            check_images=False,
-        )
-    )
+    def tell(record: EpochRecord) -> bool:
+        return report(record.stage, record.epoch, record.dev_score)
+
+    config, folder = config_of(task), task.path
+    found = finished_run(config, folder, on_epoch=tell) if (folder / WEIGHTS).is_file() else None
+    return outcome_of(found or run(config, folder, on_epoch=tell, check_images=False))
 
 
 def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
@@ -65,10 +66,7 @@ def outcome_of(result: RunResult) -> TrialOutcome:
         state="stopped" if result.stopped else "complete",
         score=result.score,
         best_epoch=result.best_epoch,
-        seconds=result.seconds,
-        peak_memory_mb=result.peak_memory_mb,
-        peak_device_mb=result.peak_device_mb or 0.0,
-        device=result.device,
+        cost=result.cost,
         extra={
             "cache_hits": sum(result.cache["hits"].values()),
             "cache_misses": sum(result.cache["misses"].values()),

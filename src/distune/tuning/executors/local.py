@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
 from distune.errors import UserError
+from distune.training.memory import peak_of_process_mb
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.memory import oom_kills, total_bytes
 from distune.tuning.executors.pipe import receive, send
@@ -39,6 +40,8 @@ class _Worker:
     offset: int = 0
     oom_kills: int = 0
     """How many the kernel had counted when the trial began, and those since then that ended other workers."""
+    peak_memory_mb: float | None = None
+    """Most that the process was seen to hold since it began with the trial; None before, and where nobody sees it."""
 
     @property
     def number(self) -> int | None:
@@ -116,6 +119,7 @@ class LocalExecutor(Executor):
                 events += self._after_death(index)
                 continue
             events += self._understand(index, message)
+        self._look_at_memory()
         return events
 
     def now(self) -> float:
@@ -157,6 +161,7 @@ class LocalExecutor(Executor):
         worker.task = task
         worker.offset = worker.log.stat().st_size
         worker.oom_kills = oom_kills()
+        worker.peak_memory_mb = None
         try:
             send(worker.pipe, task.as_dict())
         except OSError:  # it died just now: `wait` finds the closed pipe and reports the trial
@@ -185,9 +190,22 @@ class LocalExecutor(Executor):
             return []
         return [Ended(worker.task.number, self._death(worker, code))]
 
+    def _look_at_memory(self) -> None:
+        """A worker that the kernel kills can no longer say how much it held."""
+        for worker in self._workers:
+            if worker.peak_memory_mb is not None:
+                worker.peak_memory_mb = max(
+                    worker.peak_memory_mb, peak_of_process_mb(worker.process.pid) or 0.0
+                )
+
     def _death(self, worker: _Worker, code: int) -> Failure:
         kills = oom_kills()
-        failure = died(code, _tail(worker), for_memory=kills > worker.oom_kills)
+        failure = died(
+            code,
+            _tail(worker),
+            for_memory=kills > worker.oom_kills,
+            peak_memory_mb=worker.peak_memory_mb,
+        )
         if failure.kind == "out_of_memory":  # one kill explains one death
             for other in self._workers:
                 other.oom_kills = min(other.oom_kills + 1, kills)
@@ -202,6 +220,7 @@ class LocalExecutor(Executor):
         if worker.number is None:
             return []
         if message.get("begun"):
+            worker.peak_memory_mb = peak_of_process_mb(worker.process.pid)
             return [Started(worker.number, worker.name)]
         if "score" in message:
             stage, epoch, score = message["score"]
@@ -215,8 +234,8 @@ class LocalExecutor(Executor):
         if "outcome" in message:
             if message["memory_mb"] > self._memory_limit_mb:
                 self._replace(index)
-            return Ended(number, TrialOutcome(**message["outcome"]))
-        failure = Failure(**message["failed"])
+            return Ended(number, TrialOutcome.of(message["outcome"]))
+        failure = Failure.of(message["failed"])
         if failure.kind not in ("data", "config"):  # what broke the trial may have broken the process
             self._replace(index)
         return Ended(number, replace(failure, output=_tail(worker)))

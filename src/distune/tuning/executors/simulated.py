@@ -6,7 +6,9 @@ import heapq
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from distune.training.cost import Cost
 from distune.tuning.executors.base import Executor
 from distune.tuning.failures import died, failure_of, not_finite
 from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
@@ -14,18 +16,21 @@ from distune.tuning.messages import Ended, Event, Failure, Scored, Started, Tria
 
 @dataclass(frozen=True)
 class Work:
-    """A piece of a simulated trial: some seconds of work, then a score."""
+    """A piece of a simulated trial: some seconds of work with some memory, then a score."""
 
     seconds: float
     stage: str
     epoch: int
     score: float
+    memory_mb: float | None = None
 
 
 class WorkerDied(Exception):
     """Raised by a script to let its worker die."""
 
 
+IDLE = Cost(peak_device_mb=0.0, device="virtual")
+"""What is known of a virtual worker before it works."""
 Script = Callable[[TrialTask], Iterator[Work]]
 """What a simulated trial does: a generator of pieces of work, which may raise."""
 
@@ -38,6 +43,7 @@ class _Running:
     began: float
     score: float | None = None
     waits_since: float | None = None
+    spent: Cost = IDLE
 
 
 class SimulatedExecutor(Executor):
@@ -133,23 +139,27 @@ class SimulatedExecutor(Executor):
         except StopIteration:
             self._schedule(self.now(), Ended(number, self._outcome(running, "complete")))
         except WorkerDied:
-            self._schedule(self.now(), Ended(number, died(-9)))
+            peak = running.spent.peak_memory_mb
+            self._schedule(self.now(), Ended(number, died(-9, peak_memory_mb=peak)))
         except Exception as error:
-            self._schedule(self.now(), Ended(number, failure_of(error, f"{type(error).__name__}: {error}")))
+            failure = failure_of(error, f"{type(error).__name__}: {error}")
+            self._schedule(self.now(), Ended(number, replace(failure, cost=running.spent)))
         else:
-            self.worked += work.seconds
-            failure = not_finite(work.score, work.stage, work.epoch)
-            scored = Scored(number, work.stage, work.epoch, work.score)
-            self._schedule(self.now() + work.seconds, Ended(number, failure) if failure else scored)
+            self._schedule(self.now() + work.seconds, self._work(running, work))
 
-    def _outcome(self, running: _Running, state: str) -> TrialOutcome | Failure:
+    def _work(self, running: _Running, work: Work) -> Event:
+        """What comes of a piece of work."""
+        self.worked += work.seconds
+        running.spent += Cost({work.stage: work.seconds}, work.memory_mb)
+        number, failure = running.task.number, not_finite(work.score, work.stage, work.epoch)
+        if failure:
+            return Ended(number, replace(failure, cost=running.spent))
+        return Scored(number, work.stage, work.epoch, work.score)
+
+    def _outcome(self, running: _Running, state: Literal["complete", "stopped"]) -> TrialOutcome | Failure:
         if state == "complete" and running.score is None:
-            return Failure("not_finite", "the trial's score is None")
-        seconds = {"student": self.now() - running.began}
-        complete = state == "complete"
-        return TrialOutcome(
-            "complete" if complete else "stopped", running.score, None, seconds, device="virtual"
-        )
+            return Failure("not_finite", "the trial's score is None", cost=running.spent)
+        return TrialOutcome(state, running.score, cost=running.spent)
 
     def _schedule(self, at: float, event: Event) -> None:
         self._sequence += 1

@@ -12,12 +12,15 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
 
+from distune.training.cost import Cost
+from distune.training.memory import peak_process_mb, reset_peak_memory
 from distune.tuning.executors.pipe import receive, send
 from distune.tuning.failures import failure_of, not_finite
 from distune.tuning.messages import Failure, Report, TrialFunction, TrialOutcome, TrialTask
@@ -39,6 +42,7 @@ def main(arguments: list[str]) -> None:
         send(pipe, {"ready": True})
         while True:
             task = TrialTask(**receive(pipe))
+            reset_peak_memory()
             send(pipe, {"begun": True})
             send(pipe, {**_result(name, task, pipe), "memory_mb": _memory_mb()})
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -59,12 +63,14 @@ def _result(name: str, task: TrialTask, pipe: Connection) -> dict[str, Any]:
         raise
     except Timeout:
         message = f"another process still works in {task.folder}"
-        return {"failed": Failure("preempted", message).__dict__}
+        return {"failed": asdict(Failure("preempted", message))}
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        return {"failed": failure_of(error).__dict__}
-    return {"outcome": outcome.as_dict()}
+        failure = failure_of(error)
+        seen = Cost(peak_memory_mb=peak_process_mb())  # also of a function that measures nothing
+        return {"failed": asdict(replace(failure, cost=seen + failure.cost))}
+    return {"outcome": asdict(outcome)}
 
 
 def _run(name: str, task: TrialTask, report: Report) -> TrialOutcome:
