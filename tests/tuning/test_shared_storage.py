@@ -1,19 +1,28 @@
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import optuna
 import pytest
 from closed_form_trials import score_at
+from mariadb import MariaDB
+from optuna.storages._rdb.models import StudyUserAttributeModel as Attribute
 from optuna.trial import TrialState
-from postgresql import NoPostgreSQL, running_server
+from postgresql import PostgreSQL
+from servers import NoServer, running
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from distune.tuning.storage import claim, open_storage
+from distune.errors import UserError
+from distune.tuning.failures import TAIL
+from distune.tuning.storage import Patience, claim, forget_scores, open_storage
 from distune.tuning.summary import config_of
 
 HERE = Path(__file__).parent
@@ -21,12 +30,12 @@ COORDINATORS = 4
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-@pytest.fixture(scope="module")
-def server():
+@pytest.fixture(scope="module", params=[PostgreSQL, MariaDB], ids=lambda kind: kind.__name__)
+def server(request):
     try:
-        with running_server() as found:
+        with running(request.param) as found:
             yield found
-    except NoPostgreSQL as error:
+    except NoServer as error:
         pytest.skip(str(error))
 
 
@@ -130,17 +139,98 @@ def until_held(server, name, processes):
 def test_one_of_many_claimants_wins_and_may_ask_again(server):
     storage = open_storage(server.url)
     study = optuna.create_study(storage=storage, study_name="claims")
+    trial_id = study.ask()._trial_id
+    for old in (None, "0"):
+        won: list[str] = []
+        barrier = threading.Barrier(6)
+
+        def run(name, old=old, won=won, barrier=barrier):
+            barrier.wait()
+            if Patience()(lambda: claim(storage, trial_id, "coordinator", old, name)):
+                won.append(name)
+
+        together([lambda name=name: run(name) for name in "123456"])
+        owner = storage.get_trial(trial_id).user_attrs["coordinator"]
+        assert won == [owner]
+        assert claim(storage, trial_id, "coordinator", owner, owner), "its answer may have been lost"
+        assert claim(storage, trial_id, "coordinator", owner, "0")
+        assert not claim(storage, trial_id, "coordinator", owner, "late")
+
+
+def together(calls):
+    threads = [threading.Thread(target=call) for call in calls]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+
+
+def test_a_transaction_that_a_deadlock_ends_is_repeated(server):
+    storage = open_storage(server.url)
+    study = optuna.create_study(storage=storage, study_name="deadlock")
+    for key in "ab":
+        study.set_user_attr(key, 0)
+    both_hold_one = threading.Barrier(2)
+    attempts: list[str] = []
+
+    def write(first, second):
+        attempts.append(first)
+        with Session(storage.engine) as session, session.begin():
+            for key in (first, second):
+                where = (Attribute.study_id == study._study_id, Attribute.key == key)
+                session.execute(update(Attribute).where(*where).values(value_json=f'"{first}"'))
+                if key == first and attempts.count(first) == 1:
+                    both_hold_one.wait(timeout=60)
+
+    together([lambda: Patience()(lambda: write("a", "b")), lambda: Patience()(lambda: write("b", "a"))])
+    assert len(attempts) == 3
+    assert study.user_attrs == dict.fromkeys("ab", attempts[-1])
+
+
+def test_what_another_coordinator_wrote_meanwhile_is_seen_and_may_be_written_over(server):
+    storage = open_storage(server.url)
+    study = optuna.create_study(storage=storage, study_name="meanwhile")
+    study.set_user_attr("a", 0)
+    its_value = select(Attribute).where(Attribute.study_id == study._study_id)
+    with Session(storage.engine) as session, session.begin():
+        assert session.scalars(its_value).one().value_json == "0"
+        together([lambda: study.set_user_attr("a", 1)])
+        session.expire_all()
+        assert session.scalars(its_value).one().value_json == "1"
+        together([lambda: study.set_user_attr("a", 2)])
+        session.scalars(its_value).one().value_json = "3"
+    assert study.user_attrs == {"a": 3}
+
+
+def test_scores_and_parameters_are_kept_bit_by_bit_and_forgotten_together(server):
+    storage = open_storage(server.url)
+    study = optuna.create_study(storage=storage, study_name="scores")
     trial = study.ask()
-    assert claim(storage, trial._trial_id, "coordinator", None, "a")
-    assert not claim(storage, trial._trial_id, "coordinator", None, "b")
-    assert claim(storage, trial._trial_id, "coordinator", "a", "b")
-    assert not claim(storage, trial._trial_id, "coordinator", "a", "c")
+    scores = [0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, math.inf, -math.inf]
+    for epoch, score in enumerate(scores):
+        trial.report(score, epoch)
+    trial.report(math.nan, len(scores))
+    alpha = trial.suggest_float("alpha", 0.0, 1.0)
+    found = storage.get_trial(trial._trial_id)
+    *kept, last = found.intermediate_values.values()
+    assert kept == scores and math.isnan(last) and found.params == {"alpha": alpha}
+    forget_scores(storage, trial._trial_id)
+    assert storage.get_trial(trial._trial_id).intermediate_values == {}
+
+
+def test_the_longest_output_of_a_failure_fits_and_what_does_not_fit_is_refused_at_once(server):
+    storage = open_storage(server.url)
+    study = optuna.create_study(storage=storage, study_name="long")
+    output = "\N{SNOWMAN WITHOUT SNOW}\N{GRINNING FACE}" * (TAIL // 2)
+    trial = study.ask()
+    trial.set_user_attr("failure_output", output)
+    assert storage.get_trial(trial._trial_id).user_attrs == {"failure_output": output}
+    with pytest.raises(UserError, match=r"the storage refuses a value: .*too long"):
+        Patience()(lambda: study.set_user_attr("k" * 1000, 0))
 
 
 def test_a_wrong_password_is_refused_without_being_shown(server):
-    from distune.errors import UserError
-
     wrong = server.url.replace(server.password, "hunter2")
-    with pytest.raises(UserError, match=r"cannot be opened: .*authentication failed") as caught:
+    with pytest.raises(
+        UserError, match=r"cannot be opened: .*(authentication failed|Access denied)"
+    ) as caught:
         open_storage(wrong)
     assert "hunter2" not in str(caught.value)
