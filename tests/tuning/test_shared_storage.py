@@ -17,7 +17,7 @@ from optuna.storages._rdb.models import StudyUserAttributeModel as Attribute
 from optuna.trial import TrialState
 from postgresql import PostgreSQL
 from servers import NoServer, running
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from distune.errors import UserError
@@ -234,3 +234,20 @@ def test_a_wrong_password_is_refused_without_being_shown(server):
     ) as caught:
         open_storage(wrong)
     assert "hunter2" not in str(caught.value)
+
+
+SET_PASSWORD = {"postgresql": "ALTER USER distune PASSWORD '{}'", "mysql": "SET PASSWORD = PASSWORD('{}')"}
+
+
+def test_a_password_may_have_letters_of_any_alphabet(server):
+    storage = open_storage(server.url)
+
+    def change(password):
+        with storage.engine.begin() as connection:
+            connection.execute(text(SET_PASSWORD[storage.engine.name].format(password)))
+
+    change("Müllй")
+    try:
+        open_storage(server.url.replace(server.password, "Müllй"))
+    finally:
+        change(server.password)

@@ -84,11 +84,13 @@ def engine_options(url: URL) -> dict[str, Any]:
     """
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": 60}}
-    is_open = url.get_driver_name() in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query
-    options: dict[str, Any] = {
-        "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": CONNECT_SECONDS} if is_open else {},
-    }
+    driver = url.get_driver_name()
+    connect: dict[str, Any] = {}
+    if driver in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query:
+        connect["connect_timeout"] = CONNECT_SECONDS
+    if driver == "pymysql" and url.password:
+        connect["password"] = url.password.encode()  # it would encode text as Latin-1; servers take UTF-8
+    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connect}
     if url.get_backend_name() in ("mysql", "mariadb"):
         # As PostgreSQL does by itself. MySQL repeats what a transaction read first, and MariaDB since 11.6 refuses
         # to write what another coordinator changed since then.
