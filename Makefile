@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint browser bench
+.PHONY: demo test lint browser server bench
 
 demo: .venv/demo.stamp
 	rm -rf data/demo
 	$(BIN)/distune data demo data/demo
 	$(BIN)/python tools/run_optuna_tuning.py --config config/demo.yaml --n-trials 30 --workers 2
 
-test: .venv/test.stamp lint browser
+test: .venv/test.stamp lint browser server
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/test.stamp
@@ -18,11 +18,19 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The report's page is tested in Chromium, which is no Python package; root on Debian, as in most CI, gets it here.
+# What the tests use that is no Python package; root on Debian, as in most CI, gets it here.
+# Arguments: a program, its packages, what is tested with it.
+define installed
+	@command -v $(1) >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --no-install-recommends $(2) >/dev/null; } \
+	|| echo "$(1) is not installed: the tests of $(3) will be skipped"
+endef
+
 browser:
-	@command -v chromium >/dev/null \
-	|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; } \
-	|| echo "chromium is not installed: the tests of the report's page will be skipped"
+	$(call installed,chromium,chromium,the report's page)
+
+server:
+	$(call installed,mariadb-install-db,mariadb-server-core mariadb-client-core,studies in MariaDB)
 
 bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks
@@ -35,5 +43,5 @@ bench: .venv/test.stamp
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) ".[cmaes,dashboard,offline,postgresql,ray,test]"
+	$(INSTALL) ".[cmaes,dashboard,mysql,offline,postgresql,ray,test]"
 	touch $@

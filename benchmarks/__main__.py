@@ -29,7 +29,8 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     "faults": ("Fifty kills, without a pruner and with one", ["faults"]),
     "faults_real": ("Ten kills of real training", ["faults", "--real", "--trials", "6", "--kills", "10"]),
     "coordinator": ("The coordinator's own time", ["coordinator"]),
-    "postgresql": ("Four coordinators on PostgreSQL", ["postgresql"]),
+    "postgresql": ("Four coordinators on PostgreSQL", ["shared_storage"]),
+    "mariadb": ("Four coordinators on MariaDB", ["shared_storage", "--server", "mariadb"]),
     "ray_node_loss": ("A Ray node lost", ["ray_node_loss"]),
 }
 

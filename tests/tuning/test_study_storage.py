@@ -22,10 +22,9 @@ from distune.tuning.storage import (
     claim,
     default_url,
     engine_options,
-    hide_secrets,
     open_storage,
-    redacted,
 )
+from distune.tuning.storage_url import hide_secrets, missing_driver, redacted
 from distune.tuning.study import NEUTRAL_KEYS, Setup, check_name, new_name, open_study
 
 
@@ -79,6 +78,24 @@ def test_a_storage_that_cannot_be_opened_says_why_without_secrets(url, message):
     with pytest.raises(UserError, match=message) as caught:
         open_storage(url)
     assert not any(part in str(caught.value) for part in ("hunter2", "er2"))
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("mysql+pymysql://db/x", "; pip install 'distune[mysql]'"),
+        ("mysql://db/x", "; write mysql+pymysql://... and pip install 'distune[mysql]'"),
+        ("mariadb://db/x", "; write mysql+pymysql://... and pip install 'distune[mysql]'"),
+        ("postgresql+psycopg://db/x", "; pip install 'distune[postgresql]'"),
+        (
+            "postgresql+psycopg2://db/x",
+            "; write postgresql+psycopg://... and pip install 'distune[postgresql]'",
+        ),
+        ("mssql+pyodbc://db/x", ""),
+    ],
+)
+def test_a_missing_driver_is_named_with_what_to_write_and_install(url, advice):
+    assert missing_driver(url, ImportError("no X")) == f"its driver is not installed (no X){advice}"
 
 
 @pytest.mark.parametrize("command", [["report", "some"], ["status", "some"]])

@@ -58,7 +58,8 @@ def database_file(given: Path) -> Path:
 def _from_storage(url: str, name: str, folder: Path | None) -> StudyRecord:
     import optuna
 
-    from distune.tuning.storage import open_storage, redacted
+    from distune.tuning.storage import open_storage
+    from distune.tuning.storage_url import redacted
 
     opened = open_storage(url, create=False)
     names = optuna.get_all_study_names(storage=opened)

@@ -36,7 +36,8 @@ from distune.tuning.executors.making import check_executor, make_executor
 from distune.tuning.interrupts import Interrupts, interrupts
 from distune.tuning.progress import log_file
 from distune.tuning.status import status_of
-from distune.tuning.storage import default_url, opened, redacted
+from distune.tuning.storage import default_url, opened
+from distune.tuning.storage_url import redacted
 from distune.tuning.study import check_name
 from distune.tuning.tune import TRIAL_FUNCTION
 

@@ -15,7 +15,8 @@ from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import Lease, leases
 from distune.tuning.ledger import OWNER, Counts, count
 from distune.tuning.staged import SUFFIX
-from distune.tuning.storage import default_url, opened, redacted
+from distune.tuning.storage import default_url, opened
+from distune.tuning.storage_url import redacted
 from distune.tuning.study import check_name, load
 
 

@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distune.errors import UserError
+from distune.tuning.storage_url import has_bare_at, hide_secrets, missing_driver, redacted
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
     from sqlalchemy.engine import URL
 
 Result = TypeVar("Result")
-_SECRET_WORDS = re.compile(r"pass|pwd|secret|token|key|credential|auth", re.I)
-_SECRET_PART = re.compile(r"(?:pwd|password)\s*=\s*([^;\s]+)", re.I)
-_PASSWORD = re.compile(r"(://[^:/@]*:)([^@]*(?:@[^?]*)?)@")
-"""Up to the last @ before the query, as people write it; SQLAlchemy ends it at the first."""
 _log = logging.getLogger(__name__)
 _BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no such table", re.I)
 CREATION_ATTEMPTS = 10
@@ -32,42 +29,6 @@ PARTING_SECONDS = 3.0
 CONNECT_SECONDS = 10
 """Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
-
-
-def redacted(url: str) -> str:
-    """A storage URL without its password and without secrets in its query."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        parsed = make_url(_PASSWORD.sub(r"\1***@", url, count=1))
-    except (ArgumentError, ValueError):
-        return "(not a database URL)"
-    query = {
-        key: tuple("REDACTED" if _is_secret(key, value) else value for value in values)
-        for key, values in parsed.normalized_query.items()
-    }
-    return parsed.set(query=query).render_as_string(hide_password=True)
-
-
-def hide_secrets(text: str, url: str) -> str:
-    """A message of a library without the secrets of a storage URL."""
-    from sqlalchemy.engine import make_url
-
-    parsed, written = make_url(url), _PASSWORD.search(url)
-    query = [(key, value) for key, values in parsed.normalized_query.items() for value in values]
-    hidden = [value for key, value in query if _is_secret(key, value)]
-    within = [part for value in hidden for part in _SECRET_PART.findall(value)]
-    text = text.replace(url, redacted(url))
-    for secret in (parsed.password, written and written.group(2), *hidden, *within):
-        if isinstance(secret, str) and secret:
-            text = text.replace(secret, "***")
-    return text
-
-
-def _is_secret(key: str, value: str) -> bool:
-    """Whether a part of a URL's query is one, or holds one as `odbc_connect` and `dsn` do."""
-    return bool(_SECRET_WORDS.search(key) or _SECRET_PART.search(value))
 
 
 def default_url(logs: Path, study: str) -> str:
@@ -97,8 +58,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         raise UserError(
             f"storage: {redacted(url)}; write it like sqlite:///study.db or postgresql+psycopg://host/name"
         ) from None
-    written = _PASSWORD.search(url)
-    if written and "@" in written.group(2):
+    if has_bare_at(url):
         raise UserError(f"storage {redacted(url)}: its password holds an @; write it as %40")
     sqlite = parsed.get_backend_name() == "sqlite"
     if sqlite and parsed.database:
@@ -124,8 +84,18 @@ def engine_options(url: URL) -> dict[str, Any]:
     """
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": 60}}
-    is_open = url.get_driver_name() in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query
-    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS} if is_open else {}}
+    driver = url.get_driver_name()
+    connect: dict[str, Any] = {}
+    if driver in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query:
+        connect["connect_timeout"] = CONNECT_SECONDS
+    if driver == "pymysql" and url.password:
+        connect["password"] = url.password.encode()  # it would encode text as Latin-1; servers take UTF-8
+    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connect}
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        # As PostgreSQL does by itself. MySQL repeats what a transaction read first, and MariaDB since 11.6 refuses
+        # to write what another coordinator changed since then.
+        options["isolation_level"] = "READ COMMITTED"
+    return options
 
 
 @contextmanager
@@ -156,7 +126,7 @@ def _with_tables(make: Callable[[], RDBStorage]) -> RDBStorage:
 def _reason(error: BaseException, url: str) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, ImportError):
-        return f"its driver is not installed ({cause}); for PostgreSQL: pip install 'distune[postgresql]'"
+        return missing_driver(url, cause)
     return hide_secrets(str(cause).splitlines()[0], url)
 
 
@@ -194,10 +164,10 @@ class Patience:
         """Calls until it works; the call must be one that may be repeated.
 
         Raises:
-            UserError: the storage does not answer in time; every later call is tried once.
+            UserError: the storage refuses a value, or does not answer in time; every later call is tried once.
         """
         from optuna.exceptions import StorageInternalError
-        from sqlalchemy.exc import InterfaceError, OperationalError
+        from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 
         began: float | None = None
         pause = 0.25
@@ -205,6 +175,8 @@ class Patience:
             try:
                 return call()
             except (StorageInternalError, OperationalError, InterfaceError) as error:
+                if isinstance(error.__cause__, DataError):  # MySQL's attributes end at 64 KiB
+                    raise UserError(f"the storage refuses a value: {error.__cause__.orig}") from error
                 cause = type(error.__cause__ or error).__name__
                 began = self._clock() if began is None else began
                 if self._clock() - began >= self._seconds():

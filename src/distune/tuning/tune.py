@@ -28,7 +28,8 @@ from distune.tuning.space import Space, build_space
 from distune.tuning.stage import Ending, Stage, Stages
 from distune.tuning.staged import STRATEGIES, SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.starting import started_from, with_space
-from distune.tuning.storage import Patience, default_url, opened, redacted
+from distune.tuning.storage import Patience, default_url, opened
+from distune.tuning.storage_url import redacted
 from distune.tuning.study import Setup, check_name, new_name, open_study, warmup_of_folds
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 

@@ -1,8 +1,9 @@
-"""Several coordinators on one study in PostgreSQL, whose server is stopped in the middle.
+"""Several coordinators on one study in PostgreSQL or MariaDB, whose server is stopped in the middle.
 
-    python -m benchmarks.postgresql [--trials 200] [--coordinators 4] [--workers 2] [--stopped 20] [--out FILE]
+    python -m benchmarks.shared_storage [--server postgresql|mariadb] [--trials 200] [--coordinators 4] [--workers 2]
+        [--stopped 20] [--out FILE]
 
-Starts a private server on loopback: Debian's, or the one of the package pgserver.
+Starts a private server on loopback: Debian's, or for PostgreSQL the one of the package pgserver.
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ from distune.config import Config, as_dict, with_values
 from distune.tuning.storage import Patience, open_storage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tuning"))
-from postgresql import Server, find_programs, running_server
+from mariadb import MariaDB
+from postgresql import PostgreSQL
+from servers import Server, running
 
 LIMIT_SECONDS = 900.0
+SERVERS: dict[str, type[Server]] = {"postgresql": PostgreSQL, "mariadb": MariaDB}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--server", choices=SERVERS, default="postgresql")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--coordinators", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2, help="of each coordinator")
@@ -39,7 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder, running_server() as server:
+    with tempfile.TemporaryDirectory() as folder, running(SERVERS[given.server]) as server:
         figures = shared(Path(folder), server, given)
     publish(figures, given.out)
 
@@ -70,11 +75,8 @@ def shared(logs: Path, server: Server, given: argparse.Namespace) -> list[Figure
     shown = [
         path for path in logs.rglob("*") if path.is_file() and server.password.encode() in path.read_bytes()
     ]
-    version = subprocess.run(
-        [find_programs() / "postgres", "--version"], capture_output=True, text=True, check=True
-    )
     return [
-        Figure("server", version.stdout.strip()),
+        Figure("server", server.version),
         Figure("server stopped for", f"{given.stopped:g} s, after {before} trials"),
         exactly("coordinators alive after that", alive, given.coordinators),
         exactly("coordinators that found the study finished", codes.count(0), given.coordinators),
