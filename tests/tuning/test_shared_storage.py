@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from distune.errors import UserError
 from distune.tuning.failures import TAIL
+from distune.tuning.parking import let_wait
 from distune.tuning.storage import Patience, claim, forget_scores, open_storage
 from distune.tuning.summary import config_of
 
@@ -155,6 +156,20 @@ def test_one_of_many_claimants_wins_and_may_ask_again(server):
         assert claim(storage, trial_id, "coordinator", owner, owner), "its answer may have been lost"
         assert claim(storage, trial_id, "coordinator", owner, "0")
         assert not claim(storage, trial_id, "coordinator", owner, "late")
+
+
+def test_a_trial_is_left_by_its_owner_alone_who_may_ask_again(server):
+    storage = open_storage(server.url)
+    study = optuna.create_study(storage=storage, study_name="left")
+    trial_id = study.ask()._trial_id
+    claim(storage, trial_id, "coordinator", None, "a")
+    assert not let_wait(storage, trial_id, "coordinator", "b")
+    assert storage.get_trial(trial_id).state == TrialState.RUNNING
+    assert let_wait(storage, trial_id, "coordinator", "a")
+    assert storage.get_trial(trial_id).state == TrialState.WAITING
+    assert let_wait(storage, trial_id, "coordinator", "a"), "its answer may have been lost"
+    claim(storage, trial_id, "coordinator", "a", "b")
+    assert not let_wait(storage, trial_id, "coordinator", "a")
 
 
 def together(calls):
