@@ -1,6 +1,6 @@
 """The student's epochs against bare forward, backward and optimizer steps on tensors that lie in memory.
 
-    python -m benchmarks.limit config/medpix_offline.yaml --data-root data/medpix-2.0 [--rounds 3]
+    python -m benchmarks.limit config/medpix_offline.yaml --data-root data/medpix-2.0 [--rounds 15]
 
 The ratio is the distance to the limit: what gathering batches, looking up the teacher's answers, judging dev and
 writing checkpoints cost on top, and keeping the weights of the best epoch. Both run in turn in one process.
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("config", type=Path)
     parser.add_argument("--data-root", required=True)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
     config = load_config(given.config, {"data.root": given.data_root, "teacher.epochs": 1})
     compute = compute_for(config.training)
@@ -64,7 +64,7 @@ def main() -> None:
             )
         ]  # fmt: skip
         optimizer = Optimizer(student, objective, config.student.lr, 10_000, config.training)
-        for number in range(given.rounds):
+        for number in range(given.rounds + 1):
             checkpoint = CheckpointFile(Path(folder) / f"student_{number}", key="")
             started = time.perf_counter()
             fit(
@@ -83,7 +83,8 @@ def main() -> None:
             bare_seconds.append((time.perf_counter() - started) / EPOCHS)
             ratios.append(whole_seconds[-1] / bare_seconds[-1])
     print(machine(), "\n")
-    figures = [statistics.median(values) for values in (whole_seconds, bare_seconds, ratios)]
+    # The first round meets kernels that are not yet compiled and pages that are not yet read.
+    figures = [statistics.median(values[1:]) for values in (whole_seconds, bare_seconds, ratios)]
     header = ["student epoch, s", "bare steps, s", "ratio"]
     print(table([header, [f"{figures[0]:.2f}", f"{figures[1]:.2f}", f"{figures[2]:.2f}"]]))
 

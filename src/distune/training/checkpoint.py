@@ -14,8 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distune.atomic import remove_drafts, replacing
+from distune.atomic import remove_drafts, replacing, taking_turns
+from distune.training.safetensors_file import write_over
 
+SMALL = 64 * 2**20
+"""Bytes of a state up to which two files take turns: beside the epochs of larger models writing is nothing."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +49,14 @@ class CheckpointFile:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes the state."""
-        save_checkpoint(self.path, Checkpoint(checkpoint.tensors, {**checkpoint.values, "key": self.key}))
+        keyed = Checkpoint(checkpoint.tensors, {**checkpoint.values, "key": self.key})
+        flat = _flat(keyed)
+        if sum(tensor.nbytes for tensor in flat.values()) > SMALL:
+            save_checkpoint(self.path, keyed)
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with taking_turns(self.path) as draft:
+            write_over(draft, flat, _metadata(keyed))
 
     def load(self) -> Checkpoint | None:
         """The state to go on from; None, with a warning, where it cannot be read or is that of something else."""
@@ -70,13 +80,8 @@ class CheckpointFile:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint so that the file is the old one or the new one, whole, at any moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    flat = {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
-        for group, tensors in checkpoint.tensors.items()
-        for name, tensor in tensors.items()
-    }
     with replacing(path, durable=True) as draft:
-        save_file(flat, draft, metadata={"values": json.dumps(checkpoint.values)})
+        save_file(_flat(checkpoint), draft, metadata=_metadata(checkpoint))
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint | None:
@@ -88,5 +93,18 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         values = json.loads((file.metadata() or {})["values"])
         for key in file.keys():  # noqa: SIM118 - not a mapping
             group, _, name = key.partition("/")
-            tensors.setdefault(group, {})[name] = file.get_tensor(key)
+            # A copy: what the library gives is a view of the file, which may be written over.
+            tensors.setdefault(group, {})[name] = file.get_tensor(key).clone()
     return Checkpoint(tensors, values)
+
+
+def _flat(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    return {
+        f"{group}/{name}": tensor.detach().cpu().contiguous()
+        for group, tensors in checkpoint.tensors.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    return {"values": json.dumps(checkpoint.values)}

@@ -201,10 +201,9 @@ def _one_step(state: _State, batch: Batch, plan: Plan, compute: Compute, targets
         teacher = targets.at(part) if targets else None
         terms = state.objective(output, part.labels, teacher, state.train_position[part.rows])
         share = len(part) / len(batch)
-        (terms.total * share).backward()
-        terms_of_step += share * torch.stack(
-            [terms.total.detach(), terms.cross_entropy.detach(), terms.distillation.detach()]
-        )
+        terms.total.backward(terms.total.new_tensor(share))
+        told = torch.stack([terms.total.detach(), terms.cross_entropy.detach(), terms.distillation.detach()])
+        terms_of_step.add_(told, alpha=share)
     state.optimizer.step()
     if state.average:
         state.average.update()
