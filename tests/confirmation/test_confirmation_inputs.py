@@ -19,7 +19,7 @@ from distune.config import Config
 from distune.confirmation.baselines import BASELINES, frozen_features, judge_baselines
 from distune.confirmation.conditions import Conditions, swapped
 from distune.confirmation.evaluating import Evaluation
-from distune.data import Table, read_table
+from distune.data import Table, fingerprint, read_table
 from distune.store import Store
 from distune.training.predicting import predict
 from distune.training.student import build_student, student_seed
@@ -32,6 +32,17 @@ MEANS = {"student__vision__freeze": "all", "student__text__freeze": "all"}
 
 def evaluation_of(table: Table, opening: int = 1) -> Evaluation:
     return Evaluation(table, Store(), 5, opening, "cpu")
+
+
+def test_all_models_share_the_hashes_of_the_image_files(
+    tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, hashed, digest = tiny_config(), [], fingerprint._file_digest
+    monkeypatch.setattr(fingerprint, "_file_digest", lambda path: hashed.append(path) or digest(path))
+    evaluation = evaluation_of(read_table(config.data, config.seed))
+    for seed in (1, 2):
+        evaluation.steps(tiny_config(seed=seed)).pixels(32)
+    assert hashed and len(hashed) == len(set(hashed))
 
 
 def answers(table: Table, config: Config, condition: str | None = None, split: str = "test") -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +118,6 @@ def test_a_run_reads_each_image_file_once_for_its_hash(
     monkeypatch.setattr(fingerprint, "_file_digest", lambda path: hashed.append(path) or digest(path))
     run(tiny_config(), tmp_path / "run", check_images=False)
     assert len(hashed) == len(set(hashed)) == len(list((demo_root / "images").iterdir()))
-    config = tiny_config()
-    table = read_table(config.data, config.seed)
-    steps = InputSteps(table, config.data, Store(), Compute(torch.device("cpu"), bf16=False), config.seed)
-    hashed.clear()
-    for seed in (1, 2):
-        replace(steps, seed=seed).pixels(32)
-    assert len(hashed) == len(set(hashed)), "the copies of one share the hashes"
 
 
 def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:

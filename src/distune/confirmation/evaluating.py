@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from distune.analysis.confirmation_files import CONDITIONS, MARKER, split_name
 from distune.config import Config, with_values
 from distune.confirmation.conditions import Conditions
 from distune.confirmation.running import Job
+from distune.data.fingerprint import image_fingerprints
 from distune.data.table import Split, Table
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.devices import Compute, compute_for
-from distune.training.inputs import InputSteps
+from distune.training.inputs import InputSteps, files_hash
 from distune.training.predicting import predict
 from distune.training.run_folder import write_json, write_predictions
 from distune.training.student import load_student, student_seed
@@ -38,7 +40,6 @@ class Evaluation:
     seed: int
     opening: int
     device: str
-    _steps: InputSteps | None = field(default=None)
 
     def __post_init__(self) -> None:
         self._conditions = Conditions(self.table, self.seed)
@@ -72,9 +73,12 @@ class Evaluation:
 
     def steps(self, config: Config) -> InputSteps:
         """The way from the table to a model's inputs; the files are hashed once for all models."""
-        if self._steps is None:
-            self._steps = InputSteps(self.table, config.data, self.store, self.compute(config), config.seed)
-        return replace(self._steps, data=config.data, compute=self.compute(config), seed=config.seed)
+        compute = self.compute(config)
+        return InputSteps(self.table, config.data, self.store, compute, config.seed, self._files)
+
+    @cached_property
+    def _files(self) -> str:
+        return files_hash(image_fingerprints(self.table))
 
     def judge(self, folder: Path) -> None:
         """Writes the predictions of one run folder for every split and condition.

@@ -111,7 +111,7 @@ def _add(
             image=f"images/{record['image']}.png" if record["image"] else "",
             text=_text(description, cases.get(record["U_id"], {}), config),
             labels=tuple(intern(record[key]) for key in LABEL_KEYS),
-            group=record["U_id"],
+            group=intern(record["U_id"]),
             split=split,
             origin=origin,
         )

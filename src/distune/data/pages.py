@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LIMIT = 16 * 2**20
+LIMIT = 12 * 2**20
 """Bytes that are mapped before the pages are given back; smaller arrays stay mapped."""
 _STATM = Path("/proc/self/statm")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,11 @@ PREFIX_BATCH = 16
 DECODED_TOGETHER = 1024
 
 
+def files_hash(fingerprints: Sequence[str]) -> str:
+    """One hash of the `image_fingerprints` of a table."""
+    return key_of({"files": fingerprints})
+
+
 @dataclass
 class InputSteps:
     """The steps from a table to model inputs, each computed once.
@@ -39,7 +44,7 @@ class InputSteps:
         store: where results are kept.
         compute: device and precision of frozen layers.
         seed: of the views.
-        fingerprints: of the image files, one an example; hashed when needed where the caller has none.
+        files: `files_hash` of the table's images; found when needed where the caller has none.
     """
 
     table: Table
@@ -47,7 +52,7 @@ class InputSteps:
     store: Store
     compute: Compute
     seed: int
-    fingerprints: list[str] = field(default_factory=list)
+    files: str | None = None
 
     def for_model(
         self, model: Classifier, config: ModelConfig, model_seed: int, *, with_map: bool = False
@@ -87,11 +92,11 @@ class InputSteps:
         return self._images(size, self._images_key(size))
 
     def _images_key(self, size: int) -> dict[str, Any]:
-        if not self.fingerprints:
-            self.fingerprints.extend(image_fingerprints(self.table))  # in place: its copies have them too
+        if self.files is None:
+            self.files = files_hash(image_fingerprints(self.table))
         key: dict[str, Any] = {
             "version": version_of("images"),
-            "files": key_of({"files": self.fingerprints}),
+            "files": self.files,
             "size": size,
             "augment": self.data.augment,
         }

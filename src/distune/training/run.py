@@ -20,7 +20,7 @@ from distune.store import Store, key_of
 from distune.training.checkpoint import CheckpointFile
 from distune.training.cost import Cost, carried
 from distune.training.devices import Compute, compute_for
-from distune.training.inputs import InputSteps
+from distune.training.inputs import InputSteps, files_hash
 from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import fit
 from distune.training.memory import peak_process_mb
@@ -148,7 +148,8 @@ class _Run:
             self.table = read_table(config.data, config.seed, check_images=check_images)
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)
-            self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed, images)
+            files = files_hash(images)
+            self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed, files)
         start_folder(self.folder, config, self.table, self.compute)
 
     @property
