@@ -3,7 +3,7 @@
     python -m benchmarks.scale [--sizes 2000 100000] [--rounds 3]
 
 Generated slices with the demo's tiny encoders, epochs of the student from stored images and tokens; each size in a
-process of its own, in turn, and as many epochs of the small set as take about the time of one of the large set.
+process of its own, in turn, and so many epochs of a small set that they take half the time of one of the largest.
 """
 
 from __future__ import annotations

@@ -46,6 +46,22 @@ def tiny_config(demo_root: Path) -> Callable[..., Config]:
     return make
 
 
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The epochs that are trained, not those that are only told again."""
+    from distune.training import loop
+
+    epochs: list[tuple[str, int]] = []
+    one_epoch = loop._one_epoch
+
+    def noting(state: Any, epoch: int, examples: Any, plan: Any, *others: Any) -> Any:
+        epochs.append((plan.stage, epoch))
+        return one_epoch(state, epoch, examples, plan, *others)
+
+    monkeypatch.setattr(loop, "_one_epoch", noting)
+    return epochs
+
+
 def _model(*, epochs: int, lr: float, dim: int) -> dict[str, Any]:
     return {
         "vision": "tiny-cnn",

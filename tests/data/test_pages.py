@@ -38,9 +38,9 @@ def test_an_epoch_over_a_large_array_leaves_little_of_it_mapped(images: np.ndarr
     inputs, rows = ModelInputs(images, ragged([[1]] * ROWS)), np.arange(ROWS)
     before, most, seen = mapped_bytes(), 0, []
     batches = (
-        train_batches(inputs, np.zeros((ROWS, 1), np.int64), rows, batch_size=32, seed=1, epoch=1, device=CPU)
+        train_batches(inputs, np.zeros((ROWS, 1), np.int64), rows, batch_size=8, seed=1, epoch=1, device=CPU)
         if in_train
-        else eval_batches(inputs, np.zeros((ROWS, 1), np.int64), rows, batch_size=32, device=CPU)
+        else eval_batches(inputs, np.zeros((ROWS, 1), np.int64), rows, batch_size=8, device=CPU)
     )
     for batch in batches:
         most = max(most, mapped_bytes() - before)

@@ -26,20 +26,6 @@ MakeConfig = Callable[..., Config]
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
 
 
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """The epochs that are trained, not those that are only told again."""
-    epochs: list[tuple[str, int]] = []
-    one_epoch = loop._one_epoch
-
-    def noting(state: Any, epoch: int, examples: Any, plan: Any, *others: Any) -> EpochRecord:
-        epochs.append((plan.stage, epoch))
-        return one_epoch(state, epoch, examples, plan, *others)
-
-    monkeypatch.setattr(loop, "_one_epoch", noting)
-    return epochs
-
-
 def stopped(config: Config, folder: Path, after: tuple[str, int]) -> None:
     """A run that was interrupted after an epoch."""
     with Store(folder.parent / "cache_of_the_first") as store:

@@ -9,7 +9,6 @@ from fold_trials import Listener
 from study_helpers import coordinator, setup_of, sqlite_study
 
 from distune.config import as_dict
-from distune.training import loop
 from distune.training.run_folder import read_metrics
 from distune.tuning.executors import LocalExecutor
 from distune.tuning.leases import Lease
@@ -21,19 +20,6 @@ EPOCHS = [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("stud
 
 def task_of(config, folder, attempt=1):
     return TrialTask(0, as_dict(config), str(folder), attempt=attempt)
-
-
-@pytest.fixture
-def trained(monkeypatch):
-    """The epochs that are trained, not those that are only told again."""
-    epochs, one_epoch = [], loop._one_epoch
-
-    def noting(state, epoch, examples, plan, *others):
-        epochs.append((plan.stage, epoch))
-        return one_epoch(state, epoch, examples, plan, *others)
-
-    monkeypatch.setattr(loop, "_one_epoch", noting)
-    return epochs
 
 
 @pytest.fixture
@@ -80,7 +66,9 @@ def test_a_trial_of_another_config_is_trained(tmp_path, tiny_config, trained, do
 
 
 DAMAGES = [
-    (name, damage) for name in ("results.json", "metrics.jsonl") for damage in ("torn", "empty", "gone")
+    (name, damage)
+    for name in ("results.json", "metrics.jsonl")
+    for damage in ("torn", "empty", "gone", "foreign")
 ]
 
 
@@ -90,7 +78,7 @@ def test_a_trial_whose_files_are_not_whole_is_trained(tmp_path, tiny_config, tra
     whole = path.read_bytes()
     path.unlink()
     if damage != "gone":
-        path.write_bytes(whole[: len(whole) // 2 if damage == "torn" else 0])
+        path.write_bytes({"torn": whole[: len(whole) // 2], "empty": b"", "foreign": b'{"a": 1}\n'}[damage])
     again = run_trial(task_of(tiny_config(), tmp_path / "run", attempt=2), Listener())
     assert [epoch for epoch in trained if epoch[0] == "student"] == EPOCHS[2:]
     assert again.score == done[0].score and path.read_bytes()

@@ -8,24 +8,10 @@ import time
 import pytest
 from fold_trials import Listener, task_of
 
-from distune.training import loop
 from distune.training.cost import cost_until
 from distune.tuning.folds import run_folds_trial
 
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
-
-
-@pytest.fixture
-def trained(monkeypatch):
-    """The epochs that are trained, not those that are only told again."""
-    epochs, one_epoch = [], loop._one_epoch
-
-    def noting(state, epoch, examples, plan, *others):
-        epochs.append((plan.stage, epoch))
-        return one_epoch(state, epoch, examples, plan, *others)
-
-    monkeypatch.setattr(loop, "_one_epoch", noting)
-    return epochs
 
 
 def answers(folder):

@@ -11,8 +11,7 @@ from study_helpers import coordinator, setup_of, sqlite_study, states
 
 from distune.tuning.leases import Lease, leases
 from distune.tuning.ledger import Ledger
-from distune.tuning.parking import let_wait
-from distune.tuning.storage import claim
+from distune.tuning.transactions import claim, let_wait
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from distune.errors import UserError
 from distune.tuning.failures import TAIL
-from distune.tuning.parking import let_wait
-from distune.tuning.storage import Patience, claim, forget_scores, open_storage
+from distune.tuning.storage import Patience, open_storage
 from distune.tuning.summary import config_of
+from distune.tuning.transactions import claim, forget_scores, let_wait
 
 HERE = Path(__file__).parent
 COORDINATORS = 4
@@ -263,6 +263,7 @@ def test_a_password_may_have_letters_of_any_alphabet(server):
 
     change("Müllй")
     try:
-        open_storage(server.url.replace(server.password, "Müllй"))
+        again = open_storage(server.url.replace(server.password, "Müllй"))
+        assert optuna.get_all_study_names(again) == optuna.get_all_study_names(storage)
     finally:
         change(server.password)

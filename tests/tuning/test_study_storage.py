@@ -19,13 +19,13 @@ from distune.tuning.storage import (
     OUTAGE_LIMIT,
     PARTING_SECONDS,
     Patience,
-    claim,
     default_url,
     engine_options,
     open_storage,
 )
 from distune.tuning.storage_url import hide_secrets, missing_driver, redacted
 from distune.tuning.study import NEUTRAL_KEYS, Setup, check_name, new_name, open_study
+from distune.tuning.transactions import claim
 
 
 @pytest.mark.parametrize(

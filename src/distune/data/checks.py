@@ -88,16 +88,19 @@ def image_paths(
         problems: for each example its reasons; the one why there is no file is added.
 
     Returns:
-        For each example the resolved path of its file, or None.
+        For each example the resolved path of its file, or None; as text, because a path object of every example
+        takes more memory than all its values.
     """
     real_root = root.resolve()
     folders: dict[Path, Path] = {}
     paths: list[str | None] = []
     for example, reasons in zip(examples, problems, strict=True):
         found = _image_path(real_root, example.image, folders)
-        # As text: a path object of every example takes more memory than all its values.
-        paths.append(str(found) if isinstance(found, Path) else None)
-        reasons += [] if isinstance(found, Path) else [found]
+        if isinstance(found, Path):
+            paths.append(str(found))
+        else:
+            paths.append(None)
+            reasons.append(found)
     return paths
 
 

@@ -30,7 +30,7 @@ class MappedPages:
     def __init__(self, arrays: Iterable[NDArray[Any]]):
         large = (_map_of(array) for array in arrays if array.nbytes > LIMIT)
         self._maps = [found for found in large if found is not None] if _STATM.exists() else []
-        self._others = 0
+        self._others = 0  # so that what another pass left goes at once
         self.trim()
 
     def trim(self) -> None:

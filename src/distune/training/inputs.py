@@ -27,6 +27,7 @@ from distune.training.versions import version_of
 PREFIX_BATCH = 16
 """Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
 DECODED_TOGETHER = 1024
+"""Images between two looks at how much of their memory map is mapped."""
 
 
 def files_hash(fingerprints: Sequence[str]) -> str:

@@ -84,9 +84,8 @@ class _State:
         checkpoint: CheckpointFile | None,
     ):
         self.model, self.objective, self.plan = model, objective, plan
-        self._weights = trained_tensors(
-            model
-        )  # once: to list those of frozen encoders takes as long as a step
+        # Once: to list those of frozen encoders takes as long as a step.
+        self._weights = trained_tensors(model)
         self._checkpoint = checkpoint
         steps = math.ceil(len(examples.train) / plan.training.batch_size) * plan.epochs
         self.optimizer = Optimizer(model, objective, plan.lr, steps, plan.training)

@@ -108,11 +108,11 @@ def read_results(folder: Path) -> dict[str, Any] | None:
 
 
 def read_metrics(folder: Path) -> list[EpochRecord]:
-    """The epochs in `metrics.jsonl`; none where it is missing or was cut off."""
+    """The epochs in `metrics.jsonl`; none where it is missing, was cut off, or is no such file."""
     try:
         lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
         return [EpochRecord(**json.loads(line)) for line in lines]
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, TypeError):  # the last: lines of another version
         return []
 
 

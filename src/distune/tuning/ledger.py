@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from distune.tuning.failures import SURPLUS
 from distune.tuning.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.messages import Failure, TrialOutcome
-from distune.tuning.parking import let_wait
 from distune.tuning.proposals import JointProposals, Proposal
-from distune.tuning.storage import Patience, claim, forget_scores
+from distune.tuning.storage import Patience
+from distune.tuning.transactions import claim, forget_scores, let_wait
 
 OWNER = "coordinator"
 _log = logging.getLogger(__name__)

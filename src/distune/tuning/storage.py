@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -15,7 +14,7 @@ from distune.errors import UserError
 from distune.tuning.storage_url import has_bare_at, hide_secrets, missing_driver, redacted
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage, RDBStorage
+    from optuna.storages import RDBStorage
     from sqlalchemy.engine import URL
 
 Result = TypeVar("Result")
@@ -192,66 +191,3 @@ class Patience:
     def _seconds(self) -> float:
         asked = self._interrupted()
         return min(self._limit, (self._limit, PARTING_SECONDS, 0.0)[min(asked, 2)])
-
-
-def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: str) -> bool:
-    """Replaces a trial's user attribute if it still has the expected value; one of several claimants wins.
-
-    Args:
-        storage: the study's storage.
-        trial_id: Optuna's id of the trial.
-        key: the attribute.
-        old: the value that it must have; None where it must not exist yet.
-        new: the value that it gets.
-
-    Returns:
-        Whether this claimant won.
-    """
-    from optuna.storages import RDBStorage
-    from sqlalchemy import insert, update
-    from sqlalchemy.exc import IntegrityError
-    from sqlalchemy.orm import Session
-
-    backend = getattr(storage, "_backend", storage)
-    if not isinstance(backend, RDBStorage):  # in memory: one process, one coordinator
-        storage.set_trial_user_attr(trial_id, key, new)
-        return True
-    from optuna.storages._rdb.models import TrialUserAttributeModel as Attribute
-
-    with Session(backend.engine) as session, session.begin():
-        if old is None:
-            values = {"trial_id": trial_id, "key": key, "value_json": json.dumps(new)}
-            try:
-                session.execute(insert(Attribute).values(values))
-            except IntegrityError:
-                session.rollback()
-                return False
-            return True
-        where = (
-            Attribute.trial_id == trial_id,
-            Attribute.key == key,
-            Attribute.value_json == json.dumps(old),
-        )
-        changed = session.execute(update(Attribute).where(*where).values(value_json=json.dumps(new)))
-        return bool(getattr(changed, "rowcount", 0) == 1)
-
-
-def forget_scores(storage: BaseStorage, trial_id: int) -> None:
-    """Deletes the scores that a trial reported: Optuna takes its last step, and a pruned trial's value, from them.
-
-    Args:
-        storage: the study's storage.
-        trial_id: Optuna's id of the trial.
-    """
-    from optuna.storages import RDBStorage
-    from sqlalchemy import delete
-    from sqlalchemy.orm import Session
-
-    backend = getattr(storage, "_backend", storage)
-    if not isinstance(backend, RDBStorage):
-        storage.get_trial(trial_id).intermediate_values.clear()
-        return
-    from optuna.storages._rdb.models import TrialIntermediateValueModel as Score
-
-    with Session(backend.engine) as session, session.begin():
-        session.execute(delete(Score).where(Score.trial_id == trial_id))

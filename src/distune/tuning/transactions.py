@@ -1,0 +1,124 @@
+"""Steps on a trial that Optuna's storage does not offer, each in one transaction.
+
+A storage in memory belongs to one process with one coordinator, which nobody disturbs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import TrialState
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from sqlalchemy.engine import Engine
+
+
+def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: str) -> bool:
+    """Replaces a trial's user attribute if it still has the expected value; one of several claimants wins.
+
+    Args:
+        storage: the study's storage.
+        trial_id: Optuna's id of the trial.
+        key: the attribute.
+        old: the value that it must have; None where it must not exist yet.
+        new: the value that it gets.
+
+    Returns:
+        Whether this claimant won.
+    """
+    from sqlalchemy import insert
+    from sqlalchemy.exc import IntegrityError
+
+    engine = _engine(storage)
+    if engine is None:
+        storage.set_trial_user_attr(trial_id, key, new)
+        return True
+    with _transaction(engine) as session:
+        if old is not None:
+            return _replaces(session, trial_id, key, old, new)
+        from optuna.storages._rdb.models import TrialUserAttributeModel as Attribute
+
+        try:
+            session.execute(insert(Attribute).values(trial_id=trial_id, key=key, value_json=json.dumps(new)))
+        except IntegrityError:
+            session.rollback()
+            return False
+        return True
+
+
+def let_wait(storage: BaseStorage, trial_id: int, key: str, owner: str) -> bool:
+    """Lets a running trial wait if it still has its owner; whoever claims it does so before or after.
+
+    Args:
+        storage: the study's storage.
+        trial_id: Optuna's id of the trial.
+        key: the user attribute that names the owner.
+        owner: the name that it must have.
+
+    Returns:
+        Whether the trial still had its owner.
+    """
+    from sqlalchemy import update
+
+    engine = _engine(storage)
+    if engine is None:
+        storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        return True
+    from optuna.storages._rdb.models import TrialModel
+
+    runs = (TrialModel.trial_id == trial_id, TrialModel.state == TrialState.RUNNING)
+    with _transaction(engine) as session:
+        # Writing the name again locks its row, so that nobody claims it until the trial waits.
+        is_own = _replaces(session, trial_id, key, owner, owner)
+        if is_own:
+            session.execute(update(TrialModel).where(*runs).values(state=TrialState.WAITING))
+    return is_own
+
+
+def forget_scores(storage: BaseStorage, trial_id: int) -> None:
+    """Deletes the scores that a trial reported: Optuna takes its last step, and a pruned trial's value, from them.
+
+    Args:
+        storage: the study's storage.
+        trial_id: Optuna's id of the trial.
+    """
+    from sqlalchemy import delete
+
+    engine = _engine(storage)
+    if engine is None:
+        storage.get_trial(trial_id).intermediate_values.clear()
+        return
+    from optuna.storages._rdb.models import TrialIntermediateValueModel as Score
+
+    with _transaction(engine) as session:
+        session.execute(delete(Score).where(Score.trial_id == trial_id))
+
+
+def _engine(storage: BaseStorage) -> Engine | None:
+    """The database behind a storage; None where it is in memory."""
+    from optuna.storages import RDBStorage
+
+    backend = getattr(storage, "_backend", storage)
+    return backend.engine if isinstance(backend, RDBStorage) else None
+
+
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Any]:
+    from sqlalchemy.orm import Session
+
+    with Session(engine) as session, session.begin():
+        yield session
+
+
+def _replaces(session: Any, trial_id: int, key: str, old: str, new: str) -> bool:
+    """Whether the attribute had the old value and has the new one now."""
+    from optuna.storages._rdb.models import TrialUserAttributeModel as Attribute
+    from sqlalchemy import update
+
+    where = (Attribute.trial_id == trial_id, Attribute.key == key, Attribute.value_json == json.dumps(old))
+    changed = session.execute(update(Attribute).where(*where).values(value_json=json.dumps(new)))
+    return bool(getattr(changed, "rowcount", 0) == 1)
