@@ -26,20 +26,20 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from benchmarks.guarantees import Figure, below, exactly, publish
 from benchmarks.resumable import undisturbed
 from distune.config import Config, with_values
-from distune.tuning.adoption import Adoption
-from distune.tuning.coordinator import Coordinator, Limits
+from distune.tuning.coordinator.coordinator import Coordinator, Limits
+from distune.tuning.coordinator.leases import Lease
+from distune.tuning.coordinator.ledger import Ledger
+from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.coordinator.retention import Retention
+from distune.tuning.coordinator.takeover import Adoption
 from distune.tuning.executors import SimulatedExecutor
 from distune.tuning.executors.simulated import Work
-from distune.tuning.leases import Lease
-from distune.tuning.ledger import Ledger
-from distune.tuning.messages import TrialTask
-from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import make_pruner
-from distune.tuning.retention import Retention
-from distune.tuning.space import build_space
-from distune.tuning.storage import default_url, open_storage
-from distune.tuning.study import Setup, open_study
-from distune.tuning.suggest import distribution
+from distune.tuning.search.pruners import make_pruner
+from distune.tuning.space.space import build_space
+from distune.tuning.space.suggest import distribution
+from distune.tuning.study.storage import default_url, open_storage
+from distune.tuning.study.study import Setup, open_study
+from distune.tuning.trials.messages import TrialTask
 
 STUDENT_EPOCHS = 10
 JUDGED_SECONDS, SHORT_SECONDS = 60.0, 6.0

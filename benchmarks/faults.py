@@ -32,7 +32,7 @@ from benchmarks.guarantees import Figure, Undisturbed, exactly, guarantees, publ
 from benchmarks.resumable import undisturbed as closed_form
 from benchmarks.study_process import STUDY, start
 from distune.config import Config, as_dict, load_config, with_values
-from distune.tuning.messages import TrialTask
+from distune.tuning.trials.messages import TrialTask
 
 COORDINATOR_SHARE = 0.3
 LIMIT_SECONDS = 900.0
@@ -104,7 +104,7 @@ class Attack:
 def _living(processes: list[psutil.Process]) -> Iterator[psutil.Process]:
     for process in processes:
         try:
-            if "distune.tuning.executors.worker" in process.cmdline():
+            if "distune.tuning.trials.worker" in process.cmdline():
                 yield process
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
@@ -188,8 +188,8 @@ def _closed_form(_: int, config: Config) -> list[float]:
 
 def _training(folder: Path) -> tuple[Config, str, Undisturbed]:
     """The demo config on a small demo set, and its trials trained again in one piece, with a cache of their own."""
-    from distune.data.demo import write_demo
-    from distune.tuning.trial import run_trial
+    from distune.data.demo.demo import write_demo
+    from distune.tuning.trials.trial import run_trial
 
     write_demo(folder / "data", seed=1, examples=160)
     os.environ["DISTUNE_CACHE"] = str(folder / "cache")
@@ -213,7 +213,7 @@ def _training(folder: Path) -> tuple[Config, str, Undisturbed]:
         run_trial(TrialTask(number, as_dict(trial_config), str(folder / f"again_{number}")), report)
         return scores
 
-    return config, "distune.tuning.trial:run_trial", again
+    return config, "distune.tuning.trials.trial:run_trial", again
 
 
 if __name__ == "__main__":

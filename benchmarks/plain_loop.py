@@ -28,8 +28,8 @@ from distune.models.encoders import TextEncoder
 from distune.models.outputs import ModelOutput
 from distune.training.metrics import score
 from distune.training.optimizer import Optimizer
-from distune.training.seeds import derived_seed
 from distune.training.teacher import class_weights
+from distune.utils.seeds import derived_seed
 
 LENGTH = 256
 CLASSIC_EPOCHS = {"teacher.epochs": 3, "student.epochs": 10}

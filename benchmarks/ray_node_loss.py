@@ -28,7 +28,7 @@ from benchmarks.guarantees import FINISHED, Figure, exactly, guarantees, publish
 from benchmarks.resumable import undisturbed
 from benchmarks.study_process import STUDY
 from distune.config import Config, as_dict, with_values
-from distune.tuning.storage import open_storage
+from distune.tuning.study.storage import open_storage
 from distune.tuning.tune import TuneRequest, tune
 
 LIMIT_SECONDS = 900.0

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.training.cost import Cost
-from distune.tuning.messages import Report, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 
 CHECKPOINT = "checkpoint.json"
 

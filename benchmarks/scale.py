@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[2_000, 100_000])
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    from distune.data.demo import write_demo
+    from distune.data.demo.demo import write_demo
 
     found: dict[int, list[dict[str, Any]]] = {size: [] for size in given.sizes}
     with tempfile.TemporaryDirectory() as folder:

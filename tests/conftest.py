@@ -20,7 +20,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture(scope="session")
 def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small demo set in the MedPix layout, made once; tests must not change it."""
-    from distune.data.demo import write_demo
+    from distune.data.demo.demo import write_demo
 
     root = tmp_path_factory.mktemp("data") / "demo"
     write_demo(root, seed=1, examples=80)

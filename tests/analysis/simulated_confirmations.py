@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from distune.analysis.confirmation_comparisons import Pair, comparisons, planned
-from distune.analysis.confirmation_files import Judged
-from distune.analysis.confirmation_scores import Answers
-from distune.analysis.significance import Contender
+from distune.confirmation.statistics.comparisons import Pair, comparisons, planned
+from distune.confirmation.statistics.files import Judged
+from distune.confirmation.statistics.scores import Answers
+from distune.confirmation.statistics.significance import Contender
 from distune.data.table import Task
 
 CLASSES = (2, 5)

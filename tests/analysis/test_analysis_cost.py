@@ -8,8 +8,8 @@ import pytest
 
 from distune.analysis.cost import Saving, Wall, cost
 from distune.analysis.phases import Phase, parallelism_of
-from distune.analysis.records import Session, StudyRecord, TrialRecord
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 START = datetime(2025, 12, 16, 20, 31, 4)
 

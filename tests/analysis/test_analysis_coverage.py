@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from distune.analysis.baseline import compare
-from distune.analysis.coverage import coverage
 from distune.analysis.findings import analyse
-from distune.analysis.patterns import Patterns, patterns
+from distune.analysis.parameters.coverage import coverage
+from distune.analysis.parameters.patterns import Patterns, patterns
+from distune.analysis.parameters.ranges import Ranges, as_search_space, best_ranges
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.progress import Progress, progress
-from distune.analysis.ranges import Ranges, as_search_space, best_ranges
 from distune.analysis.ranking import rank
-from distune.analysis.records import StudyRecord, TrialRecord
-from distune.analysis.space import Parameter
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 from distune.config import parse_config
 
 X = Parameter("x", "float", 0.0, 1.0)

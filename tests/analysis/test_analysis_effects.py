@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distune.analysis.effects import Effects, effects
-from distune.analysis.imputation import anchors, can_impute, imputed, usable_steps
-from distune.analysis.linear import fit, joined
-from distune.analysis.records import StudyRecord, TrialRecord
-from distune.analysis.space import Parameter
-from distune.analysis.unknown import Unknown
+from distune.analysis.parameters.effects import Effects, effects
+from distune.analysis.parameters.imputation import anchors, can_impute, imputed, usable_steps
+from distune.analysis.parameters.linear import fit, joined
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 SPACE = {
     "rate": Parameter("rate", "float", 1e-5, 1e-3, log=True),
@@ -174,7 +174,7 @@ def test_linear_model_is_least_squares_where_data_are_many() -> None:
 
 def test_rubins_rules_by_hand() -> None:
     """Two fits, 1.0 and 2.0, each with variance 0.5: total = 0.5 + (1 + 1/2) * 0.5 = 1.25."""
-    from distune.analysis.linear import Fit
+    from distune.analysis.parameters.linear import Fit
 
     fits = [Fit(np.array([value]), np.array([[0.5]]), 1.0, 1e9) for value in (1.0, 2.0)]
     estimate, half, _ = joined(np.array([1.0]), fits)

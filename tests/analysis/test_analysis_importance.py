@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distune.analysis.importance import Importance, importance
-from distune.analysis.records import Direction, StudyRecord, TrialRecord
-from distune.analysis.space import Parameter
-from distune.analysis.unknown import Unknown
+from distune.analysis.parameters.importance import Importance, importance
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records.study_record import Direction, StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 SPACE = {
     "rate": Parameter("rate", "float", 1e-5, 1e-1, log=True),

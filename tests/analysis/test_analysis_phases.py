@@ -19,9 +19,9 @@ from distune.analysis.phases import (
     trials_of,
     wall_of,
 )
-from distune.analysis.records import Session, State, StudyRecord, TrialRecord
-from distune.analysis.sources import open_study
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.sources import open_study
+from distune.analysis.records.study_record import Session, State, StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 START = datetime(2026, 1, 2, 8)
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from distune.analysis.baseline import Baseline
-from distune.analysis.coverage import Coverage, ParameterCoverage
 from distune.analysis.dev_noise import DevNoise
-from distune.analysis.effects import Effect, Effects
-from distune.analysis.patterns import Pattern, Patterns
+from distune.analysis.parameters.coverage import Coverage, ParameterCoverage
+from distune.analysis.parameters.effects import Effect, Effects
+from distune.analysis.parameters.patterns import Pattern, Patterns
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.progress import Progress
 from distune.analysis.recommendations import Recommendations, recommend
-from distune.analysis.records import StudyRecord, TrialRecord
-from distune.analysis.space import Parameter
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 X = Parameter("x", "float", low=0.0, high=1.0)
 WANDERED = ParameterCoverage("x", 8, 10, early=0.3, late=0.3, expected=0.2, bound=None)

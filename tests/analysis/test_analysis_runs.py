@@ -10,9 +10,9 @@ import pytest
 
 from distune.analysis.dev_noise import DevNoise, dev_noise
 from distune.analysis.ranking import rank
-from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run
-from distune.analysis.unknown import Unknown
 from distune.training.metrics import score
 
 

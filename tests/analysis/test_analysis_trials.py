@@ -10,8 +10,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from distune.analysis.sources import open_study
-from distune.analysis.trials import from_csv, from_optuna
+from distune.analysis.records.from_optuna import from_csv, from_optuna
+from distune.analysis.records.sources import open_study
 from distune.errors import UserError
 
 START = datetime(2025, 12, 16, 20, 31, 4)

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 from simulated_confirmations import GAIN, simulated
 
-from distune.analysis.power import examples_needed, seeds_needed
-from distune.analysis.significance import Comparison, compare
+from distune.confirmation.statistics.power import examples_needed, seeds_needed
+from distune.confirmation.statistics.significance import Comparison, compare
 
 
 def comparison(

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from distune.analysis.agreement import mcnemar
-from distune.analysis.power import examples_needed
-from distune.analysis.significance import (
+from distune.confirmation.statistics.bootstrap import resampled_scores, seed_scores
+from distune.confirmation.statistics.mcnemar import mcnemar
+from distune.confirmation.statistics.power import examples_needed
+from distune.confirmation.statistics.significance import (
     Comparison,
     Contender,
     compare,
@@ -19,7 +20,6 @@ from distune.analysis.significance import (
     interval_over_seeds,
     judge,
 )
-from distune.analysis.significance_bootstrap import resampled_scores, seed_scores
 from distune.training import metrics
 
 SEEDS = (0, 1, 2, 3, 4)

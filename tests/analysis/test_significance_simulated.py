@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from simulated_confirmations import BASELINES, GAIN, PLANNED, confirmed, simulated
 
-from distune.analysis.confirmation_comparisons import Pair, planned
-from distune.analysis.significance import Comparison, compare, judge
-from distune.analysis.significance_bootstrap import seed_scores
+from distune.confirmation.statistics.bootstrap import seed_scores
+from distune.confirmation.statistics.comparisons import Pair, planned
+from distune.confirmation.statistics.significance import Comparison, compare, judge
 
 RESAMPLES = 200
 STUDIES = ((40, 0.25), (100, 0.08), (100, 0.25), (60, 0.02))

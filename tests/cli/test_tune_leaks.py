@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from distune.cli import app, main
 from distune.config import Config, dump_config, with_values
 from distune.data import read_table
-from distune.data.demo import write_demo
+from distune.data.demo.demo import write_demo
 
 
 @pytest.fixture

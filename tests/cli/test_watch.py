@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from distune.cli import app, watch
-from distune.tuning.leases import Lease, leases
-from distune.tuning.storage import open_storage
+from distune.tuning.coordinator.leases import Lease, leases
+from distune.tuning.study.storage import open_storage
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distune.config import Config, load_config, with_values
-from distune.data.demo import write_wound_demo
+from distune.data.demo.demo import write_wound_demo
 from distune.models.encoders import check_name
 from distune.training.run import run
 

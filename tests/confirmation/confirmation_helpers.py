@@ -14,9 +14,9 @@ from distune.config import Config, parse_config
 from distune.confirmation.request import ConfirmRequest
 from distune.data import read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.tuning.space import build_space
-from distune.tuning.storage import opened
-from distune.tuning.study import Setup, open_study
+from distune.tuning.space.space import build_space
+from distune.tuning.study.storage import opened
+from distune.tuning.study.study import Setup, open_study
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

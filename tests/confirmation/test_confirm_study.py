@@ -13,11 +13,11 @@ import filelock
 import pytest
 from confirmation_helpers import config_on, numbers_of, request_for, timeless
 
-from distune.analysis.confirmation_files import CONDITIONS
 from distune.cli.confirm import print_numbers
 from distune.config import load_config, with_values
+from distune.confirmation.candidates import confirmation_seeds
 from distune.confirmation.confirm import confirm
-from distune.confirmation.contenders import confirmation_seeds
+from distune.confirmation.statistics.files import CONDITIONS
 from distune.errors import UserError
 from distune.training.openings import openings
 

@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score
 from distune.config import Config
 from distune.confirmation.baselines import BASELINES, frozen_features, judge_baselines
 from distune.confirmation.conditions import Conditions, swapped
-from distune.confirmation.evaluating import Evaluation
+from distune.confirmation.evaluation import Evaluation
 from distune.data import Table, fingerprint, read_table
 from distune.store import Store
 from distune.training.predicting import predict

@@ -13,12 +13,12 @@ import pytest
 from scipy import optimize, stats
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
-from distune.analysis.confirmation import confirmation_numbers
-from distune.analysis.confirmation_comparisons import Pair, planned
-from distune.analysis.confirmation_recommendation import recommend
-from distune.analysis.confirmation_scores import interval
-from distune.analysis.significance import Contender, compare
 from distune.confirmation.baselines import ends_of_grid
+from distune.confirmation.statistics.comparisons import Pair, planned
+from distune.confirmation.statistics.numbers import confirmation_numbers
+from distune.confirmation.statistics.recommendation import recommend
+from distune.confirmation.statistics.scores import interval
+from distune.confirmation.statistics.significance import Contender, compare
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.training.run_folder import write_predictions

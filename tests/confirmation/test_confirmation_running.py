@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distune.config import Config, with_values
-from distune.confirmation.running import Job, train_all
+from distune.confirmation.training import Job, train_all
 from distune.errors import UserError
 from distune.tuning.executors import SimulatedExecutor
 from distune.tuning.executors.simulated import Work, WorkerDied
-from distune.tuning.messages import TrialTask
+from distune.tuning.trials.messages import TrialTask
 
 
 def jobs(count: int) -> list[Job]:

@@ -8,10 +8,10 @@ import pytest
 from confirmation_helpers import STUDY, config_on, write_study
 
 from distune.config import Config, with_values
-from distune.confirmation.contenders import confirmation_seeds, contenders, identity
+from distune.confirmation.candidates import confirmation_seeds, contenders, identity
 from distune.confirmation.opening import plan_name
 from distune.errors import UserError
-from distune.tuning.storage import opened
+from distune.tuning.study.storage import opened
 
 
 def entrants_of(folder: Path, base: Config, *trials: Any, top: int = 3) -> tuple[list[Any], list[str]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
-from distune.data.audit import AuditReport, Finding, audit
-from distune.data.demo import write_demo
+from distune.data.audit.audit import AuditReport, Finding, audit
+from distune.data.demo.demo import write_demo
 
 from .conftest import write_lines
 

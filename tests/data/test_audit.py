@@ -13,8 +13,8 @@ from PIL import Image
 
 from distune.config import DataConfig
 from distune.data import read_table
-from distune.data.audit import Finding, audit
-from distune.data.findings import counted
+from distune.data.audit.audit import Finding, audit
+from distune.data.audit.findings import counted
 from distune.data.images import read_pixels
 
 from .planted import SPLITS, Planted, found, kinds

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from distune.data import perceptual_hash
-from distune.data.perceptual_hash import alike, difference_hashes, near_pairs, thumbnails
+from distune.data.audit import perceptual_hash
+from distune.data.audit.perceptual_hash import alike, difference_hashes, near_pairs, thumbnails
 
 
 def brute_force(hashes: np.ndarray, first: np.ndarray, second: np.ndarray, distance: int) -> list[list[int]]:

@@ -17,8 +17,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from distune.analysis.records import StudyRecord
-from distune.analysis.trials import from_optuna
+from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
 from distune.data.table import Task
 from distune.reporting.report import write_report

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distune.analysis.dev_noise import DevNoise
-from distune.analysis.space import Parameter
+from distune.analysis.parameters.space import Parameter
 from distune.reporting import formats
 from distune.reporting.markdown import escape
 from distune.reporting.sections.insights import noise_statement

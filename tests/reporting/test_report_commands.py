@@ -13,13 +13,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from distune.analysis.sources import open_study as read_study
+from distune.analysis.records.sources import open_study as read_study
 from distune.config import Config, load_config, parse_config
 from distune.reporting import commands
 from distune.reporting.report import write_report
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
-from distune.tuning.storage import opened
-from distune.tuning.study import differing, load, open_study
+from distune.tuning.study.storage import opened
+from distune.tuning.study.study import differing, load, open_study
 from distune.tuning.tune import TuneRequest, _setups
 
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}

@@ -18,9 +18,9 @@ from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE, compared, over
 from markdown_it import MarkdownIt  # comes with rich
 from optuna.trial import create_trial
 
-from distune.analysis.records import StudyRecord
-from distune.analysis.study_files import Confirmation
-from distune.analysis.trials import from_optuna
+from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.study_record import StudyRecord
 from distune.cli.compare import compare as compare_command
 from distune.cli.confirm import _needed
 from distune.reporting.figures.bars import draw_confirmed

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from distune.analysis.findings import Findings, analyse
-from distune.analysis.records import StudyRecord, TrialRecord
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 from distune.reporting.document import Figure
 from distune.reporting.figures import draw
 from distune.reporting.figures.bars import Gain, draw_gains

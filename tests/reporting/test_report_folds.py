@@ -11,9 +11,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from distune.analysis.findings import analyse
+from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import read_run
-from distune.analysis.trials import from_optuna
-from distune.analysis.unknown import Unknown
 from distune.cli.confirm import _print_optimism
 from distune.config import Config, as_dict
 from distune.reporting.document import Note, Table

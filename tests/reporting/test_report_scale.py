@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from distune.analysis.trials import from_optuna
+from distune.analysis.records.from_optuna import from_optuna
 from distune.reporting.report import write_report
 
 TRIALS = 10_000

@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt  # comes with rich
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from distune.analysis.records import StudyRecord
-from distune.analysis.trials import from_optuna
+from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.study_record import StudyRecord
 from distune.config import parse_config
 from distune.data.table import Task
 from distune.reporting.formats import plain

@@ -11,9 +11,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from distune.analysis.findings import analyse
-from distune.analysis.ranges import as_search_space
-from distune.analysis.records import StudyRecord
-from distune.analysis.trials import from_optuna
+from distune.analysis.parameters.ranges import as_search_space
+from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
 from distune.reporting import markdown
 from distune.reporting.contents import Written, build

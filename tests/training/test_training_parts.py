@@ -20,7 +20,7 @@ from distune.training.averaging import MovingAverage
 from distune.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from distune.training.optimizer import schedule_factor
 from distune.training.records import EpochRecord, best_epoch
-from distune.training.seeds import derived_seed
+from distune.utils.seeds import derived_seed
 
 CPU = torch.device("cpu")
 

@@ -43,7 +43,7 @@ TEXT: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from distune.data.demo import write_demo
+    from distune.data.demo.demo import write_demo
 
     root = tmp_path_factory.mktemp("data") / "demo"
     write_demo(root, seed=2, examples=40)

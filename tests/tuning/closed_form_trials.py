@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from distune.training.cost import Cost, carried
 from distune.training.memory import peak_process_mb
 from distune.tuning.executors.simulated import Work, WorkerDied
-from distune.tuning.messages import Report, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 
 
 def final_score(config: dict) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distune.config import as_dict, with_values
-from distune.tuning.messages import TrialTask
+from distune.tuning.trials.messages import TrialTask
 
 
 def task_of(config, folder, attempt=1):

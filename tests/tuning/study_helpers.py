@@ -11,19 +11,19 @@ from closed_form_trials import score_at
 from optuna.trial import TrialState
 
 from distune.config import Config, with_values
-from distune.tuning.adoption import Adoption
-from distune.tuning.coordinator import Coordinator, Limits
+from distune.tuning.coordinator.coordinator import Coordinator, Limits
+from distune.tuning.coordinator.leases import Lease
+from distune.tuning.coordinator.ledger import Ledger
+from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.coordinator.retention import Retention
+from distune.tuning.coordinator.takeover import Adoption
 from distune.tuning.executors import Executor, SimulatedExecutor
 from distune.tuning.executors.simulated import Script, Work
-from distune.tuning.leases import Lease
-from distune.tuning.ledger import Ledger
-from distune.tuning.messages import TrialTask
-from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import make_pruner
-from distune.tuning.retention import Retention
-from distune.tuning.space import build_space
-from distune.tuning.storage import open_storage
-from distune.tuning.study import Setup, open_study, write_setup
+from distune.tuning.search.pruners import make_pruner
+from distune.tuning.space.space import build_space
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.study import Setup, open_study, write_setup
+from distune.tuning.trials.messages import TrialTask
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distune.tuning.budget import is_surplus, still_needed
+from distune.tuning.coordinator.budget import is_surplus, still_needed
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from study_helpers import (
     training,
 )
 
+from distune.tuning.coordinator.leases import Lease, leases
+from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.coordinator.retention import Retention
 from distune.tuning.executors import SimulatedExecutor
 from distune.tuning.executors.simulated import Work, WorkerDied
-from distune.tuning.leases import Lease, leases
-from distune.tuning.proposals import JointProposals
-from distune.tuning.retention import Retention
 
 
 def by_number(behaviours, ordinary=training):
@@ -339,7 +339,7 @@ def test_a_dead_coordinator_s_trials_are_taken_over(tmp_path):
 
 
 def nameless_distribution(setup):
-    from distune.tuning.suggest import distribution
+    from distune.tuning.space.suggest import distribution
 
     return distribution(setup.space.parameters["alpha"])
 
@@ -426,7 +426,7 @@ def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog, fa
 
 
 def test_a_beat_drops_the_trials_that_others_took_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("distune.tuning.adoption.BEAT_SECONDS", 0.0)
+    monkeypatch.setattr("distune.tuning.coordinator.takeover.BEAT_SECONDS", 0.0)
     one, study, heard = robbed(tmp_path, ("teacher", 1), finishes=False)
     one.run()
     assert [epoch for number, stage, epoch in heard if number == 0 and stage == "student"] == [1]

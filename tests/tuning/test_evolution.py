@@ -13,8 +13,8 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import Trial
 from study_helpers import coordinator, setup_of, sqlite_study
 
-from distune.tuning.evolution import GENERATION, replayed
-from distune.tuning.seeding import SeededSampler
+from distune.tuning.search.cmaes import GENERATION, replayed
+from distune.tuning.search.seeded_sampler import SeededSampler
 
 pytest.importorskip("cmaes")
 

@@ -13,7 +13,7 @@ from closed_form_trials import script
 from distune.errors import UserError
 from distune.tuning.executors import LocalExecutor, SimulatedExecutor
 from distune.tuning.executors.memory import total_bytes
-from distune.tuning.messages import Ended, Failure, Scored, Started, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import Ended, Failure, Scored, Started, TrialOutcome, TrialTask
 
 PLAYED = "closed_form_trials:played"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from distune.errors import ConfigError, DataError, UserError
-from distune.tuning.failures import (
+from distune.tuning.coordinator.failures import (
     ROW_ALIKE,
     STALLED_LIMIT,
     Attempts,
@@ -16,7 +16,7 @@ from distune.tuning.failures import (
     next_step,
     not_finite,
 )
-from distune.tuning.messages import Failure
+from distune.tuning.trials.messages import Failure
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from study_helpers import coordinator, setup_of, sqlite_study
 
 from distune.config import as_dict
 from distune.training.run_folder import read_metrics
+from distune.tuning.coordinator.leases import Lease
 from distune.tuning.executors import LocalExecutor
-from distune.tuning.leases import Lease
-from distune.tuning.messages import TrialTask
-from distune.tuning.trial import run_trial
+from distune.tuning.trials.messages import TrialTask
+from distune.tuning.trials.trial import run_trial
 
 EPOCHS = [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
 
@@ -91,7 +91,7 @@ def test_a_coordinator_hears_of_a_trial_that_its_dead_one_did_not(tmp_path, tiny
     study = sqlite_study(tmp_path, setup)
     shutil.copytree(tmp_path / "run", tmp_path / "trials" / "trial_0000")
     before = files(tmp_path / "trials" / "trial_0000")["student.safetensors"]
-    executor = LocalExecutor("distune.tuning.trial:run_trial", tmp_path / "workers", threads=1)
+    executor = LocalExecutor("distune.tuning.trials.trial:run_trial", tmp_path / "workers", threads=1)
     coordinator(study, setup, tmp_path, executor, n_trials=1, lease=Lease.new(1)).run()
     (trial,) = study.trials
     known = trial.user_attrs

@@ -9,7 +9,7 @@ import pytest
 from fold_trials import Listener, task_of
 
 from distune.training.cost import cost_until
-from distune.tuning.folds import run_folds_trial
+from distune.tuning.trials.folds import run_folds_trial
 
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
 

@@ -16,12 +16,12 @@ from distune.config import as_dict, load_config, save_config, with_values
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.run import run
+from distune.tuning.coordinator.proposals import FoldProposals
 from distune.tuning.executors.simulated import Work
-from distune.tuning.fold_pruner import FoldPruner
-from distune.tuning.folds import run_folds_trial
-from distune.tuning.proposals import FoldProposals
-from distune.tuning.pruners import make_pruner_of_folds
-from distune.tuning.study import differing, warmup_of_folds
+from distune.tuning.search.fold_pruner import FoldPruner
+from distune.tuning.search.pruners import make_pruner_of_folds
+from distune.tuning.study.study import differing, warmup_of_folds
+from distune.tuning.trials.folds import run_folds_trial
 from distune.tuning.tune import TuneRequest, tune
 
 

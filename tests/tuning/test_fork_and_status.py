@@ -10,11 +10,11 @@ from study_helpers import base_config, coordinator, memory_study, setup_of, sqli
 
 from distune.config import SearchParameter
 from distune.errors import UserError
+from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
 from distune.tuning.fork import fork
-from distune.tuning.leases import Lease
 from distune.tuning.status import read_status, status_of
-from distune.tuning.storage import open_storage
+from distune.tuning.study.storage import open_storage
 
 
 def old_study(folder, setup=None, n_trials=8):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from distune.tuning.leases import LEASE_SECONDS, Lease, Watch, leases, sessions, this_host
+from distune.tuning.coordinator.leases import LEASE_SECONDS, Lease, Watch, leases, sessions, this_host
 
 
 class Clock:

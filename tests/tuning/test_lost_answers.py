@@ -9,9 +9,9 @@ from optuna.trial import TrialState
 from sqlalchemy import event
 from study_helpers import coordinator, setup_of, sqlite_study, states
 
-from distune.tuning.leases import Lease, leases
-from distune.tuning.ledger import Ledger
-from distune.tuning.transactions import claim, let_wait
+from distune.tuning.coordinator.leases import Lease, leases
+from distune.tuning.coordinator.ledger import Ledger
+from distune.tuning.study.transactions import claim, let_wait
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -129,7 +129,7 @@ def test_a_trial_that_ends_elsewhere_while_it_is_parked_keeps_no_other_one_from_
         turns.append(1)
         return 2 if len(turns) > 10 else 0
 
-    monkeypatch.setattr("distune.tuning.ledger.let_wait", ends_before_it_is_parked)
+    monkeypatch.setattr("distune.tuning.coordinator.ledger.let_wait", ends_before_it_is_parked)
     one = coordinator(study, setup, tmp_path, n_trials=3, workers=3, interrupted=stops_at_once)
     assert one.run() == "interrupted"
     assert states(study) == {"COMPLETE": 1, "WAITING": 2}
@@ -171,6 +171,6 @@ def test_a_new_trial_s_name_whose_answer_was_lost_is_its_name(tmp_path, monkeypa
         assert claim(*arguments)
         return claim(*arguments)
 
-    monkeypatch.setattr("distune.tuning.ledger.claim", claims_twice)
+    monkeypatch.setattr("distune.tuning.coordinator.ledger.claim", claims_twice)
     assert Ledger(study, "one").ask().number == 0
     assert len(study.trials) == 1

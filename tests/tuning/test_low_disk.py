@@ -9,9 +9,9 @@ import pytest
 from closed_form_trials import fold_score
 from study_helpers import coordinator, memory_study, setup_of, states, training
 
+from distune.tuning.coordinator.proposals import FoldProposals, JointProposals
+from distune.tuning.coordinator.retention import Retention
 from distune.tuning.executors.simulated import Work
-from distune.tuning.proposals import FoldProposals, JointProposals
-from distune.tuning.retention import Retention
 
 
 def training_by_folds(task):

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from distune.tuning.pruners import make_pruner
+from distune.tuning.search.pruners import make_pruner
 
 
 def study_with(complete: int) -> optuna.Study:

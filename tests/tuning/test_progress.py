@@ -5,8 +5,8 @@ import logging
 
 from rich.console import Console
 
-from distune.tuning.ledger import Counts
-from distune.tuning.progress import PLAIN_SECONDS, Progress, Snapshot, line, log_file
+from distune.tuning.coordinator.ledger import Counts
+from distune.tuning.coordinator.progress import PLAIN_SECONDS, Progress, Snapshot, line, log_file
 
 
 class Clock:

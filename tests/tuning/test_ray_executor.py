@@ -12,7 +12,7 @@ from study_helpers import base_config
 
 from distune.errors import UserError
 from distune.tuning.executors.ray import RayExecutor, _connect
-from distune.tuning.messages import Ended
+from distune.tuning.trials.messages import Ended
 from distune.tuning.tune import TuneRequest, tune
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only; read when ray is imported
@@ -130,7 +130,7 @@ import os
 import sys
 from pathlib import Path
 
-if "distune.tuning.executors.worker" in sys.orig_argv:
+if "distune.tuning.trials.worker" in sys.orig_argv:
     first = Path(__file__).with_name("first")
     if not first.exists():
         first.write_text(str(os.getppid()))

@@ -15,7 +15,7 @@ from study_helpers import base_config
 from test_ray_executor import HAS_RAY, TwoNodes
 
 from distune.config import with_values
-from distune.tuning.storage import open_storage
+from distune.tuning.study.storage import open_storage
 from distune.tuning.tune import TuneRequest, tune
 
 

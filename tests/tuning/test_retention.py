@@ -4,7 +4,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from study_helpers import coordinator, memory_study, setup_of, training
 
-from distune.tuning.retention import Retention, folder_name, weights_to_drop
+from distune.tuning.coordinator.retention import Retention, folder_name, weights_to_drop
 
 
 def trial(number, state, value=None):

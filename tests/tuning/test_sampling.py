@@ -9,12 +9,12 @@ from optuna.trial import TrialState
 from study_helpers import base_config, coordinator, memory_study, points, setup_of, sqlite_study, states
 
 from distune.errors import UserError
-from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import PRUNERS, check_pruner
-from distune.tuning.samplers import SAMPLERS, check_sampler
-from distune.tuning.seeding import derived_seed
-from distune.tuning.space import contains
-from distune.tuning.suggest import distribution
+from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.search.pruners import PRUNERS, check_pruner
+from distune.tuning.search.samplers import SAMPLERS, check_sampler
+from distune.tuning.search.seeded_sampler import derived_seed
+from distune.tuning.space.space import contains
+from distune.tuning.space.suggest import distribution
 
 HAS_CMAES = importlib.util.find_spec("cmaes") is not None
 INSTALLED = [name for name in SAMPLERS if name != "cmaes" or HAS_CMAES]

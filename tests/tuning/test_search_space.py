@@ -6,9 +6,9 @@ from study_helpers import base_config
 
 from distune.config import Config, SearchParameter, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
-from distune.tuning.groups import backbone_group, fusion_group, loss_group
-from distune.tuning.space import DEFAULT_SPACE, build_space, contains, key_of
-from distune.tuning.suggest import suggest, suggest_base
+from distune.tuning.space.groups import backbone_group, fusion_group, loss_group
+from distune.tuning.space.space import DEFAULT_SPACE, build_space, contains, key_of
+from distune.tuning.space.suggest import suggest, suggest_base
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
     "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),
@@ -210,7 +210,7 @@ def test_whether_a_value_can_be_drawn(parameter, value, inside):
 def test_the_base_trial_keeps_values_outside_the_space_out_of_optunas_table():
     base = base_config(teacher__lr=1e-3, teacher__fusion_dim=64)
     space = build_space(base)
-    from distune.tuning.seeding import BaseValues
+    from distune.tuning.search.seeded_sampler import BaseValues
 
     study = optuna.create_study(sampler=BaseValues(space.base_values(base)))
     trial = study.ask()

@@ -21,10 +21,10 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from distune.errors import UserError
-from distune.tuning.failures import TAIL
-from distune.tuning.storage import Patience, open_storage
+from distune.tuning.coordinator.failures import TAIL
+from distune.tuning.study.storage import Patience, open_storage
+from distune.tuning.study.transactions import claim, forget_scores, let_wait
 from distune.tuning.summary import config_of
-from distune.tuning.transactions import claim, forget_scores, let_wait
 
 HERE = Path(__file__).parent
 COORDINATORS = 4

@@ -6,7 +6,7 @@ import pytest
 
 from distune.tuning.executors import SimulatedExecutor, simulated
 from distune.tuning.executors.simulated import Work
-from distune.tuning.messages import Scored, TrialTask
+from distune.tuning.trials.messages import Scored, TrialTask
 
 
 def test_a_worker_waits_from_its_event_on_and_not_only_from_its_turn(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 from study_helpers import base_config, coordinator, memory_study, setup_of, sqlite_study, training
 
 from distune.tuning.executors.simulated import Work
+from distune.tuning.search.teacher_pruner import teacher_scores
 from distune.tuning.staged import StudentSpace
-from distune.tuning.teacher_rule import teacher_scores
 
 
 class Pruner:

@@ -18,16 +18,16 @@ from study_helpers import base_config, coordinator, memory_study, setup_of, stat
 
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
+from distune.tuning.coordinator.proposals import TeacherProposals
 from distune.tuning.executors.simulated import Work
-from distune.tuning.groups import fields_without_effect, fusion_group, loss_group
-from distune.tuning.proposals import TeacherProposals
-from distune.tuning.pruners import make_pruner
-from distune.tuning.space import build_space
+from distune.tuning.search.pruners import make_pruner
+from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
+from distune.tuning.space.space import build_space
+from distune.tuning.space.suggest import suggest
 from distune.tuning.staged import StudentSpace, best_teachers, split, stage_budgets
 from distune.tuning.status import read_status
-from distune.tuning.storage import open_storage
-from distune.tuning.study import Setup
-from distune.tuning.suggest import suggest
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.study import Setup
 from distune.tuning.summary import config_of
 from distune.tuning.tune import TuneRequest, tune
 

@@ -10,11 +10,11 @@ import pytest
 
 from distune.config import Config, with_values
 from distune.training.run import run, run_teacher
-from distune.tuning.groups import fields_without_effect
-from distune.tuning.space import Space, build_space
+from distune.tuning.space.groups import fields_without_effect
+from distune.tuning.space.space import Space, build_space
+from distune.tuning.space.suggest import suggest
 from distune.tuning.staged import StudentSpace, split
-from distune.tuning.study import Setup
-from distune.tuning.suggest import suggest
+from distune.tuning.study.study import Setup
 
 SHARED = {
     "label_smoothing": {"type": "float", "low": 0.0, "high": 0.15, "key": "training.label_smoothing"},

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from study_helpers import base_config
 
-from distune.analysis.ranges import Ranges, as_search_space
-from distune.analysis.space import Parameter
+from distune.analysis.parameters.ranges import Ranges, as_search_space
+from distune.analysis.parameters.space import Parameter
 from distune.config import load_config, save_config, value_at, with_values
 from distune.errors import ConfigError, UserError
-from distune.tuning.space import DEFAULT_SPACE, build_space
-from distune.tuning.starting import started_from, with_space
+from distune.tuning.space.space import DEFAULT_SPACE, build_space
+from distune.tuning.space.start import started_from, with_space
 from distune.tuning.tune import TuneRequest, tune
 
 PAGE = {  # the reference page's recommended table; fixed values are ranges of one

@@ -13,8 +13,8 @@ from study_helpers import base_config, setup_of
 from distune.cli import main
 from distune.config import parse_config
 from distune.errors import UserError
-from distune.tuning.space import build_space
-from distune.tuning.storage import (
+from distune.tuning.space.space import build_space
+from distune.tuning.study.storage import (
     CONNECT_SECONDS,
     OUTAGE_LIMIT,
     PARTING_SECONDS,
@@ -23,9 +23,9 @@ from distune.tuning.storage import (
     engine_options,
     open_storage,
 )
-from distune.tuning.storage_url import hide_secrets, missing_driver, redacted
-from distune.tuning.study import NEUTRAL_KEYS, Setup, check_name, new_name, open_study
-from distune.tuning.transactions import claim
+from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted
+from distune.tuning.study.study import NEUTRAL_KEYS, Setup, check_name, new_name, open_study
+from distune.tuning.study.transactions import claim
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from study_helpers import coordinator, setup_of, sqlite_study, states, training
 
 from distune.tuning.executors.simulated import Work
 from distune.tuning.fork import fork
-from distune.tuning.teacher_rule import keeps_up
+from distune.tuning.search.teacher_pruner import keeps_up
 
 FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
 

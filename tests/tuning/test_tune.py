@@ -18,10 +18,10 @@ from study_helpers import base_config, states
 
 from distune.config import load_config, parse_config, with_values
 from distune.errors import UserError
-from distune.tuning.leases import Lease, this_host
-from distune.tuning.names import study_to_continue
-from distune.tuning.storage import open_storage
-from distune.tuning.study import Setup
+from distune.tuning.coordinator.leases import Lease, this_host
+from distune.tuning.study.names import study_to_continue
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.study import Setup
 from distune.tuning.summary import config_of
 from distune.tuning.tune import TuneRequest, search_space, tune
 

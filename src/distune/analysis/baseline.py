@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distune.analysis.attributes import mapping
+from distune.analysis.parameters.space import TEACHER, Parameter
 from distune.analysis.ranking import Ranking
-from distune.analysis.records import StudyRecord, TrialRecord
-from distune.analysis.space import TEACHER, Parameter
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.attributes import mapping
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 
 @dataclass(frozen=True)

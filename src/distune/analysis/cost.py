@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from distune.analysis.records import State, StudyRecord, TrialRecord
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import State, StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 ENDED: tuple[State, ...] = ("complete", "pruned", "failed")
 

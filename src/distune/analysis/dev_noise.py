@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.analysis.ranking import Ranking
-from distune.analysis.records import TrialRecord
+from distune.analysis.records.study_record import TrialRecord
+from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, read_predictions
-from distune.analysis.unknown import Unknown
 
 RESAMPLES = 1000
 NEXT_BEST = 10

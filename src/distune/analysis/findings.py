@@ -8,20 +8,20 @@ from typing import Any
 
 from distune.analysis.baseline import Baseline, compare
 from distune.analysis.cost import Cost
-from distune.analysis.coverage import Coverage, coverage
 from distune.analysis.dev_noise import DevNoise, dev_noise
-from distune.analysis.effects import Effects, effects
-from distune.analysis.importance import Importance, importance
-from distune.analysis.patterns import Patterns, patterns
+from distune.analysis.parameters.coverage import Coverage, coverage
+from distune.analysis.parameters.effects import Effects, effects
+from distune.analysis.parameters.importance import Importance, importance
+from distune.analysis.parameters.patterns import Patterns, patterns
+from distune.analysis.parameters.ranges import Ranges, best_ranges
 from distune.analysis.phases import Phase, phases
 from distune.analysis.progress import Progress, progress
-from distune.analysis.ranges import Ranges, best_ranges
 from distune.analysis.ranking import Ranking, rank
 from distune.analysis.recommendations import Recommendations, recommend
-from distune.analysis.records import StudyRecord
+from distune.analysis.records.study_files import Confirmation, read_audit, read_confirmation
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Run, read_run
-from distune.analysis.study_files import Confirmation, read_audit, read_confirmation
-from distune.analysis.unknown import Unknown
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distune.analysis.cost import Cost, Wall, cost
-from distune.analysis.records import StudyRecord, TrialRecord
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distune.analysis.records import StudyRecord
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
 
 THIRDS = 3
 FEWEST = 9

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from distune.analysis.records import State, StudyRecord, TrialRecord
+from distune.analysis.records.study_record import State, StudyRecord, TrialRecord
 
 TOP = 10
 STATE_ORDER: tuple[State, ...] = ("complete", "pruned", "failed", "running")

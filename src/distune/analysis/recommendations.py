@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from distune.analysis.baseline import Baseline
-from distune.analysis.coverage import Coverage, ParameterCoverage
 from distune.analysis.dev_noise import DevNoise
-from distune.analysis.effects import Effect, Effects
-from distune.analysis.patterns import Patterns
+from distune.analysis.parameters.coverage import Coverage, ParameterCoverage
+from distune.analysis.parameters.effects import Effect, Effects
+from distune.analysis.parameters.patterns import Patterns
 from distune.analysis.progress import Progress
-from distune.analysis.records import StudyRecord
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
 
 TRIALS_PER_PARAMETER = 10
 MANY_FAILURES = 0.1

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.analysis.attributes import number, text, whole
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.attributes import number, text, whole
+from distune.analysis.records.unknown import Unknown
 
 STAGES = ("teacher", "student")
 LONGEST = 50_000_000

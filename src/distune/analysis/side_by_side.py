@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distune.analysis.ranking import Ranking, rank
-from distune.analysis.sources import open_study
-from distune.analysis.study_files import read_confirmation
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.sources import open_study
+from distune.analysis.records.study_files import read_confirmation
+from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
 
 RESULTS = "results.json"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import typer
 
-from distune.data.audit import AuditReport
-from distune.data.findings import Row, counted
+from distune.data.audit.audit import AuditReport
+from distune.data.audit.findings import Row, counted
 
 ROWS_SHOWN = 8
 

@@ -46,7 +46,7 @@ def audit(
 
     from distune.cli.audit import print_audit
     from distune.data import read_table
-    from distune.data.audit import audit as audit_table
+    from distune.data.audit.audit import audit as audit_table
     from distune.training.run_folder import write_json
 
     report = audit_table(read_table(chosen.data, chosen.seed))
@@ -63,7 +63,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 42,
 ) -> None:
     """Generate the demo data set; nothing is downloaded."""
-    from distune.data.demo import write_demo, write_wound_demo
+    from distune.data.demo.demo import write_demo, write_wound_demo
     from distune.errors import UserError
 
     writers = {"slices": write_demo, "wound": write_wound_demo}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from distune.atomic import write_text
 from distune.config.sections import Config
 from distune.errors import ConfigError
+from distune.utils.atomic import write_text
+from distune.utils.text import nearest
 
 
 def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -174,5 +174,5 @@ def _did_you_mean(path: Sequence[str]) -> str:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
+    close = nearest(word, known)
     return f" (did you mean {close[0]}?)" if close else ""

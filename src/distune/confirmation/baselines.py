@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distune.analysis.confirmation_files import baseline_folder
 from distune.config import Config, with_values
-from distune.confirmation.contenders import identity
-from distune.confirmation.evaluating import Evaluation
+from distune.confirmation.candidates import identity
+from distune.confirmation.evaluation import Evaluation
+from distune.confirmation.statistics.files import baseline_folder
 from distune.data.batches import eval_batches
 from distune.data.table import Table
 from distune.models.fusion import masked_mean

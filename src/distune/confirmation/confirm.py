@@ -16,29 +16,29 @@ import optuna
 from optuna.study import Study
 
 from distune import __version__
-from distune.analysis.confirmation import confirmation_numbers
-from distune.analysis.confirmation_files import FOLDER, NUMBERS, PLAN, RECOMMENDED
-from distune.analysis.sources import LOGS, database_file
+from distune.analysis.records.sources import LOGS, database_file
 from distune.config import save_config, with_values
 from distune.confirmation.baselines import ends_of_grid, judge_baselines
-from distune.confirmation.contenders import Entrant, confirmation_seeds, contenders
-from distune.confirmation.evaluating import Evaluation, judge_all
+from distune.confirmation.candidates import Entrant, confirmation_seeds, contenders
+from distune.confirmation.evaluation import Evaluation, judge_all
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
-from distune.confirmation.running import Job, Trained, forget_other_versions, jobs_of, train_all
+from distune.confirmation.statistics.files import FOLDER, NUMBERS, PLAN, RECOMMENDED
+from distune.confirmation.statistics.numbers import confirmation_numbers
+from distune.confirmation.training import Job, Trained, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.run_folder import write_json
-from distune.tuning.executors.making import check_executor, make_executor
-from distune.tuning.interrupts import Interrupts, interrupts
-from distune.tuning.progress import log_file
+from distune.tuning.coordinator.interrupts import Interrupts, interrupts
+from distune.tuning.coordinator.progress import log_file
+from distune.tuning.executors.make import check_executor, make_executor
 from distune.tuning.status import status_of
-from distune.tuning.storage import default_url, opened
-from distune.tuning.storage_url import redacted
-from distune.tuning.study import check_name
+from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.storage_url import redacted
+from distune.tuning.study.study import check_name
 from distune.tuning.tune import TRIAL_FUNCTION
 
 Show = Callable[[str], None]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distune.analysis.confirmation_files import NUMBERS
-from distune.confirmation.contenders import Entrant, identity
+from distune.confirmation.candidates import Entrant, identity
+from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
 from distune.training.openings import FILE, openings, record_opening

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from distune.analysis.confirmation_files import MARKER
+from distune.confirmation.statistics.files import MARKER
 
 RESERVE_BYTES = 10**9
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distune.data.table import Table
-from distune.data.threads import threaded
+from distune.utils.threads import threaded
 
 DIGEST_BYTES = 16
 

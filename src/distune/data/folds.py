@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.config import FoldConfig
-from distune.data.raw import RawExample
+from distune.data.readers.raw import RawExample
 from distune.data.split import spread_groups
 from distune.errors import DataError
 

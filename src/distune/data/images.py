@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.threads import threaded
 from distune.errors import UserError
+from distune.utils.threads import threaded
 
 # A bad file is reported with its name by our own error; OpenCV would add nameless lines to the terminal.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

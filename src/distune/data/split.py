@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.atomic import replacing
-from distune.data.raw import listed, nearest_hint
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
+from distune.utils.atomic import replacing
+from distune.utils.text import listed, nearest_hint
 
 RARE = 10
 SplitCounts = dict[Split, dict[str, dict[str, int]]]

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from distune.analysis.findings import Findings
+from distune.analysis.parameters.ranges import as_entries
+from distune.analysis.parameters.space import TEACHER, Parameter
 from distune.analysis.phases import trials_of
-from distune.analysis.ranges import as_entries
-from distune.analysis.records import StudyRecord
-from distune.analysis.space import TEACHER, Parameter
-from distune.analysis.unknown import Unknown
-from distune.reporting.paths import quoted
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
+from distune.utils.paths import quoted
 
 MORE_TRIALS = 30
 QUICK = {"teacher": 2, "student": 5}
@@ -91,7 +91,7 @@ def config_of(study: StudyRecord) -> Mapping[str, object] | None:
 
 def _asked(findings: Findings) -> str:
     """Options that the study was made with and that its config does not hold."""
-    from distune.tuning.space import DEFAULT_SPACE
+    from distune.tuning.space.space import DEFAULT_SPACE
 
     study, parameters = findings.study, searched(findings.study)
     said = " --strategy staged" if study.strategy == "staged" else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distune.analysis.findings import Findings
 from distune.analysis.phases import wall_of
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Code, Document, Figure, Headline, Line, line
 from distune.reporting.sections import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from distune.analysis.space import Parameter, is_number
+from distune.analysis.parameters.space import Parameter, is_number
 
 DASH = "—"
 LONGEST_TEXT = 300

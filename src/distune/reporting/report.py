@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from distune.analysis.findings import Findings, analyse
-from distune.analysis.ranges import Ranges, as_search_space
-from distune.analysis.records import StudyRecord
-from distune.analysis.sources import LOGS, open_study
-from distune.analysis.trials_csv import from_csv
-from distune.analysis.unknown import Unknown
+from distune.analysis.parameters.ranges import Ranges, as_search_space
+from distune.analysis.records.from_csv import from_csv
+from distune.analysis.records.sources import LOGS, open_study
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, html, markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.document import Figure

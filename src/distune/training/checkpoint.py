@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distune.atomic import remove_drafts, replacing, taking_turns
 from distune.training.safetensors_file import write_over
+from distune.utils.atomic import remove_drafts, replacing, taking_turns
 
 SMALL = 64 * 2**20
 """Bytes of a state up to which two files take turns: beside the epochs of larger models writing is nothing."""

@@ -8,8 +8,8 @@ from distune.config import Config, ModelConfig, as_dict
 from distune.distillation import LOSSES
 from distune.models.encoders import identity
 from distune.training.devices import Compute
-from distune.training.seeds import derived_seed
 from distune.training.versions import INPUTS, version_of
+from distune.utils.seeds import derived_seed
 
 ELSEWHERE = ("device", "threads", "precision")
 """Settings of training that say where it runs; the kind of device and bf16 stand for them.

@@ -20,8 +20,8 @@ from distune.training.devices import Compute
 from distune.training.optimizer import Optimizer
 from distune.training.predicting import predict, task_scores
 from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, best_epoch
-from distune.training.seeds import derived_seed
 from distune.training.targets import Targets
+from distune.utils.seeds import derived_seed
 
 
 def fit(

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.atomic import write_text
 from distune.config import Config, save_config
 from distune.data.table import Table
 from distune.training.devices import Compute
 from distune.training.records import EpochRecord
+from distune.utils.atomic import write_text
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 RESULTS = "results.json"

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.tuning.storage import default_url, open_storage
-from distune.tuning.storage_url import redacted
-from distune.tuning.study import check_name, load
+from distune.tuning.study.storage import default_url, open_storage
+from distune.tuning.study.storage_url import redacted
+from distune.tuning.study.study import check_name, load
 
 HOST = "127.0.0.1"
 

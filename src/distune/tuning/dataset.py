@@ -46,7 +46,7 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
     """
     from distune.checking import check_experiment
     from distune.data import read_table
-    from distune.data.audit import audit
+    from distune.data.audit.audit import audit
     from distune.data.fingerprint import table_fingerprint
 
     table = check_experiment(config, source)

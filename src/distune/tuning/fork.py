@@ -12,12 +12,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from distune.config import Config, as_dict, value_at
 from distune.errors import UserError
-from distune.tuning.ledger import OWNER
-from distune.tuning.proposals import configured
-from distune.tuning.running import PARTS_KEY
-from distune.tuning.space import contains
-from distune.tuning.study import Setup, check_name, comparable, load, write_setup
-from distune.tuning.suggest import distribution
+from distune.tuning.coordinator.active_trial import PARTS_KEY
+from distune.tuning.coordinator.ledger import OWNER
+from distune.tuning.coordinator.proposals import configured
+from distune.tuning.space.space import contains
+from distune.tuning.space.suggest import distribution
+from distune.tuning.study.study import Setup, check_name, comparable, load, write_setup
 from distune.tuning.summary import config_of
 
 _log = logging.getLogger(__name__)

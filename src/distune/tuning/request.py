@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from distune.config import Config
-from distune.tuning.coordinator import Reason
-from distune.tuning.messages import Failure
+from distune.tuning.coordinator.coordinator import Reason
+from distune.tuning.trials.messages import Failure
 
-TRIAL_FUNCTION = "distune.tuning.trial:run_trial"
-TEACHER_TRIAL_FUNCTION = "distune.tuning.trial:run_teacher_trial"
-FOLDS_TRIAL_FUNCTION = "distune.tuning.folds:run_folds_trial"
+TRIAL_FUNCTION = "distune.tuning.trials.trial:run_trial"
+TEACHER_TRIAL_FUNCTION = "distune.tuning.trials.trial:run_teacher_trial"
+FOLDS_TRIAL_FUNCTION = "distune.tuning.trials.folds:run_folds_trial"
 ON_OOM = ("fail", "retry")
 
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from optuna.study import Study
 
-from distune.tuning.adoption import Adoption
-from distune.tuning.coordinator import Coordinator, Limits, Reason
-from distune.tuning.executors.making import make_executor
-from distune.tuning.leases import Lease
-from distune.tuning.ledger import Ledger
-from distune.tuning.messages import Failure
-from distune.tuning.progress import Progress
-from distune.tuning.proposals import JointProposals
-from distune.tuning.pruners import is_too_short, make_pruner, make_pruner_of_folds
+from distune.tuning.coordinator.coordinator import Coordinator, Limits, Reason
+from distune.tuning.coordinator.leases import Lease
+from distune.tuning.coordinator.ledger import Ledger
+from distune.tuning.coordinator.progress import Progress
+from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.coordinator.retention import Retention
+from distune.tuning.coordinator.takeover import Adoption
+from distune.tuning.executors.make import make_executor
 from distune.tuning.request import TuneRequest
-from distune.tuning.retention import Retention
-from distune.tuning.storage import Patience
-from distune.tuning.study import Setup
+from distune.tuning.search.pruners import is_too_short, make_pruner, make_pruner_of_folds
+from distune.tuning.study.storage import Patience
+from distune.tuning.study.study import Setup
+from distune.tuning.trials.messages import Failure
 
 _log = logging.getLogger(__name__)
 

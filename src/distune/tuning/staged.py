@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune.config import Config, SearchParameter
 from distune.errors import UserError
-from distune.tuning.ledger import count
-from distune.tuning.space import TEACHER, Space
-from distune.tuning.study import Setup
+from distune.tuning.coordinator.ledger import count
+from distune.tuning.space.space import TEACHER, Space
+from distune.tuning.study.study import Setup
 from distune.tuning.summary import params_of
 
 STRATEGIES = ("joint", "staged")

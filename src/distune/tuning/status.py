@@ -11,13 +11,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.errors import UserError
-from distune.tuning.failures import SURPLUS
-from distune.tuning.leases import Lease, leases
-from distune.tuning.ledger import OWNER, Counts, count
+from distune.tuning.coordinator.failures import SURPLUS
+from distune.tuning.coordinator.leases import Lease, leases
+from distune.tuning.coordinator.ledger import OWNER, Counts, count
 from distune.tuning.staged import SUFFIX
-from distune.tuning.storage import default_url, opened
-from distune.tuning.storage_url import redacted
-from distune.tuning.study import check_name, load
+from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.storage_url import redacted
+from distune.tuning.study.study import check_name, load
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from distune import __version__
-from distune.atomic import write_text
 from distune.config import Config, parse_config, save_config
-from distune.tuning.failures import SURPLUS
-from distune.tuning.leases import leases
-from distune.tuning.proposals import configured
+from distune.tuning.coordinator.failures import SURPLUS
+from distune.tuning.coordinator.leases import leases
+from distune.tuning.coordinator.proposals import configured
+from distune.utils.atomic import write_text
 
 SETUP_KEYS = (
     "metric",

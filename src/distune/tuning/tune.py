@@ -11,27 +11,27 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
-from distune.data.raw import nearest_hint
 from distune.errors import UserError
+from distune.tuning.coordinator.interrupts import interrupts
+from distune.tuning.coordinator.progress import log_file
+from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, TeacherProposals
 from distune.tuning.dataset import Inspection, inspect
-from distune.tuning.executors.making import check_executor
+from distune.tuning.executors.make import check_executor
 from distune.tuning.fork import fork, open_old
-from distune.tuning.groups import backbone_group, fields_without_effect, fusion_group, loss_group
-from distune.tuning.interrupts import interrupts
-from distune.tuning.names import study_to_continue
-from distune.tuning.progress import log_file
-from distune.tuning.proposals import FoldProposals, JointProposals, TeacherProposals
-from distune.tuning.pruners import WARMUP_EPOCHS, check_pruner, check_pruner_of_folds
 from distune.tuning.request import ON_OOM, TRIAL_FUNCTION, TuneRequest, TuneResult
-from distune.tuning.samplers import check_sampler
-from distune.tuning.space import Space, build_space
+from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner, check_pruner_of_folds
+from distune.tuning.search.samplers import check_sampler
+from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.space.space import Space, build_space
+from distune.tuning.space.start import started_from, with_space
 from distune.tuning.stage import Ending, Stage, Stages
 from distune.tuning.staged import STRATEGIES, SUFFIX, best_teachers, outline, settle, split, stage_budgets
-from distune.tuning.starting import started_from, with_space
-from distune.tuning.storage import Patience, default_url, opened
-from distune.tuning.storage_url import redacted
-from distune.tuning.study import Setup, check_name, new_name, open_study, warmup_of_folds
+from distune.tuning.study.names import study_to_continue
+from distune.tuning.study.storage import Patience, default_url, opened
+from distune.tuning.study.storage_url import redacted
+from distune.tuning.study.study import Setup, check_name, new_name, open_study, warmup_of_folds
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
+from distune.utils.text import nearest_hint
 
 __all__ = ["TRIAL_FUNCTION", "TuneRequest", "TuneResult", "search_space", "tune"]
 _log = logging.getLogger(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distune.errors import UserError
+from distune.utils.text import nearest
 
 Kind = Literal["vision", "text"]
 Source = Literal["hub", "package", "built-in"]
@@ -162,5 +162,5 @@ def find(name: str, kind: Kind) -> Entry | Path | str:
 
 def _known(name: str, kind: Kind) -> str:
     names = [entry.name for entry in CATALOGUE.values() if entry.kind == kind]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = nearest(name, names, n=3)
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distune.analysis.findings import Findings
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, finish, one

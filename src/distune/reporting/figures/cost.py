@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from distune.analysis.findings import Findings
 from distune.analysis.phases import seconds_by_stage
-from distune.analysis.records import TrialRecord
+from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, INK, ORANGE, RED, SERIES, canvas, finish, one

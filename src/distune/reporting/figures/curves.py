@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.ticker import MaxNLocator
 
 from distune.analysis.findings import Findings
-from distune.analysis.records import TrialRecord
+from distune.analysis.records.study_record import TrialRecord
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, RED, finish, one, score_axis
 

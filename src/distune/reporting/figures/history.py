@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from distune.analysis.findings import Findings
-from distune.analysis.records import StudyRecord, TrialRecord
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import (

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from distune.analysis.findings import Findings
+from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import STAGES, Curve
-from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, ORANGE, canvas, finish

@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 
 from distune.analysis.calibration import reliability
 from distune.analysis.findings import Findings
+from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion
-from distune.analysis.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one

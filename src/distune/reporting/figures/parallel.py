@@ -12,8 +12,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from distune.analysis.findings import Findings
-from distune.analysis.records import TrialRecord
-from distune.analysis.space import Parameter
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import FAINT, INK, PAPER, finish, one, score_axis

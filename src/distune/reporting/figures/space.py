@@ -11,9 +11,9 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
 from distune.analysis.findings import Findings
-from distune.analysis.records import TrialRecord
-from distune.analysis.space import Parameter
-from distune.analysis.unknown import Unknown
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records.study_record import TrialRecord
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from distune.analysis.findings import Findings
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
-from distune.analysis.study_files import Confirmation
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Figure, Line, Section, Strong, line, missing, names
 from distune.reporting.sections.confirmation import advice, confirmed_gain, in_words

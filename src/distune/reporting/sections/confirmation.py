@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from distune.analysis.findings import Findings
-from distune.analysis.study_files import Confirmation
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, formats
 from distune.reporting.document import (
     Block,
@@ -24,9 +24,9 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
-from distune.reporting.paths import quoted
 from distune.reporting.sections import confirmation_tables as tables
 from distune.reporting.sections.confirmation_comparisons import comparisons
+from distune.utils.paths import quoted
 
 TITLE = "Confirmation"
 OF_A_TABLE = (

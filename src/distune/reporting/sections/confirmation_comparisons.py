@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distune.analysis.significance import RESAMPLES
+from distune.confirmation.statistics.significance import RESAMPLES
 from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
 

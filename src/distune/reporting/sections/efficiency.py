@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from distune.analysis.cost import Saving
 from distune.analysis.findings import Findings
+from distune.analysis.parameters.space import is_number
 from distune.analysis.phases import Phase, parallelism_of, seconds_by_stage, store_of, trials_of, wall_of
-from distune.analysis.space import is_number
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Paragraph, Section, Strong, Table, missing, paragraph
 from distune.reporting.sections.confirmation import confirmed_gain, in_words

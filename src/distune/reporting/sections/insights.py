@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from distune.analysis.dev_noise import DevNoise
-from distune.analysis.effects import Effect, Effects
 from distune.analysis.findings import Findings
-from distune.analysis.importance import Importance
-from distune.analysis.unknown import Unknown
+from distune.analysis.parameters.effects import Effect, Effects
+from distune.analysis.parameters.importance import Importance
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,

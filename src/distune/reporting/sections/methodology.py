@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from distune.analysis.findings import Findings
-from distune.analysis.records import StudyRecord
-from distune.analysis.space import Parameter
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records.study_record import StudyRecord
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,

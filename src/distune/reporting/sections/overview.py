@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.findings import Findings
 from distune.analysis.phases import wall_of
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Code, Section, Table, line, missing, paragraph
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from distune.analysis.findings import Findings
-from distune.analysis.patterns import Pattern, Patterns
-from distune.analysis.unknown import Unknown
+from distune.analysis.parameters.patterns import Pattern, Patterns
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Cell, Code, Section, Strong, Table, caution, missing, paragraph
 

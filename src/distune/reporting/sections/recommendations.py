@@ -7,8 +7,8 @@ import statistics
 
 from distune.analysis.findings import Findings
 from distune.analysis.recommendations import More
-from distune.analysis.study_files import Confirmation
-from distune.analysis.unknown import Unknown
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, names
 from distune.reporting.sections.confirmation import advice, command

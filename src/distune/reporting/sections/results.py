@@ -8,7 +8,7 @@ from typing import Any
 from distune.analysis.baseline import in_order
 from distune.analysis.findings import Findings
 from distune.analysis.ranking import TOP
-from distune.analysis.records import TrialRecord
+from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Figure, Section, Strong, Table, missing, paragraph
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.analysis.findings import Findings
-from distune.analysis.ranges import Ranges
-from distune.analysis.records import StudyRecord
-from distune.analysis.unknown import Unknown
+from distune.analysis.parameters.ranges import Ranges
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, formats
 from distune.reporting.document import (
     Block,
@@ -24,8 +24,8 @@ from distune.reporting.document import (
     names,
     paragraph,
 )
-from distune.reporting.paths import quoted
 from distune.reporting.sections.confirmation import is_a_gain_told, recommended_config
+from distune.utils.paths import quoted
 
 BEST_CONFIG = "best_config.yaml"
 SHUT = "Before the confirmation the test split stays shut: once it was looked at, it cannot confirm anything."

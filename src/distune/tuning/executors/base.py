@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from types import TracebackType
 
-from distune.tuning.messages import Event, TrialTask
+from distune.tuning.trials.messages import Event, TrialTask
 
 
 class Executor(ABC):

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from distune.errors import UserError
 from distune.training.memory import peak_of_process_mb
+from distune.tuning.coordinator.failures import TAIL, died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.memory import oom_kills, total_bytes
-from distune.tuning.executors.pipe import receive, send
-from distune.tuning.failures import TAIL, died
-from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
+from distune.tuning.trials.pipe import receive, send
 
 START_LIMIT = 5
 """Workers in a row that may end by themselves before they take a trial."""
@@ -146,7 +146,7 @@ class LocalExecutor(Executor):
         log = self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "distune.tuning.executors.worker",
+                [sys.executable, "-m", "distune.tuning.trials.worker",
                  str(theirs.fileno()), str(os.getpid()), self._function],
                 env={
                     **_MEMORY_VARIABLES, **os.environ, **limit, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1",

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
+from distune.tuning.coordinator.failures import died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import START_LIMIT, LocalExecutor, available_cores
-from distune.tuning.failures import died
-from distune.tuning.messages import Ended, Event, Scored, Started, TrialTask
+from distune.tuning.trials.messages import Ended, Event, Scored, Started, TrialTask
 
 START_SECONDS = 300.0
 """How long the first worker may wait for room in the cluster; one that scales itself up needs minutes."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from distune.training.cost import Cost
+from distune.tuning.coordinator.failures import died, failure_of, not_finite
 from distune.tuning.executors.base import Executor
-from distune.tuning.failures import died, failure_of, not_finite
-from distune.tuning.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What the trials show about the parameters."""

@@ -1,0 +1,1 @@
+"""Studies of any origin as plain values."""

@@ -1,0 +1,98 @@
+"""User attributes of any origin, read as what they should be or as None."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from distune.analysis.parameters.space import Parameter, is_number
+from distune.analysis.records.study_record import Session
+
+KINDS = ("float", "int", "categorical")
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None."""
+    return float(value) if is_number(value) else None
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, or None."""
+    return int(value) if is_number(value) and value == int(value) else None
+
+
+def text(value: Any) -> str | None:
+    """A string that is not empty, or None; an int (a worker's number) is written out."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def mapping(value: Any) -> Mapping[str, Any] | None:
+    """A mapping that is not empty, or None."""
+    return value if isinstance(value, Mapping) and value else None
+
+
+def numbers(value: Any) -> Mapping[str, float] | None:
+    """The finite numbers of a mapping, or None where there are none."""
+    found = {str(name): float(item) for name, item in (mapping(value) or {}).items() if is_number(item)}
+    return found or None
+
+
+def moment(value: Any) -> datetime | None:
+    """A date and time in ISO form, or None."""
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def sessions(value: Any) -> tuple[Session, ...] | None:
+    """The runs of the tuning command, or None where they are not recorded."""
+    if not isinstance(value, list) or not value:
+        return None
+    return tuple(
+        Session(
+            started=moment(item.get("started")),
+            finished=moment(item.get("finished")),
+            workers=whole(item.get("workers")),
+            devices=_names(item.get("devices")),
+            reason=text(item.get("reason")),
+        )
+        for item in value
+        if isinstance(item, Mapping)
+    )
+
+
+def space(value: Any) -> dict[str, Parameter]:
+    """The search space as the study records it; entries of another form are left out."""
+    found = {}
+    for name, item in (mapping(value) or {}).items():
+        if not isinstance(item, Mapping) or item.get("type") not in KINDS:
+            continue
+        choices = item.get("choices") or ()
+        low, high = number(item.get("low")), number(item.get("high"))
+        whole_range = (item["type"] == "categorical" and choices) or None not in (low, high)
+        if whole_range:
+            found[str(name)] = Parameter(
+                name=str(name),
+                kind=item["type"],
+                low=low,
+                high=high,
+                log=item.get("log") is True,
+                step=number(item.get("step")),
+                choices=tuple(choices),
+                when={key: _as_tuple(held) for key, held in (mapping(item.get("when")) or {}).items()}
+                or None,
+                key=text(item.get("key")),
+            )
+    return found
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)

@@ -1,0 +1,197 @@
+"""A table of trials that Distune did not run, as `trials_dataframe().to_csv()` of Optuna writes it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records import attributes
+from distune.analysis.records.study_record import State, StudyRecord, TrialRecord
+from distune.errors import UserError
+
+PARAMETER = "params_"
+ATTRIBUTE = "user_attrs_"
+MOST_CHOICES = 12
+EXPECTED = ("number", "value", "datetime_start", "datetime_complete", "duration", "state")
+STATES: Mapping[str, State] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "running",
+}
+DURATION = re.compile(r"(?:(?P<days>-?\d+) days?,? ?)?(?:(?P<h>\d+):(?P<m>\d+):(?P<s>\d+(?:\.\d+)?))?$")
+
+
+def from_csv(path: Path | str, direction: str = "maximize") -> StudyRecord:
+    """Reads a table of trials; columns that it lacks are named in `missing`.
+
+    Args:
+        path: CSV file with the columns number, value, datetime_start, datetime_complete, duration, state,
+            params_*; each may be absent, but not both value and params_*.
+        direction: maximize or minimize.
+
+    Raises:
+        UserError: no such file, no table of trials, or cells that cannot be read (all are listed).
+    """
+    path = Path(path)
+    header, rows = _table(path)
+    names = [column for column in header if column.startswith(PARAMETER)]
+    if not rows or ("value" not in header and not names):
+        raise UserError(
+            f"{path}: no table of trials: it needs rows, and a column value or params_*; "
+            f"found {len(rows)} rows and the columns {', '.join(header) or '(none)'}"
+        )
+    problems: list[str] = []
+    params = {name.removeprefix(PARAMETER): _typed([row[name] for row in rows]) for name in names}
+    trials = [
+        _trial(index, row, {name: column[index] for name, column in params.items()}, problems)
+        for index, row in enumerate(rows)
+    ]
+    occurrences = Counter(trial.number for trial in trials)
+    problems += [f"number {number} occurs {n} times" for number, n in sorted(occurrences.items()) if n > 1]
+    if problems:
+        count = f"{len(problems)} cell{'s' if len(problems) > 1 else ''} that cannot be used"
+        raise UserError("\n".join([f"{path}: {count}", *(f"  {line}" for line in problems)]))
+    return StudyRecord(
+        name=path.stem,
+        direction="minimize" if direction == "minimize" else "maximize",
+        trials=tuple(sorted(trials, key=lambda trial: trial.number)),
+        space={name: _observed(name, column) for name, column in params.items()},
+        space_source="observed",
+        source=str(path),
+        missing=_missing(header, bool(names)),
+    )
+
+
+def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+            return list(reader.fieldnames or []), rows
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not readable as CSV: {error}") from None
+
+
+def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], problems: list[str]) -> TrialRecord:
+    line = index + 2
+
+    def cell(column: str, read: Callable[[str], Any]) -> Any:
+        written = row.get(column, "").strip()
+        if not written or written.lower() in ("nan", "nat", "none"):
+            return None
+        try:
+            return read(written)
+        except (ValueError, KeyError, OverflowError):
+            problems.append(f"row {line}: {column} is {written!r}")
+            return None
+
+    value = cell("value", _finite)
+    recorded = cell("state", lambda written: STATES[written.rpartition(".")[2].upper()])
+    state: State = recorded or ("complete" if value is not None else "failed")
+    started, finished = (
+        cell(name, datetime.fromisoformat) for name in ("datetime_start", "datetime_complete")
+    )
+    seconds = cell("duration", _seconds)
+    if seconds is None and started is not None and finished is not None:
+        seconds = (finished - started).total_seconds() or None
+    number = cell("number", lambda written: int(float(written)))
+    return TrialRecord(
+        number=index if number is None else number,
+        state=state,
+        value=value if state == "complete" else None,
+        params={name: held for name, held in params.items() if held is not None},
+        started=started,
+        finished=finished,
+        seconds=seconds,
+        memory_mb=cell(f"{ATTRIBUTE}peak_memory_mb", _finite),
+        device_memory_mb=cell(f"{ATTRIBUTE}peak_device_mb", _finite),
+        device=cell(f"{ATTRIBUTE}device", str),
+        failure_kind=cell(f"{ATTRIBUTE}failure_kind", str),
+        failure_message=cell(f"{ATTRIBUTE}failure_message", str),
+        baseline=cell(f"{ATTRIBUTE}baseline", str) == "True",
+    )
+
+
+def _finite(written: str) -> float:
+    value = attributes.number(float(written))
+    if value is None:
+        raise ValueError(written)
+    return value
+
+
+def _seconds(written: str) -> float:
+    """A duration as pandas writes it (`0 days 00:12:03.5`), or plain seconds."""
+    match = DURATION.match(written)
+    if match and match["h"] is not None:
+        hours = int(match["days"] or 0) * 24 + int(match["h"])
+        return hours * 3600 + int(match["m"]) * 60 + float(match["s"])
+    return _finite(written)
+
+
+def _typed(column: Sequence[str]) -> list[Any]:
+    """A column as ints, floats, bools or texts: the first that all its filled cells are."""
+    filled = [cell.strip() for cell in column]
+    for read in (_whole, _finite, _truth):
+        try:
+            return [read(cell) if cell else None for cell in filled]
+        except (ValueError, OverflowError):
+            continue
+    return [cell or None for cell in filled]
+
+
+def _whole(written: str) -> int:
+    """An int; 384.0 is one, since a column with gaps holds floats."""
+    if "e" in written.lower() or float(written) != int(float(written)):
+        raise ValueError(written)
+    return int(float(written))
+
+
+def _truth(written: str) -> bool:
+    if written not in ("True", "False"):
+        raise ValueError(written)
+    return written == "True"
+
+
+def _observed(name: str, column: Sequence[Any]) -> Parameter:
+    """What a column shows of a parameter: a range for floats and for ints without gaps, the values for all else."""
+    seen = [value for value in column if value is not None]
+    if seen and all(isinstance(value, float) for value in seen):
+        return Parameter(name, "float", low=min(seen), high=max(seen), log=_spans_decades(seen))
+    if not seen or not all(isinstance(value, int) and not isinstance(value, bool) for value in seen):
+        return Parameter(name, "categorical", choices=tuple(sorted(set(seen), key=str)))
+    values = sorted(set(seen))
+    has_no_gaps = 1 < len(values) == values[-1] - values[0] + 1
+    if has_no_gaps or len(values) > MOST_CHOICES:
+        return Parameter(name, "int", low=values[0], high=values[-1])
+    # 4 and 8, or 256, 384 and 512, were most likely choices: nothing says that 5 could have been drawn.
+    return Parameter(name, "categorical", choices=tuple(values))
+
+
+def _spans_decades(values: Sequence[float]) -> bool:
+    """Learning rates and weight decays are searched by factors: all positive, and far below one."""
+    return min(values) > 0 and max(values) < 1e-2
+
+
+def _missing(header: Sequence[str], has_params: bool) -> tuple[str, ...]:
+    said = [f"The table has no column {name}." for name in EXPECTED if name not in header]
+    if not has_params:
+        said.append("The table has no columns params_*.")
+    if "state" not in header:
+        said.append("States are taken from the values: a trial with a value is complete, one without failed.")
+    if "number" not in header:
+        said.append("Trials are numbered by their row.")
+    said.append(
+        "A table of trials does not tell on which examples its scores were measured, nor of how many seeds or folds "
+        "they are; it holds no search space, base config, sampler, pruner, epochs, intermediate scores or run folders."
+    )
+    return tuple(said)

@@ -1,0 +1,196 @@
+"""Studies of any origin as a `StudyRecord`: an Optuna study, or a table of trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records import attributes
+from distune.analysis.records.from_csv import from_csv
+from distune.analysis.records.study_record import Session, SpaceSource, State, StudyRecord, TrialRecord
+from distune.errors import UserError
+
+if TYPE_CHECKING:
+    import optuna
+
+__all__ = ["Session", "StudyRecord", "TrialRecord", "from_csv", "from_optuna"]
+
+STATES: Mapping[str, State] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "running",
+}
+SURPLUS = "surplus"
+Reader = Callable[[Any], Any]
+OF_STUDY: Mapping[str, Reader] = {
+    **dict.fromkeys(("base_config", "pruner_settings", "teacher_study", "teachers"), attributes.mapping),
+    **dict.fromkeys(("metric", "sampler", "pruner", "strategy"), attributes.text),
+    **dict.fromkeys(("data_fingerprint", "distune_version"), attributes.text),
+    **dict.fromkeys(("seed", "folds", "teacher_epochs", "student_epochs"), attributes.whole),
+    "sessions": attributes.sessions,
+}
+"""Attributes of a study that the record holds under the same name, each with what reads it."""
+OF_TRIAL: Mapping[str, Reader] = {
+    **dict.fromkeys(("device", "worker", "failure_kind", "failure_message"), attributes.text),
+    **dict.fromkeys(("attempts", "best_epoch"), attributes.whole),
+    "stage_seconds": attributes.numbers,
+}
+"""The same of a trial."""
+STUDY_ATTRIBUTES = {
+    "base_config": "the base config",
+    "search_space": "the search space",
+    "seed": "the seed",
+    "metric": "what the score is",
+    "sampler": "the sampler",
+    "pruner": "the pruner",
+    "teacher_epochs": "the teacher's epochs",
+    "student_epochs": "the student's epochs",
+    "data_fingerprint": "the fingerprint of the data",
+    "distune_version": "the version that ran it",
+    "sessions": "when the tuning command ran",
+}
+TRIAL_ATTRIBUTES = {
+    "seconds": "measured seconds",
+    "stage_seconds": "seconds by stage",
+    "peak_memory_mb": "peak memory",
+    "device": "the device",
+    "folder": "the run folder",
+}
+
+
+def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | None = None) -> StudyRecord:
+    """Reads an Optuna study, its own user attributes and those of its trials.
+
+    Args:
+        study: a study with one objective.
+        folder: the study's folder, where it has one; relative run folders are looked for from there too.
+        source: the file or storage that the study was read from, to be named in the report.
+
+    Raises:
+        UserError: the study has several objectives.
+    """
+    if len(study.directions) != 1:
+        raise UserError(
+            f"study {study.study_name} has {len(study.directions)} objectives: a report takes one; "
+            "export one of them as a table of trials and use --from-csv"
+        )
+    frozen = study.get_trials(deepcopy=False)
+    kept = [trial for trial in frozen if trial.user_attrs.get("failure_kind") != SURPLUS]
+    attrs = study.user_attrs
+    space, space_source = _space(attrs, kept)
+    return StudyRecord(
+        name=study.study_name,
+        direction="maximize" if study.direction.name == "MAXIMIZE" else "minimize",
+        trials=tuple(_trial(trial, folder) for trial in kept),
+        space=space,
+        space_source=space_source,
+        config_path=Path(written) if (written := attributes.text(attrs.get("config_path"))) else None,
+        prune_teacher=attrs.get("prune_teacher") is True,
+        source=source,
+        folder=folder,
+        surplus=len(frozen) - len(kept),
+        missing=_missing(attrs, kept),
+        **{name: read(attrs.get(name)) for name, read in OF_STUDY.items()},
+    )
+
+
+def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
+    attrs = trial.user_attrs
+    state = STATES[trial.state.name]
+    value = attributes.number(trial.value) if state == "complete" else None
+    finished = trial.datetime_complete
+    seconds = attributes.number(attrs.get("seconds"))
+    if seconds is None and trial.datetime_start is not None and finished is not None:
+        seconds = (
+            finished - trial.datetime_start
+        ).total_seconds() or None  # trials added afterwards took no time
+    return TrialRecord(
+        number=trial.number,
+        state=state,
+        value=value,
+        params={**(attributes.mapping(attrs.get("fixed_params")) or {}), **trial.params},
+        intermediate={
+            step: score for step, score in sorted(trial.intermediate_values.items()) if math.isfinite(score)
+        },
+        started=trial.datetime_start,
+        finished=finished,
+        seconds=seconds,
+        memory_mb=attributes.number(attrs.get("peak_memory_mb")),
+        device_memory_mb=attributes.number(attrs.get("peak_device_mb")),
+        folder=_run_folder(attrs.get("folder"), folder),
+        baseline=attrs.get("baseline") is True,
+        cache=attributes.numbers(_of_store(attrs)),
+        fold_scores=_fold_scores(attrs.get("fold_scores")),
+        **{name: read(attrs.get(name)) for name, read in OF_TRIAL.items()},
+    )
+
+
+def _of_store(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the store reports of a trial: the attributes `cache_hits`, `cache_misses`, `cache_seconds_saved`."""
+    return {name.removeprefix("cache_"): value for name, value in attrs.items() if name.startswith("cache_")}
+
+
+def _fold_scores(recorded: Any) -> tuple[float, ...] | None:
+    found = [attributes.number(score) for score in recorded] if isinstance(recorded, list) else []
+    return tuple(score for score in found if score is not None) or None
+
+
+def _run_folder(recorded: Any, study_folder: Path | None) -> Path | None:
+    """The recorded folder, or the one of that name in a study folder that was moved since."""
+    if not isinstance(recorded, str) or not recorded:
+        return None
+    path = Path(recorded)
+    if study_folder is not None:
+        for candidate in (study_folder / path, study_folder / path.name, study_folder / "trials" / path.name):
+            if candidate.is_dir():
+                return candidate
+    return path
+
+
+def _space(
+    attrs: Mapping[str, Any], trials: list[optuna.trial.FrozenTrial]
+) -> tuple[dict[str, Parameter], SpaceSource]:
+    recorded = attributes.space(attrs.get("search_space"))
+    if recorded:
+        return recorded, "study"
+    found: dict[str, Parameter] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            found.setdefault(name, _from_distribution(name, distribution))
+    return found, "distributions"
+
+
+def _from_distribution(name: str, distribution: Any) -> Parameter:
+    if hasattr(distribution, "choices"):
+        return Parameter(name, "categorical", choices=tuple(distribution.choices))
+    whole = type(distribution).__name__.startswith("Int")
+    step = distribution.step if not whole or distribution.step != 1 else None
+    return Parameter(
+        name,
+        "int" if whole else "float",
+        low=distribution.low,
+        high=distribution.high,
+        log=distribution.log,
+        step=step,
+    )
+
+
+def _missing(attrs: Mapping[str, Any], trials: list[optuna.trial.FrozenTrial]) -> tuple[str, ...]:
+    said = [
+        f"The study does not record {what} (attribute {name})."
+        for name, what in STUDY_ATTRIBUTES.items()
+        if attrs.get(name) is None
+    ]
+    ended = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    for name, what in TRIAL_ATTRIBUTES.items():
+        without = sum(trial.user_attrs.get(name) is None for trial in ended)
+        if without:
+            said.append(
+                f"{without} of {len(ended)} complete and pruned trials do not record {what} (attribute {name})."
+            )
+    return tuple(said)

@@ -1,0 +1,83 @@
+"""What other commands left beside a study: its confirmation and the audit of its data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distune.analysis.ranking import Ranking
+from distune.analysis.records.unknown import Unknown
+from distune.confirmation.statistics.files import NUMBERS
+from distune.confirmation.statistics.numbers import VERSION
+from distune.tuning.dataset import AUDIT_NAME
+
+NEEDED = ("contenders", "comparisons", "recommendation", "optimism", "opening", "split", "seeds", "examples")
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A confirmation that was made.
+
+    Attributes:
+        numbers: what `confirmation.json` holds; the schema is in `distune.confirmation.statistics.numbers`.
+        is_current: whether the best trial that it confirmed is still the best of the study.
+    """
+
+    numbers: Mapping[str, Any]
+    is_current: bool
+
+    @property
+    def best(self) -> str:
+        """Name of the contender that was the best of the search."""
+        ranks: dict[str, int] = {
+            name: about["rank"]
+            for name, about in self.numbers["contenders"].items()
+            if about["rank"] is not None
+        }
+        return min(ranks, key=lambda name: ranks[name])
+
+    @property
+    def gain(self) -> Mapping[str, Any] | None:
+        """The comparison of the best trial with the base config; None where it was not made."""
+        return next((made for made in self.numbers["comparisons"] if made["kind"] == "tuning_gain"), None)
+
+
+def read_confirmation(folder: Path | None, ranking: Ranking) -> Confirmation | Unknown:
+    """Reads a study's confirmation.
+
+    Args:
+        folder: of the study; None where it has none.
+        ranking: of the study.
+    """
+    numbers = _read(folder, NUMBERS)
+    if isinstance(numbers, Unknown):
+        return numbers
+    if numbers.get("version") != VERSION or any(key not in numbers for key in NEEDED):
+        return Unknown(
+            f"{NUMBERS} in the study's folder is not of a kind that this version of Distune reads."
+        )
+    found = Confirmation(numbers, is_current=False)
+    best = numbers["contenders"][found.best]["trial"]
+    is_current = best is not None and ranking.best is not None and best == ranking.best.number
+    return Confirmation(numbers, is_current)
+
+
+def read_audit(folder: Path | None) -> Mapping[str, Any] | Unknown:
+    """Reads the audit that tuning kept beside a study, as `AuditReport.to_dict` gives it."""
+    audit = _read(folder, AUDIT_NAME)
+    if not isinstance(audit, Unknown) and not {"findings", "sections"} <= audit.keys():
+        return Unknown(f"{AUDIT_NAME} in the study's folder holds no audit.")
+    return audit
+
+
+def _read(folder: Path | None, name: str) -> Mapping[str, Any] | Unknown:
+    if folder is None or not (folder / name).is_file():
+        return Unknown(f"The study's folder holds no {name}.")
+    try:
+        held = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Unknown(f"{name} in the study's folder cannot be read.")
+    return held if isinstance(held, dict) else Unknown(f"{name} in the study's folder cannot be read.")

@@ -1,0 +1,153 @@
+"""Who takes part in a confirmation: complete configs, to be trained with the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from distune.config import Config, as_dict, parse_config, with_values
+from distune.errors import UserError
+from distune.training.keys import uses_teacher
+from distune.tuning.coordinator.active_trial import PARTS_KEY
+from distune.tuning.study.study import comparable
+from distune.tuning.summary import base_trial, config_of
+from distune.utils.seeds import derived_seed
+
+Kind = Literal["trial", "base", "student_alone", "teacher"]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One config that is trained with every seed.
+
+    Attributes:
+        name: unique; names its folder.
+        kind: what it is.
+        config: complete, with the seed of the study's base config.
+        trial: its number in the study; None for what is no trial.
+        rank: 1 for the best trial of the search; None outside the top.
+        search_score: dev score of the trial in the study.
+    """
+
+    name: str
+    kind: Kind
+    config: Config
+    trial: int | None = None
+    rank: int | None = None
+    search_score: float | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether this is the base config; among the top trials it has a rank too."""
+        return self.kind == "base"
+
+    def at(self, seed: int) -> Config:
+        """The config with a seed of the confirmation."""
+        return with_values(self.config, {"seed": seed})
+
+
+def confirmation_seeds(study_seed: int, count: int) -> tuple[int, ...]:
+    """Seeds that depend on the study's seed and their position alone, so that more seeds keep the first ones.
+
+    None of them is the seed that the search itself used, on which its best trial was picked.
+    """
+    return tuple(derived_seed(study_seed, "confirmation", position) % 2**31 for position in range(count))
+
+
+def contenders(study: Study, top: int) -> tuple[list[Entrant], list[str]]:
+    """The top trials, the base config, and the best config's student without a teacher and its teacher.
+
+    A config that occurs twice takes part once: the base may be among the top, and a later trial may repeat an
+    earlier one, whose place the next best takes then.
+
+    Args:
+        study: with its trials.
+        top: how many of the best trials take part.
+
+    Returns:
+        The entrants, the best trial first, and one sentence for each that there is not.
+
+    Raises:
+        UserError: no trial is complete.
+    """
+    trials = study.get_trials(deepcopy=False)
+    base = _base(study, trials)
+    ranked = _ranked(study, trials, base, top)
+    if not ranked:
+        raise UserError(
+            f"study {study.study_name} has no complete trial, so there is nothing to confirm; "
+            "go on with `distune tune`"
+        )
+    notes = [f"only {len(ranked)} different configs are complete in the study"] if len(ranked) < top else []
+    entrants = ranked if any(entrant.is_base for entrant in ranked) else [*ranked, base]
+    best = ranked[0]
+    if not uses_teacher(best.config):
+        notes.append("the best config uses no teacher: there is no distillation gain to measure")
+        return entrants, notes
+    return [*entrants, student_alone(best), teacher_of(best)], notes
+
+
+def student_alone(best: Entrant) -> Entrant:
+    """The same student, trained equally long and in the same way on the labels alone.
+
+    `distillation.alpha` stays: with the teacher's part gone it only scales the loss. An alpha of 0 would leave nothing
+    to learn from and becomes 1.
+    """
+    values: dict[str, Any] = {"distillation.loss": "none", "student.init_from_teacher": False}
+    if not best.config.distillation.alpha:
+        values["distillation.alpha"] = 1.0
+    return Entrant(f"{best.name}_student_alone", "student_alone", with_values(best.config, values))
+
+
+def teacher_of(best: Entrant) -> Entrant:
+    """The teacher's own training in the student's place: its model, epochs and learning rate, on the labels."""
+    values: dict[str, Any] = {
+        "student": {**as_dict(best.config.teacher), "init_from_teacher": False},
+        "distillation.loss": "none",
+        "distillation.alpha": 1.0,
+    }
+    return Entrant(f"{best.name}_teacher", "teacher", with_values(best.config, values))
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What a config's results depend on, its seed included, by dotted key.
+
+    `training.accumulation` is left out: a trial that ran out of memory gets more parts, and they change its results by
+    chance alone, as another seed would.
+    """
+    return {key: value for key, value in comparable(as_dict(config)).items() if key != PARTS_KEY}
+
+
+def _base(study: Study, trials: Sequence[FrozenTrial]) -> Entrant:
+    trial = base_trial(trials)
+    config = config_of(study, trial) if trial else parse_config(study.user_attrs["base_config"])
+    return Entrant(
+        "base", "base", config, trial.number if trial else None, None, trial.value if trial else None
+    )
+
+
+def _ranked(study: Study, trials: Sequence[FrozenTrial], base: Entrant, top: int) -> list[Entrant]:
+    ranked: list[Entrant] = []
+    for entrant in _by_score(study, trials):
+        if any(identity(entrant.config) == identity(other.config) for other in ranked):
+            continue
+        rank = len(ranked) + 1
+        if rank > top:
+            break
+        if identity(entrant.config) == identity(base.config):
+            ranked.append(replace(entrant, name="base", kind="base", rank=rank))
+        else:
+            ranked.append(replace(entrant, rank=rank))
+    return ranked
+
+
+def _by_score(study: Study, trials: Sequence[FrozenTrial]) -> Iterator[Entrant]:
+    complete = [(t, t.value) for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    for trial, value in sorted(complete, key=lambda pair: (-pair[1], pair[0].number)):
+        yield Entrant(
+            f"trial_{trial.number:04d}", "trial", config_of(study, trial), trial.number, None, value
+        )

@@ -1,0 +1,1 @@
+"""The statistics of a confirmation, computed from its folder alone."""

@@ -1,0 +1,151 @@
+"""Which comparisons a confirmation makes, and what each of them says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from distune.confirmation.statistics.mcnemar import mcnemar
+from distune.confirmation.statistics.power import examples_needed, seeds_needed
+from distune.confirmation.statistics.scores import Answers
+from distune.confirmation.statistics.significance import Comparison, Judgement, compare, judge, resamples_for
+
+Kind = Literal[
+    "tuning_gain", "distillation_gain", "teacher_gap", "against_trial", "trial_gain", "against_baseline"
+]
+Family = Literal["primary", "secondary"]
+PRIMARY: tuple[Kind, ...] = ("tuning_gain", "distillation_gain")
+"""The questions that a confirmation is made for; fixed before any data, so they need not pay for the others."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One comparison: the first contender's score minus the second's.
+
+    Attributes:
+        kind: tuning_gain (best - base), distillation_gain (best - its student without a teacher), teacher_gap
+            (best config's teacher - best), against_trial (best - another top trial but the base), trial_gain
+            (another top trial - base), against_baseline (best - a baseline).
+        first: name of the first contender.
+        second: name of the second.
+    """
+
+    kind: Kind
+    first: str
+    second: str
+
+    @property
+    def name(self) -> str:
+        """Names the pair in its family."""
+        return f"{self.first} - {self.second}"
+
+    @property
+    def family(self) -> Family:
+        """The family within which its p-value is corrected."""
+        return "primary" if self.kind in PRIMARY else "secondary"
+
+
+def planned(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> list[Pair]:
+    """All comparisons that a confirmation makes.
+
+    Args:
+        contenders: those of the plan, each with `name`, `kind`, `rank` and `is_base`.
+        baselines: their names.
+    """
+    ranked = sorted((c for c in contenders if c["rank"] is not None), key=lambda c: c["rank"])
+    best, others = ranked[0]["name"], [c["name"] for c in ranked[1:] if not c["is_base"]]
+    base = next((c["name"] for c in contenders if c["is_base"]), None)
+    by_kind = {c["kind"]: c["name"] for c in contenders}
+    pairs = []
+    if base is not None and base != best:
+        pairs.append(Pair("tuning_gain", best, base))
+    if "student_alone" in by_kind:
+        pairs.append(Pair("distillation_gain", best, by_kind["student_alone"]))
+    if "teacher" in by_kind:
+        pairs.append(Pair("teacher_gap", by_kind["teacher"], best))
+    pairs += [Pair("against_trial", best, other) for other in others]
+    # Against the base they decide what is recommended where the best trial does not hold up.
+    pairs += [Pair("trial_gain", other, base) for other in others if base not in (None, best)]
+    return pairs + [Pair("against_baseline", best, name) for name in baselines]
+
+
+def comparisons(
+    pairs: Sequence[Pair], answers: Mapping[str, Answers], split: str, *, seed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Makes the comparisons on one split, and judges each family by itself.
+
+    Two contenders of which some runs are missing are compared over the seeds that both have.
+
+    Args:
+        pairs: all that are planned.
+        answers: predictions by contender; those without any run are left out.
+        split: dev or test.
+        seed: of the resampling.
+
+    Returns:
+        The comparisons as plain values, and those that cannot be made, each with its reason.
+    """
+    made: dict[Pair, Comparison] = {}
+    left_out = []
+    for pair in pairs:
+        absent = [name for name in (pair.first, pair.second) if name not in answers]
+        if absent:
+            left_out.append({**asdict(pair), "reason": f"{' and '.join(absent)}: no run finished"})
+            continue
+        relatives = sum(other.family == pair.family for other in pairs)
+        made[pair] = _compared(
+            answers[pair.first], answers[pair.second], split, resamples=resamples_for(relatives), seed=seed
+        )
+    verdicts: dict[str, Judgement] = {}
+    for family in ("primary", "secondary"):
+        verdicts |= judge({pair.name: each for pair, each in made.items() if pair.family == family})
+    return [
+        {
+            "kind": pair.kind,
+            "family": pair.family,
+            **asdict(each),
+            **asdict(verdicts[pair.name]),
+            "seeds": _seeds_of(answers[pair.first], answers[pair.second]),
+            "examples_needed": examples_needed(each),
+            "seeds_needed": seeds_needed(
+                each, max(_seeds_of(answers[pair.first], answers[pair.second]).values())
+            ),
+            "mcnemar": _single_pairs(answers[pair.first], answers[pair.second], split),
+        }
+        for pair, each in made.items()
+    ], left_out
+
+
+def _compared(first: Answers, second: Answers, split: str, *, resamples: int, seed: int) -> Comparison:
+    common = _common(first, second)
+    judged = first.by_split[split][0]
+    one, other = (
+        (first.contender(split, common), second.contender(split, common))
+        if common
+        else (first.contender(split), second.contender(split))
+    )
+    return compare(judged.labels, judged.groups, one, other, resamples=resamples, seed=seed)
+
+
+def _common(first: Answers, second: Answers) -> list[int]:
+    """The seeds of both; empty where a baseline takes part, or where they share none."""
+    return [seed for seed in first.seeds if seed in second.seeds]
+
+
+def _seeds_of(first: Answers, second: Answers) -> dict[str, int]:
+    common = len(_common(first, second))
+    return {"first": common or len(first.seeds), "second": common or len(second.seeds)}
+
+
+def _single_pairs(first: Answers, second: Answers, split: str) -> dict[str, Any]:
+    """McNemar's exact test by task, of the two models with the first common seed."""
+    common = _common(first, second)
+    seeds = (common[0], common[0]) if common else (first.seeds[0], second.seeds[0])
+    one = first.contender(split, [seeds[0]]).predictions[0]
+    other = second.contender(split, [seeds[1]]).predictions[0]
+    judged = first.by_split[split][0]
+    return {
+        task.name: asdict(mcnemar(judged.labels[:, column], one[:, column], other[:, column]))
+        for column, task in enumerate(judged.tasks)
+    }

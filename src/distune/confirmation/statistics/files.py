@@ -1,0 +1,125 @@
+"""Where a confirmation keeps what, and how its predictions are read back.
+
+    <study>/confirmation/plan.json                                what was trained, and what failed
+    <study>/confirmation/<contender>/seed_<n>/                    a run folder, and beside its own files:
+        predictions_{dev,test}.csv                                the full input
+        predictions_{dev,test}_{without_image,...}.csv            the input under a condition
+        evaluation.json                                           says that these predictions are all there
+    <study>/confirmation/baselines/<name>/predictions_{dev,test}.csv
+
+The numbers themselves are in <study>/confirmation.json.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.runs import read_predictions
+from distune.data.table import Task
+from distune.errors import UserError
+
+FOLDER = "confirmation"
+PLAN = "plan.json"
+NUMBERS = "confirmation.json"
+RECOMMENDED = "recommended_config.yaml"
+BASELINES = "baselines"
+MARKER = "evaluation.json"
+JUDGED_SPLITS = ("dev", "test")
+CONDITIONS = ("without_image", "without_text", "other_text")
+"""The flat mean colour of the train images; the empty text; the text of another case."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The predictions of one model for one split.
+
+    Attributes:
+        ids: unique name of each example.
+        groups: case of each example.
+        tasks: the label columns.
+        labels: true class indices, (N, tasks).
+        probabilities: one array (N, classes) a task.
+    """
+
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    labels: NDArray[np.int64]
+    probabilities: tuple[NDArray[np.float64], ...]
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """Predicted class indices, (N, tasks); the first of equally probable classes."""
+        return np.stack([rows.argmax(axis=1) for rows in self.probabilities], axis=1).astype(np.int64)
+
+
+def run_folder(confirmation: Path, contender: str, seed: int) -> Path:
+    """The run folder of a contender and a seed."""
+    return confirmation / contender / f"seed_{seed}"
+
+
+def baseline_folder(confirmation: Path, name: str) -> Path:
+    """The folder of a baseline's predictions."""
+    return confirmation / BASELINES / name
+
+
+def split_name(split: str, condition: str | None = None) -> str:
+    """The name of a split, under a condition where one is given, in file names."""
+    return f"{split}_{condition}" if condition else split
+
+
+def read_plan(confirmation: Path) -> Mapping[str, Any]:
+    """What `distune confirm` was asked for and how the runs ended.
+
+    Raises:
+        UserError: the folder holds no confirmation.
+    """
+    path = confirmation / PLAN
+    try:
+        plan: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}: the study is not confirmed; run distune confirm") from None
+    return plan
+
+
+def read_judged(folder: Path, split: str, condition: str | None = None) -> Judged | None:
+    """The predictions of a run folder for a split; None where there are none.
+
+    Raises:
+        UserError: the file is there and cannot be read.
+    """
+    name = split_name(split, condition)
+    path = folder / f"predictions_{name}.csv"
+    if not path.is_file():
+        return None
+    found = read_predictions(folder, name)
+    if isinstance(found, Unknown):
+        raise UserError(f"{path} cannot be used: {found.reason} Delete the folder and confirm again.")
+    with path.open(newline="", encoding="utf-8") as handle:
+        rows = [(row["id"], row["group"]) for row in csv.DictReader(handle)]
+    return Judged(
+        ids=tuple(identity for identity, _ in rows),
+        groups=tuple(group for _, group in rows),
+        tasks=tuple(Task(task.task, task.classes) for task in found),
+        labels=np.stack([task.truth for task in found], axis=1),
+        probabilities=tuple(task.probabilities for task in found),
+    )
+
+
+def same_examples(judged: Sequence[Judged]) -> bool:
+    """Whether predictions are for the same examples with the same labels, in the same order."""
+    first = judged[0]
+    return all(
+        (other.ids, other.groups, other.tasks) == (first.ids, first.groups, first.tasks)
+        and np.array_equal(other.labels, first.labels)
+        for other in judged[1:]
+    )

@@ -1,0 +1,191 @@
+"""Training every contender with every seed, on the executors of the study."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from distune.config import Config, as_dict, load_config
+from distune.confirmation.candidates import Entrant, identity
+from distune.confirmation.statistics.files import MARKER, run_folder
+from distune.errors import ConfigError, UserError
+from distune.training.keys import versions_behind
+from distune.training.run_folder import RESULTS, read_results
+from distune.training.student import WEIGHTS
+from distune.tuning.coordinator.failures import STALLED_LIMIT
+from distune.tuning.executors import Executor
+from distune.tuning.trials.messages import Ended, Failure, Scored, TrialOutcome, TrialTask
+
+ATTEMPTS = 2
+"""How often a run that fails is tried; one whose worker was only lost is tried more often."""
+HOPELESS = ("data", "config")
+"""Kinds of failure that another attempt cannot change."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a contender with a seed.
+
+    Attributes:
+        number: its number in the confirmation.
+        contender: name of the contender.
+        seed: of the run.
+        config: complete.
+        folder: the run folder.
+    """
+
+    number: int
+    contender: str
+    seed: int
+    config: Config
+    folder: Path
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has ended and can be judged, or was: results are written last, weights may be gone then."""
+        has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
+        return has_answers and (self.folder / RESULTS).is_file()
+
+    @property
+    def is_of_this_version(self) -> bool:
+        """Whether the steps behind a run that is done are those of this installation."""
+        return (read_results(self.folder) or {}).get("versions") == versions_behind(self.config)
+
+    def task(self, attempt: int) -> TrialTask:
+        """What a worker gets."""
+        return TrialTask(self.number, as_dict(self.config), str(self.folder), attempt=attempt)
+
+    def check_folder(self) -> None:
+        """Refuses a folder in which another config was trained.
+
+        Raises:
+            UserError: names the folder and what differs.
+        """
+        path = self.folder / "config.yaml"
+        try:
+            there = identity(load_config(path)) if path.is_file() else None
+        except ConfigError:  # cut off when the run was killed; the run writes it anew
+            return
+        now = identity(self.config)
+        if there is not None and there != now:
+            keys = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
+            raise UserError(
+                f"{self.folder} holds a run of another config ({', '.join(keys)} differ); "
+                "delete or move it and confirm again"
+            )
+
+
+@dataclass
+class Trained:
+    """How the runs ended.
+
+    Attributes:
+        failed: the last failure by job number.
+        interrupted: whether runs were left for later.
+        low_disk: whether that was because the disk is nearly full.
+    """
+
+    failed: dict[int, Failure] = field(default_factory=dict)
+    interrupted: bool = False
+    low_disk: bool = False
+
+
+def jobs_of(entrants: Sequence[Entrant], seeds: Sequence[int], confirmation: Path) -> list[Job]:
+    """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it."""
+    pairs = [(entrant, seed) for entrant in entrants for seed in seeds]
+    return [
+        Job(number, entrant.name, seed, entrant.at(seed), run_folder(confirmation, entrant.name, seed))
+        for number, (entrant, seed) in enumerate(pairs)
+    ]
+
+
+def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
+    """Lets runs that another version trained count as not done, so that all that are compared are of one version.
+
+    Args:
+        jobs: all of the confirmation.
+        is_open: whether the test split was opened for these runs.
+
+    Raises:
+        UserError: there are such runs and the split was opened: what it showed can no longer be confirmed on it.
+    """
+    others = [job for job in jobs if job.is_done and not job.is_of_this_version]
+    if others and is_open:
+        raise UserError(
+            f"{len(others)} of {len(jobs)} runs, {others[0].folder} the first, were trained by other versions of "
+            "Distune or its libraries (versions in results.json), and the test split was opened for them; go on "
+            "with those versions, or once they have finished, train anew with --again: the second opening is recorded"
+        )
+    for job in others:
+        (job.folder / RESULTS).unlink()
+
+
+def train_all(
+    jobs: Sequence[Job],
+    executor: Executor,
+    *,
+    interrupted: Callable[[], int] = lambda: 0,
+    has_room: Callable[[], bool] = lambda: True,
+    show: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Runs all jobs; one that was begun before goes on from its last checkpoint.
+
+    Args:
+        jobs: those that are not done.
+        executor: where workers live.
+        interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
+        has_room: asked before a run begins whether the disk has space for it; those that run end in any case.
+        show: told in one line how each run ended.
+    """
+    waiting, active = deque(jobs), dict[int, Job]()
+    tries, lost = dict[int, int](), dict[int, int]()
+    trained, ended = Trained(), 0
+    while active or (waiting and not interrupted()):
+        if interrupted() > 1:
+            break
+        if not active and not has_room():
+            trained.low_disk = True
+            break
+        while waiting and executor.free() and not interrupted() and has_room():
+            job = waiting.popleft()
+            tries[job.number] = tries.get(job.number, 0) + 1
+            active[job.number] = job
+            executor.submit(job.task(tries[job.number]))
+        for event in executor.wait(0.5):
+            if isinstance(event, Scored):
+                executor.answer(event.number, not interrupted())
+            if not isinstance(event, Ended) or event.number not in active:
+                continue
+            job = active.pop(event.number)
+            if isinstance(event.result, TrialOutcome):
+                trained.failed.pop(job.number, None)
+                if event.result.state == "complete":
+                    ended += 1
+                    show(_line(job, f"dev score {event.result.score:.4f}", ended, len(jobs)))
+                continue
+            failure = event.result
+            _log.warning("%s seed %d: %s: %s", job.contender, job.seed, failure.kind, failure.message)
+            if failure.kind == "preempted":
+                lost[job.number] = lost.get(job.number, 0) + 1
+            if _tries_again(failure, tries[job.number], lost.get(job.number, 0)):
+                waiting.append(job)
+                continue
+            ended += 1
+            trained.failed[job.number] = failure
+            show(_line(job, f"failed ({failure.kind}): {failure.message}", ended, len(jobs)))
+    trained.interrupted = bool(interrupted()) and ended < len(jobs)
+    return trained
+
+
+def _tries_again(failure: Failure, tries: int, lost: int) -> bool:
+    if failure.kind == "preempted":
+        return lost < STALLED_LIMIT
+    return failure.kind not in HOPELESS and tries - lost < ATTEMPTS
+
+
+def _line(job: Job, result: str, ended: int, jobs: int) -> str:
+    return f"{ended}/{jobs}  {job.contender} seed {job.seed}: {result}"

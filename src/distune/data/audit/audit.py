@@ -1,0 +1,84 @@
+"""The data's own report: what a reader of any score on this data should know first."""
+
+from __future__ import annotations
+
+from distune.data.audit.bag_of_words import word_baselines
+from distune.data.audit.files import file_findings, file_forms, file_section
+from distune.data.audit.findings import SEVERITIES, AuditReport, Finding, Section
+from distune.data.audit.labels import (
+    balance_findings,
+    class_balance,
+    lookalike_label_findings,
+    unseen_pair_findings,
+)
+from distune.data.audit.leaks import (
+    duplicate_findings,
+    group_findings,
+    near_duplicate_findings,
+    same_caption_findings,
+    twin_case_findings,
+)
+from distune.data.audit.perceptual_hash import thumbnails
+from distune.data.audit.texts import (
+    empty_text_findings,
+    named_label_findings,
+    text_lengths,
+    word_findings,
+    word_section,
+)
+from distune.data.fingerprint import image_fingerprints
+from distune.data.table import Table
+
+__all__ = ["AuditReport", "Finding", "Section", "audit"]
+
+
+def audit(table: Table) -> AuditReport:
+    """Looks for leaks between the splits, shortcuts to the labels, and classes too small to judge.
+
+    Labels of the test split are counted and compared between equal images, never predicted. The thresholds are
+    written in the docstrings of the single rules, and the severe ones are: a case in two splits; an equal image
+    file in two splits; nearly equal images in 2 % of dev or test; a bag of words with a macro F1 of 0.99 on dev;
+    the form of the image files with a skill of 0.95 on dev.
+
+    Args:
+        table: a table whose images have been checked.
+
+    Returns:
+        The findings, the worst first, and tables that describe the data.
+    """
+    words = word_baselines(table)
+    forms = file_forms(table.images)
+    content = image_fingerprints(table)
+    small = thumbnails(table.images)
+    findings = [
+        *_split_findings(table),
+        *group_findings(table),
+        *duplicate_findings(table, content),
+        *near_duplicate_findings(table, content, small),
+        *twin_case_findings(table, content, small),
+        *same_caption_findings(table),
+        *word_findings(words),
+        *named_label_findings(table),
+        *empty_text_findings(table),
+        *file_findings(table, forms),
+        *balance_findings(table),
+        *unseen_pair_findings(table),
+        *lookalike_label_findings(table),
+    ]
+    findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
+    sections = (class_balance(table), text_lengths(table), word_section(words), file_section(table, forms))
+    return AuditReport(findings=tuple(findings), sections=sections)
+
+
+def _split_findings(table: Table) -> list[Finding]:
+    if len(table.rows("test")):
+        return []
+    return [
+        Finding(
+            "no_test_split",
+            "info",
+            "there is no test split",
+            "Scores on dev are optimistic: each training keeps its best epoch on dev, and tuning its best trial. "
+            "Keep some cases apart to confirm the result.",
+        )
+    ]

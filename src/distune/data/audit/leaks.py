@@ -1,0 +1,238 @@
+"""The same patient, picture or caption on both sides of a split."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.data.audit.findings import Finding, Row
+from distune.data.audit.perceptual_hash import alike, difference_hashes, near_pairs
+from distune.data.table import SPLITS, Split, Table
+
+EVALUATION: tuple[Split, ...] = ("dev", "test")
+POOLED: tuple[Split, ...] = ("train", "dev")
+"""Folds are cut from these."""
+HASH_DISTANCE = 6
+CORRELATION = 0.97
+SEVERE_NEAR_SHARE = 0.02
+LEAST_WORDS = 5
+MANY_SAME_CAPTIONS = 0.05
+
+
+def judged_splits(table: Table) -> tuple[Split, ...]:
+    """The splits that models are judged on: dev, and test where there is one."""
+    return tuple(split for split in EVALUATION if len(table.rows(split)))
+
+
+def group_findings(table: Table) -> list[Finding]:
+    """Finds patients or cases with examples in more than one split: always severe."""
+    if len(set(table.groups)) == len(table):
+        return [
+            Finding(
+                "no_groups",
+                "info",
+                "every example is its own case",
+                "Where several images come from one patient, name the column with the patient: nothing else "
+                "can keep a patient out of two splits.",
+            )
+        ]
+    rows: list[Row] = [
+        {
+            "group": str(group),
+            **{
+                split: sum(table.splits[row] == split for row in members)
+                for split in ("train", *judged_splits(table))
+            },
+        }
+        for group, members in _across(table, table.groups).items()
+    ]
+    if not rows:
+        return []
+    return [
+        Finding(
+            "groups_across_splits",
+            "severe",
+            "cases that lie in more than one split",
+            f"{len(rows)} of {len(set(table.groups))} cases: a model can know them by heart. "
+            "Split again with `distune data split`, which keeps cases whole.",
+            tuple(rows),
+        )
+    ]
+
+
+def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
+    """Finds equal image files: severe across splits, a warning where their labels differ.
+
+    Args:
+        table: the data set.
+        content: its `image_fingerprints`.
+    """
+    findings = []
+    across = _across(table, content)
+    if across:
+        rows = [_pair(table, *_first_in_two_splits(table, members)) for members in across.values()]
+        findings.append(
+            Finding(
+                "duplicate_images_across_splits",
+                "severe",
+                "the same image file in more than one split",
+                f"{len(across)} images. Remove them from all splits but one.",
+                tuple(rows),
+            )
+        )
+    members: dict[str, list[int]] = defaultdict(list)
+    for row, key in enumerate(content):
+        members[key].append(row)
+    contrary = [
+        _pair(
+            table, rows_[0], next(row for row in rows_ if (table.labels[row] != table.labels[rows_[0]]).any())
+        )
+        for rows_ in members.values()
+        if (table.labels[rows_] != table.labels[rows_[0]]).any()
+    ]
+    if contrary:
+        findings.append(
+            Finding(
+                "same_image_other_label",
+                "warning",
+                "the same image with different labels",
+                f"{len(contrary)} images. At least one of the labels is wrong, or the image alone cannot tell.",
+                tuple(contrary),
+            )
+        )
+    return findings
+
+
+def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray[np.uint8]) -> list[Finding]:
+    """Finds images across splits that are the same picture, saved, scaled, lit or lettered anew.
+
+    Candidates have difference hashes within 6 of 64 bits; their 32 x 32 thumbnails must correlate by 0.97 at
+    least. Severe where they touch 2 % of dev or of test or more, else a warning.
+
+    Args:
+        table: the data set.
+        content: its `image_fingerprints`; equal files are left to `duplicate_findings`.
+        small: its `thumbnails`.
+    """
+    hashes = difference_hashes(small)
+    files = np.asarray(content)
+    rows: list[Row] = []
+    touched: dict[Split, set[int]] = {split: set() for split in SPLITS}
+    for first, second in combinations(SPLITS, 2):
+        pairs = near_pairs(hashes, table.rows(first), table.rows(second), HASH_DISTANCE)
+        pairs = pairs[alike(small, pairs, CORRELATION) & (files[pairs[:, 0]] != files[pairs[:, 1]])]
+        rows += [_pair(table, int(a), int(b)) for a, b in pairs]
+        touched[second] |= set(pairs[:, 1].tolist())
+    if not rows:
+        return []
+    shares = {split: len(touched[split]) / max(1, len(table.rows(split))) for split in EVALUATION}
+    said = ", ".join(
+        f"{split}: {len(touched[split])} ({shares[split]:.1%})" for split in judged_splits(table)
+    )
+    return [
+        Finding(
+            "near_duplicate_images_across_splits",
+            "severe" if max(shares.values()) >= SEVERE_NEAR_SHARE else "warning",
+            "nearly the same image in more than one split",
+            f"Images with a twin in an earlier split: {said}; look at them and remove true twins.",
+            tuple(rows),
+        )
+    ]
+
+
+def twin_case_findings(table: Table, content: Sequence[str], small: NDArray[np.uint8]) -> list[Finding]:
+    """Finds equal and nearly equal images of two cases in one of train and dev, which folds may part.
+
+    The rule for nearly equal images is that of `near_duplicate_findings`. A warning where they touch 2 % of train
+    and dev or more, else a note: without folds these pairs lie on one side.
+
+    Args:
+        table: the data set.
+        content: its `image_fingerprints`.
+        small: its `thumbnails`.
+    """
+    hashes = difference_hashes(small)
+    files, groups = np.asarray(content), np.asarray(table.groups)
+    rows: list[Row] = []
+    touched: set[int] = set()
+    for split in POOLED:
+        pairs = near_pairs(hashes, table.rows(split), table.rows(split), HASH_DISTANCE)
+        pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])]
+        is_equal = files[pairs[:, 0]] == files[pairs[:, 1]]
+        pairs = pairs[is_equal | alike(small, pairs, CORRELATION)]
+        rows += [_pair(table, int(a), int(b)) for a, b in pairs]
+        touched |= set(pairs.ravel().tolist())
+    if not rows:
+        return []
+    share = len(touched) / sum(len(table.rows(split)) for split in POOLED)
+    return [
+        Finding(
+            "twin_images_of_two_cases",
+            "warning" if share >= SEVERE_NEAR_SHARE else "info",
+            "the same or nearly the same image in two cases of one split",
+            f"{len(touched)} images of train and dev ({share:.1%}). With folds the two can lie in two of them, "
+            "which is a leak: where they show one patient, give both one case.",
+            tuple(rows),
+        )
+    ]
+
+
+def same_caption_findings(table: Table) -> list[Finding]:
+    """Finds texts of 5 words or more that occur word for word in several splits and cases."""
+    keys: list[Hashable] = [
+        text if len(text.split()) >= LEAST_WORDS else row for row, text in enumerate(table.texts)
+    ]
+    across = [
+        members
+        for members in _across(table, keys).values()
+        if len({table.groups[row] for row in members}) > 1
+    ]
+    if not across:
+        return []
+    outside_train = [row for members in across for row in members if table.splits[row] != "train"]
+    share = len(outside_train) / sum(split != "train" for split in table.splits)
+    judged = " and ".join(judged_splits(table))
+    return [
+        Finding(
+            "same_captions_across_splits",
+            "warning" if share >= MANY_SAME_CAPTIONS else "info",
+            "the same text in several splits and cases",
+            f"{len(across)} texts, {len(outside_train)} examples of {judged} ({share:.1%}).",
+            tuple(
+                {**_pair(table, *_first_in_two_splits(table, m)), "text": table.texts[m[0]][:200]}
+                for m in across
+            ),
+        )
+    ]
+
+
+def _across(table: Table, keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+    """Returns the rows of every key that occurs in more than one split."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        members[key].append(row)
+    return {key: rows for key, rows in members.items() if len({table.splits[row] for row in rows}) > 1}
+
+
+def _first_in_two_splits(table: Table, rows: Sequence[int]) -> tuple[int, int]:
+    return rows[0], next(row for row in rows if table.splits[row] != table.splits[rows[0]])
+
+
+def _pair(table: Table, first: int, second: int) -> Row:
+    return {
+        "first": table.ids[first],
+        "first split": table.splits[first],
+        "first labels": _labels(table, table.labels[first]),
+        "second": table.ids[second],
+        "second split": table.splits[second],
+        "second labels": _labels(table, table.labels[second]),
+        "same case": "yes" if table.groups[first] == table.groups[second] else "no",
+    }
+
+
+def _labels(table: Table, labels: NDArray[np.int64]) -> str:
+    return ", ".join(task.classes[label] for task, label in zip(table.tasks, labels.tolist(), strict=True))

@@ -1,0 +1,1 @@
+"""The demo sets, made on the spot from a seed."""

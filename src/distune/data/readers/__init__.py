@@ -1,0 +1,1 @@
+"""Readers: one module a file layout, all of them into one table of examples."""

@@ -1,0 +1,130 @@
+"""Reader for the published layout of MedPix 2.0: JSON lines beside a folder of PNG images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from sys import intern
+from typing import Any
+
+from distune.config import DataConfig
+from distune.data.readers.raw import RawExample, RawTable
+from distune.data.table import SPLITS, Split
+from distune.utils.text import nearest_hint
+
+FOLDER = "splitted_dataset"
+LABEL_KEYS = ("Type", "Location Category")
+TASK_NAMES = ("modality", "location")
+DESCRIPTION_KEYS = {"caption": "Caption", "age": "Age", "sex": "Sex"}
+CASE_KEYS = {"history": "History", "findings": "Findings"}
+
+
+def read_medpix(root: Path, config: DataConfig) -> RawTable:
+    """Reads `splitted_dataset/descriptions_{split}.jsonl`, and the cases where the text needs them.
+
+    Args:
+        root: folder that holds `splitted_dataset` and `images`.
+        config: gives `text_fields`.
+
+    Returns:
+        The tasks modality (`Type`) and location (`Location Category`), with `U_id` as group and the
+        image's name as id. A missing test split is no problem.
+    """
+    table = RawTable(task_names=TASK_NAMES)
+    for split in SPLITS:
+        name = f"{FOLDER}/descriptions_{split}.jsonl"
+        if split == "test" and not (root / name).is_file():
+            continue
+        cases = _cases(root, split, config, table)
+        before = len(table.structure)
+        for row, record in _records(root, name, table):
+            _add(table, record, split, f"{name}:{row}", cases, config)
+        if len(table.structure) == before:
+            table.read[split] = name
+    return table
+
+
+def _records(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the row number and the mapping of every line that holds one; the others become bad rows."""
+    for row, line in _lines(root, name, table):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            table.bad_rows.append(f"{name}:{row}: not JSON: {error}")
+            continue
+        if isinstance(record, dict):
+            yield row, record
+        else:
+            table.bad_rows.append(f"{name}:{row}: a row is a JSON object, not {type(record).__name__}")
+
+
+def _lines(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, str]]:
+    """Yields row number and text of every line that says something; an unreadable file is a structural problem."""
+    try:
+        with (root / name).open(encoding="utf-8-sig") as file:
+            yield from ((row, line) for row, line in enumerate(file, start=1) if line.strip())
+    except FileNotFoundError:
+        table.structure.append(f"{name}: there is no such file; data.root must be the folder that holds it")
+    except (OSError, UnicodeDecodeError) as error:
+        table.structure.append(f"{name}: not readable as UTF-8 text: {error}")
+
+
+def _cases(root: Path, split: Split, config: DataConfig, table: RawTable) -> dict[str, Mapping[str, Any]]:
+    """Returns `Case` by `U_id`, or nothing where the text needs no case."""
+    if not any(name in CASE_KEYS for name in config.text_fields):
+        return {}
+    name = f"{FOLDER}/data_{split}.jsonl"
+    cases: dict[str, Mapping[str, Any]] = {}
+    for row, record in _records(root, name, table):
+        case = record.get("Case")
+        if isinstance(record.get("U_id"), str) and isinstance(case, dict):
+            cases[record["U_id"]] = case
+        else:
+            table.bad_rows.append(f"{name}:{row}: a case needs the keys 'U_id' (text) and 'Case' (an object)")
+    return cases
+
+
+def _add(
+    table: RawTable,
+    record: Mapping[str, Any],
+    split: Split,
+    origin: str,
+    cases: Mapping[str, Mapping[str, Any]],
+    config: DataConfig,
+) -> None:
+    """Adds the example of one row, or one line for everything that is wrong with the row."""
+    reasons = []
+    for key in ("image", "U_id", *LABEL_KEYS):
+        if key not in record:
+            reasons.append(f"no key {key!r}{nearest_hint(key, record)}")
+        elif not isinstance(record[key], str):
+            reasons.append(f"{key!r} is not text: {json.dumps(record[key])[:80]}")
+    description = record.get("Description") or {}
+    if not isinstance(description, dict):
+        reasons.append("'Description' is not an object")
+    if reasons:
+        table.bad_rows.append(f"{origin}: {'; '.join(reasons)}")
+        return
+    table.examples.append(
+        RawExample(
+            id=record["image"],
+            image=f"images/{record['image']}.png" if record["image"] else "",
+            text=_text(description, cases.get(record["U_id"], {}), config),
+            labels=tuple(intern(record[key]) for key in LABEL_KEYS),
+            group=intern(record["U_id"]),
+            split=split,
+            origin=origin,
+        )
+    )
+
+
+def _text(description: Mapping[str, Any], case: Mapping[str, Any], config: DataConfig) -> str:
+    """Joins the chosen fields that say something; a missing caption leaves an empty text."""
+    parts = []
+    for field in config.text_fields:
+        value = case.get(CASE_KEYS[field]) if field in CASE_KEYS else description.get(DESCRIPTION_KEYS[field])
+        text = "" if value is None else str(value).strip()
+        if text and text.upper() != "N/A":
+            parts.append(text)
+    return " ".join(parts)

@@ -1,0 +1,49 @@
+"""What a reader finds in the files, before anything is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from distune.data.table import Split
+
+
+@dataclass(frozen=True, slots=True)
+class RawExample:
+    """One row of a file, its values exactly as they are written there.
+
+    Attributes:
+        id: name of the example.
+        image: image path relative to the data root.
+        text: the text, possibly empty.
+        labels: one label a task.
+        group: patient or case.
+        split: train, dev or test.
+        origin: `file:row`, the file relative to the data root and the row counted from 1.
+    """
+
+    id: str
+    image: str
+    text: str
+    labels: tuple[str, ...]
+    group: str
+    split: Split
+    origin: str
+
+
+@dataclass
+class RawTable:
+    """Everything that a reader found, and what it could not read.
+
+    Attributes:
+        task_names: the label columns.
+        examples: the rows that have all their values, in file order.
+        bad_rows: one line `file:row: reason` for each row without them; such rows may be dropped.
+        structure: one line for each problem that no dropped row mends (a missing file or column).
+        read: the splits whose file was read to its end, with that file's name.
+    """
+
+    task_names: tuple[str, ...]
+    examples: list[RawExample] = field(default_factory=list)
+    bad_rows: list[str] = field(default_factory=list)
+    structure: list[str] = field(default_factory=list)
+    read: dict[Split, str] = field(default_factory=dict)

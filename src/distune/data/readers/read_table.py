@@ -1,0 +1,130 @@
+"""From files to the one table of examples, with every problem named at once."""
+
+from __future__ import annotations
+
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+
+from distune.config import DataConfig, FoldConfig
+from distune.data.demo.demo import read_demo
+from distune.data.folds import with_fold
+from distune.data.readers.checks import (
+    image_paths,
+    image_problems,
+    label_problems,
+    split_problems,
+    value_problems,
+)
+from distune.data.readers.csv_tables import read_csv_tables
+from distune.data.readers.medpix import read_medpix
+from distune.data.readers.raw import RawExample, RawTable
+from distune.data.table import Table, Task
+from distune.errors import DataError
+
+
+def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> Table:
+    """Reads a data set and checks every example.
+
+    Args:
+        config: where the data set is and how it is read.
+        seed: seed of the demo set, used only where that has to be made first.
+        check_images: decode every image file; a caller whose process or parent has just checked the same
+            set may leave it out. With `on_bad_example: drop` the images are always decoded, because the
+            table would otherwise hold other examples.
+
+    Returns:
+        The usable examples in file order, the files of train, dev and test one after the other, also where
+        `data.fold` makes other splits of them; the classes of each task are the sorted labels of the train
+        split. With `on_bad_example: drop`, `dropped` names what was left out.
+
+    Raises:
+        DataError: the set cannot be used; every problem is listed as `file:row: reason`.
+    """
+    root = config.root
+    if config.reader == "demo":
+        raw = read_demo(root, config, seed)
+    elif not root.is_dir():
+        raise DataError(root, ["there is no such folder; set data.root (or --data-root) to the data set"])
+    elif config.reader == "medpix":
+        raw = read_medpix(root, config)
+    else:
+        raw = read_csv_tables(root, config)
+    usable, problems = _checked(raw, config, check_images or config.on_bad_example == "drop")
+    # Where a file or column is missing, an empty split would only repeat that.
+    structure = raw.structure or split_problems([example for example, _ in usable], raw.read, raw.task_names)
+    if structure or (problems and config.on_bad_example == "stop"):
+        raise DataError(root, [*structure, *problems])
+    return _table(root, raw.task_names, usable, problems)
+
+
+def _checked(
+    raw: RawTable, config: DataConfig, check_images: bool
+) -> tuple[list[tuple[RawExample, str]], list[str]]:
+    """Returns the usable examples with their image files, and one line for each other example."""
+    examples = raw.examples
+    reasons = value_problems(examples, raw.task_names)
+    paths = image_paths(config.root, examples, reasons)
+    if check_images:
+        _add_image_problems(examples, paths, reasons, config.max_image_megapixels)
+    good = [not own for own in reasons]
+    if config.fold is not None and not raw.structure and (all(good) or config.on_bad_example == "drop"):
+        examples = _folded(examples, good, config.fold, raw.task_names)
+    if "train" in raw.read:
+        for own, found in zip(reasons, label_problems(examples, good, raw.task_names), strict=True):
+            own += found
+    rows = list(zip(examples, paths, reasons, strict=True))
+    usable = [(example, path) for example, path, own in rows if path is not None and not own]
+    lines = [f"{example.origin}: {'; '.join(own)}" for example, _, own in rows if own]
+    return usable, [*raw.bad_rows, *lines]
+
+
+def _folded(
+    examples: list[RawExample], good: list[bool], fold: FoldConfig, task_names: tuple[str, ...]
+) -> list[RawExample]:
+    """Returns all examples, the good ones in the splits of a fold."""
+    folded = iter(with_fold(list(compress(examples, good)), fold, task_names))
+    return [next(folded) if usable else example for example, usable in zip(examples, good, strict=True)]
+
+
+def _add_image_problems(
+    examples: list[RawExample], paths: list[str | None], reasons: list[list[str]], max_megapixels: float
+) -> None:
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    files = [path for path in paths if path is not None]
+    for row, problem in zip(rows, image_problems(files, max_megapixels), strict=True):
+        if problem is not None:
+            reasons[row].append(f"{examples[row].image!r}: {problem}")
+
+
+def _table(
+    root: Path,
+    task_names: tuple[str, ...],
+    usable: list[tuple[RawExample, str]],
+    dropped: list[str],
+) -> Table:
+    examples = [example for example, _ in usable]
+    tasks = tuple(
+        Task(name, tuple(sorted({e.labels[position] for e in examples if e.split == "train"})))
+        for position, name in enumerate(task_names)
+    )
+    numbers = [{label: number for number, label in enumerate(task.classes)} for task in tasks]
+    labels = np.array(
+        [
+            [number[label] for number, label in zip(numbers, example.labels, strict=True)]
+            for example in examples
+        ],
+        dtype=np.int64,
+    )
+    return Table(
+        root=root.resolve(),
+        ids=tuple(example.id for example in examples),
+        images=tuple(path for _, path in usable),
+        texts=tuple(example.text for example in examples),
+        labels=labels,
+        groups=tuple(example.group for example in examples),
+        splits=tuple(example.split for example in examples),
+        tasks=tasks,
+        dropped=tuple(dropped),
+    )

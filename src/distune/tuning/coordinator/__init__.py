@@ -1,0 +1,1 @@
+"""The coordinator: the loop that owns a study, and what it decides about every trial."""

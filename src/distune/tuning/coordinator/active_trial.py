@@ -1,0 +1,158 @@
+"""What a coordinator knows of a trial that it has in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import Trial
+
+from distune.training.cost import Cost
+from distune.tuning.coordinator.failures import Attempts
+from distune.tuning.coordinator.ledger import timestamp
+from distune.tuning.coordinator.proposals import Proposal
+from distune.tuning.search.teacher_pruner import TEACHER_SCORES, teacher_scores
+from distune.tuning.trials.messages import Scored, TrialOutcome, TrialTask
+
+PARTS_KEY = "training.accumulation"
+SMALLER = "smaller"
+"""User attribute of a trial that was tried again with smaller parts of a batch."""
+SEEN = ("peak_memory_mb", "peak_device_mb", "device")
+"""What a trial's cost and its user attributes call by the same name."""
+LOST = "lost"
+"""Why a trial is told to stop that another coordinator has taken over."""
+
+
+@dataclass
+class Assignment:
+    """One trial between being asked for and being told.
+
+    Args:
+        trial: Optuna's handle.
+        params: the trial's parameters by name.
+        overrides: what differs from the base config, by config key.
+        path: the run folder.
+        scores: judged scores by epoch, those of earlier attempts included.
+        attempt: how often the trial was given to a worker.
+        told: why a report was answered with False; empty while the trial may go on.
+        seconds: of all attempts, from a worker's beginning to its end by the executor's clock.
+        cost: of all attempts, as far as their workers told or were seen.
+        teacher_scores: the teacher's scores by epoch, where they are judged.
+    """
+
+    trial: Trial
+    params: Mapping[str, Any]
+    overrides: dict[str, Any]
+    path: Path
+    scores: dict[int, float]
+    attempt: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    attempts: Attempts = field(default_factory=Attempts)
+    told: str = ""
+    seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
+    began: float | None = None
+    teacher_scores: dict[int, float] = field(default_factory=dict)
+    _seen: set[tuple[str, int]] = field(default_factory=set)
+
+    @staticmethod
+    def of(trial: Trial, proposal: Proposal, path: Path, scores: Mapping[int, float]) -> Assignment:
+        """A trial in hand; one that was interrupted keeps its attempts, scores and smaller parts."""
+        known = trial.user_attrs
+        overrides = {**proposal.overrides, **known.get("overrides", {})}
+        return Assignment(
+            trial,
+            proposal.params,
+            overrides,
+            path,
+            dict(scores),
+            attempt=known.get("attempts", 0),
+            attempts=Attempts(smaller=known.get(SMALLER, False)),
+            seconds=known.get("seconds", 0.0),
+            cost=Cost(known.get("stage_seconds", {}), *(known.get(name) for name in SEEN)),
+            teacher_scores=teacher_scores(known),
+        )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another coordinator has taken it over."""
+        return self.told == LOST
+
+    def opening(self) -> dict[str, Any]:
+        """User attributes of a trial that was drawn."""
+        is_base = self.trial.number == 0
+        return {
+            "overrides": self.overrides,
+            "folder": str(self.path),
+            **({"baseline": True, "fixed_params": dict(self.params)} if is_base else {}),
+        }
+
+    def begin(self) -> None:
+        """Counts an attempt."""
+        self.attempt += 1
+        self.told = ""
+        self.began = None
+
+    def task(self) -> TrialTask:
+        """What a worker gets."""
+        return TrialTask(self.trial.number, self.config, str(self.path), attempt=self.attempt)
+
+    def started(self, worker: str) -> dict[str, Any]:
+        """User attributes of a trial that a worker began with."""
+        first = self.trial.user_attrs.get("started") or timestamp()
+        return {"worker": worker, "attempts": self.attempt, "started": first}
+
+    def progressed(self, event: Scored) -> None:
+        """Notes that an epoch was done; only one that was never done before counts as progress."""
+        if (event.stage, event.epoch) not in self._seen:
+            self._seen.add((event.stage, event.epoch))
+            self.attempts = Attempts(0, self.attempts.smaller)
+
+    def teaching(self, event: Scored) -> dict[str, Any]:
+        """User attributes of a trial whose teacher finished an epoch."""
+        self.teacher_scores[event.epoch] = event.score
+        return {TEACHER_SCORES: {str(epoch): score for epoch, score in self.teacher_scores.items()}}
+
+    def leave(self, now: float, cost: Cost) -> None:
+        """Counts what an attempt cost, and that it ended without a new epoch until one comes."""
+        self.seconds += now - self.began if self.began is not None else 0.0
+        self.began = None
+        self.cost += cost
+        self.attempts = Attempts(self.attempts.stalled + 1, self.attempts.smaller)
+
+    def make_smaller(self) -> dict[str, Any]:
+        """Splits each batch into twice as many parts: another run, which starts over without the scores of this one.
+
+        Returns:
+            User attributes of the trial.
+        """
+        self.overrides[PARTS_KEY] = 2 * int(self.config["training"]["accumulation"])
+        self.attempts = Attempts(0, smaller=True)
+        for known in (self.scores, self.teacher_scores, self._seen):
+            known.clear()
+        return {"overrides": self.overrides, SMALLER: True, TEACHER_SCORES: {}}
+
+    def spending(self) -> dict[str, Any]:
+        """User attributes of a trial: what its attempts cost so far; what nobody saw is left out."""
+        seen = {name: getattr(self.cost, name) for name in SEEN}
+        return {
+            # A coordinator that was killed took its clock along; what its trial's folder tells of the stages remains.
+            "seconds": max(self.seconds, sum(self.cost.seconds.values())),
+            **({"stage_seconds": dict(self.cost.seconds)} if self.cost.seconds else {}),
+            **{name: value for name, value in seen.items() if value is not None},
+        }
+
+    def ending(self) -> dict[str, Any]:
+        """User attributes of a trial that ended, if only in a failure."""
+        return {**self.spending(), "finished": timestamp()}
+
+    def closing(self, outcome: TrialOutcome) -> dict[str, Any]:
+        """User attributes of a finished trial: what it cost and what else it says."""
+        return {
+            **self.ending(),
+            "best_epoch": outcome.best_epoch,
+            "epochs_done": max(self.scores, default=0),
+            **outcome.extra,
+        }

@@ -1,0 +1,125 @@
+"""Kinds of failure, and what to do about each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distune.errors import ConfigError, DataError, UserError
+from distune.training.cost import Cost, cost_until
+from distune.tuning.trials.messages import Failure
+
+KINDS = ("crash", "out_of_memory", "not_finite", "preempted", "data", "config")
+SURPLUS = "surplus"
+"""Kind of a trial that another coordinator's trial made unnecessary; no failure."""
+STALLED_LIMIT = 20
+"""Attempts in a row without a new epoch after which a preempted trial is given up."""
+FIRST_ALIKE = 3
+"""A study whose first trials fail alike this often is stopped."""
+ROW_ALIKE = 20
+"""A study in which this many trials in a row fail alike is stopped, whatever came before."""
+TAIL = 4000
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED", re.I
+)
+
+
+def failure_of(error: BaseException, output: str = "") -> Failure:
+    """Names the kind of an exception that a trial raised, and takes over the cost that it carries.
+
+    Args:
+        error: what the trial function raised.
+        output: what the worker printed; its last 4,000 characters are kept.
+    """
+    message = (str(error).strip() or type(error).__name__)[:2000]
+    return Failure(_kind(error), message, output[-TAIL:], cost_until(error))
+
+
+def _kind(error: BaseException) -> str:
+    if isinstance(error, DataError):
+        return "data"
+    if isinstance(error, ConfigError | UserError):
+        return "config"
+    if isinstance(error, FloatingPointError):
+        return "not_finite"
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"MemoryError", "OutOfMemoryError"} or _OUT_OF_MEMORY.search(str(error)):
+        return "out_of_memory"
+    return "crash"
+
+
+def died(
+    exit_code: int | None, output: str = "", *, for_memory: bool = False, peak_memory_mb: float | None = None
+) -> Failure:
+    """The failure of a trial whose worker process is gone.
+
+    Args:
+        exit_code: of the process, negative for a signal; None if the worker was lost with its machine.
+        output: what the worker printed.
+        for_memory: the kernel has killed processes for want of memory meanwhile.
+        peak_memory_mb: most memory that the process was seen to hold.
+    """
+    kind, message = _death(exit_code, for_memory)
+    return Failure(kind, message, output[-TAIL:], Cost(peak_memory_mb=peak_memory_mb))
+
+
+def _death(exit_code: int | None, for_memory: bool) -> tuple[str, str]:
+    if exit_code == -9 and for_memory:
+        return "out_of_memory", "the kernel killed the worker for want of memory"
+    if exit_code is None or exit_code in (-9, -15, 137, 143):
+        how = "was lost" if exit_code is None else f"was killed (exit code {exit_code})"
+        return "preempted", f"the worker {how}"
+    return "crash", f"the worker died with exit code {exit_code}"
+
+
+def not_finite(score: float, stage: str, epoch: int) -> Failure | None:
+    """The failure of a score that is no number, None for one that is."""
+    if math.isfinite(score):
+        return None
+    return Failure("not_finite", f"the score is {score} after {stage} epoch {epoch}")
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What was tried so far on one trial.
+
+    Args:
+        stalled: attempts in a row that ended without a new epoch.
+        smaller: the trial already runs with smaller parts of a batch.
+    """
+
+    stalled: int = 0
+    smaller: bool = False
+
+
+def next_step(failure: Failure, attempts: Attempts, on_oom: str) -> str:
+    """Decides what follows a failure.
+
+    Returns:
+        "fail", "again" (as it was) or "smaller" (twice as many parts a batch).
+    """
+    if failure.kind == "preempted":
+        return "again" if attempts.stalled < STALLED_LIMIT else "fail"
+    if failure.kind == "out_of_memory" and on_oom == "retry" and not attempts.smaller:
+        return "smaller"
+    return "fail"
+
+
+def failed_alike(failures: Sequence[Failure], finished: int) -> Failure | None:
+    """The one reason why a study is not worth going on with, if there is one.
+
+    Args:
+        failures: those since the last finished trial of this coordinator, oldest first.
+        finished: finished trials in the whole study.
+    """
+    limit = FIRST_ALIKE if finished == 0 else ROW_ALIKE
+    if len(failures) < limit:
+        return None
+    last = failures[-limit:]
+    return last[-1] if len({_likeness(failure) for failure in last}) == 1 else None
+
+
+def _likeness(failure: Failure) -> tuple[str, str]:
+    return failure.kind, re.sub(r"\d[\d.e+-]*", "#", failure.message)

@@ -1,0 +1,247 @@
+"""What a coordinator reads from its study and writes into it; every access waits out a database that is away."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from distune.tuning.coordinator.failures import SURPLUS
+from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
+from distune.tuning.coordinator.proposals import JointProposals, Proposal
+from distune.tuning.study.storage import Patience
+from distune.tuning.study.transactions import claim, forget_scores, let_wait
+from distune.tuning.trials.messages import Failure, TrialOutcome
+
+OWNER = "coordinator"
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Counts:
+    """Trials of a study by what became of them."""
+
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+    best: tuple[int, float] | None = None
+    alive: list[int] = field(default_factory=list)
+
+    @property
+    def finished(self) -> int:
+        """Trials that count towards `n_trials`."""
+        return self.complete + self.pruned
+
+
+def count(trials: list[FrozenTrial]) -> Counts:
+    """Counts trials; surplus ones are no failures."""
+    counts = Counts()
+    for trial in trials:
+        if trial.state == TrialState.FAIL:
+            counts.failed += trial.user_attrs.get("failure_kind") != SURPLUS
+            continue
+        counts.alive.append(trial.number)
+        if trial.state == TrialState.COMPLETE:
+            counts.complete += 1
+            if trial.value is not None and (counts.best is None or trial.value > counts.best[1]):
+                counts.best = (trial.number, trial.value)
+        elif trial.state == TrialState.PRUNED:
+            counts.pruned += 1
+        elif trial.state == TrialState.RUNNING:
+            counts.running += 1
+        else:
+            counts.waiting += 1
+    return counts
+
+
+class Ledger:
+    """The study as one coordinator sees it.
+
+    Args:
+        study: an open study.
+        owner: the coordinator's name, stamped on its trials.
+        patience: repeats calls while the storage is away.
+    """
+
+    def __init__(self, study: Study, owner: str, patience: Patience | None = None):
+        self.study = study
+        self._owner = owner
+        self._storage = study._storage
+        self._patiently = patience or Patience()
+        self._known: list[FrozenTrial] = []
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials in the order of their numbers; not to be changed."""
+        self._known = self._patiently(lambda: self.study.get_trials(deepcopy=False))
+        return self._known
+
+    def ask(self) -> Trial:
+        """A new trial, or one that waits to go on, stamped with this coordinator's name."""
+        while True:
+            trial = self._continued() or self._new()
+            if trial is not None:
+                return trial
+
+    def _continued(self) -> Trial | None:
+        """The first waiting trial that no other coordinator takes before; Optuna's own ask would not name it first."""
+        for frozen in self.trials():
+            if frozen.state != TrialState.WAITING:
+                continue
+            # The name comes first: a trial that runs under a dead coordinator's name is anybody's to adopt. Another
+            # one may have put its name over ours before it ran: then it is the other's to adopt.
+            trial_id = frozen._trial_id
+            if (
+                self._claims(trial_id, frozen.user_attrs.get(OWNER))
+                and self._begins(trial_id)
+                and self._owns(trial_id)
+            ):
+                return self._patiently(lambda trial_id=trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
+        return None
+
+    def _new(self) -> Trial | None:
+        """A trial that Optuna gives out; None if another coordinator adopts it before it has a name."""
+        trial = self._patiently(self.study.ask)
+        return trial if self._claims(trial._trial_id, None) else None
+
+    def _begins(self, trial_id: int) -> bool:
+        try:
+            return self._patiently(lambda: self._storage.set_trial_state_values(trial_id, TrialState.RUNNING))
+        except UpdateFinishedTrialError:
+            return False
+
+    def adopt(self, frozen: FrozenTrial) -> Trial | None:
+        """Takes over a running trial that nobody has in hand; None if another was quicker or it no longer runs."""
+        if not self._claims(frozen._trial_id, frozen.user_attrs.get(OWNER)):
+            return None
+        # Its coordinator may have parked it meanwhile: then it waits for the next `ask`.
+        if self._read(frozen._trial_id).state != TrialState.RUNNING:
+            return None
+        return self._patiently(lambda: Trial(self.study, frozen._trial_id))
+
+    def _claims(self, trial_id: int, old: str | None) -> bool:
+        """Puts this coordinator's name in an old one's place; whether it stands there, whichever answer was lost."""
+        if old != self._owner:
+            self._patiently(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
+        return self._owns(trial_id)
+
+    def propose(self, proposals: JointProposals, trial: Trial) -> Proposal:
+        """Draws a trial's parameters."""
+        return self._patiently(lambda: proposals.propose(self.study, trial))
+
+    def note(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Writes user attributes of a trial that runs."""
+        for key, value in values.items():
+            self._patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
+
+    def goes_on(self, trial: Trial) -> bool:
+        """Whether the pruner lets a trial go on after its last reported epoch.
+
+        It compares with the trials as they were last read: reading every running trial anew for every epoch of every
+        other one would take a coordinator of many workers most of its time, and only finished ones count.
+        """
+        trial.study = self._as_last_read()
+        try:
+            return not self._patiently(trial.should_prune)
+        finally:
+            trial.study = self.study
+
+    def report(self, trial: Trial, epoch: int, score: float) -> None:
+        """Reports an epoch's score."""
+        self._patiently(lambda: trial.report(score, epoch))
+
+    def start_over(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Writes user attributes of a trial that runs anew, and forgets the scores that it reported so far."""
+        if self._owns(trial._trial_id):
+            # Scores first: a coordinator that dies here leaves a trial that runs out of memory once more.
+            self._patiently(lambda: forget_scores(self._storage, trial._trial_id))
+            trial._cached_frozen_trial.intermediate_values.clear()  # what Optuna shows its pruners
+            self.note(trial, values)
+
+    def complete(self, trial: Trial, outcome: TrialOutcome, values: Mapping[str, Any]) -> bool:
+        """Ends a trial with its score and user attributes; False if it belongs to another coordinator by now."""
+        return self._tell(trial, values, TrialState.COMPLETE, outcome.score)
+
+    def prune(self, trial: Trial, values: Mapping[str, Any]) -> bool:
+        """Ends a trial as pruned; its value is the last score."""
+        return self._tell(trial, values, TrialState.PRUNED)
+
+    def fail(self, trial: Trial, failure: Failure, values: Mapping[str, Any]) -> bool:
+        """Ends a trial as failed; it gets no value."""
+        why = {
+            "failure_kind": failure.kind, "failure_message": failure.message, "failure_output": failure.output,
+        }  # fmt: skip
+        return self._tell(trial, {**values, **why}, TrialState.FAIL)
+
+    def park(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Leaves an interrupted trial for whoever goes on with the study."""
+        if not self._owns(trial._trial_id):
+            return
+        try:
+            self.note(trial, values)
+            is_own = self._patiently(lambda: let_wait(self._storage, trial._trial_id, OWNER, self._owner))
+        except UpdateFinishedTrialError:
+            is_own = False
+        if not is_own:  # another coordinator took it over just now, and may have ended it
+            _log.warning("trial %d was taken over by another coordinator; it is dropped here", trial.number)
+
+    def write_lease(self, lease: Lease) -> None:
+        """Renews this coordinator's lease."""
+        self._patiently(lambda: self.study.set_user_attr(PREFIX + lease.coordinator, lease.__dict__))
+
+    def write_sessions(self) -> None:
+        """Writes when the tuning command ran on the study, for reports."""
+        found = sessions(self.leases())
+        self._patiently(lambda: self.study.set_user_attr("sessions", found))
+
+    def leases(self) -> dict[str, Lease]:
+        """All coordinators' leases."""
+        return leases(self._patiently(lambda: self.study.user_attrs))
+
+    def _as_last_read(self) -> Study:
+        view = copy.copy(self.study)
+
+        def get_trials(
+            deepcopy: bool = True, states: Container[TrialState] | None = None
+        ) -> list[FrozenTrial]:
+            found = [trial for trial in self._known if states is None or trial.state in states]
+            return copy.deepcopy(found) if deepcopy else found
+
+        view.get_trials = get_trials  # type: ignore[method-assign]
+        return view
+
+    def _owns(self, trial_id: int) -> bool:
+        return is_owned(self._read(trial_id), self._owner)
+
+    def _read(self, trial_id: int) -> FrozenTrial:
+        return self._patiently(lambda: self._storage.get_trial(trial_id))
+
+    def _tell(
+        self, trial: Trial, values: Mapping[str, Any], state: TrialState, value: float | None = None
+    ) -> bool:
+        if not self._owns(trial._trial_id):
+            _log.warning(
+                "trial %d was taken over by another coordinator; its result here is dropped", trial.number
+            )
+            return False
+        self.note(trial, values)
+        self._patiently(lambda: self.study.tell(trial, value, state, skip_if_finished=True))
+        return True
+
+
+def is_owned(trial: FrozenTrial, owner: str) -> bool:
+    """Whether a trial is in a coordinator's hands, as far as the study says."""
+    return trial.user_attrs.get(OWNER) == owner and not trial.state.is_finished()
+
+
+def timestamp() -> str:
+    """The time as people and `datetime.fromisoformat` read it."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,129 @@
+"""How a study is shown while it runs: one live line on a terminal, plain lines elsewhere, and a log file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from distune.tuning.coordinator.ledger import Counts
+
+PLAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where the study stands, for whoever shows it."""
+
+    counts: Counts
+    active: int
+    n_trials: int
+    workers: int
+    bytes_used: int
+
+
+def line(snapshot: Snapshot, ends: datetime | None) -> str:
+    """Trials finished, pruned, failed and running, the best score, the disk used and the expected end."""
+    counts = snapshot.counts
+    best = f"best {counts.best[1]:.4f} (trial {counts.best[0]})" if counts.best else "no score yet"
+    parts = [
+        f"{counts.finished}/{snapshot.n_trials} trials",
+        f"{counts.pruned} pruned",
+        f"{counts.failed} failed",
+        f"{snapshot.active} running",
+        best,
+        f"{snapshot.bytes_used / 1e9:.1f} GB",
+    ]
+    if ends is not None and counts.finished < snapshot.n_trials:
+        parts.append(
+            f"ends about {ends:%H:%M}"
+            if ends - datetime.now() < timedelta(hours=20)
+            else f"ends about {ends:%a %H:%M}"
+        )
+    return " | ".join(parts)
+
+
+class Progress:
+    """Shows snapshots of a study.
+
+    Args:
+        console: where to write; a live line if it is a terminal.
+        clock: seconds, never going back.
+        title: stands before every line.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        title: str = "",
+    ):
+        self._title = f"{title}: " if title else ""
+        self._console = console or Console(file=sys.stdout, soft_wrap=True)
+        self._clock = clock
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._first: tuple[float, int] | None = None
+        self._shown = (-PLAIN_SECONDS, -1)
+
+    def __enter__(self) -> Progress:
+        """Takes the line."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves the line as it is."""
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Shows where the study stands."""
+        text = self._title + line(snapshot, self._ends(snapshot))
+        if self._live:
+            self._live.update(Text(text), refresh=True)
+            return
+        now, ended = self._clock(), snapshot.counts.finished + snapshot.counts.failed
+        if ended != self._shown[1] or now - self._shown[0] >= PLAIN_SECONDS:
+            self._shown = (now, ended)
+            self._console.print(text, highlight=False, markup=False)
+
+    def _ends(self, snapshot: Snapshot) -> datetime | None:
+        """When the rest is done if it goes on as since the start."""
+        now, finished = self._clock(), snapshot.counts.finished
+        if self._first is None:
+            self._first = (now, finished)
+        done = finished - self._first[1]
+        if done == 0:
+            return None
+        rest = (now - self._first[0]) / done * (snapshot.n_trials - finished)
+        return datetime.now() + timedelta(seconds=rest)
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Writes everything that Distune logs into a file, whatever else is shown."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("distune")
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,125 @@
+"""Pruners: which trials stop early.
+
+A pruner sees the score after each student epoch; the epoch, counted from 1, is Optuna's step.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from distune.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+PRUNERS: dict[str, str] = {
+    "median": "stops a trial whose best score is below the median of finished trials at that epoch (default)",
+    "percentile": "as median, but only the worst quarter stops",
+    "hyperband": "gives many trials a few epochs and the best third of them more; for 30 epochs and more",
+    "patient": "median, but only after 3 epochs without a better score; for noisy scores",
+    "none": "every trial runs to its end",
+}
+
+WARMUP_EPOCHS = 2
+FEWEST_COMPLETE = 5
+PRUNER_SETTINGS: dict[str, dict[str, int | float]] = {
+    "median": {"n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
+    "percentile": {"percentile": 75.0, "n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
+    "hyperband": {"min_resource": 1, "reduction_factor": 3},
+    "patient": {"patience": 3, "n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
+    "none": {},
+}
+"""A trial is judged once `n_startup_trials` are complete, after its first `n_warmup_steps` epochs."""
+
+
+SHARES_OF_FOLDS: dict[str, float | None] = {"median": 0.5, "percentile": 0.25, "none": None}
+"""Pruners that can judge folds: the share of complete trials that a trial must not fall below."""
+
+
+def check_pruner(name: str) -> None:
+    """Refuses a pruner that does not exist.
+
+    Raises:
+        UserError: unknown name.
+    """
+    if name not in PRUNERS:
+        raise UserError(f"pruner: there is no {name!r}; known: {', '.join(PRUNERS)}")
+
+
+def check_pruner_of_folds(name: str) -> None:
+    """Refuses a pruner that cannot judge a mean over folds.
+
+    Raises:
+        UserError: it needs many epochs, or waits for a better score.
+    """
+    if name not in SHARES_OF_FOLDS:
+        known = ", ".join(SHARES_OF_FOLDS)
+        raise UserError(
+            f"pruner: {name} judges scores that rise with the epochs, and folds do not; take {known}"
+        )
+
+
+def settings(name: str, warmup: int = WARMUP_EPOCHS) -> dict[str, int | float]:
+    """What a pruner is set to, for studies and reports; `warmup` as for `make_pruner`."""
+    known = PRUNER_SETTINGS[name]
+    return {**known, "n_warmup_steps": warmup} if "n_warmup_steps" in known else dict(known)
+
+
+def is_too_short(name: str, epochs: int, warmup: int) -> bool:
+    """Whether a trial is over before a pruner may judge it: neither its first epochs nor its last one are judged.
+
+    Args:
+        name: one of `PRUNERS`.
+        epochs: judged epochs of a complete trial; with folds, their number.
+        warmup: first epochs that are not judged.
+    """
+    return "n_warmup_steps" in PRUNER_SETTINGS[name] and epochs <= warmup + 1
+
+
+def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePruner:
+    """Optuna's pruner of a name.
+
+    Args:
+        name: one of `PRUNERS`.
+        epochs: judged epochs of a complete trial.
+        warmup: first epochs that are not judged.
+    """
+    from optuna import pruners
+    from optuna.exceptions import ExperimentalWarning
+
+    # Optuna counts steps from 0; ours are epochs from 1, so two epochs of warm-up end before step 3.
+    steps = warmup + 1
+
+    def median() -> BasePruner:
+        return pruners.MedianPruner(n_startup_trials=FEWEST_COMPLETE, n_warmup_steps=steps)
+
+    table: dict[str, Callable[[], BasePruner]] = {
+        "median": median,
+        "percentile": lambda: pruners.PercentilePruner(
+            75.0, n_startup_trials=FEWEST_COMPLETE, n_warmup_steps=steps
+        ),
+        "hyperband": lambda: pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 1)),
+        "patient": lambda: pruners.PatientPruner(median(), patience=3),
+        "none": pruners.NopPruner,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return table[name]()
+
+
+def make_pruner_of_folds(name: str, warmup: int) -> BasePruner:
+    """The pruner of a study whose scores are means over the folds done so far.
+
+    Args:
+        name: one of `SHARES_OF_FOLDS`.
+        warmup: first folds that are not judged.
+    """
+    from optuna.pruners import NopPruner
+
+    from distune.tuning.search.fold_pruner import FoldPruner
+
+    check_pruner_of_folds(name)
+    share = SHARES_OF_FOLDS[name]
+    return NopPruner() if share is None else FoldPruner(share, warmup, FEWEST_COMPLETE)

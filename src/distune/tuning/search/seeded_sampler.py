@@ -1,0 +1,135 @@
+"""Samplers whose draws depend on the study's seed, the trial's number and the trials known, and on nothing else.
+
+So a study that was killed and goes on asks for the same points as one that was not, and repeats none.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, QMCSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from distune.tuning.search.cmaes import evolved
+from distune.tuning.search.samplers import plain_sampler
+
+
+def derived_seed(*parts: object) -> int:
+    """A 32-bit seed that depends on all parts."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+class SeededSampler(BaseSampler):
+    """The sampler of one trial.
+
+    Args:
+        name: one of `distune.tuning.search.samplers.SAMPLERS`.
+        seed: the study's seed.
+        number: the trial's number.
+        joint: distributions of the parameters that every trial has; they are drawn together. The others are
+            drawn one by one.
+    """
+
+    def __init__(self, name: str, seed: int, number: int, joint: dict[str, BaseDistribution]):
+        self._name = name
+        self._seed = seed
+        self._number = number
+        self._joint = {key: value for key, value in sorted(joint.items()) if not value.single()}
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The parameters that are drawn together."""
+        if self._name == "random":
+            return {}
+        if self._name == "cmaes":  # knows no categories
+            return {k: v for k, v in self._joint.items() if not isinstance(v, CategoricalDistribution)}
+        return dict(self._joint)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draws the joint parameters."""
+        seed = derived_seed(self._seed, self._number)
+        if self._name == "cmaes":
+            return evolved(study, trial, search_space, seed)
+        if self._name == "qmc":
+            return _NumberedQMC(self._seed, self._number).sample_relative(study, trial, search_space)
+        if self._name == "gp":
+            study = _without_other_spaces(study, search_space)
+        return plain_sampler(self._name, seed).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draws one parameter, whatever was drawn before it."""
+        seed = derived_seed(self._seed, self._number, param_name)
+        name = "tpe" if self._name == "tpe" else "random"
+        return plain_sampler(name, seed).sample_independent(study, trial, param_name, param_distribution)
+
+
+class BaseValues(BaseSampler):
+    """Draws given values: the base config's own.
+
+    Args:
+        values: by parameter.
+    """
+
+    def __init__(self, values: dict[str, Any]):
+        self._values = values
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Nothing is drawn together."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing is drawn together."""
+        return {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """The given value."""
+        return self._values[param_name]
+
+
+class _NumberedQMC(QMCSampler):
+    """Takes the point of the trial's number.
+
+    Optuna counts the points in the study with a read and a write that two coordinators can interleave, and
+    counts on when an interrupted trial asks again.
+    """
+
+    def __init__(self, seed: int, number: int):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(seed=seed, scramble=True, warn_independent_sampling=False)
+        self._number = number
+
+    def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
+        return self._number
+
+
+def _without_other_spaces(study: Study, search_space: dict[str, BaseDistribution]) -> Study:
+    """A view of the study that hides trials without some of the parameters; the Gaussian process needs all.
+
+    Only the base config's trial can lack one, where its value lies outside the space.
+    """
+    view = copy.copy(study)
+
+    def trials(
+        deepcopy: bool = True, states: Sequence[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        found = study._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)
+        return [t for t in found if not t.state.is_finished() or search_space.keys() <= t.params.keys()]
+
+    view._get_trials = trials  # type: ignore[method-assign,assignment]
+    return view

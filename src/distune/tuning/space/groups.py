@@ -1,0 +1,78 @@
+"""Groups of parameters that a study can add: fusion modules, losses, student encoders."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+
+from distune.config import Config, SearchParameter
+from distune.config.sections import FusionName, LossName
+from distune.tuning.space.space import key_of
+
+STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
+STUDENT_TEXT = ("distilbert", "minilm", "bert-mini")
+PACKAGED_VISION = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+PACKAGED_TEXT = "minilm-l6"
+PACKAGED_TEXT_LAYERS = (2, 3, 4, 6)
+
+
+def fusion_group() -> dict[str, SearchParameter]:
+    """`--tune-fusion`: the fusion module of teacher and student."""
+    names = typing.get_args(FusionName)
+    return {name: _choice(names) for name in ("teacher_fusion", "student_fusion")}
+
+
+def loss_group() -> dict[str, SearchParameter]:
+    """`--tune-loss`: the distillation loss."""
+    return {"loss": _choice(typing.get_args(LossName))}
+
+
+def backbone_group(base: Config) -> dict[str, SearchParameter]:
+    """`--tune-backbones`: the student's encoders, of the family that the base config uses."""
+    return {**_vision(base.student.vision.name), **_text(base.student.text.name)}
+
+
+def _vision(name: str) -> dict[str, SearchParameter]:
+    if name.startswith("efficientnet-lite"):
+        return {"student_vision": _choice(PACKAGED_VISION)}
+    if name.startswith("tiny"):
+        return {"student_vision_layers": _layers("vision", (1, 2))}
+    return {"student_vision": _choice(STUDENT_VISION)}
+
+
+def _text(name: str) -> dict[str, SearchParameter]:
+    if name == PACKAGED_TEXT:
+        return {"student_text_layers": _layers("text", PACKAGED_TEXT_LAYERS)}
+    if name.startswith("tiny"):
+        return {"student_text_layers": _layers("text", (1, 2))}
+    return {"student_text": _choice(STUDENT_TEXT)}
+
+
+def _choice(values: tuple[str, ...]) -> SearchParameter:
+    return SearchParameter(type="categorical", choices=values)
+
+
+def _layers(part: str, counts: tuple[int, ...]) -> SearchParameter:
+    return SearchParameter(type="categorical", choices=counts, key=f"student.{part}.layers")
+
+
+def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[str]]]:
+    """What each fusion module and each loss ignores, as the modules themselves declare it; imports torch.
+
+    Where the loss asks no teacher, none is trained, unless the student starts from the teacher's layers.
+    """
+    from distune.distillation import LOSSES
+    from distune.models.fusion import FUSIONS
+
+    fusions = {name: frozenset(kind.ignores) for name, kind in FUSIONS.items()}
+    losses = {}
+    for name, kind in LOSSES.items():
+        trains_none = not (kind.uses_teacher or _may_start_from_teacher(base))
+        others = {"gamma": name != "combined", "teacher": trains_none}
+        losses[name] = kind.ignores | {field for field, is_ignored in others.items() if is_ignored}
+    return {"teacher.fusion": fusions, "student.fusion": fusions, "distillation.loss": losses}
+
+
+def _may_start_from_teacher(base: Config) -> bool:
+    keys = {parameter.key or key_of(name) for name, parameter in base.search_space.items()}
+    return base.student.init_from_teacher or "student.init_from_teacher" in keys

@@ -1,0 +1,267 @@
+"""The search space: which config keys a study varies, over which values, and when.
+
+The default is the classic MedPix study's: 13 parameters on learning rates, loss weights, fusion and dropout.
+A parameter's config key follows from its name (`teacher_lr` is `teacher.lr`, `alpha` is `distillation.alpha`);
+other keys are named by `key`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distune.config import Config, SearchParameter, value_at
+from distune.errors import ConfigError, UserError
+from distune.utils.text import nearest_hint
+
+Value = bool | int | float | str
+TEACHER = "teacher"
+"""The parameter, and the section, that a staged search chooses as a whole."""
+_LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
+
+
+def _float(low: float, high: float, log: bool = False) -> SearchParameter:
+    return SearchParameter(type="float", low=low, high=high, log=log)
+
+
+def _int(low: int, high: int) -> SearchParameter:
+    return SearchParameter(type="int", low=low, high=high)
+
+
+def _choice(*values: Value) -> SearchParameter:
+    return SearchParameter(type="categorical", choices=values)
+
+
+DEFAULT_SPACE: dict[str, SearchParameter] = {
+    "teacher_lr": _float(5e-6, 1e-4, log=True),
+    "student_lr": _float(1e-4, 5e-4, log=True),
+    "alpha": _float(0.5, 2.0),
+    "beta": _float(50.0, 200.0),
+    "T": _float(2.0, 6.0),
+    "teacher_fusion_dim": _choice(256, 384, 512),
+    "student_fusion_dim": _choice(256, 384, 512),
+    "teacher_fusion_layers": _int(1, 3),
+    "student_fusion_layers": _int(1, 2),
+    "teacher_fusion_heads": _choice(4, 8),
+    "student_fusion_heads": _choice(4, 8),
+    "teacher_dropout": _float(0.05, 0.3),
+    "student_dropout": _float(0.05, 0.3),
+}
+
+
+@dataclass(frozen=True)
+class Space:
+    """The parameters of a study and what each fusion and loss makes of them.
+
+    Args:
+        parameters: by name, in the order in which they are drawn.
+        ignored: fields without effect, by config key of the choice ("teacher.fusion", "student.fusion",
+            "distillation.loss") and by its value: `{"distillation.loss": {"none": {"beta", "T", "teacher"}}}`.
+            A field belongs to the section of its choice; the name of a section stands for all of it.
+    """
+
+    parameters: Mapping[str, SearchParameter]
+    ignored: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+
+    def key(self, name: str) -> str:
+        """The config key that a parameter is written to."""
+        return self.parameters[name].key or key_of(name) or name
+
+    def base_values(self, base: Config) -> dict[str, Any]:
+        """The base config's own value of every parameter."""
+        return {name: value_at(base, self.key(name)) for name in self.parameters}
+
+    def overrides(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters as values by config key."""
+        return {self.key(name): value for name, value in params.items()}
+
+    def is_active(self, name: str, chosen: Mapping[str, Any], base: Config) -> bool:
+        """Whether a parameter has an effect.
+
+        Args:
+            name: the parameter.
+            chosen: values drawn so far, by config key.
+            base: gives the values of keys that are not varied.
+        """
+
+        def value(key: str) -> Any:
+            return chosen[key] if key in chosen else value_at(base, key)
+
+        conditions = self.parameters[name].when or {}
+        if any(value(self._key_of_condition(other)) not in values for other, values in conditions.items()):
+            return False
+        key = self.key(name)
+        return not any(
+            _names(table.get(value(choice), frozenset()), key, choice)
+            for choice, table in self.ignored.items()
+            if choice != key
+        )
+
+    def always_active(self, base: Config) -> list[str]:
+        """Names of the parameters that have an effect whatever else is chosen."""
+        return [name for name in self.parameters if self._states(name, base) == {True}]
+
+    def ever_active(self, base: Config) -> list[str]:
+        """Names of the parameters that some choice gives an effect."""
+        return [name for name in self.parameters if True in self._states(name, base)]
+
+    def in_order(self) -> list[str]:
+        """Names such that a parameter comes after those that decide whether it is drawn."""
+        deciding = {name: self.deciding(name) for name in self.parameters}
+        ordered: list[str] = []
+        while len(ordered) < len(deciding):
+            ready = [n for n, needs in deciding.items() if n not in ordered and needs <= set(ordered)]
+            if not ready:
+                circle = ", ".join(name for name in deciding if name not in ordered)
+                raise UserError(f"search_space: the conditions (when) of {circle} form a circle; remove one")
+            ordered += ready
+        return ordered
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parameters as plain values, for the study and for reports."""
+        return {
+            name: {"key": self.key(name)} | parameter.model_dump(mode="json", exclude_defaults=True)
+            for name, parameter in self.parameters.items()
+        }
+
+    def _key_of_condition(self, other: str) -> str:
+        return self.key(other) if other in self.parameters else (key_of(other) or other)
+
+    def part(self, names: Collection[str]) -> dict[str, SearchParameter]:
+        """Some of the parameters, for a space of their own: their conditions name config keys."""
+        found = {}
+        for name, parameter in self.parameters.items():
+            if name in names:
+                when = {self._key_of_condition(other): v for other, v in (parameter.when or {}).items()}
+                found[name] = parameter.model_copy(update={"when": when or None})
+        return found
+
+    def is_section_used(self, section: str, base: Config) -> bool:
+        """Whether some point of the space gives a section of the config an effect."""
+        for choice, table in self.ignored.items():
+            varied = [p.choices or () for name, p in self.parameters.items() if self.key(name) == choice]
+            values = {value_at(base, choice), *(value for choices in varied for value in choices)}
+            if all(section in table.get(value, frozenset()) for value in values):
+                return False
+        return True
+
+    def condition_keys(self, name: str) -> set[str]:
+        """The config keys that a parameter's own conditions (when) ask for."""
+        return {self._key_of_condition(other) for other in self.parameters[name].when or {}}
+
+    def deciding(self, name: str) -> set[str]:
+        """The parameters that decide whether one is drawn."""
+        key = self.key(name)
+        keys = self.condition_keys(name)
+        keys |= {
+            choice
+            for choice, table in self.ignored.items()
+            if any(_names(fields, key, choice) for fields in table.values())
+        }
+        return {other for other in self.parameters if other != name and self.key(other) in keys}
+
+    def _states(self, name: str, base: Config) -> set[bool]:
+        """Whether a parameter has an effect, over all choices that decide about it; both where they are ranges."""
+        deciding = sorted(self.deciding(name))
+        if any(self.parameters[other].type != "categorical" for other in deciding):
+            return {True, False}
+        chosen: list[dict[str, Any]] = [{}]
+        base_values = self.base_values(base)
+        for other in deciding:
+            values = (*(self.parameters[other].choices or ()), base_values[other])
+            chosen = [{**before, other: value} for before in chosen for value in values]
+        return {self.is_active(name, self.overrides(one), base) for one in chosen}
+
+
+def _names(fields: frozenset[str], key: str, choice: str) -> bool:
+    """Whether fields that a choice ignores name a config key: by its section, or inside the choice's own."""
+    section, _, leaf = key.rpartition(".")
+    return key.partition(".")[0] in fields or (leaf in fields and section == choice.rpartition(".")[0])
+
+
+def key_of(name: str) -> str | None:
+    """The config key that a parameter's name stands for; None if it stands for none."""
+    side, _, rest = name.partition("_")
+    if side in ("teacher", "student") and rest:
+        return f"{side}.{rest}.name" if rest in ("vision", "text") else f"{side}.{rest}"
+    if name in _LOSS_KEYS:
+        return f"distillation.{name}"
+    return None
+
+
+def contains(parameter: SearchParameter, value: Any) -> bool:
+    """Whether a value can be drawn."""
+    if parameter.type == "categorical":
+        return any(value == choice and isinstance(value, bool) == isinstance(choice, bool)
+                   for choice in parameter.choices or ())  # fmt: skip
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    low, high = parameter.low or 0.0, parameter.high or 0.0
+    if not low <= value <= high:
+        return False
+    step = parameter.step or (1 if parameter.type == "int" and not parameter.log else None)
+    return step is None or abs((value - low) / step - round((value - low) / step)) < 1e-8
+
+
+def build_space(
+    base: Config,
+    *,
+    groups: Mapping[str, SearchParameter] | None = None,
+    only: Sequence[str] = (),
+    ignored: Mapping[str, Mapping[str, frozenset[str]]] | None = None,
+) -> Space:
+    """The search space of a study; a parameter that no trial could give an effect is left out.
+
+    Args:
+        base: the base config; its `search_space` overrides or joins the default parameters.
+        groups: parameters of the chosen groups (see `distune.tuning.space.groups`).
+        only: keep these parameters alone; empty keeps all.
+        ignored: see `Space`.
+
+    Raises:
+        ConfigError: a parameter's config key does not exist or a condition names nothing known.
+        UserError: `only` names an unknown parameter, or no parameter has an effect.
+    """
+    parameters = {**DEFAULT_SPACE, **(groups or {}), **base.search_space}
+    _check_keys(parameters, base)
+    if only:
+        _check_only(only, parameters)
+        parameters = {name: parameter for name, parameter in parameters.items() if name in only}
+    space = Space(parameters, ignored or {})
+    useful = set(space.ever_active(base))
+    if not useful:
+        raise UserError(f"search space: with this fusion and loss, {', '.join(parameters)} change nothing")
+    return Space({name: parameters[name] for name in space.in_order() if name in useful}, space.ignored)
+
+
+def _check_keys(parameters: Mapping[str, SearchParameter], base: Config) -> None:
+    problems = []
+    space = Space(parameters)
+    for name, parameter in parameters.items():
+        if parameter.key is None and key_of(name) is None:
+            problems.append(
+                f"search_space.{name}: the name stands for no config key; give it one (key: training.batch_size)"
+            )
+            continue
+        for key in (space.key(name), *(space._key_of_condition(other) for other in parameter.when or {})):
+            try:
+                value_at(base, key)
+            except (KeyError, TypeError):
+                problems.append(f"search_space.{name}: there is no config key {key}")
+    keys = [space.key(name) for name in parameters]
+    problems += [f"search_space: more than one parameter is written to {k}" for k in sorted(_twice(keys))]
+    if problems:
+        raise ConfigError("search space", problems)
+
+
+def _twice(keys: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    return {key for key in keys if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
+
+
+def _check_only(only: Sequence[str], parameters: Mapping[str, SearchParameter]) -> None:
+    for name in only:
+        if name not in parameters:
+            hint = nearest_hint(name, parameters)
+            raise UserError(f"only: there is no parameter {name!r}{hint}; known: {', '.join(parameters)}")

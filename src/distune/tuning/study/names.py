@@ -1,0 +1,75 @@
+"""Finding the study that the same command began before."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.study import Study
+
+from distune.tuning.coordinator.leases import leases
+from distune.tuning.coordinator.ledger import count
+from distune.tuning.staged import SUFFIX
+from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.study import Setup, differing, load
+
+LOOK_BACK = 20
+"""Newest studies that are looked at."""
+_log = logging.getLogger(__name__)
+
+
+def study_to_continue(
+    logs: Path, storage_url: str | None, setup: Setup, n_trials: int, teacher: Setup | None = None
+) -> str | None:
+    """The newest study on the same question that nobody works on and that lacks trials; None if there is none.
+
+    Args:
+        logs: where studies with an SQLite file of their own live.
+        storage_url: a storage that holds many studies; empty looks at the files in `logs`.
+        setup: the question.
+        n_trials: finished trials that the study shall have.
+        teacher: the question of the teacher's study, whose trials count too, in a staged search.
+    """
+    prefix = f"{setup.base.name}_tuning_"
+    if storage_url is not None:
+        with opened(storage_url) as storage:
+            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
+    else:
+        names = [path.stem for path in logs.glob(f"{prefix}*.db")]
+    for name in sorted(names, reverse=True)[:LOOK_BACK]:
+        with opened(storage_url or default_url(logs, name)) as storage:
+            if _can_go_on(name, storage, setup, n_trials, teacher):
+                return name
+    return None
+
+
+def _can_go_on(name: str, storage: BaseStorage, setup: Setup, n_trials: int, teacher: Setup | None) -> bool:
+    study = load(storage, name)
+    if study is None or not study.user_attrs.get("ready") or differing(study.user_attrs, setup):
+        return False
+    studies = [study]
+    first = load(storage, name + SUFFIX) if teacher else None
+    if teacher and first and first.user_attrs.get("ready"):
+        if differing(first.user_attrs, teacher):
+            return False
+        studies.append(first)
+    return sum(count(one.get_trials(deepcopy=False)).finished for one in studies) < n_trials and not any(
+        _is_worked_on(name, one) for one in studies
+    )
+
+
+def _is_worked_on(name: str, study: Study) -> bool:
+    """Whether somebody is at work on a study, as far as one look tells; says how to go on with it all the same."""
+    now = time.time()
+    for lease in leases(study.user_attrs).values():
+        if lease.looks_alive(now):
+            _log.warning(
+                "study %s asks the same and lacks trials, but process %d on %s was at work on it %.0f s ago: it is "
+                "passed over; to go on with it, or to work on it too, add --study-name %s",
+                name, lease.pid, lease.host.partition("/")[0], now - lease.seen, name,
+            )  # fmt: skip
+            return True
+    return False

@@ -1,0 +1,193 @@
+"""Where a study is kept: an SQL database that only coordinators open."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from distune.errors import UserError
+from distune.tuning.study.storage_url import has_bare_at, hide_secrets, missing_driver, redacted
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from sqlalchemy.engine import URL
+
+Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+_BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no such table", re.I)
+CREATION_ATTEMPTS = 10
+OUTAGE_LIMIT = 600.0
+"""Seconds that a coordinator waits for a storage that does not answer."""
+PARTING_SECONDS = 3.0
+"""Seconds that it waits once it was asked to end."""
+CONNECT_SECONDS = 10
+"""Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
+_DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
+
+
+def default_url(logs: Path, study: str) -> str:
+    """The SQLite file of a study."""
+    return f"sqlite:///{(logs / f'{study}.db').as_posix()}"
+
+
+def open_storage(url: str, *, create: bool = True) -> RDBStorage:
+    """Opens a storage and creates its tables where they are missing.
+
+    Args:
+        url: SQLAlchemy URL: `sqlite:///FILE`, `postgresql+psycopg://...`, `mysql+pymysql://...`.
+        create: make the file of an SQLite storage if there is none.
+
+    Raises:
+        UserError: not a URL, no driver, no server, no such file.
+    """
+    from optuna.exceptions import StorageInternalError
+    from optuna.storages import RDBStorage
+    from sqlalchemy import event
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise UserError(
+            f"storage: {redacted(url)}; write it like sqlite:///study.db or postgresql+psycopg://host/name"
+        ) from None
+    if has_bare_at(url):
+        raise UserError(f"storage {redacted(url)}: its password holds an @; write it as %40")
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite and parsed.database:
+        if not create and not Path(parsed.database).is_file():
+            raise UserError(f"storage: there is no file {parsed.database}")
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        options = engine_options(parsed)
+        storage = _with_tables(lambda: RDBStorage(url, engine_kwargs=options))
+    except (SQLAlchemyError, StorageInternalError, NoSuchModuleError, ImportError, RuntimeError) as error:
+        raise UserError(f"storage {redacted(url)} cannot be opened: {_reason(error, url)}") from None
+    if sqlite:
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
+    return storage
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """How SQLAlchemy connects to a storage: how long a lock or a server is waited for in one attempt.
+
+    Args:
+        url: of the storage; its own `connect_timeout` stands.
+    """
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": 60}}
+    driver = url.get_driver_name()
+    connect: dict[str, Any] = {}
+    if driver in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query:
+        connect["connect_timeout"] = CONNECT_SECONDS
+    if driver == "pymysql" and url.password:
+        connect["password"] = url.password.encode()  # it would encode text as Latin-1; servers take UTF-8
+    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connect}
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        # As PostgreSQL does by itself. MySQL repeats what a transaction read first, and MariaDB since 11.6 refuses
+        # to write what another coordinator changed since then.
+        options["isolation_level"] = "READ COMMITTED"
+    return options
+
+
+@contextmanager
+def opened(url: str, *, create: bool = True) -> Iterator[RDBStorage]:
+    """A storage that is closed at the end, so that SQLite leaves a single file."""
+    storage = open_storage(url, create=create)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _with_tables(make: Callable[[], RDBStorage]) -> RDBStorage:
+    """Opens a storage; where several coordinators create its tables at once, all but one have to look again."""
+    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+    for _ in range(CREATION_ATTEMPTS - 1):
+        try:
+            return make()
+        except SQLAlchemyError as error:
+            if not (isinstance(error, IntegrityError) or _BEING_CREATED.search(str(error))):
+                raise
+            time.sleep(0.2)
+    return make()
+
+
+def _reason(error: BaseException, url: str) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, ImportError):
+        return missing_driver(url, cause)
+    return hide_secrets(str(cause).splitlines()[0], url)
+
+
+def _write_ahead(connection: Any, _: object) -> None:
+    """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+class Patience:
+    """Repeats a call on the storage while the database does not answer.
+
+    Args:
+        limit: seconds after the first failure at which it is given up.
+        sleep: waits some seconds.
+        clock: seconds, never going back; an attempt may take long, too.
+        interrupted: how often the user asked for an end; once leaves a few seconds, twice none.
+    """
+
+    def __init__(
+        self,
+        limit: float = OUTAGE_LIMIT,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        interrupted: Callable[[], int] = lambda: 0,
+    ):
+        self._limit = limit
+        self._sleep = sleep
+        self._clock = clock
+        self._interrupted = interrupted
+
+    def __call__(self, call: Callable[[], Result]) -> Result:
+        """Calls until it works; the call must be one that may be repeated.
+
+        Raises:
+            UserError: the storage refuses a value, or does not answer in time; every later call is tried once.
+        """
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+
+        began: float | None = None
+        pause = 0.25
+        while True:
+            try:
+                return call()
+            except (StorageInternalError, OperationalError, InterfaceError) as error:
+                if isinstance(error.__cause__, DataError):  # MySQL's attributes end at 64 KiB
+                    raise UserError(f"the storage refuses a value: {error.__cause__.orig}") from error
+                cause = type(error.__cause__ or error).__name__
+                began = self._clock() if began is None else began
+                if self._clock() - began >= self._seconds():
+                    self._limit = 0.0
+                    raise UserError(
+                        f"the storage does not answer ({cause}); what was not written goes on from its run folder "
+                        "when the same command runs again"
+                    ) from error
+                _log.warning("storage does not answer (%s); trying again in %.2g s", cause, pause)
+                self._sleep(pause)
+                pause = min(2 * pause, 5.0)
+
+    def _seconds(self) -> float:
+        asked = self._interrupted()
+        return min(self._limit, (self._limit, PARTING_SECONDS, 0.0)[min(asked, 2)])

@@ -1,0 +1,223 @@
+"""Opening a study: a new one, or an existing one that is still about the same question."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage
+
+from distune import __version__
+from distune.config import Config, as_dict, parse_config
+from distune.errors import UserError
+from distune.tuning.search.pruners import WARMUP_EPOCHS, settings
+from distune.tuning.space.space import TEACHER, Space
+
+METRIC = "mean over tasks of the dev macro F1"
+NEUTRAL_KEYS = ("search_space", "data.root", "training.device", "training.threads", "cache.max_gb")
+"""Config keys that may differ between the parts of one study: they say where it runs, not what it asks.
+
+The data set itself is compared by its fingerprint, the search space by its parameters."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SETUP_SECONDS = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a study is about; kept in the study's user attributes.
+
+    Args:
+        base: the base config, trial 0.
+        space: the search space.
+        dataset: fingerprint of the examples.
+        sampler: one of `distune.tuning.search.samplers.SAMPLERS`.
+        pruner: one of `distune.tuning.search.pruners.PRUNERS`.
+        strategy: "joint"; "staged" for the study of students that follows one of teachers, whose own is "teacher".
+        seed: of the sampler.
+        config_path: the file that the base config came from, for reports.
+        warmup: first judged epochs at which nothing is pruned.
+        prune_teacher: whether a trial can end before its student trains.
+        folds: a trial's score is the mean over so many folds of train and dev; None takes the dev split.
+    """
+
+    base: Config
+    space: Space
+    dataset: str
+    sampler: str = "tpe"
+    pruner: str = "median"
+    strategy: str = "joint"
+    seed: int = 42
+    config_path: str | None = None
+    warmup: int = WARMUP_EPOCHS
+    prune_teacher: bool = False
+    folds: int | None = None
+
+    @property
+    def metric(self) -> str:
+        """What a trial's score is."""
+        return METRIC if self.folds is None else metric_over(self.folds)
+
+    def as_attributes(self) -> dict[str, Any]:
+        """The study's user attributes."""
+        return {
+            "base_config": as_dict(self.base),
+            "config_path": self.config_path,
+            "search_space": self.space.as_dict(),
+            "data_fingerprint": self.dataset,
+            "metric": self.metric,
+            "folds": self.folds,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "pruner_settings": settings(self.pruner, self.warmup),
+            "strategy": self.strategy,
+            "prune_teacher": self.prune_teacher,
+            "seed": self.seed,
+            "teacher_epochs": self.base.teacher.epochs,
+            "student_epochs": self.base.student.epochs,
+            "distune_version": __version__,
+        }
+
+
+def warmup_of_folds(folds: int) -> int:
+    """First folds after which nothing is pruned: one, but none of two folds, whose first holds half of all cases."""
+    return min(1, folds - 2)
+
+
+def metric_over(folds: int) -> str:
+    """What the score of a trial with folds is."""
+    return f"mean over {folds} folds of the mean over tasks of the macro F1"
+
+
+def new_name(dataset: str, now: datetime) -> str:
+    """`<dataset>_tuning_<YYYYMMDD_HHMMSS>`."""
+    return f"{dataset}_tuning_{now:%Y%m%d_%H%M%S}"
+
+
+def check_name(name: str) -> None:
+    """Refuses a study name that is no plain file name.
+
+    Raises:
+        UserError: the name has other characters than letters, digits, dot, dash and underscore.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"study name: {name!r} is no plain name; use letters, digits, dot, dash and underscore"
+        )
+
+
+def open_study(storage: BaseStorage, name: str, setup: Setup) -> optuna.Study:
+    """Opens the study of a name, creating it where there is none.
+
+    Raises:
+        UserError: the study exists and is about something else; every difference is listed.
+    """
+    study = load(storage, name)
+    if study is None:
+        try:
+            study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+        except DuplicatedStudyError:  # another coordinator was quicker
+            study = optuna.load_study(storage=storage, study_name=name)
+        else:
+            write_setup(study, setup)
+            return study
+    if not _wait_until_ready(study):
+        write_setup(study, setup)
+    differences = differing(study.user_attrs, setup)
+    if differences:
+        lines = "\n".join(f"  {line}" for line in differences)
+        raise UserError(
+            f"study {name} exists and is about something else:\n{lines}\n"
+            "Use another --study-name, or --fork NEW_NAME to copy the trials that still count."
+        )
+    return study
+
+
+def load(storage: BaseStorage, name: str) -> optuna.Study | None:
+    """The study of a name, None if there is none."""
+    try:
+        return optuna.load_study(storage=storage, study_name=name)
+    except KeyError:
+        return None
+
+
+def write_setup(study: optuna.Study, setup: Setup) -> None:
+    """Writes what the study is about; "ready" comes last, so that nobody reads half of it."""
+    for key, value in setup.as_attributes().items():
+        study.set_user_attr(key, value)
+    study.set_user_attr("ready", True)
+
+
+def differing(attributes: Mapping[str, Any], setup: Setup) -> list[str]:
+    """What keeps a study from going on with a setup: one line a difference."""
+    lines = []
+    new = setup.as_attributes()
+    score = "metric" if attributes.get("folds") == new["folds"] else "folds"
+    for key in (score, "data_fingerprint", "strategy", "seed"):
+        if attributes.get(key) != new[key]:
+            lines.append(f"{key}: {attributes.get(key)} in the study, {new[key]} now")
+    for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
+        lines.append(f"base config {key}: {old} in the study, {now} now")
+    for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
+        lines.append(f"search space {name}: {_parameter(old)} in the study, {_parameter(now)} now")
+    return lines
+
+
+def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's values by dotted key, without those that do not matter to its results.
+
+    A config that an older version wrote gets the defaults of fields that are new.
+    """
+    flat = _flat(as_dict(parse_config(config)))
+    return {key: value for key, value in flat.items() if not _is_neutral(key)}
+
+
+def _is_neutral(key: str) -> bool:
+    return any(key == neutral or key.startswith(f"{neutral}.") for neutral in NEUTRAL_KEYS)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _asked(space: Mapping[str, Any]) -> dict[str, Any]:
+    """A search space without the choice of teachers, which a staged search finds on its way."""
+    return {name: parameter for name, parameter in space.items() if parameter["key"] != TEACHER}
+
+
+_ABSENT = object()
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    keys = [*old, *(key for key in new if key not in old)]
+    pairs = [(key, old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def _parameter(value: Any) -> str:
+    if value is _ABSENT:
+        return "absent"
+    return ", ".join(f"{key} {part}" for key, part in value.items() if key != "key")
+
+
+def _wait_until_ready(study: optuna.Study) -> bool:
+    """Gives the coordinator that creates the study the time to write what it is about."""
+    for _ in range(int(_SETUP_SECONDS / 0.25)):
+        if study.user_attrs.get("ready"):
+            return True
+        time.sleep(0.25)
+    _log.warning("study %s was never set up; setting it up anew", study.study_name)
+    return False

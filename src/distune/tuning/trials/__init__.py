@@ -1,0 +1,1 @@
+"""What a worker runs: one trial, and the messages that it exchanges with the coordinator."""

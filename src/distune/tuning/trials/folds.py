@@ -1,0 +1,108 @@
+"""One trial by folds: as many training runs as there are folds, and their mean score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distune.config import Config, with_values
+from distune.training.cost import Cost, carried
+from distune.tuning.trials.messages import FOLD, Report, TrialOutcome, TrialTask
+from distune.tuning.trials.trial import config_of, outcome_of
+
+if TYPE_CHECKING:
+    from distune.training.records import EpochRecord
+
+FOLD_SCORES = "fold_scores"
+"""User attribute of a trial: the scores of its folds, in their order."""
+
+
+def fold_folder(folder: Path, number: int) -> Path:
+    """The run folder of a fold, counted from 1, inside that of its trial."""
+    return folder / f"fold_{number}"
+
+
+def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
+    """Runs a trial fold by fold; the mean of the folds so far is reported after each, and is the score in the end.
+
+    After an interruption it takes over the folds that are done and goes on in the one that is not. A fold leaves no
+    weights behind: nobody asks for a model of some of the training data.
+
+    Args:
+        task: the complete config, whose `data.fold` says how many folds there are; the folder, the device and the
+            threads.
+        report: told (stage, epoch, dev score) of each fold, and then ("fold", number, mean so far); answers whether to
+            go on.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+        UserError: config or data break a rule.
+    """
+    done = _Done()
+    fold = config_of(task).data.fold
+    assert fold is not None
+    for number in range(1, fold.of + 1):
+        with carried(lambda: done.cost):
+            outcome = _found(task, number) or _train(task, number, report)
+        done.count(outcome)
+        if outcome.state != "complete" or outcome.score is None:
+            return done.outcome("stopped")
+        _drop_weights(fold_folder(task.path, number))
+        done.scores.append(outcome.score)
+        if not report(FOLD, number, done.mean) and number < fold.of:
+            return done.outcome("stopped")
+    return done.outcome("complete")
+
+
+def _found(task: TrialTask, number: int) -> TrialOutcome | None:
+    """A fold that an earlier attempt has done; that attempt told its seconds, if it could."""
+    from distune.training.finished import finished_run
+
+    found = finished_run(_config_of(task, number), fold_folder(task.path, number))
+    return outcome_of(replace(found, cost=found.cost.without_seconds)) if found else None
+
+
+def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:
+    from distune.training.run import run
+
+    def tell(record: EpochRecord) -> bool:
+        return report(f"fold {number} {record.stage}", record.epoch, record.dev_score)
+
+    folder = fold_folder(task.path, number)
+    return outcome_of(run(_config_of(task, number), folder, on_epoch=tell, check_images=False))
+
+
+def _config_of(task: TrialTask, number: int) -> Config:
+    return with_values(config_of(task), {"data.fold.number": number}, source=f"fold {number}")
+
+
+def _drop_weights(folder: Path) -> None:
+    for file in folder.glob("*.safetensors"):
+        file.unlink(missing_ok=True)
+
+
+@dataclass
+class _Done:
+    """What the folds of one attempt came to."""
+
+    scores: list[float] = field(default_factory=list)
+    cost: Cost = field(default_factory=Cost)
+    cache: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        return sum(self.scores) / len(self.scores)
+
+    def count(self, outcome: TrialOutcome) -> None:
+        self.cost += outcome.cost
+        for name, value in outcome.extra.items():
+            self.cache[name] = self.cache.get(name, 0.0) + value
+
+    def outcome(self, state: Any) -> TrialOutcome:
+        return TrialOutcome(
+            state=state,
+            score=self.mean if self.scores else None,
+            cost=self.cost,
+            extra={FOLD_SCORES: self.scores, **self.cache},
+        )

@@ -1,0 +1,75 @@
+"""One trial: a training run whose epochs are reported to the coordinator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distune.config import Config, parse_config
+from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
+
+if TYPE_CHECKING:
+    from distune.training.records import EpochRecord, RunResult
+
+
+def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
+    """Runs a trial in its folder; called again after an interruption, it goes on from its checkpoint.
+
+    A trial that finds itself finished, because nobody heard of it before, tells its epochs again and trains nothing.
+    The images are not checked again: the study has done that before its first trial.
+
+    Args:
+        task: the complete config, the folder, the device and the threads.
+        report: told (stage, epoch, dev score); answers whether to go on.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+        UserError: config or data break a rule.
+    """
+    from distune.training.finished import finished_run
+    from distune.training.run import run
+    from distune.training.student import WEIGHTS
+
+    def tell(record: EpochRecord) -> bool:
+        return report(record.stage, record.epoch, record.dev_score)
+
+    config, folder = config_of(task), task.path
+    found = finished_run(config, folder, on_epoch=tell) if (folder / WEIGHTS).is_file() else None
+    return outcome_of(found or run(config, folder, on_epoch=tell, check_images=False))
+
+
+def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
+    """As `run_trial`, for the teacher alone; the score is the teacher's own."""
+    from distune.training.run import run_teacher
+
+    return outcome_of(
+        run_teacher(
+            config_of(task),
+            task.path,
+            on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
+            check_images=False,
+        )
+    )
+
+
+def config_of(task: TrialTask) -> Config:
+    """The config of a trial on its worker's device and threads."""
+    return parse_config(
+        task.config,
+        source=f"trial {task.number}",
+        overrides={"training.device": task.device, "training.threads": task.threads},
+    )
+
+
+def outcome_of(result: RunResult) -> TrialOutcome:
+    """What a training run came to, as the coordinator hears it."""
+    return TrialOutcome(
+        state="stopped" if result.stopped else "complete",
+        score=result.score,
+        best_epoch=result.best_epoch,
+        cost=result.cost,
+        extra={
+            "cache_hits": sum(result.cache["hits"].values()),
+            "cache_misses": sum(result.cache["misses"].values()),
+            "cache_seconds_saved": result.cache["seconds_saved"],
+        },
+    )

@@ -1,0 +1,109 @@
+"""A worker process: takes trials from its coordinator through a pipe, one after the other.
+
+Started as `python -m distune.tuning.trials.worker PIPE PARENT FUNCTION`; ends when the coordinator does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import math
+import os
+import signal
+import sys
+import traceback
+from dataclasses import asdict, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from distune.training.cost import Cost
+from distune.training.memory import peak_process_mb, reset_peak_memory
+from distune.tuning.coordinator.failures import failure_of, not_finite
+from distune.tuning.trials.messages import Failure, Report, TrialFunction, TrialOutcome, TrialTask
+from distune.tuning.trials.pipe import receive, send
+
+LOCK_SECONDS = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+class NotFiniteError(FloatingPointError):
+    """A score that is no number."""
+
+
+def main(arguments: list[str]) -> None:
+    """Serves one coordinator until it closes the pipe."""
+    pipe, parent, name = Connection(int(arguments[0])), int(arguments[1]), arguments[2]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to hear
+    _die_with(parent)
+    try:
+        send(pipe, {"ready": True})
+        while True:
+            task = TrialTask(**receive(pipe))
+            reset_peak_memory()
+            send(pipe, {"begun": True})
+            send(pipe, {**_result(name, task, pipe), "memory_mb": _memory_mb()})
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the coordinator is gone: what the trial needs to go on is already in its folder
+
+
+def load_function(name: str) -> TrialFunction:
+    """The trial function behind `package.module:function`."""
+    module, _, function = name.partition(":")
+    found: TrialFunction = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _result(name: str, task: TrialTask, pipe: Connection) -> dict[str, Any]:
+    try:
+        outcome = _run(name, task, _reporter(pipe))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Timeout:
+        message = f"another process still works in {task.folder}"
+        return {"failed": asdict(Failure("preempted", message))}
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        failure = failure_of(error)
+        seen = Cost(peak_memory_mb=peak_process_mb())  # also of a function that measures nothing
+        return {"failed": asdict(replace(failure, cost=seen + failure.cost))}
+    return {"outcome": asdict(outcome)}
+
+
+def _run(name: str, task: TrialTask, report: Report) -> TrialOutcome:
+    task.path.mkdir(parents=True, exist_ok=True)
+    with FileLock(task.path / ".lock", timeout=LOCK_SECONDS):
+        outcome = load_function(name)(task, report)
+    if outcome.state == "complete" and not (outcome.score is not None and math.isfinite(outcome.score)):
+        raise NotFiniteError(f"the trial's score is {outcome.score}")
+    return outcome
+
+
+def _reporter(pipe: Connection) -> Report:
+    def report(stage: str, epoch: int, score: float) -> bool:
+        failure = not_finite(score, stage, epoch)
+        if failure is not None:
+            raise NotFiniteError(failure.message)
+        send(pipe, {"score": [stage, epoch, float(score)]})
+        return bool(receive(pipe)["go_on"])
+
+    return report
+
+
+def _memory_mb() -> float:
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+def _die_with(parent: int) -> None:
+    """On Linux the kernel ends this process with its coordinator, even in the middle of an epoch."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Small helpers without a domain: atomic files, threads, seeds, paths, text."""
