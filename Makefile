@@ -39,9 +39,9 @@ bench: .venv/test.stamp
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) .
+	$(INSTALL) ".[report]"
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) ".[cmaes,dashboard,mysql,offline,postgresql,ray,test]"
+	$(INSTALL) ".[cmaes,dashboard,mysql,offline,postgresql,ray,report,test]"
 	touch $@

@@ -172,12 +172,18 @@ def tune(
         )
     )
 
+    from distune import reporting
     from distune.cli.outcome import print_outcome
-    from distune.reporting.report import write_report
 
-    source = result.study_name if storage else result.folder
-    written = write_report(source, result.folder, storage=storage)
+    written: list[Path] = []
+    if reporting.installed():
+        from distune.reporting.report import write_report
+
+        source = result.study_name if storage else result.folder
+        written = write_report(source, result.folder, storage=storage)
     print_outcome(result.summary, [*result.summary["files"].values(), *written])
+    if not written:
+        typer.echo(f"no report: {reporting.INSTALL}, then distune report", err=True)
     if result.failure:
         typer.echo(
             f"given up: one trial after the other failed alike ({result.failure.kind}): {result.failure.message}",
@@ -198,7 +204,10 @@ def report(
     storage: Storage = None,
 ) -> None:
     """Write report.md, report.html and figures of a study, or of a table of trials."""
+    from distune import reporting
     from distune.errors import UserError
+
+    reporting.require()
     from distune.reporting.report import study_folder, write_report, write_report_from_csv
 
     if (study is None) == (from_csv is None):

@@ -14,7 +14,10 @@ from distune.errors import UserError
 from distune.utils.threads import threaded
 
 # A bad file is reported with its name by our own error; OpenCV would add nameless lines to the terminal.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+_set_log_level = (
+    cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
+)  # OpenCV 4, 5
+_set_log_level(0)
 
 ROTATION_DEGREES = 10.0
 SHIFT = 0.06
