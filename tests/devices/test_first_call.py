@@ -1,4 +1,4 @@
-"""The first call on a GPU that this process has not touched: CUDA's own check of an uninitialised device is in place."""
+"""The first call on a GPU that this process has not used: CUDA's own check of that is put in place."""
 
 from __future__ import annotations
 

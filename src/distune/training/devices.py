@@ -94,7 +94,7 @@ def compute_for(config: TrainingConfig) -> Compute:
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
             raise UserError(f"training.device: {name} is not here ({count} GPUs found); use auto or cpu")
-        torch.cuda.init()  # resetting the peaks does not do it, and raises on a device that nobody has used yet
+        torch.cuda.init()  # type: ignore[no-untyped-call] # resetting the peaks of an unused GPU raises
         torch.cuda.reset_peak_memory_stats(device)
         torch.backends.cuda.matmul.allow_tf32 = True
     elif device.type != "cpu":
