@@ -36,7 +36,8 @@ from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.executors.make import check_executor, make_executor
 from distune.tuning.status import status_of
-from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.read_only import reading
+from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import check_name
 from distune.tuning.tune import TRIAL_FUNCTION
@@ -241,7 +242,7 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
     else:
         file = database_file(Path(request.study))
         url, name, folder = default_url(file.parent, file.stem), file.stem, file.with_suffix("")
-    with opened(url, create=False) as storage:
+    with reading(url) as storage:
         names = optuna.get_all_study_names(storage=storage)
         if name not in names and (request.storage is not None or len(names) != 1):
             raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")

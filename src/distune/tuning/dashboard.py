@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import sqlite3
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.tuning.study.storage import default_url, open_storage
+from distune.tuning.study.read_only import reading
+from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import check_name, load
 
@@ -54,15 +53,9 @@ def copy_study(
 
     check_name(name)
     url = storage or default_url(logs, name)
-    source = open_storage(url, create=False)
-    if load(source, name) is None:
-        raise UserError(f"there is no study {name} in {redacted(url)}")
     copy_url = f"sqlite:///{target.as_posix()}"
-    database = source.engine.url.database
-    if source.engine.name == "sqlite" and database:
-        read_only = f"{Path(database).resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(read_only, uri=True)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
-    else:
+    with reading(url) as source:
+        if load(source, name) is None:
+            raise UserError(f"there is no study {name} in {redacted(url)}")
         optuna.copy_study(from_study_name=name, from_storage=source, to_storage=copy_url)
     return copy_url

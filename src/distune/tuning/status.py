@@ -15,7 +15,8 @@ from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import OWNER, Counts, count
 from distune.tuning.staged import SUFFIX
-from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.read_only import reading
+from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import check_name, load
 
@@ -87,7 +88,7 @@ def read_status(name: str, *, logs: Path = Path("logs/optuna"), storage: str | N
     """
     check_name(name)
     url = storage or default_url(logs, name)
-    with opened(url, create=False) as backend:
+    with reading(url) as backend:
         study = load(backend, name)
         if study is None:
             raise UserError(f"there is no study {name} in {redacted(url)}")

@@ -27,6 +27,7 @@ from distune.tuning.space.start import started_from, with_space
 from distune.tuning.stage import Ending, Stage, Stages
 from distune.tuning.staged import STRATEGIES, SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.study.names import study_to_continue
+from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import Patience, default_url, opened
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import Setup, check_name, new_name, open_study, warmup_of_folds
@@ -150,7 +151,7 @@ def _open(
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
     if request.fork and request.study_name:
         old_url = request.storage or default_url(request.logs, request.study_name)
-        with opened(old_url, create=False) as old_storage:
+        with reading(old_url) as old_storage:
             old = open_old(old_storage, request.study_name)
             patiently(lambda: fork(old, storage, name, setup))
     study = patiently(lambda: open_study(storage, name, setup))

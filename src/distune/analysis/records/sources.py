@@ -58,20 +58,18 @@ def database_file(given: Path) -> Path:
 def _from_storage(url: str, name: str, folder: Path | None) -> StudyRecord:
     import optuna
 
-    from distune.tuning.study.storage import open_storage
+    from distune.tuning.study.read_only import reading
     from distune.tuning.study.storage_url import redacted
 
-    opened = open_storage(url, create=False)
-    names = optuna.get_all_study_names(storage=opened)
-    if name not in names and len(names) == 1:
-        name = names[0]
-    if name not in names:
-        raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
-    record = from_optuna(optuna.load_study(study_name=name, storage=opened), folder, redacted(url))
-    first = (record.teacher_study or {}).get("name")
-    if first in names:
-        teachers = optuna.load_study(study_name=first, storage=opened)
-        record = replace(record, teacher_record=from_optuna(teachers, folder, redacted(url)))
-    opened.remove_session()
-    opened.engine.dispose()
+    with reading(url) as storage:
+        names = optuna.get_all_study_names(storage=storage)
+        if name not in names and len(names) == 1:
+            name = names[0]
+        if name not in names:
+            raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
+        record = from_optuna(optuna.load_study(study_name=name, storage=storage), folder, redacted(url))
+        first = (record.teacher_study or {}).get("name")
+        if first in names:
+            teachers = optuna.load_study(study_name=first, storage=storage)
+            record = replace(record, teacher_record=from_optuna(teachers, folder, redacted(url)))
     return record

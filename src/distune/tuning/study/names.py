@@ -10,9 +10,11 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
+from distune.errors import UserError
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count
 from distune.tuning.staged import SUFFIX
+from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url, opened
 from distune.tuning.study.study import Setup, differing, load
 
@@ -40,9 +42,12 @@ def study_to_continue(
     else:
         names = [path.stem for path in logs.glob(f"{prefix}*.db")]
     for name in sorted(names, reverse=True)[:LOOK_BACK]:
-        with opened(storage_url or default_url(logs, name)) as storage:
-            if _can_go_on(name, storage, setup, n_trials, teacher):
-                return name
+        try:
+            with reading(storage_url or default_url(logs, name)) as storage:
+                if _can_go_on(name, storage, setup, n_trials, teacher):
+                    return name
+        except UserError as error:  # a file of that name that is no study, or a damaged one
+            _log.warning("not looked at while searching for a study to resume: %s", error)
     return None
 
 

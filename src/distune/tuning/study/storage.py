@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,7 @@ from distune.tuning.study.storage_url import has_bare_at, hide_secrets, missing_
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Engine
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def default_url(logs: Path, study: str) -> str:
 
 
 def open_storage(url: str, *, create: bool = True) -> RDBStorage:
-    """Opens a storage and creates its tables where they are missing.
+    """Opens a storage and creates its tables where they are missing; to look only, use `read_only.reading`.
 
     Args:
         url: SQLAlchemy URL: `sqlite:///FILE`, `postgresql+psycopg://...`, `mysql+pymysql://...`.
@@ -45,11 +45,33 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     Raises:
         UserError: not a URL, no driver, no server, no such file.
     """
-    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
     from sqlalchemy import event
+
+    parsed = parse_url(url)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite:
+        file = Path(str(parsed.database))
+        if not create and not file.is_file():
+            raise UserError(f"storage: there is no file {file}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with open_engine(url):
+        options = engine_options(parsed)
+        storage = _with_tables(lambda: RDBStorage(url, engine_kwargs=options))
+    if sqlite:
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
+    return storage
+
+
+def parse_url(url: str) -> URL:
+    """The parts of a storage's URL.
+
+    Raises:
+        UserError: not a URL, a bare @ in its password, or a database in memory, which no other process sees.
+    """
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+    from sqlalchemy.exc import ArgumentError
 
     try:
         parsed = make_url(url)
@@ -59,20 +81,25 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         ) from None
     if has_bare_at(url):
         raise UserError(f"storage {redacted(url)}: its password holds an @; write it as %40")
-    sqlite = parsed.get_backend_name() == "sqlite"
-    if sqlite and parsed.database:
-        if not create and not Path(parsed.database).is_file():
-            raise UserError(f"storage: there is no file {parsed.database}")
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise UserError(f"storage: {url} is a database in memory, which ends with its process; name a file")
+    return parsed
+
+
+@contextmanager
+def open_engine(url: str) -> Iterator[None]:
+    """Turns what SQLAlchemy and Optuna raise while they open a storage into one sentence.
+
+    Raises:
+        UserError: no driver, no server, or no database.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+
     try:
-        options = engine_options(parsed)
-        storage = _with_tables(lambda: RDBStorage(url, engine_kwargs=options))
+        yield
     except (SQLAlchemyError, StorageInternalError, NoSuchModuleError, ImportError, RuntimeError) as error:
         raise UserError(f"storage {redacted(url)} cannot be opened: {_reason(error, url)}") from None
-    if sqlite:
-        event.listen(storage.engine, "connect", _write_ahead)
-        storage.engine.dispose()
-    return storage
 
 
 def engine_options(url: URL) -> dict[str, Any]:
@@ -105,6 +132,7 @@ def opened(url: str, *, create: bool = True) -> Iterator[RDBStorage]:
         yield storage
     finally:
         storage.remove_session()
+        _leave_write_ahead(storage.engine)
         storage.engine.dispose()
 
 
@@ -135,6 +163,16 @@ def _write_ahead(connection: Any, _: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
+
+
+def _leave_write_ahead(engine: Engine) -> None:
+    """A finished study is one plain file, which also a read-only disk can hold; not while others have it open."""
+    from sqlalchemy.exc import OperationalError
+
+    if engine.name == "sqlite":
+        with suppress(OperationalError), engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
 
 
 class Patience:

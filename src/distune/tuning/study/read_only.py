@@ -1,0 +1,131 @@
+"""Reading a study without changing its database: what only looks at a study leaves every byte as it was."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distune.errors import UserError
+from distune.tuning.study.storage import engine_options, open_engine, parse_url
+from distune.tuning.study.storage_url import redacted
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from sqlalchemy.engine import Engine
+
+COPY_ATTEMPTS = 20
+_TABLES = ("studies", "trials", "version_info")
+_READ_ONLY = {
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
+
+
+@contextmanager
+def reading(url: str) -> Iterator[RDBStorage]:
+    """A storage to read from; the database, and for SQLite its folder, stay byte for byte as they are.
+
+    An SQLite file is copied and the copy is read: SQLite itself makes files beside a database that it only reads.
+    A server is asked for sessions that cannot write.
+
+    Args:
+        url: SQLAlchemy URL.
+
+    Raises:
+        UserError: no such file or server, or a database that holds no studies of Optuna.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        with _opened(url, url) as storage:
+            yield storage
+        return
+    with tempfile.TemporaryDirectory(prefix="distune-") as folder:
+        copy = Path(folder) / "copy.db"
+        copy_sqlite(Path(str(parsed.database)), copy)
+        with _opened(f"sqlite:///{copy.as_posix()}", url) as storage:
+            yield storage
+
+
+def copy_sqlite(database: Path, target: Path) -> None:
+    """Copies an SQLite file as it stands, also while others write to it.
+
+    The file and its write-ahead log are one state only together, so both are copied again where either changed
+    in the meantime.
+
+    Raises:
+        UserError: there is no such file, or it changes too fast to be copied.
+    """
+    log = database.with_name(f"{database.name}-wal")
+    for _ in range(COPY_ATTEMPTS):
+        before = _stamps(database, log)
+        if before[0] is None:
+            raise UserError(f"storage: there is no file {database}")
+        try:
+            shutil.copyfile(database, target)
+            if before[1] is not None:
+                shutil.copyfile(log, target.with_name(f"{target.name}-wal"))
+        except FileNotFoundError:  # the log went away: its last writer closed the database
+            continue
+        if _stamps(database, log) == before:
+            return
+    raise UserError(
+        f"storage: {database} changes too fast to be read; try again when fewer trials end at once"
+    )
+
+
+def _stamps(*paths: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Size and time of change of each file; None where there is none."""
+    stamps: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            stamps.append(None)
+        else:
+            stamps.append((about.st_size, about.st_mtime_ns))
+    return tuple(stamps)
+
+
+@contextmanager
+def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
+    from optuna.storages import RDBStorage
+    from sqlalchemy import create_engine, event
+
+    parsed = parse_url(url)
+    options = engine_options(parsed)
+
+    def forbid_writing(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(_READ_ONLY[parsed.get_backend_name()])
+        cursor.close()
+        connection.commit()
+
+    with open_engine(shown):
+        probe = create_engine(parsed, **options)
+        _check_tables(probe, shown)
+        storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
+    if parsed.get_backend_name() in _READ_ONLY:
+        event.listen(storage.engine, "connect", forbid_writing)
+        storage.engine.dispose()
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _check_tables(engine: Engine, shown: str) -> None:
+    """Optuna would create what is missing, so it is not asked before the tables are seen."""
+    from sqlalchemy import inspect
+
+    try:
+        missing = [table for table in _TABLES if not inspect(engine).has_table(table)]
+    finally:
+        engine.dispose()
+    if missing:
+        raise UserError(f"{redacted(shown)} holds no studies: it lacks Optuna's tables {', '.join(missing)}")
