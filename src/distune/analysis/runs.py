@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:
     if isinstance(written, Unknown):
         return written
     by_stage: dict[str, dict[int, Mapping[str, Any]]] = {}
-    for row in written.splitlines():
+    for row in written.split("\n"):  # JSON may hold other characters that Python takes for line ends
         entry = _json(row)
         if isinstance(entry, Mapping):
             stage, epoch = text(entry.get("stage")), whole(entry.get("epoch"))
@@ -190,7 +191,7 @@ def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...
     written = _text(path)
     if isinstance(written, Unknown):
         return written
-    rows = list(csv.DictReader(written.splitlines()))
+    rows = list(csv.DictReader(io.StringIO(written, newline="")))
     columns = list(rows[0]) if rows else []
     tasks = [column.removeprefix("truth_") for column in columns if column.startswith("truth_")]
     groups = tuple(row["group"] for row in rows) if "group" in columns else None
@@ -217,7 +218,7 @@ def _text(path: Path) -> str | Unknown:
     try:
         if path.stat().st_size > LONGEST:
             return Unknown(f"{path} is larger than {LONGEST // 1_000_000} MB and is not read.")
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")  # line ends as they are
     except FileNotFoundError:
         return Unknown(f"There is no {path}.")
     except (OSError, UnicodeDecodeError) as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from distune.utils.jsonl import append_line, read_lines
+
 FILE = "test_openings.jsonl"
+_DAMAGED = {"time": "an unknown day", "dataset": None}
 
 
 def record_opening(beside: Path, *, by: str, dataset: str) -> None:
@@ -20,14 +22,16 @@ def record_opening(beside: Path, *, by: str, dataset: str) -> None:
     """
     beside.mkdir(parents=True, exist_ok=True)
     line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "by": by, "dataset": dataset}
-    with (beside / FILE).open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(line) + "\n")
+    append_line(beside / FILE, line)
 
 
 def openings(beside: Path, dataset: str | None = None) -> list[dict[str, Any]]:
-    """All recorded openings, of one data set where it is given, oldest first."""
-    path = beside / FILE
-    if not path.exists():
-        return []
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if dataset in (None, line["dataset"])]
+    """All recorded openings, of one data set where it is given, oldest first.
+
+    A damaged line is an opening, too: nobody knows of what, so it counts for every data set.
+    """
+    found = [
+        _DAMAGED | {"by": f"a damaged record (line {number} of {FILE})"} if line is None else line
+        for number, line in enumerate(read_lines(beside / FILE), start=1)
+    ]
+    return [line for line in found if dataset is None or line.get("dataset") in (dataset, None)]

@@ -22,6 +22,7 @@ from distune.data.table import Table
 from distune.training.devices import Compute
 from distune.training.records import EpochRecord
 from distune.utils.atomic import write_text
+from distune.utils.jsonl import read_lines
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 RESULTS = "results.json"
@@ -110,9 +111,8 @@ def read_results(folder: Path) -> dict[str, Any] | None:
 def read_metrics(folder: Path) -> list[EpochRecord]:
     """The epochs in `metrics.jsonl`; none where it is missing, was cut off, or is no such file."""
     try:
-        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
-        return [EpochRecord(**json.loads(line)) for line in lines]
-    except (FileNotFoundError, ValueError, TypeError):  # the last: lines of another version
+        return [EpochRecord(**(line or {})) for line in read_lines(folder / METRICS)]
+    except TypeError:  # lines of another version
         return []
 
 

@@ -1,0 +1,59 @@
+"""Records survive a cut, and what a csv or json module wrote is read back whatever characters it holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distune.analysis.runs import read_predictions
+from distune.training.openings import FILE, openings, record_opening
+from distune.utils.jsonl import append_line, read_lines
+
+SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n"
+
+
+@given(st.lists(st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from(SEPARATORS)), max_size=5))
+def test_lines_are_read_back(tmp_path_factory, texts):
+    file = tmp_path_factory.mktemp("lines") / "file.jsonl"
+    for text in texts:
+        append_line(file, {"text": text})
+    assert read_lines(file) == [{"text": text} for text in texts]
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 7))
+def test_a_cut_record_harms_no_other(tmp_path, cut):
+    file = tmp_path / "file.jsonl"
+    append_line(file, {"a": 1})
+    append_line(file, {"b": "x" * 40})
+    file.write_bytes(file.read_bytes()[:-cut])
+    append_line(file, {"c": 3})
+    lines = read_lines(file)
+    whole = {"b": "x" * 40} if cut == 1 else None  # only its line feed was cut
+    assert lines == [{"a": 1}, whole, {"c": 3}]
+
+
+def test_a_damaged_opening_is_an_opening_of_every_data_set(tmp_path):
+    record_opening(tmp_path, by="first", dataset="one")
+    file = tmp_path / FILE
+    file.write_bytes(file.read_bytes()[:20])
+    record_opening(tmp_path, by="second", dataset="two")
+    by = [line["by"] for line in openings(tmp_path, "two")]
+    assert len(by) == 2 and "line 1" in by[0] and by[1] == "second"
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_classes_and_groups_with_line_separators_are_read_back(tmp_path, separator):
+    import csv
+
+    name = f"a{separator}b"
+    with (tmp_path / "predictions_dev.csv").open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["id", "group", "truth_kind", f"p_kind_{name}", "p_kind_c"])
+        writer.writerow(["1", name, name, "0.75", "0.25"])
+        writer.writerow(["2", "g", "c", "0.25", "0.75"])
+    (found,) = read_predictions(tmp_path)
+    assert found.classes == (name, "c")
+    assert found.groups == (name, "g")
+    np.testing.assert_array_equal(found.truth, [0, 1])
