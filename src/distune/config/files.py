@@ -15,6 +15,7 @@ from distune.config.sections import Config
 from distune.errors import ConfigError
 from distune.utils.atomic import write_text
 from distune.utils.text import nearest
+from distune.utils.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
 
 
 def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -32,11 +33,9 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
     """
     path = Path(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(str(path), ["there is no such file"]) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(str(path), [f"not readable as YAML: {error}"]) from None
+        raw = load_yaml(path)
+    except YamlFileError as error:
+        raise ConfigError(str(path), [str(error)]) from None
     if not isinstance(raw, dict):
         raise ConfigError(str(path), [f"a config is a mapping of sections, not {type(raw).__name__}"])
     return parse_config(raw, source=str(path), overrides=overrides)
@@ -152,7 +151,10 @@ def _rule(item: Any) -> tuple[str, str]:
 
 
 def _shown(received: Any) -> str:
-    return "" if isinstance(received, Mapping | BaseModel) else f" (got {received!r})"
+    if isinstance(received, Mapping | BaseModel):
+        return ""
+    shown = repr(received)
+    return f" (got {shown})" if len(shown) <= LONGEST_ECHO else f" (got {shown[:LONGEST_ECHO]} ...)"
 
 
 def _is_union_member(path: Sequence[object], depth: int) -> bool:

@@ -1,0 +1,112 @@
+"""YAML files of unknown origin: read safely, within limits, and with every fault as one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LARGEST = 1_000_000
+"""Bytes of a file that is read."""
+DEEPEST = 50
+"""Levels of nesting."""
+MOST_VALUES = 100_000
+"""Values after every alias is followed; a few lines of aliases can stand for billions."""
+LONGEST_NUMBER = 100
+"""Digits of a number."""
+LONGEST_ECHO = 300
+"""Characters of a parser's message that are shown."""
+
+
+class YamlFileError(Exception):
+    """A file that is no YAML within the limits; the message is one line without the file's name."""
+
+
+def load_yaml(path: Path) -> Any:
+    """Reads a YAML file as plain values.
+
+    Raises:
+        YamlFileError: there is no such file, it is no regular file, too large, no YAML, has a key twice, or
+            holds more than the limits allow.
+    """
+    try:
+        if not path.exists():
+            raise YamlFileError("there is no such file")
+        if not path.is_file():
+            raise YamlFileError("this is no file")
+        if path.stat().st_size > LARGEST:
+            raise YamlFileError(f"larger than {LARGEST:,} bytes; this is no config")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL byte in the name
+        raise YamlFileError(f"cannot be read: {_short(error)}") from None
+    return parse_yaml(text)
+
+
+def parse_yaml(text: str) -> Any:
+    """Parses YAML as plain values; see `load_yaml`."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count(node, 1, 0)
+        return loader.construct_document(node)
+    except RecursionError:
+        raise YamlFileError(f"nested deeper than {DEEPEST} levels") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise YamlFileError(f"{where}{_short(error.problem or error)}") from None
+    except (
+        yaml.YAMLError,
+        ValueError,
+        OverflowError,
+        TypeError,
+        KeyError,
+    ) as error:  # bad dates, numbers, tags
+        raise YamlFileError(f"not readable as YAML: {_short(error)}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that stands twice, and numbers of thousands of digits."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {_short(key.value)!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: Any) -> Any:
+        is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+        if is_number and len(node.value) > LONGEST_NUMBER:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"a number of {len(node.value):,} characters", node.start_mark
+            )
+        return super().construct_scalar(node)
+
+
+def _count(node: yaml.Node, depth: int, values: int) -> int:
+    """The values under a node, aliases followed, added to those before it."""
+    if depth > DEEPEST:
+        raise YamlFileError(f"nested deeper than {DEEPEST} levels")
+    values += 1
+    if values > MOST_VALUES:
+        raise YamlFileError(f"stands for more than {MOST_VALUES:,} values; this is no config")
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            values = _count(child, depth + 1, values)
+    elif isinstance(node, yaml.MappingNode):
+        for key, child in node.value:
+            values = _count(child, depth + 1, _count(key, depth + 1, values))
+    return values
+
+
+def _short(message: object) -> str:
+    text = " ".join(str(message).split())
+    return text if len(text) <= LONGEST_ECHO else f"{text[:LONGEST_ECHO]} ..."
