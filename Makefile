@@ -43,5 +43,5 @@ bench: .venv/test.stamp
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) ".[cmaes,dashboard,mysql,offline,postgresql,ray,report,test]"
+	$(INSTALL) ".[dashboard,mysql,offline,postgresql,ray,report,test]"
 	touch $@

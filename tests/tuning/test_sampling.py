@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-
 import optuna
 import pytest
 from closed_form_trials import final_score
@@ -12,12 +10,8 @@ from distune.errors import UserError
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.search.pruners import PRUNERS, check_pruner
 from distune.tuning.search.samplers import SAMPLERS, check_sampler
-from distune.tuning.search.seeded_sampler import derived_seed
 from distune.tuning.space.space import contains
 from distune.tuning.space.suggest import distribution
-
-HAS_CMAES = importlib.util.find_spec("cmaes") is not None
-INSTALLED = [name for name in SAMPLERS if name != "cmaes" or HAS_CMAES]
 
 
 def in_parts(folder, setup, parts):
@@ -28,7 +22,7 @@ def in_parts(folder, setup, parts):
     return study
 
 
-@pytest.mark.parametrize("sampler", INSTALLED)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_study_in_parts_asks_for_the_same_points_as_one_in_one_go(tmp_path, sampler):
     setup = setup_of(sampler=sampler, pruner="none")
     whole = points(in_parts(tmp_path, setup, [13]))
@@ -46,7 +40,7 @@ def test_what_sqlite_keeps_is_enough_to_go_on_with_the_same_points(tmp_path):
     assert points(study) == points(in_parts(tmp_path, setup, [13]))
 
 
-@pytest.mark.parametrize("sampler", INSTALLED)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_another_seed_asks_for_other_points_after_the_base(tmp_path, sampler):
     one = points(in_parts(tmp_path, setup_of(sampler=sampler, seed=1), [4]))
     two = points(in_parts(tmp_path, setup_of(sampler=sampler, seed=2), [4]))
@@ -54,7 +48,7 @@ def test_another_seed_asks_for_other_points_after_the_base(tmp_path, sampler):
     assert all(a != b for a, b in zip(one[1:], two[1:], strict=True))
 
 
-@pytest.mark.parametrize("sampler", INSTALLED)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler):
     setup = setup_of(sampler=sampler, pruner="none")
     study = in_parts(tmp_path, setup, [11])
@@ -73,7 +67,7 @@ def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler)
     assert proposals.propose(again, resumed).params == undisturbed
 
 
-@pytest.mark.parametrize("sampler", INSTALLED)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_base_value_outside_the_space_disturbs_no_sampler(tmp_path, sampler):
     base = base_config(teacher__lr=1e-3, teacher__fusion_dim=64, student__fusion_dim=128)
     setup = setup_of(base, sampler=sampler, pruner="none")
@@ -95,29 +89,11 @@ def test_tpe_finds_better_points_than_random_search(tmp_path):
     assert best("tpe") > best("random")
 
 
-def test_a_seed_depends_on_every_part():
-    seeds = [
-        derived_seed(1, 2),
-        derived_seed(1, 3),
-        derived_seed(2, 2),
-        derived_seed(12),
-        derived_seed(1, 2, "a"),
-    ]
-    assert len(set(seeds)) == 5 and all(0 <= seed < 2**32 for seed in seeds)
-    assert derived_seed(1, 2) == seeds[0]
-
-
 def test_an_unknown_sampler_or_pruner_names_the_known_ones():
-    with pytest.raises(UserError, match="no 'tpee'; known: tpe, random, gp, cmaes, qmc"):
+    with pytest.raises(UserError, match="no 'tpee'; known: tpe, random, gp, qmc"):
         check_sampler("tpee")
     with pytest.raises(UserError, match="no 'mean'; known: median, percentile, hyperband, patient, none"):
         check_pruner("mean")
-
-
-@pytest.mark.skipif(HAS_CMAES, reason="cmaes is installed")
-def test_a_sampler_without_its_package_names_the_package():
-    with pytest.raises(UserError, match="cmaes needs the package cmaes: pip install"):
-        check_sampler("cmaes")
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)

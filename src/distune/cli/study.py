@@ -47,8 +47,7 @@ def tune(
         str | None,
         typer.Option(
             help="tpe: the default, for 15 to 1,000 trials; random: an unbiased picture of the space; gp: few, "
-            "expensive trials with mostly numeric parameters; cmaes: many trials, numeric parameters only; "
-            "qmc: an even spread over the space."
+            "expensive trials with mostly numeric parameters; qmc: an even spread over the space."
         ),
     ] = None,
     pruner: Annotated[

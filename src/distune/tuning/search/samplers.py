@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,29 +15,22 @@ SAMPLERS: dict[str, str] = {
     "tpe": "learns from all trials, pruned ones too; the choice for 20 trials and more (default)",
     "random": "independent draws; an honest baseline, and any number of trials at once",
     "gp": "Gaussian process; strong with 10 to 100 long trials on few, mostly continuous parameters",
-    "cmaes": "evolution strategy; for hundreds of short trials on continuous parameters",
     "qmc": "evenly spread points (Sobol); for mapping a space rather than finding its best point",
 }
 
 
 def check_sampler(name: str) -> None:
-    """Refuses a sampler that does not exist or lacks its package.
+    """Refuses a sampler that does not exist.
 
     Raises:
-        UserError: unknown name, or a package is not installed.
+        UserError: unknown name.
     """
     if name not in SAMPLERS:
         raise UserError(f"sampler: there is no {name!r}; known: {', '.join(SAMPLERS)}")
-    needed = {"cmaes": "cmaes", "gp": "torch", "qmc": "scipy"}.get(name)
-    if needed and importlib.util.find_spec(needed) is None:
-        raise UserError(f"sampler {name} needs the package {needed}: pip install {needed}")
 
 
 def plain_sampler(name: str, seed: int) -> BaseSampler:
-    """Optuna's sampler of a name; multivariate TPE with the pending trials taken into account.
-
-    CMA-ES is `distune.tuning.search.cmaes`: Optuna's own would keep pickles in the study's database.
-    """
+    """Optuna's sampler of a name; multivariate TPE with the pending trials taken into account."""
     import optuna
 
     table: dict[str, Callable[[], BaseSampler]] = {

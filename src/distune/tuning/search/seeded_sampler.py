@@ -6,25 +6,21 @@ So a study that was killed and goes on asks for the same points as one that was 
 from __future__ import annotations
 
 import copy
-import hashlib
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, QMCSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from distune.tuning.search.cmaes import evolved
 from distune.tuning.search.samplers import plain_sampler
+from distune.utils.seeds import derived_seed
 
-
-def derived_seed(*parts: object) -> int:
-    """A 32-bit seed that depends on all parts."""
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4], "big")
+SEEDS = 2**32
+"""How many seeds a sampler of Optuna's takes."""
 
 
 class SeededSampler(BaseSampler):
@@ -48,17 +44,13 @@ class SeededSampler(BaseSampler):
         """The parameters that are drawn together."""
         if self._name == "random":
             return {}
-        if self._name == "cmaes":  # knows no categories
-            return {k: v for k, v in self._joint.items() if not isinstance(v, CategoricalDistribution)}
         return dict(self._joint)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draws the joint parameters."""
-        seed = derived_seed(self._seed, self._number)
-        if self._name == "cmaes":
-            return evolved(study, trial, search_space, seed)
+        seed = derived_seed(self._seed, self._number) % SEEDS
         if self._name == "qmc":
             return _NumberedQMC(self._seed, self._number).sample_relative(study, trial, search_space)
         if self._name == "gp":
@@ -69,7 +61,7 @@ class SeededSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Draws one parameter, whatever was drawn before it."""
-        seed = derived_seed(self._seed, self._number, param_name)
+        seed = derived_seed(self._seed, self._number, param_name) % SEEDS
         name = "tpe" if self._name == "tpe" else "random"
         return plain_sampler(name, seed).sample_independent(study, trial, param_name, param_distribution)
 
