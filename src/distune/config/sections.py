@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Freeze = Literal["none", "all"] | Annotated[int, Field(ge=1)]
 FusionName = Literal[
@@ -145,6 +145,13 @@ class FoldConfig(Section):
         return self
 
 
+def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
+    low, high = percentiles
+    if not 0 <= low < high <= 100:
+        raise ValueError("two percentiles from 0 to 100, the lower one first")
+    return percentiles
+
+
 class DataConfig(Section):
     """Where the examples are and how they are read."""
 
@@ -174,12 +181,19 @@ class DataConfig(Section):
     """Stop at examples that cannot be used, or drop them and list them in the run folder."""
     max_image_megapixels: Annotated[float, Field(gt=0)] = 100.0
     """Images larger than this count as bad examples."""
+    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
+    """Centre and width of the grey values that are shown, in Hounsfield units or whatever the file counts in; for
+    DICOM files and images of more than 8 bits. Empty takes a DICOM file's own window, else the percentiles."""
+    percentiles: Annotated[tuple[float, float], AfterValidator(_rising)] = (0.5, 99.5)
+    """Images of more than 8 bits without a window: the percentiles of their values that become black and white."""
+    frame_column: str | None = None
+    """CSV: column with the frame of a DICOM file of several, counted from 1; empty takes the middle one."""
     fold: FoldConfig | None = None
     """Join train and dev, split them again by group, and take one fold as dev; empty takes the files' own splits."""
 
     @model_validator(mode="after")
     def _columns_belong_to_csv(self) -> DataConfig:
-        columns = ("image_column", "text_column", "group_column", "label_columns")
+        columns = ("image_column", "frame_column", "text_column", "group_column", "label_columns")
         given = [name for name in columns if getattr(self, name) is not None]
         if given and self.reader not in ("csv", "wound"):
             raise ValueError(f"{', '.join(given)}: only for reader csv or wound, not {self.reader}")

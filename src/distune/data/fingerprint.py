@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from distune.data.images import located, reading_rule
 from distune.data.table import Table
 from distune.utils.threads import threaded
 
@@ -14,18 +15,22 @@ DIGEST_BYTES = 16
 
 
 def image_fingerprints(table: Table) -> list[str]:
-    """Hashes the content of every image file.
+    """Hashes the content of every image file, and the rule by which deep or turned ones become pixels.
 
     Returns:
-        One hexadecimal BLAKE2b digest (32 characters) an example; equal files have equal digests.
+        One hexadecimal BLAKE2b digest (32 characters) an example; equal pictures from equal files have equal digests.
     """
+
+    def digest(image: str) -> str:
+        file, frame = located(image)
+        content = Path(file).read_bytes()
+        made = hashlib.blake2b(content, digest_size=DIGEST_BYTES)
+        made.update(reading_rule(content, table.rules, frame).encode())
+        return made.hexdigest()
+
     distinct = list(dict.fromkeys(table.images))
-    digests = dict(zip(distinct, threaded(_file_digest, distinct), strict=True))
+    digests = dict(zip(distinct, threaded(digest, distinct), strict=True))
     return [digests[path] for path in table.images]
-
-
-def _file_digest(path: str) -> str:
-    return hashlib.blake2b(Path(path).read_bytes(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def table_fingerprint(table: Table, images: Sequence[str] | None = None) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.dicom import SUFFIXES, is_dicom, read_dicom
+from distune.data.intensity import DEFAULT, PixelRules, eight_bit
+from distune.data.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
 from distune.errors import UserError
 from distune.utils.threads import threaded
 
@@ -23,9 +25,12 @@ ROTATION_DEGREES = 10.0
 SHIFT = 0.06
 SCALE = 0.1
 LIGHT = 0.1
+BITS_PER_SAMPLE = 0x0102
+FRAME = "#frame="
+"""What stands between the path of a file of several frames and the number of one."""
 
 
-def decode(path: str | Path, size: int) -> NDArray[np.uint8]:
+def decode(path: str | Path, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
     """Reads an image file as RGB pixels of a given square size.
 
     The picture is squashed, not cropped or padded: a crop could cut away the finding near the border, a pad
@@ -33,16 +38,17 @@ def decode(path: str | Path, size: int) -> NDArray[np.uint8]:
     Shrinking averages areas (no aliasing), enlarging interpolates linearly.
 
     Args:
-        path: the image file.
+        path: the image file; of a DICOM file of several frames, `scan.dcm#frame=7` names one, counted from 1.
         size: side of the result in pixels.
+        rules: how deep pixels become 8 bits.
 
     Returns:
         uint8 of shape (3, size, size).
 
     Raises:
-        UserError: the file is missing, damaged, or no image that OpenCV can decode.
+        UserError: the file is missing, damaged, or no image that OpenCV or pydicom can decode.
     """
-    pixels = read_pixels(path)
+    pixels = read_pixels(path, rules)
     if pixels.shape[:2] != (size, size):
         shrinking = min(pixels.shape[:2]) >= size
         pixels = cv2.resize(
@@ -53,7 +59,11 @@ def decode(path: str | Path, size: int) -> NDArray[np.uint8]:
 
 
 def decode_all(
-    paths: Sequence[str | Path], size: int, out: NDArray[np.uint8] | None = None, threads: int | None = None
+    paths: Sequence[str | Path],
+    size: int,
+    out: NDArray[np.uint8] | None = None,
+    threads: int | None = None,
+    rules: PixelRules = DEFAULT,
 ) -> NDArray[np.uint8]:
     """Decodes many image files at once.
 
@@ -62,6 +72,7 @@ def decode_all(
         size: side of the result in pixels.
         out: array of shape (N, 3, size, size) to write into, such as a memory map; None makes one.
         threads: decoding threads; None takes one a usable core.
+        rules: how deep pixels become 8 bits.
 
     Returns:
         uint8 of shape (N, 3, size, size); `out` where it was given.
@@ -74,15 +85,15 @@ def decode_all(
         raise ValueError(f"out is {pixels.dtype} {pixels.shape}, not uint8 {(len(paths), 3, size, size)}")
 
     def write(position: int) -> None:
-        pixels[position] = decode(paths[position], size)
+        pixels[position] = decode(paths[position], size, rules)
 
     for _ in threaded(write, range(len(paths)), threads):
         pass
     return pixels
 
 
-def read_pixels(path: str | Path) -> NDArray[np.uint8]:
-    """Reads an image file at its own size.
+def read_pixels(path: str | Path, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
+    """Reads an image file at its own size, upright, and with 8 bits a value.
 
     Returns:
         uint8 of shape (height, width) for grey images, else (height, width, 3) in OpenCV's order BGR.
@@ -90,48 +101,69 @@ def read_pixels(path: str | Path) -> NDArray[np.uint8]:
     Raises:
         UserError: see `decode`.
     """
+    file, frame = located(path)
     try:
-        content = np.frombuffer(Path(path).read_bytes(), dtype=np.uint8)
-        # Only photos carry their orientation, only the other formats carry transparency, and OpenCV honours
-        # just one of the two.
-        is_jpeg = content[:2].tobytes() == b"\xff\xd8"
-        flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_jpeg else cv2.IMREAD_UNCHANGED
-        pixels = cv2.imdecode(content, flags)
+        content = Path(file).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: not readable: {error.strerror or error}") from None
-    except cv2.error as error:
-        raise UserError(f"{path}: not an image that can be decoded: {error.err}") from None
-    if pixels is None:
-        raise UserError(f"{path}: damaged, or not an image that can be decoded (PNG, JPEG, WebP, TIFF, BMP)")
-    return _without_alpha(_eight_bit(pixels))
+    try:
+        return pixels_of(content, rules, frame, suffix=Path(file).suffix)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
-def _eight_bit(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scales deep pixels to 8 bits.
+def pixels_of(
+    content: bytes, rules: PixelRules = DEFAULT, frame: int | None = None, *, suffix: str = ""
+) -> NDArray[np.uint8]:
+    """What `read_pixels` gives, of a file that is in memory.
 
-    Deep grey images are scans whose values fill an unknown part of their range (12 bits in 16, Hounsfield
-    units), so their own range is stretched; deep colour images use their whole range.
+    Args:
+        content: the whole file.
+        rules: how deep pixels become 8 bits.
+        frame: number of the frame of a DICOM file, from 1; None takes the middle one.
+        suffix: of the file's name; `.dcm` marks DICOM files of the time before their signature.
     """
-    if pixels.dtype == np.uint8:
-        return np.asarray(pixels, dtype=np.uint8)
-    values = np.nan_to_num(pixels.astype(np.float64), posinf=0.0, neginf=0.0)
-    if pixels.ndim == 2:
-        low, high = values.min(), values.max()
-    else:
-        low, high = 0.0, float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "iu" else 1.0
-    scaled = (values - low) * (255.0 / (high - low) if high > low else 0.0)
-    eight_bit: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return eight_bit
+    if is_dicom(content) or (content and suffix.lower() in SUFFIXES):
+        shown = read_dicom(content, rules, frame)
+        return shown if shown.ndim == 2 else np.ascontiguousarray(shown[..., ::-1])
+    if frame not in (None, 1):
+        raise UserError(f"there is no frame {frame}; only DICOM files have several")
+    # OpenCV turns a JPEG as its camera says, or keeps transparency, which no JPEG has; never both.
+    is_jpeg = content[:2] == b"\xff\xd8"
+    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_jpeg else cv2.IMREAD_UNCHANGED
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
+    except cv2.error as error:
+        raise UserError(f"not an image that can be decoded: {error.err}") from None
+    if pixels is None:
+        raise UserError("damaged, or not an image that can be decoded (PNG, JPEG, WebP, TIFF, BMP, DICOM)")
+    return turned(eight_bit(pixels, rules), orientation(content))
 
 
-def _without_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lays transparent pixels over black, so that colours hidden under full transparency stay hidden."""
-    if pixels.ndim == 2 or pixels.shape[2] == 3:
-        return pixels
-    if pixels.shape[2] == 1:
-        return pixels[..., 0]
-    opacity = pixels[..., 3:].astype(np.float32) / 255.0
-    return np.rint(pixels[..., :3] * opacity).astype(np.uint8)
+def located(image: str | Path) -> tuple[str, int | None]:
+    """The file of an image and the number of its frame, from 1; None where none is named."""
+    file, mark, number = str(image).rpartition(FRAME)
+    return (file, int(number)) if mark and number.isdecimal() else (str(image), None)
+
+
+def reading_rule(content: bytes, rules: PixelRules, frame: int | None = None) -> str:
+    """What the pixels of a file depend on besides its content; empty for upright images of 8 bits.
+
+    It belongs to the keys of whatever is computed from the pixels.
+    """
+    if not (is_deep(content) or orientation(content) != UPRIGHT):
+        return ""
+    return f"pixels-2|{rules.window}|{rules.percentiles}|{frame}"
+
+
+def is_deep(content: bytes) -> bool:
+    """Whether a file may hold values of more than 8 bits; its header tells, as far as it is a common format."""
+    if content.startswith(PNG_SIGNATURE):
+        return content[24:25] == b"\x10"
+    if content[:4] in (b"II*\0", b"MM\0*"):
+        return (tiff_value(content, BITS_PER_SAMPLE) or 1) > 8
+    eight_bits_alone = (b"\xff\xd8", b"RIFF", b"BM", b"GIF8")
+    return not content.startswith(eight_bits_alone)
 
 
 def views(pixels: NDArray[np.uint8], *, seed: int, index: int, count: int) -> NDArray[np.uint8]:

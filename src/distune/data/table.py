@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.intensity import DEFAULT, PixelRules
+
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
@@ -29,13 +31,15 @@ class Table:
     Attributes:
         root: the data root.
         ids: unique name of each example.
-        images: absolute image paths, all inside the root; as text, a quarter of what `Path` takes.
+        images: absolute image paths, all inside the root; as text, a quarter of what `Path` takes. A frame of a file
+            of several is `path#frame=7`.
         texts: the text of each example.
         labels: class indices, int64 of shape (examples, tasks).
         groups: patient or case; no group should span two splits.
         splits: train, dev or test.
         tasks: the label columns.
         dropped: one line (file, row, reason) for each example left out on request.
+        rules: how the image files become pixels.
     """
 
     root: Path
@@ -47,6 +51,7 @@ class Table:
     splits: tuple[Split, ...]
     tasks: tuple[Task, ...]
     dropped: tuple[str, ...] = ()
+    rules: PixelRules = DEFAULT
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -133,7 +133,7 @@ class InputSteps:
             for start in range(0, len(self.table), DECODED_TOGETHER):
                 paths = self.table.images[start : start + DECODED_TOGETHER]
                 part = pixels[:, start : start + len(paths)]
-                decode_all(paths, size, out=part[0])
+                decode_all(paths, size, out=part[0], rules=self.table.rules)
                 for row in range(len(paths)) if count > 1 else ():
                     part[:, row] = views(part[0, row], seed=self.seed, index=start + row, count=count)
                 pages.trim()

@@ -49,7 +49,7 @@ def audit(table: Table) -> AuditReport:
     words = word_baselines(table)
     forms = file_forms(table.images)
     content = image_fingerprints(table)
-    small = thumbnails(table.images)
+    small = thumbnails(table.images, table.rules)
     findings = [
         *_split_findings(table),
         *group_findings(table),

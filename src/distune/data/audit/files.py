@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 from distune.data.audit.findings import Finding, Row, Section
+from distune.data.dicom import dicom_header_of
+from distune.data.images import located
 from distune.data.table import Table
 from distune.utils.threads import threaded
 
@@ -31,9 +33,13 @@ class FileForm:
 def file_forms(paths: Sequence[str]) -> list[FileForm]:
     """Reads the header of every image file."""
 
-    def read(path: str) -> FileForm:
-        with Image.open(path) as image:
-            return FileForm(image.format or Path(path).suffix, image.mode, *image.size)
+    def read(image: str) -> FileForm:
+        path, _ = located(image)
+        if (header := dicom_header_of(path)) is not None:
+            mode = f"{header.photometric} {header.bits} bit"
+            return FileForm("DICOM", mode, header.width, header.height)
+        with Image.open(path) as opened:
+            return FileForm(opened.format or Path(path).suffix, opened.mode, *opened.size)
 
     return list(threaded(read, paths))
 

@@ -10,21 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.images import decode
+from distune.data.intensity import DEFAULT, PixelRules
 from distune.utils.threads import threaded
 
 THUMBNAIL = 32
 LARGEST_BLOCK = 2_000_000
 
 
-def thumbnails(paths: Sequence[str]) -> NDArray[np.uint8]:
+def thumbnails(paths: Sequence[str], rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
     """Reads every image as grey, 32 x 32.
+
+    Args:
+        paths: the image files.
+        rules: how deep pixels become 8 bits.
 
     Returns:
         uint8 of shape (N, 32, 32).
     """
 
     def read(path: str) -> NDArray[np.uint8]:
-        grey: NDArray[np.uint8] = decode(path, THUMBNAIL).mean(axis=0).round().astype(np.uint8)
+        grey: NDArray[np.uint8] = decode(path, THUMBNAIL, rules).mean(axis=0).round().astype(np.uint8)
         return grey
 
     distinct = list(dict.fromkeys(paths))

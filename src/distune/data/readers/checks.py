@@ -9,7 +9,9 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from distune.data.images import read_pixels
+from distune.data.dicom import dicom_header_of
+from distune.data.images import FRAME, located, read_pixels
+from distune.data.intensity import DEFAULT, PixelRules
 from distune.data.readers.raw import RawExample
 from distune.data.table import Split
 from distune.errors import UserError
@@ -96,9 +98,10 @@ def image_paths(
     folders: dict[Path, Path] = {}
     paths: list[str | None] = []
     for example, reasons in zip(examples, problems, strict=True):
-        found = _image_path(real_root, example.image, folders)
+        image, frame = located(example.image)
+        found = _image_path(real_root, image, folders)
         if isinstance(found, Path):
-            paths.append(str(found))
+            paths.append(str(found) if frame is None else f"{found}{FRAME}{frame}")
         else:
             paths.append(None)
             reasons.append(found)
@@ -124,26 +127,35 @@ def _image_path(root: Path, image: str, folders: dict[Path, Path]) -> Path | str
         return f"image {image!r} is no usable path: {error}"
 
 
-def image_problems(paths: Sequence[str], max_megapixels: float) -> list[str | None]:
+def image_problems(
+    paths: Sequence[str], max_megapixels: float, rules: PixelRules = DEFAULT
+) -> list[str | None]:
     """Decodes every image file, its size checked first, so that a small file cannot ask for much memory.
 
     Args:
         paths: existing files; a file named twice is decoded once.
         max_megapixels: larger images are refused by their header.
+        rules: how deep pixels become 8 bits.
 
     Returns:
         For each path the reason why it is unusable, or None.
     """
     distinct = list(dict.fromkeys(paths))
-    problems = threaded(lambda path: _image_problem(path, max_megapixels), distinct)
+    problems = threaded(lambda path: _image_problem(path, max_megapixels, rules), distinct)
     found = dict(zip(distinct, problems, strict=True))
     return [found[path] for path in paths]
 
 
-def _image_problem(path: str, max_megapixels: float) -> str | None:
+def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> str | None:
+    path, _ = located(image)
     try:
-        with Image.open(path) as header:
-            width, height = header.size
+        if (header := dicom_header_of(path)) is not None:
+            width, height = header.width, header.height
+        else:
+            with Image.open(path) as opened:
+                width, height = opened.size
+    except UserError as error:
+        return f"image is {error}"
     except Image.DecompressionBombError:
         return f"image is larger than Pillow's safety limit, {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} MP"
     except UnidentifiedImageError:
@@ -155,9 +167,9 @@ def _image_problem(path: str, max_megapixels: float) -> str | None:
             f"image of {width} x {height} pixels is larger than data.max_image_megapixels {max_megapixels:g}"
         )
     try:
-        read_pixels(path)
+        read_pixels(image, rules)
     except UserError as error:
-        return f"image is {str(error).removeprefix(f'{path}: ')}"
+        return f"image is {str(error).removeprefix(f'{image}: ')}"
     return None
 
 

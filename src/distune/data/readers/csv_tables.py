@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distune.config import DataConfig
+from distune.data.images import FRAME
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.table import SPLITS, Split
 from distune.utils.text import listed, nearest_hint
+
+_FRAME = re.compile(r"[1-9]\d{0,8}(\.0+)?")
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,25 @@ class Columns:
         text: name of the text column.
         labels: one column a task.
         group: column with the patient or case; None makes every row its own group.
+        frame: column with the frame of a file of several; None names no frame.
     """
 
     image: tuple[str, ...]
     text: str
     labels: tuple[str, ...]
     group: str | None
+    frame: str | None = None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the columns of one file are."""
+
+    image: int
+    text: int
+    labels: tuple[int, ...]
+    group: int | None
+    frame: int | None
 
 
 def columns_of(config: DataConfig) -> Columns:
@@ -38,6 +55,7 @@ def columns_of(config: DataConfig) -> Columns:
         text=config.text_column or "description",
         labels=config.label_columns or ("type", "severity"),
         group=config.group_column,
+        frame=config.frame_column,
     )
 
 
@@ -74,19 +92,23 @@ def _read_file(root: Path, name: str, split: Split, columns: Columns, table: Raw
     wanted = _positions(name, header, columns, table)
     if wanted is None:
         return
-    image, text, group, labels = wanted
     for row, values in rows:
         origin = f"{name}:{row}"
         if len(values) != len(header):
             table.bad_rows.append(f"{origin}: {len(values)} fields where the header has {len(header)}")
             continue
+        frame = "" if wanted.frame is None else values[wanted.frame].strip()
+        if frame and not _FRAME.fullmatch(frame):
+            table.bad_rows.append(f"{origin}: frame {frame!r} is no number of a frame, counted from 1")
+            continue
+        picture = values[wanted.image] + (f"{FRAME}{int(float(frame))}" if frame else "")
         table.examples.append(
             RawExample(
-                id=values[image],
-                image=values[image],
-                text=values[text].strip(),
-                labels=tuple(values[position] for position in labels),
-                group=origin if group is None else values[group],
+                id=picture,
+                image=picture,
+                text=values[wanted.text].strip(),
+                labels=tuple(values[position] for position in wanted.labels),
+                group=origin if wanted.group is None else values[wanted.group],
                 split=split,
                 origin=origin,
             )
@@ -112,12 +134,10 @@ def _rows(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, list[st
             table.structure.append(f"{name}:1: the file is empty; its first row must name the columns")
 
 
-def _positions(
-    name: str, header: list[str], columns: Columns, table: RawTable
-) -> tuple[int, int, int | None, tuple[int, ...]] | None:
+def _positions(name: str, header: list[str], columns: Columns, table: RawTable) -> Places | None:
     """Returns where the image, text, group and label columns are, or None after naming all that miss."""
     image = next((choice for choice in columns.image if choice in header), None)
-    needed = [columns.text, *columns.labels, *([columns.group] if columns.group else [])]
+    needed = [columns.text, *columns.labels, *(name for name in (columns.group, columns.frame) if name)]
     problems = []
     if image is None:
         choices = " or ".join(repr(choice) for choice in columns.image)
@@ -133,11 +153,12 @@ def _positions(
     table.structure += [f"{name}:1: {problem}" for problem in problems]
     if problems or image is None:
         return None
-    return (
-        header.index(image),
-        header.index(columns.text),
-        header.index(columns.group) if columns.group else None,
-        tuple(header.index(column) for column in columns.labels),
+    return Places(
+        image=header.index(image),
+        text=header.index(columns.text),
+        labels=tuple(header.index(column) for column in columns.labels),
+        group=header.index(columns.group) if columns.group else None,
+        frame=header.index(columns.frame) if columns.frame else None,
     )
 
 

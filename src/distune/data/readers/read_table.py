@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import compress
-from pathlib import Path
 
 import numpy as np
 
 from distune.config import DataConfig, FoldConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
+from distune.data.intensity import PixelRules
 from distune.data.readers.checks import (
     image_paths,
     image_problems,
@@ -56,7 +56,12 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
     structure = raw.structure or split_problems([example for example, _ in usable], raw.read, raw.task_names)
     if structure or (problems and config.on_bad_example == "stop"):
         raise DataError(root, [*structure, *problems])
-    return _table(root, raw.task_names, usable, problems)
+    return _table(config, raw.task_names, usable, problems)
+
+
+def pixel_rules(config: DataConfig) -> PixelRules:
+    """How a data set's image files become pixels; prediction takes the same rules."""
+    return PixelRules(window=config.window, percentiles=config.percentiles)
 
 
 def _checked(
@@ -67,7 +72,7 @@ def _checked(
     reasons = value_problems(examples, raw.task_names)
     paths = image_paths(config.root, examples, reasons)
     if check_images:
-        _add_image_problems(examples, paths, reasons, config.max_image_megapixels)
+        _add_image_problems(examples, paths, reasons, config)
     good = [not own for own in reasons]
     if config.fold is not None and not raw.structure and (all(good) or config.on_bad_example == "drop"):
         examples = _folded(examples, good, config.fold, raw.task_names)
@@ -89,17 +94,19 @@ def _folded(
 
 
 def _add_image_problems(
-    examples: list[RawExample], paths: list[str | None], reasons: list[list[str]], max_megapixels: float
+    examples: list[RawExample], paths: list[str | None], reasons: list[list[str]], config: DataConfig
 ) -> None:
     rows = [row for row, path in enumerate(paths) if path is not None]
     files = [path for path in paths if path is not None]
-    for row, problem in zip(rows, image_problems(files, max_megapixels), strict=True):
+    for row, problem in zip(
+        rows, image_problems(files, config.max_image_megapixels, pixel_rules(config)), strict=True
+    ):
         if problem is not None:
             reasons[row].append(f"{examples[row].image!r}: {problem}")
 
 
 def _table(
-    root: Path,
+    config: DataConfig,
     task_names: tuple[str, ...],
     usable: list[tuple[RawExample, str]],
     dropped: list[str],
@@ -118,7 +125,7 @@ def _table(
         dtype=np.int64,
     )
     return Table(
-        root=root.resolve(),
+        root=config.root.resolve(),
         ids=tuple(example.id for example in examples),
         images=tuple(path for _, path in usable),
         texts=tuple(example.text for example in examples),
@@ -127,4 +134,5 @@ def _table(
         splits=tuple(example.split for example in examples),
         tasks=tasks,
         dropped=tuple(dropped),
+        rules=pixel_rules(config),
     )

@@ -1,0 +1,172 @@
+"""Pixels of more than 8 bits, transparency, and the orientation of cameras, on files made for each."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.data.images import decode, is_deep, read_pixels, reading_rule
+from distune.data.intensity import PixelRules, eight_bit, scaled, windowed
+
+GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6
+
+
+def deep_png(path: Path, pixels: np.ndarray) -> Path:
+    """A PNG of 16 bits a value, written by hand because Pillow has no such modes."""
+    kind = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGBA}[1 if pixels.ndim == 2 else pixels.shape[2]]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+            for name, body in chunks
+        )
+    )
+    return path
+
+
+def ramp(side: int = 64, top: int = 4095) -> np.ndarray:
+    return np.linspace(0, top, side * side).reshape(side, side).astype(np.uint16)
+
+
+def test_a_saturated_pixel_darkens_no_scan(tmp_path: Path) -> None:
+    plain, broken = ramp(), ramp()
+    broken[5, 5:10] = 65535
+    got = read_pixels(deep_png(tmp_path / "broken.png", broken)).astype(int)
+    assert np.abs(np.delete(got.ravel(), 5 * 64 + np.arange(5, 10))
+                  - np.delete(scaled(plain).astype(int).ravel(), 5 * 64 + np.arange(5, 10))).max() <= 1  # fmt: skip
+    assert got[5, 5] == 255
+
+
+def test_the_percentiles_are_those_of_the_sorted_values() -> None:
+    random = np.random.default_rng(0)
+    for dtype in (np.uint16, np.int16, np.int32, np.float32):
+        values = random.normal(1000, 300, (50, 40)).astype(dtype)
+        ordered = np.sort(values.ravel())
+        low, high = ordered[int(np.ceil(0.02 * 2000)) - 1], ordered[int(np.ceil(0.9 * 2000)) - 1]
+        expected = np.clip(np.rint((values.astype(float) - low) * (255 / (float(high) - low))), 0, 255)
+        got = scaled(values, PixelRules(percentiles=(2.0, 90.0)))
+        assert np.abs(got - expected).max() == 0, dtype
+
+
+def test_all_percentiles_are_the_whole_range_and_a_lone_bright_spot_is_still_seen() -> None:
+    values = ramp(16)
+    assert scaled(values, PixelRules(percentiles=(0, 100)))[[0, -1], [0, -1]].tolist() == [0, 255]
+    dark = np.zeros((100, 100), np.uint16)
+    dark[3, 4] = 900
+    assert scaled(dark)[3, 4] == 255
+    assert (scaled(np.full((4, 4), 7, np.uint16)) == 0).all()
+    assert (scaled(np.full((4, 4), np.nan, np.float32)) == 0).all()
+
+
+def test_grey_with_opacity_is_as_bright_as_grey(tmp_path: Path) -> None:
+    grey = ramp()
+    opaque = np.dstack([grey, np.full_like(grey, 65535)])
+    got = read_pixels(deep_png(tmp_path / "la.png", opaque))
+    assert got.ndim == 2
+    assert np.array_equal(got, read_pixels(deep_png(tmp_path / "l.png", grey)))
+    half = opaque.copy()
+    half[:32, :, 1] = 0
+    half[:32, :, 0] = 60000  # hidden, so it does not count for the percentiles either
+    got = read_pixels(deep_png(tmp_path / "half.png", half))
+    assert (got[:32] == 0).all()
+    assert got[-1, -1] == 255
+
+
+def test_deep_colours_are_scaled_together_and_keep_their_hue(tmp_path: Path) -> None:
+    grey = ramp().astype(np.uint16) // 2
+    pixels = np.dstack([grey, grey // 2, grey // 4])
+    got = decode(deep_png(tmp_path / "rgb.png", pixels), 64)
+    assert got[0].max() >= 250
+    middle = got[:, 48, 32].astype(float)
+    assert middle[1] / middle[0] == pytest.approx(0.5, abs=0.02)
+    assert middle[2] / middle[0] == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_window_shows_the_same_values_alike_in_every_file(tmp_path: Path) -> None:
+    rules = PixelRules(window=(1000, 200))
+    first = deep_png(tmp_path / "a.png", np.array([[900, 1000], [1100, 5000]], np.uint16))
+    second = deep_png(tmp_path / "b.png", np.array([[0, 1000], [1050, 1100]], np.uint16))
+    assert read_pixels(first, rules).tolist() == [[0, 128], [255, 255]]
+    assert read_pixels(second, rules).tolist() == [[0, 128], [192, 255]]
+
+
+def test_windows_are_those_of_the_standard() -> None:
+    values = np.array([-1e9, 0.0, 1.0, 2.0, 3.0, 1e9])
+    # PS3.3 C.11.2.1.2: x <= c - 0.5 - (w - 1) / 2 is black, x > c - 0.5 + (w - 1) / 2 is white
+    assert windowed(values, (2, 4)).tolist() == [0, 0, 85, 170, 255, 255]
+    assert windowed(values, (2, 1)).tolist() == [0, 0, 0, 255, 255, 255]
+    assert windowed(values, (1.5, 3), "LINEAR_EXACT").tolist() == [0, 0, 85, 170, 255, 255]
+    assert windowed(values, (1, 4), "SIGMOID").tolist() == [0, round(255 / (1 + np.e)), 128, 186, 225, 255]
+
+
+def test_deep_tiff_is_scaled_too(tmp_path: Path) -> None:
+    Image.fromarray(ramp()).save(tmp_path / "deep.tiff")
+    assert np.array_equal(read_pixels(tmp_path / "deep.tiff"), scaled(ramp()))
+
+
+def test_images_of_eight_bits_know_neither_window_nor_percentiles(tmp_path: Path) -> None:
+    pixels = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert np.array_equal(read_pixels(tmp_path / "a.png", PixelRules((40, 400))), pixels)
+    assert np.array_equal(eight_bit(pixels, PixelRules(percentiles=(10, 20))), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg", "tiff"])
+def test_pictures_are_turned_as_the_camera_says(tmp_path: Path, orientation: int, suffix: str) -> None:
+    from PIL import ImageOps
+
+    pixels = np.kron(np.arange(1, 7, dtype=np.uint8).reshape(2, 3) * 40, np.ones((8, 8), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"photo.{suffix}"
+    options = {"webp": {"lossless": True}, "jpg": {"quality": 100}}.get(suffix, {})
+    Image.fromarray(pixels).convert("RGB").save(path, exif=exif, **options)
+    with Image.open(path) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB")).astype(int)
+    got = read_pixels(path).astype(int)
+    assert got.shape == expected.shape
+    assert np.abs(got - expected[..., ::-1]).max() <= 3
+
+
+def test_a_turned_picture_keeps_its_transparency(tmp_path: Path) -> None:
+    pixels = np.full((2, 3, 4), (200, 200, 200, 255), np.uint8)
+    pixels[0, 0, 3] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    assert read_pixels(tmp_path / "a.png")[..., 0].tolist() == [[200, 0], [200, 200], [200, 200]]
+
+
+@pytest.mark.parametrize("exif", [b"", b"II*\0", b"MM\0*\0\0\0\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"])
+def test_damaged_exif_leaves_the_picture_as_it_is(tmp_path: Path, exif: bytes) -> None:
+    Image.fromarray(np.zeros((2, 3), np.uint8)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
+    assert read_pixels(tmp_path / "a.png").shape == (2, 3)
+
+
+def test_the_rule_enters_keys_only_where_pixels_depend_on_it(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey, deep = np.zeros((2, 3), np.uint8), np.zeros((2, 3), np.uint16)
+    for name in ("a.png", "a.jpg", "a.bmp", "a.webp", "a.gif", "a.tiff"):
+        Image.fromarray(grey).save(tmp_path / name)
+        assert reading_rule((tmp_path / name).read_bytes(), PixelRules((1, 2))) == "", name
+    Image.fromarray(grey).save(tmp_path / "b.png", exif=exif)
+    Image.fromarray(deep).save(tmp_path / "c.png")
+    Image.fromarray(deep).save(tmp_path / "c.tiff")
+    assert not is_deep((tmp_path / "b.png").read_bytes())
+    for name in ("b.png", "c.png", "c.tiff"):
+        content = (tmp_path / name).read_bytes()
+        rules = [PixelRules(), PixelRules((1, 2)), PixelRules(percentiles=(1, 99))]
+        assert len({reading_rule(content, rule) for rule in rules} - {""}) == 3, name

@@ -1,0 +1,266 @@
+"""DICOM files, each written by pydicom for one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.config import DataConfig
+from distune.data import read_table
+from distune.data.audit.audit import audit
+from distune.data.dicom import dicom_header_of
+from distune.data.fingerprint import image_fingerprints
+from distune.data.images import decode, read_pixels
+from distune.data.intensity import PixelRules, scaled, windowed
+from distune.errors import DataError, UserError
+
+from .conftest import write_csv
+
+pydicom = pytest.importorskip("pydicom")
+Write = Callable[..., Path]
+NAME = "Mustermann^Erika"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    def write(name: str, pixels: np.ndarray, *, compress: Any = None, **header: Any) -> Path:
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = CTImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file = FileDataset(str(tmp_path / name), {}, file_meta=meta, preamble=b"\0" * 128)
+        file.SOPClassUID, file.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+        file.PatientName, file.PatientID, file.PatientBirthDate = NAME, "4711", "19600229"
+        is_colour = pixels.ndim == 3 and pixels.shape[-1] == 3
+        frames = pixels.shape[0] if pixels.ndim == 3 and not is_colour else None
+        file.Rows, file.Columns = pixels.shape[:2] if frames is None else pixels.shape[1:3]
+        if frames is not None:
+            file.NumberOfFrames = frames
+        file.SamplesPerPixel = 3 if is_colour else 1
+        if is_colour:
+            file.PlanarConfiguration = 0
+        file.PhotometricInterpretation = "RGB" if is_colour else "MONOCHROME2"
+        file.BitsAllocated = file.BitsStored = 8 * pixels.itemsize
+        file.HighBit = file.BitsStored - 1
+        file.PixelRepresentation = int(pixels.dtype.kind == "i")
+        file.PixelData = pixels.tobytes()
+        for key, value in header.items():
+            setattr(file, key, value)
+        if compress is not None:
+            file.compress(compress)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        file.save_as(tmp_path / name, enforce_file_format=True)
+        return tmp_path / name
+
+    return write
+
+
+def ramp(low: int = 0, high: int = 4000, dtype: Any = np.int16) -> np.ndarray:
+    return np.linspace(low, high, 64 * 64).reshape(64, 64).astype(dtype)
+
+
+def test_slope_and_intercept_come_before_the_window_of_the_file(write: Write) -> None:
+    path = write("a.dcm", ramp(), RescaleSlope=2, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400)
+    assert np.array_equal(read_pixels(path), windowed(ramp() * 2.0 - 1024, (40, 400)))
+
+
+def test_the_window_of_the_config_replaces_that_of_the_file(write: Write) -> None:
+    windows = {"WindowCenter": [40, 300], "WindowWidth": [400, 1500]}
+    path = write("a.dcm", ramp(), RescaleSlope=1, RescaleIntercept=-1024, **windows)
+    units = ramp() - 1024.0
+    assert np.array_equal(read_pixels(path), windowed(units, (40, 400)))
+    assert np.array_equal(read_pixels(path, PixelRules((-600, 1500))), windowed(units, (-600, 1500)))
+
+
+@pytest.mark.parametrize("function", ["LINEAR_EXACT", "SIGMOID"])
+def test_the_function_of_the_window_is_that_of_the_file(write: Write, function: str) -> None:
+    path = write("a.dcm", ramp(), WindowCenter=2000, WindowWidth=1000, VOILUTFunction=function)
+    assert np.array_equal(read_pixels(path), windowed(ramp(), (2000, 1000), function))
+
+
+def test_without_a_window_the_percentiles_decide_and_padding_is_black(write: Write) -> None:
+    values = ramp(100, 3000)
+    values[:20] = -2000
+    path = write("a.dcm", values, PixelPaddingValue=-2000)
+    got = read_pixels(path)
+    assert (got[:20] == 0).all()
+    assert np.array_equal(got[20:], scaled(values[20:]))
+    inverted = read_pixels(
+        write("b.dcm", values, PixelPaddingValue=-2000, PhotometricInterpretation="MONOCHROME1")
+    )
+    assert (inverted[:20] == 0).all()
+    assert np.array_equal(inverted[20:], 255 - got[20:])
+
+
+def test_monochrome1_is_inverted(write: Write) -> None:
+    window = {"WindowCenter": 2000, "WindowWidth": 4000}
+    one = read_pixels(write("1.dcm", ramp(), PhotometricInterpretation="MONOCHROME1", **window))
+    two = read_pixels(write("2.dcm", ramp(), **window))
+    assert np.array_equal(one, 255 - two)
+    assert one[0, 0] > 200 > 50 > one[-1, -1]
+
+
+def test_eight_bits_are_shown_as_they_are(write: Write) -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16) // 2
+    assert np.array_equal(read_pixels(write("a.dcm", pixels), PixelRules((40, 400))), pixels)
+
+
+def test_a_voi_table_is_applied(write: Write) -> None:
+    from pydicom.dataset import Dataset
+
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [4, 0, 16], [0, 65535, 0, 32768]
+    table.add_new("LUTDescriptor", "US", [4, 0, 16])
+    table.add_new("LUTData", "US", [0, 65535, 0, 32768])
+    path = write("a.dcm", np.array([[0, 1], [2, 3]], np.uint16), VOILUTSequence=[table])
+    assert read_pixels(path).tolist() == [[0, 255], [0, 128]]
+
+
+def test_colour_and_palette(write: Write) -> None:
+    colour = np.zeros((4, 4, 3), np.uint8)
+    colour[:] = (250, 120, 10)
+    assert decode(write("rgb.dcm", colour), 4)[:, 0, 0].tolist() == [250, 120, 10]
+    tables = {
+        f"{name}PaletteColorLookupTable{part}": value
+        for name, values in (("Red", [0, 250]), ("Green", [0, 120]), ("Blue", [0, 10]))
+        for part, value in (("Descriptor", [2, 0, 16]), ("Data", np.array(values, np.uint16).__lshift__(8).tobytes()))
+    }  # fmt: skip
+    path = write("p.dcm", np.array([[0, 1]], np.uint8), PhotometricInterpretation="PALETTE COLOR", **tables)
+    assert read_pixels(path).tolist() == [[[0, 0, 0], [10, 120, 250]]]
+
+
+def test_of_several_frames_the_middle_one_or_the_named_one(write: Write) -> None:
+    frames = np.stack([np.full((4, 4), 10 * n, np.uint8) for n in range(1, 6)])
+    path = write("cine.dcm", frames)
+    assert read_pixels(path)[0, 0] == 30
+    assert [int(read_pixels(f"{path}#frame={n}")[0, 0]) for n in range(1, 6)] == [10, 20, 30, 40, 50]
+    with pytest.raises(UserError, match=r"frame 6.*has 5"):
+        read_pixels(f"{path}#frame=6")
+
+
+def test_an_enhanced_file_windows_each_frame_by_its_own_group(write: Write) -> None:
+    from pydicom.dataset import Dataset
+
+    groups = []
+    for centre in (1000, 3000):
+        window, values, group = Dataset(), Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = centre, 400
+        values.RescaleSlope, values.RescaleIntercept = 1, 500
+        group.FrameVOILUTSequence, group.PixelValueTransformationSequence = [window], [values]
+        groups.append(group)
+    path = write("enhanced.dcm", np.stack([ramp(), ramp()]), PerFrameFunctionalGroupsSequence=groups)
+    assert np.array_equal(read_pixels(f"{path}#frame=1"), windowed(ramp() + 500.0, (1000, 400)))
+    assert np.array_equal(read_pixels(f"{path}#frame=2"), windowed(ramp() + 500.0, (3000, 400)))
+
+
+def test_run_length_encoding_and_deflate(write: Write) -> None:
+    from pydicom.uid import RLELossless
+
+    plain = read_pixels(write("plain.dcm", ramp()))
+    assert np.array_equal(read_pixels(write("rle.dcm", ramp(), compress=RLELossless)), plain)
+
+
+@pytest.mark.parametrize("syntax", ["JPEGBaseline8Bit", "JPEG2000Lossless", "JPEGLSLossless"])
+def test_jpeg_inside_as_far_as_decoders_are_installed(write: Write, syntax: str) -> None:
+    from pydicom import uid
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels import get_decoder
+
+    pixels = ramp(0, 255, np.uint8)
+    kind = {"JPEGBaseline8Bit": "JPEG", "JPEG2000Lossless": "JPEG2000"}.get(syntax, "JPEG")
+    body = BytesIO()
+    Image.fromarray(pixels).save(
+        body, kind, **({"quality": 95} if kind == "JPEG" else {"irreversible": False})
+    )
+    path = write("a.dcm", pixels)
+    file = pydicom.dcmread(path)
+    file.PixelData = encapsulate([body.getvalue()])
+    file["PixelData"].is_undefined_length = True
+    file.file_meta.TransferSyntaxUID = getattr(uid, syntax)
+    file.save_as(path)
+    if get_decoder(getattr(uid, syntax)).is_available:
+        assert np.abs(read_pixels(path).astype(int) - pixels).max() <= 3
+    else:
+        with pytest.raises(UserError, match="pip install"):
+            read_pixels(path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "no pixels", "text"])
+def test_a_damaged_file_is_named_without_its_patient(write: Write, damage: str) -> None:
+    path = write("a.dcm", ramp())
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:2000])
+    elif damage == "no pixels":
+        file = pydicom.dcmread(path)
+        del file.PixelData, file.Rows
+        file.save_as(path)
+    else:
+        path.write_bytes(b"hello")
+    with pytest.raises(UserError, match=r"a\.dcm: ") as caught:
+        read_pixels(path)
+    assert "DICOM" in str(caught.value)
+    assert "Mustermann" not in str(caught.value)
+
+
+def dicom_set(root: Path, write: Write, **header: Any) -> DataConfig:
+    """12 files of 3 frames, 4 examples of dev; frame 2 is bright where the label is b."""
+    for split, numbers in (("train", range(8)), ("dev", range(8, 12))):
+        rows = [["file", "frame", "grade", "note"]]
+        for number in numbers:
+            frames = np.stack([ramp() // 2 + number, ramp() + number, ramp() // 3 + number])
+            write(f"scans/{number}.dcm", frames, **header)
+            rows.append(
+                [f"scans/{number}.dcm", ["", "1", "2.0"][number % 3], "ab"[number % 2], f"note {number}"]
+            )
+        write_csv(root / f"metadata_{split}.csv", rows)
+    return DataConfig(
+        reader="csv", root=root, image_column="file", text_column="note", label_columns=("grade",), frame_column="frame"
+    )  # fmt: skip
+
+
+def test_a_table_of_dicom_files_names_frames_and_no_patient(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    config = dicom_set(tmp_path, write, WindowCenter=2000, WindowWidth=4000)
+    table = read_table(config, 0)
+    assert table.images[:3] == tuple(
+        str(tmp_path.resolve() / f"scans/{name}") for name in ("0.dcm", "1.dcm#frame=1", "2.dcm#frame=2")
+    )
+    report = audit(table)
+    said = f"{table} {report} {capsys.readouterr()} {[str(w.message) for w in recwarn]}"
+    assert "DICOM MONOCHROME2 16 bit" in said
+    assert "Mustermann" not in said
+    assert "4711" not in said
+    assert "19600229" not in said
+
+
+def test_window_and_frame_belong_to_the_fingerprint(write: Write, tmp_path: Path) -> None:
+    config = dicom_set(tmp_path, write)
+    plain = image_fingerprints(read_table(config, 0))
+    windowed = image_fingerprints(read_table(config.model_copy(update={"window": (40.0, 400.0)}), 0))
+    middle = image_fingerprints(read_table(config.model_copy(update={"frame_column": None}), 0))
+    assert not set(plain) & set(windowed)
+    assert [one == other for one, other in zip(plain, middle, strict=True)][:3] == [True, False, False]
+
+
+def test_a_frame_that_is_not_there_is_a_bad_example(write: Write, tmp_path: Path) -> None:
+    config = dicom_set(tmp_path, write)
+    write_csv(tmp_path / "metadata_dev.csv", [["file", "frame", "grade", "note"], ["scans/8.dcm", "4", "a", ""],
+                                              ["scans/9.dcm", "last", "b", ""]])  # fmt: skip
+    with pytest.raises(DataError, match="frame 4") as caught:
+        read_table(config, 0)
+    assert "'last'" in str(caught.value)
+
+
+def test_the_header_of_another_file_is_none(tmp_path: Path) -> None:
+    Image.new("L", (3, 2)).save(tmp_path / "a.png")
+    assert dicom_header_of(str(tmp_path / "a.png")) is None
