@@ -10,7 +10,7 @@ import typer
 
 from distune import __version__
 from distune.cli import cache, compare, confirm, data, encoders, study, train, watch
-from distune.errors import UserError
+from distune.cli.ending import TerminalFormatter, one_message
 
 app = typer.Typer(
     help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
@@ -61,9 +61,7 @@ def run_command(*command: str) -> None:
     """
     warnings = logging.StreamHandler()  # a study's log file takes more; the terminal has its progress line
     warnings.setLevel(logging.WARNING)
-    logging.basicConfig(handlers=[warnings], format="%(levelname)s: %(message)s")
-    try:
+    warnings.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[warnings])
+    with one_message():
         app([*command, *sys.argv[1:]])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None

@@ -22,8 +22,10 @@ def check(
 
     from distune.checking import check_experiment
     from distune.data import SPLITS
+    from distune.data.demo.demo import without_writing
 
-    table = check_experiment(chosen, str(config))
+    with without_writing(chosen) as looked_at:
+        table = check_experiment(looked_at, str(config))
     counts = ", ".join(f"{len(table.rows(split))} {split}" for split in SPLITS if len(table.rows(split)))
     typer.echo(f"{config}: sound. {len(table)} examples ({counts}).")
     for task in table.tasks:
@@ -47,9 +49,11 @@ def audit(
     from distune.cli.audit import print_audit
     from distune.data import read_table
     from distune.data.audit.audit import audit as audit_table
+    from distune.data.demo.demo import without_writing
     from distune.training.run_folder import write_json
 
-    report = audit_table(read_table(chosen.data, chosen.seed))
+    with without_writing(chosen) as looked_at:
+        report = audit_table(read_table(looked_at.data, looked_at.seed))
     print_audit(report)
     if out:
         write_json(out, report.to_dict())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from distune.analysis.parameters.space import Parameter, is_number
+from distune.utils.text import harmless
 
 DASH = "—"
 LONGEST_TEXT = 300
@@ -245,16 +245,6 @@ def plain(held: Any, longest: int = LONGEST_TEXT) -> str:
     """Foreign text in one line: no control or direction-changing characters, cut at a length."""
     shown = " ".join(harmless(str(held)).split())
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
-
-
-def harmless(text: str) -> str:
-    """Text without control, direction-changing or invisible characters, which are replaced one by one."""
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\r\t"
-    return "\N{REPLACEMENT CHARACTER}" if is_hidden else character
 
 
 def listing(items: list[str], most: int = 12) -> str:

@@ -16,7 +16,8 @@ from distune.reporting.document import (
     spans,
     text_of,
 )
-from distune.reporting.formats import harmless, plain
+from distune.reporting.formats import plain
+from distune.utils.text import harmless
 
 TEMPLATE = "report.html.j2"
 STYLE = "report.css"

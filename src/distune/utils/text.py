@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 
@@ -21,3 +22,13 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
 def listed(names: Sequence[str]) -> str:
     """Returns names as a readable list."""
     return ", ".join(repr(name) for name in names) or "none"
+
+
+def harmless(text: str) -> str:
+    """Text without control, direction-changing or invisible characters, which are replaced one by one."""
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\r\t"
+    return "\N{REPLACEMENT CHARACTER}" if is_hidden else character

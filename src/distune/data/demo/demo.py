@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from distune.config import DataConfig
+from distune.config import Config, DataConfig, with_values
 from distune.data.demo.captions import Clarity, write_caption
 from distune.data.demo.slices import LOCATIONS, draw_slice
 from distune.data.demo.wounds import write_wound_demo
@@ -22,7 +24,7 @@ from distune.data.table import SPLITS, Split
 from distune.errors import DataError
 from distune.utils.new_folder import new_folder
 
-__all__ = ["read_demo", "write_demo", "write_wound_demo"]
+__all__ = ["read_demo", "without_writing", "write_demo", "write_wound_demo"]
 
 MARKER = "demo.json"
 VERSION = 1
@@ -102,6 +104,16 @@ def read_demo(root: Path, config: DataConfig, seed: int) -> RawTable:
     if version != VERSION:
         raise DataError(root, [f"{MARKER}: a demo set of another version; delete the folder to make it anew"])
     return read_medpix(root, config)
+
+
+@contextmanager
+def without_writing(config: Config) -> Iterator[Config]:
+    """The config for a command that only looks: a demo set that is not made yet is made in a temporary folder."""
+    if config.data.reader != "demo" or (config.data.root / MARKER).is_file():
+        yield config
+        return
+    with tempfile.TemporaryDirectory(prefix="distune-demo-") as folder:
+        yield with_values(config, {"data.root": str(Path(folder) / "demo")})
 
 
 def _patients(seed: int, examples: int) -> list[_Patient]:

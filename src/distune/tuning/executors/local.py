@@ -141,12 +141,13 @@ class LocalExecutor(Executor):
     def _start(self, name: str, device: str) -> _Worker:
         ours, theirs = Pipe()
         limit = {variable: str(self._threads) for variable in _THREAD_VARIABLES}
-        path = os.pathsep.join(part for part in sys.path if part)
+        path = os.pathsep.join(part for part in sys.path if part and Path(part) != Path.cwd())
         # Coordinators may share the folder.
         log = self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "distune.tuning.trials.worker",
+                # -P: no module of the working folder stands in for one of a package.
+                [sys.executable, "-P", "-m", "distune.tuning.trials.worker",
                  str(theirs.fileno()), str(os.getpid()), self._function],
                 env={
                     **_MEMORY_VARIABLES, **os.environ, **limit, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1",

@@ -1,0 +1,104 @@
+"""How a command ends: whatever it raises becomes one message and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distune.errors import UserError
+from distune.utils.text import harmless
+
+FAILED = 1
+BAD_INPUT = 2
+DISK_FULL = 4
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class TerminalFormatter(logging.Formatter):
+    """Log lines without control characters: names from data and databases stand in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line as it is shown."""
+        return harmless(super().format(record))
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """Ends the process with one message on standard error and an exit code, where the block raises.
+
+    Exit codes: 1 the work failed, 2 bad input, 4 the disk is full. A closed pipe ends quietly.
+
+    Raises:
+        SystemExit: with the exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character shows its code
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end, into a pipe that nobody reads.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(FAILED) from None
+    except Exception as error:
+        code, message = ending_of(error)
+        print(f"error: {harmless(message)}", file=sys.stderr)
+        raise SystemExit(code) from None
+
+
+def ending_of(error: Exception) -> tuple[int, str]:
+    """The exit code and the message for an error.
+
+    Args:
+        error: as a command raised it.
+
+    Returns:
+        The code, and a message that says what to do next. An error that nobody foresaw is written to a file with its
+        traceback, which the message names.
+    """
+    if isinstance(error, UserError):
+        return BAD_INPUT, str(error)
+    if _is_full(error):
+        where = f" while writing {error.filename}" if isinstance(error, OSError) and error.filename else ""
+        return DISK_FULL, f"the disk is full{where}; free some space, then the same command resumes"
+    if isinstance(error, FloatingPointError):
+        advice = "lower the learning rate, or use training.precision: fp32"
+        return FAILED, f"the training failed: {error}; {advice}"
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        advice = "raise training.accumulation, which splits a batch, or use a smaller encoder"
+        return FAILED, f"out of memory: {_first_line(error)}; {advice}"
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.errno == errno.ENOENT and error.filename is None:  # what os.getcwd raises
+            return BAD_INPUT, "the working folder does not exist any more; change to one that does"
+        named = error.filename if error.filename is not None else type(error).__name__
+        return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
+    return FAILED, f"internal error: {type(error).__name__}: {_first_line(error)}; {_kept(error)}"
+
+
+def _is_full(error: BaseException) -> bool:
+    return (isinstance(error, OSError) and error.errno in _FULL) or "disk is full" in str(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:500]
+
+
+def _kept(error: Exception) -> str:
+    """Writes the traceback to a file; says where it is."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="distune-traceback-", suffix=".log")
+        with Path(name).open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        os.close(descriptor)
+    except OSError:
+        return f"no file could be written for the traceback:\n{text}"
+    return f"this is a fault of Distune; its traceback is in {name}"

@@ -1,0 +1,115 @@
+"""A command ends with one message and the right exit code, whatever it met."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distune.cli import run_command
+from distune.cli.ending import ending_of
+from distune.errors import UserError
+
+SOURCE = Path(__file__).parents[2] / "src"
+DEMO = Path(__file__).parents[2] / "config" / "demo.yaml"
+
+
+def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    known = {**os.environ, "PYTHONPATH": str(SOURCE), **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "distune", *words],
+        cwd=cwd,
+        env=known,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "token"),
+    [
+        (UserError("rule"), 2, "rule"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 4, "/x/y"),
+        (OSError(errno.EDQUOT, "Quota exceeded"), 4, "disk is full"),
+        (RuntimeError("(sqlite3.OperationalError) database or disk is full"), 4, "disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "/x/y"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "too long"),
+        (OSError(errno.EADDRINUSE, "Address already in use"), 2, "in use"),
+        (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "Read-only"),
+        (FloatingPointError("teacher epoch 1: the loss is nan"), 1, "learning rate"),
+        (MemoryError(), 1, "accumulation"),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), 1, "accumulation"),
+        (KeyError("x"), 1, "traceback"),
+    ],
+)
+def test_each_error_has_its_code(error: Exception, code: int, token: str) -> None:
+    found, message = ending_of(error)
+    assert found == code
+    assert token in message
+
+
+def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:
+    try:
+        raise ZeroDivisionError("nobody thought of it")
+    except ZeroDivisionError as error:
+        _, message = ending_of(error)
+    log = Path(message.rpartition(" ")[2])
+    assert "test_an_unforeseen_error" in log.read_text()
+    log.unlink()
+
+
+@pytest.mark.parametrize(
+    "words", [["status", "no\x1b]0;title\x07such"], ["check", "no\x1b[31msuch.yaml"], ["report", "\x9b31m"]]
+)
+def test_control_sequences_do_not_reach_the_terminal(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["distune", *words])
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert not any((ord(c) < 32 and c != "\n") or 0x7F <= ord(c) < 0xA0 for c in shown.out + shown.err)
+
+
+def test_an_out_path_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    ended = run("data", "demo", "taken", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr and "taken" in ended.stderr
+
+
+def test_a_deleted_working_folder_is_one_sentence(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m distune data demo here"
+    ended = subprocess.run(
+        ["sh", "-c", script], env={**os.environ, "PYTHONPATH": str(SOURCE)}, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr and "working folder" in ended.stderr
+
+
+def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    script = f"{sys.executable} -m distune encoders list | head -1"
+    ended = subprocess.run(
+        ["sh", "-c", script],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(SOURCE)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.stderr == ""
+
+
+def test_a_terminal_of_few_characters_is_enough(tmp_path: Path) -> None:
+    config = tmp_path / "größe.yaml"
+    shutil.copy(DEMO, config)
+    ended = run("check", str(config), cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0 and "sound" in ended.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["größe.yaml"]  # a check makes no demo set
+    assert "Traceback" not in ended.stderr and "UnicodeEncodeError" not in ended.stderr
