@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint browser server bench
+.PHONY: demo test lint browser server bench docs
 
 demo: .venv/demo.stamp
 	rm -rf data/demo
@@ -35,6 +35,9 @@ server:
 bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks
 
+docs: .venv/docs.stamp
+	$(BIN)/mkdocs build --strict
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -43,5 +46,9 @@ bench: .venv/test.stamp
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) ".[dashboard,mysql,offline,postgresql,ray,report,test]"
+	$(INSTALL) ".[dashboard,docs,mysql,offline,postgresql,ray,report,test]"
+	touch $@
+
+.venv/docs.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) ".[docs]"
 	touch $@

@@ -1,4 +1,4 @@
-"""The front door tells the truth: its files exist, its file list is complete, its commands are known."""
+"""The front door tells the truth: its files exist, its commands are known, and it stays short."""
 
 from __future__ import annotations
 
@@ -24,3 +24,7 @@ def test_every_command_is_known() -> None:
 def test_every_linked_file_exists() -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_it_stays_short() -> None:
+    assert len(README.encode()) <= 9_000

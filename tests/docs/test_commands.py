@@ -1,0 +1,85 @@
+"""Commands and Python blocks of the pages are run; commands that need something special are at least known."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from distune.cli import app
+
+from .pages import ROOT, Block, blocks
+
+SMALL = {"--n-trials": "2", "--seeds": "2", "--workers": "1", "--top": "1"}
+"""What is made small, so that a page runs in seconds."""
+
+
+def label(block: Block) -> str:
+    return f"{block.page}: {block.code.splitlines()[0][:50]}"
+
+
+def as_distune(words: list[str]) -> list[str] | None:
+    """The arguments of `distune` in a command, where it is one."""
+    starts = {"distune": [], "experiments/run.py": ["train"], "tools/run_optuna_tuning.py": ["tune"]}
+    command = words[1:] if words[0] == "python" else words
+    return [*starts[command[0]], *command[1:]] if command and command[0] in starts else None
+
+
+def known(args: list[str]) -> Any:
+    """Reads arguments as the command line does, and runs nothing."""
+    command: Any = get_command(app)
+    while hasattr(command, "commands") and args and args[0] in command.commands:
+        command, args = command.commands[args[0]], args[1:]
+    return command.make_context("distune", list(args))
+
+
+@pytest.mark.parametrize("block", blocks("bash"), ids=label)
+def test_every_command_is_known(block: Block) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for words in block.commands():
+        args = as_distune(words)
+        if args is not None and args != ["--version"]:
+            known(args)
+        elif words[0] == "make":
+            assert set(words[1:]) <= targets
+        elif args is None:
+            assert words[0] in {"pip", "python3", "source", ".venv/bin/python", "python", "docker", "curl"}, (
+                words
+            )
+
+
+def small(words: list[str]) -> list[str]:
+    """The same command with few trials and seeds."""
+    return [SMALL.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pages in the order of the site, in one folder, with little data, one epoch and two trials."""
+    from distune.data.demo.demo import write_demo
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "config", "config")
+    demo = Path("config/demo.yaml")
+    demo.write_text(re.sub(r"epochs: \d+", "epochs: 1", demo.read_text()))
+    write_demo(Path("data/demo"), seed=42, examples=80)
+    done: list[list[str]] = [["data", "demo", "data/demo"]]
+    for block in blocks("bash", "yaml", "python"):
+        if block.language == "yaml" and block.title:
+            Path(block.title).write_text(block.code)
+        elif block.language == "python" and block.is_run:
+            exec(compile(block.code, block.page, "exec"), {"__name__": "page"})
+        elif block.language == "bash" and block.is_run and not block.page.endswith("README.md"):
+            for words in block.commands():
+                args = small(as_distune(words) or [])
+                if not args or args in done:
+                    continue
+                result = CliRunner().invoke(app, args, catch_exceptions=False)
+                assert result.exit_code == 0, (block.page, words, result.output)
+                done.append(args)
