@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from distune.config import Config, EncoderConfig
 from distune.data import Table, read_table
+from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
 from distune.models.encoders import Kind, identity
 
 
 def check_experiment(config: Config, source: str) -> Table:
-    """Checks the data, every example of it, and that every encoder's weights can be found.
+    """Checks the data, every example of it, that the loss is defined, and that every encoder's weights can be found.
 
     Args:
         config: a valid config.
@@ -19,13 +20,15 @@ def check_experiment(config: Config, source: str) -> Table:
         The table of usable examples.
 
     Raises:
-        ConfigError: lists all that is wrong with encoders and data.
+        ConfigError: lists all that is wrong with the loss, encoders and data.
         DataError: lists all that is wrong, where only the data are at fault.
     """
-    problems = []
+    problems = undefined(config)
     for role, model in (("teacher", config.teacher), ("student", config.student)):
         kinds: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", model.vision), ("text", model.text))
         for kind, encoder in kinds:
+            if encoder.is_absent:
+                continue
             try:
                 identity(encoder, kind, config.seed)
             except UserError as error:

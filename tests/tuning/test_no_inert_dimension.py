@@ -92,3 +92,28 @@ def test_where_the_students_start_is_searched_the_teacher_counts():
     base = base_config(distillation__loss="none", search_space={"student_init_from_teacher": entry})
     space = build_space(base, ignored=fields_without_effect(base))
     assert "teacher_lr" in suggest(optuna.create_study(sampler=Chosen()).ask(), space, base)
+
+
+@pytest.mark.parametrize("part", ["vision", "text"])
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_a_model_of_one_modality_has_no_fusion_to_search(role, part):
+    space = space_of(base_config(**{f"{role}__{part}": "none"}))
+    other = "student" if role == "teacher" else "teacher"
+    assert not [name for name in space.parameters if name.startswith(f"{role}_fusion")]
+    assert f"{role}_dropout" in space.parameters and f"{other}_fusion_dim" not in space.ignored
+    assert any(name.startswith(f"{other}_fusion") for name in space.parameters)
+
+
+def test_whether_there_is_a_text_encoder_can_be_searched():
+    choice = SearchParameter(type="categorical", choices=("tiny-text", "none"))
+    layers = SearchParameter(type="categorical", choices=(1, 2), key="student.text.layers")
+    base = base_config()
+    space = build_space(
+        base,
+        groups={"student_text": choice, "student_text_layers": layers, **EXTRA},
+        ignored=fields_without_effect(base),
+    )
+    chosen = {"student.text.name": "none"}
+    for name in ("student_fusion_layers", "student_fusion_tokens", "student_text_layers"):
+        assert space.is_active(name, {}, base) and not space.is_active(name, chosen, base)
+    assert space.is_active("student_dropout", chosen, base)

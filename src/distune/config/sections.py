@@ -36,6 +36,8 @@ LossName = Literal[
     "none",
 ]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Modality = Literal["image", "text"]
+NO_ENCODER = "none"
 
 
 class Section(BaseModel):
@@ -58,7 +60,7 @@ class EncoderConfig(Section):
     """One pretrained (or random) encoder and how much of it is trained."""
 
     name: str
-    """A friendly name (`distune encoders list`), a hub id, or a local folder."""
+    """A friendly name (`distune encoders list`), a hub id, a local folder, or none: the model does not read this."""
     pretrained: bool = True
     """Start from published weights; false builds the same architecture with random ones."""
     layers: Annotated[Annotated[int, Field(ge=1)] | tuple[int, ...] | None, BeforeValidator(_layers)] = None
@@ -67,6 +69,11 @@ class EncoderConfig(Section):
     """Layers that are not trained: none, all, or the first N that are kept (embeddings included)."""
     embedding_rank: Annotated[int, Field(ge=1)] | None = None
     """BERT families: factorise the word embedding into two matrices of this rank; empty leaves it whole."""
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the model has no such encoder."""
+        return self.name == NO_ENCODER
 
 
 def _name_alone(value: Any) -> Any:
@@ -78,14 +85,14 @@ Encoder = Annotated[EncoderConfig, BeforeValidator(_name_alone)]
 
 
 class ModelConfig(Section):
-    """The teacher or the student: two encoders, a fusion module, and how it is trained."""
+    """The teacher or the student: one or two encoders, a fusion module, and how it is trained."""
 
     vision: Encoder
-    """The image encoder."""
+    """The image encoder; none for a model that reads the text alone."""
     text: Encoder
-    """The text encoder."""
+    """The text encoder; none for a model that reads the image alone."""
     fusion: FusionName = "cross_attention"
-    """How image and text are joined."""
+    """How image and text are joined; a model that reads one of them has no fusion, whatever these fields say."""
     fusion_dim: Annotated[int, Field(ge=8)] = 512
     """Width of the fused representation."""
     fusion_layers: Annotated[int, Field(ge=1)] = 1
@@ -100,6 +107,18 @@ class ModelConfig(Section):
     """Passes over the train split."""
     lr: Annotated[float, Field(gt=0.0)]
     """Peak learning rate."""
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the model reads: image, text, or both."""
+        encoders: tuple[tuple[Modality, EncoderConfig], ...] = (("image", self.vision), ("text", self.text))
+        return tuple(modality for modality, encoder in encoders if not encoder.is_absent)
+
+    @model_validator(mode="after")
+    def _reads_something(self) -> ModelConfig:
+        if not self.modalities:
+            raise ValueError("vision and text are both none; a model needs an encoder of one at least")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> ModelConfig:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distune.config import Config, with_values
+from distune.config import Config, EncoderConfig, as_dict, with_values
 from distune.confirmation.candidates import identity
 from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import baseline_folder
@@ -24,6 +24,13 @@ from distune.training.run_folder import write_json, write_predictions
 from distune.training.student import build_student, student_seed
 
 BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
+NEEDS = {
+    "features_image_text": ("image", "text"),
+    "features_image": ("image",),
+    "features_text": ("text",),
+}
+"""What the encoders must read, by baseline; the others need no encoder."""
+PARTS = ("vision", "text")
 STRENGTHS = (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths C of the L2 penalty that are tried; the best on dev is taken, the smallest of equals."""
 LARGEST_VOCABULARY = 20_000
@@ -71,7 +78,10 @@ def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) 
         return kept[0]
 
     settings, made_from = {}, key_of(identity(config))
+    read = {*config.student.modalities, *config.teacher.modalities}
     for name in BASELINES:
+        if not read.issuperset(NEEDS.get(name, ())):
+            continue  # neither model has the encoder
         folder = baseline_folder(confirmation, name)
         if not evaluation.is_done(folder, made_from):
             folder.mkdir(parents=True, exist_ok=True)
@@ -104,26 +114,36 @@ def ends_of_grid(settings: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> lis
 def frozen_features(evaluation: Evaluation, config: Config) -> Features:
     """The mean normalised token of each example, from the student's encoders before any training, through the store.
 
+    Where the student lacks an encoder, its teacher's stands in.
+
     Args:
         evaluation: table and store.
         config: a complete config; with its seed where its encoders start from random weights.
     """
     table = evaluation.table
-    frozen = with_values(config, {"student.vision.freeze": "all", "student.text.freeze": "all"})
+    frozen = with_values(config, {f"student.{part}": _frozen_encoder(config, part) for part in PARTS})
     steps = evaluation.steps(frozen)
     model = build_student(frozen, table.tasks).to(steps.compute.device)
     inputs = steps.for_model(model, frozen.student, student_seed(frozen))
     everyone, nothing = np.arange(len(table)), np.zeros((len(table), 0), np.int64)
-    image = np.empty((len(table), model.vision.width))
-    text = np.empty((len(table), model.text.width))
+    image = np.empty((len(table), model.vision.width if model.vision else 0))
+    text = np.empty((len(table), model.text.width if model.text else 0))
     for batch in eval_batches(inputs, nothing, everyone, batch_size=64, device=steps.compute.device):
         rows = batch.rows.cpu().numpy()
         with torch.no_grad():
-            image[rows] = model.image_tokens(batch.image).mean(1).cpu().numpy()
-            tokens = model.text_tokens(batch.text, batch.text_mask)
-            text[rows] = masked_mean(tokens, batch.text_mask).cpu().numpy()
+            if batch.image is not None:
+                image[rows] = model.image_tokens(batch.image).mean(1).cpu().numpy()
+            if batch.text_mask is not None:
+                tokens = model.text_tokens(batch.text, batch.text_mask)
+                text[rows] = masked_mean(tokens, batch.text_mask).cpu().numpy()
     train = table.rows("train")
     return Features(_standardised(image, train), _standardised(text, train))
+
+
+def _frozen_encoder(config: Config, part: str) -> dict[str, Any]:
+    own: EncoderConfig = getattr(config.student, part)
+    encoder = getattr(config.teacher, part) if own.is_absent else own
+    return {**as_dict(encoder), "freeze": "all"}
 
 
 def _judge(evaluation: Evaluation, folder: Path, inputs: Any) -> None:

@@ -14,6 +14,7 @@ from distune.data.batches import ModelInputs
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
+from distune.models.encoders import TextEncoder, VisionEncoder
 from distune.models.fusion import masked_mean
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
@@ -57,12 +58,18 @@ class Conditions:
             inputs: the model's full ones.
 
         Returns:
-            None where the split has a single case, whose texts nobody can swap.
+            None where the model does not read what is changed, or the split has a single case, whose texts nobody can
+            swap.
         """
         if condition == "without_image":
-            return replace(inputs, image=self._flat_image(model, steps, is_mean=inputs.image.ndim == 3))
+            if model.vision is None or inputs.image is None:
+                return None
+            is_mean = inputs.image.ndim == 3
+            return replace(inputs, image=self._flat_image(model, model.vision, steps, is_mean=is_mean))
+        if model.text is None or inputs.text is None:
+            return None
         if condition == "without_text":
-            return self._with_empty_text(model, steps, inputs, rows)
+            return self._with_empty_text(model, model.text, steps, inputs, rows)
         donors = swapped([self.table.groups[row] for row in rows], self.seed)
         if donors is None:
             return None
@@ -73,13 +80,15 @@ class Conditions:
             means[rows] = means[rows[donors]]
         return ModelInputs(inputs.image, _at_rows(texts, rows, len(self.table)), means)
 
-    def _flat_image(self, model: Classifier, steps: InputSteps, *, is_mean: bool) -> NDArray[Any]:
-        size = model.vision.image_size
+    def _flat_image(
+        self, model: Classifier, vision: VisionEncoder, steps: InputSteps, *, is_mean: bool
+    ) -> NDArray[Any]:
+        size = vision.image_size
         if size not in self._colours:
             self._colours[size] = _mean_colour(steps.pixels(size)[0], self.table.rows("train"))
         pixels = np.broadcast_to(self._colours[size][None, :, None, None], (1, 3, size, size))
         with torch.no_grad(), steps.compute.autocast():
-            image = model.vision.prefix(torch.from_numpy(np.array(pixels)).to(steps.compute.device))
+            image = vision.prefix(torch.from_numpy(np.array(pixels)).to(steps.compute.device))
             if is_mean:
                 kept = torch.from_numpy(_as_stored(image, steps.compute)).to(image.device)
                 mean = model.image_tokens(kept).mean(1).float().cpu().numpy()
@@ -88,9 +97,14 @@ class Conditions:
         return np.broadcast_to(found, (1, len(self.table), *found.shape[1:]))
 
     def _with_empty_text(
-        self, model: Classifier, steps: InputSteps, inputs: ModelInputs, rows: NDArray[np.int64]
+        self,
+        model: Classifier,
+        text: TextEncoder,
+        steps: InputSteps,
+        inputs: ModelInputs,
+        rows: NDArray[np.int64],
     ) -> ModelInputs:
-        text, count = model.text, len(self.table)
+        count = len(self.table)
         ids = text.tokenizer.encode([""], min(steps.data.max_tokens, text.max_tokens))
         empty, mean = np.asarray(ids[0], np.int64), None
         if text.frozen_layers:

@@ -24,27 +24,35 @@ class ModelInputs:
 
     Attributes:
         image: shape (views, N, ...): uint8 pixels (3, S, S), or what the frozen layers made of them; (views, N, width)
-            where only the mean over the frozen encoder's tokens is read.
-        text: N sequences of token ids, or what the frozen layers made of them.
+            where only the mean over the frozen encoder's tokens is read; None where no image is.
+        text: N sequences of token ids, or what the frozen layers made of them; None where no text is read.
         text_mean: (N, width) where only the mean over the frozen encoder's tokens is read; `text` then is the token
             ids, whose lengths still decide the batches.
 
     Activations are float32, or uint16 that holds the bits of bf16.
     """
 
-    image: NDArray[Any]
-    text: Ragged
+    image: NDArray[Any] | None
+    text: Ragged | None
     text_mean: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.text) if self.text is not None else 0 if self.image is None else self.image.shape[1]
 
     @property
     def views(self) -> int:
         """How many views each image has; view 0 is the image as it is."""
-        return int(self.image.shape[0])
+        return 1 if self.image is None else int(self.image.shape[0])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Text length of each example, (N,); all 1 where no text is read."""
+        return np.ones(len(self), np.int64) if self.text is None else self.text.lengths
 
     def arrays(self) -> tuple[NDArray[Any], ...]:
         """Everything that batches are gathered from."""
-        means = () if self.text_mean is None else (self.text_mean,)
-        return (self.image, self.text.values, *means)
+        arrays = (self.image, self.text.values if self.text is not None else None, self.text_mean)
+        return tuple(array for array in arrays if array is not None)
 
 
 @dataclass(frozen=True)
@@ -54,17 +62,17 @@ class Batch:
     Attributes:
         rows: table rows, int64 (B,).
         views: the view of each image, int64 (B,).
-        image: (B, ...).
-        text: (B, L) token ids, (B, L, width), or a mean (B, width).
-        text_mask: bool (B, L), true at real tokens; a mean counts as one.
+        image: (B, ...); None where the model reads no image.
+        text: (B, L) token ids, (B, L, width), or a mean (B, width); None where the model reads no text.
+        text_mask: bool (B, L), true at real tokens; a mean counts as one; None with the text.
         labels: int64 (B, tasks).
     """
 
     rows: Tensor
     views: Tensor
-    image: Tensor
-    text: Tensor
-    text_mask: Tensor
+    image: Tensor | None
+    text: Tensor | None
+    text_mask: Tensor | None
     labels: Tensor
 
     def __len__(self) -> int:
@@ -74,7 +82,8 @@ class Batch:
         """The batch cut into at most `count` parts of nearly equal size."""
         if count == 1:
             return [self]
-        pieces = [value.chunk(count) for value in vars(self).values()]
+        number = len(self.rows.chunk(count))
+        pieces = [[None] * number if value is None else value.chunk(count) for value in vars(self).values()]
         return [Batch(*piece) for piece in zip(*pieces, strict=True)]
 
 
@@ -115,7 +124,7 @@ def train_batches(
     first_view = np.random.default_rng(seed).integers(inputs.views, size=len(labels))
     views = (first_view + epoch) % inputs.views
     pages = MappedPages(inputs.arrays())
-    for batch in train_order(inputs.text.lengths[rows], batch_size, seed + epoch):
+    for batch in train_order(inputs.lengths[rows], batch_size, seed + epoch):
         yield _gather(inputs, labels, rows[batch], views[rows[batch]], device, pages)
 
 
@@ -130,7 +139,7 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """The given rows, longest texts first, every image in the same view."""
     pages = MappedPages(inputs.arrays())
-    order = np.argsort(-inputs.text.lengths[rows], kind="stable")
+    order = np.argsort(-inputs.lengths[rows], kind="stable")
     for start in range(0, len(rows), batch_size):
         chosen = rows[order[start : start + batch_size]]
         yield _gather(inputs, labels, chosen, np.full(len(chosen), view), device, pages)
@@ -144,13 +153,21 @@ def _gather(
     device: torch.device,
     pages: MappedPages,
 ) -> Batch:
-    if inputs.text_mean is None:
-        text, mask = inputs.text.padded(rows)
-    else:
+    text = mask = None
+    if inputs.text_mean is not None:
         text, mask = inputs.text_mean[rows], np.ones((len(rows), 1), np.bool_)
-    arrays = (rows, views, inputs.image[views, rows], text, mask, labels[rows])
+    elif inputs.text is not None:
+        text, mask = inputs.text.padded(rows)
+    image = None if inputs.image is None else inputs.image[views, rows]
     pages.trim()
-    return Batch(*(tensor(array, device) for array in arrays))
+    return Batch(
+        rows=tensor(rows, device),
+        views=tensor(views, device),
+        image=None if image is None else tensor(image, device),
+        text=None if text is None else tensor(text, device),
+        text_mask=None if mask is None else tensor(mask, device),
+        labels=tensor(labels[rows], device),
+    )
 
 
 def tensor(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -35,9 +35,10 @@ class AttentionTransferLoss(DistillationLoss):
 
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The weighted squared distance between the maps."""
-        if not student.image_map.shape[1] or not teacher.image_map.shape[1]:
+        ours, theirs = student.image_map, teacher.image_map
+        if ours is None or theirs is None or not ours.shape[1] or not theirs.shape[1]:
             raise ValueError("attention_transfer needs the models' image_map; compute them with it")
-        ours, theirs = same_cells(student.image_map, teacher.image_map)
+        ours, theirs = same_cells(ours, theirs)
         return self.weight * self.SCALE * (unit(ours) - unit(theirs)).square().sum(dim=1).mean()
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from distune.config import DistillationConfig
+from distune.config import DistillationConfig, Modality
 from distune.models.outputs import ModelOutput
 
 NEUTRAL_BETA = 100.0
@@ -24,12 +24,14 @@ class LossShapes:
         teacher_dim: width of the teacher's.
         classes: number of classes of each task.
         examples: number of train examples; every `index` is below it.
+        modalities: what both models read, of "image" and "text" in this order: the features that can be compared.
     """
 
     student_dim: int
     teacher_dim: int
     classes: tuple[int, ...]
     examples: int
+    modalities: tuple[Modality, ...] = ("image", "text")
 
 
 class DistillationLoss(nn.Module, ABC):
@@ -44,6 +46,7 @@ class DistillationLoss(nn.Module, ABC):
         couples_batch: the term compares examples with each other, so splitting a batch changes it.
         uses_teacher: false where the teacher's outputs change nothing.
         uses_map: the term reads `image_map`; elsewhere the models may leave it empty.
+        compares_features: the term sums over the modalities that both models read, and needs one at least.
     """
 
     SCALE: ClassVar[float] = 1.0
@@ -51,6 +54,7 @@ class DistillationLoss(nn.Module, ABC):
     couples_batch: ClassVar[bool] = False
     uses_teacher: ClassVar[bool] = True
     uses_map: ClassVar[bool] = False
+    compares_features: ClassVar[bool] = False
 
     def __init__(self, config: DistillationConfig, shapes: LossShapes):
         super().__init__()
@@ -81,9 +85,12 @@ def _as_float(output: ModelOutput, *, detach: bool = False) -> ModelOutput:
     def convert(tensor: Tensor) -> Tensor:
         return tensor.detach().float() if detach else tensor.float()
 
+    def where_there(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else convert(tensor)
+
     return ModelOutput(
         logits=tuple(convert(logits) for logits in output.logits),
-        image_feature=convert(output.image_feature),
-        text_feature=convert(output.text_feature),
-        image_map=convert(output.image_map),
+        image_feature=where_there(output.image_feature),
+        text_feature=where_there(output.text_feature),
+        image_map=where_there(output.image_map),
     )

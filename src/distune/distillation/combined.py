@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,8 @@ class CombinedLoss(DistillationLoss):
     Source: Hinton et al., 2015 (probabilities); Romero et al., "FitNets", 2015 (features through a regressor); Tian et
     al., "Contrastive Representation Distillation", 2020 (contrast).
     """
+
+    compares_features: ClassVar[bool] = True
 
     def __init__(self, config: DistillationConfig, shapes: LossShapes):
         super().__init__(config, shapes)

@@ -43,10 +43,16 @@ class Contrast(nn.Module):
 
     def __init__(self, shapes: LossShapes):
         super().__init__()
-        self.student_heads = nn.ModuleList(nn.Linear(shapes.student_dim, EMBEDDING_DIM) for _ in range(2))
-        self.teacher_heads = nn.ModuleList(nn.Linear(shapes.teacher_dim, EMBEDDING_DIM) for _ in range(2))
+        self.student_heads = nn.ModuleList(
+            nn.Linear(shapes.student_dim, EMBEDDING_DIM) for _ in shapes.modalities
+        )
+        self.teacher_heads = nn.ModuleList(
+            nn.Linear(shapes.teacher_dim, EMBEDDING_DIM) for _ in shapes.modalities
+        )
         # (modality, student or teacher, example, dimension)
-        self.register_buffer("memory", unit(torch.randn(2, 2, shapes.examples, EMBEDDING_DIM)))
+        self.register_buffer(
+            "memory", unit(torch.randn(len(shapes.modalities), 2, shapes.examples, EMBEDDING_DIM))
+        )
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, student: ModelOutput, teacher: ModelOutput, index: Tensor) -> Tensor:
@@ -83,7 +89,7 @@ class Contrast(nn.Module):
 
     @torch.no_grad()
     def _remember(self, embeddings: Tensor, index: Tensor) -> None:
-        """Moves the memories of these examples half way to their new embeddings, (2, 2, B, dim)."""
+        """Moves the memories of these examples half way to their new embeddings, (modalities, 2, B, dim)."""
         mixed = MOMENTUM * self.memory[:, :, index] + (1 - MOMENTUM) * embeddings
         self.memory[:, :, index] = unit(mixed)
         self.steps += 1
@@ -123,6 +129,7 @@ class ContrastiveLoss(DistillationLoss):
 
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
     couples_batch: ClassVar[bool] = True
+    compares_features: ClassVar[bool] = True
 
     def __init__(self, config: DistillationConfig, shapes: LossShapes):
         super().__init__(config, shapes)

@@ -36,6 +36,7 @@ class DiscrepancyLoss(DistillationLoss):
     SCALE: ClassVar[float] = 3.0
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
     couples_batch: ClassVar[bool] = True
+    compares_features: ClassVar[bool] = True
 
     def __init__(self, config: DistillationConfig, shapes: LossShapes):
         super().__init__(config, shapes)

@@ -38,24 +38,29 @@ def softened_divergence(student: ModelOutput, teacher: ModelOutput, T: float) ->
 
 
 def feature_pairs(student: ModelOutput, teacher: ModelOutput) -> tuple[tuple[Tensor, Tensor], ...]:
-    """(student, teacher) features of the image and of the text, (B, student_dim) and (B, teacher_dim) each."""
-    return (
+    """(student, teacher) features of the image and of the text, as far as both read them.
+
+    Returns:
+        Pairs of shapes (B, student_dim) and (B, teacher_dim).
+    """
+    pairs = (
         (student.image_feature, teacher.image_feature),
         (student.text_feature, teacher.text_feature),
     )
+    return tuple((ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None)
 
 
-class Regressors(nn.Module):
-    """Linear maps from the student's features to the teacher's width, one for the image and one for the text."""
+class Regressors(nn.ModuleDict):
+    """Linear maps from the student's features to the teacher's width, one for each modality that both read."""
 
     def __init__(self, shapes: LossShapes):
-        super().__init__()
-        self.image = nn.Linear(shapes.student_dim, shapes.teacher_dim)
-        self.text = nn.Linear(shapes.student_dim, shapes.teacher_dim)
+        super().__init__(
+            {name: nn.Linear(shapes.student_dim, shapes.teacher_dim) for name in shapes.modalities}
+        )
 
     def forward(self, student: ModelOutput, teacher: ModelOutput) -> tuple[tuple[Tensor, Tensor], ...]:
         """(mapped student, teacher) features of the image and of the text, (B, teacher_dim) each."""
-        return (
-            (self.image(student.image_feature), teacher.image_feature),
-            (self.text(student.text_feature), teacher.text_feature),
+        pairs = feature_pairs(student, teacher)
+        return tuple(
+            (regress(ours), theirs) for regress, (ours, theirs) in zip(self.values(), pairs, strict=True)
         )

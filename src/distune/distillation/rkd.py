@@ -36,6 +36,7 @@ class RelationalLoss(DistillationLoss):
     SCALE: ClassVar[float] = 25.0
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
     couples_batch: ClassVar[bool] = True
+    compares_features: ClassVar[bool] = True
 
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The weighted relations, summed over the modalities."""

@@ -29,6 +29,7 @@ class SimilarityPreservingLoss(DistillationLoss):
     SCALE: ClassVar[float] = 4.0
     ignores: ClassVar[frozenset[str]] = frozenset({"T"})
     couples_batch: ClassVar[bool] = True
+    compares_features: ClassVar[bool] = True
 
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The weighted difference of the similarities, summed over the modalities."""

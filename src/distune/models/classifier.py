@@ -1,4 +1,4 @@
-"""Teacher and student are one class: two encoders, a fusion, and one linear head a task."""
+"""Teacher and student are one class: encoders of image and text, a fusion, and one linear head a task."""
 
 from __future__ import annotations
 
@@ -7,52 +7,83 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from distune.config import ModelConfig
+from distune.config import Modality, ModelConfig
 from distune.data.table import Task
-from distune.models.encoders import TextEncoder, VisionEncoder, build_text, build_vision
-from distune.models.fusion import FUSIONS, masked_mean
+from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision
+from distune.models.fusion import FUSIONS, Fusion, FusionOutput, masked_mean
 from distune.models.outputs import ModelOutput
 
 
 class Classifier(nn.Module):
-    """Image and text -> logits of every task.
+    """Image and text, or one of them -> logits of every task.
+
+    With one encoder there is nothing to fuse: the heads read its projected mean.
 
     Args:
         config: the model's section.
         tasks: the label columns, in the order of the logits.
-        vision: image encoder.
-        text: text encoder.
+        vision: image encoder; None where the model reads no image.
+        text: text encoder; None where it reads no text.
     """
 
-    def __init__(self, config: ModelConfig, tasks: Sequence[Task], vision: VisionEncoder, text: TextEncoder):
+    def __init__(
+        self,
+        config: ModelConfig,
+        tasks: Sequence[Task],
+        vision: VisionEncoder | None,
+        text: TextEncoder | None,
+    ):
         super().__init__()
         dim = config.fusion_dim
         self.vision = vision
         self.text = text
         # The norms have no weights: the linear layers can express them, and so a norm costs no backward pass where
         # the encoder is frozen.
-        self.image_norm = nn.LayerNorm(vision.width, elementwise_affine=False)
-        self.text_norm = nn.LayerNorm(text.width, elementwise_affine=False)
-        self.image_projection = nn.Linear(vision.width, dim)
-        self.text_projection = nn.Linear(text.width, dim)
-        self.fusion = FUSIONS[config.fusion](dim, config.fusion_layers, config.fusion_heads, config.dropout)
+        if vision is not None:
+            self.image_norm = nn.LayerNorm(vision.width, elementwise_affine=False)
+            self.image_projection = nn.Linear(vision.width, dim)
+        if text is not None:
+            self.text_norm = nn.LayerNorm(text.width, elementwise_affine=False)
+            self.text_projection = nn.Linear(text.width, dim)
+        self.fusion: Fusion | None = None
+        if vision is not None and text is not None:
+            self.fusion = FUSIONS[config.fusion](
+                dim, config.fusion_layers, config.fusion_heads, config.dropout
+            )
         self.dropout = nn.Dropout(config.dropout)
         self.heads = nn.ModuleList(nn.Linear(dim, len(task.classes)) for task in tasks)
-        self.is_pooled = config.fusion_tokens == "pooled" or "fusion_tokens" in self.fusion.ignores
+        self.is_pooled = (
+            self.fusion is None or config.fusion_tokens == "pooled" or "fusion_tokens" in self.fusion.ignores
+        )
 
-    def image_tokens(self, image: Tensor) -> Tensor:
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the model reads: image, text, or both."""
+        image: tuple[Modality, ...] = ("image",) if self.vision is not None else ()
+        return (*image, "text") if self.text is not None else image
+
+    @property
+    def encoders(self) -> tuple[Encoder, ...]:
+        """The encoders that there are, the image's first."""
+        return tuple(encoder for encoder in (self.vision, self.text) if encoder is not None)
+
+    def image_tokens(self, image: Tensor | None) -> Tensor:
         """Normalised tokens (B, S, width); their mean, kept from before, stands for all of them as one token."""
+        if self.vision is None or image is None:
+            raise ValueError("image tokens need an image, and a model that reads it")
         return image.unsqueeze(1) if image.dim() == 2 else self.image_norm(self.vision.suffix(image))
 
-    def text_tokens(self, text: Tensor, text_mask: Tensor) -> Tensor:
+    def text_tokens(self, text: Tensor | None, text_mask: Tensor | None) -> Tensor:
         """Normalised tokens (B, L, width); their mean, kept from before, stands for all of them as one token."""
+        if self.text is None or text is None:
+            raise ValueError("text tokens need a text, and a model that reads it")
         is_mean = text.dim() == 2 and text.is_floating_point()
         return text.unsqueeze(1) if is_mean else self.text_norm(self.text.suffix(text, text_mask))
 
     def forward(
-        self, image: Tensor, text: Tensor, text_mask: Tensor, *, with_map: bool = True
+        self, image: Tensor | None, text: Tensor | None, text_mask: Tensor | None, *, with_map: bool = True
     ) -> ModelOutput:
-        """Classifies a batch.
+        """Classifies a batch; what the model does not read may be None.
 
         Args:
             image: what `vision.prefix` returned; raw pixels where nothing is frozen. Or the mean of `image_tokens`,
@@ -63,14 +94,25 @@ class Classifier(nn.Module):
             with_map: compute `image_map`; without it the map has no columns, and a pooled fusion need not project
                 every token, which is most of its cost.
         """
-        image, text = self.image_tokens(image), self.text_tokens(text, text_mask)
+        image_feature = text_feature = projected = None
+        # Tokens, means, fusion, map: autograd adds gradients up in this order, so another one would round differently.
+        if self.vision is not None:
+            image = self.image_tokens(image)
+        if self.text is not None:
+            text = self.text_tokens(text, text_mask)
         # A linear layer commutes with a mean, so what is pooled is projected once an example, not once a token.
-        image_feature = self.image_projection(image.mean(1))
-        text_feature = self.text_projection(masked_mean(text, text_mask))
-        projected = self.image_projection(image) if with_map or not self.is_pooled else image[:, :0]
-        if self.is_pooled:
+        if self.vision is not None and image is not None:
+            image_feature = self.image_projection(image.mean(1))
+        if self.text is not None and text is not None and text_mask is not None:
+            text_feature = self.text_projection(masked_mean(text, text_mask))
+        if self.vision is not None and image is not None:
+            projected = self.image_projection(image) if with_map or not self.is_pooled else image[:, :0]
+        features = [feature for feature in (image_feature, text_feature) if feature is not None]
+        if self.fusion is None or text_mask is None:
+            fusion = FusionOutput(features[0])
+        elif self.is_pooled:
             always = torch.ones_like(text_mask[:, :1])
-            fusion = self.fusion(image_feature.unsqueeze(1), text_feature.unsqueeze(1), always)
+            fusion = self.fusion(features[0].unsqueeze(1), features[1].unsqueeze(1), always)
         else:
             fusion = self.fusion(projected, self.text_projection(text), text_mask)
         fused = self.dropout(fusion.fused)
@@ -78,10 +120,15 @@ class Classifier(nn.Module):
             logits=tuple(head(fused) for head in self.heads),
             image_feature=image_feature,
             text_feature=text_feature,
-            image_map=projected.square().mean(-1) if with_map else projected[:, :0, 0],
+            image_map=None if projected is None else _activity(projected, with_map=with_map),
             penalty=fusion.penalty,
             cost=fusion.cost,
         )
+
+
+def _activity(projected: Tensor, *, with_map: bool) -> Tensor:
+    """Mean square over channels of each projected token, (B, S); (B, 0) where no map is asked for."""
+    return projected.square().mean(-1) if with_map else projected[:, :0, 0]
 
 
 def build_classifier(
@@ -98,8 +145,8 @@ def build_classifier(
     Raises:
         UserError: an encoder cannot be built.
     """
-    vision = build_vision(config.vision, seed, image_size)
-    text = build_text(config.text, seed)
+    vision = None if config.vision.is_absent else build_vision(config.vision, seed, image_size)
+    text = None if config.text.is_absent else build_text(config.text, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Classifier(config, tasks, vision, text)

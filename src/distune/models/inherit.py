@@ -13,12 +13,20 @@ def check_copyable(teacher: ModelConfig, student: ModelConfig) -> None:
     """Refuses, before anything is trained, choices in the two sections that copying would override or not fit.
 
     Raises:
-        UserError: the student's layers are listed by number, or the word embeddings have different ranks.
+        UserError: the teacher has no such encoder, the student's layers are listed by number, or the word embeddings
+            have different ranks.
     """
     for part, theirs, ours in (
         ("vision", teacher.vision, student.vision),
         ("text", teacher.text, student.text),
     ):
+        if ours.is_absent:
+            continue
+        if theirs.is_absent:
+            raise UserError(
+                f"init_from_teacher: teacher.{part} is none, so there are no layers that the student's {part} encoder "
+                "could start from; give the teacher one, or set init_from_teacher: false"
+            )
         if isinstance(ours.layers, tuple):
             raise UserError(
                 "init_from_teacher: it takes evenly spaced layers of the teacher's encoder, which contradicts "

@@ -13,16 +13,17 @@ class ModelOutput:
 
     Attributes:
         logits: one tensor a task, in the order of the table's tasks, each of shape (B, classes).
-        image_feature: mean over the image tokens after projection, (B, fusion_dim).
-        text_feature: masked mean over the text tokens after projection, (B, fusion_dim).
-        image_map: mean square over channels of each projected image token, (B, image tokens).
+        image_feature: mean over the image tokens after projection, (B, fusion_dim); None without an image encoder.
+        text_feature: masked mean over the text tokens after projection, (B, fusion_dim); None without a text encoder.
+        image_map: mean square over channels of each projected image token, (B, image tokens); None without an image
+            encoder.
         penalty: cost term that the fusion adds to its own training loss, a scalar; None for most.
         cost: expected share of the full computation that the fusion spent, (B,); None for most.
     """
 
     logits: tuple[Tensor, ...]
-    image_feature: Tensor
-    text_feature: Tensor
-    image_map: Tensor
+    image_feature: Tensor | None
+    text_feature: Tensor | None
+    image_map: Tensor | None
     penalty: Tensor | None = None
     cost: Tensor | None = None

@@ -52,7 +52,7 @@ def parameter_groups(
     """
     decaying = {id(module.weight) for module in model.modules() if isinstance(module, _DECAYING)}
     depths: dict[int, int] = {}
-    for encoder in (model.vision, model.text):
+    for encoder in model.encoders:
         for distance, layer in enumerate(reversed(encoder.layer_groups()), start=1):
             depths.update((id(parameter), distance) for parameter in layer)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -71,7 +71,8 @@ def parameter_groups(
 def _frozen_names(model: Classifier) -> set[str]:
     frozen: set[str] = set()
     for prefix, encoder in (("vision", model.vision), ("text", model.text)):
-        frozen.update(f"{prefix}.{name}" for name in _frozen_in(encoder))
+        if encoder is not None:
+            frozen.update(f"{prefix}.{name}" for name in _frozen_in(encoder))
     return frozen
 
 

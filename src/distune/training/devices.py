@@ -45,7 +45,7 @@ class Compute:
 
     def for_model(self, model: Classifier) -> Compute:
         """The same with the precision that a model is trained and asked in, without its frozen layers."""
-        modules = (*model.vision.modules(), *model.text.modules())
+        modules = (module for encoder in model.encoders for module in encoder.modules())
         weights = (module.weight for module in modules if isinstance(module, nn.Linear))
         trained = sum(weight.numel() for weight in weights if weight.requires_grad)
         return Compute(self.device, self.bf16 and trained >= self.bf16_from)

@@ -69,24 +69,41 @@ class InputSteps:
             with_map: keep the image's tokens, because a loss reads the map over them.
         """
         vision, text = model.vision, model.text
-        images, tokens = self._images_key(vision.image_size), self._tokens_key(text)
-        sequences = self._tokens(text, tokens)
-        mean = None
-        if not vision.frozen_layers:
-            image = self._images(vision.image_size, images)
-        else:
-            key = {"images": images, "encoder": self._encoder_key(config, "vision", model_seed)}
-            if vision.is_frozen and model.is_pooled and not with_map:
-                image = self._image_means(model, images, key)
-            else:
-                image = self._frozen_vision(vision, images, key)
-        if text.frozen_layers:
-            key = {"tokens": tokens, "encoder": self._encoder_key(config, "text", model_seed)}
-            if text.is_frozen and model.is_pooled:
-                mean = self._text_means(model, sequences, key)
-            else:
-                sequences = self._frozen_text(text, sequences, key)
+        image, sequences, mean = None, None, None
+        if vision is not None:
+            image = self._image_inputs(model, vision, config, model_seed, with_map=with_map)
+        if text is not None:
+            sequences, mean = self._text_inputs(model, text, config, model_seed)
         return ModelInputs(image, sequences, mean)
+
+    def _image_inputs(
+        self,
+        model: Classifier,
+        vision: VisionEncoder,
+        config: ModelConfig,
+        model_seed: int,
+        *,
+        with_map: bool,
+    ) -> NDArray[Any]:
+        images = self._images_key(vision.image_size)
+        if not vision.frozen_layers:
+            return self._images(vision.image_size, images)
+        key = {"images": images, "encoder": self._encoder_key(config, "vision", model_seed)}
+        if vision.is_frozen and model.is_pooled and not with_map:
+            return self._image_means(model, vision, images, key)
+        return self._frozen_vision(vision, images, key)
+
+    def _text_inputs(
+        self, model: Classifier, text: TextEncoder, config: ModelConfig, model_seed: int
+    ) -> tuple[Ragged, NDArray[Any] | None]:
+        tokens = self._tokens_key(text)
+        sequences = self._tokens(text, tokens)
+        if not text.frozen_layers:
+            return sequences, None
+        key = {"tokens": tokens, "encoder": self._encoder_key(config, "text", model_seed)}
+        if text.is_frozen and model.is_pooled:
+            return sequences, self._text_means(model, text, sequences, key)
+        return self._frozen_text(text, sequences, key), None
 
     def pixels(self, size: int) -> NDArray[Any]:
         """The decoded images, uint8 (views, N, 3, size, size); view 0 is the image as it is."""
@@ -181,10 +198,12 @@ class InputSteps:
         entry = self.store.get("frozen_text", key, compute)
         return Ragged(entry.array("hidden"), ids.offsets)
 
-    def _image_means(self, model: Classifier, images: dict[str, Any], key: dict[str, Any]) -> NDArray[Any]:
+    def _image_means(
+        self, model: Classifier, vision: VisionEncoder, images: dict[str, Any], key: dict[str, Any]
+    ) -> NDArray[Any]:
         def compute(entry: Entry) -> None:
-            hidden = self._frozen_vision(model.vision, images, key)
-            means = entry.new_array("means", (*hidden.shape[:2], model.vision.width), np.float32)
+            hidden = self._frozen_vision(vision, images, key)
+            means = entry.new_array("means", (*hidden.shape[:2], vision.width), np.float32)
             for view, start in np.ndindex(hidden.shape[0], -(-hidden.shape[1] // PREFIX_BATCH)):
                 rows = slice(start * PREFIX_BATCH, (start + 1) * PREFIX_BATCH)
                 part = tensor(np.array(hidden[view, rows]), self.compute.device)
@@ -194,10 +213,12 @@ class InputSteps:
         versioned = {**key, "version": version_of("image_means")}
         return self.store.get("image_means", versioned, compute).array("means")
 
-    def _text_means(self, model: Classifier, ids: Ragged, key: dict[str, Any]) -> NDArray[Any]:
+    def _text_means(
+        self, model: Classifier, text: TextEncoder, ids: Ragged, key: dict[str, Any]
+    ) -> NDArray[Any]:
         def compute(entry: Entry) -> None:
-            hidden = self._frozen_text(model.text, ids, key)
-            means = entry.new_array("means", (len(hidden), model.text.width), np.float32)
+            hidden = self._frozen_text(text, ids, key)
+            means = entry.new_array("means", (len(hidden), text.width), np.float32)
             order = np.argsort(hidden.lengths, kind="stable")
             for start in range(0, len(order), PREFIX_BATCH):
                 rows = order[start : start + PREFIX_BATCH]

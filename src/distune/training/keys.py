@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from distune.config import Config, ModelConfig, as_dict
+from distune.config import Config, EncoderConfig, ModelConfig, as_dict
 from distune.distillation import LOSSES
-from distune.models.encoders import identity
+from distune.models.encoders import Kind, identity
 from distune.training.devices import Compute
 from distune.training.versions import INPUTS, version_of
 from distune.utils.seeds import derived_seed
@@ -84,5 +84,6 @@ def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[s
 
 def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
     seed = model_seed(config, stage)
-    weights = [identity(section.vision, "vision", seed), identity(section.text, "text", seed)]
+    encoders: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", section.vision), ("text", section.text))
+    weights = [identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent]
     return {stage: as_dict(section), "weights": weights}

@@ -23,9 +23,9 @@ def predict(
     """Class probabilities of the given rows, in their order: one array (rows, classes) a task."""
     model.eval()
     compute = compute.for_model(model)
-    position = np.empty(len(inputs.text), np.int64)
+    position = np.empty(len(inputs), np.int64)
     position[rows] = np.arange(len(rows))
-    labels = np.zeros((len(inputs.text), 0), np.int64)
+    labels = np.zeros((len(inputs), 0), np.int64)
     found: list[NDArray[np.float32]] = []
     for batch in eval_batches(inputs, labels, rows, batch_size=64, device=compute.device):
         with compute.autocast():

@@ -14,7 +14,8 @@ import torch
 from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import image_fingerprints, table_fingerprint
-from distune.distillation import LOSSES, LossShapes, Objective
+from distune.distillation import LOSSES, LossShapes, Objective, shared_modalities, undefined
+from distune.errors import ConfigError
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
 from distune.training.checkpoint import CheckpointFile
@@ -144,6 +145,8 @@ class _Run:
 
     def begin(self, check_images: bool) -> None:
         config = self.config
+        if problems := undefined(config):
+            raise ConfigError("config", problems)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
             images = image_fingerprints(self.table)
@@ -201,8 +204,9 @@ class _Run:
         self.student = build_student(config, table.tasks).to(self.compute.device)
         if config.student.init_from_teacher and teacher:
             trained = teacher.model()
-            copy_layers(trained.vision, self.student.vision)
-            copy_layers(trained.text, self.student.text)
+            for part in ("vision", "text"):
+                if (ours := getattr(self.student, part)) is not None:
+                    copy_layers(getattr(trained, part), ours)
         uses_map = LOSSES[config.distillation.loss].uses_map
         inputs = self.steps.for_model(self.student, config.student, seed, with_map=uses_map)
         self.examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
@@ -227,6 +231,7 @@ class _Run:
             teacher_dim=targets.width if targets else self.config.teacher.fusion_dim,
             classes=tuple(len(task.classes) for task in self.table.tasks),
             examples=len(self.table.rows("train")),
+            modalities=shared_modalities(self.config),
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

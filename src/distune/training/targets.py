@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
 from distune.data.pages import MappedPages
 from distune.data.table import Task
@@ -29,7 +30,8 @@ class Targets:
 
     Attributes:
         logits: one array a task, (views, N, classes).
-        features: arrays of shape (views, N, ...) under the names in `FEATURES`, and `MAP` where a loss reads it.
+        features: arrays of shape (views, N, ...) under the names in `FEATURES`, as far as the teacher has them, and
+            `MAP` where a loss reads it.
     """
 
     logits: tuple[NDArray[Any], ...]
@@ -42,23 +44,32 @@ class Targets:
     @property
     def width(self) -> int:
         """Width of the teacher's features."""
-        return int(self.features["image_feature"].shape[-1])
+        return int(next(self.features[name] for name in FEATURES if name in self.features).shape[-1])
 
     def at(self, batch: Batch) -> ModelOutput:
         """The teacher's answers for exactly the rows and views of a batch, on its device."""
         rows, views = batch.rows.cpu().numpy(), batch.views.cpu().numpy()
+        if len(self.logits[0]) == 1:  # a teacher that reads no image answers every view alike
+            views = np.zeros_like(views)
 
         def gathered(array: NDArray[Any]) -> torch.Tensor:
             return torch.from_numpy(array[views, rows]).to(batch.labels.device)
 
         features = {name: gathered(array) for name, array in self.features.items()}
         self._pages.trim()
-        no_map = {} if MAP in features else {MAP: features["image_feature"][:, :0]}
-        return ModelOutput(tuple(gathered(array) for array in self.logits), **features, **no_map)
+        image, text = (features.get(name) for name in FEATURES)
+        no_map = None if image is None else image[:, :0]
+        return ModelOutput(
+            logits=tuple(gathered(array) for array in self.logits),
+            image_feature=image,
+            text_feature=text,
+            image_map=features.get(MAP, no_map),
+        )
 
 
-def _features(with_map: bool) -> tuple[str, ...]:
-    return (*FEATURES, MAP) if with_map else FEATURES
+def _features(modalities: Sequence[Modality], with_map: bool) -> tuple[str, ...]:
+    features = tuple(f"{modality}_feature" for modality in modalities)
+    return (*features, MAP) if with_map and "image" in modalities else features
 
 
 @torch.no_grad()
@@ -74,7 +85,7 @@ def write_targets(
     """Asks the teacher about every view of the given rows and fills a store entry with its answers."""
     teacher.eval()
     compute = compute.for_model(teacher)
-    labels = np.zeros((len(inputs.text), 0), np.int64)
+    labels = np.zeros((len(inputs), 0), np.int64)
     arrays: dict[str, NDArray[Any]] = {}
     for view in range(inputs.views):
         batches = eval_batches(inputs, labels, rows, batch_size=128, device=compute.device, view=view)
@@ -82,18 +93,20 @@ def write_targets(
             with compute.autocast():
                 output = teacher(batch.image, batch.text, batch.text_mask, with_map=with_map)
             answers = {f"logits_{task}": logits for task, logits in enumerate(output.logits)}
-            answers |= {name: getattr(output, name) for name in _features(with_map)}
+            answers |= {name: getattr(output, name) for name in _features(teacher.modalities, with_map)}
             for name, answer in answers.items():
                 if name not in arrays:
-                    shape = (inputs.views, len(inputs.text), *answer.shape[1:])
+                    shape = (inputs.views, len(inputs), *answer.shape[1:])
                     arrays[name] = entry.new_array(name, shape, np.float32)
                     arrays[name][:] = np.nan
                 arrays[name][view, batch.rows.cpu().numpy()] = answer.float().cpu().numpy()
 
 
-def read_targets(entry: Entry, tasks: Sequence[Task], *, with_map: bool) -> Targets:
-    """The targets that `write_targets` wrote."""
+def read_targets(
+    entry: Entry, tasks: Sequence[Task], modalities: Sequence[Modality], *, with_map: bool
+) -> Targets:
+    """The targets that `write_targets` wrote of a teacher that reads the given modalities."""
     return Targets(
         tuple(entry.array(f"logits_{task}") for task in range(len(tasks))),
-        {name: entry.array(name) for name in _features(with_map)},
+        {name: entry.array(name) for name in _features(modalities, with_map)},
     )

@@ -79,7 +79,7 @@ class Teacher:
 
         key = {"version": version_of("targets"), "teacher": self._key, "map": with_map}
         entry = stage.store.get("targets", key, compute)
-        return read_targets(entry, stage.table.tasks, with_map=with_map)
+        return read_targets(entry, stage.table.tasks, stage.config.teacher.modalities, with_map=with_map)
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 
-from distune.config import Config, SearchParameter
-from distune.config.sections import FusionName, LossName
+from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter
+from distune.config.sections import NO_ENCODER, FusionName, LossName
 from distune.tuning.space.space import key_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
@@ -29,7 +29,9 @@ def loss_group() -> dict[str, SearchParameter]:
 
 def backbone_group(base: Config) -> dict[str, SearchParameter]:
     """`--tune-backbones`: the student's encoders, of the family that the base config uses."""
-    return {**_vision(base.student.vision.name), **_text(base.student.text.name)}
+    student = base.student
+    vision = {} if student.vision.is_absent else _vision(student.vision.name)
+    return vision if student.text.is_absent else {**vision, **_text(student.text.name)}
 
 
 def _vision(name: str) -> dict[str, SearchParameter]:
@@ -57,9 +59,10 @@ def _layers(part: str, counts: tuple[int, ...]) -> SearchParameter:
 
 
 def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[str]]]:
-    """What each fusion module and each loss ignores, as the modules themselves declare it; imports torch.
+    """What each fusion module, each loss and a missing encoder ignores; imports torch.
 
-    Where the loss asks no teacher, none is trained, unless the student starts from the teacher's layers.
+    The modules themselves declare it. Where the loss asks no teacher, none is trained, unless the student starts from
+    the teacher's layers. A model without an encoder has no fusion, and nothing of that encoder.
     """
     from distune.distillation import LOSSES
     from distune.models.fusion import FUSIONS
@@ -70,7 +73,25 @@ def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[s
         trains_none = not (kind.uses_teacher or _may_start_from_teacher(base))
         others = {"gamma": name != "combined", "teacher": trains_none}
         losses[name] = kind.ignores | {field for field, is_ignored in others.items() if is_ignored}
-    return {"teacher.fusion": fusions, "student.fusion": fusions, "distillation.loss": losses}
+    return {
+        "teacher.fusion": fusions,
+        "student.fusion": fusions,
+        "distillation.loss": losses,
+        **_absent("teacher"),
+        **_absent("student"),
+    }
+
+
+def _absent(role: str) -> dict[str, dict[str, frozenset[str]]]:
+    fusion = {f"{role}.{name}" for name in ModelConfig.model_fields if name.startswith("fusion")}
+    return {
+        f"{role}.{part}.name": {
+            NO_ENCODER: frozenset(
+                fusion | {f"{role}.{part}.{name}" for name in EncoderConfig.model_fields if name != "name"}
+            )
+        }
+        for part in ("vision", "text")
+    }
 
 
 def _may_start_from_teacher(base: Config) -> bool:

@@ -175,9 +175,11 @@ class Space:
 
 
 def _names(fields: frozenset[str], key: str, choice: str) -> bool:
-    """Whether fields that a choice ignores name a config key: by its section, or inside the choice's own."""
+    """Whether fields that a choice ignores name a config key: whole, by its section, or inside the choice's own."""
     section, _, leaf = key.rpartition(".")
-    return key.partition(".")[0] in fields or (leaf in fields and section == choice.rpartition(".")[0])
+    if key in fields or key.partition(".")[0] in fields:
+        return True
+    return leaf in fields and section == choice.rpartition(".")[0]
 
 
 def key_of(name: str) -> str | None:
