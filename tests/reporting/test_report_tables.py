@@ -11,9 +11,9 @@ from distune.analysis.findings import analyse
 from distune.analysis.records.from_optuna import from_csv
 from distune.errors import UserError
 from distune.reporting import markdown
+from distune.reporting.paths import shown
 from distune.reporting.report import write_report_from_csv
 from distune.reporting.sections.results import top_table
-from distune.utils.paths import shown
 
 FIXTURE = Path(__file__).parent / "fixtures" / "reference_trials.csv"
 REFERENCE = (FIXTURE.parent / "reference_top_ten.md").read_text(encoding="utf-8")

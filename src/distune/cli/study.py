@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from distune.analysis.records.study_record import Direction
 from distune.cli.options import (
     DataRoot,
     Executor,
@@ -200,6 +201,9 @@ def report(
         Path | None,
         typer.Option(help="A table of trials, as Optuna's trials_dataframe().to_csv() writes it."),
     ] = None,
+    direction: Annotated[
+        Direction, typer.Option(help="With --from-csv: which values of the table are good.")
+    ] = "maximize",
     storage: Storage = None,
 ) -> None:
     """Write report.md, report.html and figures of a study, or of a table of trials."""
@@ -212,7 +216,7 @@ def report(
     if (study is None) == (from_csv is None):
         raise UserError("report needs a study or --from-csv, one of the two")
     if from_csv is not None:
-        written = write_report_from_csv(from_csv, out or from_csv.with_suffix(""))
+        written = write_report_from_csv(from_csv, out or from_csv.with_suffix(""), direction=direction)
     else:
         written = write_report(str(study), out or study_folder(str(study), storage), storage=storage)
     for path in written:

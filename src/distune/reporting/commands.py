@@ -11,7 +11,7 @@ from distune.analysis.parameters.space import TEACHER, Parameter
 from distune.analysis.phases import trials_of
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.utils.paths import quoted
+from distune.reporting.paths import quoted
 
 MORE_TRIALS = 30
 QUICK = {"teacher": 2, "student": 5}

@@ -12,12 +12,14 @@ from distune.analysis.findings import Findings, analyse
 from distune.analysis.parameters.ranges import Ranges, as_search_space
 from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.sources import LOGS, open_study
-from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.study_record import Direction, StudyRecord
 from distune.analysis.records.unknown import Unknown
+from distune.errors import UserError
 from distune.reporting import commands, html, markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.document import Figure
 from distune.reporting.figures import NAMES, draw
+from distune.utils.paths import is_file_name
 
 if TYPE_CHECKING:
     import optuna
@@ -52,13 +54,19 @@ def study_folder(study_source: str, storage: str | None = None) -> Path:
     """The folder of a study, where its report belongs.
 
     Raises:
-        UserError: there is no such study.
+        UserError: there is no such study, or its name is no folder's name.
     """
     study = open_study(study_source, storage)
-    return study.folder or LOGS / str(study.name)
+    if study.folder is not None:
+        return study.folder
+    if not is_file_name(str(study.name)):
+        raise UserError(
+            f"study {study.name!r}: this name cannot be a folder's; say with --out where to write"
+        )
+    return LOGS / str(study.name)
 
 
-def write_report_from_csv(csv: Path, out: Path, *, direction: str = "maximize") -> list[Path]:
+def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maximize") -> list[Path]:
     """Writes the same report from a table of trials that Distune did not run.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.errors import UserError
@@ -98,14 +98,23 @@ def read_status(name: str, *, logs: Path = Path("logs/optuna"), storage: str | N
 
 
 def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
-    """The status of an open study at a time."""
+    """The status of an open study at a time.
+
+    Raises:
+        UserError: the study has several objectives.
+    """
+    if len(study.directions) != 1:
+        raise UserError(
+            f"study {study.study_name} has {len(study.directions)} objectives; status shows studies with one"
+        )
+    minimise = study.direction == StudyDirection.MINIMIZE
     trials = study.get_trials(deepcopy=False)
     known = leases(study.user_attrs)
     living = {name: lease for name, lease in known.items() if lease.looks_alive(now.timestamp())}
     last = max(known.values(), key=lambda lease: lease.started, default=None)
     held = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(OWNER) in living]
     left = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING) and t not in held]
-    counts = count(trials)
+    counts = count(trials, minimise=minimise)
     wanted = last.n_trials if last else None
     workers = sum(lease.workers for lease in living.values())
     return StudyStatus(

@@ -83,6 +83,9 @@ def search_space(request: TuneRequest) -> Space:
 
 
 def _check(request: TuneRequest) -> None:
+    for name in (request.study_name, request.fork):
+        if name is not None:
+            check_name(name)
     if request.fork and not request.study_name:
         raise UserError("fork: name the study to copy from with --study-name")
     if request.strategy not in STRATEGIES:

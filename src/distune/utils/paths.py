@@ -1,19 +1,12 @@
-"""Paths as they are typed in a shell."""
+"""Names that come from data, and whether they may become paths."""
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
+import re
 
-from distune.reporting.formats import plain
-
-
-def shown(path: Path) -> str:
-    """A path relative to the working directory where it lies inside it, else as it is."""
-    absolute, here = path.absolute(), Path.cwd()
-    return plain(absolute.relative_to(here) if absolute.is_relative_to(here) else path, longest=1000)
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
-def quoted(path: Path | str) -> str:
-    """A path or a name, quoted for a shell where it needs it."""
-    return shlex.quote(shown(path) if isinstance(path, Path) else plain(path))
+def is_file_name(name: str) -> bool:
+    """Whether a name from data can be the name of one file or folder: no separator, no dots first, not too long."""
+    return _FILE_NAME.fullmatch(name) is not None

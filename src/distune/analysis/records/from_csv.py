@@ -12,7 +12,7 @@ from typing import Any
 
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
-from distune.analysis.records.study_record import State, StudyRecord, TrialRecord
+from distune.analysis.records.study_record import Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
 
 PARAMETER = "params_"
@@ -29,7 +29,7 @@ STATES: Mapping[str, State] = {
 DURATION = re.compile(r"(?:(?P<days>-?\d+) days?,? ?)?(?:(?P<h>\d+):(?P<m>\d+):(?P<s>\d+(?:\.\d+)?))?$")
 
 
-def from_csv(path: Path | str, direction: str = "maximize") -> StudyRecord:
+def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord:
     """Reads a table of trials; columns that it lacks are named in `missing`.
 
     Args:
@@ -61,25 +61,34 @@ def from_csv(path: Path | str, direction: str = "maximize") -> StudyRecord:
         raise UserError("\n".join([f"{path}: {count}", *(f"  {line}" for line in problems)]))
     return StudyRecord(
         name=path.stem,
-        direction="minimize" if direction == "minimize" else "maximize",
+        direction=direction,
         trials=tuple(sorted(trials, key=lambda trial: trial.number)),
         space={name: _observed(name, column) for name, column in params.items()},
         space_source="observed",
         source=str(path),
-        missing=_missing(header, bool(names)),
+        missing=_missing(header, bool(names), direction),
     )
 
 
 def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
-            return list(reader.fieldnames or []), rows
+            reader = csv.DictReader(file, restval="", strict=True)
+            rows = list(reader)
+            header = list(reader.fieldnames or [])
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not readable as CSV: {error}") from None
+    twice = sorted(name for name, times in Counter(header).items() if times > 1)
+    if twice:
+        raise UserError(
+            f"{path}: columns that stand twice: {', '.join(map(repr, twice))}; rename or remove one"
+        )
+    longer = [number for number, row in enumerate(rows, start=2) if None in row]
+    if longer:
+        raise UserError(f"{path}: row {longer[0]} has more cells than the header has columns ({len(header)})")
+    return header, [{key: value or "" for key, value in row.items()} for row in rows]
 
 
 def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], problems: list[str]) -> TrialRecord:
@@ -98,9 +107,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
     value = cell("value", _finite)
     recorded = cell("state", lambda written: STATES[written.rpartition(".")[2].upper()])
     state: State = recorded or ("complete" if value is not None else "failed")
-    started, finished = (
-        cell(name, datetime.fromisoformat) for name in ("datetime_start", "datetime_complete")
-    )
+    started, finished = (cell(name, _moment) for name in ("datetime_start", "datetime_complete"))
     seconds = cell("duration", _seconds)
     if seconds is None and started is not None and finished is not None:
         seconds = (finished - started).total_seconds() or None
@@ -120,6 +127,12 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
         failure_message=cell(f"{ATTRIBUTE}failure_message", str),
         baseline=cell(f"{ATTRIBUTE}baseline", str) == "True",
     )
+
+
+def _moment(written: str) -> datetime:
+    """A date and time without a zone; one with a zone is turned into local time, as Optuna writes it."""
+    moment = datetime.fromisoformat(written)
+    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _finite(written: str) -> float:
@@ -182,12 +195,14 @@ def _spans_decades(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) < 1e-2
 
 
-def _missing(header: Sequence[str], has_params: bool) -> tuple[str, ...]:
+def _missing(header: Sequence[str], has_params: bool, direction: Direction) -> tuple[str, ...]:
     said = [f"The table has no column {name}." for name in EXPECTED if name not in header]
     if not has_params:
         said.append("The table has no columns params_*.")
     if "state" not in header:
         said.append("States are taken from the values: a trial with a value is complete, one without failed.")
+    better = "larger" if direction == "maximize" else "smaller"
+    said.append(f"The table does not say which values are good; {better} ones, by --direction {direction}.")
     if "number" not in header:
         said.append("Trials are numbered by their row.")
     said.append(

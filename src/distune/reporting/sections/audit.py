@@ -11,7 +11,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.data.audit.findings import SEVERITIES, counted
 from distune.reporting import formats
 from distune.reporting.document import Bullets, Code, Section, Strong, Table, line, missing, paragraph
-from distune.utils.paths import quoted
+from distune.reporting.paths import quoted
 
 TITLE = "The data"
 APPENDIX = "Appendix: the data in tables"

@@ -24,9 +24,9 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
+from distune.reporting.paths import quoted
 from distune.reporting.sections import confirmation_tables as tables
 from distune.reporting.sections.confirmation_comparisons import comparisons
-from distune.utils.paths import quoted
 
 TITLE = "Confirmation"
 OF_A_TABLE = (

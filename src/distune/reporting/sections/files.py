@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distune.analysis.findings import Findings
 from distune.reporting.document import Cell, Code, Section, Table, missing
-from distune.utils.paths import shown
+from distune.reporting.paths import shown
 
 OF_THE_STUDY = {
     "best_config.yaml": "best configuration",

@@ -24,8 +24,8 @@ from distune.reporting.document import (
     names,
     paragraph,
 )
+from distune.reporting.paths import quoted
 from distune.reporting.sections.confirmation import is_a_gain_told, recommended_config
-from distune.utils.paths import quoted
 
 BEST_CONFIG = "best_config.yaml"
 SHUT = "Before the confirmation the test split stays shut: once it was looked at, it cannot confirm anything."

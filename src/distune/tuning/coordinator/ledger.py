@@ -42,8 +42,14 @@ class Counts:
         return self.complete + self.pruned
 
 
-def count(trials: list[FrozenTrial]) -> Counts:
-    """Counts trials; surplus ones are no failures."""
+def count(trials: list[FrozenTrial], *, minimise: bool = False) -> Counts:
+    """Counts trials; surplus ones are no failures.
+
+    Args:
+        trials: of a study with one objective.
+        minimise: whether the lowest value is the best; Distune's own studies maximise.
+    """
+    sign = -1 if minimise else 1
     counts = Counts()
     for trial in trials:
         if trial.state == TrialState.FAIL:
@@ -52,7 +58,9 @@ def count(trials: list[FrozenTrial]) -> Counts:
         counts.alive.append(trial.number)
         if trial.state == TrialState.COMPLETE:
             counts.complete += 1
-            if trial.value is not None and (counts.best is None or trial.value > counts.best[1]):
+            if trial.value is not None and (
+                counts.best is None or sign * trial.value > sign * counts.best[1]
+            ):
                 counts.best = (trial.number, trial.value)
         elif trial.state == TrialState.PRUNED:
             counts.pruned += 1

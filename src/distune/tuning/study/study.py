@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from distune.config import Config, as_dict, parse_config
 from distune.errors import UserError
 from distune.tuning.search.pruners import WARMUP_EPOCHS, settings
 from distune.tuning.space.space import TEACHER, Space
+from distune.utils.paths import is_file_name
 
 METRIC = "mean over tasks of the dev macro F1"
 NEUTRAL_KEYS = ("search_space", "data.root", "training.device", "training.threads", "cache.max_gb")
 """Config keys that may differ between the parts of one study: they say where it runs, not what it asks.
 
 The data set itself is compared by its fingerprint, the search space by its parameters."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SETUP_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -107,7 +106,7 @@ def check_name(name: str) -> None:
     Raises:
         UserError: the name has other characters than letters, digits, dot, dash and underscore.
     """
-    if not _NAME.fullmatch(name):
+    if not is_file_name(name):
         raise UserError(
             f"study name: {name!r} is no plain name; use letters, digits, dot, dash and underscore"
         )

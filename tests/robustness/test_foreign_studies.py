@@ -1,0 +1,98 @@
+"""Studies and tables of others: read as they are meant, refused where they cannot be, and never obeyed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from typer.testing import CliRunner
+
+from distune.analysis.ranking import rank
+from distune.analysis.records.from_csv import from_csv
+from distune.cli import app
+from distune.errors import UserError
+from distune.tuning.status import read_status
+from distune.utils.paths import is_file_name
+
+HEADER = "number,value,state,params_x\n"
+
+
+def study_named(name: str, file: Path, **options: object) -> optuna.Study:
+    study = optuna.create_study(storage=f"sqlite:///{file}", study_name=name, **options)  # type: ignore[arg-type]
+    for value in (3.0, 1.0, 2.0):
+        distribution = optuna.distributions.FloatDistribution(0, 5)
+        count = len(study.directions)
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"x": value}, distributions={"x": distribution}, values=[value] * count
+            )
+        )
+    return study
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../escaped", "/tmp/escaped", "..", ".hidden", "a/b", "a\nb", "x" * 300, ""]
+)
+def test_a_studys_name_decides_no_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_file_name(name)
+    inner = tmp_path / "a" / "b" / "c" / "d"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    study_named(name, inner / "some.db")
+    result = CliRunner().invoke(app, ["report", "some.db"])
+    assert isinstance(result.exception, UserError) and "--out" in str(result.exception)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "c", "d", "some.db"]
+
+
+def test_the_best_of_a_minimised_study_is_its_lowest(tmp_path: Path) -> None:
+    study_named("low", tmp_path / "low.db", direction="minimize")
+    status = read_status("low", logs=tmp_path)
+    assert status.counts.best == (1, 1.0)
+
+
+def test_a_table_is_minimised_on_request(tmp_path: Path) -> None:
+    table = tmp_path / "trials.csv"
+    table.write_text(HEADER + "0,3.0,COMPLETE,0.1\n1,1.0,COMPLETE,0.2\n2,2.0,COMPLETE,0.3\n")
+    best = {direction: rank(from_csv(table, direction)).best for direction in ("maximize", "minimize")}
+    assert {direction: trial.number for direction, trial in best.items() if trial} == {
+        "maximize": 0,
+        "minimize": 1,
+    }
+    assert any("--direction minimize" in line for line in from_csv(table, "minimize").missing)
+
+
+def test_several_objectives_are_refused(tmp_path: Path) -> None:
+    study_named("two", tmp_path / "two.db", directions=["maximize", "minimize"])
+    with pytest.raises(UserError, match="2 objectives"):
+        read_status("two", logs=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "token"),
+    [
+        (HEADER + "0,0.5,COMPLETE,1,2,3\n", "row 2"),
+        ("number,value,value,params_x\n0,0.5,0.6,1\n", "'value'"),
+        (HEADER + '0,0.5,COMPLETE,"1\n', "CSV"),
+        (HEADER + "0,0.5,COMPLETE,1\n0,0.6,COMPLETE,1\n", "number 0"),
+        (HEADER + "zero,0.5,COMPLETE,1\n", "row 2"),
+        ("", "no table"),
+    ],
+)
+def test_a_table_that_breaks_a_rule_is_refused(content: str, token: str, tmp_path: Path) -> None:
+    table = tmp_path / "trials.csv"
+    table.write_text(content)
+    with pytest.raises(UserError, match=token):
+        from_csv(table)
+
+
+def test_times_of_several_zones_can_be_compared(tmp_path: Path) -> None:
+    table = tmp_path / "trials.csv"
+    table.write_text(
+        "number,value,datetime_start,datetime_complete\n"
+        "0,0.5,2025-01-01 10:00:00,2025-01-01T12:00:00+00:00\n"
+        "1,0.5,2025-01-01T10:00:00+05:00,2025-01-01T12:00:00+00:00\n"
+    )
+    trials = from_csv(table).trials
+    assert trials[1].seconds == 7 * 3600
+    assert sorted(trial.started for trial in trials if trial.started)
