@@ -22,12 +22,12 @@ from distune.data.batches import train_batches
 from distune.data.fingerprint import table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.store import Store
+from distune.training.callbacks import Callback
 from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import compute_for
 from distune.training.inputs import InputSteps
-from distune.training.loop import fit
+from distune.training.loop import Examples, Plan, fit
 from distune.training.optimizer import Optimizer
-from distune.training.records import Examples, Plan
 from distune.training.student import build_student, student_seed
 from distune.training.teacher import TeacherStage
 
@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Store() as store:
         steps = InputSteps(rows, config.data, store, compute, config.seed)
         stage = TeacherStage(config, rows, table_fingerprint(rows), steps, store, compute)
-        targets = stage.trained(lambda record: True, Path(folder) / "teacher").targets()
+        targets = stage.trained(Callback(), Path(folder) / "teacher").targets()
         student = build_student(config, rows.tasks).to(compute.device)
         inputs = steps.for_model(student, config.student, student_seed(config))
         examples = Examples(inputs, rows.labels, rows.tasks, rows.rows("train"), rows.rows("dev"))

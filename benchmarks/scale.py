@@ -25,14 +25,17 @@ import json, statistics, sys
 from pathlib import Path
 from distune.config import load_config
 from distune.data import read_table
-from distune.training.memory import peak_process_mb
+from distune.training.cost import peak_process_mb
+from distune.training.callbacks import Callback
 from distune.training.run import run
 config = load_config("config/demo.yaml", {"data.reader": "medpix", "data.root": sys.argv[1],
     "student.epochs": 1 + int(sys.argv[3]), "teacher.epochs": 1, "distillation.loss": "none", "student.fusion_dim": 64,
     "training.threads": 2})
 seconds = []
-result = run(config, Path(sys.argv[2]), check_images=False,
-    on_epoch=lambda record: (seconds.append(record.seconds), True)[1])
+class Note(Callback):
+    def on_epoch_end(self, record):
+        seconds.append(record.seconds)
+result = run(config, Path(sys.argv[2]), check_images=False, callback=Note())
 train = len(read_table(config.data, 0, check_images=False).rows("train"))
 print(json.dumps({"ms": statistics.median(seconds[1:]) / train * 1e3, "peak_mb": peak_process_mb()}))
 """

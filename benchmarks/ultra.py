@@ -25,9 +25,8 @@ from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, build_classifier
 from distune.store import Entry
 from distune.training.devices import Compute, compute_for
-from distune.training.loop import fit
-from distune.training.records import Examples, Fitted, Plan
-from distune.training.targets import read_targets, write_targets
+from distune.training.loop import Examples, Fitted, Plan, fit
+from distune.training.predictions import read_targets, write_targets
 
 EXAMPLES, DEV, CLASSES = 1653, 197, (2, 5)
 DENSE_BF16 = {"NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100-SXM4-80GB": 312e12}

@@ -19,7 +19,7 @@ from distune.confirmation.candidates import confirmation_seeds
 from distune.confirmation.confirm import confirm
 from distune.confirmation.statistics.files import CONDITIONS
 from distune.errors import UserError
-from distune.training.openings import openings
+from distune.training.run_folder import openings
 
 NewStudy = Callable[..., Path]
 ENTRANTS = ("trial_0001", "trial_0002", "base", "trial_0001_student_alone", "trial_0001_teacher")

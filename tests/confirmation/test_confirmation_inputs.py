@@ -21,7 +21,7 @@ from distune.confirmation.conditions import Conditions, swapped
 from distune.confirmation.evaluation import Evaluation
 from distune.data import Table, fingerprint, read_table
 from distune.store import Store
-from distune.training.predicting import predict
+from distune.training.predictions import predict
 from distune.training.student import build_student, student_seed
 
 MakeConfig = Callable[..., Config]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distune.analysis.runs import read_predictions
-from distune.training.openings import FILE, openings, record_opening
+from distune.training.run_folder import OPENINGS, openings, record_opening
 from distune.utils.jsonl import append_line, read_lines
 
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n"
@@ -36,7 +36,7 @@ def test_a_cut_record_harms_no_other(tmp_path, cut):
 
 def test_a_damaged_opening_is_an_opening_of_every_data_set(tmp_path):
     record_opening(tmp_path, by="first", dataset="one")
-    file = tmp_path / FILE
+    file = tmp_path / OPENINGS
     file.write_bytes(file.read_bytes()[:20])
     record_opening(tmp_path, by="second", dataset="two")
     by = [line["by"] for line in openings(tmp_path, "two")]

@@ -17,7 +17,8 @@ from distune.data import fingerprint, read_table
 from distune.data.batches import train_batches
 from distune.data.fingerprint import table_fingerprint
 from distune.store import Store
-from distune.training import targets, teacher, versions
+from distune.training import keys, predictions, teacher
+from distune.training.callbacks import Callback
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
 from distune.training.keys import student_key
@@ -142,18 +143,18 @@ def test_new_version_of_a_step_misses_with_all_that_is_made_from_it(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     misses(tiny_config(**FROZEN), tmp_path / "first")
-    monkeypatch.setitem(versions.CODE, step, 99)
+    monkeypatch.setitem(keys.CODE, step, 99)
     assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_VERSION[step]
 
 
-@pytest.mark.parametrize("step", versions.CODE)
+@pytest.mark.parametrize("step", keys.CODE)
 def test_a_student_depends_on_the_version_of_every_step(
     tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Its key is that of its checkpoints and of runs that are done."""
     compute = Compute(torch.device("cpu"), bf16=False)
     before = student_key(tiny_config(), "data", compute)
-    monkeypatch.setitem(versions.CODE, step, 99)
+    monkeypatch.setitem(keys.CODE, step, 99)
     assert student_key(tiny_config(), "data", compute) != before
 
 
@@ -163,7 +164,7 @@ def test_a_student_alone_depends_on_nothing_of_the_teacher(
     config, compute = tiny_config(distillation__loss="none"), Compute(torch.device("cpu"), bf16=False)
     before = student_key(config, "data", compute)
     for step in ("teacher", "targets"):
-        monkeypatch.setitem(versions.CODE, step, 99)
+        monkeypatch.setitem(keys.CODE, step, 99)
     assert student_key(config, "data", compute) == before
 
 
@@ -180,8 +181,8 @@ def test_another_version_of_a_library_misses_what_it_computes(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
     misses(tiny_config(**FROZEN), tmp_path / "first")
-    installed = versions.installed
-    monkeypatch.setattr(versions, "installed", lambda name: "99" if name == library else installed(name))
+    installed = keys.installed
+    monkeypatch.setattr(keys, "installed", lambda name: "99" if name == library else installed(name))
     assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_LIBRARY[library]
 
 
@@ -204,8 +205,8 @@ def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp
     store = Store()
     steps = InputSteps(table, config.data, store, compute, config.seed)
     stage = teacher.TeacherStage(config, table, table_fingerprint(table), steps, store, compute)
-    trained = stage.trained(lambda record: True, tmp_path / "checkpoint")
-    stored: targets.Targets = trained.targets()
+    trained = stage.trained(Callback(), tmp_path / "checkpoint")
+    stored: predictions.Targets = trained.targets()
     model = trained.model().eval()
     live_inputs = steps.for_model(model, config.teacher, trained.model_seed)
     seen_views = set()
@@ -219,7 +220,7 @@ def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp
             kept = stored.at(batch)
             for ours, theirs in zip(live.logits, kept.logits, strict=True):
                 torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
-            for name in targets.FEATURES:
+            for name in predictions.FEATURES:
                 torch.testing.assert_close(getattr(live, name), getattr(kept, name), atol=1e-6, rtol=1e-6)
             seen_views |= set(batch.views.tolist())
     assert seen_views == {0, 1, 2}

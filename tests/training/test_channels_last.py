@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from run_files import read_metrics
+from run_files import Calls, read_metrics
 from safetensors.numpy import load_file
 
 from distune.config import Config
@@ -32,7 +32,7 @@ def test_resumed_training_equals_uninterrupted_training(
         training__batch_size=64,
     )
     run(config, tmp_path / "whole")
-    stopped = run(config, tmp_path / "parts", on_epoch=lambda record: record.epoch < 2)
+    stopped = run(config, tmp_path / "parts", callback=Calls(lambda record: record.epoch < 2))
     assert stopped.stopped
     run(config, tmp_path / "parts")
     whole, parts = (losses(tmp_path / folder) for folder in ("whole", "parts"))

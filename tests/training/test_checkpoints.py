@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +15,13 @@ from typing import Any
 
 import pytest
 import torch
-from run_files import read_metrics
+from run_files import Calls, read_metrics
 
 from distune.config import Config
 from distune.store import Store
-from distune.training import loop
-from distune.training.checkpoint import Checkpoint, CheckpointFile
-from distune.training.records import EpochRecord
+from distune.training import checkpoint as checkpoint_module
+from distune.training.callbacks import EpochRecord
+from distune.training.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
 from distune.training.run import run
 
 MakeConfig = Callable[..., Config]
@@ -29,7 +31,7 @@ TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student"
 def stopped(config: Config, folder: Path, after: tuple[str, int]) -> None:
     """A run that was interrupted after an epoch."""
     with Store(folder.parent / "cache_of_the_first") as store:
-        run(config, folder, on_epoch=lambda one: (one.stage, one.epoch) != after, store=store)
+        run(config, folder, callback=Calls(lambda one: (one.stage, one.epoch) != after), store=store)
 
 
 def broken_off_after_the_last_epoch(config: Config, folder: Path, store: Store) -> None:
@@ -40,10 +42,10 @@ def broken_off_after_the_last_epoch(config: Config, folder: Path, store: Store) 
         if (record.stage, record.epoch) != STUDENT[-1]:
             return True
         in_the_way.mkdir()
-        return False  # leaves a checkpoint however fast the epoch was
+        return False  # leaves a checkpoint
 
     with pytest.raises(IsADirectoryError):
-        run(config, folder, on_epoch=put_in_the_way, store=store)
+        run(config, folder, callback=Calls(put_in_the_way), store=store)
     in_the_way.rmdir()
 
 
@@ -138,9 +140,9 @@ def test_told_to_stop_at_the_last_epoch_a_run_ends_whole_also_where_it_is_only_t
         return (record.stage, record.epoch) != STUDENT[-1]
 
     with Store(tmp_path / "cache") as store:
-        live = run(tiny_config(), tmp_path / "live", on_epoch=until_the_last, store=store)
+        live = run(tiny_config(), tmp_path / "live", callback=Calls(until_the_last), store=store)
         broken_off_after_the_last_epoch(tiny_config(), tmp_path / "again", store)
-        again = run(tiny_config(), tmp_path / "again", on_epoch=until_the_last, store=store)
+        again = run(tiny_config(), tmp_path / "again", callback=Calls(until_the_last), store=store)
     assert not live.stopped and not again.stopped
     assert live.results["splits"] == again.results["splits"]
 
@@ -154,32 +156,80 @@ def test_run_that_begins_anew_has_no_results_before_it_ends(tiny_config: MakeCon
         left.append({path.name for path in (tmp_path / "run").iterdir()})
         return False
 
-    run(tiny_config(student__lr=1e-3), tmp_path / "run", on_epoch=look)
+    run(tiny_config(student__lr=1e-3), tmp_path / "run", callback=Calls(look))
     assert left == [{"config.yaml", "environment.json", "metrics.jsonl"}]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "saved"), [(0.1, [1, 2, 3, 4, 5]), (1.0, [1, 2, 3, 4, 5]), (2.5, [1, 4])]
-)
-def test_every_epoch_leaves_a_checkpoint_unless_writing_takes_longer_than_training(
-    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, saved: list[int]
+class _Disk:
+    """A checkpoint file whose writing ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.saved: list[float] = []
+        self.free = threading.Event()
+        self.free.set()
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        assert self.free.wait(10)
+        self.saved.append(float(checkpoint.tensors["model"]["a"]))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    found = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 5.0)
+    monkeypatch.setattr(checkpoint_module, "time", SimpleNamespace(perf_counter=lambda: found.now))
+    return found
+
+
+def test_a_checkpoint_is_taken_where_a_kill_would_cost_more_than_seconds(clock: SimpleNamespace) -> None:
+    disk, weight = _Disk(), torch.zeros(())
+
+    def state() -> Checkpoint:
+        return Checkpoint({"model": {"a": weight}}, {})
+
+    with CheckpointWriter(disk) as writer:  # type: ignore[arg-type]
+        for _ in range(12):  # epochs of two seconds
+            clock.now += 2.0
+            weight += 1
+            writer.save(state)
+            time.sleep(0.01)
+    assert disk.saved == [3.0, 6.0, 9.0, 12.0]
+
+
+def test_training_never_waits_for_the_disk_and_writes_what_it_was(clock: SimpleNamespace) -> None:
+    disk, weight = _Disk(), torch.zeros(())
+
+    def state() -> Checkpoint:
+        return Checkpoint({"model": {"a": weight}}, {})
+
+    disk.free.clear()
+    with CheckpointWriter(disk) as writer:  # type: ignore[arg-type]
+        for _ in range(3):
+            clock.now += 10.0
+            weight += 1
+            writer.save(state)
+        disk.free.set()
+        clock.now += 10.0
+        weight += 1
+        writer.save(state, last=True)
+    assert disk.saved == [1.0, 4.0]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_stage(clock: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    broken = CheckpointFile(tmp_path / "file/inside", "k")
+    clock.now += 10.0
+    with pytest.raises(OSError), CheckpointWriter(broken) as writer:
+        clock.now += 10.0
+        writer.save(lambda: Checkpoint({"model": {"a": torch.zeros(())}}, {}))
+
+
+def test_a_short_stage_leaves_no_checkpoint(
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An epoch takes a second of this clock."""
-    clock, epochs, one_epoch = SimpleNamespace(now=0.0), [], loop._one_epoch
-
-    def epoch_of_a_second(*arguments: Any) -> EpochRecord:
-        clock.now += 1.0
-        return one_epoch(*arguments)
-
-    def save(self: CheckpointFile, checkpoint: Checkpoint) -> None:
-        clock.now += seconds
-        epochs.append(len(checkpoint.values["history"]))
-
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-    monkeypatch.setattr(loop, "_one_epoch", epoch_of_a_second)
-    monkeypatch.setattr(CheckpointFile, "save", save)
-    run(tiny_config(distillation__loss="none", student__epochs=5), tmp_path / "run")
-    assert epochs == saved
+    monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 5.0)
+    stopped(tiny_config(), tmp_path / "run", ("student", 2))
+    assert not list((tmp_path / "run").glob("*.safetensors"))
 
 
 def _killed_while_it_saves(path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from distune.config import load_config, with_values
-from distune.training.openings import openings
 from distune.training.run import run
+from distune.training.run_folder import openings
 
 MEDPIX = os.environ.get("MEDPIX_ROOT")
 ROOT = Path(__file__).parents[2]

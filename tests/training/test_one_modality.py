@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from run_files import read_metrics
+from run_files import Calls, read_metrics
 from safetensors.numpy import load_file
 
 from distune.config import Config
@@ -16,8 +16,8 @@ from distune.distillation import LOSSES, shared_modalities, undefined
 from distune.errors import ConfigError, UserError
 from distune.models import ModelOutput, build_classifier
 from distune.store import Store
+from distune.training.callbacks import EpochRecord
 from distune.training.keys import student_key
-from distune.training.records import EpochRecord
 from distune.training.run import run
 from distune.training.student import load_student
 
@@ -51,7 +51,7 @@ def test_it_trains_and_a_resumed_run_ends_with_the_same_numbers(
     def until_second(record: EpochRecord) -> bool:
         return not (record.stage == "student" and record.epoch == 2)
 
-    assert run(config, tmp_path / "cut", store=store, on_epoch=until_second).stopped
+    assert run(config, tmp_path / "cut", store=store, callback=Calls(until_second)).stopped
     resumed = run(config, tmp_path / "cut", store=store)
     assert resumed.score == whole.score and whole.score is not None
     assert epochs(tmp_path / "cut") == epochs(tmp_path / "whole")

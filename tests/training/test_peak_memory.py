@@ -14,7 +14,7 @@ CHILD = """
 import json
 from distune.config import TrainingConfig
 from distune.training.devices import compute_for
-from distune.training.memory import peak_process_mb
+from distune.training.cost import peak_process_mb
 started = peak_process_mb()
 block = bytearray(b"x") * (400 * 2**20)
 full = peak_process_mb()

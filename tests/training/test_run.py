@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from run_files import read_metrics
+from run_files import Calls, read_metrics
 from safetensors.numpy import load_file
 from sklearn.metrics import f1_score
 
@@ -20,9 +20,10 @@ from distune.config import Config, load_config, with_values
 from distune.data import Table
 from distune.errors import DataError, UserError
 from distune.store import Store
-from distune.training.openings import openings
-from distune.training.records import EpochRecord
+from distune.training import checkpoint
+from distune.training.callbacks import EpochRecord
 from distune.training.run import run, run_teacher
+from distune.training.run_folder import openings
 from distune.training.student import load_student, student_seed
 
 MakeConfig = Callable[..., Config]
@@ -138,7 +139,7 @@ def test_resumed_equals_uninterrupted(
     def until(record: EpochRecord) -> bool:
         return (record.stage, record.epoch) != stop_at
 
-    stopped = run(config, tmp_path / "parts", on_epoch=until, store=Store(tmp_path / "cache_b"))
+    stopped = run(config, tmp_path / "parts", callback=Calls(until), store=Store(tmp_path / "cache_b"))
     assert stopped.stopped
     assert not (tmp_path / "parts/results.json").exists()
     told: list[tuple[str, int]] = []
@@ -147,7 +148,7 @@ def test_resumed_equals_uninterrupted(
         told.append((record.stage, record.epoch))
         return True
 
-    resumed = run(config, tmp_path / "parts", on_epoch=tell, store=Store(tmp_path / "cache_b"))
+    resumed = run(config, tmp_path / "parts", callback=Calls(tell), store=Store(tmp_path / "cache_b"))
     assert not resumed.stopped
     assert told == [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
@@ -155,12 +156,14 @@ def test_resumed_equals_uninterrupted(
 
 
 def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
+    checkpoint.EVERY_SECONDS = 0.0
+
     def linger(record: EpochRecord) -> bool:
         (folder / f"{record.stage}_{record.epoch}").touch()
         time.sleep(0.5)
         return True
 
-    run(config, folder, on_epoch=linger, store=Store(cache))
+    run(config, folder, callback=Calls(linger), store=Store(cache))
 
 
 def test_killed_run_goes_on_with_the_same_numbers(tiny_config: MakeConfig, tmp_path: Path) -> None:
@@ -296,7 +299,7 @@ def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_
     from distune.data import read_table
     from distune.training.devices import Compute
     from distune.training.inputs import InputSteps
-    from distune.training.predicting import predict
+    from distune.training.predictions import predict
 
     run(tiny_config(student__vision__freeze=1), tmp_path / "run")
     student, config, tasks = load_student(tmp_path / "run")
@@ -318,7 +321,7 @@ def test_teacher_alone_is_found_by_every_student_after(tiny_config: MakeConfig, 
     assert numbers(tmp_path / "teacher") == numbers(tmp_path / "both")[:2]
     assert alone.score == both.results["teacher"]["splits"]["dev"]["score"]
     stopped = run_teacher(
-        tiny_config(teacher__lr=1e-4), tmp_path / "stopped", on_epoch=lambda record: record.epoch < 1
+        tiny_config(teacher__lr=1e-4), tmp_path / "stopped", callback=Calls(lambda record: record.epoch < 1)
     )
     assert stopped.stopped and stopped.score is not None
 

@@ -16,10 +16,9 @@ from torch import nn
 from distune.config import TrainingConfig
 from distune.data.batches import ModelInputs, eval_batches, train_batches, train_order
 from distune.data.ragged import ragged
-from distune.training.averaging import MovingAverage
+from distune.training.callbacks import EpochRecord, best_epoch
 from distune.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from distune.training.optimizer import schedule_factor
-from distune.training.records import EpochRecord, best_epoch
+from distune.training.optimizer import MovingAverage, schedule_factor
 from distune.utils.seeds import derived_seed
 
 CPU = torch.device("cpu")

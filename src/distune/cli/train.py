@@ -10,6 +10,17 @@ import typer
 
 from distune.cli.options import DataRoot, Seed, StudentEpochs, TeacherEpochs, overrides
 from distune.config import load_config
+from distune.training.callbacks import Callback, EpochRecord
+
+
+class _ShowEpochs(Callback):
+    """Prints a line after each epoch."""
+
+    def on_epoch_end(self, record: EpochRecord) -> None:
+        typer.echo(
+            f"{record.stage:8}epoch {record.epoch:3}  loss {record.train_loss:8.4f}  "
+            f"dev score {record.dev_score:.4f}  {record.seconds:6.1f} s"
+        )
 
 
 def train(
@@ -46,17 +57,7 @@ def train(
 
     from distune.training.run import run
 
-    def show(record: object) -> bool:
-        from distune.training.records import EpochRecord
-
-        assert isinstance(record, EpochRecord)
-        typer.echo(
-            f"{record.stage:8}epoch {record.epoch:3}  loss {record.train_loss:8.4f}  "
-            f"dev score {record.dev_score:.4f}  {record.seconds:6.1f} s"
-        )
-        return True
-
-    result = run(chosen, folder, on_epoch=show, open_test=test)
+    result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
     for split, metrics in result.results["splits"].items():
         tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())
         typer.echo(f"{split:5}score {metrics['score']:.4f}  ({tasks})")

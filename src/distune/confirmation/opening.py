@@ -12,7 +12,7 @@ from distune.confirmation.candidates import Entrant, identity
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
-from distune.training.openings import FILE, openings, record_opening
+from distune.training.run_folder import OPENINGS, openings, record_opening
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Opening:
     def record(self, number: int) -> dict[str, Any]:
         """What `confirmation.json` says of the opening, with those of other studies and runs on these data."""
         logs = self.study_folder.parent.parent
-        files = sorted({*logs.glob(f"*/{FILE}"), *logs.glob(f"*/*/{FILE}")})
+        files = sorted({*logs.glob(f"*/{OPENINGS}"), *logs.glob(f"*/*/{OPENINGS}")})
         elsewhere = [
             {**line, "file": str(file)}
             for file in files

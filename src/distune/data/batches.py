@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.data.pages import MappedPages
 from distune.data.ragged import Ragged
 
 POOL = 32
@@ -48,11 +47,6 @@ class ModelInputs:
     def lengths(self) -> NDArray[np.int64]:
         """Text length of each example, (N,); all 1 where no text is read."""
         return np.ones(len(self), np.int64) if self.text is None else self.text.lengths
-
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """Everything that batches are gathered from."""
-        arrays = (self.image, self.text.values if self.text is not None else None, self.text_mean)
-        return tuple(array for array in arrays if array is not None)
 
 
 @dataclass(frozen=True)
@@ -123,9 +117,8 @@ def train_batches(
     """
     first_view = np.random.default_rng(seed).integers(inputs.views, size=len(labels))
     views = (first_view + epoch) % inputs.views
-    pages = MappedPages(inputs.arrays())
     for batch in train_order(inputs.lengths[rows], batch_size, seed + epoch):
-        yield _gather(inputs, labels, rows[batch], views[rows[batch]], device, pages)
+        yield _gather(inputs, labels, rows[batch], views[rows[batch]], device)
 
 
 def eval_batches(
@@ -138,11 +131,10 @@ def eval_batches(
     view: int = 0,
 ) -> Iterator[Batch]:
     """The given rows, longest texts first, every image in the same view."""
-    pages = MappedPages(inputs.arrays())
     order = np.argsort(-inputs.lengths[rows], kind="stable")
     for start in range(0, len(rows), batch_size):
         chosen = rows[order[start : start + batch_size]]
-        yield _gather(inputs, labels, chosen, np.full(len(chosen), view), device, pages)
+        yield _gather(inputs, labels, chosen, np.full(len(chosen), view), device)
 
 
 def _gather(
@@ -151,7 +143,6 @@ def _gather(
     rows: NDArray[np.int64],
     views: NDArray[np.int64],
     device: torch.device,
-    pages: MappedPages,
 ) -> Batch:
     text = mask = None
     if inputs.text_mean is not None:
@@ -159,7 +150,6 @@ def _gather(
     elif inputs.text is not None:
         text, mask = inputs.text.padded(rows)
     image = None if inputs.image is None else inputs.image[views, rows]
-    pages.trim()
     return Batch(
         rows=tensor(rows, device),
         views=tensor(views, device),

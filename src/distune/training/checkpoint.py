@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distune.training.safetensors_file import write_over
-from distune.utils.atomic import remove_drafts, replacing, taking_turns
+from distune.utils.atomic import remove_drafts, replacing
 
-SMALL = 64 * 2**20
-"""Bytes of a state up to which two files take turns: beside the epochs of larger models writing is nothing."""
+EVERY_SECONDS = 5.0
+"""Training that a kill may cost; a stage that is over sooner leaves no checkpoint."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +34,16 @@ class Checkpoint:
 
     tensors: Mapping[str, Mapping[str, Tensor]]
     values: Mapping[str, Any]
+
+    def copied(self) -> Checkpoint:
+        """The same in memory of its own on the CPU, while training changes the original."""
+        return Checkpoint(
+            {
+                group: {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+                for group, tensors in self.tensors.items()
+            },
+            self.values,
+        )
 
 
 @dataclass(frozen=True)
@@ -49,17 +60,10 @@ class CheckpointFile:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes the state."""
-        keyed = Checkpoint(checkpoint.tensors, {**checkpoint.values, "key": self.key})
-        flat = _flat(keyed)
-        if sum(tensor.nbytes for tensor in flat.values()) > SMALL:
-            save_checkpoint(self.path, keyed)
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with taking_turns(self.path) as draft:
-            write_over(draft, flat, _metadata(keyed))
+        save_checkpoint(self.path, Checkpoint(checkpoint.tensors, {**checkpoint.values, "key": self.key}))
 
     def load(self) -> Checkpoint | None:
-        """The state to go on from; None, with a warning, where it cannot be read or is that of something else."""
+        """The state to resume from; None, with a warning, where it cannot be read or is that of something else."""
         remove_drafts(self.path)
         try:
             found = load_checkpoint(self.path)
@@ -77,11 +81,69 @@ class CheckpointFile:
         self.path.unlink(missing_ok=True)
 
 
+class CheckpointWriter:
+    """Writes the state of a stage now and then, in a thread beside its training.
+
+    A checkpoint is taken where a kill would cost more than `EVERY_SECONDS` and the one before is on the disk, so
+    training waits for no file, and large states are written as often as the disk takes them.
+
+    Args:
+        file: where to; None writes nothing.
+    """
+
+    def __init__(self, file: CheckpointFile | None):
+        self._file = file
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+        self._taken_at = time.perf_counter()
+
+    def __enter__(self) -> CheckpointWriter:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits until the last checkpoint is on the disk.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._thread.shutdown()
+        self._finished()
+
+    def save(self, state: Callable[[], Checkpoint], *, last: bool = False) -> None:
+        """Takes a checkpoint if one is due.
+
+        Args:
+            state: gives it; asked only where it is due.
+            last: training ends here, so one that is due may wait for the one before.
+
+        Raises:
+            OSError: the one before could not be written.
+        """
+        if self._file is None or time.perf_counter() - self._taken_at < EVERY_SECONDS:
+            return
+        if last or self._finished():
+            self._taken_at = time.perf_counter()
+            self._writing = self._thread.submit(self._file.save, state().copied())
+
+    def _finished(self) -> bool:
+        """Whether nothing is being written; raises what went wrong with the last one."""
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+            self._writing = None
+        return self._writing is None
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint so that the file is the old one or the new one, whole, at any moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        f"{group}/{name}": tensor.detach().cpu().contiguous()
+        for group, tensors in checkpoint.tensors.items()
+        for name, tensor in tensors.items()
+    }
     with replacing(path, durable=True) as draft:
-        save_file(_flat(checkpoint), draft, metadata=_metadata(checkpoint))
+        save_file(tensors, draft, metadata={"values": json.dumps(checkpoint.values)})
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint | None:
@@ -93,18 +155,5 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         values = json.loads((file.metadata() or {})["values"])
         for key in file.keys():  # noqa: SIM118 - not a mapping
             group, _, name = key.partition("/")
-            # A copy: what the library gives is a view of the file, which may be written over.
-            tensors.setdefault(group, {})[name] = file.get_tensor(key).clone()
+            tensors.setdefault(group, {})[name] = file.get_tensor(key)
     return Checkpoint(tensors, values)
-
-
-def _flat(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    return {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
-        for group, tensors in checkpoint.tensors.items()
-        for name, tensor in tensors.items()
-    }
-
-
-def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    return {"values": json.dumps(checkpoint.values)}

@@ -1,6 +1,6 @@
 """Where and how a run computes: device, precision, threads, memory.
 
-Nothing is compiled with `torch.compile`: on a CPU a compiled step was slower and each worker would compile anew
+Nothing is compiled with `torch.compile`: on a CPU a compiled step was slower and each worker would compile again
 (`python -m benchmarks.compiled`).
 """
 
@@ -16,7 +16,7 @@ from torch import nn
 from distune.config import TrainingConfig
 from distune.errors import UserError
 from distune.models import Classifier
-from distune.training.memory import reset_peak_memory
+from distune.training.cost import reset_peak_memory
 
 BF16_FROM = 400_000
 """Fewest trained weights in linear layers of the encoders from which training in bf16 pays on a CPU that is fast at it.
@@ -78,7 +78,7 @@ class Compute:
 
 
 def compute_for(config: TrainingConfig) -> Compute:
-    """Resolves device, precision and threads, and lets the peaks of memory start anew.
+    """Resolves device, precision and threads, and resets the peaks of memory.
 
     Raises:
         UserError: the device is not on this machine.

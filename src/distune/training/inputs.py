@@ -14,7 +14,6 @@ from distune.config import DataConfig, ModelConfig
 from distune.data.batches import ModelInputs, tensor
 from distune.data.fingerprint import image_fingerprints
 from distune.data.images import decode_all, views
-from distune.data.pages import MappedPages
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
@@ -22,12 +21,10 @@ from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
 from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
 from distune.training.devices import Compute
-from distune.training.versions import version_of
+from distune.training.keys import version_of
 
 PREFIX_BATCH = 16
 """Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
-DECODED_TOGETHER = 1024
-"""Images between two looks at how much of their memory map is mapped."""
 
 
 def files_hash(fingerprints: Sequence[str]) -> str:
@@ -146,14 +143,9 @@ class InputSteps:
 
         def compute(entry: Entry) -> None:
             pixels = entry.new_array("pixels", (count, len(self.table), 3, size, size), np.uint8)
-            pages = MappedPages([pixels])
-            for start in range(0, len(self.table), DECODED_TOGETHER):
-                paths = self.table.images[start : start + DECODED_TOGETHER]
-                part = pixels[:, start : start + len(paths)]
-                decode_all(paths, size, out=part[0], rules=self.table.rules)
-                for row in range(len(paths)) if count > 1 else ():
-                    part[:, row] = views(part[0, row], seed=self.seed, index=start + row, count=count)
-                pages.trim()
+            decode_all(self.table.images, size, out=pixels[0], rules=self.table.rules)
+            for row in range(len(self.table)) if count > 1 else ():
+                pixels[:, row] = views(pixels[0, row], seed=self.seed, index=row, count=count)
 
         return self.store.get("images", key, compute).array("pixels")
 

@@ -1,15 +1,48 @@
-"""What the results of training depend on, as keys of the store, of checkpoints and of run folders."""
+"""What the results of training depend on, as keys of the store, of checkpoints and of run folders.
+
+A key holds the config, the data, the kind of device, and the versions of the code and the libraries behind each step.
+"""
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Any
+
+import cv2
 
 from distune.config import Config, EncoderConfig, ModelConfig, as_dict
 from distune.distillation import LOSSES
 from distune.models.encoders import Kind, identity
 from distune.training.devices import Compute
-from distune.training.versions import INPUTS, version_of
 from distune.utils.seeds import derived_seed
+
+CODE = {
+    "images": 1,
+    "tokens": 1,
+    "frozen_vision": 1,
+    "frozen_text": 1,
+    "image_means": 1,
+    "text_means": 1,
+    "teacher": 1,
+    "student": 1,
+    "targets": 2,
+}
+"""Raised when the code of a step changes its result; older entries, and runs that it began, are then left alone."""
+INPUTS = ("images", "tokens", "frozen_vision", "frozen_text", "image_means", "text_means")
+"""The steps that a model's inputs come from."""
+
+_NETWORKS = ("torch", "transformers")
+_LIBRARIES: dict[str, tuple[str, ...]] = {
+    "images": ("opencv",),
+    "tokens": ("tokenizers", "transformers"),
+    "frozen_vision": _NETWORKS,
+    "frozen_text": _NETWORKS,
+    "image_means": _NETWORKS,
+    "text_means": _NETWORKS,
+    "teacher": _NETWORKS,
+    "student": _NETWORKS,
+    "targets": _NETWORKS,
+}
 
 ELSEWHERE = ("device", "threads", "precision")
 """Settings of training that say where it runs; the kind of device and bf16 stand for them.
@@ -87,3 +120,14 @@ def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
     encoders: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", section.vision), ("text", section.text))
     weights = [identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent]
     return {stage: as_dict(section), "weights": weights}
+
+
+def version_of(step: str) -> dict[str, int | str]:
+    """The versions that belong to a step's key, by what they are of."""
+    return {"code": CODE[step], **{library: installed(library) for library in _LIBRARIES[step]}}
+
+
+def installed(library: str) -> str:
+    """Version of an installed library."""
+    # OpenCV is installed under several names: with and without windows, with and without extra modules.
+    return cv2.__version__ if library == "opencv" else metadata.version(library)

@@ -4,24 +4,82 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.data.batches import Batch, train_batches
+from distune.config import TrainingConfig
+from distune.data.batches import Batch, ModelInputs, train_batches
+from distune.data.table import Task
 from distune.distillation import Objective
 from distune.models import Classifier, load_trained_state, trained_tensors
-from distune.training.averaging import MovingAverage
-from distune.training.checkpoint import Checkpoint, CheckpointFile
+from distune.training.callbacks import Callback, EpochRecord, asks_to_stop, best_epoch
+from distune.training.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
 from distune.training.devices import Compute
-from distune.training.optimizer import Optimizer
-from distune.training.predicting import predict, task_scores
-from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, best_epoch
-from distune.training.targets import Targets
+from distune.training.optimizer import MovingAverage, Optimizer
+from distune.training.predictions import Targets, predict, task_scores
 from distune.utils.seeds import derived_seed
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a model is trained and judged on.
+
+    Attributes:
+        inputs: for all examples of the table.
+        labels: int64 (N, tasks).
+        tasks: the label columns.
+        train: rows to learn from.
+        dev: rows to judge each epoch on.
+    """
+
+    inputs: ModelInputs
+    labels: NDArray[np.int64]
+    tasks: Sequence[Task]
+    train: NDArray[np.int64]
+    dev: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how a stage trains.
+
+    Attributes:
+        stage: teacher or student; part of every seed.
+        epochs: passes over the train rows.
+        lr: peak learning rate.
+        training: what both stages share.
+        seed: of the run.
+    """
+
+    stage: str
+    epochs: int
+    lr: float
+    training: TrainingConfig
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The end of a stage; the model holds the weights of its best epoch.
+
+    Attributes:
+        history: every epoch, also those of an interrupted first attempt.
+        stopped: whether a callback asked to stop before the end.
+    """
+
+    history: list[EpochRecord]
+    stopped: bool
+
+    @property
+    def best(self) -> EpochRecord:
+        """The epoch with the highest dev score, the first of equals."""
+        return best_epoch(self.history)
 
 
 def fit(
@@ -32,15 +90,13 @@ def fit(
     compute: Compute,
     *,
     targets: Targets | None = None,
-    on_epoch: OnEpoch = lambda record: True,
+    callback: Callback | None = None,
     checkpoint: CheckpointFile | None = None,
 ) -> Fitted:
     """Trains a model and leaves it with the weights of its best epoch on dev.
 
-    Every epoch starts from a seed of its own, so training that was interrupted goes on from its checkpoint with
-    the same numbers as if nothing had happened. Each epoch leaves a checkpoint before `on_epoch` is told; where writing
-    one takes longer than an epoch, some are left out and their epochs are trained again after a kill, so that writing
-    never takes more time than training.
+    Every epoch starts from a seed of its own, so training that was interrupted resumes from its checkpoint with the
+    same numbers as if nothing had happened: the epochs after the checkpoint are trained again.
 
     Args:
         model: on the device already.
@@ -49,25 +105,28 @@ def fit(
         plan: epochs, learning rate, seed.
         compute: device and precision.
         targets: the teacher's answers; None trains on labels alone.
-        on_epoch: told each epoch, those before an interruption too; answers whether to go on.
-        checkpoint: to continue from and to write to; None keeps nothing.
+        callback: called at the end of each epoch, those before an interruption too.
+        checkpoint: to resume from and to write to; None keeps nothing.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    compute = compute.for_model(model)
-    state = _State(model, objective, examples, plan, compute, checkpoint)
-    state.resume()
+    callback, compute = callback or Callback(), compute.for_model(model)
+    state = _State(model, objective, examples, plan, compute)
+    if checkpoint is not None:
+        state.resume(checkpoint.load())
     for record in state.history:
-        if not on_epoch(record):
+        if asks_to_stop(callback, record):
             return state.finish(stopped=record.epoch < plan.epochs)
-    while len(state.history) < plan.epochs and not state.has_stalled():
-        epoch = len(state.history) + 1
-        record = _one_epoch(state, epoch, examples, plan, compute, targets)
-        state.keep(record)
-        if not on_epoch(record):
-            state.save()
-            return state.finish(stopped=epoch < plan.epochs)
+    with CheckpointWriter(checkpoint) as writer:
+        while len(state.history) < plan.epochs and not state.stops_early():
+            epoch = len(state.history) + 1
+            state.keep(_one_epoch(state, epoch, examples, plan, compute, targets))
+            # Before the callback, which may wait long for an answer.
+            writer.save(state.checkpoint)
+            if asks_to_stop(callback, state.history[-1]):
+                writer.save(state.checkpoint, last=True)
+                return state.finish(stopped=epoch < plan.epochs)
     return state.finish(stopped=False)
 
 
@@ -75,18 +134,11 @@ class _State:
     """Everything that changes while a stage trains."""
 
     def __init__(
-        self,
-        model: Classifier,
-        objective: Objective,
-        examples: Examples,
-        plan: Plan,
-        compute: Compute,
-        checkpoint: CheckpointFile | None,
+        self, model: Classifier, objective: Objective, examples: Examples, plan: Plan, compute: Compute
     ):
         self.model, self.objective, self.plan = model, objective, plan
         # Once: to list those of frozen encoders takes as long as a step.
         self._weights = trained_tensors(model)
-        self._checkpoint = checkpoint
         steps = math.ceil(len(examples.train) / plan.training.batch_size) * plan.epochs
         self.optimizer = Optimizer(model, objective, plan.lr, steps, plan.training)
         self.average = MovingAverage(model, plan.training.ema) if plan.training.ema else None
@@ -94,9 +146,9 @@ class _State:
         self.train_position = _positions(examples, compute)
         self.with_map = objective.loss is not None and objective.loss.uses_map
         self._best: dict[str, Tensor] = {}
-        self._saved_at, self._saving_seconds, self._saved_epochs = time.perf_counter(), 0.0, 0
 
-    def has_stalled(self) -> bool:
+    def stops_early(self) -> bool:
+        """Early stopping: whether the best epoch lies as far back as the config's patience."""
         patience = self.plan.training.early_stopping
         return bool(
             patience and self.history and len(self.history) - best_epoch(self.history).epoch >= patience
@@ -107,13 +159,8 @@ class _State:
         if best_epoch(self.history) is record:
             with self.average.applied() if self.average else nullcontext():
                 self._best = {name: value.clone() for name, value in self._weights.items()}
-        if time.perf_counter() - self._saved_at >= self._saving_seconds:
-            self.save()
 
-    def save(self) -> None:
-        if self._checkpoint is None or self._saved_epochs == len(self.history):
-            return
-        started = time.perf_counter()
+    def checkpoint(self) -> Checkpoint:
         tensors: dict[str, dict[str, Tensor]] = {
             "model": self._weights,
             "objective": self.objective.state_dict(),
@@ -126,12 +173,9 @@ class _State:
             "steps": self.optimizer.steps,
             "average_steps": self.average.steps if self.average else 0,
         }
-        self._checkpoint.save(Checkpoint(tensors, values))
-        self._saved_at, self._saved_epochs = time.perf_counter(), len(self.history)
-        self._saving_seconds = self._saved_at - started
+        return Checkpoint(tensors, values)
 
-    def resume(self) -> None:
-        saved = self._checkpoint.load() if self._checkpoint else None
+    def resume(self, saved: Checkpoint | None) -> None:
         if saved is None:
             return
         load_trained_state(self.model, saved.tensors["model"])
@@ -143,7 +187,6 @@ class _State:
                 self.average.averages[name].copy_(value)
         self._best = dict(saved.tensors["best"])
         self.history = [EpochRecord(**record) for record in saved.values["history"]]
-        self._saved_epochs = len(self.history)
 
     def finish(self, *, stopped: bool) -> Fitted:
         for name, tensor in self._weights.items():
@@ -201,8 +244,8 @@ def _one_step(state: _State, batch: Batch, plan: Plan, compute: Compute, targets
         terms = state.objective(output, part.labels, teacher, state.train_position[part.rows])
         share = len(part) / len(batch)
         terms.total.backward(terms.total.new_tensor(share))
-        told = torch.stack([terms.total.detach(), terms.cross_entropy.detach(), terms.distillation.detach()])
-        terms_of_step.add_(told, alpha=share)
+        parts = torch.stack([terms.total.detach(), terms.cross_entropy.detach(), terms.distillation.detach()])
+        terms_of_step.add_(parts, alpha=share)
     state.optimizer.step()
     if state.average:
         state.average.update()

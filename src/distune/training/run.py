@@ -18,47 +18,46 @@ from distune.distillation import LOSSES, LossShapes, Objective, shared_modalitie
 from distune.errors import ConfigError
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
+from distune.training.callbacks import Callback, EpochRecord, StopTraining, best_epoch
 from distune.training.checkpoint import CheckpointFile
-from distune.training.cost import Cost, carried
+from distune.training.cost import Cost, carried, peak_process_mb
 from distune.training.devices import Compute, compute_for
 from distune.training.inputs import InputSteps, files_hash
 from distune.training.keys import student_key, uses_teacher, versions_behind
-from distune.training.loop import fit
-from distune.training.memory import peak_process_mb
+from distune.training.loop import Examples, Fitted, Plan, fit
 from distune.training.metrics import evaluate
-from distune.training.openings import record_opening
-from distune.training.predicting import predict
-from distune.training.records import EpochRecord, Examples, Fitted, OnEpoch, Plan, RunResult, best_epoch
+from distune.training.predictions import Targets, predict
+from distune.training.results import RunResult
 from distune.training.run_folder import (
     RESULTS,
+    record_opening,
     start_folder,
     write_json,
     write_metrics,
     write_predictions,
 )
 from distune.training.student import build_student, count_parameters, save_student, student_seed
-from distune.training.targets import Targets
-from distune.training.teacher import StageStopped, Teacher, TeacherStage, class_weights
+from distune.training.teacher import Teacher, TeacherStage, class_weights
 
 
 def run(
     config: Config,
     folder: Path,
     *,
-    on_epoch: OnEpoch = lambda record: True,
+    callback: Callback | None = None,
     open_test: bool = False,
     store: Store | None = None,
     check_images: bool = True,
 ) -> RunResult:
     """Trains teacher and student and fills the run folder.
 
-    Called again with the same folder after an interruption, it goes on from the last checkpoint and ends with
+    Called again with the same folder after an interruption, it resumes from the last checkpoint and ends with
     the same numbers; what another config or data set left in the folder is not used.
 
     Args:
         config: the experiment.
         folder: made where it is missing.
-        on_epoch: told each epoch of the teacher and the student; answers whether to go on.
+        callback: called around stages and after each epoch of the teacher and the student; may stop the run.
         open_test: also evaluate the test split, where there is one; recorded beside the run folder.
         store: where expensive steps are kept; the user's cache by default.
         check_images: decode every image first, to list the bad ones; skip it where that was done before.
@@ -69,27 +68,26 @@ def run(
     """
     compute = compute_for(config.training)
     with store or Store(max_gb=config.cache.max_gb) as opened:
-        job = _Run(config, folder, on_epoch, opened, compute)
+        job = _Run(config, folder, callback or Callback(), opened, compute)
         with carried(job.cost):
             job.begin(check_images)
             try:
                 teacher, fitted = job.train()
-            except StageStopped as stop:
-                write_metrics(folder, stop.history)
+            except StopTraining:
                 return job.result(None, {})
             results = {} if fitted.stopped else job.evaluate(teacher, open_test=open_test)
             return job.result(fitted, results)
 
 
 def run_teacher(
-    config: Config, folder: Path, *, on_epoch: OnEpoch = lambda record: True, check_images: bool = True
+    config: Config, folder: Path, *, callback: Callback | None = None, check_images: bool = True
 ) -> RunResult:
     """Trains the teacher alone and judges it by its own score on dev; every student after finds it in the store.
 
     Args:
         config: the experiment; its student does not matter.
         folder: made where it is missing.
-        on_epoch: told each epoch; answers whether to go on.
+        callback: called around the stages and after each epoch; may stop the run.
         check_images: as for `run`.
 
     Raises:
@@ -98,24 +96,25 @@ def run_teacher(
     """
     compute = compute_for(config.training)
     with Store(max_gb=config.cache.max_gb) as store:
-        job = _Run(config, folder, on_epoch, store, compute)
+        job = _Run(config, folder, callback or Callback(), store, compute)
         with carried(job.cost):
             job.begin(check_images)
             try:
                 teacher = job.train_teacher()
-            except StageStopped as stop:
-                write_metrics(folder, stop.history)
-                return job.result(Fitted(stop.history, stopped=True), {})
+            except StopTraining:
+                return job.result(Fitted(job.history, stopped=True), {})
             results = job.judged_teacher(teacher)
             write_json(folder / RESULTS, results)
             return job.result(Fitted(teacher.history, stopped=False), results)
 
 
 @dataclass
-class _Run:
+class _Run(Callback):
+    """A run, and what training calls after each epoch."""
+
     config: Config
     folder: Path
-    on_epoch: OnEpoch
+    callback: Callback
     store: Store
     compute: Compute
     seconds: dict[str, float] = field(default_factory=dict)
@@ -128,10 +127,12 @@ class _Run:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
+        self.callback.on_stage_start(stage)
         started = time.perf_counter()
         try:
             yield
         finally:
+            self.callback.on_stage_end(stage)
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
     def cost(self) -> Cost:
@@ -164,10 +165,10 @@ class _Run:
         """The student's; it stays until the results are written, so that a kill during evaluation costs no epoch."""
         return CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
 
-    def tell(self, record: EpochRecord) -> bool:
+    def on_epoch_end(self, record: EpochRecord) -> None:
         self.history.append(record)
         write_metrics(self.folder, self.history)
-        return self.on_epoch(record)
+        self.callback.on_epoch_end(record)
 
     def train(self) -> tuple[Teacher | None, Fitted]:
         teacher, targets = None, None
@@ -184,7 +185,7 @@ class _Run:
     def train_teacher(self) -> Teacher:
         stage = TeacherStage(self.config, self.table, self.fingerprint, self.steps, self.store, self.compute)
         with self.timed("teacher"):
-            return stage.trained(self.tell, self.folder / "checkpoint_teacher.safetensors")
+            return stage.trained(self, self.folder / "checkpoint_teacher.safetensors")
 
     def judged_teacher(self, teacher: Teacher) -> dict[str, Any]:
         labels = self.table.labels[self.table.rows("dev")]
@@ -218,7 +219,7 @@ class _Run:
             plan,
             self.compute,
             targets=targets,
-            on_epoch=self.tell,
+            callback=self,
             checkpoint=self.checkpoint,
         )
         if not fitted.stopped:

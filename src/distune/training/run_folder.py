@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from distune.config import Config, save_config
 from distune.data.table import Table
+from distune.training.callbacks import EpochRecord
 from distune.training.devices import Compute
-from distune.training.records import EpochRecord
 from distune.utils.atomic import write_text
-from distune.utils.jsonl import read_lines
+from distune.utils.jsonl import append_line, read_lines
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 RESULTS = "results.json"
@@ -35,7 +35,10 @@ OUTCOMES = (
     "student.safetensors",
     "dropped.txt",
 )
-"""What a run that begins, or goes on, has not come to yet; an earlier one in its folder may have left it."""
+"""What a run that begins, or resumes, has not come to yet; an earlier one in its folder may have left it."""
+OPENINGS = "test_openings.jsonl"
+"""Every time the test split was opened, a line each; beside the run folders."""
+_DAMAGED = {"time": "an unknown day", "dataset": None}
 _log = logging.getLogger(__name__)
 
 
@@ -114,6 +117,31 @@ def read_metrics(folder: Path) -> list[EpochRecord]:
         return [EpochRecord(**(line or {})) for line in read_lines(folder / METRICS)]
     except TypeError:  # lines of another version
         return []
+
+
+def record_opening(beside: Path, *, by: str, dataset: str) -> None:
+    """Adds a line; must be called before the test split is looked at.
+
+    Args:
+        beside: the folder that holds the runs.
+        by: the run or confirmation that opens it.
+        dataset: fingerprint of the data set.
+    """
+    beside.mkdir(parents=True, exist_ok=True)
+    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "by": by, "dataset": dataset}
+    append_line(beside / OPENINGS, line)
+
+
+def openings(beside: Path, dataset: str | None = None) -> list[dict[str, Any]]:
+    """All recorded openings, of one data set where it is given, oldest first.
+
+    A damaged line is an opening, too: nobody knows of what, so it counts for every data set.
+    """
+    found = [
+        _DAMAGED | {"by": f"a damaged record (line {number} of {OPENINGS})"} if line is None else line
+        for number, line in enumerate(read_lines(beside / OPENINGS), start=1)
+    ]
+    return [line for line in found if dataset is None or line.get("dataset") in (dataset, None)]
 
 
 def _version(package: str) -> str | None:

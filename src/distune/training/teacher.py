@@ -16,27 +16,13 @@ from distune.data.table import Table
 from distune.distillation import LOSSES, Objective, balanced_class_weights
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
 from distune.store import Entry, Store, key_of
+from distune.training.callbacks import Callback, EpochRecord, StopTraining, asks_to_stop
 from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
-from distune.training.keys import model_seed, teacher_key
-from distune.training.loop import fit
-from distune.training.predicting import predict
-from distune.training.records import EpochRecord, Examples, OnEpoch, Plan
-from distune.training.targets import Targets, read_targets, write_targets
-from distune.training.versions import version_of
-
-
-class StageStopped(Exception):
-    """`on_epoch` asked to stop before the stage was done.
-
-    Args:
-        history: the epochs so far.
-    """
-
-    def __init__(self, history: list[EpochRecord]):
-        super().__init__("stopped on request")
-        self.history = history
+from distune.training.keys import model_seed, teacher_key, version_of
+from distune.training.loop import Examples, Plan, fit
+from distune.training.predictions import Targets, predict, read_targets, write_targets
 
 
 @dataclass
@@ -119,38 +105,30 @@ class TeacherStage:
         """Everything that a trained teacher depends on."""
         return teacher_key(self.config, self.fingerprint, self.compute)
 
-    def trained(self, on_epoch: OnEpoch, path: Path) -> Teacher:
+    def trained(self, callback: Callback, path: Path) -> Teacher:
         """The trained teacher.
 
         Args:
-            on_epoch: told each epoch, also of a teacher that was trained before.
-            path: of the checkpoint that an interrupted training continues from; removed at the end.
+            callback: sees each epoch, also of a teacher that was trained before.
+            path: of the checkpoint that an interrupted training resumes from; removed at the end.
 
         Raises:
-            StageStopped: `on_epoch` asked to stop.
+            StopTraining: the callback asked to stop.
         """
-        told: list[EpochRecord] = []
-        goes_on = True
-
-        def tell(record: EpochRecord) -> bool:
-            nonlocal goes_on
-            told.append(record)
-            goes_on = on_epoch(record)
-            return goes_on
-
+        seen = _Seen(callback)
         checkpoint = CheckpointFile(path, key_of(self.key()))
-        entry = self.store.get("teacher", self.key(), self._training(tell, checkpoint))
+        entry = self.store.get("teacher", self.key(), self._training(seen, checkpoint))
         checkpoint.remove()
         history = [EpochRecord(**record) for record in entry.values["history"]]
-        for record in history[len(told) :]:
-            if not tell(record):
+        for record in history[seen.epochs :]:
+            if asks_to_stop(seen, record):
                 break
-        if not goes_on:  # a teacher stopped at its last epoch is whole and kept; the run stops all the same
-            raise StageStopped(told)
+        if seen.stopped:  # a teacher stopped at its last epoch is whole and kept; the run stops all the same
+            raise StopTraining
         dev = [entry.array(f"dev_{task}") for task in range(len(self.table.tasks))]
         return Teacher(history, entry.tensors("weights"), dev, self.key(), self)
 
-    def _training(self, on_epoch: OnEpoch, checkpoint: CheckpointFile) -> Callable[[Entry], None]:
+    def _training(self, callback: Callback, checkpoint: CheckpointFile) -> Callable[[Entry], None]:
         def compute(entry: Entry) -> None:
             config, table = self.config, self.table
             model = self.build()
@@ -166,11 +144,11 @@ class TeacherStage:
                 examples,
                 plan,
                 self.compute,
-                on_epoch=on_epoch,
+                callback=callback,
                 checkpoint=checkpoint,
             )
             if fitted.stopped:
-                raise StageStopped(fitted.history)
+                raise StopTraining
             entry.values["history"] = [asdict(record) for record in fitted.history]
             weights = trained_state(model)
             entry.put_tensors("weights", {name: w.detach().cpu().numpy() for name, w in weights.items()})
@@ -178,6 +156,21 @@ class TeacherStage:
                 entry.new_array(f"dev_{task}", probabilities.shape, np.float32)[:] = probabilities
 
         return compute
+
+
+class _Seen(Callback):
+    """Passes epochs on, and remembers how many there were and whether one of them stopped the run."""
+
+    def __init__(self, callback: Callback):
+        self._callback = callback
+        self.epochs = 0
+        self.stopped = False
+
+    def on_epoch_end(self, record: EpochRecord) -> None:
+        self.epochs += 1
+        self.stopped = asks_to_stop(self._callback, record)
+        if self.stopped:
+            raise StopTraining
 
 
 def class_weights(config: Config, table: Table) -> tuple[torch.Tensor, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,26 +27,6 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def taking_turns(path: Path) -> Iterator[Path]:
-    """As `replacing`, for one process that writes a file again and again: two files take turns.
-
-    The draft is the file that was replaced before, to be written over in place; to free the blocks of one and claim
-    others for the next takes a file system longer than to fill them. It is on the disk before it takes its place.
-
-    Args:
-        path: the file; the other one lies beside it, hidden.
-    """
-    draft, replaced = (path.with_name(f".{turn}.{path.name}") for turn in ("next", "replaced"))
-    yield draft
-    _flush(draft)
-    with suppress(OSError):  # there is none yet, or the file system has no hard links
-        replaced.hardlink_to(path)
-    draft.replace(path)
-    if replaced.exists():
-        replaced.replace(draft)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.training.memory import peak_of_process_mb
+from distune.training.cost import peak_of_process_mb
 from distune.tuning.coordinator.failures import TAIL, died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.memory import oom_kills, total_bytes

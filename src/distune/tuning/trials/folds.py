@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distune.config import Config, with_values
 from distune.training.cost import Cost, carried
 from distune.tuning.trials.messages import FOLD, Report, TrialOutcome, TrialTask
-from distune.tuning.trials.trial import config_of, outcome_of
-
-if TYPE_CHECKING:
-    from distune.training.records import EpochRecord
+from distune.tuning.trials.trial import ReportEpochs, config_of, outcome_of
 
 FOLD_SCORES = "fold_scores"
 """User attribute of a trial: the scores of its folds, in their order."""
@@ -57,7 +54,7 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
 
 def _found(task: TrialTask, number: int) -> TrialOutcome | None:
     """A fold that an earlier attempt has done; that attempt told its seconds, if it could."""
-    from distune.training.finished import finished_run
+    from distune.training.results import finished_run
 
     found = finished_run(_config_of(task, number), fold_folder(task.path, number))
     return outcome_of(replace(found, cost=found.cost.without_seconds)) if found else None
@@ -66,11 +63,8 @@ def _found(task: TrialTask, number: int) -> TrialOutcome | None:
 def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:
     from distune.training.run import run
 
-    def tell(record: EpochRecord) -> bool:
-        return report(f"fold {number} {record.stage}", record.epoch, record.dev_score)
-
-    folder = fold_folder(task.path, number)
-    return outcome_of(run(_config_of(task, number), folder, on_epoch=tell, check_images=False))
+    folder, callback = fold_folder(task.path, number), ReportEpochs(report, f"fold {number} ")
+    return outcome_of(run(_config_of(task, number), folder, callback=callback, check_images=False))
 
 
 def _config_of(task: TrialTask, number: int) -> Config:

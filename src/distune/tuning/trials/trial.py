@@ -5,10 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from distune.config import Config, parse_config
+from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 
 if TYPE_CHECKING:
-    from distune.training.records import EpochRecord, RunResult
+    from distune.training.results import RunResult
+
+
+class ReportEpochs(Callback):
+    """Reports each epoch of a run, and stops the run where the answer says so.
+
+    Args:
+        report: called with (stage, epoch, dev score); answers whether to continue.
+        prefix: in front of the stage's name.
+    """
+
+    def __init__(self, report: Report, prefix: str = ""):
+        self._report = report
+        self._prefix = prefix
+
+    def on_epoch_end(self, record: EpochRecord) -> None:
+        """Reports the epoch's dev score."""
+        if not self._report(f"{self._prefix}{record.stage}", record.epoch, record.dev_score):
+            raise StopTraining
 
 
 def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
@@ -25,16 +44,13 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
-    from distune.training.finished import finished_run
+    from distune.training.results import finished_run
     from distune.training.run import run
     from distune.training.student import WEIGHTS
 
-    def tell(record: EpochRecord) -> bool:
-        return report(record.stage, record.epoch, record.dev_score)
-
-    config, folder = config_of(task), task.path
-    found = finished_run(config, folder, on_epoch=tell) if (folder / WEIGHTS).is_file() else None
-    return outcome_of(found or run(config, folder, on_epoch=tell, check_images=False))
+    config, folder, callback = config_of(task), task.path, ReportEpochs(report)
+    found = finished_run(config, folder, callback=callback) if (folder / WEIGHTS).is_file() else None
+    return outcome_of(found or run(config, folder, callback=callback, check_images=False))
 
 
 def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
@@ -45,7 +61,7 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
         run_teacher(
             config_of(task),
             task.path,
-            on_epoch=lambda record: report(record.stage, record.epoch, record.dev_score),
+            callback=ReportEpochs(report),
             check_images=False,
         )
     )

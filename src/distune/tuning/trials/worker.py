@@ -19,8 +19,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from distune.training.cost import Cost
-from distune.training.memory import peak_process_mb, reset_peak_memory
+from distune.training.cost import Cost, peak_process_mb, reset_peak_memory
 from distune.tuning.coordinator.failures import failure_of, not_finite
 from distune.tuning.trials.messages import Failure, Report, TrialFunction, TrialOutcome, TrialTask
 from distune.tuning.trials.pipe import receive, send

@@ -1,10 +1,9 @@
-"""The teacher's answers on every train example, computed once and looked up in every student step."""
+"""What trained models answer: class probabilities, and a teacher's outputs that every student step looks up."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 
 from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
-from distune.data.pages import MappedPages
 from distune.data.table import Task
 from distune.models import Classifier
 from distune.models.outputs import ModelOutput
 from distune.store import Entry
 from distune.training.devices import Compute
+from distune.training.metrics import confusion_matrix, macro_f1
 
 FEATURES = ("image_feature", "text_feature")
 MAP = "image_map"
@@ -37,10 +36,6 @@ class Targets:
     logits: tuple[NDArray[Any], ...]
     features: dict[str, NDArray[Any]]
 
-    @cached_property
-    def _pages(self) -> MappedPages:
-        return MappedPages(self.features.values())
-
     @property
     def width(self) -> int:
         """Width of the teacher's features."""
@@ -56,7 +51,6 @@ class Targets:
             return torch.from_numpy(array[views, rows]).to(batch.labels.device)
 
         features = {name: gathered(array) for name, array in self.features.items()}
-        self._pages.trim()
         image, text = (features.get(name) for name in FEATURES)
         no_map = None if image is None else image[:, :0]
         return ModelOutput(
@@ -110,3 +104,34 @@ def read_targets(
         tuple(entry.array(f"logits_{task}") for task in range(len(tasks))),
         {name: entry.array(name) for name in _features(modalities, with_map)},
     )
+
+
+@torch.no_grad()
+def predict(
+    model: Classifier, inputs: ModelInputs, rows: NDArray[np.int64], compute: Compute
+) -> list[NDArray[np.float32]]:
+    """Class probabilities of the given rows, in their order: one array (rows, classes) a task."""
+    model.eval()
+    compute = compute.for_model(model)
+    position = np.empty(len(inputs), np.int64)
+    position[rows] = np.arange(len(rows))
+    labels = np.zeros((len(inputs), 0), np.int64)
+    found: list[NDArray[np.float32]] = []
+    for batch in eval_batches(inputs, labels, rows, batch_size=64, device=compute.device):
+        with compute.autocast():
+            output = model(batch.image, batch.text, batch.text_mask, with_map=False)
+        for task, logits in enumerate(output.logits):
+            if len(found) <= task:
+                found.append(np.empty((len(rows), logits.shape[1]), np.float32))
+            found[task][position[batch.rows.cpu().numpy()]] = logits.float().softmax(-1).cpu().numpy()
+    return found
+
+
+def task_scores(
+    labels: NDArray[np.int64], probabilities: Sequence[NDArray[Any]], tasks: Sequence[Task]
+) -> dict[str, float]:
+    """Macro F1 by task."""
+    return {
+        task.name: float(macro_f1(confusion_matrix(labels[:, column], p.argmax(1), len(task.classes))))
+        for column, (task, p) in enumerate(zip(tasks, probabilities, strict=True))
+    }
