@@ -113,9 +113,7 @@ def test_the_config_overrides_and_adds_parameters():
 
 def test_only_keeps_what_is_named_and_names_what_is_known():
     assert list(build_space(Config(), only=("T", "alpha")).parameters) == ["alpha", "T"]
-    with pytest.raises(
-        UserError, match=r"no parameter 'aplha'; did you mean alpha\? Known: teacher_lr, student_lr"
-    ):
+    with pytest.raises(UserError, match=r"aplha.*alpha.*teacher_lr"):
         build_space(Config(), only=("aplha",))
 
 

@@ -93,9 +93,9 @@ class ModelConfig(Section):
     """The text encoder; none for a model that reads the image alone."""
     fusion: FusionName = "cross_attention"
     """How image and text are joined; a model that reads one of them has no fusion, whatever these fields say."""
-    fusion_dim: Annotated[int, Field(ge=8)] = 512
+    fusion_dim: Annotated[int, Field(ge=8, le=16_384)] = 512
     """Width of the fused representation."""
-    fusion_layers: Annotated[int, Field(ge=1)] = 1
+    fusion_layers: Annotated[int, Field(ge=1, le=100)] = 1
     """Depth of the fusion module."""
     fusion_heads: Annotated[int, Field(ge=1)] = 8
     """Attention heads of the fusion module."""
@@ -103,7 +103,7 @@ class ModelConfig(Section):
     """Fuse whole token sequences, or one pooled vector a modality (much cheaper)."""
     dropout: Fraction = 0.1
     """Dropout in the fusion module and before the heads."""
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
     """Passes over the train split."""
     lr: Annotated[float, Field(gt=0.0)]
     """Peak learning rate."""
@@ -133,8 +133,8 @@ class TeacherConfig(ModelConfig):
 
     vision: Encoder = EncoderConfig(name="vit-base")
     text: Encoder = EncoderConfig(name="bio-clinical-bert")
-    fusion_layers: Annotated[int, Field(ge=1)] = 3
-    epochs: Annotated[int, Field(ge=1)] = 3
+    fusion_layers: Annotated[int, Field(ge=1, le=100)] = 3
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
     lr: Annotated[float, Field(gt=0.0)] = 1e-5
 
 
@@ -143,7 +143,7 @@ class StudentConfig(ModelConfig):
 
     vision: Encoder = EncoderConfig(name="deit-small")
     text: Encoder = EncoderConfig(name="distilbert")
-    epochs: Annotated[int, Field(ge=1)] = 10
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
     lr: Annotated[float, Field(gt=0.0)] = 3e-4
     init_from_teacher: bool = False
     """Start the encoders from every second layer of the teacher's (same family only)."""
@@ -242,7 +242,7 @@ class DistillationConfig(Section):
 class TrainingConfig(Section):
     """What teacher and student training share."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Annotated[int, Field(ge=1, le=100_000)] = 16
     """Examples a step."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Parts that a batch is split into, to save memory; dropout, rounding and losses that compare examples differ."""
@@ -306,6 +306,8 @@ class SearchParameter(Section):
         if self.type == "categorical":
             if not self.choices or self.low is not None or self.high is not None or self.log or self.step:
                 raise ValueError("categorical takes choices, and none of low, high, log, step")
+            if len({(type(choice), choice) for choice in self.choices}) < len(self.choices):
+                raise ValueError("a choice stands twice")
             return self
         if self.choices is not None or self.low is None or self.high is None:
             raise ValueError(f"{self.type} takes low and high, and no choices")
@@ -313,6 +315,10 @@ class SearchParameter(Section):
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low above 0 and no step")
+        if self.type == "int" and not all(
+            (number or 0) % 1 == 0 for number in (self.low, self.high, self.step)
+        ):
+            raise ValueError("int takes whole numbers as low, high and step")
         return self
 
 

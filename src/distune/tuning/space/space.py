@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from distune.config import Config, SearchParameter, value_at
 from distune.errors import ConfigError, UserError
@@ -18,6 +20,16 @@ from distune.utils.text import nearest_hint
 Value = bool | int | float | str
 TEACHER = "teacher"
 """The parameter, and the section, that a staged search chooses as a whole."""
+_SEARCHABLE = (
+    "teacher.",
+    "student.",
+    "distillation.",
+    "training.",
+    "data.image_size",
+    "data.max_tokens",
+    "data.augment",
+    "data.views",
+)
 _LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
 
 
@@ -251,10 +263,37 @@ def _check_keys(parameters: Mapping[str, SearchParameter], base: Config) -> None
                 value_at(base, key)
             except (KeyError, TypeError):
                 problems.append(f"search_space.{name}: there is no config key {key}")
+    if not problems:
+        problems += [line for name in parameters for line in _bad_values(name, space, base)]
     keys = [space.key(name) for name in parameters]
     problems += [f"search_space: more than one parameter is written to {k}" for k in sorted(_twice(keys))]
     if problems:
         raise ConfigError("search space", problems)
+
+
+def _bad_values(name: str, space: Space, base: Config) -> list[str]:
+    """What is wrong with a parameter's key and with its outermost values, each by itself."""
+    key, parameter = space.key(name), space.parameters[name]
+    if not key.startswith(_SEARCHABLE):
+        return [
+            f"search_space.{name}: {key} cannot be searched: scores over several of its values would not be of one "
+            f"question; what can be searched begins with {', '.join(_SEARCHABLE)}"
+        ]
+    section, _, leaf = key.rpartition(".")
+    field_of_key = type(value_at(base, section)).model_fields[leaf]
+    annotation: Any = field_of_key.annotation
+    for constraint in field_of_key.metadata:
+        annotation = Annotated[annotation, constraint]
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    whole = parameter.type == "int"
+    ends = [int(end) if whole else end for end in (parameter.low, parameter.high) if end is not None]
+    problems = []
+    for value in parameter.choices or ends:
+        try:
+            adapter.validate_python(value)
+        except ValidationError as error:
+            problems.append(f"search_space.{name}: {key} cannot be {value!r}: {error.errors()[0]['msg']}")
+    return problems
 
 
 def _twice(keys: Iterable[str]) -> set[str]:

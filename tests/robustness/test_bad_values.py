@@ -1,0 +1,55 @@
+"""Values that could only fail later are refused where the config is read, or where the space is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distune.config import load_config
+from distune.errors import UserError
+from distune.tuning.space.space import build_space
+
+SPACE = "search_space: {{p: {{key: {key}, type: {type}, {rest}}}}}"
+BAD = {
+    "integer range of fractions": (
+        SPACE.format(key="student.fusion_layers", type="int", rest="low: 1.5, high: 2.5"),
+        "whole",
+    ),
+    "integer step of a half": (
+        SPACE.format(key="student.fusion_layers", type="int", rest="low: 1, high: 3, step: 0.5"),
+        "whole",
+    ),
+    "infinite range": (SPACE.format(key="student.lr", type="float", rest="low: 1, high: .inf"), "finite"),
+    "choice twice": (
+        SPACE.format(key="student.fusion_heads", type="categorical", rest="choices: [4, 4]"),
+        "twice",
+    ),
+    "unknown fusion among choices": (
+        SPACE.format(key="student.fusion", type="categorical", rest="choices: [cross_attention, nonsense]"),
+        "nonsense",
+    ),
+    "range beyond its key": (
+        SPACE.format(key="student.dropout", type="float", rest="low: 0.1, high: 3.0"),
+        "student.dropout",
+    ),
+    "search over the data": (
+        SPACE.format(key="data.root", type="categorical", rest="choices: [a, b]"),
+        "data.root",
+    ),
+    "search over the seed": (SPACE.format(key="seed", type="int", rest="low: 1, high: 3"), "seed"),
+    "negative seed": ("seed: -1", "seed"),
+    "width beyond memory": ("student: {fusion_dim: 100000000}", "fusion_dim"),
+    "epochs without end": ("student: {epochs: 10000000000}", "epochs"),
+    "a batch beyond any set": ("training: {batch_size: 1000000000000}", "batch_size"),
+    "not a number": ("student: {dropout: .nan}", "student.dropout"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_value_that_fails_later_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    content, token = BAD[name]
+    file = tmp_path / "config.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=token):
+        build_space(load_config(file))
