@@ -29,7 +29,7 @@ from benchmarks.resumable import undisturbed
 from benchmarks.study_process import STUDY
 from distune.config import Config, as_dict, with_values
 from distune.tuning.study.storage import open_storage
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import TrialFunctions, TuneRequest, tune
 
 LIMIT_SECONDS = 900.0
 NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
@@ -63,10 +63,11 @@ def _figures(cluster: Any, logs: Path, n_trials: int) -> list[Figure]:
     attack = Attack(cluster, cluster.add_node(**NODE), logs, n_trials)
     attack.start()
     began = time.perf_counter()
-    request = TuneRequest(
-        config=with_values(Config(), {"student.epochs": 6, "training.threads": 1}), n_trials=n_trials, workers=4,
-        executor="ray", ray_address=cluster.address, study_name=STUDY, logs=logs, pruner="none",
-        timeout=LIMIT_SECONDS, dataset="benchmark", trial_function="benchmarks.resumable:train",
+    request = TuneRequest.of(
+        with_values(Config(), {"student.epochs": 6, "training.threads": 1}),
+        {"n_trials": n_trials, "workers": 4, "executor": "ray", "ray_address": cluster.address, "name": STUDY,
+         "pruner": "none", "timeout": LIMIT_SECONDS},
+        logs=logs, dataset="benchmark", functions=TrialFunctions("benchmarks.resumable:train"),
     )  # fmt: skip
     result = tune(request)
     seconds = time.perf_counter() - began

@@ -44,11 +44,13 @@ def start(
 def main() -> None:
     """Reads a request and runs its study; the exit code is 0 if it is finished."""
     from distune.config import parse_config
-    from distune.tuning.tune import TuneRequest, tune
+    from distune.tuning.tune import TrialFunctions, TuneRequest, tune
 
     values = json.load(sys.stdin)
     config, logs = parse_config(values.pop("config")), Path(values.pop("logs"))
-    result = tune(TuneRequest(config=config, logs=logs, study_name=STUDY, dataset="benchmark", **values))
+    functions = TrialFunctions(values.pop("trial_function"))
+    settings = {"name": STUDY, **values}
+    result = tune(TuneRequest.of(config, settings, logs=logs, dataset="benchmark", functions=functions))
     sys.exit(0 if result.reason == "finished" else 1)
 
 

@@ -113,11 +113,11 @@ BAD = {
     ),
     "unknown on-oom": (
         ["tune", "--config", "tiny.yaml", "--on-oom", "retyr"],
-        "on-oom: there is no 'retyr'; known: fail, retry; did you mean 'retry'?",
+        "study.on_oom: input should be 'fail' or 'retry' (did you mean retry?)",
     ),
     "unknown strategy": (
         ["tune", "--config", "tiny.yaml", "--strategy", "x"],
-        "there is no 'x'; known: joint",
+        "study.strategy: input should be 'joint' or 'staged'",
     ),
     "no ranges": (["tune", "--config", "tiny.yaml", "--space", "tiny.yaml"], "has no search_space section"),
     "no start": (["tune", "--config", "tiny.yaml", "--start-from", "none.yaml"], "there is no such file"),

@@ -20,13 +20,13 @@ from distune.reporting.report import write_report
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.storage import opened
 from distune.tuning.study.study import differing, load, open_study
-from distune.tuning.tune import TuneRequest, _setups
+from distune.tuning.tune import TuneRequest, _base, _setups
 
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
 REQUESTS: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "few parameters": {"only": ("T", "teacher_lr")},
-    "a parameter of its own": {"config": parse_config({"search_space": BATCH})},
+    "a parameter of its own": {"search_space": BATCH},
     "fusion modules": {"tune_fusion": True},
     "staged": {"strategy": "staged", "only": ("teacher_lr", "alpha", "T")},
     "folds": {"folds": 3},
@@ -36,7 +36,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 def study_of(folder: Path, request: TuneRequest) -> Path:
     """A study with one trial, as the tuning command begins it; returns its folder."""
-    setup, teacher = _setups(request, "data")
+    setup, teacher = _setups(request, _base(request), "data")
     done = create_trial(
         state=TrialState.COMPLETE, value=0.5, user_attrs={"baseline": True, "fixed_params": {}}
     )
@@ -52,40 +52,47 @@ def study_of(folder: Path, request: TuneRequest) -> Path:
     return folder / "s"
 
 
+def asked_for(asked: dict[str, Any]) -> TuneRequest:
+    """A request with some settings, around parameters of its own where there are any."""
+    config = parse_config({"search_space": asked.get("search_space", {})})
+    return TuneRequest.of(config, {name: value for name, value in asked.items() if name != "search_space"})
+
+
 def request_of(command: str) -> TuneRequest:
     """What a command line of `distune tune` asks for."""
     words = shlex.split(command.replace("\\\n", " "))
     given = {word[2:].replace("-", "_"): after for word, after in zip(words, [*words[1:], ""], strict=True)
              if word.startswith("--")}  # fmt: skip
     folds = given.get("folds")
-    return TuneRequest(
-        config=load_config(Path(given["config"])),
-        study_name=given.get("study_name"),
-        n_trials=int(given["n_trials"]),
-        only=tuple(given["only"].split(",")) if "only" in given else (),
-        strategy=given.get("strategy", "joint"),
-        folds=int(folds) if folds else None,
-        prune_teacher="prune_teacher" in given,
-    )
+    settings = {
+        "name": given.get("study_name"),
+        "n_trials": given["n_trials"],
+        "only": given["only"].split(",") if "only" in given else (),
+        "strategy": given.get("strategy", "joint"),
+        "folds": folds,
+        "prune_teacher": "prune_teacher" in given,
+    }
+    return TuneRequest.of(load_config(Path(given["config"])), settings)
 
 
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
 def test_the_command_that_goes_on_asks_for_the_same_study(tmp_path: Path, asked: dict[str, Any]) -> None:
-    folder = study_of(tmp_path, TuneRequest(**{"config": Config(), **asked}))
+    folder = study_of(tmp_path, asked_for(asked))
     write_report(folder, tmp_path / "out")
     usage = (tmp_path / "out" / "report.md").read_text(encoding="utf-8").split("\n## Usage", 1)[1]
     again, quick = re.findall(r"^python tools/run_optuna_tuning\.py (.*\\\n.*)$", usage, re.M)
     request = request_of(again)
-    assert (request.study_name, request.n_trials) == ("s", 30)
+    assert (request.asked.name, request.asked.n_trials) == ("s", 30)
     with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
-        for name, setup in zip(("s", "s" + SUFFIX), _setups(request, "data"), strict=True):
+        for name, setup in zip(("s", "s" + SUFFIX), _setups(request, _base(request), "data"), strict=True):
             study = load(storage, name)
             assert (study is None) == (setup is None)
             if study is not None and setup is not None:
                 assert differing(study.user_attrs, setup) == []
                 assert study.user_attrs.get("prune_teacher", False) == setup.prune_teacher
     new = request_of(quick)
-    assert (new.strategy, new.folds, new.only) == (request.strategy, request.folds, request.only)
+    for name in ("strategy", "folds", "only"):
+        assert getattr(new.asked, name) == getattr(request.asked, name)
     assert "--only" not in again or asked.get("only")
 
 
@@ -118,7 +125,7 @@ def test_the_quick_study_is_not_longer_than_this_one(tmp_path: Path) -> None:
 
 
 def test_the_ranges_of_a_staged_search_are_those_of_its_teachers_too(tmp_path: Path) -> None:
-    folder = study_of(tmp_path, TuneRequest(config=Config(), strategy="staged", only=("teacher_lr", "T")))
+    folder = study_of(tmp_path, TuneRequest.of(Config(), {"strategy": "staged", "only": ["teacher_lr", "T"]}))
     lr = optuna.distributions.FloatDistribution(5e-6, 1e-4, log=True)
     temperature = optuna.distributions.FloatDistribution(2.0, 6.0)
     for name, parameter, distribution, values in (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 from closed_form_trials import score_at
 from optuna.trial import TrialState
 
-from distune.config import Config, with_values
+from distune.config import Config, StudyConfig, with_values
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
@@ -19,12 +20,18 @@ from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Adoption
 from distune.tuning.executors import Executor, SimulatedExecutor
 from distune.tuning.executors.simulated import Script, Work
+from distune.tuning.request import TrialFunctions, TuneRequest
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.space import build_space
 from distune.tuning.study.storage import open_storage
 from distune.tuning.study.study import Setup, open_study, write_setup
 from distune.tuning.trials.messages import TrialTask
 
+KINDS_OF_TRIALS = {
+    "trial_function": "joint",
+    "teacher_trial_function": "teacher",
+    "folds_trial_function": "folds",
+}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -43,6 +50,17 @@ def sqlite_study(folder: Path, setup: Setup, name: str = "study") -> optuna.Stud
     study = open_study(open_storage(f"sqlite:///{folder}/{name}.db"), name, setup)
     study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
     return study
+
+
+def tune_request(config: Config | None = None, **options: Any) -> TuneRequest:
+    """What `tune` is asked for: settings of the `study` section, trial functions and everything else by name."""
+    functions = {kind: options.pop(name) for name, kind in KINDS_OF_TRIALS.items() if name in options}
+    if "study_name" in options:
+        options["name"] = options.pop("study_name")
+    settings = {name: options.pop(name) for name in list(options) if name in StudyConfig.model_fields}
+    options.setdefault("dataset", "sha256:0")
+    functions = TrialFunctions(**functions)
+    return TuneRequest.of(config or base_config(), settings, functions=functions, **options)
 
 
 def memory_study(setup: Setup) -> optuna.Study:

@@ -9,7 +9,7 @@ import pytest
 from closed_form_trials import fold_score, score_at
 from fold_trials import Listener, task_of
 from optuna.trial import TrialState, create_trial
-from study_helpers import base_config, coordinator, memory_study, setup_of
+from study_helpers import base_config, coordinator, memory_study, setup_of, tune_request
 
 from distune.cli import run_command
 from distune.config import as_dict, load_config, save_config, with_values
@@ -22,7 +22,7 @@ from distune.tuning.search.fold_pruner import FoldPruner
 from distune.tuning.search.pruners import make_pruner_of_folds
 from distune.tuning.study.study import differing, warmup_of_folds
 from distune.tuning.trials.folds import run_folds_trial
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import tune
 
 
 def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tmp_path, tiny_config):
@@ -109,7 +109,7 @@ def request(folder, **options):
     defaults = {"config": base_config(), "n_trials": 3, "logs": folder, "dataset": "sha256:0", "folds": 3,
                 "study_name": "study", "trial_function": "closed_form_trials:quick",
                 "folds_trial_function": "closed_form_trials:quick_folds"}  # fmt: skip
-    return TuneRequest(**{**defaults, **options})
+    return tune_request(**{**defaults, **options})
 
 
 def test_a_study_with_folds_from_a_config_to_its_files(tmp_path):
@@ -140,7 +140,7 @@ def test_a_study_from_before_there_were_folds_goes_on():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"folds": 1}, "folds: 1 cannot be left out in turn; ask for 2 or more"),
+        ({"folds": 1}, "study.folds: .*greater than or equal to 2"),
         ({"strategy": "staged"}, "folds: a staged search judges its teachers on the dev split"),
         ({"prune_teacher": True}, "folds: every fold has a teacher of its own"),
         ({"config": with_values(base_config(), {"data.fold": {"number": 1, "of": 3}})},

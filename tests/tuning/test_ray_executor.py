@@ -8,12 +8,12 @@ import time
 import psutil
 import pytest
 import test_executor_contract as contract
-from study_helpers import base_config
+from study_helpers import base_config, tune_request
 
 from distune.errors import UserError
 from distune.tuning.executors.ray import RayExecutor, _connect
 from distune.tuning.trials.messages import Ended
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import tune
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only; read when ray is imported
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -185,5 +185,5 @@ def test_without_ray_the_message_names_the_extra(tmp_path, monkeypatch):
 
 
 def test_an_executor_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(UserError, match="executor: slurm; there are local, ray"):
-        tune(TuneRequest(config=base_config(), executor="slurm", dataset="sha256:0", logs=tmp_path))
+    with pytest.raises(UserError, match=r"study\.executor.*'slurm'"):
+        tune(tune_request(config=base_config(), executor="slurm", dataset="sha256:0", logs=tmp_path))

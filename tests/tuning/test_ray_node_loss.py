@@ -11,12 +11,12 @@ import psutil
 import pytest
 from closed_form_trials import HELD, score_at
 from optuna.trial import TrialState
-from study_helpers import base_config
+from study_helpers import base_config, tune_request
 from test_ray_executor import HAS_RAY, TwoNodes
 
 from distune.config import with_values
 from distune.tuning.study.storage import open_storage
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import tune
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_node_killed_in_the_middle_of_a_study_loses_nothing(two_nodes, tmp_pat
     url = f"sqlite:///{tmp_path}/study.db"
     open_storage(url)  # so that its tables are there for the one who watches
     base = with_values(base_config(), {"training.threads": 2})  # room for one worker on each node
-    request = TuneRequest(
+    request = tune_request(
         config=base, n_trials=8, study_name="study", storage=url, workers=2, pruner="none", dataset="sha256:0",
         executor="ray", ray_address=two_nodes.address, trial_function="closed_form_trials:held",
     )  # fmt: skip

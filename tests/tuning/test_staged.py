@@ -14,7 +14,7 @@ import optuna
 import pytest
 from closed_form_trials import score_at, teacher_score
 from optuna.trial import TrialState
-from study_helpers import base_config, coordinator, memory_study, setup_of, states
+from study_helpers import base_config, coordinator, memory_study, setup_of, states, tune_request
 
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
@@ -29,7 +29,7 @@ from distune.tuning.status import read_status
 from distune.tuning.study.storage import open_storage
 from distune.tuning.study.study import Setup
 from distune.tuning.summary import config_of
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import tune
 
 HERE = Path(__file__).parent
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -163,7 +163,7 @@ def request(folder, **options):
         "trial_function": "closed_form_trials:quick",
         "teacher_trial_function": "closed_form_trials:quick_teacher",
     }
-    return TuneRequest(**{**defaults, **options})
+    return tune_request(**{**defaults, **options})
 
 
 def studies_in(folder, name="study"):
@@ -311,7 +311,7 @@ def test_another_strategy_or_another_teacher_s_space_is_another_question(tmp_pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"strategy": "nested"}, "strategy: there is no 'nested'; known: joint, staged"),
+        ({"strategy": "nested"}, "study.strategy: .*'joint' or 'staged'"),
         ({"fork": "other"}, "fork copies the trials of a joint search"),
         ({"prune_teacher": True}, "prune-teacher is for a joint search"),
     ],

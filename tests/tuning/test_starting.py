@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from study_helpers import base_config
+from study_helpers import base_config, tune_request
 
 from distune.analysis.parameters.ranges import Ranges, as_search_space
 from distune.analysis.parameters.space import Parameter
@@ -14,7 +14,7 @@ from distune.config import load_config, save_config, value_at, with_values
 from distune.errors import ConfigError, UserError
 from distune.tuning.space.space import DEFAULT_SPACE, build_space
 from distune.tuning.space.start import started_from, with_space
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import tune
 
 PAGE = {  # the reference page's recommended table; fixed values are ranges of one
     "teacher_lr": (4e-5, 5e-5),
@@ -116,7 +116,7 @@ def test_a_study_can_start_from_another_one_s_best_values(tmp_path: Path):
 def test_the_start_is_trial_0_and_what_is_not_searched_keeps_its_value(tmp_path: Path):
     save_config(with_values(base_config(), BEST), tmp_path / "best_config.yaml")
     result = tune(
-        TuneRequest(
+        tune_request(
             base_config(student__epochs=2),
             n_trials=3,
             only=("alpha", "beta", "T"),

@@ -14,18 +14,19 @@ import psutil
 import pytest
 from closed_form_trials import score_at
 from optuna.trial import TrialState
-from study_helpers import base_config, states
+from study_helpers import base_config, states, tune_request
 
-from distune.config import load_config, parse_config, with_values
+from distune.config import StudyConfig, load_config, parse_config, with_values
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease, this_host
 from distune.tuning.study.names import study_to_continue
 from distune.tuning.study.storage import open_storage
 from distune.tuning.study.study import Setup
 from distune.tuning.summary import config_of
-from distune.tuning.tune import TuneRequest, search_space, tune
+from distune.tuning.tune import TrialFunctions, TuneRequest, search_space, tune
 
 HERE = Path(__file__).parent
+QUICK = TrialFunctions("closed_form_trials:quick")
 
 
 def request(folder, **options):
@@ -36,7 +37,7 @@ def request(folder, **options):
         "dataset": "sha256:0",
         "trial_function": "closed_form_trials:quick",
     }
-    return TuneRequest(**{**defaults, **options})
+    return tune_request(**{**defaults, **options})
 
 
 def study_in(folder, name="study"):
@@ -85,7 +86,7 @@ def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, caplo
     study = study_in(tmp_path, name)
     lease = replace(Lease.new(1), host=f"{this_host()}/before", seen=time.time() - silent)
     study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
-    question = search_space(request(tmp_path))
+    question = search_space(base_config(), StudyConfig())
     setup = Setup(base_config(), question, "sha256:0")
     assert study_to_continue(tmp_path, None, setup, 4) == (name if goes_on else None)
     assert (
@@ -321,3 +322,27 @@ def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
     assert len(complete) == 12
     assert all(t.user_attrs["failure_kind"] == "surplus" for t in study.trials if t not in complete)
     check_scores(study)
+
+
+def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
+    """A study from before there was one goes on with a config that has one, and a trial's config knows none."""
+    first = tune(request(tmp_path, study_name="study", n_trials=2))
+    assert "study" not in study_in(tmp_path).user_attrs["base_config"]
+    in_the_file = with_values(base_config(), {"study": {"name": "study", "n_trials": 3, "keep_best": 1}})
+    again = tune(TuneRequest(in_the_file, logs=tmp_path, dataset="sha256:0", functions=QUICK))
+    assert again.study_name == first.study_name and again.summary["trials"]["finished"] == 3
+    assert "study" not in again.best_config.read_text()
+
+
+def test_the_epochs_of_a_trial_are_those_of_the_section(tmp_path):
+    result = tune(request(tmp_path, n_trials=1, student_epochs=2, teacher_epochs=1))
+    best = load_config(result.best_config)
+    assert (best.student.epochs, best.teacher.epochs) == (2, 1)
+
+
+def test_a_study_whose_sampler_is_gone_names_the_others(tmp_path):
+    tune(request(tmp_path, study_name="study", n_trials=1))
+    study_in(tmp_path).set_user_attr("sampler", "cmaes")
+    with pytest.raises(UserError, match="--sampler"):
+        tune(request(tmp_path, study_name="study", n_trials=2))
+    assert tune(request(tmp_path, study_name="study", n_trials=2, sampler="tpe")).reason == "finished"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from study_helpers import base_config
+from study_helpers import base_config, tune_request
 
 from distune.errors import UserError
-from distune.tuning.tune import TuneRequest, tune
+from distune.tuning.tune import tune
 
 
 def main() -> None:
@@ -22,8 +22,8 @@ def main() -> None:
     print("reason", result.reason)
 
 
-def request(folder, n_trials, workers, function, options) -> TuneRequest:
-    return TuneRequest(
+def request(folder, n_trials, workers, function, options):
+    return tune_request(
         base_config(student__epochs=6),
         n_trials=n_trials,
         study_name=options.get("study_name", "study") or None,

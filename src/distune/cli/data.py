@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import DataRoot, overrides
-from distune.config import load_config
+from distune.cli.options import Assignments, DataRoot, chosen_config, overrides
 
 app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_help=True)
 
@@ -16,9 +15,10 @@ app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_
 def check(
     config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
     data_root: DataRoot = None,
+    assignments: Assignments = None,
 ) -> None:
     """Validate a config and its data; name every error."""
-    chosen = load_config(config, overrides(data_root=data_root))
+    chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
     from distune.checking import check_experiment
     from distune.data import SPLITS
@@ -42,9 +42,10 @@ def audit(
     config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
     out: Annotated[Path | None, typer.Option(help="Also write everything to this JSON file.")] = None,
     data_root: DataRoot = None,
+    assignments: Assignments = None,
 ) -> None:
     """Report on the data: balance, leaks between splits, shortcuts to the labels."""
-    chosen = load_config(config, overrides(data_root=data_root))
+    chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
     from distune.cli.audit import print_audit
     from distune.data import read_table

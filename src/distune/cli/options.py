@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from distune.config import Config, load_config
 from distune.errors import UserError
+from distune.utils.places import STUDIES
 
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data set, instead of the config's.")]
 TeacherEpochs = Annotated[
@@ -16,7 +19,7 @@ TeacherEpochs = Annotated[
 StudentEpochs = Annotated[
     int | None, typer.Option(min=1, help="Epochs of the student, instead of the config's.")
 ]
-Study = Annotated[str, typer.Argument(help="Name under logs/optuna, a study's folder, or its .db file.")]
+Study = Annotated[str, typer.Argument(help=f"Name under {STUDIES}, a study's folder, or its .db file.")]
 Storage = Annotated[
     str | None, typer.Option(help="Database of the study (SQLAlchemy URL); default: its SQLite file.")
 ]
@@ -41,6 +44,42 @@ GpusPerTrial = Annotated[
     float, typer.Option(min=0, max=1, help="GPUs that Ray sets aside for a training; below 1 shares one.")
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything, instead of the config's.")]
+
+
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any value of the config, by its dotted key: --set student.lr=1e-3. May be given several times.",
+    ),
+]
+
+
+def chosen_config(path: Path, assignments: Sequence[str] | None, values: Mapping[str, Any]) -> Config:
+    """The config that a command works with.
+
+    Args:
+        path: the YAML file.
+        assignments: what `--set` was given: `KEY=VALUE`, the value read as YAML.
+        values: of the command's own options, by dotted key; they lie over everything else.
+
+    Raises:
+        UserError: an assignment is none, or the config breaks rules.
+    """
+    return load_config(path, {**dict(map(_assigned, assignments or ())), **values})
+
+
+def _assigned(assignment: str) -> tuple[str, Any]:
+    from distune.utils.yaml_files import YamlFileError, parse_yaml
+
+    key, separator, text = assignment.partition("=")
+    if not separator or not key.strip():
+        raise UserError(f"--set: {assignment!r} is no assignment; write KEY=VALUE, such as student.lr=1e-3")
+    try:
+        return key.strip(), parse_yaml(text)
+    except YamlFileError as error:
+        raise UserError(f"--set {assignment}: {error}") from None
 
 
 def listed(text: str | None) -> tuple[str, ...]:

@@ -8,9 +8,17 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import DataRoot, Seed, StudentEpochs, TeacherEpochs, overrides
-from distune.config import load_config
+from distune.cli.options import (
+    Assignments,
+    DataRoot,
+    Seed,
+    StudentEpochs,
+    TeacherEpochs,
+    chosen_config,
+    overrides,
+)
 from distune.training.callbacks import Callback, EpochRecord
+from distune.utils.places import RUNS
 
 
 class _ShowEpochs(Callback):
@@ -41,10 +49,12 @@ def train(
     teacher_epochs: TeacherEpochs = None,
     student_epochs: StudentEpochs = None,
     seed: Seed = None,
+    assignments: Assignments = None,
 ) -> None:
     """Train a teacher and its student once, and evaluate them."""
-    chosen = load_config(
+    chosen = chosen_config(
         config,
+        assignments,
         overrides(
             data_root=data_root,
             teacher_epochs=teacher_epochs,
@@ -53,7 +63,7 @@ def train(
             device=gpu,
         ),
     )
-    folder = out or Path("logs/runs") / f"{chosen.name}_{datetime.now():%Y%m%d_%H%M%S}"
+    folder = out or RUNS / f"{chosen.name}_{datetime.now():%Y%m%d_%H%M%S}"
 
     from distune.training.run import run
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distune.cli.options import Storage, Study
+from distune.utils.places import STUDIES
 
 if TYPE_CHECKING:
     from distune.tuning.status import StudyStatus
 
-LOGS = Path("logs/optuna")
 REFRESH_SECONDS = 5.0
 
 
@@ -60,7 +60,7 @@ def add_commands(app: typer.Typer) -> None:
 def _place(study: str) -> tuple[str, Path]:
     """A study's name, and the folder that it lies in."""
     path = Path(study)
-    return path.name.removesuffix(".db"), path.parent if path.parent != Path() else LOGS
+    return path.name.removesuffix(".db"), path.parent if path.parent != Path() else STUDIES
 
 
 def _print(found: StudyStatus) -> None:

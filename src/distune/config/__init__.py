@@ -4,6 +4,7 @@ from distune.config.files import (
     as_dict,
     dump_config,
     known_keys,
+    laid_over,
     load_config,
     parse_config,
     save_config,
@@ -24,6 +25,7 @@ from distune.config.sections import (
     TeacherConfig,
     TrainingConfig,
 )
+from distune.config.study import StudyConfig
 
 __all__ = [
     "CacheConfig",
@@ -36,11 +38,13 @@ __all__ = [
     "ModelConfig",
     "SearchParameter",
     "StudentConfig",
+    "StudyConfig",
     "TeacherConfig",
     "TrainingConfig",
     "as_dict",
     "dump_config",
     "known_keys",
+    "laid_over",
     "load_config",
     "parse_config",
     "save_config",

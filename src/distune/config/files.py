@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from distune.config.sections import Config
+from distune.config.study import StudyConfig
 from distune.errors import ConfigError
 from distune.utils.atomic import write_text
 from distune.utils.text import nearest
@@ -45,27 +46,61 @@ def parse_config(
     raw: Mapping[str, Any], *, source: str = "config", overrides: Mapping[str, Any] | None = None
 ) -> Config:
     """Validates a mapping of sections; see `load_config`."""
-    try:
-        config = Config.model_validate(raw)
-        if overrides:
-            config = Config.model_validate(_laid_over(as_dict(config), overrides))
-        return config
-    except ValidationError as error:
-        raise ConfigError(source, _sentences(error)) from None
+    config = _validated(raw, source)
+    return with_values(config, overrides, source=source) if overrides else config
 
 
 def with_values(config: Config, values: Mapping[str, Any], *, source: str = "config") -> Config:
-    """Returns a copy of a config with other values at dotted keys, validated anew.
+    """Returns a copy of a config with other values at dotted keys, validated again.
 
     Raises:
         ConfigError: a key does not exist or a value breaks a rule.
     """
-    return parse_config(as_dict(config), source=source, overrides=values)
+    return _validated(laid_over(as_dict(config), values, source=source), source)
+
+
+def laid_over(
+    complete: dict[str, Any], values: Mapping[str, Any], *, source: str = "config"
+) -> dict[str, Any]:
+    """Lays values by dotted key over a config's plain values; nothing is validated.
+
+    Args:
+        complete: a config as plain values; it is changed.
+        values: by dotted key.
+        source: named in the error.
+
+    Raises:
+        ConfigError: a key asks for a part of a single value.
+    """
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        target = complete
+        for section in sections:
+            if target.get(section) is None:  # a section that may be empty, such as data.fold
+                target[section] = {}
+            target = target[section]
+            if not isinstance(target, dict):
+                raise ConfigError(source, [f"{key}: unknown key; {section} is a value without parts"])
+        target[last] = value
+    return complete
+
+
+def _validated(raw: Mapping[str, Any], source: str) -> Config:
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(source, _sentences(error)) from None
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:
-    """The config as plain values that YAML and JSON can hold."""
-    return config.model_dump(mode="json")
+    """The config as plain values that YAML and JSON can hold.
+
+    A `study` section left at its defaults is left out: runs and studies know nothing of it.
+    """
+    values = config.model_dump(mode="json")
+    if isinstance(config, Config) and config.study == StudyConfig():
+        del values["study"]
+    return values
 
 
 def value_at(config: Config, key: str) -> Any:
@@ -112,18 +147,6 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
         return [found for part in typing.get_args(annotation) for found in _models_in(part)]
     return []
-
-
-def _laid_over(complete: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in overrides.items():
-        *sections, last = key.split(".")
-        target = complete
-        for section in sections:
-            if target.get(section) is None:  # a section that may be empty, such as data.fold
-                target[section] = {}
-            target = target[section]
-        target[last] = value
-    return complete
 
 
 def _sentences(error: ValidationError) -> list[str]:

@@ -6,7 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from distune.config.section import Section
+from distune.config.study import StudyConfig
 
 Freeze = Literal["none", "all"] | Annotated[int, Field(ge=1)]
 FusionName = Literal[
@@ -38,12 +41,6 @@ LossName = Literal[
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Modality = Literal["image", "text"]
 NO_ENCODER = "none"
-
-
-class Section(BaseModel):
-    """A part of the config: unknown keys are errors, values never change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def _layers(value: Any) -> Any:
@@ -335,5 +332,6 @@ class Config(Section):
     distillation: DistillationConfig = DistillationConfig()
     training: TrainingConfig = TrainingConfig()
     cache: CacheConfig = CacheConfig()
-    search_space: dict[str, SearchParameter] = {}
+    search_space: dict[str, SearchParameter] = Field(default_factory=dict)
     """Parameters that override or join the default search space, by name."""
+    study: StudyConfig = StudyConfig()

@@ -16,7 +16,7 @@ import optuna
 from optuna.study import Study
 
 from distune import __version__
-from distune.analysis.records.sources import LOGS, database_file
+from distune.analysis.records.sources import database_file
 from distune.config import save_config, with_values
 from distune.confirmation.baselines import ends_of_grid, judge_baselines
 from distune.confirmation.candidates import Entrant, confirmation_seeds, contenders
@@ -35,12 +35,13 @@ from distune.training.run_folder import write_json
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.executors.make import check_executor, make_executor
+from distune.tuning.request import TrialFunctions
 from distune.tuning.status import status_of
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import check_name
-from distune.tuning.tune import TRIAL_FUNCTION
+from distune.utils.places import STUDIES
 
 Show = Callable[[str], None]
 _log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class _Confirmation:
         request = self.request
         with make_executor(
             request.executor,
-            TRIAL_FUNCTION,
+            TrialFunctions().joint,
             self.folder / "workers",
             workers=min(request.workers, len(left)),
             devices=self.devices,
@@ -238,7 +239,7 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
     """Opens the study and finds its folder."""
     if request.storage is not None:
         check_name(request.study)
-        url, name, folder = request.storage, request.study, LOGS / request.study
+        url, name, folder = request.storage, request.study, STUDIES / request.study
     else:
         file = database_file(Path(request.study))
         url, name, folder = default_url(file.parent, file.stem), file.stem, file.with_suffix("")

@@ -11,7 +11,7 @@ import yaml
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.parameters.ranges import Ranges, as_search_space
 from distune.analysis.records.from_csv import from_csv
-from distune.analysis.records.sources import LOGS, open_study
+from distune.analysis.records.sources import open_study
 from distune.analysis.records.study_record import Direction, StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
@@ -20,6 +20,7 @@ from distune.reporting.contents import Written, build
 from distune.reporting.document import Figure
 from distune.reporting.figures import NAMES, draw
 from distune.utils.paths import is_file_name
+from distune.utils.places import STUDIES
 
 if TYPE_CHECKING:
     import optuna
@@ -63,7 +64,7 @@ def study_folder(study_source: str, storage: str | None = None) -> Path:
         raise UserError(
             f"study {study.name!r}: this name cannot be a folder's; say with --out where to write"
         )
-    return LOGS / str(study.name)
+    return STUDIES / str(study.name)
 
 
 def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maximize") -> list[Path]:

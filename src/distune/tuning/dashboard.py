@@ -11,13 +11,12 @@ from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import check_name, load
+from distune.utils.places import STUDIES
 
 HOST = "127.0.0.1"
 
 
-def open_dashboard(
-    name: str, *, logs: Path = Path("logs/optuna"), storage: str | None = None, port: int = 8080
-) -> None:
+def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = None, port: int = 8080) -> None:
     """Serves optuna-dashboard until it is interrupted; what is changed in it changes the copy only.
 
     Args:
@@ -38,9 +37,7 @@ def open_dashboard(
         run_server(copy, host=HOST, port=port)
 
 
-def copy_study(
-    name: str, target: Path, *, logs: Path = Path("logs/optuna"), storage: str | None = None
-) -> str:
+def copy_study(name: str, target: Path, *, logs: Path = STUDIES, storage: str | None = None) -> str:
     """Copies a study, also while it runs, into an SQLite file of its own.
 
     Returns:

@@ -80,8 +80,8 @@ class Stages:
 
     def run(self, stage: Stage) -> Ending:
         """Runs a stage until its study has its trials or something ends it."""
-        request = self._request
-        devices = request.devices or (request.config.training.device,)
+        request, asked = self._request, self._request.asked
+        devices = request.devices
         lease = Lease.new(request.workers, devices, stage.n_trials)
         ledger = Ledger(stage.study, lease.coordinator, Patience(interrupted=self._interrupted))
         stage.study.pruner = (
@@ -95,14 +95,14 @@ class Stages:
                 "pruner %s: %d epochs are too few for it to stop a trial", stage.setup.pruner, stage.epochs
             )
         executor = make_executor(
-            request.executor,
+            asked.executor,
             stage.function,
             stage.folder / "workers",
             workers=request.workers,
             devices=devices,
             threads=request.config.training.threads,
-            ray_address=request.ray_address,
-            gpus_per_trial=request.gpus_per_trial,
+            ray_address=asked.ray_address,
+            gpus_per_trial=asked.gpus_per_trial,
             interrupted=self._interrupted,
         )
         with Progress(title=stage.title) as progress, executor:
@@ -111,14 +111,13 @@ class Stages:
                 stage.proposals,
                 executor,
                 Adoption(ledger, lease),
-                Retention(stage.folder / "trials", request.keep_best),
-                Limits(stage.n_trials, self._seconds_left(), request.on_oom, stage.setup.prune_teacher),
+                Retention(stage.folder / "trials", asked.keep_best),
+                Limits(stage.n_trials, self._seconds_left(), asked.on_oom, stage.setup.prune_teacher),
                 interrupted=self._interrupted,
                 show=progress,
             )
             return Ending(coordinator.run(), coordinator.failure)
 
     def _seconds_left(self) -> float | None:
-        if self._request.timeout is None:
-            return None
-        return max(0.0, self._request.timeout - (time.monotonic() - self._started))
+        timeout = self._request.asked.timeout
+        return None if timeout is None else max(0.0, timeout - (time.monotonic() - self._started))

@@ -21,7 +21,6 @@ from distune.tuning.space.space import TEACHER, Space
 from distune.tuning.study.study import Setup
 from distune.tuning.summary import params_of
 
-STRATEGIES = ("joint", "staged")
 SUFFIX = "_teacher"
 """The teacher study's name is the study's with this."""
 BASE = "base"

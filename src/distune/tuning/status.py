@@ -19,6 +19,7 @@ from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import check_name, load
+from distune.utils.places import STUDIES
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class StudyStatus:
     ends: datetime | None
 
 
-def read_status(name: str, *, logs: Path = Path("logs/optuna"), storage: str | None = None) -> StudyStatus:
+def read_status(name: str, *, logs: Path = STUDIES, storage: str | None = None) -> StudyStatus:
     """Reads a study's status; changes nothing. A staged search that is at its teachers shows their study.
 
     Args:

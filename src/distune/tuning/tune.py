@@ -11,30 +11,29 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
+from distune.config import Config, StudyConfig, with_values
 from distune.errors import UserError
 from distune.tuning.coordinator.interrupts import interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, TeacherProposals
 from distune.tuning.dataset import Inspection, inspect
-from distune.tuning.executors.make import check_executor
 from distune.tuning.fork import fork, open_old
-from distune.tuning.request import ON_OOM, TRIAL_FUNCTION, TuneRequest, TuneResult
-from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner, check_pruner_of_folds
+from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
+from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import Space, build_space
 from distune.tuning.space.start import started_from, with_space
 from distune.tuning.stage import Ending, Stage, Stages
-from distune.tuning.staged import STRATEGIES, SUFFIX, best_teachers, outline, settle, split, stage_budgets
+from distune.tuning.staged import SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.study.names import study_to_continue
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import Patience, default_url, opened
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study.study import Setup, check_name, new_name, open_study, warmup_of_folds
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
-from distune.utils.text import nearest_hint
 
-__all__ = ["TRIAL_FUNCTION", "TuneRequest", "TuneResult", "search_space", "tune"]
+__all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "search_space", "tune"]
 _log = logging.getLogger(__name__)
 
 
@@ -46,20 +45,21 @@ def tune(request: TuneRequest) -> TuneResult:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _check(request)
-    request = _with_start(request)
-    dataset = _dataset(request)
-    setup, teacher = _setups(request, dataset.fingerprint)
-    name = request.fork or request.study_name
-    name = name or study_to_continue(request.logs, request.storage, setup, request.n_trials, teacher)
+    base = _base(request)
+    dataset = _dataset(request, base)
+    setup, teacher = _setups(request, base, dataset.fingerprint)
+    asked = request.asked
+    name = request.fork or asked.name
+    name = name or study_to_continue(request.logs, asked.storage, setup, asked.n_trials, teacher)
     name = name or new_name(request.config.name, datetime.now())
     check_name(name)
     folder = request.logs / name
-    url = request.storage or default_url(request.logs, name)
+    url = asked.storage or default_url(request.logs, name)
     with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
         patiently = Patience(interrupted=interrupted)
         study, setup = _open(request, storage, name, setup, patiently)
         dataset.write(folder)
-        _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), request.n_trials)
+        _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), asked.n_trials)
         stages = Stages(request, interrupted)
         if teacher is None:
             ending = _run(request, study, setup, folder, stages)
@@ -71,78 +71,75 @@ def tune(request: TuneRequest) -> TuneResult:
     return TuneResult(name, folder, ending.reason, summary, best, ending.failure)
 
 
-def search_space(request: TuneRequest) -> Space:
-    """The search space that a request asks for."""
+def search_space(base: Config, asked: StudyConfig) -> Space:
+    """The search space around a base config that a `study` section asks for."""
     groups = {
-        **(fusion_group() if request.tune_fusion else {}),
-        **(loss_group() if request.tune_loss else {}),
-        **(backbone_group(request.config) if request.tune_backbones else {}),
+        **(fusion_group() if asked.tune_fusion else {}),
+        **(loss_group() if asked.tune_loss else {}),
+        **(backbone_group(base) if asked.tune_backbones else {}),
     }
-    ignored = fields_without_effect(request.config)
-    return build_space(request.config, groups=groups, only=request.only, ignored=ignored)
+    return build_space(base, groups=groups, only=asked.only, ignored=fields_without_effect(base))
 
 
 def _check(request: TuneRequest) -> None:
-    for name in (request.study_name, request.fork):
+    asked = request.asked
+    for name in (asked.name, request.fork):
         if name is not None:
             check_name(name)
-    if request.fork and not request.study_name:
+    if request.fork and not asked.name:
         raise UserError("fork: name the study to copy from with --study-name")
-    if request.strategy not in STRATEGIES:
-        raise UserError(f"strategy: there is no {request.strategy!r}; known: {', '.join(STRATEGIES)}")
-    if request.strategy == "staged" and (request.fork or request.prune_teacher):
+    if asked.strategy == "staged" and (request.fork or asked.prune_teacher):
         what = "fork copies the trials of" if request.fork else "prune-teacher is for"
         raise UserError(f"{what} a joint search; a staged one tunes and prunes its teachers by themselves")
-    if request.folds is not None:
-        _check_folds(request)
-    if request.on_oom not in ON_OOM:
-        hint = nearest_hint(request.on_oom, ON_OOM)
-        raise UserError(f"on-oom: there is no {request.on_oom!r}; known: {', '.join(ON_OOM)}{hint}")
-    check_executor(request.executor)
-    for name, check in ((request.sampler, check_sampler), (request.pruner, check_pruner)):
-        if name is not None:
-            check(name)
+    if asked.folds is not None:
+        _check_folds(request.config)
+    if asked.gpus and asked.executor == "ray":
+        raise UserError(
+            f"gpus: {','.join(asked.gpus)}; Ray itself chooses the GPUs of its workers, so leave --gpus out and say "
+            "with --gpus-per-trial how many a training gets"
+        )
 
 
-def _check_folds(request: TuneRequest) -> None:
-    if request.folds is None or request.folds < 2:
-        raise UserError(f"folds: {request.folds} cannot be left out in turn; ask for 2 or more")
-    if request.strategy != "joint":
+def _check_folds(config: Config) -> None:
+    if config.study.strategy != "joint":
         raise UserError("folds: a staged search judges its teachers on the dev split; use --strategy joint")
-    if request.prune_teacher:
+    if config.study.prune_teacher:
         raise UserError(
             "folds: every fold has a teacher of its own, which --prune-teacher cannot judge; leave it out"
         )
-    if request.config.data.fold is not None:
+    if config.data.fold is not None:
         raise UserError("folds: the base config is one fold already; remove data.fold from it")
-    if request.pruner is not None:
-        check_pruner_of_folds(request.pruner)
+    if config.study.pruner is not None:
+        check_pruner_of_folds(config.study.pruner)
 
 
-def _with_start(request: TuneRequest) -> TuneRequest:
-    config = request.config
-    if request.start_from is not None:
-        config = started_from(config, request.start_from)
-    if request.space is not None:
-        config = with_space(config, request.space)
-    return replace(request, config=config)
+def _base(request: TuneRequest) -> Config:
+    """What trial 0 runs; the `study` section, which says only how to search, is no part of it."""
+    asked = request.asked
+    epochs = {"teacher.epochs": asked.teacher_epochs, "student.epochs": asked.student_epochs}
+    given = {key: value for key, value in epochs.items() if value is not None}
+    base = with_values(request.config, {**given, "study": {}}, source=request.config_path or "config")
+    if asked.start_from is not None:
+        base = started_from(base, asked.start_from)
+    return base if asked.space is None else with_space(base, asked.space)
 
 
-def _setups(request: TuneRequest, dataset: str) -> tuple[Setup, Setup | None]:
+def _setups(request: TuneRequest, base: Config, dataset: str) -> tuple[Setup, Setup | None]:
     """What the study is about, and what that of the teachers is, in a staged search."""
+    asked = request.asked
     setup = Setup(
-        base=request.config,
-        space=search_space(request),
+        base=base,
+        space=search_space(base, asked),
         dataset=dataset,
-        sampler=request.sampler or "tpe",
-        pruner=request.pruner or "median",
-        seed=request.config.seed if request.seed is None else request.seed,
+        sampler=asked.sampler or "tpe",
+        pruner=asked.pruner or "median",
+        seed=base.seed,
         config_path=request.config_path,
-        prune_teacher=request.prune_teacher,
-        folds=request.folds,
-        warmup=WARMUP_EPOCHS if request.folds is None else warmup_of_folds(request.folds),
+        prune_teacher=asked.prune_teacher,
+        folds=asked.folds,
+        warmup=WARMUP_EPOCHS if asked.folds is None else warmup_of_folds(asked.folds),
     )
-    if request.strategy == "joint":
+    if asked.strategy == "joint":
         return setup, None
     teacher, students = split(setup)
     return students, teacher
@@ -152,18 +149,16 @@ def _open(
     request: TuneRequest, storage: BaseStorage, name: str, setup: Setup, patiently: Patience
 ) -> tuple[Study, Setup]:
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
-    if request.fork and request.study_name:
-        old_url = request.storage or default_url(request.logs, request.study_name)
+    asked = request.asked
+    if request.fork and asked.name:
+        old_url = asked.storage or default_url(request.logs, asked.name)
         with reading(old_url) as old_storage:
-            old = open_old(old_storage, request.study_name)
+            old = open_old(old_storage, asked.name)
             patiently(lambda: fork(old, storage, name, setup))
     study = patiently(lambda: open_study(storage, name, setup))
     known = study.user_attrs
-    setup = replace(
-        setup,
-        sampler=request.sampler or known["sampler"],
-        pruner=request.pruner or known["pruner"],
-    )
+    setup = replace(setup, sampler=asked.sampler or known["sampler"], pruner=asked.pruner or known["pruner"])
+    check_sampler(setup.sampler)
     for key in ("sampler", "pruner", "pruner_settings", "prune_teacher"):
         value = setup.as_attributes()[key]
         if value != known.get(key):
@@ -188,13 +183,13 @@ def _run_staged(
     students, teacher = setups
     first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, patiently)
     if "teachers" not in study.user_attrs:
-        wanted, _ = stage_budgets(request.n_trials)
+        wanted, _ = stage_budgets(request.asked.n_trials)
         ending = _run_teachers(request, first, teacher, folder, stages, wanted) if wanted else None
         patiently(lambda: study.set_user_attr("teacher_study", outline(first)))
         if ending is not None and ending.reason != "finished":
             return ending
     students = patiently(lambda: settle(study, best_teachers(first), students))
-    left = max(0, request.n_trials - outline(first)["finished"])
+    left = max(0, request.asked.n_trials - outline(first)["finished"])
     return _run(request, study, students, folder, stages, left)
 
 
@@ -205,7 +200,7 @@ def _run_teachers(
         study,
         setup,
         TeacherProposals(setup),
-        request.teacher_trial_function,
+        request.functions.teacher,
         folder / "teacher",
         wanted,
         setup.base.teacher.epochs,
@@ -222,17 +217,17 @@ def _run(
         study,
         setup,
         FoldProposals(setup) if folds else JointProposals(setup),
-        request.folds_trial_function if folds else request.trial_function,
+        request.functions.folds if folds else request.functions.joint,
         folder,
-        request.n_trials if wanted is None else wanted,
+        request.asked.n_trials if wanted is None else wanted,
         folds or setup.base.student.epochs,
         title="students" if setup.strategy == "staged" else "",
     )
     return stages.run(stage)
 
 
-def _dataset(request: TuneRequest) -> Inspection:
+def _dataset(request: TuneRequest, base: Config) -> Inspection:
     if request.dataset is not None:
         return Inspection(request.dataset)
     source = request.config_path or "config"
-    return inspect(request.config, source, accept_leaks=request.accept_leaks, folds=request.folds)
+    return inspect(base, source, accept_leaks=request.asked.accept_leaks, folds=request.asked.folds)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import StudyRecord
 from distune.errors import UserError
+from distune.utils.places import STUDIES
 
 if TYPE_CHECKING:
     import optuna
-
-LOGS = Path("logs/optuna")
 
 
 def open_study(source: optuna.Study | StudyRecord | Path | str, storage: str | None = None) -> StudyRecord:
@@ -31,7 +30,7 @@ def open_study(source: optuna.Study | StudyRecord | Path | str, storage: str | N
     if not isinstance(source, Path | str):
         return from_optuna(source)
     if storage is not None:
-        folder = LOGS / str(source)
+        folder = STUDIES / str(source)
         return _from_storage(storage, str(source), folder if folder.is_dir() else None)
     file = database_file(Path(source))
     folder = file.with_suffix("")
@@ -45,7 +44,7 @@ def database_file(given: Path) -> Path:
         UserError: there is none.
     """
     beside = given.parent / f"{given.name}.db"
-    candidates = [given, beside, LOGS / f"{given}.db"]
+    candidates = [given, beside, STUDIES / f"{given}.db"]
     for candidate in candidates:
         if candidate.is_file():
             return candidate

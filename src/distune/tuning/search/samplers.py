@@ -26,7 +26,9 @@ def check_sampler(name: str) -> None:
         UserError: unknown name.
     """
     if name not in SAMPLERS:
-        raise UserError(f"sampler: there is no {name!r}; known: {', '.join(SAMPLERS)}")
+        raise UserError(
+            f"sampler: there is no {name!r}; choose another with --sampler: {', '.join(SAMPLERS)}"
+        )
 
 
 def plain_sampler(name: str, seed: int) -> BaseSampler:

@@ -21,7 +21,7 @@ from distune.tuning.space.space import TEACHER, Space
 from distune.utils.paths import is_file_name
 
 METRIC = "mean over tasks of the dev macro F1"
-NEUTRAL_KEYS = ("search_space", "data.root", "training.device", "training.threads", "cache.max_gb")
+NEUTRAL_KEYS = ("search_space", "study", "data.root", "training.device", "training.threads", "cache.max_gb")
 """Config keys that may differ between the parts of one study: they say where it runs, not what it asks.
 
 The data set itself is compared by its fingerprint, the search space by its parameters."""

@@ -1,0 +1,91 @@
+"""The options of `distune tune` are the fields of the `study` section, and lie over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from distune.cli import app
+from distune.config import Config, StudyConfig
+from distune.errors import UserError
+from distune.tuning import tune as tuning
+from distune.tuning.request import TuneRequest
+
+
+class Asked(Exception):
+    """Carries what the command asked for."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """What `distune tune` asks tuning for, with a study section in its config."""
+    config = tmp_path / "c.yaml"
+    config.write_text("study: {n_trials: 12, sampler: random, tune_loss: true}\nstudent: {epochs: 7}\n")
+    requests: list[TuneRequest] = []
+
+    def heard(request: TuneRequest) -> None:
+        requests.append(request)
+        raise Asked
+
+    monkeypatch.setattr(tuning, "tune", heard)
+
+    def call(*arguments: str) -> Config:
+        ended = CliRunner().invoke(app, ["tune", "--config", str(config), *arguments])
+        if isinstance(ended.exception, UserError):
+            raise ended.exception
+        assert isinstance(ended.exception, Asked), ended.output
+        return requests[-1].config
+
+    return call
+
+
+def test_without_options_the_section_stands(asked: Any) -> None:
+    assert asked().study == StudyConfig(n_trials=12, sampler="random", tune_loss=True)
+
+
+def test_options_lie_over_the_section(asked: Any) -> None:
+    study = asked("--n-trials", "5", "--tune-fusion", "--only", "alpha, T", "--gpus", "cuda:0,cuda:1").study
+    assert (study.n_trials, study.sampler) == (5, "random")
+    assert study.tune_fusion and study.tune_loss
+    assert (study.only, study.gpus) == (("alpha", "T"), ("cuda:0", "cuda:1"))
+
+
+def test_one_gpu_is_a_list_of_one_and_several_stand_before_it(asked: Any) -> None:
+    assert asked("--gpu", "cuda:1").study.gpus == ("cuda:1",)
+    assert asked("--gpu", "cpu", "--gpus", "cuda:0").study.gpus == ("cuda:0",)
+
+
+def test_any_value_is_set_by_its_key(asked: Any) -> None:
+    config = asked(
+        "--set", "student.lr=1e-3", "--set", "data.text_fields=[caption, age]", "--set", "study.folds=4"
+    )
+    assert config.student.lr == 1e-3 and config.study.folds == 4
+    assert config.data.text_fields == ("caption", "age")
+    assert config.student.epochs == 7, "the file's own values stay"
+
+
+def test_a_command_s_own_option_lies_over_an_assignment(asked: Any) -> None:
+    assert asked("--set", "seed=1", "--seed", "2").seed == 2
+
+
+@pytest.mark.parametrize("assignment", ["student.lr", "=3", "student.lrs=3", "seed.x=1", "student.lr=["])
+def test_a_bad_assignment_is_bad_input(asked: Any, assignment: str) -> None:
+    with pytest.raises(UserError):
+        asked("--set", assignment)
+
+
+@pytest.mark.parametrize("command", ["train", "check", "audit"])
+def test_every_command_that_takes_a_config_takes_assignments(command: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("{}\n")
+    ended = CliRunner().invoke(app, [command, str(tmp_path / "c.yaml"), "--set", "student.lrs=3"])
+    assert isinstance(ended.exception, UserError) and "student.lrs" in str(ended.exception)
+
+
+def test_a_field_is_an_option_with_its_text() -> None:
+    shown = CliRunner().invoke(app, ["tune", "--help"], env={"COLUMNS": "250"}).output
+    for name in StudyConfig.model_fields:
+        option = {"name": "study_name"}.get(name, name)
+        assert f"--{option.replace('_', '-')}" in shown
