@@ -27,7 +27,7 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config(demo_root: Path) -> Callable[..., Config]:
     """Makes a config that trains in a second; keyword arguments are values by dotted key with `__` for dots."""
 

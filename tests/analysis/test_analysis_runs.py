@@ -131,3 +131,12 @@ def test_trials_are_compared_with_the_best_on_the_same_resamples(tmp_path: Path)
 def test_predictions_of_another_trial_are_refused() -> None:
     found = noise_of(200, said=0.5)
     assert isinstance(found, Unknown) and "the study says 0.5000" in found.reason
+
+
+def test_a_text_of_several_lines_is_one_example(tmp_path: Path) -> None:
+    (tmp_path / "predictions_dev.csv").write_text(
+        'id,group,truth_a,pred_a,p_a_x,p_a_y,image,text\n1,g,x,x,0.9,0.1,i.png,"two\nlines"\n2,g,y,x,0.6,0.4,i.png,one\n'
+    )
+    found = read_predictions(tmp_path)
+    assert not isinstance(found, Unknown)
+    assert found[0].truth.tolist() == [0, 1] and found[0].classes == ("x", "y")

@@ -68,7 +68,7 @@ def test_every_door_answers_help_at_once_without_heavy_imports(script: list[str]
 
 
 def test_train_prints_scores_and_names_the_folder(distune: Command, config_file: Path) -> None:
-    code, out, _ = distune("train", config_file, "--out", "run", "--no-test")
+    code, out, _ = distune("train", config_file, "--out", "run")
     assert code == 0
     assert "test: left shut" in out
     assert "wrote run" in out
@@ -277,7 +277,7 @@ def test_status_of_a_finished_study(distune: Command, config_file: Path) -> None
 def test_compare_sorts_runs_and_studies_and_warns_of_different_data(
     distune: Command, config_file: Path, demo_root: Path
 ) -> None:
-    distune("train", config_file, "--out", "first")
+    distune("train", config_file, "--out", "first", "--test")
     root = shutil.copytree(demo_root, Path("other"))
     dropped = next(iter((root / "splitted_dataset").glob("descriptions_train*")))
     dropped.write_text("\n".join(dropped.read_text().splitlines()[:-1]) + "\n")

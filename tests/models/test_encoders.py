@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from distune.config import EncoderConfig
+from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
 from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision, identity
 from distune.models.encoders.base import Pixels
 from distune.models.encoders.efficientnet_lite import EfficientNetLite
-from distune.models.encoders.tokenizer import HashTokenizer
 
 TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 WORDS = {"vocab_size": 40, "max_position_embeddings": 24}

@@ -113,11 +113,13 @@ def test_usage_follows_what_was_confirmed(
     before = usage()
     assert "### Train the best configuration" in before
     for door in ("python experiments/run.py", "distune train"):
-        assert f"{door} {tmp_path}/s/best_config.yaml --no-test\n" in before
+        assert f"{door} {tmp_path}/s/best_config.yaml\n" in before
     (tmp_path / "s" / "confirmation.json").write_text(json.dumps(numbers))
     train, _, ranges = usage().partition("### Recommended starting ranges")
     assert "### Train the recommended configuration" in train
-    assert f"distune train {tmp_path}/s/recommended_config.yaml\n" in train and "best_config" not in train
+    assert (
+        f"distune train {tmp_path}/s/recommended_config.yaml --test\n" in train and "best_config" not in train
+    )
     told_none = "told no gain over the base config for any of the trials that these ranges come from"
     assert (f"{told_none}; the base config itself lies outside them in " in ranges) == (verdict != "better")
     assert (told_none in ranges) == (verdict != "better")

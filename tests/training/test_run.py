@@ -312,6 +312,10 @@ def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_
     with (tmp_path / "run/predictions_dev.csv").open(newline="") as handle:
         written = [[float(v) for k, v in row.items() if k.startswith("p_")] for row in csv.DictReader(handle)]
     np.testing.assert_allclose(np.concatenate(probabilities, axis=1), written, atol=1e-6)
+    with (tmp_path / "run/predictions_dev.csv").open(newline="") as handle:
+        for row, written_row in zip(table.rows("dev"), csv.DictReader(handle), strict=True):
+            assert (table.root / written_row["image"]).samefile(table.images[row])
+            assert written_row["text"] == table.texts[row]
 
 
 def test_teacher_alone_is_found_by_every_student_after(tiny_config: MakeConfig, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from distune import __version__
-from distune.cli import cache, compare, confirm, data, encoders, study, train, watch
+from distune.cli import cache, compare, confirm, data, encoders, predict, study, train, watch
 from distune.cli.ending import TerminalFormatter, one_message
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def options(
 
 
 app.command("train")(train.train)
+app.command("predict")(predict.predict)
 app.command("check")(data.check)
 app.command("audit")(data.audit)
 study.add_commands(app)

@@ -41,9 +41,9 @@ def train(
         bool,
         typer.Option(
             "--test/--no-test",
-            help="Evaluate the test split, where there is one; every opening is recorded beside the runs.",
+            help="Also evaluate the test split, where there is one; every opening is recorded beside the runs.",
         ),
-    ] = True,
+    ] = False,
     gpu: Annotated[str | None, typer.Option(help="Device: cuda:0, cpu, ...; default: the config's.")] = None,
     data_root: DataRoot = None,
     teacher_epochs: TeacherEpochs = None,
@@ -74,5 +74,5 @@ def train(
     if result.results["test_split"] == "none":
         typer.echo("test: this data set has no test split")
     elif result.results["test_split"] == "shut":
-        typer.echo("test: left shut")
+        typer.echo("test: left shut; --test opens it, and records that")
     typer.echo(f"wrote {folder}")

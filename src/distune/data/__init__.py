@@ -1,7 +1,24 @@
-"""Files -> one table of examples -> pixels; every reader, check and audit of the data."""
+"""Files -> one table of examples -> pixels and token ids; every reader, check and audit of the data."""
 
-from distune.data.ragged import Ragged
-from distune.data.readers.read_table import read_table
-from distune.data.table import SPLITS, Table, Task
+from typing import TYPE_CHECKING
+
+from distune.utils.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from distune.data.ragged import Ragged
+    from distune.data.readers.read_table import read_table
+    from distune.data.table import SPLITS, Table, Task
 
 __all__ = ["SPLITS", "Ragged", "Table", "Task", "read_table"]
+
+# Prediction without torch needs pixels and token ids alone, and has none of the packages that read a data set.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Ragged": "distune.data.ragged",
+        "read_table": "distune.data.readers.read_table",
+        "SPLITS": "distune.data.table",
+        "Table": "distune.data.table",
+        "Task": "distune.data.table",
+    },
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,11 @@ def decode(path: str | Path, size: int, rules: PixelRules = DEFAULT) -> NDArray[
     Raises:
         UserError: the file is missing, damaged, or no image that OpenCV or pydicom can decode.
     """
-    pixels = read_pixels(path, rules)
+    return squared(read_pixels(path, rules), size)
+
+
+def squared(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """What `read_pixels` gives -> RGB of a given square size, uint8 (3, size, size); see `decode`."""
     if pixels.shape[:2] != (size, size):
         shrinking = min(pixels.shape[:2]) >= size
         pixels = cv2.resize(
@@ -90,6 +95,29 @@ def decode_all(
     for _ in threaded(write, range(len(paths)), threads):
         pass
     return pixels
+
+
+def from_array(values: NDArray[Any], rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
+    """An image in memory -> what `read_pixels` gives for a file with these values.
+
+    Args:
+        values: grey (height, width), or RGB or RGBA with the channels last; bytes, or deep values as in a file.
+        rules: how deep values become 8 bits.
+
+    Raises:
+        UserError: it has another shape, or no pixel.
+    """
+    is_grey = values.ndim == 2
+    if not (is_grey or (values.ndim == 3 and values.shape[2] in (1, 3, 4))) or not values.size:
+        raise UserError(
+            f"an image of shape {values.shape}: give (height, width) or (height, width, channels) with 1, 3 or 4 "
+            "channels, RGB"
+        )
+    if values.dtype.kind not in "uif":
+        raise UserError(f"an image of {values.dtype}: give bytes, or numbers as in a scan")
+    if not is_grey and values.shape[2] > 1:
+        values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
+    return eight_bit(values, rules)
 
 
 def read_pixels(path: str | Path, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:

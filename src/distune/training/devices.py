@@ -78,7 +78,24 @@ class Compute:
 
 
 def compute_for(config: TrainingConfig) -> Compute:
-    """Resolves device, precision and threads, and resets the peaks of memory.
+    """Resolves device and precision for training, and sets this process up for it: threads, TF32, peaks of memory.
+
+    Raises:
+        UserError: the device is not on this machine.
+    """
+    compute = resolved(config)
+    if compute.device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call] # resetting the peaks of an unused GPU raises
+        torch.cuda.reset_peak_memory_stats(compute.device)
+        torch.backends.cuda.matmul.allow_tf32 = True
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    reset_peak_memory()
+    return compute
+
+
+def resolved(config: TrainingConfig) -> Compute:
+    """Device and precision; nothing in this process is changed.
 
     Raises:
         UserError: the device is not on this machine.
@@ -94,14 +111,8 @@ def compute_for(config: TrainingConfig) -> Compute:
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
             raise UserError(f"training.device: {name} is not here ({count} GPUs found); use auto or cpu")
-        torch.cuda.init()  # type: ignore[no-untyped-call] # resetting the peaks of an unused GPU raises
-        torch.cuda.reset_peak_memory_stats(device)
-        torch.backends.cuda.matmul.allow_tf32 = True
     elif device.type != "cpu":
         raise UserError(f"training.device: {name!r} is not supported; use auto, cpu or cuda:N")
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    reset_peak_memory()
     if config.precision == "auto":
         return _fastest(device)
     return Compute(device, bf16=config.precision == "bf16")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
@@ -106,6 +107,18 @@ def read_targets(
     )
 
 
+EVALUATION_BATCH = 64
+"""Examples a forward pass."""
+
+
+def probabilities_of(logits: Tensor) -> Tensor:
+    """Probabilities of a task's classes from its logits (B, classes), in float32.
+
+    The one place that knows what a head means: for evaluation, prediction and the exported model alike.
+    """
+    return logits.float().softmax(-1)
+
+
 @torch.no_grad()
 def predict(
     model: Classifier, inputs: ModelInputs, rows: NDArray[np.int64], compute: Compute
@@ -117,13 +130,13 @@ def predict(
     position[rows] = np.arange(len(rows))
     labels = np.zeros((len(inputs), 0), np.int64)
     found: list[NDArray[np.float32]] = []
-    for batch in eval_batches(inputs, labels, rows, batch_size=64, device=compute.device):
+    for batch in eval_batches(inputs, labels, rows, batch_size=EVALUATION_BATCH, device=compute.device):
         with compute.autocast():
             output = model(batch.image, batch.text, batch.text_mask, with_map=False)
         for task, logits in enumerate(output.logits):
             if len(found) <= task:
                 found.append(np.empty((len(rows), logits.shape[1]), np.float32))
-            found[task][position[batch.rows.cpu().numpy()]] = logits.float().softmax(-1).cpu().numpy()
+            found[task][position[batch.rows.cpu().numpy()]] = probabilities_of(logits).cpu().numpy()
     return found
 
 

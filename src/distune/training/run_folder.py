@@ -83,19 +83,39 @@ def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
 def write_predictions(
     folder: Path, split: str, table: Table, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]
 ) -> None:
-    """Writes `predictions_{split}.csv`: id, group, true classes, probabilities to six digits.
+    """Writes `predictions_{split}.csv`: each example with its true and predicted classes and its probabilities.
 
-    `split` may name a split with another input, such as `test_without_text`.
+    The image's path is relative to the data root; probabilities have six digits. The predicted class is that of the
+    whole probabilities, the first of equal ones.
+
+    Args:
+        folder: of the run.
+        split: may name a split with another input, such as `test_without_text`; texts are the data set's all the same.
+        table: all examples.
+        rows: of the split.
+        probabilities: one array (rows, classes) a task.
     """
     header = ["id", "group", *(f"truth_{task.name}" for task in table.tasks)]
+    header += [f"pred_{task.name}" for task in table.tasks]
     header += [f"p_{task.name}_{name}" for task in table.tasks for name in task.classes]
     with (folder / f"predictions_{split}.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
-        writer.writerow(header)
+        writer.writerow([*header, "image", "text"])
         for position, row in enumerate(rows):
             truth = [task.classes[table.labels[row, column]] for column, task in enumerate(table.tasks)]
+            chosen = [
+                task.classes[int(p[position].argmax())]
+                for task, p in zip(table.tasks, probabilities, strict=True)
+            ]
             shown = [f"{p:.6f}" for task in probabilities for p in task[position]]
-            writer.writerow([table.ids[row], table.groups[row], *truth, *shown])
+            about = (relative_image(table, row), table.texts[row])
+            writer.writerow([table.ids[row], table.groups[row], *truth, *chosen, *shown, *about])
+
+
+def relative_image(table: Table, row: int) -> str:
+    """The path of an example's image below the data root; its bare name where it is elsewhere."""
+    path = Path(table.images[row])
+    return path.relative_to(table.root).as_posix() if path.is_relative_to(table.root) else path.name
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from distune.config import EncoderConfig
+from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
 from distune.models.encoders import bert, mobilevit, vit
 from distune.models.encoders.automodel import AutoText, AutoVision, longest_text
@@ -15,7 +16,7 @@ from distune.models.encoders.base import Encoder, TextEncoder, Tokenizer, Vision
 from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, Entry, Kind, find
 from distune.models.encoders.efficientnet_lite import EfficientNetLite
 from distune.models.encoders.tiny import TinyCnn, TinyText
-from distune.models.encoders.tokenizer import HashTokenizer, read_tokenizer
+from distune.models.encoders.tokenizer import read_tokenizer
 from distune.models.encoders.transformers_model import Origin, architecture, pixels, read_architecture
 from distune.models.encoders.weights import file_hash, fingerprint, model_folder, weights_file
 

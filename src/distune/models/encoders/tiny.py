@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from distune.data.tokenizer import PADDING, HashTokenizer
 from distune.models.encoders.base import (
     Freeze,
     Layers,
@@ -17,7 +18,6 @@ from distune.models.encoders.base import (
     keep_first,
     keep_layers,
 )
-from distune.models.encoders.tokenizer import PADDING, HashTokenizer
 
 WIDTH = 64
 BUCKETS = 4096

@@ -65,7 +65,7 @@ def _train(findings: Findings) -> Section:
 
 
 def _training(path: Path, *, opens_test: bool) -> Commands:
-    asked = quoted(path) if opens_test else f"{quoted(path)} --no-test"
+    asked = f"{quoted(path)} --test" if opens_test else quoted(path)
     return Commands(f"python experiments/run.py {asked}\n# the same\ndistune train {asked}")
 
 

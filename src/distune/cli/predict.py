@@ -1,0 +1,128 @@
+"""`distune predict`: a trained student on new examples."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from distune.cli.options import Storage
+from distune.errors import UserError
+
+if TYPE_CHECKING:
+    from distune.prediction.answers import Answers
+    from distune.prediction.predictor import Predictor
+
+Source = Annotated[str, typer.Argument(help="Run folder, study (name, folder, .db), or exported bundle.")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda:0, ...; default: a GPU where there is one. A bundle runs on the CPU."),
+]
+PROBLEMS_SHOWN = 20
+
+
+def predict(
+    source: Source,
+    image: Annotated[Path | None, typer.Option(help="One image file.")] = None,
+    text: Annotated[str | None, typer.Option(help="Its text.")] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Many examples: a CSV with a column for images and one for texts."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the answers (CSV); needed with --csv.")
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder that image paths are relative to; default: that of the CSV.")
+    ] = None,
+    gpu: Device = None,
+    storage: Storage = None,
+) -> None:
+    """Predict classes and probabilities of new examples.
+
+    Exit code: 0 all predicted, 1 some rows could not be read (they are listed, the others predicted), 2 bad input.
+    """
+    if (image is None) == (table is None):
+        raise UserError("predict needs --image (and --text) or --csv, one of the two")
+    if table is not None and out is None:
+        raise UserError("predict --csv needs --out, the file for the answers")
+
+    from distune.prediction.load import load
+
+    predictor = load(source, device=gpu, storage=storage)
+    if image is not None:
+        _print_one(predictor, image, text)
+        return
+    assert table is not None and out is not None
+    answers = _answer_all(predictor, table, data_root or table.parent)
+    _write(answers, out)
+    if answers.problems:
+        _print_problems(answers)
+        raise typer.Exit(1)
+
+
+def _print_one(predictor: Predictor, image: Path, text: str | None) -> None:
+    probabilities = predictor.predict_proba(image, text)
+    for task in predictor.tasks:
+        ranked = sorted(
+            zip(probabilities[task.name][0], task.classes, strict=True), key=lambda pair: -pair[0]
+        )
+        typer.echo(f"{task.name}: {ranked[0][1]}")
+        for probability, name in ranked:
+            typer.echo(f"  {probability:.4f}  {name}")
+
+
+def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from distune.prediction.examples import read_examples
+
+    examples = read_examples(table, root, predictor.columns)
+    columns = (
+        "predicting",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    started = time.perf_counter()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        shown = progress.add_task("", total=len(examples), rate="")
+
+        def tell(done: int, total: int) -> None:
+            rate = done / max(time.perf_counter() - started, 1e-9)
+            progress.update(shown, completed=done, total=total, rate=f"{rate:.1f} examples/s")
+
+        answers = predictor.answer(examples, on_progress=tell)
+    seconds = time.perf_counter() - started
+    typer.echo(
+        f"predicted {len(answers.ids)} of {len(examples)} examples in {seconds:.1f} s "
+        f"({len(answers.ids) / seconds:.1f} a second)"
+    )
+    return answers
+
+
+def _write(answers: Answers, out: Path) -> None:
+    from distune.utils.atomic import replacing
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(answers.header())
+        writer.writerows(answers.table())
+    typer.echo(f"wrote {out}")
+
+
+def _print_problems(answers: Answers) -> None:
+    from distune.reporting.formats import plain
+
+    typer.echo(f"{len(answers.problems)} rows could not be read:", err=True)
+    for problem in answers.problems[:PROBLEMS_SHOWN]:
+        typer.echo(f"  {plain(problem, longest=300)}", err=True)
+    if len(answers.problems) > PROBLEMS_SHOWN:
+        typer.echo(f"  ... and {len(answers.problems) - PROBLEMS_SHOWN} more", err=True)

@@ -1,0 +1,74 @@
+"""What a model answers, task by task: the one place that knows how probabilities become a class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.analysis.calibration import with_temperature
+from distune.data.table import Task
+
+
+def predicted(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """Indices of the predicted classes, (N,); the first of equally probable ones."""
+    chosen: NDArray[np.int64] = probabilities.argmax(axis=1).astype(np.int64)
+    return chosen
+
+
+def calibrated(
+    task: Task, probabilities: NDArray[np.floating[Any]], temperature: float
+) -> NDArray[np.float64]:
+    """Probabilities (N, classes) at the temperature that was fitted on dev; the predicted class stays."""
+    return with_temperature(probabilities, temperature)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to a list of examples, without those that could not be read.
+
+    Attributes:
+        tasks: the label columns.
+        rows: positions of the examples that were answered, in order, (n,).
+        ids: of these examples.
+        probabilities: one array (n, classes) a task.
+        problems: one line for each other example: its id and the reason.
+    """
+
+    tasks: tuple[Task, ...]
+    rows: NDArray[np.int64]
+    ids: tuple[str, ...]
+    probabilities: tuple[NDArray[np.float64], ...]
+    problems: tuple[str, ...] = ()
+
+    def classes(self) -> dict[str, NDArray[np.object_]]:
+        """The predicted class of each answered example, by task."""
+        return {
+            task.name: np.array(task.classes, dtype=object)[predicted(task, found)]
+            for task, found in zip(self.tasks, self.probabilities, strict=True)
+        }
+
+    def header(self) -> list[str]:
+        """Names of the columns of `table`."""
+        columns = [f"pred_{task.name}" for task in self.tasks]
+        return ["id", *columns, *(f"p_{task.name}_{name}" for task in self.tasks for name in task.classes)]
+
+    def table(self) -> list[list[str]]:
+        """One row an answered example: id, predicted class of each task, probability of each task and class."""
+        classes = list(self.classes().values())
+        return [
+            [
+                self.ids[row],
+                *(str(column[row]) for column in classes),
+                *(f"{value:.6f}" for found in self.probabilities for value in found[row]),
+            ]
+            for row in range(len(self.ids))
+        ]
+
+
+def joined(parts: Sequence[NDArray[Any]], classes: int) -> NDArray[Any]:
+    """Arrays (n, classes) one below the other; none of them is an empty array."""
+    return np.concatenate(parts) if parts else np.empty((0, classes))

@@ -1,0 +1,234 @@
+"""New examples: an image in any form, and a text."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.data.images import FRAME, decode, from_array, located, squared
+from distune.data.intensity import DEFAULT, PixelRules
+from distune.errors import DataError, UserError
+from distune.utils.text import listed, nearest_hint
+
+PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "F")
+"""Modes of Pillow whose arrays are what they look like; the others are converted."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of a table of new examples; the first one that a table has is used.
+
+    Attributes:
+        image: choices for the image; none where the model reads no image.
+        text: choices for the text; none where the model reads no text.
+    """
+
+    image: tuple[str, ...] = ("image",)
+    text: tuple[str, ...] = ("text",)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example to predict.
+
+    Attributes:
+        id: names it in answers and problems.
+        image: path of a file, array (height, width[, channels]) or Pillow image; None where there is none.
+        text: None where there is none, which is not the same as an empty one.
+        problem: why it cannot be used, where that is known already.
+    """
+
+    id: str
+    image: Any
+    text: str | None
+    problem: str | None = None
+
+
+def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
+    """The examples that a caller gives: one, several, or a data frame.
+
+    Args:
+        images: an image, a sequence of images, or a data frame with a column for images and one for texts.
+        texts: a text, or one for each image; None with a data frame.
+        columns: their names in a data frame.
+
+    Raises:
+        UserError: images and texts are not equally many, or a column is missing.
+    """
+    if is_frame(images):
+        if texts is not None:
+            raise UserError("a data frame holds its texts itself; leave the second argument out")
+        return _of_frame(images, columns)
+    if is_image(images):
+        images = [images]
+        texts = [texts] if texts is None or isinstance(texts, str) else texts
+    images = list(images)
+    texts = [None] * len(images) if texts is None else [texts] if isinstance(texts, str) else list(texts)
+    if len(images) != len(texts):
+        raise UserError(f"{len(images)} images and {len(texts)} texts: give one text for each image")
+    return [
+        Example(_name(image, row), image, text)
+        for row, (image, text) in enumerate(zip(images, texts, strict=True))
+    ]
+
+
+def is_frame(value: Any) -> bool:
+    """Whether a value is a data frame, of pandas or of a package like it."""
+    return hasattr(value, "columns") and hasattr(value, "to_dict")
+
+
+def is_image(value: Any) -> TypeGuard[Any]:
+    """Whether a value is one image rather than a sequence of them."""
+    return (
+        isinstance(value, str | Path)
+        or _is_picture(value)
+        or (isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype != object)
+    )
+
+
+def _is_picture(value: Any) -> bool:
+    return hasattr(value, "getexif") and hasattr(value, "mode")
+
+
+def _name(image: Any, row: int) -> str:
+    return str(image) if isinstance(image, str | Path) else f"example {row + 1}"
+
+
+def _of_frame(frame: Any, columns: Columns) -> list[Example]:
+    header = [str(name) for name in frame.columns]
+    image, text = positions("the data frame", header, columns)
+    nothing = [None] * len(frame)
+    pictures = nothing if image is None else list(frame.iloc[:, image])
+    texts = nothing if text is None else list(frame.iloc[:, text])
+    ids = list(frame["id"]) if "id" in header else list(frame.index)
+    return [
+        Example(str(name), picture, said if isinstance(said, str) else None)
+        for name, picture, said in zip(ids, pictures, texts, strict=True)
+    ]
+
+
+def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int | None, int | None]:
+    """Where the image and the text are; None for what is not read.
+
+    Raises:
+        DataError: a column is missing; it names those that are there.
+    """
+    found: list[int | None] = []
+    problems = []
+    for what, choices in (("image", columns.image), ("text", columns.text)):
+        there = [choice for choice in choices if choice in header]
+        found.append(header.index(there[0]) if there else None)
+        if choices and not there:
+            hint = nearest_hint(choices[0], header)
+            problems.append(
+                f"no column for the {what}: looked for {listed(choices)}; columns found: {listed(header)}{hint}"
+            )
+    if problems:
+        raise DataError(source, problems)
+    return found[0], found[1]
+
+
+def read_examples(path: Path, root: Path, columns: Columns) -> list[Example]:
+    """Reads a CSV of new examples.
+
+    Args:
+        path: the file; its first row names the columns.
+        root: folder that image paths are relative to, and that none of them leaves.
+        columns: names of its columns; a column `id` names the examples, else `file:row`.
+
+    Returns:
+        All rows in file order; those that cannot be used say why.
+
+    Raises:
+        DataError: the file cannot be read, or a column is missing.
+    """
+    rows = _rows(path)
+    header = next(rows, None)
+    if header is None:
+        raise DataError(path, ["the file is empty; its first row must name the columns"])
+    image, text = positions(str(path), header[1], columns)
+    name = header[1].index("id") if "id" in header[1] else None
+    found = []
+    for number, values in rows:
+        origin = f"{path.name}:{number}"
+        if len(values) != len(header[1]):
+            problem = f"{len(values)} fields where the header has {len(header[1])}"
+            found.append(Example(origin, None, None, problem))
+            continue
+        file, fault = (None, None) if image is None else _inside(root, values[image])
+        said = None if text is None else values[text].strip()
+        found.append(Example(origin if name is None else values[name], file, said, fault))
+    return found
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from ((number, row) for number, row in enumerate(csv.reader(file, strict=True), 1) if row)
+    except FileNotFoundError:
+        raise DataError(path, ["there is no such file"]) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(path, [f"not readable as CSV in UTF-8: {error}"]) from None
+
+
+def _inside(root: Path, image: str) -> tuple[str | None, str | None]:
+    """The image's file, with its frame where one is named, or the reason why there is none."""
+    if not image.strip():
+        return None, "no image path"
+    try:
+        name, frame = located(image)
+        file = (root / name).resolve()
+        if not file.is_relative_to(root.resolve()):
+            return None, f"image {image!r} leaves the data root {root}; put the file under it"
+        if not file.is_file():
+            return None, f"image {image!r} is missing"
+        return (str(file) if frame is None else f"{file}{FRAME}{frame}"), None
+    except (OSError, ValueError, RuntimeError) as error:
+        return None, f"image {image!r} is no usable path: {error}"
+
+
+def pixels_of(image: Any, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
+    """An image in any form -> what the encoder reads, uint8 (3, size, size).
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if isinstance(image, str | Path):
+        return decode(image, size, rules)
+    if _is_picture(image):
+        image = _array_of(image)
+    if not isinstance(image, np.ndarray):
+        raise UserError(
+            f"an image of type {type(image).__name__}: give a path, a NumPy array or a Pillow image"
+        )
+    return squared(from_array(image, rules), size)
+
+
+def _array_of(picture: Any) -> NDArray[Any]:
+    """The values of a Pillow image, turned as its camera says, as those of a file would be."""
+    from PIL import ImageOps
+
+    if picture.format == "JPEG":
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode not in PICTURE_MODES:
+        has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
+        picture = picture.convert("L" if picture.mode == "1" else "RGBA" if has_alpha else "RGB")
+    return np.asarray(picture)
+
+
+def columns_of(data: Mapping[str, Any], modalities: Sequence[str]) -> Columns:
+    """Names of the columns that a data set's config gives, and the plain ones, for what the model reads."""
+    is_wound = data.get("reader") == "wound"
+    image = data.get("image_column")
+    images = (image,) if image else ("file_path", "img_path") if is_wound else ()
+    text = data.get("text_column") or ("description" if is_wound else None)
+    return Columns(
+        (*images, "image") if "image" in modalities else (),
+        (*((text,) if text else ()), "text") if "text" in modalities else (),
+    )

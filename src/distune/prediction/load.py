@@ -1,0 +1,81 @@
+"""Finding the trained student that a run folder or a study stands for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from distune.analysis.ranking import rank
+from distune.analysis.records.sources import open_study
+from distune.analysis.records.study_record import StudyRecord
+from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
+from distune.errors import UserError
+from distune.prediction.predictor import Predictor
+from distune.training.student import WEIGHTS
+
+
+def load(source: Path | str, *, device: str | None = None, storage: str | None = None) -> Predictor:
+    """Loads a trained student for prediction; nothing is written.
+
+    Of a study it takes the recommended config, trained with the confirmation's first seed; before a confirmation the
+    best trial.
+
+    Args:
+        source: a run folder or a study: its name under `logs/optuna`, its folder, or its `.db` file.
+        device: cpu, cuda:0, ...; None takes a GPU where there is one.
+        storage: SQLAlchemy URL of the database that holds the study of that name.
+
+    Raises:
+        UserError: there is no such thing, the run did not finish, or a study by folds is not confirmed.
+    """
+    from distune.prediction.trained import load_run
+
+    folder = Path(source)
+    return load_run(folder if is_run(folder) else run_of_study(source, storage), device)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, finished or not."""
+    return (folder / "environment.json").is_file() or (folder / WEIGHTS).is_file()
+
+
+def run_of_study(source: Path | str, storage: str | None = None) -> Path:
+    """The run folder that stands for a study.
+
+    Raises:
+        UserError: see `load`.
+    """
+    study = open_study(source, storage)
+    if study.folder is not None and (study.folder / NUMBERS).is_file():
+        return _recommended(study.folder)
+    if study.folds is not None:
+        raise UserError(
+            f"study {study.name}: its trials are scored by {study.folds} folds and keep no model; "
+            f"`distune confirm {study.name}` trains the best ones on all of train"
+        )
+    best = rank(study).best
+    folder = _folder_of(study, best.number) if best else None
+    if best is None or folder is None:
+        raise UserError(f"study {study.name}: no trial is complete, so there is no model")
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"study {study.name}: its best trial, {best.number}, has no weights in {folder}")
+    return folder
+
+
+def _recommended(folder: Path) -> Path:
+    numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    name = numbers["recommendation"]["contender"]
+    seeds = [int(seed) for seed in numbers["seeds"]]
+    runs = [run_folder(folder / FOLDER, name, seed) for seed in seeds]
+    found = next((run for run in runs if (run / WEIGHTS).is_file()), None)
+    if found is None:
+        raise UserError(
+            f"{folder / FOLDER}: the recommended config, {name}, has no weights any more; "
+            "`distune confirm` trains it again"
+        )
+    return found
+
+
+def _folder_of(study: StudyRecord, number: int) -> Path | None:
+    trial = next(trial for trial in study.trials if trial.number == number)
+    return trial.folder

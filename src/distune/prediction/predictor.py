@@ -1,0 +1,253 @@
+"""A trained model behind one small interface, whatever computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.data.intensity import PixelRules
+from distune.data.ragged import Ragged, ragged
+from distune.data.table import Task
+from distune.errors import DataError, UserError
+from distune.prediction.answers import Answers, calibrated, joined
+from distune.prediction.examples import Columns, Example, examples_of, pixels_of
+from distune.utils.threads import threaded
+
+Modality = Literal["image", "text"]
+OnProgress = Callable[[int, int], None]
+"""Called with the number of examples that are done, and of all."""
+
+
+class Tokenizer(Protocol):
+    """Turns texts into token ids."""
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Token ids of each text, at least one and at most `max_tokens`."""
+
+
+class Model(Protocol):
+    """What a predictor asks: the student in torch, or its exported graph."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The label columns, in the order of the answers."""
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the model reads: image, text, or both."""
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """Makes the ids that the model reads; None where it reads no text."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest text in tokens; the rest is cut."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square image in pixels; 0 where the model reads no image."""
+
+    @property
+    def rules(self) -> PixelRules:
+        """How deep pixels become 8 bits."""
+
+    @property
+    def batch_size(self) -> int:
+        """Most examples at once."""
+
+    def probabilities(
+        self, pixels: NDArray[np.uint8] | None, ids: Ragged | None
+    ) -> list[NDArray[np.float32]]:
+        """Probabilities of B examples as the model gives them, one array (B, classes) a task.
+
+        Args:
+            pixels: (B, 3, S, S), RGB; None where the model reads no image.
+            ids: token ids of B texts; None where the model reads no text.
+        """
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts with a trained student; `distune.load` makes one.
+
+    Images are paths, NumPy arrays (height, width) or (height, width, 3) in RGB, or Pillow images. Images and texts are
+    prepared as they were for training.
+
+    Attributes:
+        model: what computes.
+        temperatures: by task, fitted on dev; 1 leaves the probabilities as the model gives them.
+        columns: names of the columns in tables of new examples.
+        source: where the model came from.
+    """
+
+    model: Model
+    temperatures: Mapping[str, float]
+    columns: Columns = field(default_factory=Columns)
+    source: str = ""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The label columns."""
+        return self.model.tasks
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of each task, in the order of the probabilities."""
+        return {task.name: task.classes for task in self.tasks}
+
+    def predict(self, images: Any, texts: Any = None) -> dict[str, NDArray[np.object_]]:
+        """The predicted classes.
+
+        Args:
+            images: one image, a sequence of N images, or a data frame with a column for images and one for texts.
+            texts: one text, or one for each image.
+
+        Returns:
+            For each task the classes, (N,).
+
+        Raises:
+            DataError: an example cannot be read; all of them are named.
+        """
+        return self._answered(images, texts, is_calibrated=True).classes()
+
+    def predict_proba(
+        self, images: Any, texts: Any = None, *, is_calibrated: bool = True
+    ) -> dict[str, NDArray[np.float64]]:
+        """The probabilities of the classes, in the order of `classes`.
+
+        Args:
+            images: as for `predict`.
+            texts: as for `predict`.
+            is_calibrated: apply the temperatures.
+
+        Returns:
+            For each task the probabilities, (N, classes).
+
+        Raises:
+            DataError: an example cannot be read; all of them are named.
+        """
+        answers = self._answered(images, texts, is_calibrated=is_calibrated)
+        return {task.name: found for task, found in zip(self.tasks, answers.probabilities, strict=True)}
+
+    def answer(
+        self,
+        examples: Sequence[Example],
+        *,
+        on_progress: OnProgress = lambda done, total: None,
+        is_calibrated: bool = True,
+    ) -> Answers:
+        """Answers all examples that can be read and names the others.
+
+        Args:
+            examples: N of them.
+            on_progress: called after each batch.
+            is_calibrated: apply the temperatures.
+        """
+        model, work = self.model, _Work(examples, self.model)
+        order = work.order()
+        parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]
+        for start in range(0, len(order), model.batch_size):
+            batch = order[start : start + model.batch_size]
+            pixels, ids, count = work.read(batch)
+            if count:
+                for part, found in zip(parts, model.probabilities(pixels, ids), strict=True):
+                    part.append(found)
+            left = len(order) - start - len(batch)
+            on_progress(len(examples) - left, len(examples))
+        rows = np.array(work.answered, np.int64)
+        back = np.argsort(rows)
+        probabilities = [
+            joined(part, len(task.classes))[back] for task, part in zip(self.tasks, parts, strict=True)
+        ]
+        if is_calibrated:
+            probabilities = [
+                calibrated(task, found, self.temperatures[task.name])
+                for task, found in zip(self.tasks, probabilities, strict=True)
+            ]
+        return Answers(
+            self.tasks,
+            rows[back],
+            tuple(examples[row].id for row in rows[back]),
+            tuple(probabilities),
+            tuple(f"{examples[row].id}: {work.problems[row]}" for row in sorted(work.problems)),
+        )
+
+    def _answered(self, images: Any, texts: Any, *, is_calibrated: bool) -> Answers:
+        examples = examples_of(images, texts, self.columns)
+        answers = self.answer(examples, is_calibrated=is_calibrated)
+        if answers.problems:
+            raise DataError("examples that cannot be read", answers.problems)
+        return answers
+
+
+class _Work:
+    """Examples on their way to a model, and what is wrong with some of them.
+
+    Attributes:
+        problems: reason by row.
+        answered: rows in the order in which they were read.
+    """
+
+    def __init__(self, examples: Sequence[Example], model: Model):
+        self._examples = examples
+        self._model = model
+        found = ((row, _problem(example, model.modalities)) for row, example in enumerate(examples))
+        self.problems = {row: problem for row, problem in found if problem}
+        self.answered: list[int] = []
+        self._ids: dict[int, list[int]] = {}
+
+    def order(self) -> list[int]:
+        """The usable rows, longest texts first, as in evaluation: little padding, and most memory at the start."""
+        usable = [row for row in range(len(self._examples)) if row not in self.problems]
+        if self._model.tokenizer is not None:
+            texts = [self._examples[row].text or "" for row in usable]
+            ids = self._model.tokenizer.encode(texts, self._model.max_tokens)
+            self._ids = dict(zip(usable, ids, strict=True))
+        return sorted(usable, key=lambda row: -len(self._ids.get(row, ())))
+
+    def read(self, rows: Sequence[int]) -> tuple[NDArray[np.uint8] | None, Ragged | None, int]:
+        """Pixels and ids of those of the rows that can be read, and how many these are."""
+        pixels, good = None, list(rows)
+        if "image" in self._model.modalities:
+            read = list(threaded(self._pixels, rows))
+            self.problems |= {
+                row: found for row, found in zip(rows, read, strict=True) if isinstance(found, str)
+            }
+            good = [row for row in rows if row not in self.problems]
+            decoded = [found for found in read if not isinstance(found, str)]
+            pixels = np.stack(decoded) if decoded else None
+        self.answered += good
+        has_text = self._model.tokenizer is not None and good
+        return pixels, ragged([self._ids[row] for row in good], np.int64) if has_text else None, len(good)
+
+    def _pixels(self, row: int) -> NDArray[np.uint8] | str:
+        """The pixels of an image, or the reason why there are none."""
+        try:
+            return pixels_of(self._examples[row].image, self._model.image_size, self._model.rules)
+        except UserError as error:
+            return str(error)
+
+
+def _problem(example: Example, modalities: Sequence[Modality]) -> str | None:
+    """Why an example cannot be answered, as far as its values tell."""
+    reads = f"the model reads {' and '.join(modalities)}"
+    if example.problem:
+        return example.problem
+    if "image" in modalities and example.image is None:
+        return f"no image, and {reads}"
+    if "text" not in modalities:
+        return None
+    if example.text is None:
+        return f"no text, and {reads}; an empty text, '', is one that says nothing"
+    if not isinstance(example.text, str):
+        return f"a text of type {type(example.text).__name__}"
+    try:
+        example.text.encode()
+    except UnicodeEncodeError:
+        return "text that is not valid Unicode (half of a surrogate pair)"
+    return None

@@ -1,0 +1,145 @@
+"""The student of a run folder as a predictor's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distune.analysis.calibration import fit_temperature
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.runs import Predictions, read_predictions
+from distune.config import Config, as_dict, with_values
+from distune.data.batches import tensor
+from distune.data.intensity import PixelRules
+from distune.data.ragged import Ragged
+from distune.data.table import Task
+from distune.errors import UserError
+from distune.models import Classifier
+from distune.models.fusion import masked_mean
+from distune.prediction.examples import columns_of
+from distune.prediction.predictor import Predictor
+from distune.training.devices import Compute, resolved
+from distune.training.inputs import PREFIX_BATCH
+from distune.training.predictions import EVALUATION_BATCH, probabilities_of
+from distune.training.run_folder import RESULTS, read_results
+from distune.training.student import load_student
+
+
+class TrainedStudent:
+    """A student in torch, computed as in the evaluation of its run.
+
+    Args:
+        student: in eval mode.
+        config: of its run.
+        tasks: the label columns, in the order of the heads.
+        compute: device and precision.
+    """
+
+    def __init__(self, student: Classifier, config: Config, tasks: tuple[Task, ...], compute: Compute):
+        self.student = student.to(compute.device).eval()
+        self.config = config
+        self.tasks = tasks
+        self.modalities = student.modalities
+        self.tokenizer = None if student.text is None else student.text.tokenizer
+        longest = config.data.max_tokens
+        self.max_tokens = longest if student.text is None else min(longest, student.text.max_tokens)
+        self.image_size = 0 if student.vision is None else student.vision.image_size
+        self.rules = PixelRules(config.data.window, config.data.percentiles)
+        self.batch_size = EVALUATION_BATCH
+        self._compute = compute
+        self._suffix = compute.for_model(student)
+
+    @torch.no_grad()
+    def probabilities(
+        self, pixels: NDArray[np.uint8] | None, ids: Ragged | None
+    ) -> list[NDArray[np.float32]]:
+        """See `Model`."""
+        count = len(pixels) if pixels is not None else len(ids) if ids is not None else 0
+        # Frozen layers see as many examples at once as when their activations are stored for training.
+        is_frozen = any(encoder.frozen_layers for encoder in self.student.encoders)
+        at_once = PREFIX_BATCH if is_frozen else self.batch_size
+        parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]
+        for start in range(0, count, at_once):
+            rows = np.arange(start, min(start + at_once, count))
+            for part, logits in zip(parts, self._logits(pixels, ids, rows), strict=True):
+                part.append(probabilities_of(logits).cpu().numpy())
+        return [np.concatenate(part) for part in parts]
+
+    def _logits(
+        self, pixels: NDArray[np.uint8] | None, ids: Ragged | None, rows: NDArray[np.int64]
+    ) -> tuple[Tensor, ...]:
+        model, device = self.student, self._compute.device
+        image = text = mask = None
+        with self._compute.autocast():
+            if model.vision is not None and pixels is not None:
+                image = self._stored(model.vision.prefix(tensor(pixels[rows], device)))
+                if model.is_pooled and model.vision.is_frozen:
+                    image = model.image_tokens(image).mean(1).float()
+            if model.text is not None and ids is not None:
+                tokens, mask = (tensor(array, device) for array in ids.padded(rows))
+                text = self._stored(model.text.prefix(tokens, mask))
+                if model.is_pooled and model.text.is_frozen:
+                    text = masked_mean(model.text_tokens(text, mask), mask).float()
+                    mask = mask[:, :1]  # a mean counts as one token
+        with self._suffix.autocast():
+            output = model(image, text, mask, with_map=False)
+        return tuple(output.logits)
+
+    def _stored(self, values: Tensor) -> Tensor:
+        """Activations with the precision that the store keeps them in; pixels as they are."""
+        if not values.is_floating_point():
+            return values
+        return values.bfloat16().float() if self._compute.bf16 else values.float()
+
+
+def load_run(folder: Path, device: str | None = None) -> Predictor:
+    """The predictor of a finished run.
+
+    Args:
+        folder: the run folder; it is only read.
+        device: cpu, cuda:0, ...; None takes a GPU where there is one.
+
+    Raises:
+        UserError: the run did not finish, its weights are gone, or its files do not belong together.
+    """
+    if read_results(folder) is None:
+        raise UserError(
+            f"{folder} has no {RESULTS}: the run did not finish; the command that started it resumes it"
+        )
+    student, config, tasks = load_student(folder)
+    compute = resolved(with_values(config, {"training.device": device or "auto"}).training)
+    temperatures = fitted_temperatures(folder, tasks)
+    model = TrainedStudent(student, config, tasks, compute)
+    return Predictor(model, temperatures, columns_of(as_dict(config.data), model.modalities), str(folder))
+
+
+def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, float]:
+    """The temperature of each task with the smallest log loss on the run's dev predictions.
+
+    Where every dev example is right, any sharper probability fits better still, so nothing can be fitted and the
+    temperature is 1.
+
+    Raises:
+        UserError: there are no dev predictions, or of other classes than the weights are.
+    """
+    found = read_predictions(folder)
+    if isinstance(found, Unknown):
+        raise UserError(f"{folder} cannot be used: {found.reason}")
+    classes = {each.task: each.classes for each in found}
+    expected = {task.name: task.classes for task in tasks}
+    if classes != expected:
+        raise UserError(
+            f"{folder}: its dev predictions are of the classes {classes}, its weights of {expected}; "
+            "train the run again"
+        )
+    return {each.task: _temperature(each) for each in found}
+
+
+def _temperature(dev: Predictions) -> float:
+    if (dev.probabilities.argmax(axis=1) == dev.truth).all():
+        return 1.0
+    return fit_temperature(dev.truth, dev.probabilities)

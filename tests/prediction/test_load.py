@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from distune.config import Config, as_dict
+from distune.errors import UserError
+from distune.prediction.load import load, run_of_study
+from distune.tuning.space.space import build_space
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.study import Setup, open_study
+
+
+def study_with(folder: Path, config: Config, scores: list[float], **about: Any) -> Path:
+    """A study of complete trials with these scores; their run folders are not made."""
+    setup = Setup(base=config, space=build_space(config), dataset="sha256:0", **about)
+    storage = open_storage(f"sqlite:///{folder}.db")
+    study = open_study(storage, folder.name, setup)
+    for number, score in enumerate(scores):
+        trial = optuna.trial.create_trial(
+            value=score, user_attrs={"folder": str(folder / "trials" / f"trial_{number:04d}")}
+        )
+        study.add_trial(trial)
+    storage.remove_session()
+    storage.engine.dispose()
+    (folder / "trials").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def study(tiny_config: Callable[..., Config], trained_run: Callable[..., Path], tmp_path: Path) -> Path:
+    folder = study_with(tmp_path / "s", tiny_config(), [0.2, 0.7, 0.4])
+    shutil.copytree(trained_run(), folder / "trials/trial_0001")
+    return folder
+
+
+def test_a_study_gives_its_best_trial(study: Path) -> None:
+    for source in (study, study.with_suffix(".db"), str(study)):
+        assert run_of_study(source) == study / "trials/trial_0001"
+    assert load(study).source.endswith("trial_0001")
+
+
+def test_a_confirmed_study_gives_the_first_seed_of_what_is_recommended(
+    study: Path, trained_run: Callable[..., Path]
+) -> None:
+    for contender, seed in (("base", 8), ("base", 5), ("trial_0001", 8)):
+        shutil.copytree(trained_run(), study / "confirmation" / contender / f"seed_{seed}")
+    numbers: dict[str, Any] = {"recommendation": {"contender": "base"}, "seeds": [8, 5]}
+    (study / "confirmation.json").write_text(json.dumps(numbers))
+    assert run_of_study(study) == study / "confirmation/base/seed_8"
+    (study / "confirmation/base/seed_8/student.safetensors").unlink()
+    assert run_of_study(study) == study / "confirmation/base/seed_5"
+    (study / "confirmation/base/seed_5/student.safetensors").unlink()
+    with pytest.raises(UserError, match="distune confirm"):
+        run_of_study(study)
+
+
+def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = tiny_config()
+    assert as_dict(config)["data"]["fold"] is None
+    with pytest.raises(UserError, match="distune confirm folds"):
+        run_of_study(study_with(tmp_path / "folds", config, [0.5], folds=3))
+    with pytest.raises(UserError, match="no trial is complete"):
+        run_of_study(study_with(tmp_path / "empty", config, []))
+    with pytest.raises(UserError, match="no weights"):
+        run_of_study(study_with(tmp_path / "cleaned", config, [0.5]))
+    with pytest.raises(UserError, match="no such study"):
+        run_of_study(tmp_path / "nothing")

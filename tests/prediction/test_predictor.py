@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.analysis.calibration import fit_temperature
+from distune.config import load_config
+from distune.data import Table, read_table
+from distune.errors import DataError, UserError
+from distune.prediction.load import load
+from distune.training import predictions
+from distune.training.run import run
+
+MakeRun = Callable[..., Path]
+KINDS: dict[str, dict[str, Any]] = {
+    "nothing frozen": {},
+    "all frozen, pooled": {"student__vision__freeze": "all", "student__text__freeze": "all"},
+    "all frozen, sequences": {
+        "student__vision__freeze": "all",
+        "student__text__freeze": "all",
+        "student__fusion_tokens": "sequence",
+    },
+    "part frozen": {"student__vision__freeze": 1},
+    "bf16": {"training__precision": "bf16", "student__vision__freeze": "all", "student__text__freeze": "all"},
+    "image alone": {"student__text": {"name": "none"}},
+    "text alone, frozen": {"student__vision": {"name": "none"}, "student__text__freeze": "all"},
+    "views": {"data__augment": "light", "data__views": 2},
+}
+
+
+def table_of(folder: Path) -> Table:
+    config = load_config(folder / "config.yaml")
+    return read_table(config.data, config.seed, check_images=False)
+
+
+def of_dev(table: Table) -> tuple[list[str], list[str]]:
+    rows = table.rows("dev")
+    return [table.images[row] for row in rows], [table.texts[row] for row in rows]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_probabilities_are_those_of_the_run(
+    tiny_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Bit for bit; where frozen layers saw other examples at once, up to the last bit."""
+    evaluated: list[list[Any]] = []
+    predict = predictions.predict
+
+    def noting(*arguments: Any) -> Any:
+        evaluated.append(predict(*arguments))
+        return evaluated[-1]
+
+    monkeypatch.setattr("distune.training.run.predict", noting)
+    run(tiny_config(**KINDS[kind]), tmp_path / "run")
+    table = table_of(tmp_path / "run")
+    answered = load(tmp_path / "run").predict_proba(*of_dev(table), is_calibrated=False)
+    for task, expected in zip(table.tasks, evaluated[-1], strict=True):
+        found = answered[task.name]
+        assert (found.argmax(1) == expected.argmax(1)).all()
+        if "frozen" in kind.replace("nothing frozen", ""):
+            np.testing.assert_allclose(found, expected, atol=2e-7, rtol=0)
+        else:
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_temperatures_are_fitted_on_dev_and_change_no_class(trained_run: MakeRun) -> None:
+    folder = trained_run()
+    table, predictor = table_of(folder), load(folder)
+    plain = predictor.predict_proba(*of_dev(table), is_calibrated=False)
+    warm = predictor.predict_proba(*of_dev(table))
+    labels = table.labels[table.rows("dev")]
+    for column, task in enumerate(table.tasks):
+        expected = fit_temperature(labels[:, column], plain[task.name])
+        assert predictor.temperatures[task.name] == pytest.approx(expected, rel=1e-3)
+        powered = plain[task.name] ** (1 / predictor.temperatures[task.name])
+        np.testing.assert_allclose(
+            warm[task.name], powered / powered.sum(1, keepdims=True), rtol=1e-6, atol=1e-12
+        )
+        chosen = predictor.predict(*of_dev(table))[task.name]
+        assert list(chosen) == [task.classes[k] for k in plain[task.name].argmax(1)]
+
+
+def test_a_task_without_a_wrong_dev_example_keeps_temperature_one(
+    trained_run: MakeRun, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained_run(), tmp_path / "run")
+    file = folder / "predictions_dev.csv"
+    rows = list(csv.DictReader(file.open(newline="")))
+    for row in rows:
+        row["truth_modality"] = row["pred_modality"]
+    with file.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    assert load(folder).temperatures["modality"] == 1.0
+
+
+def test_an_image_may_be_a_path_an_array_or_a_picture(trained_run: MakeRun) -> None:
+    folder = trained_run()
+    table, predictor = table_of(folder), load(folder)
+    path, text = table.images[0], table.texts[0]
+    array = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    grey = array if array.ndim == 2 else array[..., ::-1]
+    expected = predictor.predict_proba(path, text)
+    for image in (Path(path), grey, Image.open(path), [path], np.array(grey)):
+        found = predictor.predict_proba(image, text)
+        for task, values in expected.items():
+            np.testing.assert_array_equal(found[task], values)
+    assert predictor.classes == {task.name: task.classes for task in table.tasks}
+
+
+def test_a_data_frame_is_read_by_its_columns(trained_run: MakeRun) -> None:
+    frames = pytest.importorskip("pandas")
+    folder = trained_run()
+    table, predictor = table_of(folder), load(folder)
+    images, texts = of_dev(table)
+    frame = frames.DataFrame({"text": texts, "other": 1, "image": images}, index=table.rows("dev"))
+    expected = predictor.predict(images, texts)
+    predicted = predictor.predict(frame)
+    assert {task: list(found) for task, found in predicted.items()} == {
+        task: list(found) for task, found in expected.items()
+    }
+    with pytest.raises(DataError, match="'pictures', 'text'"):
+        predictor.predict(frames.DataFrame({"pictures": images, "text": texts}))
+
+
+BAD: dict[str, tuple[Any, Any, str]] = {
+    "no text": ("good.png", None, "no text"),
+    "no image": (None, "text", "no image"),
+    "missing file": ("none.png", "text", "none.png"),
+    "a text file": ("text.png", "text", "text.png"),
+    "a wrong shape": (np.zeros((4, 4, 2), np.uint8), "text", "(4, 4, 2)"),
+    "no picture": (np.zeros((4, 4), complex), "text", "complex"),
+    "half a character": ("good.png", "\ud800", "Unicode"),
+    "not a text": ("good.png", 3, "int"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_read_is_named(
+    trained_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("good.png", np.zeros((40, 40), np.uint8))
+    Path("text.png").write_text("no image")
+    image, text, token = BAD[case]
+    predictor = load(trained_run())
+    with pytest.raises(DataError) as refused:
+        predictor.predict(["good.png", image], ["text", text])
+    assert len(refused.value.problems) == 1 and token in refused.value.problems[0]
+
+
+def test_as_many_texts_as_images(trained_run: MakeRun) -> None:
+    with pytest.raises(UserError, match="2 images and 1 texts"):
+        load(trained_run()).predict(["a.png", "b.png"], ["text"])
+
+
+def test_deep_arrays_are_scaled_as_deep_files(trained_run: MakeRun, tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    predictor = load(trained_run())
+    expected = predictor.predict_proba(tmp_path / "deep.png", "a scan")
+    found = predictor.predict_proba(deep, "a scan")
+    for task, values in expected.items():
+        np.testing.assert_array_equal(found[task], values)
+
+
+def test_predicting_changes_nothing_on_disk_and_no_setting(trained_run: MakeRun) -> None:
+    import torch
+
+    folder = trained_run(training__threads=3)
+    torch.set_num_threads(1)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+    table = table_of(folder)
+    load(folder).predict(*of_dev(table))
+    assert torch.get_num_threads() == 1
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()} == before
+
+
+def test_runs_that_cannot_predict_are_refused(trained_run: MakeRun, tmp_path: Path) -> None:
+    for name, gone in (
+        ("unfinished", "results.json"),
+        ("cleaned", "student.safetensors"),
+        ("cut", "predictions_dev.csv"),
+    ):
+        folder = shutil.copytree(trained_run(), tmp_path / name)
+        (folder / gone).unlink()
+        with pytest.raises(UserError, match=gone):
+            load(folder)
+    folder = shutil.copytree(trained_run(), tmp_path / "classes")
+    file = folder / "predictions_dev.csv"
+    header, _, rest = file.read_text().partition("\n")
+    names = header.split(",")
+    first = next(place for place, name in enumerate(names) if name.startswith("p_modality_"))
+    names[first], names[first + 1] = names[first + 1], names[first]
+    file.write_text(",".join(names) + "\n" + rest)
+    with pytest.raises(UserError, match="classes"):
+        load(folder)
+    with pytest.raises(UserError, match="nowhere"):
+        load(tmp_path / "nowhere")
