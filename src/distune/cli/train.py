@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from distune.cli.options import (
     overrides,
 )
 from distune.training.callbacks import Callback, EpochRecord
+from distune.training.run_folder import CONFIG
 from distune.utils.places import RUNS
 
 
@@ -35,8 +35,15 @@ def train(
     config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder; one that was interrupted goes on. Default: logs/runs/<name>_<time>."),
+        typer.Option(
+            help="Run folder. Default: the newest unfinished run of this config in logs/runs, which is resumed, "
+            "else logs/runs/<name>_<time>."
+        ),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Delete what the run folder holds; without it that is an error."),
+    ] = False,
     test: Annotated[
         bool,
         typer.Option(
@@ -63,11 +70,13 @@ def train(
             device=gpu,
         ),
     )
-    folder = out or RUNS / f"{chosen.name}_{datetime.now():%Y%m%d_%H%M%S}"
 
+    from distune.training.claim import claimed
     from distune.training.run import run
 
-    result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
+    with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
+        typer.echo(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")
+        result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
     for split, metrics in result.results["splits"].items():
         tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())
         typer.echo(f"{split:5}score {metrics['score']:.4f}  ({tasks})")

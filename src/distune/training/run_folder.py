@@ -25,6 +25,7 @@ from distune.utils.atomic import write_text
 from distune.utils.jsonl import append_line, read_lines
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
+CONFIG = "config.yaml"
 RESULTS = "results.json"
 METRICS = "metrics.jsonl"
 OUTCOMES = (
@@ -53,7 +54,7 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
     for name in OUTCOMES:
         for file in folder.glob(name):
             file.unlink(missing_ok=True)
-    save_config(config, folder / "config.yaml")
+    save_config(config, folder / CONFIG)
     write_json(folder / "environment.json", environment(config, compute))
     if table.dropped:
         header = f"{len(table.dropped)} bad examples were left out on request (data.on_bad_example: drop)"

@@ -1,0 +1,102 @@
+"""Which folder a run writes into: the same config resumes its own run, and a finished run is never replaced."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from distune.config import Config, as_dict, load_config
+from distune.errors import UserError
+from distune.training.run_folder import CONFIG, RESULTS
+
+LOCK = ".lock"
+NOT_ASKED = ("study", "search_space", "cache")
+"""Sections that do not change what a run is."""
+
+
+@contextmanager
+def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """The folder of a run, which no other process uses until the block ends.
+
+    Args:
+        config: the experiment.
+        out: the folder asked for; None takes the newest unfinished run of this config in `runs`, else a new folder.
+        runs: where run folders are kept.
+        overwrite: empty a folder that holds a finished run, or a run of another config.
+
+    Raises:
+        UserError: the folder holds a finished run or one of another config, holds something else, or is in use.
+    """
+    folder = out or _unfinished(config, runs) or runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}"
+    _check(config, folder, overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            if overwrite:
+                _empty(folder)
+            yield folder
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process trains in this folder; wait for it, or use another --out"
+        ) from None
+
+
+def _unfinished(config: Config, runs: Path) -> Path | None:
+    for folder in sorted(runs.glob(f"{config.name}_*"), reverse=True):
+        if not (folder / RESULTS).exists() and _config_of(folder) == _asked(config) and _is_free(folder):
+            return folder
+    return None
+
+
+def _check(config: Config, folder: Path, overwrite: bool) -> None:
+    held = _config_of(folder)
+    if held is None:
+        if folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
+            raise UserError(f"{folder}: this folder holds something that is no run; choose another --out")
+        return
+    if overwrite:
+        return
+    if (folder / RESULTS).exists():
+        same = "of this very config" if held == _asked(config) else "of another config"
+        raise UserError(
+            f"{folder}: holds a finished run {same}, which is never replaced; choose another --out, or --overwrite it"
+        )
+    if held != _asked(config):
+        raise UserError(
+            f"{folder}: holds an unfinished run of another config; choose another --out, or --overwrite it"
+        )
+
+
+def _config_of(folder: Path) -> dict[str, Any] | None:
+    try:
+        return _asked(load_config(folder / CONFIG))
+    except UserError:  # none, a damaged one, or one of another version
+        return {} if (folder / CONFIG).exists() else None
+
+
+def _asked(config: Config) -> dict[str, Any]:
+    return {name: value for name, value in as_dict(config).items() if name not in NOT_ASKED}
+
+
+def _is_free(folder: Path) -> bool:
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name == LOCK:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

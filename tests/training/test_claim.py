@@ -1,0 +1,76 @@
+"""A run folder belongs to one config: its own command resumes it, no other replaces it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distune.config import Config, save_config
+from distune.errors import UserError
+from distune.training.claim import LOCK, claimed
+from distune.training.run_folder import CONFIG, RESULTS
+
+MakeConfig = Callable[..., Config]
+
+
+def begun(folder: Path, config: Config, *, finished: bool = False) -> Path:
+    folder.mkdir(parents=True)
+    save_config(config, folder / CONFIG)
+    if finished:
+        (folder / RESULTS).write_text("{}")
+    return folder
+
+
+def test_the_same_command_resumes_its_newest_unfinished_run(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    config = tiny_config()
+    begun(tmp_path / "tiny_1", config)
+    newest = begun(tmp_path / "tiny_2", config)
+    begun(tmp_path / "tiny_3", config, finished=True)
+    begun(tmp_path / "tiny_4", tiny_config(student__lr=1e-4))
+    with claimed(config, None, tmp_path) as folder:
+        assert folder == newest
+
+
+def test_where_a_study_searches_is_no_part_of_a_run(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    first = begun(tmp_path / "tiny_1", tiny_config())
+    with claimed(tiny_config(study__sampler="random"), None, tmp_path) as folder:
+        assert folder == first
+
+
+def test_a_run_in_use_is_left_alone(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    config = tiny_config()
+    first = begun(tmp_path / "tiny_1", config)
+    with claimed(config, first, tmp_path):
+        with claimed(config, None, tmp_path) as folder:
+            assert folder != first
+        with pytest.raises(UserError, match="another process"), claimed(config, first, tmp_path):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("changed", "finished", "token"),
+    [({}, True, "finished"), ({"seed": 4}, True, "finished"), ({"seed": 4}, False, "unfinished")],
+)
+def test_a_run_is_replaced_only_on_request(
+    changed: dict[str, int], finished: bool, token: str, tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    held = begun(tmp_path / "run", tiny_config(), finished=finished)
+    before = {path.name: path.read_bytes() for path in held.iterdir()}
+    with pytest.raises(UserError, match=token), claimed(tiny_config(**changed), held, tmp_path):
+        pass
+    assert {path.name: path.read_bytes() for path in held.iterdir()} == before
+    with claimed(tiny_config(**changed), held, tmp_path, overwrite=True) as folder:
+        assert [path.name for path in folder.iterdir()] == [LOCK]
+
+
+def test_a_folder_of_other_things_is_never_emptied(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    for overwrite in (False, True):
+        with (
+            pytest.raises(UserError, match="no run"),
+            claimed(tiny_config(), tmp_path, tmp_path / "runs", overwrite=overwrite),
+        ):
+            pass
+    assert (tmp_path / "thesis.tex").exists()
