@@ -66,6 +66,8 @@ class EncoderConfig(Section):
     """Layers that are not trained: none, all, or the first N that are kept (embeddings included)."""
     embedding_rank: Annotated[int, Field(ge=1)] | None = None
     """BERT families: factorise the word embedding into two matrices of this rank; empty leaves it whole."""
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w./-]*$", max_length=200)] | None = None
+    """Hub models: branch, tag or commit; empty takes the cached one, else the hub's main. A run writes the commit."""
 
     @property
     def is_absent(self) -> bool:

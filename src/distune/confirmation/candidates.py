@@ -9,12 +9,12 @@ from typing import Any, Literal
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from distune.config import Config, as_dict, parse_config, with_values
+from distune.config import Config, as_dict, with_values
 from distune.errors import UserError
 from distune.training.keys import uses_teacher
 from distune.tuning.coordinator.active_trial import PARTS_KEY
 from distune.tuning.study.study import comparable
-from distune.tuning.summary import base_trial, config_of
+from distune.tuning.summary import base_config_of, base_trial, config_of
 from distune.utils.seeds import derived_seed
 
 Kind = Literal["trial", "base", "student_alone", "teacher"]
@@ -124,7 +124,7 @@ def identity(config: Config) -> dict[str, Any]:
 
 def _base(study: Study, trials: Sequence[FrozenTrial]) -> Entrant:
     trial = base_trial(trials)
-    config = config_of(study, trial) if trial else parse_config(study.user_attrs["base_config"])
+    config = config_of(study, trial) if trial else base_config_of(study)
     return Entrant(
         "base", "base", config, trial.number if trial else None, None, trial.value if trial else None
     )

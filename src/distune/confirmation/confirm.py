@@ -18,6 +18,7 @@ from optuna.study import Study
 from distune import __version__
 from distune.analysis.records.sources import database_file
 from distune.config import save_config, with_values
+from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, judge_baselines
 from distune.confirmation.candidates import Entrant, confirmation_seeds, contenders
 from distune.confirmation.evaluation import Evaluation, judge_all
@@ -133,6 +134,10 @@ class _Confirmation:
         if not left:
             return Trained()
         self.show(f"{len(left)} runs to train, {len(jobs) - len(left)} are there")
+        try:
+            self.fetch()
+        except KeyboardInterrupt:
+            return Trained(interrupted=True)
         request = self.request
         with make_executor(
             request.executor,
@@ -152,6 +157,15 @@ class _Confirmation:
                 has_room=lambda: has_room(self.confirmation),
                 show=self.tell,
             )
+
+    def fetch(self) -> None:
+        """Brings the encoders of all runs into the cache, so that no run waits for the hub."""
+        from distune.models.encoders.hub.patience import Patience
+        from distune.models.encoders.revisions import fetch_encoders
+
+        encoders = (found for entrant in self.entrants for found in encoders_of(entrant.config))
+        wanted = ((encoder, kind) for (_, kind), encoder in encoders)
+        fetch_encoders(wanted, Patience(interrupted=self.interrupted))
 
     def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
         """Predictions of all runs and baselines; None where it was interrupted."""

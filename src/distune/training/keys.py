@@ -119,7 +119,10 @@ def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
     seed = model_seed(config, stage)
     encoders: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", section.vision), ("text", section.text))
     weights = [identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent]
-    return {stage: as_dict(section), "weights": weights}
+    values = as_dict(section)
+    for kind, _ in encoders:
+        del values[kind]["revision"]  # the commit is in the encoder's identity, whoever names it
+    return {stage: values, "weights": weights}
 
 
 def version_of(step: str) -> dict[str, int | str]:

@@ -20,6 +20,7 @@ from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, best_epoch
 from distune.training.checkpoint import CheckpointFile
+from distune.training.commits import with_commits
 from distune.training.cost import Cost, carried, peak_process_mb
 from distune.training.devices import Compute, compute_for
 from distune.training.inputs import InputSteps, files_hash
@@ -66,6 +67,7 @@ def run(
         DataError: the data set breaks rules; all are listed.
         FloatingPointError: a loss is not finite.
     """
+    config = with_commits(config, folder, ("teacher", "student") if uses_teacher(config) else ("student",))
     compute = compute_for(config.training)
     with store or Store(max_gb=config.cache.max_gb) as opened:
         job = _Run(config, folder, callback or Callback(), opened, compute)
@@ -94,6 +96,7 @@ def run_teacher(
         DataError: the data set breaks rules; all are listed.
         FloatingPointError: a loss is not finite.
     """
+    config = with_commits(config, folder, ("teacher",))
     compute = compute_for(config.training)
     with Store(max_gb=config.cache.max_gb) as store:
         job = _Run(config, folder, callback or Callback(), store, compute)

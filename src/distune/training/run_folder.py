@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, save_config
 from distune.data.table import Table
+from distune.models.encoders.revisions import origins
 from distune.training.callbacks import EpochRecord
 from distune.training.devices import Compute
 from distune.utils.atomic import write_text
@@ -72,6 +73,7 @@ def environment(config: Config, compute: Compute) -> dict[str, Any]:
         "precision": compute.precision,
         "git_commit": _git_commit(),
         "seed": config.seed,
+        "encoders": origins(config),
     }
 
 

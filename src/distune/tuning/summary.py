@@ -18,6 +18,7 @@ from distune.config import Config, parse_config, save_config
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.proposals import configured
+from distune.tuning.study.study import COMMITS
 from distune.utils.atomic import write_text
 
 SETUP_KEYS = (
@@ -36,6 +37,7 @@ SETUP_KEYS = (
     "teacher_epochs",
     "student_epochs",
     "search_space",
+    COMMITS,
 )
 SUMMARY_NAME = "study_summary.json"
 BEST_CONFIG_NAME = "best_config.yaml"
@@ -62,7 +64,15 @@ def params_of(trial: FrozenTrial) -> dict[str, Any]:
 
 def config_of(study: Study, trial: FrozenTrial) -> Config:
     """The complete config that a trial ran."""
-    return configured(parse_config(study.user_attrs["base_config"]), trial.user_attrs.get("overrides", {}))
+    known = study.user_attrs
+    base = parse_config(known["base_config"])
+    return configured(base, trial.user_attrs.get("overrides", {}), known.get(COMMITS))
+
+
+def base_config_of(study: Study) -> Config:
+    """The base config of a study, its hub models at the study's commits."""
+    known = study.user_attrs
+    return configured(parse_config(known["base_config"]), {}, known.get(COMMITS))
 
 
 def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from optuna.study import Study
 
 from distune.config import Config, StudyConfig, with_values
 from distune.errors import UserError
-from distune.tuning.coordinator.interrupts import interrupts
+from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, TeacherProposals
 from distune.tuning.dataset import Inspection, inspect
@@ -26,11 +26,12 @@ from distune.tuning.space.space import Space, build_space
 from distune.tuning.space.start import started_from, with_space
 from distune.tuning.stage import Ending, Stage, Stages
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle, split, stage_budgets
+from distune.tuning.study.commits import with_commits
 from distune.tuning.study.names import study_to_continue
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import Patience, default_url, opened
 from distune.tuning.study.storage_url import redacted
-from distune.tuning.study.study import Setup, check_name, new_name, open_study, warmup_of_folds
+from distune.tuning.study.study import COMMITS, Setup, check_name, new_name, open_study, warmup_of_folds
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
 __all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "search_space", "tune"]
@@ -61,10 +62,15 @@ def tune(request: TuneRequest) -> TuneResult:
         dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), asked.n_trials)
         stages = Stages(request, interrupted)
-        if teacher is None:
-            ending = _run(request, study, setup, folder, stages)
+        try:
+            setup, teacher = _with_encoders(request, study, setup, teacher, patiently, interrupted)
+        except KeyboardInterrupt:
+            ending = Ending("interrupted")
         else:
-            ending = _run_staged(request, storage, study, (setup, teacher), folder, stages, patiently)
+            if teacher is None:
+                ending = _run(request, study, setup, folder, stages)
+            else:
+                ending = _run_staged(request, storage, study, (setup, teacher), folder, stages, patiently)
         summary = patiently(lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason))
         _log.info("study %s: %s", name, ending.reason)
     best = folder / BEST_CONFIG_NAME if summary["best"] else None
@@ -154,17 +160,35 @@ def _open(
         old_url = asked.storage or default_url(request.logs, asked.name)
         with reading(old_url) as old_storage:
             old = open_old(old_storage, asked.name)
-            patiently(lambda: fork(old, storage, name, setup))
+            commits = old.user_attrs.get(COMMITS, {})
+            patiently(lambda: fork(old, storage, name, replace(setup, commits=commits)))
     study = patiently(lambda: open_study(storage, name, setup))
     known = study.user_attrs
     setup = replace(setup, sampler=asked.sampler or known["sampler"], pruner=asked.pruner or known["pruner"])
     check_sampler(setup.sampler)
+    if setup.commits and setup.commits != known.get(COMMITS):
+        patiently(lambda: study.set_user_attr(COMMITS, dict(setup.commits)))
     for key in ("sampler", "pruner", "pruner_settings", "prune_teacher"):
         value = setup.as_attributes()[key]
         if value != known.get(key):
             _log.info("%s: %s so far, %s from here on", key, known.get(key), value)
             patiently(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
     return study, setup
+
+
+def _with_encoders(
+    request: TuneRequest,
+    study: Study,
+    setup: Setup,
+    teacher: Setup | None,
+    patiently: Patience,
+    interrupted: Interrupts,
+) -> tuple[Setup, Setup | None]:
+    """The set-ups with the commits of their encoders, which are fetched; left out where the caller checks inputs."""
+    if request.dataset is not None:
+        return setup, teacher
+    found = with_commits(study, [s for s in (setup, teacher) if s is not None], patiently, interrupted)
+    return found[0], found[1] if teacher is not None else None
 
 
 def _run_staged(

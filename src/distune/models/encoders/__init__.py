@@ -13,10 +13,10 @@ from distune.errors import UserError
 from distune.models.encoders import bert, mobilevit, vit
 from distune.models.encoders.automodel import AutoText, AutoVision, longest_text
 from distune.models.encoders.base import Encoder, TextEncoder, Tokenizer, VisionEncoder
-from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, Entry, Kind, find
+from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, Entry, Kind, find, known
 from distune.models.encoders.efficientnet_lite import EfficientNetLite
 from distune.models.encoders.tiny import TinyCnn, TinyText
-from distune.models.encoders.tokenizer import read_tokenizer
+from distune.models.encoders.tokenizer import is_cased, read_tokenizer
 from distune.models.encoders.transformers_model import Origin, architecture, pixels, read_architecture
 from distune.models.encoders.weights import file_hash, fingerprint, model_folder, weights_file
 
@@ -73,7 +73,7 @@ def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> Vi
         if isinstance(source, Entry) and source.family == "efficientnet-lite":
             weights = weights_file(source) if config.pretrained else None
             return EfficientNetLite(source.architecture["number"], weights=weights, **options)
-        settings, folder = _settings(source, config.pretrained)
+        settings, folder = _settings(source, "vision", config)
         _require(settings, config.name, "vision", ("num_channels",))
         normalise = pixels(source if isinstance(source, Entry) else None, folder)
         family = VISION_FAMILIES.get(settings.model_type, AutoVision)
@@ -101,7 +101,7 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
         if isinstance(source, Entry) and source.family == "tiny-text":
             _refuse_rank(config)
             return TinyText(layers=config.layers, freeze=config.freeze)
-        settings, folder = _settings(source, config.pretrained)
+        settings, folder = _settings(source, "text", config)
         _require(settings, config.name, "text", ("vocab_size", "hidden_size", "max_position_embeddings"))
         family = TEXT_FAMILIES.get(settings.model_type, AutoText)
         if family is AutoText:
@@ -109,7 +109,8 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
         longest = longest_text(settings) if family is AutoText else settings.max_position_embeddings
         tokenizer: Tokenizer = HashTokenizer(settings.vocab_size, longest)
         if config.pretrained and folder is not None:
-            tokenizer = read_tokenizer(folder, longest)
+            entry = known(source, "text")
+            tokenizer = read_tokenizer(folder, settings, longest, entry.cased if entry else None)
         origin = Origin(settings, folder if config.pretrained else None)
         encoder: TextEncoder = family(config, origin, tokenizer)
         return encoder
@@ -135,10 +136,19 @@ def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:
     elif isinstance(source, Entry) and source.family == "efficientnet-lite":
         weights = file_hash(weights_file(source))
     else:
-        weights = fingerprint(model_folder(source, with_weights=not is_random))
-        weights += f"-random-{seed}" if is_random else ""
+        folder = model_folder(source, kind, with_weights=not is_random, revision=config.revision)
+        weights = fingerprint(folder)
+        weights += f"-random-{seed}" if is_random else _reading(source, kind, folder)
     kept = f"layers={config.layers}|freeze={config.freeze}|rank={config.embedding_rank}"
     return f"{config.name}|{weights}|{kept}"
+
+
+def _reading(source: Entry | Path | str, kind: Kind, folder: Path) -> str:
+    """How a folder's inputs are read, where earlier versions read them otherwise: their results are not used again."""
+    if kind == "text":
+        entry = known(source, kind)
+        return "-cased" if is_cased(folder, entry.cased if entry else None) else ""
+    return ""
 
 
 def _refuse_rank(config: EncoderConfig) -> None:
@@ -149,12 +159,13 @@ def _refuse_rank(config: EncoderConfig) -> None:
         )
 
 
-def _settings(source: Entry | Path | str, pretrained: bool) -> tuple[Any, Path | None]:
+def _settings(source: Entry | Path | str, kind: Kind, config: EncoderConfig) -> tuple[Any, Path | None]:
     """A transformers configuration and the folder it came from; a named architecture needs no folder."""
-    if isinstance(source, Entry) and not pretrained:
+    if isinstance(source, Entry) and not config.pretrained:
         return architecture(source.family, source.architecture), None
-    folder = model_folder(source, with_weights=pretrained)
-    return read_architecture(folder), folder
+    folder = model_folder(source, kind, with_weights=config.pretrained, revision=config.revision)
+    entry = known(source, kind)
+    return read_architecture(folder, entry.family if entry else None), folder
 
 
 def _require(settings: Any, name: str, kind: Kind, attributes: tuple[str, ...]) -> None:

@@ -31,6 +31,7 @@ class Entry:
         architecture: hyperparameters that differ from the family's defaults.
         mean: of the channels that the encoder was trained on, on the scale of 0 to 1.
         std: as `mean`.
+        cased: whether capitals count in its vocabulary; None for images and for vocabularies that say it themselves.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Entry:
     architecture: Mapping[str, Any] = field(default_factory=dict)
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    cased: bool | None = None
 
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -79,9 +81,17 @@ def _efficientnet(number: int, millions: float, image_size: int) -> Entry:
 
 
 def _bert(
-    name: str, location: str, millions: float, shape: tuple[int, int, int], licence: str, **more: int
+    name: str,
+    location: str,
+    millions: float,
+    shape: tuple[int, int, int],
+    licence: str,
+    *,
+    cased: bool = False,
+    **more: int,
 ) -> Entry:
-    return Entry(name, "text", "bert", "hub", location, millions, licence, None, _transformer(*shape) | more)
+    shaped = _transformer(*shape) | more
+    return Entry(name, "text", "bert", "hub", location, millions, licence, None, shaped, cased=cased)
 
 
 _ENTRIES = (
@@ -97,9 +107,11 @@ _ENTRIES = (
     _efficientnet(1, 4.1, 240),
     _efficientnet(2, 4.8, 260),
     Entry("tiny-cnn", "vision", "tiny-cnn", "built-in", "", 0.1, "-", 64),
-    _bert("bio-clinical-bert", "emilyalsentzer/Bio_ClinicalBERT", 107.7, (768, 12, 12), "mit", vocab_size=28996),
-    Entry("distilbert", "text", "distilbert", "hub", "distilbert/distilbert-base-uncased", 66.4, "apache-2.0"),
-    Entry("mobile-bert", "text", "mobilebert", "hub", "google/mobilebert-uncased", 24.6, "apache-2.0"),
+    _bert("bio-clinical-bert", "emilyalsentzer/Bio_ClinicalBERT", 107.7, (768, 12, 12), "mit", cased=True,
+          vocab_size=28996),
+    Entry("distilbert", "text", "distilbert", "hub", "distilbert/distilbert-base-uncased", 66.4, "apache-2.0",
+          cased=False),
+    Entry("mobile-bert", "text", "mobilebert", "hub", "google/mobilebert-uncased", 24.6, "apache-2.0", cased=False),
     _bert("minilm", "sentence-transformers/all-MiniLM-L6-v2", 22.6, (384, 6, 12), "apache-2.0"),
     _bert("bert-mini", "prajjwal1/bert-mini", 11.1, (256, 4, 4), "mit"),
     _bert("bert-tiny", "prajjwal1/bert-tiny", 4.4, (128, 2, 2), "mit"),
@@ -158,6 +170,13 @@ def find(name: str, kind: Kind) -> Entry | Path | str:
         f"unknown {kind} encoder {name!r}: no friendly name, no folder with a config.json, no hub id like "
         f"organisation/model; {_known(name, kind)}"
     )
+
+
+def known(source: Entry | Path | str, kind: Kind) -> Entry | None:
+    """The catalogue's entry of a model, also where it is called by its hub id."""
+    if isinstance(source, Entry):
+        return source
+    return next((e for e in CATALOGUE.values() if e.kind == kind and e.location == source), None)
 
 
 def _known(name: str, kind: Kind) -> str:

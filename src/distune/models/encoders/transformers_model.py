@@ -34,8 +34,12 @@ def architecture(family: str, values: Mapping[str, Any]) -> Any:
     return AutoConfig.for_model(family, **values)
 
 
-def read_architecture(folder: Path) -> Any:
+def read_architecture(folder: Path, family: str | None = None) -> Any:
     """The configuration in a model folder.
+
+    Args:
+        folder: holds `config.json`.
+        family: transformers model type, for a file that does not say it, as older ones do not.
 
     Raises:
         UserError: this version of transformers does not know the model, or it needs code from the hub.
@@ -43,11 +47,20 @@ def read_architecture(folder: Path) -> Any:
     from transformers import AutoConfig
 
     try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if "model_type" not in values and family is not None:
+            return architecture(family, values)
         return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # whatever a configuration class makes of values that it does not expect
         raise UserError(
-            f"{folder}: not a model that transformers can build without foreign code ({error})"
+            f"{folder}: not a model that transformers can build without foreign code ({first_line(error)})"
         ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, without its pages of advice."""
+    said = str(error).strip().partition("\n")[0]
+    return said if len(said) <= 300 else said[:297] + "..."
 
 
 def load(model_class: Any, origin: Origin, **options: Any) -> Any:

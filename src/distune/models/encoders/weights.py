@@ -8,12 +8,10 @@ import importlib.util
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.models.encoders.catalogue import Entry
-
-# Weights in the order they are looked for. The last kind is only ever read with `weights_only`.
-_WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-_SMALL_FILES = ("*.json", "vocab.txt", "merges.txt", "*.model")
-_SECONDS = 10.0
+from distune.models.encoders.catalogue import Entry, Kind
+from distune.models.encoders.hub.files import SHARDS, SMALL, WEIGHTS, Needs, complete_weights
+from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub.snapshot import snapshot
 
 
 def package_folder(entry: Entry) -> Path:
@@ -42,33 +40,63 @@ def weights_file(entry: Entry) -> Path:
     return found[0]
 
 
-def model_folder(source: Entry | Path | str, *, with_weights: bool) -> Path:
+def model_folder(
+    source: Entry | Path | str,
+    kind: Kind,
+    *,
+    with_weights: bool,
+    revision: str | None = None,
+    patience: Patience | None = None,
+) -> Path:
     """Folder with a transformers model: `config.json`, tokenizer, and weights if asked for.
 
     Args:
         source: what `catalogue.find` returned.
+        kind: of the encoder; texts need a vocabulary, images say how their pixels are prepared.
         with_weights: the weights are needed, not only the configuration.
+        revision: of a hub model; None takes what `hub.snapshot` says.
+        patience: how long a hub that refuses is asked again.
 
     Raises:
-        UserError: it is in no place that can be reached.
+        UserError: it is in no place that can be reached, or lacks its weights.
     """
-    if isinstance(source, Entry) and source.source == "package":
-        return package_folder(source) / "model"
-    if isinstance(source, Path):
-        if with_weights and not _has_weights(source):
-            raise UserError(
-                f"{source}: none of {', '.join(_WEIGHT_FILES)} is in this folder; or set pretrained: false"
-            )
-        return source
-    repository = source.location if isinstance(source, Entry) else source
-    return _cached(repository, with_weights) or _download(repository, with_weights)
+    repository = repository_of(source)
+    if repository is not None:
+        return snapshot(repository, revision, needs(source, kind, with_weights=with_weights), patience)
+    if revision is not None:
+        raise UserError(
+            f"revision: only a model of the hub has revisions, {_name(source)} has none; leave it out"
+        )
+    folder = source if isinstance(source, Path) else package_folder(source) / "model"  # type: ignore[arg-type]
+    if with_weights and not complete_weights(folder):
+        raise UserError(
+            f"{folder}: none of {', '.join(WEIGHTS)} is in this folder with all its parts; or set pretrained: false"
+        )
+    return folder
+
+
+def repository_of(source: Entry | Path | str) -> str | None:
+    """The hub's name of a model; None where it comes from elsewhere."""
+    if isinstance(source, Entry):
+        return source.location if source.source == "hub" else None
+    return source if isinstance(source, str) else None
+
+
+def needs(source: Entry | Path | str, kind: Kind, *, with_weights: bool) -> Needs:
+    """What a model's folder has to hold; how its pixels are prepared is known of those in the catalogue."""
+    is_known = isinstance(source, Entry)
+    return Needs(
+        weights=with_weights,
+        vocabulary=kind == "text" and with_weights,
+        processor=kind == "vision" and not is_known,
+    )
 
 
 def fingerprint(folder: Path) -> str:
-    """Names the content of a model folder: the hub's revision, or a hash of weights, settings and vocabulary."""
+    """Names the content of a model folder: the hub's commit, or a hash of weights, settings and vocabulary."""
     if folder.parent.name == "snapshots":
         return folder.name
-    patterns = (*_WEIGHT_FILES, "*.safetensors", *_SMALL_FILES)
+    patterns = (*WEIGHTS, "*.safetensors", SHARDS[WEIGHTS[3]], *SMALL)
     files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
     hashes = "".join(f"{file.name} {file_hash(file)}\n" for file in files)
     return hashlib.sha256(hashes.encode()).hexdigest()
@@ -86,43 +114,5 @@ def _hash(file: Path, size: int, modified: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _has_weights(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in _WEIGHT_FILES)
-
-
-def _cached(repository: str, with_weights: bool) -> Path | None:
-    """The local copy, if it is complete; asking the hub for a newer one would change results unasked."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(repository, local_files_only=True))
-    except LocalEntryNotFoundError:
-        return None
-    complete = (folder / "config.json").is_file() and (_has_weights(folder) or not with_weights)
-    return folder if complete else None
-
-
-def _download(repository: str, with_weights: bool) -> Path:
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        info = HfApi().model_info(repository, timeout=_SECONDS)
-        present = {file.rfilename for file in info.siblings or ()}
-        wanted = next((name for name in _WEIGHT_FILES if name in present), None)
-        patterns = list(_SMALL_FILES)
-        if with_weights and wanted is not None:
-            patterns.append("model-*.safetensors" if wanted.endswith(".index.json") else wanted)
-        return Path(
-            snapshot_download(repository, revision=info.sha, allow_patterns=patterns, etag_timeout=_SECONDS)
-        )
-    except RepositoryNotFoundError as error:
-        raise UserError(f"{repository}: the hub has no such public model; check the name") from error
-    except Exception as error:  # whatever keeps the hub from answering: no network, a proxy, offline mode
-        what = "weights" if with_weights else "configuration"
-        raise UserError(
-            f"no {what} of {repository}: not in the Hugging Face cache ({constants.HF_HUB_CACHE}), and the hub cannot "
-            "be reached; either fetch them on a machine with a network and copy that cache here, or take "
-            "pretrained: false or an encoder that a package ships (efficientnet-lite0, minilm-l6)"
-        ) from error
+def _name(source: Entry | Path | str) -> str:
+    return source.name if isinstance(source, Entry) else str(source)

@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from distune.config import Config, as_dict, with_values
+from distune.config.revisions import pinned, renamed
 from distune.tuning.search.seeded_sampler import BaseValues, SeededSampler
 from distune.tuning.space.suggest import distribution, suggest, suggest_base
 from distune.tuning.study.study import Setup
@@ -65,7 +66,7 @@ class JointProposals:
         Raises:
             ConfigError: the values break a rule of the config together.
         """
-        return as_dict(configured(self._setup.base, overrides))
+        return as_dict(configured(self._setup.base, overrides, self._setup.commits))
 
 
 class TeacherProposals(JointProposals):
@@ -104,6 +105,10 @@ class FoldProposals(JointProposals):
         return super().config({**overrides, "data.fold": {"number": 1, "of": self._setup.folds}})
 
 
-def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
-    """The base config with a trial's values."""
-    return with_values(base, overrides, source="trial") if overrides else base
+def configured(
+    base: Config, overrides: Mapping[str, Any], commits: Mapping[str, str] | None = None
+) -> Config:
+    """The base config with a trial's values, and with the commits of its hub models where they are known."""
+    values = {**renamed(base, overrides), **overrides}
+    config = with_values(base, values, source="trial") if values else base
+    return pinned(config, commits) if commits else config

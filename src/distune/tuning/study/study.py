@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from optuna.storages import BaseStorage
 
 from distune import __version__
 from distune.config import Config, as_dict, parse_config
+from distune.config.revisions import encoders_of, model_key
 from distune.errors import UserError
 from distune.tuning.search.pruners import WARMUP_EPOCHS, settings
 from distune.tuning.space.space import TEACHER, Space
@@ -25,6 +26,8 @@ NEUTRAL_KEYS = ("search_space", "study", "data.root", "training.device", "traini
 """Config keys that may differ between the parts of one study: they say where it runs, not what it asks.
 
 The data set itself is compared by its fingerprint, the search space by its parameters."""
+COMMITS = "encoder_commits"
+"""User attribute: the commits of the hub models that the study uses, by the names that its configs give them."""
 _SETUP_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class Setup:
         warmup: first judged epochs at which nothing is pruned.
         prune_teacher: whether a trial can end before its student trains.
         folds: a trial's score is the mean over so many folds of train and dev; None takes the dev split.
+        commits: of the hub models, by the names that the configs give them.
     """
 
     base: Config
@@ -58,6 +62,7 @@ class Setup:
     warmup: int = WARMUP_EPOCHS
     prune_teacher: bool = False
     folds: int | None = None
+    commits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
@@ -82,6 +87,7 @@ class Setup:
             "teacher_epochs": self.base.teacher.epochs,
             "student_epochs": self.base.student.epochs,
             "distune_version": __version__,
+            COMMITS: dict(self.commits),
         }
 
 
@@ -164,6 +170,7 @@ def differing(attributes: Mapping[str, Any], setup: Setup) -> list[str]:
             lines.append(f"{key}: {attributes.get(key)} in the study, {new[key]} now")
     for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
         lines.append(f"base config {key}: {old} in the study, {now} now")
+    lines += _other_revisions(attributes, setup)
     for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
         lines.append(f"search space {name}: {_parameter(old)} in the study, {_parameter(now)} now")
     return lines
@@ -178,8 +185,21 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if not _is_neutral(key)}
 
 
+def _other_revisions(attributes: Mapping[str, Any], setup: Setup) -> list[str]:
+    """The encoders whose revision is another one now; a commit's own hash is as good as the name it was found by."""
+    lines, commits = [], attributes.get(COMMITS, {})
+    before = dict(encoders_of(parse_config(attributes["base_config"])))
+    for (role, kind), encoder in encoders_of(setup.base):
+        old, now = before[role, kind].revision, encoder.revision
+        if now not in (old, commits.get(model_key(before[role, kind]), old)):
+            lines.append(f"base config {role}.{kind}.revision: {old} in the study, {now} now")
+    return lines
+
+
 def _is_neutral(key: str) -> bool:
-    return any(key == neutral or key.startswith(f"{neutral}.") for neutral in NEUTRAL_KEYS)
+    return key.endswith(".revision") or any(
+        key == neutral or key.startswith(f"{neutral}.") for neutral in NEUTRAL_KEYS
+    )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

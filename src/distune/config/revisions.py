@@ -1,0 +1,64 @@
+"""Which commit of a hub model each encoder of a config uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from distune.config.files import with_values
+from distune.config.sections import Config, EncoderConfig
+
+Place = tuple[Literal["teacher", "student"], Literal["vision", "text"]]
+
+
+def encoders_of(config: Config) -> Iterator[tuple[Place, EncoderConfig]]:
+    """The four encoders of a config, each with its section and field."""
+    yield ("teacher", "vision"), config.teacher.vision
+    yield ("teacher", "text"), config.teacher.text
+    yield ("student", "vision"), config.student.vision
+    yield ("student", "text"), config.student.text
+
+
+def model_key(encoder: EncoderConfig) -> str:
+    """Names the model that an encoder asks for: `name`, or `name@revision` where it gives one."""
+    return encoder.name if encoder.revision is None else f"{encoder.name}@{encoder.revision}"
+
+
+def pinned(config: Config, commits: Mapping[str, str]) -> Config:
+    """A config whose encoders name the commits of their models.
+
+    Args:
+        config: of one run.
+        commits: by `model_key`; models that are not among them stay as they are.
+    """
+    values = {
+        f"{role}.{kind}.revision": commits[key]
+        for (role, kind), encoder in encoders_of(config)
+        if (key := model_key(encoder)) in commits
+    }
+    return with_values(config, values, source="encoders") if values else config
+
+
+def carried_over(config: Config, earlier: Config) -> Config:
+    """A config that keeps the commits of an earlier one, where both name the same model and this one no revision."""
+    before = dict(encoders_of(earlier))
+    values = {
+        f"{role}.{kind}.revision": before[role, kind].revision
+        for (role, kind), encoder in encoders_of(config)
+        if encoder.revision is None and before[role, kind].name == encoder.name
+    }
+    values = {key: revision for key, revision in values.items() if revision is not None}
+    return with_values(config, values, source="encoders") if values else config
+
+
+def renamed(base: Config, overrides: Mapping[str, object]) -> dict[str, None]:
+    """The revisions that values laid over a config make void: another model has none of the first one's commits.
+
+    Returns:
+        None by the dotted key of each such revision.
+    """
+    return {
+        f"{role}.{kind}.revision": None
+        for (role, kind), encoder in encoders_of(base)
+        if overrides.get(f"{role}.{kind}.name", encoder.name) != encoder.name
+    }

@@ -1,0 +1,62 @@
+"""The commits of hub models: found and fetched once, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from distune.config import Config, EncoderConfig
+from distune.config.revisions import encoders_of, model_key
+from distune.models.encoders.catalogue import Entry, Kind, find
+from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.weights import model_folder, repository_of
+
+
+def repository(encoder: EncoderConfig, kind: Kind) -> str | None:
+    """The hub's name of the model that an encoder is made from; None where it needs nothing from there.
+
+    Raises:
+        UserError: the name is unknown or of the other kind.
+    """
+    if encoder.is_absent:
+        return None
+    source = find(encoder.name, kind)
+    needs_no_files = isinstance(source, Entry) and not encoder.pretrained
+    return None if needs_no_files else repository_of(source)
+
+
+def fetch_encoders(
+    encoders: Iterable[tuple[EncoderConfig, Kind]], patience: Patience | None = None
+) -> dict[str, str]:
+    """Brings everything that encoders need from the hub into the cache; what is there is not asked for again.
+
+    Args:
+        encoders: with their kinds; those that need no hub are passed over.
+        patience: how long a hub that refuses is asked again.
+
+    Returns:
+        The commit of each, by `distune.config.revisions.model_key`.
+
+    Raises:
+        UserError: one of them cannot be had.
+    """
+    patience = patience or Patience()
+    commits: dict[str, str] = {}
+    for encoder, kind in encoders:
+        if repository(encoder, kind) is not None:
+            source = find(encoder.name, kind)
+            folder = model_folder(
+                source, kind, with_weights=encoder.pretrained, revision=encoder.revision, patience=patience
+            )
+            commits.setdefault(model_key(encoder), folder.name)
+    return commits
+
+
+def origins(config: Config) -> dict[str, Any]:
+    """Repository and commit of each encoder that comes from the hub, by section and field; for the records."""
+    found = {}
+    for (role, kind), encoder in encoders_of(config):
+        name = repository(encoder, kind)
+        if name is not None:
+            found[f"{role}.{kind}"] = {"repository": name, "commit": encoder.revision}
+    return found

@@ -1,0 +1,84 @@
+"""The hub models that a study can draw: each at one commit, in the cache before the first trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from optuna.study import Study
+
+from distune.config import EncoderConfig
+from distune.config.revisions import Place, encoders_of, model_key
+from distune.tuning.study.storage import Patience
+from distune.tuning.study.study import COMMITS, Setup
+
+
+def with_commits(
+    study: Study, setups: Sequence[Setup], patiently: Patience, interrupted: Callable[[], int]
+) -> list[Setup]:
+    """Fetches every encoder that the setups can draw, at the commits that the study has used so far.
+
+    Args:
+        study: keeps the commits in an attribute.
+        setups: of the study, and of the study of its teachers if there is one.
+        patiently: calls the storage.
+        interrupted: asked while a model is fetched or the hub waited for.
+
+    Returns:
+        The setups with the commits.
+
+    Raises:
+        KeyboardInterrupt: it was asked to stop.
+        UserError: an encoder cannot be had or cannot be built.
+    """
+    from distune.models.encoders.hub.patience import Patience as HubPatience
+    from distune.models.encoders.revisions import fetch_encoders
+
+    patience = HubPatience(interrupted=interrupted)
+    while True:
+        known: dict[str, str] = patiently(lambda: study.user_attrs.get(COMMITS, {}))
+        wanted = [
+            (
+                encoder.model_copy(update={"revision": known.get(model_key(encoder), encoder.revision)}),
+                place[1],
+            )
+            for setup in setups
+            for place, encoder in drawn_encoders(setup)
+        ]
+        names = [model_key(encoder) for setup in setups for _, encoder in drawn_encoders(setup)]
+        fetched = fetch_encoders(wanted, patience)
+        found = {
+            name: fetched[model_key(encoder)]
+            for name, (encoder, _) in zip(names, wanted, strict=True)
+            if model_key(encoder) in fetched
+        }
+        # Another coordinator may have come first; its commits count, and are fetched in the next turn.
+        if patiently(lambda: study.user_attrs.get(COMMITS, {})) == known:
+            commits = {**found, **known}
+            if commits != known:
+                patiently(lambda commits=commits: study.set_user_attr(COMMITS, commits))  # type: ignore[misc]
+            return [replace(setup, commits=commits) for setup in setups]
+
+
+def drawn_encoders(setup: Setup) -> Iterator[tuple[Place, EncoderConfig]]:
+    """Every encoder that the base config has or a trial can draw, with its section and field, each once."""
+    for (role, kind), encoder in encoders_of(setup.base):
+        if not setup.space.is_section_used(role, setup.base):
+            continue
+        names = _values(setup, f"{role}.{kind}.name", encoder.name)
+        pretrained = _values(setup, f"{role}.{kind}.pretrained", encoder.pretrained)
+        revisions = _values(setup, f"{role}.{kind}.revision", encoder.revision)
+        for name, trained, revision in product(names, pretrained, revisions):
+            own = revision if name == encoder.name else None
+            values = {"name": name, "pretrained": trained, "revision": own}
+            yield (role, kind), encoder.model_copy(update=values)
+
+
+def _values(setup: Setup, key: str, base: Any) -> list[Any]:
+    space = setup.space
+    choices = [
+        parameter.choices or () for name, parameter in space.parameters.items() if space.key(name) == key
+    ]
+    return list(dict.fromkeys([base, *(value for each in choices for value in each)]))
