@@ -28,15 +28,18 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-    """A data set that cannot be used as it is; every bad example is listed.
+    """A data set that cannot be used as it is; every cause is listed, with up to three of its examples.
 
     Args:
         root: the data root.
-        problems: one line a problem: file, row and reason.
+        problems: one entry a problem: file, row and reason, or a cause with lines of examples below.
+        examples: one line for each bad example, with everything that is wrong with it; not in the message.
     """
 
-    def __init__(self, root: object, problems: Sequence[str]):
+    def __init__(self, root: object, problems: Sequence[str], examples: Sequence[str] = ()):
         self.root = str(root)
         self.problems = tuple(problems)
+        self.examples = tuple(examples)
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__("\n".join([f"{root}: {count}", *(f"  {line}" for line in problems)]))
+        lines = [f"  {line}" for problem in problems for line in problem.splitlines()]
+        super().__init__("\n".join([f"{root}: {count}", *lines]))

@@ -149,11 +149,11 @@ def test_rare_and_lookalike_classes_and_unseen_pairs(planted: Planted) -> None:
         if row["Type"] == "MR" and row["Location Category"] == "Thorax":
             row["Type"] = "CT"
     for row in planted.rows["train"][:3]:
-        row["Location Category"] = "head "
+        row["Location Category"] = "He ad"
     report = planted.audit()
     rare = found(report, "rare_classes")
-    assert list(rare.rows) == [{"class": "head ", "examples": 3}]
-    assert found(report, "lookalike_labels").rows[0]["classes"] == "'Head', 'head '"
+    assert list(rare.rows) == [{"class": "He ad", "examples": 3}]
+    assert found(report, "lookalike_labels").rows[0]["classes"] == "'He ad', 'Head'"
     unseen = {
         (row["modality"], row["location"]): (row["dev"], row["test"])
         for row in found(report, "unseen_label_pairs").rows

@@ -32,6 +32,8 @@ def check(
         typer.echo(f"  task {task.name}: {', '.join(task.classes)}")
     if not len(table.rows("test")):
         typer.echo("  this data set has no test split")
+    for note in table.notes:
+        typer.echo(f"  read: {note}")
     if table.dropped:
         typer.echo(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:

@@ -163,6 +163,16 @@ class FoldConfig(Section):
         return self
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_expanded)]
+
+
 def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
     low, high = percentiles
     if not 0 <= low < high <= 100:
@@ -170,13 +180,20 @@ def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
     return percentiles
 
 
+_Text = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
+
+
 class DataConfig(Section):
     """Where the examples are and how they are read."""
 
     reader: Literal["medpix", "csv", "wound", "demo"] = "medpix"
     """The layout of the files under `root`."""
-    root: Path = Path("data/medpix-2.0")
-    """Folder that holds the data set, relative to where the command is run."""
+    root: HomePath = Path("data/medpix-2.0")
+    """Folder that holds the data set, relative to where the command is run; `~` is the home folder."""
+    tables: HomePath | None = None
+    """CSV: folder with the tables metadata_{train,dev,test}, where that is not `root`; images stay under `root`."""
+    encoding: str | None = None
+    """CSV: encoding of the tables, such as cp1250; empty finds it out."""
     image_column: str | None = None
     """CSV: column with the image path, relative to `root` (wound: file_path or img_path)."""
     text_column: str | None = None
@@ -185,6 +202,12 @@ class DataConfig(Section):
     """CSV: column with the patient or case; empty makes every row its own group."""
     label_columns: tuple[str, ...] | None = None
     """CSV: one column a task (wound: type, severity)."""
+    missing_values: tuple[str, ...] = ("nan", "n/a", "null", "<na>", "#n/a")
+    """Cells that hold nothing, in any case, besides empty ones; `none` is a class unless it is listed."""
+    label_map: dict[str, dict[_Text, _Text]] | None = None
+    """Classes by label column and spelling, such as `grade: {mild: Mild}`."""
+    follow_links: bool = False
+    """Follow links under `root` to image files outside of it."""
     text_fields: tuple[Literal["caption", "history", "findings", "age", "sex"], ...] = ("caption",)
     """MedPix: the fields that are joined into the text, in this order."""
     image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
@@ -211,7 +234,15 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _columns_belong_to_csv(self) -> DataConfig:
-        columns = ("image_column", "frame_column", "text_column", "group_column", "label_columns")
+        columns = (
+            "image_column",
+            "frame_column",
+            "text_column",
+            "group_column",
+            "label_columns",
+            "tables",
+            "encoding",
+        )
         given = [name for name in columns if getattr(self, name) is not None]
         if given and self.reader not in ("csv", "wound"):
             raise ValueError(f"{', '.join(given)}: only for reader csv or wound, not {self.reader}")

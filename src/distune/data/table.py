@@ -39,6 +39,7 @@ class Table:
         splits: train, dev or test.
         tasks: the label columns.
         dropped: one line (file, row, reason) for each example left out on request.
+        notes: one line for each way in which files and cells were understood that their user may not expect.
         rules: how the image files become pixels.
     """
 
@@ -51,6 +52,7 @@ class Table:
     splits: tuple[Split, ...]
     tasks: tuple[Task, ...]
     dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     rules: PixelRules = DEFAULT
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from distune.data.audit.leaks import (
     twin_case_findings,
 )
 from distune.data.audit.perceptual_hash import thumbnails
+from distune.data.audit.repeats import repeat_findings
 from distune.data.audit.texts import (
     empty_text_findings,
     named_label_findings,
@@ -26,6 +27,7 @@ from distune.data.audit.texts import (
     word_findings,
     word_section,
 )
+from distune.data.audit.values import class_word_findings, reading_findings
 from distune.data.fingerprint import image_fingerprints
 from distune.data.table import Table
 
@@ -56,6 +58,7 @@ def audit(table: Table) -> AuditReport:
         *duplicate_findings(table, content),
         *near_duplicate_findings(table, content, small),
         *twin_case_findings(table, content, small),
+        *repeat_findings(table, content),
         *same_caption_findings(table),
         *word_findings(words),
         *named_label_findings(table),
@@ -64,6 +67,8 @@ def audit(table: Table) -> AuditReport:
         *balance_findings(table),
         *unseen_pair_findings(table),
         *lookalike_label_findings(table),
+        *class_word_findings(table),
+        *reading_findings(table),
     ]
     findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
     sections = (class_balance(table), text_lengths(table), word_section(words), file_section(table, forms))

@@ -1,17 +1,18 @@
-"""Reader for `metadata_{train,dev,test}.csv` with any columns."""
+"""Reader for the tables `metadata_{train,dev,test}` with any columns: CSV, JSON lines or parquet."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sys import intern
 
 from distune.config import DataConfig
 from distune.data.images import FRAME
+from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample, RawTable
+from distune.data.readers.table_files import SUFFIXES, TableError, TableFile, open_table
 from distune.data.table import SPLITS, Split
 from distune.utils.text import listed, nearest_hint
 
@@ -36,6 +37,10 @@ class Columns:
     group: str | None
     frame: str | None = None
 
+    def needed(self) -> tuple[str, ...]:
+        """All but that of the image, which may have several names."""
+        return (self.text, *self.labels, *(name for name in (self.group, self.frame) if name))
+
 
 @dataclass(frozen=True)
 class Places:
@@ -59,23 +64,20 @@ def columns_of(config: DataConfig) -> Columns:
     )
 
 
-def read_csv_tables(root: Path, config: DataConfig) -> RawTable:
-    """Reads `metadata_{train,dev,test}.csv` under the root; a missing test file is no problem.
+def read_csv_tables(config: DataConfig) -> RawTable:
+    """Reads the tables `metadata_{train,dev,test}` under `data.tables` or the root; there may be none for test.
 
     Returns:
         One task a label column. The id is the image's path where it is unique, else `file:row`; the first
         row of a file, its header, is row 1.
     """
     columns = columns_of(config)
+    folder = config.tables or config.root
     table = RawTable(task_names=columns.labels)
     for split in SPLITS:
-        name = f"metadata_{split}.csv"
-        if split == "test" and not (root / name).is_file():
-            continue
-        before = len(table.structure)
-        _read_file(root, name, split, columns, table)
-        if len(table.structure) == before:
-            table.read[split] = name
+        name = _table_name(folder, split, table)
+        if name is not None:
+            _read_file(folder / name, split, columns, config, table)
     times = Counter(example.image for example in table.examples)
     table.examples = [
         replace(example, id=example.origin) if times[example.image] > 1 or not example.image else example
@@ -84,70 +86,76 @@ def read_csv_tables(root: Path, config: DataConfig) -> RawTable:
     return table
 
 
-def _read_file(root: Path, name: str, split: Split, columns: Columns, table: RawTable) -> None:
-    rows = _rows(root, name, table)
-    header = next(rows, (0, None))[1]
-    if header is None:
-        return
-    wanted = _positions(name, header, columns, table)
-    if wanted is None:
-        return
-    for row, values in rows:
+def _table_name(folder: Path, split: Split, table: RawTable) -> str | None:
+    """The one table of a split; None after saying that there is none or several."""
+    stem = f"metadata_{split}"
+    found = [stem + suffix for suffix in SUFFIXES if (folder / (stem + suffix)).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        table.structure.append(f"{', '.join(found)}: several tables of one split; keep one")
+    elif split != "test":
+        which = "data.tables" if folder.is_dir() and any(folder.glob("metadata_*")) else "data.root"
+        table.structure.append(f"{stem}.csv: there is no such file; {which} must be the folder that holds it")
+    return None
+
+
+def _read_file(path: Path, split: Split, columns: Columns, config: DataConfig, table: RawTable) -> None:
+    name = path.name
+    before = len(table.structure)
+    try:
+        file = open_table(path, (*columns.image, *columns.needed()), config.encoding)
+        if file.form:
+            table.notes.append(f"{name}: {file.form}")
+        places = _places(name, file.header, columns, table)
+        if places is not None:
+            _add_rows(file, name, split, places, table)
+    except TableError as error:
+        table.structure.append(f"{name}:{error.row}: {error}" if error.row else f"{name}: {error}")
+    if len(table.structure) == before:
+        table.read[split] = name
+
+
+def _add_rows(file: TableFile, name: str, split: Split, places: Places, table: RawTable) -> None:
+    for row, values in file.rows:
         origin = f"{name}:{row}"
-        if len(values) != len(header):
-            table.bad_rows.append(f"{origin}: {len(values)} fields where the header has {len(header)}")
+        if len(values) != len(file.header):
+            detail = f"{len(values)} where the header has {len(file.header)}"
+            table.bad_rows.append((origin, Fault("too many or too few fields", detail)))
             continue
-        frame = "" if wanted.frame is None else values[wanted.frame].strip()
+        frame = "" if places.frame is None else values[places.frame].strip()
         if frame and not _FRAME.fullmatch(frame):
-            table.bad_rows.append(f"{origin}: frame {frame!r} is no number of a frame, counted from 1")
+            table.bad_rows.append((origin, Fault("frame that is no number from 1", repr(frame))))
             continue
-        picture = values[wanted.image] + (f"{FRAME}{int(float(frame))}" if frame else "")
+        image = values[places.image] + (f"{FRAME}{int(float(frame))}" if frame else "")
         table.examples.append(
             RawExample(
-                id=picture,
-                image=picture,
-                text=values[wanted.text].strip(),
-                labels=tuple(values[position] for position in wanted.labels),
-                group=origin if wanted.group is None else values[wanted.group],
+                id=image,
+                image=image,
+                text=values[places.text].strip(),
+                labels=tuple(intern(values[position]) for position in places.labels),
+                group=origin if places.group is None else values[places.group],
                 split=split,
                 origin=origin,
             )
         )
 
 
-def _rows(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, list[str]]]:
-    """Yields row numbers and fields; what cannot be read at all is a structural problem."""
-    row = 0
-    try:
-        with (root / name).open(encoding="utf-8-sig", newline="") as file:
-            for row, values in enumerate(csv.reader(file, strict=True), start=1):
-                if values:
-                    yield row, values
-    except FileNotFoundError:
-        table.structure.append(f"{name}: there is no such file; data.root must be the folder that holds it")
-    except csv.Error as error:
-        table.structure.append(f"{name}:{row + 1}: not readable as CSV: {error}")
-    except (OSError, UnicodeDecodeError) as error:
-        table.structure.append(f"{name}: not readable as UTF-8 text: {error}")
-    else:
-        if row == 0:
-            table.structure.append(f"{name}:1: the file is empty; its first row must name the columns")
-
-
-def _positions(name: str, header: list[str], columns: Columns, table: RawTable) -> Places | None:
-    """Returns where the image, text, group and label columns are, or None after naming all that miss."""
+def _places(name: str, header: list[str], columns: Columns, table: RawTable) -> Places | None:
+    """Returns where the columns are, or None after naming all that miss."""
     image = next((choice for choice in columns.image if choice in header), None)
-    needed = [columns.text, *columns.labels, *(name for name in (columns.group, columns.frame) if name)]
     problems = []
     if image is None:
         choices = " or ".join(repr(choice) for choice in columns.image)
         problems.append(f"no column {choices} for the image" + _found(columns.image[0], header))
     problems += [
-        f"no column {column!r}" + _found(column, header) for column in needed if column not in header
+        f"no column {column!r}" + _found(column, header)
+        for column in columns.needed()
+        if column not in header
     ]
     problems += [
         f"column {column!r} is there {header.count(column)} times"
-        for column in [image, *needed]
+        for column in [image, *columns.needed()]
         if column is not None and header.count(column) > 1
     ]
     table.structure += [f"{name}:1: {problem}" for problem in problems]

@@ -9,6 +9,7 @@ from sys import intern
 from typing import Any
 
 from distune.config import DataConfig
+from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.table import SPLITS, Split
 from distune.utils.text import nearest_hint
@@ -51,12 +52,13 @@ def _records(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, dict
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            table.bad_rows.append(f"{name}:{row}: not JSON: {error}")
+            table.bad_rows.append((f"{name}:{row}", Fault("not JSON", str(error))))
             continue
         if isinstance(record, dict):
             yield row, record
         else:
-            table.bad_rows.append(f"{name}:{row}: a row is a JSON object, not {type(record).__name__}")
+            fault = Fault("a row is a JSON object", f"not {type(record).__name__}")
+            table.bad_rows.append((f"{name}:{row}", fault))
 
 
 def _lines(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, str]]:
@@ -81,7 +83,8 @@ def _cases(root: Path, split: Split, config: DataConfig, table: RawTable) -> dic
         if isinstance(record.get("U_id"), str) and isinstance(case, dict):
             cases[record["U_id"]] = case
         else:
-            table.bad_rows.append(f"{name}:{row}: a case needs the keys 'U_id' (text) and 'Case' (an object)")
+            fault = Fault("a case needs the keys 'U_id' (text) and 'Case' (an object)")
+            table.bad_rows.append((f"{name}:{row}", fault))
     return cases
 
 
@@ -97,14 +100,14 @@ def _add(
     reasons = []
     for key in ("image", "U_id", *LABEL_KEYS):
         if key not in record:
-            reasons.append(f"no key {key!r}{nearest_hint(key, record)}")
+            reasons.append(Fault(f"no key {key!r}", nearest_hint(key, record).removeprefix("; ")))
         elif not isinstance(record[key], str):
-            reasons.append(f"{key!r} is not text: {json.dumps(record[key])[:80]}")
+            reasons.append(Fault(f"{key!r} is not text", json.dumps(record[key])[:80]))
     description = record.get("Description") or {}
     if not isinstance(description, dict):
-        reasons.append("'Description' is not an object")
+        reasons.append(Fault("'Description' is not an object"))
     if reasons:
-        table.bad_rows.append(f"{origin}: {'; '.join(reasons)}")
+        table.bad_rows += [(origin, reason) for reason in reasons]
         return
     table.examples.append(
         RawExample(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from distune.data.readers.problems import Faulty
 from distune.data.table import Split
 
 
@@ -37,13 +38,15 @@ class RawTable:
     Attributes:
         task_names: the label columns.
         examples: the rows that have all their values, in file order.
-        bad_rows: one line `file:row: reason` for each row without them; such rows may be dropped.
+        bad_rows: where each row without them is, and what is wrong with it; such rows may be dropped.
         structure: one line for each problem that no dropped row mends (a missing file or column).
         read: the splits whose file was read to its end, with that file's name.
+        notes: one line for each way in which a file was read that its user may not expect.
     """
 
     task_names: tuple[str, ...]
     examples: list[RawExample] = field(default_factory=list)
-    bad_rows: list[str] = field(default_factory=list)
+    bad_rows: list[Faulty] = field(default_factory=list)
     structure: list[str] = field(default_factory=list)
     read: dict[Split, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)

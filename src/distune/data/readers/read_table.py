@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import compress
 
 import numpy as np
@@ -11,15 +12,17 @@ from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
 from distune.data.intensity import PixelRules
 from distune.data.readers.checks import (
-    image_paths,
     image_problems,
     label_problems,
     split_problems,
     value_problems,
 )
 from distune.data.readers.csv_tables import read_csv_tables
+from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
 from distune.data.readers.medpix import read_medpix
+from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
 from distune.data.readers.raw import RawExample, RawTable
+from distune.data.readers.values import interpreted
 from distune.data.table import Table, Task
 from distune.errors import DataError
 
@@ -40,7 +43,7 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         split. With `on_bad_example: drop`, `dropped` names what was left out.
 
     Raises:
-        DataError: the set cannot be used; every problem is listed as `file:row: reason`.
+        DataError: the set cannot be used; every cause is listed with its examples.
     """
     root = config.root
     if config.reader == "demo":
@@ -50,13 +53,17 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
     elif config.reader == "medpix":
         raw = read_medpix(root, config)
     else:
-        raw = read_csv_tables(root, config)
-    usable, problems = _checked(raw, config, check_images or config.on_bad_example == "drop")
-    # Where a file or column is missing, an empty split would only repeat that.
-    structure = raw.structure or split_problems([example for example, _ in usable], raw.read, raw.task_names)
-    if structure or (problems and config.on_bad_example == "stop"):
-        raise DataError(root, [*structure, *problems])
-    return _table(config, raw.task_names, usable, problems)
+        raw = read_csv_tables(config)
+    usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop")
+    structure = raw.structure + spread
+    if not structure:
+        # A split whose every example is at fault is no second problem, but for one who drops them.
+        drops = config.on_bad_example == "drop" or not faults
+        left = [example for example, _ in usable] if drops else raw.examples
+        structure = split_problems(left, raw.read, raw.task_names)
+    if structure or (faults and config.on_bad_example == "stop"):
+        raise DataError(root, [*structure, *by_cause(faults)], by_example(faults))
+    return _table(config, raw, usable, by_example(faults))
 
 
 def pixel_rules(config: DataConfig) -> PixelRules:
@@ -66,23 +73,38 @@ def pixel_rules(config: DataConfig) -> PixelRules:
 
 def _checked(
     raw: RawTable, config: DataConfig, check_images: bool
-) -> tuple[list[tuple[RawExample, str]], list[str]]:
-    """Returns the usable examples with their image files, and one line for each other example."""
-    examples = raw.examples
-    reasons = value_problems(examples, raw.task_names)
-    paths = image_paths(config.root, examples, reasons)
+) -> tuple[list[tuple[RawExample, str]], list[Faulty], list[str]]:
+    """Returns the usable examples with their image files, what is wrong with each other one, and with all of them."""
+    drops = config.on_bad_example == "drop"
+    examples, spellings, notes = interpreted(raw.examples, raw.task_names, config)
+    faults = value_problems(examples, raw.task_names)
+    _append(faults, spellings)
+    files = ImageFiles(config.root, follow_links=config.follow_links)
+    paths = image_paths(files, examples, faults)
+    raw.notes += notes + files.notes()
+    if (wrong := wrong_root(config.root, examples, faults)) is not None:
+        return [], [], [wrong]
     if check_images:
-        _add_image_problems(examples, paths, reasons, config)
-    good = [not own for own in reasons]
-    if config.fold is not None and not raw.structure and (all(good) or config.on_bad_example == "drop"):
+        _add_image_problems(examples, paths, faults, config)
+    good = [not own for own in faults]
+    if config.fold is not None and not raw.structure and (all(good) or drops):
         examples = _folded(examples, good, config.fold, raw.task_names)
-    if "train" in raw.read:
-        for own, found in zip(reasons, label_problems(examples, good, raw.task_names), strict=True):
-            own += found
-    rows = list(zip(examples, paths, reasons, strict=True))
+    if "train" in raw.read and any(example.split == "train" for example in examples):
+        # Where bad examples stop everything, a class that only they have is not a second problem.
+        counted = good if drops else [True] * len(examples)
+        _append(faults, label_problems(examples, counted, raw.task_names))
+    rows = list(zip(examples, paths, faults, strict=True))
     usable = [(example, path) for example, path, own in rows if path is not None and not own]
-    lines = [f"{example.origin}: {'; '.join(own)}" for example, _, own in rows if own]
-    return usable, [*raw.bad_rows, *lines]
+    return (
+        usable,
+        [*raw.bad_rows, *((example.origin, fault) for example, _, own in rows for fault in own)],
+        [],
+    )
+
+
+def _append(faults: list[list[Fault]], more: list[list[Fault]]) -> None:
+    for own, found in zip(faults, more, strict=True):
+        own += found
 
 
 def _folded(
@@ -94,7 +116,7 @@ def _folded(
 
 
 def _add_image_problems(
-    examples: list[RawExample], paths: list[str | None], reasons: list[list[str]], config: DataConfig
+    examples: list[RawExample], paths: list[str | None], faults: list[list[Fault]], config: DataConfig
 ) -> None:
     rows = [row for row, path in enumerate(paths) if path is not None]
     files = [path for path in paths if path is not None]
@@ -102,19 +124,20 @@ def _add_image_problems(
         rows, image_problems(files, config.max_image_megapixels, pixel_rules(config)), strict=True
     ):
         if problem is not None:
-            reasons[row].append(f"{examples[row].image!r}: {problem}")
+            detail = f"{examples[row].image!r} {problem.detail}".strip()
+            faults[row].append(replace(problem, detail=detail))
 
 
 def _table(
     config: DataConfig,
-    task_names: tuple[str, ...],
+    raw: RawTable,
     usable: list[tuple[RawExample, str]],
     dropped: list[str],
 ) -> Table:
     examples = [example for example, _ in usable]
     tasks = tuple(
         Task(name, tuple(sorted({e.labels[position] for e in examples if e.split == "train"})))
-        for position, name in enumerate(task_names)
+        for position, name in enumerate(raw.task_names)
     )
     numbers = [{label: number for number, label in enumerate(task.classes)} for task in tasks]
     labels = np.array(
@@ -134,5 +157,6 @@ def _table(
         splits=tuple(example.split for example in examples),
         tasks=tasks,
         dropped=tuple(dropped),
+        notes=tuple(raw.notes),
         rules=pixel_rules(config),
     )

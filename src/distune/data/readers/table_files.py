@@ -1,0 +1,237 @@
+"""Rows of a table file: CSV in any common separator and encoding, JSON lines, or parquet."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
+"""The table files that can be read, by the end of their names."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_BYTE_ORDER_MARKS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SAMPLE = 1 << 16
+_SAMPLE_ROWS = 50
+
+csv.field_size_limit(2**31 - 1)  # a long report is cut to what a model can read, not refused
+
+
+class TableError(Exception):
+    """A file that is no table.
+
+    Args:
+        reason: what is wrong with it.
+        row: where, counted from 1; None where that is not known.
+    """
+
+    def __init__(self, reason: str, row: int | None = None):
+        super().__init__(reason)
+        self.row = row
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """An open table.
+
+    Attributes:
+        header: names of the columns.
+        rows: row number, counted from 1 with the header as row 1, and the cells as text; rows without anything in them
+            are left out. A row may have more or fewer cells than the header. Raises `TableError`.
+        form: how the file was read, in words, such as `separated by semicolons, in Windows-1252`; empty where that is
+            usual.
+    """
+
+    header: list[str]
+    rows: Iterator[tuple[int, list[str]]]
+    form: str = ""
+
+
+def open_table(path: Path, wanted: Sequence[str] = (), encoding: str | None = None) -> TableFile:
+    """Opens a table, whatever its form.
+
+    Args:
+        path: the file; the end of its name says which form it has.
+        wanted: columns that it should have; they decide between separators.
+        encoding: of CSV; None finds it out.
+
+    Raises:
+        TableError: the file is empty, or cannot be read as what its name says.
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        suffix = path.suffix.lower()
+        if suffix in (".jsonl", ".ndjson"):
+            return _json_lines(path)
+        if suffix == ".parquet":
+            return _parquet(path)
+        return _delimited(path, wanted, encoding)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TableError(f"not readable: {error.strerror or error}") from None
+
+
+def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
+    """Bytes -> text, and the name of the encoding: by its mark, else UTF-8 where that fits, else Windows-1252.
+
+    Raises:
+        TableError: the bytes are no text, or not in the given encoding.
+    """
+    if encoding is not None:
+        try:
+            return content.decode(encoding), encoding
+        except (UnicodeDecodeError, LookupError) as error:
+            raise TableError(f"not readable in data.encoding {encoding!r}: {error}") from None
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
+    for name in (marked,) if marked else _likely(content):
+        try:
+            text = content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            break
+        return text, name
+    raise TableError("not a text file; save it as CSV in UTF-8")
+
+
+def _likely(content: bytes) -> tuple[str, ...]:
+    start = content[:_SAMPLE]
+    if start.count(0) > len(start) // 4:  # Latin letters in UTF-16 are every other byte zero
+        return ("utf-16-le",) if start[1::2].count(0) > start[::2].count(0) else ("utf-16-be",)
+    return ("utf-8", "cp1252", "latin-1")
+
+
+def _delimited(path: Path, wanted: Sequence[str], encoding: str | None) -> TableFile:
+    text, name = decoded(path.read_bytes(), encoding)
+    separator, skipped = _separator(text, wanted)
+    rows = _csv_rows(text, separator, skipped)
+    _, header = next(rows, (0, None))
+    if header is None:
+        raise TableError("the file is empty; its first row must name the columns", 1)
+    forms = [] if separator == "," else [f"separated by {SEPARATORS[separator]}"]
+    if name not in ("utf-8", "utf-8-sig"):
+        forms.append(f"in {_ENCODING_NAMES.get(name, name)}")
+    return TableFile(header, rows, ", ".join(forms))
+
+
+_ENCODING_NAMES = {
+    "cp1252": "Windows-1252 (where letters look wrong, set data.encoding)",
+    "latin-1": "Latin-1 (where letters look wrong, set data.encoding)",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
+}
+
+
+def _csv_rows(text: str, separator: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    row = 0
+    try:
+        lines = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
+        for row, cells in enumerate(lines, start=1):
+            if row > skipped and any(cells):
+                yield row, cells
+    except csv.Error as error:
+        raise TableError(f"not readable as CSV: {error}", row + 1) from None
+
+
+def _separator(text: str, wanted: Sequence[str]) -> tuple[str, int]:
+    """The separator, and how many rows before the header only name it, as Excel's `sep=;` does."""
+    first = text[: text.find("\n") + 1].rstrip("\r\n")
+    if len(first) == 5 and first.startswith("sep=") and first[4] in SEPARATORS:
+        return first[4], 1
+    sample = text[:_SAMPLE]
+    # The separators in their order of likelihood, so that a tie goes to the comma.
+    return max(SEPARATORS, key=lambda separator: _fit(sample, separator, wanted)), 0
+
+
+def _fit(sample: str, separator: str, wanted: Sequence[str]) -> tuple[int, float, int]:
+    """How well a separator fits: wanted columns found, rows as wide as the header, columns."""
+    try:
+        rows = [cells for cells in islice(csv.reader(StringIO(sample, newline=""), delimiter=separator), _SAMPLE_ROWS)
+                if any(cells)]  # fmt: skip
+    except csv.Error:
+        return (0, 0.0, 0)
+    if not rows:
+        return (0, 0.0, 0)
+    header, body = rows[0], rows[1:-1] or rows[1:]  # the last one may be cut
+    alike = sum(len(cells) == len(header) for cells in body) / max(1, len(body))
+    return (sum(name in header for name in wanted), alike if len(header) > 1 else 0.0, len(header))
+
+
+def _json_lines(path: Path) -> TableFile:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TableError(f"not readable as UTF-8: {error}") from None
+    records: list[tuple[int, dict[str, Any]]] = []
+    for row, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise TableError(f"not JSON: {error}", row) from None
+        if not isinstance(record, dict):
+            raise TableError(f"a row is a JSON object, not {type(record).__name__}", row)
+        records.append((row, record))
+    if not records:
+        raise TableError("the file is empty; each line is one JSON object", 1)
+    header = list(dict.fromkeys(key for _, record in records for key in record))
+    rows = ((row, [_cell(record.get(name)) for name in header]) for row, record in records)
+    return TableFile(header, rows, "as JSON lines")
+
+
+def _parquet(path: Path) -> TableFile:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise TableError("parquet files need pyarrow: pip install 'distune[parquet]'") from None
+    try:
+        with path.open("rb"):  # an error of the system, not of pyarrow
+            pass
+        file = ParquetFile(path)
+        header = list(file.schema_arrow.names)
+    except ArrowException as error:
+        raise TableError(f"not readable as parquet: {error}") from None
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        row = 1
+        try:
+            for batch in file.iter_batches():
+                columns = [column.to_pylist() for column in batch.columns]
+                for values in zip(*columns, strict=True):
+                    row += 1
+                    yield row, [_cell(value) for value in values]
+        except ArrowException as error:
+            raise TableError(f"not readable as parquet: {error}", row) from None
+
+    return TableFile(header, rows(), "as parquet")
+
+
+def _cell(value: Any) -> str:
+    """A value as CSV would hold it; several are joined by semicolons."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ";".join(_cell(part) for part in value)
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

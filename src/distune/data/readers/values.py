@@ -1,0 +1,177 @@
+"""What cells mean: which are missing, and which spellings are one group or one label."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
+
+from distune.config import DataConfig
+from distune.data.readers.problems import Fault
+from distune.data.readers.raw import RawExample
+
+LONGEST_TEXT = 131_072
+"""Characters of a text that are kept; no model reads a tenth of them."""
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
+
+
+def normal_form(value: str) -> str:
+    """The form in which groups and labels are compared: Unicode NFC, trimmed, and `1.0` as `1`."""
+    if value.isalnum() and value.isascii():
+        return value
+    text = unicodedata.normalize("NFC", value).strip()
+    number = _WHOLE_NUMBER.fullmatch(text)
+    return number[1] if number else text
+
+
+def interpreted(
+    examples: Sequence[RawExample], task_names: Sequence[str], config: DataConfig
+) -> tuple[list[RawExample], list[list[Fault]], list[str]]:
+    """Empties missing cells, joins spellings of one group or label, and applies `data.label_map`.
+
+    What a table has in one spelling alone stays as it is written.
+
+    Args:
+        examples: as a reader found them.
+        task_names: the label columns.
+        config: gives the missing values and the label map.
+
+    Returns:
+        The examples in the same order; for each its faults (a group or label that another one differs from in case
+        alone); and one line for each way in which cells were understood.
+    """
+    missing = _Missing(config.missing_values)
+    texts = [missing("text", example.text) for example in examples]
+    groups = [missing("group", example.group) for example in examples]
+    columns = [
+        [missing(f"label {name}", example.labels[task]) for example in examples]
+        for task, name in enumerate(task_names)
+    ]
+    notes = missing.notes()
+    faults: list[list[Fault]] = [[] for _ in examples]
+    joined, told = _one_spelling(groups, "group")
+    notes += told
+    _add(faults, joined, _alike_but_for_case(joined, examples), "group", _GROUP_REMEDY)
+    for task, name in enumerate(task_names):
+        label_map = dict((config.label_map or {}).get(name, {}))
+        mapped = [label_map.get(label, label_map.get(label.strip(), label)) for label in columns[task]]
+        columns[task], told = _one_spelling(mapped, f"label {name}")
+        notes += told
+        twins = _alike_but_for_case(columns[task], examples, apart=set(label_map.values()))
+        remedy = (
+            f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
+        )
+        _add(faults, columns[task], twins, f"label of task {name!r}", remedy)
+    long = sum(len(text) > LONGEST_TEXT for text in texts)
+    if long:
+        notes.append(f"text: {long} longer than {LONGEST_TEXT:,} characters, cut there")
+    changed = [
+        _with(example, text[:LONGEST_TEXT], group, labels)
+        for example, text, group, labels in zip(
+            examples,
+            texts,
+            joined,
+            zip(*columns, strict=True) if columns else [()] * len(examples),
+            strict=True,
+        )
+    ]
+    return changed, faults, notes
+
+
+_GROUP_REMEDY = "one patient needs one spelling: correct the file"
+
+
+def _with(example: RawExample, text: str, group: str, labels: tuple[str, ...]) -> RawExample:
+    if (text, group, labels) == (example.text, example.group, example.labels):
+        return example
+    return replace(example, text=text, group=group, labels=labels)
+
+
+class _Missing:
+    """Empties the cells that stand for nothing, and counts them by column."""
+
+    def __init__(self, values: Iterable[str]):
+        self._values = {value.strip().casefold() for value in values} | {""}
+        self._found: dict[str, Counter[str]] = {}
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, column: str, cell: str) -> str:
+        if len(cell) > 40:  # no word for nothing, and no memory for every text
+            return cell
+        is_missing = self._known.get(cell)
+        if is_missing is None:
+            is_missing = self._known[cell] = cell.strip().casefold() in self._values
+        if not is_missing:
+            return cell
+        self._found.setdefault(column, Counter())[cell.strip()] += 1
+        return ""
+
+    def notes(self) -> list[str]:
+        lines = []
+        for column, counts in self._found.items():
+            words = ", ".join(f"{word!r}: {count}" for word, count in counts.most_common() if word)
+            if words:
+                lines.append(
+                    f"{column}: {counts.total()} cells are missing, of them written as a word {words}"
+                )
+        return lines
+
+
+def _one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str]]:
+    """Writes values that have one normal form in one way: as they are where all agree, else in that form."""
+    spellings: dict[str, set[str]] = {}
+    for value in dict.fromkeys(values):
+        spellings.setdefault(normal_form(value), set()).add(value)
+    several = {form: found for form, found in spellings.items() if len(found) > 1}
+    if not several:
+        return list(values), []
+    change = {spelling: form for form, found in several.items() for spelling in found}
+    shown = "; ".join(
+        f"{', '.join(repr(spelling) for spelling in sorted(found))} as {form!r}"
+        for form, found in list(several.items())[:3]
+    )
+    more = f"; and {len(several) - 3} more" if len(several) > 3 else ""
+    return [change.get(value, value) for value in values], [
+        f"{what}: one in several spellings: {shown}{more}"
+    ]
+
+
+def _alike_but_for_case(
+    values: Sequence[str],
+    examples: Sequence[RawExample],
+    apart: Set[str] = frozenset(),
+) -> Mapping[str, str]:
+    """For each value that differs from a more frequent one in case or inner space alone, that other one.
+
+    Args:
+        values: one an example.
+        examples: those of train count before those of dev and test.
+        apart: values that are meant as they are.
+    """
+    folded: dict[str, list[str]] = {}
+    for value in dict.fromkeys(values):
+        if value and value not in apart:
+            folded.setdefault(" ".join(value.split()).casefold(), []).append(value)
+    if all(len(same) == 1 for same in folded.values()):
+        return {}
+    times = Counter(
+        (value, example.split == "train") for value, example in zip(values, examples, strict=True)
+    )
+    twins: dict[str, str] = {}
+    for same in folded.values():
+        first, *others = sorted(same, key=lambda value: (-times[value, True], -times[value, False]))
+        twins |= dict.fromkeys(others, first)
+    return twins
+
+
+def _add(
+    faults: Sequence[list[Fault]], values: Sequence[str], twins: Mapping[str, str], what: str, remedy: str
+) -> None:
+    if not twins:
+        return
+    for own, value in zip(faults, values, strict=True):
+        if value in twins:
+            detail = f"{value!r}, {twins[value]!r}"
+            own.append(Fault(f"{what} in two spellings that differ in case alone", detail, remedy))

@@ -1,0 +1,222 @@
+"""Tables in every form that hospitals have them in, each written from bytes."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distune.config import DataConfig
+from distune.data import Table, read_table
+from distune.data.readers.table_files import TableError, open_table
+from distune.errors import ConfigError, DataError
+
+from .conftest import write_png
+
+HEADER = ["Bild", "Befund", "Größe", "Patient"]
+ROWS = {
+    "train": [[f"scan {n}.png", "groß, mit Ödem; links", "kg"[n % 2] * 2, f"P{n // 2}"] for n in range(8)],
+    "dev": [[f"scan {n}.png", "klein", "kg"[n % 2] * 2, f"P{n // 2}"] for n in range(8, 12)],
+}
+CONFIG = {
+    "reader": "csv", "image_column": "Bild", "text_column": "Befund", "label_columns": ["Größe"],
+    "group_column": "Patient",
+}  # fmt: skip
+
+
+def quoted(rows: list[list[str]], separator: str) -> str:
+    return "".join(separator.join(f'"{cell}"' for cell in row) + "\r\n" for row in rows)
+
+
+FORMS: dict[str, tuple[str, Callable[[list[list[str]]], bytes]]] = {
+    "comma": ("csv", lambda rows: quoted(rows, ",").encode()),
+    "mark": ("csv", lambda rows: codecs.BOM_UTF8 + quoted(rows, ",").encode()),
+    "semicolon": ("csv", lambda rows: quoted(rows, ";").encode()),
+    "tab": ("tsv", lambda rows: quoted(rows, "\t").encode()),
+    "bar": ("txt", lambda rows: quoted(rows, "|").encode()),
+    "excel": ("csv", lambda rows: ("sep=;\r\n" + quoted(rows, ";")).encode("cp1252")),
+    "latin": ("csv", lambda rows: quoted(rows, ";").encode("latin-1")),
+    "utf-16": ("csv", lambda rows: quoted(rows, "\t").encode("utf-16")),
+    "utf-16 without a mark": ("csv", lambda rows: quoted(rows, ",").encode("utf-16-be")),
+    "json lines": ("jsonl", lambda rows: "".join(
+        json.dumps(dict(zip(rows[0], row, strict=True)), ensure_ascii=False) + "\n" for row in rows[1:]).encode()),
+}  # fmt: skip
+SAID = {
+    "comma": (), "mark": (), "semicolon": ("semicolons",), "tab": ("tabs",), "bar": ("bars",),
+    "excel": ("semicolons", "Windows-1252"), "latin": ("semicolons", "Windows-1252"), "utf-16": ("tabs", "UTF-16"),
+    "utf-16 without a mark": ("UTF-16",), "json lines": ("JSON lines",),
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for number in range(12):
+        write_png(tmp_path / f"scan {number}.png", number)
+    return tmp_path
+
+
+def write(root: Path, form: str) -> None:
+    suffix, encode = FORMS[form]
+    for split, rows in ROWS.items():
+        (root / f"metadata_{split}.{suffix}").write_bytes(encode([HEADER, *rows]))
+
+
+def read(root: Path, **changes: Any) -> Table:
+    return read_table(DataConfig.model_validate({**CONFIG, "root": root, **changes}), 0)
+
+
+def content(table: Table) -> tuple[object, ...]:
+    return (
+        table.ids,
+        table.images,
+        table.texts,
+        table.labels.tolist(),
+        table.groups,
+        table.splits,
+        table.tasks,
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_table_and_says_how_it_was_read(root: Path, form: str) -> None:
+    write(root, form)
+    table = read(root)
+    assert table.texts[0] == "groß, mit Ödem; links"
+    assert table.tasks[0].classes == ("gg", "kk")
+    assert len(table) == 12
+    assert len(table.notes) == (2 if SAID[form] else 0)
+    assert all(word in note for note in table.notes for word in SAID[form])
+    for path in root.glob("metadata_*"):
+        path.unlink()
+    write(root, "comma")
+    assert content(read(root)) == content(table)
+
+
+def test_parquet_gives_the_same_table(root: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    write(root, "comma")
+    expected = content(read(root))
+    for split, rows in ROWS.items():
+        (root / f"metadata_{split}.csv").unlink()
+        columns = dict(zip(HEADER, zip(*rows, strict=True), strict=True))
+        parquet.write_table(
+            pyarrow.table({**columns, "n": range(len(rows))}), root / f"metadata_{split}.parquet"
+        )
+    assert content(read(root)) == expected
+    (root / "metadata_dev.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(DataError, match=r"metadata_dev\.parquet: not readable as parquet"):
+        read(root)
+
+
+def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
+    lines = ['{"a": 1, "b": 2.0, "c": null}', "", '{"c": [1, "x"], "a": true, "d": "\\u00e9"}']
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    file = open_table(tmp_path / "t.jsonl")
+    assert file.header == ["a", "b", "c", "d"]
+    assert list(file.rows) == [(1, ["1", "2.0", "", ""]), (3, ["true", "", "1;x", "é"])]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "reason", "row"),
+    [
+        ("t.jsonl", b'{"a": 1}\n[1]', "not list", 2),
+        ("t.jsonl", b'{"a": 1}\n{', "not JSON", 2),
+        ("t.jsonl", b"\n", "empty", 1),
+        ("t.csv", b"", "empty", 1),
+        ("t.csv", b'a,b\n1,"open', "not readable as CSV", 2),
+        ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file", None),
+    ],
+)
+def test_what_is_no_table_is_named_with_its_row(
+    tmp_path: Path, name: str, body: bytes, reason: str, row: int | None
+) -> None:
+    (tmp_path / name).write_bytes(body)
+    with pytest.raises(TableError, match=reason) as caught:
+        list(open_table(tmp_path / name).rows)
+    assert caught.value.row == row
+
+
+def test_the_encoding_can_be_given(root: Path) -> None:
+    for split, rows in ROWS.items():
+        body = quoted([["Bild", "Befund", "Typ"], *([row[0], "Kość", row[2]] for row in rows)], ",")
+        (root / f"metadata_{split}.csv").write_bytes(body.encode("cp1250"))
+    columns = {"label_columns": ["Typ"], "group_column": None}
+    assert read(root, encoding="cp1250", **columns).texts[0] == "Kość"
+    assert read(root, **columns).texts[0] != "Kość"
+    with pytest.raises(DataError, match=r"data\.encoding 'utf-9'"):
+        read(root, encoding="utf-9", **columns)
+
+
+def test_empty_rows_of_a_spreadsheet_are_left_out(root: Path) -> None:
+    write(root, "semicolon")
+    with (root / "metadata_train.csv").open("ab") as file:
+        file.write(b";;;\r\n\r\n;;;\r\n")
+    assert len(read(root)) == 12
+
+
+def test_a_text_of_a_megabyte_is_cut_and_not_refused(root: Path) -> None:
+    write(root, "comma")
+    path = root / "metadata_train.csv"
+    path.write_text(path.read_text().replace("groß, mit Ödem; links", "x" * 1_000_000, 1))
+    table = read(root)
+    assert len(table.texts[0]) == 131_072
+    assert any("131,072" in note for note in table.notes)
+
+
+def test_two_tables_of_one_split_are_refused(root: Path) -> None:
+    write(root, "comma")
+    write(root, "tab")
+    with pytest.raises(DataError, match=r"metadata_train\.csv, metadata_train\.tsv: several tables"):
+        read(root)
+
+
+def test_tables_may_lie_elsewhere_and_the_home_folder_has_a_sign(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, "comma")
+    expected = content(read(root))
+    elsewhere = tmp_path_factory.mktemp("tables")
+    for path in root.glob("metadata_*"):
+        path.rename(elsewhere / path.name)
+    assert content(read(root, tables=elsewhere)) == expected
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert content(read(Path("~") / root.name, tables=elsewhere)) == expected
+
+
+@pytest.mark.parametrize("name", ["what?", "a%2Fb", "a#frame=2", "naïve café", "[x]"])
+def test_folders_may_have_any_name(root: Path, name: str) -> None:
+    write(root, "comma")
+    odd = root / name
+    odd.mkdir()
+    for path in [*root.glob("*.png"), *root.glob("*.csv")]:
+        path.rename(odd / path.name)
+    assert len(read(odd)) == 12
+    for split, rows in ROWS.items():
+        body = [[f"{name}/{row[0]}", *row[1:]] for row in rows]
+        (root / f"metadata_{split}.csv").write_text(quoted([HEADER, *body], ","))
+    assert len(read(root)) == 12
+
+
+def test_columns_of_tables_belong_to_the_reader_of_tables() -> None:
+    with pytest.raises((ConfigError, ValueError), match="tables, encoding"):
+        DataConfig.model_validate({"reader": "medpix", "tables": "x", "encoding": "cp1252"})
+
+
+def test_separators_are_told_by_the_wanted_columns(tmp_path: Path) -> None:
+    # Each row has one comma and one semicolon: only the names of the columns tell which one parts the cells.
+    (tmp_path / "t.csv").write_text("a,b;c\n1,5;2\n3,5;4\n")
+    assert open_table(tmp_path / "t.csv", ["c"]).header == ["a,b", "c"]
+    assert open_table(tmp_path / "t.csv", ["a"]).header == ["a", "b;c"]
+    assert open_table(tmp_path / "t.csv").header == ["a", "b;c"]
+
+
+def test_cells_with_many_commas_do_not_win_over_the_separator(tmp_path: Path) -> None:
+    rows = [f"{n};{'long, ' * (n % 5)}text;label" for n in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["id;note, free;grade", *rows]))
+    assert open_table(tmp_path / "t.csv").header == ["id", "note, free", "grade"]

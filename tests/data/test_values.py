@@ -1,0 +1,205 @@
+"""What cells mean: missing ones, and spellings of one patient or one class."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distune.config import DataConfig
+from distune.data import read_table
+from distune.data.audit.audit import audit
+from distune.data.fingerprint import table_fingerprint
+from distune.data.readers.raw import RawExample
+from distune.data.readers.values import interpreted, normal_form
+from distune.errors import DataError
+
+from .conftest import write_csv, write_png
+
+E_ACUTE, E_COMBINED = "é", unicodedata.normalize("NFD", "é")
+
+
+def examples(**columns: list[str]) -> list[RawExample]:
+    count = len(next(iter(columns.values())))
+    plain = {"group": [f"P{n}" for n in range(count)], "text": ["words"] * count, "label": ["a"] * count}
+    filled = {**plain, **columns}
+    return [
+        RawExample(f"{n}", f"{n}.png", filled["text"][n], (filled["label"][n],), filled["group"][n],
+                   "dev" if n == count - 1 else "train", f"t.csv:{n + 2}")
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def understood(config: dict[str, Any] | None = None, **columns: list[str]) -> Any:
+    return interpreted(examples(**columns), ("grade",), DataConfig.model_validate(config or {}))
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [("P1", "P1"), (" P1\t", "P1"), ("1.0", "1"), ("1", "1"), ("-2.000", "-2"), ("007", "007"), ("1.50", "1.50"),
+     (E_COMBINED, E_ACUTE), ("1.0.0", "1.0.0"), ("v1.0", "v1.0"), ("", "")],
+)  # fmt: skip
+def test_the_normal_form(value: str, form: str) -> None:
+    assert normal_form(value) == form
+
+
+def test_spellings_of_one_patient_are_one_group_everywhere() -> None:
+    spelled = ["P1", "P1 ", "1", "1.0", f"caf{E_ACUTE}", f"caf{E_COMBINED}", "Q"]
+    rows, faults, notes = understood(group=spelled)
+    assert [row.group for row in rows] == ["P1", "P1", "1", "1", "café", "café", "Q"]
+    assert not any(faults)
+    assert any(note.startswith("group: one in several spellings") for note in notes)
+
+
+def test_what_has_one_spelling_stays_as_it_is_written() -> None:
+    rows, faults, notes = understood(group=["1.0", "1.0", "P1 "], label=["2.0", "2.0", "a "])
+    assert [(row.group, *row.labels) for row in rows] == [("1.0", "2.0"), ("1.0", "2.0"), ("P1 ", "a ")]
+    assert not any(faults)
+    assert notes == []
+
+
+def test_ids_that_differ_by_case_alone_are_refused_with_both_spellings() -> None:
+    rows, faults, _ = understood(group=["P1", "p1", "P1"])
+    assert [row.group for row in rows] == ["P1", "p1", "P1"]
+    assert [len(own) for own in faults] == [0, 1, 0]
+    assert faults[1][0].detail == "'p1', 'P1'"
+
+
+def test_spellings_of_a_label_are_refused_or_mapped() -> None:
+    labels = ["mild", "mild", "Mild", "MILD", "severe"]
+    _, faults, _ = understood(label=labels)
+    assert [own[0].detail if own else "" for own in faults] == [
+        "",
+        "",
+        "'Mild', 'mild'",
+        "'MILD', 'mild'",
+        "",
+    ]
+    assert "data.label_map: {grade:" in faults[2][0].remedy
+    mapped = {"label_map": {"grade": {"Mild": "mild", "MILD": "mild"}}}
+    rows, faults, _ = understood(mapped, label=labels)
+    assert not any(faults)
+    assert [row.labels[0] for row in rows] == ["mild"] * 4 + ["severe"]
+    apart = {"label_map": {"grade": {"Mild": "Mild", "mild": "mild", "MILD": "mild"}}}
+    rows, faults, _ = understood(apart, label=labels)
+    assert not any(faults)
+    assert {row.labels[0] for row in rows} == {"mild", "Mild", "severe"}
+
+
+def test_a_label_map_takes_numbers_as_yaml_reads_them() -> None:
+    rows, _, _ = understood({"label_map": {"grade": {1: "one", "2": "two"}}}, label=["1", "2", "2 "])
+    assert [row.labels[0] for row in rows] == ["one", "two", "two"]
+
+
+@pytest.mark.parametrize("word", ["", "  ", "nan", "NaN", "N/A", "NULL", "null"])
+def test_missing_cells_are_neither_text_nor_group_nor_class(word: str) -> None:
+    rows, _, notes = understood(label=["a", word, "b"], text=[word, "t", "t"], group=["P", "P", word])
+    assert (rows[1].labels[0], rows[0].text, rows[2].group) == ("", "", "")
+    assert bool(word.strip()) == any("label grade: 1 cells are missing" in note for note in notes)
+
+
+def test_none_is_a_class_and_other_words_for_nothing_can_be_named() -> None:
+    assert understood(label=["none", "None ", "x"])[0][0].labels == ("none",)
+    assert understood({"missing_values": ["none"]}, label=["none", "a", "x"])[0][0].labels == ("",)
+    assert understood({"missing_values": []}, label=["NaN", "a", "x"])[0][0].labels == ("NaN",)
+
+
+def test_long_cells_are_never_taken_for_missing() -> None:
+    assert understood(text=["nan " * 20, "t"])[0][0].text == "nan " * 20
+
+
+def table_of(root: Path, rows: list[list[str]], dev: list[list[str]], **config: Any) -> DataConfig:
+    for number in range(12):
+        write_png(root / f"{number}.png", number)
+    write_csv(root / "metadata_train.csv", [["image", "text", "grade", "patient"], *rows])
+    write_csv(root / "metadata_dev.csv", [["image", "text", "grade", "patient"], *dev])
+    return DataConfig.model_validate({
+        "reader": "csv", "root": root, "image_column": "image", "text_column": "text", "label_columns": ["grade"],
+        "group_column": "patient", **config,
+    })  # fmt: skip
+
+
+def rows_of(numbers: range, grades: str = "ab", patient: str = "P{}") -> list[list[str]]:
+    return [[f"{n}.png", f"text {n}", grades[n % 2], patient.format(n // 2)] for n in numbers]
+
+
+def test_one_patient_in_two_spellings_is_a_leak_that_the_audit_finds(tmp_path: Path) -> None:
+    train, dev = rows_of(range(8)), rows_of(range(8, 12))
+    dev[0][3] = "P0 "
+    table = read_table(table_of(tmp_path, train, dev), 0)
+    assert table.groups[8] == table.groups[0] == "P0"
+    report = audit(table)
+    assert "groups_across_splits" in {finding.kind for finding in report.leaks}
+    (read,) = [finding for finding in report.findings if finding.kind == "how_it_was_read"]
+    assert "'P0', 'P0 '" in str(read.rows)
+
+
+def test_folds_keep_a_patient_in_two_spellings_whole(tmp_path: Path) -> None:
+    train = rows_of(range(8), patient="{}")
+    for row in train[1::2]:
+        row[3] += ".0"
+    config = table_of(tmp_path, train, rows_of(range(8, 12), patient="{}"), fold={"number": 1, "of": 3})
+    table = read_table(config, 0)
+    assert all(table.splits[n] == table.splits[n + 1] for n in range(0, 12, 2))
+
+
+def test_the_audit_mentions_a_class_that_may_stand_for_nothing(tmp_path: Path) -> None:
+    train, dev = rows_of(range(8)), rows_of(range(8, 12))
+    for row in [*train, *dev]:
+        row[2] = {"a": "none", "b": "mild"}[row[2]]
+    report = audit(read_table(table_of(tmp_path, train, dev), 0))
+    (finding,) = [finding for finding in report.findings if finding.kind == "classes_like_nothing"]
+    assert finding.severity == "info"
+    assert finding.rows[0]["class"] == "none"
+
+
+def test_exact_duplicates_are_findings(tmp_path: Path) -> None:
+    train, dev = rows_of(range(8)), rows_of(range(8, 12))
+    train += [train[0], ["0.png", "another text", "a", "P0"]]
+    found = {f.kind: f for f in audit(read_table(table_of(tmp_path, train, dev), 0)).findings}
+    assert found["duplicate_rows"].severity == "warning"
+    assert found["duplicate_rows"].rows[0]["examples"] == 2
+    assert found["repeated_images"].rows[0]["examples"] == 3
+    plain = {f.kind for f in audit(read_table(table_of(tmp_path, train[:8], dev), 0)).findings}
+    assert not {"duplicate_rows", "repeated_images", "how_it_was_read"} & plain
+
+
+def test_a_table_without_such_cells_keeps_its_fingerprint(tmp_path: Path) -> None:
+    config = table_of(tmp_path, rows_of(range(8)), rows_of(range(8, 12)))
+    table = read_table(config, 0)
+    assert table.notes == ()
+    # by the reader of October 2026, which trimmed nothing and knew no missing words
+    old = replace(
+        table, groups=tuple(f"P{n // 2}" for n in range(12)), texts=tuple(f"text {n}" for n in range(12))
+    )
+    assert table_fingerprint(table) == table_fingerprint(old)
+    assert table.tasks[0].classes == ("a", "b")
+
+
+def test_errors_are_one_line_a_cause_and_hide_what_follows_from_them(tmp_path: Path) -> None:
+    train, dev = rows_of(range(8)), rows_of(range(8, 12))
+    for row in dev:
+        row[0] = f"gone/{row[0]}"
+    train[0][2] = "nan"
+    with pytest.raises(DataError) as caught:
+        read_table(table_of(tmp_path, train, dev), 0)
+    second, first = caught.value.problems  # in the order of the table
+    assert first.splitlines()[0].startswith("image file is missing (4 examples); data.root")
+    assert len(first.splitlines()) == 5 and first.splitlines()[-1] == "  and 1 more"
+    assert second.startswith("metadata_train.csv:2: empty label")
+    assert len(caught.value.examples) == 5
+
+
+def test_a_wrong_root_is_one_line_that_names_the_right_one(tmp_path: Path) -> None:
+    config = table_of(tmp_path / "data" / "photos", rows_of(range(8)), rows_of(range(8, 12)))
+    tables = tmp_path / "data"
+    for split in ("train", "dev"):
+        (tables / "photos" / f"metadata_{split}.csv").rename(tables / f"metadata_{split}.csv")
+    with pytest.raises(DataError) as caught:
+        read_table(config.model_copy(update={"root": tables}), 0)
+    (line,) = caught.value.problems
+    assert "none of the 12 image files" in line
+    assert str(tables / "photos") in line
