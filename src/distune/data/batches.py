@@ -1,9 +1,9 @@
-"""Batches for one model: gathered from memory maps, padded to the longest of the batch."""
+"""Batches for one model: gathered where the examples lie, padded to the longest of the batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.data.ragged import Ragged
+from distune.data.placed import Placed, Room, as_tensor, sent
+from distune.data.ragged import LENGTH_STEP, Ragged
 
 POOL = 32
 """Batches whose examples are sorted by length together: little padding, and still a random order."""
@@ -34,6 +35,9 @@ class ModelInputs:
     image: NDArray[Any] | None
     text: Ragged | None
     text_mean: NDArray[Any] | None = None
+    _on: dict[torch.device, _PlacedInputs] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return len(self.text) if self.text is not None else 0 if self.image is None else self.image.shape[1]
@@ -60,6 +64,8 @@ class Batch:
         text: (B, L) token ids, (B, L, width), or a mean (B, width); None where the model reads no text.
         text_mask: bool (B, L), true at real tokens; a mean counts as one; None with the text.
         labels: int64 (B, tasks).
+        host_rows: the same rows on the CPU, for what is gathered there.
+        host_views: the same views on the CPU.
     """
 
     rows: Tensor
@@ -68,6 +74,8 @@ class Batch:
     text: Tensor | None
     text_mask: Tensor | None
     labels: Tensor
+    host_rows: Tensor
+    host_views: Tensor
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -117,8 +125,8 @@ def train_batches(
     """
     first_view = np.random.default_rng(seed).integers(inputs.views, size=len(labels))
     views = (first_view + epoch) % inputs.views
-    for batch in train_order(inputs.lengths[rows], batch_size, seed + epoch):
-        yield _gather(inputs, labels, rows[batch], views[rows[batch]], device)
+    order = [rows[batch] for batch in train_order(inputs.lengths[rows], batch_size, seed + epoch)]
+    yield from _batches(inputs, labels, order, views, device)
 
 
 def eval_batches(
@@ -131,36 +139,85 @@ def eval_batches(
     view: int = 0,
 ) -> Iterator[Batch]:
     """The given rows, longest texts first, every image in the same view."""
-    order = np.argsort(-inputs.lengths[rows], kind="stable")
-    for start in range(0, len(rows), batch_size):
-        chosen = rows[order[start : start + batch_size]]
-        yield _gather(inputs, labels, chosen, np.full(len(chosen), view), device)
+    order = rows[np.argsort(-inputs.lengths[rows], kind="stable")]
+    parts = [order[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    yield from _batches(inputs, labels, parts, np.full(len(labels), view), device)
 
 
-def _gather(
+def _batches(
     inputs: ModelInputs,
     labels: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    order: Sequence[NDArray[np.int64]],
     views: NDArray[np.int64],
     device: torch.device,
-) -> Batch:
-    text = mask = None
-    if inputs.text_mean is not None:
-        text, mask = inputs.text_mean[rows], np.ones((len(rows), 1), np.bool_)
-    elif inputs.text is not None:
-        text, mask = inputs.text.padded(rows)
-    image = None if inputs.image is None else inputs.image[views, rows]
-    return Batch(
-        rows=tensor(rows, device),
-        views=tensor(views, device),
-        image=None if image is None else tensor(image, device),
-        text=None if text is None else tensor(text, device),
-        text_mask=None if mask is None else tensor(mask, device),
-        labels=tensor(labels[rows], device),
-    )
+) -> Iterator[Batch]:
+    """Batches of the given rows. What they need beside the inputs goes to the device once, before the first."""
+    if not order:
+        return
+    if device not in inputs._on:
+        inputs._on[device] = _PlacedInputs(inputs, device)
+    placed, sizes = inputs._on[device], [len(rows) for rows in order]
+    host_rows = torch.from_numpy(np.concatenate(order))
+    host_views = torch.from_numpy(views)[host_rows]
+    every = (host_rows.to(device), host_views.to(device), host_rows, host_views)
+    targets = as_tensor(labels).to(device)
+    for rows, seen, on_host, seen_on_host in zip(
+        *(torch.split(column, sizes) for column in every), strict=True
+    ):
+        text, mask = placed.text(rows, on_host)
+        yield Batch(
+            rows=rows,
+            views=seen,
+            image=placed.image(rows, seen, on_host, seen_on_host),
+            text=text,
+            text_mask=mask,
+            labels=targets.index_select(0, rows),
+            host_rows=on_host,
+            host_views=seen_on_host,
+        )
+
+
+class _PlacedInputs:
+    """A model's inputs on the device, as far as they fit."""
+
+    def __init__(self, inputs: ModelInputs, device: torch.device):
+        room = Room(device)
+        self._inputs, self._device, self._count = inputs, device, len(inputs)
+        self._lengths = torch.from_numpy(inputs.lengths)
+        self._mean = None if inputs.text_mean is None else Placed(inputs.text_mean, room)
+        self._image = None if inputs.image is None else Placed(inputs.image, room, axes=2)
+        self._text: Placed | None = None
+        if inputs.text is not None and inputs.text_mean is None:
+            self._text = Placed(inputs.text.values, room)
+            self._offsets = torch.from_numpy(inputs.text.offsets).to(device)
+
+    def image(self, rows: Tensor, views: Tensor, host_rows: Tensor, host_views: Tensor) -> Tensor | None:
+        if self._image is None:
+            return None
+        return self._image.take(views * self._count + rows, host_views * self._count + host_rows)
+
+    def text(self, rows: Tensor, host_rows: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        if self._mean is not None:
+            mean = self._mean.take(rows, host_rows)
+            return mean, torch.ones((len(rows), 1), dtype=torch.bool, device=self._device)
+        if self._text is None or self._inputs.text is None:
+            return None, None
+        if not self._text.is_here:
+            padded = self._inputs.text.padded(host_rows.numpy())
+            values, real = (sent(as_tensor(array), self._device) for array in padded)
+            return values.float() if values.dtype == torch.bfloat16 else values, real
+        # The width of the batch is known on the host; everything else is found on the device.
+        longest = -(-int(self._lengths[host_rows].max()) // LENGTH_STEP) * LENGTH_STEP
+        starts = self._offsets[rows]
+        places = torch.arange(longest, device=self._device)
+        mask = places < (self._offsets[rows + 1] - starts)[:, None]
+        index = (starts[:, None] + places).masked_fill(~mask, 0).flatten()
+        tokens = self._text.take(index, index)
+        tokens = tokens.masked_fill(~mask.view(-1, *[1] * (tokens.dim() - 1)), 0)
+        return tokens.view(*mask.shape, *tokens.shape[1:]), mask
 
 
 def tensor(array: NDArray[Any], device: torch.device) -> Tensor:
     """A writable array on a device, shared where that is the CPU; uint16 holds the bits of bf16 and becomes float32."""
-    values = torch.from_numpy(array).to(device)
-    return values.view(torch.bfloat16).float() if array.dtype == np.uint16 else values
+    values = as_tensor(array).to(device)
+    return values.float() if values.dtype == torch.bfloat16 else values

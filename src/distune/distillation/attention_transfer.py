@@ -71,21 +71,22 @@ def grid_side(tokens: int) -> int | None:
     return None
 
 
-def area_weights(fine: int, coarse: int) -> Tensor:
+def area_weights(fine: int, coarse: int, device: torch.device | None = None) -> Tensor:
     """Share of each of `fine` equal intervals in each of `coarse` ones, (fine, coarse); columns add up to 1."""
-    edges = torch.arange(fine + 1, dtype=torch.float64) * coarse / fine
+    dtype = torch.float64 if device is None or device.type == "cpu" else torch.float32  # mps has no float64
+    edges = torch.arange(fine + 1, dtype=dtype, device=device) * coarse / fine
     start, end = edges[:-1, None], edges[1:, None]
-    left = torch.arange(coarse, dtype=torch.float64)
+    left = torch.arange(coarse, dtype=dtype, device=device)
     overlap = torch.minimum(end, left + 1) - torch.maximum(start, left)
     return overlap.clamp_min(0).float()
 
 
 def _averaging(values: Tensor, target: int) -> Tensor:
-    return area_weights(values.shape[1], target).to(values.device)
+    return area_weights(values.shape[1], target, values.device)
 
 
 def _coarser(values: Tensor, side: int, target: int) -> Tensor:
     """(B, tokens) with a grid of side x side at its end -> (B, target * target)."""
     grid = values[:, -side * side :].reshape(-1, side, side)
-    weights = area_weights(side, target).to(values.device)
+    weights = area_weights(side, target, values.device)
     return torch.einsum("bij,ik,jl->bkl", grid, weights, weights).flatten(1)

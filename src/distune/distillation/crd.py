@@ -34,7 +34,8 @@ class Contrast(nn.Module):
     tau = 0.07. c = exp(1 / (2 dim tau^2)) is the mean of exp(a.b / tau) over directions drawn uniformly, which the
     memories hold at first: the normalisation that the authors' implementation measures on its first batch. The
     memories follow with momentum 0.5 while training. The negatives are drawn from a generator seeded with a step
-    counter that is a buffer, so a resumed run draws the same ones.
+    counter that is a buffer, on other devices than a CPU from the device's own, which every epoch seeds; so a resumed
+    run draws the same ones.
     """
 
     SCALE: ClassVar[float] = 0.3
@@ -83,9 +84,11 @@ class Contrast(nn.Module):
 
     def _draw(self) -> Tensor:
         """Positions of this step's negatives, (min(512, examples),)."""
+        count, device = self.memory.shape[2], self.memory.device
+        if device.type != "cpu":  # to read the counter there, or to send positions, would hold up every step
+            return torch.randperm(count, device=device)[:MOST_NEGATIVES]
         generator = torch.Generator().manual_seed(int(self.steps))
-        positions = torch.randperm(self.memory.shape[2], generator=generator)[:MOST_NEGATIVES]
-        return positions.to(self.memory.device)
+        return torch.randperm(count, generator=generator)[:MOST_NEGATIVES]
 
     @torch.no_grad()
     def _remember(self, embeddings: Tensor, index: Tensor) -> None:

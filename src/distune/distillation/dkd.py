@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
@@ -51,14 +50,15 @@ def decoupled_divergence(student: Tensor, teacher: Tensor, target: Tensor) -> Te
     Returns:
         A scalar of at least 0, mean over the batch.
     """
-    is_target = F.one_hot(target, student.shape[1]).bool()
-    of_target = divergence(_target_against_rest(student, is_target), _target_against_rest(teacher, is_target))
+    is_target = target[:, None] == torch.arange(student.shape[1], device=target.device)
+    pairs = (_target_against_rest(logits, target, is_target) for logits in (student, teacher))
+    of_target = divergence(*pairs)
     # -1e9 rather than -inf: the excluded class then adds exactly 0 to the divergence instead of 0 * inf.
     others = divergence(student.masked_fill(is_target, EXCLUDED), teacher.masked_fill(is_target, EXCLUDED))
     return of_target + OTHERS_WEIGHT * others
 
 
-def _target_against_rest(logits: Tensor, is_target: Tensor) -> Tensor:
+def _target_against_rest(logits: Tensor, target: Tensor, is_target: Tensor) -> Tensor:
     """Two logits whose softmax is (p_y, 1 - p_y), (B, 2)."""
     rest = torch.logsumexp(logits.masked_fill(is_target, EXCLUDED), dim=1)
-    return torch.stack([logits[is_target], rest], dim=1)
+    return torch.stack([logits.gather(1, target[:, None]).squeeze(1), rest], dim=1)

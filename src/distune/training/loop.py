@@ -241,9 +241,9 @@ def _one_step(state: _State, batch: Batch, plan: Plan, compute: Compute, targets
         with compute.autocast():
             output = state.model(part.image, part.text, part.text_mask, with_map=state.with_map)
         teacher = targets.at(part) if targets else None
-        terms = state.objective(output, part.labels, teacher, state.train_position[part.rows])
+        terms = state.objective(output, part.labels, teacher, state.train_position.index_select(0, part.rows))
         share = len(part) / len(batch)
-        terms.total.backward(terms.total.new_tensor(share))
+        terms.total.backward(torch.full_like(terms.total, share))
         parts = torch.stack([terms.total.detach(), terms.cross_entropy.detach(), terms.distillation.detach()])
         terms_of_step.add_(parts, alpha=share)
     state.optimizer.step()

@@ -114,8 +114,7 @@ class MovingAverage:
         """Takes the present weights in."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, weight in self._weights.items():
-            self.averages[name].lerp_(weight, 1 - decay)
+        torch._foreach_lerp_(list(self.averages.values()), list(self._weights.values()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

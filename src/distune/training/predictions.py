@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
+from distune.data.placed import Placed, Room
 from distune.data.table import Task
 from distune.models import Classifier
 from distune.models.outputs import ModelOutput
@@ -36,6 +37,9 @@ class Targets:
 
     logits: tuple[NDArray[Any], ...]
     features: dict[str, NDArray[Any]]
+    _on: dict[torch.device, tuple[list[Placed], list[Placed]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def width(self) -> int:
@@ -44,22 +48,29 @@ class Targets:
 
     def at(self, batch: Batch) -> ModelOutput:
         """The teacher's answers for exactly the rows and views of a batch, on its device."""
-        rows, views = batch.rows.cpu().numpy(), batch.views.cpu().numpy()
-        if len(self.logits[0]) == 1:  # a teacher that reads no image answers every view alike
-            views = np.zeros_like(views)
-
-        def gathered(array: NDArray[Any]) -> torch.Tensor:
-            return torch.from_numpy(array[views, rows]).to(batch.labels.device)
-
-        features = {name: gathered(array) for name, array in self.features.items()}
-        image, text = (features.get(name) for name in FEATURES)
+        count = self.logits[0].shape[1]
+        index = (batch.views * count + batch.rows, batch.host_views * count + batch.host_rows)
+        logits, features = (
+            [array.take(*index) for array in group] for group in self._placed(batch.rows.device)
+        )
+        found = dict(zip(self.features, features, strict=True))
+        image, text = (found.get(name) for name in FEATURES)
         no_map = None if image is None else image[:, :0]
         return ModelOutput(
-            logits=tuple(gathered(array) for array in self.logits),
+            logits=tuple(logits),
             image_feature=image,
             text_feature=text,
-            image_map=features.get(MAP, no_map),
+            image_map=found.get(MAP, no_map),
         )
+
+    def _placed(self, device: torch.device) -> tuple[list[Placed], list[Placed]]:
+        if device not in self._on:
+            room = Room(device)
+            self._on[device] = (
+                [Placed(array, room, axes=2) for array in self.logits],
+                [Placed(array, room, axes=2) for array in self.features.values()],
+            )
+        return self._on[device]
 
 
 def _features(modalities: Sequence[Modality], with_map: bool) -> tuple[str, ...]:
@@ -129,15 +140,15 @@ def predict(
     position = np.empty(len(inputs), np.int64)
     position[rows] = np.arange(len(rows))
     labels = np.zeros((len(inputs), 0), np.int64)
-    found: list[NDArray[np.float32]] = []
+    order, found = [], []
     for batch in eval_batches(inputs, labels, rows, batch_size=EVALUATION_BATCH, device=compute.device):
         with compute.autocast():
             output = model(batch.image, batch.text, batch.text_mask, with_map=False)
-        for task, logits in enumerate(output.logits):
-            if len(found) <= task:
-                found.append(np.empty((len(rows), logits.shape[1]), np.float32))
-            found[task][position[batch.rows.cpu().numpy()]] = probabilities_of(logits).cpu().numpy()
-    return found
+        found.append([probabilities_of(logits) for logits in output.logits])
+        order.append(position[batch.host_rows.numpy()])
+    back = np.argsort(np.concatenate(order))
+    # Read from the device once: until here the host only gave orders.
+    return [torch.cat(task).cpu().numpy()[back] for task in zip(*found, strict=True)]
 
 
 def task_scores(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 FEED_FORWARD_RATIO = 2
+MASK_STEP = 8
 
 
 class FeedForward(nn.Sequential):
@@ -56,10 +57,19 @@ class SelfAttention(nn.Module):
 
 def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
     """Softmax attention (Vaswani et al., 2017) of all heads; (B, heads, N, D / heads) -> (B, N, D)."""
+    if allowed is not None and query.device.type != "cpu":
+        missing = allowed.shape[-1] - key.shape[2]
+        key, value = (functional.pad(tokens, (0, 0, 0, missing)) for tokens in (key, value))
     seen = functional.scaled_dot_product_attention(query, key, value, allowed)
     return seen.transpose(1, 2).flatten(2)
 
 
 def attention_mask(mask: Tensor) -> Tensor:
-    """Mask (B, N), true at real tokens -> the form that `attend` takes."""
+    """Mask (B, N), true at real tokens -> the form that `attend` takes.
+
+    The fast kernels of accelerators take masks whose rows are a multiple of 8 long, and copy others in every layer; a
+    token in front of a text makes one too many. The rest of the last eight is forbidden tokens.
+    """
+    if mask.device.type != "cpu":
+        mask = functional.pad(mask, (0, -mask.shape[1] % MASK_STEP), value=False)
     return mask[:, None, None, :]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from distune.models.fusion.base import Fusion, masked_mean
 from distune.models.fusion.concat_mlp import mlp
@@ -64,7 +63,7 @@ class RoutedFusion(Fusion):
 
 def one_route(scores: Tensor) -> Tensor:
     """The best route as one-hot weights: (B, 3) -> (B, 3)."""
-    return functional.one_hot(scores.argmax(-1), ROUTES).to(scores.dtype)
+    return (scores.argmax(-1, keepdim=True) == torch.arange(ROUTES, device=scores.device)).to(scores.dtype)
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
