@@ -31,14 +31,15 @@ from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
-from distune.tuning.coordinator.takeover import Adoption
+from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors import SimulatedExecutor
 from distune.tuning.executors.simulated import Work
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.space import build_space
 from distune.tuning.space.suggest import distribution
+from distune.tuning.study.open_study import open_study
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import default_url, open_storage
-from distune.tuning.study.study import Setup, open_study
 from distune.tuning.trials.messages import TrialTask
 
 STUDENT_EPOCHS = 10
@@ -56,22 +57,24 @@ def main() -> None:
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = with_values(Config(), {"student.epochs": STUDENT_EPOCHS})
-    setup = Setup(base=base, space=build_space(base), dataset="benchmark")
+    settings = StudySettings(base=base, space=build_space(base), dataset="benchmark")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         figures = [
             Figure("storage", "memory" if given.memory else "SQLite"),
-            *waiting(JUDGED_SECONDS, setup, folder, given),
-            *waiting(SHORT_SECONDS, setup, folder, given),
-            *asking(setup, folder, given),
+            *waiting(JUDGED_SECONDS, settings, folder, given),
+            *waiting(SHORT_SECONDS, settings, folder, given),
+            *asking(settings, folder, given),
         ]
     publish(figures, given.out)
 
 
-def waiting(epoch_seconds: float, setup: Setup, folder: Path, given: argparse.Namespace) -> list[Figure]:
+def waiting(
+    epoch_seconds: float, settings: StudySettings, folder: Path, given: argparse.Namespace
+) -> list[Figure]:
     """The share of the workers' time that they wait for an answer or for their next trial."""
     name = f"waiting_{epoch_seconds:g}"
-    study = _study(folder, name, setup, given.memory)
+    study = _study(folder, name, settings, given.memory)
 
     def script(task: TrialTask) -> Iterator[Work]:
         pace = (
@@ -84,7 +87,7 @@ def waiting(epoch_seconds: float, setup: Setup, folder: Path, given: argparse.Na
     lease = Lease.new(given.workers)
     ledger = Ledger(study, lease.coordinator)
     coordinator = Coordinator(
-        ledger, JointProposals(setup), executor, Adoption(ledger, lease), Retention(folder / name),
+        ledger, JointProposals(settings), executor, Takeover(ledger, lease), Retention(folder / name),
         Limits(given.trials),
     )  # fmt: skip
     began = time.perf_counter()
@@ -106,13 +109,13 @@ def waiting(epoch_seconds: float, setup: Setup, folder: Path, given: argparse.Na
     ]
 
 
-def asking(setup: Setup, folder: Path, given: argparse.Namespace) -> list[Figure]:
+def asking(settings: StudySettings, folder: Path, given: argparse.Namespace) -> list[Figure]:
     """The time from asking for a trial to its config: by a coordinator that just came, and by one that is there."""
-    study, number = _study(folder, "asking", setup, given.memory), given.known
-    study.add_trials(_known(study, setup, number))
+    study, number = _study(folder, "asking", settings, given.memory), given.known
+    study.add_trials(_known(study, settings, number))
     if not given.memory:
-        study = _study(folder, "asking", setup, in_memory=False)  # opened anew: nothing is read yet
-    ledger, proposals = Ledger(study, "benchmark"), JointProposals(setup)
+        study = _study(folder, "asking", settings, in_memory=False)  # opened anew: nothing is read yet
+    ledger, proposals = Ledger(study, "benchmark"), JointProposals(settings)
     seconds, processor = [], []
     for _ in range(6):
         began, busy = time.perf_counter(), time.process_time()
@@ -127,9 +130,9 @@ def asking(setup: Setup, folder: Path, given: argparse.Namespace) -> list[Figure
     ]
 
 
-def _known(study: Study, setup: Setup, number: int) -> list[FrozenTrial]:
+def _known(study: Study, settings: StudySettings, number: int) -> list[FrozenTrial]:
     """Complete trials at random points."""
-    distributions = {name: distribution(parameter) for name, parameter in setup.space.parameters.items()}
+    distributions = {name: distribution(parameter) for name, parameter in settings.space.parameters.items()}
     sampler = optuna.samplers.RandomSampler(seed=0)
     known = []
     for index in range(number):
@@ -143,10 +146,10 @@ def _known(study: Study, setup: Setup, number: int) -> list[FrozenTrial]:
     return known
 
 
-def _study(folder: Path, name: str, setup: Setup, in_memory: bool) -> Study:
+def _study(folder: Path, name: str, settings: StudySettings, in_memory: bool) -> Study:
     storage = InMemoryStorage() if in_memory else open_storage(default_url(folder, name))
-    study = open_study(storage, name, setup)
-    study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
+    study = open_study(storage, name, settings)
+    study.pruner = make_pruner(settings.pruner, settings.base.student.epochs)
     return study
 
 

@@ -15,8 +15,9 @@ from distune.confirmation.request import ConfirmRequest
 from distune.data import read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.tuning.space.space import build_space
+from distune.tuning.study.open_study import open_study
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened
-from distune.tuning.study.study import Setup, open_study
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -45,11 +46,11 @@ def config_on(root: Path) -> Config:
 def write_study(logs: Path, base: Config, trials: Sequence[tuple[Mapping[str, Any], float]] = TRIALS) -> Path:
     """A finished study whose trials were never run; returns its SQLite file."""
     table = read_table(base.data, base.seed)
-    setup = Setup(base=base, space=build_space(base), dataset=table_fingerprint(table), seed=11)
+    settings = StudySettings(base=base, space=build_space(base), dataset=table_fingerprint(table), seed=11)
     logs.mkdir(parents=True, exist_ok=True)
     file = logs / f"{STUDY}.db"
     with opened(f"sqlite:///{file}") as storage:
-        study = open_study(storage, STUDY, setup)
+        study = open_study(storage, STUDY, settings)
         for overrides, score in trials:
             attributes = {"overrides": dict(overrides), **({} if overrides else {"baseline": True})}
             study.add_trial(create_trial(state=TrialState.COMPLETE, value=score, user_attrs=attributes))

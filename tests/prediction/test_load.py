@@ -13,15 +13,16 @@ from distune.config import Config, as_dict
 from distune.errors import UserError
 from distune.prediction.load import load, run_of_study
 from distune.tuning.space.space import build_space
+from distune.tuning.study.open_study import open_study
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-from distune.tuning.study.study import Setup, open_study
 
 
 def study_with(folder: Path, config: Config, scores: list[float], **about: Any) -> Path:
     """A study of complete trials with these scores; their run folders are not made."""
-    setup = Setup(base=config, space=build_space(config), dataset="sha256:0", **about)
+    settings = StudySettings(base=config, space=build_space(config), dataset="sha256:0", **about)
     storage = open_storage(f"sqlite:///{folder}.db")
-    study = open_study(storage, folder.name, setup)
+    study = open_study(storage, folder.name, settings)
     for number, score in enumerate(scores):
         trial = optuna.trial.create_trial(
             value=score, user_attrs={"folder": str(folder / "trials" / f"trial_{number:04d}")}

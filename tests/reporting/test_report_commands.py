@@ -18,9 +18,10 @@ from distune.config import Config, load_config, parse_config
 from distune.reporting import commands
 from distune.reporting.report import write_report
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
+from distune.tuning.study.open_study import load, open_study
+from distune.tuning.study.settings import differing
 from distune.tuning.study.storage import opened
-from distune.tuning.study.study import differing, load, open_study
-from distune.tuning.tune import TuneRequest, _base, _setups
+from distune.tuning.tune import TuneRequest, _base, _study_settings
 
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -36,17 +37,17 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 def study_of(folder: Path, request: TuneRequest) -> Path:
     """A study with one trial, as the tuning command begins it; returns its folder."""
-    setup, teacher = _setups(request, _base(request), "data")
+    settings, teacher = _study_settings(request, _base(request), "data")
     done = create_trial(
         state=TrialState.COMPLETE, value=0.5, user_attrs={"baseline": True, "fixed_params": {}}
     )
     with opened(f"sqlite:///{folder / 's.db'}") as storage:
-        study = open_study(storage, "s", setup)
+        study = open_study(storage, "s", settings)
         if teacher is not None:
             first = open_study(storage, "s" + SUFFIX, teacher)
             first.add_trial(done)
             study.set_user_attr("teacher_study", outline(first))
-            settle(study, best_teachers(first), setup)
+            settle(study, best_teachers(first), settings)
         study.add_trial(done)
     (folder / "s").mkdir()
     return folder / "s"
@@ -84,12 +85,14 @@ def test_the_command_that_goes_on_asks_for_the_same_study(tmp_path: Path, asked:
     request = request_of(again)
     assert (request.asked.name, request.asked.n_trials) == ("s", 30)
     with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
-        for name, setup in zip(("s", "s" + SUFFIX), _setups(request, _base(request), "data"), strict=True):
+        for name, settings in zip(
+            ("s", "s" + SUFFIX), _study_settings(request, _base(request), "data"), strict=True
+        ):
             study = load(storage, name)
-            assert (study is None) == (setup is None)
-            if study is not None and setup is not None:
-                assert differing(study.user_attrs, setup) == []
-                assert study.user_attrs.get("prune_teacher", False) == setup.prune_teacher
+            assert (study is None) == (settings is None)
+            if study is not None and settings is not None:
+                assert differing(study.user_attrs, settings) == []
+                assert study.user_attrs.get("prune_teacher", False) == settings.prune_teacher
     new = request_of(quick)
     for name in ("strategy", "folds", "only"):
         assert getattr(new.asked, name) == getattr(request.asked, name)

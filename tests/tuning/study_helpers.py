@@ -17,14 +17,15 @@ from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
-from distune.tuning.coordinator.takeover import Adoption
+from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors import Executor, SimulatedExecutor
 from distune.tuning.executors.simulated import Script, Work
 from distune.tuning.request import TrialFunctions, TuneRequest
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.space import build_space
+from distune.tuning.study.open_study import open_study, write_settings
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-from distune.tuning.study.study import Setup, open_study, write_setup
 from distune.tuning.trials.messages import TrialTask
 
 KINDS_OF_TRIALS = {
@@ -41,14 +42,14 @@ def base_config(**values: object) -> Config:
     return with_values(Config(), {"student.epochs": 4, **keys})
 
 
-def setup_of(base: Config | None = None, **values: object) -> Setup:
+def settings_of(base: Config | None = None, **values: object) -> StudySettings:
     base = base or base_config()
-    return Setup(base=base, space=build_space(base), dataset="sha256:0", **values)  # type: ignore[arg-type]
+    return StudySettings(base=base, space=build_space(base), dataset="sha256:0", **values)  # type: ignore[arg-type]
 
 
-def sqlite_study(folder: Path, setup: Setup, name: str = "study") -> optuna.Study:
-    study = open_study(open_storage(f"sqlite:///{folder}/{name}.db"), name, setup)
-    study.pruner = make_pruner(setup.pruner, setup.base.student.epochs)
+def sqlite_study(folder: Path, settings: StudySettings, name: str = "study") -> optuna.Study:
+    study = open_study(open_storage(f"sqlite:///{folder}/{name}.db"), name, settings)
+    study.pruner = make_pruner(settings.pruner, settings.base.student.epochs)
     return study
 
 
@@ -63,11 +64,11 @@ def tune_request(config: Config | None = None, **options: Any) -> TuneRequest:
     return TuneRequest.of(config or base_config(), settings, functions=functions, **options)
 
 
-def memory_study(setup: Setup) -> optuna.Study:
+def memory_study(settings: StudySettings) -> optuna.Study:
     study = optuna.create_study(
-        direction="maximize", pruner=make_pruner(setup.pruner, setup.base.student.epochs)
+        direction="maximize", pruner=make_pruner(settings.pruner, settings.base.student.epochs)
     )
-    write_setup(study, setup)
+    write_settings(study, settings)
     return study
 
 
@@ -80,7 +81,7 @@ def training(task: TrialTask) -> Iterator[Work]:
 
 def coordinator(
     study: optuna.Study,
-    setup: Setup,
+    settings: StudySettings,
     folder: Path,
     executor: Executor | Script = training,
     *,
@@ -92,7 +93,7 @@ def coordinator(
     if not isinstance(executor, Executor):
         executor = SimulatedExecutor(executor, workers=workers)
     limits = {key: others.pop(key) for key in ("timeout", "on_oom", "prune_teacher") if key in others}
-    proposals = others.pop("proposals", None) or JointProposals(setup)
+    proposals = others.pop("proposals", None) or JointProposals(settings)
     retention = others.pop("retention", None) or Retention(folder / "trials", reserve_gb=0.0)
     lease = lease or Lease.new(executor.workers)
     ledger = Ledger(study, lease.coordinator)
@@ -101,7 +102,7 @@ def coordinator(
         ledger,
         proposals,  # type: ignore[arg-type]
         executor,
-        Adoption(ledger, lease, clock),  # type: ignore[arg-type]
+        Takeover(ledger, lease, clock),  # type: ignore[arg-type]
         retention,  # type: ignore[arg-type]
         Limits(n_trials, **limits),  # type: ignore[arg-type]
         **others,  # type: ignore[arg-type]

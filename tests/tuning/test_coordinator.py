@@ -14,7 +14,7 @@ from study_helpers import (
     coordinator,
     memory_study,
     points,
-    setup_of,
+    settings_of,
     sqlite_study,
     states,
     training,
@@ -44,13 +44,13 @@ def by_number(behaviours, ordinary=training):
 @pytest.fixture
 def world(tmp_path):
     """A study in memory and a way to run coordinators on it."""
-    setup = setup_of()
-    study = memory_study(setup)
+    settings = settings_of()
+    study = memory_study(settings)
 
     def run(script=training, **options):
-        return coordinator(study, setup, tmp_path, script, **options).run()
+        return coordinator(study, settings, tmp_path, script, **options).run()
 
-    return SimpleNamespace(study=study, setup=setup, run=run, folder=tmp_path)
+    return SimpleNamespace(study=study, settings=settings, run=run, folder=tmp_path)
 
 
 @pytest.mark.parametrize("workers", [1, 3, 64])
@@ -67,7 +67,7 @@ def test_a_study_has_exactly_the_trials_that_were_asked_for(world, workers):
 def test_every_score_is_the_one_of_its_parameters(world):
     world.run(n_trials=12, workers=4)
     for trial in world.study.trials:
-        config = world.setup.base.model_dump()
+        config = world.settings.base.model_dump()
         for key, value in trial.user_attrs["overrides"].items():
             section, leaf = key.split(".")
             config[section][leaf] = value
@@ -80,8 +80,8 @@ def test_trial_0_is_the_base_config(world):
     world.run(n_trials=3, workers=3)
     first = world.study.trials[0]
     assert first.user_attrs["baseline"] is True and first.user_attrs["overrides"] == {}
-    assert first.params == world.setup.space.base_values(world.setup.base)
-    assert first.value == pytest.approx(final_score(world.setup.base.model_dump()) * (1 - 0.5**4))
+    assert first.params == world.settings.space.base_values(world.settings.base)
+    assert first.value == pytest.approx(final_score(world.settings.base.model_dump()) * (1 - 0.5**4))
     assert not any("baseline" in trial.user_attrs for trial in world.study.trials[1:])
 
 
@@ -150,7 +150,7 @@ def test_a_score_that_is_not_finite_is_a_failure(world):
 
 def test_a_study_whose_first_three_trials_fail_alike_ends(world):
     bad = dict.fromkeys(range(9), RuntimeError("no CUDA device 3"))
-    one = coordinator(world.study, world.setup, world.folder, by_number(bad), n_trials=5)
+    one = coordinator(world.study, world.settings, world.folder, by_number(bad), n_trials=5)
     assert one.run() == "failed_alike"
     assert states(world.study) == {"FAIL": 3}
     assert one.failure is not None and one.failure.message == "no CUDA device 3"
@@ -174,7 +174,9 @@ def test_a_verdict_stands_when_another_failure_comes_with_it(world):
                 events += more
             return events
 
-    one = coordinator(world.study, world.setup, world.folder, AtOnce(by_number(bad), workers=4), n_trials=9)
+    one = coordinator(
+        world.study, world.settings, world.folder, AtOnce(by_number(bad), workers=4), n_trials=9
+    )
     assert one.run() == "failed_alike"
     assert one.failure is not None and one.failure.message == "a"
     assert states(world.study) == {"FAIL": 4}
@@ -210,10 +212,10 @@ def test_new_epochs_between_deaths_count_as_progress(world):
         if task.attempt < 30:
             raise WorkerDied
 
-    setup = setup_of(base_config(student__epochs=30), pruner="none")
-    study = memory_study(setup)
+    settings = settings_of(base_config(student__epochs=30), pruner="none")
+    study = memory_study(settings)
     script = by_number({1: one_epoch_a_life}, ordinary=lambda task: iter([Work(1.0, "student", 1, 0.1)]))
-    assert coordinator(study, setup, world.folder, script, n_trials=2).run() == "finished"
+    assert coordinator(study, settings, world.folder, script, n_trials=2).run() == "finished"
     assert study.trials[1].user_attrs["attempts"] == 30
 
 
@@ -244,9 +246,9 @@ def test_out_of_memory_twice_is_a_failure(world):
 def test_values_that_break_the_config_together_fail_as_config(tmp_path):
     raw = {"teacher_fusion_heads": {"type": "categorical", "choices": [5, 7]}}
     base = base_config(search_space=raw)
-    setup = setup_of(base)
-    study = memory_study(setup)
-    assert coordinator(study, setup, tmp_path, n_trials=2).run() in ("finished", "failed_alike")
+    settings = settings_of(base)
+    study = memory_study(settings)
+    assert coordinator(study, settings, tmp_path, n_trials=2).run() in ("finished", "failed_alike")
     failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
     assert failed and all(trial.user_attrs["failure_kind"] == "config" for trial in failed)
     assert "not a multiple of fusion_heads" in failed[0].user_attrs["failure_message"]
@@ -321,33 +323,33 @@ def test_low_disk_ends_the_study_before_anything_breaks(world):
 
 
 def test_a_dead_coordinator_s_trials_are_taken_over(tmp_path):
-    setup = setup_of()
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of()
+    study = sqlite_study(tmp_path, settings)
     dead = replace(Lease.new(2), pid=2**22 - 1, coordinator="dead")
-    one = coordinator(study, setup, tmp_path, n_trials=5, lease=dead)
+    one = coordinator(study, settings, tmp_path, n_trials=5, lease=dead)
     for _ in range(2):
         one._take(one._ledger.ask())
     nameless = study.ask()
-    study._storage.set_trial_param(nameless._trial_id, "alpha", 1.25, nameless_distribution(setup))
+    study._storage.set_trial_param(nameless._trial_id, "alpha", 1.25, nameless_distribution(settings))
     assert states(study) == {"RUNNING": 3}
     before = points(study)
-    again = sqlite_study(tmp_path, setup)
-    assert coordinator(again, setup, tmp_path, n_trials=5).run() == "finished"
+    again = sqlite_study(tmp_path, settings)
+    assert coordinator(again, settings, tmp_path, n_trials=5).run() == "finished"
     assert states(again) == {"COMPLETE": 5}
     assert points(again)[:2] == before[:2]
     assert points(again)[2]["alpha"] == 1.25
 
 
-def nameless_distribution(setup):
+def nameless_distribution(settings):
     from distune.tuning.space.suggest import distribution
 
-    return distribution(setup.space.parameters["alpha"])
+    return distribution(settings.space.parameters["alpha"])
 
 
 def test_a_living_coordinator_s_trials_are_left_alone(tmp_path):
-    setup = setup_of()
-    study = sqlite_study(tmp_path, setup)
-    living = coordinator(study, setup, tmp_path, n_trials=3)
+    settings = settings_of()
+    study = sqlite_study(tmp_path, settings)
+    living = coordinator(study, settings, tmp_path, n_trials=3)
     living._take(living._ledger.ask())
     calls = []
 
@@ -355,8 +357,8 @@ def test_a_living_coordinator_s_trials_are_left_alone(tmp_path):
         calls.append(1)
         return 2 if len(calls) > 400 else 0
 
-    other = sqlite_study(tmp_path, setup)
-    assert coordinator(other, setup, tmp_path, n_trials=3, interrupted=give_up).run() == "interrupted"
+    other = sqlite_study(tmp_path, settings)
+    assert coordinator(other, settings, tmp_path, n_trials=3, interrupted=give_up).run() == "interrupted"
     assert states(other) == {"COMPLETE": 2, "RUNNING": 1}
     assert other.trials[0].user_attrs["coordinator"] == living._ledger._owner
 
@@ -375,8 +377,8 @@ def takes_over(study, number, finishes):
 
 def robbed(folder, at_epoch, finishes, fails=False, **options):
     """A study of two trials, the first of which another coordinator takes over while it trains."""
-    setup = setup_of()
-    study = sqlite_study(folder, setup)
+    settings = settings_of()
+    study = sqlite_study(folder, settings)
     thief = replace(Lease.new(1), coordinator="thief")
     study.set_user_attr("coordinator:thief", thief.__dict__)
     heard, stop = [], {"now": 0}
@@ -397,7 +399,7 @@ def robbed(folder, at_epoch, finishes, fails=False, **options):
         calls.append(1)
         return 2 if len(calls) > 400 else 0
 
-    one = coordinator(study, setup, folder, script, n_trials=2, interrupted=give_up, **options)
+    one = coordinator(study, settings, folder, script, n_trials=2, interrupted=give_up, **options)
     return one, study, heard
 
 
@@ -436,8 +438,8 @@ def test_a_beat_drops_the_trials_that_others_took_over(tmp_path, monkeypatch):
 
 def test_the_lease_is_renewed_while_many_workers_get_their_trials(tmp_path):
     """With many workers the first trials take longer to draw than a lease lives."""
-    setup = setup_of()
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of()
+    study = sqlite_study(tmp_path, settings)
     clock = SimpleNamespace(now=0.0)
     silent = []
 
@@ -450,8 +452,8 @@ def test_the_lease_is_renewed_while_many_workers_get_their_trials(tmp_path):
 
     beats: dict[int, float] = {}
     coordinator(
-        study, setup, tmp_path, n_trials=12, workers=12,
-        proposals=SlowProposals(setup), clock=lambda: clock.now,
+        study, settings, tmp_path, n_trials=12, workers=12,
+        proposals=SlowProposals(settings), clock=lambda: clock.now,
     ).run()  # fmt: skip
     assert clock.now >= 120.0 and max(silent) == 0.0, "a new beat before every slow draw"
 
@@ -460,19 +462,19 @@ def test_two_coordinators_share_one_budget(tmp_path):
     """Interleaved turn by turn in one thread: both see old counts, the total is exact."""
     import threading
 
-    setup = setup_of(pruner="none")
-    sqlite_study(tmp_path, setup)
+    settings = settings_of(pruner="none")
+    sqlite_study(tmp_path, settings)
     reasons = []
 
     def work():
-        study = sqlite_study(tmp_path, setup)
-        one = coordinator(study, setup, tmp_path, n_trials=15, workers=4)
+        study = sqlite_study(tmp_path, settings)
+        one = coordinator(study, settings, tmp_path, n_trials=15, workers=4)
         reasons.append(one.run())
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    study = sqlite_study(tmp_path, setup)
+    study = sqlite_study(tmp_path, settings)
     assert reasons == ["finished"] * 3
     found = states(study)
     assert found["COMPLETE"] == 15 and set(found) <= {"COMPLETE", "FAIL"}
@@ -487,10 +489,10 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatc
         perf_counter=time.thread_time
     )  # a busy machine makes the coordinator no slower
     monkeypatch.setattr("distune.tuning.executors.simulated.time", cpu_time)
-    setup = setup_of(pruner="none")
-    study = memory_study(setup)
+    settings = settings_of(pruner="none")
+    study = memory_study(settings)
     executor = SimulatedExecutor(training, workers=64, charge=True)
-    assert coordinator(study, setup, tmp_path, executor, n_trials=150).run() == "finished"
+    assert coordinator(study, settings, tmp_path, executor, n_trials=150).run() == "finished"
     assert len(study.trials) == 150
     assert executor.worked == pytest.approx(150 * 50.0)
     assert executor.waited / (executor.worked + executor.waited) < 0.02
@@ -498,11 +500,11 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatc
 
 def test_judging_an_epoch_reads_no_trial_anew(tmp_path, monkeypatch):
     """With many workers, reading all running trials for every epoch of each would take most of its time."""
-    setup = setup_of(base_config(student__epochs=20))
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of(base_config(student__epochs=20))
+    study = sqlite_study(tmp_path, settings)
     reads = []
     read = study._storage.get_all_trials
     monkeypatch.setattr(study._storage, "get_all_trials", lambda *a, **k: reads.append(1) or read(*a, **k))
-    coordinator(study, setup, tmp_path, n_trials=10, workers=5).run()
+    coordinator(study, settings, tmp_path, n_trials=10, workers=5).run()
     assert len(reads) < 150, "a dozen a trial, none an epoch"
     assert sum(len(trial.intermediate_values) for trial in study.trials) > 120

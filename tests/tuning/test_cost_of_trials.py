@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from optuna.trial import TrialState
-from study_helpers import coordinator, setup_of, sqlite_study
+from study_helpers import coordinator, settings_of, sqlite_study
 
 from distune.tuning.executors.simulated import Work, WorkerDied
 from distune.tuning.summary import write_summary
@@ -27,14 +27,14 @@ class World:
     """A study of one trial, or of two where the first fails, and coordinators one after the other."""
 
     def __init__(self, folder):
-        self.folder, self.setup, self.interruptions = folder, setup_of(), 0
-        self.study = sqlite_study(folder, self.setup)
+        self.folder, self.settings, self.interruptions = folder, settings_of(), 0
+        self.study = sqlite_study(folder, self.settings)
 
     def run(self, script, **options):
-        again = sqlite_study(self.folder, self.setup)
+        again = sqlite_study(self.folder, self.settings)
         coordinator(
             again,
-            self.setup,
+            self.settings,
             self.folder,
             script,
             n_trials=1,

@@ -13,7 +13,14 @@ from closed_form_trials import script
 from distune.errors import UserError
 from distune.tuning.executors import LocalExecutor, SimulatedExecutor
 from distune.tuning.executors.memory import total_bytes
-from distune.tuning.trials.messages import Ended, Failure, Scored, Started, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import (
+    EpochReported,
+    Failure,
+    TrialFinished,
+    TrialOutcome,
+    TrialStarted,
+    TrialTask,
+)
 
 PLAYED = "closed_form_trials:played"
 
@@ -43,9 +50,9 @@ def play(executor, tasks, answer=lambda event: True, limit=60.0):
             executor.submit(waiting.pop(0))
         for event in executor.wait(0.5):
             events[event.number].append(event)
-            if isinstance(event, Scored):
+            if isinstance(event, EpochReported):
                 executor.answer(event.number, answer(event))
-            ended += isinstance(event, Ended)
+            ended += isinstance(event, TrialFinished)
     return events
 
 
@@ -68,18 +75,18 @@ class TestContract:
 
     def test_events_come_in_order_and_end_with_the_outcome(self, make, tmp_path):
         events = play(make(), [task(tmp_path)])[0]
-        assert isinstance(events[0], Started)
+        assert isinstance(events[0], TrialStarted)
         assert [(e.stage, e.epoch, e.score) for e in events[1:-1]] == [
             ("student", 1, 0.1),
             ("student", 2, 0.2),
             ("student", 3, 0.3),
         ]
-        assert isinstance(events[-1], Ended) and isinstance(events[-1].result, TrialOutcome)
+        assert isinstance(events[-1], TrialFinished) and isinstance(events[-1].result, TrialOutcome)
         assert (events[-1].result.state, events[-1].result.score) == ("complete", 0.3)
 
     def test_a_trial_stops_where_it_is_told_to(self, make, tmp_path):
         events = play(make(), [task(tmp_path)], answer=lambda event: event.epoch < 2)[0]
-        assert [e.epoch for e in events if isinstance(e, Scored)] == [1, 2]
+        assert [e.epoch for e in events if isinstance(e, EpochReported)] == [1, 2]
         assert (events[-1].result.state, events[-1].result.score) == ("stopped", 0.2)
 
     @pytest.mark.parametrize(
@@ -131,21 +138,21 @@ class TestContract:
         assert (executor.workers, executor.free()) == (2, 2)
         events = play(executor, [task(tmp_path, number) for number in range(5)])
         for found in events.values():
-            assert [e.epoch for e in found if isinstance(e, Scored)] == [1, 2, 3]
-            assert isinstance(found[-1], Ended)
+            assert [e.epoch for e in found if isinstance(e, EpochReported)] == [1, 2, 3]
+            assert isinstance(found[-1], TrialFinished)
         assert 1 <= len({found[0].worker for found in events.values()}) <= 2
         assert executor.free() == 2
 
     def test_two_trials_are_on_two_workers(self, make, tmp_path):
         executor = make(2)
-        started: list[Started] = []
+        started: list[TrialStarted] = []
         for number in range(2):
             executor.submit(task(tmp_path, number))
         assert executor.free() == 0
         until = time.monotonic() + 60.0
         while len(started) < 2:
             assert time.monotonic() < until, started
-            started += [event for event in executor.wait(1.0) if isinstance(event, Started)]
+            started += [event for event in executor.wait(1.0) if isinstance(event, TrialStarted)]
         assert len({event.worker for event in started}) == 2
 
     def test_a_worker_is_taken_until_its_trial_ends(self, make, tmp_path):
@@ -179,12 +186,12 @@ def first(kind, executor, limit=60.0):
 
 
 def first_score(executor):
-    return first(Scored, executor)
+    return first(EpochReported, executor)
 
 
 def ended(executor):
     """How the trial ended that a worker has."""
-    return first(Ended, executor).result
+    return first(TrialFinished, executor).result
 
 
 def control_groups(folder, monkeypatch, **files):
@@ -310,10 +317,10 @@ class TestLocal:
         lock.acquire()
         with local(tmp_path, 1) as executor:
             executor.submit(task(tmp_path))
-            first(Started, executor)
+            first(TrialStarted, executor)
             until = time.monotonic() + 1.0
             while time.monotonic() < until:
-                assert not any(isinstance(event, Scored) for event in executor.wait(0.3))
+                assert not any(isinstance(event, EpochReported) for event in executor.wait(0.3))
             lock.release()
             assert first_score(executor).epoch == 1
 

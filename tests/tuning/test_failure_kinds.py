@@ -6,16 +6,8 @@ import pytest
 import torch
 
 from distune.errors import ConfigError, DataError, UserError
-from distune.tuning.coordinator.failures import (
-    ROW_ALIKE,
-    STALLED_LIMIT,
-    Attempts,
-    died,
-    failed_alike,
-    failure_of,
-    next_step,
-    not_finite,
-)
+from distune.tuning.coordinator.failures import ROW_ALIKE, died, failed_alike, failure_of, not_finite
+from distune.tuning.coordinator.retry_policy import STALLED_LIMIT, Attempts, next_step
 from distune.tuning.trials.messages import Failure
 
 
@@ -74,11 +66,11 @@ def test_a_score_that_is_no_number_is_a_failure(score):
         ("not_finite", Attempts(), "retry", "fail"),
         ("data", Attempts(), "retry", "fail"),
         ("config", Attempts(), "retry", "fail"),
-        ("preempted", Attempts(), "fail", "again"),
-        ("preempted", Attempts(stalled=STALLED_LIMIT - 1), "fail", "again"),
+        ("preempted", Attempts(), "fail", "retry"),
+        ("preempted", Attempts(stalled=STALLED_LIMIT - 1), "fail", "retry"),
         ("preempted", Attempts(stalled=STALLED_LIMIT), "fail", "fail"),
         ("out_of_memory", Attempts(), "fail", "fail"),
-        ("out_of_memory", Attempts(), "retry", "smaller"),
+        ("out_of_memory", Attempts(), "retry", "retry_smaller"),
         ("out_of_memory", Attempts(smaller=True), "retry", "fail"),
     ],
 )

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from fold_trials import Listener
-from study_helpers import coordinator, setup_of, sqlite_study
+from study_helpers import coordinator, settings_of, sqlite_study
 
 from distune.config import as_dict
 from distune.training.run_folder import read_metrics
@@ -87,12 +87,12 @@ def test_a_trial_whose_files_are_not_whole_is_trained(tmp_path, tiny_config, tra
 def test_a_coordinator_hears_of_a_trial_that_its_dead_one_did_not(tmp_path, tiny_config, done):
     """Its time is that of the training, not of the look into its folder."""
     outcome, *_ = done
-    setup = setup_of(tiny_config(), pruner="none")
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of(tiny_config(), pruner="none")
+    study = sqlite_study(tmp_path, settings)
     shutil.copytree(tmp_path / "run", tmp_path / "trials" / "trial_0000")
     before = files(tmp_path / "trials" / "trial_0000")["student.safetensors"]
     executor = LocalExecutor("distune.tuning.trials.trial:run_trial", tmp_path / "workers", threads=1)
-    coordinator(study, setup, tmp_path, executor, n_trials=1, lease=Lease.new(1)).run()
+    coordinator(study, settings, tmp_path, executor, n_trials=1, lease=Lease.new(1)).run()
     (trial,) = study.trials
     known = trial.user_attrs
     assert (trial.value, known["best_epoch"]) == (outcome.score, outcome.best_epoch)

@@ -9,7 +9,7 @@ import pytest
 from closed_form_trials import fold_score, score_at
 from fold_trials import Listener, task_of
 from optuna.trial import TrialState, create_trial
-from study_helpers import base_config, coordinator, memory_study, setup_of, tune_request
+from study_helpers import base_config, coordinator, memory_study, settings_of, tune_request
 
 from distune.cli import run_command
 from distune.config import as_dict, load_config, save_config, with_values
@@ -20,7 +20,7 @@ from distune.tuning.coordinator.proposals import FoldProposals
 from distune.tuning.executors.simulated import Work
 from distune.tuning.search.fold_pruner import FoldPruner
 from distune.tuning.search.pruners import make_pruner_of_folds
-from distune.tuning.study.study import differing, warmup_of_folds
+from distune.tuning.study.settings import differing, warmup_of_folds
 from distune.tuning.trials.folds import run_folds_trial
 from distune.tuning.tune import tune
 
@@ -88,10 +88,10 @@ def simulated(task):
 
 @pytest.mark.parametrize(("folds", "judged"), [(2, 1), (3, 2), (4, 2)])
 def test_trials_are_pruned_after_their_second_fold_or_the_first_of_two(tmp_path, folds, judged):
-    setup = setup_of(folds=folds)
-    study = memory_study(setup)
+    settings = settings_of(folds=folds)
+    study = memory_study(settings)
     study.pruner = make_pruner_of_folds("median", warmup_of_folds(folds))
-    coordinator(study, setup, tmp_path, simulated, n_trials=25, proposals=FoldProposals(setup)).run()
+    coordinator(study, settings, tmp_path, simulated, n_trials=25, proposals=FoldProposals(settings)).run()
     trials = study.get_trials()
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
     assert pruned and min(trial.number for trial in pruned) >= 5
@@ -131,10 +131,10 @@ def test_a_study_with_folds_from_a_config_to_its_files(tmp_path):
 
 
 def test_a_study_from_before_there_were_folds_goes_on():
-    setup = setup_of()
-    old = {key: value for key, value in setup.as_attributes().items() if key != "folds"}
-    assert differing(old, setup) == []
-    assert differing(old, setup_of(folds=3)) == ["folds: None in the study, 3 now"]
+    settings = settings_of()
+    old = {key: value for key, value in settings.as_attributes().items() if key != "folds"}
+    assert differing(old, settings) == []
+    assert differing(old, settings_of(folds=3)) == ["folds: None in the study, 3 now"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from optuna.trial import TrialState
-from study_helpers import base_config, coordinator, memory_study, setup_of, sqlite_study, states, training
+from study_helpers import base_config, coordinator, memory_study, settings_of, sqlite_study, states, training
 
 from distune.config import SearchParameter
 from distune.errors import UserError
@@ -17,22 +17,22 @@ from distune.tuning.status import read_status, status_of
 from distune.tuning.study.storage import open_storage
 
 
-def old_study(folder, setup=None, n_trials=8):
-    setup = setup or setup_of(pruner="none")
-    study = memory_study(setup)
-    coordinator(study, setup, folder, n_trials=n_trials).run()
+def old_study(folder, settings=None, n_trials=8):
+    settings = settings or settings_of(pruner="none")
+    study = memory_study(settings)
+    coordinator(study, settings, folder, n_trials=n_trials).run()
     return study
 
 
-def forked(folder, old, setup):
-    return fork(old, open_storage(f"sqlite:///{folder}/new.db"), "new", setup)
+def forked(folder, old, settings):
+    return fork(old, open_storage(f"sqlite:///{folder}/new.db"), "new", settings)
 
 
 def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     old = old_study(tmp_path)
     alpha = SearchParameter(type="float", low=0.5, high=1.5)
-    setup = setup_of(base_config(search_space={"alpha": alpha.model_dump()}), pruner="none")
-    new = forked(tmp_path, old, setup)
+    settings = settings_of(base_config(search_space={"alpha": alpha.model_dump()}), pruner="none")
+    new = forked(tmp_path, old, settings)
     inside = [trial for trial in old.trials if trial.params["alpha"] <= 1.5]
     assert 1 < len(inside) < 8
     assert [t.params for t in new.trials] == [t.params for t in inside]
@@ -40,19 +40,19 @@ def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     assert new.trials[0].user_attrs["baseline"] is True
     assert [t.user_attrs["copied_from"][1] for t in new.trials] == [t.number for t in inside]
     new.pruner = old.pruner
-    assert coordinator(new, setup, tmp_path, n_trials=10).run() == "finished"
+    assert coordinator(new, settings, tmp_path, n_trials=10).run() == "finished"
     assert states(new) == {"COMPLETE": 10}
-    assert forked(tmp_path, old, setup)._study_id == new._study_id, "opening it again copies nothing"
+    assert forked(tmp_path, old, settings)._study_id == new._study_id, "opening it again copies nothing"
     assert len(new.trials) == 10
 
 
 def test_a_fork_with_another_base_value_of_a_searched_parameter_runs_the_new_base_first(tmp_path):
     old = old_study(tmp_path)
-    setup = setup_of(base_config(distillation__alpha=1.5), pruner="none")
-    new = forked(tmp_path, old, setup)
+    settings = settings_of(base_config(distillation__alpha=1.5), pruner="none")
+    new = forked(tmp_path, old, settings)
     assert states(new) == {"WAITING": 1, "COMPLETE": 8}
     new.pruner = old.pruner
-    assert coordinator(new, setup, tmp_path, n_trials=9).run() == "finished"
+    assert coordinator(new, settings, tmp_path, n_trials=9).run() == "finished"
     first = new.trials[0]
     assert first.user_attrs["baseline"] is True and first.params["alpha"] == 1.5
     assert states(new) == {"COMPLETE": 9}
@@ -61,9 +61,9 @@ def test_a_fork_with_another_base_value_of_a_searched_parameter_runs_the_new_bas
 @pytest.mark.parametrize(
     "changed",
     [
-        setup_of(base_config(training__batch_size=8)),
-        replace(setup_of(), dataset="sha256:1"),
-        setup_of(base_config(student__epochs=5)),
+        settings_of(base_config(training__batch_size=8)),
+        replace(settings_of(), dataset="sha256:1"),
+        settings_of(base_config(student__epochs=5)),
     ],
 )
 def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed):
@@ -78,19 +78,19 @@ def test_a_fork_that_was_killed_half_way_is_made_anew(tmp_path):
     storage = open_storage(f"sqlite:///{tmp_path}/new.db")
     half = optuna.create_study(storage=storage, study_name="new", direction="maximize")
     half.add_trial(old.trials[0])
-    assert states(forked(tmp_path, old, setup_of(pruner="none"))) == {"COMPLETE": 4}
+    assert states(forked(tmp_path, old, settings_of(pruner="none"))) == {"COMPLETE": 4}
 
 
 def test_status_tells_the_running_the_interrupted_and_the_failed(tmp_path):
-    setup = setup_of(pruner="none")
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of(pruner="none")
+    study = sqlite_study(tmp_path, settings)
 
     def script(task):
         if task.number == 1:
             raise MemoryError("none left")
         yield from training(task)
 
-    coordinator(study, setup, tmp_path, script, n_trials=3).run()
+    coordinator(study, settings, tmp_path, script, n_trials=3).run()
     alive = replace(Lease.new(2, ["cpu"], 10), coordinator="alive")
     dead = replace(alive, coordinator="dead", pid=2**22 - 1, started=0.0)
     for lease in (alive, dead):
@@ -117,8 +117,8 @@ def test_status_tells_the_running_the_interrupted_and_the_failed(tmp_path):
 
 
 def test_reading_a_status_changes_nothing(tmp_path):
-    setup = setup_of()
-    sqlite_study(tmp_path, setup, "some")
+    settings = settings_of()
+    sqlite_study(tmp_path, settings, "some")
     status = read_status("some", logs=tmp_path)
     assert (status.name, status.counts.finished, status.running) == ("some", 0, ())
     with pytest.raises(UserError, match="there is no file"):
@@ -129,16 +129,16 @@ def test_reading_a_status_changes_nothing(tmp_path):
 
 
 def test_the_dashboard_shows_a_copy(tmp_path):
-    setup = setup_of()
-    study = sqlite_study(tmp_path, setup, "some")
-    coordinator(study, setup, tmp_path, n_trials=2).run()
+    settings = settings_of()
+    study = sqlite_study(tmp_path, settings, "some")
+    coordinator(study, settings, tmp_path, n_trials=2).run()
     url = copy_study("some", tmp_path / "copy.db", logs=tmp_path)
     with sqlite3.connect(tmp_path / "copy.db") as connection:
         assert connection.execute("SELECT COUNT(*) FROM trials").fetchone() == (2,)
         connection.execute("DELETE FROM trials")
     connection.close()
     assert url == f"sqlite:///{tmp_path}/copy.db"
-    assert len(sqlite_study(tmp_path, setup, "some").trials) == 2
+    assert len(sqlite_study(tmp_path, settings, "some").trials) == 2
     assert all(t.state == TrialState.COMPLETE for t in study.trials)
 
 

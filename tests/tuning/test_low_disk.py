@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from closed_form_trials import fold_score
-from study_helpers import coordinator, memory_study, setup_of, states, training
+from study_helpers import coordinator, memory_study, settings_of, states, training
 
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals
 from distune.tuning.coordinator.retention import Retention
@@ -26,18 +26,18 @@ def training_by_folds(task):
 def world(request, tmp_path, monkeypatch):
     """A study on a disk with `free` bytes, and a way to run coordinators on it."""
     by_folds = request.param == "folds"
-    setup = setup_of(folds=3, pruner="none") if by_folds else setup_of(pruner="none")
-    proposals = FoldProposals(setup) if by_folds else JointProposals(setup)
+    settings = settings_of(folds=3, pruner="none") if by_folds else settings_of(pruner="none")
+    proposals = FoldProposals(settings) if by_folds else JointProposals(settings)
     world = SimpleNamespace(free=10**12, script=training_by_folds if by_folds else training)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=world.free))
 
     def run(script, **options):
         retention = Retention(tmp_path / "trials", reserve_gb=options.pop("reserve_gb", 1.0))
         return coordinator(
-            world.study, setup, tmp_path, script, proposals=proposals, retention=retention, **options
+            world.study, settings, tmp_path, script, proposals=proposals, retention=retention, **options
         ).run()
 
-    world.study, world.run = memory_study(setup), run
+    world.study, world.run = memory_study(settings), run
     return world
 
 

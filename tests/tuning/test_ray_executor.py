@@ -12,7 +12,7 @@ from study_helpers import base_config, tune_request
 
 from distune.errors import UserError
 from distune.tuning.executors.ray import RayExecutor, _connect
-from distune.tuning.trials.messages import Ended
+from distune.tuning.trials.messages import TrialFinished
 from distune.tuning.tune import tune
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only; read when ray is imported
@@ -91,7 +91,7 @@ def until_ended(executor, seconds=60.0):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for event in executor.wait(1.0):
-            if isinstance(event, Ended):
+            if isinstance(event, TrialFinished):
                 return event.result
     raise AssertionError("the trial never ended")
 

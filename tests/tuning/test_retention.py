@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from optuna.trial import TrialState, create_trial
-from study_helpers import coordinator, memory_study, setup_of, training
+from study_helpers import coordinator, memory_study, settings_of, training
 
 from distune.tuning.coordinator.retention import Retention, folder_name, weights_to_drop
 
@@ -69,15 +69,15 @@ def test_disk_is_low_below_the_reserve_or_the_room_for_all_trials_in_hand(tmp_pa
 
 
 def test_a_study_keeps_the_weights_of_its_best_three(tmp_path):
-    setup = setup_of(pruner="none")
-    study = memory_study(setup)
+    settings = settings_of(pruner="none")
+    study = memory_study(settings)
 
     def saves(task):
         task.path.mkdir(parents=True)
         (task.path / "student.safetensors").write_bytes(b"weights")
         yield from training(task)
 
-    coordinator(study, setup, tmp_path, saves, n_trials=8, workers=2).run()
+    coordinator(study, settings, tmp_path, saves, n_trials=8, workers=2).run()
     best = sorted(study.trials, key=lambda t: -t.value)[:3]
     kept = {path.parent.name for path in (tmp_path / "trials").rglob("*.safetensors")}
     assert kept == {folder_name(t.number) for t in best}

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from distune.errors import UserError
 from distune.tuning.coordinator.failures import TAIL
 from distune.tuning.study.storage import Patience, open_storage
-from distune.tuning.study.transactions import claim, forget_scores, let_wait
+from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
 from distune.tuning.summary import config_of
 
 HERE = Path(__file__).parent
@@ -163,13 +163,13 @@ def test_a_trial_is_left_by_its_owner_alone_who_may_ask_again(server):
     study = optuna.create_study(storage=storage, study_name="left")
     trial_id = study.ask()._trial_id
     claim(storage, trial_id, "coordinator", None, "a")
-    assert not let_wait(storage, trial_id, "coordinator", "b")
+    assert not requeue_if_owned(storage, trial_id, "coordinator", "b")
     assert storage.get_trial(trial_id).state == TrialState.RUNNING
-    assert let_wait(storage, trial_id, "coordinator", "a")
+    assert requeue_if_owned(storage, trial_id, "coordinator", "a")
     assert storage.get_trial(trial_id).state == TrialState.WAITING
-    assert let_wait(storage, trial_id, "coordinator", "a"), "its answer may have been lost"
+    assert requeue_if_owned(storage, trial_id, "coordinator", "a"), "its answer may have been lost"
     claim(storage, trial_id, "coordinator", "a", "b")
-    assert not let_wait(storage, trial_id, "coordinator", "a")
+    assert not requeue_if_owned(storage, trial_id, "coordinator", "a")
 
 
 def together(calls):
@@ -227,7 +227,7 @@ def test_scores_and_parameters_are_kept_bit_by_bit_and_forgotten_together(server
     found = storage.get_trial(trial._trial_id)
     *kept, last = found.intermediate_values.values()
     assert kept == scores and math.isnan(last) and found.params == {"alpha": alpha}
-    forget_scores(storage, trial._trial_id)
+    delete_scores(storage, trial._trial_id)
     assert storage.get_trial(trial._trial_id).intermediate_values == {}
 
 

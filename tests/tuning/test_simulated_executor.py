@@ -6,7 +6,7 @@ import pytest
 
 from distune.tuning.executors import SimulatedExecutor, simulated
 from distune.tuning.executors.simulated import Work
-from distune.tuning.trials.messages import Scored, TrialTask
+from distune.tuning.trials.messages import EpochReported, TrialTask
 
 
 def test_a_worker_waits_from_its_event_on_and_not_only_from_its_turn(tmp_path, monkeypatch):
@@ -22,7 +22,7 @@ def test_a_worker_waits_from_its_event_on_and_not_only_from_its_turn(tmp_path, m
     scored = 0
     while scored < 2:
         for event in executor.wait(60.0):
-            if isinstance(event, Scored):
+            if isinstance(event, EpochReported):
                 scored += 1
                 clock.now += 3.0  # the coordinator thinks
                 executor.answer(event.number, True)

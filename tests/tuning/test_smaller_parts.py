@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState
-from study_helpers import base_config, coordinator, memory_study, setup_of, sqlite_study, training
+from study_helpers import base_config, coordinator, memory_study, settings_of, sqlite_study, training
 
 from distune.tuning.executors.simulated import Work
 from distune.tuning.search.teacher_pruner import teacher_scores
@@ -35,14 +35,14 @@ def better_before(task):
         raise MemoryError("too big")
 
 
-@pytest.mark.parametrize("make_study", [sqlite_study, lambda _, setup: memory_study(setup)])
+@pytest.mark.parametrize("make_study", [sqlite_study, lambda _, settings: memory_study(settings)])
 @pytest.mark.parametrize(("stops_at", "epochs"), [(None, 4), (2, 2)])
 def test_the_study_holds_the_scores_of_the_run_that_exists(tmp_path, make_study, stops_at, epochs):
-    setup = setup_of()
-    study = make_study(tmp_path, setup)
+    settings = settings_of()
+    study = make_study(tmp_path, settings)
     study.pruner = pruner = Pruner(stops_at)
     one = coordinator(
-        study, setup, tmp_path, better_before, n_trials=1, on_oom="retry", prune_teacher=True
+        study, settings, tmp_path, better_before, n_trials=1, on_oom="retry", prune_teacher=True
     )  # fmt: skip
     assert one.run() == "finished"
     (trial,) = study.trials
@@ -54,22 +54,22 @@ def test_the_study_holds_the_scores_of_the_run_that_exists(tmp_path, make_study,
     assert trial.user_attrs["epochs_done"] == epochs
 
 
-def searched(setup):
+def searched(settings):
     """The parts of a batch are a parameter."""
     raw = {"parts": {"type": "categorical", "choices": [2, 4], "key": "training.accumulation"}}
-    return setup_of(base_config(training__accumulation=2, search_space=raw))
+    return settings_of(base_config(training__accumulation=2, search_space=raw))
 
 
-def of_a_kept_teacher(setup):
+def of_a_kept_teacher(settings):
     """The teacher that is chosen ran with smaller parts itself."""
     kept = {"base": {"overrides": {"training.accumulation": 2}}}
-    return replace(setup, space=StudentSpace.offering(kept, setup.space))
+    return replace(settings, space=StudentSpace.offering(kept, settings.space))
 
 
 @pytest.mark.parametrize("set_elsewhere", [searched, of_a_kept_teacher])
 def test_parts_that_were_set_elsewhere_are_made_smaller_too(tmp_path, set_elsewhere):
-    setup = set_elsewhere(setup_of())
-    study = memory_study(setup)
+    settings = set_elsewhere(settings_of())
+    study = memory_study(settings)
     parts = []
 
     def needs_more(task):
@@ -79,14 +79,14 @@ def test_parts_that_were_set_elsewhere_are_made_smaller_too(tmp_path, set_elsewh
                 raise MemoryError("too big")
         yield from training(task)
 
-    assert coordinator(study, setup, tmp_path, needs_more, n_trials=2, on_oom="retry").run() == "finished"
+    assert coordinator(study, settings, tmp_path, needs_more, n_trials=2, on_oom="retry").run() == "finished"
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE"]
     assert parts[0] > 1 and parts[1] == 2 * parts[0]
 
 
 def test_a_trial_that_goes_on_later_is_not_made_smaller_twice(tmp_path):
-    setup = setup_of()
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of()
+    study = sqlite_study(tmp_path, settings)
     asked = {"times": 0}
 
     def interrupted_when_smaller(task):
@@ -96,7 +96,7 @@ def test_a_trial_that_goes_on_later_is_not_made_smaller_twice(tmp_path):
         yield from training(task)
 
     options = {"n_trials": 1, "on_oom": "retry", "interrupted": lambda: asked["times"]}
-    assert coordinator(study, setup, tmp_path, interrupted_when_smaller, **options).run() == "interrupted"
+    assert coordinator(study, settings, tmp_path, interrupted_when_smaller, **options).run() == "interrupted"
     assert study.trials[0].state == TrialState.WAITING
     asked["times"] = 0
 
@@ -104,6 +104,6 @@ def test_a_trial_that_goes_on_later_is_not_made_smaller_twice(tmp_path):
         asked["times"] = 2 if task.number else 0
         yield from interrupted_when_smaller(task)
 
-    coordinator(study, setup, tmp_path, runs_out_again, **options).run()
+    coordinator(study, settings, tmp_path, runs_out_again, **options).run()
     assert study.trials[0].user_attrs["failure_kind"] == "out_of_memory"
     assert study.trials[0].user_attrs["overrides"] == {"training.accumulation": 2}

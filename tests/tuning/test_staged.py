@@ -14,7 +14,7 @@ import optuna
 import pytest
 from closed_form_trials import score_at, teacher_score
 from optuna.trial import TrialState
-from study_helpers import base_config, coordinator, memory_study, setup_of, states, tune_request
+from study_helpers import base_config, coordinator, memory_study, settings_of, states, tune_request
 
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
@@ -26,8 +26,8 @@ from distune.tuning.space.space import build_space
 from distune.tuning.space.suggest import suggest
 from distune.tuning.staged import StudentSpace, best_teachers, split, stage_budgets
 from distune.tuning.status import read_status
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-from distune.tuning.study.study import Setup
 from distune.tuning.summary import config_of
 from distune.tuning.tune import tune
 
@@ -47,7 +47,7 @@ def test_a_third_of_the_trials_at_least_five_are_teachers(n_trials, teachers, st
 def whole(base, **groups):
     space = build_space(base, groups={**fusion_group(), **loss_group()} if groups else {},
                         ignored=fields_without_effect(base))  # fmt: skip
-    return Setup(base=base, space=space, dataset="sha256:0")
+    return StudySettings(base=base, space=space, dataset="sha256:0")
 
 
 def test_the_space_is_split_into_the_teachers_and_the_rest():
@@ -79,7 +79,7 @@ def test_a_question_without_a_teacher_is_refused(changes, message):
 
 def test_a_search_of_the_student_alone_is_refused():
     with pytest.raises(UserError, match="no parameter of the teacher is searched"):
-        split(Setup(base_config(), build_space(base_config(), only=("alpha", "T")), "sha256:0"))
+        split(StudySettings(base_config(), build_space(base_config(), only=("alpha", "T")), "sha256:0"))
 
 
 TEACHERS = {
@@ -117,7 +117,7 @@ def test_a_condition_on_the_teacher_follows_the_chosen_one():
     entry = {"type": "float", "low": 0.1, "high": 1.0, "when": {"teacher_fusion": ["simple"]}}
     base = base_config(search_space={"gamma": entry})
     asked = build_space(base, groups=fusion_group(), ignored=fields_without_effect(base))
-    space = StudentSpace.offering(TEACHERS, split(Setup(base, asked, "sha256:0"))[1].space)
+    space = StudentSpace.offering(TEACHERS, split(StudySettings(base, asked, "sha256:0"))[1].space)
     found = [drawn(space, base, seed) for seed in range(20)]
     assert all(("gamma" in params) == (params["teacher"] == "teacher 3") for params in found)
     assert "gamma" not in space.always_active(base)
@@ -223,18 +223,21 @@ def test_a_staged_study_from_a_config_to_its_files(undisturbed):
 def test_weak_teachers_stop_after_their_second_epoch(tmp_path):
     entries = {"teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True}}
     base = base_config(search_space=entries)
-    setup, _ = split(Setup(base, build_space(base), "sha256:0", sampler="random"))
-    study = memory_study(setup)
-    study.pruner = make_pruner("median", base.teacher.epochs, setup.warmup)
+    settings, _ = split(StudySettings(base, build_space(base), "sha256:0", sampler="random"))
+    study = memory_study(settings)
+    study.pruner = make_pruner("median", base.teacher.epochs, settings.warmup)
 
     def teaching(task):
         for epoch in range(1, task.config["teacher"]["epochs"] + 1):
             yield Work(10.0, "teacher", epoch, teacher_score(task.config, epoch))
 
-    coordinator(study, setup, tmp_path, teaching, n_trials=12, proposals=TeacherProposals(setup)).run()
+    coordinator(study, settings, tmp_path, teaching, n_trials=12, proposals=TeacherProposals(settings)).run()
     assert states(study)["PRUNED"] >= 2 and study.trials[0].user_attrs["overrides"] == {}
     for trial in study.trials:
-        assert set(trial.user_attrs["overrides"]) in (set(), {setup.space.key(name) for name in trial.params})
+        assert set(trial.user_attrs["overrides"]) in (
+            set(),
+            {settings.space.key(name) for name in trial.params},
+        )
         assert len(trial.intermediate_values) == (2 if trial.state == TrialState.PRUNED else 3)
 
 
@@ -357,4 +360,4 @@ def test_prune_teacher_is_switched_on_by_the_request(tmp_path):
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert len(pruned) >= 2 and all(trial.intermediate_values == {} for trial in pruned)
     assert result.summary["prune_teacher"] is True
-    assert setup_of().prune_teacher is False
+    assert settings_of().prune_teacher is False

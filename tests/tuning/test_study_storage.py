@@ -8,12 +8,14 @@ import pytest
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import make_url
-from study_helpers import base_config, setup_of
+from study_helpers import base_config, settings_of
 
 from distune.cli import main
 from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.space.space import build_space
+from distune.tuning.study.open_study import check_name, new_name, open_study
+from distune.tuning.study.settings import NEUTRAL_KEYS, StudySettings
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
     OUTAGE_LIMIT,
@@ -24,7 +26,6 @@ from distune.tuning.study.storage import (
     open_storage,
 )
 from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted
-from distune.tuning.study.study import NEUTRAL_KEYS, Setup, check_name, new_name, open_study
 from distune.tuning.study.transactions import claim
 
 
@@ -253,29 +254,31 @@ def test_one_of_many_claimants_wins(tmp_path):
     assert not claim(study._storage, stamped._trial_id, "coordinator", "dead", "late")
 
 
-def opened(folder: Path, setup: Setup) -> optuna.Study:
-    return open_study(open_storage(default_url(folder, "a")), "a", setup)
+def opened(folder: Path, settings: StudySettings) -> optuna.Study:
+    return open_study(open_storage(default_url(folder, "a")), "a", settings)
 
 
 def test_a_study_is_set_up_once_and_opened_again(tmp_path):
-    setup = setup_of()
-    first, again = opened(tmp_path, setup), opened(tmp_path, setup)
+    settings = settings_of()
+    first, again = opened(tmp_path, settings), opened(tmp_path, settings)
     assert first._study_id == again._study_id
     known = again.user_attrs
     assert known["base_config"]["student"]["epochs"] == 4 and known["student_epochs"] == 4
     assert known["data_fingerprint"] == "sha256:0" and known["ready"] is True
-    assert list(known["search_space"]) == list(setup.space.parameters)
+    assert list(known["search_space"]) == list(settings.space.parameters)
 
 
 def test_a_changed_question_is_refused_with_every_difference(tmp_path):
-    opened(tmp_path, setup_of())
+    opened(tmp_path, settings_of())
     raw = {
         "student": {"epochs": 5},
         "teacher": {"vision": "vit-large"},
         "search_space": {"alpha": {"type": "float", "low": 0.1, "high": 2}},
     }
     base = parse_config(raw)
-    changed = Setup(base=base, space=build_space(base, only=("alpha", "T")), dataset="sha256:1", seed=7)
+    changed = StudySettings(
+        base=base, space=build_space(base, only=("alpha", "T")), dataset="sha256:1", seed=7
+    )
     with pytest.raises(UserError) as caught:
         opened(tmp_path, changed)
     text = str(caught.value)
@@ -294,20 +297,20 @@ def test_a_changed_question_is_refused_with_every_difference(tmp_path):
 
 
 def test_where_a_study_runs_is_no_difference(tmp_path):
-    opened(tmp_path, setup_of())
+    opened(tmp_path, settings_of())
     elsewhere = base_config(
         data__root="/mnt/data", training__device="cuda:1", training__threads=3, cache__max_gb=1.0
     )
     assert {"data.root", "training.device", "training.threads", "cache.max_gb"} <= set(NEUTRAL_KEYS)
-    opened(tmp_path, setup_of(elsewhere))
+    opened(tmp_path, settings_of(elsewhere))
 
 
 def test_several_coordinators_create_one_study(tmp_path):
     open_storage(default_url(tmp_path, "a"))
     found: list[int] = []
-    setup = setup_of()
+    settings = settings_of()
     threads = [
-        threading.Thread(target=lambda: found.append(opened(tmp_path, setup)._study_id)) for _ in range(4)
+        threading.Thread(target=lambda: found.append(opened(tmp_path, settings)._study_id)) for _ in range(4)
     ]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]

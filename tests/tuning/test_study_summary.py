@@ -6,22 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from closed_form_trials import score_at
 from optuna.trial import TrialState
-from study_helpers import base_config, coordinator, memory_study, setup_of, training
+from study_helpers import base_config, coordinator, memory_study, settings_of, training
 
 from distune.config import as_dict, load_config
 from distune.tuning.summary import best_trial, config_of, write_summary
 
 
 def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_path):
-    setup = setup_of(base_config(training__batch_size=4))
-    study = memory_study(setup)
+    settings = settings_of(base_config(training__batch_size=4))
+    study = memory_study(settings)
 
     def script(task):
         if task.number == 2:
             raise MemoryError("none left")
         yield from training(task)
 
-    coordinator(study, setup, tmp_path, script, n_trials=12).run()
+    coordinator(study, settings, tmp_path, script, n_trials=12).run()
     url = "postgresql+psycopg://me:***@db/x"
     summary = write_summary(study, tmp_path, storage=url, reason="finished")
     assert json.loads((tmp_path / "study_summary.json").read_text()) == summary
@@ -44,14 +44,14 @@ def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_pa
 
 
 def test_without_a_complete_trial_there_is_no_best_config(tmp_path):
-    setup = setup_of()
-    study = memory_study(setup)
+    settings = settings_of()
+    study = memory_study(settings)
 
     def script(task):
         raise RuntimeError("no")
         yield
 
-    coordinator(study, setup, tmp_path, script, n_trials=2).run()
+    coordinator(study, settings, tmp_path, script, n_trials=2).run()
     summary = write_summary(study, tmp_path, reason="failed_alike")
     assert summary["best"] is None and summary["base"] is None
     assert summary["note"] == "no trial is complete, so there is no best config"
@@ -60,8 +60,8 @@ def test_without_a_complete_trial_there_is_no_best_config(tmp_path):
 
 
 def test_the_best_of_equals_is_the_earliest_and_a_pruned_trial_is_never_best(tmp_path):
-    setup = setup_of()
-    study = memory_study(setup)
+    settings = settings_of()
+    study = memory_study(settings)
     for state, value in (("PRUNED", 0.9), ("COMPLETE", 0.5), ("COMPLETE", 0.7), ("COMPLETE", 0.7)):
         from optuna.trial import create_trial
 
@@ -70,25 +70,25 @@ def test_the_best_of_equals_is_the_earliest_and_a_pruned_trial_is_never_best(tmp
 
 
 def test_a_trial_that_ran_with_smaller_parts_keeps_them_in_the_best_config(tmp_path):
-    setup = setup_of()
-    study = memory_study(setup)
+    settings = settings_of()
+    study = memory_study(settings)
 
     def script(task):
         if task.config["training"]["accumulation"] == 1:
             raise MemoryError("too big")
         yield from training(task)
 
-    coordinator(study, setup, tmp_path, script, n_trials=1, on_oom="retry").run()
+    coordinator(study, settings, tmp_path, script, n_trials=1, on_oom="retry").run()
     write_summary(study, tmp_path)
     config = load_config(tmp_path / "best_config.yaml")
     assert config.training.accumulation == 2
-    assert as_dict(config)["teacher"] == as_dict(setup.base)["teacher"]
+    assert as_dict(config)["teacher"] == as_dict(settings.base)["teacher"]
 
 
 def test_coordinators_that_end_together_write_whole_files(tmp_path):
-    setup = setup_of()
-    study = memory_study(setup)
-    coordinator(study, setup, tmp_path, n_trials=2).run()
+    settings = settings_of()
+    study = memory_study(settings)
+    coordinator(study, settings, tmp_path, n_trials=2).run()
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(lambda _: write_summary(study, tmp_path), range(80)))
     assert json.loads((tmp_path / "study_summary.json").read_text()) == written[-1]

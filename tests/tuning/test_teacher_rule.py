@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 from optuna.trial import TrialState
-from study_helpers import coordinator, setup_of, sqlite_study, states, training
+from study_helpers import coordinator, settings_of, sqlite_study, states, training
 
 from distune.tuning.executors.simulated import Work
 from distune.tuning.fork import fork
-from distune.tuning.search.teacher_pruner import keeps_up
+from distune.tuning.search.teacher_pruner import should_prune_teacher
 
 FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
 
 
 @pytest.mark.parametrize(
-    ("scores", "earlier", "epoch", "goes_on"),
+    ("scores", "earlier", "epoch", "keeps_up"),
     [
         ({1: 0.0}, FIVE, 1, True),  # the first epoch is not judged
         ({1: 0.0, 2: 0.29}, FIVE, 2, False),
@@ -28,8 +28,8 @@ FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
         ({1: 0.1, 2: 0.1, 3: 0.9}, FIVE, 2, False),  # judged by what was known then
     ],
 )
-def test_a_teacher_keeps_up_with_the_median_at_its_epoch(scores, earlier, epoch, goes_on):
-    assert keeps_up(scores, earlier, epoch) is goes_on
+def test_a_teacher_keeps_up_with_the_median_at_its_epoch(scores, earlier, epoch, keeps_up):
+    assert should_prune_teacher(scores, earlier, epoch) is not keeps_up
 
 
 def with_teachers(scores, teacher_epochs=2):
@@ -45,11 +45,11 @@ def with_teachers(scores, teacher_epochs=2):
 
 @pytest.fixture
 def study_of(tmp_path):
-    setup = setup_of(pruner="none")
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of(pruner="none")
+    study = sqlite_study(tmp_path, settings)
 
     def run(script, **options):
-        coordinator(study, setup, tmp_path, script, prune_teacher=True, **options).run()
+        coordinator(study, settings, tmp_path, script, prune_teacher=True, **options).run()
         return study
 
     return run
@@ -62,17 +62,17 @@ def test_a_weak_teacher_ends_its_trial_before_the_student_trains(study_of, tmp_p
     assert pruned.state == TrialState.PRUNED and pruned.value is None and pruned.intermediate_values == {}
     assert pruned.user_attrs["teacher_scores"] == {"1": 0.2, "2": 0.2}
     assert pruned.user_attrs["seconds"] == 20.0 and pruned.user_attrs["epochs_done"] == 0
-    copy = fork(study, study._storage, "copy", setup_of(pruner="none"))
+    copy = fork(study, study._storage, "copy", settings_of(pruner="none"))
     assert copy.trials[5].state == TrialState.PRUNED
     study_of(with_teachers([0.9] * 12), n_trials=9)  # the sampler draws on after a trial without any score
     assert states(study) == {"COMPLETE": 8, "PRUNED": 1}
 
 
 def test_without_the_option_teachers_are_not_judged(tmp_path):
-    setup = setup_of(pruner="none")
-    study = sqlite_study(tmp_path, setup)
+    settings = settings_of(pruner="none")
+    study = sqlite_study(tmp_path, settings)
     script = with_teachers([0.1, 0.2, 0.3, 0.4, 0.5, 0.0])
-    coordinator(study, setup, tmp_path, script, n_trials=6).run()
+    coordinator(study, settings, tmp_path, script, n_trials=6).run()
     assert states(study) == {"COMPLETE": 6}
 
 

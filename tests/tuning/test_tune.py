@@ -20,8 +20,8 @@ from distune.config import StudyConfig, load_config, parse_config, with_values
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease, this_host
 from distune.tuning.study.names import study_to_continue
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-from distune.tuning.study.study import Setup
 from distune.tuning.summary import config_of
 from distune.tuning.tune import TrialFunctions, TuneRequest, search_space, tune
 
@@ -87,13 +87,13 @@ def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, caplo
     lease = replace(Lease.new(1), host=f"{this_host()}/before", seen=time.time() - silent)
     study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
     question = search_space(base_config(), StudyConfig())
-    setup = Setup(base_config(), question, "sha256:0")
-    assert study_to_continue(tmp_path, None, setup, 4) == (name if goes_on else None)
+    settings = StudySettings(base_config(), question, "sha256:0")
+    assert study_to_continue(tmp_path, None, settings, 4) == (name if goes_on else None)
     assert (
         f"passed over; to go on with it, or to work on it too, add --study-name {name}" in caplog.text
     ) is (not goes_on)
     caplog.clear()
-    assert study_to_continue(tmp_path, None, setup, 2) is None
+    assert study_to_continue(tmp_path, None, settings, 2) is None
     assert caplog.text == "", "it has its trials: there is nothing to go on with"
 
 

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from distune.config import Config, as_dict, with_values
 from distune.errors import UserError
 from distune.training.keys import uses_teacher
-from distune.tuning.coordinator.active_trial import PARTS_KEY
-from distune.tuning.study.study import comparable
+from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
+from distune.tuning.study.settings import comparable
 from distune.tuning.summary import base_config_of, base_trial, config_of
 from distune.utils.seeds import derived_seed
 
@@ -21,7 +21,7 @@ Kind = Literal["trial", "base", "student_alone", "teacher"]
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Candidate:
     """One config that is trained with every seed.
 
     Attributes:
@@ -58,7 +58,7 @@ def confirmation_seeds(study_seed: int, count: int) -> tuple[int, ...]:
     return tuple(derived_seed(study_seed, "confirmation", position) % 2**31 for position in range(count))
 
 
-def contenders(study: Study, top: int) -> tuple[list[Entrant], list[str]]:
+def contenders(study: Study, top: int) -> tuple[list[Candidate], list[str]]:
     """The top trials, the base config, and the best config's student without a teacher and its teacher.
 
     A config that occurs twice takes part once: the base may be among the top, and a later trial may repeat an
@@ -91,7 +91,7 @@ def contenders(study: Study, top: int) -> tuple[list[Entrant], list[str]]:
     return [*entrants, student_alone(best), teacher_of(best)], notes
 
 
-def student_alone(best: Entrant) -> Entrant:
+def student_alone(best: Candidate) -> Candidate:
     """The same student, trained equally long and in the same way on the labels alone.
 
     `distillation.alpha` stays: with the teacher's part gone it only scales the loss. An alpha of 0 would leave nothing
@@ -100,17 +100,17 @@ def student_alone(best: Entrant) -> Entrant:
     values: dict[str, Any] = {"distillation.loss": "none", "student.init_from_teacher": False}
     if not best.config.distillation.alpha:
         values["distillation.alpha"] = 1.0
-    return Entrant(f"{best.name}_student_alone", "student_alone", with_values(best.config, values))
+    return Candidate(f"{best.name}_student_alone", "student_alone", with_values(best.config, values))
 
 
-def teacher_of(best: Entrant) -> Entrant:
+def teacher_of(best: Candidate) -> Candidate:
     """The teacher's own training in the student's place: its model, epochs and learning rate, on the labels."""
     values: dict[str, Any] = {
         "student": {**as_dict(best.config.teacher), "init_from_teacher": False},
         "distillation.loss": "none",
         "distillation.alpha": 1.0,
     }
-    return Entrant(f"{best.name}_teacher", "teacher", with_values(best.config, values))
+    return Candidate(f"{best.name}_teacher", "teacher", with_values(best.config, values))
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -119,19 +119,19 @@ def identity(config: Config) -> dict[str, Any]:
     `training.accumulation` is left out: a trial that ran out of memory gets more parts, and they change its results by
     chance alone, as another seed would.
     """
-    return {key: value for key, value in comparable(as_dict(config)).items() if key != PARTS_KEY}
+    return {key: value for key, value in comparable(as_dict(config)).items() if key != MICRO_BATCHES_KEY}
 
 
-def _base(study: Study, trials: Sequence[FrozenTrial]) -> Entrant:
+def _base(study: Study, trials: Sequence[FrozenTrial]) -> Candidate:
     trial = base_trial(trials)
     config = config_of(study, trial) if trial else base_config_of(study)
-    return Entrant(
+    return Candidate(
         "base", "base", config, trial.number if trial else None, None, trial.value if trial else None
     )
 
 
-def _ranked(study: Study, trials: Sequence[FrozenTrial], base: Entrant, top: int) -> list[Entrant]:
-    ranked: list[Entrant] = []
+def _ranked(study: Study, trials: Sequence[FrozenTrial], base: Candidate, top: int) -> list[Candidate]:
+    ranked: list[Candidate] = []
     for entrant in _by_score(study, trials):
         if any(identity(entrant.config) == identity(other.config) for other in ranked):
             continue
@@ -145,9 +145,9 @@ def _ranked(study: Study, trials: Sequence[FrozenTrial], base: Entrant, top: int
     return ranked
 
 
-def _by_score(study: Study, trials: Sequence[FrozenTrial]) -> Iterator[Entrant]:
+def _by_score(study: Study, trials: Sequence[FrozenTrial]) -> Iterator[Candidate]:
     complete = [(t, t.value) for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     for trial, value in sorted(complete, key=lambda pair: (-pair[1], pair[0].number)):
-        yield Entrant(
+        yield Candidate(
             f"trial_{trial.number:04d}", "trial", config_of(study, trial), trial.number, None, value
         )

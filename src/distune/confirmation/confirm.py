@@ -20,7 +20,7 @@ from distune.analysis.records.sources import database_file
 from distune.config import save_config, with_values
 from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, judge_baselines
-from distune.confirmation.candidates import Entrant, confirmation_seeds, contenders
+from distune.confirmation.candidates import Candidate, confirmation_seeds, contenders
 from distune.confirmation.evaluation import Evaluation, judge_all
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
@@ -38,10 +38,10 @@ from distune.tuning.coordinator.progress import log_file
 from distune.tuning.executors.make import check_executor, make_executor
 from distune.tuning.request import TrialFunctions
 from distune.tuning.status import status_of
+from distune.tuning.study.open_study import check_name
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
-from distune.tuning.study.study import check_name
 from distune.utils.places import STUDIES
 
 Show = Callable[[str], None]
@@ -87,7 +87,7 @@ class _Confirmation:
     request: ConfirmRequest
     study: str
     folder: Path
-    entrants: Sequence[Entrant]
+    entrants: Sequence[Candidate]
     seeds: tuple[int, ...]
     table: Table
     study_seed: int
@@ -212,7 +212,7 @@ class _Confirmation:
         )
 
     def about(
-        self, entrant: Entrant, jobs: Sequence[Job], failures: Sequence[dict[str, Any]]
+        self, entrant: Candidate, jobs: Sequence[Job], failures: Sequence[dict[str, Any]]
     ) -> dict[str, Any]:
         done = next((job for job in jobs if job.contender == entrant.name and job.is_done), None)
         results = json.loads((done.folder / "results.json").read_text(encoding="utf-8")) if done else {}
@@ -284,12 +284,12 @@ def _alone(confirmation: Path) -> Iterator[None]:
         ) from None
 
 
-def _moved(entrant: Entrant, root: Path) -> Entrant:
+def _moved(entrant: Candidate, root: Path) -> Candidate:
     config = with_values(entrant.config, {"data.root": str(root)})
     return replace(entrant, config=config)
 
 
-def _table(entrant: Entrant, fingerprint: str) -> Table:
+def _table(entrant: Candidate, fingerprint: str) -> Table:
     config = entrant.config
     table = read_table(config.data, config.seed, check_images=False)
     if table_fingerprint(table) != fingerprint:

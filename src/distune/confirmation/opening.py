@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distune.confirmation.candidates import Entrant, identity
+from distune.confirmation.candidates import Candidate, identity
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
@@ -88,7 +88,7 @@ class Opening:
         return bool(done["opening"] and done["opening"]["number"] >= number)
 
 
-def plan_name(study: str, entrants: Sequence[Entrant], seeds: Sequence[int], dataset: str) -> str:
+def plan_name(study: str, entrants: Sequence[Candidate], seeds: Sequence[int], dataset: str) -> str:
     """Names a plan so that a person reads what it judges, and equal names mean equal plans."""
     content = {
         "configs": {entrant.name: identity(entrant.config) for entrant in entrants},

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distune.config import Config, as_dict, load_config
-from distune.confirmation.candidates import Entrant, identity
+from distune.confirmation.candidates import Candidate, identity
 from distune.confirmation.statistics.files import MARKER, run_folder
 from distune.errors import ConfigError, UserError
 from distune.training.keys import versions_behind
 from distune.training.run_folder import RESULTS, read_results
 from distune.training.student import WEIGHTS
-from distune.tuning.coordinator.failures import STALLED_LIMIT
+from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
 from distune.tuning.executors import Executor
-from distune.tuning.trials.messages import Ended, Failure, Scored, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialTask
 
 ATTEMPTS = 2
 """How often a run that fails is tried; one whose worker was only lost is tried more often."""
@@ -94,7 +94,7 @@ class Trained:
     low_disk: bool = False
 
 
-def jobs_of(entrants: Sequence[Entrant], seeds: Sequence[int], confirmation: Path) -> list[Job]:
+def jobs_of(entrants: Sequence[Candidate], seeds: Sequence[int], confirmation: Path) -> list[Job]:
     """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it."""
     pairs = [(entrant, seed) for entrant in entrants for seed in seeds]
     return [
@@ -156,9 +156,9 @@ def train_all(
             active[job.number] = job
             executor.submit(job.task(tries[job.number]))
         for event in executor.wait(0.5):
-            if isinstance(event, Scored):
+            if isinstance(event, EpochReported):
                 executor.answer(event.number, not interrupted())
-            if not isinstance(event, Ended) or event.number not in active:
+            if not isinstance(event, TrialFinished) or event.number not in active:
                 continue
             job = active.pop(event.number)
             if isinstance(event.result, TrialOutcome):

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from distune.errors import UserError
+from distune.tuning.study.open_study import check_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
-from distune.tuning.study.study import check_name, load
 from distune.utils.places import STUDIES
 
 HOST = "127.0.0.1"

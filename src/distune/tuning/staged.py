@@ -18,7 +18,7 @@ from distune.config import Config, SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.ledger import count
 from distune.tuning.space.space import TEACHER, Space
-from distune.tuning.study.study import Setup
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.summary import params_of
 
 SUFFIX = "_teacher"
@@ -42,21 +42,21 @@ def stage_budgets(n_trials: int) -> tuple[int, int]:
     return teachers, n_trials - teachers
 
 
-def split(setup: Setup) -> tuple[Setup, Setup]:
+def split(settings: StudySettings) -> tuple[StudySettings, StudySettings]:
     """The set-ups of the teacher's and of the student's study.
 
     Args:
-        setup: what a joint search would be about.
+        settings: what a joint search would be about.
 
     Raises:
         UserError: the search space leaves the teacher alone, or no student asks it.
     """
-    space = setup.space
+    space = settings.space
     if TEACHER in space.parameters:
         raise UserError("strategy staged: `teacher` names the choice of teachers; rename that parameter")
     teachers = {name for name in space.parameters if _is_for_teachers(space.key(name))}
-    if not space.is_section_used(TEACHER, setup.base):
-        loss = setup.base.distillation.loss
+    if not space.is_section_used(TEACHER, settings.base):
+        loss = settings.base.distillation.loss
         raise UserError(f"strategy staged: the loss {loss} asks no teacher; use --strategy joint")
     if not teachers:
         raise UserError("strategy staged: no parameter of the teacher is searched; use --strategy joint")
@@ -64,8 +64,8 @@ def split(setup: Setup) -> tuple[Setup, Setup]:
     # Which teacher is good is asked of the teacher alone, whatever the base config's loss makes of it.
     alone = {choice: table for choice, table in space.ignored.items() if _is_for_teachers(choice)}
     return (
-        replace(setup, space=Space(of_teacher, alone), strategy="teacher", warmup=TEACHER_WARMUP),
-        replace(setup, space=Space(space.part(space.parameters.keys() - teachers), space.ignored),
+        replace(settings, space=Space(of_teacher, alone), strategy="teacher", warmup=TEACHER_WARMUP),
+        replace(settings, space=Space(space.part(space.parameters.keys() - teachers), space.ignored),
                 strategy="staged"),
     )  # fmt: skip
 
@@ -130,20 +130,20 @@ def best_teachers(study: Study) -> dict[str, dict[str, Any]]:
     return {_choice(trial): _description(trial) for trial in kept}
 
 
-def settle(study: Study, teachers: Mapping[str, Mapping[str, Any]], setup: Setup) -> Setup:
+def settle(study: Study, teachers: Mapping[str, Mapping[str, Any]], settings: StudySettings) -> StudySettings:
     """Fixes the choice of teachers in the student's study; one that is fixed already stays.
 
     Args:
         study: the student's.
         teachers: what `best_teachers` found; empty where no teacher was tried, which leaves the base config's.
-        setup: the student's, without teachers.
+        settings: the student's, without teachers.
 
     Returns:
         The set-up with the teachers in its space.
     """
     only_base: dict[str, Any] = {BASE: {"number": None, "score": None, "params": {}, "overrides": {}}}
     fixed = study.user_attrs.get("teachers") or dict(teachers) or only_base
-    with_teachers = replace(setup, space=StudentSpace.offering(fixed, setup.space))
+    with_teachers = replace(settings, space=StudentSpace.offering(fixed, settings.space))
     study.set_user_attr("teachers", fixed)
     study.set_user_attr("search_space", with_teachers.space.as_dict())
     return with_teachers

@@ -15,10 +15,10 @@ from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import OWNER, Counts, count
 from distune.tuning.staged import SUFFIX
+from distune.tuning.study.open_study import check_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
-from distune.tuning.study.study import check_name, load
 from distune.utils.places import STUDIES
 
 

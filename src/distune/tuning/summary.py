@@ -18,10 +18,10 @@ from distune.config import Config, parse_config, save_config
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.proposals import configured
-from distune.tuning.study.study import COMMITS
+from distune.tuning.study.settings import COMMITS
 from distune.utils.atomic import write_text
 
-SETUP_KEYS = (
+SETTING_KEYS = (
     "metric",
     "folds",
     "data_fingerprint",
@@ -113,7 +113,7 @@ def _about(study: Study) -> dict[str, Any]:
     attributes = study.user_attrs
     return {
         "study": study.study_name,
-        **{key: attributes.get(key) for key in SETUP_KEYS},
+        **{key: attributes.get(key) for key in SETTING_KEYS},
         "distune_version": __version__,
     }
 

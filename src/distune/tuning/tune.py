@@ -24,14 +24,15 @@ from distune.tuning.search.samplers import check_sampler
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import Space, build_space
 from distune.tuning.space.start import started_from, with_space
-from distune.tuning.stage import Ending, Stage, Stages
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.study.commits import with_commits
 from distune.tuning.study.names import study_to_continue
+from distune.tuning.study.open_study import check_name, new_name, open_study
 from distune.tuning.study.read_only import reading
+from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
 from distune.tuning.study.storage import Patience, default_url, opened
 from distune.tuning.study.storage_url import redacted
-from distune.tuning.study.study import COMMITS, Setup, check_name, new_name, open_study, warmup_of_folds
+from distune.tuning.study_run import Ending, StudyRun, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
 __all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "search_space", "tune"]
@@ -48,29 +49,29 @@ def tune(request: TuneRequest) -> TuneResult:
     _check(request)
     base = _base(request)
     dataset = _dataset(request, base)
-    setup, teacher = _setups(request, base, dataset.fingerprint)
+    settings, teacher = _study_settings(request, base, dataset.fingerprint)
     asked = request.asked
     name = request.fork or asked.name
-    name = name or study_to_continue(request.logs, asked.storage, setup, asked.n_trials, teacher)
+    name = name or study_to_continue(request.logs, asked.storage, settings, asked.n_trials, teacher)
     name = name or new_name(request.config.name, datetime.now())
     check_name(name)
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
     with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
         patiently = Patience(interrupted=interrupted)
-        study, setup = _open(request, storage, name, setup, patiently)
+        study, settings = _open(request, storage, name, settings, patiently)
         dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), asked.n_trials)
-        stages = Stages(request, interrupted)
+        runner = StudyRunner(request, interrupted)
         try:
-            setup, teacher = _with_encoders(request, study, setup, teacher, patiently, interrupted)
+            settings, teacher = _with_encoders(request, study, settings, teacher, patiently, interrupted)
         except KeyboardInterrupt:
             ending = Ending("interrupted")
         else:
             if teacher is None:
-                ending = _run(request, study, setup, folder, stages)
+                ending = _run(request, study, settings, folder, runner)
             else:
-                ending = _run_staged(request, storage, study, (setup, teacher), folder, stages, patiently)
+                ending = _run_staged(request, storage, study, (settings, teacher), folder, runner, patiently)
         summary = patiently(lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason))
         _log.info("study %s: %s", name, ending.reason)
     best = folder / BEST_CONFIG_NAME if summary["best"] else None
@@ -130,10 +131,12 @@ def _base(request: TuneRequest) -> Config:
     return base if asked.space is None else with_space(base, asked.space)
 
 
-def _setups(request: TuneRequest, base: Config, dataset: str) -> tuple[Setup, Setup | None]:
+def _study_settings(
+    request: TuneRequest, base: Config, dataset: str
+) -> tuple[StudySettings, StudySettings | None]:
     """What the study is about, and what that of the teachers is, in a staged search."""
     asked = request.asked
-    setup = Setup(
+    settings = StudySettings(
         base=base,
         space=search_space(base, asked),
         dataset=dataset,
@@ -146,14 +149,14 @@ def _setups(request: TuneRequest, base: Config, dataset: str) -> tuple[Setup, Se
         warmup=WARMUP_EPOCHS if asked.folds is None else warmup_of_folds(asked.folds),
     )
     if asked.strategy == "joint":
-        return setup, None
-    teacher, students = split(setup)
+        return settings, None
+    teacher, students = split(settings)
     return students, teacher
 
 
 def _open(
-    request: TuneRequest, storage: BaseStorage, name: str, setup: Setup, patiently: Patience
-) -> tuple[Study, Setup]:
+    request: TuneRequest, storage: BaseStorage, name: str, settings: StudySettings, patiently: Patience
+) -> tuple[Study, StudySettings]:
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
     asked = request.asked
     if request.fork and asked.name:
@@ -161,33 +164,35 @@ def _open(
         with reading(old_url) as old_storage:
             old = open_old(old_storage, asked.name)
             commits = old.user_attrs.get(COMMITS, {})
-            patiently(lambda: fork(old, storage, name, replace(setup, commits=commits)))
-    study = patiently(lambda: open_study(storage, name, setup))
+            patiently(lambda: fork(old, storage, name, replace(settings, commits=commits)))
+    study = patiently(lambda: open_study(storage, name, settings))
     known = study.user_attrs
-    setup = replace(setup, sampler=asked.sampler or known["sampler"], pruner=asked.pruner or known["pruner"])
-    check_sampler(setup.sampler)
-    if setup.commits and setup.commits != known.get(COMMITS):
-        patiently(lambda: study.set_user_attr(COMMITS, dict(setup.commits)))
+    settings = replace(
+        settings, sampler=asked.sampler or known["sampler"], pruner=asked.pruner or known["pruner"]
+    )
+    check_sampler(settings.sampler)
+    if settings.commits and settings.commits != known.get(COMMITS):
+        patiently(lambda: study.set_user_attr(COMMITS, dict(settings.commits)))
     for key in ("sampler", "pruner", "pruner_settings", "prune_teacher"):
-        value = setup.as_attributes()[key]
+        value = settings.as_attributes()[key]
         if value != known.get(key):
             _log.info("%s: %s so far, %s from here on", key, known.get(key), value)
             patiently(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
-    return study, setup
+    return study, settings
 
 
 def _with_encoders(
     request: TuneRequest,
     study: Study,
-    setup: Setup,
-    teacher: Setup | None,
+    settings: StudySettings,
+    teacher: StudySettings | None,
     patiently: Patience,
     interrupted: Interrupts,
-) -> tuple[Setup, Setup | None]:
+) -> tuple[StudySettings, StudySettings | None]:
     """The set-ups with the commits of their encoders, which are fetched; left out where the caller checks inputs."""
     if request.dataset is not None:
-        return setup, teacher
-    found = with_commits(study, [s for s in (setup, teacher) if s is not None], patiently, interrupted)
+        return settings, teacher
+    found = with_commits(study, [s for s in (settings, teacher) if s is not None], patiently, interrupted)
     return found[0], found[1] if teacher is not None else None
 
 
@@ -195,59 +200,69 @@ def _run_staged(
     request: TuneRequest,
     storage: BaseStorage,
     study: Study,
-    setups: tuple[Setup, Setup],
+    settings_of_both: tuple[StudySettings, StudySettings],
     folder: Path,
-    stages: Stages,
+    runner: StudyRunner,
     patiently: Patience,
 ) -> Ending:
     """Tunes the teacher by its own score, then the students with the best few teachers as a choice.
 
     Once that choice is made, no more teachers are tried: a sampler cannot learn about choices that change.
     """
-    students, teacher = setups
+    students, teacher = settings_of_both
     first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, patiently)
     if "teachers" not in study.user_attrs:
         wanted, _ = stage_budgets(request.asked.n_trials)
-        ending = _run_teachers(request, first, teacher, folder, stages, wanted) if wanted else None
+        ending = _run_teachers(request, first, teacher, folder, runner, wanted) if wanted else None
         patiently(lambda: study.set_user_attr("teacher_study", outline(first)))
         if ending is not None and ending.reason != "finished":
             return ending
     students = patiently(lambda: settle(study, best_teachers(first), students))
     left = max(0, request.asked.n_trials - outline(first)["finished"])
-    return _run(request, study, students, folder, stages, left)
+    return _run(request, study, students, folder, runner, left)
 
 
 def _run_teachers(
-    request: TuneRequest, study: Study, setup: Setup, folder: Path, stages: Stages, wanted: int
+    request: TuneRequest,
+    study: Study,
+    settings: StudySettings,
+    folder: Path,
+    runner: StudyRunner,
+    wanted: int,
 ) -> Ending:
-    stage = Stage(
+    run = StudyRun(
         study,
-        setup,
-        TeacherProposals(setup),
+        settings,
+        TeacherProposals(settings),
         request.functions.teacher,
         folder / "teacher",
         wanted,
-        setup.base.teacher.epochs,
+        settings.base.teacher.epochs,
         title="teachers",
     )
-    return stages.run(stage)
+    return runner.run(run)
 
 
 def _run(
-    request: TuneRequest, study: Study, setup: Setup, folder: Path, stages: Stages, wanted: int | None = None
+    request: TuneRequest,
+    study: Study,
+    settings: StudySettings,
+    folder: Path,
+    runner: StudyRunner,
+    wanted: int | None = None,
 ) -> Ending:
-    folds = setup.folds
-    stage = Stage(
+    folds = settings.folds
+    run = StudyRun(
         study,
-        setup,
-        FoldProposals(setup) if folds else JointProposals(setup),
+        settings,
+        FoldProposals(settings) if folds else JointProposals(settings),
         request.functions.folds if folds else request.functions.joint,
         folder,
         request.asked.n_trials if wanted is None else wanted,
-        folds or setup.base.student.epochs,
-        title="students" if setup.strategy == "staged" else "",
+        folds or settings.base.student.epochs,
+        title="students" if settings.strategy == "staged" else "",
     )
-    return stages.run(stage)
+    return runner.run(run)
 
 
 def _dataset(request: TuneRequest, base: Config) -> Inspection:

@@ -1,4 +1,4 @@
-"""What a coordinator knows of a trial that it has in hand."""
+"""A trial that a coordinator runs."""
 
 from __future__ import annotations
 
@@ -10,36 +10,39 @@ from typing import Any
 from optuna.trial import Trial
 
 from distune.training.cost import Cost
-from distune.tuning.coordinator.failures import Attempts
 from distune.tuning.coordinator.ledger import timestamp
 from distune.tuning.coordinator.proposals import Proposal
+from distune.tuning.coordinator.retry_policy import Attempts
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, teacher_scores
-from distune.tuning.trials.messages import Scored, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import EpochReported, TrialOutcome, TrialTask
 
-PARTS_KEY = "training.accumulation"
+MICRO_BATCHES_KEY = "training.accumulation"
 SMALLER = "smaller"
-"""User attribute of a trial that was tried again with smaller parts of a batch."""
+"""User attribute of a trial that was retried with smaller micro-batches."""
 SEEN = ("peak_memory_mb", "peak_device_mb", "device")
 """What a trial's cost and its user attributes call by the same name."""
-LOST = "lost"
-"""Why a trial is told to stop that another coordinator has taken over."""
+TAKEN_OVER = "taken over"
+"""Why a trial is stopped that another coordinator has taken over."""
 
 
 @dataclass
-class Assignment:
-    """One trial between being asked for and being told.
+class ActiveTrial:
+    """One trial from `ask` to `tell`.
 
     Args:
         trial: Optuna's handle.
         params: the trial's parameters by name.
         overrides: what differs from the base config, by config key.
         path: the run folder.
-        scores: judged scores by epoch, those of earlier attempts included.
+        scores: reported scores by epoch, those of earlier attempts included.
         attempt: how often the trial was given to a worker.
-        told: why a report was answered with False; empty while the trial may go on.
+        config: the complete config as plain values.
+        attempts: what the retry policy knows of them.
+        stop_reason: why a report was answered with False; empty while the trial may continue.
         seconds: of all attempts, from a worker's beginning to its end by the executor's clock.
-        cost: of all attempts, as far as their workers told or were seen.
-        teacher_scores: the teacher's scores by epoch, where they are judged.
+        cost: of all attempts, as far as workers reported or executors measured it.
+        began: when the current attempt began, by the executor's clock.
+        teacher_scores: the teacher's scores by epoch, where teachers are pruned.
     """
 
     trial: Trial
@@ -50,7 +53,7 @@ class Assignment:
     attempt: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
     attempts: Attempts = field(default_factory=Attempts)
-    told: str = ""
+    stop_reason: str = ""
     seconds: float = 0.0
     cost: Cost = field(default_factory=Cost)
     began: float | None = None
@@ -58,11 +61,11 @@ class Assignment:
     _seen: set[tuple[str, int]] = field(default_factory=set)
 
     @staticmethod
-    def of(trial: Trial, proposal: Proposal, path: Path, scores: Mapping[int, float]) -> Assignment:
-        """A trial in hand; one that was interrupted keeps its attempts, scores and smaller parts."""
+    def of(trial: Trial, proposal: Proposal, path: Path, scores: Mapping[int, float]) -> ActiveTrial:
+        """The active trial of a draw; one that was interrupted keeps its attempts, scores and micro-batches."""
         known = trial.user_attrs
         overrides = {**proposal.overrides, **known.get("overrides", {})}
-        return Assignment(
+        return ActiveTrial(
             trial,
             proposal.params,
             overrides,
@@ -76,9 +79,9 @@ class Assignment:
         )
 
     @property
-    def is_lost(self) -> bool:
+    def is_taken_over(self) -> bool:
         """Whether another coordinator has taken it over."""
-        return self.told == LOST
+        return self.stop_reason == TAKEN_OVER
 
     def opening(self) -> dict[str, Any]:
         """User attributes of a trial that was drawn."""
@@ -92,7 +95,7 @@ class Assignment:
     def begin(self) -> None:
         """Counts an attempt."""
         self.attempt += 1
-        self.told = ""
+        self.stop_reason = ""
         self.began = None
 
     def task(self) -> TrialTask:
@@ -104,41 +107,41 @@ class Assignment:
         first = self.trial.user_attrs.get("started") or timestamp()
         return {"worker": worker, "attempts": self.attempt, "started": first}
 
-    def progressed(self, event: Scored) -> None:
+    def progressed(self, event: EpochReported) -> None:
         """Notes that an epoch was done; only one that was never done before counts as progress."""
         if (event.stage, event.epoch) not in self._seen:
             self._seen.add((event.stage, event.epoch))
             self.attempts = Attempts(0, self.attempts.smaller)
 
-    def teaching(self, event: Scored) -> dict[str, Any]:
+    def with_teacher_score(self, event: EpochReported) -> dict[str, Any]:
         """User attributes of a trial whose teacher finished an epoch."""
         self.teacher_scores[event.epoch] = event.score
         return {TEACHER_SCORES: {str(epoch): score for epoch, score in self.teacher_scores.items()}}
 
-    def leave(self, now: float, cost: Cost) -> None:
-        """Counts what an attempt cost, and that it ended without a new epoch until one comes."""
+    def end_attempt(self, now: float, cost: Cost) -> None:
+        """Adds up what an attempt cost; until a new epoch comes, it counts as stalled."""
         self.seconds += now - self.began if self.began is not None else 0.0
         self.began = None
         self.cost += cost
         self.attempts = Attempts(self.attempts.stalled + 1, self.attempts.smaller)
 
-    def make_smaller(self) -> dict[str, Any]:
-        """Splits each batch into twice as many parts: another run, which starts over without the scores of this one.
+    def shrink_micro_batches(self) -> dict[str, Any]:
+        """Splits each batch into twice as many micro-batches: another run, without the scores of this one.
 
         Returns:
             User attributes of the trial.
         """
-        self.overrides[PARTS_KEY] = 2 * int(self.config["training"]["accumulation"])
+        self.overrides[MICRO_BATCHES_KEY] = 2 * int(self.config["training"]["accumulation"])
         self.attempts = Attempts(0, smaller=True)
         for known in (self.scores, self.teacher_scores, self._seen):
             known.clear()
         return {"overrides": self.overrides, SMALLER: True, TEACHER_SCORES: {}}
 
     def spending(self) -> dict[str, Any]:
-        """User attributes of a trial: what its attempts cost so far; what nobody saw is left out."""
+        """User attributes of a trial: what its attempts cost so far; what nobody measured is left out."""
         seen = {name: getattr(self.cost, name) for name in SEEN}
         return {
-            # A coordinator that was killed took its clock along; what its trial's folder tells of the stages remains.
+            # The clock of a killed coordinator is lost; the stages' seconds come from the run folder and are not.
             "seconds": max(self.seconds, sum(self.cost.seconds.values())),
             **({"stage_seconds": dict(self.cost.seconds)} if self.cost.seconds else {}),
             **{name: value for name, value in seen.items() if value is not None},

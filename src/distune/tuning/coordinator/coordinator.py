@@ -1,7 +1,8 @@
-"""The event loop that owns a study: asks, hands out, hears, answers, records.
+"""The event loop that owns a study: ask, submit, handle events, answer, tell.
 
 One thread; workers never open the study's storage. Every decision is made elsewhere by a plain function: how many
-trials are needed (`budget`), what follows a failure (`failures`), which weights stay (`retention`).
+trials are needed (`budget`), whether a trial is pruned (`pruning`), what follows a failure (`retry_policy`), which
+weights stay (`retention`).
 """
 
 from __future__ import annotations
@@ -16,17 +17,25 @@ from optuna.trial import FrozenTrial, Trial
 
 from distune.errors import ConfigError
 from distune.training.cost import Cost
-from distune.tuning.coordinator.active_trial import LOST, Assignment
+from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
-from distune.tuning.coordinator.failures import SURPLUS, failed_alike, next_step
+from distune.tuning.coordinator.failures import SURPLUS, failed_alike
 from distune.tuning.coordinator.ledger import Counts, Ledger, count
 from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.coordinator.proposals import JointProposals
-from distune.tuning.coordinator.pruning import Judge
+from distune.tuning.coordinator.pruning import Pruning
 from distune.tuning.coordinator.retention import Retention
-from distune.tuning.coordinator.takeover import Adoption
+from distune.tuning.coordinator.retry_policy import next_step
+from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors.base import Executor
-from distune.tuning.trials.messages import Ended, Event, Failure, Scored, Started, TrialOutcome
+from distune.tuning.trials.messages import (
+    EpochReported,
+    Event,
+    Failure,
+    TrialFinished,
+    TrialOutcome,
+    TrialStarted,
+)
 
 Reason = Literal["finished", "timeout", "interrupted", "failed_alike", "low_disk"]
 REFRESH_SECONDS = 2.0
@@ -39,7 +48,7 @@ class Limits:
 
     Args:
         n_trials: finished trials that the study shall have.
-        timeout: seconds after which no epoch is begun any more.
+        timeout: seconds after which no new epoch begins.
         on_oom: "fail", or "retry" with half the batch in memory.
         prune_teacher: stop a trial whose teacher falls behind, before its student trains.
     """
@@ -57,11 +66,11 @@ class Coordinator:
         ledger: the study.
         proposals: draws parameters and makes configs.
         executor: where workers live.
-        adoption: this coordinator's lease, and the trials of dead ones.
+        takeover: this coordinator's lease, and the trials of dead coordinators.
         retention: watches over the run folders.
         limits: when to end.
-        interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
-        show: told where the study stands after every change.
+        interrupted: called in every round: 0 continue, 1 stop at the next epoch, 2 stop now.
+        show: called with where the study stands after every change.
     """
 
     def __init__(
@@ -69,7 +78,7 @@ class Coordinator:
         ledger: Ledger,
         proposals: JointProposals,
         executor: Executor,
-        adoption: Adoption,
+        takeover: Takeover,
         retention: Retention,
         limits: Limits,
         *,
@@ -79,24 +88,24 @@ class Coordinator:
         self._ledger = ledger
         self._proposals = proposals
         self._executor = executor
-        self._adoption = adoption
+        self._takeover = takeover
         self._retention = retention
         self._limits = limits
-        self._judge = Judge(ledger, proposals, limits.prune_teacher)
+        self._pruning = Pruning(ledger, proposals, limits.prune_teacher)
         self._interrupted = interrupted
         self._show = show
-        self._active: dict[int, Assignment] = {}
-        self._queue: list[Assignment] = []
+        self._active: dict[int, ActiveTrial] = {}
+        self._queue: list[ActiveTrial] = []
         self._failures: list[Failure] = []
         self._stopping: Reason | None = None
         self._trials: list[FrozenTrial] = []
         self._counts = Counts()
-        self._started = self._looked = executor.now()
+        self._started = self._refreshed = executor.now()
         self.failure: Failure | None = None
         """Why the study was given up, where the reason is "failed_alike"."""
 
     def run(self) -> Reason:
-        """Works until the study has its trials or something ends it; interrupted trials can go on later."""
+        """Runs until the study has its trials or something ends it; interrupted trials can be resumed later."""
         reason: Reason = "interrupted"
         try:
             self._refresh()
@@ -111,22 +120,22 @@ class Coordinator:
                     return reason
                 for event in self._executor.wait(0.5):
                     self._keep_lease()
-                    self._hear(event)
+                    self._handle(event)
         finally:
             self._executor.close()
-            for assignment in self._active.values():
-                assignment.leave(self._executor.now(), Cost())
-            for assignment in (*self._active.values(), *self._queue):
-                self._ledger.park(assignment.trial, assignment.spending())
-            self._adoption.leave(reason)
+            for active in self._active.values():
+                active.end_attempt(self._executor.now(), Cost())
+            for active in (*self._active.values(), *self._queue):
+                self._ledger.requeue(active.trial, active.spending())
+            self._takeover.leave(reason)
 
     @property
     def _is_busy(self) -> bool:
-        return any(not assignment.is_lost for assignment in self._active.values())
+        return any(not active.is_taken_over for active in self._active.values())
 
     def _reason_to_stop(self) -> Reason | None:
         if self._interrupted():
-            _log.warning("asked to stop: trials end at their next epoch; asked once more, they end at once")
+            _log.warning("interrupted: trials stop at their next epoch; interrupt again to stop them now")
             return "interrupted"
         if self._limits.timeout is not None and self._executor.now() - self._started >= self._limits.timeout:
             return "timeout"
@@ -139,7 +148,7 @@ class Coordinator:
         return None
 
     def _refresh(self) -> None:
-        self._looked = self._executor.now()
+        self._refreshed = self._executor.now()
         self._trials = self._ledger.trials()
         self._counts = count(self._trials)
         workers, wanted = self._executor.workers, self._limits.n_trials
@@ -147,29 +156,29 @@ class Coordinator:
         self._show(Snapshot(self._counts, len(self._active), wanted, workers, used))
 
     def _keep_lease(self) -> None:
-        """Lets the other coordinators know of this one, in time; what changed hands meanwhile is taken or left."""
-        if not self._adoption.is_due():
+        """Renews the lease when it is due, drops trials that were taken over and takes over stale ones."""
+        if not self._takeover.renew_if_due():
             return
-        for number in self._adoption.lost(self._in_hand()):
-            self._lose(number)
-        for trial in self._adoption.orphans(self._in_hand()):
-            _log.info("trial %d: its coordinator is gone; going on with it", trial.number)
+        for number in self._takeover.lost(self._own_numbers()):
+            self._drop(number)
+        for trial in self._takeover.stale_trials(self._own_numbers()):
+            _log.info("trial %d: its coordinator is gone; taking it over", trial.number)
             self._take(trial)
 
-    def _in_hand(self) -> set[int]:
+    def _own_numbers(self) -> set[int]:
         return {*self._active, *(one.trial.number for one in self._queue)}
 
-    def _lose(self, number: int) -> None:
-        """Lets a trial go that another coordinator runs by now; its worker stops at its next epoch."""
-        assignment = self._active.get(number)
+    def _drop(self, number: int) -> None:
+        """Drops a trial that another coordinator has taken over; its worker stops at its next epoch."""
+        active = self._active.get(number)
         self._queue = [one for one in self._queue if one.trial.number != number]
-        if assignment is None or not assignment.is_lost:
+        if active is None or not active.is_taken_over:
             _log.warning("trial %d was taken over by another coordinator; it is dropped here", number)
-        if assignment is not None:
-            assignment.told = LOST
+        if active is not None:
+            active.stop_reason = TAKEN_OVER
 
     def _dispatch(self) -> None:
-        if self._executor.free() and self._executor.now() - self._looked > REFRESH_SECONDS:
+        if self._executor.free() and self._executor.now() - self._refreshed > REFRESH_SECONDS:
             self._refresh()
         while (
             self._executor.free() and self.failure is None and not self._retention.is_low(len(self._active))
@@ -183,116 +192,116 @@ class Coordinator:
                 self._submit(self._queue.pop(0))
 
     def _take(self, trial: Trial) -> None:
-        """Draws a trial's parameters and queues it, unless enough others are on their way."""
+        """Draws a trial's parameters and queues it, unless enough others may still finish."""
         try:
             self._queue_up(trial)
         except UpdateFinishedTrialError:
-            self._lose(trial.number)
+            self._drop(trial.number)
 
     def _queue_up(self, trial: Trial) -> None:
         self._refresh()
         if is_surplus(trial.number, self._counts.alive, self._limits.n_trials):
-            self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials are enough"), {})
+            self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials suffice"), {})
             self._refresh()
             return
         proposal = self._ledger.propose(self._proposals, trial)
         scores = self._trials[trial.number].intermediate_values
-        assignment = Assignment.of(trial, proposal, self._retention.path(trial.number), scores)
-        self._ledger.note(trial, assignment.opening())
+        active = ActiveTrial.of(trial, proposal, self._retention.path(trial.number), scores)
+        self._ledger.note(trial, active.opening())
         try:
-            assignment.config = self._proposals.config(assignment.overrides)
+            active.config = self._proposals.config(active.overrides)
         except ConfigError as error:
-            self._fail(assignment, Failure("config", str(error)))
+            self._fail(active, Failure("config", str(error)))
         else:
-            self._queue.append(assignment)
+            self._queue.append(active)
 
-    def _submit(self, assignment: Assignment) -> None:
-        self._active[assignment.trial.number] = assignment
-        assignment.begin()
-        self._executor.submit(assignment.task())
+    def _submit(self, active: ActiveTrial) -> None:
+        self._active[active.trial.number] = active
+        active.begin()
+        self._executor.submit(active.task())
 
-    def _hear(self, event: Event) -> None:
-        assignment = self._active.get(event.number)
-        if assignment is None:
+    def _handle(self, event: Event) -> None:
+        active = self._active.get(event.number)
+        if active is None:
             return
         try:
-            self._handle(assignment, event)
+            self._dispatch_event(active, event)
         except UpdateFinishedTrialError:
-            self._lose(event.number)
-        if isinstance(event, Scored):
-            self._executor.answer(event.number, not assignment.told)
-        elif isinstance(event, Ended):
+            self._drop(event.number)
+        if isinstance(event, EpochReported):
+            self._executor.answer(event.number, not active.stop_reason)
+        elif isinstance(event, TrialFinished):
             self._refresh()
             self._retention.trim(self._trials)
 
-    def _handle(self, assignment: Assignment, event: Event) -> None:
-        if isinstance(event, Ended):
+    def _dispatch_event(self, active: ActiveTrial, event: Event) -> None:
+        if isinstance(event, TrialFinished):
             del self._active[event.number]
-        if assignment.is_lost:
+        if active.is_taken_over:
             return
-        if isinstance(event, Started):
-            assignment.began = self._executor.now()
-            self._ledger.note(assignment.trial, assignment.started(event.worker))
-            _log.info("trial %d: attempt %d on %s", event.number, assignment.attempt, event.worker)
-        elif isinstance(event, Scored):
-            self._decide(assignment, event)
+        if isinstance(event, TrialStarted):
+            active.began = self._executor.now()
+            self._ledger.note(active.trial, active.started(event.worker))
+            _log.info("trial %d: attempt %d on %s", event.number, active.attempt, event.worker)
+        elif isinstance(event, EpochReported):
+            self._decide(active, event)
         else:
-            self._end(assignment, event)
+            self._end(active, event)
 
-    def _decide(self, assignment: Assignment, event: Scored) -> None:
-        """Sets why the trial is told to stop, if it is."""
+    def _decide(self, active: ActiveTrial, event: EpochReported) -> None:
+        """Sets why the trial is stopped, if it is."""
         _log.info("trial %d: %s, score %.4f", event.number, event.label, event.score)
-        assignment.progressed(event)
-        self._retention.measure(assignment.path)  # a trial is biggest while it has checkpoints
-        if not self._judge.lets_go_on(assignment, event, self._trials):
-            assignment.told = "pruned"
+        active.progressed(event)
+        self._retention.measure(active.path)  # a trial is biggest while it has checkpoints
+        if self._pruning.should_prune(active, event, self._trials):
+            active.stop_reason = "pruned"
         elif self._stopping or self._interrupted():
-            assignment.told = "stopped"
+            active.stop_reason = "stopped"
 
-    def _end(self, assignment: Assignment, event: Ended) -> None:
-        assignment.leave(self._executor.now(), event.result.cost)
+    def _end(self, active: ActiveTrial, event: TrialFinished) -> None:
+        active.end_attempt(self._executor.now(), event.result.cost)
         if isinstance(event.result, Failure):
-            self._after_failure(assignment, event.result)
+            self._after_failure(active, event.result)
             return
         outcome = event.result
-        if outcome.state != "complete" and (assignment.told or outcome.state) == "stopped":
-            _log.info("trial %d: stopped; it goes on with the study", event.number)
-            self._ledger.park(assignment.trial, assignment.spending())
+        if outcome.state != "complete" and (active.stop_reason or outcome.state) == "stopped":
+            _log.info("trial %d: stopped; it is resumed with the study", event.number)
+            self._ledger.requeue(active.trial, active.spending())
             return
-        self._finish(assignment, outcome)
+        self._finish(active, outcome)
 
-    def _finish(self, assignment: Assignment, outcome: TrialOutcome) -> None:
-        trial = assignment.trial
-        size = self._retention.measure(assignment.path)
-        values = assignment.closing(outcome) | {"disk_mb": size / 1e6}
+    def _finish(self, active: ActiveTrial, outcome: TrialOutcome) -> None:
+        trial = active.trial
+        size = self._retention.measure(active.path)
+        values = active.closing(outcome) | {"disk_mb": size / 1e6}
         if outcome.state == "complete":
-            is_told = self._ledger.complete(trial, outcome, values)
+            is_recorded = self._ledger.complete(trial, outcome, values)
         else:
-            is_told = self._ledger.prune(trial, values)
-        if is_told:
+            is_recorded = self._ledger.prune(trial, values)
+        if is_recorded:
             self._failures.clear()
             state = "complete" if outcome.state == "complete" else "pruned"
             _log.info("trial %d: %s, score %s", trial.number, state, outcome.score)
 
-    def _after_failure(self, assignment: Assignment, failure: Failure) -> None:
-        number = assignment.trial.number
+    def _after_failure(self, active: ActiveTrial, failure: Failure) -> None:
+        number = active.trial.number
         if self._stopping and failure.kind == "preempted":
-            self._ledger.park(assignment.trial, assignment.spending())
+            self._ledger.requeue(active.trial, active.spending())
             return
-        step = next_step(failure, assignment.attempts, self._limits.on_oom)
+        step = next_step(failure, active.attempts, self._limits.on_oom)
         if step == "fail":
-            self._fail(assignment, failure)
+            self._fail(active, failure)
             return
-        _log.warning("trial %d: %s (%s); trying again", number, failure.kind, failure.message)
-        self._ledger.note(assignment.trial, assignment.spending())
-        if step == "smaller":
-            self._ledger.start_over(assignment.trial, assignment.make_smaller())
-            assignment.config = self._proposals.config(assignment.overrides)
-        self._queue.append(assignment)
+        _log.warning("trial %d: %s (%s); retrying", number, failure.kind, failure.message)
+        self._ledger.note(active.trial, active.spending())
+        if step == "retry_smaller":
+            self._ledger.start_over(active.trial, active.shrink_micro_batches())
+            active.config = self._proposals.config(active.overrides)
+        self._queue.append(active)
 
-    def _fail(self, assignment: Assignment, failure: Failure) -> None:
-        _log.error("trial %d: %s: %s", assignment.trial.number, failure.kind, failure.message)
-        if self._ledger.fail(assignment.trial, failure, assignment.ending()):
+    def _fail(self, active: ActiveTrial, failure: Failure) -> None:
+        _log.error("trial %d: %s: %s", active.trial.number, failure.kind, failure.message)
+        if self._ledger.fail(active.trial, failure, active.ending()):
             self._failures.append(failure)
         self._refresh()
         self.failure = self.failure or failed_alike(self._failures, self._counts.finished)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from distune.errors import ConfigError, DataError, UserError
 from distune.training.cost import Cost, cost_until
@@ -14,8 +13,6 @@ from distune.tuning.trials.messages import Failure
 KINDS = ("crash", "out_of_memory", "not_finite", "preempted", "data", "config")
 SURPLUS = "surplus"
 """Kind of a trial that another coordinator's trial made unnecessary; no failure."""
-STALLED_LIMIT = 20
-"""Attempts in a row without a new epoch after which a preempted trial is given up."""
 FIRST_ALIKE = 3
 """A study whose first trials fail alike this often is stopped."""
 ROW_ALIKE = 20
@@ -79,32 +76,6 @@ def not_finite(score: float, stage: str, epoch: int) -> Failure | None:
     if math.isfinite(score):
         return None
     return Failure("not_finite", f"the score is {score} after {stage} epoch {epoch}")
-
-
-@dataclass(frozen=True)
-class Attempts:
-    """What was tried so far on one trial.
-
-    Args:
-        stalled: attempts in a row that ended without a new epoch.
-        smaller: the trial already runs with smaller parts of a batch.
-    """
-
-    stalled: int = 0
-    smaller: bool = False
-
-
-def next_step(failure: Failure, attempts: Attempts, on_oom: str) -> str:
-    """Decides what follows a failure.
-
-    Returns:
-        "fail", "again" (as it was) or "smaller" (twice as many parts a batch).
-    """
-    if failure.kind == "preempted":
-        return "again" if attempts.stalled < STALLED_LIMIT else "fail"
-    if failure.kind == "out_of_memory" and on_oom == "retry" and not attempts.smaller:
-        return "smaller"
-    return "fail"
 
 
 def failed_alike(failures: Sequence[Failure], finished: int) -> Failure | None:

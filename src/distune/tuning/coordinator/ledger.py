@@ -17,7 +17,7 @@ from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.coordinator.proposals import JointProposals, Proposal
 from distune.tuning.study.storage import Patience
-from distune.tuning.study.transactions import claim, forget_scores, let_wait
+from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
 from distune.tuning.trials.messages import Failure, TrialOutcome
 
 OWNER = "coordinator"
@@ -93,19 +93,19 @@ class Ledger:
         return self._known
 
     def ask(self) -> Trial:
-        """A new trial, or one that waits to go on, stamped with this coordinator's name."""
+        """A new trial, or a requeued one, with this coordinator's name as its owner."""
         while True:
-            trial = self._continued() or self._new()
+            trial = self._requeued() or self._new()
             if trial is not None:
                 return trial
 
-    def _continued(self) -> Trial | None:
-        """The first waiting trial that no other coordinator takes before; Optuna's own ask would not name it first."""
+    def _requeued(self) -> Trial | None:
+        """The first waiting trial that this coordinator can claim; Optuna's own `ask` would not name its owner."""
         for frozen in self.trials():
             if frozen.state != TrialState.WAITING:
                 continue
-            # The name comes first: a trial that runs under a dead coordinator's name is anybody's to adopt. Another
-            # one may have put its name over ours before it ran: then it is the other's to adopt.
+            # Claim first, then set RUNNING: a coordinator that dies in between leaves a waiting trial. Another one may
+            # have claimed it after us and before it ran: then it is not ours.
             trial_id = frozen._trial_id
             if (
                 self._claims(trial_id, frozen.user_attrs.get(OWNER))
@@ -126,8 +126,8 @@ class Ledger:
         except UpdateFinishedTrialError:
             return False
 
-    def adopt(self, frozen: FrozenTrial) -> Trial | None:
-        """Takes over a running trial that nobody has in hand; None if another was quicker or it no longer runs."""
+    def take_over(self, frozen: FrozenTrial) -> Trial | None:
+        """Takes over a stale trial; None if another coordinator was quicker or it no longer runs."""
         if not self._claims(frozen._trial_id, frozen.user_attrs.get(OWNER)):
             return None
         # Its coordinator may have parked it meanwhile: then it waits for the next `ask`.
@@ -136,7 +136,11 @@ class Ledger:
         return self._patiently(lambda: Trial(self.study, frozen._trial_id))
 
     def _claims(self, trial_id: int, old: str | None) -> bool:
-        """Puts this coordinator's name in an old one's place; whether it stands there, whichever answer was lost."""
+        """Makes this coordinator the owner in place of an old one.
+
+        Returns:
+            Whether it is the owner now, read again: the answer to the claim may have been lost on its way.
+        """
         if old != self._owner:
             self._patiently(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
         return self._owns(trial_id)
@@ -150,15 +154,15 @@ class Ledger:
         for key, value in values.items():
             self._patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
 
-    def goes_on(self, trial: Trial) -> bool:
-        """Whether the pruner lets a trial go on after its last reported epoch.
+    def should_prune(self, trial: Trial) -> bool:
+        """Whether the pruner stops a trial after its last reported epoch.
 
-        It compares with the trials as they were last read: reading every running trial anew for every epoch of every
+        It compares with the trials as they were last read: reading every running trial again for every epoch of every
         other one would take a coordinator of many workers most of its time, and only finished ones count.
         """
         trial.study = self._as_last_read()
         try:
-            return not self._patiently(trial.should_prune)
+            return self._patiently(trial.should_prune)
         finally:
             trial.study = self.study
 
@@ -167,15 +171,15 @@ class Ledger:
         self._patiently(lambda: trial.report(score, epoch))
 
     def start_over(self, trial: Trial, values: Mapping[str, Any]) -> None:
-        """Writes user attributes of a trial that runs anew, and forgets the scores that it reported so far."""
+        """Writes user attributes of a trial that starts over, and deletes the scores that it has reported."""
         if self._owns(trial._trial_id):
             # Scores first: a coordinator that dies here leaves a trial that runs out of memory once more.
-            self._patiently(lambda: forget_scores(self._storage, trial._trial_id))
+            self._patiently(lambda: delete_scores(self._storage, trial._trial_id))
             trial._cached_frozen_trial.intermediate_values.clear()  # what Optuna shows its pruners
             self.note(trial, values)
 
     def complete(self, trial: Trial, outcome: TrialOutcome, values: Mapping[str, Any]) -> bool:
-        """Ends a trial with its score and user attributes; False if it belongs to another coordinator by now."""
+        """Ends a trial with its score and user attributes; False if another coordinator has taken it over."""
         return self._tell(trial, values, TrialState.COMPLETE, outcome.score)
 
     def prune(self, trial: Trial, values: Mapping[str, Any]) -> bool:
@@ -189,13 +193,15 @@ class Ledger:
         }  # fmt: skip
         return self._tell(trial, {**values, **why}, TrialState.FAIL)
 
-    def park(self, trial: Trial, values: Mapping[str, Any]) -> None:
-        """Leaves an interrupted trial for whoever goes on with the study."""
+    def requeue(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Requeues an interrupted trial for whoever resumes the study."""
         if not self._owns(trial._trial_id):
             return
         try:
             self.note(trial, values)
-            is_own = self._patiently(lambda: let_wait(self._storage, trial._trial_id, OWNER, self._owner))
+            is_own = self._patiently(
+                lambda: requeue_if_owned(self._storage, trial._trial_id, OWNER, self._owner)
+            )
         except UpdateFinishedTrialError:
             is_own = False
         if not is_own:  # another coordinator took it over just now, and may have ended it
@@ -246,7 +252,7 @@ class Ledger:
 
 
 def is_owned(trial: FrozenTrial, owner: str) -> bool:
-    """Whether a trial is in a coordinator's hands, as far as the study says."""
+    """Whether a trial is unfinished and a coordinator's own."""
     return trial.user_attrs.get(OWNER) == owner and not trial.state.is_finished()
 
 

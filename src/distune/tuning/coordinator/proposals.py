@@ -13,7 +13,7 @@ from distune.config import Config, as_dict, with_values
 from distune.config.revisions import pinned, renamed
 from distune.tuning.search.seeded_sampler import BaseValues, SeededSampler
 from distune.tuning.space.suggest import distribution, suggest, suggest_base
-from distune.tuning.study.study import Setup
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.trials.messages import FOLD
 
 
@@ -34,25 +34,25 @@ class JointProposals:
     """Teacher and student parameters drawn together, judged by the student's score; trial 0 is the base config.
 
     Args:
-        setup: what the study is about.
+        settings: what the study is about.
     """
 
-    def __init__(self, setup: Setup):
-        self._setup = setup
-        always = setup.space.always_active(setup.base)
-        self._joint = {name: distribution(setup.space.parameters[name]) for name in always}
+    def __init__(self, settings: StudySettings):
+        self._settings = settings
+        always = settings.space.always_active(settings.base)
+        self._joint = {name: distribution(settings.space.parameters[name]) for name in always}
 
     def propose(self, study: Study, trial: Trial) -> Proposal:
         """Draws a trial's parameters; the same ones again for a trial that was interrupted."""
-        setup = self._setup
+        settings = self._settings
         if trial.number == 0:
-            study.sampler = BaseValues(setup.space.base_values(setup.base))
-            return Proposal(suggest_base(trial, setup.space, setup.base), {})
-        study.sampler = SeededSampler(setup.sampler, setup.seed, trial.number, self._joint)
-        params = suggest(trial, setup.space, setup.base)
-        return Proposal(params, setup.space.overrides(params))
+            study.sampler = BaseValues(settings.space.base_values(settings.base))
+            return Proposal(suggest_base(trial, settings.space, settings.base), {})
+        study.sampler = SeededSampler(settings.sampler, settings.seed, trial.number, self._joint)
+        params = suggest(trial, settings.space, settings.base)
+        return Proposal(params, settings.space.overrides(params))
 
-    def judges(self, stage: str) -> bool:
+    def prunes_on(self, stage: str) -> bool:
         """Whether the pruner judges the scores of a stage."""
         return stage == "student"
 
@@ -66,13 +66,13 @@ class JointProposals:
         Raises:
             ConfigError: the values break a rule of the config together.
         """
-        return as_dict(configured(self._setup.base, overrides, self._setup.commits))
+        return as_dict(configured(self._settings.base, overrides, self._settings.commits))
 
 
 class TeacherProposals(JointProposals):
     """The teacher's parameters alone, judged by the teacher's own score; trial 0 is the base config's teacher."""
 
-    def judges(self, stage: str) -> bool:
+    def prunes_on(self, stage: str) -> bool:
         """Whether the pruner judges the scores of a stage."""
         return stage == "teacher"
 
@@ -85,10 +85,10 @@ class FoldProposals(JointProposals):
     """As the joint ones, judged by the mean score over the folds done so far; the config names the first fold.
 
     Args:
-        setup: what the study is about; it says how many folds there are.
+        settings: what the study is about; it says how many folds there are.
     """
 
-    def judges(self, stage: str) -> bool:
+    def prunes_on(self, stage: str) -> bool:
         """Whether the pruner judges the scores of a stage."""
         return stage == FOLD
 
@@ -102,7 +102,7 @@ class FoldProposals(JointProposals):
         Raises:
             ConfigError: the values break a rule of the config together.
         """
-        return super().config({**overrides, "data.fold": {"number": 1, "of": self._setup.folds}})
+        return super().config({**overrides, "data.fold": {"number": 1, "of": self._settings.folds}})
 
 
 def configured(

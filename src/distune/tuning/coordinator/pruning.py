@@ -1,4 +1,4 @@
-"""Whether a trial is good enough to go on after an epoch."""
+"""Whether a trial is stopped after an epoch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial
 
-from distune.tuning.coordinator.active_trial import Assignment
+from distune.tuning.coordinator.active_trial import ActiveTrial
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.proposals import JointProposals
-from distune.tuning.search.teacher_pruner import earlier_teachers, keeps_up
-from distune.tuning.trials.messages import Scored
+from distune.tuning.search.teacher_pruner import earlier_teachers, should_prune_teacher
+from distune.tuning.trials.messages import EpochReported
 
 
-class Judge:
-    """Writes the epochs that count into the study and asks the rule that judges them.
+class Pruning:
+    """Writes the epochs that count into the study and asks the pruner of their stage.
 
     Args:
         ledger: the study.
-        proposals: knows which stage is judged, and for how many epochs.
+        proposals: knows which stage is pruned by its scores, and how many epochs it has.
         prune_teacher: stop a trial whose teacher falls behind, before its student trains.
     """
 
@@ -27,35 +27,35 @@ class Judge:
         self._proposals = proposals
         self._prune_teacher = prune_teacher
 
-    def lets_go_on(self, assignment: Assignment, event: Scored, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether the trial is good enough so far.
+    def should_prune(self, active: ActiveTrial, event: EpochReported, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether to stop a trial.
 
         Args:
-            assignment: the trial.
+            active: the trial.
             event: its last epoch.
             trials: all trials of the study as they were last read.
         """
-        if self._proposals.judges(event.stage):
-            return self._pruner_agrees(assignment, event)
+        if self._proposals.prunes_on(event.stage):
+            return self._by_score(active, event)
         if event.stage == "teacher" and self._prune_teacher:
-            return self._teacher_keeps_up(assignment, event, trials)
-        return True
+            return self._by_teacher(active, event, trials)
+        return False
 
-    def _teacher_keeps_up(self, assignment: Assignment, event: Scored, trials: Sequence[FrozenTrial]) -> bool:
-        last = max(assignment.teacher_scores, default=0)
-        if event.epoch not in assignment.teacher_scores:
-            self._ledger.note(assignment.trial, assignment.teaching(event))
+    def _by_teacher(self, active: ActiveTrial, event: EpochReported, trials: Sequence[FrozenTrial]) -> bool:
+        last = max(active.teacher_scores, default=0)
+        if event.epoch not in active.teacher_scores:
+            self._ledger.note(active.trial, active.with_teacher_score(event))
         if event.epoch < last:
-            return True  # an attempt goes over epochs that were judged before
+            return False  # a resumed attempt reports once more the epochs that were judged before
         earlier = earlier_teachers(event.number, trials)
-        return keeps_up(assignment.teacher_scores, earlier, event.epoch)
+        return should_prune_teacher(active.teacher_scores, earlier, event.epoch)
 
-    def _pruner_agrees(self, assignment: Assignment, event: Scored) -> bool:
-        last = max(assignment.scores, default=0)
-        if event.epoch not in assignment.scores:
-            assignment.scores[event.epoch] = event.score
-            self._ledger.report(assignment.trial, event.epoch, event.score)
+    def _by_score(self, active: ActiveTrial, event: EpochReported) -> bool:
+        last = max(active.scores, default=0)
+        if event.epoch not in active.scores:
+            active.scores[event.epoch] = event.score
+            self._ledger.report(active.trial, event.epoch, event.score)
         if event.epoch < last:
-            return True  # an attempt goes over epochs that were judged before
-        is_last = event.epoch >= self._proposals.epochs(assignment.config)
-        return is_last or self._ledger.goes_on(assignment.trial)
+            return False  # a resumed attempt reports once more the epochs that were judged before
+        is_last = event.epoch >= self._proposals.epochs(active.config)
+        return not is_last and self._ledger.should_prune(active.trial)

@@ -11,8 +11,8 @@ from distune.tuning.coordinator.leases import BEAT_SECONDS, LEASE_SECONDS, Lease
 from distune.tuning.coordinator.ledger import OWNER, Ledger, is_owned
 
 
-class Adoption:
-    """Keeps a lease on the study and finds running trials that nobody runs.
+class Takeover:
+    """Keeps a lease on the study and finds stale trials.
 
     Args:
         ledger: the study.
@@ -25,13 +25,13 @@ class Adoption:
         self._lease = lease
         self._clock = clock
         self._watch = Watch(lease.coordinator, clock)
-        self._nameless: dict[int, float] = {}
+        self._unowned_since: dict[int, float] = {}
         self._next = clock()
         ledger.write_lease(lease)
         ledger.write_sessions()
 
-    def is_due(self) -> bool:
-        """Whether the lease must be renewed; does so."""
+    def renew_if_due(self) -> bool:
+        """Renews the lease if that is due; whether it was."""
         if self._clock() < self._next:
             return False
         self._next = self._clock() + BEAT_SECONDS
@@ -40,42 +40,42 @@ class Adoption:
         return True
 
     def lost(self, own: set[int]) -> list[int]:
-        """Those of a coordinator's trials that others have taken over: they took it for dead.
+        """Those of this coordinator's trials that another one has taken over because this one seemed dead.
 
         Args:
-            own: numbers of the trials that this coordinator has in hand.
+            own: numbers of the trials that this coordinator runs or has queued.
         """
         name = self._lease.coordinator
         return [t.number for t in self._ledger.trials() if t.number in own and not is_owned(t, name)]
 
-    def orphans(self, own: set[int]) -> list[Trial]:
-        """Takes over every running trial that nobody has in hand.
+    def stale_trials(self, own: set[int]) -> list[Trial]:
+        """Takes over every stale trial: one that is RUNNING in the storage while no coordinator runs it.
 
         Its coordinator is dead, or is this one: a storage that goes away may carry out a call and never answer it.
 
         Args:
-            own: numbers of the trials that this coordinator has in hand.
+            own: numbers of the trials that this coordinator runs or has queued.
         """
         living = self._watch.living(self._ledger.leases())
         found = [
             trial
             for trial in self._ledger.trials()
-            if trial.state == TrialState.RUNNING and trial.number not in own and self._is_left(trial, living)
+            if trial.state == TrialState.RUNNING and trial.number not in own and self._is_stale(trial, living)
         ]
-        adopted = (self._ledger.adopt(trial) for trial in found)
-        return [trial for trial in adopted if trial is not None]
+        taken = (self._ledger.take_over(trial) for trial in found)
+        return [trial for trial in taken if trial is not None]
 
     def leave(self, reason: str) -> None:
         """Ends the lease."""
         self._ledger.write_lease(self._lease.closed(reason))
         self._ledger.write_sessions()
 
-    def _is_left(self, trial: FrozenTrial, living: set[str]) -> bool:
+    def _is_stale(self, trial: FrozenTrial, living: set[str]) -> bool:
         owner = trial.user_attrs.get(OWNER)
         if owner is not None:
             return owner == self._lease.coordinator or owner not in living
         if len(living) <= 1:
             return True
-        # Asked for a moment ago by a living coordinator that has not put its name on it, or by one that died there.
-        since = self._nameless.setdefault(trial.number, self._clock())
+        # Either a living coordinator asked for it a moment ago and has not claimed it yet, or one died in between.
+        since = self._unowned_since.setdefault(trial.number, self._clock())
         return self._clock() - since > LEASE_SECONDS

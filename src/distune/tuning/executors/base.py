@@ -11,9 +11,9 @@ from distune.tuning.trials.messages import Event, TrialTask
 class Executor(ABC):
     """Runs trials on workers and reports what happens, without knowing studies.
 
-    The contract (held by one test class for all executors): a submitted trial yields any number of `Scored` events,
-    in order, each waiting for one `answer`, and then exactly one `Ended`; a worker that dies yields an `Ended` with a
-    failure and is replaced; nothing is reported of a trial after its `Ended`.
+    The contract (held by one test class for all executors): a submitted trial yields any number of `EpochReported`
+    events, in order, each waiting for one `answer`, and then exactly one `TrialFinished`; a worker that dies yields a
+    `TrialFinished` with a failure and is replaced; nothing is reported of a trial after its `TrialFinished`.
     """
 
     @property
@@ -30,8 +30,8 @@ class Executor(ABC):
         """Gives a trial to a free worker, which sets the task's device and threads."""
 
     @abstractmethod
-    def answer(self, number: int, go_on: bool) -> None:
-        """Answers the last `Scored` of a trial; an answer to a trial that has ended is ignored."""
+    def answer(self, number: int, proceed: bool) -> None:
+        """Answers the last `EpochReported` of a trial; an answer to a trial that has ended is ignored."""
 
     @abstractmethod
     def wait(self, seconds: float) -> list[Event]:

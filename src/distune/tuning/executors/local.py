@@ -17,7 +17,15 @@ from distune.training.cost import peak_of_process_mb
 from distune.tuning.coordinator.failures import TAIL, died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.memory import oom_kills, total_bytes
-from distune.tuning.trials.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import (
+    EpochReported,
+    Event,
+    Failure,
+    TrialFinished,
+    TrialOutcome,
+    TrialStarted,
+    TrialTask,
+)
 from distune.tuning.trials.pipe import receive, send
 
 START_LIMIT = 5
@@ -98,12 +106,12 @@ class LocalExecutor(Executor):
             worker = self._replace(index)
         self._give(worker, replace(task, device=worker.device, threads=self._threads))
 
-    def answer(self, number: int, go_on: bool) -> None:
+    def answer(self, number: int, proceed: bool) -> None:
         """Answers the last score of a trial."""
         for worker in self._workers:
             if worker.number == number:
                 try:
-                    send(worker.pipe, {"go_on": go_on})
+                    send(worker.pipe, {"proceed": proceed})
                 except OSError:
                     return
 
@@ -189,7 +197,7 @@ class LocalExecutor(Executor):
         if never_started:  # no fault of the trial's
             self._give(successor, worker.task)
             return []
-        return [Ended(worker.task.number, self._death(worker, code))]
+        return [TrialFinished(worker.task.number, self._death(worker, code))]
 
     def _look_at_memory(self) -> None:
         """A worker that the kernel kills can no longer say how much it held."""
@@ -222,24 +230,24 @@ class LocalExecutor(Executor):
             return []
         if message.get("begun"):
             worker.peak_memory_mb = peak_of_process_mb(worker.process.pid)
-            return [Started(worker.number, worker.name)]
+            return [TrialStarted(worker.number, worker.name)]
         if "score" in message:
             stage, epoch, score = message["score"]
-            return [Scored(worker.number, stage, epoch, score)]
+            return [EpochReported(worker.number, stage, epoch, score)]
         return [self._ended(index, message)]
 
-    def _ended(self, index: int, message: dict) -> Ended:  # type: ignore[type-arg]
+    def _ended(self, index: int, message: dict) -> TrialFinished:  # type: ignore[type-arg]
         worker = self._workers[index]
         number = worker.number if worker.number is not None else -1
         worker.task = None
         if "outcome" in message:
             if message["memory_mb"] > self._memory_limit_mb:
                 self._replace(index)
-            return Ended(number, TrialOutcome.of(message["outcome"]))
+            return TrialFinished(number, TrialOutcome.of(message["outcome"]))
         failure = Failure.of(message["failed"])
         if failure.kind not in ("data", "config"):  # what broke the trial may have broken the process
             self._replace(index)
-        return Ended(number, replace(failure, output=_tail(worker)))
+        return TrialFinished(number, replace(failure, output=_tail(worker)))
 
 
 def available_cores() -> int:

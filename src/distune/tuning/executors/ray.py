@@ -19,7 +19,7 @@ from distune.errors import UserError
 from distune.tuning.coordinator.failures import died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import START_LIMIT, LocalExecutor, available_cores
-from distune.tuning.trials.messages import Ended, Event, Scored, Started, TrialTask
+from distune.tuning.trials.messages import EpochReported, Event, TrialFinished, TrialStarted, TrialTask
 
 START_SECONDS = 300.0
 """How long the first worker may wait for room in the cluster; one that scales itself up needs minutes."""
@@ -54,9 +54,9 @@ class Relay:
         self._executor.submit(task)
         return self.next()
 
-    def answer(self, number: int, go_on: bool) -> Event:
+    def answer(self, number: int, proceed: bool) -> Event:
         """Answers the last score."""
-        self._executor.answer(number, go_on)
+        self._executor.answer(number, proceed)
         return self.next()
 
     def next(self) -> Event:
@@ -146,11 +146,11 @@ class RayExecutor(Executor):
         worker.task = replace(task, folder=str(task.path.absolute()), device=device, threads=self._threads)
         worker.pending = worker.actor.submit.remote(worker.task)
 
-    def answer(self, number: int, go_on: bool) -> None:
+    def answer(self, number: int, proceed: bool) -> None:
         """Answers the last score of a trial."""
         for worker in self._workers:
             if worker.task is not None and worker.task.number == number and worker.pending is None:
-                worker.pending = worker.actor.answer.remote(number, go_on)
+                worker.pending = worker.actor.answer.remote(number, proceed)
 
     def wait(self, seconds: float) -> list[Event]:
         """What happened; returns at the first events, or with none after some seconds."""
@@ -216,11 +216,11 @@ class RayExecutor(Executor):
         if not worker.is_ready:
             worker.host = told
             return []
-        if isinstance(told, Started):
+        if isinstance(told, TrialStarted):
             self._failed_starts = 0
             worker.pending = worker.actor.next.remote()
             return [replace(told, worker=f"{worker.name}@{worker.host}")]
-        if not isinstance(told, Scored):
+        if not isinstance(told, EpochReported):
             worker.task = None
         return [told]
 
@@ -236,7 +236,7 @@ class RayExecutor(Executor):
         self._ray.kill(worker.actor)  # out of reach is not dead: its trial must not go on unheard
         task = worker.task
         self._workers[self._workers.index(worker)] = self._start(worker.name)
-        return [] if task is None else [Ended(task.number, died(None))]
+        return [] if task is None else [TrialFinished(task.number, died(None))]
 
 
 def _connect(address: str, cores: int) -> tuple[Any, bool]:

@@ -11,7 +11,15 @@ from typing import Literal
 from distune.training.cost import Cost
 from distune.tuning.coordinator.failures import died, failure_of, not_finite
 from distune.tuning.executors.base import Executor
-from distune.tuning.trials.messages import Ended, Event, Failure, Scored, Started, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import (
+    EpochReported,
+    Event,
+    Failure,
+    TrialFinished,
+    TrialOutcome,
+    TrialStarted,
+    TrialTask,
+)
 
 
 @dataclass(frozen=True)
@@ -90,20 +98,20 @@ class SimulatedExecutor(Executor):
         task = replace(task, device="virtual", threads=1)
         running = _Running(task, worker, self._script(task), now)
         self._running[task.number] = running
-        self._schedule(now, Started(task.number, worker))
+        self._schedule(now, TrialStarted(task.number, worker))
         self._advance(running)
 
-    def answer(self, number: int, go_on: bool) -> None:
+    def answer(self, number: int, proceed: bool) -> None:
         """Answers the last score of a trial."""
         running = self._running.get(number)
         if running is None or running.waits_since is None:
             return
         self.waited += self.now() - running.waits_since
         running.waits_since = None
-        if go_on:
+        if proceed:
             self._advance(running)
         else:
-            self._schedule(self.now(), Ended(number, self._outcome(running, "stopped")))
+            self._schedule(self.now(), TrialFinished(number, self._outcome(running, "stopped")))
 
     def wait(self, seconds: float) -> list[Event]:
         """Jumps to the next event, at most some seconds ahead."""
@@ -114,10 +122,10 @@ class SimulatedExecutor(Executor):
         self._skipped += max(0.0, self._queue[0][0] - self.now())
         due, _, number, event = heapq.heappop(self._queue)
         running = self._running[number]
-        if isinstance(event, Scored):
+        if isinstance(event, EpochReported):
             running.score = event.score
             running.waits_since = due  # it may have stood behind other workers' events
-        if isinstance(event, Ended):
+        if isinstance(event, TrialFinished):
             del self._running[number]
             self._idle_since[running.worker] = due
         return [event]
@@ -137,13 +145,13 @@ class SimulatedExecutor(Executor):
         try:
             work = next(running.steps)
         except StopIteration:
-            self._schedule(self.now(), Ended(number, self._outcome(running, "complete")))
+            self._schedule(self.now(), TrialFinished(number, self._outcome(running, "complete")))
         except WorkerDied:
             peak = running.spent.peak_memory_mb
-            self._schedule(self.now(), Ended(number, died(-9, peak_memory_mb=peak)))
+            self._schedule(self.now(), TrialFinished(number, died(-9, peak_memory_mb=peak)))
         except Exception as error:
             failure = failure_of(error, f"{type(error).__name__}: {error}")
-            self._schedule(self.now(), Ended(number, replace(failure, cost=running.spent)))
+            self._schedule(self.now(), TrialFinished(number, replace(failure, cost=running.spent)))
         else:
             self._schedule(self.now() + work.seconds, self._work(running, work))
 
@@ -153,8 +161,8 @@ class SimulatedExecutor(Executor):
         running.spent += Cost({work.stage: work.seconds}, work.memory_mb)
         number, failure = running.task.number, not_finite(work.score, work.stage, work.epoch)
         if failure:
-            return Ended(number, replace(failure, cost=running.spent))
-        return Scored(number, work.stage, work.epoch, work.score)
+            return TrialFinished(number, replace(failure, cost=running.spent))
+        return EpochReported(number, work.stage, work.epoch, work.score)
 
     def _outcome(self, running: _Running, state: Literal["complete", "stopped"]) -> TrialOutcome | Failure:
         if state == "complete" and running.score is None:

@@ -61,7 +61,7 @@ def check_pruner_of_folds(name: str) -> None:
         )
 
 
-def settings(name: str, warmup: int = WARMUP_EPOCHS) -> dict[str, int | float]:
+def pruner_settings(name: str, warmup: int = WARMUP_EPOCHS) -> dict[str, int | float]:
     """What a pruner is set to, for studies and reports; `warmup` as for `make_pruner`."""
     known = PRUNER_SETTINGS[name]
     return {**known, "n_warmup_steps": warmup} if "n_warmup_steps" in known else dict(known)

@@ -14,8 +14,10 @@ FEWEST_EARLIER = 5
 UNJUDGED_EPOCHS = 1
 
 
-def keeps_up(scores: Mapping[int, float], earlier: Iterable[Mapping[int, float]], epoch: int) -> bool:
-    """The median rule for teachers: the best score so far is not below the median of earlier teachers' scores.
+def should_prune_teacher(
+    scores: Mapping[int, float], earlier: Iterable[Mapping[int, float]], epoch: int
+) -> bool:
+    """The median rule for teachers: the best score so far is below the median of earlier teachers' scores.
 
     Args:
         scores: the teacher's dev scores by epoch, from 1.
@@ -24,8 +26,8 @@ def keeps_up(scores: Mapping[int, float], earlier: Iterable[Mapping[int, float]]
     """
     others = [one[epoch] for one in earlier if epoch in one]
     if epoch <= UNJUDGED_EPOCHS or len(others) < FEWEST_EARLIER:
-        return True
-    return max(score for done, score in scores.items() if done <= epoch) >= statistics.median(others)
+        return False
+    return max(score for done, score in scores.items() if done <= epoch) < statistics.median(others)
 
 
 def earlier_teachers(number: int, trials: Iterable[FrozenTrial]) -> list[dict[int, float]]:

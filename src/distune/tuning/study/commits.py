@@ -11,23 +11,26 @@ from optuna.study import Study
 
 from distune.config import EncoderConfig
 from distune.config.revisions import Place, encoders_of, model_key
+from distune.tuning.study.settings import COMMITS, StudySettings
 from distune.tuning.study.storage import Patience
-from distune.tuning.study.study import COMMITS, Setup
 
 
 def with_commits(
-    study: Study, setups: Sequence[Setup], patiently: Patience, interrupted: Callable[[], int]
-) -> list[Setup]:
-    """Fetches every encoder that the setups can draw, at the commits that the study has used so far.
+    study: Study,
+    settings_of_both: Sequence[StudySettings],
+    patiently: Patience,
+    interrupted: Callable[[], int],
+) -> list[StudySettings]:
+    """Fetches every encoder that the settings_of_both can draw, at the commits that the study has used so far.
 
     Args:
         study: keeps the commits in an attribute.
-        setups: of the study, and of the study of its teachers if there is one.
+        settings_of_both: of the study, and of the study of its teachers if there is one.
         patiently: calls the storage.
         interrupted: asked while a model is fetched or the hub waited for.
 
     Returns:
-        The setups with the commits.
+        The settings_of_both with the commits.
 
     Raises:
         KeyboardInterrupt: it was asked to stop.
@@ -44,10 +47,12 @@ def with_commits(
                 encoder.model_copy(update={"revision": known.get(model_key(encoder), encoder.revision)}),
                 place[1],
             )
-            for setup in setups
-            for place, encoder in drawn_encoders(setup)
+            for settings in settings_of_both
+            for place, encoder in drawn_encoders(settings)
         ]
-        names = [model_key(encoder) for setup in setups for _, encoder in drawn_encoders(setup)]
+        names = [
+            model_key(encoder) for settings in settings_of_both for _, encoder in drawn_encoders(settings)
+        ]
         fetched = fetch_encoders(wanted, patience)
         found = {
             name: fetched[model_key(encoder)]
@@ -59,25 +64,25 @@ def with_commits(
             commits = {**found, **known}
             if commits != known:
                 patiently(lambda commits=commits: study.set_user_attr(COMMITS, commits))  # type: ignore[misc]
-            return [replace(setup, commits=commits) for setup in setups]
+            return [replace(settings, commits=commits) for settings in settings_of_both]
 
 
-def drawn_encoders(setup: Setup) -> Iterator[tuple[Place, EncoderConfig]]:
+def drawn_encoders(settings: StudySettings) -> Iterator[tuple[Place, EncoderConfig]]:
     """Every encoder that the base config has or a trial can draw, with its section and field, each once."""
-    for (role, kind), encoder in encoders_of(setup.base):
-        if not setup.space.is_section_used(role, setup.base):
+    for (role, kind), encoder in encoders_of(settings.base):
+        if not settings.space.is_section_used(role, settings.base):
             continue
-        names = _values(setup, f"{role}.{kind}.name", encoder.name)
-        pretrained = _values(setup, f"{role}.{kind}.pretrained", encoder.pretrained)
-        revisions = _values(setup, f"{role}.{kind}.revision", encoder.revision)
+        names = _values(settings, f"{role}.{kind}.name", encoder.name)
+        pretrained = _values(settings, f"{role}.{kind}.pretrained", encoder.pretrained)
+        revisions = _values(settings, f"{role}.{kind}.revision", encoder.revision)
         for name, trained, revision in product(names, pretrained, revisions):
             own = revision if name == encoder.name else None
             values = {"name": name, "pretrained": trained, "revision": own}
             yield (role, kind), encoder.model_copy(update=values)
 
 
-def _values(setup: Setup, key: str, base: Any) -> list[Any]:
-    space = setup.space
+def _values(settings: StudySettings, key: str, base: Any) -> list[Any]:
+    space = settings.space
     choices = [
         parameter.choices or () for name, parameter in space.parameters.items() if space.key(name) == key
     ]

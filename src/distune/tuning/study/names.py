@@ -14,9 +14,10 @@ from distune.errors import UserError
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count
 from distune.tuning.staged import SUFFIX
+from distune.tuning.study.open_study import load
 from distune.tuning.study.read_only import reading
+from distune.tuning.study.settings import StudySettings, differing
 from distune.tuning.study.storage import default_url, opened
-from distune.tuning.study.study import Setup, differing, load
 
 LOOK_BACK = 20
 """Newest studies that are looked at."""
@@ -24,18 +25,22 @@ _log = logging.getLogger(__name__)
 
 
 def study_to_continue(
-    logs: Path, storage_url: str | None, setup: Setup, n_trials: int, teacher: Setup | None = None
+    logs: Path,
+    storage_url: str | None,
+    settings: StudySettings,
+    n_trials: int,
+    teacher: StudySettings | None = None,
 ) -> str | None:
     """The newest study on the same question that nobody works on and that lacks trials; None if there is none.
 
     Args:
         logs: where studies with an SQLite file of their own live.
         storage_url: a storage that holds many studies; empty looks at the files in `logs`.
-        setup: the question.
+        settings: the question.
         n_trials: finished trials that the study shall have.
         teacher: the question of the teacher's study, whose trials count too, in a staged search.
     """
-    prefix = f"{setup.base.name}_tuning_"
+    prefix = f"{settings.base.name}_tuning_"
     if storage_url is not None:
         with opened(storage_url) as storage:
             names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
@@ -44,16 +49,18 @@ def study_to_continue(
     for name in sorted(names, reverse=True)[:LOOK_BACK]:
         try:
             with reading(storage_url or default_url(logs, name)) as storage:
-                if _can_go_on(name, storage, setup, n_trials, teacher):
+                if _can_go_on(name, storage, settings, n_trials, teacher):
                     return name
         except UserError as error:  # a file of that name that is no study, or a damaged one
             _log.warning("not looked at while searching for a study to resume: %s", error)
     return None
 
 
-def _can_go_on(name: str, storage: BaseStorage, setup: Setup, n_trials: int, teacher: Setup | None) -> bool:
+def _can_go_on(
+    name: str, storage: BaseStorage, settings: StudySettings, n_trials: int, teacher: StudySettings | None
+) -> bool:
     study = load(storage, name)
-    if study is None or not study.user_attrs.get("ready") or differing(study.user_attrs, setup):
+    if study is None or not study.user_attrs.get("ready") or differing(study.user_attrs, settings):
         return False
     studies = [study]
     first = load(storage, name + SUFFIX) if teacher else None

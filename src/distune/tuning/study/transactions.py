@@ -50,7 +50,7 @@ def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: s
         return True
 
 
-def let_wait(storage: BaseStorage, trial_id: int, key: str, owner: str) -> bool:
+def requeue_if_owned(storage: BaseStorage, trial_id: int, key: str, owner: str) -> bool:
     """Lets a running trial wait if it still has its owner; whoever claims it does so before or after.
 
     Args:
@@ -79,7 +79,7 @@ def let_wait(storage: BaseStorage, trial_id: int, key: str, owner: str) -> bool:
     return is_own
 
 
-def forget_scores(storage: BaseStorage, trial_id: int) -> None:
+def delete_scores(storage: BaseStorage, trial_id: int) -> None:
     """Deletes the scores that a trial reported: Optuna takes its last step, and a pruned trial's value, from them.
 
     Args:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from distune.training.cost import Cost
 
-Stage = Literal["teacher", "student"]
 FOLD = "fold"
 """Stage of the reports that judge a trial by folds: (this, folds done, mean of their scores)."""
 Report = Callable[[str, int, float], bool]
@@ -100,7 +99,7 @@ score is lost that was trained but not heard."""
 
 
 @dataclass(frozen=True)
-class Started:
+class TrialStarted:
     """A worker has begun with a trial."""
 
     number: int
@@ -108,7 +107,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Scored:
+class EpochReported:
     """A running trial finished an epoch and waits for `Executor.answer`."""
 
     number: int
@@ -125,11 +124,11 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Ended:
+class TrialFinished:
     """A trial left its worker, with an outcome or with a failure."""
 
     number: int
     result: TrialOutcome | Failure
 
 
-Event = Started | Scored | Ended
+Event = TrialStarted | EpochReported | TrialFinished

@@ -87,7 +87,7 @@ def _reporter(pipe: Connection) -> Report:
         if failure is not None:
             raise NotFiniteError(failure.message)
         send(pipe, {"score": [stage, epoch, float(score)]})
-        return bool(receive(pipe)["go_on"])
+        return bool(receive(pipe)["proceed"])
 
     return report
 

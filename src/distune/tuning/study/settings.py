@@ -1,39 +1,28 @@
-"""Opening a study: a new one, or an existing one that is still about the same question."""
+"""What a study is about, and whether an existing study is still about the same."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
-
-import optuna
-from optuna.exceptions import DuplicatedStudyError
-from optuna.storages import BaseStorage
 
 from distune import __version__
 from distune.config import Config, as_dict, parse_config
 from distune.config.revisions import encoders_of, model_key
-from distune.errors import UserError
-from distune.tuning.search.pruners import WARMUP_EPOCHS, settings
+from distune.tuning.search.pruners import WARMUP_EPOCHS, pruner_settings
 from distune.tuning.space.space import TEACHER, Space
-from distune.utils.paths import is_file_name
 
 METRIC = "mean over tasks of the dev macro F1"
 NEUTRAL_KEYS = ("search_space", "study", "data.root", "training.device", "training.threads", "cache.max_gb")
-"""Config keys that may differ between the parts of one study: they say where it runs, not what it asks.
+"""Config keys that may differ between the parts of one study: they say where it runs, not what it is about.
 
 The data set itself is compared by its fingerprint, the search space by its parameters."""
 COMMITS = "encoder_commits"
 """User attribute: the commits of the hub models that the study uses, by the names that its configs give them."""
-_SETUP_SECONDS = 10.0
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Setup:
+class StudySettings:
     """What a study is about; kept in the study's user attributes.
 
     Args:
@@ -45,7 +34,7 @@ class Setup:
         strategy: "joint"; "staged" for the study of students that follows one of teachers, whose own is "teacher".
         seed: of the sampler.
         config_path: the file that the base config came from, for reports.
-        warmup: first judged epochs at which nothing is pruned.
+        warmup: first reported epochs at which nothing is pruned.
         prune_teacher: whether a trial can end before its student trains.
         folds: a trial's score is the mean over so many folds of train and dev; None takes the dev split.
         commits: of the hub models, by the names that the configs give them.
@@ -80,7 +69,7 @@ class Setup:
             "folds": self.folds,
             "sampler": self.sampler,
             "pruner": self.pruner,
-            "pruner_settings": settings(self.pruner, self.warmup),
+            "pruner_settings": pruner_settings(self.pruner, self.warmup),
             "strategy": self.strategy,
             "prune_teacher": self.prune_teacher,
             "seed": self.seed,
@@ -101,76 +90,17 @@ def metric_over(folds: int) -> str:
     return f"mean over {folds} folds of the mean over tasks of the macro F1"
 
 
-def new_name(dataset: str, now: datetime) -> str:
-    """`<dataset>_tuning_<YYYYMMDD_HHMMSS>`."""
-    return f"{dataset}_tuning_{now:%Y%m%d_%H%M%S}"
-
-
-def check_name(name: str) -> None:
-    """Refuses a study name that is no plain file name.
-
-    Raises:
-        UserError: the name has other characters than letters, digits, dot, dash and underscore.
-    """
-    if not is_file_name(name):
-        raise UserError(
-            f"study name: {name!r} is no plain name; use letters, digits, dot, dash and underscore"
-        )
-
-
-def open_study(storage: BaseStorage, name: str, setup: Setup) -> optuna.Study:
-    """Opens the study of a name, creating it where there is none.
-
-    Raises:
-        UserError: the study exists and is about something else; every difference is listed.
-    """
-    study = load(storage, name)
-    if study is None:
-        try:
-            study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
-        except DuplicatedStudyError:  # another coordinator was quicker
-            study = optuna.load_study(storage=storage, study_name=name)
-        else:
-            write_setup(study, setup)
-            return study
-    if not _wait_until_ready(study):
-        write_setup(study, setup)
-    differences = differing(study.user_attrs, setup)
-    if differences:
-        lines = "\n".join(f"  {line}" for line in differences)
-        raise UserError(
-            f"study {name} exists and is about something else:\n{lines}\n"
-            "Use another --study-name, or --fork NEW_NAME to copy the trials that still count."
-        )
-    return study
-
-
-def load(storage: BaseStorage, name: str) -> optuna.Study | None:
-    """The study of a name, None if there is none."""
-    try:
-        return optuna.load_study(storage=storage, study_name=name)
-    except KeyError:
-        return None
-
-
-def write_setup(study: optuna.Study, setup: Setup) -> None:
-    """Writes what the study is about; "ready" comes last, so that nobody reads half of it."""
-    for key, value in setup.as_attributes().items():
-        study.set_user_attr(key, value)
-    study.set_user_attr("ready", True)
-
-
-def differing(attributes: Mapping[str, Any], setup: Setup) -> list[str]:
-    """What keeps a study from going on with a setup: one line a difference."""
+def differing(attributes: Mapping[str, Any], settings: StudySettings) -> list[str]:
+    """What keeps a study from being resumed with other settings: one line a difference."""
     lines = []
-    new = setup.as_attributes()
+    new = settings.as_attributes()
     score = "metric" if attributes.get("folds") == new["folds"] else "folds"
     for key in (score, "data_fingerprint", "strategy", "seed"):
         if attributes.get(key) != new[key]:
             lines.append(f"{key}: {attributes.get(key)} in the study, {new[key]} now")
     for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
         lines.append(f"base config {key}: {old} in the study, {now} now")
-    lines += _other_revisions(attributes, setup)
+    lines += _other_revisions(attributes, settings)
     for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
         lines.append(f"search space {name}: {_parameter(old)} in the study, {_parameter(now)} now")
     return lines
@@ -185,11 +115,11 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if not _is_neutral(key)}
 
 
-def _other_revisions(attributes: Mapping[str, Any], setup: Setup) -> list[str]:
+def _other_revisions(attributes: Mapping[str, Any], settings: StudySettings) -> list[str]:
     """The encoders whose revision is another one now; a commit's own hash is as good as the name it was found by."""
     lines, commits = [], attributes.get(COMMITS, {})
     before = dict(encoders_of(parse_config(attributes["base_config"])))
-    for (role, kind), encoder in encoders_of(setup.base):
+    for (role, kind), encoder in encoders_of(settings.base):
         old, now = before[role, kind].revision, encoder.revision
         if now not in (old, commits.get(model_key(before[role, kind]), old)):
             lines.append(f"base config {role}.{kind}.revision: {old} in the study, {now} now")
@@ -230,13 +160,3 @@ def _parameter(value: Any) -> str:
     if value is _ABSENT:
         return "absent"
     return ", ".join(f"{key} {part}" for key, part in value.items() if key != "key")
-
-
-def _wait_until_ready(study: optuna.Study) -> bool:
-    """Gives the coordinator that creates the study the time to write what it is about."""
-    for _ in range(int(_SETUP_SECONDS / 0.25)):
-        if study.user_attrs.get("ready"):
-            return True
-        time.sleep(0.25)
-    _log.warning("study %s was never set up; setting it up anew", study.study_name)
-    return False

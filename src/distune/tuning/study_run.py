@@ -1,4 +1,4 @@
-"""One run of a coordinator on one study: a joint search has one, a staged search two."""
+"""One run of a coordinator on one study: a joint search has one, a staged search one for each of its stages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.progress import Progress
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
-from distune.tuning.coordinator.takeover import Adoption
+from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors.make import make_executor
 from distune.tuning.request import TuneRequest
 from distune.tuning.search.pruners import is_too_short, make_pruner, make_pruner_of_folds
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import Patience
-from distune.tuning.study.study import Setup
 from distune.tuning.trials.messages import Failure
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Ending:
-    """How a stage ended.
+    """How a study run ended.
 
     Args:
         reason: why.
@@ -41,12 +41,12 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Stage:
+class StudyRun:
     """What is run.
 
     Args:
         study: an open study.
-        setup: what it is about.
+        settings: what it is about.
         proposals: draws its trials' parameters.
         function: runs one trial, as `package.module:function`.
         folder: of its workers' output and its run folders.
@@ -56,7 +56,7 @@ class Stage:
     """
 
     study: Study
-    setup: Setup
+    settings: StudySettings
     proposals: JointProposals
     function: str
     folder: Path
@@ -65,8 +65,8 @@ class Stage:
     title: str = ""
 
 
-class Stages:
-    """Runs the stages of one request; its time limit holds for all of them together.
+class StudyRunner:
+    """Does the study runs of one request; its time limit holds for all of them together.
 
     Args:
         request: what the user asks for.
@@ -78,26 +78,26 @@ class Stages:
         self._interrupted = interrupted
         self._started = time.monotonic()
 
-    def run(self, stage: Stage) -> Ending:
-        """Runs a stage until its study has its trials or something ends it."""
+    def run(self, run: StudyRun) -> Ending:
+        """Runs a coordinator until its study has its trials or something ends it."""
         request, asked = self._request, self._request.asked
         devices = request.devices
-        lease = Lease.new(request.workers, devices, stage.n_trials)
-        ledger = Ledger(stage.study, lease.coordinator, Patience(interrupted=self._interrupted))
-        stage.study.pruner = (
-            make_pruner_of_folds(stage.setup.pruner, stage.setup.warmup)
-            if stage.setup.folds
-            else make_pruner(stage.setup.pruner, stage.epochs, stage.setup.warmup)
+        lease = Lease.new(request.workers, devices, run.n_trials)
+        ledger = Ledger(run.study, lease.coordinator, Patience(interrupted=self._interrupted))
+        run.study.pruner = (
+            make_pruner_of_folds(run.settings.pruner, run.settings.warmup)
+            if run.settings.folds
+            else make_pruner(run.settings.pruner, run.epochs, run.settings.warmup)
         )
-        _log.info("study %s: %d finished trials wanted", stage.study.study_name, stage.n_trials)
-        if is_too_short(stage.setup.pruner, stage.epochs, stage.setup.warmup):
+        _log.info("study %s: %d finished trials wanted", run.study.study_name, run.n_trials)
+        if is_too_short(run.settings.pruner, run.epochs, run.settings.warmup):
             _log.warning(
-                "pruner %s: %d epochs are too few for it to stop a trial", stage.setup.pruner, stage.epochs
+                "pruner %s: %d epochs are too few for it to stop a trial", run.settings.pruner, run.epochs
             )
         executor = make_executor(
             asked.executor,
-            stage.function,
-            stage.folder / "workers",
+            run.function,
+            run.folder / "workers",
             workers=request.workers,
             devices=devices,
             threads=request.config.training.threads,
@@ -105,14 +105,14 @@ class Stages:
             gpus_per_trial=asked.gpus_per_trial,
             interrupted=self._interrupted,
         )
-        with Progress(title=stage.title) as progress, executor:
+        with Progress(title=run.title) as progress, executor:
             coordinator = Coordinator(
                 ledger,
-                stage.proposals,
+                run.proposals,
                 executor,
-                Adoption(ledger, lease),
-                Retention(stage.folder / "trials", asked.keep_best),
-                Limits(stage.n_trials, self._seconds_left(), asked.on_oom, stage.setup.prune_teacher),
+                Takeover(ledger, lease),
+                Retention(run.folder / "trials", asked.keep_best),
+                Limits(run.n_trials, self._seconds_left(), asked.on_oom, run.settings.prune_teacher),
                 interrupted=self._interrupted,
                 show=progress,
             )

@@ -1,0 +1,88 @@
+"""Opening a study: a new one, or an existing one that is still about the same."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage
+
+from distune.errors import UserError
+from distune.tuning.study.settings import StudySettings, differing
+from distune.utils.paths import is_file_name
+
+_SETTINGS_SECONDS = 10.0
+"""How long another coordinator may take to write what its new study is about."""
+_log = logging.getLogger(__name__)
+
+
+def new_name(dataset: str, now: datetime) -> str:
+    """`<dataset>_tuning_<YYYYMMDD_HHMMSS>`."""
+    return f"{dataset}_tuning_{now:%Y%m%d_%H%M%S}"
+
+
+def check_name(name: str) -> None:
+    """Refuses a study name that is no plain file name.
+
+    Raises:
+        UserError: the name has other characters than letters, digits, dot, dash and underscore.
+    """
+    if not is_file_name(name):
+        raise UserError(
+            f"study name: {name!r} is no plain name; use letters, digits, dot, dash and underscore"
+        )
+
+
+def open_study(storage: BaseStorage, name: str, settings: StudySettings) -> optuna.Study:
+    """Opens the study of a name, creating it where there is none.
+
+    Raises:
+        UserError: the study exists and is about something else; every difference is listed.
+    """
+    study = load(storage, name)
+    if study is None:
+        try:
+            study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+        except DuplicatedStudyError:  # another coordinator was quicker
+            study = optuna.load_study(storage=storage, study_name=name)
+        else:
+            write_settings(study, settings)
+            return study
+    if not _wait_until_ready(study):
+        write_settings(study, settings)
+    differences = differing(study.user_attrs, settings)
+    if differences:
+        lines = "\n".join(f"  {line}" for line in differences)
+        raise UserError(
+            f"study {name} exists and is about something else:\n{lines}\n"
+            "Use another --study-name, or --fork NEW_NAME to copy the trials that still count."
+        )
+    return study
+
+
+def load(storage: BaseStorage, name: str) -> optuna.Study | None:
+    """The study of a name, None if there is none."""
+    try:
+        return optuna.load_study(storage=storage, study_name=name)
+    except KeyError:
+        return None
+
+
+def write_settings(study: optuna.Study, settings: StudySettings) -> None:
+    """Writes what the study is about; "ready" comes last, so that nobody reads half of it."""
+    for key, value in settings.as_attributes().items():
+        study.set_user_attr(key, value)
+    study.set_user_attr("ready", True)
+
+
+def _wait_until_ready(study: optuna.Study) -> bool:
+    """Gives the coordinator that creates the study the time to write what it is about."""
+    for _ in range(int(_SETTINGS_SECONDS / 0.25)):
+        if study.user_attrs.get("ready"):
+            return True
+        time.sleep(0.25)
+    _log.warning("study %s has no settings; writing them", study.study_name)
+    return False
