@@ -54,7 +54,7 @@ def test_low_disk(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trials_that_all_fail(command: list[str]) -> None:
     ended = CliRunner().invoke(app, [*command, "--gpu", "cuda:99"])
     assert ended.exit_code == 1 and summary()["reason"] == "failed_alike"
-    told = "given up: one trial after the other failed alike (config): training.device: cuda:99 is not here"
+    told = "(config): training.device: cuda:99 is not here"
     assert told in ended.output
 
 

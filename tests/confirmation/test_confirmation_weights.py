@@ -77,7 +77,7 @@ def test_a_nearly_full_disk_stops_before_the_test_split_is_opened(
     monkeypatch.setattr(weights, "RESERVE_BYTES", 10**18)
     result = CliRunner().invoke(app, ["confirm", str(file), "--top", "1", "--seeds", "1"])
     assert result.exit_code == 4
-    assert "too little disk space" in result.output and "the same command goes on" in result.output
+    assert "too little disk space" in result.output
     folder = file.with_suffix("")
     assert not openings(folder) and not list(folder.rglob("results.json"))
     assert not (folder / "confirmation.json").exists()

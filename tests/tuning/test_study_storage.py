@@ -213,7 +213,7 @@ def test_the_time_that_attempts_take_counts(asked, limit):
 def test_an_outage_is_not_waited_out_by_one_who_was_asked_to_end(asked, waits):
     time = Time()
     patiently = Patience(sleep=time.sleep, clock=time, interrupted=lambda: asked)
-    with pytest.raises(UserError, match="goes on from its run folder when the same command runs again"):
+    with pytest.raises(UserError, match="does not answer"):
         patiently(gone)
     assert (sum(time.pauses) > 0) is waits and sum(time.pauses) <= 2 * PARTING_SECONDS
     before = len(time.pauses)

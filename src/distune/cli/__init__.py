@@ -50,7 +50,7 @@ app.add_typer(cache.app, name="cache")
 
 
 def main() -> None:
-    """The command `distune`; what a user can mend ends with exit code 2 and no traceback."""
+    """The command `distune`; what a user can correct ends with exit code 2 and no traceback."""
     run_command()
 
 

@@ -70,11 +70,11 @@ def confirm(
     )
     result = run_confirmation(request, show=typer.echo)
     if result.reason == "interrupted":
-        typer.echo("interrupted; the same command goes on")
+        typer.echo("interrupted; the same command resumes it")
     elif result.reason == "low_disk":
         typer.echo(
             f"stopped before anything was judged: {result.folder} has too little disk space for another run; "
-            "free some, and the same command goes on"
+            "free some, and the same command resumes it"
         )
     else:
         print_numbers(result.numbers, result.folder)

@@ -35,8 +35,8 @@ def tune(
 ) -> None:
     """Tune teacher and student; the same command resumes a study that was interrupted.
 
-    Options lie over the config's study section. Exit code: 0 finished, 1 given up as trials fail alike, 2 bad input,
-    3 out of time, 4 disk nearly full, 130 interrupted.
+    Options lie over the config's study section. Exit code: 0 finished, 1 stopped as trials fail for one reason,
+    2 bad input, 3 out of time, 4 disk nearly full, 130 interrupted.
     """
     if gpu and "study.gpus" not in given:
         given["study.gpus"] = [gpu]
@@ -62,7 +62,7 @@ def tune(
         typer.echo(f"no report: {reporting.INSTALL}, then distune report", err=True)
     if result.failure:
         typer.echo(
-            f"given up: one trial after the other failed alike ({result.failure.kind}): {result.failure.message}",
+            f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}",
             err=True,
         )
     raise typer.Exit(EXIT_CODES[result.reason])

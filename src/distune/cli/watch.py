@@ -81,8 +81,8 @@ def _print(found: StudyStatus) -> None:
         done = f"epoch {trial.epoch}" if found.folds is None else f"{trial.epoch} of {found.folds} folds"
         typer.echo(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{score}")
     if found.interrupted:
-        typer.echo(f"waiting   trials {', '.join(map(str, found.interrupted))} go on with the study")
+        typer.echo(f"waiting   trials {', '.join(map(str, found.interrupted))} are resumed with the study")
     if found.ends:
         typer.echo(f"ends      about {found.ends:%Y-%m-%d %H:%M}")
     elif not found.workers:
-        typer.echo(f"ended     {found.ended or 'without saying why: killed; the same command goes on'}")
+        typer.echo(f"ended     {found.ended or 'without saying why: killed; the same command resumes it'}")

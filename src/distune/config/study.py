@@ -51,7 +51,7 @@ class StudyConfig(Section):
     """Lay this config's fusion, dropout, learning rates and loss over the base config, such as another study's
     best_config.yaml; with only: alpha, beta, T it fine-tunes them on other data."""
     strategy: Literal["joint", "staged"] = "joint"
-    """joint: teacher and student together, judged by the student; staged: first the teacher by its own score, in a
+    """joint: teacher and student together, by the student's score; staged: first the teacher by its own score, in a
     third of the trials, then the student with the best few teachers."""
     prune_teacher: bool = False
     """joint: stop a trial whose teacher falls behind the median teacher, before its student trains."""

@@ -33,7 +33,7 @@ class Entry:
     """What a step computed: named arrays, named groups of tensors, and plain values.
 
     It is a draft while the step computes; `folder` is None where it lives in memory only. A draft that the disk has no
-    room for goes on in memory, so that nothing is computed twice; `fault` says why.
+    room for stays in memory, so that nothing is computed twice; `fault` says why.
     """
 
     folder: Path | None

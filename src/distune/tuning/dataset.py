@@ -55,7 +55,7 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
         found = "\n".join(f"  {leak.title}: {leak.detail}" for leak in report.leaks)
         raise UserError(
             f"{config.data.root}: a score on these data would mislead:\n{found}\n"
-            "Mend the data (`distune audit` shows the rows), or tune all the same with --accept-leaks."
+            "Repair the data (`distune audit` shows the rows), or tune anyway with --accept-leaks."
         )
     if folds is not None:
         folded = with_values(config, {"data.fold": {"number": 1, "of": folds}})

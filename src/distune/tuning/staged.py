@@ -28,9 +28,9 @@ KEPT = 3
 FEWEST_TEACHERS = 5
 OF_TEACHERS = (TEACHER, "training", "data")
 """The sections that a trained teacher depends on: a student with values of its own would train another teacher, as one
-does that is tried again with smaller parts of a batch after it ran out of memory."""
+does that is retried with smaller micro-batches after it ran out of memory."""
 TEACHER_WARMUP = 1
-"""Teachers train for few epochs: judged from the second on."""
+"""Teachers train for few epochs: pruned from the second on."""
 
 
 def stage_budgets(n_trials: int) -> tuple[int, int]:

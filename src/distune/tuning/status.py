@@ -24,7 +24,7 @@ from distune.utils.places import STUDIES
 
 @dataclass(frozen=True)
 class RunningTrial:
-    """A trial that a worker has in hand.
+    """An active trial.
 
     Args:
         number: the trial's.
@@ -55,7 +55,7 @@ class StudyStatus:
         counts: trials by state, best score included.
         n_trials: finished trials wanted by the last coordinator; None if there was none.
         running: trials in the hands of living coordinators.
-        interrupted: numbers of trials that nobody runs and that go on with the study.
+        interrupted: numbers of trials that nobody runs and that are resumed with the study.
         failures: failed trials by kind.
         workers: of all living coordinators.
         ended: why the last coordinator ended; None while one lives or if it was killed.

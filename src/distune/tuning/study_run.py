@@ -51,7 +51,7 @@ class StudyRun:
         function: runs one trial, as `package.module:function`.
         folder: of its workers' output and its run folders.
         n_trials: finished trials that it shall have.
-        epochs: judged epochs of a complete trial; with folds, their number.
+        epochs: reported epochs of a complete trial; with folds, their number.
         title: stands before its lines of progress.
     """
 
@@ -70,7 +70,7 @@ class StudyRunner:
 
     Args:
         request: what the user asks for.
-        interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
+        interrupted: called in every round: 0 continue, 1 stop at the next epoch, 2 stop now.
     """
 
     def __init__(self, request: TuneRequest, interrupted: Callable[[], int]):

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 def tune(request: TuneRequest) -> TuneResult:
-    """Runs a study, or goes on with one, and writes its summary and best config.
+    """Runs a study, or resumes one, and writes its summary and best config.
 
     Raises:
         UserError: something in the request, the config, the data or the storage is wrong.

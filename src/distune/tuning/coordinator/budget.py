@@ -3,7 +3,7 @@
 A trial may run only while fewer than `n_trials` trials with a lower number are finished or may still
 finish. Numbers are given out one by one by the storage, and a failed trial never comes back, so of all
 trials that may finish the one with the highest number had at most `n_trials - 1` others below it: never more
-than `n_trials` finish. A coordinator goes on until `n_trials` are finished: never fewer do.
+than `n_trials` finish. A coordinator continues until `n_trials` are finished: never fewer do.
 """
 
 from __future__ import annotations

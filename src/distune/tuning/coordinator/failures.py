@@ -14,9 +14,9 @@ KINDS = ("crash", "out_of_memory", "not_finite", "preempted", "data", "config")
 SURPLUS = "surplus"
 """Kind of a trial that another coordinator's trial made unnecessary; no failure."""
 FIRST_ALIKE = 3
-"""A study whose first trials fail alike this often is stopped."""
+"""A study whose first trials fail this often for one reason is stopped."""
 ROW_ALIKE = 20
-"""A study in which this many trials in a row fail alike is stopped, whatever came before."""
+"""A study in which this many trials in a row fail for one reason is stopped, whatever came before."""
 TAIL = 4000
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED", re.I
@@ -55,7 +55,7 @@ def died(
     Args:
         exit_code: of the process, negative for a signal; None if the worker was lost with its machine.
         output: what the worker printed.
-        for_memory: the kernel has killed processes for want of memory meanwhile.
+        for_memory: the kernel has killed processes meanwhile because memory ran out.
         peak_memory_mb: most memory that the process was seen to hold.
     """
     kind, message = _death(exit_code, for_memory)
@@ -64,7 +64,7 @@ def died(
 
 def _death(exit_code: int | None, for_memory: bool) -> tuple[str, str]:
     if exit_code == -9 and for_memory:
-        return "out_of_memory", "the kernel killed the worker for want of memory"
+        return "out_of_memory", "the kernel killed the worker: out of memory"
     if exit_code is None or exit_code in (-9, -15, 137, 143):
         how = "was lost" if exit_code is None else f"was killed (exit code {exit_code})"
         return "preempted", f"the worker {how}"
@@ -79,7 +79,7 @@ def not_finite(score: float, stage: str, epoch: int) -> Failure | None:
 
 
 def failed_alike(failures: Sequence[Failure], finished: int) -> Failure | None:
-    """The one reason why a study is not worth going on with, if there is one.
+    """The one reason why a study should be stopped, if there is one.
 
     Args:
         failures: those since the last finished trial of this coordinator, oldest first.
@@ -89,8 +89,8 @@ def failed_alike(failures: Sequence[Failure], finished: int) -> Failure | None:
     if len(failures) < limit:
         return None
     last = failures[-limit:]
-    return last[-1] if len({_likeness(failure) for failure in last}) == 1 else None
+    return last[-1] if len({_reason(failure) for failure in last}) == 1 else None
 
 
-def _likeness(failure: Failure) -> tuple[str, str]:
+def _reason(failure: Failure) -> tuple[str, str]:
     return failure.kind, re.sub(r"\d[\d.e+-]*", "#", failure.message)

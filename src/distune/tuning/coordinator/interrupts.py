@@ -15,10 +15,10 @@ class Interrupts:
         self._count = 0
 
     def __call__(self) -> int:
-        """0 go on, 1 stop in order, 2 or more stop at once."""
+        """0 continue, 1 stop at the next epoch, 2 or more stop now."""
         return self._count
 
-    def hear(self, number: int, _: object) -> None:
+    def handler(self, number: int, _: object) -> None:
         """Counts one, as a signal handler."""
         self._count += 1
 
@@ -26,13 +26,13 @@ class Interrupts:
 @contextmanager
 def interrupts() -> Iterator[Interrupts]:
     """Turns Ctrl-C and SIGTERM into counts; outside the main thread nothing is caught."""
-    heard = Interrupts()
+    counted = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield heard
+        yield counted
         return
-    before = {number: signal.signal(number, heard.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, counted.handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield heard
+        yield counted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -100,7 +100,7 @@ class Progress:
             self._console.print(text, highlight=False, markup=False)
 
     def _ends(self, snapshot: Snapshot) -> datetime | None:
-        """When the rest is done if it goes on as since the start."""
+        """When the rest is done, at the pace since the start."""
         now, finished = self._clock(), snapshot.counts.finished
         if self._first is None:
             self._first = (now, finished)

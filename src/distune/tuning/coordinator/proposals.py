@@ -31,7 +31,7 @@ class Proposal:
 
 
 class JointProposals:
-    """Teacher and student parameters drawn together, judged by the student's score; trial 0 is the base config.
+    """Teacher and student parameters drawn together; the score is the student's; trial 0 is the base config.
 
     Args:
         settings: what the study is about.
@@ -53,11 +53,11 @@ class JointProposals:
         return Proposal(params, settings.space.overrides(params))
 
     def prunes_on(self, stage: str) -> bool:
-        """Whether the pruner judges the scores of a stage."""
+        """Whether the pruner sees the scores of a stage."""
         return stage == "student"
 
     def epochs(self, config: Mapping[str, Any]) -> int:
-        """Judged epochs of a complete trial."""
+        """Epochs that a complete trial reports."""
         return int(config["student"]["epochs"])
 
     def config(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,30 +70,30 @@ class JointProposals:
 
 
 class TeacherProposals(JointProposals):
-    """The teacher's parameters alone, judged by the teacher's own score; trial 0 is the base config's teacher."""
+    """The teacher's parameters alone; the score is the teacher's own; trial 0 is the base config's teacher."""
 
     def prunes_on(self, stage: str) -> bool:
-        """Whether the pruner judges the scores of a stage."""
+        """Whether the pruner sees the scores of a stage."""
         return stage == "teacher"
 
     def epochs(self, config: Mapping[str, Any]) -> int:
-        """Judged epochs of a complete trial."""
+        """Epochs that a complete trial reports."""
         return int(config["teacher"]["epochs"])
 
 
 class FoldProposals(JointProposals):
-    """As the joint ones, judged by the mean score over the folds done so far; the config names the first fold.
+    """As the joint ones; the score is the mean over the folds done so far, and the config names the first fold.
 
     Args:
         settings: what the study is about; it says how many folds there are.
     """
 
     def prunes_on(self, stage: str) -> bool:
-        """Whether the pruner judges the scores of a stage."""
+        """Whether the pruner sees the scores of a stage."""
         return stage == FOLD
 
     def epochs(self, config: Mapping[str, Any]) -> int:
-        """Judged scores of a complete trial: one a fold."""
+        """Scores that a complete trial reports: one a fold."""
         return int(config["data"]["fold"]["of"])
 
     def config(self, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,13 +29,13 @@ def weights_to_drop(trials: Iterable[FrozenTrial], keep: int) -> list[int]:
 class Retention:
     """Watches over the run folders of one study.
 
-    Weights are kept for the user alone: confirmation trains its contenders anew from their configs and reads none of
+    Weights are kept for the user alone: confirmation trains its candidates again from their configs and reads none of
     a trial's.
 
     Args:
         folder: holds the trials' run folders, and nothing outside it is ever touched.
         keep: how many of the best trials keep their weights.
-        reserve_gb: disk space that must stay free; room for all trials in hand, if that is more.
+        reserve_gb: disk space that must stay free; room for all active trials, if that is more.
     """
 
     def __init__(self, folder: Path, keep: int = 3, reserve_gb: float = 1.0):

@@ -1,4 +1,4 @@
-"""What the kernel says of this process's memory: its limit, and whom it killed for want of it."""
+"""What the kernel says of this process's memory: its limit, and what it killed when memory ran out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def total_bytes() -> int:
 
 
 def oom_kills() -> int:
-    """How many processes of this process's group the kernel has killed for want of memory; 0 if it does not say."""
+    """How many processes of this process's group the kernel has killed when memory ran out; 0 if it does not say."""
     for folder in _groups():
         for line in _read(folder / "memory.events").splitlines():
             if line.startswith("oom_kill "):

@@ -210,30 +210,30 @@ class RayExecutor(Executor):
         worker.pending = None
         errors = self._ray.exceptions
         try:
-            told = self._ray.get(call)
+            answer = self._ray.get(call)
         except errors.RayError as error:
             return self._lost(worker, error)
         if not worker.is_ready:
-            worker.host = told
+            worker.host = answer
             return []
-        if isinstance(told, TrialStarted):
+        if isinstance(answer, TrialStarted):
             self._failed_starts = 0
             worker.pending = worker.actor.next.remote()
-            return [replace(told, worker=f"{worker.name}@{worker.host}")]
-        if not isinstance(told, EpochReported):
+            return [replace(answer, worker=f"{worker.name}@{worker.host}")]
+        if not isinstance(answer, EpochReported):
             worker.task = None
-        return [told]
+        return [answer]
 
     def _lost(self, worker: _Worker, error: Any) -> list[Event]:
-        is_told = isinstance(error, self._ray.exceptions.RayTaskError)
+        is_task_error = isinstance(error, self._ray.exceptions.RayTaskError)
         # What is wrong with a relay that lives, or with its node alone.
-        cause = error.cause if is_told else None
+        cause = error.cause if is_task_error else None
         self._failed_starts += cause is not None or not worker.is_ready
         if self._failed_starts >= START_LIMIT:
             raise cause or UserError(f"ray: workers end before they start: {error}")
         why = str(cause or error).partition("\n")[0]
         _log.warning("%s is lost (%s); another one starts when the cluster has room", worker.name, why)
-        self._ray.kill(worker.actor)  # out of reach is not dead: its trial must not go on unheard
+        self._ray.kill(worker.actor)  # out of reach is not dead: its trial must not run on unseen
         task = worker.task
         self._workers[self._workers.index(worker)] = self._start(worker.name)
         return [] if task is None else [TrialFinished(task.number, died(None))]

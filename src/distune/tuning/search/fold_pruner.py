@@ -16,8 +16,8 @@ class FoldPruner(BasePruner):
 
     Args:
         share: the quantile; 0.5 is the median.
-        warmup: first folds that are not judged.
-        fewest: complete trials before which nobody is judged.
+        warmup: first folds after which nothing is pruned.
+        fewest: complete trials before which nothing is pruned.
     """
 
     def __init__(self, share: float, warmup: int, fewest: int):

@@ -31,11 +31,11 @@ PRUNER_SETTINGS: dict[str, dict[str, int | float]] = {
     "patient": {"patience": 3, "n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
     "none": {},
 }
-"""A trial is judged once `n_startup_trials` are complete, after its first `n_warmup_steps` epochs."""
+"""A trial can be pruned once `n_startup_trials` are complete, after its first `n_warmup_steps` epochs."""
 
 
 SHARES_OF_FOLDS: dict[str, float | None] = {"median": 0.5, "percentile": 0.25, "none": None}
-"""Pruners that can judge folds: the share of complete trials that a trial must not fall below."""
+"""Pruners for studies with folds: the share of complete trials that a trial must not fall below."""
 
 
 def check_pruner(name: str) -> None:
@@ -49,7 +49,7 @@ def check_pruner(name: str) -> None:
 
 
 def check_pruner_of_folds(name: str) -> None:
-    """Refuses a pruner that cannot judge a mean over folds.
+    """Refuses a pruner that makes no sense for a mean over folds.
 
     Raises:
         UserError: it needs many epochs, or waits for a better score.
@@ -68,12 +68,12 @@ def pruner_settings(name: str, warmup: int = WARMUP_EPOCHS) -> dict[str, int | f
 
 
 def is_too_short(name: str, epochs: int, warmup: int) -> bool:
-    """Whether a trial is over before a pruner may judge it: neither its first epochs nor its last one are judged.
+    """Whether a trial ends before a pruner could stop it: never in its first epochs, nor after its last one.
 
     Args:
         name: one of `PRUNERS`.
-        epochs: judged epochs of a complete trial; with folds, their number.
-        warmup: first epochs that are not judged.
+        epochs: reported epochs of a complete trial; with folds, their number.
+        warmup: first epochs after which nothing is pruned.
     """
     return "n_warmup_steps" in PRUNER_SETTINGS[name] and epochs <= warmup + 1
 
@@ -83,8 +83,8 @@ def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePrun
 
     Args:
         name: one of `PRUNERS`.
-        epochs: judged epochs of a complete trial.
-        warmup: first epochs that are not judged.
+        epochs: reported epochs of a complete trial.
+        warmup: first epochs after which nothing is pruned.
     """
     from optuna import pruners
     from optuna.exceptions import ExperimentalWarning
@@ -114,7 +114,7 @@ def make_pruner_of_folds(name: str, warmup: int) -> BasePruner:
 
     Args:
         name: one of `SHARES_OF_FOLDS`.
-        warmup: first folds that are not judged.
+        warmup: first folds after which nothing is pruned.
     """
     from optuna.pruners import NopPruner
 

@@ -1,6 +1,6 @@
 """Samplers whose draws depend on the study's seed, the trial's number and the trials known, and on nothing else.
 
-So a study that was killed and goes on asks for the same points as one that was not, and repeats none.
+So a study that was killed and resumed asks for the same points as one that was not, and repeats none.
 """
 
 from __future__ import annotations

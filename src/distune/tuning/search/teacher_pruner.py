@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 TEACHER_SCORES = "teacher_scores"
 """User attribute of a trial: the teacher's dev score by epoch."""
 FEWEST_EARLIER = 5
-UNJUDGED_EPOCHS = 1
+WARMUP_EPOCHS = 1
 
 
 def should_prune_teacher(
@@ -21,11 +21,11 @@ def should_prune_teacher(
 
     Args:
         scores: the teacher's dev scores by epoch, from 1.
-        earlier: those of earlier trials; five must have reached the epoch, or nobody is judged.
-        epoch: the one that the teacher has just done; the first is not judged.
+        earlier: those of earlier trials; five must have reached the epoch, or nothing is pruned.
+        epoch: the one that the teacher has just done; nothing is pruned after the first.
     """
     others = [one[epoch] for one in earlier if epoch in one]
-    if epoch <= UNJUDGED_EPOCHS or len(others) < FEWEST_EARLIER:
+    if epoch <= WARMUP_EPOCHS or len(others) < FEWEST_EARLIER:
         return False
     return max(score for done, score in scores.items() if done <= epoch) < statistics.median(others)
 

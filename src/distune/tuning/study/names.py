@@ -74,13 +74,13 @@ def _can_go_on(
 
 
 def _is_worked_on(name: str, study: Study) -> bool:
-    """Whether somebody is at work on a study, as far as one look tells; says how to go on with it all the same."""
+    """Whether somebody works on a study, as far as one look tells; logs how to join it anyway."""
     now = time.time()
     for lease in leases(study.user_attrs).values():
         if lease.looks_alive(now):
             _log.warning(
                 "study %s asks the same and lacks trials, but process %d on %s was at work on it %.0f s ago: it is "
-                "passed over; to go on with it, or to work on it too, add --study-name %s",
+                "passed over; to resume it, or to work on it too, add --study-name %s",
                 name, lease.pid, lease.host.partition("/")[0], now - lease.seen, name,
             )  # fmt: skip
             return True

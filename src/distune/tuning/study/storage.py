@@ -219,7 +219,7 @@ class Patience:
                 if self._clock() - began >= self._seconds():
                     self._limit = 0.0
                     raise UserError(
-                        f"the storage does not answer ({cause}); what was not written goes on from its run folder "
+                        f"the storage does not answer ({cause}); what was not written is resumed from its run folder "
                         "when the same command runs again"
                     ) from error
                 _log.warning("storage does not answer (%s); trying again in %.2g s", cause, pause)

@@ -23,14 +23,14 @@ def fold_folder(folder: Path, number: int) -> Path:
 def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
     """Runs a trial fold by fold; the mean of the folds so far is reported after each, and is the score in the end.
 
-    After an interruption it takes over the folds that are done and goes on in the one that is not. A fold leaves no
-    weights behind: nobody asks for a model of some of the training data.
+    Resumed after an interruption, it keeps the folds that are done and resumes the one that is not. A fold leaves no
+    weights behind: nobody needs a model of a part of the training data.
 
     Args:
         task: the complete config, whose `data.fold` says how many folds there are; the folder, the device and the
             threads.
-        report: told (stage, epoch, dev score) of each fold, and then ("fold", number, mean so far); answers whether to
-            go on.
+        report: called with (stage, epoch, dev score) of each fold, and then ("fold", number, mean so far); answers
+            whether to continue.
 
     Raises:
         FloatingPointError: a loss is not finite.
@@ -53,7 +53,7 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
 
 
 def _found(task: TrialTask, number: int) -> TrialOutcome | None:
-    """A fold that an earlier attempt has done; that attempt told its seconds, if it could."""
+    """A fold that an earlier attempt has done; its seconds were reported by that attempt."""
     from distune.training.results import finished_run
 
     found = finished_run(_config_of(task, number), fold_folder(task.path, number))

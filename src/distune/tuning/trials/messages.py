@@ -1,4 +1,4 @@
-"""What coordinator and workers say to each other; plain data that JSON can hold."""
+"""Messages between coordinator and workers: plain data that JSON can hold."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Literal
 from distune.training.cost import Cost
 
 FOLD = "fold"
-"""Stage of the reports that judge a trial by folds: (this, folds done, mean of their scores)."""
+"""Stage of the reports of a trial with folds: (this, folds done, mean of their scores)."""
 Report = Callable[[str, int, float], bool]
-"""Told (stage, epoch from 1, score); True means go on, False means stop here."""
+"""Called with (stage, epoch from 1, score); True means continue, False means stop here."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class TrialTask:
     Args:
         number: the trial's number in its study.
         config: the complete config as plain values.
-        folder: the trial's run folder; a trial that was begun before goes on from what lies there.
+        folder: the trial's run folder; a trial that was begun before is resumed from what lies there.
         device: "auto", "cpu", "cuda:0", ...
         threads: CPU threads that the worker may use.
         attempt: 1 for the first time that this trial is given to a worker.
@@ -92,10 +92,10 @@ class Failure:
 
 
 TrialFunction = Callable[[TrialTask, Report], TrialOutcome]
-"""Runs one trial and raises on failure; what it spent until then, the exception carries (`training.cost.carried`).
+"""Runs one trial and raises on failure; the exception carries what it spent until then (`training.cost.carried`).
 
-Called again with the same folder it reports the epochs that it finds there once more and goes on after them, so that no
-score is lost that was trained but not heard."""
+Called again with the same folder it reports once more the epochs that it finds there and continues after them, so that
+no score is lost that was trained but not received."""
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,14 @@ class ReportEpochs(Callback):
 
 
 def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
-    """Runs a trial in its folder; called again after an interruption, it goes on from its checkpoint.
+    """Runs a trial in its folder; called again after an interruption, it resumes from its checkpoint.
 
-    A trial that finds itself finished, because nobody heard of it before, tells its epochs again and trains nothing.
+    A run that is finished already, because its result was never received, reports its epochs again and trains nothing.
     The images are not checked again: the study has done that before its first trial.
 
     Args:
         task: the complete config, the folder, the device and the threads.
-        report: told (stage, epoch, dev score); answers whether to go on.
+        report: called with (stage, epoch, dev score); answers whether to continue.
 
     Raises:
         FloatingPointError: a loss is not finite.
@@ -77,7 +77,7 @@ def config_of(task: TrialTask) -> Config:
 
 
 def outcome_of(result: RunResult) -> TrialOutcome:
-    """What a training run came to, as the coordinator hears it."""
+    """The result of a training run, as the coordinator gets it."""
     return TrialOutcome(
         state="stopped" if result.stopped else "complete",
         score=result.score,

@@ -35,7 +35,7 @@ class NotFiniteError(FloatingPointError):
 def main(arguments: list[str]) -> None:
     """Serves one coordinator until it closes the pipe."""
     pipe, parent, name = Connection(int(arguments[0])), int(arguments[1]), arguments[2]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to hear
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator alone
     _die_with(parent)
     try:
         send(pipe, {"ready": True})
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
             send(pipe, {"begun": True})
             send(pipe, {**_result(name, task, pipe), "memory_mb": _memory_mb()})
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # the coordinator is gone: what the trial needs to go on is already in its folder
+        os._exit(0)  # the coordinator is gone: what the trial needs to be resumed is already in its folder
 
 
 def load_function(name: str) -> TrialFunction:
