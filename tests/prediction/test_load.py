@@ -8,7 +8,6 @@ from typing import Any
 
 import optuna
 import pytest
-from distune.tuning.study.study import open_study
 
 from distune.config import Config, as_dict
 from distune.errors import UserError
