@@ -21,7 +21,7 @@ from distune.data import Table
 from distune.errors import DataError, UserError
 from distune.store import Store
 from distune.training import checkpoint
-from distune.training.callbacks import EpochRecord
+from distune.training.callbacks import Callback, EpochRecord
 from distune.training.run import run, run_teacher
 from distune.training.run_folder import openings
 from distune.training.student import load_student, student_seed
@@ -337,3 +337,22 @@ def test_what_the_student_cannot_inherit_is_refused_before_the_teacher_trains(
     with pytest.raises(UserError, match=r"contradicts student\.text\.layers: \[1\]"):
         run(config, tmp_path / "run")
     assert not (tmp_path / "run/metrics.jsonl").exists()
+
+
+def test_every_long_step_reports_how_far_it_is(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    class Steps(Callback):
+        def __init__(self) -> None:
+            self.last: dict[str, tuple[int, int]] = {}
+
+        def on_progress(self, step: str, done: int, total: int) -> None:
+            before, of = self.last.get(step, (0, total))
+            assert (0 if before == of else before) < done <= total  # teacher and student, one after the other
+            self.last[step] = (done, total)
+
+    steps = Steps()
+    frozen = {
+        f"{side}__{kind}__freeze": "all" for side in ("teacher", "student") for kind in ("vision", "text")
+    }
+    run(tiny_config(**frozen), tmp_path / "run", callback=steps)
+    assert set(steps.last) == {"decoding images", "encoding images", "encoding texts"}
+    assert all(done == total for done, total in steps.last.values())

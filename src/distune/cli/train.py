@@ -19,10 +19,17 @@ from distune.cli.options import (
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.run_folder import CONFIG
 from distune.utils.places import RUNS
+from distune.utils.progress import ProgressLines
 
 
 class _ShowEpochs(Callback):
-    """Prints a line after each epoch."""
+    """Prints a line after each epoch, and now and then within a stage that takes long."""
+
+    def __init__(self) -> None:
+        self._progress = ProgressLines(typer.echo)
+
+    def on_progress(self, step: str, done: int, total: int) -> None:
+        self._progress(step, done, total)
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         typer.echo(

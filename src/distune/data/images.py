@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ def decode_all(
     out: NDArray[np.uint8] | None = None,
     threads: int | None = None,
     rules: PixelRules = DEFAULT,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> NDArray[np.uint8]:
     """Decodes many image files at once.
 
@@ -78,6 +79,7 @@ def decode_all(
         out: array of shape (N, 3, size, size) to write into, such as a memory map; None makes one.
         threads: decoding threads; None takes one a usable core.
         rules: how deep pixels become 8 bits.
+        progress: called with "decoding images", how many are done, and of how many.
 
     Returns:
         uint8 of shape (N, 3, size, size); `out` where it was given.
@@ -92,8 +94,9 @@ def decode_all(
     def write(position: int) -> None:
         pixels[position] = decode(paths[position], size, rules)
 
-    for _ in threaded(write, range(len(paths)), threads):
-        pass
+    for done, _ in enumerate(threaded(write, range(len(paths)), threads), start=1):
+        if progress is not None:
+            progress("decoding images", done, len(paths))
     return pixels
 
 

@@ -52,6 +52,9 @@ class Callback:
     def on_stage_start(self, stage: str) -> None:
         """Called before a stage of the run: data, teacher, targets, student, evaluation."""
 
+    def on_progress(self, step: str, done: int, total: int) -> None:
+        """Called now and then within a stage that can take long, such as "encoding images"; `done` of `total` items."""
+
     def on_epoch_end(self, record: EpochRecord) -> None:
         """Called after each epoch of the teacher and the student.
 

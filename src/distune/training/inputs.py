@@ -43,6 +43,7 @@ class InputSteps:
         compute: device and precision of frozen layers.
         seed: of the views.
         files: `files_hash` of the table's images; found when needed where the caller has none.
+        progress: called with what is done, how many of it, and of how many, while a step is computed.
     """
 
     table: Table
@@ -51,6 +52,7 @@ class InputSteps:
     compute: Compute
     seed: int
     files: str | None = None
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None
 
     def for_model(
         self, model: Classifier, config: ModelConfig, model_seed: int, *, with_map: bool = False
@@ -143,7 +145,7 @@ class InputSteps:
 
         def compute(entry: Entry) -> None:
             pixels = entry.new_array("pixels", (count, len(self.table), 3, size, size), np.uint8)
-            decode_all(self.table.images, size, out=pixels[0], rules=self.table.rules)
+            decode_all(self.table.images, size, out=pixels[0], rules=self.table.rules, progress=self.progress)
             for row in range(len(self.table)) if count > 1 else ():
                 pixels[:, row] = views(pixels[0, row], seed=self.seed, index=row, count=count)
 
@@ -170,6 +172,7 @@ class InputSteps:
                 part = torch.from_numpy(np.array(flat[start : start + PREFIX_BATCH])).to(self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
                     hidden.put(slice(start, start + len(part)), vision.prefix(part))
+                self.progress("encoding images", start + len(part), len(flat))
 
         entry = self.store.get("frozen_vision", key, compute)
         hidden = entry.array("hidden")
@@ -186,6 +189,7 @@ class InputSteps:
                     vectors = text.prefix(padded, mask)
                 for row, vector, length in zip(rows, vectors, ids.lengths[rows], strict=True):
                     hidden.put(slice(ids.offsets[row], ids.offsets[row + 1]), vector[:length])
+                self.progress("encoding texts", start + len(rows), len(order))
 
         entry = self.store.get("frozen_text", key, compute)
         return Ragged(entry.array("hidden"), ids.offsets)

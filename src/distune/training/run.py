@@ -156,7 +156,15 @@ class _Run(Callback):
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)
             files = files_hash(images)
-            self.steps = InputSteps(self.table, config.data, self.store, self.compute, config.seed, files)
+            self.steps = InputSteps(
+                self.table,
+                config.data,
+                self.store,
+                self.compute,
+                config.seed,
+                files,
+                self.callback.on_progress,
+            )
         start_folder(self.folder, config, self.table, self.compute)
 
     @property
