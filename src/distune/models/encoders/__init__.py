@@ -15,9 +15,10 @@ from distune.models.encoders.automodel import AutoText, AutoVision, longest_text
 from distune.models.encoders.base import Encoder, TextEncoder, Tokenizer, VisionEncoder
 from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, Entry, Kind, find, known
 from distune.models.encoders.efficientnet_lite import EfficientNetLite
+from distune.models.encoders.preprocessing import is_plain, read_pixels
 from distune.models.encoders.tiny import TinyCnn, TinyText
 from distune.models.encoders.tokenizer import is_cased, read_tokenizer
-from distune.models.encoders.transformers_model import Origin, architecture, pixels, read_architecture
+from distune.models.encoders.transformers_model import Origin, architecture, read_architecture
 from distune.models.encoders.weights import file_hash, fingerprint, model_folder, weights_file
 
 __all__ = [
@@ -75,7 +76,7 @@ def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> Vi
             return EfficientNetLite(source.architecture["number"], weights=weights, **options)
         settings, folder = _settings(source, "vision", config)
         _require(settings, config.name, "vision", ("num_channels",))
-        normalise = pixels(source if isinstance(source, Entry) else None, folder)
+        normalise = read_pixels(config.name, known(source, "vision"), settings, folder)
         family = VISION_FAMILIES.get(settings.model_type, AutoVision)
         origin = Origin(settings, folder if config.pretrained else None)
         encoder: VisionEncoder = family(config, origin, normalise, image_size)
@@ -145,10 +146,10 @@ def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:
 
 def _reading(source: Entry | Path | str, kind: Kind, folder: Path) -> str:
     """How a folder's inputs are read, where earlier versions read them otherwise: their results are not used again."""
+    entry = known(source, kind)
     if kind == "text":
-        entry = known(source, kind)
         return "-cased" if is_cased(folder, entry.cased if entry else None) else ""
-    return ""
+    return "" if is_plain(folder, entry) else "-pixels"
 
 
 def _refuse_rank(config: EncoderConfig) -> None:

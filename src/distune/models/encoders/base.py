@@ -188,6 +188,14 @@ class Pixels(nn.Module):
         self.register_buffer("shift", -torch.tensor(mean).view(3, 1, 1) / spread, persistent=False)
         self.flip_channels = flip_channels
 
+    @classmethod
+    def of(cls, scale: Tensor, shift: Tensor, *, flip_channels: bool = False) -> Pixels:
+        """Bytes times a scale plus a shift, each of the three channels with its own."""
+        made = cls((0.0,) * 3, (1.0,) * 3, flip_channels=flip_channels)
+        made.scale = scale.float().view(3, 1, 1)
+        made.shift = shift.float().view(3, 1, 1)
+        return made
+
     def forward(self, pixels: Tensor) -> Tensor:
         """uint8 (B, 3, H, W) -> float of the same shape."""
         values = pixels.flip(1) if self.flip_channels else pixels

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
-from distune.models.encoders.base import Pixels
-from distune.models.encoders.catalogue import Entry
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def load(model_class: Any, origin: Origin, **options: Any) -> Any:
     settings, folder = origin.settings, origin.folder
     if folder is None:
         return model_class(settings, **options)
-    with _quiet():
+    with quiet():
         model, report = model_class.from_pretrained(
             str(folder),
             config=settings,
@@ -96,32 +94,9 @@ def load(model_class: Any, origin: Origin, **options: Any) -> Any:
     return model
 
 
-def pixels(source: Entry | None, folder: Path | None) -> Pixels:
-    """The normalisation that an image model was trained with.
-
-    Args:
-        source: catalogue entry, if the model has one.
-        folder: model folder; its `preprocessor_config.json` has the last word.
-    """
-    mean, std = (source.mean, source.std) if source else ((0.5,) * 3, (0.5,) * 3)
-    flip = source is not None and source.family == "mobilevit"
-    scaled = not flip
-    file = folder / "preprocessor_config.json" if folder else None
-    if file is not None and file.is_file():
-        found = json.loads(file.read_text(encoding="utf-8"))
-        mean, std = found.get("image_mean") or mean, found.get("image_std") or std
-        flip = found.get("do_flip_channel_order", flip)
-        scaled = found.get("do_normalize", not flip)
-    return (
-        Pixels(mean, std, flip_channels=flip)
-        if scaled
-        else Pixels((0.0,) * 3, (1.0,) * 3, flip_channels=flip)
-    )
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers from reporting the published heads that are left out on purpose."""
+def quiet() -> Iterator[None]:
+    """Keeps transformers from reporting what is left out on purpose: published heads, a faster image library."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
