@@ -11,6 +11,7 @@ import typer
 from distune import __version__
 from distune.cli import cache, compare, confirm, data, encoders, predict, study, train, watch
 from distune.cli.ending import TerminalFormatter, one_message
+from distune.cli.output import say
 
 app = typer.Typer(
     help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
@@ -23,7 +24,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"distune {__version__}")
+        say(f"distune {__version__}")
         raise typer.Exit()
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import typer
-
+from distune.cli.output import say
 from distune.data.audit.audit import AuditReport
 from distune.data.audit.findings import Row, counted
 
@@ -15,13 +14,13 @@ ROWS_SHOWN = 8
 def print_audit(report: AuditReport) -> None:
     """Prints the describing tables, then the findings with their evidence, the worst last."""
     for section in report.sections:
-        typer.echo(f"\n{section.title}")
+        say(f"\n{section.title}")
         _print_rows(section.rows, len(section.rows))
     for finding in reversed(report.findings):
-        typer.echo(f"\n[{finding.severity}] {finding.title}")
-        typer.echo(f"  {finding.detail}")
+        say(f"\n[{finding.severity}] {finding.title}")
+        say(f"  {finding.detail}")
         _print_rows(finding.rows, ROWS_SHOWN)
-    typer.echo(f"\nfound: {counted(finding.severity for finding in report.findings)}")
+    say(f"\nfound: {counted(finding.severity for finding in report.findings)}")
 
 
 def _print_rows(rows: Sequence[Row], most: int) -> None:
@@ -30,11 +29,9 @@ def _print_rows(rows: Sequence[Row], most: int) -> None:
     cells = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows[:most])]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     for row in cells:
-        typer.echo(
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+        say("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if len(rows) > most:
-        typer.echo(f"  ... and {len(rows) - most} more")
+        say(f"  ... and {len(rows) - most} more")
 
 
 def _shown(value: str | int | float) -> str:

@@ -6,6 +6,8 @@ from datetime import datetime
 
 import typer
 
+from distune.cli.output import say
+
 app = typer.Typer(
     help="The store of expensive results (DISTUNE_CACHE, else the user's cache).", no_args_is_help=True
 )
@@ -20,9 +22,9 @@ def list_entries() -> None:
     entries = store.entries()
     for entry in sorted(entries, key=lambda entry: -entry.last_used):
         used = datetime.fromtimestamp(entry.last_used)
-        typer.echo(f"{entry.size / 1e6:10.1f} MB  {used:%Y-%m-%d %H:%M}  {entry.name}")
+        say(f"{entry.size / 1e6:10.1f} MB  {used:%Y-%m-%d %H:%M}  {entry.name}")
     total = sum(entry.size for entry in entries)
-    typer.echo(f"{len(entries)} entries, {total / 1e9:.2f} GB in {store.root}")
+    say(f"{len(entries)} entries, {total / 1e9:.2f} GB in {store.root}")
 
 
 @app.command("clear")
@@ -32,9 +34,7 @@ def clear() -> None:
 
     store = Store()
     removed = store.clear()
-    typer.echo(
-        f"removed {len(removed)} entries from {store.root}; {len(store.entries())} are in use and stay"
-    )
+    say(f"removed {len(removed)} entries from {store.root}; {len(store.entries())} are in use and stay")
 
 
 @app.command("verify")
@@ -45,7 +45,7 @@ def verify() -> None:
     store = Store()
     faults = store.verify()
     for name, fault in faults.items():
-        typer.echo(f"{name}: {fault}")
-    typer.echo(f"{len(store.entries()) - len(faults)} entries are sound, {len(faults)} are not")
+        say(f"{name}: {fault}")
+    say(f"{len(store.entries()) - len(faults)} entries are sound, {len(faults)} are not")
     if faults:
         raise typer.Exit(1)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from distune.cli.output import say
+
 ROW = "{:40} {:6} {:>8} {:>8} {:>9} {:>8} {:>7}  {}"
 
 
@@ -16,21 +18,19 @@ def compare(
     from distune.analysis.side_by_side import on_different_data, side_by_side
 
     found = side_by_side(sources)
-    typer.echo(ROW.format("name", "kind", "dev", "base", "confirmed", "test", "trials", "tasks on dev"))
+    say(ROW.format("name", "kind", "dev", "base", "confirmed", "test", "trials", "tasks on dev"))
     for one in found:
         scores = [_shown(value) for value in (one.dev, one.base, one.confirmed, one.test)]
         tasks = ", ".join(f"{name} {value:.4f}" for name, value in (one.tasks or {}).items())
         trials = "" if one.trials is None else str(one.trials)
-        typer.echo(ROW.format(one.name, one.kind, *scores, trials, tasks).rstrip())
+        say(ROW.format(one.name, one.kind, *scores, trials, tasks).rstrip())
     if any(one.kind == "study" for one in found):
-        typer.echo("dev of a study is the best of its trials and flatters; confirmed is a mean over seeds.")
+        say("dev of a study is the best of its trials and flatters; confirmed is a mean over seeds.")
     for one in found:
         if one.folds:
-            typer.echo(
-                f"dev and base of {one.name} are means over {one.folds} folds of train and dev, not of dev."
-            )
+            say(f"dev and base of {one.name} are means over {one.folds} folds of train and dev, not of dev.")
     if on_different_data(found):
-        typer.echo("These rest on different data: their scores cannot be compared.")
+        say("These rest on different data: their scores cannot be compared.")
 
 
 def _shown(value: float | None) -> str:

@@ -20,6 +20,7 @@ from distune.cli.options import (
     Workers,
     devices_of,
 )
+from distune.cli.output import say
 
 EXIT_CODES = {"finished": 0, "incomplete": 1, "low_disk": 4, "interrupted": 130}
 """How `distune confirm` ends, by reason; 2 is bad input."""
@@ -68,11 +69,11 @@ def confirm(
         ray_address=ray_address,
         gpus_per_trial=gpus_per_trial,
     )
-    result = run_confirmation(request, show=typer.echo)
+    result = run_confirmation(request, show=say)
     if result.reason == "interrupted":
-        typer.echo("interrupted; the same command resumes it")
+        say("interrupted; the same command resumes it")
     elif result.reason == "low_disk":
-        typer.echo(
+        say(
             f"stopped before anything was judged: {result.folder} has too little disk space for another run; "
             "free some, and the same command resumes it"
         )
@@ -84,42 +85,40 @@ def confirm(
 def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     """Prints scores, comparisons, optimism and recommendation."""
     split = numbers["split"]
-    typer.echo()
-    typer.echo(f"{'score, mean and 95 % interval over seeds':44}{'dev':>24}{'test':>24}")
+    say()
+    say(f"{'score, mean and 95 % interval over seeds':44}{'dev':>24}{'test':>24}")
     for name, about in numbers["contenders"].items():
         shown = [_interval(about["splits"][each]) for each in ("dev", "test")]
-        typer.echo(f"{name:44}{shown[0]:>24}{shown[1]:>24}")
-    typer.echo()
-    typer.echo(
-        f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"])
-    )
+        say(f"{name:44}{shown[0]:>24}{shown[1]:>24}")
+    say()
+    say(f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"]))
     for each in numbers["comparisons"]:
         pair = f"{KINDS[each['kind']]}: {each['first']} - {each['second']}"
-        typer.echo(f"{pair:64}{_difference(each)}  {each['verdict']}{_needed(each)}")
+        say(f"{pair:64}{_difference(each)}  {each['verdict']}{_needed(each)}")
     for each in numbers["comparisons_missing"]:
-        typer.echo(f"{KINDS[each['kind']]}: not known, {each['reason']}")
+        say(f"{KINDS[each['kind']]}: not known, {each['reason']}")
     _print_optimism(numbers["optimism"])
     for failure in numbers["failures"]:
-        typer.echo(
+        say(
             f"missing: {failure['contender']} seed {failure['seed']} ({failure['kind']}: {failure['message']})"
         )
     for note in numbers["notes"]:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     recommendation = numbers["recommendation"]
-    typer.echo()
-    typer.echo(f"recommended: {recommendation['contender']}. {recommendation['text']}")
-    typer.echo(f"files        {folder / 'confirmation.json'}")
-    typer.echo(f"             {folder / recommendation['config']}")
+    say()
+    say(f"recommended: {recommendation['contender']}. {recommendation['text']}")
+    say(f"files        {folder / 'confirmation.json'}")
+    say(f"             {folder / recommendation['config']}")
 
 
 def _print_optimism(optimism: Mapping[str, Any] | None) -> None:
     if optimism is None or optimism["search_score"] is None:
         return
     test = f", {optimism['test']['mean']:.4f} on test" if optimism["test"] else ""
-    typer.echo()
+    say()
     folds = optimism.get("folds")
     of = f" (mean over {folds} folds of train and dev, not dev alone)" if folds else ""
-    typer.echo(
+    say(
         f"{optimism['contender']}: {optimism['search_score']:.4f} in the search{of}, "
         f"{optimism['dev']['mean']:.4f} over seeds on dev{test}"
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from distune.cli.options import Assignments, DataRoot, chosen_config, overrides
+from distune.cli.output import say
 
 app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_help=True)
 
@@ -27,17 +28,17 @@ def check(
     with without_writing(chosen) as looked_at:
         table = check_experiment(looked_at, str(config))
     counts = ", ".join(f"{len(table.rows(split))} {split}" for split in SPLITS if len(table.rows(split)))
-    typer.echo(f"{config}: sound. {len(table)} examples ({counts}).")
+    say(f"{config}: sound. {len(table)} examples ({counts}).")
     for task in table.tasks:
-        typer.echo(f"  task {task.name}: {', '.join(task.classes)}")
+        say(f"  task {task.name}: {', '.join(task.classes)}")
     if not len(table.rows("test")):
-        typer.echo("  this data set has no test split")
+        say("  this data set has no test split")
     for note in table.notes:
-        typer.echo(f"  read: {note}")
+        say(f"  read: {note}")
     if table.dropped:
-        typer.echo(f"  {len(table.dropped)} bad examples are dropped on request:")
+        say(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:
-            typer.echo(f"    {line}")
+            say(f"    {line}")
 
 
 def audit(
@@ -60,7 +61,7 @@ def audit(
     print_audit(report)
     if out:
         write_json(out, report.to_dict())
-        typer.echo(f"wrote {out}")
+        say(f"wrote {out}")
 
 
 @app.command("demo")
@@ -77,7 +78,7 @@ def demo(
     if kind not in writers:
         raise UserError(f"--kind: {kind!r} is unknown; use slices or wound")
     writers[kind](out, seed)
-    typer.echo(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @app.command("split")
@@ -106,5 +107,5 @@ def split(
         seed=seed,
     )
     for name, classes in counts.items():
-        typer.echo(f"{name}: {classes}")
-    typer.echo(f"wrote {target}")
+        say(f"{name}: {classes}")
+    say(f"wrote {target}")

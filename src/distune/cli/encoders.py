@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from distune.cli.output import say
+
 app = typer.Typer(help="The encoders that have a friendly name.", no_args_is_help=True)
 
 ROW = "{:20} {:7} {:9} {:>8} {:>7} {:>8}  {:18} {}"
@@ -17,10 +19,8 @@ def list_encoders() -> None:
     """
     from distune.models.encoders import CATALOGUE, MILLISECONDS
 
-    typer.echo(ROW.format("name", "kind", "from", "million", "pixels", "CPU ms", "licence", "location"))
+    say(ROW.format("name", "kind", "from", "million", "pixels", "CPU ms", "licence", "location"))
     for name, entry in CATALOGUE.items():
         latency = f"{MILLISECONDS[name]:.0f}" if name in MILLISECONDS else ""
         size, pixels = f"{entry.millions:.1f}", str(entry.image_size or "")
-        typer.echo(
-            ROW.format(name, entry.kind, entry.source, size, pixels, latency, entry.licence, entry.location)
-        )
+        say(ROW.format(name, entry.kind, entry.source, size, pixels, latency, entry.licence, entry.location))

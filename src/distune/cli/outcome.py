@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
+from distune.cli.output import say
 
 
 def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> None:
@@ -24,23 +24,23 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> No
         if folds is None
         else "on the same folds flatters; `distune confirm` trains it again"
     )
-    typer.echo()
-    typer.echo(f"study      {summary['study']}")
-    typer.echo(
+    say()
+    say(f"study      {summary['study']}")
+    say(
         f"trials     {trials['finished']} finished: {trials['complete']} complete, {trials['pruned']} pruned; "
         f"{trials['failed']} failed"
     )
     if best is None:
-        typer.echo(f"best       {summary['note']}")
+        say(f"best       {summary['note']}")
     else:
-        typer.echo(f"best       {best['value']:.4f} {score}, trial {best['number']}")
+        say(f"best       {best['value']:.4f} {score}, trial {best['number']}")
     if base is not None:
-        typer.echo(f"base       {base['value']:.4f} {score}, trial {base['number']} (the config as given)")
+        say(f"base       {base['value']:.4f} {score}, trial {base['number']} (the config as given)")
     if best is not None:
-        typer.echo(f"           the best of many {flatters}")
-    typer.echo(
+        say(f"           the best of many {flatters}")
+    say(
         f"wall time  {seconds['wall']:.0f} s; peak memory {summary['machine']['peak_memory_mb']:.0f} MiB a worker"
     )
-    typer.echo("files")
+    say("files")
     for path in dict.fromkeys(str(file) for file in files):
-        typer.echo(f"           {path}")
+        say(f"           {path}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distune.cli.options import Storage
+from distune.cli.output import say
 from distune.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def _print_one(predictor: Predictor, image: Path, text: str | None) -> None:
         ranked = sorted(
             zip(probabilities[task.name][0], task.classes, strict=True), key=lambda pair: -pair[0]
         )
-        typer.echo(f"{task.name}: {ranked[0][1]}")
+        say(f"{task.name}: {ranked[0][1]}")
         for probability, name in ranked:
-            typer.echo(f"  {probability:.4f}  {name}")
+            say(f"  {probability:.4f}  {name}")
 
 
 def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
@@ -100,7 +101,7 @@ def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
 
         answers = predictor.answer(examples, on_progress=tell)
     seconds = time.perf_counter() - started
-    typer.echo(
+    say(
         f"predicted {len(answers.ids)} of {len(examples)} examples in {seconds:.1f} s "
         f"({len(answers.ids) / seconds:.1f} a second)"
     )
@@ -115,14 +116,14 @@ def _write(answers: Answers, out: Path) -> None:
         writer = csv.writer(handle)
         writer.writerow(answers.header())
         writer.writerows(answers.table())
-    typer.echo(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 def _print_problems(answers: Answers) -> None:
     from distune.reporting.formats import plain
 
-    typer.echo(f"{len(answers.problems)} rows could not be read:", err=True)
+    say(f"{len(answers.problems)} rows could not be read:", err=True)
     for problem in answers.problems[:PROBLEMS_SHOWN]:
-        typer.echo(f"  {plain(problem, longest=300)}", err=True)
+        say(f"  {plain(problem, longest=300)}", err=True)
     if len(answers.problems) > PROBLEMS_SHOWN:
-        typer.echo(f"  ... and {len(answers.problems) - PROBLEMS_SHOWN} more", err=True)
+        say(f"  ... and {len(answers.problems) - PROBLEMS_SHOWN} more", err=True)

@@ -9,6 +9,7 @@ import typer
 
 from distune.analysis.records.study_record import Direction
 from distune.cli.options import Assignments, DataRoot, Seed, Storage, chosen_config, overrides
+from distune.cli.output import say
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig
 from distune.utils.places import STUDIES
@@ -59,9 +60,9 @@ def tune(
         written = write_report(source, result.folder, storage=storage)
     print_outcome(result.summary, [*result.summary["files"].values(), *written])
     if not written:
-        typer.echo(f"no report: {reporting.INSTALL}, then distune report", err=True)
+        say(f"no report: {reporting.INSTALL}, then distune report", err=True)
     if result.failure:
-        typer.echo(
+        say(
             f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}",
             err=True,
         )
@@ -96,7 +97,7 @@ def report(
     else:
         written = write_report(str(study), out or study_folder(str(study), storage), storage=storage)
     for path in written:
-        typer.echo(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -16,6 +16,7 @@ from distune.cli.options import (
     chosen_config,
     overrides,
 )
+from distune.cli.output import say
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.run_folder import CONFIG
 from distune.utils.places import RUNS
@@ -26,13 +27,13 @@ class _ShowEpochs(Callback):
     """Prints a line after each epoch, and now and then within a stage that takes long."""
 
     def __init__(self) -> None:
-        self._progress = ProgressLines(typer.echo)
+        self._progress = ProgressLines(say)
 
     def on_progress(self, step: str, done: int, total: int) -> None:
         self._progress(step, done, total)
 
     def on_epoch_end(self, record: EpochRecord) -> None:
-        typer.echo(
+        say(
             f"{record.stage:8}epoch {record.epoch:3}  loss {record.train_loss:8.4f}  "
             f"dev score {record.dev_score:.4f}  {record.seconds:6.1f} s"
         )
@@ -82,13 +83,13 @@ def train(
     from distune.training.run import run
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
-        typer.echo(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")
+        say(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")
         result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
     for split, metrics in result.results["splits"].items():
         tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())
-        typer.echo(f"{split:5}score {metrics['score']:.4f}  ({tasks})")
+        say(f"{split:5}score {metrics['score']:.4f}  ({tasks})")
     if result.results["test_split"] == "none":
-        typer.echo("test: this data set has no test split")
+        say("test: this data set has no test split")
     elif result.results["test_split"] == "shut":
-        typer.echo("test: left shut; --test opens it, and records that")
-    typer.echo(f"wrote {folder}")
+        say("test: left shut; --test opens it, and records that")
+    say(f"wrote {folder}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distune.cli.options import Storage, Study
+from distune.cli.output import say
 from distune.utils.places import STUDIES
 
 if TYPE_CHECKING:
@@ -66,23 +67,23 @@ def _place(study: str) -> tuple[str, Path]:
 def _print(found: StudyStatus) -> None:
     counts = found.counts
     wanted = f" of {found.n_trials}" if found.n_trials else ""
-    typer.echo(f"study     {found.name} in {found.storage}")
-    typer.echo(
+    say(f"study     {found.name} in {found.storage}")
+    say(
         f"trials    {counts.finished}{wanted} finished: {counts.complete} complete, {counts.pruned} pruned; "
         f"{counts.failed} failed"
     )
     for kind, count in found.failures.items():
-        typer.echo(f"          {count} failed: {kind}")
+        say(f"          {count} failed: {kind}")
     best = f"{counts.best[1]:.4f}, trial {counts.best[0]}" if counts.best else "no complete trial yet"
-    typer.echo(f"best      {best}")
-    typer.echo(f"workers   {found.workers}")
+    say(f"best      {best}")
+    say(f"workers   {found.workers}")
     for trial in found.running:
         score = "" if trial.score is None else f", score {trial.score:.4f}"
         done = f"epoch {trial.epoch}" if found.folds is None else f"{trial.epoch} of {found.folds} folds"
-        typer.echo(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{score}")
+        say(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{score}")
     if found.interrupted:
-        typer.echo(f"waiting   trials {', '.join(map(str, found.interrupted))} are resumed with the study")
+        say(f"waiting   trials {', '.join(map(str, found.interrupted))} are resumed with the study")
     if found.ends:
-        typer.echo(f"ends      about {found.ends:%Y-%m-%d %H:%M}")
+        say(f"ends      about {found.ends:%Y-%m-%d %H:%M}")
     elif not found.workers:
-        typer.echo(f"ended     {found.ended or 'without saying why: killed; the same command resumes it'}")
+        say(f"ended     {found.ended or 'without saying why: killed; the same command resumes it'}")

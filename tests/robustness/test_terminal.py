@@ -1,0 +1,35 @@
+"""No name from data, studies or files reaches the terminal as a control sequence."""
+
+from __future__ import annotations
+
+import pytest
+
+from distune.cli.output import say
+from distune.utils.text import harmless
+
+HOSTILE = {
+    "window title": "\x1b]0;owned\x07",
+    "colour": "\x1b[31mred",
+    "cursor": "\x1b[2J\x1b[H",
+    "eight-bit": "\x9b31m",
+    "bell": "\x07",
+    "overwritten line": "bad\rgood",
+    "right to left": "\u202egpj.exe",
+    "invisible": "a\u200bb",
+    "surrogate": "\ud800",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_shown_harmlessly(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say(HOSTILE[name])
+    shown = capsys.readouterr().out
+    assert not set(shown) & set("\x1b\x07\x9b\r\u202e\u200b\ud800")
+    assert "\N{REPLACEMENT CHARACTER}" in shown
+
+
+def test_names_of_all_languages_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "Größe 腹部 البطن\tok\nsecond line"
+    say(text)
+    assert capsys.readouterr().out == text + "\n"
+    assert harmless(text) == text
