@@ -11,6 +11,7 @@ from distune.analysis.ranking import Ranking
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, read_predictions
+from distune.data.table import MISSING
 
 RESAMPLES = 1000
 NEXT_BEST = 10
@@ -118,9 +119,9 @@ def _scores(tasks: tuple[Predictions, ...], weights: NDArray[np.float64]) -> NDA
 
     by_task = []
     for task in tasks:
-        classes = len(task.classes)
-        cells = task.truth * classes + task.probabilities.argmax(axis=1)
-        counts = weights @ np.eye(classes * classes)[cells]
+        classes, known = len(task.classes), task.truth != MISSING
+        cells = task.truth[known] * classes + task.probabilities[known].argmax(axis=1)
+        counts = weights[:, known] @ np.eye(classes * classes)[cells]
         by_task.append(macro_f1(counts.reshape(-1, classes, classes)))
     mean: NDArray[np.float64] = np.mean(by_task, axis=0)
     return mean

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from distune.analysis.records.attributes import number, text, whole
 from distune.analysis.records.unknown import Unknown
+from distune.data.table import MISSING
 
 STAGES = ("teacher", "student")
 LONGEST = 50_000_000
@@ -55,7 +56,7 @@ class Predictions:
     Attributes:
         task: the task's name.
         classes: the classes, in the order of the columns.
-        truth: class indices, (N,).
+        truth: class indices, (N,); `MISSING` where the label is not known.
         probabilities: (N, classes).
         groups: patient or case of each example; None where the file does not name them.
     """
@@ -200,12 +201,16 @@ def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...
         owned = [column for column in columns if _owner(column, tasks) == task]
         classes = tuple(column.removeprefix(f"p_{task}_") for column in owned)
         try:
-            truth = np.array([classes.index(row[f"truth_{task}"]) for row in rows], dtype=np.int64)
+            truth = np.array([_number(row[f"truth_{task}"], classes) for row in rows], dtype=np.int64)
             probabilities = np.array([[float(row[column]) for column in owned] for row in rows])
         except (ValueError, TypeError):
             return Unknown(f"{path} holds a class or a probability for task {task} that cannot be read.")
         found.append(Predictions(task, classes, truth, probabilities, groups))
     return tuple(found) or Unknown(f"{path} holds no predictions.")
+
+
+def _number(label: str, classes: Sequence[str]) -> int:
+    return classes.index(label) if label else MISSING
 
 
 def _owner(column: str, tasks: list[str]) -> str | None:

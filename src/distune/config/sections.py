@@ -229,6 +229,14 @@ class DataConfig(Section):
     """Images of more than 8 bits without a window: the percentiles of their values that become black and white."""
     frame_column: str | None = None
     """CSV: column with the frame of a DICOM file of several, counted from 1; empty takes the middle one."""
+    missing: Literal["stop", "allow"] = "stop"
+    """Rows that lack a label: refused, or allowed. A row with some labels trains and scores those; a train row without
+    any is an unlabelled one."""
+    unlabelled: Path | None = None
+    """File of examples without labels, relative to `root`: of reader csv or wound a table with the columns of image,
+    text and group, of reader medpix lines like its own. A student learns the teacher's answers on them."""
+    label_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Keep the labels of this share of the train cases, to see what labels are worth; the others are unlabelled."""
     fold: FoldConfig | None = None
     """Join train and dev, split them again by group, and take one fold as dev; empty takes the files' own splits."""
 
@@ -248,6 +256,10 @@ class DataConfig(Section):
             raise ValueError(f"{', '.join(given)}: only for reader csv or wound, not {self.reader}")
         if self.text_fields != ("caption",) and self.reader not in ("medpix", "demo"):
             raise ValueError(f"text_fields: only for reader medpix or demo, not {self.reader}")
+        if self.unlabelled is not None and (self.unlabelled.is_absolute() or ".." in self.unlabelled.parts):
+            raise ValueError(f"unlabelled: {self.unlabelled} must be a path inside data.root, relative to it")
+        if self.unlabelled is not None and self.reader == "demo":
+            raise ValueError("unlabelled: the demo set has no such file; use label_fraction there")
         needed = ("image_column", "text_column", "label_columns") if self.reader == "csv" else ()
         if missing := [name for name in needed if not getattr(self, name)]:
             raise ValueError(f"reader csv needs {', '.join(missing)}")

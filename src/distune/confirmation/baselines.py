@@ -163,7 +163,7 @@ Answer = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 def _fitted(table: Table, column: int, inputs: Any) -> tuple[Mapping[str, Any], Answer]:
     """One task: the class shares of train where there are no inputs, else logistic regression on them."""
     classes = len(table.tasks[column].classes)
-    train, dev = table.rows("train"), table.rows("dev")
+    train, dev = table.rows("train", column), table.rows("dev", column)
     truth = table.labels[train, column]
     if inputs is None or classes < 2:
         shares = np.bincount(truth, minlength=classes) / len(truth)

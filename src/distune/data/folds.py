@@ -24,7 +24,7 @@ def with_fold(
     """Makes one fold of train and dev the new dev split and the others the new train split.
 
     Args:
-        examples: the usable ones; those of the test split stay as they are.
+        examples: the usable ones; those of the test split and those without labels stay as they are.
         fold: which of how many folds.
         task_names: the label columns.
 
@@ -34,7 +34,7 @@ def with_fold(
     Raises:
         DataError: there are fewer groups than folds, or a label that one fold would have all of.
     """
-    places = [place for place, example in enumerate(examples) if example.split != "test"]
+    places = [place for place, example in enumerate(examples) if example.split in ("train", "dev")]
     assigned = assign_folds(
         [examples[place].labels for place in places],
         [examples[place].group for place in places],
@@ -69,11 +69,11 @@ def assign_folds(
     names, group_of_row = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
     if len(names) < count:
         raise DataError(SOURCE, [f"{len(names)} groups cannot fill {count} folds; ask for fewer folds"])
-    classes = sorted({pair for row in labels for pair in enumerate(row)})
+    classes = sorted({pair for row in labels for pair in enumerate(row) if pair[1]})
     column = {pair: place for place, pair in enumerate(classes)}
     holds = np.zeros((len(names), len(classes)), dtype=bool)
     for group, row in zip(group_of_row.tolist(), labels, strict=True):
-        holds[group, [column[pair] for pair in enumerate(row)]] = True
+        holds[group, [column[pair] for pair in enumerate(row) if pair[1]]] = True
     fold_of_group = spread_groups(labels, group_of_row, fractions=[1.0 / count] * count, seed=SEED)
     confined = _spread_classes(fold_of_group, holds, np.bincount(group_of_row), count)
     if confined.any():

@@ -3,7 +3,7 @@
 from distune.distillation.base import DistillationLoss, LossShapes
 from distune.distillation.defined import shared_modalities, undefined
 from distune.distillation.losses import LOSSES
-from distune.distillation.objective import Objective, ObjectiveTerms, balanced_class_weights
+from distune.distillation.objective import Objective, ObjectiveTerms, balanced_class_weights, label_shares
 
 __all__ = [
     "LOSSES",
@@ -12,6 +12,7 @@ __all__ = [
     "Objective",
     "ObjectiveTerms",
     "balanced_class_weights",
+    "label_shares",
     "shared_modalities",
     "undefined",
 ]

@@ -67,7 +67,7 @@ class DistillationLoss(nn.Module, ABC):
         Args:
             student: outputs for B examples.
             teacher: outputs for the same examples.
-            labels: class indices, int64 (B, tasks).
+            labels: class indices, int64 (B, tasks); `MISSING` where one is not known.
             index: position of each example in the train split, int64 (B,).
 
         Returns:

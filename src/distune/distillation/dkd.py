@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from distune.data.table import MISSING
 from distune.distillation.base import DistillationLoss
 from distune.distillation.parts import divergence
 from distune.models.outputs import ModelOutput
@@ -23,7 +24,8 @@ class DecoupledLoss(DistillationLoss):
         b = (p_y, 1 - p_y) with p = softmax(z / T);  q = softmax(z / T) over the classes other than y
 
     Shapes: logits (B, classes) a task. Weights: beta; 1 : 8 as in the paper; SCALE = 0.2. A task of two classes has no
-    second term. Zero where the softened probabilities are equal.
+    second term. For an example without a label y is the class that the teacher thinks most likely. Zero where the
+    softened probabilities are equal.
 
     Source: Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022.
     """
@@ -33,10 +35,15 @@ class DecoupledLoss(DistillationLoss):
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The weighted divergences, summed over the tasks."""
         terms = [
-            decoupled_divergence(ours / self.T, theirs / self.T, labels[:, task])
+            decoupled_divergence(ours / self.T, theirs / self.T, target_class(labels[:, task], theirs))
             for task, (ours, theirs) in enumerate(zip(student.logits, teacher.logits, strict=True))
         ]
         return self.weight * self.SCALE * self.T**2 * torch.stack(terms).sum()
+
+
+def target_class(labels: Tensor, teacher: Tensor) -> Tensor:
+    """The true classes, (B,); the teacher's (logits (B, C)) most likely ones where the labels are `MISSING`."""
+    return torch.where(labels == MISSING, teacher.argmax(1), labels)
 
 
 def decoupled_divergence(student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:

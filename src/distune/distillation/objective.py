@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distune.config import DistillationConfig, TrainingConfig
+from distune.data.table import MISSING
 from distune.distillation.base import DistillationLoss
 from distune.models.outputs import ModelOutput
 
@@ -35,17 +36,20 @@ class Objective(nn.Module):
     """The sum that is minimised; its parameters are those of the loss, to be trained with the student.
 
     Formula:
-        alpha * sum_tasks mean_batch w[y] CE(z_s, y) + distillation loss + penalty of the student's fusion
+        alpha * sum_tasks mean_batch k w[y] CE(z_s, y) / share + distillation loss + penalty of the student's fusion
 
     alpha is 1 without a distillation loss (the teacher's own training). w are the class weights, 1 by default; the mean
     divides by the number of examples, not by the sum of their weights, so a batch that is split into equal parts
-    gives the same sum. Label smoothing is that of Szegedy et al., 2016.
+    gives the same sum. k is 1 for an example with a label of the task and 0 for one without; share is how many of the
+    train examples have one, so that over an epoch the term is the mean over those that have. Label smoothing is that of
+    Szegedy et al., 2016.
 
     Args:
         config: alpha, and the weights that the loss already took.
         training: label smoothing.
         loss: the distillation loss; None trains on the labels alone.
         class_weights: one tensor (classes,) a task; None weights all classes alike.
+        label_shares: share of the train examples with a label, by task; None where all have all.
     """
 
     def __init__(
@@ -54,11 +58,13 @@ class Objective(nn.Module):
         training: TrainingConfig,
         loss: DistillationLoss | None = None,
         class_weights: tuple[Tensor, ...] | None = None,
+        label_shares: tuple[float, ...] | None = None,
     ):
         super().__init__()
         self.alpha = config.alpha if loss is not None else 1.0
         self.label_smoothing = training.label_smoothing
         self.loss = loss
+        self.label_shares = label_shares
         self.tasks = len(class_weights) if class_weights is not None else 0
         for task, weights in enumerate(class_weights or ()):
             self.register_buffer(f"class_weights_{task}", weights.float())
@@ -74,7 +80,7 @@ class Objective(nn.Module):
 
         Args:
             student: outputs of the model that is trained, for B examples.
-            labels: class indices, int64 (B, tasks).
+            labels: class indices, int64 (B, tasks); `MISSING` where one is not known.
             teacher: the teacher's outputs for the same examples; needed where the loss uses them.
             index: position of each example in the train split, int64 (B,); needed with a loss.
 
@@ -93,31 +99,47 @@ class Objective(nn.Module):
         return ObjectiveTerms(total, cross_entropy, distillation)
 
     def _cross_entropy(self, student: ModelOutput, labels: Tensor) -> Tensor:
-        terms = [
-            F.cross_entropy(
-                logits.float(),
-                labels[:, task],
-                weight=self.get_buffer(f"class_weights_{task}") if self.tasks else None,
-                label_smoothing=self.label_smoothing,
-                reduction="none",
-            ).mean()
-            for task, logits in enumerate(student.logits)
-        ]
+        terms = [self._of_task(task, logits, labels[:, task]) for task, logits in enumerate(student.logits)]
         return torch.stack(terms).sum()
+
+    def _of_task(self, task: int, logits: Tensor, truth: Tensor) -> Tensor:
+        # Rows without a label are weighted by 0: choosing the others would make the device wait for their number.
+        each = F.cross_entropy(
+            logits.float(),
+            truth if self.label_shares is None else truth.clamp_min(0),
+            weight=self.get_buffer(f"class_weights_{task}") if self.tasks else None,
+            label_smoothing=self.label_smoothing,
+            reduction="none",
+        )
+        if self.label_shares is None:
+            return each.mean()
+        return (each * (truth != MISSING)).mean() / self.label_shares[task]
 
 
 def balanced_class_weights(labels: NDArray[np.int64], classes: Sequence[int]) -> tuple[Tensor, ...]:
     """Weights by the inverse of each class's frequency, with a mean of 1 over the examples.
 
     Args:
-        labels: class indices of the train split, (N, tasks).
+        labels: class indices of the train split, (N, tasks); `MISSING` where one is not known.
         classes: number of classes of each task.
 
     Returns:
-        For each task N / (C * count_c), a tensor (C,); a class without an example counts as having one.
+        For each task N / (C * count_c) over the examples with a label, a tensor (C,); a class without an example counts
+        as having one.
     """
     weights = []
     for column, count in enumerate(classes):
-        occurrences = np.maximum(np.bincount(labels[:, column], minlength=count), 1)
-        weights.append(torch.from_numpy(len(labels) / (count * occurrences)).float())
+        known = labels[labels[:, column] != MISSING, column]
+        occurrences = np.maximum(np.bincount(known, minlength=count), 1)
+        weights.append(torch.from_numpy(len(known) / (count * occurrences)).float())
     return tuple(weights)
+
+
+def label_shares(labels: NDArray[np.int64]) -> tuple[float, ...] | None:
+    """Share of the examples with a label, by task; None where all have all.
+
+    Args:
+        labels: class indices of the examples that are trained on, (N, tasks); `MISSING` where one is not known.
+    """
+    shares = (labels != MISSING).mean(axis=0)
+    return None if (shares == 1.0).all() else tuple(shares.tolist())

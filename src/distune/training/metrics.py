@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.table import Task
+from distune.data.table import MISSING, Task
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = 1e-15
@@ -73,7 +73,7 @@ def score(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
     """The score that is tuned: mean over the tasks of the macro F1.
 
     Args:
-        labels: true class indices, (N, tasks).
+        labels: true class indices, (N, tasks); `MISSING` where one is not known.
         predictions: predicted class indices, (N, tasks).
 
     Returns:
@@ -85,6 +85,10 @@ def score(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
         )
     scores = []
     for truth, predicted in zip(labels.T, predictions.T, strict=True):
+        known = truth != MISSING
+        truth, predicted = truth[known], predicted[known]
+        if not len(truth):
+            raise ValueError("a task without any label has no score")
         classes = int(max(truth.max(), predicted.max())) + 1
         scores.append(float(macro_f1(confusion_matrix(truth, predicted, classes))))
     return float(np.mean(scores))
@@ -120,7 +124,7 @@ def evaluate(
     """Everything worth knowing about the predictions for one split, as plain JSON values.
 
     Args:
-        labels: true class indices, (N, tasks).
+        labels: true class indices, (N, tasks); `MISSING` where one is not known: a task is judged on those that are.
         probabilities: one array a task, (N, classes), rows adding up to 1.
         tasks: names and classes, in the order of the columns.
 
@@ -128,7 +132,7 @@ def evaluate(
         `{"score", "examples", "tasks": {name: {...}}}`. Each task has `accuracy`, `macro_f1`,
         `macro_precision`, `macro_recall`, `auc` (None with `auc_missing` saying why), `calibration_error`,
         `log_loss`, `confusion` (rows = truth) and `classes: {name: {precision, recall, f1, support,
-        predicted}}`.
+        predicted}}`, and `examples` where not all have its label.
     """
     if labels.ndim != 2 or not len(labels) or not labels.shape[1] == len(probabilities) == len(tasks):
         raise ValueError(
@@ -142,7 +146,12 @@ def evaluate(
             raise ValueError(f"task {task.name}: probabilities {rows.shape}, not {expected}")
         if not np.isfinite(rows).all():
             raise ValueError(f"task {task.name}: probabilities that are not finite")
-        found[task.name] = _evaluate_task(labels[:, column], rows.astype(np.float64), task)
+        known = labels[:, column] != MISSING
+        if not known.any():
+            raise ValueError(f"task {task.name}: no example has a label")
+        found[task.name] = _evaluate_task(labels[known, column], rows[known].astype(np.float64), task)
+        if not known.all():
+            found[task.name]["examples"] = int(known.sum())
     mean = float(np.mean([values["macro_f1"] for values in found.values()]))
     return {"score": mean, "examples": len(labels), "tasks": found}
 

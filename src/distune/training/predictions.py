@@ -14,7 +14,7 @@ from torch import Tensor
 from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
 from distune.data.placed import Placed, Room
-from distune.data.table import Task
+from distune.data.table import MISSING, Task
 from distune.models import Classifier
 from distune.models.outputs import ModelOutput
 from distune.store import Entry
@@ -27,7 +27,7 @@ MAP = "image_map"
 
 @dataclass(frozen=True)
 class Targets:
-    """Teacher outputs by view and table row; rows outside the train split are NaN.
+    """Teacher outputs by view and table row; rows that no student is taught are NaN.
 
     Attributes:
         logits: one array a task, (views, N, classes).
@@ -154,8 +154,10 @@ def predict(
 def task_scores(
     labels: NDArray[np.int64], probabilities: Sequence[NDArray[Any]], tasks: Sequence[Task]
 ) -> dict[str, float]:
-    """Macro F1 by task."""
-    return {
-        task.name: float(macro_f1(confusion_matrix(labels[:, column], p.argmax(1), len(task.classes))))
-        for column, (task, p) in enumerate(zip(tasks, probabilities, strict=True))
-    }
+    """Macro F1 by task, over the examples that have its label."""
+    found = {}
+    for column, (task, p) in enumerate(zip(tasks, probabilities, strict=True)):
+        known = labels[:, column] != MISSING
+        confusion = confusion_matrix(labels[known, column], p.argmax(1)[known], len(task.classes))
+        found[task.name] = float(macro_f1(confusion))
+    return found

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import image_fingerprints, table_fingerprint
-from distune.distillation import LOSSES, LossShapes, Objective, shared_modalities, undefined
+from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.errors import ConfigError
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
@@ -221,7 +223,7 @@ class _Run(Callback):
                     copy_layers(getattr(trained, part), ours)
         uses_map = LOSSES[config.distillation.loss].uses_map
         inputs = self.steps.for_model(self.student, config.student, seed, with_map=uses_map)
-        self.examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
+        self.examples = Examples(inputs, table.labels, table.tasks, self.student_rows(), table.rows("dev"))
         plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)
         fitted = fit(
             self.student,
@@ -242,16 +244,28 @@ class _Run(Callback):
             student_dim=self.config.student.fusion_dim,
             teacher_dim=targets.width if targets else self.config.teacher.fusion_dim,
             classes=tuple(len(task.classes) for task in self.table.tasks),
-            examples=len(self.table.rows("train")),
+            examples=len(self.student_rows()),
             modalities=shared_modalities(self.config),
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             loss = LOSSES[self.config.distillation.loss](self.config.distillation, shapes)
         weights = class_weights(self.config, self.table)
-        return Objective(self.config.distillation, self.config.training, loss, weights).to(
+        shares = label_shares(self.table.labels[self.student_rows()])
+        return Objective(self.config.distillation, self.config.training, loss, weights, shares).to(
             self.compute.device
         )
+
+    def student_rows(self) -> NDArray[np.int64]:
+        """The rows of a student's epoch.
+
+        One that has no teacher sees the labelled rows again and again until it has seen as many, so that with and
+        without a teacher it takes the same number of steps.
+        """
+        taught = self.table.taught_rows()
+        if LOSSES[self.config.distillation.loss].uses_teacher:
+            return taught
+        return np.resize(self.table.rows("train"), len(taught))
 
     def evaluate(self, teacher: Teacher | None, *, open_test: bool) -> dict[str, Any]:
         with self.timed("evaluation"):

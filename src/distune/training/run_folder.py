@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.config import Config, save_config
-from distune.data.table import Table
+from distune.data.table import MISSING, Table, Task
 from distune.models.encoders.revisions import origins
 from distune.training.callbacks import EpochRecord
 from distune.training.devices import Compute
@@ -88,6 +88,8 @@ def write_predictions(
 ) -> None:
     """Writes `predictions_{split}.csv`: each example with its true and predicted classes and its probabilities.
 
+    A true class that is not known is left empty.
+
     The image's path is relative to the data root; probabilities have six digits. The predicted class is that of the
     whole probabilities, the first of equal ones.
 
@@ -105,7 +107,7 @@ def write_predictions(
         writer = csv.writer(handle)
         writer.writerow([*header, "image", "text"])
         for position, row in enumerate(rows):
-            truth = [task.classes[table.labels[row, column]] for column, task in enumerate(table.tasks)]
+            truth = [_label(task, table.labels[row, column]) for column, task in enumerate(table.tasks)]
             chosen = [
                 task.classes[int(p[position].argmax())]
                 for task, p in zip(table.tasks, probabilities, strict=True)
@@ -119,6 +121,11 @@ def relative_image(table: Table, row: int) -> str:
     """The path of an example's image below the data root; its bare name where it is elsewhere."""
     path = Path(table.images[row])
     return path.relative_to(table.root).as_posix() if path.is_relative_to(table.root) else path.name
+
+
+def _label(task: Task, number: int) -> str:
+    """The class of a number; empty where the label is not known."""
+    return "" if number == MISSING else task.classes[number]
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DistillationConfig
 from distune.data.table import Table
-from distune.distillation import LOSSES, Objective, balanced_class_weights
+from distune.distillation import LOSSES, Objective, balanced_class_weights, label_shares
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
 from distune.store import Entry, Store, key_of
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, asks_to_stop
@@ -53,14 +53,14 @@ class Teacher:
         return model
 
     def targets(self) -> Targets:
-        """Its answers on every view of the train examples."""
+        """Its answers on every view of the train examples, those without labels too."""
         stage = self._stage
         with_map = LOSSES[stage.config.distillation.loss].uses_map
 
         def compute(entry: Entry) -> None:
             model = self.model()
             inputs = stage.steps.for_model(model, stage.config.teacher, stage.model_seed, with_map=with_map)
-            rows = stage.table.rows("train")
+            rows = stage.table.taught_rows()
             write_targets(entry, model, inputs, rows, stage.compute, with_map=with_map)
 
         key = {"version": version_of("targets"), "teacher": self._key, "map": with_map}
@@ -135,7 +135,10 @@ class TeacherStage:
             inputs = self.steps.for_model(model, config.teacher, self.model_seed)
             examples = Examples(inputs, table.labels, table.tasks, table.rows("train"), table.rows("dev"))
             labels_only = Objective(
-                DistillationConfig(), config.training, class_weights=class_weights(config, table)
+                DistillationConfig(),
+                config.training,
+                class_weights=class_weights(config, table),
+                label_shares=label_shares(table.labels[table.rows("train")]),
             )
             plan = Plan("teacher", config.teacher.epochs, config.teacher.lr, config.training, config.seed)
             fitted = fit(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import read_predictions
-from distune.data.table import Task
+from distune.data.table import MISSING, Task
 from distune.errors import UserError
 
 FOLDER = "confirmation"
@@ -104,6 +104,10 @@ def read_judged(folder: Path, split: str, condition: str | None = None) -> Judge
     found = read_predictions(folder, name)
     if isinstance(found, Unknown):
         raise UserError(f"{path} cannot be used: {found.reason} Delete the folder and confirm again.")
+    if any((task.truth == MISSING).any() for task in found):
+        raise UserError(
+            f"{path}: some examples lack the label of a task; a confirmation compares models on those with all labels"
+        )
     with path.open(newline="", encoding="utf-8") as handle:
         rows = [(row["id"], row["group"]) for row in csv.DictReader(handle)]
     return Judged(

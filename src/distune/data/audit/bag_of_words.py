@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distune.data.table import Table
+from distune.data.table import MISSING, Table
 
 TOP_WORDS = 8
 LARGEST_VOCABULARY = 20_000
@@ -49,14 +49,17 @@ def word_baselines(table: Table) -> list[WordBaseline]:
     dev_inputs = vectorizer.transform(table.texts_at(dev))
     baselines = []
     for position, task in enumerate(table.tasks):
-        labels, truth = table.labels[train, position], table.labels[dev, position]
-        model = LogisticRegression(C=10.0, max_iter=1000).fit(inputs, labels)
+        known, judged = (table.labels[rows, position] != MISSING for rows in (train, dev))
+        labels, truth = table.labels[train[known], position], table.labels[dev[judged], position]
+        model = LogisticRegression(C=10.0, max_iter=1000).fit(inputs[known], labels)
         weights = model.coef_ if len(model.coef_) > 1 else np.stack([-model.coef_[0], model.coef_[0]])
         most_frequent = np.full(len(truth), np.bincount(labels).argmax())
         baselines.append(
             WordBaseline(
                 task=task.name,
-                macro_f1=float(f1_score(truth, model.predict(dev_inputs), average="macro", zero_division=0)),
+                macro_f1=float(
+                    f1_score(truth, model.predict(dev_inputs[judged]), average="macro", zero_division=0)
+                ),
                 guessing=float(f1_score(truth, most_frequent, average="macro", zero_division=0)),
                 words={
                     name: tuple(str(names[word]) for word in np.argsort(-row)[:TOP_WORDS] if row[word] > 0)

@@ -82,9 +82,9 @@ def file_findings(table: Table, forms: Sequence[FileForm]) -> list[Finding]:
             for form in forms
         ]
     )
-    train, dev = table.rows("train"), table.rows("dev")
     findings = []
     for position, task in enumerate(table.tasks):
+        train, dev = table.rows("train", position), table.rows("dev", position)
         tree = DecisionTreeClassifier(
             max_leaf_nodes=16, min_samples_leaf=5, class_weight="balanced", random_state=0
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from distune.data.audit.findings import Finding, Row, Section
 from distune.data.audit.leaks import judged_splits
-from distune.data.table import SPLITS, Split, Table
+from distune.data.table import MISSING, SPLITS, Split, Table
 
 FEW_IN_TRAIN = 10
 FEW_IN_EVALUATION = 10
@@ -80,7 +80,7 @@ def unseen_pair_findings(table: Table) -> list[Finding]:
         known = set(map(tuple, table.labels[table.rows("train")][:, [first, second]].tolist()))
         places: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
         for split, (a, b) in zip(table.splits, table.labels[:, [first, second]].tolist(), strict=True):
-            if (a, b) not in known:
+            if MISSING not in (a, b) and (a, b) not in known:
                 places[a, b][split] += 1
         if places:
             rows: list[Row] = [
@@ -131,7 +131,7 @@ def lookalike_label_findings(table: Table) -> list[Finding]:
 
 def _counts(table: Table, split: Split, position: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.bincount(
-        table.labels[table.rows(split), position], minlength=len(table.tasks[position].classes)
+        table.labels[table.rows(split, position), position], minlength=len(table.tasks[position].classes)
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from distune.data.audit.findings import Finding, Row
 from distune.data.audit.perceptual_hash import alike, difference_hashes, near_pairs
-from distune.data.table import SPLITS, Split, Table
+from distune.data.table import MISSING, SPLITS, Split, Table
 
 EVALUATION: tuple[Split, ...] = ("dev", "test")
 POOLED: tuple[Split, ...] = ("train", "dev")
@@ -235,4 +235,7 @@ def _pair(table: Table, first: int, second: int) -> Row:
 
 
 def _labels(table: Table, labels: NDArray[np.int64]) -> str:
-    return ", ".join(task.classes[label] for task, label in zip(table.tasks, labels.tolist(), strict=True))
+    return ", ".join(
+        "unknown" if label == MISSING else task.classes[label]
+        for task, label in zip(table.tasks, labels.tolist(), strict=True)
+    )

@@ -19,8 +19,15 @@ from distune.utils.text import listed, nearest_hint
 from distune.utils.threads import threaded
 
 
-def value_problems(examples: Sequence[RawExample], task_names: Sequence[str]) -> list[list[Fault]]:
+def value_problems(
+    examples: Sequence[RawExample], task_names: Sequence[str], *, allow_missing: bool = False
+) -> list[list[Fault]]:
     """Judges ids, groups, texts and labels, each example for itself.
+
+    Args:
+        examples: all examples.
+        task_names: the label columns.
+        allow_missing: a row may lack labels; one of dev or test needs one at least, to be judged on.
 
     Returns:
         For each example its faults, empty where there is nothing wrong.
@@ -28,11 +35,13 @@ def value_problems(examples: Sequence[RawExample], task_names: Sequence[str]) ->
     first_origin: dict[str, str] = {}
     problems = []
     for example in examples:
-        faults = [
-            Fault(f"empty label for task {task!r}")
-            for task, label in zip(task_names, example.labels, strict=True)
-            if not label.strip()
-        ]
+        empty = [task for task, label in zip(task_names, example.labels, strict=True) if not label.strip()]
+        faults = [Fault(f"empty label for task {task!r}") for task in empty]
+        if example.split == "unlabelled" or (allow_missing and example.split == "train"):
+            faults = []
+        elif allow_missing:
+            none = Fault("no label at all", f"a row of the {example.split} split is there to be judged on")
+            faults = [none] if len(empty) == len(task_names) else []
         if not example.group.strip():
             faults.append(Fault("empty group", "the patient or case is not known"))
         if not _is_unicode(example):
@@ -66,7 +75,7 @@ def label_problems(
         {
             example.labels[task]
             for example, good in zip(examples, usable, strict=True)
-            if good and example.split == "train"
+            if good and example.split == "train" and example.labels[task]
         }
         for task in range(len(task_names))
     ]
@@ -78,7 +87,7 @@ def label_problems(
                 "leave such examples out, or join the class with another one (data.label_map)",
             )
             for name, label, classes in zip(task_names, example.labels, known, strict=True)
-            if example.split != "train" and label.strip() and label not in classes
+            if example.split in ("dev", "test") and label.strip() and label not in classes
         ]
         for example in examples
     ]
@@ -149,10 +158,19 @@ def split_problems(
     ]
     if sizes["train"]:
         for position, task in enumerate(task_names):
-            classes = sorted({e.labels[position] for e in examples if e.split == "train"})
+            classes = sorted(
+                {e.labels[position] for e in examples if e.split == "train" and e.labels[position]}
+            )
             if len(classes) < 2:
                 problems.append(
                     f"{read.get('train', 'train')}: task {task!r} needs two classes or more in the "
                     f"train split, and has {listed(classes)}"
                 )
+    for split, name in read.items():
+        rows = [example for example in examples if example.split == split]
+        problems += [
+            f"{name}: task {task!r} has no label in the {split} split, so nothing can be judged on it"
+            for position, task in enumerate(task_names)
+            if split in ("dev", "test") and rows and not any(row.labels[position] for row in rows)
+        ]
     return problems

@@ -78,6 +78,9 @@ def read_csv_tables(config: DataConfig) -> RawTable:
         name = _table_name(folder, split, table)
         if name is not None:
             _read_file(folder / name, split, columns, config, table)
+    if config.unlabelled is not None:
+        no_labels = replace(columns, labels=())
+        _read_file(config.root / config.unlabelled, "unlabelled", no_labels, config, table)
     times = Counter(example.image for example in table.examples)
     table.examples = [
         replace(example, id=example.origin) if times[example.image] > 1 or not example.image else example
@@ -133,7 +136,8 @@ def _add_rows(file: TableFile, name: str, split: Split, places: Places, table: R
                 id=image,
                 image=image,
                 text=values[places.text].strip(),
-                labels=tuple(intern(values[position]) for position in places.labels),
+                labels=tuple(intern(values[position]) for position in places.labels)
+                or ("",) * len(table.task_names),
                 group=origin if places.group is None else values[places.group],
                 split=split,
                 origin=origin,

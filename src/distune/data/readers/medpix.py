@@ -43,6 +43,11 @@ def read_medpix(root: Path, config: DataConfig) -> RawTable:
             _add(table, record, split, f"{name}:{row}", cases, config)
         if len(table.structure) == before:
             table.read[split] = name
+    if config.unlabelled is not None:
+        cases = _cases(root, "unlabelled", config, table)
+        for row, record in _records(root, str(config.unlabelled), table):
+            blank = {**record, **dict.fromkeys(LABEL_KEYS, "")}
+            _add(table, blank, "unlabelled", f"{config.unlabelled}:{row}", cases, config)
     return table
 
 

@@ -16,9 +16,9 @@ class RawExample:
         id: name of the example.
         image: image path relative to the data root.
         text: the text, possibly empty.
-        labels: one label a task.
+        labels: one label a task; empty text where it is not known.
         group: patient or case.
-        split: train, dev or test.
+        split: train, dev, test, or unlabelled.
         origin: `file:row`, the file relative to the data root and the row counted from 1.
     """
 

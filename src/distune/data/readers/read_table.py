@@ -23,7 +23,8 @@ from distune.data.readers.medpix import read_medpix
 from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.readers.values import interpreted
-from distune.data.table import Table, Task
+from distune.data.table import MISSING, Table, Task
+from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
 from distune.errors import DataError
 
 
@@ -39,8 +40,8 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
 
     Returns:
         The usable examples in file order, the files of train, dev and test one after the other, also where
-        `data.fold` makes other splits of them; the classes of each task are the sorted labels of the train
-        split. With `on_bad_example: drop`, `dropped` names what was left out.
+        `data.fold` makes other splits of them, then those of `data.unlabelled`; the classes of each task are the sorted
+        labels of the train split. With `on_bad_example: drop`, `dropped` names what was left out.
 
     Raises:
         DataError: the set cannot be used; every cause is listed with its examples.
@@ -77,8 +78,10 @@ def _checked(
     """Returns the usable examples with their image files, what is wrong with each other one, and with all of them."""
     drops = config.on_bad_example == "drop"
     examples, spellings, notes = interpreted(raw.examples, raw.task_names, config)
-    faults = value_problems(examples, raw.task_names)
+    faults = value_problems(examples, raw.task_names, allow_missing=config.missing == "allow")
     _append(faults, spellings)
+    if config.missing == "allow":
+        examples = set_apart(examples)
     files = ImageFiles(config.root, follow_links=config.follow_links)
     paths = image_paths(files, examples, faults)
     raw.notes += notes + files.notes()
@@ -87,8 +90,13 @@ def _checked(
     if check_images:
         _add_image_problems(examples, paths, faults, config)
     good = [not own for own in faults]
-    if config.fold is not None and not raw.structure and (all(good) or drops):
-        examples = _folded(examples, good, config.fold, raw.task_names)
+    is_whole = not raw.structure and (all(good) or drops)
+    if config.fold is not None and is_whole:
+        examples = left_out(_folded(examples, good, config.fold, raw.task_names))
+    if config.label_fraction < 1.0 and is_whole:
+        kept = iter(keep_labels(list(compress(examples, good)), config.label_fraction))
+        examples = [next(kept) if usable else example for example, usable in zip(examples, good, strict=True)]
+    _append(faults, leak_problems(examples))
     if "train" in raw.read and any(example.split == "train" for example in examples):
         # Where bad examples stop everything, a class that only they have is not a second problem.
         counted = good if drops else [True] * len(examples)
@@ -136,13 +144,13 @@ def _table(
 ) -> Table:
     examples = [example for example, _ in usable]
     tasks = tuple(
-        Task(name, tuple(sorted({e.labels[position] for e in examples if e.split == "train"})))
+        Task(name, tuple(sorted({e.labels[position] for e in examples if e.split == "train"} - {""})))
         for position, name in enumerate(raw.task_names)
     )
     numbers = [{label: number for number, label in enumerate(task.classes)} for task in tasks]
     labels = np.array(
         [
-            [number[label] for number, label in zip(numbers, example.labels, strict=True)]
+            [number.get(label, MISSING) for number, label in zip(numbers, example.labels, strict=True)]
             for example in examples
         ],
         dtype=np.int64,

@@ -13,6 +13,7 @@ from distune.analysis.calibration import reliability
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion
+from distune.data.table import MISSING
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one
@@ -123,8 +124,10 @@ def draw_reliability(findings: Findings) -> Figure | None:
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
     said = []
     for colour, mark, task in zip(SERIES * 4, "osD^vP" * 4, run.predictions, strict=False):
-        error = calibration_error(task.truth, task.probabilities)
-        bins = [one for one in reliability(task.truth, task.probabilities) if one.count >= FEWEST_IN_BIN]
+        known = task.truth != MISSING
+        truth, probabilities = task.truth[known], task.probabilities[known]
+        error = calibration_error(truth, probabilities)
+        bins = [one for one in reliability(truth, probabilities) if one.count >= FEWEST_IN_BIN]
         right = [round((one.accuracy or 0.0) * one.count) for one in bins]
         ends = [_interval(hits, one.count) for hits, one in zip(right, bins, strict=True)]
         accuracy = np.array([one.accuracy or 0.0 for one in bins])

@@ -1,0 +1,93 @@
+"""Examples without labels: they teach a student through its teacher's answers, and nothing is scored on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from distune.data.readers.problems import Fault
+from distune.data.readers.raw import RawExample
+from distune.data.split import assign_splits
+from distune.data.table import Split
+
+SEED = 0
+"""Whose labels are kept depends on the data alone: two seeds of a run learn from the same ones."""
+JUDGED: tuple[Split, ...] = ("dev", "test")
+
+
+def set_apart(examples: Sequence[RawExample]) -> list[RawExample]:
+    """Moves the train rows without any label to the split `unlabelled`; blanks are no label."""
+    cleaned = [replace(example, labels=tuple(map(_known, example.labels))) for example in examples]
+    return [
+        replace(example, split="unlabelled")
+        if example.split == "train" and not any(example.labels)
+        else example
+        for example in cleaned
+    ]
+
+
+def _known(label: str) -> str:
+    return label if label.strip() else ""
+
+
+def left_out(examples: Sequence[RawExample]) -> list[RawExample]:
+    """Moves unlabelled rows of cases that a fold leaves out to the split `unused`: they would show what it asks."""
+    judged = {example.group for example in examples if example.split == "dev"}
+    return [
+        replace(example, split="unused")
+        if example.split == "unlabelled" and example.group in judged
+        else example
+        for example in examples
+    ]
+
+
+def leak_problems(examples: Sequence[RawExample]) -> list[list[Fault]]:
+    """Finds unlabelled rows of a case that a model is judged on.
+
+    Args:
+        examples: all examples, in their splits.
+
+    Returns:
+        For each example its faults, empty where there is nothing wrong.
+    """
+    splits = {example.group: example.split for example in examples if example.split in JUDGED}
+    return [
+        [
+            Fault(
+                f"unlabelled row of a case of the {splits[example.group]} split",
+                repr(example.group),
+                "take it out: the teacher's answer on it would tell of what is judged",
+            )
+        ]
+        if example.split == "unlabelled" and example.group in splits
+        else []
+        for example in examples
+    ]
+
+
+def keep_labels(examples: Sequence[RawExample], fraction: float) -> list[RawExample]:
+    """Keeps the labels of a share of the train cases, so that every class stays; the others become unlabelled.
+
+    Args:
+        examples: the usable ones.
+        fraction: share of the rows of the train split, spread over the classes as they are.
+
+    Returns:
+        The examples in the same order.
+
+    Raises:
+        UserError: there are too few cases to leave any without labels.
+    """
+    places = [place for place, example in enumerate(examples) if example.split == "train"]
+    assigned = assign_splits(
+        [examples[place].labels for place in places],
+        [examples[place].group for place in places],
+        fractions=(fraction, 1.0 - fraction),
+        seed=SEED,
+    )
+    changed = list(examples)
+    for place, number in zip(places, assigned.tolist(), strict=True):
+        if number:
+            example = examples[place]
+            changed[place] = replace(example, split="unlabelled", labels=("",) * len(example.labels))
+    return changed
