@@ -137,7 +137,8 @@ def test_everything_is_plain_json() -> None:
         (np.zeros((2, 1), dtype=np.int64), np.zeros((2, 2)), "organ: probabilities"),
         (np.array([[0], [3]]), np.full((2, 3), 1 / 3), "outside 0..2"),
         (np.array([[0]]), np.array([[np.nan, 0.5, 0.5]]), "not finite"),
-        (np.array([[0], [-1]]), np.full((2, 3), 1 / 3), "outside 0..2"),
+        (np.array([[0], [-2]]), np.full((2, 3), 1 / 3), "outside 0..2"),
+        (np.array([[-1], [-1]]), np.full((2, 3), 1 / 3), "no example has a label"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(labels: np.ndarray, rows: np.ndarray, text: str) -> None:

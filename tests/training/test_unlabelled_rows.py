@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from run_files import Calls
 from sklearn.metrics import accuracy_score, f1_score
 
 from distune.config import Config
@@ -19,8 +20,8 @@ from distune.distillation import LOSSES, LossShapes, Objective, balanced_class_w
 from distune.distillation.dkd import target_class
 from distune.models import ModelOutput
 from distune.store import Store
+from distune.training.callbacks import EpochRecord
 from distune.training.metrics import evaluate, score
-from distune.training.records import EpochRecord
 from distune.training.run import run
 
 MakeConfig = Callable[..., Config]
@@ -130,7 +131,7 @@ def test_it_trains_and_resumes_with_labels_of_a_few_cases(
         return not (record.stage == "student" and record.epoch == 2)
 
     store = Store(tmp_path / "b")
-    assert run(config, tmp_path / "cut", store=store, on_epoch=until_second).stopped
+    assert run(config, tmp_path / "cut", store=store, callback=Calls(until_second)).stopped
     assert run(config, tmp_path / "cut", store=store).score == whole.score
 
 

@@ -44,12 +44,13 @@ TEXT_FAMILIES: dict[str, Any] = dict.fromkeys(bert.FAMILIES, bert.Bert)
 
 
 def check_name(config: EncoderConfig, kind: Kind) -> None:
-    """Checks an encoder's name without building or looking for weights.
+    """Checks an encoder's name without building or looking for weights; none, for no encoder, is one.
 
     Raises:
         UserError: the name is unknown or of the other kind; it names the nearest known ones.
     """
-    find(config.name, kind)
+    if not config.is_absent:
+        find(config.name, kind)
 
 
 def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> VisionEncoder:
