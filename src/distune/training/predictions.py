@@ -48,8 +48,10 @@ class Targets:
 
     def at(self, batch: Batch) -> ModelOutput:
         """The teacher's answers for exactly the rows and views of a batch, on its device."""
-        count = self.logits[0].shape[1]
-        index = (batch.views * count + batch.rows, batch.host_views * count + batch.host_rows)
+        views, count = self.logits[0].shape[:2]
+        # A teacher that reads no image answers every view alike.
+        step = count if views > 1 else 0
+        index = (batch.views * step + batch.rows, batch.host_views * step + batch.host_rows)
         logits, features = (
             [array.take(*index) for array in group] for group in self._placed(batch.rows.device)
         )
