@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 import torch
 from torch import Tensor
 
-from distune.config.sections import FusionName
 from distune.models.fusion import FUSIONS, Fusion, FusionOutput, masked_mean
 from distune.models.fusion.energy_aware import PENALTY, EnergyAware
 from distune.models.fusion.modality_dropout import ModalityDropout
@@ -33,10 +30,6 @@ def batch(size: int = 3, image_tokens: int = 4, text_tokens: int = 5) -> tuple[T
 
 def pooled(image: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return image.mean(1, keepdim=True), masked_mean(text, mask).unsqueeze(1), mask[:, :1]
-
-
-def test_every_name_of_the_config_is_built() -> None:
-    assert set(FUSIONS) == set(get_args(FusionName))
 
 
 def test_masked_mean_counts_real_tokens_only() -> None:

@@ -12,6 +12,7 @@ from distune import __version__
 from distune.cli import cache, compare, confirm, data, encoders, predict, study, train, watch
 from distune.cli.ending import TerminalFormatter, one_message
 from distune.cli.output import say
+from distune.cli.plugin_option import takes_plugins
 
 app = typer.Typer(
     help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
@@ -45,6 +46,9 @@ study.add_commands(app)
 watch.add_commands(app)
 app.command("confirm")(confirm.confirm)
 app.command("compare")(compare.compare)
+for registered in app.registered_commands:
+    if registered.callback is not None:
+        registered.callback = takes_plugins(registered.callback)
 app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(cache.app, name="cache")

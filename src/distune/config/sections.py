@@ -8,36 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from distune.components import FUSIONS, LOSSES, READERS
 from distune.config.section import Section
 from distune.config.study import StudyConfig
 
 Freeze = Literal["none", "all"] | Annotated[int, Field(ge=1)]
-FusionName = Literal[
-    "cross_attention",
-    "simple",
-    "concat_mlp",
-    "gated",
-    "transformer_concat",
-    "film",
-    "modality_dropout",
-    "low_rank_bilinear",
-    "bottleneck",
-    "energy_aware",
-    "soft_hard_routing",
-]
-LossName = Literal[
-    "vanilla",
-    "combined",
-    "crd",
-    "rkd",
-    "mmd",
-    "dkd",
-    "dist",
-    "attention_transfer",
-    "similarity_preserving",
-    "logit_standardisation",
-    "none",
-]
+FusionName = Annotated[str, AfterValidator(FUSIONS.check)]
+LossName = Annotated[str, AfterValidator(LOSSES.check)]
+ReaderName = Annotated[str, AfterValidator(READERS.check)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Modality = Literal["image", "text"]
 NO_ENCODER = "none"
@@ -186,7 +164,7 @@ _Text = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) i
 class DataConfig(Section):
     """Where the examples are and how they are read."""
 
-    reader: Literal["medpix", "csv", "wound", "demo"] = "medpix"
+    reader: ReaderName = "medpix"
     """The layout of the files under `root`."""
     root: HomePath = Path("data/medpix-2.0")
     """Folder that holds the data set, relative to where the command is run; `~` is the home folder."""
@@ -252,7 +230,7 @@ class DataConfig(Section):
             "encoding",
         )
         given = [name for name in columns if getattr(self, name) is not None]
-        if given and self.reader not in ("csv", "wound"):
+        if given and self.reader in ("medpix", "demo"):
             raise ValueError(f"{', '.join(given)}: only for reader csv or wound, not {self.reader}")
         if self.text_fields != ("caption",) and self.reader not in ("medpix", "demo"):
             raise ValueError(f"text_fields: only for reader medpix or demo, not {self.reader}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 
+from distune.components import FUSIONS
 from distune.config import Config, EncoderConfig, ModelConfig, as_dict
 from distune.distillation import LOSSES
 from distune.models.encoders import Kind, identity
@@ -83,6 +84,7 @@ def student_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
         **_circumstances(config, fingerprint, compute),
         **_model(config, config.student, "student"),
         "distillation": as_dict(config.distillation),
+        **LOSSES.source(config.distillation.loss),
         "learns_from": teacher_key(config, fingerprint, compute) if uses_teacher(config) else None,
         "targets": version_of("targets") if LOSSES[config.distillation.loss].uses_teacher else None,
     }
@@ -122,7 +124,7 @@ def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
     values = as_dict(section)
     for kind, _ in encoders:
         del values[kind]["revision"]  # the commit is in the encoder's identity, whoever names it
-    return {stage: values, "weights": weights}
+    return {stage: values, "weights": weights, **FUSIONS.source(section.fusion)}
 
 
 def version_of(step: str) -> dict[str, int | str]:

@@ -103,7 +103,7 @@ def read_demo(root: Path, config: DataConfig, seed: int) -> RawTable:
         version = None
     if version != VERSION:
         raise DataError(root, [f"{MARKER}: a demo set of another version; delete the folder to make it anew"])
-    return read_medpix(root, config)
+    return read_medpix(config)
 
 
 @contextmanager

@@ -21,18 +21,17 @@ DESCRIPTION_KEYS = {"caption": "Caption", "age": "Age", "sex": "Sex"}
 CASE_KEYS = {"history": "History", "findings": "Findings"}
 
 
-def read_medpix(root: Path, config: DataConfig) -> RawTable:
+def read_medpix(config: DataConfig) -> RawTable:
     """Reads `splitted_dataset/descriptions_{split}.jsonl`, and the cases where the text needs them.
 
     Args:
-        root: folder that holds `splitted_dataset` and `images`.
-        config: gives `text_fields`.
+        config: gives `root`, which holds `splitted_dataset` and `images`, and `text_fields`.
 
     Returns:
         The tasks modality (`Type`) and location (`Location Category`), with `U_id` as group and the
         image's name as id. A missing test split is no problem.
     """
-    table = RawTable(task_names=TASK_NAMES)
+    root, table = config.root, RawTable(task_names=TASK_NAMES)
     for split in SPLITS:
         name = f"{FOLDER}/descriptions_{split}.jsonl"
         if split == "test" and not (root / name).is_file():

@@ -7,6 +7,7 @@ from itertools import compress
 
 import numpy as np
 
+from distune.components import READERS
 from distune.config import DataConfig, FoldConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
@@ -17,9 +18,7 @@ from distune.data.readers.checks import (
     split_problems,
     value_problems,
 )
-from distune.data.readers.csv_tables import read_csv_tables
 from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
-from distune.data.readers.medpix import read_medpix
 from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.readers.values import interpreted
@@ -51,10 +50,8 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         raw = read_demo(root, config, seed)
     elif not root.is_dir():
         raise DataError(root, ["there is no such folder; set data.root (or --data-root) to the data set"])
-    elif config.reader == "medpix":
-        raw = read_medpix(root, config)
     else:
-        raw = read_csv_tables(config)
+        raw = READERS[config.reader](config)
     usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop")
     structure = raw.structure + spread
     if not structure:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping
 
+from distune.components import FUSIONS, LOSSES
 from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter
-from distune.config.sections import NO_ENCODER, FusionName, LossName
+from distune.config.sections import NO_ENCODER
 from distune.tuning.space.space import key_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
@@ -18,13 +18,12 @@ PACKAGED_TEXT_LAYERS = (2, 3, 4, 6)
 
 def fusion_group() -> dict[str, SearchParameter]:
     """`--tune-fusion`: the fusion module of teacher and student."""
-    names = typing.get_args(FusionName)
-    return {name: _choice(names) for name in ("teacher_fusion", "student_fusion")}
+    return {name: _choice(tuple(FUSIONS)) for name in ("teacher_fusion", "student_fusion")}
 
 
 def loss_group() -> dict[str, SearchParameter]:
     """`--tune-loss`: the distillation loss."""
-    return {"loss": _choice(typing.get_args(LossName))}
+    return {"loss": _choice(tuple(LOSSES))}
 
 
 def backbone_group(base: Config) -> dict[str, SearchParameter]:
@@ -64,9 +63,6 @@ def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[s
     The modules themselves declare it. Where the loss asks no teacher, none is trained, unless the student starts from
     the teacher's layers. A model without an encoder has no fusion, and nothing of that encoder.
     """
-    from distune.distillation import LOSSES
-    from distune.models.fusion import FUSIONS
-
     fusions = {name: frozenset(kind.ignores) for name, kind in FUSIONS.items()}
     losses = {}
     for name, kind in LOSSES.items():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from distune.plugins import loaded_plugins
 from distune.training.cost import Cost
 
 FOLD = "fold"
@@ -26,6 +27,7 @@ class TrialTask:
         device: "auto", "cpu", "cuda:0", ...
         threads: CPU threads that the worker may use.
         attempt: 1 for the first time that this trial is given to a worker.
+        plugins: modules that the worker imports first; those of this process.
     """
 
     number: int
@@ -34,6 +36,7 @@ class TrialTask:
     device: str = "cpu"
     threads: int = 1
     attempt: int = 1
+    plugins: Sequence[str] = field(default_factory=loaded_plugins)
 
     @property
     def path(self) -> Path:

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+from distune.plugins import load_plugins
 from distune.training.cost import Cost, peak_process_mb, reset_peak_memory
 from distune.tuning.coordinator.failures import failure_of, not_finite
 from distune.tuning.trials.messages import Failure, Report, TrialFunction, TrialOutcome, TrialTask
@@ -73,6 +74,7 @@ def _result(name: str, task: TrialTask, pipe: Connection) -> dict[str, Any]:
 
 
 def _run(name: str, task: TrialTask, report: Report) -> TrialOutcome:
+    load_plugins(task.plugins)
     task.path.mkdir(parents=True, exist_ok=True)
     with FileLock(task.path / ".lock", timeout=LOCK_SECONDS):
         outcome = load_function(name)(task, report)

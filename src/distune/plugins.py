@@ -1,0 +1,104 @@
+"""A user's own losses, fusions and readers, from modules that the command line names.
+
+A plugin is a module with one or more of the tables `LOSSES`, `FUSIONS` and `READERS`, each by name:
+
+    LOSSES = {"my_loss": MyLoss}
+
+It is imported from the installed packages or from PYTHONPATH, never from the working folder, and no config names it: so
+no file that somebody sends can run code. The hash of its source enters the keys of what it computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from distune.components import FUSIONS, LOSSES, READERS, Components
+from distune.errors import UserError
+
+TABLES: dict[str, Components] = {"LOSSES": LOSSES, "FUSIONS": FUSIONS, "READERS": READERS}  # type: ignore[type-arg]
+_loaded: list[str] = []
+
+
+def load_plugins(names: Iterable[str]) -> None:
+    """Imports plugins and adds what they define; one that is loaded already is left alone.
+
+    Args:
+        names: of modules, such as `mypackage.losses`.
+
+    Raises:
+        UserError: a module cannot be imported, defines nothing, or defines what there is already.
+    """
+    for name in names:
+        if name not in _loaded:
+            _add(name, _imported(name))
+            _loaded.append(name)
+
+
+def loaded_plugins() -> tuple[str, ...]:
+    """The modules that were loaded, in their order; every worker process loads the same."""
+    return tuple(_loaded)
+
+
+def _add(name: str, module: ModuleType) -> None:
+    tables = {table: found for table in TABLES if isinstance(found := getattr(module, table, None), dict)}
+    if not any(tables.values()):
+        raise UserError(
+            f"plugin {name}: it defines none of {', '.join(TABLES)}, such as LOSSES = {{'name': Class}}"
+        )
+    source = source_hash(module)
+    for table, found in tables.items():
+        for component, value in found.items():
+            TABLES[table].add(component, value, source)
+
+
+def _imported(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UserError(f"plugin {name!r}: name a module, such as mypackage.losses; a file is none")
+    with _without_working_folder():
+        try:
+            return importlib.import_module(name)
+        except Exception as error:
+            raise UserError(
+                f"plugin {name} cannot be imported ({type(error).__name__}: {error}); install its package, or put its "
+                "folder on PYTHONPATH"
+            ) from error
+
+
+@contextmanager
+def _without_working_folder() -> Iterator[None]:
+    """Python puts the working folder first when it runs a module: a file that lies there by chance must not count."""
+    before, here = list(sys.path), Path.cwd().resolve()
+    sys.path[:] = [entry for entry in before if entry and Path(entry).resolve() != here]
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def source_hash(module: ModuleType) -> str:
+    """Hash of a plugin's source: its file, or all Python files of its package.
+
+    Args:
+        module: the plugin, imported.
+
+    Raises:
+        UserError: it has no source file.
+    """
+    file = Path(module.__file__) if module.__file__ else None
+    if file is None or file.suffix != ".py":
+        raise UserError(
+            f"plugin {module.__name__}: it has no source file, so results could not be told apart"
+        )
+    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    digest = hashlib.sha256()
+    for one in files:
+        digest.update(f"{one.relative_to(file.parent).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(one.read_bytes()).digest())
+    return digest.hexdigest()
