@@ -22,7 +22,6 @@ from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.study_record import StudyRecord
 from distune.cli.compare import compare as compare_command
-from distune.cli.confirm import _needed
 from distune.reporting.figures.bars import draw_confirmed
 from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds, plain
@@ -64,15 +63,16 @@ def section(text: str, title: str) -> str:
 
 def test_a_confirmation_stands_beside_every_gain(write: Write) -> None:
     text, page = write(CONFIRMATION)
-    said = "+0.0123, 95 % interval [−0.0077, +0.0323], over 5 seeds on test: not distinguishable"
+    said = "+0.0123, 95 % interval [−0.0077, +0.0323], over 5 seeds on test: not significantly different"
     for title in ("Baseline against optimised", "Confirmation", "Conclusion"):
         assert said in section(text, title), title
     assert f"+0.0123 ({said[9:]}; +0.1000 in the search)" in text.split("\n## ")[0], "the headline"
     assert "not confirmed" not in text.lower() and "Confirm before use" not in text
-    assert "+0.1000 (in the search; not distinguishable over seeds)" in text
+    assert "+0.1000 (in the search; not significantly different over seeds)" in text
     advised = section(text, "Recommendations")
-    assert "**Use** `base`. No trial is better than the base config." in advised
-    assert "recommended_config.yaml`" in advised and "about 990 examples are needed; there are 120" in advised
+    assert "**Use** `base`. The base config has the highest expected score." in advised
+    assert "recommended_config.yaml`" in advised and "power of 17 % for a gain of +0.0100" in advised
+    assert "would have taken about 14 seeds or about 990 cases" in advised
     assert 'id="figure-gains"' in page and "figures/gains.png" in text
 
 
@@ -82,8 +82,9 @@ def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
         r"\| `trial_0001` \| trial of the study \(1\), rank 1 \| 5 \| 0\.8000 \| 0\.7700 \[0\.7600, 0\.7800\] "
         r"\| 0\.7500",
         r"\| `majority` \| the most frequent class of train \| 0\.3300 \| 0\.3100 \|",
-        r"\| Tuning gain \| `trial_0001` − `base` \| \+0\.0123 \| \[−0\.0077, \+0\.0323\] \| 0\.041 \| "
-        r"\*\*not distinguishable\*\* \| about 990 examples or about 14 seeds \|",
+        r"\| Tuning gain \| `trial_0001` − `base` \| \+0\.0123 \| \[−0\.0077, \+0\.0323\] \| "
+        r"\[−0\.0107, \+0\.0353\] \| 0\.041 \| \*\*not significantly different\*\* \| 17 % \| "
+        r"about 14 seeds or about 990 cases \|",
         r"\| 3 \| 14 \| 0\.013 \|",
         r"\| Best dev score in the study, one seed, picked for it \| 0\.8000 \|",
         r"\| 0\.2111 \[0\.2011, 0\.2211\] \| 0\.1222 \[0\.1122, 0\.1322\] \|",
@@ -95,7 +96,7 @@ def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
     assert said.count("numbers are of opening 2") == 1
 
 
-@pytest.mark.parametrize("verdict", ["not distinguishable", "better"])
+@pytest.mark.parametrize("verdict", ["not significantly different", "better"])
 def test_usage_follows_what_was_confirmed(
     tmp_path: Path, build: Callable[..., StudyRecord], verdict: str
 ) -> None:
@@ -131,7 +132,7 @@ def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write:
     assert "Distillation gain" not in said and "baselines" not in said
     numbers["comparisons"] += [
         compared("distillation_gain", "trial_0001", "base", -0.05, "worse"),
-        compared("against_baseline", "trial_0001", "text_tfidf", 0.01, "not distinguishable"),
+        compared("against_baseline", "trial_0001", "text_tfidf", 0.01, "not significantly different"),
     ]
     said = section(write(numbers, best=0.9)[0], "Conclusion")
     assert (
@@ -145,11 +146,16 @@ def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write:
     [
         (
             [0.5, 0.7],
-            "scatters by 0.1414 (standard deviation), so by the seed alone two single runs of one config differ in "
-            "19 of 20 cases by less than 0.4000 (2√2 standard deviations). That is larger than the gain of "
-            "the best trial over the base config, +0.0123 over all seeds.",
+            "scatters by 0.1414 (standard deviation); 2 seeds are too few to tell how far two single runs differ.",
         ),
-        ([0.750, 0.752], "That is smaller than the gain of the best trial over the base config, +0.0123"),
+        (
+            [0.74, 0.75, 0.76],
+            "19 of 20 cases by less than 0.0608 (√2 times Student's quantile for so few seeds). That is larger than",
+        ),
+        (
+            [0.750, 0.751, 0.752],
+            "That is smaller than the gain of the best trial over the base config, +0.0123",
+        ),
         ([0.75], "the best trial was not trained again with two seeds"),
     ],
 )
@@ -180,47 +186,28 @@ def test_without_a_confirmation_the_noise_over_seeds_is_not_known(write: Write) 
 
 
 @pytest.mark.parametrize(
-    ("verdict", "examples", "seeds", "said"),
+    ("power", "seeds", "cases", "said"),
     [
-        ("not distinguishable", 987, 14, "about 990 examples or about 14 seeds"),
-        ("not distinguishable", 987, None, "about 990 examples"),
-        ("not distinguishable", 120, 4, "enough for this row alone"),
-        ("better", 60, 3, "—"),
-        ("worse", 60, 3, "—"),
-        (
-            "not distinguishable",
-            None,
-            14,
-            "about 14 seeds",
-        ),
-        (
-            "not distinguishable",
-            None,
-            None,
-            "more of both",
-        ),
+        (0.2, 14, 987, "about 14 seeds or about 990 cases"),
+        (0.2, 14, None, "about 14 seeds"),
+        (0.2, None, 987, "about 990 cases"),
+        (0.2, None, None, "more of both"),
+        (0.85, 4, 60, "—"),
     ],
 )
-def test_what_would_tell_a_difference_contradicts_no_verdict(
-    write: Write, verdict: str, examples: int | None, seeds: int | None, said: str
+def test_what_more_power_would_take(
+    write: Write, power: float, seeds: int | None, cases: int | None, said: str
 ) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
-    numbers["comparisons"][0] |= {"verdict": verdict, "examples_needed": examples, "seeds_needed": seeds}
+    numbers["comparisons"][0] |= {"power": power, "seeds_needed": seeds, "cases_needed": cases}
     text, _ = write(numbers)
-    assert f"| **{verdict}** | {said} |" in section(text, "Confirmation")
-    under = section(text, "Confirmation").split("| What would tell it |")[1]
-    assert "power of 80 % at the observed difference" in under
-    advised = "examples are needed; there are" in section(text, "Recommendations")
-    assert advised == (examples == 987)
+    assert f"| {100 * power:.0f} % | {said} |" in section(text, "Confirmation")
+    assert ("The confirmation had a power of" in section(text, "Recommendations")) == (power < 0.8)
 
 
-def test_the_families_of_the_correction_are_named(write: Write) -> None:
+def test_the_families_are_named_and_their_intervals_decide(write: Write) -> None:
     said = section(write(CONFIRMATION)[0], "Confirmation")
-    assert "within two families that were fixed in advance" in said
-    numbers = copy.deepcopy(CONFIRMATION)
-    for made in numbers["comparisons"]:
-        del made["family"]
-    assert "Holm's correction for all rows together" in section(write(numbers)[0], "Confirmation")
+    assert "families were fixed in advance" in said and "it alone decides the verdict" in said
 
 
 def test_mcnemars_p_is_said_to_be_too_small_where_cases_hold_several_examples(write: Write) -> None:
@@ -268,29 +255,9 @@ def test_what_settled_and_what_lies_at_a_bound_is_always_answered(write: Write) 
     assert "**At a bound, without a sign beyond the sampler.** None." in advised
 
 
-def test_no_number_of_examples_tells_a_difference_of_zero(write: Write) -> None:
-    numbers = copy.deepcopy(CONFIRMATION)
-    numbers["comparisons"][0] |= {"difference": 0.0, "examples_needed": None}
-    said = section(write(numbers)[0], "Confirmation")
-    assert "| **not distinguishable** | — |" in said
-    assert _needed(numbers["comparisons"][0]) == ""
-
-
-def test_the_command_line_asks_for_more_seeds_where_their_noise_hides_a_difference() -> None:
-    made = CONFIRMATION["comparisons"][0] | {"examples_needed": None}
-    assert _needed(made) == " (to tell it: about 14 seeds)"
-
-
-@pytest.mark.parametrize(("p", "said"), [(1 / 2001, "≤ 0.006"), (2 / 2001, "0.006")])
-def test_a_p_value_that_the_resampling_ends_at_is_a_bound(write: Write, p: float, said: str) -> None:
-    numbers = copy.deepcopy(CONFIRMATION)
-    numbers["comparisons"][0] |= {"p_value": p, "adjusted_p": 12 / 2001}
-    assert f"| {said} | **not distinguishable** |" in section(write(numbers)[0], "Confirmation")
-
-
-def test_the_interval_over_seeds_says_what_it_leaves_out(write: Write) -> None:
+def test_the_interval_of_a_score_says_what_it_holds(write: Write) -> None:
     said = section(write(CONFIRMATION)[0], "Confirmation")
-    assert "the chance of the seeds alone, not that of which cases are in dev and test" in said
+    assert "interval over seeds and cases" in said and "Intervals over seeds alone." in said
 
 
 def test_data_without_a_test_split_are_not_promised_one(write: Write) -> None:
@@ -327,11 +294,11 @@ def test_compare_shows_what_was_confirmed_of_the_best_trial_of_now(
     assert row.split() == [word for word in ("s", "study", "0.8000", "0.7000", confirmed, "2") if word]
 
 
-@pytest.mark.parametrize("verdict", ["not distinguishable", "better"])
+@pytest.mark.parametrize("verdict", ["not significantly different", "better"])
 def test_a_gain_is_drawn_filled_where_its_verdict_tells_it(verdict: str) -> None:
     """Filled marks are drawn in the colour of a clear gain."""
     drawn = []
-    for told in ("not distinguishable", verdict):
+    for told in ("not significantly different", verdict):
         numbers = copy.deepcopy(CONFIRMATION)
         numbers["comparisons"] = [
             compared("tuning_gain", "trial_0001", "base", 0.03, told),
@@ -375,7 +342,8 @@ def test_dev_alone_is_said_to_flatter(write: Write) -> None:
     text, _ = write(numbers)
     said = section(text, "Confirmation")
     assert (
-        "on dev, which the search has seen: not distinguishable" in said and "There is no test split" in said
+        "on dev, which the search has seen: not significantly different" in said
+        and "There is no test split" in said
     )
     assert "Some runs failed" in said and "Openings of the test split" not in said
 

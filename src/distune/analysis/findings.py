@@ -22,6 +22,7 @@ from distune.analysis.records.study_files import Confirmation, read_audit, read_
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Run, read_run
+from distune.analysis.teacher import TeacherJudged, judge_teacher
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Findings:
     noise: DevNoise | Unknown
     recommendations: Recommendations
     confirmation: Confirmation | Unknown
+    teacher: TeacherJudged | None
     audit: Mapping[str, Any] | Unknown
 
     @property
@@ -65,6 +67,7 @@ def analyse(study: StudyRecord) -> Findings:
         else Unknown("No trial is complete, so there is no best one.")
     )
     teachers = study.teacher_record
+    confirmation = read_confirmation(study.folder, ranking)
     noise = dev_noise(ranking, run, study.folds)
     return Findings(
         study=study,
@@ -89,6 +92,7 @@ def analyse(study: StudyRecord) -> Findings:
             baseline=baseline,
             noise=noise,
         ),
-        confirmation=read_confirmation(study.folder, ranking),
+        confirmation=confirmation,
+        teacher=judge_teacher(ranking, confirmation, study.folds),
         audit=read_audit(study.folder),
     )

@@ -21,6 +21,7 @@ from distune.cli.options import (
     devices_of,
 )
 from distune.cli.output import say
+from distune.confirmation.request import RELEVANT_GAIN
 
 EXIT_CODES = {"finished": 0, "incomplete": 1, "low_disk": 4, "interrupted": 130}
 """How `distune confirm` ends, by reason; 2 is bad input."""
@@ -39,6 +40,10 @@ def confirm(
     study: Study,
     top: Annotated[int, typer.Option(min=1, help="How many of the best trials take part.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each contender.")] = 5,
+    relevant_gain: Annotated[
+        float,
+        typer.Option(min=1e-6, max=1.0, help="The smallest gain in score that matters; power is for it."),
+    ] = RELEVANT_GAIN,
     workers: Workers = None,
     gpu: Gpu = None,
     gpus: Gpus = None,
@@ -60,6 +65,7 @@ def confirm(
         study=study,
         top=top,
         seeds=seeds,
+        relevant_gain=relevant_gain,
         workers=workers or max(1, len(devices)),
         devices=devices,
         storage=storage,
@@ -86,15 +92,16 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     """Prints scores, comparisons, optimism and recommendation."""
     split = numbers["split"]
     say()
-    say(f"{'score, mean and 95 % interval over seeds':44}{'dev':>24}{'test':>24}")
+    say(f"{'score, mean and 95 % interval, seeds and cases':48}{'dev':>24}{'test':>24}")
     for name, about in numbers["contenders"].items():
         shown = [_interval(about["splits"][each]) for each in ("dev", "test")]
-        say(f"{name:44}{shown[0]:>24}{shown[1]:>24}")
+        say(f"{name:48}{shown[0]:>24}{shown[1]:>24}")
     say()
     say(f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"]))
     for each in numbers["comparisons"]:
         pair = f"{KINDS[each['kind']]}: {each['first']} - {each['second']}"
-        say(f"{pair:64}{_difference(each)}  {each['verdict']}{_needed(each)}")
+        say(f"{pair:64}{_difference(each)}  {each['verdict']}, power {each['power']:.0%}")
+    say(f"power: the chance to show a true gain of {numbers['relevant_gain']:g}")
     for each in numbers["comparisons_missing"]:
         say(f"{KINDS[each['kind']]}: not known, {each['reason']}")
     _print_optimism(numbers["optimism"])
@@ -107,6 +114,13 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     recommendation = numbers["recommendation"]
     say()
     say(f"recommended: {recommendation['contender']}. {recommendation['text']}")
+    judged = numbers["contenders"][recommendation["contender"]]["splits"][split]
+    if judged is not None and (forecast := judged["forecast"]) is not None:
+        flatters = " (from dev, which the search has seen: it flatters)" * numbers["optimistic"]
+        say(
+            f"forecast: a new set of {forecast['cases']} cases will score between {forecast['low']:.3f} and "
+            f"{forecast['high']:.3f} in 95 %{flatters}"
+        )
     say(f"files        {folder / 'confirmation.json'}")
     say(f"             {folder / recommendation['config']}")
 
@@ -135,12 +149,3 @@ def _interval(split: Mapping[str, Any] | None) -> str:
 
 def _difference(comparison: Mapping[str, Any]) -> str:
     return f"{comparison['difference']:+.4f} [{comparison['low']:+.4f}, {comparison['high']:+.4f}]"
-
-
-def _needed(comparison: Mapping[str, Any]) -> str:
-    from distune.reporting import formats
-    from distune.reporting.sections.confirmation_comparisons import needed
-
-    examples, said = comparison["examples_needed"], needed(comparison)
-    would_do = examples is not None and examples <= comparison["examples"]  # were it the only comparison
-    return "" if would_do or said == formats.DASH else f" (to tell it: {said})"

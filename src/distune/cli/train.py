@@ -81,10 +81,13 @@ def train(
 
     from distune.training.claim import claimed
     from distune.training.run import run
+    from distune.training.teacher_check import teacher_score, teacher_warning
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
         say(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")
         result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
+    if warning := teacher_warning(teacher_score(result.results), result.score):
+        say(f"warning: {warning}")
     for split, metrics in result.results["splits"].items():
         tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())
         say(f"{split:5}score {metrics['score']:.4f}  ({tasks})")

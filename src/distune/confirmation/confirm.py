@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import filelock
 import optuna
 from optuna.study import Study
+from optuna.trial import TrialState
 
 from distune import __version__
 from distune.analysis.records.sources import database_file
@@ -22,6 +23,7 @@ from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, judge_baselines
 from distune.confirmation.candidates import Candidate, confirmation_seeds, contenders
 from distune.confirmation.evaluation import Evaluation, judge_all
+from distune.confirmation.foresight import Foresight, foresee
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, PLAN, RECOMMENDED
@@ -35,6 +37,7 @@ from distune.store import Store
 from distune.training.run_folder import write_json
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
+from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import check_executor, make_executor
 from distune.tuning.request import TrialFunctions
 from distune.tuning.status import status_of
@@ -67,6 +70,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         fingerprint = str(study.user_attrs["data_fingerprint"])
         seed = int(study.user_attrs["seed"])
         name, folds = study.study_name, study.user_attrs.get("folds")
+        searched = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     if request.data_root is not None:
         entrants = [_moved(entrant, request.data_root) for entrant in entrants]
     confirmation = folder / FOLDER
@@ -78,7 +82,9 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         table = _table(entrants[0], fingerprint)
         seeds = confirmation_seeds(seed, request.seeds)
         opening = Opening(folder, plan_name(name, entrants, seeds, fingerprint), fingerprint, request.again)
-        work = _Confirmation(request, name, folder, entrants, seeds, table, seed, opening, heard, show, folds)
+        work = _Confirmation(
+            request, name, folder, entrants, seeds, table, seed, opening, heard, show, folds, searched
+        )
         return work.run([*notes, *_about(table)])
 
 
@@ -95,6 +101,7 @@ class _Confirmation:
     interrupted: Interrupts
     show: Show
     folds: int | None
+    searched: int
 
     @property
     def confirmation(self) -> Path:
@@ -112,6 +119,8 @@ class _Confirmation:
         if has_test:
             self.opening.check()
         forget_other_versions(jobs, is_open=self.opening.is_open)
+        if (foresight := self.foresight()) is not None:
+            self.tell(str(foresight))
         trained = self.train(jobs)
         if trained.interrupted or self.interrupted():  # before the test split is opened
             return self.result("interrupted")
@@ -127,6 +136,18 @@ class _Confirmation:
             return self.result("interrupted")
         self.write_plan(jobs, trained, number, settings, notes)
         return self.result("incomplete" if trained.failed else "finished", self.write_numbers())
+
+    def foresight(self) -> Foresight | None:
+        """The power for the tuning gain; None where the search kept no predictions, or where the base is the best."""
+        best, base = self.entrants[0], next(entrant for entrant in self.entrants if entrant.is_base)
+        folders = [
+            None if entrant.trial is None else self.folder / "trials" / folder_name(entrant.trial)
+            for entrant in (best, base)
+        ]
+        rows = self.table.rows("test")
+        judged = rows if len(rows) else self.table.rows("dev")
+        cases = len({self.table.groups[row] for row in judged})
+        return foresee(folders[0], folders[1], self.folds, cases=cases, gain=self.request.relevant_gain)
 
     def train(self, jobs: Sequence[Job]) -> Trained:
         left = [job for job in jobs if not job.is_done]
@@ -201,6 +222,9 @@ class _Confirmation:
                 "top": self.request.top,
                 "seeds": list(self.seeds),
                 "study_seed": self.study_seed,
+                "searched": self.searched,
+                "relevant_gain": self.request.relevant_gain,
+                "power_before": asdict(before) if (before := self.foresight()) is not None else None,
                 "folds": self.folds,
                 "data_fingerprint": self.opening.dataset,
                 "opening": self.opening.record(number) if number else None,

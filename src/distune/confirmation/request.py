@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 Reason = Literal["finished", "incomplete", "interrupted", "low_disk"]
 
+RELEVANT_GAIN = 0.01
+"""The smallest gain that matters unless the user says otherwise: one point of score."""
+
 
 @dataclass(frozen=True)
 class ConfirmRequest:
@@ -17,6 +20,7 @@ class ConfirmRequest:
         study: its name under `logs/optuna`, its folder, or its `.db` file.
         top: how many of the best trials take part.
         seeds: trainings of each contender.
+        relevant_gain: the smallest gain that matters, in score; one point is 0.01.
         workers: trainings at once.
         devices: of the workers, in turn; empty takes the study's `training.device`.
         storage: SQLAlchemy URL of the database that holds the study; empty is its SQLite file.
@@ -30,6 +34,7 @@ class ConfirmRequest:
     study: str
     top: int = 3
     seeds: int = 5
+    relevant_gain: float = RELEVANT_GAIN
     workers: int = 1
     devices: tuple[str, ...] = ()
     storage: str | None = None

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.analysis.parameters.holm import holm
 from distune.analysis.parameters.imputation import ANCHORS, anchors, can_impute, imputed, usable_steps
 from distune.analysis.parameters.linear import CONFIDENCE, fit, joined
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.confirmation.statistics.significance import holm
 
 IMPUTATIONS = 20
 SPARE = 5

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.analysis.parameters.holm import holm
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import TOP, Ranking
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.confirmation.statistics.significance import holm
 
 FEWEST = 12
 DRAWS = 4000

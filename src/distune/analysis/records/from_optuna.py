@@ -39,6 +39,7 @@ OF_TRIAL: Mapping[str, Reader] = {
     **dict.fromkeys(("device", "worker", "failure_kind", "failure_message"), attributes.text),
     **dict.fromkeys(("attempts", "best_epoch"), attributes.whole),
     "stage_seconds": attributes.numbers,
+    "teacher_score": attributes.number,
 }
 """The same of a trial."""
 STUDY_ATTRIBUTES = {

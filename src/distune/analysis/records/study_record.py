@@ -41,6 +41,7 @@ class TrialRecord:
         baseline: whether this is the base config.
         cache: counts and seconds that the store reports.
         fold_scores: of a study with folds, the scores of the folds that it has done.
+        teacher_score: its teacher's dev score; of a study with folds, their mean.
     """
 
     number: int
@@ -64,6 +65,7 @@ class TrialRecord:
     baseline: bool = False
     cache: Mapping[str, float] | None = None
     fold_scores: tuple[float, ...] | None = None
+    teacher_score: float | None = None
 
 
 @dataclass(frozen=True)

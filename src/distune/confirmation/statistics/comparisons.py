@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from distune.confirmation.request import RELEVANT_GAIN
+from distune.confirmation.statistics.answers import Answers
 from distune.confirmation.statistics.mcnemar import mcnemar
-from distune.confirmation.statistics.power import examples_needed, seeds_needed
-from distune.confirmation.statistics.scores import Answers
-from distune.confirmation.statistics.significance import Comparison, Judgement, compare, judge, resamples_for
+from distune.confirmation.statistics.power import needs, power
+from distune.confirmation.statistics.significance import Comparison, Judgement, compare, family_level, judge
 
 Kind = Literal[
     "tuning_gain", "distillation_gain", "teacher_gap", "against_trial", "trial_gain", "against_baseline"
@@ -71,17 +73,15 @@ def planned(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -
 
 
 def comparisons(
-    pairs: Sequence[Pair], answers: Mapping[str, Answers], split: str, *, seed: int
+    pairs: Sequence[Pair], answers: Mapping[str, Answers], split: str, *, relevant_gain: float = RELEVANT_GAIN
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Makes the comparisons on one split, and judges each family by itself.
-
-    Two contenders of which some runs are missing are compared over the seeds that both have.
 
     Args:
         pairs: all that are planned.
         answers: predictions by contender; those without any run are left out.
         split: dev or test.
-        seed: of the resampling.
+        relevant_gain: the smallest difference that matters, fixed before anything was measured.
 
     Returns:
         The comparisons as plain values, and those that cannot be made, each with its reason.
@@ -93,57 +93,71 @@ def comparisons(
         if absent:
             left_out.append({**asdict(pair), "reason": f"{' and '.join(absent)}: no run finished"})
             continue
-        relatives = sum(other.family == pair.family for other in pairs)
-        made[pair] = _compared(
-            answers[pair.first], answers[pair.second], split, resamples=resamples_for(relatives), seed=seed
-        )
+        first, second = answers[pair.first], answers[pair.second]
+        judged = first.by_split[split][0]
+        if len(set(judged.groups)) < 2:
+            left_out.append({**asdict(pair), "reason": f"{split} holds a single case"})
+            continue
+        made[pair] = compare(judged.labels, judged.groups, first.contender(split), second.contender(split))
     verdicts: dict[str, Judgement] = {}
-    for family in ("primary", "secondary"):
+    sizes = {family: sum(pair.family == family for pair in made) for family in ("primary", "secondary")}
+    for family in sizes:
         verdicts |= judge({pair.name: each for pair, each in made.items() if pair.family == family})
     return [
         {
             "kind": pair.kind,
             "family": pair.family,
-            **asdict(each),
+            **_measured(each),
             **asdict(verdicts[pair.name]),
             "seeds": _seeds_of(answers[pair.first], answers[pair.second]),
-            "examples_needed": examples_needed(each),
-            "seeds_needed": seeds_needed(
-                each, max(_seeds_of(answers[pair.first], answers[pair.second]).values())
-            ),
+            **_can_show(each, answers[pair.first], answers[pair.second], relevant_gain, sizes[pair.family]),
             "mcnemar": _single_pairs(answers[pair.first], answers[pair.second], split),
         }
         for pair, each in made.items()
     ], left_out
 
 
-def _compared(first: Answers, second: Answers, split: str, *, resamples: int, seed: int) -> Comparison:
-    common = _common(first, second)
-    judged = first.by_split[split][0]
-    one, other = (
-        (first.contender(split, common), second.contender(split, common))
-        if common
-        else (first.contender(split), second.contender(split))
-    )
-    return compare(judged.labels, judged.groups, one, other, resamples=resamples, seed=seed)
+def _measured(found: Comparison) -> dict[str, Any]:
+    errors = found.errors
+    return {
+        "first": found.first,
+        "second": found.second,
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p_value": found.p_value,
+        "standard_error": errors.standard_error,
+        "case_error": math.sqrt(errors.cases),
+        "seed_error": math.sqrt(errors.seeds),
+        "interaction_error": math.sqrt(errors.interaction),
+        "freedom": errors.freedom,
+        "examples": found.examples,
+        "groups": found.groups,
+    }
 
 
-def _common(first: Answers, second: Answers) -> list[int]:
-    """The seeds of both; empty where a baseline takes part, or where they share none."""
-    return [seed for seed in first.seeds if seed in second.seeds]
+def _can_show(
+    found: Comparison, first: Answers, second: Answers, relevant_gain: float, family: int
+) -> dict[str, Any]:
+    """What the comparison could have shown of a difference that matters."""
+    level, seeds = family_level(family), max(len(first.seeds), len(second.seeds))
+    return {
+        "power": power(found.errors, relevant_gain, level),
+        **needs(found.errors, relevant_gain, level, seeds=seeds, cases=found.groups),
+        "excludes_relevant_gain": found.high < relevant_gain,
+    }
 
 
 def _seeds_of(first: Answers, second: Answers) -> dict[str, int]:
-    common = len(_common(first, second))
-    return {"first": common or len(first.seeds), "second": common or len(second.seeds)}
+    return {"first": len(first.seeds), "second": len(second.seeds)}
 
 
 def _single_pairs(first: Answers, second: Answers, split: str) -> dict[str, Any]:
     """McNemar's exact test by task, of the two models with the first common seed."""
-    common = _common(first, second)
+    common = [seed for seed in first.seeds if seed in second.seeds]
     seeds = (common[0], common[0]) if common else (first.seeds[0], second.seeds[0])
-    one = first.contender(split, [seeds[0]]).predictions[0]
-    other = second.contender(split, [seeds[1]]).predictions[0]
+    one = first.by_split[split][first.seeds.index(seeds[0])].predictions
+    other = second.by_split[split][second.seeds.index(seeds[1])].predictions
     judged = first.by_split[split][0]
     return {
         task.name: asdict(mcnemar(judged.labels[:, column], one[:, column], other[:, column]))

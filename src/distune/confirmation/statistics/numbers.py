@@ -1,9 +1,11 @@
 """The numbers of a confirmation, computed from its folder alone: `confirmation.json`.
 
-Schema (an *interval* is `{"mean", "low", "high", "seeds"}`: mean over seeds, Student's 95 % interval; `low` and
-`high` are null for a single seed, such as a baseline's):
+Schema. An *interval* is `{"mean", "low", "high", "seeds", "cases"}`: a mean over seeds with its 95 % interval over
+seeds and cases; `low` and `high` are null where nothing can be said (a single case). Where `cases` is null, the
+interval is over seeds alone and holds for these cases only; `low` and `high` are then null for a single seed, and where
+no seed differs.
 
-    version             1
+    version             2
     study, created, distune_version
     top, seeds          as asked for; `seeds` are the seeds themselves
     data_fingerprint
@@ -11,6 +13,9 @@ Schema (an *interval* is `{"mean", "low", "high", "seeds"}`: mean over seeds, St
                         recommendation are made on
     optimistic          true where `split` is dev, which the search has seen: every number flatters
     complete            false where a run failed; `failures` says which
+    relevant_gain       the smallest gain that matters, fixed beforehand (`--relevant-gain`)
+    power_before        null, or what the search let expect: {"power" (for relevant_gain, without the noise between
+                        seeds), "gain", "cases", "cases_needed" (for 80 %; null: no number is enough)}
     examples            {split: {"examples", "cases"}}, for dev and, where there is one, test
     tasks               {task: [classes]}
     opening             null without a test split, else {"number": 1 for the first, "openings": [{"time", "by",
@@ -27,25 +32,38 @@ Schema (an *interval* is `{"mean", "low", "high", "seeds"}`: mean over seeds, St
         parameters      {"total", "trained"}; null for a baseline
         settings        baselines only: {task: {name: value}}, what was chosen on dev
         splits          {"dev": SPLIT or null, "test": SPLIT or null} }}
-    SPLIT               {"score": interval, "scores": [one a seed], "tasks": {task: TASK}, "conditions":
-                        {"without_image" | "without_text" | "other_text": {"score": interval, "change": interval of
-                        the score minus the full input's, "tasks": {task: {"macro_f1", "accuracy": intervals}}}}}
-    TASK                intervals macro_f1, accuracy, calibration_error, log_loss, temperature (fitted on dev),
-                        calibration_error_scaled, log_loss_scaled; auc: interval or null, and then auc_missing says
-                        why; classes: {class: {"recall": interval or null without examples, "support"}}
+    SPLIT               {"score": interval, "over_seeds": the same score's interval over seeds alone, "scores": [one a
+                        seed], "forecast": null or {"mean", "low", "high", "cases", "from_cases", "seeds"}: in 95 % of
+                        new sets of `cases` cases one model trained in this way scores from low to high (on dev it
+                        flatters), "tasks": {task: TASK}, "conditions": {"without_image" | "without_text" |
+                        "other_text": {"score": interval, "change": interval of the score minus the full input's,
+                        "tasks": {task: {"macro_f1", "accuracy": intervals}}}}}
+    TASK                intervals macro_f1 and accuracy; over seeds alone: calibration_error, log_loss, temperature
+    (fitted
+                        on dev), calibration_error_scaled, log_loss_scaled, and auc or null, and then auc_missing says
+                        why; classes: {class: {"support": examples, "cases": that hold one, "recall", "precision",
+                        "specificity", "f1": interval over the cases that it depends on, or null without any}}
     comparisons         [{kind, family ("primary": the tuning and the distillation gain; "secondary": all others),
-                        first, second, difference (first - second of the mean scores), low, high, p_value,
-                        adjusted_p (Holm within the family), verdict ("better", "worse", "not distinguishable"),
-                        test_error, seed_error, interaction_error (in both of these), examples, groups, paired_seeds,
-                        resamples, seeds: {"first", "second"}, examples_needed and seeds_needed (each with the other
-                        as now, for this comparison alone, so they may lie below what was used where only Holm's
-                        correction keeps a difference from being told; null: the difference is 0, or the other's
-                        noise alone hides it), mcnemar: {task: {only_first, only_second, p_value}} of the first
-                        common seed's models}]; the kinds are those of `confirmation_comparisons.Pair`
+                        first, second, difference (first - second of the mean scores),
+                        low, high, p_value      of this comparison alone
+                        family_low, family_high the interval that holds for all of its family together,
+                        adjusted_p, verdict     ("better", "worse", "not significantly different") by that one alone,
+                        standard_error and its parts case_error, seed_error, interaction_error (their squares add up),
+                        freedom (of Student's t), examples, groups (cases), seeds: {"first", "second"},
+                        power                   the chance to be told "better" that a true gain of relevant_gain had,
+                        seeds_needed, cases_needed   for a power of 80 % for relevant_gain, each with the other as it
+                        is; null: no number is enough,
+                        excludes_relevant_gain  whether `high` lies below relevant_gain,
+                        mcnemar: {task: {only_first, only_second, p_value}} of the first common seed's models}];
+                        the kinds are those of `comparisons.Pair`
     comparisons_missing [{kind, first, second, reason}]
     optimism            {"contender", "search_score", "folds" (that it is a mean over; null: it is of dev), "dev":
-                        interval, "test": interval or null} of the best trial; null where none of its runs finished
-    recommendation      {"contender", "kind", "trial", "reason", "best_holds_up", "text", "config": file name}
+                        interval over seeds, "test": interval or null, "loss": what of the search's score was luck,
+                        or null: {"mean", "low", "high", "on"}} of the best trial; null where none of its runs finished
+    recommendation      {"contender", "kind", "trial", "reason", "best_holds_up", "text", "config": file name,
+                        "candidates": {name: {"observed_gain", "expected_gain", "expected_error", "probability_best",
+                        "probability_better" (than the base; null for it), "parameters"}}, "searched",
+                        "prior_deviation"}: the decision, by the rule in `decision`'s text
     failures            [{"contender", "seed", "kind", "message"}]
     notes               sentences: what was left out, and why
 """
@@ -57,13 +75,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distune.confirmation.request import RELEVANT_GAIN
+from distune.confirmation.statistics.answers import Answers, read_baseline, read_contender
 from distune.confirmation.statistics.comparisons import comparisons, planned
+from distune.confirmation.statistics.decision import Decision, decide
 from distune.confirmation.statistics.files import RECOMMENDED, Judged, read_plan, same_examples
-from distune.confirmation.statistics.recommendation import REASONS, recommend
-from distune.confirmation.statistics.scores import Answers, read_baseline, read_contender, split_numbers
+from distune.confirmation.statistics.scores import split_numbers
 from distune.errors import UserError
 
-VERSION = 1
+VERSION = 2
 
 
 def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
@@ -87,7 +107,8 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         about["name"]: _baseline_numbers(about, answers.get(about["name"])) for about in plan["baselines"]
     }
     pairs = planned(plan["contenders"], [about["name"] for about in plan["baselines"]])
-    made, left_out = comparisons(pairs, answers, split, seed=plan["study_seed"])
+    relevant_gain = plan.get("relevant_gain", RELEVANT_GAIN)
+    made, left_out = comparisons(pairs, answers, split, relevant_gain=relevant_gain)
     return {
         "version": VERSION,
         **{key: plan[key] for key in ("study", "created", "distune_version", "top", "seeds")},
@@ -95,6 +116,8 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         "split": split,
         "optimistic": split == "dev",
         "complete": not plan["failures"],
+        "relevant_gain": relevant_gain,
+        "power_before": plan.get("power_before"),
         "examples": {
             name: {"examples": len(judged[0].ids), "cases": len(set(judged[0].groups))}
             for name, judged in reference.items()
@@ -105,7 +128,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         "comparisons": made,
         "comparisons_missing": left_out,
         "optimism": _optimism(plan, contenders),
-        "recommendation": _recommendation(plan, contenders, made, split),
+        "recommendation": _recommendation(plan, contenders, answers, split),
         "failures": plan["failures"],
         "notes": plan["notes"],
     }
@@ -169,31 +192,58 @@ def _optimism(plan: Mapping[str, Any], contenders: Mapping[str, Any]) -> dict[st
     splits = contenders[best["name"]]["splits"]
     if splits["dev"] is None:
         return None
+    folds, searched, dev = plan.get("folds"), best["search_score"], splits["dev"]["over_seeds"]
+    loss = None
+    if searched is not None and not folds and dev["low"] is not None:
+        # The search and the seeds judge the same dev cases, so only the seeds can differ.
+        low, high = searched - dev["high"], searched - dev["low"]
+        loss = {"mean": searched - dev["mean"], "low": low, "high": high, "on": "dev"}
     return {
         "contender": best["name"],
-        "search_score": best["search_score"],
-        "folds": plan.get("folds"),
-        "dev": splits["dev"]["score"],
+        "search_score": searched,
+        "folds": folds,
+        "dev": dev,
         "test": splits["test"]["score"] if splits["test"] else None,
+        "loss": loss,
     }
 
 
 def _recommendation(
-    plan: Mapping[str, Any], contenders: Mapping[str, Any], made: list[dict[str, Any]], split: str
+    plan: Mapping[str, Any], contenders: Mapping[str, Any], answers: Mapping[str, Answers], split: str
 ) -> dict[str, Any]:
-    scores = {
-        name: numbers["splits"][split]["score"]["mean"]
-        for name, numbers in contenders.items()
-        if numbers["splits"][split] is not None
-    }
-    searched = plan["contenders"]
-    if plan.get("folds"):  # the search judged other examples: its gain cannot be held against this one
-        searched = [{**about, "search_score": None} for about in searched]
-    found = recommend(searched, scores, made)
+    found = decide(
+        plan["contenders"],
+        answers,
+        split,
+        searched=plan.get("searched") or sum(about["rank"] is not None for about in plan["contenders"]),
+        relevant_gain=plan.get("relevant_gain", RELEVANT_GAIN),
+    )
     return {
         **asdict(found),
         "kind": contenders[found.contender]["kind"],
         "trial": contenders[found.contender]["trial"],
-        "text": REASONS[found.reason],
+        "text": _in_words(found),
         "config": RECOMMENDED,
     }
+
+
+def _in_words(found: Decision) -> str:
+    if found.reason == "base_is_missing":
+        return "The base config could not be trained, so no gain is known; this trial has the highest mean score."
+    about = found.candidates[found.contender]
+    chance = (
+        f"The probability that it is the best of the {len(found.candidates)} is {about.probability_best:.0%}."
+    )
+    if found.reason == "base_is_best":
+        return f"The base config is the best trial: the search found nothing better. {chance}"
+    if found.reason == "smallest_of_equals":
+        return (
+            "No other is expected to score higher by as much as a tenth of the gain that matters, and none of these "
+            f"equals is smaller. {chance}"
+        )
+    if about.probability_better is None:
+        return f"The base config has the highest expected score. {chance}"
+    return (
+        f"It has the highest expected score, {about.expected_gain:+.4f} over the base config after shrinkage for the "
+        f"{found.searched} configs that were searched. {chance}"
+    )

@@ -1,65 +1,62 @@
-"""How many examples, or how many seeds, would tell a difference as large as the observed one.
+"""What a comparison can show: its power for a gain that matters, and how much data would give more.
 
-A difference of means over S seeds on N examples errs by three parts: the seeds alone (1 / S), the cases alone (1 / N),
-and the luck of single seeds with single cases (1 / (S N)). `compare` counts the last one twice, and so does this:
-
-    error^2 = seeds * S / S' + cases * N / N' + 2 * interaction * (S / S') * (N / N')
-
-A difference is told in 80 % of studies where |difference| = (q + 0.84) * error, q the half width of the interval over
-its standard error now. From few seeds the parts are rough themselves: the numbers say "tens" or "thousands".
+Power is for the smallest relevant gain, which is fixed beforehand. Power for the observed difference says nothing that
+the p-value does not say already (Hoenig, Heisey, "The abuse of power", 2001).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from distune.confirmation.statistics.significance import Comparison
+from distune.confirmation.statistics.standard_errors import Errors
 
-POWER = 0.8
-
-
-def examples_needed(comparison: Comparison) -> int | None:
-    """Test examples that would do with as many seeds as now, in cases of the same size.
-
-    Returns:
-        The number, or None where the difference is 0, or where the noise of the seeds alone hides it.
-    """
-    seeds, cases, interaction = _parts(comparison)
-    factor = _factor(comparison, cases + 2 * interaction, seeds)
-    return None if factor is None else math.ceil(comparison.examples * factor)
+WANTED = 0.8
 
 
-def seeds_needed(comparison: Comparison, seeds: int) -> int | None:
-    """Seeds that would do with the same examples.
+def power(errors: Errors, gain: float, level: float) -> float:
+    """The chance that an interval lies above 0 where the true difference is `gain`.
 
     Args:
-        comparison: that was made.
-        seeds: of each contender in it.
+        errors: of the difference.
+        gain: the true difference, above 0.
+        level: at which the interval misses, both sides together.
 
     Returns:
-        The number, or None where the difference is 0, where no seeds vary, or where the choice of the cases alone
-        hides it.
+        From level / 2 to 1, by the noncentral t distribution.
     """
-    alone, cases, interaction = _parts(comparison)
-    if not comparison.seed_error:
-        return None
-    factor = _factor(comparison, alone + 2 * interaction, cases)
-    return None if factor is None else max(2, math.ceil(seeds * factor))
-
-
-def _parts(comparison: Comparison) -> tuple[float, float, float]:
-    """Variances by the seeds alone, by the cases alone, and by the luck of seeds with cases."""
-    interaction = min(comparison.interaction_error, comparison.test_error, comparison.seed_error) ** 2
-    return comparison.seed_error**2 - interaction, comparison.test_error**2 - interaction, interaction
-
-
-def _factor(comparison: Comparison, shrinking: float, staying: float) -> float | None:
-    """By how much what shrinks must be divided, for the difference to be told."""
+    error = errors.standard_error
+    if not error:
+        return 1.0
     from scipy import stats
 
-    variance = comparison.test_error**2 + comparison.seed_error**2
-    if not comparison.difference or not variance:
-        return None
-    quantile = (comparison.high - comparison.low) / 2 / math.sqrt(variance)
-    room = (comparison.difference / (quantile + float(stats.norm.ppf(POWER)))) ** 2 - staying
-    return shrinking / room if room > 0 else None
+    # Beyond some 30 standard errors SciPy's series no longer converges; the answer is 1 long before.
+    return float(stats.nct.sf(errors.quantile(level), errors.freedom, min(gain / error, 30.0)))
+
+
+def needs(errors: Errors, gain: float, level: float, *, seeds: int, cases: int) -> dict[str, Any]:
+    """How many seeds alone, or cases alone, would give a power of 80 %.
+
+    Args:
+        errors: of the difference, as measured.
+        gain: the smallest relevant one.
+        level: at which the interval misses.
+        seeds: of each contender, as measured.
+        cases: as measured.
+
+    Returns:
+        `seeds_needed` and `cases_needed`: with the other one as it is. None where no number is enough, as the other
+        one's part of the error is too large, and for seeds where no seed varies.
+    """
+    from scipy import stats
+
+    wanted = (gain / (errors.quantile(level) + float(stats.norm.ppf(WANTED)))) ** 2
+    by_seeds, by_cases = errors.seeds + errors.interaction, errors.cases + errors.interaction
+    return {
+        "seeds_needed": _times(by_seeds, wanted - errors.cases, seeds, least=2) if by_seeds else None,
+        "cases_needed": _times(by_cases, wanted - errors.seeds, cases, least=2),
+    }
+
+
+def _times(shrinking: float, room: float, now: int, *, least: int) -> int | None:
+    return max(least, math.ceil(now * shrinking / room)) if room > 0 else None

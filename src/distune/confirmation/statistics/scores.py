@@ -1,90 +1,32 @@
-"""The numbers of one contender: every metric with its mean and 95 % interval over seeds."""
+"""The numbers of one contender: every metric with its mean and its 95 % interval."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distune.analysis.calibration import Recalibration, recalibrate
-from distune.confirmation.statistics.files import (
-    CONDITIONS,
-    JUDGED_SPLITS,
-    Judged,
-    baseline_folder,
-    read_judged,
-    run_folder,
+from distune.confirmation.statistics.answers import Answers, counts_of
+from distune.confirmation.statistics.files import CONDITIONS, Judged
+from distune.confirmation.statistics.forecast import forecast
+from distune.confirmation.statistics.intervals import (
+    accuracy,
+    interval_over_cases,
+    interval_over_seeds,
+    of_class,
 )
-from distune.confirmation.statistics.significance import Contender, interval_over_seeds
-from distune.training.metrics import evaluate, score
+from distune.confirmation.statistics.pseudovalues import Counts, pseudovalues
+from distune.confirmation.statistics.standard_errors import errors_of
+from distune.training.metrics import evaluate
 
-METRICS = ("macro_f1", "accuracy", "calibration_error", "log_loss")
+BY_SEED = ("calibration_error", "log_loss")
 HIGHEST = {"log_loss": math.inf}
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The predictions of one contender.
-
-    Attributes:
-        name: of the contender.
-        seeds: those whose run has predictions; a baseline has the one seed 0.
-        by_split: for each split that was judged one entry a seed.
-        by_condition: the same by split and condition; only conditions that all seeds have.
-    """
-
-    name: str
-    seeds: tuple[int, ...]
-    by_split: Mapping[str, tuple[Judged, ...]]
-    by_condition: Mapping[tuple[str, str], tuple[Judged, ...]] = field(default_factory=dict)
-
-    def contender(self, split: str, seeds: Sequence[int] | None = None) -> Contender:
-        """The predicted classes for a split, of all seeds or of some."""
-        chosen = self.seeds if seeds is None else tuple(seeds)
-        judged = [self.by_split[split][self.seeds.index(seed)].predictions for seed in chosen]
-        return Contender(self.name, np.stack(judged), chosen)
-
-
-def read_contender(confirmation: Path, name: str, seeds: Sequence[int]) -> Answers | None:
-    """The predictions of a trained contender; a seed counts once every split that others have is there.
-
-    Returns:
-        None where no seed has any.
-    """
-    folders = {seed: run_folder(confirmation, name, seed) for seed in seeds}
-    splits = [
-        s for s in JUDGED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
-    ]
-    found = {seed: [read_judged(folder, split) for split in splits] for seed, folder in folders.items()}
-    done = tuple(seed for seed in seeds if splits and all(found[seed]))
-    if not done:
-        return None
-    by_split = {
-        split: tuple(judged for seed in done if (judged := found[seed][column]) is not None)
-        for column, split in enumerate(splits)
-    }
-    by_condition = {}
-    for split in splits:
-        for condition in CONDITIONS:
-            changed = [read_judged(folders[seed], split, condition) for seed in done]
-            known = tuple(judged for judged in changed if judged is not None)
-            if len(known) == len(done):
-                by_condition[split, condition] = known
-    return Answers(name, done, by_split, by_condition)
-
-
-def read_baseline(confirmation: Path, name: str) -> Answers | None:
-    """The predictions of a baseline; None where it has none."""
-    folder = baseline_folder(confirmation, name)
-    by_split = {
-        split: (judged,) for split in JUDGED_SPLITS if (judged := read_judged(folder, split)) is not None
-    }
-    return Answers(name, (0,), by_split) if by_split else None
+OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 
 
 def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
@@ -98,17 +40,24 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
         return None
     tables = [_table(one) for one in judged]
     scaled = [_recalibrated(dev, one) for dev, one in zip(answers.by_split["dev"], judged, strict=True)]
+    counts = counts_of(judged)
+    scores = [table["score"] for table in tables]
+    expected = forecast(counts, len(counts[0].hits))
     return {
-        "score": interval(table["score"] for table in tables),
-        "scores": [table["score"] for table in tables],
+        "score": asdict(interval_over_cases(counts)),
+        "over_seeds": interval(scores),
+        "scores": scores,
+        "forecast": asdict(expected) if expected is not None else None,
         "tasks": {
             task.name: _task_numbers(
-                [table["tasks"][task.name] for table in tables], [by_task[task.name] for by_task in scaled]
+                counted,
+                [table["tasks"][task.name] for table in tables],
+                [by_task[task.name] for by_task in scaled],
             )
-            for task in judged[0].tasks
+            for task, counted in zip(judged[0].tasks, counts, strict=True)
         },
         "conditions": {
-            condition: _condition_numbers(answers.by_condition[split, condition], tables)
+            condition: _condition_numbers(answers.by_condition[split, condition], counts)
             for condition in CONDITIONS
             if (split, condition) in answers.by_condition
         },
@@ -124,9 +73,11 @@ def interval(values: Iterable[float], lowest: float = 0.0, highest: float = 1.0)
         highest: no value can lie above it.
     """
     found = asdict(interval_over_seeds(list(values)))
-    if found["low"] is not None:
-        found |= {"low": max(found["low"], lowest), "high": min(found["high"], highest)}
-    return found
+    if found["low"] is None:
+        return found
+    if found["low"] <= lowest and found["high"] >= highest:  # all that can be says nothing
+        return {**found, "low": None, "high": None}
+    return found | {"low": max(found["low"], lowest), "high": min(found["high"], highest)}
 
 
 def _table(judged: Judged) -> dict[str, Any]:
@@ -143,51 +94,66 @@ def _recalibrated(dev: Judged, other: Judged) -> dict[str, Recalibration]:
     }
 
 
-def _task_numbers(tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibration]) -> dict[str, Any]:
+def _task_numbers(
+    counts: Counts, tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibration]
+) -> dict[str, Any]:
     areas = [table["auc"] for table in tables]
     # The areas exist for all seeds or for none: they depend on the labels of the split alone.
     is_known = all(area is not None for area in areas)
-    numbers: dict[str, Any] = {
-        metric: interval((table[metric] for table in tables), highest=HIGHEST.get(metric, 1.0))
-        for metric in METRICS
-    }
-    numbers |= {
+    return {
+        "macro_f1": asdict(interval_over_cases([counts])),
+        "accuracy": asdict(interval_over_cases([counts], accuracy)),
+        **{
+            metric: interval((table[metric] for table in tables), highest=HIGHEST.get(metric, 1.0))
+            for metric in BY_SEED
+        },
         "auc": interval(areas) if is_known else None,
         "auc_missing": tables[0]["auc_missing"],
         "temperature": interval((each.temperature for each in scaled), highest=math.inf),
         "calibration_error_scaled": interval(each.error_after for each in scaled),
         "log_loss_scaled": interval((each.log_loss_after for each in scaled), highest=math.inf),
         "classes": {
-            name: {
-                "recall": interval(table["classes"][name]["recall"] for table in tables)
-                if about["support"]
-                else None,
-                "support": about["support"],
-            }
-            for name, about in tables[0]["classes"].items()
+            name: _class_numbers(counts, number, about["support"])
+            for number, (name, about) in enumerate(tables[0]["classes"].items())
         },
     }
-    return numbers
 
 
-def _condition_numbers(judged: Sequence[Judged], full: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    scores = [score(one.labels, one.predictions) for one in judged]
+def _class_numbers(counts: Counts, number: int, support: int) -> dict[str, Any]:
+    found = {name: of_class(counts, number, name) for name in OF_A_CLASS}
     return {
-        "score": interval(scores),
-        "change": interval(
-            (changed - whole["score"] for changed, whole in zip(scores, full, strict=True)), lowest=-1.0
-        ),
+        **{name: None if each is None else asdict(each) for name, each in found.items()},
+        "support": support,
+        "cases": int((counts.occurred[:, 0, number] > 0).sum()),
+    }
+
+
+def _condition_numbers(judged: Sequence[Judged], full: Sequence[Counts]) -> dict[str, Any]:
+    counts = counts_of(judged)
+    return {
+        "score": asdict(interval_over_cases(counts)),
+        "change": _change(counts, full),
         "tasks": {
             task.name: {
-                "macro_f1": interval(_macro_f1(one, column) for one in judged),
-                "accuracy": interval(
-                    float((one.predictions[:, column] == one.labels[:, column]).mean()) for one in judged
-                ),
+                "macro_f1": asdict(interval_over_cases([each])),
+                "accuracy": asdict(interval_over_cases([each], accuracy)),
             }
-            for column, task in enumerate(judged[0].tasks)
+            for task, each in zip(judged[0].tasks, counts, strict=True)
         },
     }
 
 
-def _macro_f1(judged: Judged, column: int) -> float:
-    return score(judged.labels[:, [column]], judged.predictions[:, [column]])
+def _change(changed: Sequence[Counts], full: Sequence[Counts]) -> dict[str, Any]:
+    """What the same models lose on the same cases: both tables answer seed by seed and case by case."""
+    if len(full[0].hits) < 2:
+        return {"mean": None, "low": None, "high": None, "seeds": 0, "cases": 1}
+    (now, table), (before, whole) = pseudovalues(changed), pseudovalues(full)
+    mean, errors = float(now.mean() - before.mean()), errors_of([table - whole])
+    half = errors.quantile() * errors.standard_error
+    return {
+        "mean": mean,
+        "low": max(-1.0, mean - half),
+        "high": min(1.0, mean + half),
+        "seeds": len(now),
+        "cases": len(table),
+    }

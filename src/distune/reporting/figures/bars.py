@@ -104,7 +104,7 @@ def draw_confirmed(findings: Findings) -> Figure | None:
             )
             for each in made
         ],
-        [each["verdict"] != "not distinguishable" for each in made],
+        [each["verdict"] != "not significantly different" for each in made],
     )
 
 

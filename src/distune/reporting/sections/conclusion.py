@@ -13,6 +13,7 @@ from distune.reporting.document import Block, Bullets, Figure, Line, Section, St
 from distune.reporting.sections.confirmation import advice, confirmed_gain, in_words
 from distune.reporting.sections.efficiency import saved_between
 from distune.reporting.sections.insights import NOTHING_CLEAR
+from distune.training.teacher_check import WHAT_TO_CHANGE
 
 RANDOM_TRIALS = 10
 """Optuna's TPE learns once so many trials have ended."""
@@ -23,7 +24,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     baseline = findings.baseline
     if isinstance(baseline, Unknown):
         return Section("Conclusion", (missing(baseline.reason),))
-    items = [_score(findings, baseline)]
+    items = [*_teacher(findings), _score(findings, baseline)]
     if unbeaten := _unbeaten(findings, baseline):
         items.append(line(unbeaten))
     confirmation = findings.confirmation
@@ -39,6 +40,23 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     if "history" in figures:
         blocks.append(figures["history"])
     return Section("Conclusion", tuple(blocks))
+
+
+def _teacher(findings: Findings) -> list[Line]:
+    """That the teacher has nothing to teach, before anything else."""
+    judged = findings.teacher
+    if judged is None or not (judged.is_below_its_student or judged.is_below_regression):
+        return []
+    over = f", mean over {judged.seeds} seeds," if judged.seeds > 1 else ""
+    below = [f"its student, {formats.score(judged.student)}"] if judged.is_below_its_student else []
+    if judged.is_below_regression:
+        below.append(
+            f"logistic regression on the student's frozen features, {formats.score(judged.regression)}"
+        )
+    said = (
+        f" It scores {formats.score(judged.score)} on {judged.on}{over} below {' and below '.join(below)}: "
+    )
+    return [line(Strong("The teacher has little to teach."), said, f"{WHAT_TO_CHANGE}.")]
 
 
 def _score(findings: Findings, baseline: Baseline) -> Line:

@@ -71,7 +71,7 @@ def confirmed_gain(findings: Findings) -> Mapping[str, Any] | None:
 
 
 def in_words(findings: Findings, gain: Mapping[str, Any]) -> str:
-    """A confirmed gain: `+0.0081, 95 % interval [−0.0012, +0.0170], over 5 seeds on test: not distinguishable`."""
+    """A confirmed gain: `+0.0081, 95 % interval [+0.0012, +0.0150], over 5 seeds on test: better`."""
     assert isinstance(findings.confirmation, Confirmation)
     split = findings.confirmation.numbers["split"]
     where = f"{split}, which the search has seen" if split == "dev" else split

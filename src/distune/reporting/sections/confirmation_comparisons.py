@@ -1,30 +1,41 @@
-"""The comparisons of a confirmation: differences, verdicts, and what would tell what was not told."""
+"""The comparisons of a confirmation: differences, verdicts, and what they could have shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distune.confirmation.statistics.significance import RESAMPLES
 from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
 
 Numbers = Mapping[str, Any]
-NOTHING_TOLD = "not distinguishable"
-HEADER = ("Question", "Compared", "Difference", "95 % interval", "p (Holm)", "Verdict", "What would tell it")
+POWER = 0.8
+HEADER = (
+    "Question",
+    "Compared",
+    "Difference",
+    "95 % interval",
+    "Family-wise interval",
+    "p (family)",
+    "Verdict",
+    "Power",
+    "80 % would take",
+)
 
 
 def comparisons(numbers: Numbers) -> Section:
-    """Differences with interval, corrected p-value and verdict."""
-    made = numbers["comparisons"]
+    """Differences with interval, verdict and power."""
+    made, gain = numbers["comparisons"], formats.gain(numbers["relevant_gain"])
     rows: list[tuple[Cell, ...]] = [
         (
             formats.QUESTIONS.get(each["kind"], each["kind"]),
             _pair(each),
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),
-            _corrected(each),
+            formats.interval(each["family_low"], each["family_high"]),
+            formats.probability(each["adjusted_p"]),
             Strong(each["verdict"]),
+            formats.share(each["power"]),
             needed(each),
         )
         for each in made
@@ -34,15 +45,17 @@ def comparisons(numbers: Numbers) -> Section:
         blocks += [
             paragraph(
                 f"Differences of the mean scores on {numbers['split']}. The intervals honour both the seeds and the "
-                f"examples, grouped by case. {_families(made)}"
+                "cases. The first holds for its row alone; the family-wise one holds for all rows of its family "
+                "together, and it alone decides the verdict. The families were fixed in advance: the questions that a "
+                "confirmation is made for (tuning gain, distillation gain), and all other rows. So in each the chance "
+                "of any false “better” or “worse” is at most 5 %."
             ),
-            Table(HEADER, tuple(rows), frozenset({2, 3, 4})),
+            Table(HEADER, tuple(rows), frozenset({2, 3, 4, 5, 7})),
             paragraph(
-                f"What would tell it: so many examples with as many seeds as now, or so many seeds with the same "
-                f"{made[0]['examples']} examples, for a power of 80 % at the observed difference, with cases of the "
-                "same size, not corrected for the other rows. Where one of the two is not named, the noise of the "
-                "other hides the difference however many there are. The noise of a few seeds is itself known roughly, "
-                "and so are these numbers."
+                f"Power: the chance of the verdict “better” where the true difference is {gain}, the smallest that was "
+                "said beforehand to matter. Where it is low, “not significantly different” says little. The last "
+                "column: so many seeds with the same cases, or cases with as many seeds, would have given 80 %. "
+                "The noise of a few seeds is itself known roughly, and so are these numbers."
             ),
         ]
     if single := [row for each in made for row in _mcnemar(each)]:
@@ -54,16 +67,6 @@ def comparisons(numbers: Numbers) -> Section:
             Bullets(tuple(line("Not compared: ", *_pair(each), f": {each['reason']}.") for each in left_out))
         )
     return Section("Comparisons", tuple(blocks))
-
-
-def _families(made: list[Numbers]) -> str:
-    if not all("family" in each for each in made):  # a confirmation of an earlier version
-        return "The p-values carry Holm's correction for all rows together."
-    return (
-        "The p-values carry Holm's correction within two families that were fixed in advance: the questions that a "
-        "confirmation is made for (tuning gain, distillation gain), and all other rows. So in each family the chance "
-        "of any false “better” or “worse” is at most 5 %."
-    )
 
 
 def _of_single_models(numbers: Numbers) -> str:
@@ -88,21 +91,11 @@ def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
         )
 
 
-def _corrected(made: Numbers) -> str:
-    """The corrected p-value; only a bound where the p-value is the smallest that the resampling can give."""
-    if made["p_value"] > 1 / (made.get("resamples", RESAMPLES) + 1):
-        return formats.probability(made["adjusted_p"])
-    return formats.at_most(made["adjusted_p"])
-
-
 def needed(made: Numbers) -> str:
-    """Examples or seeds that would tell a difference; one of them alone, or both, where only that would do."""
-    examples, seeds = made["examples_needed"], made.get("seeds_needed")
-    if made["verdict"] != NOTHING_TOLD or not made["difference"]:
+    """Seeds or cases that would have given a power of 80 %; one of them alone, or both, where only that would do."""
+    if made["power"] >= POWER:
         return formats.DASH
-    if examples is not None and examples <= made["examples"]:
-        return "enough for this row alone"
-    numbers = [formats.about(examples, "examples"), formats.about(seeds, "seeds")]
+    numbers = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
     return " or ".join(number for number in numbers if number) or "more of both"
 
 

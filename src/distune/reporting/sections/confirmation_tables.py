@@ -37,6 +37,7 @@ BASELINES = {
     "features_text": "frozen features of the text, logistic regression",
 }
 MOST_CLASSES = 40
+BY_SEED = "Intervals over seeds alone."
 REST = "Of the recommended config and the base config; those of all others are in confirmation.json."
 
 
@@ -55,8 +56,7 @@ def contenders(numbers: Numbers, folds: int | None = None) -> Section:
     searched = "Dev score in the study" if folds is None else f"Mean over {folds} folds in the study"
     header = ("Contender", "What it is", "Seeds", searched, "Score on dev", "Score on test")
     caption = (
-        "Mean over seeds with its 95 % interval, which ends where no value can lie. The interval holds the chance of "
-        f"the seeds alone, not that of which cases are in {' and '.join(_splits(numbers))}."
+        "Mean over seeds with its 95 % interval over seeds and cases, as for other cases of the same kind."
     )
     blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4, 5}), caption)]
     blocks += [_tasks(numbers, split) for split in _splits(numbers)]
@@ -106,11 +106,14 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
     ]
     blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
     if found["search_score"] is not None:
-        lost = found["search_score"] - found["dev"]["mean"]
+        lost = {**found["dev"], **(found["loss"] or {"mean": found["search_score"] - found["dev"]["mean"]})}
+        if found["loss"] is None:
+            lost |= {"low": None, "high": None}
         blocks.append(
             paragraph(
                 Code(found["contender"]),
-                f": its dev score in the study minus its mean dev score over seeds is {formats.gain(lost)}.",
+                ": its dev score in the study minus its mean dev score over seeds is "
+                f"{formats.over_seeds(lost, formats.gain)}.",
             )
         )
     return Section(title, tuple(blocks))
@@ -138,7 +141,7 @@ def calibration(numbers: Numbers) -> Section | None:
         "Log loss after",
     )
     fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
-    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {REST}"
+    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {BY_SEED} {REST}"
     return Section("Calibration", (Table(header, tuple(rows), frozenset(range(2, 7)), caption),))
 
 
@@ -180,7 +183,7 @@ def _tasks(numbers: Numbers, split: str) -> Table:
         ("Contender", "Task", "Macro F1", "Accuracy", "AUC"),
         tuple(rows),
         frozenset({2, 3, 4}),
-        f"Each task on {split}.",
+        f"Each task on {split}: macro F1 and accuracy with intervals over seeds and cases, the AUC over seeds alone.",
     )
 
 

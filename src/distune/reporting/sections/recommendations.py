@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 
 from distune.analysis.findings import Findings
 from distune.analysis.recommendations import More
@@ -12,6 +13,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, names
 from distune.reporting.sections.confirmation import advice, command
+from distune.reporting.sections.confirmation_comparisons import needed
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising: more trials are likely to help.",
@@ -105,16 +107,13 @@ def _use(findings: Findings) -> Line:
         )
     said = line(Strong("Use"), " ", *advice(findings, confirmation))
     gain = confirmation.gain
-    if gain is None or gain["verdict"] != "not distinguishable":
+    if gain is None or gain["verdict"] != "not significantly different" or needed(gain) == formats.DASH:
         return said
-    if gain["examples_needed"] is None or gain["examples_needed"] <= gain["examples"]:
-        return said
-    seeds = gain.get("seeds_needed")
-    alone = f"; or {formats.about(seeds, 'seeds')} instead of {gain['seeds']['first']}" if seeds else ""
+    relevant = confirmation.numbers["relevant_gain"]
     return (
         *said,
-        f" To tell the gain of the best trial from none, "
-        f"{formats.about(gain['examples_needed'], 'examples')} are needed; there are {gain['examples']}{alone}.",
+        f" The confirmation had a power of {formats.share(gain['power'])} for a gain of {formats.gain(relevant)}; 80 % "
+        f"would have taken {needed(gain)}.",
     )
 
 
@@ -130,16 +129,30 @@ def _noise_over_seeds(findings: Findings) -> str:
     if judged is None or len(judged["scores"]) < 2:
         return "Not measured: the best trial was not trained again with two seeds."
     scatter = statistics.stdev(judged["scores"])
-    apart = 2 * math.sqrt(2) * scatter
+    apart = _between_two_runs(judged["scores"])
+    seeds = len(judged["scores"])
     said = (
-        f"Trained again with {len(judged['scores'])} seeds, the best trial's score on {split} scatters by "
-        f"{formats.score(scatter)} (standard deviation), so by the seed alone two single runs of one config differ in "
-        f"19 of 20 cases by less than {formats.score(apart)} (2√2 standard deviations)."
-        f"{_against_gain(confirmation, apart)}"
+        f"Trained again with {seeds} seeds, the best trial's score on {split} scatters by {formats.score(scatter)} "
+        "(standard deviation)"
     )
+    if apart >= 1:
+        said = f"{said}; {seeds} seeds are too few to tell how far two single runs differ."
+    else:
+        said = (
+            f"{said}, so by the seed alone two single runs of one config differ in 19 of 20 cases by less than "
+            f"{formats.score(apart)} (√2 times Student's quantile for so few seeds)."
+            f"{_against_gain(confirmation, apart)}"
+        )
     if folds is None:
         return said
     return f"{said} The scores of the search are means over {folds} folds, which scatter differently."
+
+
+def _between_two_runs(scores: Sequence[float]) -> float:
+    """How far two new runs lie apart in 95 % of cases, with the deviation estimated from these scores."""
+    from scipy import stats
+
+    return float(math.sqrt(2) * stats.t.ppf(0.975, len(scores) - 1) * statistics.stdev(scores))
 
 
 def _against_gain(confirmation: Confirmation, apart: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from distune.config import Config, with_values
 from distune.training.cost import Cost, carried
 from distune.tuning.trials.messages import FOLD, Report, TrialOutcome, TrialTask
-from distune.tuning.trials.trial import ReportEpochs, config_of, outcome_of
+from distune.tuning.trials.trial import TEACHER_SCORE, ReportEpochs, config_of, outcome_of
 
 FOLD_SCORES = "fold_scores"
 """User attribute of a trial: the scores of its folds, in their order."""
@@ -83,20 +83,28 @@ class _Done:
     scores: list[float] = field(default_factory=list)
     cost: Cost = field(default_factory=Cost)
     cache: dict[str, float] = field(default_factory=dict)
+    teachers: list[float] = field(default_factory=list)
 
     @property
     def mean(self) -> float:
         return sum(self.scores) / len(self.scores)
 
+    @property
+    def teacher(self) -> dict[str, float]:
+        return {TEACHER_SCORE: sum(self.teachers) / len(self.teachers)} if self.teachers else {}
+
     def count(self, outcome: TrialOutcome) -> None:
         self.cost += outcome.cost
         for name, value in outcome.extra.items():
-            self.cache[name] = self.cache.get(name, 0.0) + value
+            if name == TEACHER_SCORE:
+                self.teachers.append(value)
+            else:
+                self.cache[name] = self.cache.get(name, 0.0) + value
 
     def outcome(self, state: Any) -> TrialOutcome:
         return TrialOutcome(
             state=state,
             score=self.mean if self.scores else None,
             cost=self.cost,
-            extra={FOLD_SCORES: self.scores, **self.cache},
+            extra={FOLD_SCORES: self.scores, **self.teacher, **self.cache},
         )

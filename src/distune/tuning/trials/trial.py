@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 from distune.config import Config, parse_config
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
+from distune.training.teacher_check import teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 
 if TYPE_CHECKING:
     from distune.training.results import RunResult
+
+TEACHER_SCORE = "teacher_score"
+"""User attribute of a trial: its teacher's dev score, the mean over folds where it has them."""
 
 
 class ReportEpochs(Callback):
@@ -87,5 +91,6 @@ def outcome_of(result: RunResult) -> TrialOutcome:
             "cache_hits": sum(result.cache["hits"].values()),
             "cache_misses": sum(result.cache["misses"].values()),
             "cache_seconds_saved": result.cache["seconds_saved"],
+            **({} if (teacher := teacher_score(result.results)) is None else {TEACHER_SCORE: teacher}),
         },
     )

@@ -1,0 +1,75 @@
+"""Whether the teacher was worth learning from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distune.analysis.ranking import Ranking
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.unknown import Unknown
+
+REGRESSION = "features_image_text"
+
+
+@dataclass(frozen=True)
+class TeacherJudged:
+    """The teacher beside its student, and beside logistic regression on frozen features.
+
+    Attributes:
+        score: the teacher's.
+        student: its student's, on the same examples.
+        regression: of logistic regression on the student's frozen features of image and text; None where not known.
+        on: what they are scores on: a split of the confirmation, or the study's own.
+        seeds: trainings that the scores are means of.
+    """
+
+    score: float
+    student: float
+    regression: float | None
+    on: str
+    seeds: int
+
+    @property
+    def is_below_its_student(self) -> bool:
+        """Whether the student does better without knowing more."""
+        return self.score < self.student
+
+    @property
+    def is_below_regression(self) -> bool:
+        """Whether features that nobody trained do better."""
+        return self.regression is not None and self.score < self.regression
+
+
+def judge_teacher(
+    ranking: Ranking, confirmation: Confirmation | Unknown, folds: int | None
+) -> TeacherJudged | None:
+    """Judges the best trial's teacher: by the confirmation where there is a current one, else by the search.
+
+    Returns:
+        None where the best trial has no teacher, or the study does not record its score.
+    """
+    if not isinstance(confirmation, Unknown) and confirmation.is_current:
+        return _confirmed(confirmation)
+    best = ranking.best
+    if best is None or best.value is None or best.teacher_score is None:
+        return None
+    on = "dev" if folds is None else f"{folds} folds of train and dev"
+    return TeacherJudged(best.teacher_score, best.value, None, on, 1)
+
+
+def _confirmed(confirmation: Confirmation) -> TeacherJudged | None:
+    numbers = confirmation.numbers
+    split, contenders = numbers["split"], numbers["contenders"]
+    teacher = next((about for about in contenders.values() if about["kind"] == "teacher"), None)
+    regression = (contenders.get(REGRESSION) or {}).get("splits", {}).get(split)
+    student = contenders[confirmation.best]["splits"][split]
+    judged = None if teacher is None else teacher["splits"][split]
+    if judged is None or student is None:
+        return None
+    return TeacherJudged(
+        judged["score"]["mean"],
+        student["score"]["mean"],
+        regression["score"]["mean"] if regression else None,
+        split,
+        judged["score"]["seeds"],
+    )

@@ -1,0 +1,89 @@
+"""The predictions of one contender, read back from its run folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from distune.confirmation.statistics.files import (
+    CONDITIONS,
+    JUDGED_SPLITS,
+    Judged,
+    baseline_folder,
+    read_judged,
+    run_folder,
+)
+from distune.confirmation.statistics.pseudovalues import Counts, counts_by_case
+from distune.confirmation.statistics.significance import Contender
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The predictions of one contender.
+
+    Attributes:
+        name: of the contender.
+        seeds: those whose run has predictions; a baseline has the one seed 0.
+        by_split: for each split that was judged one entry a seed.
+        by_condition: the same by split and condition; only conditions that all seeds have.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    by_split: Mapping[str, tuple[Judged, ...]]
+    by_condition: Mapping[tuple[str, str], tuple[Judged, ...]] = field(default_factory=dict)
+
+    def contender(self, split: str) -> Contender:
+        """The predicted classes for a split, of all seeds."""
+        return Contender(self.name, np.stack([one.predictions for one in self.by_split[split]]), self.seeds)
+
+
+def counts_of(judged: Sequence[Judged]) -> list[Counts]:
+    """The counts of each task by case, of one model a seed on the same examples."""
+    first = judged[0]
+    return counts_by_case(
+        first.labels,
+        np.unique(np.asarray(first.groups), return_inverse=True)[1],
+        np.stack([one.predictions for one in judged]),
+        [len(task.classes) for task in first.tasks],
+    )
+
+
+def read_contender(confirmation: Path, name: str, seeds: Sequence[int]) -> Answers | None:
+    """The predictions of a trained contender; a seed counts once every split that others have is there.
+
+    Returns:
+        None where no seed has any.
+    """
+    folders = {seed: run_folder(confirmation, name, seed) for seed in seeds}
+    splits = [
+        s for s in JUDGED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
+    ]
+    found = {seed: [read_judged(folder, split) for split in splits] for seed, folder in folders.items()}
+    done = tuple(seed for seed in seeds if splits and all(found[seed]))
+    if not done:
+        return None
+    by_split = {
+        split: tuple(judged for seed in done if (judged := found[seed][column]) is not None)
+        for column, split in enumerate(splits)
+    }
+    by_condition = {}
+    for split in splits:
+        for condition in CONDITIONS:
+            changed = [read_judged(folders[seed], split, condition) for seed in done]
+            known = tuple(judged for judged in changed if judged is not None)
+            if len(known) == len(done):
+                by_condition[split, condition] = known
+    return Answers(name, done, by_split, by_condition)
+
+
+def read_baseline(confirmation: Path, name: str) -> Answers | None:
+    """The predictions of a baseline; None where it has none."""
+    folder = baseline_folder(confirmation, name)
+    by_split = {
+        split: (judged,) for split in JUDGED_SPLITS if (judged := read_judged(folder, split)) is not None
+    }
+    return Answers(name, (0,), by_split) if by_split else None

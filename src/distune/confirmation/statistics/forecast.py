@@ -1,0 +1,72 @@
+"""What a new set of cases will score: the interval in which one training's score on other cases lies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from distune.confirmation.statistics.pseudovalues import Counts, pseudovalues
+from distune.confirmation.statistics.standard_errors import Errors, errors_of
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """In 95 % of new sets of so many cases, a model trained in this way scores from `low` to `high`.
+
+    Attributes:
+        mean: the score that is expected.
+        low: lower end.
+        high: upper end.
+        cases: of the new set.
+        from_cases: cases that the forecast rests on.
+        seeds: trainings that it rests on; with one the noise of training is not in the interval.
+    """
+
+    mean: float
+    low: float
+    high: float
+    cases: int
+    from_cases: int
+    seeds: int
+
+
+def forecast(tasks: list[Counts], cases: int) -> Forecast | None:
+    """Forecasts the score of one model on new cases of the same kind as those of `tasks`.
+
+    A new score differs from the measured mean by the errors of both: those of the mean, and those that a single
+    training has on so many cases. It is no statement about cases of another hospital, scanner or time.
+
+    Args:
+        tasks: counts by case of trainings that had not seen these cases: of a test split, or of held-out folds.
+        cases: of the new set.
+
+    Returns:
+        None where there are fewer than two cases, or where all cases are answered alike, so that nothing scatters.
+    """
+    known = len(tasks[0].hits)
+    if known < 2 or cases < 1:
+        return None
+    values, table = pseudovalues(tasks)
+    mean, seeds = float(values.mean()), len(values)
+    if errors_of([table]).standard_error < 1e-9:  # all right or all wrong: the next case may be otherwise
+        return None
+    low, high = _ends(mean, _of_a_new_score(errors_of([table]), known, seeds, cases))
+    return Forecast(mean, low, high, cases, known, seeds)
+
+
+def _of_a_new_score(errors: Errors, known: int, seeds: int, cases: int) -> Errors:
+    by_cases = errors.cases * (1 + known / cases)
+    by_seeds = errors.seeds * (1 + seeds)
+    by_both = errors.interaction * (1 + known * seeds / cases)
+    spread = (by_cases + by_both) ** 2 / (known - 1)
+    if seeds > 1:
+        spread += by_seeds**2 / (seeds - 1)
+    total = by_cases + by_seeds + by_both
+    return Errors(by_cases, by_seeds, by_both, total**2 / spread if spread else known - 1.0)
+
+
+def _ends(mean: float, errors: Errors) -> tuple[float, float]:
+    """Both ends, on the scale of arcsin(sqrt(p)), on which scores scatter alike wherever they lie (Bartlett, 1936)."""
+    room = math.sqrt(max(mean * (1 - mean), 1e-12))
+    centre, half = math.asin(math.sqrt(mean)), errors.quantile() * errors.standard_error / (2 * room)
+    return math.sin(max(0.0, centre - half)) ** 2, math.sin(min(math.pi / 2, centre + half)) ** 2

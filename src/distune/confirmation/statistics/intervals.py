@@ -1,0 +1,123 @@
+"""Intervals of absolute numbers: a score, a recall, the mean of a few seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.confirmation.statistics.pseudovalues import Counts, Metric, mean_macro_f1, pseudovalues
+from distune.confirmation.statistics.standard_errors import LEVEL, Errors, errors_of
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds with its 95 % interval.
+
+    Attributes:
+        mean: over the seeds.
+        low: lower end; None where nothing can be said.
+        high: upper end; None likewise.
+        seeds: how many trainings it is a mean of.
+        cases: how many cases it is of, whose choice the interval honours; None where it holds for these cases only.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    seeds: int
+    cases: int | None = None
+
+
+def interval_over_seeds(scores: Sequence[float]) -> Interval:
+    """Mean of the scores with Student's 95 % interval: mean +- t_(S - 1) * std / sqrt(S); for these cases only."""
+    values = np.asarray(scores, dtype=np.float64)
+    if not len(values):
+        raise ValueError("no score to average")
+    mean = float(values.mean())
+    if len(values) < 2 or np.ptp(values) == 0:  # from equal values no one can tell how far others would lie
+        return Interval(mean, None, None, len(values))
+    from scipy import stats
+
+    half = float(stats.t.ppf(1 - LEVEL / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    return Interval(mean, mean - half, mean + half, len(values))
+
+
+def interval_over_cases(tasks: Sequence[Counts], metric: Metric = mean_macro_f1) -> Interval:
+    """A metric from 0 to 1 with its 95 % interval over cases and seeds.
+
+    The interval is Student's on the scale of log(p / (1 - p)), so it does not leave 0 to 1 and is the longer on the
+    side where there is more room. Where nothing varies, as where every case is answered rightly, it is that of a
+    proportion among so many cases (Clopper, Pearson, 1934). From a single case nothing can be said about others.
+
+    Args:
+        tasks: counts by case of the cases that the metric depends on.
+        metric: the score where nothing else is given.
+    """
+    if len(tasks[0].hits) < 2:
+        values = metric([each.summed() for each in tasks])
+        return Interval(float(values.mean()), None, None, len(values), len(tasks[0].hits))
+    values, table = pseudovalues(tasks, metric)
+    mean = float(values.mean())
+    low, high = bounds(mean, errors_of([table]), len(table))
+    return Interval(mean, low, high, len(values), len(table))
+
+
+def bounds(mean: float, errors: Errors, cases: int) -> tuple[float, float]:
+    """Both ends of the 95 % interval of a number from 0 to 1, see `interval_over_cases`."""
+    from scipy import special, stats
+
+    room = mean * (1 - mean)
+    if errors.standard_error < 1e-9 or room <= 0:
+        right = mean * cases
+        low = float(stats.beta.ppf(LEVEL / 2, right, cases - right + 1)) if right > 0 else 0.0
+        high = float(stats.beta.ppf(1 - LEVEL / 2, right + 1, cases - right)) if right < cases else 1.0
+        return low, high
+    half = errors.quantile() * errors.standard_error / room
+    centre = float(special.logit(mean))
+    return float(special.expit(centre - half)), float(special.expit(centre + half))
+
+
+def of_class(task: Counts, number: int, name: str) -> Interval | None:
+    """Recall, precision, specificity or F1 of one class, over the cases that it depends on.
+
+    Args:
+        task: counts by case of one task.
+        number: of the class.
+        name: recall | precision | specificity | f1.
+
+    Returns:
+        None where no example counts: no example of the class, or none predicted as it.
+    """
+    hits, occurred, predicted = (
+        each[..., number : number + 1] for each in (task.hits, task.occurred, task.predicted)
+    )
+    if name == "specificity":
+        others = task.occurred.sum(axis=-1, keepdims=True) - occurred
+        # Of the examples of other classes, those that are not taken for this one.
+        above, below = others - (predicted - hits), np.broadcast_to(others, hits.shape)
+    elif name == "f1":
+        above, below = 2 * hits, occurred + predicted
+    else:
+        above, below = hits, np.broadcast_to(occurred, hits.shape) if name == "recall" else predicted
+    counting = below.sum(axis=(1, 2)) > 0
+    if not counting.any():
+        return None
+    ratio = [Counts(above[counting], below[counting], below[counting])]
+    return interval_over_cases(ratio, _ratio)
+
+
+def accuracy(tasks: Sequence[Counts]) -> Floats:
+    """Share of right answers, mean over the tasks."""
+    shares = [each.hits.sum(-1) / np.maximum(each.occurred.sum(-1), 1) for each in tasks]
+    return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
+
+
+def _ratio(tasks: Sequence[Counts]) -> Floats:
+    (one,) = tasks
+    return np.asarray((one.hits / np.maximum(one.predicted, 1e-12))[..., 0])

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from distune.analysis.ranking import Ranking
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.study_record import TrialRecord
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.teacher import judge_teacher
+from distune.training.teacher_check import teacher_score, teacher_warning
+
+
+def confirmation(teacher: float | None, student: float, regression: float | None) -> Confirmation:
+    def about(kind: str, rank: int | None, score: float | None) -> dict[str, Any]:
+        split = None if score is None else {"score": {"mean": score, "seeds": 5}}
+        return {"kind": kind, "rank": rank, "splits": {"test": split}}
+
+    contenders = {"trial_0001": about("trial", 1, student), "teacher": about("teacher", None, teacher)}
+    contenders["features_image_text"] = about("baseline", None, regression)
+    return Confirmation({"split": "test", "contenders": contenders}, is_current=True)
+
+
+@pytest.mark.parametrize(
+    ("scores", "below_student", "below_regression"),
+    [((0.45, 0.88, 0.8), True, True), ((0.85, 0.88, 0.8), True, False), ((0.9, 0.88, None), False, False)],
+)
+def test_a_confirmed_teacher_is_judged_beside_its_student_and_regression(
+    scores: tuple[float, float, float | None], below_student: bool, below_regression: bool
+) -> None:
+    found = judge_teacher(Ranking((), {}, ()), confirmation(*scores), None)
+    assert found is not None and (found.on, found.seeds) == ("test", 5)
+    assert (found.is_below_its_student, found.is_below_regression) == (below_student, below_regression)
+
+
+def test_a_teacher_that_did_not_finish_is_not_judged() -> None:
+    assert judge_teacher(Ranking((), {}, ()), confirmation(None, 0.8, 0.7), None) is None
+
+
+def test_without_a_confirmation_the_search_judges() -> None:
+    best = TrialRecord(number=3, state="complete", value=0.8, params={}, teacher_score=0.6)
+    found = judge_teacher(Ranking((best,), {"complete": 1}, ()), Unknown("not confirmed"), 5)
+    assert found is not None and found.is_below_its_student and found.regression is None
+    assert (found.score, found.on) == (0.6, "5 folds of train and dev")
+
+
+def test_a_run_warns_of_a_teacher_below_its_student_alone() -> None:
+    results = {"teacher": {"splits": {"dev": {"score": 0.6}}}}
+    assert teacher_score(results) == 0.6 and teacher_score({"teacher": None}) is None
+    assert "below its student" in (teacher_warning(0.6, 0.8) or "")
+    assert teacher_warning(0.8, 0.8) is None and teacher_warning(None, 0.8) is None

@@ -1,0 +1,116 @@
+"""Decisions on hand-made predictions: who is taken, and with which probability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from distune.confirmation.statistics.answers import Answers
+from distune.confirmation.statistics.decision import (
+    Decision,
+    candidates_of,
+    decide,
+    expected_maximum,
+    prior_deviation,
+)
+from distune.confirmation.statistics.files import Judged
+from distune.data.table import Task
+
+CLASSES = ("a", "b", "c")
+CASES = 120
+
+
+def contender(name: str, rank: int | None, **values: Any) -> dict[str, Any]:
+    kind = "base" if name == "base" else "student_alone" if name == "alone" else "trial"
+    about = {"name": name, "kind": kind, "rank": rank, "is_base": kind == "base"}
+    return {**about, "search_score": 0.9 - 0.1 * (kind == "base"), "parameters": {"total": 100}, **values}
+
+
+def answering(name: str, rate: float, seeds: int = 5) -> Answers:
+    """Right with a chance, on the same examples as all others."""
+    labels = np.random.default_rng(0).integers(0, 3, (CASES, 1))
+    generator = np.random.default_rng(sum(map(ord, name)))
+    judged = []
+    for _ in range(seeds):
+        wrong = (labels[:, 0] + generator.integers(1, 3, CASES)) % 3
+        chosen = np.where(generator.random(CASES) < rate, labels[:, 0], wrong)
+        names = tuple(map(str, range(CASES)))
+        judged.append(Judged(names, names, (Task("kind", CLASSES),), labels, (np.eye(3)[chosen],)))
+    return Answers(name, tuple(range(seeds)), {"test": tuple(judged)})
+
+
+def decided(rates: dict[str, float], *contenders: dict[str, Any], searched: int = 30) -> Decision:
+    answers = {name: answering(name, rate) for name, rate in rates.items()}
+    return decide(contenders, answers, "test", searched=searched, relevant_gain=0.01)
+
+
+def test_the_highest_expected_score_is_taken_whether_or_not_it_is_significant() -> None:
+    found = decided({"a": 0.84, "base": 0.8}, contender("a", 1), contender("base", None))
+    assert (found.contender, found.reason, found.best_holds_up) == ("a", "highest_expected", True)
+    about = found.candidates["a"]
+    assert 0 < about.expected_gain < about.observed_gain
+    assert about.probability_best == about.probability_better is not None and about.probability_best > 0.5
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({"a": 0.6, "base": 0.8}, ("base", "highest_expected")),
+        ({"a": 0.7, "b": 0.9, "base": 0.7}, ("b", "highest_expected")),
+        ({"a": 0.7, "alone": 0.9, "base": 0.6}, ("alone", "highest_expected")),
+        ({"a": 0.7, "b": 0.9}, ("b", "base_is_missing")),
+        ({"base": 0.7}, ("base", "highest_expected")),
+    ],
+)
+def test_who_is_taken(rates: dict[str, float], expected: tuple[str, str]) -> None:
+    everyone = (contender("a", 1), contender("b", 2), contender("base", None), contender("alone", None))
+    found = decided(rates, *everyone)
+    assert (found.contender, found.reason) == expected
+    if found.candidates:
+        assert sum(each.probability_best for each in found.candidates.values()) == pytest.approx(1)
+
+
+def test_among_equals_the_smallest_is_taken_and_the_base_before_others_of_its_size() -> None:
+    same = {"base": {"total": 100}, "a": {"total": 100}, "b": {"total": 50}}
+    answers = {name: answering("same", 0.8) for name in same}
+    for names, expected in ((("base", "a"), "base"), (("base", "a", "b"), "b")):
+        contenders = [contender(name, {"a": 1, "b": 2}.get(name), parameters=same[name]) for name in names]
+        found = decide(contenders, answers, "test", searched=30, relevant_gain=0.01)
+        assert (found.contender, found.reason) == (expected, "smallest_of_equals")
+
+
+def test_a_base_that_the_search_could_not_beat_says_so() -> None:
+    found = decided({"base": 0.9, "a": 0.7}, contender("base", 1), contender("a", 2))
+    assert (found.contender, found.reason, found.best_holds_up) == ("base", "base_is_best", True)
+
+
+def test_the_more_were_searched_the_more_a_gain_is_shrunk() -> None:
+    gains = [
+        decided({"a": 0.84, "base": 0.8}, contender("a", 1), contender("base", None), searched=n)
+        .candidates["a"]
+        .expected_gain
+        for n in (2, 30, 1000)
+    ]
+    assert gains[0] > gains[1] > gains[2] > 0
+
+
+def test_one_gain_is_shrunk_as_the_conjugate_normal_says() -> None:
+    generator = np.random.default_rng(3)
+    tables = [generator.normal(0, 1, (50, 1)), generator.normal(0, 1, (50, 1))]
+    found = candidates_of(["base", "a"], {"base": 0.5, "a": 0.6}, tables, 0.1, {"base": 1, "a": 1})["a"]
+    variance = (tables[1] - tables[0]).var(ddof=1) / 50
+    weight = 0.1**2 / (0.1**2 + variance)
+    assert found.expected_gain == pytest.approx(weight * 0.1)
+    assert found.expected_error == pytest.approx(np.sqrt(weight * variance))
+    chance = stats.norm.cdf(found.expected_gain / found.expected_error)
+    assert found.probability_better == pytest.approx(chance, abs=0.02)
+
+
+def test_the_luck_of_the_best_of_many() -> None:
+    drawn = np.random.default_rng(0).normal(size=(10_000, 30)).max(axis=1).mean()
+    assert expected_maximum(30) == pytest.approx(drawn, abs=0.02)
+    assert prior_deviation(0.05, 30, 0.01) == pytest.approx(0.05 / drawn, rel=0.01)
+    assert prior_deviation(-0.2, 30, 0.01) == prior_deviation(0.01, 30, 0.01)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from distune.confirmation.statistics.intervals import (
+    bounds,
+    interval_over_cases,
+    interval_over_seeds,
+    of_class,
+)
+from distune.confirmation.statistics.pseudovalues import counts_by_case
+from distune.confirmation.statistics.standard_errors import Errors
+
+
+class TestIntervalOverSeeds:
+    def test_against_scipy(self) -> None:
+        scores = [0.91, 0.88, 0.93, 0.90, 0.87]
+        found = interval_over_seeds(scores)
+        expected = stats.t.interval(0.95, 4, np.mean(scores), stats.sem(scores))
+        assert (found.mean, found.low, found.high) == pytest.approx((np.mean(scores), *expected))
+
+    def test_a_single_seed_has_no_interval(self) -> None:
+        found = interval_over_seeds([0.9])
+        assert (found.mean, found.low, found.high, found.seeds) == (0.9, None, None, 1)
+
+    def test_equal_seeds_do_not_make_an_interval_without_width(self) -> None:
+        found = interval_over_seeds([0.9, 0.9, 0.9])
+        assert (found.low, found.high) == (None, None)
+
+
+def truth_and_guess() -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(4)
+    truth = generator.integers(0, 3, 90)
+    return truth, np.where(generator.random(90) < 0.7, truth, generator.integers(0, 3, 90))
+
+
+@pytest.mark.parametrize("name", ["recall", "precision", "f1", "specificity"])
+def test_metrics_of_a_class_are_those_of_scikit_learn(name: str) -> None:
+    truth, guess = truth_and_guess()
+    (counts,) = counts_by_case(truth[:, None], np.arange(90) // 2, guess[None, :, None])
+    expected = {
+        "recall": recall_score(truth == 1, guess == 1),
+        "precision": precision_score(truth == 1, guess == 1),
+        "f1": f1_score(truth == 1, guess == 1),
+        "specificity": recall_score(truth != 1, guess != 1),
+    }
+    found = of_class(counts, 1, name)
+    assert found is not None and found.low is not None and found.high is not None
+    assert found.mean == pytest.approx(expected[name])
+    assert 0 < found.low < found.mean < found.high < 1
+
+
+def test_a_class_is_judged_over_the_cases_that_hold_it() -> None:
+    truth, guess = np.array([0, 0, 1, 1, 1, 0]), np.array([0, 0, 1, 0, 1, 0])
+    (counts,) = counts_by_case(truth[:, None], np.array([0, 1, 2, 2, 3, 4]), guess[None, :, None], [3])
+    recall = of_class(counts, 1, "recall")
+    assert recall is not None and recall.cases == 2
+    assert of_class(counts, 2, "recall") is None
+    single = counts_by_case(truth[:, None], np.array([0, 1, 2, 2, 2, 3]), guess[None, :, None])[0]
+    alone = of_class(single, 1, "recall")
+    assert alone is not None and (alone.low, alone.high, alone.cases) == (None, None, 1)
+
+
+def test_without_an_error_the_interval_is_that_of_a_proportion_among_the_cases() -> None:
+    labels = np.array([[0], [1]] * 20)
+    found = interval_over_cases(counts_by_case(labels, np.arange(40), labels[None]))
+    assert (found.mean, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.025 ** (1 / 40))
+    assert bounds(0.5, Errors(0.0, 0.0, 0.0, 9.0), 10) == pytest.approx(
+        stats.binomtest(5, 10).proportion_ci(0.95, method="exact"), abs=1e-9
+    )

@@ -1,0 +1,64 @@
+"""The power that is said before a confirmation, from what the search's trials answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distune.confirmation.foresight import foresee
+from distune.data.table import Table, Task
+from distune.training.run_folder import write_predictions
+
+TASK = Task("kind", ("a", "b", "c"))
+
+
+def answered(folder: Path, rate: float, seed: int, *, cases: int = 60, rows: slice | None = None) -> Path:
+    generator = np.random.default_rng(seed)
+    count = 2 * cases
+    labels = np.random.default_rng(0).integers(0, 3, (count, 1))
+    chosen = np.where(generator.random(count) < rate, labels[:, 0], (labels[:, 0] + 1) % 3)
+    table = Table(
+        root=Path(),
+        ids=tuple(map(str, range(count))),
+        images=("",) * count,
+        texts=("",) * count,
+        labels=labels,
+        groups=tuple(str(row // 2) for row in range(count)),
+        splits=("dev",) * count,
+        tasks=(TASK,),
+    )
+    folder.mkdir(parents=True)
+    picked = np.arange(count)[rows or slice(None)]
+    write_predictions(folder, "dev", table, picked, [np.eye(3)[chosen[picked]]])
+    return folder
+
+
+def test_more_cases_have_more_power_and_fewer_are_needed_for_a_larger_gain(tmp_path: Path) -> None:
+    best, base = answered(tmp_path / "a", 0.85, 1), answered(tmp_path / "b", 0.8, 2)
+    few, many = (foresee(best, base, None, cases=cases, gain=0.05) for cases in (60, 6000))
+    assert few is not None and many is not None
+    assert 0.02 < few.power < 0.5 < 0.9 < many.power
+    assert few.cases_needed == pytest.approx(many.cases_needed, rel=0.02) and few.cases_needed > 300
+    larger = foresee(best, base, None, cases=60, gain=0.1)
+    assert (
+        larger is not None and larger.cases_needed is not None and larger.cases_needed < few.cases_needed / 3
+    )
+
+
+def test_folds_are_judged_together(tmp_path: Path) -> None:
+    for name, rate, seed in (("a", 0.85, 1), ("b", 0.8, 2)):
+        for number, part in enumerate((slice(0, 60), slice(60, 120)), 1):
+            answered(tmp_path / name / f"fold_{number}", rate, seed, rows=part)
+        answered(tmp_path / "whole" / name, rate, seed)
+    by_folds = foresee(tmp_path / "a", tmp_path / "b", 2, cases=60, gain=0.05)
+    whole = foresee(tmp_path / "whole" / "a", tmp_path / "whole" / "b", None, cases=60, gain=0.05)
+    assert by_folds == whole
+
+
+def test_without_the_same_predictions_of_both_nothing_is_said(tmp_path: Path) -> None:
+    best, other = answered(tmp_path / "a", 0.85, 1), answered(tmp_path / "b", 0.8, 2, cases=50)
+    assert foresee(best, None, None, cases=60, gain=0.01) is None
+    assert foresee(best, tmp_path / "nowhere", None, cases=60, gain=0.01) is None
+    assert foresee(best, other, None, cases=60, gain=0.01) is None
