@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from distune.cli import app
 from distune.cli.study import EXIT_CODES
 from distune.config import Config, dump_config
+from distune.errors import UserError
 from distune.tuning.summary import write_summary
 
 ROOT = Path(__file__).parents[2]
@@ -52,10 +53,27 @@ def test_low_disk(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_trials_that_all_fail(command: list[str]) -> None:
-    ended = CliRunner().invoke(app, [*command, "--gpu", "cuda:99"])
+    contradiction = ["--set", "student.init_from_teacher=true", "--set", "student.text.layers=[1]"]
+    ended = CliRunner().invoke(app, [*command, *contradiction])
     assert ended.exit_code == 1 and summary()["reason"] == "failed_alike"
-    told = "(config): training.device: cuda:99 is not here"
-    assert told in ended.output
+    assert "(config): init_from_teacher" in ended.output
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        ["--gpu", "nonsense"],
+        ["--gpus", "cpu,cuda:7"],
+        ["--executor", "ray", "--gpu", "cuda:0"],
+        ["--executor", "ray", "--set", "training.device=cuda:0"],
+    ],
+)
+def test_devices_that_are_not_there_are_refused_before_the_study_begins(
+    command: list[str], devices: list[str]
+) -> None:
+    ended = CliRunner().invoke(app, [*command[:-4], *devices])
+    assert isinstance(ended.exception, UserError)
+    assert not FOLDER.exists()
 
 
 def test_the_help_names_every_exit_code(command: list[str]) -> None:

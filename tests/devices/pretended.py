@@ -20,6 +20,7 @@ from unittest.mock import patch
 import torch
 import torch._dynamo  # torch imports it at its first need, which must not be under these modes
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -73,8 +74,9 @@ class PretendedDevice:
         self.waits: Counter[str] = Counter()
         self.copies: Counter[str] = Counter()
         self.is_initialised = False
-        self._there: set[int] = set()
-        self._pinned: set[int] = set()
+        # By address; the weak reference keeps another storage from getting the address of one that is gone.
+        self._there: dict[int, StorageWeakRef] = {}
+        self._pinned: dict[int, StorageWeakRef] = {}
         self.factories = (
             threading.local()
         )  # whether an operation without tensors makes its result on the device
@@ -86,13 +88,15 @@ class PretendedDevice:
         if on_device and self.device.type == "mps" and tensor.dtype in REFUSED_BY_MPS:
             raise TypeError(f"Cannot convert a MPS Tensor to {tensor.dtype}, at {_place()}")
         self.is_initialised |= bool(on_device)
-        key = _storage(tensor)
-        self._pinned.discard(key)
-        (self._there.add if on_device else self._there.discard)(key)
+        self._pinned.pop(_storage(tensor), None)
+        if on_device:
+            self._there[_storage(tensor)] = StorageWeakRef(tensor.untyped_storage())
+        else:
+            self._there.pop(_storage(tensor), None)
         return tensor
 
     def pin(self, tensor: Tensor) -> Tensor:
-        self._pinned.add(_storage(tensor))
+        self._pinned[_storage(tensor)] = StorageWeakRef(tensor.untyped_storage())
         return tensor
 
     def is_pinned(self, tensor: Tensor) -> bool:

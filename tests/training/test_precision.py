@@ -14,8 +14,7 @@ from distune.config import Config, ModelConfig, TrainingConfig, parse_config
 from distune.data.table import Task
 from distune.models import Classifier, build_classifier
 from distune.store import Store
-from distune.training import devices
-from distune.training.devices import Compute, compute_for
+from distune.training.devices import Compute, resolved
 from distune.training.run import run
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
@@ -57,11 +56,9 @@ def test_where_bf16_is_used(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": is_fast})
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: is_fast)
-    found = (
-        devices._fastest(device)
-        if device == CUDA
-        else compute_for(TrainingConfig(device="cpu", precision=precision))
-    )
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    found = resolved(TrainingConfig(device=str(device), precision=precision))
     assert found.bf16 is of_frozen
     for section in (SMALL, FROZEN, CONVOLUTIONS):
         assert found.for_model(classifier(section)).bf16 is of_small

@@ -288,13 +288,18 @@ class TestLocal:
             os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # dead, and not yet known to be
             assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
 
-    def test_a_worker_stays_warm_and_is_recycled_over_its_memory(self, tmp_path):
+    def test_a_worker_stays_warm(self, tmp_path):
         with local(tmp_path, 1) as executor:
             before = executor.processes()
             play(executor, [task(tmp_path, 0), task(tmp_path, 1)])
             assert executor.processes() == before
-        with LocalExecutor(PLAYED, tmp_path / "w", memory_limit_mb=1.0) as executor:
+
+    def test_a_worker_is_recycled_once_it_has_grown_not_for_what_its_first_trial_took(self, tmp_path):
+        with LocalExecutor("closed_form_trials:hoarding", tmp_path / "w", memory_limit_mb=30.0) as executor:
             before = executor.processes()
+            for number in (0, 1):  # 50 MB in the first trial, 20 in each other
+                play(executor, [task(tmp_path, number)])
+                assert executor.processes() == before
             play(executor, [task(tmp_path, 2)])
             assert executor.processes() != before
             play(executor, [task(tmp_path, 3)])

@@ -287,8 +287,10 @@ class TrainingConfig(Section):
     """Stop after N epochs without a better dev score; empty never stops early."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """bf16 autocast; auto uses it where the device is fast at it and, on a CPU, the encoders are large enough."""
+    deterministic: bool = False
+    """Avoid kernels of a GPU that add up in another order each time: slower, but the same numbers on one machine."""
     device: str = "auto"
-    """cpu, cuda:0, ...; auto takes the first GPU if there is one."""
+    """cpu, cuda:0, mps; auto takes the first GPU if there is one, and a study's workers all of them in turn."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads; empty divides the cores among the workers of one study. Where two studies share a machine, set each
     one's share: threads without a core of their own spin and slowed both studies to a quarter."""

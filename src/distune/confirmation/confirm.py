@@ -38,7 +38,7 @@ from distune.training.run_folder import write_json
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.retention import folder_name
-from distune.tuning.executors.make import check_executor, make_executor
+from distune.tuning.executors.make import check_executor, described, devices_for, make_executor
 from distune.tuning.request import TrialFunctions
 from distune.tuning.status import status_of
 from distune.tuning.study.open_study import check_name
@@ -63,6 +63,8 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
     Raises:
         UserError: there is no such study, it still runs, its data have changed, or the test split was opened before.
     """
+    if request.devices:
+        devices_for(request.executor, request.devices, request.workers, request.gpus_per_trial)
     check_executor(request.executor)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(request) as (study, folder):
@@ -159,13 +161,15 @@ class _Confirmation:
             self.fetch()
         except KeyboardInterrupt:
             return Trained(interrupted=True)
-        request = self.request
+        request, workers = self.request, min(self.request.workers, len(left))
+        devices = devices_for(request.executor, self.devices, workers, request.gpus_per_trial)
+        self.show(f"devices: {described(request.executor, devices, request.gpus_per_trial)}")
         with make_executor(
             request.executor,
             TrialFunctions().joint,
             self.folder / "workers",
-            workers=min(request.workers, len(left)),
-            devices=self.devices,
+            workers=len(devices),
+            devices=devices,
             threads=self.entrants[0].config.training.threads,
             ray_address=request.ray_address,
             gpus_per_trial=request.gpus_per_trial,

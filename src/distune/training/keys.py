@@ -102,6 +102,8 @@ def versions_behind(config: Config) -> dict[str, dict[str, int | str]]:
 
 def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
     data, training = config.data, as_dict(config.training)
+    # A field that older versions did not have: at its default the key is theirs.
+    left_out = ELSEWHERE if config.training.deterministic else (*ELSEWHERE, "deterministic")
     return {
         "data": fingerprint,
         "image_size": data.image_size,
@@ -109,7 +111,7 @@ def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[s
         "views": data.views if data.augment != "none" else 0,
         "augment": data.augment,
         "inputs": {step: version_of(step) for step in INPUTS},
-        "training": {name: value for name, value in training.items() if name not in ELSEWHERE},
+        "training": {name: value for name, value in training.items() if name not in left_out},
         "seed": config.seed,
         "device": compute.device.type,
         "bf16": compute.bf16,

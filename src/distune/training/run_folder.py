@@ -71,6 +71,7 @@ def environment(config: Config, compute: Compute) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "device": compute.name,
         "precision": compute.precision,
+        "deterministic": compute.deterministic,
         "git_commit": _git_commit(),
         "seed": config.seed,
         "encoders": origins(config),

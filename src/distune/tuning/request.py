@@ -9,6 +9,7 @@ from typing import Any
 
 from distune.config import Config, StudyConfig, with_values
 from distune.tuning.coordinator.coordinator import Reason
+from distune.tuning.executors.make import devices_for
 from distune.tuning.trials.messages import Failure
 from distune.utils.places import STUDIES
 
@@ -72,6 +73,14 @@ class TuneRequest:
     def devices(self) -> tuple[str, ...]:
         """Of the workers, in turn."""
         return self.asked.gpus or (self.config.training.device,)
+
+    def worker_devices(self) -> tuple[str, ...]:
+        """The device of each worker.
+
+        Raises:
+            UserError: there is no such executor, or a device is not there.
+        """
+        return devices_for(self.asked.executor, self.devices, self.workers, self.asked.gpus_per_trial)
 
     @property
     def workers(self) -> int:

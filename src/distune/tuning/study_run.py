@@ -17,7 +17,7 @@ from distune.tuning.coordinator.progress import Progress
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Takeover
-from distune.tuning.executors.make import make_executor
+from distune.tuning.executors.make import described, make_executor
 from distune.tuning.request import TuneRequest
 from distune.tuning.search.pruners import is_too_short, make_pruner, make_pruner_of_folds
 from distune.tuning.study.settings import StudySettings
@@ -81,7 +81,7 @@ class StudyRunner:
     def run(self, run: StudyRun) -> Ending:
         """Runs a coordinator until its study has its trials or something ends it."""
         request, asked = self._request, self._request.asked
-        devices = request.devices
+        devices = request.worker_devices()
         lease = Lease.new(request.workers, devices, run.n_trials)
         ledger = Ledger(run.study, lease.coordinator, Patience(interrupted=self._interrupted))
         run.study.pruner = (
@@ -106,6 +106,9 @@ class StudyRunner:
             interrupted=self._interrupted,
         )
         with Progress(title=run.title) as progress, executor:
+            who = f"devices: {described(asked.executor, devices, asked.gpus_per_trial)}"
+            _log.info(who)
+            progress.say(who)
             coordinator = Coordinator(
                 ledger,
                 run.proposals,

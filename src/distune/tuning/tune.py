@@ -105,6 +105,7 @@ def _check(request: TuneRequest) -> None:
             f"gpus: {','.join(asked.gpus)}; Ray itself chooses the GPUs of its workers, so leave --gpus out and say "
             "with --gpus-per-trial how many a training gets"
         )
+    request.worker_devices()
 
 
 def _check_folds(config: Config) -> None:

@@ -99,6 +99,10 @@ class Progress:
             self._shown = (now, ended)
             self._console.print(text, highlight=False, markup=False)
 
+    def say(self, text: str) -> None:
+        """Prints a line that stays."""
+        self._console.print(self._title + text, highlight=False, markup=False)
+
     def _ends(self, snapshot: Snapshot) -> datetime | None:
         """When the rest is done, at the pace since the start."""
         now, finished = self._clock(), snapshot.counts.finished

@@ -50,6 +50,8 @@ class _Worker:
     """How many the kernel had counted when the trial began, and those since then that ended other workers."""
     peak_memory_mb: float | None = None
     """Most that the process was seen to hold since it began with the trial; None before, and where nobody sees it."""
+    first_memory_mb: float | None = None
+    """What the process held after its first trial."""
 
     @property
     def number(self) -> int | None:
@@ -66,8 +68,9 @@ class LocalExecutor(Executor):
         workers: trials at once.
         devices: given to the workers in turn: `["cuda:0", "cuda:1"]`.
         threads: CPU threads a worker; empty divides the cores among the workers.
-        memory_limit_mb: a worker that holds more after a trial is replaced; empty takes half of the memory that
-            this process may use, divided among the workers.
+        memory_limit_mb: a worker that has grown by more since its first trial is replaced; what it holds then, a GPU's
+            context among it, is no leak. Empty takes half of the memory that this process may use, divided among the
+            workers.
     """
 
     def __init__(
@@ -241,7 +244,9 @@ class LocalExecutor(Executor):
         number = worker.number if worker.number is not None else -1
         worker.task = None
         if "outcome" in message:
-            if message["memory_mb"] > self._memory_limit_mb:
+            if worker.first_memory_mb is None:
+                worker.first_memory_mb = message["memory_mb"]
+            if message["memory_mb"] - worker.first_memory_mb > self._memory_limit_mb:
                 self._replace(index)
             return TrialFinished(number, TrialOutcome.of(message["outcome"]))
         failure = Failure.of(message["failed"])

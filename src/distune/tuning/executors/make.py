@@ -22,6 +22,34 @@ def check_executor(name: str) -> None:
         raise UserError(f"executor: {name}; there are {', '.join(EXECUTORS)}")
 
 
+def devices_for(
+    executor: str, asked: Sequence[str], workers: int, gpus_per_trial: float = 0.0
+) -> tuple[str, ...]:
+    """The device of each worker of an executor; nothing is started.
+
+    Args:
+        executor: one of `EXECUTORS`.
+        asked: names of devices; auto stands for every GPU of this machine.
+        workers: trials at once.
+        gpus_per_trial: GPUs that Ray sets aside for a trial.
+
+    Raises:
+        UserError: there is no such executor, or a device is not there.
+    """
+    from distune.training.devices import worker_devices
+
+    check_executor(executor)
+    return worker_devices(asked, workers, gpus_per_trial=gpus_per_trial if executor == "ray" else None)
+
+
+def described(executor: str, devices: Sequence[str], gpus_per_trial: float = 0.0) -> str:
+    """Who gets what, in one line."""
+    if executor == "local":
+        return ", ".join(f"worker-{number}: {device}" for number, device in enumerate(devices))
+    what = f"{gpus_per_trial:g} of a GPU" if gpus_per_trial else "no GPU"
+    return f"{len(devices)} workers of the Ray cluster with {what} each"
+
+
 def make_executor(
     name: str,
     function: str,
@@ -41,7 +69,7 @@ def make_executor(
         function: the trial function as `package.module:function`.
         folder: where the workers' output goes.
         workers: trials at once.
-        devices: given to local workers in turn.
+        devices: what `devices_for` gives.
         threads: CPU threads a worker; empty divides the cores.
         ray_address: of the Ray cluster; empty is this machine's.
         gpus_per_trial: GPUs that Ray sets aside for a trial.

@@ -95,7 +95,9 @@ def _reporter(pipe: Connection) -> Report:
 
 
 def _memory_mb() -> float:
-    return float(psutil.Process().memory_info().rss) / 1e6
+    memory = psutil.Process().memory_info()
+    # Pages of files, such as libraries and memory maps, belong to the system's cache; only Linux tells them apart.
+    return float(memory.rss - getattr(memory, "shared", 0)) / 1e6
 
 
 def _die_with(parent: int) -> None:
