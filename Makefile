@@ -46,7 +46,7 @@ docs: .venv/docs.stamp
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) ".[dashboard,docs,mysql,offline,postgresql,ray,report,test]"
+	$(INSTALL) ".[dashboard,docs,export,mysql,offline,pandas,postgresql,ray,report,test]"
 	touch $@
 
 .venv/docs.stamp: pyproject.toml constraints.txt | .venv/bin/python

@@ -52,15 +52,20 @@ class SubwordTokenizer:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        self._maximum = maximum
+        self.maximum = maximum
         self._identity = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
     @property
     def identity(self) -> str:
         """Name of everything the ids depend on."""
-        return f"{self._identity}-{self._maximum}"
+        return f"{self._identity}-{self.maximum}"
+
+    def as_json(self) -> str:
+        """The vocabulary and its rules as the `tokenizers` package writes them."""
+        self._tokenizer.no_truncation()
+        return str(self._tokenizer.to_str())
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         """Token ids of each text with the model's start and end tokens, cut to `max_tokens` and the model's limit."""
-        self._tokenizer.enable_truncation(max_length=min(max_tokens, self._maximum))
+        self._tokenizer.enable_truncation(max_length=min(max_tokens, self.maximum))
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]

@@ -1,4 +1,4 @@
-"""Finding the trained student that a run folder or a study stands for."""
+"""Finding the trained student that a run folder, a study or a bundle stands for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from distune.analysis.ranking import rank
 from distune.analysis.records.sources import open_study
 from distune.analysis.records.study_record import StudyRecord
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
+from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError
 from distune.prediction.predictor import Predictor
 from distune.training.student import WEIGHTS
@@ -21,7 +22,7 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     best trial.
 
     Args:
-        source: a run folder or a study: its name under `logs/optuna`, its folder, or its `.db` file.
+        source: a run folder, a bundle, or a study: its name under `logs/optuna`, its folder, or its `.db` file.
         device: cpu, cuda:0, ...; None takes a GPU where there is one.
         storage: SQLAlchemy URL of the database that holds the study of that name.
 
@@ -31,7 +32,20 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     from distune.prediction.trained import load_run
 
     folder = Path(source)
-    return load_run(folder if is_run(folder) else run_of_study(source, storage), device)
+    if is_bundle(folder):
+        return load_bundle(folder)
+    return load_run(run_behind(source, storage), device)
+
+
+def run_behind(source: Path | str, storage: str | None = None) -> Path:
+    """The run folder that a run folder or a study stands for.
+
+    Raises:
+        UserError: see `load`.
+    """
+    if is_bundle(Path(source)):
+        raise UserError(f"{source} is a bundle; name the run folder or the study that it was exported from")
+    return Path(source) if is_run(Path(source)) else run_of_study(source, storage)
 
 
 def is_run(folder: Path) -> bool:

@@ -96,12 +96,13 @@ class TrainedStudent:
         return values.bfloat16().float() if self._compute.bf16 else values.float()
 
 
-def load_run(folder: Path, device: str | None = None) -> Predictor:
+def load_run(folder: Path, device: str | None = None, precision: str | None = None) -> Predictor:
     """The predictor of a finished run.
 
     Args:
         folder: the run folder; it is only read.
         device: cpu, cuda:0, ...; None takes a GPU where there is one.
+        precision: fp32 or bf16; None takes the run's.
 
     Raises:
         UserError: the run did not finish, its weights are gone, or its files do not belong together.
@@ -111,7 +112,11 @@ def load_run(folder: Path, device: str | None = None) -> Predictor:
             f"{folder} has no {RESULTS}: the run did not finish; the command that started it resumes it"
         )
     student, config, tasks = load_student(folder)
-    compute = resolved(with_values(config, {"training.device": device or "auto"}).training)
+    where = {
+        "training.device": device or "auto",
+        "training.precision": precision or config.training.precision,
+    }
+    compute = resolved(with_values(config, where).training)
     temperatures = fitted_temperatures(folder, tasks)
     model = TrainedStudent(student, config, tasks, compute)
     return Predictor(model, temperatures, columns_of(as_dict(config.data), model.modalities), str(folder))

@@ -65,5 +65,5 @@ class CrossLayer(nn.Module):
         return image + self.image_feed_forward(image), text + self.text_feed_forward(text)
 
     def _with_nothing(self, tokens: Tensor, side: int, part: int) -> Tensor:
-        learned = self.nothing[side, part].to(tokens.dtype).expand(tokens.shape[0], -1, -1, -1)
+        learned = self.nothing[side, part].to(tokens.dtype).expand_as(tokens[:, :, :1])
         return torch.cat([learned, tokens], dim=2)

@@ -1,0 +1,51 @@
+"""`distune export`: a bundle that stands alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distune.cli.options import DataRoot, Storage
+from distune.cli.output import say
+
+
+def export(
+    source: Annotated[str, typer.Argument(help="Run folder, or study (name, folder, .db).")],
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for the bundle; default: logs/bundles/<name>_<run>.")
+    ] = None,
+    quantize: Annotated[
+        str, typer.Option(help="none, or int8: 8-bit weights, smaller and faster on most CPUs.")
+    ] = "none",
+    max_score_drop: Annotated[
+        float, typer.Option(min=0, help="Most that int8 may cost in dev score; above it nothing is written.")
+    ] = 0.01,
+    data_root: DataRoot = None,
+    storage: Storage = None,
+) -> None:
+    """Export a trained student to ONNX, with its tokenizer, labels, preprocessing and a model card.
+
+    The bundle predicts without torch (`distune.edge`). Every dev example is predicted by both; the differences are
+    stated in the card.
+    """
+    from distune.deployment.export import default_folder, export_run
+    from distune.prediction.load import run_behind
+
+    run = run_behind(source, storage)
+    folder = out or default_folder(run)
+    parity = export_run(
+        run,
+        folder,
+        quantisation=quantize,
+        max_score_drop=max_score_drop,
+        data_root=data_root,
+        show=say,
+    )
+    say(
+        f"parity     {parity.examples} dev examples: largest difference {parity.largest_difference:.2g}, "
+        f"{parity.changed} changed predictions"
+    )
+    say(f"dev score  {parity.score:.4f} in torch, {parity.exported_score:.4f} exported")
+    say(f"wrote {folder}")

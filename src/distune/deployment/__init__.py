@@ -1,0 +1,1 @@
+"""The bundle that stands alone: export to ONNX, quantisation, and prediction without torch."""

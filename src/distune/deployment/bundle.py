@@ -1,0 +1,116 @@
+"""Reading a bundle: its files are whole, belong together, and become a predictor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distune.data.intensity import PixelRules
+from distune.data.table import Task
+from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
+from distune.deployment.onnx_model import OnnxModel
+from distune.errors import UserError
+from distune.prediction.examples import Columns
+from distune.prediction.predictor import Predictor, Tokenizer
+
+FORMAT = 1
+"""Of the files below; a later Distune that writes another one raises it."""
+MODEL = "model.onnx"
+TOKENIZER = "tokenizer.json"
+LABELS = "labels.json"
+PREPROCESS = "preprocess.json"
+CARD = "model_card.md"
+CHECKSUMS = "checksums.json"
+HASHED_WORDS = "hashed_words"
+
+
+def load_bundle(folder: Path | str) -> Predictor:
+    """The predictor of a bundle, on the CPU.
+
+    Args:
+        folder: what `distune export` wrote; it is only read.
+
+    Raises:
+        UserError: a file is missing or altered, the bundle is of a newer format, or its parts do not belong together.
+    """
+    folder = Path(folder)
+    check_files(folder)
+    about = read_json(folder / PREPROCESS)
+    if about["format"] > FORMAT:
+        raise UserError(
+            f"{folder}: a bundle of format {about['format']}, written by Distune {about['distune_version']}; this "
+            f"version reads format {FORMAT}: install that one, or export again"
+        )
+    labels = read_json(folder / LABELS)["tasks"]
+    tasks = tuple(Task(task["name"], tuple(task["classes"])) for task in labels)
+    window = tuple(about["window"]) if about["window"] else None
+    model = OnnxModel(
+        folder / MODEL,
+        tasks=tasks,
+        modalities=tuple(about["modalities"]),
+        tokenizer=_tokenizer(folder, about["tokenizer"]),
+        max_tokens=about["max_tokens"],
+        image_size=about["image_size"],
+        rules=PixelRules(window, tuple(about["percentiles"])),  # type: ignore[arg-type]
+    )
+    columns = Columns(tuple(about["columns"]["image"]), tuple(about["columns"]["text"]))
+    temperatures = {task["name"]: task["temperature"] for task in labels}
+    return Predictor(model, temperatures, columns, str(folder))
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle, whole or not."""
+    return (folder / CHECKSUMS).is_file() or (folder / MODEL).is_file()
+
+
+def check_files(folder: Path) -> None:
+    """Compares every file of a bundle with its checksum.
+
+    Raises:
+        UserError: one is missing or altered.
+    """
+    expected = read_json(folder / CHECKSUMS)
+    missing = {MODEL, LABELS, PREPROCESS} - expected.keys()
+    if missing:
+        raise UserError(f"{folder}: {CHECKSUMS} does not name {', '.join(sorted(missing))}; export again")
+    for name, checksum in expected.items():
+        if Path(name).name != name or not (folder / name).is_file():
+            raise UserError(f"{folder}: {name} is missing; copy the whole bundle again")
+        if checksum_of(folder / name) != checksum:
+            raise UserError(f"{folder}: {name} is not the file that was exported (its checksum differs)")
+
+
+def checksum_of(file: Path) -> str:
+    """SHA-256 of a file's content."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """What a JSON file of a bundle holds.
+
+    Raises:
+        UserError: it is missing, or no JSON object.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file.parent} has no {file.name}: it is no whole bundle") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: not readable as JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{file}: holds no JSON object")
+    return found
+
+
+def _tokenizer(folder: Path, about: Mapping[str, Any] | None) -> Tokenizer | None:
+    if about is None:
+        return None
+    if about["kind"] == HASHED_WORDS:
+        return HashTokenizer(about["buckets"], about["maximum"])
+    from tokenizers import Tokenizer as Subwords
+
+    return SubwordTokenizer(Subwords.from_file(str(folder / TOKENIZER)), about["maximum"])

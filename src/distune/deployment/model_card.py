@@ -1,0 +1,160 @@
+"""The model card of a bundle: what it was made from, how good it is, what it is not for (Mitchell et al., 2019)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from distune import __version__
+from distune.config import Config, EncoderConfig
+from distune.data.table import SPLITS, Table
+from distune.models.encoders import CATALOGUE
+from distune.prediction.evaluation import EXTERNAL, judged_with_intervals
+from distune.reporting.formats import plain
+from distune.training.run_folder import read_results
+
+
+def model_card(
+    folder: Path,
+    config: Config,
+    table: Table,
+    parity: Mapping[str, Any],
+    quantisation: str,
+    temperatures: Mapping[str, float],
+) -> str:
+    """The text of `model_card.md`.
+
+    Args:
+        folder: the run folder.
+        config: of the run.
+        table: its data set.
+        parity: the fields of `Parity`.
+        quantisation: none or int8.
+        temperatures: by task.
+    """
+    return "\n".join(
+        [
+            f"# {plain(config.name)}",
+            "",
+            f"Exported by Distune {__version__} on {datetime.now(UTC):%Y-%m-%d} from the run `{plain(folder.name)}`.",
+            "",
+            *_model(config, table, quantisation),
+            *_data(config, table),
+            *_scores(folder, temperatures),
+            *_external(folder),
+            *_parity(parity, quantisation),
+            *_limits(config),
+            *_licences(config),
+            "",
+        ]
+    )
+
+
+def _model(config: Config, table: Table, quantisation: str) -> Iterator[str]:
+    reads = " and ".join(config.student.modalities)
+    yield "## Model"
+    yield ""
+    yield f"It reads {reads} and gives the probability of every class of each task."
+    yield ""
+    for task in table.tasks:
+        yield f"- {plain(task.name)}: {', '.join(plain(name) for name in task.classes)}"
+    names = ", ".join(plain(encoder.name) for encoder in _encoders(config))
+    yield f"- encoders: {names}; fusion: {config.student.fusion}"
+    yield f"- weights: {'8-bit' if quantisation == 'int8' else '32-bit'}"
+    yield ""
+
+
+def _data(config: Config, table: Table) -> Iterator[str]:
+    yield "## Data and splits"
+    yield ""
+    for split in SPLITS:
+        rows = table.rows(split)
+        if len(rows):
+            groups = len({table.groups[row] for row in rows})
+            yield f"- {split}: {len(rows)} examples of {groups} patients or cases"
+    if config.data.fold is not None:
+        yield f"- dev is fold {config.data.fold.number} of {config.data.fold.of}"
+    yield ""
+
+
+def _scores(folder: Path, temperatures: Mapping[str, float]) -> Iterator[str]:
+    yield "## Scores"
+    yield ""
+    yield "The score is the mean over tasks of the macro F1, its 95 % interval a bootstrap of whole patients."
+    yield ""
+    yield "| split | score | 95 % interval | examples |"
+    yield "|---|---|---|---|"
+    for split in ("dev", "test"):
+        judged = judged_with_intervals(folder, split)
+        if judged is not None:
+            low, high = judged["interval"]
+            yield f"| {split} | {judged['score']:.4f} | {low:.4f} to {high:.4f} | {judged['examples']} |"
+    yield ""
+    yield "dev chose the epoch, and often the hyperparameters: its score flatters."
+    if (read_results(folder) or {}).get("test_split") != "opened":
+        yield "This run did not open its test split."
+    warm = ", ".join(f"{plain(name)} {value:.3f}" for name, value in temperatures.items())
+    yield f"Probabilities are calibrated by temperatures fitted on dev: {warm}."
+    yield ""
+
+
+def _external(folder: Path) -> Iterator[str]:
+    yield "## External evaluation"
+    yield ""
+    try:
+        lines = (folder / EXTERNAL).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    if not lines:
+        yield "None is recorded; `distune evaluate` makes one on data that the study never saw."
+    for line in lines:
+        found = json.loads(line)
+        low, high = found["interval"]
+        yield (
+            f"- {plain(found['data'])}, {found['time'][:10]}: {found['score']:.4f} ({low:.4f} to {high:.4f}), "
+            f"{found['examples']} examples"
+        )
+    yield ""
+
+
+def _parity(parity: Mapping[str, Any], quantisation: str) -> Iterator[str]:
+    yield "## Parity with training"
+    yield ""
+    yield (
+        f"On all {parity['examples']} dev examples: largest difference of a probability to torch in float32 "
+        f"{parity['largest_difference']:.2g}; {parity['changed']} changed predictions; score {parity['score']:.4f} in "
+        f"torch, {parity['exported_score']:.4f} exported."
+    )
+    if parity["changed_from_run"] is not None:
+        yield f"Compared with the predictions that the run recorded, {parity['changed_from_run']} changed."
+    if quantisation == "int8":
+        yield f"8-bit weights cost {parity['score'] - parity['exported_score']:.4f} of the dev score."
+    yield ""
+
+
+def _limits(config: Config) -> Iterator[str]:
+    yield "## Intended use and limits"
+    yield ""
+    yield "- For research on data like those that it was trained on; it is no medical device and replaces no judgement."
+    yield "- It always answers with one of its classes, also for images and texts of another kind."
+    yield f"- Images are squashed to a square; texts are cut after {config.data.max_tokens} tokens."
+    yield "- Scores on patients of other places are not known, unless an external evaluation stands above."
+    yield ""
+
+
+def _licences(config: Config) -> Iterator[str]:
+    yield "## Licences"
+    yield ""
+    for encoder in _encoders(config):
+        entry = CATALOGUE.get(encoder.name)
+        licence = entry.licence if entry else "not known to Distune"
+        said = "built in, no published weights" if licence == "-" else licence
+        yield f"- {plain(encoder.name)}: {said}"
+    yield "- data: not known to Distune; see where the data set was published"
+
+
+def _encoders(config: Config) -> list[EncoderConfig]:
+    return [encoder for encoder in (config.student.vision, config.student.text) if not encoder.is_absent]

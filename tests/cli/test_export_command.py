@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distune.cli import run_command
+from distune.config import Config
+from distune.store import Store
+from distune.training.run import run
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+
+def test_export_then_predict_with_the_bundle(
+    tiny_config: Callable[..., Config],
+    demo_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(tiny_config(), tmp_path / "r", store=Store(tmp_path / "cache"))
+
+    def distune(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["distune", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    code, out, _ = distune("export", "r")
+    assert code == 0 and "0 changed predictions" in out
+    folder = Path("logs/bundles/tiny_r")
+    assert f"wrote {folder}" in out
+    image = next((demo_root / "images").glob("*.png"))
+    answers = [distune("predict", source, "--image", image, "--text", "CT")[1] for source in ("r", folder)]
+    assert answers[0] == answers[1]
+    (folder / "labels.json").write_text("{}")
+    code, _, err = distune("predict", folder, "--image", image, "--text", "CT")
+    assert code == 2 and "labels.json" in err and "Traceback" not in err
+    assert distune("export", "r", "--quantize", "int4")[0] == 2
+    assert distune("export", folder)[0] == 2

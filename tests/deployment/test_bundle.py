@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distune.config import load_config
+from distune.data import Table, read_table
+from distune.deployment.bundle import CHECKSUMS, check_files, checksum_of, load_bundle
+from distune.deployment.export import default_folder, export_run
+from distune.errors import DataError, UserError
+from distune.prediction.load import load
+
+SRC = Path(__file__).parents[2] / "src"
+PREDICT = """
+import json, sys, time
+started = time.perf_counter()
+ALLOWED = {"numpy", "cv2", "tokenizers", "onnxruntime", "distune"}
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in ALLOWED and top not in sys.stdlib_module_names:
+            sys.blocked.add(top)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.blocked = set()
+sys.meta_path.insert(0, Blocker())
+import distune.edge
+predictor = distune.edge.load(sys.argv[1])
+images, texts = json.load(sys.stdin)
+first = predictor.predict_proba(images[:1], texts[:1])
+seconds = time.perf_counter() - started
+found = predictor.predict_proba(images, texts)
+from distune.prediction.examples import pixels_of
+pixels = [pixels_of(image, predictor.model.image_size, predictor.model.rules).tolist() for image in images[:3]]
+ids = predictor.model.tokenizer.encode(texts, predictor.model.max_tokens)
+print(json.dumps([seconds, {task: p.tolist() for task, p in found.items()}, pixels, ids]))
+"""
+
+
+def table_of(run: Path) -> Table:
+    config = load_config(run / "config.yaml")
+    return read_table(config.data, config.seed, check_images=False)
+
+
+def of_dev(table: Table) -> tuple[list[str], list[str]]:
+    rows = table.rows("dev")
+    return [table.images[row] for row in rows], [table.texts[row] for row in rows]
+
+
+def test_a_bundle_predicts_what_its_run_predicts(run_folder: Path, bundle: Path) -> None:
+    images, texts = of_dev(table_of(run_folder))
+    ours, theirs = load(bundle), load(run_folder)
+    assert ours.temperatures == pytest.approx(theirs.temperatures)
+    assert ours.classes == theirs.classes
+    expected = theirs.predict_proba(images, texts)
+    for task, found in ours.predict_proba(images, texts).items():
+        np.testing.assert_allclose(found, expected[task], atol=1e-4)
+    for task, chosen in ours.predict(images, texts).items():
+        assert list(chosen) == list(theirs.predict(images, texts)[task])
+
+
+def test_a_bundle_predicts_elsewhere_without_torch_and_the_sources_of_training(
+    run_folder: Path, bundle: Path, tmp_path: Path
+) -> None:
+    """Only NumPy, OpenCV, tokenizers and onnxruntime can be imported; pixels and tokens are those of training."""
+    import torch
+
+    from distune.store import Store
+    from distune.training.devices import Compute
+    from distune.training.inputs import InputSteps
+    from distune.training.student import load_student
+
+    moved = shutil.copytree(bundle, tmp_path / "elsewhere")
+    table = table_of(run_folder)
+    rows = table.rows("dev")
+    images, texts = of_dev(table)
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT, str(moved)],
+        input=json.dumps([images, texts]),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(SRC), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    seconds, probabilities, pixels, ids = json.loads(done.stdout)
+    assert seconds < 15  # 1.5 on a quiet machine: benchmarks
+    expected = load_bundle(bundle).predict_proba(images, texts)
+    for task, found in probabilities.items():
+        np.testing.assert_allclose(found, expected[task], atol=1e-6)
+    student, config, _ = load_student(run_folder)
+    steps = InputSteps(table, config.data, Store(), Compute(torch.device("cpu"), bf16=False), config.seed)
+    assert student.vision is not None and student.text is not None
+    trained = steps.for_model(student, config.student, 0)
+    assert trained.image is not None and trained.text is not None
+    for row, found in zip(rows, pixels, strict=False):
+        np.testing.assert_array_equal(trained.image[0, row], np.array(found, np.uint8))
+    assert ids == [trained.text[int(row)].tolist() for row in rows]
+
+
+def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundle: Path) -> None:
+    card = (bundle / "model_card.md").read_text()
+    results = json.loads((run_folder / "results.json").read_text())
+    table = table_of(run_folder)
+    assert f"| dev | {results['splits']['dev']['score']:.4f} |" in card
+    assert f"| test | {results['splits']['test']['score']:.4f} |" in card
+    assert f"train: {len(table.rows('train'))} examples" in card
+    assert "0 changed predictions" in card and "Licences" in card
+    for task in table.tasks:
+        assert all(name in card for name in task.classes)
+    assert str(table.root) not in card
+
+
+def test_8_bit_weights_are_smaller_and_their_cost_is_judged(
+    run_folder: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parity = export_run(run_folder, tmp_path / "small", quantisation="int8", max_score_drop=1.0)
+    assert (tmp_path / "small/model.onnx").stat().st_size < 0.5 * (bundle / "model.onnx").stat().st_size
+    assert parity.largest_difference < 0.2
+    assert "8-bit weights cost" in (tmp_path / "small/model_card.md").read_text()
+    scores = iter([0.9, 0.8])
+    monkeypatch.setattr("distune.deployment.export.score", lambda labels, chosen: next(scores))
+    with pytest.raises(UserError, match="max-score-drop"):
+        export_run(run_folder, tmp_path / "worse", quantisation="int8", max_score_drop=0.05)
+    assert {path.name for path in tmp_path.iterdir()} == {"small"}
+
+
+def _alter(name: str) -> Any:
+    def change(folder: Path) -> None:
+        with (folder / name).open("ab") as file:
+            file.write(b" ")
+
+    return change
+
+
+def _rewrite(folder: Path, name: str, change: Any) -> None:
+    """Changes a JSON file and its checksum, as somebody would who edits a bundle by hand."""
+    about = json.loads((folder / name).read_text())
+    change(about)
+    (folder / name).write_text(json.dumps(about))
+    sums = json.loads((folder / CHECKSUMS).read_text())
+    (folder / CHECKSUMS).write_text(json.dumps(sums | {name: checksum_of(folder / name)}))
+
+
+DAMAGE: dict[str, tuple[Any, str]] = {
+    "graph": (_alter("model.onnx"), "model.onnx is not the file"),
+    "labels": (_alter("labels.json"), "labels.json is not the file"),
+    "no graph": (lambda folder: (folder / "model.onnx").unlink(), "model.onnx is missing"),
+    "no checksums": (lambda folder: (folder / CHECKSUMS).unlink(), "checksums.json"),
+    "checksums that name nothing": (lambda folder: (folder / CHECKSUMS).write_text("{}"), "does not name"),
+    "checksums of another folder": (
+        lambda folder: (folder / CHECKSUMS).write_text(
+            json.dumps(json.loads((folder / CHECKSUMS).read_text()) | {"../x": ""})
+        ),
+        "../x is missing",
+    ),
+    "a newer format": (
+        lambda folder: _rewrite(folder, "preprocess.json", lambda about: about.update(format=2)),
+        "format 2",
+    ),
+    "classes in another order": (
+        lambda folder: _rewrite(folder, "labels.json", lambda about: about["tasks"][0]["classes"].reverse()),
+        "classes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_bundle_is_refused(bundle: Path, tmp_path: Path, case: str) -> None:
+    folder = shutil.copytree(bundle, tmp_path / "damaged")
+    damage, token = DAMAGE[case]
+    damage(folder)
+    with pytest.raises(UserError, match=token):
+        load(folder)
+
+
+def test_every_file_has_a_checksum(bundle: Path) -> None:
+    check_files(bundle)
+    named = json.loads((bundle / CHECKSUMS).read_text()).keys()
+    assert named == {path.name for path in bundle.iterdir()} - {CHECKSUMS}
+
+
+def test_what_cannot_be_exported_is_refused_and_leaves_nothing(
+    run_folder: Path, bundle: Path, demo_root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="int4"):
+        export_run(run_folder, tmp_path / "out", quantisation="int4")
+    with pytest.raises(UserError, match="already"):
+        export_run(run_folder, bundle)
+    other = shutil.copytree(demo_root, tmp_path / "data")
+    for file in other.glob("splitted_dataset/descriptions_dev*"):
+        file.write_text("\n".join(file.read_text().splitlines()[1:]) + "\n")
+    with pytest.raises(DataError, match="--data-root"):
+        export_run(run_folder, tmp_path / "out", data_root=other)
+    assert not (tmp_path / "out").exists()
+    assert default_folder(run_folder).name == "tiny_run"
