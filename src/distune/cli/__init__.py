@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from distune import __version__
-from distune.cli import cache, compare, confirm, data, encoders, export, predict, study, train, watch
+from distune.cli import (
+    cache,
+    compare,
+    confirm,
+    data,
+    encoders,
+    evaluate,
+    export,
+    predict,
+    study,
+    train,
+    watch,
+)
 from distune.cli.ending import TerminalFormatter, one_message
 from distune.cli.output import say
 from distune.cli.plugin_option import takes_plugins
@@ -40,6 +52,7 @@ def options(
 
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("check")(data.check)
 app.command("audit")(data.audit)

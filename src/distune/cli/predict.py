@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,29 +79,11 @@ def _print_one(predictor: Predictor, image: Path, text: str | None) -> None:
 
 
 def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
-    import time
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from distune.prediction.examples import read_examples
 
     examples = read_examples(table, root, predictor.columns)
-    columns = (
-        "predicting",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
     started = time.perf_counter()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        shown = progress.add_task("", total=len(examples), rate="")
-
-        def tell(done: int, total: int) -> None:
-            rate = done / max(time.perf_counter() - started, 1e-9)
-            progress.update(shown, completed=done, total=total, rate=f"{rate:.1f} examples/s")
-
+    with progress_of("predicting") as tell:
         answers = predictor.answer(examples, on_progress=tell)
     seconds = time.perf_counter() - started
     say(
@@ -106,6 +91,30 @@ def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
         f"({len(answers.ids) / seconds:.1f} a second)"
     )
     return answers
+
+
+@contextmanager
+def progress_of(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows a bar with rate and expected end on standard error; gives the function that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    started = time.perf_counter()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        shown = progress.add_task("", total=None, rate="")
+
+        def tell(done: int, total: int) -> None:
+            rate = done / max(time.perf_counter() - started, 1e-9)
+            progress.update(shown, completed=done, total=total, rate=f"{rate:.1f} examples/s")
+
+        yield tell
 
 
 def _write(answers: Answers, out: Path) -> None:

@@ -12,7 +12,7 @@ from distune import __version__
 from distune.config import Config, EncoderConfig
 from distune.data.table import SPLITS, Table
 from distune.models.encoders import CATALOGUE
-from distune.prediction.evaluation import EXTERNAL, judged_with_intervals
+from distune.prediction.evaluation import EXTERNAL, judged_with_interval
 from distune.reporting.formats import plain
 from distune.training.run_folder import read_results
 
@@ -88,7 +88,7 @@ def _scores(folder: Path, temperatures: Mapping[str, float]) -> Iterator[str]:
     yield "| split | score | 95 % interval | examples |"
     yield "|---|---|---|---|"
     for split in ("dev", "test"):
-        judged = judged_with_intervals(folder, split)
+        judged = judged_with_interval(folder, split)
         if judged is not None:
             low, high = judged["interval"]
             yield f"| {split} | {judged['score']:.4f} | {low:.4f} to {high:.4f} | {judged['examples']} |"

@@ -148,23 +148,41 @@ def read_examples(path: Path, root: Path, columns: Columns) -> list[Example]:
     Raises:
         DataError: the file cannot be read, or a column is missing.
     """
-    rows = _rows(path)
-    header = next(rows, None)
-    if header is None:
+    return read_table_of(path, root, columns)[2]
+
+
+def read_table_of(
+    path: Path, root: Path, columns: Columns
+) -> tuple[list[str], list[list[str]], list[Example]]:
+    """Reads a CSV of examples as `read_examples` does.
+
+    Returns:
+        The header, the fields of every row, and its example; a row of another length has no fields but empty ones.
+
+    Raises:
+        DataError: see `read_examples`.
+    """
+    numbered = _rows(path)
+    header = next(numbered, (0, []))[1]
+    if not header:
         raise DataError(path, ["the file is empty; its first row must name the columns"])
-    image, text = positions(str(path), header[1], columns)
-    name = header[1].index("id") if "id" in header[1] else None
-    found = []
-    for number, values in rows:
-        origin = f"{path.name}:{number}"
-        if len(values) != len(header[1]):
-            problem = f"{len(values)} fields where the header has {len(header[1])}"
-            found.append(Example(origin, None, None, problem))
-            continue
-        file, fault = (None, None) if image is None else _inside(root, values[image])
+    image, text = positions(str(path), header, columns)
+    name = header.index("id") if "id" in header else None
+    rows, found = [], []
+    for number, values in numbered:
+        origin, fault = f"{path.name}:{number}", None
+        if len(values) != len(header):
+            fault = f"{len(values)} fields where the header has {len(header)}"
+            values = [""] * len(header)
+        file = None
+        if image is not None and fault is None:
+            file, fault = _inside(root, values[image])
         said = None if text is None else values[text].strip()
-        found.append(Example(origin if name is None else values[name], file, said, fault))
-    return found
+        rows.append(values)
+        found.append(
+            Example(values[name] if name is not None and values[name] else origin, file, said, fault)
+        )
+    return header, rows, found
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
