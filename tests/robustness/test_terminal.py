@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from distune.cli.output import say
-from distune.utils.text import harmless
+from distune.utils.text import harmless, inert
 
 HOSTILE = {
     "window title": "\x1b]0;owned\x07",
@@ -33,3 +33,13 @@ def test_names_of_all_languages_are_shown_as_they_are(capsys: pytest.CaptureFixt
     say(text)
     assert capsys.readouterr().out == text + "\n"
     assert harmless(text) == text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_formula_is_inert_in_a_cell_for_people(text: str) -> None:
+    assert inert(text) == "'" + text
+
+
+@pytest.mark.parametrize("text", ["", "a=b", "1", "CT of the chest", "'=1"])
+def test_other_cells_stand_as_they_are(text: str) -> None:
+    assert inert(text) == text

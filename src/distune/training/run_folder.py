@@ -24,6 +24,7 @@ from distune.training.callbacks import EpochRecord
 from distune.training.devices import Compute
 from distune.utils.atomic import write_text
 from distune.utils.jsonl import append_line, read_lines
+from distune.utils.text import inert
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 CONFIG = "config.yaml"
@@ -92,7 +93,8 @@ def write_predictions(
     A true class that is not known is left empty.
 
     The image's path is relative to the data root; probabilities have six digits. The predicted class is that of the
-    whole probabilities, the first of equal ones.
+    whole probabilities, the first of equal ones. The image and the text are for people: a cell that a spreadsheet would
+    take for a formula begins with an apostrophe; ids, groups and classes stand as they are, since programs read them.
 
     Args:
         folder: of the run.
@@ -114,7 +116,7 @@ def write_predictions(
                 for task, p in zip(table.tasks, probabilities, strict=True)
             ]
             shown = [f"{p:.6f}" for task in probabilities for p in task[position]]
-            about = (relative_image(table, row), table.texts[row])
+            about = (inert(relative_image(table, row)), inert(table.texts[row]))
             writer.writerow([table.ids[row], table.groups[row], *truth, *chosen, *shown, *about])
 
 

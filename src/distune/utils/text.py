@@ -32,3 +32,11 @@ def harmless(text: str) -> str:
 def _shown(character: str) -> str:
     is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\r\t"
     return "\N{REPLACEMENT CHARACTER}" if is_hidden else character
+
+
+def inert(text: str) -> str:
+    """Text for a CSV cell that a person opens in a spreadsheet, where some first characters start a formula.
+
+    Such a cell gets an apostrophe in front (OWASP: CSV injection). Not for cells that a program reads back.
+    """
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and text else text
