@@ -86,7 +86,7 @@ def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) 
         if not evaluation.is_done(folder, made_from):
             folder.mkdir(parents=True, exist_ok=True)
             inputs = makers[name]() if name in makers else None
-            _pruning(evaluation, folder, inputs)
+            _write_baseline(evaluation, folder, inputs)
             evaluation.mark(folder, made_from)
         settings[name] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return settings
@@ -146,7 +146,7 @@ def _frozen_encoder(config: Config, part: str) -> dict[str, Any]:
     return {**as_dict(encoder), "freeze": "all"}
 
 
-def _pruning(evaluation: Evaluation, folder: Path, inputs: Any) -> None:
+def _write_baseline(evaluation: Evaluation, folder: Path, inputs: Any) -> None:
     table = evaluation.table
     fitted = [_fitted(table, column, inputs) for column in range(len(table.tasks))]
     write_json(
