@@ -21,7 +21,7 @@ def test_words_that_give_the_label_away(planted: Planted) -> None:
             row["Description"] = {"Caption": f"{row['Description']['Caption']} {secret}"}  # type: ignore[index]
     report = planted.audit()
     modality, location = [finding for finding in report.findings if finding.kind == "words_alone"]
-    assert (modality.severity, location.severity) == ("severe", "info")
+    assert (modality.severity, location.severity) == ("severe", "warning")
     assert modality.title.startswith("modality: words alone reach a macro F1 of 1.0000")
     (words,) = [section for section in report.sections if section.title == "What words alone predict"]
     strongest = {

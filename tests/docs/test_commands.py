@@ -70,8 +70,8 @@ def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     demo.write_text(re.sub(r"epochs: \d+", "epochs: 1", demo.read_text()))
     write_demo(Path("data/demo"), seed=42, examples=80)
     done: list[list[str]] = [["data", "demo", "data/demo"]]
-    for block in blocks("bash", "yaml", "python"):
-        if block.language == "yaml" and block.title:
+    for block in blocks("bash", "yaml", "text", "python"):
+        if block.language in ("yaml", "text") and block.title:
             Path(block.title).write_text(block.code)
         elif block.language == "python" and block.is_run:
             exec(compile(block.code, block.page, "exec"), {"__name__": "page"})

@@ -71,7 +71,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 42,
 ) -> None:
     """Generate the demo data set; nothing is downloaded."""
-    from distune.data.demo.demo import write_demo, write_wound_demo
+    from distune.data.demo.demo import write_demo, write_demo_config, write_wound_demo
     from distune.errors import UserError
 
     writers = {"slices": write_demo, "wound": write_wound_demo}
@@ -79,6 +79,8 @@ def demo(
         raise UserError(f"--kind: {kind!r} is unknown; use slices or wound")
     writers[kind](out, seed)
     say(f"wrote {out}")
+    if kind == "slices":
+        say(f"next: distune tune --config {write_demo_config(out)} --n-trials 30 --workers 2")
 
 
 @app.command("split")

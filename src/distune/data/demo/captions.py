@@ -10,41 +10,25 @@ from distune.data.demo.slices import NEIGHBOURS
 
 Clarity = Literal["clear", "vague", "misleading"]
 
-SITES = {
-    "Abdomen": (
-        "the liver", "the spleen", "the left kidney", "the pancreas", "a small bowel loop", "the stomach",
-    ),
-    "Head": (
-        "the frontal lobe", "the brain", "the left orbit", "the temporal bone", "the ventricles", "the skull",
-    ),
-    "Reproductive and Urinary System": (
-        "the bladder", "the prostate", "the uterus", "the right ovary", "the pelvis", "the distal ureter",
-    ),
-    "Spine and Muscles": (
-        "the lumbar spine", "the L4 vertebra", "the spinal canal", "a cervical disc", "the psoas muscle",
-        "the sacrum",
-    ),
-    "Thorax": (
-        "the right lung", "the chest", "the mediastinum", "the left upper lobe", "the aortic arch",
-        "the pleura",
-    ),
-}  # fmt: skip
-VAGUE_SITES = (
-    "this region",
-    "the area of interest",
-    "the midline",
-    "the left side",
-    "the right side",
-    "this level",
-)
+SITES: dict[str, tuple[str, ...]] = {
+    "Abdomen": ("the liver", "the spleen", "the pancreas"),
+    "Head": ("the frontal lobe", "the brain", "the left orbit"),
+    "Reproductive and Urinary System": ("the bladder", "the uterus", "the right ovary"),
+    "Spine and Muscles": ("the lumbar spine", "the L4 vertebra", "the spinal canal"),
+    "Thorax": ("the right lung", "the chest", "the mediastinum"),
+}
+VAGUE_SITES = ("this region", "the area of interest", "the midline", "this level")
 FINDINGS = (
-    "a well-defined mass", "a small lesion", "fluid collection", "no acute abnormality", "asymmetry",
-    "mild swelling", "a calcified focus", "loss of normal contour", "an enhancing nodule",
+    "a well-defined mass",
+    "a small lesion",
+    "fluid collection",
+    "no acute abnormality",
+    "mild swelling",
     "a cystic structure",
-)  # fmt: skip
+)
 SCANS = {
-    "CT": ("Non-contrast CT", "Contrast-enhanced CT", "CT in a bone window", "Computed tomography"),
-    "MR": ("T1-weighted MR", "T2-weighted MRI", "Post-gadolinium T1 image", "FLAIR image"),
+    "CT": ("Non-contrast CT", "Contrast-enhanced CT"),
+    "MR": ("T1-weighted MR", "T2-weighted MR"),
 }
 VAGUE_SCANS = ("Image", "Selected image", "Study", "Follow-up examination")
 PLANES = ("axial", "coronal", "sagittal")
