@@ -6,11 +6,11 @@ from distune.config import Config, EncoderConfig
 from distune.data import Table, read_table
 from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
-from distune.models.encoders import Kind, identity
+from distune.models.encoders import Kind, inspect_encoder
 
 
 def check_experiment(config: Config, source: str) -> Table:
-    """Checks the data, every example of it, that the loss is defined, and that every encoder's weights can be found.
+    """Checks the data, every example of it, that the loss is defined, and that every encoder can be built and run.
 
     Args:
         config: a valid config.
@@ -30,7 +30,7 @@ def check_experiment(config: Config, source: str) -> Table:
             if encoder.is_absent:
                 continue
             try:
-                identity(encoder, kind, config.seed)
+                inspect_encoder(encoder, kind, config.data.image_size)
             except UserError as error:
                 problems.append(f"{role}.{kind}: {error}")
     try:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from distune.config import Config, save_config
 from distune.data.table import MISSING, Table, Task
-from distune.models.encoders.revisions import origins
 from distune.training.callbacks import EpochRecord
 from distune.training.devices import Compute
 from distune.utils.atomic import write_text
@@ -64,7 +63,9 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
 
 
 def environment(config: Config, compute: Compute) -> dict[str, Any]:
-    """Versions, device, git commit and seed, as far as they are known."""
+    """Versions, device, git commit, seed, and the commits of hub models, as far as they are known."""
+    from distune.models.encoders.revisions import origins  # imports torch, which readers of a folder need not
+
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

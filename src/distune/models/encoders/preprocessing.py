@@ -38,7 +38,7 @@ def read_pixels(name: str, source: Entry | None, settings: Any, folder: Path | N
     if source is not None and not has_file:
         return _catalogued(source)
     try:
-        with quiet():
+        with quiet(), torch.device("cpu"):
             processor = _processor(settings, folder if has_file else None)
             found = _measured(processor, _stated(processor))
     except Exception as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
+from distune.models.encoders.headers import placeholders, refuse_broken
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,12 @@ class Origin:
     Attributes:
         settings: transformers configuration.
         folder: where the weights are; None leaves random ones.
+        headers_only: zeros of the shapes in the weight files stand for the weights.
     """
 
     settings: Any
     folder: Path | None
+    headers_only: bool = False
 
 
 def architecture(family: str, values: Mapping[str, Any]) -> Any:
@@ -75,14 +78,29 @@ def load(model_class: Any, origin: Origin, **options: Any) -> Any:
     settings, folder = origin.settings, origin.folder
     if folder is None:
         return model_class(settings, **options)
+    if origin.headers_only:
+        source: Any = None  # the library takes either a folder or tensors
+        if hasattr(model_class, "_model_mapping"):  # `AutoModel`, which chooses by folder alone
+            model_class = model_class._model_mapping[type(settings)]
+        options = {**options, "state_dict": placeholders(folder)}
+    else:
+        refuse_broken(folder)
+        source = str(folder)
     with quiet():
         model, report = model_class.from_pretrained(
-            str(folder),
+            source,
             config=settings,
             local_files_only=True,
             dtype="float32",
             output_loading_info=True,
+            ignore_mismatched_sizes=True,
             **options,
+        )
+    if wrong := sorted(report["mismatched_keys"]):
+        name, there, wanted = wrong[0]
+        raise UserError(
+            f"{folder}: {len(wrong)} weights are of another shape than the configuration says, {name} among them "
+            f"({tuple(there)} in the file, {tuple(wanted)} wanted); the two do not belong together"
         )
     # A pooler is no part of the tokens; checkpoints trained on masked words lack it.
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)

@@ -82,12 +82,21 @@ def repository_of(source: Entry | Path | str) -> str | None:
     return source if isinstance(source, str) else None
 
 
-def needs(source: Entry | Path | str, kind: Kind, *, with_weights: bool) -> Needs:
-    """What a model's folder has to hold; how its pixels are prepared is known of those in the catalogue."""
+def needs(
+    source: Entry | Path | str, kind: Kind, *, with_weights: bool, with_vocabulary: bool | None = None
+) -> Needs:
+    """What a model's folder has to hold; how its pixels are prepared is known of those in the catalogue.
+
+    Args:
+        source: what `catalogue.find` returned.
+        kind: vision or text.
+        with_weights: the weights as well.
+        with_vocabulary: of texts; None asks for it together with the weights.
+    """
     is_known = isinstance(source, Entry)
     return Needs(
         weights=with_weights,
-        vocabulary=kind == "text" and with_weights,
+        vocabulary=kind == "text" and (with_weights if with_vocabulary is None else with_vocabulary),
         processor=kind == "vision" and not is_known,
     )
 

@@ -17,25 +17,26 @@ from distune.tuning.study.storage import Patience
 
 def with_commits(
     study: Study,
-    settings_of_both: Sequence[StudySettings],
+    both: Sequence[StudySettings],
     patiently: Patience,
     interrupted: Callable[[], int],
 ) -> list[StudySettings]:
-    """Fetches every encoder that the settings_of_both can draw, at the commits that the study has used so far.
+    """Fetches every encoder that the both can draw, at the commits that the study has used so far.
 
     Args:
         study: keeps the commits in an attribute.
-        settings_of_both: of the study, and of the study of its teachers if there is one.
+        both: of the study, and of the study of its teachers if there is one.
         patiently: calls the storage.
         interrupted: asked while a model is fetched or the hub waited for.
 
     Returns:
-        The settings_of_both with the commits.
+        The settings with the commits.
 
     Raises:
         KeyboardInterrupt: it was asked to stop.
         UserError: an encoder cannot be had or cannot be built.
     """
+    from distune.models.encoders import inspect_encoder
     from distune.models.encoders.hub.patience import Patience as HubPatience
     from distune.models.encoders.revisions import fetch_encoders
 
@@ -47,13 +48,13 @@ def with_commits(
                 encoder.model_copy(update={"revision": known.get(model_key(encoder), encoder.revision)}),
                 place[1],
             )
-            for settings in settings_of_both
+            for settings in both
             for place, encoder in drawn_encoders(settings)
         ]
-        names = [
-            model_key(encoder) for settings in settings_of_both for _, encoder in drawn_encoders(settings)
-        ]
+        names = [model_key(encoder) for settings in both for _, encoder in drawn_encoders(settings)]
         fetched = fetch_encoders(wanted, patience)
+        for encoder, kind in wanted:
+            inspect_encoder(encoder, kind, both[0].base.data.image_size)
         found = {
             name: fetched[model_key(encoder)]
             for name, (encoder, _) in zip(names, wanted, strict=True)
@@ -64,7 +65,7 @@ def with_commits(
             commits = {**found, **known}
             if commits != known:
                 patiently(lambda commits=commits: study.set_user_attr(COMMITS, commits))  # type: ignore[misc]
-            return [replace(settings, commits=commits) for settings in settings_of_both]
+            return [replace(settings, commits=commits) for settings in both]
 
 
 def drawn_encoders(settings: StudySettings) -> Iterator[tuple[Place, EncoderConfig]]:
@@ -76,9 +77,10 @@ def drawn_encoders(settings: StudySettings) -> Iterator[tuple[Place, EncoderConf
         pretrained = _values(settings, f"{role}.{kind}.pretrained", encoder.pretrained)
         revisions = _values(settings, f"{role}.{kind}.revision", encoder.revision)
         for name, trained, revision in product(names, pretrained, revisions):
-            own = revision if name == encoder.name else None
-            values = {"name": name, "pretrained": trained, "revision": own}
-            yield (role, kind), encoder.model_copy(update=values)
+            if name == encoder.name:
+                yield (role, kind), encoder.model_copy(update={"pretrained": trained, "revision": revision})
+            else:  # which layers a trial keeps of another model may be drawn as well
+                yield (role, kind), EncoderConfig(name=name, pretrained=trained)
 
 
 def _values(settings: StudySettings, key: str, base: Any) -> list[Any]:

@@ -1,0 +1,109 @@
+"""Whether an encoder can be trained, in seconds: its files' headers are read, and it is run without numbers."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+
+from distune.config import EncoderConfig
+from distune.errors import UserError
+from distune.models.encoders.base import Encoder, VisionEncoder
+from distune.models.encoders.build import (
+    assemble_text,
+    assemble_vision,
+    build_text,
+    build_vision,
+    explained,
+    settings_of,
+)
+from distune.models.encoders.catalogue import Entry, Kind, find
+from distune.models.encoders.hub.fetch import listing
+from distune.models.encoders.hub.files import WEIGHTS, weight_files
+from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub.snapshot import cached_snapshot, snapshot
+from distune.models.encoders.transformers_model import Origin, first_line
+from distune.models.encoders.weights import model_folder, needs, repository_of
+
+_log = logging.getLogger(__name__)
+
+
+def inspect_encoder(config: EncoderConfig, kind: Kind, image_size: int | None) -> Encoder:
+    """Builds what training would build, with shapes in place of weights, and sends one example through it.
+
+    Of a hub model that is not in the cache, the small files are fetched, the weights are not.
+
+    Args:
+        config: of the encoder.
+        kind: vision or text.
+        image_size: side of the image in pixels; None takes the encoder's own.
+
+    Returns:
+        The encoder on the meta device.
+
+    Raises:
+        UserError: says what is wrong with it.
+    """
+    source = find(config.name, kind)
+    with torch.random.fork_rng(devices=[]), explained(config.name, kind):
+        if isinstance(source, Entry) and source.family in ("tiny-cnn", "tiny-text", "efficientnet-lite"):
+            encoder: Encoder = (
+                build_vision(config, 0, image_size) if kind == "vision" else build_text(config, 0)
+            )
+        else:
+            encoder = _assembled(config, source, kind, image_size)
+        _run(encoder.eval().to("meta"), config.name)
+    return encoder
+
+
+def _assembled(
+    config: EncoderConfig, source: Entry | Path | str, kind: Kind, image_size: int | None
+) -> Encoder:
+    folder, has_weights = _folder(config, source, kind)
+    settings = settings_of(source, kind, folder)
+    origin = Origin(settings, folder if has_weights else None, headers_only=True)
+    with nullcontext() if has_weights else torch.device("meta"):
+        if kind == "vision":
+            return assemble_vision(config, origin, folder, image_size)
+        return assemble_text(config, origin, folder)
+
+
+def _folder(config: EncoderConfig, source: Entry | Path | str, kind: Kind) -> tuple[Path | None, bool]:
+    """A model's folder, and whether it holds weights that training would take."""
+    if isinstance(source, Entry) and not config.pretrained:
+        return None, False
+    repository = repository_of(source)
+    wanted = needs(source, kind, with_weights=config.pretrained)
+    if repository is None or not config.pretrained or cached_snapshot(repository, config.revision, wanted):
+        folder = model_folder(source, kind, with_weights=config.pretrained, revision=config.revision)
+        return folder, config.pretrained
+    small = needs(source, kind, with_weights=False, with_vocabulary=kind == "text")
+    folder = snapshot(repository, config.revision, small)
+    if not weight_files(listing(repository, folder.name, Patience()).sizes):
+        raise UserError(f"{repository}: it has none of {', '.join(WEIGHTS)}; name another model")
+    return folder, False
+
+
+def _run(encoder: Encoder, name: str) -> None:
+    """Shapes alone go through the encoder; what the meta device cannot run is left to training."""
+    with torch.device("meta"), torch.no_grad():
+        try:
+            if isinstance(encoder, VisionEncoder):
+                side = encoder.image_size
+                encoder(torch.zeros(1, 3, side, side, dtype=torch.uint8))
+            else:
+                encoder(torch.zeros(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.bool))
+        except NotImplementedError as error:
+            _log.debug("%s: not run on the meta device: %s", name, error)
+        except Exception as error:
+            what = f"images of {encoder.image_size} pixels" if isinstance(encoder, VisionEncoder) else "texts"
+            raise UserError(
+                f"{name}: it cannot take {what} ({first_line(error)}); "
+                + (
+                    "set data.image_size to one that it takes"
+                    if "images" in what
+                    else "take another text encoder"
+                )
+            ) from error
