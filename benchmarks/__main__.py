@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     "coordinator": ("The coordinator's own time", ["coordinator"]),
     "postgresql": ("Four coordinators on PostgreSQL", ["shared_storage"]),
     "mariadb": ("Four coordinators on MariaDB", ["shared_storage", "--server", "mariadb"]),
+    "confirmations": ("How often a confirmation is right", ["confirmations", "--simulations", "1000"]),
     "ray_node_loss": ("A Ray node lost", ["ray_node_loss"]),
 }
 

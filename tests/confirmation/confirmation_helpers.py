@@ -43,10 +43,17 @@ def config_on(root: Path) -> Config:
     )
 
 
-def write_study(logs: Path, base: Config, trials: Sequence[tuple[Mapping[str, Any], float]] = TRIALS) -> Path:
+def write_study(
+    logs: Path,
+    base: Config,
+    trials: Sequence[tuple[Mapping[str, Any], float]] = TRIALS,
+    folds: int | None = None,
+) -> Path:
     """A finished study whose trials were never run; returns its SQLite file."""
     table = read_table(base.data, base.seed)
-    settings = StudySettings(base=base, space=build_space(base), dataset=table_fingerprint(table), seed=11)
+    settings = StudySettings(
+        base=base, space=build_space(base), dataset=table_fingerprint(table), seed=11, folds=folds
+    )
     logs.mkdir(parents=True, exist_ok=True)
     file = logs / f"{STUDY}.db"
     with opened(f"sqlite:///{file}") as storage:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import filelock
 import pytest
-from confirmation_helpers import config_on, numbers_of, request_for, timeless
+from confirmation_helpers import config_on, numbers_of, request_for, timeless, write_study
 
 from distune.cli.confirm import print_numbers
 from distune.config import load_config, with_values
 from distune.confirmation.candidates import confirmation_seeds
 from distune.confirmation.confirm import confirm
 from distune.confirmation.statistics.files import CONDITIONS
+from distune.data import read_table
 from distune.errors import UserError
 from distune.training.run_folder import openings
 
@@ -238,12 +239,46 @@ def test_without_a_test_split_everything_is_judged_on_dev_and_marked(
     assert (numbers["split"], numbers["optimistic"], numbers["opening"]) == ("dev", True, None)
     assert not openings(file.with_suffix(""))
     assert numbers["contenders"]["base"]["splits"]["test"] is None
-    assert numbers["contenders"]["base"]["splits"]["dev"]["score"]["low"] is None  # one seed has no interval
-    assert numbers["recommendation"]["contender"] == "base"
+    judged = numbers["contenders"]["base"]["splits"]["dev"]
+    assert judged["over_seeds"]["low"] is None and judged["score"]["low"] < judged["score"]["high"]
+    assert numbers["recommendation"]["contender"] in ("base", "base_student_alone")
     assert any("no test split" in note for note in numbers["notes"])
     # The base is the best trial: it is trained once, and there is no tuning gain to measure.
     assert {run.parent.name for run in runs_of(file)} == {"base", "base_student_alone", "base_teacher"}
     assert "tuning_gain" not in {each["kind"] for each in numbers["comparisons"]}
+
+
+def test_a_study_with_folds_is_confirmed_on_new_folds(
+    new_study: NewStudy, demo_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "without_test"
+    shutil.copytree(demo_root, root)
+    for path in (root / "splitted_dataset").glob("*_test.jsonl"):
+        path.unlink()
+    base = config_on(root)
+    file = write_study(tmp_path / "folded" / "optuna", base, [({}, 0.9)], folds=2)
+    result = confirm(request_for(file, top=1, seeds=1))
+    numbers, table = result.numbers, read_table(base.data, base.seed)
+    assert (result.reason, numbers["split"], numbers["optimistic"]) == ("finished", "folds", True)
+    examples = len(table.rows("train")) + len(table.rows("dev"))
+    assert numbers["examples"]["folds"]["examples"] == examples
+    seed = numbers["seeds"][0]
+    folds = [
+        file.with_suffix("") / "confirmation" / "base" / f"seed_{seed}" / "folds" / f"fold_{k}"
+        for k in (1, 2)
+    ]
+    configs = [load_config(folder / "config.yaml") for folder in folds]
+    assert [config.data.fold and config.data.fold.number for config in configs] == [1, 2]
+    assert {config.seed for config in configs} == {seed}
+    scores = [json.loads((folder / "results.json").read_text())["score"] for folder in folds]
+    assert numbers["optimism"]["again"]["mean"] == pytest.approx(sum(scores) / 2)
+    assert not list(folds[0].glob("*.safetensors"))
+    for name in ("base", "base_teacher", *BASELINES):
+        judged = numbers["contenders"][name]["splits"]["folds"]
+        assert judged["score"]["cases"] == numbers["examples"]["folds"]["cases"]
+    assert {each["second"] for each in numbers["comparisons"]} >= set(BASELINES)
+    again = confirm(request_for(file, top=1, seeds=1))
+    assert timeless(again.numbers) == timeless(numbers)
 
 
 def test_what_failed_is_listed_and_the_rest_is_judged(

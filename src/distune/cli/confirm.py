@@ -134,7 +134,7 @@ def _print_optimism(optimism: Mapping[str, Any] | None) -> None:
     of = f" (mean over {folds} folds of train and dev, not dev alone)" if folds else ""
     say(
         f"{optimism['contender']}: {optimism['search_score']:.4f} in the search{of}, "
-        f"{optimism['dev']['mean']:.4f} over seeds on dev{test}"
+        f"{optimism['dev']['mean']:.4f} over seeds on dev{test}{_again(optimism)}"
     )
 
 
@@ -149,3 +149,12 @@ def _interval(split: Mapping[str, Any] | None) -> str:
 
 def _difference(comparison: Mapping[str, Any]) -> str:
     return f"{comparison['difference']:+.4f} [{comparison['low']:+.4f}, {comparison['high']:+.4f}]"
+
+
+def _again(optimism: Mapping[str, Any]) -> str:
+    loss = optimism["loss"]
+    if loss is None:
+        return ""
+    return (
+        f"; luck of the search {loss['mean']:+.4f} [{loss['low']:+.4f}, {loss['high']:+.4f}] on {loss['on']}"
+    )

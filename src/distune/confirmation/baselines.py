@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from distune.config import Config, EncoderConfig, as_dict, with_values
 from distune.confirmation.candidates import identity
 from distune.confirmation.evaluation import Evaluation
-from distune.confirmation.statistics.files import baseline_folder
+from distune.confirmation.statistics.files import baseline_folder, join_folds
+from distune.data import read_table
 from distune.data.batches import eval_batches
 from distune.data.table import Table
 from distune.models.fusion import masked_mean
@@ -22,6 +23,7 @@ from distune.store import key_of
 from distune.training.metrics import confusion_matrix, macro_f1
 from distune.training.run_folder import write_json, write_predictions
 from distune.training.student import build_student, student_seed
+from distune.tuning.trials.folds import fold_folder
 
 BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
 NEEDS = {
@@ -50,13 +52,16 @@ class Features:
     text: NDArray[np.float64]
 
 
-def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) -> dict[str, Any]:
+def judge_baselines(
+    evaluation: Evaluation, config: Config, confirmation: Path, folds: int | None = None
+) -> dict[str, Any]:
     """Fits every baseline on train and writes its predictions; what was made for the same config is kept.
 
     Args:
         evaluation: table, splits and store.
         config: of the best trial, with its first seed; its student's encoders make the features.
         confirmation: folder of the confirmation.
+        folds: of the study; every baseline is then fitted without each of them too.
 
     Returns:
         What was chosen on dev, by baseline and task.
@@ -77,7 +82,7 @@ def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) 
             kept.append(frozen_features(evaluation, config))
         return kept[0]
 
-    settings, made_from = {}, key_of(identity(config))
+    settings, made_from = {}, key_of({**identity(config), **({} if folds is None else {"folds": folds})})
     read = {*config.student.modalities, *config.teacher.modalities}
     for name in BASELINES:
         if not read.issuperset(NEEDS.get(name, ())):
@@ -87,6 +92,8 @@ def judge_baselines(evaluation: Evaluation, config: Config, confirmation: Path) 
             folder.mkdir(parents=True, exist_ok=True)
             inputs = makers[name]() if name in makers else None
             _write_baseline(evaluation, folder, inputs)
+            if folds is not None:
+                _judge_folds(evaluation, config, folds, folder, name, inputs)
             evaluation.mark(folder, made_from)
         settings[name] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return settings
@@ -157,6 +164,30 @@ def _write_baseline(evaluation: Evaluation, folder: Path, inputs: Any) -> None:
         write_predictions(folder, split, table, rows, [answer(rows) for _, answer in fitted])
 
 
+def _judge_folds(
+    evaluation: Evaluation, config: Config, folds: int, folder: Path, name: str, inputs: Any
+) -> None:
+    """Fits a baseline without each fold and writes what it answers on them."""
+    place = {identity: row for row, identity in enumerate(evaluation.table.ids)}
+    parts = []
+    for number in range(1, folds + 1):
+        folded = with_values(config, {"data.fold": {"number": number, "of": folds}})
+        table = read_table(folded.data, config.seed, check_images=False)
+        if name == "text_tfidf":
+            given = _word_weights(table)
+        elif inputs is None:
+            given = None
+        else:  # standardised over the train part of this fold; what the whole train did before cancels
+            given = _standardised(inputs[[place[each] for each in table.ids]], table.rows("train"))
+        fitted = [_fitted(table, column, given) for column in range(len(table.tasks))]
+        part = fold_folder(folder, number)
+        part.mkdir(exist_ok=True)
+        rows = table.rows("dev")
+        write_predictions(part, "dev", table, rows, [answer(rows) for _, answer in fitted])
+        parts.append(part)
+    join_folds(parts, folder)
+
+
 Answer = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
@@ -165,7 +196,7 @@ def _fitted(table: Table, column: int, inputs: Any) -> tuple[Mapping[str, Any], 
     classes = len(table.tasks[column].classes)
     train, dev = table.rows("train", column), table.rows("dev", column)
     truth = table.labels[train, column]
-    if inputs is None or classes < 2:
+    if inputs is None or len(np.unique(truth)) < 2:
         shares = np.bincount(truth, minlength=classes) / len(truth)
         return {"always": table.tasks[column].classes[int(shares.argmax())]}, lambda rows: np.tile(
             shares, (len(rows), 1)
@@ -180,7 +211,9 @@ def _fitted(table: Table, column: int, inputs: Any) -> tuple[Mapping[str, Any], 
     best = int(np.argmax(scores))
 
     def answer(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(models[best].predict_proba(inputs[rows]))
+        found = np.zeros((len(rows), classes))
+        found[:, models[best].classes_] = models[best].predict_proba(inputs[rows])  # a fold may lack a class
+        return found
 
     return {"C": STRENGTHS[best]}, answer
 

@@ -26,7 +26,15 @@ from distune.confirmation.evaluation import Evaluation, judge_all
 from distune.confirmation.foresight import Foresight, foresee
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
-from distune.confirmation.statistics.files import FOLDER, NUMBERS, PLAN, RECOMMENDED
+from distune.confirmation.run_job import FUNCTION
+from distune.confirmation.statistics.files import (
+    FOLDER,
+    NUMBERS,
+    PLAN,
+    RECOMMENDED,
+    join_folds,
+    run_folder,
+)
 from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.training import Job, Trained, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
@@ -39,7 +47,6 @@ from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import check_executor, described, devices_for, make_executor
-from distune.tuning.request import TrialFunctions
 from distune.tuning.status import status_of
 from distune.tuning.study.open_study import check_name
 from distune.tuning.study.read_only import reading
@@ -114,7 +121,7 @@ class _Confirmation:
         return self.request.devices or (self.entrants[0].config.training.device,)
 
     def run(self, notes: Sequence[str]) -> ConfirmResult:
-        jobs = jobs_of(self.entrants, self.seeds, self.confirmation)
+        jobs = jobs_of(self.entrants, self.seeds, self.confirmation, self.folds)
         for job in jobs:
             job.check_folder()
         has_test = len(self.table.rows("test")) > 0
@@ -129,7 +136,7 @@ class _Confirmation:
         if trained.low_disk:
             return self.result("low_disk")
         done = [job for job in jobs if job.is_done]
-        if not done:
+        if all(job.folds is not None for job in done):
             reasons = "\n".join(f"  {failure.kind}: {failure.message}" for failure in trained.failed.values())
             raise UserError(f"no run of the confirmation of {self.study} finished:\n{reasons}")
         number = self.opening.open() if has_test else 0
@@ -166,7 +173,7 @@ class _Confirmation:
         self.show(f"devices: {described(request.executor, devices, request.gpus_per_trial)}")
         with make_executor(
             request.executor,
-            TrialFunctions().joint,
+            FUNCTION,
             self.folder / "workers",
             workers=len(devices),
             devices=devices,
@@ -195,14 +202,16 @@ class _Confirmation:
     def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
         """Predictions of all runs and baselines; None where it was interrupted."""
         # The best trial's encoders, unless none of its runs ended: then they may be what cannot be built.
-        first = next(
-            entrant for entrant in self.entrants if any(job.contender == entrant.name for job in done)
-        )
+        whole = [job for job in done if job.folds is None]
+        first = next(e for e in self.entrants if any(job.contender == e.name for job in whole))
         with Store(max_gb=first.config.cache.max_gb) as store:
             evaluation = Evaluation(self.table, store, self.study_seed, number, self.devices[0])
-            if not judge_all(evaluation, done, interrupted=self.interrupted, show=self.tell):
+            if not judge_all(evaluation, whole, interrupted=self.interrupted, show=self.tell):
                 return None
-            return judge_baselines(evaluation, first.at(self.seeds[0]), self.confirmation)
+            for job in done:
+                if job.folds is not None:
+                    join_folds(job.runs, run_folder(self.confirmation, job.contender, job.seed))
+            return judge_baselines(evaluation, first.at(self.seeds[0]), self.confirmation, self.folds)
 
     def write_plan(
         self,
@@ -242,7 +251,8 @@ class _Confirmation:
     def about(
         self, entrant: Candidate, jobs: Sequence[Job], failures: Sequence[dict[str, Any]]
     ) -> dict[str, Any]:
-        done = next((job for job in jobs if job.contender == entrant.name and job.is_done), None)
+        whole = [job for job in jobs if job.contender == entrant.name and job.folds is None]
+        done = next((job for job in whole if job.is_done), None)
         results = json.loads((done.folder / "results.json").read_text(encoding="utf-8")) if done else {}
         return {
             "name": entrant.name,

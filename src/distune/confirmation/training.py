@@ -8,15 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distune.config import Config, as_dict, load_config
+from distune.config import Config, as_dict, load_config, with_values
 from distune.confirmation.candidates import Candidate, identity
-from distune.confirmation.statistics.files import MARKER, run_folder
+from distune.confirmation.statistics.files import MARKER, folds_folder, run_folder
 from distune.errors import ConfigError, UserError
 from distune.training.keys import versions_behind
 from distune.training.run_folder import RESULTS, read_results
 from distune.training.student import WEIGHTS
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
 from distune.tuning.executors import Executor
+from distune.tuning.trials.folds import fold_folder
 from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialTask
 
 ATTEMPTS = 2
@@ -35,7 +36,8 @@ class Job:
         contender: name of the contender.
         seed: of the run.
         config: complete.
-        folder: the run folder.
+        folder: the run folder, or that of the folds.
+        folds: how many folds are trained one after the other; None for a single run.
     """
 
     number: int
@@ -43,17 +45,28 @@ class Job:
     seed: int
     config: Config
     folder: Path
+    folds: int | None = None
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of its runs: one, or one a fold."""
+        if self.folds is None:
+            return [self.folder]
+        return [fold_folder(self.folder, number) for number in range(1, self.folds + 1)]
 
     @property
     def is_done(self) -> bool:
         """Whether the run has ended and can be judged, or was: results are written last, weights may be gone then."""
+        if self.folds is not None:  # the folds answer for themselves, and keep no weights
+            return all((run / RESULTS).is_file() for run in self.runs)
         has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
         return has_answers and (self.folder / RESULTS).is_file()
 
     @property
     def is_of_this_version(self) -> bool:
         """Whether the steps behind a run that is done are those of this installation."""
-        return (read_results(self.folder) or {}).get("versions") == versions_behind(self.config)
+        now = versions_behind(self.config)
+        return all((read_results(run) or {}).get("versions") == now for run in self.runs)
 
     def task(self, attempt: int) -> TrialTask:
         """What a worker gets."""
@@ -65,7 +78,7 @@ class Job:
         Raises:
             UserError: names the folder and what differs.
         """
-        path = self.folder / "config.yaml"
+        path = self.runs[0] / "config.yaml"
         try:
             there = identity(load_config(path)) if path.is_file() else None
         except ConfigError:  # cut off when the run was killed; the run writes it anew
@@ -94,12 +107,34 @@ class Trained:
     low_disk: bool = False
 
 
-def jobs_of(entrants: Sequence[Candidate], seeds: Sequence[int], confirmation: Path) -> list[Job]:
-    """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it."""
+def jobs_of(
+    entrants: Sequence[Candidate], seeds: Sequence[int], confirmation: Path, folds: int | None = None
+) -> list[Job]:
+    """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it.
+
+    Args:
+        entrants: who takes part.
+        seeds: of the trainings.
+        confirmation: folder of the confirmation.
+        folds: of the study. Each seed then draws its own folds too, and trains once without each of them.
+    """
     pairs = [(entrant, seed) for entrant in entrants for seed in seeds]
-    return [
+    jobs = [
         Job(number, entrant.name, seed, entrant.at(seed), run_folder(confirmation, entrant.name, seed))
         for number, (entrant, seed) in enumerate(pairs)
+    ]
+    if folds is None:
+        return jobs
+    return jobs + [
+        Job(
+            job.number + len(jobs),
+            job.contender,
+            job.seed,
+            with_values(job.config, {"data.fold": {"number": 1, "of": folds}}),
+            folds_folder(confirmation, job.contender, job.seed),
+            folds,
+        )
+        for job in jobs
     ]
 
 
@@ -121,7 +156,8 @@ def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
             "with those versions, or once they have finished, train anew with --again: the second opening is recorded"
         )
     for job in others:
-        (job.folder / RESULTS).unlink()
+        for run in job.runs:
+            (run / RESULTS).unlink()
 
 
 def train_all(
@@ -188,4 +224,5 @@ def _tries_again(failure: Failure, tries: int, lost: int) -> bool:
 
 
 def _line(job: Job, result: str, ended: int, jobs: int) -> str:
-    return f"{ended}/{jobs}  {job.contender} seed {job.seed}: {result}"
+    by = f", {job.folds} folds" if job.folds is not None else ""
+    return f"{ended}/{jobs}  {job.contender} seed {job.seed}{by}: {result}"

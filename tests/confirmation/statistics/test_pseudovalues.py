@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 from benchmarks.simulated_confirmations import World
 from distune.confirmation.statistics.pseudovalues import counts_by_case, mean_macro_f1, pseudovalues
 from distune.confirmation.statistics.standard_errors import errors_of
+from distune.data.table import MISSING
 from distune.training import metrics
 
 
@@ -58,3 +59,15 @@ def test_classes_that_no_example_has_keep_their_place() -> None:
     assert counts.hits.shape == (2, 1, 4)
     assert counts.occurred[:, 0].tolist() == [[1, 0, 0, 0], [1, 1, 0, 0]]
     assert counts.predicted[:, 0].tolist() == [[1, 0, 0, 0], [0, 2, 0, 0]]
+
+
+def test_labels_that_are_not_known_are_left_out_task_by_task() -> None:
+    labels, case_of, predicted = drawn(15, 2)
+    labels = labels.copy()
+    labels[::3, 1] = MISSING
+    found, table = pseudovalues(counts_by_case(labels, case_of, predicted))
+    assert found == pytest.approx([metrics.score(labels, each) for each in predicted])
+    assert table.shape == (15, 2)
+    labels[:, 1] = MISSING
+    (counts,) = counts_by_case(labels, case_of, predicted)
+    assert counts.hits.shape[2] == 2

@@ -12,6 +12,7 @@ from distune.confirmation.statistics.answers import Answers
 from distune.confirmation.statistics.mcnemar import mcnemar
 from distune.confirmation.statistics.power import needs, power
 from distune.confirmation.statistics.significance import Comparison, Judgement, compare, family_level, judge
+from distune.data.table import MISSING
 
 Kind = Literal[
     "tuning_gain", "distillation_gain", "teacher_gap", "against_trial", "trial_gain", "against_baseline"
@@ -93,6 +94,10 @@ def comparisons(
         if absent:
             left_out.append({**asdict(pair), "reason": f"{' and '.join(absent)}: no run finished"})
             continue
+        unjudged = [name for name in (pair.first, pair.second) if split not in answers[name].by_split]
+        if unjudged:
+            left_out.append({**asdict(pair), "reason": f"{' and '.join(unjudged)}: not judged on {split}"})
+            continue
         first, second = answers[pair.first], answers[pair.second]
         judged = first.by_split[split][0]
         if len(set(judged.groups)) < 2:
@@ -159,7 +164,9 @@ def _single_pairs(first: Answers, second: Answers, split: str) -> dict[str, Any]
     one = first.by_split[split][first.seeds.index(seeds[0])].predictions
     other = second.by_split[split][second.seeds.index(seeds[1])].predictions
     judged = first.by_split[split][0]
-    return {
-        task.name: asdict(mcnemar(judged.labels[:, column], one[:, column], other[:, column]))
-        for column, task in enumerate(judged.tasks)
-    }
+    found = {}
+    for column, task in enumerate(judged.tasks):
+        known = judged.labels[:, column] != MISSING
+        truth = judged.labels[known, column]
+        found[task.name] = asdict(mcnemar(truth, one[known, column], other[known, column]))
+    return found

@@ -102,6 +102,7 @@ def decide(
     ranked = sorted((c for c in contenders if c["rank"] is not None), key=lambda c: c["rank"])
     best = ranked[0]["name"]
     base = next((c["name"] for c in contenders if c["is_base"]), None)
+    answers = {name: each for name, each in answers.items() if split in each.by_split}
     others = [c for c in contenders if c["kind"] in ("trial", "student_alone") and c["name"] in answers]
     tables = {
         name: pseudovalues(counts_of(answers[name].by_split[split]))

@@ -4,6 +4,8 @@
     <study>/confirmation/<contender>/seed_<n>/                    a run folder, and beside its own files:
         predictions_{dev,test}.csv                                the full input
         predictions_{dev,test}_{without_image,...}.csv            the input under a condition
+        predictions_folds.csv                                     of a study with folds: see OUT_OF_FOLD
+        folds/fold_<k>/                                           the run folders behind them
         evaluation.json                                           says that these predictions are all there
     <study>/confirmation/baselines/<name>/predictions_{dev,test}.csv
 
@@ -26,6 +28,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import read_predictions
 from distune.data.table import MISSING, Task
 from distune.errors import UserError
+from distune.utils.atomic import replacing
 
 FOLDER = "confirmation"
 PLAN = "plan.json"
@@ -33,7 +36,9 @@ NUMBERS = "confirmation.json"
 RECOMMENDED = "recommended_config.yaml"
 BASELINES = "baselines"
 MARKER = "evaluation.json"
-JUDGED_SPLITS = ("dev", "test")
+OUT_OF_FOLD = "folds"
+"""Train and dev together, each example answered by the training that lacked its fold."""
+JUDGED_SPLITS = ("dev", "test", OUT_OF_FOLD)
 CONDITIONS = ("without_image", "without_text", "other_text")
 """The flat mean colour of the train images; the empty text; the text of another case."""
 
@@ -65,6 +70,11 @@ class Judged:
 def run_folder(confirmation: Path, contender: str, seed: int) -> Path:
     """The run folder of a contender and a seed."""
     return confirmation / contender / f"seed_{seed}"
+
+
+def folds_folder(confirmation: Path, contender: str, seed: int) -> Path:
+    """The folder of the trainings on all folds, for a contender and a seed."""
+    return run_folder(confirmation, contender, seed) / OUT_OF_FOLD
 
 
 def baseline_folder(confirmation: Path, name: str) -> Path:
@@ -127,3 +137,30 @@ def same_examples(judged: Sequence[Judged]) -> bool:
         and np.array_equal(other.labels, first.labels)
         for other in judged[1:]
     )
+
+
+def join_folds(parts: Sequence[Path], folder: Path) -> None:
+    """Puts the predictions of all folds into one file of a folder, in the order of the examples' names.
+
+    Args:
+        parts: folders of the folds, each with its predictions_dev.csv.
+        folder: where predictions_folds.csv is written.
+
+    Raises:
+        UserError: a fold has no predictions.
+    """
+    header: list[str] = []
+    rows: list[list[str]] = []
+    for part in parts:
+        path = part / "predictions_dev.csv"
+        if not path.is_file():
+            raise UserError(f"{path} is missing: delete {part.parent} and confirm again")
+        with path.open(newline="", encoding="utf-8") as handle:
+            header, *found = csv.reader(handle)
+        rows += found
+    named = header.index("id")
+    # In the order of the names, so that every partition into folds comes to the same one.
+    rows.sort(key=lambda row: row[named])
+    joined = folder / f"predictions_{OUT_OF_FOLD}.csv"
+    with replacing(joined) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([header, *rows])

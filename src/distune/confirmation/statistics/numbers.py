@@ -9,9 +9,10 @@ no seed differs.
     study, created, distune_version
     top, seeds          as asked for; `seeds` are the seeds themselves
     data_fingerprint
-    split               "test", or "dev" where the data set has no test split: the split that comparisons and
-                        recommendation are made on
-    optimistic          true where `split` is dev, which the search has seen: every number flatters
+    split               the one that comparisons and recommendation are made on: "test"; where the data set has none,
+                        "folds" in a study with folds (train and dev together, each example answered by the training
+                        that lacked its fold; every seed with folds of its own), else "dev"
+    optimistic          true where `split` is not test: the search has seen the examples, and every number flatters
     complete            false where a run failed; `failures` says which
     relevant_gain       the smallest gain that matters, fixed beforehand (`--relevant-gain`)
     power_before        null, or what the search let expect: {"power" (for relevant_gain, without the noise between
@@ -31,7 +32,7 @@ no seed differs.
         missing         [{"seed", "kind", "message"}]: runs that failed
         parameters      {"total", "trained"}; null for a baseline
         settings        baselines only: {task: {name: value}}, what was chosen on dev
-        splits          {"dev": SPLIT or null, "test": SPLIT or null} }}
+        splits          {"dev": SPLIT or null, "test": SPLIT or null, "folds": SPLIT where the study has folds} }}
     SPLIT               {"score": interval, "over_seeds": the same score's interval over seeds alone, "scores": [one a
                         seed], "forecast": null or {"mean", "low", "high", "cases", "from_cases", "seeds"}: in 95 % of
                         new sets of `cases` cases one model trained in this way scores from low to high (on dev it
@@ -58,8 +59,10 @@ no seed differs.
                         the kinds are those of `comparisons.Pair`
     comparisons_missing [{kind, first, second, reason}]
     optimism            {"contender", "search_score", "folds" (that it is a mean over; null: it is of dev), "dev":
-                        interval over seeds, "test": interval or null, "loss": what of the search's score was luck,
-                        or null: {"mean", "low", "high", "on"}} of the best trial; null where none of its runs finished
+                        interval over seeds, "again": the same kind of score as the search's, on dev or as a mean over
+                        new folds, interval over seeds or null, "test": interval or null, "loss": what of the
+                        search's score was luck, or null: {"mean", "low", "high", "on"}} of the best trial; null where
+                        none of its runs finished
     recommendation      {"contender", "kind", "trial", "reason", "best_holds_up", "text", "config": file name,
                         "candidates": {name: {"observed_gain", "expected_gain", "expected_error", "probability_best",
                         "probability_better" (than the base; null for it), "parameters"}}, "searched",
@@ -79,9 +82,19 @@ from distune.confirmation.request import RELEVANT_GAIN
 from distune.confirmation.statistics.answers import Answers, read_baseline, read_contender
 from distune.confirmation.statistics.comparisons import comparisons, planned
 from distune.confirmation.statistics.decision import Decision, decide
-from distune.confirmation.statistics.files import RECOMMENDED, Judged, read_plan, same_examples
-from distune.confirmation.statistics.scores import split_numbers
+from distune.confirmation.statistics.files import (
+    JUDGED_SPLITS,
+    OUT_OF_FOLD,
+    RECOMMENDED,
+    Judged,
+    folds_folder,
+    read_plan,
+    same_examples,
+)
+from distune.confirmation.statistics.scores import interval, split_numbers
 from distune.errors import UserError
+from distune.training.run_folder import read_results
+from distune.tuning.trials.folds import fold_folder
 
 VERSION = 2
 
@@ -101,7 +114,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
     plan = read_plan(confirmation)
     answers = _answers(confirmation, plan)
     reference = next(iter(answers.values())).by_split
-    split = "test" if "test" in reference else "dev"
+    split = next(name for name in ("test", OUT_OF_FOLD, "dev") if name in reference)
     contenders = {about["name"]: _numbers(about, answers.get(about["name"])) for about in plan["contenders"]}
     contenders |= {
         about["name"]: _baseline_numbers(about, answers.get(about["name"])) for about in plan["baselines"]
@@ -114,7 +127,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         **{key: plan[key] for key in ("study", "created", "distune_version", "top", "seeds")},
         "data_fingerprint": plan["data_fingerprint"],
         "split": split,
-        "optimistic": split == "dev",
+        "optimistic": split != "test",
         "complete": not plan["failures"],
         "relevant_gain": relevant_gain,
         "power_before": plan.get("power_before"),
@@ -127,7 +140,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         "contenders": contenders,
         "comparisons": made,
         "comparisons_missing": left_out,
-        "optimism": _optimism(plan, contenders),
+        "optimism": _optimism(plan, contenders, confirmation),
         "recommendation": _recommendation(plan, contenders, answers, split),
         "failures": plan["failures"],
         "notes": plan["notes"],
@@ -184,27 +197,51 @@ def _baseline_numbers(about: Mapping[str, Any], answers: Answers | None) -> dict
 
 
 def _splits(answers: Answers | None) -> dict[str, Any]:
-    return {split: split_numbers(answers, split) if answers else None for split in ("dev", "test")}
+    found = {split: split_numbers(answers, split) if answers else None for split in JUDGED_SPLITS}
+    return {split: each for split, each in found.items() if each is not None or split != OUT_OF_FOLD}
 
 
-def _optimism(plan: Mapping[str, Any], contenders: Mapping[str, Any]) -> dict[str, Any] | None:
+def _optimism(
+    plan: Mapping[str, Any], contenders: Mapping[str, Any], confirmation: Path
+) -> dict[str, Any] | None:
     best = next(about for about in plan["contenders"] if about["rank"] == 1)
     splits = contenders[best["name"]]["splits"]
     if splits["dev"] is None:
         return None
     folds, searched, dev = plan.get("folds"), best["search_score"], splits["dev"]["over_seeds"]
-    loss = None
-    if searched is not None and not folds and dev["low"] is not None:
-        # The search and the seeds judge the same dev cases, so only the seeds can differ.
-        low, high = searched - dev["high"], searched - dev["low"]
-        loss = {"mean": searched - dev["mean"], "low": low, "high": high, "on": "dev"}
+    again = dev
+    if folds:  # the same kind of score as the search's: a mean over folds, each repeat with folds of its own
+        repeats = [
+            [
+                results["score"]
+                for fold in range(1, folds + 1)
+                if (results := read_results(fold_folder(parent, fold)))
+            ]
+            for seed in contenders[best["name"]]["seeds"]
+            for parent in (folds_folder(confirmation, best["name"], seed),)
+        ]
+        whole = [sum(scores) / folds for scores in repeats if len(scores) == folds]
+        again = interval(whole) if whole else None
     return {
         "contender": best["name"],
         "search_score": searched,
         "folds": folds,
         "dev": dev,
+        "again": again,
         "test": splits["test"]["score"] if splits["test"] else None,
-        "loss": loss,
+        "loss": _loss(searched, again, "folds" if folds else "dev"),
+    }
+
+
+def _loss(searched: float | None, again: Mapping[str, Any] | None, on: str) -> dict[str, Any] | None:
+    """What of the search's score was luck: it less what the same config scores again, with the latter's interval."""
+    if searched is None or again is None or again["low"] is None:
+        return None
+    return {
+        "mean": searched - again["mean"],
+        "low": searched - again["high"],
+        "high": searched - again["low"],
+        "on": on,
     }
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.table import MISSING
 from distune.training.metrics import mean_f1
 
 Floats = NDArray[np.float64]
@@ -65,25 +66,28 @@ def counts_by_case(
     """Counts of each task, case by case.
 
     Args:
-        labels: true class indices, (N, tasks).
+        labels: true class indices, (N, tasks); `MISSING` where one is not known.
         case_of: number of each example's case, 0 to G - 1, (N,).
         predictions: predicted class indices, (seeds, N, tasks).
         classes: how many there are of each task; empty takes the largest index that occurs.
 
     Returns:
-        One entry a task, its first axis the G cases.
+        One entry for each task of which a label is known, its first axis the G cases.
     """
     seeds, cases = len(predictions), int(case_of.max()) + 1
     found = []
     for task in range(labels.shape[1]):
-        truth, guess = labels[:, task], predictions[:, :, task]
+        known = labels[:, task] != MISSING
+        if not known.any():
+            continue
+        truth, guess, case = labels[known, task], predictions[:, known, task], case_of[known]
         width = classes[task] if classes is not None else int(max(truth.max(), guess.max())) + 1
         # One bin for each (case, seed, class), so that a single pass counts all seeds.
-        row = (case_of * seeds + np.arange(seeds)[:, None]) * width
+        row = (case * seeds + np.arange(seeds)[:, None]) * width
         bins, shape = cases * seeds * width, (cases, seeds, width)
         predicted = np.bincount((row + guess).ravel(), minlength=bins)
         hits = np.bincount((row + guess)[guess == truth], minlength=bins)
-        occurred = np.bincount(case_of * width + truth, minlength=cases * width)
+        occurred = np.bincount(case * width + truth, minlength=cases * width)
         found.append(
             Counts(
                 hits.reshape(shape).astype(np.float64),

@@ -22,6 +22,7 @@ from distune.confirmation.statistics.intervals import (
 )
 from distune.confirmation.statistics.pseudovalues import Counts, pseudovalues
 from distune.confirmation.statistics.standard_errors import errors_of
+from distune.data.table import MISSING, Task
 from distune.training.metrics import evaluate
 
 BY_SEED = ("calibration_error", "log_loss")
@@ -52,9 +53,9 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
             task.name: _task_numbers(
                 counted,
                 [table["tasks"][task.name] for table in tables],
-                [by_task[task.name] for by_task in scaled],
+                [by_task[task.name] for by_task in scaled if task.name in by_task],
             )
-            for task, counted in zip(judged[0].tasks, counts, strict=True)
+            for task, counted in zip(_judged_tasks(judged[0]), counts, strict=True)
         },
         "conditions": {
             condition: _condition_numbers(answers.by_condition[split, condition], counts)
@@ -85,13 +86,23 @@ def _table(judged: Judged) -> dict[str, Any]:
 
 
 def _recalibrated(dev: Judged, other: Judged) -> dict[str, Recalibration]:
-    def task(judged: Judged, column: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return judged.labels[:, column], judged.probabilities[column]
+    def known(judged: Judged, column: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        there = judged.labels[:, column] != MISSING
+        return judged.labels[there, column], judged.probabilities[column][there]
 
+    both = {task.name for task in _judged_tasks(dev)} & {task.name for task in _judged_tasks(other)}
     return {
-        each.name: recalibrate(task(dev, column), task(other, column))
-        for column, each in enumerate(dev.tasks)
+        task.name: recalibrate(known(dev, column), known(other, column))
+        for column, task in enumerate(dev.tasks)
+        if task.name in both
     }
+
+
+def _judged_tasks(judged: Judged) -> list[Task]:
+    """The tasks of which a label is known."""
+    return [
+        task for task, labels in zip(judged.tasks, judged.labels.T, strict=True) if (labels != MISSING).any()
+    ]
 
 
 def _task_numbers(
@@ -109,13 +120,22 @@ def _task_numbers(
         },
         "auc": interval(areas) if is_known else None,
         "auc_missing": tables[0]["auc_missing"],
-        "temperature": interval((each.temperature for each in scaled), highest=math.inf),
-        "calibration_error_scaled": interval(each.error_after for each in scaled),
-        "log_loss_scaled": interval((each.log_loss_after for each in scaled), highest=math.inf),
+        **_calibration(scaled),
         "classes": {
             name: _class_numbers(counts, number, about["support"])
             for number, (name, about) in enumerate(tables[0]["classes"].items())
         },
+    }
+
+
+def _calibration(scaled: Sequence[Recalibration]) -> dict[str, Any]:
+    """Calibration after scaling; null where dev knows no label to fit a temperature on."""
+    if not scaled:
+        return dict.fromkeys(("temperature", "calibration_error_scaled", "log_loss_scaled"))
+    return {
+        "temperature": interval((each.temperature for each in scaled), highest=math.inf),
+        "calibration_error_scaled": interval(each.error_after for each in scaled),
+        "log_loss_scaled": interval((each.log_loss_after for each in scaled), highest=math.inf),
     }
 
 
@@ -138,7 +158,7 @@ def _condition_numbers(judged: Sequence[Judged], full: Sequence[Counts]) -> dict
                 "macro_f1": asdict(interval_over_cases([each])),
                 "accuracy": asdict(interval_over_cases([each], accuracy)),
             }
-            for task, each in zip(judged[0].tasks, counts, strict=True)
+            for task, each in zip(_judged_tasks(judged[0]), counts, strict=True)
         },
     }
 

@@ -74,7 +74,7 @@ def in_words(findings: Findings, gain: Mapping[str, Any]) -> str:
     """A confirmed gain: `+0.0081, 95 % interval [+0.0012, +0.0150], over 5 seeds on test: better`."""
     assert isinstance(findings.confirmation, Confirmation)
     split = findings.confirmation.numbers["split"]
-    where = f"{split}, which the search has seen" if split == "dev" else split
+    where = f"{split}, which the search has seen" if split != "test" else split
     interval = formats.interval(gain["low"], gain["high"])
     seeds = gain["seeds"]["first"]
     over = f"over {seeds} seeds" if seeds != 1 else "with one seed"
@@ -174,8 +174,8 @@ def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block
     if numbers.get("optimistic"):
         blocks.append(
             caution(
-                "There is no test split: these numbers are of dev, which the search has seen and which chose the "
-                "epoch of every training, and flatter."
+                f"There is no test split: these numbers are of {numbers['split']}, which the search has seen and which "
+                "chose the epoch of every training, and flatter."
             )
         )
     if not numbers.get("complete", True):

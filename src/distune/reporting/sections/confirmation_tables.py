@@ -89,6 +89,8 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
     if found is None:
         return None
     title = "Optimism of the search"
+    if folds is not None and found["loss"] is not None:
+        return Section(title, _optimism_of_folds(found, folds))
     if folds is not None:
         return Section(
             title,
@@ -117,6 +119,25 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
             )
         )
     return Section(title, tuple(blocks))
+
+
+def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
+    """The search's mean over folds beside that of the same config over new folds and seeds."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            f"Mean over {folds} folds in the study, one seed, picked for it",
+            formats.score(found["search_score"]),
+        ),
+        ("Same config over new folds, mean over seeds", formats.over_seeds(found["again"])),
+        ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
+    ]
+    return (
+        Table(("What was measured", "Score"), tuple(rows), frozenset({1})),
+        paragraph(
+            Code(found["contender"]),
+            f": of its score in the study {formats.over_seeds(found['loss'], formats.gain)} was luck.",
+        ),
+    )
 
 
 def calibration(numbers: Numbers) -> Section | None:
