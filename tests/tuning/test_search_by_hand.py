@@ -19,7 +19,7 @@ def study_of(scores: list[float]) -> optuna.Study:
     for score in scores:
         study.add_trial(
             optuna.trial.create_trial(
-                params={"a": score, "b": score}, distributions=SPACE, value=score,
+                params={"a": score, "b": (7 * score) % 1.0}, distributions=SPACE, value=score,
                 intermediate_values=dict.fromkeys(range(1, 7), score),
             )
         )  # fmt: skip
@@ -47,12 +47,10 @@ def test_which_trials_a_pruner_stops(name: str, score: float, pruned: bool) -> N
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "qmc"])
 def test_joint_draws_depend_on_the_studys_seed_and_the_trials_number(name: str) -> None:
-    study = study_of([i / 20 for i in range(1, 20)])
-    study.ask()
-    trial = study.get_trials()[-1]
-
     def draw(seed: int, number: int) -> dict[str, float]:
-        return SeededSampler(name, seed, number, SPACE).sample_relative(study, trial, SPACE)
+        study = study_of([i / 20 for i in range(1, 20)])  # of its own: gp notes what it drew in the trial
+        study.ask()
+        return SeededSampler(name, seed, number, SPACE).sample_relative(study, study.get_trials()[-1], SPACE)
 
     assert draw(1, 30) == draw(1, 30)
     assert draw(1, 30) != draw(2, 30)
