@@ -19,13 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
-from optuna.storages import InMemoryStorage
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from benchmarks.guarantees import Figure, below, exactly, publish
 from benchmarks.resumable import undisturbed
-from distune.config import Config, with_values
+from distune.config import Config, as_dict, with_values
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
@@ -35,8 +35,9 @@ from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors import SimulatedExecutor
 from distune.tuning.executors.simulated import Work
 from distune.tuning.search.pruners import make_pruner
+from distune.tuning.search.samplers import plain_sampler
 from distune.tuning.space.space import build_space
-from distune.tuning.space.suggest import distribution
+from distune.tuning.space.suggest import distribution, suggest
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import default_url, open_storage
@@ -64,6 +65,7 @@ def main() -> None:
             Figure("storage", "memory" if given.memory else "SQLite"),
             *waiting(JUDGED_SECONDS, settings, folder, given),
             *waiting(SHORT_SECONDS, settings, folder, given),
+            alone(settings, folder, given),
             *asking(settings, folder, given),
         ]
     publish(figures, given.out)
@@ -90,9 +92,9 @@ def waiting(
         ledger, JointProposals(settings), executor, Takeover(ledger, lease), Retention(folder / name),
         Limits(given.trials),
     )  # fmt: skip
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     reason = coordinator.run()
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     waits = f"{given.workers} workers' time spent waiting"
     share = executor.waited / (executor.worked + executor.waited)
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -104,9 +106,39 @@ def waiting(
         if epoch_seconds == JUDGED_SECONDS
         else Figure(waits, f"{100 * share:.3g} %"),
         Figure(
-            "the coordinator's own time", f"{seconds:.0f} s, {1000 * seconds / given.trials:.0f} ms a trial"
+            "the coordinator's own time",
+            f"{seconds:.0f} s, {1000 * seconds / given.trials:.0f} ms a trial, of which the processor works "
+            f"{1000 * busy / given.trials:.0f} ms",
         ),
     ]
+
+
+def alone(settings: StudySettings, folder: Path, given: argparse.Namespace) -> Figure:
+    """Optuna's own time: ask, ten reports with a question of the pruner each, tell; as many trials in flight."""
+    storage = InMemoryStorage() if given.memory else RDBStorage(default_url(folder, "alone"))  # Optuna's own
+    study = open_study(storage, "alone", settings)
+    study.pruner = make_pruner(settings.pruner, settings.base.student.epochs)
+    study.sampler = plain_sampler(settings.sampler, settings.seed)
+    busy, running, finished = time.process_time(), [], 0
+    while finished < given.trials:
+        while len(running) < min(given.workers, given.trials - finished):
+            trial = study.ask()
+            params = suggest(trial, settings.space, settings.base)
+            values = settings.space.overrides(params)
+            config = as_dict(with_values(settings.base, values))
+            running.append((trial, iter(enumerate(undisturbed(config), start=1))))
+        for trial, scores in list(running):
+            epoch, score = next(scores, (None, None))
+            if epoch is not None:
+                trial.report(score, epoch)
+            if epoch is None or (epoch < STUDENT_EPOCHS and trial.should_prune()):
+                state = TrialState.COMPLETE if epoch is None else TrialState.PRUNED
+                last = max(trial.storage.get_trial(trial._trial_id).intermediate_values.items())[1]
+                study.tell(trial, last if state == TrialState.COMPLETE else None, state)
+                running = [one for one in running if one[0] is not trial]
+                finished += 1
+    spent = 1000 * (time.process_time() - busy) / given.trials
+    return Figure("Optuna alone, with its own storage", f"{spent:.0f} ms of processor a trial")
 
 
 def asking(settings: StudySettings, folder: Path, given: argparse.Namespace) -> list[Figure]:
@@ -124,7 +156,10 @@ def asking(settings: StudySettings, folder: Path, given: argparse.Namespace) -> 
         seconds.append(time.perf_counter() - began)
         processor.append(time.process_time() - busy)
     return [
-        Figure(f"asking for trial {number:,}, cold: the first of a coordinator", f"{seconds[0]:.3g} s"),
+        Figure(
+            f"asking for trial {number:,}, cold: the first of a coordinator",
+            f"{seconds[0]:.3g} s, of which the processor works {processor[0]:.3g} s",
+        ),
         below("asking for one of the next, median of 5", statistics.median(seconds[1:]), 0.5, "s"),
         Figure("... of which the processor works", f"{statistics.median(processor[1:]):.3g} s"),
     ]

@@ -11,7 +11,7 @@ from study_helpers import coordinator, settings_of, sqlite_study, states
 
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import Ledger
-from distune.tuning.study.transactions import claim, requeue_if_owned
+from distune.tuning.study.transactions import requeue_if_owned
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -61,22 +61,13 @@ def test_a_trial_that_goes_on_is_never_in_two_hands(tmp_path):
     assert study.trials[0].user_attrs["coordinator"] == "quick"
 
 
-def test_a_new_trial_that_another_coordinator_adopts_before_it_has_a_name_is_left_to_it(tmp_path):
+def test_a_new_trial_has_its_owner_from_the_start(tmp_path, monkeypatch):
+    """Nobody ever sees a running trial without an owner: one transaction makes both."""
     study = sqlite_study(tmp_path, settings_of())
-    slow = Ledger(study, "slow")
-    quick = Ledger(sqlite_study(tmp_path, settings_of()), "quick")
-    ask, adopted = study.ask, []
-
-    def asks_while_another_looks():
-        trial = ask()
-        if not adopted:
-            adopted.extend(quick.take_over(frozen) for frozen in quick.trials())
-        return trial
-
-    study.ask = asks_while_another_looks
-    assert slow.ask().number == 1
-    assert [trial.number for trial in adopted] == [0]
-    assert [trial.user_attrs["coordinator"] for trial in study.trials] == ["quick", "slow"]
+    monkeypatch.setattr("distune.tuning.coordinator.ledger.claim", lambda *_: pytest.fail("claimed later"))
+    trial = Ledger(study, "one").ask()
+    assert trial.user_attrs == {"coordinator": "one"}
+    assert study.trials[0].state == TrialState.RUNNING and study.trials[0].datetime_start is not None
 
 
 def test_a_trial_that_was_parked_while_another_adopted_it_is_in_hand_once(tmp_path):
@@ -166,15 +157,3 @@ def test_a_claim_whose_answer_was_lost_counts(tmp_path):
     study._storage.set_trial_user_attr(study.trials[0]._trial_id, "coordinator", "again")
     assert again.ask().number == 0
     assert states(study) == {"RUNNING": 1}
-
-
-def test_a_new_trial_s_name_whose_answer_was_lost_is_its_name(tmp_path, monkeypatch):
-    study = sqlite_study(tmp_path, settings_of())
-
-    def claims_twice(*arguments):
-        assert claim(*arguments)
-        return claim(*arguments)
-
-    monkeypatch.setattr("distune.tuning.coordinator.ledger.claim", claims_twice)
-    assert Ledger(study, "one").ask().number == 0
-    assert len(study.trials) == 1

@@ -11,13 +11,19 @@ from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.coordinator.proposals import JointProposals, Proposal
 from distune.tuning.study.storage import Patience
-from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
+from distune.tuning.study.transactions import (
+    claim,
+    delete_scores,
+    requeue_if_owned,
+    set_attributes,
+    waiting_trials,
+)
 from distune.tuning.trials.messages import Failure, TrialOutcome
 
 OWNER = "coordinator"
@@ -93,32 +99,31 @@ class Ledger:
         return self._known
 
     def ask(self) -> Trial:
-        """A new trial, or a requeued one, with this coordinator's name as its owner."""
-        while True:
-            trial = self._requeued() or self._new()
-            if trial is not None:
-                return trial
+        """A requeued trial, or else a new one; this coordinator owns it."""
+        return self._requeued() or self._new()
 
     def _requeued(self) -> Trial | None:
         """The first waiting trial that this coordinator can claim; Optuna's own `ask` would not name its owner."""
-        for frozen in self.trials():
-            if frozen.state != TrialState.WAITING:
-                continue
+        for trial_id in self._patiently(lambda: waiting_trials(self._storage, self.study._study_id)):
             # Claim first, then set RUNNING: a coordinator that dies in between leaves a waiting trial. Another one may
             # have claimed it after us and before it ran: then it is not ours.
-            trial_id = frozen._trial_id
             if (
-                self._claims(trial_id, frozen.user_attrs.get(OWNER))
+                self._claims(trial_id, self._read(trial_id).user_attrs.get(OWNER))
                 and self._begins(trial_id)
                 and self._owns(trial_id)
             ):
                 return self._patiently(lambda trial_id=trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
         return None
 
-    def _new(self) -> Trial | None:
-        """A trial that Optuna gives out; None if another coordinator adopts it before it has a name."""
-        trial = self._patiently(self.study.ask)
-        return trial if self._claims(trial._trial_id, None) else None
+    def _new(self) -> Trial:
+        """A new trial that has this coordinator as its owner from the start, which Optuna's `ask` could not give it."""
+        self.study._thread_local.cached_all_trials = (
+            None  # as `ask` does: the sampler reads the storage again
+        )
+        template = create_trial(state=TrialState.RUNNING, user_attrs={OWNER: self._owner})
+        study_id = self.study._study_id
+        trial_id = self._patiently(lambda: self._storage.create_new_trial(study_id, template))
+        return self._patiently(lambda: Trial(self.study, trial_id))
 
     def _begins(self, trial_id: int) -> bool:
         try:
@@ -130,7 +135,7 @@ class Ledger:
         """Takes over a stale trial; None if another coordinator was quicker or it no longer runs."""
         if not self._claims(frozen._trial_id, frozen.user_attrs.get(OWNER)):
             return None
-        # Its coordinator may have parked it meanwhile: then it waits for the next `ask`.
+        # Its coordinator may have requeued it meanwhile: then it waits for the next `ask`.
         if self._read(frozen._trial_id).state != TrialState.RUNNING:
             return None
         return self._patiently(lambda: Trial(self.study, frozen._trial_id))
@@ -151,8 +156,8 @@ class Ledger:
 
     def note(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Writes user attributes of a trial that runs."""
-        for key, value in values.items():
-            self._patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
+        self._patiently(lambda: set_attributes(self._storage, trial._trial_id, values))
+        trial._cached_frozen_trial.user_attrs.update(values)  # as `Trial.set_user_attr` does
 
     def should_prune(self, trial: Trial) -> bool:
         """Whether the pruner stops a trial after its last reported epoch.

@@ -93,7 +93,6 @@ def _stamps(*paths: Path) -> tuple[tuple[int, int] | None, ...]:
 
 @contextmanager
 def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
-    from optuna.storages import RDBStorage
     from sqlalchemy import create_engine, event
 
     parsed = parse_url(url)
@@ -105,10 +104,12 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
         cursor.close()
         connection.commit()
 
+    from distune.tuning.study.fast_reading import FastReadingStorage
+
     with open_engine(shown):
         probe = create_engine(parsed, **options)
         _check_tables(probe, shown)
-        storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
+        storage = FastReadingStorage(url, engine_kwargs=options, skip_table_creation=True)
     if parsed.get_backend_name() in _READ_ONLY:
         event.listen(storage.engine, "connect", forbid_writing)
         storage.engine.dispose()

@@ -45,8 +45,9 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     Raises:
         UserError: not a URL, no driver, no server, no such file.
     """
-    from optuna.storages import RDBStorage
     from sqlalchemy import event
+
+    from distune.tuning.study.fast_reading import FastReadingStorage
 
     parsed = parse_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
@@ -57,7 +58,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         file.parent.mkdir(parents=True, exist_ok=True)
     with open_engine(url):
         options = engine_options(parsed)
-        storage = _with_tables(lambda: RDBStorage(url, engine_kwargs=options))
+        storage = _with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
     if sqlite:
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()

@@ -6,7 +6,7 @@ A storage in memory belongs to one process with one coordinator, which nobody di
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,46 @@ def requeue_if_owned(storage: BaseStorage, trial_id: int, key: str, owner: str) 
         if is_own:
             session.execute(update(TrialModel).where(*runs).values(state=TrialState.WAITING))
     return is_own
+
+
+def set_attributes(storage: BaseStorage, trial_id: int, values: Mapping[str, Any]) -> None:
+    """Sets user attributes of a trial that is not finished, all of them or none.
+
+    Args:
+        storage: the study's storage.
+        trial_id: Optuna's id of the trial.
+        values: by attribute.
+
+    Raises:
+        UpdateFinishedTrialError: the trial is finished.
+    """
+    backend: Any = getattr(storage, "_backend", storage)
+    if _engine(storage) is None:
+        for key, value in values.items():
+            storage.set_trial_user_attr(trial_id, key, value)
+        return
+    from optuna.storages._rdb.models import TrialUserAttributeModel as Attribute
+    from optuna.storages._rdb.storage import _create_scoped_session
+
+    with _create_scoped_session(backend.scoped_session, True) as session:
+        for key, value in values.items():
+            backend._set_trial_attr_without_commit(session, Attribute, trial_id, key, value)
+
+
+def waiting_trials(storage: BaseStorage, study_id: int) -> list[int]:
+    """Optuna's ids of the trials that wait, in the order of their numbers."""
+    from sqlalchemy import select
+
+    engine = _engine(storage)
+    if engine is None:
+        # Asked for waiting ones alone, Optuna's memory passes over those that waited once and were run meanwhile.
+        found = storage.get_all_trials(study_id, deepcopy=False)
+        return [trial._trial_id for trial in found if trial.state == TrialState.WAITING]
+    from optuna.storages._rdb.models import TrialModel
+
+    waits = (TrialModel.study_id == study_id, TrialModel.state == TrialState.WAITING)
+    with _transaction(engine) as session:
+        return list(session.scalars(select(TrialModel.trial_id).where(*waits).order_by(TrialModel.number)))
 
 
 def delete_scores(storage: BaseStorage, trial_id: int) -> None:

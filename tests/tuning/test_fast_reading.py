@@ -1,0 +1,101 @@
+"""What the storage reads is what Optuna's own reading gives, field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from distune.tuning.study import fast_reading
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.transactions import set_attributes, waiting_trials
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    """Trials in every state, with parameters, scores, attributes and values that are no numbers."""
+    study = optuna.create_study(
+        storage=open_storage(f"sqlite:///{tmp_path}/s.db"), study_name="s", direction="maximize"
+    )
+    for number in range(12):
+        trial = study.ask()
+        trial.suggest_float("lr", 1e-5, 1e-1, log=True)
+        trial.suggest_int("layers", 1, 3)
+        trial.suggest_categorical("fusion", ["a", "b", 3, True])
+        trial.set_user_attr("overrides", {"student.lr": number / 7, "none": None})
+        trial.report(float("nan") if number == 3 else number / 10, 1)
+        trial.report(float("inf") if number == 4 else number / 9, 2)
+        if number < 8:
+            state = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)[number % 3]
+            study.tell(trial, number / 11 if state == TrialState.COMPLETE else None, state)
+    study.enqueue_trial({"lr": 1e-3})
+    study.ask().set_system_attr("mark", [1, 2]) if hasattr(optuna.Trial, "set_system_attr") else None
+    study.enqueue_trial({"lr": 1e-4})
+    return study
+
+
+def both(study: optuna.Study, after: int, included: set[int]) -> list[list[FrozenTrial]]:
+    backend = study._storage._backend  # type: ignore[attr-defined]
+    own = backend._get_trials(study._study_id, None, included, after)
+    return [own, RDBStorage._get_trials(backend, study._study_id, None, included, after)]
+
+
+@pytest.mark.parametrize(
+    ("after", "included"), [(-1, set()), (5, set()), (8, {2, 3, 99}), (100, {1}), (100, set())]
+)
+def test_it_reads_as_optuna_does(study: optuna.Study, after: int, included: set[int]) -> None:
+    own, theirs = both(study, after, included)
+    assert len(own) == len(theirs)
+    for one, other in zip(own, theirs, strict=True):
+        assert one._trial_id == other._trial_id and repr(one) == repr(other)
+        assert list(one.params) == list(other.params), "in the order in which they were drawn"
+
+
+def test_a_list_that_is_too_long_is_left_to_optuna(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_reading, "MOST_IN_LIST", 2)
+    own, theirs = both(study, 8, {1, 2, 3, 4})
+    assert repr(own) == repr(theirs)
+
+
+def test_a_study_sees_what_other_processes_wrote(study: optuna.Study, tmp_path: Path) -> None:
+    known = study.get_trials(deepcopy=False)
+    other = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/s.db")
+    running = next(trial for trial in known if trial.state == TrialState.RUNNING)
+    other.tell(running.number, 0.75)
+    assert study.trials[running.number].value == 0.75
+    assert repr(study.trials) == repr(other.trials)
+
+
+def test_attributes_are_written_together_or_not_at_all(study: optuna.Study) -> None:
+    trials = study.get_trials(deepcopy=False)
+    running = next(trial for trial in trials if trial.state == TrialState.RUNNING)
+    set_attributes(study._storage, running._trial_id, {"a": 1, "overrides": {"b": [2]}})
+    assert study.trials[running.number].user_attrs == {"a": 1, "overrides": {"b": [2]}}
+    with pytest.raises(TypeError):
+        set_attributes(study._storage, running._trial_id, {"a": 2, "c": object()})
+    assert study.trials[running.number].user_attrs["a"] == 1
+    with pytest.raises(UpdateFinishedTrialError):
+        set_attributes(study._storage, trials[0]._trial_id, {"a": 1})
+
+
+def test_waiting_trials_come_in_the_order_of_their_numbers(study: optuna.Study) -> None:
+    waiting = [trial._trial_id for trial in study.get_trials(states=(TrialState.WAITING,))]
+    assert waiting_trials(study._storage, study._study_id) == waiting != []
+
+
+def test_equal_distributions_are_parsed_once() -> None:
+    for distribution in (
+        FloatDistribution(0, 1),
+        IntDistribution(1, 3),
+        CategoricalDistribution(["a", 1, True]),
+    ):
+        text = optuna.distributions.distribution_to_json(distribution)
+        assert fast_reading._distribution(text) == distribution
+        assert fast_reading._distribution(text) is fast_reading._distribution(text)
