@@ -1,32 +1,42 @@
 """One trial of `default_ultra` with random weights on 1,653 generated examples at 224 pixels, in bf16.
 
     python -m benchmarks.ultra [--batch-size N]
+    python -m benchmarks.ultra --count
 
 On a GPU the whole trial runs (3 + 10 epochs) and the model FLOP utilisation of both stages is printed, against the
 dense bf16 peak of the device where it is known. Without a GPU a few steps run on the CPU, and the table says so.
 FLOPs are counted by `torch.utils.flop_counter` on one training step.
+
+`--count` needs no GPU and prints what one training step costs whatever the device: operations that it starts (views
+left out), how often the host waits for the device (on the pretended one of the tests), and FLOPs.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import machine, table
 from distune.config import Config, load_config
-from distune.data.batches import ModelInputs
+from distune.data.batches import ModelInputs, train_batches
 from distune.data.ragged import ragged
 from distune.data.table import Task
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, build_classifier
 from distune.store import Entry
+from distune.training import loop
 from distune.training.devices import Compute, compute_for
 from distune.training.loop import Examples, Fitted, Plan, fit
-from distune.training.predictions import read_targets, write_targets
+from distune.training.predictions import FEATURES, Targets, read_targets, write_targets
 
 EXAMPLES, DEV, CLASSES = 1653, 197, (2, 5)
 DENSE_BF16 = {"NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100-SXM4-80GB": 312e12}
@@ -53,9 +63,98 @@ def step_flops(model: Classifier, examples: Examples, compute: Compute, batch: i
     return counter.get_total_flops() / batch
 
 
+class Kernels(TorchDispatchMode):
+    """Counts the operations that are started, without those that only look at memory in another way."""
+
+    VIEWS = frozenset(
+        {
+            "view",
+            "t",
+            "transpose",
+            "permute",
+            "unsqueeze",
+            "squeeze",
+            "expand",
+            "slice",
+            "select",
+            "unbind",
+            "alias",
+        }
+        | {"_unsafe_view", "detach", "split", "split_with_sizes", "as_strided", "_reshape_alias", "unfold"}
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += str(function).split(".")[1] not in self.VIEWS
+        return function(*args, **(kwargs or {}))
+
+
+def count_steps(config: Config) -> None:
+    """Prints operations, waits and FLOPs of one step of both stages, true in depth and width, with two examples."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "devices"))
+    from pretended import pretended
+
+    rows = [["stage", "operations a step", "waits for the device a step", "GFLOP an example"]]
+    for role in ("teacher", "student"):
+        tasks, labels = _labels(4)
+        model = build_classifier(getattr(config, role), tasks, seed=0)
+        examples = Examples(random_inputs(model, 8), labels, tasks, np.arange(4), np.arange(4, 8))
+        flops = step_flops(model, examples, Compute(torch.device("cpu"), bf16=True), 2)
+        with Kernels() as kernels:
+            started = [
+                kernels.count
+                for _ in steps(role, config, model, examples, Compute(torch.device("cpu"), True))
+            ]
+        with pretended("cuda") as device:
+            compute = Compute(device.device, bf16=True)
+            model.to(device.device)
+            waited = [sum(device.waits.values()) for _ in steps(role, config, model, examples, compute)]
+        # The first step also makes what stays.
+        rows.append([role, f"{started[1] - started[0]:,}", str(waited[1] - waited[0]), f"{flops / 1e9:.1f}"])
+    print(machine(), "\n")
+    print(table(rows))
+
+
+def steps(
+    role: str, config: Config, model: Classifier, examples: Examples, compute: Compute
+) -> Iterator[None]:
+    """Two training steps; what comes before them is no part of the second."""
+    training = config.training.model_copy(update={"batch_size": 2})
+    plan = Plan(role, 1, 1e-5, training, 0)
+    shapes = LossShapes(config.student.fusion_dim, config.teacher.fusion_dim, CLASSES, len(examples.train))
+    loss = LOSSES["combined"](config.distillation, shapes) if role == "student" else None
+    objective = Objective(config.distillation, training, loss).to(compute.device)
+    state = loop._State(model, objective, examples, plan, compute)
+    targets = _random_targets(examples, config.teacher.fusion_dim) if role == "student" else None
+    model.train()
+    batches = train_batches(
+        examples.inputs, examples.labels, examples.train, batch_size=2, seed=0, epoch=1, device=compute.device
+    )
+    for batch in batches:
+        loop._one_step(state, batch, plan, compute, targets)
+        yield
+
+
+def _random_targets(examples: Examples, width: int) -> Targets:
+    random, count = np.random.default_rng(0), len(examples.labels)
+    logits = tuple(random.normal(size=(1, count, size)).astype(np.float32) for size in CLASSES)
+    features = {name: random.normal(size=(1, count, width)).astype(np.float32) for name in FEATURES}
+    return Targets(logits, features)
+
+
+def _labels(count: int) -> tuple[list[Task], Any]:
+    tasks = [Task(str(size), tuple(str(number) for number in range(size))) for size in CLASSES]
+    labels = [np.random.default_rng(1).integers(0, size, 2 * count) for size in CLASSES]
+    return tasks, np.stack(labels, axis=1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch-size", type=int, help="default: the config's own")
+    parser.add_argument("--count", action="store_true", help="only count what a step does")
     given = parser.parse_args()
     random_weights = {
         f"{who}.{kind}.pretrained": False for who in ("teacher", "student") for kind in ("vision", "text")
@@ -63,6 +162,9 @@ def main() -> None:
     batch_size = {"training.batch_size": given.batch_size} if given.batch_size else {}
     overrides = {**random_weights, **batch_size, "training.precision": "bf16"}
     config = load_config("config/default_ultra.yaml", overrides)
+    if given.count:
+        count_steps(config)
+        return
     compute = compute_for(config.training)
     on_gpu = compute.device.type == "cuda"
     count, dev = (EXAMPLES, DEV) if on_gpu else (2 * config.training.batch_size, 8)
@@ -104,7 +206,7 @@ def trial(
         if role == "teacher":
             entry = Entry(None)
             write_targets(entry, model, inputs, train, compute, with_map=False)
-            targets = read_targets(entry, tasks, with_map=False)
+            targets = read_targets(entry, tasks, ("image", "text"), with_map=False)
         seconds = time.perf_counter() - started
         total += seconds
         peak = DENSE_BF16.get(compute.name)

@@ -8,8 +8,8 @@ counted, by the line of Distune that asked for it. It cannot see kernels that a 
 
 from __future__ import annotations
 
+import sys
 import threading
-import traceback
 import types
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +23,6 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 CPU = torch.device("cpu")
 REFUSED_BY_MPS = (torch.float64, torch.complex128, torch.uint16, torch.uint32, torch.uint64)
@@ -119,17 +118,32 @@ class PretendedDevice:
         self.is_initialised = True
 
 
+def _tensors(*values: Any) -> list[Tensor]:
+    """The tensors among values, in tuples and lists too."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, tuple | list):
+            found += _tensors(*value)
+    return found
+
+
 def _storage(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
 def _place() -> str:
     """The innermost line of Distune that is running, or of anything but this file and torch."""
-    frames = [f for f in traceback.extract_stack() if f.filename != __file__]
-    ours = [f for f in frames if "/src/distune/" in f.filename]
-    others = [f for f in frames if "/torch/" not in f.filename and "/unittest/" not in f.filename]
-    frame = (ours or others)[-1]
-    return f"{frame.filename.rpartition('/src/distune/')[2]}:{frame.lineno} {frame.line}"
+    other, frame = "?", sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if "/src/distune/" in file:
+            return f"{file.rpartition('/src/distune/')[2]}:{frame.f_lineno}"
+        if other == "?" and file != __file__ and "/torch/" not in file:
+            other = f"{file}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return other
 
 
 class _Operations(TorchDispatchMode):
@@ -141,7 +155,7 @@ class _Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         pretended, name = self._pretended, str(func)
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        tensors = _tensors(args, *(kwargs or {}).values())
         there = [pretended.holds(tensor) for tensor in tensors]
         if any(there) and not all(there) and name not in COPIES:
             self._check(name, tensors, there)
@@ -156,9 +170,9 @@ class _Operations(TorchDispatchMode):
                 pretended.note_wait("copy_")
             return result
         on_device = any(there) if tensors else getattr(pretended.factories, "on_device", False)
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor) and not any(leaf is tensor for tensor in tensors):
-                pretended.put(leaf, on_device)
+        for made in _tensors(result):
+            if not any(made is tensor for tensor in tensors):
+                pretended.put(made, on_device)
         return result
 
     def _check(self, name: str, tensors: list[Tensor], there: list[bool]) -> None:
@@ -217,13 +231,11 @@ class _Calls(TorchFunctionMode):
             on_device = pretended.is_meant_by(kwargs.pop("device"))
             with self._making(on_device):
                 result = func(*args, **kwargs)
-            for leaf in tree_leaves(result):
-                if isinstance(leaf, Tensor):
-                    pretended.put(leaf, on_device)
+            for made in _tensors(result):
+                pretended.put(made, on_device)
             return result
         # Composites in C++ and backward passes make helpers where their arguments lie.
-        leaves = tree_leaves((args, kwargs))
-        with self._making(any(isinstance(leaf, Tensor) and pretended.holds(leaf) for leaf in leaves)):
+        with self._making(any(pretended.holds(tensor) for tensor in _tensors(args, *kwargs.values()))):
             return func(*args, **kwargs)
 
     def _to(self, args: Any, kwargs: dict[str, Any]) -> Any:
