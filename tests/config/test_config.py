@@ -43,7 +43,10 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"data": {"reader": "medpix", "label_columns": ["type"]}},
         "data: label_columns: only for reader csv or wound, not medpix",
     ),
-    "csv without columns": ({"data": {"reader": "csv"}}, "data: reader csv needs image_column, text_column"),
+    "csv without columns": (
+        {"data": {"reader": "csv"}},
+        "data: reader csv needs image_column, label_columns",
+    ),
     "heads": (
         {"teacher": {"fusion_dim": 100}},
         "teacher: fusion_dim 100 is not a multiple of fusion_heads 8",

@@ -17,6 +17,7 @@ from distune.cli import (
     encoders,
     evaluate,
     export,
+    init,
     predict,
     study,
     train,
@@ -50,6 +51,7 @@ def options(
     """The options before any command."""
 
 
+app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)

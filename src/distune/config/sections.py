@@ -175,7 +175,7 @@ class DataConfig(Section):
     image_column: str | None = None
     """CSV: column with the image path, relative to `root` (wound: file_path or img_path)."""
     text_column: str | None = None
-    """CSV: column with the text (wound: description)."""
+    """CSV: column with the text (wound: description); empty where no model reads a text."""
     group_column: str | None = None
     """CSV: column with the patient or case; empty makes every row its own group."""
     label_columns: tuple[str, ...] | None = None
@@ -238,7 +238,7 @@ class DataConfig(Section):
             raise ValueError(f"unlabelled: {self.unlabelled} must be a path inside data.root, relative to it")
         if self.unlabelled is not None and self.reader == "demo":
             raise ValueError("unlabelled: the demo set has no such file; use label_fraction there")
-        needed = ("image_column", "text_column", "label_columns") if self.reader == "csv" else ()
+        needed = ("image_column", "label_columns") if self.reader == "csv" else ()
         if missing := [name for name in needed if not getattr(self, name)]:
             raise ValueError(f"reader csv needs {', '.join(missing)}")
         return self
@@ -360,3 +360,14 @@ class Config(Section):
     search_space: dict[str, SearchParameter] = Field(default_factory=dict)
     """Parameters that override or join the default search space, by name."""
     study: StudyConfig = StudyConfig()
+
+    @model_validator(mode="after")
+    def _texts_come_from_somewhere(self) -> Config:
+        if self.data.reader == "csv" and self.data.text_column is None:
+            readers = [role for role in ("teacher", "student") if "text" in getattr(self, role).modalities]
+            if readers:
+                raise ValueError(
+                    f"data.text_column is empty, but {' and '.join(readers)} read a text; name the column, or set "
+                    + ", ".join(f"{role}.text: none" for role in readers)
+                )
+        return self

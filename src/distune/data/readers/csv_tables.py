@@ -25,21 +25,22 @@ class Columns:
 
     Attributes:
         image: names of the image column; the first one that a file has is used.
-        text: name of the text column.
+        text: name of the text column; None reads no text.
         labels: one column a task.
         group: column with the patient or case; None makes every row its own group.
         frame: column with the frame of a file of several; None names no frame.
     """
 
     image: tuple[str, ...]
-    text: str
+    text: str | None
     labels: tuple[str, ...]
     group: str | None
     frame: str | None = None
 
     def needed(self) -> tuple[str, ...]:
         """All but that of the image, which may have several names."""
-        return (self.text, *self.labels, *(name for name in (self.group, self.frame) if name))
+        named = (self.text, *self.labels, self.group, self.frame)
+        return tuple(name for name in named if name is not None)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Places:
     """Where the columns of one file are."""
 
     image: int
-    text: int
+    text: int | None
     labels: tuple[int, ...]
     group: int | None
     frame: int | None
@@ -57,7 +58,7 @@ def columns_of(config: DataConfig) -> Columns:
     """Returns the configured columns, those of the Wound data set where reader wound names none."""
     return Columns(
         image=(config.image_column,) if config.image_column else ("file_path", "img_path"),
-        text=config.text_column or "description",
+        text=config.text_column or (None if config.reader == "csv" else "description"),
         labels=config.label_columns or ("type", "severity"),
         group=config.group_column,
         frame=config.frame_column,
@@ -135,7 +136,7 @@ def _add_rows(file: TableFile, name: str, split: Split, places: Places, table: R
             RawExample(
                 id=image,
                 image=image,
-                text=values[places.text].strip(),
+                text="" if places.text is None else values[places.text].strip(),
                 labels=tuple(intern(values[position]) for position in places.labels)
                 or ("",) * len(table.task_names),
                 group=origin if places.group is None else values[places.group],
@@ -167,7 +168,7 @@ def _places(name: str, header: list[str], columns: Columns, table: RawTable) -> 
         return None
     return Places(
         image=header.index(image),
-        text=header.index(columns.text),
+        text=header.index(columns.text) if columns.text else None,
         labels=tuple(header.index(column) for column in columns.labels),
         group=header.index(columns.group) if columns.group else None,
         frame=header.index(columns.frame) if columns.frame else None,

@@ -40,8 +40,8 @@ class ImageFiles:
     """
 
     def __init__(self, root: Path, *, follow_links: bool = False):
-        self._root = root.resolve()
-        self._follow_links = follow_links
+        self.root = root.resolve()
+        self.follow_links = follow_links
         self._folders: dict[Path, Path] = {}
         self._listings: dict[Path, dict[str, list[str]]] = {}
         self._adapted: Counter[str] = Counter()
@@ -68,17 +68,17 @@ class ImageFiles:
 
     def _exact(self, image: str) -> Path | Fault | None:
         """The file that is named exactly; None where there is no such file."""
-        path = self._root / image
-        if self._follow_links:
+        path = self.root / image
+        if self.follow_links:
             inside = Path(os.path.normpath(path))
-            if not inside.is_relative_to(self._root):
+            if not inside.is_relative_to(self.root):
                 return _outside(image)
             return inside if inside.is_file() else self._no_file(image, inside)
         folder = self._folders.get(path.parent)
         if folder is None:
             folder = self._folders[path.parent] = path.parent.resolve()
         real = Path(os.path.realpath(folder / path.name)) if path.name else folder
-        if not real.is_relative_to(self._root):
+        if not real.is_relative_to(self.root):
             linked = path.is_symlink() or path.parent.is_symlink()
             return _outside(image, "to follow links inside it, set data.follow_links: true" if linked else "")
         return real if real.is_file() else self._no_file(image, real)
@@ -90,14 +90,14 @@ class ImageFiles:
         parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
         if not parts or ".." in parts or image.startswith(("/", "~")):
             return Fault(MISSING, repr(image), _WHERE)
-        places = [self._root]
+        places = [self.root]
         for part in parts[:-1]:
             places = [place / name for place in places for name in self._named(place, part)
                       if (place / name).is_dir()]  # fmt: skip
         fits = [place / name for place in places for name in self._named(place, parts[-1], is_file=True)]
         if not fits:
             return Fault(MISSING, repr(image), _WHERE)
-        shown = [str(fit.relative_to(self._root)) for fit in fits]
+        shown = [str(fit.relative_to(self.root)) for fit in fits]
         if len(fits) > 1:
             return Fault("image path that fits several files", f"{image!r}: {', '.join(sorted(shown))}",
                          "write the whole name of the file")  # fmt: skip
@@ -124,8 +124,8 @@ class ImageFiles:
         known = self._listings.get(folder)
         if known is None:
             known = self._listings[folder] = {}
-            real = folder if self._follow_links else folder.resolve()
-            if self._follow_links or real.is_relative_to(self._root):
+            real = folder if self.follow_links else folder.resolve()
+            if self.follow_links or real.is_relative_to(self.root):
                 for path in sorted(real.iterdir()):
                     known.setdefault(_key(path.name), []).append(path.name)
         return known

@@ -1,0 +1,47 @@
+"""`distune init`: a first config from one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distune.cli.options import listed
+
+
+def init(
+    metadata: Annotated[
+        Path, typer.Argument(help="Table with one row an example: CSV, JSON lines or parquet.")
+    ],
+    image: Annotated[str | None, typer.Option(help="Column with the image paths.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Label columns, separated by commas.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column with the patient or case.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for config and tables; default: one named after the data set.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 42,
+) -> None:
+    """Look at a table, split it by case, and write a config that trains here in minutes."""
+    from distune.setup.columns import Wishes
+    from distune.setup.first import default_folder, prepare
+
+    wishes = Wishes(image=image, text=text, labels=listed(labels), group=group)
+    made = prepare(metadata, out or default_folder(metadata), wishes, seed=seed)
+    if made.form:
+        typer.echo(f"{metadata}: read {made.form}")
+    width = max(len(column.name) for column in made.columns)
+    for column in made.columns:
+        typer.echo(f"  {column.name:{width}}  {column.role:7} {column.why}")
+    typer.echo(f"splits    {made.splits}")
+    typer.echo(
+        f"tasks     {'; '.join(f'{task.name}: {len(task.classes)} classes' for task in made.table.tasks)}"
+    )
+    typer.echo(f"encoders  {made.encoders}")
+    for remark in made.remarks:
+        typer.echo(f"note      {remark}")
+    typer.echo(f"wrote     {made.config}")
+    typer.echo("next      " + f"distune check {made.config}")
+    typer.echo("          " + f"distune train {made.config}")
+    typer.echo("          " + f"distune tune --config {made.config}")

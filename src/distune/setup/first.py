@@ -1,0 +1,288 @@
+"""`distune init`: from one table to tables of train, dev and test and a config that trains here in minutes."""
+
+from __future__ import annotations
+
+import csv
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from distune.config import DataConfig, parse_config
+from distune.data import SPLITS, Table, read_table
+from distune.data.readers.table_files import TableError, open_table
+from distune.data.readers.values import normal_form
+from distune.data.split import assign_splits
+from distune.data.table import Split
+from distune.errors import DataError, UserError
+from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
+from distune.setup.config_text import FirstConfig, config_text
+from distune.setup.machine import fitting
+from distune.utils.atomic import replacing, write_text
+
+CONFIG = "config.yaml"
+FRACTIONS = (0.7, 0.15, 0.15)
+MOST_BAD = 0.2
+"""Share of examples that may be left out; more of them are a fault to be corrected first."""
+_TOKENS_A_WORD = 1.5
+_SPECIAL = ("tasks", "missing", "follow_links")
+_LENGTHS = (32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made.
+
+    Attributes:
+        config: the config file.
+        columns: what each column was taken for, and why.
+        form: how the table was read; empty where that is usual.
+        splits: rows by split, and how they came about.
+        encoders: why these encoders.
+        table: the examples that the config reads.
+        remarks: what the user should know.
+    """
+
+    config: Path
+    columns: tuple[Column, ...]
+    form: str
+    splits: str
+    encoders: str
+    table: Table
+    remarks: tuple[str, ...]
+
+
+def prepare(
+    metadata: Path, out: Path, wishes: Wishes, *, name: str | None = None, seed: int = 42
+) -> Prepared:
+    """Looks at a table and writes tables of its splits and a config for them; nothing is changed beside the table.
+
+    Args:
+        metadata: the table.
+        out: folder for the new files.
+        wishes: columns that the user names.
+        name: of the data set; None takes that of the table or its folder.
+        seed: decides between equally good splits.
+
+    Raises:
+        UserError: the table cannot be read, its columns cannot be told, or the new files are there already.
+        DataError: too many examples cannot be used.
+    """
+    _refuse_to_replace(out)
+    rules = DataConfig(reader="demo")
+    missing = {value.casefold() for value in rules.missing_values} | {""}
+
+    def is_missing(cell: str) -> bool:
+        return cell.strip().casefold() in missing
+
+    header, rows, form, remarks = _rows(metadata)
+    layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
+    place = {column: header.index(column) for column in header}
+    if layout.split is not None:
+        splits, told = _given_splits(rows, place[layout.split])
+        told = f"{told}, as column {layout.split!r} says"
+    else:
+        splits, told = _made_splits(rows, place, layout, is_missing, seed)
+        told = f"{told}, made by {layout.group or 'row'} with seed {seed}"
+    texts = None if layout.text is None else [rows[row][place[layout.text]] for row in range(len(rows))]
+    with tempfile.TemporaryDirectory() as temporary:
+        _write_tables(Path(temporary), header, rows, splits)
+        draft = _data_section(Path(temporary), layout, rows, place, is_missing)
+        table, extra, left_out = _tried(draft)
+        remarks += left_out
+        max_tokens = _max_tokens(texts or [])
+        usual = None if texts is None else _usual(table.texts)
+        encoders = fitting(table.images, usual, len(table), max_tokens, table.rules)
+        first = FirstConfig(
+            name=name or _name(metadata),
+            source=metadata,
+            tables=_relative(out),
+            layout=_with_relative_root(layout),
+            encoders=encoders,
+            max_tokens=max_tokens,
+            train=len(table.rows("train")),
+            remarks=tuple(remarks),
+            extra=extra,
+        )
+        text = config_text(first)
+        out.mkdir(parents=True, exist_ok=True)
+        _write_tables(out, header, rows, splits)
+    import yaml
+
+    parse_config(yaml.safe_load(text), source=str(out / CONFIG))
+    write_text(out / CONFIG, text)
+    return Prepared(out / CONFIG, layout.columns, form, told, encoders.why, table, (*remarks, *table.notes))
+
+
+def _refuse_to_replace(out: Path) -> None:
+    there = [
+        path for path in (out / CONFIG, *(out / f"metadata_{split}.csv" for split in SPLITS)) if path.exists()
+    ]
+    if there:
+        raise UserError(f"{there[0]}: is there already; delete it, or choose another folder with --out")
+
+
+def _rows(metadata: Path) -> tuple[list[str], list[list[str]], str, list[str]]:
+    try:
+        file = open_table(metadata)
+        found = list(file.rows)
+    except FileNotFoundError:
+        raise DataError(metadata, ["there is no such file"]) from None
+    except TableError as error:
+        raise DataError(metadata, [f"row {error.row}: {error}" if error.row else str(error)]) from None
+    rows = [cells for _, cells in found if len(cells) == len(file.header)]
+    odd = [number for number, cells in found if len(cells) != len(file.header)]
+    if not rows:
+        raise DataError(metadata, ["there is no row below the header"])
+    remarks = []
+    if odd:
+        shown = ", ".join(map(str, odd[:5]))
+        remarks.append(
+            f"{len(odd)} rows have another number of fields than the header and are left out: rows {shown}"
+        )
+    return file.header, rows, file.form, remarks
+
+
+def _given_splits(rows: Sequence[Sequence[str]], place: int) -> tuple[list[Split | None], str]:
+    splits = [split_of(cells[place]) for cells in rows]
+    return splits, _counted(splits)
+
+
+def _made_splits(
+    rows: Sequence[Sequence[str]],
+    place: dict[str, int],
+    layout: Layout,
+    is_missing: object,
+    seed: int,
+) -> tuple[list[Split | None], str]:
+    """Splits by case; a row whose case is not known stands for itself."""
+    assert callable(is_missing)
+    groups = [
+        f"row {number}" if layout.group is None or is_missing(cells[place[layout.group]])
+        else f"case {normal_form(cells[place[layout.group]])}"
+        for number, cells in enumerate(rows)
+    ]  # fmt: skip
+    labels = [_strata(cells, place, layout) for cells in rows]
+    numbers = assign_splits(labels, groups, fractions=FRACTIONS, seed=seed)
+    splits: list[Split | None] = [SPLITS[number] for number in numbers.tolist()]
+    return splits, _counted(splits)
+
+
+def _strata(cells: Sequence[str], place: dict[str, int], layout: Layout) -> tuple[str, ...]:
+    """What rows are spread by: the classes, and of a column with several in a cell how many it has."""
+    return tuple(
+        str(len(cells[place[label]].split(layout.separators[label])))
+        if label in layout.separators
+        else normal_form(cells[place[label]])
+        for label in layout.labels
+    )
+
+
+def _counted(splits: Sequence[Split | None]) -> str:
+    times = Counter(splits)
+    shown = ", ".join(f"{times[split]} {split}" for split in SPLITS if times[split])
+    return shown + (f" ({times[None]} rows of no known split are left out)" if times[None] else "")
+
+
+def _write_tables(
+    folder: Path, header: Sequence[str], rows: Sequence[Sequence[str]], splits: Sequence[Split | None]
+) -> None:
+    for split in SPLITS:
+        mine = [cells for cells, own in zip(rows, splits, strict=True) if own == split]
+        if not mine:
+            continue
+        with (
+            replacing(folder / f"metadata_{split}.csv") as draft,
+            draft.open("w", encoding="utf-8", newline="") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows([header, *mine])
+
+
+def _data_section(
+    tables: Path, layout: Layout, rows: Sequence[Sequence[str]], place: dict[str, int], is_missing: object
+) -> dict[str, object]:
+    assert callable(is_missing)
+    section: dict[str, object] = {
+        "reader": "csv",
+        "root": str(layout.root),
+        "tables": str(tables),
+        "image_column": layout.image,
+        "text_column": layout.text,
+        "group_column": layout.group,
+        "label_columns": list(layout.labels),
+        "frame_column": layout.frame,
+    }
+    if layout.follow_links:
+        section["follow_links"] = True
+    if layout.separators and "tasks" in DataConfig.model_fields:
+        section["tasks"] = {label: {"separator": separator} for label, separator in layout.separators.items()}
+    lacks = any(is_missing(cells[place[label]]) for cells in rows for label in layout.labels)
+    if lacks and "missing" in DataConfig.model_fields:
+        section["missing"] = "allow"
+    return section
+
+
+def _tried(section: dict[str, object]) -> tuple[Table, dict[str, object], list[str]]:
+    """Reads the set as the config will; bad examples are left out if they are few.
+
+    Returns:
+        The table, the lines that the config needs besides the columns, and what to say about what was left out.
+    """
+    extra: dict[str, object] = {key: section[key] for key in _SPECIAL if key in section}
+    try:
+        return read_table(DataConfig.model_validate(section), 0), extra, []
+    except DataError as error:
+        bad, problems = len(error.examples), error.problems
+    try:
+        table = read_table(DataConfig.model_validate({**section, "on_bad_example": "drop"}), 0)
+    except DataError:
+        raise DataError(section["root"], problems) from None
+    if bad > MOST_BAD * (len(table) + bad):
+        raise DataError(section["root"], problems)
+    causes = "; ".join(problem.splitlines()[0] for problem in problems)
+    remark = f"{bad} of {len(table) + bad} examples cannot be used and are left out: {causes}"
+    return table, {**extra, "on_bad_example": "drop"}, [" ".join(remark.split())[:300]]
+
+
+def _usual(texts: Sequence[str]) -> list[str]:
+    """A few texts of about the mean length, whose time is that of all."""
+    ordered = sorted(texts, key=len)
+    return [ordered[place] for place in (np.linspace(0.5, 0.7, 8) * (len(ordered) - 1)).astype(int).tolist()]
+
+
+def _max_tokens(texts: Sequence[str]) -> int:
+    words = [len(text.split()) for text in texts] or [1]
+    needed = float(np.percentile(words, 95)) * _TOKENS_A_WORD
+    return next((length for length in _LENGTHS if length >= needed), _LENGTHS[-1])
+
+
+def _name(metadata: Path) -> str:
+    stem = (
+        metadata.stem
+        if metadata.stem.casefold() not in ("metadata", "data", "table")
+        else metadata.resolve().parent.name
+    )
+    slug = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")[:60]
+    return slug or "dataset"
+
+
+def _with_relative_root(layout: Layout) -> Layout:
+    from dataclasses import replace
+
+    return replace(layout, root=_relative(layout.root))
+
+
+def _relative(path: Path) -> Path:
+    """A path as a command that is run here would write it."""
+    resolved = path.resolve()
+    here = Path.cwd()
+    return resolved.relative_to(here) if resolved.is_relative_to(here) else resolved
+
+
+def default_folder(metadata: Path) -> Path:
+    """Where the new files go if no folder is named."""
+    return Path(_name(metadata))

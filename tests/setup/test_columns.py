@@ -1,0 +1,107 @@
+"""What the columns of a table are taken for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distune.errors import UserError
+from distune.setup.columns import Layout, Wishes, looked_at
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(60):
+        path = tmp_path / f"photos/{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path
+
+
+COLUMNS: dict[str, list[str]] = {
+    "file": [f"photos/{n}.png" for n in range(60)],
+    "severity": ["mild", "none", "severe"] * 20,
+    "patient_id": [f"P{n // 3}" for n in range(60)],
+    "report": [f"a photo of wound number {n} with some words" for n in range(60)],
+    "sex": ["m", "f"] * 30,
+    "date": [f"2026-01-{n % 28 + 1:02d}" for n in range(60)],
+    "score of the day": ["1", "2", "3", "4"] * 15,
+    "room": ["A", "B"] * 30,
+    "empty": [""] * 60,
+}
+
+
+def look(folder: Path, columns: dict[str, list[str]], **wishes: object) -> Layout:
+    rows = [list(cells) for cells in zip(*columns.values(), strict=True)]
+    return looked_at(folder, list(columns), rows, Wishes(**wishes), lambda cell: cell in ("", "NaN"))  # type: ignore[arg-type]
+
+
+def test_each_column_has_a_role_and_a_reason(folder: Path) -> None:
+    layout = look(folder, COLUMNS)
+    assert {column.name: column.role for column in layout.columns} == {
+        "file": "image", "severity": "label", "patient_id": "group", "report": "text", "sex": "unused",
+        "date": "unused", "score of the day": "label", "room": "unused", "empty": "unused",
+    }  # fmt: skip
+    assert all(column.why for column in layout.columns)
+    assert (layout.root, layout.image, layout.text, layout.group) == (folder, "file", "report", "patient_id")
+    assert layout.labels == ("severity", "score of the day")
+    assert "none 20" in layout.columns[1].why
+
+
+def test_what_the_user_says_comes_first(folder: Path) -> None:
+    layout = look(folder, COLUMNS, labels=("sex",), group="room", text="date")
+    assert (layout.labels, layout.group, layout.text) == (("sex",), "room", "date")
+    assert layout.separators == {}
+    with pytest.raises(UserError, match="did you mean 'severity'"):
+        look(folder, COLUMNS, labels=("Severity",))
+
+
+def test_without_named_columns_every_categorical_one_is_a_label(folder: Path) -> None:
+    layout = look(folder, {"file": COLUMNS["file"], "a": COLUMNS["room"], "n": [str(n) for n in range(60)]})
+    assert layout.labels == ("a",)
+    assert layout.text is None and layout.group is None
+
+
+def test_several_labels_of_a_cell_are_told_from_a_text(folder: Path) -> None:
+    several = ["effusion;oedema", "oedema", "none", "effusion; mass"] * 15
+    layout = look(
+        folder, {**COLUMNS, "findings": several, "note": [f"one, two and {n}; four words" for n in range(60)]}
+    )
+    assert layout.separators == {"findings": ";"}
+    assert "findings" in layout.labels
+
+
+def test_a_split_column_is_found_by_its_values(folder: Path) -> None:
+    splits = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
+    assert look(folder, {**COLUMNS, "part": splits}).split == "part"
+    assert look(folder, {**COLUMNS, "part": ["train"] * 60}).split is None
+
+
+@pytest.mark.parametrize("prefix", ["", "photos/", "../"])
+def test_images_are_found_above_and_below_the_table(folder: Path, prefix: str) -> None:
+    table = folder / "tables" if prefix == "../" else folder
+    table.mkdir(exist_ok=True)
+    names = [name.removeprefix("photos/") if prefix == "photos/" else name for name in COLUMNS["file"]]
+    layout = look(
+        table, {**COLUMNS, "file": [name.replace("/", "\\").removesuffix(".png") for name in names]}
+    )
+    assert layout.root == (folder / "photos" if prefix == "photos/" else folder)
+
+
+def test_images_behind_links_are_found_and_said(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "photos").symlink_to(folder / "photos")
+    layout = look(elsewhere, COLUMNS)
+    assert layout.follow_links
+    assert "links" in layout.columns[0].why
+    assert not look(folder, COLUMNS).follow_links
+
+
+def test_no_images_or_no_labels_is_an_error_that_says_what_to_name(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--image"):
+        look(folder, {**COLUMNS, "file": ["x"] * 60})
+    with pytest.raises(UserError, match="--labels"):
+        look(folder, {"file": COLUMNS["file"], "n": [str(n) for n in range(60)]})

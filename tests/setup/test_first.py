@@ -1,0 +1,119 @@
+"""`distune init` on tables as hospitals have them: the config it writes is sound, and its tables keep cases whole."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.config import Config, load_config
+from distune.data import SPLITS, read_table
+from distune.errors import DataError, UserError
+from distune.setup.columns import Wishes
+from distune.setup.first import prepare
+from distune.tuning.space.groups import fields_without_effect
+from distune.tuning.space.space import build_space, contains
+
+HEADER = ["Bild", "Größe", "Patient", "Befund"]
+
+
+def hospital(folder: Path, *, rows: int = 90, encoding: str = "cp1252", separator: str = ";") -> Path:
+    """A table with semicolons in Latin-1, three photos a patient."""
+    random = np.random.default_rng(0)
+    (folder / "bilder").mkdir(parents=True)
+    body = []
+    for number in range(rows):
+        pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"bilder/{number}.png")
+        size = ["groß", "klein", "mäßig"][number % 3]
+        body.append(
+            [f"bilder\\{number}.png", size, f"P{number // 3}", f"Ödem am Fuß, Bild {number}, seit Tagen"]
+        )
+    text = "".join(separator.join(row) + "\r\n" for row in [HEADER, *body])
+    (folder / "tabelle.csv").write_bytes(text.encode(encoding))
+    return folder / "tabelle.csv"
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
+    folder = tmp_path_factory.mktemp("klinik")
+    table = hospital(folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    out = tmp_path_factory.mktemp("out") / "new"
+    prepared = prepare(table, out, Wishes())
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert "semicolons" in prepared.form and "Windows-1252" in prepared.form
+    assert any("backslashes" in remark for remark in prepared.remarks)
+    return out, load_config(prepared.config)
+
+
+def test_the_config_is_sound_and_reads_what_the_table_says(made: tuple[Path, Config]) -> None:
+    out, config = made
+    table = read_table(config.data, config.seed)
+    assert len(table) == 90
+    assert table.tasks[0].classes == ("groß", "klein", "mäßig")
+    assert table.texts[0].startswith("Ödem am Fuß")
+    assert config.data.group_column == "Patient"
+    assert {split: len(table.rows(split)) > 0 for split in SPLITS} == dict.fromkeys(SPLITS, True)
+    assert (out / "config.yaml").read_text(encoding="utf-8").count("#") > 5
+
+
+def test_every_row_is_in_one_table_and_every_case_in_one_split(made: tuple[Path, Config]) -> None:
+    tables = {split: rows_of(made[0] / f"metadata_{split}.csv") for split in SPLITS}
+    assert all(rows[0] == HEADER for rows in tables.values())
+    cases = [{row[2] for row in rows[1:]} for rows in tables.values()]
+    assert sum(map(len, cases)) == len(set.union(*cases)) == 30
+    assert sum(len(rows) - 1 for rows in tables.values()) == 90
+
+
+def test_the_search_ranges_hold_the_values_of_the_config(made: tuple[Path, Config]) -> None:
+    config = made[1]
+    space = build_space(config, ignored=fields_without_effect(config))
+    outside = {
+        name: value
+        for name, value in space.base_values(config).items()
+        if not contains(space.parameters[name], value)
+    }
+    assert outside == {}
+
+
+def test_what_is_there_is_never_replaced(made: tuple[Path, Config], tmp_path: Path) -> None:
+    table = hospital(tmp_path)
+    before = (made[0] / "config.yaml").read_bytes()
+    with pytest.raises(UserError, match="is there already"):
+        prepare(table, made[0], Wishes())
+    assert (made[0] / "config.yaml").read_bytes() == before
+
+
+def test_few_bad_rows_are_left_out_and_said_and_many_stop(tmp_path: Path) -> None:
+    table = hospital(tmp_path)
+    (tmp_path / "bilder/5.png").unlink()
+    prepared = prepare(table, tmp_path / "few", Wishes())
+    assert len(prepared.table) == 89
+    assert any("1 of 90 examples" in remark and "missing" in remark for remark in prepared.remarks)
+    assert load_config(prepared.config).data.on_bad_example == "drop"
+    for number in range(10, 50):
+        (tmp_path / f"bilder/{number}.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="not an image"):
+        prepare(table, tmp_path / "many", Wishes())
+    assert not (tmp_path / "many").exists()
+
+
+def test_a_table_without_texts_trains_on_images_alone_and_keeps_its_own_splits(tmp_path: Path) -> None:
+    hospital(tmp_path)
+    split = ["train"] * 60 + ["dev"] * 30
+    lines = [f"{n}.png,{'ab'[n % 2]},{split[n]}" for n in range(90)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["image,class,split", *lines]))
+    prepared = prepare(tmp_path / "metadata.csv", tmp_path / "out", Wishes())
+    config = load_config(prepared.config)
+    assert config.teacher.modalities == config.student.modalities == ("image",)
+    assert config.data.root == tmp_path / "bilder"
+    assert len(read_table(config.data, 0).rows("train")) == 60
