@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from distune.cli.options import listed
+from distune.cli.output import say
 
 
 def init(
@@ -30,18 +31,16 @@ def init(
     wishes = Wishes(image=image, text=text, labels=listed(labels), group=group)
     made = prepare(metadata, out or default_folder(metadata), wishes, seed=seed)
     if made.form:
-        typer.echo(f"{metadata}: read {made.form}")
+        say(f"{metadata}: read {made.form}")
     width = max(len(column.name) for column in made.columns)
     for column in made.columns:
-        typer.echo(f"  {column.name:{width}}  {column.role:7} {column.why}")
-    typer.echo(f"splits    {made.splits}")
-    typer.echo(
-        f"tasks     {'; '.join(f'{task.name}: {len(task.classes)} classes' for task in made.table.tasks)}"
-    )
-    typer.echo(f"encoders  {made.encoders}")
+        say(f"  {column.name:{width}}  {column.role:7} {column.why}")
+    say(f"splits    {made.splits}")
+    say(f"tasks     {'; '.join(f'{task.name}: {len(task.classes)} classes' for task in made.table.tasks)}")
+    say(f"encoders  {made.encoders}")
     for remark in made.remarks:
-        typer.echo(f"note      {remark}")
-    typer.echo(f"wrote     {made.config}")
-    typer.echo("next      " + f"distune check {made.config}")
-    typer.echo("          " + f"distune train {made.config}")
-    typer.echo("          " + f"distune tune --config {made.config}")
+        say(f"note      {remark}")
+    say(f"wrote     {made.config}")
+    say("next      " + f"distune check {made.config}")
+    say("          " + f"distune train {made.config}")
+    say("          " + f"distune tune --config {made.config}")
