@@ -17,15 +17,15 @@ from distune.tuning.study.storage import Patience
 
 def with_commits(
     study: Study,
-    both: Sequence[StudySettings],
+    questions: Sequence[StudySettings],
     patiently: Patience,
     interrupted: Callable[[], int],
 ) -> list[StudySettings]:
-    """Fetches every encoder that the both can draw, at the commits that the study has used so far.
+    """Fetches and inspects every encoder that a study can draw, at the commits that it has used so far.
 
     Args:
         study: keeps the commits in an attribute.
-        both: of the study, and of the study of its teachers if there is one.
+        questions: the settings of the study, and of the study of its teachers if there is one.
         patiently: calls the storage.
         interrupted: asked while a model is fetched or the hub waited for.
 
@@ -41,31 +41,22 @@ def with_commits(
     from distune.models.encoders.revisions import fetch_encoders
 
     patience = HubPatience(interrupted=interrupted)
+    drawn = [found for question in questions for found in drawn_encoders(question)]
     while True:
         known: dict[str, str] = patiently(lambda: study.user_attrs.get(COMMITS, {}))
-        wanted = [
-            (
-                encoder.model_copy(update={"revision": known.get(model_key(encoder), encoder.revision)}),
-                place[1],
-            )
-            for settings in both
-            for place, encoder in drawn_encoders(settings)
-        ]
-        names = [model_key(encoder) for settings in both for _, encoder in drawn_encoders(settings)]
-        fetched = fetch_encoders(wanted, patience)
-        for encoder, kind in wanted:
-            inspect_encoder(encoder, kind, both[0].base.data.image_size)
-        found = {
-            name: fetched[model_key(encoder)]
-            for name, (encoder, _) in zip(names, wanted, strict=True)
-            if model_key(encoder) in fetched
-        }
+        commits = dict(known)
+        for (_, kind), encoder in drawn:
+            revision = known.get(model_key(encoder), encoder.revision)
+            wanted = encoder.model_copy(update={"revision": revision})
+            for commit in fetch_encoders([(wanted, kind)], patience).values():
+                commits.setdefault(model_key(encoder), commit)
+            if not encoder.is_absent:
+                inspect_encoder(wanted, kind, questions[0].base.data.image_size)
         # Another coordinator may have come first; its commits count, and are fetched in the next turn.
         if patiently(lambda: study.user_attrs.get(COMMITS, {})) == known:
-            commits = {**found, **known}
             if commits != known:
                 patiently(lambda commits=commits: study.set_user_attr(COMMITS, commits))  # type: ignore[misc]
-            return [replace(settings, commits=commits) for settings in both]
+            return [replace(question, commits=commits) for question in questions]
 
 
 def drawn_encoders(settings: StudySettings) -> Iterator[tuple[Place, EncoderConfig]]:

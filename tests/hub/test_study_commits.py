@@ -1,0 +1,103 @@
+"""A study keeps the commits of all its encoders: every later process uses them, wherever `main` is by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from huggingface_hub import constants
+
+from distune.config import Config
+from distune.errors import UserError
+from distune.models.encoders import CATALOGUE
+from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.space.groups import STUDENT_TEXT, STUDENT_VISION, backbone_group
+from distune.tuning.space.space import build_space
+from distune.tuning.study.commits import with_commits
+from distune.tuning.study.settings import COMMITS, StudySettings
+from distune.tuning.study.storage import Patience
+
+from .server import HubServer
+
+TEACHER = ("vit-base", "bio-clinical-bert")
+DRAWN = {*TEACHER, *STUDENT_VISION, *STUDENT_TEXT}
+
+
+@pytest.fixture
+def question(tiny_config: Callable[..., Config]) -> StudySettings:
+    names = {"teacher.vision": TEACHER[0], "teacher.text": TEACHER[1], "student.vision": "deit-small"}
+    values = {f"{place}.name": name for place, name in {**names, "student.text": "distilbert"}.items()}
+    base = tiny_config(**values, **{"data.image_size": 32})
+    return StudySettings(base, build_space(base, groups=backbone_group(base)), "sha256:0")
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    return optuna.create_study()
+
+
+def settled(study: optuna.Study, question: StudySettings) -> StudySettings:
+    return with_commits(study, [question], Patience(), lambda: 0)[0]
+
+
+def test_every_encoder_that_can_be_drawn_is_fetched_before_the_first_trial(
+    hub: HubServer, study: optuna.Study, question: StudySettings
+) -> None:
+    found = settled(study, question)
+    commits = {name: hub.commits(CATALOGUE[name].location)[0] for name in DRAWN}
+    assert study.user_attrs[COMMITS] == found.commits == commits
+    hub.die()
+    assert settled(study, question) == found and not hub.requests
+
+
+def test_an_emptied_cache_is_filled_with_the_commits_of_the_study(
+    hub: HubServer,
+    study: optuna.Study,
+    question: StudySettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = settled(study, question).commits
+    hub.moved.update({CATALOGUE[name].location: 1 for name in DRAWN})
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "other host"))
+    assert settled(study, question).commits == before
+    assert settled(optuna.create_study(), question).commits == before, "what is cached stays"
+
+
+def test_a_trial_names_the_commits_of_what_it_drew(
+    hub: HubServer, study: optuna.Study, question: StudySettings
+) -> None:
+    question = settled(study, question)
+    config = JointProposals(question).config({"student.vision.name": "mobilevit-xx-small"})
+    found = {(r, k): config[r][k]["revision"] for r in ("teacher", "student") for k in ("vision", "text")}
+    names = (*TEACHER, "mobilevit-xx-small", "distilbert")
+    assert list(found.values()) == [hub.commits(CATALOGUE[name].location)[0] for name in names]
+
+
+def test_an_own_revision_belongs_to_its_model_alone(
+    hub: HubServer, study: optuna.Study, question: StudySettings, tiny_config: Callable[..., Config]
+) -> None:
+    hub.moved[CATALOGUE["deit-small"].location] = 1
+    old = hub.commits(CATALOGUE["deit-small"].location)[0]
+    raw = question.base.model_dump(mode="json")
+    raw["student"]["vision"]["revision"] = old
+    asked = StudySettings(Config.model_validate(raw), question.space, "sha256:0")
+    commits = settled(study, asked).commits
+    assert commits[f"deit-small@{old}"] == old
+    assert commits["deit-tiny"] == hub.commits(CATALOGUE["deit-tiny"].location)[0]
+
+
+def test_one_that_cannot_be_built_ends_the_study_before_its_first_trial(
+    hub: HubServer, study: optuna.Study, question: StudySettings, tmp_path: Path, published: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(published, tmp_path / "published")
+    hub.root = tmp_path / "published"
+    config = hub.root / CATALOGUE["mobilevit-xx-small"].location / "config.json"
+    config.write_text(yaml.safe_dump({"model_type": "no-such-model"}))
+    with pytest.raises(UserError, match="mobilevit-xx-small"):
+        settled(study, question)
