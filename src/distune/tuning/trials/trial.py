@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
-from distune.config import Config, parse_config
+from distune.config import Config, laid_over, parse_config
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.teacher_check import teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
@@ -73,11 +74,8 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
 
 def config_of(task: TrialTask) -> Config:
     """The config of a trial on its worker's device and threads."""
-    return parse_config(
-        task.config,
-        source=f"trial {task.number}",
-        overrides={"training.device": task.device, "training.threads": task.threads},
-    )
+    where = {"training.device": task.device, "training.threads": task.threads}
+    return parse_config(laid_over(copy.deepcopy(dict(task.config)), where), source=f"trial {task.number}")
 
 
 def outcome_of(result: RunResult) -> TrialOutcome:

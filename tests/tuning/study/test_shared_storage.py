@@ -26,7 +26,7 @@ from distune.tuning.study.storage import Patience, open_storage
 from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
 from distune.tuning.summary import config_of
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 COORDINATORS = 4
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
