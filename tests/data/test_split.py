@@ -159,7 +159,7 @@ def test_bad_metadata_is_named_all_at_once(tmp_path: Path) -> None:
         split_csv(path, tmp_path, label_columns=["type"], group_column="patient")
     assert caught.value.problems == (
         "3: column 'type' is empty",
-        "5: 3 fields where the header has 6",
+        "5: too many or too few fields: 3 where the header has 6",
         "6: column 'patient' is empty",
     )
     with pytest.raises(DataError, match="no such file"):

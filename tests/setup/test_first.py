@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.config import Config, load_config
+from distune.config import Config, DataConfig, load_config
 from distune.data import SPLITS, read_table
 from distune.errors import DataError, UserError
 from distune.setup.columns import Wishes
 from distune.setup.first import prepare
+from distune.setup.linked import split_whole
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import build_space, contains
 
@@ -117,3 +118,39 @@ def test_a_table_without_texts_trains_on_images_alone_and_keeps_its_own_splits(t
     assert config.teacher.modalities == config.student.modalities == ("image",)
     assert config.data.root == tmp_path / "bilder"
     assert len(read_table(config.data, 0).rows("train")) == 60
+
+
+def test_a_split_in_another_folder_is_a_set_that_can_be_used(tmp_path: Path) -> None:
+    table = hospital(tmp_path / "klinik")
+    counts, images = split_whole(table, tmp_path / "new", label_columns=("Größe",), group_column="Patient")
+    assert sum(sum(classes["Größe"].values()) for classes in counts.values()) == 90
+    assert images is not None
+    assert (images.column, images.linked + images.copied, images.missing) == ("Bild", 90, 0)
+    config = DataConfig(
+        reader="csv",
+        root=tmp_path / "new",
+        image_column="Bild",
+        text_column="Befund",
+        label_columns=("Größe",),
+    )
+    (table.parent / "bilder").rename(tmp_path / "gone")
+    assert len(read_table(config, 0)) == 90
+
+
+def test_a_split_beside_its_table_or_without_images_brings_none(tmp_path: Path) -> None:
+    table = hospital(tmp_path)
+    assert split_whole(table, tmp_path, label_columns=("Größe",))[1] is None
+    for path in (tmp_path / "bilder").iterdir():
+        path.unlink()
+    assert split_whole(table, tmp_path / "new", label_columns=("Größe",))[1] is None
+    with pytest.raises(UserError, match="'Bild' names"):
+        split_whole(table, tmp_path / "third", label_columns=("Größe",), image_column="Bild")
+
+
+def test_no_image_replaces_another(tmp_path: Path) -> None:
+    table = hospital(tmp_path / "klinik")
+    (tmp_path / "new/bilder").mkdir(parents=True)
+    (tmp_path / "new/bilder/3.png").write_bytes(b"another")
+    with pytest.raises(UserError, match="another file"):
+        split_whole(table, tmp_path / "new", label_columns=("Größe",))
+    assert (tmp_path / "new/bilder/3.png").read_bytes() == b"another"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import Assignments, DataRoot, chosen_config, overrides
+from distune.cli.options import Assignments, DataRoot, chosen_config, listed, overrides
 from distune.cli.output import say
 
 app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_help=True)
@@ -17,16 +17,23 @@ def check(
     config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
     data_root: DataRoot = None,
     assignments: Assignments = None,
+    estimates: Annotated[
+        bool,
+        typer.Option("--estimate/--no-estimate", help="Measure what a trial and the study will take here."),
+    ] = True,
 ) -> None:
-    """Validate a config and its data; name every error."""
+    """Validate a config and its data; name every error; say what a trial and a study will take."""
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
     from distune.checking import check_experiment
     from distune.data import SPLITS
     from distune.data.demo.demo import without_writing
+    from distune.setup.estimate import estimate_lines
+    from distune.setup.ranges import outside
 
     with without_writing(chosen) as looked_at:
         table = check_experiment(looked_at, str(config))
+        costs = estimate_lines(looked_at, table) if estimates else []
     counts = ", ".join(f"{len(table.rows(split))} {split}" for split in SPLITS if len(table.rows(split)))
     say(f"{config}: sound. {len(table)} examples ({counts}).")
     for task in table.tasks:
@@ -39,6 +46,8 @@ def check(
         say(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:
             say(f"    {line}")
+    for line in [*costs, *outside(chosen)]:
+        say(f"  {line}")
 
 
 def audit(
@@ -85,10 +94,16 @@ def demo(
 
 @app.command("split")
 def split(
-    metadata: Annotated[Path, typer.Argument(help="CSV with one row an example.")],
+    metadata: Annotated[
+        Path, typer.Argument(help="Table with one row an example: CSV, JSON lines or parquet.")
+    ],
     labels: Annotated[str, typer.Option(help="Label columns, separated by commas.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default: beside the CSV.")] = None,
     group: Annotated[str | None, typer.Option(help="Column with the patient or case.")] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(help="Column with the image paths, whose files go with --out; default: found out."),
+    ] = None,
     fractions: Annotated[tuple[float, float, float], typer.Option(help="Shares of train, dev and test.")] = (
         0.7,
         0.15,
@@ -97,17 +112,28 @@ def split(
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 42,
 ) -> None:
     """Make stratified, group-safe metadata_{train,dev,test}.csv from one metadata.csv."""
-    from distune.data.split import split_csv
+    from distune.setup.linked import split_whole
 
     target = out or metadata.parent
-    counts = split_csv(
+    counts, images = split_whole(
         metadata,
         target,
-        label_columns=tuple(labels.split(",")),
+        label_columns=listed(labels),
         group_column=group,
+        image_column=image,
         fractions=fractions,
         seed=seed,
     )
     for name, classes in counts.items():
         say(f"{name}: {classes}")
     say(f"wrote {target}")
+    if images is not None:
+        say(
+            f"column {images.column}: {images.linked} image files linked, {images.copied} copied, "
+            f"{images.missing} cells without a file"
+        )
+    elif target.resolve() != metadata.parent.resolve():
+        say(
+            "no column names image files: set data.root to their folder, and data.tables to this one",
+            err=True,
+        )

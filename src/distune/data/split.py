@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
+from distune.data.readers.table_files import TableError, open_table
+from distune.data.readers.values import normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.atomic import replacing
@@ -29,10 +32,11 @@ def split_csv(
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     seed: int = 42,
 ) -> SplitCounts:
-    """Splits `metadata.csv` into `metadata_{train,dev,test}.csv`.
+    """Splits a table in any form that can be read into `metadata_{train,dev,test}.csv`.
 
     Every class of every label column is in train, no group spans two splits, and the combinations of labels are
-    spread as the fractions say, as far as whole groups allow. All columns and rows are kept as they are.
+    spread as the fractions say, as far as whole groups allow. All columns and rows are kept as they are; groups and
+    labels are compared in their normal form.
     Image paths are not rewritten: they stay relative to the data root.
 
     Args:
@@ -57,9 +61,9 @@ def split_csv(
                 f"{out / f'metadata_{split}.csv'}: is there already; delete it or choose another folder"
             )
     header, rows = _read(metadata, [*label_columns, *([group_column] if group_column else [])])
-    labels = [tuple(row[header.index(column)] for column in label_columns) for row in rows]
+    labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
     groups = (
-        [row[header.index(group_column)] for row in rows]
+        [normal_form(row[header.index(group_column)]) for row in rows]
         if group_column
         else [str(n) for n in range(len(rows))]
     )
@@ -160,29 +164,29 @@ def _wanted_splits(fractions: tuple[float, float, float]) -> tuple[Split, ...]:
 
 def _read(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            numbered = [(number, row) for number, row in enumerate(csv.reader(file, strict=True), 1) if row]
+        table = open_table(path, needed)
+        header, numbered = table.header, list(table.rows)
     except FileNotFoundError:
         raise DataError(path, ["there is no such file"]) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(path, [f"not readable as CSV in UTF-8: {error}"]) from None
-    header = numbered[0][1] if numbered else []
+    except TableError as error:
+        raise DataError(path, [f"{error.row}: {error}" if error.row else str(error)]) from None
     missing = [column for column in needed if header.count(column) != 1]
     if missing:
         found = f"columns found: {listed(header)}"
         raise DataError(
             path, [f"1: not one column {name!r}; {found}{nearest_hint(name, header)}" for name in missing]
         )
-    problems = []
-    for number, row in numbered[1:]:
+    faults: list[Faulty] = []
+    for number, row in numbered:
         if len(row) != len(header):
-            problems.append(f"{number}: {len(row)} fields where the header has {len(header)}")
+            fault = Fault("too many or too few fields", f"{len(row)} where the header has {len(header)}")
+            faults.append((str(number), fault))
         else:
             empty = [name for name in needed if not row[header.index(name)].strip()]
-            problems += [f"{number}: column {name!r} is empty" for name in empty]
-    if problems or len(numbered) < 2:
-        raise DataError(path, problems or ["there is no row below the header"])
-    return header, [row for _, row in numbered[1:]]
+            faults += [(str(number), Fault(f"column {name!r} is empty")) for name in empty]
+    if faults or not numbered:
+        raise DataError(path, by_cause(faults) or ["there is no row below the header"], by_example(faults))
+    return header, [row for _, row in numbered]
 
 
 def _strata(labels: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

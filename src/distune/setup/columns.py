@@ -177,6 +177,23 @@ def split_of(cell: str) -> Split | None:
     return _SPLITS.get(cell.strip().casefold())
 
 
+def images_of(
+    folder: Path, header: Sequence[str], rows: Sequence[Sequence[str]], wished: str | None = None
+) -> tuple[str, ImageFiles]:
+    """The column that names image files, and the files that it names.
+
+    Raises:
+        UserError: no column does.
+    """
+    _check_names(header, Wishes(image=wished))
+    columns = {
+        name: _Cells([cells[place] for cells in rows], lambda cell: not cell.strip())
+        for place, name in enumerate(header)
+    }
+    name, files, _ = _image(folder, columns, wished)
+    return name, files
+
+
 class _Cells:
     """The cells of one column, and what they look like."""
 

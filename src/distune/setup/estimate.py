@@ -1,0 +1,221 @@
+"""What a trial and a study will take here: a few examples through the models, and arithmetic."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from distune.config import Config, ModelConfig
+from distune.data.images import decode
+from distune.data.ragged import Ragged
+from distune.data.table import Table
+from distune.models import Classifier, build_classifier
+from distune.training.devices import Compute, resolved
+from distune.training.keys import uses_teacher
+
+TRIED = 4
+"""Examples that are measured."""
+_ADAM = 12
+"""Bytes of a trained weight besides itself: its gradient and two moments."""
+_PROCESS_MB = 450.0
+"""Memory of a process that has imported torch and transformers and does nothing."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Good to a factor of two on a quiet machine: caches warm up, pruning and early stopping only make it less.
+
+    Attributes:
+        first_s: seconds of the first trial, which fills the store.
+        further_s: seconds of each further trial.
+        study_s: seconds of the whole study.
+        trials: how many trials that is.
+        memory_mb: of a worker.
+        store_mb: disk that is filled once.
+        trial_mb: disk of each trial.
+    """
+
+    first_s: float
+    further_s: float
+    study_s: float
+    trials: int
+    memory_mb: float
+    store_mb: float
+    trial_mb: float
+
+    def lines(self) -> list[str]:
+        """The estimate in words."""
+        return [
+            f"estimated here, from {TRIED} examples and to a factor of two: first trial {_time(self.first_s)}, each "
+            f"further one {_time(self.further_s)}, a study of {self.trials} trials {_time(self.study_s)} at most",
+            f"memory {_size(self.memory_mb)} a worker; disk {_size(self.store_mb)} once and {_size(self.trial_mb)} a "
+            "trial",
+        ]
+
+
+def estimate(config: Config, table: Table) -> Estimate:
+    """Measures teacher and student on a few examples of the data set.
+
+    Args:
+        config: the experiment; what its `study` section says of trials, workers and folds counts.
+        table: its examples.
+    """
+    compute = resolved(config.training)
+    roles: list[ModelConfig] = [config.student]
+    if uses_teacher(config):
+        roles.insert(0, config.teacher)
+    costs = [_measured(section, config, table, compute) for section in roles]
+    train, dev = len(table.rows("train")), len(table.rows("dev"))
+    views = config.data.views if config.data.augment != "none" else 1
+    once = sum(cost.prefix_s for cost in costs) * len(table) * views
+    training = sum(
+        section.epochs * (train * cost.step_s + dev * cost.forward_s)
+        for section, cost in zip(roles, costs, strict=True)
+    )
+    if len(costs) > 1:
+        training += len(table) * views * costs[0].forward_s  # the teacher's targets
+    study = config.study
+    folds = study.folds or 1
+    workers = study.workers or max(1, len(study.gpus))
+    further = training * folds
+    largest = max(cost.weight_mb + cost.trained_mb * _ADAM / 4 + cost.activation_mb * config.training.batch_size
+                  for cost in costs)  # fmt: skip
+    return Estimate(
+        first_s=once + further,
+        further_s=further,
+        study_s=once + further * -(-study.n_trials // workers),
+        trials=study.n_trials,
+        memory_mb=_PROCESS_MB + largest,
+        store_mb=sum(cost.stored_mb for cost in costs) * len(table) * views,
+        trial_mb=folds * sum(cost.trained_mb for cost in costs) + 0.2,
+    )
+
+
+def estimate_lines(config: Config, table: Table) -> list[str]:
+    """The estimate in words; a machine that cannot even try a few examples says so."""
+    try:
+        return estimate(config, table).lines()
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        return [f"no estimate: {TRIED} examples do not fit this machine's memory ({type(error).__name__})"]
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """Of one model, each for one example: seconds, and MiB where not said otherwise."""
+
+    prefix_s: float
+    step_s: float
+    forward_s: float
+    activation_mb: float
+    stored_mb: float
+    weight_mb: float
+    trained_mb: float
+
+
+def _measured(section: ModelConfig, config: Config, table: Table, compute: Compute) -> _Cost:
+    model = build_classifier(section, table.tasks, seed=0, image_size=config.data.image_size).to(
+        compute.device
+    )
+    started = time.perf_counter()
+    image, text, mask = _inputs(model, config, table, compute)
+    decoding = (time.perf_counter() - started) / TRIED
+    vision, words = model.vision, model.text
+    prefix_s, stored = decoding, 0.0
+    with torch.no_grad(), compute.autocast():
+        if vision is not None and image is not None:
+            stored += _mb(image) / TRIED
+            if vision.frozen_layers:
+                hidden = vision.prefix(image)
+                prefix_s += _seconds(lambda: vision.prefix(image), compute)
+                stored += _mb(hidden) / TRIED
+                image = model.image_tokens(hidden).mean(1) if vision.is_frozen and model.is_pooled else hidden
+        if words is not None and text is not None and words.frozen_layers:
+            hidden = words.prefix(text, mask)
+            prefix_s += _seconds(lambda: words.prefix(text, mask), compute)
+            stored += _mb(hidden) / TRIED
+            text = hidden
+    own = compute.for_model(model)
+    saved: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    def forward() -> torch.Tensor:
+        with own.autocast():
+            output = model(image, text, mask, with_map=False)
+            return torch.stack([logits.float().square().mean() for logits in output.logits]).sum()
+
+    def step() -> None:
+        forward().backward()  # type: ignore[no-untyped-call]
+
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step()
+    activations = sum(size for place, size in saved.items() if place not in weights) / 2**20
+    with torch.no_grad():
+        forward_s = _seconds(forward, compute)
+    trained = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad) / 2**20
+    return _Cost(
+        prefix_s=prefix_s,
+        step_s=_seconds(step, compute),
+        forward_s=forward_s,
+        activation_mb=activations / TRIED,
+        stored_mb=stored,
+        weight_mb=sum(p.numel() * 4 for p in model.parameters()) / 2**20,
+        trained_mb=trained,
+    )
+
+
+def _inputs(model: Classifier, config: Config, table: Table, compute: Compute) -> tuple[Any, Any, Any]:
+    """A few decoded images, and token ids of a few texts of about the mean length."""
+    image = text = mask = None
+    if model.vision is not None:
+        rows = np.linspace(0, len(table) - 1, TRIED).astype(int).tolist()
+        size = model.vision.image_size
+        pixels = np.stack([decode(table.images[row], size, table.rules) for row in rows])
+        image = torch.from_numpy(pixels).to(compute.device)
+    if model.text is not None:
+        ordered = sorted(table.texts, key=len)
+        texts = [
+            ordered[place]
+            for place in (np.linspace(0.5, 0.7, TRIED) * (len(ordered) - 1)).astype(int).tolist()
+        ]
+        ids = model.text.tokenizer.encode(texts, min(config.data.max_tokens, model.text.max_tokens))
+        offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in ids])]).astype(np.int64)
+        ragged = Ragged(np.concatenate(ids).astype(np.int64), offsets)
+        text, mask = (
+            torch.from_numpy(array).to(compute.device) for array in ragged.padded(np.arange(len(ids)))
+        )
+    return image, text, mask
+
+
+def _seconds(call: Callable[[], Any], compute: Compute) -> float:
+    """Seconds an example: the shorter of two calls, each waited for."""
+    taken = []
+    for _ in range(2):
+        started = time.perf_counter()
+        call()
+        if compute.device.type == "cuda":
+            torch.cuda.synchronize(compute.device)
+        taken.append(time.perf_counter() - started)
+    return min(taken) / TRIED
+
+
+def _mb(tensor: torch.Tensor) -> float:
+    return tensor.numel() * tensor.element_size() / 2**20
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1.0, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(mb: float) -> str:
+    return f"{max(1.0, mb):.0f} MB" if mb < 1000 else f"{mb / 1024:.1f} GB"
