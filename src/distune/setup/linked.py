@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_files import open_table
 from distune.data.split import SplitCounts, split_csv
 from distune.errors import UserError
