@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from distune.config import Modality, ModelConfig
 from distune.data.table import Task
-from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision
+from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision, identity
+from distune.models.encoders.kept import copied
 from distune.models.fusion import FUSIONS, Fusion, FusionOutput, masked_mean
 from distune.models.outputs import ModelOutput
 
@@ -132,7 +133,12 @@ def _activity(projected: Tensor, *, with_map: bool) -> Tensor:
 
 
 def build_classifier(
-    config: ModelConfig, tasks: Sequence[Task], *, seed: int, image_size: int | None = None
+    config: ModelConfig,
+    tasks: Sequence[Task],
+    *,
+    seed: int,
+    image_size: int | None = None,
+    keep_encoders: bool = False,
 ) -> Classifier:
     """A classifier whose random weights depend on the seed alone; the global generator is left as it was.
 
@@ -141,12 +147,25 @@ def build_classifier(
         tasks: the label columns.
         seed: seeds all random weights.
         image_size: side of the images in pixels; None takes the encoder's own.
+        keep_encoders: keep them in this process as they were built, for the next model that has the same ones.
 
     Raises:
         UserError: an encoder cannot be built.
     """
-    vision = None if config.vision.is_absent else build_vision(config.vision, seed, image_size)
-    text = None if config.text.is_absent else build_text(config.text, seed)
+
+    def vision_encoder() -> VisionEncoder:
+        return build_vision(config.vision, seed, image_size)
+
+    def text_encoder() -> TextEncoder:
+        return build_text(config.text, seed)
+
+    vision, text = None, None
+    if not config.vision.is_absent:
+        key = f"{identity(config.vision, 'vision', seed)}|{image_size}"
+        vision = copied(key, vision_encoder) if keep_encoders else vision_encoder()
+    if not config.text.is_absent:
+        key = identity(config.text, "text", seed)
+        text = copied(key, text_encoder) if keep_encoders else text_encoder()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Classifier(config, tasks, vision, text)

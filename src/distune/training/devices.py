@@ -66,6 +66,11 @@ class Compute:
         small = f" (fp32 for models whose encoders train fewer than {self.bf16_from:,} linear weights)"
         return "bf16" + (small if self.bf16_from else "")
 
+    @property
+    def keeps_encoders(self) -> bool:
+        """Whether encoders are kept for the next trial: on a CPU the memory is worth more than the seconds."""
+        return self.device.type != "cpu"
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The context for forward passes."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()

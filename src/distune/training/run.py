@@ -215,7 +215,8 @@ class _Run(Callback):
     def train_student(self, teacher: Teacher | None, targets: Targets | None) -> Fitted:
         config, table = self.config, self.table
         seed = student_seed(config)
-        self.student = build_student(config, table.tasks).to(self.compute.device)
+        self.student = build_student(config, table.tasks, keep_encoders=self.compute.keeps_encoders)
+        self.student.to(self.compute.device)
         if config.student.init_from_teacher and teacher:
             trained = teacher.model()
             for part in ("vision", "text"):

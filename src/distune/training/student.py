@@ -14,10 +14,14 @@ from distune.training.keys import model_seed
 WEIGHTS = "student.safetensors"
 
 
-def build_student(config: Config, tasks: tuple[Task, ...]) -> Classifier:
-    """The untrained student of a config, on the CPU; the same for the same seed."""
+def build_student(config: Config, tasks: tuple[Task, ...], *, keep_encoders: bool = False) -> Classifier:
+    """The untrained student of a config, on the CPU; the same for the same seed. See `build_classifier`."""
     return build_classifier(
-        config.student, tasks, seed=student_seed(config), image_size=config.data.image_size
+        config.student,
+        tasks,
+        seed=student_seed(config),
+        image_size=config.data.image_size,
+        keep_encoders=keep_encoders,
     )
 
 

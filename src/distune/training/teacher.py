@@ -97,7 +97,11 @@ class TeacherStage:
         """The untrained teacher on the device."""
         data = self.config.data
         model = build_classifier(
-            self.config.teacher, self.table.tasks, seed=self.model_seed, image_size=data.image_size
+            self.config.teacher,
+            self.table.tasks,
+            seed=self.model_seed,
+            image_size=data.image_size,
+            keep_encoders=self.compute.keeps_encoders,
         )
         return model.to(self.compute.device)
 
