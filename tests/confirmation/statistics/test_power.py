@@ -39,3 +39,8 @@ def test_what_the_other_part_hides_no_number_can_show() -> None:
 def test_where_nothing_varies_everything_is_shown() -> None:
     assert power(Errors(0.0, 0.0, 0.0, 9.0), 0.01, 0.05) == 1.0
     assert power(ERRORS, 1.0, 0.05) == pytest.approx(1.0)
+
+
+def test_two_seeds_leave_a_number_and_little_power() -> None:
+    few = Errors(0.0, 0.02**2, 0.0, 1.0)
+    assert 0.0 < power(few, 0.01, 0.0253) < 0.05

@@ -53,3 +53,9 @@ def test_unrelated_trainings_share_their_cases_and_not_their_seeds() -> None:
 
 def test_more_cases_and_seeds_shrink_their_own_parts() -> None:
     assert Errors(8.0, 6.0, 4.0, 10.0).with_more(cases=4, seeds=2) == Errors(2.0, 3.0, 0.5, 10.0)
+
+
+def test_no_interval_rests_on_less_than_one_degree_of_freedom() -> None:
+    only_luck = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    found = errors_of([only_luck])
+    assert found.freedom == 1.0 and np.isfinite(found.quantile())

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.analysis.parameters.detectable import in_words
 from distune.analysis.parameters.holm import holm
 from distune.analysis.parameters.imputation import ANCHORS, anchors, can_impute, imputed, usable_steps
 from distune.analysis.parameters.linear import CONFIDENCE, fit, joined
@@ -115,6 +116,7 @@ def effects(study: StudyRecord) -> Effects | Unknown:
         return Unknown(
             f"Effects need more trials: for the parameters that vary here, {needed}, of which {ANCHORS} complete; "
             f"this study has {len(complete)} complete and {len(pruned)} usable pruned."
+            f"{in_words([trial.value for trial in complete if trial.value is not None], len(contrasts))}"
         )
     scores = np.array([trial.value for trial in complete], dtype=float)
     rng = np.random.default_rng(study.seed or 0)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from distune.confirmation.statistics.standard_errors import Errors
 
 WANTED = 0.8
+QUANTILES = 1000
 
 
 def power(errors: Errors, gain: float, level: float) -> float:
@@ -23,15 +26,17 @@ def power(errors: Errors, gain: float, level: float) -> float:
         level: at which the interval misses, both sides together.
 
     Returns:
-        From level / 2 to 1, by the noncentral t distribution.
+        From level / 2 to 1: the tail of the noncentral t distribution, as the mean over what the estimated error may
+        be, which holds for one degree of freedom too, where SciPy's series gives no number.
     """
     error = errors.standard_error
     if not error:
         return 1.0
     from scipy import stats
 
-    # Beyond some 30 standard errors SciPy's series no longer converges; the answer is 1 long before.
-    return float(stats.nct.sf(errors.quantile(level), errors.freedom, min(gain / error, 30.0)))
+    shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    estimated = np.sqrt(stats.chi2.ppf(shares, errors.freedom) / errors.freedom)
+    return float(stats.norm.cdf(gain / error - errors.quantile(level) * estimated).mean())
 
 
 def needs(errors: Errors, gain: float, level: float, *, seeds: int, cases: int) -> dict[str, Any]:

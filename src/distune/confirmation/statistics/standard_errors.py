@@ -83,7 +83,8 @@ def errors_of(tables: Sequence[Floats]) -> Errors:
     for table, variance, both in zip(repeated, by_seeds, shared, strict=True):
         terms += [(variance, table.shape[1] - 1.0), (both, (cases - 1.0) * (table.shape[1] - 1.0))]
     spread = sum(variance**2 / freedom for variance, freedom in terms)
-    freedom = (by_cases + seeds) ** 2 / spread if spread else cases - 1.0
+    # A difference of mean squares near 0 would leave less than one degree of freedom, and intervals without an end.
+    freedom = max(1.0, (by_cases + seeds) ** 2 / spread) if spread > 0 else cases - 1.0
     return Errors(by_cases - interaction, seeds, interaction, freedom)
 
 
