@@ -89,7 +89,7 @@ def _validated(raw: Mapping[str, Any], source: str) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(source, _sentences(error)) from None
+        raise ConfigError(source, problems_of(error)) from None
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return []
 
 
-def _sentences(error: ValidationError) -> list[str]:
+def problems_of(error: ValidationError) -> list[str]:
     """One line a key: what a union's members each say of one value is one problem, not several."""
     said: dict[str, list[str]] = {}
     values: dict[str, Any] = {}

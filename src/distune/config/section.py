@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 
-class Section(BaseModel):
+class _OneError(ModelMetaclass):
+    """`Config(...)` breaks rules with the error that a file breaks them with.
+
+    In the metaclass, because a section that has its own `__init__` is validated through it, without the place of what
+    is wrong.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *given: Any, **values: Any) -> Any:  # noqa: N805
+            """A section, validated."""
+            try:
+                return super().__call__(*given, **values)
+            except ValidationError as error:
+                from distune.config.files import problems_of
+                from distune.errors import ConfigError
+
+                raise ConfigError(cls.__name__, problems_of(error)) from None
+
+
+class Section(BaseModel, metaclass=_OneError):
     """A part of the config: unknown keys are errors, values never change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)

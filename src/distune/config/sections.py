@@ -371,3 +371,21 @@ class Config(Section):
                     + ", ".join(f"{role}.text: none" for role in readers)
                 )
         return self
+
+    def replace(self, **values: Any) -> Config:
+        """A copy with other values, validated as a whole.
+
+        Args:
+            values: by dotted key.
+
+        Raises:
+            ConfigError: a key does not exist, or a value breaks a rule.
+
+        Example:
+            >>> from distune import Config
+            >>> Config().replace(**{"student.lr": 1e-3, "seed": 7}).student.lr
+            0.001
+        """
+        from distune.config.files import with_values
+
+        return with_values(self, values)

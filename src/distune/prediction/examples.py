@@ -87,12 +87,13 @@ def is_image(value: Any) -> TypeGuard[Any]:
     """Whether a value is one image rather than a sequence of them."""
     return (
         isinstance(value, str | Path)
-        or _is_picture(value)
+        or is_picture(value)
         or (isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype != object)
     )
 
 
-def _is_picture(value: Any) -> bool:
+def is_picture(value: Any) -> bool:
+    """Whether a value is a Pillow image."""
     return hasattr(value, "getexif") and hasattr(value, "mode")
 
 
@@ -219,8 +220,8 @@ def pixels_of(image: Any, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.
     """
     if isinstance(image, str | Path):
         return decode(image, size, rules)
-    if _is_picture(image):
-        image = _array_of(image)
+    if is_picture(image):
+        image = array_of(image)
     if not isinstance(image, np.ndarray):
         raise UserError(
             f"an image of type {type(image).__name__}: give a path, a NumPy array or a Pillow image"
@@ -228,7 +229,7 @@ def pixels_of(image: Any, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.
     return squared(from_array(image, rules), size)
 
 
-def _array_of(picture: Any) -> NDArray[Any]:
+def array_of(picture: Any) -> NDArray[Any]:
     """The values of a Pillow image, turned as its camera says, as those of a file would be."""
     from PIL import ImageOps
 

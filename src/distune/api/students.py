@@ -1,0 +1,143 @@
+"""One teacher and one student: train, evaluate, export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distune.api.data import with_data
+from distune.api.settings import restored
+from distune.config import Config
+from distune.errors import UserError
+from distune.training.callbacks import Callback
+from distune.utils.places import RUNS
+
+if TYPE_CHECKING:
+    from distune.deployment.export import Parity
+    from distune.prediction.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained teacher and student.
+
+    Attributes:
+        folder: the run folder.
+        score: dev score of the student; None where a callback stopped the run.
+        results: the content of `results.json`; empty where it was stopped.
+    """
+
+    folder: Path
+    score: float | None
+    results: Mapping[str, Any]
+
+    def predictor(self, device: str | None = None) -> Predictor:
+        """The student, ready to predict."""
+        from distune.prediction.load import load
+
+        return load(self.folder, device=device)
+
+
+def train(
+    config: Config,
+    *,
+    data: Any = None,
+    out: Path | str | None = None,
+    test: bool = False,
+    overwrite: bool = False,
+    callback: Callback | None = None,
+) -> Run:
+    """Trains a teacher and its student once; called again, it resumes.
+
+    Args:
+        config: the experiment.
+        data: a data frame in place of the config's data set, see `distune.tune`.
+        out: run folder; None resumes the newest unfinished run of this config in `logs/runs`, or makes one.
+        test: also evaluate the test split; recorded beside the run.
+        overwrite: delete what the folder holds of another experiment.
+        callback: called around stages and after each epoch; may stop the run.
+
+    Raises:
+        DataError: the data set breaks rules; all are listed.
+        UserError: something else is wrong with what was asked.
+    """
+    from distune.training.claim import claimed
+    from distune.training.run import run
+
+    config = with_data(config, data)
+    with restored(), claimed(config, Path(out) if out else None, RUNS, overwrite=overwrite) as folder:
+        result = run(config, folder, callback=callback, open_test=test)
+    return Run(folder, result.score, result.results)
+
+
+def evaluate(
+    source: Path | str | Predictor,
+    images: Any,
+    texts: Sequence[str] | None = None,
+    *,
+    labels: Mapping[str, Sequence[str]] | None = None,
+    groups: Sequence[str] | None = None,
+    name: str = "external data",
+) -> dict[str, Any]:
+    """Judges a student on labelled examples that its study never saw.
+
+    Args:
+        source: a predictor, or what `distune.load` takes.
+        images: the images, or a data frame that also has a column for each task, and perhaps `group`.
+        texts: one for each image.
+        labels: class of each example by task; a data frame holds them itself.
+        groups: patient or case of each example; each its own by default.
+        name: of the data.
+
+    Returns:
+        The scores with 95 % intervals over cases, see `distune.prediction.evaluation.evaluate`.
+    """
+    from distune.prediction.evaluation import Labelled
+    from distune.prediction.evaluation import evaluate as judge
+    from distune.prediction.examples import examples_of, is_frame
+    from distune.prediction.load import load
+
+    predictor = load(source) if isinstance(source, Path | str) else source
+    examples = examples_of(images, texts, predictor.columns)
+    if is_frame(images):
+        header = [str(column) for column in images.columns]
+        labels = labels or {
+            task.name: list(images[task.name]) for task in predictor.tasks if task.name in header
+        }
+        groups = groups or (list(map(str, images["group"])) if "group" in header else None)
+    if labels is None:
+        raise UserError("evaluate needs the labels of the examples, by task")
+    by_task = {task: [str(label) for label in values] for task, values in labels.items()}
+    return judge(predictor, Labelled(name, examples, by_task, groups or [example.id for example in examples]))
+
+
+def export(
+    source: Path | str | Run,
+    out: Path | str | None = None,
+    *,
+    quantize: str = "none",
+    max_score_drop: float = 0.01,
+    data_root: Path | str | None = None,
+) -> tuple[Path, Parity]:
+    """Writes a bundle that predicts without torch.
+
+    Args:
+        source: a run, its folder, or a study.
+        out: new folder; default: `logs/bundles/<name>_<run>`.
+        quantize: none, or int8.
+        max_score_drop: most that int8 may cost in dev score.
+        data_root: where the data set is now, if elsewhere.
+
+    Returns:
+        The bundle's folder, and how it compares with torch on every dev example.
+    """
+    from distune.deployment.export import default_folder, export_run
+    from distune.prediction.load import run_behind
+
+    run = run_behind(source.folder if isinstance(source, Run) else source)
+    folder = Path(out) if out else default_folder(run)
+    root = Path(data_root) if data_root else None
+    parity = export_run(run, folder, quantisation=quantize, max_score_drop=max_score_drop, data_root=root)
+    return folder, parity

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import optuna
+import pytest
+import torch
+from PIL import Image
+
+import distune
+from distune.config import Config
+from distune.errors import ConfigError, DataError, UserError
+
+SRC = Path(distune.__file__).parents[1]
+pandas = pytest.importorskip("pandas")
+
+
+def in_process(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SRC), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_distune_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'transformers', 'optuna', 'pydantic', 'cv2', 'sklearn', 'numpy', 'pandas'}"
+    assert in_process(f"import sys, distune; print(sorted({heavy} & set(sys.modules)))") == "[]"
+    light = in_process(
+        "import sys, distune; distune.Config, distune.load_config; print('torch' in sys.modules)"
+    )
+    assert light == "False"
+
+
+@pytest.mark.parametrize("name", distune.__all__)
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    value = getattr(distune, name)
+    assert name == "__version__" or inspect.getdoc(value)
+    assert name in dir(distune) or hasattr(distune, name)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = distune.no_such_name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "module", ["distune", "distune.edge", "distune.config.sections", "distune.training.callbacks"]
+)
+def test_the_examples_in_docstrings_run(module: str) -> None:
+    loaded = importlib.import_module(module)
+    spaces = {"Callback": distune.Callback, "StopTraining": distune.StopTraining}
+    failed, run = doctest.testmod(loaded, extraglobs=spaces)
+    assert run and not failed
+
+
+def test_one_error_for_one_fault() -> None:
+    said = []
+    for make in (
+        lambda: Config(seed=-1),
+        lambda: Config().replace(seed=-1),
+        lambda: Config.model_validate({"seed": 1}).replace(seed=-1),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            make()
+        said.append(refused.value.problems)
+    assert said[0] == said[1] == said[2]
+    with pytest.raises(ConfigError, match=r"studnet.*did you mean student"):
+        Config(studnet={})  # type: ignore[call-arg]
+
+
+def test_train_predict_evaluate_and_leave_the_process_as_it_was(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    before = (
+        torch.get_num_threads(),
+        optuna.logging.get_verbosity(),
+        signal.getsignal(signal.SIGTERM),
+        Path.cwd(),
+    )
+    epochs: list[str] = []
+
+    class Note(distune.Callback):
+        def on_epoch_end(self, record: distune.EpochRecord) -> None:
+            epochs.append(record.stage)
+
+    run = distune.train(tiny_config(training__threads=1), callback=Note())
+    assert (
+        torch.get_num_threads(), optuna.logging.get_verbosity(), signal.getsignal(signal.SIGTERM), Path.cwd()
+    ) == before  # fmt: skip
+    torch.set_num_threads(threads)
+    assert epochs == ["teacher"] * 2 + ["student"] * 3
+    assert run.folder.parent == Path("logs/runs") and run.results["test_split"] == "shut"
+    table = distune.read_table(tiny_config().data, 3)
+    rows = table.rows("dev")
+    frame = pandas.DataFrame(
+        {
+            "image": [table.images[row] for row in rows],
+            "text": [table.texts[row] for row in rows],
+            "group": [table.groups[row] for row in rows],
+            **{
+                task.name: [task.classes[table.labels[row, column]] for row in rows]
+                for column, task in enumerate(table.tasks)
+            },
+        }
+    )
+    found = distune.evaluate(run.predictor(), frame)
+    assert found["score"] == pytest.approx(run.score)
+    assert distune.evaluate(run.folder, frame)["tasks"] == found["tasks"]
+    with pytest.raises(UserError, match="labels"):
+        distune.evaluate(run.folder, list(frame["image"]), list(frame["text"]))
+
+
+def frame_of(demo_root: Path, config: Config, kind: str) -> Any:
+    """The demo set as a data frame whose images are paths, arrays or pictures."""
+    table = distune.read_table(config.data, config.seed)
+    make: dict[str, Callable[[str], Any]] = {
+        "paths": str,
+        "arrays": lambda path: cv2.imread(path, cv2.IMREAD_UNCHANGED),
+        "pictures": Image.open,
+    }
+    return pandas.DataFrame(
+        {
+            "image": [make[kind](path) for path in table.images],
+            "text": table.texts,
+            "group": table.groups,
+            "split": table.splits,
+            "modality": [table.tasks[0].classes[number] for number in table.labels[:, 0]],
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", ["paths", "arrays", "pictures"])
+def test_a_data_frame_is_written_once_and_read_like_files(
+    tiny_config: Callable[..., Config],
+    demo_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    from distune.api.data import with_data
+    from distune.data.images import decode
+
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config()
+    frame = frame_of(demo_root, config, kind)
+    table = distune.read_table(config.data, config.seed)
+    first = with_data(config, frame)
+    written = {path: path.stat().st_mtime_ns for path in first.data.root.rglob("*")}
+    assert with_data(config, frame) == first
+    assert {path: path.stat().st_mtime_ns for path in first.data.root.rglob("*")} == written
+    found = distune.read_table(first.data, first.seed)
+    assert [task.name for task in found.tasks] == ["modality"] and found.tasks[0].classes == table.tasks[
+        0
+    ].classes
+    assert found.splits == tuple(sorted(table.splits, key=["train", "dev", "test"].index))
+    assert sorted(found.texts) == sorted(text.strip() for text in table.texts)
+    by_text = dict(zip(table.texts, table.images, strict=True))
+    for row in range(0, len(found), 20):
+        if found.texts[row] in by_text and table.texts.count(found.texts[row]) == 1:
+            np.testing.assert_array_equal(
+                decode(found.images[row], 32), decode(by_text[found.texts[row]], 32)
+            )
+    without = with_data(config, frame.drop(columns="split"))
+    assert {*distune.read_table(without.data, 3).splits} == {"train", "dev", "test"}
+
+
+def test_a_data_frame_that_cannot_be_used_is_refused(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for data, error, token in (
+        (pandas.DataFrame({"image": ["a.png"], "label": ["x"]}), DataError, "'text'"),
+        (pandas.DataFrame({"image": ["a.png"], "text": ["x"]}), DataError, "labels"),
+        (pandas.DataFrame({"image": ["a.png"], "text": ["x"], "label": ["y"]}), DataError, "a.png"),
+        ([1, 2], UserError, "list"),
+    ):
+        with pytest.raises(error, match=token):
+            distune.tune(tiny_config(), 1, data=data)
+    with pytest.raises(ConfigError, match="n_trails"):
+        distune.tune(tiny_config(), n_trails=3)
+    assert not Path("logs").exists()
+
+
+def test_tune_and_confirm(
+    tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config(teacher__epochs=1, student__epochs=1, training__threads=1)
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    study = distune.tune(
+        config, n_trials=2, name="s", data=frame_of(demo_root, config, "paths"), accept_leaks=True
+    )
+    assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    assert study.name == "s" and study.reason == "finished"
+    assert list(study.trials["number"]) == [0, 1]
+    assert study.best.value == study.trials["value"].max()
+    assert study.best_config.data.reader == "csv"
+    image = next((demo_root / "images").glob("*.png"))
+    assert study.predictor().predict(image, "CT")["modality"][0] in study.predictor().classes["modality"]
+    confirmation = distune.confirm(study, top=1, seeds=1)
+    assert confirmation.recommended in confirmation.numbers["contenders"]
+    assert f"confirmation/{confirmation.recommended}/seed_" in confirmation.predictor().source
