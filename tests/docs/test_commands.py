@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +86,20 @@ def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 result = CliRunner().invoke(app, args, catch_exceptions=False)
                 assert result.exit_code == 0, (block.page, words, result.output)
                 done.append(args)
+
+
+@pytest.mark.slow
+def test_the_loss_of_the_guide_keeps_the_contract(tmp_path: Path) -> None:
+    for block in blocks("python"):
+        if block.title.endswith(".py"):
+            (tmp_path / block.title).write_text(block.code)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_cosine_loss.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT / "src")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
