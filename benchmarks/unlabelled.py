@@ -6,8 +6,8 @@
 Every fold of train and dev, by case, is left out once. Of the other cases a share keeps its labels. Two students take
 the same number of steps: one learns from the labels alone, one also from its teacher's answers on the unlabelled cases.
 The teacher reads image and text, and is trained on the same few labels. Scores are those of the best epoch on the fold
-left out, as in a study, and with --test also those of the test split. Intervals: cases drawn again 2000 times, of
-the mean over seeds; they hold the chance of which cases are judged, not of which have labels.
+left out, as in a study. Intervals: cases drawn again, whole, 2000 times, of the mean over seeds; they hold the chance
+of which cases are judged, not of which have labels.
 """
 
 from __future__ import annotations
@@ -109,7 +109,6 @@ def main() -> None:
     parser.add_argument("--fraction", type=float, default=0.1)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--test", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("logs/unlabelled"))
     given = parser.parse_args()
     base = load_config(given.config, {"data.root": given.data_root, "data.label_fraction": given.fraction})
@@ -123,12 +122,11 @@ def main() -> None:
                     folder = given.out / f"{given.fraction:g}_{student.split()[0]}_fold{fold}_seed{seed}"
                     if read_results(folder) is None:
                         config = with_values(base, {**values, **place})
-                        result = run(config, folder, store=store, open_test=given.test, check_images=False)
+                        result = run(config, folder, store=store, check_images=False)
                         print(f"fold {fold} seed {seed} {student}: {result.score:.4f}", flush=True)
                     folders[student][-1].append(folder)
     rows = [["judged on", "student", "score", "95 % interval over cases"]]
-    for split in ("dev", "test") if given.test else ("dev",):
-        rows += judged(folders, split)
+    rows += judged(folders, "dev")
     print(machine(), "\n")
     print(table(rows))
 

@@ -94,3 +94,38 @@ def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
     assert names[0] == names[1] != names[2]
     assert plan_name("s", entrants, (1, 3), "d") != names[0] != plan_name("s", entrants, (1, 2), "e")
     assert identity(base) == identity(with_values(base, {"data.root": "elsewhere"}))
+
+
+def test_one_modality_each_is_the_student_alone_without_an_encoder() -> None:
+    from distune.config import Config, with_values
+    from distune.confirmation.candidates import Candidate, one_modality_each, student_alone
+
+    best = Candidate("trial_0007", "trial", Config(), 7, 1, 0.9)
+    image, text = one_modality_each(best)
+    assert (image.name, image.kind) == ("trial_0007_image_alone", "image_alone")
+    assert image.config.student.modalities == ("image",) and text.config.student.modalities == ("text",)
+    alone = student_alone(best).config
+    assert with_values(image.config, {"student.text.name": alone.student.text.name}) == alone
+    assert one_modality_each(Candidate("x", "trial", image.config)) == []
+
+
+def test_one_modality_is_compared_with_the_student_alone() -> None:
+    from distune.confirmation.statistics.comparisons import planned
+
+    def about(name: str, kind: str, rank: int | None = None) -> dict[str, object]:
+        return {"name": name, "kind": kind, "rank": rank, "is_base": kind == "base"}
+
+    plan = [
+        about("t", "trial", 1),
+        about("base", "base"),
+        about("i", "image_alone"),
+        about("w", "text_alone"),
+    ]
+    kinds = [
+        (p.first, p.second)
+        for p in planned([*plan, about("s", "student_alone")], [])
+        if p.kind == "modality_gain"
+    ]
+    assert kinds == [("s", "i"), ("s", "w")]
+    kinds = [(p.first, p.second) for p in planned(plan, []) if p.kind == "modality_gain"]
+    assert kinds == [("t", "i"), ("t", "w")]

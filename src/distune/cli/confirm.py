@@ -33,6 +33,7 @@ KINDS = {
     "against_trial": "against another trial",
     "trial_gain": "another trial's gain",
     "against_baseline": "against a baseline",
+    "modality_gain": "gain from reading both",
 }
 
 
@@ -54,6 +55,12 @@ def confirm(
     again: Annotated[
         bool, typer.Option("--again", help="Open the test split once more; it is recorded.")
     ] = False,
+    one_modality: Annotated[
+        bool,
+        typer.Option(
+            "--one-modality", help="Also train the best student on the image alone and on the text alone."
+        ),
+    ] = False,
     data_root: DataRoot = None,
 ) -> None:
     """Train the best trials again over seeds, judge them once on the test split, and compare them."""
@@ -74,6 +81,7 @@ def confirm(
         executor=executor,
         ray_address=ray_address,
         gpus_per_trial=gpus_per_trial,
+        one_modality=one_modality,
     )
     result = run_confirmation(request, show=say)
     if result.reason == "interrupted":

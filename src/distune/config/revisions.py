@@ -12,11 +12,14 @@ Place = tuple[Literal["teacher", "student"], Literal["vision", "text"]]
 
 
 def encoders_of(config: Config) -> Iterator[tuple[Place, EncoderConfig]]:
-    """The four encoders of a config, each with its section and field."""
-    yield ("teacher", "vision"), config.teacher.vision
-    yield ("teacher", "text"), config.teacher.text
-    yield ("student", "vision"), config.student.vision
-    yield ("student", "text"), config.student.text
+    """The encoders that a config's models have, each with its section and field."""
+    places: tuple[tuple[Place, EncoderConfig], ...] = (
+        (("teacher", "vision"), config.teacher.vision),
+        (("teacher", "text"), config.teacher.text),
+        (("student", "vision"), config.student.vision),
+        (("student", "text"), config.student.text),
+    )
+    yield from ((place, encoder) for place, encoder in places if not encoder.is_absent)
 
 
 def model_key(encoder: EncoderConfig) -> str:

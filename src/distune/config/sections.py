@@ -19,6 +19,8 @@ ReaderName = Annotated[str, AfterValidator(READERS.check)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Modality = Literal["image", "text"]
 NO_ENCODER = "none"
+TaskKind = Literal["single_label", "ordinal", "multi_label"]
+ScoreName = Literal["macro_f1", "balanced_accuracy", "auroc", "average_precision", "quadratic_kappa"]
 
 
 def _layers(value: Any) -> Any:
@@ -161,6 +163,48 @@ def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
 _Text = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
 
 
+class TaskConfig(Section):
+    """What a label column asks, where it is more than one of several classes, and how it counts in the score."""
+
+    order: tuple[str, ...] | None = None
+    """Ordinal: all classes from the lowest to the highest, such as [mild, moderate, severe]."""
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """Multi-label: what stands between the labels of a cell, such as ; in `effusion;oedema`."""
+    columns: tuple[str, ...] | None = None
+    """Multi-label, CSV: the columns of 0 and 1 that are the labels; the task's name is then no column of its own."""
+    negative: str = "none"
+    """Multi-label: the cell that says that there is no label; an empty cell says that nothing is known."""
+    score: ScoreName = "macro_f1"
+    """What the task counts with in the score that is tuned."""
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    """Weight of the task in that score, which is the weighted mean over the tasks."""
+
+    @property
+    def kind(self) -> TaskKind:
+        """What kind of task the fields describe."""
+        if self.order is not None:
+            return "ordinal"
+        return "single_label" if self.separator is None and self.columns is None else "multi_label"
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> TaskConfig:
+        given = [name for name in ("order", "separator", "columns") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(
+                f"{' and '.join(given)}: a task is ordinal, or multi-label in one way; give one of them"
+            )
+        listed = self.order or self.columns or ()
+        if given and given[0] != "separator" and len(set(listed)) < max(2, len(listed)):
+            raise ValueError(f"{given[0]} names two or more, each once (got {list(listed)})")
+        if self.score == "quadratic_kappa" and self.kind != "ordinal":
+            raise ValueError("score quadratic_kappa needs classes with an order; give the task its `order`")
+        if self.score == "average_precision" and self.kind == "ordinal":
+            raise ValueError(
+                "score average_precision is not defined for an ordinal task; use quadratic_kappa or auroc"
+            )
+        return self
+
+
 class DataConfig(Section):
     """Where the examples are and how they are read."""
 
@@ -186,6 +230,8 @@ class DataConfig(Section):
     """Classes by label column and spelling, such as `grade: {mild: Mild}`."""
     follow_links: bool = False
     """Follow links under `root` to image files outside of it."""
+    tasks: dict[str, TaskConfig] = Field(default_factory=dict)
+    """Ordinal and multi-label tasks, and other scores than the macro F1, by the name of the task."""
     text_fields: tuple[Literal["caption", "history", "findings", "age", "sex"], ...] = ("caption",)
     """MedPix: the fields that are joined into the text, in this order."""
     image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
@@ -238,6 +284,11 @@ class DataConfig(Section):
             raise ValueError(f"unlabelled: {self.unlabelled} must be a path inside data.root, relative to it")
         if self.unlabelled is not None and self.reader == "demo":
             raise ValueError("unlabelled: the demo set has no such file; use label_fraction there")
+        by_columns = [name for name, task in self.tasks.items() if task.columns is not None]
+        if by_columns and self.reader not in ("csv", "wound"):
+            raise ValueError(
+                f"tasks.{by_columns[0]}.columns: only for reader csv or wound, not {self.reader}"
+            )
         needed = ("image_column", "label_columns") if self.reader == "csv" else ()
         if missing := [name for name in needed if not getattr(self, name)]:
             raise ValueError(f"reader csv needs {', '.join(missing)}")

@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.config import Config, as_dict, with_values
+from distune.config.sections import NO_ENCODER
 from distune.errors import UserError
 from distune.training.keys import uses_teacher
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
@@ -17,7 +18,7 @@ from distune.tuning.study.settings import comparable
 from distune.tuning.summary import base_config_of, base_trial, config_of
 from distune.utils.seeds import derived_seed
 
-Kind = Literal["trial", "base", "student_alone", "teacher"]
+Kind = Literal["trial", "base", "student_alone", "teacher", "image_alone", "text_alone"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def confirmation_seeds(study_seed: int, count: int) -> tuple[int, ...]:
     return tuple(derived_seed(study_seed, "confirmation", position) % 2**31 for position in range(count))
 
 
-def contenders(study: Study, top: int) -> tuple[list[Candidate], list[str]]:
+def contenders(study: Study, top: int, *, one_modality: bool = False) -> tuple[list[Candidate], list[str]]:
     """The top trials, the base config, and the best config's student without a teacher and its teacher.
 
     A config that occurs twice takes part once: the base may be among the top, and a later trial may repeat an
@@ -67,6 +68,7 @@ def contenders(study: Study, top: int) -> tuple[list[Candidate], list[str]]:
     Args:
         study: with its trials.
         top: how many of the best trials take part.
+        one_modality: also the best config's student without a teacher reading the image alone, and the text alone.
 
     Returns:
         The entrants, the best trial first, and one sentence for each that there is not.
@@ -85,6 +87,10 @@ def contenders(study: Study, top: int) -> tuple[list[Candidate], list[str]]:
     notes = [f"only {len(ranked)} different configs are complete in the study"] if len(ranked) < top else []
     entrants = ranked if any(entrant.is_base for entrant in ranked) else [*ranked, base]
     best = ranked[0]
+    if one_modality:
+        entrants = [*entrants, *one_modality_each(best)]
+        if len(best.config.student.modalities) == 1:
+            notes.append("the best config's student reads one modality: there is no other one to leave out")
     if not uses_teacher(best.config):
         notes.append("the best config uses no teacher: there is no distillation gain to measure")
         return entrants, notes
@@ -101,6 +107,21 @@ def student_alone(best: Candidate) -> Candidate:
     if not best.config.distillation.alpha:
         values["distillation.alpha"] = 1.0
     return Candidate(f"{best.name}_student_alone", "student_alone", with_values(best.config, values))
+
+
+def one_modality_each(best: Candidate) -> list[Candidate]:
+    """The best config's student without a teacher, once reading the image alone and once the text alone.
+
+    None where the student reads one of them anyway.
+    """
+    if len(best.config.student.modalities) == 1:
+        return []
+    alone = student_alone(best).config
+    missing: tuple[tuple[Kind, str], ...] = (("image_alone", "text"), ("text_alone", "vision"))
+    return [
+        Candidate(f"{best.name}_{kind}", kind, with_values(alone, {f"student.{part}.name": NO_ENCODER}))
+        for kind, part in missing
+    ]
 
 
 def teacher_of(best: Candidate) -> Candidate:

@@ -75,7 +75,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
     check_executor(request.executor)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(request) as (study, folder):
-        entrants, notes = contenders(study, request.top)
+        entrants, notes = contenders(study, request.top, one_modality=request.one_modality)
         fingerprint = str(study.user_attrs["data_fingerprint"])
         seed = int(study.user_attrs["seed"])
         name, folds = study.study_name, study.user_attrs.get("folds")
@@ -334,6 +334,16 @@ def _table(entrant: Candidate, fingerprint: str) -> Table:
         raise UserError(
             f"{config.data.root}: the data set is not the one that the study was tuned on; "
             "name that one with --data-root, or tune anew"
+        )
+    other = [
+        task.name
+        for task in table.tasks
+        if task.kind == "multi_label" or (task.score, task.weight) != ("macro_f1", 1.0)
+    ]
+    if other:
+        raise UserError(
+            f"data.tasks: a confirmation compares the unweighted macro F1 of tasks with exclusive classes, and "
+            f"{', '.join(other)} counts otherwise; `distune evaluate` judges its runs one by one"
         )
     return table
 

@@ -50,7 +50,7 @@ def table_fingerprint(table: Table, images: Sequence[str] | None = None) -> str:
         "labels": table.labels.tolist(),
         "groups": table.groups,
         "splits": table.splits,
-        "tasks": [[task.name, task.classes] for task in table.tasks],
+        "tasks": [task.as_plain() for task in table.tasks],
     }
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     # JSON keeps the borders between values, which joining them would lose; piece by piece, as a large set needs it.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.config import FoldConfig
+from distune.config import FoldConfig, TaskConfig
+from distune.data.labels import stratified_on
 from distune.data.readers.raw import RawExample
 from distune.data.split import spread_groups
 from distune.errors import DataError
@@ -19,7 +20,10 @@ SOURCE = "data.fold"
 
 
 def with_fold(
-    examples: Sequence[RawExample], fold: FoldConfig, task_names: Sequence[str]
+    examples: Sequence[RawExample],
+    fold: FoldConfig,
+    task_names: Sequence[str],
+    settings: Mapping[str, TaskConfig] | None = None,
 ) -> list[RawExample]:
     """Makes one fold of train and dev the new dev split and the others the new train split.
 
@@ -27,6 +31,7 @@ def with_fold(
         examples: the usable ones; those of the test split and those without labels stay as they are.
         fold: which of how many folds.
         task_names: the label columns.
+        settings: the sections of tasks that are ordinal or multi-label.
 
     Returns:
         The examples in the same order, so that whatever is stored row by row serves every fold.
@@ -35,12 +40,8 @@ def with_fold(
         DataError: there are fewer groups than folds, or a label that one fold would have all of.
     """
     places = [place for place, example in enumerate(examples) if example.split in ("train", "dev")]
-    assigned = assign_folds(
-        [examples[place].labels for place in places],
-        [examples[place].group for place in places],
-        fold.of,
-        task_names,
-    )
+    rows, names = stratified_on([examples[place].labels for place in places], task_names, settings or {})
+    assigned = assign_folds(rows, [examples[place].group for place in places], fold.of, names)
     changed = list(examples)
     for place, number in zip(places, assigned.tolist(), strict=True):
         changed[place] = replace(examples[place], split="dev" if number + 1 == fold.number else "train")

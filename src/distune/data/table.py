@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.config import ScoreName, TaskKind
 from distune.data.intensity import DEFAULT, PixelRules
 
 Split = Literal["train", "dev", "test", "unlabelled", "unused"]
@@ -23,10 +25,46 @@ MISSING = -1
 
 @dataclass(frozen=True)
 class Task:
-    """One label column: its name and its classes, sorted, as they occur in the train split."""
+    """What is asked of each example.
+
+    Attributes:
+        name: of the label column.
+        classes: sorted, as they occur in the train split; in their order in an ordinal task; in a multi-label one the
+            labels, of which an example may have several or none.
+        kind: exclusive classes, exclusive classes with an order, or labels beside each other.
+        score: what the task counts with in the score that is tuned.
+        weight: of the task in that score.
+    """
 
     name: str
     classes: tuple[str, ...]
+    kind: TaskKind = "single_label"
+    score: ScoreName = "macro_f1"
+    weight: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """How many columns of a table's labels it has: one, or one a label."""
+        return len(self.classes) if self.kind == "multi_label" else 1
+
+    def as_plain(self) -> list[Any]:
+        """As plain values, for files and fingerprints, without the settings that have their defaults."""
+        settings = {"kind": self.kind, "score": self.score, "weight": self.weight}
+        changed = {name: value for name, value in settings.items() if value != getattr(Task, name)}
+        return [self.name, list(self.classes), *([changed] if changed else [])]
+
+
+def label_columns(tasks: Sequence[Task]) -> list[slice]:
+    """The columns of each task in a table's labels."""
+    ends = list(accumulate((task.width for task in tasks), initial=0))
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+def exclusive_tasks(task: Task) -> tuple[Task, ...]:
+    """The task itself, or for each label of a multi-label task one of the classes no and yes."""
+    if task.kind != "multi_label":
+        return (task,)
+    return tuple(Task(f"{task.name}: {label}", ("no", "yes")) for label in task.classes)
 
 
 @dataclass(frozen=True)
@@ -39,7 +77,8 @@ class Table:
         images: absolute image paths, all inside the root; as text, a quarter of what `Path` takes. A frame of a file
             of several is `path#frame=7`.
         texts: the text of each example.
-        labels: class indices, int64 of shape (examples, tasks); `MISSING` where a label is not known.
+        labels: int64 of shape (examples, columns), see `label_columns`: class indices, and 0 or 1 for each label of a
+            multi-label task; `MISSING` where a label is not known.
         groups: patient or case; no group should span two splits.
         splits: see `Split`.
         tasks: the label columns.
@@ -68,11 +107,12 @@ class Table:
 
         Args:
             split: its name.
-            task: keep those with a label of this task alone.
+            task: keep those with a label of this task alone, by its position.
         """
         chosen = np.asarray(self.splits) == split
         if task is not None:
-            chosen &= self.labels[:, task] != MISSING
+            columns = label_columns(self.tasks)[task]
+            chosen &= (self.labels[:, columns] != MISSING).any(axis=1)
         return np.flatnonzero(chosen).astype(np.int64)
 
     def labelled(self) -> Table:
@@ -87,6 +127,13 @@ class Table:
     def taught_rows(self) -> NDArray[np.int64]:
         """Indices of the examples that a student learns its teacher's answers on: those of train and the unlabelled."""
         return np.sort(np.concatenate([self.rows("train"), self.rows("unlabelled")]))
+
+    def as_exclusive(self) -> Table:
+        """The table with each label of a multi-label task as a task of two classes, for what knows exclusive ones only.
+
+        The labels stay as they are: their columns are these tasks.
+        """
+        return replace(self, tasks=tuple(part for task in self.tasks for part in exclusive_tasks(task)))
 
     def texts_at(self, rows: Sequence[int] | NDArray[np.int64]) -> list[str]:
         """The texts of the given rows."""

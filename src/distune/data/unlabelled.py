@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from distune.config import TaskConfig
+from distune.data.labels import stratified_on
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample
 from distune.data.split import assign_splits
@@ -65,12 +67,19 @@ def leak_problems(examples: Sequence[RawExample]) -> list[list[Fault]]:
     ]
 
 
-def keep_labels(examples: Sequence[RawExample], fraction: float) -> list[RawExample]:
+def keep_labels(
+    examples: Sequence[RawExample],
+    fraction: float,
+    task_names: Sequence[str],
+    settings: Mapping[str, TaskConfig],
+) -> list[RawExample]:
     """Keeps the labels of a share of the train cases, so that every class stays; the others become unlabelled.
 
     Args:
         examples: the usable ones.
         fraction: share of the rows of the train split, spread over the classes as they are.
+        task_names: the label columns.
+        settings: the sections of tasks that are ordinal or multi-label.
 
     Returns:
         The examples in the same order.
@@ -79,8 +88,9 @@ def keep_labels(examples: Sequence[RawExample], fraction: float) -> list[RawExam
         UserError: there are too few cases to leave any without labels.
     """
     places = [place for place, example in enumerate(examples) if example.split == "train"]
+    rows, _ = stratified_on([examples[place].labels for place in places], task_names, settings)
     assigned = assign_splits(
-        [examples[place].labels for place in places],
+        rows,
         [examples[place].group for place in places],
         fractions=(fraction, 1.0 - fraction),
         seed=SEED,

@@ -93,6 +93,12 @@ def export_run(
     predictor = load_run(folder, "cpu", precision="fp32")
     model = predictor.model
     assert isinstance(model, TrainedStudent)
+    several = [task.name for task in model.tasks if task.kind == "multi_label"]
+    if several:
+        raise UserError(
+            f"export: {', '.join(several)} has several labels, which a bundle cannot hold yet; `distune predict` on "
+            "the run folder answers it"
+        )
     table = _table(folder, model, data_root)
     with new_folder(out) as draft:
         show(f"predicting {len(table.rows('dev'))} dev examples in torch")

@@ -14,7 +14,7 @@ from distune.data.table import Task
 from distune.deployment.onnx_model import IDS, MASK, PIXELS, tasks_as_text
 from distune.errors import UserError
 from distune.models import Classifier
-from distune.training.predictions import probabilities_of
+from distune.models.answers import probabilities_of
 
 OPSET = 17
 INSTALL = "the export needs onnx and onnxruntime; pip install 'distune[export]'"
@@ -49,7 +49,7 @@ class Graph(nn.Module):
             mask = by_name[MASK]
             text = self.student.text.prefix(by_name[IDS], mask)
         output = self.student(image, text, mask, with_map=False)
-        return tuple(probabilities_of(logits) for logits in output.logits)
+        return tuple(map(probabilities_of, output.logits, self.student.tasks))
 
 
 def write_graph(student: Classifier, tasks: tuple[Task, ...], file: Path) -> None:

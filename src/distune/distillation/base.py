@@ -22,8 +22,9 @@ class LossShapes:
     Attributes:
         student_dim: width of the student's `image_feature` and `text_feature`.
         teacher_dim: width of the teacher's.
-        classes: number of classes of each task.
+        classes: number of classes of each task; a multi-label one has become a task of two classes for each label.
         examples: number of train examples; every `index` is below it.
+        task_weights: of the tasks in every sum over them; None weights all alike.
         modalities: what both models read, of "image" and "text" in this order: the features that can be compared.
     """
 
@@ -32,6 +33,7 @@ class LossShapes:
     classes: tuple[int, ...]
     examples: int
     modalities: tuple[Modality, ...] = ("image", "text")
+    task_weights: tuple[float, ...] | None = None
 
 
 class DistillationLoss(nn.Module, ABC):
@@ -60,6 +62,7 @@ class DistillationLoss(nn.Module, ABC):
         super().__init__()
         self.weight = config.beta / NEUTRAL_BETA
         self.T = config.T
+        self.task_weights = shapes.task_weights
 
     def forward(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The distillation term, weighted.

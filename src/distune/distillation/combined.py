@@ -45,7 +45,10 @@ class CombinedLoss(DistillationLoss):
         """The three terms, added up."""
         pairs = self.regressors(student, teacher)
         features = torch.stack([(unit(ours) - unit(theirs)).square().mean() for ours, theirs in pairs]).sum()
-        total = softened_divergence(student, teacher, self.T) + self.weight * NEUTRAL_BETA * features
+        total = (
+            softened_divergence(student, teacher, self.T, self.task_weights)
+            + self.weight * NEUTRAL_BETA * features
+        )
         if self.contrast is not None:
             total = total + self.gamma * self.contrast(student, teacher, index)
         return total

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
+from distune.distillation.parts import weighted_sum
 from distune.models.outputs import ModelOutput
 
 FEWEST = 3
@@ -40,7 +40,7 @@ class CorrelationLoss(DistillationLoss):
         for ours, theirs in zip(student.logits, teacher.logits, strict=True):
             ours, theirs = F.softmax(ours / self.T, dim=1), F.softmax(theirs / self.T, dim=1)
             terms.append(row_disagreement(ours, theirs) + row_disagreement(ours.T, theirs.T))
-        return self.weight * self.SCALE * torch.stack(terms).sum()
+        return self.weight * self.SCALE * weighted_sum(terms, self.task_weights)
 
 
 def row_disagreement(first: Tensor, second: Tensor) -> Tensor:

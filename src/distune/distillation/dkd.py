@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distune.data.table import MISSING
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import divergence
+from distune.distillation.parts import divergence, weighted_sum
 from distune.models.outputs import ModelOutput
 
 OTHERS_WEIGHT = 8.0
@@ -38,7 +38,7 @@ class DecoupledLoss(DistillationLoss):
             decoupled_divergence(ours / self.T, theirs / self.T, target_class(labels[:, task], theirs))
             for task, (ours, theirs) in enumerate(zip(student.logits, teacher.logits, strict=True))
         ]
-        return self.weight * self.SCALE * self.T**2 * torch.stack(terms).sum()
+        return self.weight * self.SCALE * self.T**2 * weighted_sum(terms, self.task_weights)
 
 
 def target_class(labels: Tensor, teacher: Tensor) -> Tensor:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import divergence
+from distune.distillation.parts import divergence, weighted_sum
 from distune.models.outputs import ModelOutput
 
 FEWEST_CLASSES = 3
@@ -35,7 +34,7 @@ class StandardisedLogitsLoss(DistillationLoss):
         terms = [
             divergence(standardised(ours) / self.T, standardised(theirs) / self.T) for ours, theirs in pairs
         ]
-        return self.weight * self.SCALE * self.T**2 * torch.stack(terms).sum()
+        return self.weight * self.SCALE * self.T**2 * weighted_sum(terms, self.task_weights)
 
 
 def standardised(logits: Tensor) -> Tensor:

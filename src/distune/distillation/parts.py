@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distune.data.table import Task
 from distune.distillation.base import LossShapes
 from distune.models.outputs import ModelOutput
 
@@ -31,10 +34,26 @@ def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
 
 
-def softened_divergence(student: ModelOutput, teacher: ModelOutput, T: float) -> Tensor:
+def exclusive_weights(tasks: Sequence[Task]) -> tuple[float, ...] | None:
+    """Weights of the tasks after every multi-label one of K labels became K of weight 1 / K; None where all are 1."""
+    if all(task.kind != "multi_label" for task in tasks):
+        return None
+    return tuple(1.0 / task.width for task in tasks for _ in range(task.width))
+
+
+def weighted_sum(terms: Sequence[Tensor], weights: Sequence[float] | None) -> Tensor:
+    """Sum over the tasks of scalars; None weights all alike."""
+    if weights is not None:
+        terms = [weight * term for weight, term in zip(weights, terms, strict=True)]
+    return torch.stack(list(terms)).sum()
+
+
+def softened_divergence(
+    student: ModelOutput, teacher: ModelOutput, T: float, weights: Sequence[float] | None = None
+) -> Tensor:
     """sum_tasks T^2 * KL( softmax(z_t / T) || softmax(z_s / T) ), the distillation of Hinton et al. (2015)."""
     pairs = zip(student.logits, teacher.logits, strict=True)
-    return torch.stack([T * T * divergence(ours / T, theirs / T) for ours, theirs in pairs]).sum()
+    return weighted_sum([T * T * divergence(ours / T, theirs / T) for ours, theirs in pairs], weights)
 
 
 def feature_pairs(student: ModelOutput, teacher: ModelOutput) -> tuple[tuple[Tensor, Tensor], ...]:

@@ -23,4 +23,4 @@ class VanillaLoss(DistillationLoss):
 
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The weighted divergence, summed over the tasks."""
-        return self.weight * softened_divergence(student, teacher, self.T)
+        return self.weight * softened_divergence(student, teacher, self.T, self.task_weights)

@@ -36,6 +36,7 @@ class Classifier(nn.Module):
     ):
         super().__init__()
         dim = config.fusion_dim
+        self.tasks = tuple(tasks)
         self.vision = vision
         self.text = text
         # The norms have no weights: the linear layers can express them, and so a norm costs no backward pass where

@@ -1,4 +1,4 @@
-"""What a model answers, task by task: the one place that knows how probabilities become a class."""
+"""What a model answers, task by task."""
 
 from __future__ import annotations
 
@@ -11,18 +11,32 @@ from numpy.typing import NDArray
 
 from distune.analysis.calibration import with_temperature
 from distune.data.table import Task
+from distune.training.metrics import decisions
 
 
 def predicted(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Indices of the predicted classes, (N,); the first of equally probable ones."""
-    chosen: NDArray[np.int64] = probabilities.argmax(axis=1).astype(np.int64)
-    return chosen
+    """Indices of the predicted classes, (N,), of a task with exclusive classes; the first of equally probable ones."""
+    return decisions(task, probabilities)[:, 0]
+
+
+def named(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.object_]:
+    """The predicted class of each example by name, (N,); of a multi-label task its labels, joined by semicolons."""
+    if task.kind != "multi_label":
+        return np.array(task.classes, dtype=object)[predicted(task, probabilities)]
+    chosen = decisions(task, probabilities)
+    rows = [";".join(name for name, has in zip(task.classes, row, strict=True) if has) for row in chosen]
+    return np.array(rows, dtype=object)
 
 
 def calibrated(
     task: Task, probabilities: NDArray[np.floating[Any]], temperature: float
 ) -> NDArray[np.float64]:
-    """Probabilities (N, classes) at the temperature that was fitted on dev; the predicted class stays."""
+    """Probabilities (N, classes) at the temperature that was fitted on dev; the predicted class stays.
+
+    Those of a multi-label task, of which each label has a temperature of its own, stay as they are.
+    """
+    if task.kind == "multi_label":
+        return np.asarray(probabilities, np.float64)
     return with_temperature(probabilities, temperature)
 
 
@@ -47,8 +61,7 @@ class Answers:
     def classes(self) -> dict[str, NDArray[np.object_]]:
         """The predicted class of each answered example, by task."""
         return {
-            task.name: np.array(task.classes, dtype=object)[predicted(task, found)]
-            for task, found in zip(self.tasks, self.probabilities, strict=True)
+            task.name: named(task, found) for task, found in zip(self.tasks, self.probabilities, strict=True)
         }
 
     def header(self) -> list[str]:

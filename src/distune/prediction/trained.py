@@ -16,15 +16,16 @@ from distune.config import Config, as_dict, with_values
 from distune.data.batches import tensor
 from distune.data.intensity import PixelRules
 from distune.data.ragged import Ragged
-from distune.data.table import Task
+from distune.data.table import MISSING, Task, exclusive_tasks
 from distune.errors import UserError
 from distune.models import Classifier
+from distune.models.answers import probabilities_of
 from distune.models.fusion import masked_mean
 from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor
 from distune.training.devices import Compute, resolved
 from distune.training.inputs import PREFIX_BATCH
-from distune.training.predictions import EVALUATION_BATCH, probabilities_of
+from distune.training.predictions import EVALUATION_BATCH
 from distune.training.run_folder import RESULTS, read_results
 from distune.training.student import load_student
 
@@ -65,8 +66,9 @@ class TrainedStudent:
         parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]
         for start in range(0, count, at_once):
             rows = np.arange(start, min(start + at_once, count))
-            for part, logits in zip(parts, self._logits(pixels, ids, rows), strict=True):
-                part.append(probabilities_of(logits).cpu().numpy())
+            answers = zip(parts, self._logits(pixels, ids, rows), self.tasks, strict=True)
+            for part, logits, task in answers:
+                part.append(probabilities_of(logits, task).cpu().numpy())
         return [np.concatenate(part) for part in parts]
 
     def _logits(
@@ -135,16 +137,19 @@ def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, floa
     if isinstance(found, Unknown):
         raise UserError(f"{folder} cannot be used: {found.reason}")
     classes = {each.task: each.classes for each in found}
-    expected = {task.name: task.classes for task in tasks}
+    expected = {part.name: part.classes for task in tasks for part in exclusive_tasks(task)}
     if classes != expected:
         raise UserError(
             f"{folder}: its dev predictions are of the classes {classes}, its weights of {expected}; "
             "train the run again"
         )
-    return {each.task: _temperature(each) for each in found}
+    fitted = {each.task: _temperature(each) for each in found}
+    return {task.name: fitted.get(task.name, 1.0) for task in tasks}
 
 
 def _temperature(dev: Predictions) -> float:
-    if (dev.probabilities.argmax(axis=1) == dev.truth).all():
+    known = dev.truth != MISSING
+    truth, probabilities = dev.truth[known], dev.probabilities[known]
+    if (probabilities.argmax(axis=1) == truth).all():
         return 1.0
-    return fit_temperature(dev.truth, dev.probabilities)
+    return fit_temperature(truth, probabilities)

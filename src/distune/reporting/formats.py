@@ -36,6 +36,7 @@ QUESTIONS = {
     "teacher_gap": "Lead of the teacher",
     "against_trial": "Against another trial",
     "trial_gain": "Gain of another trial",
+    "modality_gain": "Gain from reading both",
     "against_baseline": "Against a baseline",
 }
 """What each kind of a confirmation's comparisons asks."""

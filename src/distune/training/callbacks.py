@@ -16,8 +16,8 @@ class EpochRecord:
         train_loss: mean over the steps of the whole objective.
         cross_entropy: mean over the steps of its part from the labels.
         distillation: mean over the steps of its part from the teacher.
-        dev_score: mean over tasks of the macro F1 on dev.
-        macro_f1: the same by task.
+        dev_score: the score on dev: mean over tasks of the macro F1, or what `data.tasks` makes it.
+        macro_f1: macro F1 by task.
         lr: learning rate after the last step.
         seconds: wall time of the epoch.
     """

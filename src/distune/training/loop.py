@@ -22,7 +22,8 @@ from distune.training.callbacks import Callback, EpochRecord, asks_to_stop, best
 from distune.training.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
 from distune.training.devices import Compute
 from distune.training.optimizer import MovingAverage, Optimizer
-from distune.training.predictions import Targets, predict, task_scores
+from distune.training.predictions import Targets, predict
+from distune.training.scores import macro_f1_by_task, overall_score
 from distune.utils.seeds import derived_seed
 
 
@@ -221,15 +222,15 @@ def _one_epoch(
         )
     with state.average.applied() if state.average else nullcontext():
         probabilities = predict(state.model, examples.inputs, examples.dev, compute)
-    scores = task_scores(examples.labels[examples.dev], probabilities, examples.tasks)
+    judged = (examples.labels[examples.dev], probabilities, examples.tasks)
     return EpochRecord(
         plan.stage,
         epoch,
         total,
         cross_entropy,
         distillation,
-        float(np.mean(list(scores.values()))),
-        scores,
+        overall_score(*judged),
+        macro_f1_by_task(*judged),
         state.optimizer.lr,
         time.perf_counter() - started,
     )

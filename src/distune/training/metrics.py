@@ -8,18 +8,36 @@ is 0 (`zero_division=0`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.table import MISSING, Task
+from distune.data.table import MISSING, Task, exclusive_tasks, label_columns
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = 1e-15
+THRESHOLD = 0.5
+"""Probability above which a label of a multi-label task is predicted."""
 
 Floats = NDArray[np.float64]
+
+
+def decisions(task: Task, probabilities: NDArray[Any]) -> NDArray[np.int64]:
+    """Predicted classes as they stand in the columns of a table's labels.
+
+    Args:
+        task: its kind.
+        probabilities: (N, classes).
+
+    Returns:
+        (N, 1) with the index of the most probable class, the first of equals; (N, classes) of 0 and 1 for a multi-label
+        task.
+    """
+    if task.kind == "multi_label":
+        return np.asarray(probabilities > THRESHOLD, np.int64)
+    return np.asarray(probabilities.argmax(axis=1)[:, None], np.int64)
 
 
 def confusion_matrix(
@@ -124,36 +142,85 @@ def evaluate(
     """Everything worth knowing about the predictions for one split, as plain JSON values.
 
     Args:
-        labels: true class indices, (N, tasks); `MISSING` where one is not known: a task is judged on those that are.
-        probabilities: one array a task, (N, classes), rows adding up to 1.
+        labels: the table's columns, (N, columns); `MISSING` where one is not known: a task is judged on those that are.
+        probabilities: one array a task, (N, classes), rows adding up to 1, but those of multi-label tasks.
         tasks: names and classes, in the order of the columns.
 
     Returns:
         `{"score", "examples", "tasks": {name: {...}}}`. Each task has `accuracy`, `macro_f1`,
         `macro_precision`, `macro_recall`, `auc` (None with `auc_missing` saying why), `calibration_error`,
         `log_loss`, `confusion` (rows = truth) and `classes: {name: {precision, recall, f1, support,
-        predicted}}`, and `examples` where not all have its label.
+        predicted}}`, `examples` where not all have its label, and `score: {name, value}` where that is not the
+        macro F1. In a multi-label task accuracy is the share of labels that are right; precision, recall and F1 are
+        those of having a label; calibration error and log loss are means over the labels; and `confusion` holds a
+        table of no and yes for each label.
     """
-    if labels.ndim != 2 or not len(labels) or not labels.shape[1] == len(probabilities) == len(tasks):
+    from distune.training.scores import mean_score, task_score
+
+    columns = label_columns(tasks)
+    if (
+        labels.ndim != 2
+        or not len(labels)
+        or not labels.shape[1] == sum(t.width for t in tasks)
+        or (len(probabilities) != len(tasks))
+    ):
         raise ValueError(
             f"labels {labels.shape}, {len(probabilities)} probabilities, {len(tasks)} tasks: "
-            "need (N, tasks) with N > 0 and one array a task"
+            "need (N, columns) with N > 0 and one array a task"
         )
     found: dict[str, dict[str, Any]] = {}
-    for column, (task, rows) in enumerate(zip(tasks, probabilities, strict=True)):
+    scores = []
+    for place, task, rows in zip(columns, tasks, probabilities, strict=True):
         expected = (len(labels), len(task.classes))
         if rows.shape != expected:
             raise ValueError(f"task {task.name}: probabilities {rows.shape}, not {expected}")
         if not np.isfinite(rows).all():
             raise ValueError(f"task {task.name}: probabilities that are not finite")
-        known = labels[:, column] != MISSING
+        known = (labels[:, place] != MISSING).any(axis=1)
         if not known.any():
             raise ValueError(f"task {task.name}: no example has a label")
-        found[task.name] = _evaluate_task(labels[known, column], rows[known].astype(np.float64), task)
+        truth, answers = labels[known, place], rows[known].astype(np.float64)
+        if task.kind == "multi_label":
+            found[task.name] = _evaluate_labels(truth, answers, task)
+        else:
+            found[task.name] = _evaluate_task(truth[:, 0], answers, task)
         if not known.all():
             found[task.name]["examples"] = int(known.sum())
-    mean = float(np.mean([values["macro_f1"] for values in found.values()]))
-    return {"score": mean, "examples": len(labels), "tasks": found}
+        if task.score == "macro_f1":
+            scores.append(found[task.name]["macro_f1"])
+        else:
+            scores.append(task_score(task, truth, answers))
+            found[task.name]["score"] = {"name": task.score, "value": scores[-1]}
+    return {"score": mean_score(scores, tasks), "examples": len(labels), "tasks": found}
+
+
+def _evaluate_labels(truth: NDArray[np.int64], probabilities: Floats, task: Task) -> dict[str, Any]:
+    """A multi-label task: each label judged for itself, on the examples where it is known."""
+    by_label: dict[str, dict[str, Any]] = {}
+    for column, (label, binary) in enumerate(zip(task.classes, exclusive_tasks(task), strict=True)):
+        known = truth[:, column] != MISSING
+        if known.any():
+            yes = probabilities[known, column]
+            by_label[label] = _evaluate_task(truth[known, column], np.stack([1 - yes, yes], axis=1), binary)
+    having = {label: values["classes"]["yes"] for label, values in by_label.items()}
+    occurs = [each for each in having.values() if each["support"] + each["predicted"]]
+
+    def mean(values: Iterable[float]) -> float:
+        return float(np.mean(list(values) or [0.0]))
+
+    areas = [values["auc"] for values in by_label.values() if values["auc"] is not None]
+    return {
+        "accuracy": mean(values["accuracy"] for values in by_label.values()),
+        "macro_f1": mean(each["f1"] for each in occurs),
+        "macro_precision": mean(each["precision"] for each in occurs),
+        "macro_recall": mean(each["recall"] for each in occurs),
+        "auc": float(np.mean(areas)) if areas else None,
+        "auc_missing": None if areas else "no label that some examples have and some lack",
+        "calibration_error": mean(values["calibration_error"] for values in by_label.values()),
+        "log_loss": mean(values["log_loss"] for values in by_label.values()),
+        "confusion": {label: values["confusion"] for label, values in by_label.items()},
+        "classes": having,
+    }
 
 
 def _evaluate_task(truth: NDArray[np.int64], probabilities: Floats, task: Task) -> dict[str, Any]:

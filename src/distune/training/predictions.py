@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
 from distune.data.placed import Placed, Room
-from distune.data.table import MISSING, Task
+from distune.data.table import Task
 from distune.models import Classifier
+from distune.models.answers import probabilities_of
 from distune.models.outputs import ModelOutput
 from distune.store import Entry
 from distune.training.devices import Compute
-from distune.training.metrics import confusion_matrix, macro_f1
 
 FEATURES = ("image_feature", "text_feature")
 MAP = "image_map"
@@ -124,14 +123,6 @@ EVALUATION_BATCH = 64
 """Examples a forward pass."""
 
 
-def probabilities_of(logits: Tensor) -> Tensor:
-    """Probabilities of a task's classes from its logits (B, classes), in float32.
-
-    The one place that knows what a head means: for evaluation, prediction and the exported model alike.
-    """
-    return logits.float().softmax(-1)
-
-
 @torch.no_grad()
 def predict(
     model: Classifier, inputs: ModelInputs, rows: NDArray[np.int64], compute: Compute
@@ -146,20 +137,9 @@ def predict(
     for batch in eval_batches(inputs, labels, rows, batch_size=EVALUATION_BATCH, device=compute.device):
         with compute.autocast():
             output = model(batch.image, batch.text, batch.text_mask, with_map=False)
-        found.append([probabilities_of(logits) for logits in output.logits])
+        answers = zip(output.logits, model.tasks, strict=True)
+        found.append([probabilities_of(logits, task) for logits, task in answers])
         order.append(position[batch.host_rows.numpy()])
     back = np.argsort(np.concatenate(order))
     # Read from the device once: until here the host only gave orders.
     return [torch.cat(task).cpu().numpy()[back] for task in zip(*found, strict=True)]
-
-
-def task_scores(
-    labels: NDArray[np.int64], probabilities: Sequence[NDArray[Any]], tasks: Sequence[Task]
-) -> dict[str, float]:
-    """Macro F1 by task, over the examples that have its label."""
-    found = {}
-    for column, (task, p) in enumerate(zip(tasks, probabilities, strict=True)):
-        known = labels[:, column] != MISSING
-        confusion = confusion_matrix(labels[known, column], p.argmax(1)[known], len(task.classes))
-        found[task.name] = float(macro_f1(confusion))
-    return found

@@ -17,6 +17,7 @@ from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import image_fingerprints, table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
+from distune.distillation.parts import exclusive_weights
 from distune.errors import ConfigError
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
@@ -244,18 +245,19 @@ class _Run(Callback):
         shapes = LossShapes(
             student_dim=self.config.student.fusion_dim,
             teacher_dim=targets.width if targets else self.config.teacher.fusion_dim,
-            classes=tuple(len(task.classes) for task in self.table.tasks),
+            classes=tuple(len(task.classes) for task in self.table.as_exclusive().tasks),
             examples=len(self.student_rows()),
             modalities=shared_modalities(self.config),
+            task_weights=exclusive_weights(self.table.tasks),
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             loss = LOSSES[self.config.distillation.loss](self.config.distillation, shapes)
         weights = class_weights(self.config, self.table)
         shares = label_shares(self.table.labels[self.student_rows()])
-        return Objective(self.config.distillation, self.config.training, loss, weights, shares).to(
-            self.compute.device
-        )
+        return Objective(
+            self.config.distillation, self.config.training, loss, weights, shares, self.table.tasks
+        ).to(self.compute.device)
 
     def student_rows(self) -> NDArray[np.int64]:
         """The rows of a student's epoch.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, save_config
 from distune.data.table import MISSING, Table, Task
+from distune.models.answers import as_binary
 from distune.training.callbacks import EpochRecord
 from distune.training.devices import Compute
 from distune.utils.atomic import write_text
@@ -104,19 +105,18 @@ def write_predictions(
         rows: of the split.
         probabilities: one array (rows, classes) a task.
     """
-    header = ["id", "group", *(f"truth_{task.name}" for task in table.tasks)]
-    header += [f"pred_{task.name}" for task in table.tasks]
-    header += [f"p_{task.name}_{name}" for task in table.tasks for name in task.classes]
+    # A multi-label task is written as what it is to every reader: a task of the classes no and yes for each label.
+    tasks, answers = as_binary(table.tasks, probabilities)
+    header = ["id", "group", *(f"truth_{task.name}" for task in tasks)]
+    header += [f"pred_{task.name}" for task in tasks]
+    header += [f"p_{task.name}_{name}" for task in tasks for name in task.classes]
     with (folder / f"predictions_{split}.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow([*header, "image", "text"])
         for position, row in enumerate(rows):
-            truth = [_label(task, table.labels[row, column]) for column, task in enumerate(table.tasks)]
-            chosen = [
-                task.classes[int(p[position].argmax())]
-                for task, p in zip(table.tasks, probabilities, strict=True)
-            ]
-            shown = [f"{p:.6f}" for task in probabilities for p in task[position]]
+            truth = [_label(task, table.labels[row, column]) for column, task in enumerate(tasks)]
+            chosen = [task.classes[int(p[position].argmax())] for task, p in zip(tasks, answers, strict=True)]
+            shown = [f"{p:.6f}" for task in answers for p in task[position]]
             about = (inert(relative_image(table, row)), inert(table.texts[row]))
             writer.writerow([table.ids[row], table.groups[row], *truth, *chosen, *shown, *about])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from distune.config import Config, load_config
 from distune.data.table import Table, Task
@@ -32,8 +33,13 @@ def student_seed(config: Config) -> int:
 
 def save_student(folder: Path, student: Classifier, table: Table) -> None:
     """Writes the trained weights; frozen layers are rebuilt from their encoder's own weights."""
-    tasks = [{"name": task.name, "classes": list(task.classes)} for task in table.tasks]
+    tasks = [_as_plain(task) for task in table.tasks]
     save_checkpoint(folder / WEIGHTS, Checkpoint({"model": trained_state(student)}, {"tasks": tasks}))
+
+
+def _as_plain(task: Task) -> dict[str, Any]:
+    plain = task.as_plain()
+    return {"name": plain[0], "classes": plain[1], **(plain[2] if len(plain) > 2 else {})}
 
 
 def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
@@ -49,7 +55,7 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
     if saved is None:
         raise UserError(f"{folder} has no {WEIGHTS}: the run did not finish, or its weights were cleaned up")
     config = load_config(folder / "config.yaml")
-    tasks = tuple(Task(task["name"], tuple(task["classes"])) for task in saved.values["tasks"])
+    tasks = tuple(Task(**{**task, "classes": tuple(task["classes"])}) for task in saved.values["tasks"])
     student = build_student(config, tasks)
     load_trained_state(student, saved.tensors["model"])
     return student.eval(), config, tasks

@@ -143,6 +143,7 @@ class TeacherStage:
                 config.training,
                 class_weights=class_weights(config, table),
                 label_shares=label_shares(table.labels[table.rows("train")]),
+                tasks=table.tasks,
             )
             plan = Plan("teacher", config.teacher.epochs, config.teacher.lr, config.training, config.seed)
             fitted = fit(
@@ -185,5 +186,5 @@ def class_weights(config: Config, table: Table) -> tuple[torch.Tensor, ...] | No
     if config.training.class_weights == "none":
         return None
     return balanced_class_weights(
-        table.labels[table.rows("train")], [len(task.classes) for task in table.tasks]
+        table.labels[table.rows("train")], [len(task.classes) for task in table.as_exclusive().tasks]
     )

@@ -15,7 +15,13 @@ from distune.confirmation.statistics.significance import Comparison, Judgement, 
 from distune.data.table import MISSING
 
 Kind = Literal[
-    "tuning_gain", "distillation_gain", "teacher_gap", "against_trial", "trial_gain", "against_baseline"
+    "tuning_gain",
+    "distillation_gain",
+    "teacher_gap",
+    "against_trial",
+    "trial_gain",
+    "against_baseline",
+    "modality_gain",
 ]
 Family = Literal["primary", "secondary"]
 PRIMARY: tuple[Kind, ...] = ("tuning_gain", "distillation_gain")
@@ -29,7 +35,8 @@ class Pair:
     Attributes:
         kind: tuning_gain (best - base), distillation_gain (best - its student without a teacher), teacher_gap
             (best config's teacher - best), against_trial (best - another top trial but the base), trial_gain
-            (another top trial - base), against_baseline (best - a baseline).
+            (another top trial - base), against_baseline (best - a baseline), modality_gain (the student without a
+            teacher that reads both - the one that reads one of them).
         first: name of the first contender.
         second: name of the second.
     """
@@ -67,6 +74,12 @@ def planned(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -
         pairs.append(Pair("distillation_gain", best, by_kind["student_alone"]))
     if "teacher" in by_kind:
         pairs.append(Pair("teacher_gap", by_kind["teacher"], best))
+    whole = by_kind.get("student_alone", best)
+    pairs += [
+        Pair("modality_gain", whole, by_kind[kind])
+        for kind in ("image_alone", "text_alone")
+        if kind in by_kind
+    ]
     pairs += [Pair("against_trial", best, other) for other in others]
     # Against the base they decide what is recommended where the best trial does not hold up.
     pairs += [Pair("trial_gain", other, base) for other in others if base not in (None, best)]

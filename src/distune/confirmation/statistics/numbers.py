@@ -23,7 +23,7 @@ no seed differs.
                         "dataset"}] of this study, "elsewhere": the same of other studies and runs on these data,
                         each with "file"}
     contenders          {name: {
-        kind            trial | base | student_alone | teacher | baseline
+        kind            trial | base | student_alone | teacher | image_alone | text_alone | baseline
         trial           number in the study; null for those that are no trial
         rank            1 for the best of the search, ...; null for those outside the top
         is_base         the base config (it keeps the name "base" where it is among the top, with its rank)

@@ -43,12 +43,13 @@ def audit(table: Table) -> AuditReport:
     the form of the image files with a skill of 0.95 on dev.
 
     Args:
-        table: a table whose images have been checked; examples without labels are left out.
+        table: a table whose images have been checked; examples without labels are left out, and each label of
+            a multi-label task counts as a task of two classes.
 
     Returns:
         The findings, the worst first, and tables that describe the data.
     """
-    table = table.labelled()
+    table = table.labelled().as_exclusive()
     words = word_baselines(table)
     forms = file_forms(table.images)
     content = image_fingerprints(table)

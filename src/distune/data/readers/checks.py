@@ -8,15 +8,19 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from distune.config import TaskConfig
 from distune.data.dicom import dicom_header_of
 from distune.data.images import located, read_pixels
 from distune.data.intensity import DEFAULT, PixelRules
+from distune.data.labels import PLAIN, parts
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample
 from distune.data.table import Split
 from distune.errors import UserError
 from distune.utils.text import listed, nearest_hint
 from distune.utils.threads import threaded
+
+NO_SETTINGS: Mapping[str, TaskConfig] = {}
 
 
 def value_problems(
@@ -62,32 +66,44 @@ def _is_unicode(example: RawExample) -> bool:
 
 
 def label_problems(
-    examples: Sequence[RawExample], usable: Sequence[bool], task_names: Sequence[str]
+    examples: Sequence[RawExample],
+    usable: Sequence[bool],
+    task_names: Sequence[str],
+    settings: Mapping[str, TaskConfig] = NO_SETTINGS,
 ) -> list[list[Fault]]:
     """Finds labels of dev and test that no usable train example has; they are never mapped to another class.
+
+    The classes of an ordinal task are those of its order, in every split.
 
     Args:
         examples: all examples.
         usable: whether an example counts: it has passed every other check, or that of another is what is wrong.
         task_names: the label columns.
+        settings: the sections of tasks that are ordinal or multi-label.
     """
+    kinds = [settings.get(name, PLAIN) for name in task_names]
     known = [
-        {
-            example.labels[task]
+        set(kind.order or kind.columns or ())
+        or {
+            part
             for example, good in zip(examples, usable, strict=True)
-            if good and example.split == "train" and example.labels[task]
+            if good and example.split == "train"
+            for part in parts(example.labels[task], kind)
         }
-        for task in range(len(task_names))
+        for task, kind in enumerate(kinds)
     ]
     return [
         [
             Fault(
-                f"label of task {name!r} that does not occur in train",
+                f"label of task {name!r} that "
+                + ("its order lacks" if kind.order else "does not occur in train"),
                 f"{label!r}{nearest_hint(label, classes)}",
                 "leave such examples out, or join the class with another one (data.label_map)",
             )
-            for name, label, classes in zip(task_names, example.labels, known, strict=True)
-            if example.split in ("dev", "test") and label.strip() and label not in classes
+            for name, written, classes, kind in zip(task_names, example.labels, known, kinds, strict=True)
+            if example.split in ("dev", "test") or (kind.order and example.split == "train")
+            for label in parts(written, kind)
+            if label.strip() and label not in classes
         ]
         for example in examples
     ]
@@ -140,7 +156,10 @@ def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Faul
 
 
 def split_problems(
-    examples: Sequence[RawExample], read: Mapping[Split, str], task_names: Sequence[str]
+    examples: Sequence[RawExample],
+    read: Mapping[Split, str],
+    task_names: Sequence[str],
+    settings: Mapping[str, TaskConfig] = NO_SETTINGS,
 ) -> list[str]:
     """Finds splits without a usable example and tasks with fewer than two classes.
 
@@ -148,6 +167,7 @@ def split_problems(
         examples: the usable examples.
         read: the file of each split that was read.
         task_names: the label columns.
+        settings: the sections of tasks that are ordinal or multi-label.
     """
     sizes = Counter(example.split for example in examples)
     problems = [
@@ -158,9 +178,11 @@ def split_problems(
     ]
     if sizes["train"]:
         for position, task in enumerate(task_names):
-            classes = sorted(
-                {e.labels[position] for e in examples if e.split == "train" and e.labels[position]}
-            )
+            kind = settings.get(task, PLAIN)
+            train = (e.labels[position] for e in examples if e.split == "train")
+            classes = sorted({part for label in train for part in parts(label, kind)})
+            if kind.kind == "multi_label" and classes:
+                continue
             if len(classes) < 2:
                 problems.append(
                     f"{read.get('train', 'train')}: task {task!r} needs two classes or more in the "

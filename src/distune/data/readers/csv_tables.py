@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import intern
 
-from distune.config import DataConfig
+from distune.config import DataConfig, TaskConfig
 from distune.data.images import FRAME
+from distune.data.labels import PLAIN, joined_columns
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.readers.table_files import SUFFIXES, TableError, TableFile, open_table
@@ -26,9 +28,10 @@ class Columns:
     Attributes:
         image: names of the image column; the first one that a file has is used.
         text: name of the text column; None reads no text.
-        labels: one column a task.
+        labels: one column a task, or several of a multi-label one.
         group: column with the patient or case; None makes every row its own group.
         frame: column with the frame of a file of several; None names no frame.
+        tasks: names and sections of the tasks that the label columns make.
     """
 
     image: tuple[str, ...]
@@ -36,6 +39,21 @@ class Columns:
     labels: tuple[str, ...]
     group: str | None
     frame: str | None = None
+    tasks: tuple[tuple[str, TaskConfig], ...] = ()
+
+    def labels_of(self, cells: Sequence[str]) -> tuple[str, ...]:
+        """One label text a task from the cells of the label columns.
+
+        Raises:
+            ValueError: a cell of a task with a column a label holds no 0 or 1.
+        """
+        left = iter(cells)
+        return tuple(
+            joined_columns(settings, [next(left) for _ in settings.columns])
+            if settings.columns
+            else next(left)
+            for _, settings in self.tasks
+        )
 
     def needed(self) -> tuple[str, ...]:
         """All but that of the image, which may have several names."""
@@ -56,12 +74,15 @@ class Places:
 
 def columns_of(config: DataConfig) -> Columns:
     """Returns the configured columns, those of the Wound data set where reader wound names none."""
+    names = config.label_columns or ("type", "severity")
+    tasks = tuple((name, config.tasks.get(name, PLAIN)) for name in names)
     return Columns(
         image=(config.image_column,) if config.image_column else ("file_path", "img_path"),
         text=config.text_column or (None if config.reader == "csv" else "description"),
-        labels=config.label_columns or ("type", "severity"),
+        labels=tuple(column for name, task in tasks for column in task.columns or (name,)),
         group=config.group_column,
         frame=config.frame_column,
+        tasks=tasks,
     )
 
 
@@ -74,13 +95,13 @@ def read_csv_tables(config: DataConfig) -> RawTable:
     """
     columns = columns_of(config)
     folder = config.tables or config.root
-    table = RawTable(task_names=columns.labels)
+    table = RawTable(task_names=tuple(name for name, _ in columns.tasks))
     for split in SPLITS:
         name = _table_name(folder, split, table)
         if name is not None:
             _read_file(folder / name, split, columns, config, table)
     if config.unlabelled is not None:
-        no_labels = replace(columns, labels=())
+        no_labels = replace(columns, labels=(), tasks=())
         _read_file(config.root / config.unlabelled, "unlabelled", no_labels, config, table)
     times = Counter(example.image for example in table.examples)
     table.examples = [
@@ -113,14 +134,16 @@ def _read_file(path: Path, split: Split, columns: Columns, config: DataConfig, t
             table.notes.append(f"{name}: {file.form}")
         places = _places(name, file.header, columns, table)
         if places is not None:
-            _add_rows(file, name, split, places, table)
+            _add_rows(file, name, split, columns, places, table)
     except TableError as error:
         table.structure.append(f"{name}:{error.row}: {error}" if error.row else f"{name}: {error}")
     if len(table.structure) == before:
         table.read[split] = name
 
 
-def _add_rows(file: TableFile, name: str, split: Split, places: Places, table: RawTable) -> None:
+def _add_rows(
+    file: TableFile, name: str, split: Split, columns: Columns, places: Places, table: RawTable
+) -> None:
     for row, values in file.rows:
         origin = f"{name}:{row}"
         if len(values) != len(file.header):
@@ -131,14 +154,18 @@ def _add_rows(file: TableFile, name: str, split: Split, places: Places, table: R
         if frame and not _FRAME.fullmatch(frame):
             table.bad_rows.append((origin, Fault("frame that is no number from 1", repr(frame))))
             continue
+        try:
+            labels = columns.labels_of([values[position] for position in places.labels])
+        except ValueError as error:
+            table.bad_rows.append((origin, Fault("label column that holds no 0 or 1", str(error))))
+            continue
         image = values[places.image] + (f"{FRAME}{int(float(frame))}" if frame else "")
         table.examples.append(
             RawExample(
                 id=image,
                 image=image,
                 text="" if places.text is None else values[places.text].strip(),
-                labels=tuple(intern(values[position]) for position in places.labels)
-                or ("",) * len(table.task_names),
+                labels=tuple(map(intern, labels)) or ("",) * len(table.task_names),
                 group=origin if places.group is None else values[places.group],
                 split=split,
                 origin=origin,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import compress
 
 import numpy as np
 
 from distune.components import READERS
-from distune.config import DataConfig, FoldConfig
+from distune.config import DataConfig, FoldConfig, TaskConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
 from distune.data.intensity import PixelRules
+from distune.data.labels import PLAIN, encoded, parts, task_of
 from distune.data.readers.checks import (
     image_problems,
     label_problems,
@@ -22,9 +24,10 @@ from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
 from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.readers.values import interpreted
-from distune.data.table import MISSING, Table, Task
+from distune.data.table import Table
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
 from distune.errors import DataError
+from distune.utils.text import nearest_hint
 
 
 def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> Table:
@@ -52,16 +55,30 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         raise DataError(root, ["there is no such folder; set data.root (or --data-root) to the data set"])
     else:
         raw = READERS[config.reader](config)
+    _check_tasks(config, raw)
     usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop")
     structure = raw.structure + spread
     if not structure:
         # A split whose every example is at fault is no second problem, but for one who drops them.
         drops = config.on_bad_example == "drop" or not faults
         left = [example for example, _ in usable] if drops else raw.examples
-        structure = split_problems(left, raw.read, raw.task_names)
+        structure = split_problems(left, raw.read, raw.task_names, config.tasks)
     if structure or (faults and config.on_bad_example == "stop"):
         raise DataError(root, [*structure, *by_cause(faults)], by_example(faults))
     return _table(config, raw, usable, by_example(faults))
+
+
+def _check_tasks(config: DataConfig, raw: RawTable) -> None:
+    unknown = [name for name in config.tasks if name not in raw.task_names]
+    if unknown and not raw.structure:
+        known = ", ".join(raw.task_names)
+        raise DataError(
+            config.root,
+            [
+                f"data.tasks: there is no task {name!r}{nearest_hint(name, raw.task_names)}; tasks: {known}"
+                for name in unknown
+            ],
+        )
 
 
 def pixel_rules(config: DataConfig) -> PixelRules:
@@ -89,15 +106,16 @@ def _checked(
     good = [not own for own in faults]
     is_whole = not raw.structure and (all(good) or drops)
     if config.fold is not None and is_whole:
-        examples = left_out(_folded(examples, good, config.fold, raw.task_names))
+        examples = left_out(_folded(examples, good, config.fold, raw.task_names, config.tasks))
     if config.label_fraction < 1.0 and is_whole:
-        kept = iter(keep_labels(list(compress(examples, good)), config.label_fraction))
+        usable_ones = list(compress(examples, good))
+        kept = iter(keep_labels(usable_ones, config.label_fraction, raw.task_names, config.tasks))
         examples = [next(kept) if usable else example for example, usable in zip(examples, good, strict=True)]
     _append(faults, leak_problems(examples))
     if "train" in raw.read and any(example.split == "train" for example in examples):
         # Where bad examples stop everything, a class that only they have is not a second problem.
         counted = good if drops else [True] * len(examples)
-        _append(faults, label_problems(examples, counted, raw.task_names))
+        _append(faults, label_problems(examples, counted, raw.task_names, config.tasks))
     rows = list(zip(examples, paths, faults, strict=True))
     usable = [(example, path) for example, path, own in rows if path is not None and not own]
     return (
@@ -113,10 +131,14 @@ def _append(faults: list[list[Fault]], more: list[list[Fault]]) -> None:
 
 
 def _folded(
-    examples: list[RawExample], good: list[bool], fold: FoldConfig, task_names: tuple[str, ...]
+    examples: list[RawExample],
+    good: list[bool],
+    fold: FoldConfig,
+    task_names: tuple[str, ...],
+    settings: Mapping[str, TaskConfig],
 ) -> list[RawExample]:
     """Returns all examples, the good ones in the splits of a fold."""
-    folded = iter(with_fold(list(compress(examples, good)), fold, task_names))
+    folded = iter(with_fold(list(compress(examples, good)), fold, task_names, settings))
     return [next(folded) if usable else example for example, usable in zip(examples, good, strict=True)]
 
 
@@ -140,14 +162,22 @@ def _table(
     dropped: list[str],
 ) -> Table:
     examples = [example for example, _ in usable]
+    settings = [config.tasks.get(name, PLAIN) for name in raw.task_names]
     tasks = tuple(
-        Task(name, tuple(sorted({e.labels[position] for e in examples if e.split == "train"} - {""})))
-        for position, name in enumerate(raw.task_names)
+        task_of(
+            name,
+            own,
+            {part for e in examples if e.split == "train" for part in parts(e.labels[position], own)},
+        )
+        for position, (name, own) in enumerate(zip(raw.task_names, settings, strict=True))
     )
-    numbers = [{label: number for number, label in enumerate(task.classes)} for task in tasks]
     labels = np.array(
         [
-            [number.get(label, MISSING) for number, label in zip(numbers, example.labels, strict=True)]
+            [
+                number
+                for label, task, own in zip(example.labels, tasks, settings, strict=True)
+                for number in encoded(label, task, own)
+            ]
             for example in examples
         ],
         dtype=np.int64,

@@ -21,6 +21,8 @@ KINDS = {
     "trial": "trial of the study",
     "base": "base config",
     "student_alone": "best config's student without a teacher",
+    "image_alone": "that student reading the image alone",
+    "text_alone": "that student reading the text alone",
     "teacher": "best config's teacher",
     "baseline": "baseline",
 }

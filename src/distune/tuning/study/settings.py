@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distune import __version__
-from distune.config import Config, as_dict, parse_config
+from distune.config import Config, TaskConfig, as_dict, parse_config
 from distune.config.revisions import encoders_of, model_key
 from distune.tuning.search.pruners import WARMUP_EPOCHS, pruner_settings
 from distune.tuning.space.space import TEACHER, Space
@@ -56,7 +56,8 @@ class StudySettings:
     @property
     def metric(self) -> str:
         """What a trial's score is."""
-        return METRIC if self.folds is None else metric_over(self.folds)
+        name = METRIC if self.folds is None else metric_over(self.folds)
+        return name + own_scores(self.base.data.tasks)
 
     def as_attributes(self) -> dict[str, Any]:
         """The study's user attributes."""
@@ -83,6 +84,17 @@ class StudySettings:
 def warmup_of_folds(folds: int) -> int:
     """First folds after which nothing is pruned: one, but none of two folds, whose first holds half of all cases."""
     return min(1, folds - 2)
+
+
+def own_scores(tasks: Mapping[str, TaskConfig]) -> str:
+    """What some tasks count with in place of the macro F1, and their weights; empty where there is no such task."""
+    named = [
+        f"{name}: {task.score.replace('_', ' ')}"
+        + (f" with weight {task.weight:g}" if task.weight != 1 else "")
+        for name, task in tasks.items()
+        if task.score != "macro_f1" or task.weight != 1
+    ]
+    return f" ({', '.join(named)})" if named else ""
 
 
 def metric_over(folds: int) -> str:
