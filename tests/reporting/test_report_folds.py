@@ -162,7 +162,7 @@ def test_a_confirmation_does_not_set_a_mean_over_folds_against_dev(
     folds: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dev = {"mean": 0.6, "low": 0.5, "high": 0.7}
-    found = {"contender": "best", "search_score": 0.7, "folds": folds, "dev": dev, "test": None}
+    found = {"contender": "best", "search_score": 0.7, "folds": folds, "dev": dev, "test": None, "loss": None}
     section = optimism({"optimism": found}, folds)
     assert section is not None
     _print_optimism(found)
