@@ -8,6 +8,7 @@ import pytest
 
 from distune.config import load_config
 from distune.errors import UserError
+from distune.tuning.executors.make import devices_for
 from distune.tuning.space.space import build_space
 
 SPACE = "search_space: {{p: {{key: {key}, type: {type}, {rest}}}}}"
@@ -53,3 +54,9 @@ def test_a_value_that_fails_later_is_refused_at_once(name: str, tmp_path: Path) 
     file.write_text(content)
     with pytest.raises(UserError, match=token):
         build_space(load_config(file))
+
+
+def test_workers_that_would_starve_the_machine_are_refused_before_any_is_started() -> None:
+    with pytest.raises(UserError, match="100,000"):
+        devices_for("local", ("cpu",), 100_000)
+    assert devices_for("local", ("cpu",), 2) == ("cpu", "cpu")

@@ -8,8 +8,11 @@ from pathlib import Path
 from distune.errors import UserError
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import LocalExecutor
+from distune.utils.threads import usable_cores
 
 EXECUTORS = ("local", "ray")
+WORKERS_PER_CORE = 8
+"""More local processes than that share a core to no use, and each holds half a gigabyte."""
 
 
 def check_executor(name: str) -> None:
@@ -34,11 +37,16 @@ def devices_for(
         gpus_per_trial: GPUs that Ray sets aside for a trial.
 
     Raises:
-        UserError: there is no such executor, or a device is not there.
+        UserError: there is no such executor, too many workers are asked for, or a device is not there.
     """
     from distune.training.devices import worker_devices
 
     check_executor(executor)
+    most = max(WORKERS_PER_CORE * usable_cores(), len(asked))
+    if executor == "local" and workers > most:
+        raise UserError(
+            f"workers: {workers:,} processes are too many for {usable_cores()} cores; ask for at most {most}"
+        )
     return worker_devices(asked, workers, gpus_per_trial=gpus_per_trial if executor == "ray" else None)
 
 
