@@ -18,7 +18,6 @@ from distune.cli.options import (
 )
 from distune.cli.output import say
 from distune.training.callbacks import Callback, EpochRecord
-from distune.training.run_folder import CONFIG
 from distune.utils.places import RUNS
 from distune.utils.progress import ProgressLines
 
@@ -81,6 +80,7 @@ def train(
 
     from distune.training.claim import claimed
     from distune.training.run import run
+    from distune.training.run_folder import CONFIG
     from distune.training.teacher_check import teacher_score, teacher_warning
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
