@@ -30,8 +30,6 @@ from distune.utils.new_folder import new_folder
 
 QUANTISATIONS = ("none", "int8")
 BUNDLES = Path("logs/bundles")
-CALIBRATION_EXAMPLES = 64
-"""Train examples whose activations give the ranges of quantised convolutions."""
 PARITY = 1e-4
 """Largest difference of a probability to torch that an export in float32 may have."""
 
@@ -77,7 +75,7 @@ def export_run(
     Args:
         folder: the run folder; it is only read.
         out: a new folder.
-        quantisation: "int8" makes weights a quarter as large.
+        quantisation: "int8" makes the weights of linear layers and embeddings a quarter as large.
         max_score_drop: most that quantisation may cost in dev score.
         data_root: where the data set is now, if elsewhere.
         show: called with a line at each stage.
@@ -109,11 +107,7 @@ def export_run(
         write_graph(model.student, model.tasks, graph)
         if quantisation == "int8":
             show("quantising")
-            train = table.rows("train")
-            chosen = train[
-                np.linspace(0, len(train) - 1, min(CALIBRATION_EXAMPLES, len(train))).astype(np.int64)
-            ]
-            quantise(graph, model, [_example(table, row) for row in chosen])
+            quantise(graph)
         _write_checksums(draft)
         show("predicting them with the bundle")
         exported = _answers(files.load_bundle(draft), table, table.rows("dev"))
