@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.config import ScoreName, TaskKind
 from distune.data.intensity import DEFAULT, PixelRules
+
+if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
+    from distune.config import ScoreName, TaskKind
 
 Split = Literal["train", "dev", "test", "unlabelled", "unused"]
 """`unlabelled` rows have no label and are asked of the teacher alone; `unused` ones take part in nothing: they have no
