@@ -32,9 +32,9 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown fusion": (
         {"student": {"fusion": "crossattention"}},
-        "(did you mean cross_attention?) (got 'crossattention')",
+        "did you mean 'cross_attention'?",
     ),
-    "unknown loss": ({"distillation": {"loss": "combine"}}, "(did you mean combined?) (got 'combine')"),
+    "unknown loss": ({"distillation": {"loss": "combine"}}, "did you mean 'combined'?"),
     "neither of two": (
         {"teacher": {"vision": {"name": "x", "freeze": "some"}}},
         "teacher.vision.freeze: input should be 'none' or 'all'; or input should be a valid integer",

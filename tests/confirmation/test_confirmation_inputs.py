@@ -37,8 +37,8 @@ def evaluation_of(table: Table, opening: int = 1) -> Evaluation:
 def test_all_models_share_the_hashes_of_the_image_files(
     tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, hashed, digest = tiny_config(), [], fingerprint._file_digest
-    monkeypatch.setattr(fingerprint, "_file_digest", lambda path: hashed.append(path) or digest(path))
+    config, hashed, located = tiny_config(), [], fingerprint.located
+    monkeypatch.setattr(fingerprint, "located", lambda path: hashed.append(path) or located(path))
     evaluation = evaluation_of(read_table(config.data, config.seed))
     for seed in (1, 2):
         evaluation.steps(tiny_config(seed=seed)).pixels(32)

@@ -191,12 +191,15 @@ class _Confirmation:
             )
 
     def fetch(self) -> None:
-        """Brings the encoders of all runs into the cache, so that no run waits for the hub."""
+        """Brings the encoders of all runs into the cache, so that no run waits for the hub.
+
+        A name that nothing stands for is passed over: its run fails and is listed, and the others are judged.
+        """
         from distune.models.encoders.hub.patience import Patience
-        from distune.models.encoders.revisions import fetch_encoders
+        from distune.models.encoders.revisions import fetch_encoders, is_known
 
         encoders = (found for entrant in self.entrants for found in encoders_of(entrant.config))
-        wanted = ((encoder, kind) for (_, kind), encoder in encoders)
+        wanted = ((encoder, kind) for (_, kind), encoder in encoders if is_known(encoder, kind))
         fetch_encoders(wanted, Patience(interrupted=self.interrupted))
 
     def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:

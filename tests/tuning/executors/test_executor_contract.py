@@ -265,12 +265,14 @@ class TestLocal:
     def test_the_memory_of_a_worker_is_a_share_of_what_its_group_may_use(self, tmp_path, monkeypatch):
         control_groups(tmp_path, monkeypatch, memory_max="max")
         assert total_bytes() == psutil.virtual_memory().total
-        control_groups(tmp_path, monkeypatch, memory_max="2000000")
-        assert total_bytes() == 2_000_000
-        with local(tmp_path, 1) as executor:
+        control_groups(tmp_path, monkeypatch, memory_max="60000000")
+        assert total_bytes() == 60_000_000
+        with LocalExecutor("closed_form_trials:hoarding", tmp_path / "w") as executor:
             before = executor.processes()
-            play(executor, [task(tmp_path)])
-            assert executor.processes() != before, "any worker holds more than half of 2 MB"
+            for number in range(3):
+                assert executor.processes() == before
+                play(executor, [task(tmp_path, number)])
+            assert executor.processes() != before, "two trials after the first took more than half of 60 MB"
 
     def test_two_coordinators_do_not_write_into_one_file(self, tmp_path):
         script = f"import sys; sys.path[:0] = {sys.path}; import test_executor_contract as contract; " + (

@@ -7,6 +7,7 @@ from typing import Any
 
 from distune.config import Config, EncoderConfig
 from distune.config.revisions import encoders_of, model_key
+from distune.errors import UserError
 from distune.models.encoders.catalogue import Entry, Kind, find
 from distune.models.encoders.hub.patience import Patience
 from distune.models.encoders.weights import model_folder, repository_of
@@ -23,6 +24,15 @@ def repository(encoder: EncoderConfig, kind: Kind) -> str | None:
     source = find(encoder.name, kind)
     needs_no_files = isinstance(source, Entry) and not encoder.pretrained
     return None if needs_no_files else repository_of(source)
+
+
+def is_known(encoder: EncoderConfig, kind: Kind) -> bool:
+    """Whether an encoder's name stands for something."""
+    try:
+        repository(encoder, kind)
+    except UserError:
+        return False
+    return True
 
 
 def fetch_encoders(
