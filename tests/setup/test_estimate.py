@@ -70,3 +70,14 @@ def test_a_value_outside_of_its_range_is_said(demo: tuple[Config, Table]) -> Non
     assert outside(with_values(config, held)) == []
     (line,) = outside(with_values(config, {**held, "teacher.lr": 1e-3}))
     assert line.startswith("teacher.lr 0.001") and "5e-06 to 0.0001" in line
+
+
+def test_frozen_layers_in_bf16_are_measured_as_they_are_trained(demo: tuple[Config, Table]) -> None:
+    config, table = demo
+    frozen = {
+        f"{role}.{part}.freeze": "all" for role in ("teacher", "student") for part in ("vision", "text")
+    }
+    made = estimate(
+        with_values(config, {**frozen, "training.precision": "auto"}), table
+    )  # bf16 where the CPU is fast at it
+    assert made.store_mb > estimate(config, table).store_mb

@@ -134,11 +134,12 @@ def _measured(section: ModelConfig, config: Config, table: Table, compute: Compu
                 prefix_s += _seconds(lambda: vision.prefix(image), compute)
                 stored += _mb(hidden) / TRIED
                 image = model.image_tokens(hidden).mean(1) if vision.is_frozen and model.is_pooled else hidden
+                image = image.float()  # as training reads what the store keeps in bf16
         if words is not None and text is not None and words.frozen_layers:
             hidden = words.prefix(text, mask)
             prefix_s += _seconds(lambda: words.prefix(text, mask), compute)
             stored += _mb(hidden) / TRIED
-            text = hidden
+            text = hidden.float()
     own = compute.for_model(model)
     saved: dict[int, int] = {}
 
