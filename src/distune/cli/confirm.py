@@ -93,7 +93,21 @@ def confirm(
         )
     else:
         print_numbers(result.numbers, result.folder)
+        _refresh_report(study, storage, result.folder)
     raise typer.Exit(EXIT_CODES[result.reason])
+
+
+def _refresh_report(study: str, storage: str | None, folder: Path) -> None:
+    """A report that was written before the confirmation would no longer be true."""
+    from distune import reporting
+
+    if not reporting.installed():
+        say(f"no report: {reporting.INSTALL}, then distune report", err=True)
+        return
+    from distune.reporting.report import MARKDOWN_FILE, write_report
+
+    write_report(study, folder, storage=storage)
+    say(f"             {folder / MARKDOWN_FILE}")
 
 
 def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distune.analysis.findings import Findings
-from distune.analysis.phases import wall_of
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Code, Document, Figure, Headline, Line, line
@@ -97,37 +97,59 @@ def _gain(findings: Findings, searched: float) -> Headline:
 
 
 def _headlines(findings: Findings) -> tuple[Headline, ...]:
-    best_trial = findings.ranking.best
+    """What the page leads with: the decision and how good it is, as far as it was confirmed; never the time it took."""
     counts = findings.ranking.counts
-    shown = [
-        Headline(
-            "Trials",
-            str(len(findings.study.trials)),
-            ", ".join(f"{count} {state}" for state, count in counts.items()),
-        )
-    ]
-    if best_trial is not None:
-        shown.insert(
-            0,
-            Headline(
-                f"Best score{findings.study.on_what}",
-                formats.score(best_trial.value),
-                f"trial {best_trial.number}, the best of {len(findings.ranking.trials)} complete, picked "
-                + ("by this score" if findings.study.is_table else "on these data"),
-            ),
-        )
+    trials = Headline(
+        "Trials",
+        str(len(findings.study.trials)),
+        ", ".join(f"{count} {state}" for state, count in counts.items()),
+    )
     baseline = findings.baseline
-    if (
+    has_gain = (
         not isinstance(baseline, Unknown)
         and not isinstance(baseline.gain, Unknown)
         and not baseline.is_base_best
-    ):
-        shown.insert(1, _gain(findings, baseline.gain))
-    wall, saved = wall_of(findings.phases), efficiency.saved_between(findings.phases)
-    if not isinstance(wall, Unknown):
-        shown.append(Headline("Duration", formats.duration(wall.seconds)))
-    if saved is not None:
-        shown.append(
-            Headline("Saved by pruning", formats.span_of_time(*saved), "of worker time, by yardstick")
+    )
+    gain = (_gain(findings, baseline.gain),) if has_gain else ()  # type: ignore[union-attr,arg-type]
+    confirmed = findings.confirmation
+    if not isinstance(confirmed, Unknown) and confirmed.is_current:
+        return (*_decision(confirmed.numbers), *gain, trials)
+    best_trial = findings.ranking.best
+    if best_trial is None:
+        return (trials,)
+    best = Headline(
+        f"Best score{findings.study.on_what}",
+        formats.score(best_trial.value),
+        f"trial {best_trial.number}, the best of {len(findings.ranking.trials)} complete, picked "
+        + ("by this score" if findings.study.is_table else "on these data"),
+    )
+    return (best, *gain, trials)
+
+
+def _decision(numbers: Mapping[str, Any]) -> Iterator[Headline]:
+    """The recommended config, its score with the interval over cases and seeds, and what new cases may show."""
+    split, chosen = numbers["split"], numbers["recommendation"]["contender"]
+    about = numbers["recommendation"].get("candidates", {}).get(chosen, {})
+    chance = about.get("probability_best")
+    yield Headline(
+        "Recommended config",
+        formats.plain(chosen),
+        "" if chance is None else f"best of the candidates with probability {formats.share(chance)}",
+    )
+    judged = numbers["contenders"][chosen]["splits"][split]
+    if judged is None:
+        return
+    score = judged["score"]
+    flatters = ", which the search has seen" if numbers["optimistic"] else ""
+    between = (
+        "no interval: too few cases"
+        if score["low"] is None
+        else f"95 % interval over cases and seeds {formats.score(score['low'])} to {formats.score(score['high'])}"
+    )
+    yield Headline(f"Score on {split}{flatters}", formats.score(score["mean"]), between)
+    if (forecast := judged.get("forecast")) is not None:
+        yield Headline(
+            f"Forecast for {forecast['cases']} new cases",
+            f"{formats.score(forecast['low'])} to {formats.score(forecast['high'])}",
+            "in 95 % of such sets",
         )
-    return tuple(shown)

@@ -130,14 +130,14 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
             f"Mean over {folds} folds in the study, one seed, picked for it",
             formats.score(found["search_score"]),
         ),
-        ("Same config over new folds, mean over seeds", formats.over_seeds(found["again"])),
+        ("Same config over new folds, mean over seeds", formats.over_seeds(found.get("again"))),
         ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
     ]
     return (
         Table(("What was measured", "Score"), tuple(rows), frozenset({1})),
         paragraph(
             Code(found["contender"]),
-            f": of its score in the study {formats.over_seeds(found['loss'], formats.gain)} was luck.",
+            f": of its score in the study {formats.over_seeds(found.get('loss'), formats.gain)} was luck.",
         ),
     )
 
