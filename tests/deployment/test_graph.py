@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from distune.components import FUSIONS
 from distune.config import ModelConfig
-from distune.config.sections import FusionName
 from distune.data.intensity import DEFAULT
 from distune.data.ragged import ragged
 from distune.data.table import Task
@@ -64,7 +64,7 @@ def assert_parity(model: Classifier, file: Path) -> None:
 
 
 @pytest.mark.parametrize("tokens", ["sequence", "pooled"])
-@pytest.mark.parametrize("fusion", get_args(FusionName))
+@pytest.mark.parametrize("fusion", FUSIONS)
 def test_every_fusion(tmp_path: Path, fusion: str, tokens: str) -> None:
     assert_parity(student(fusion=fusion, fusion_tokens=tokens), tmp_path / "model.onnx")
 

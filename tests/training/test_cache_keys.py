@@ -114,9 +114,9 @@ def test_changed_weights_of_an_encoder_miss(tiny_config: MakeConfig, tmp_path: P
 def test_a_run_reads_each_image_file_once_for_its_hash(
     tiny_config: MakeConfig, demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hashed: list[Path] = []
-    digest = fingerprint._file_digest
-    monkeypatch.setattr(fingerprint, "_file_digest", lambda path: hashed.append(path) or digest(path))
+    hashed: list[str] = []
+    located = fingerprint.located
+    monkeypatch.setattr(fingerprint, "located", lambda path: hashed.append(path) or located(path))
     run(tiny_config(), tmp_path / "run", check_images=False)
     assert len(hashed) == len(set(hashed)) == len(list((demo_root / "images").iterdir()))
 

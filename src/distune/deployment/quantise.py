@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 OPERATORS = ("MatMul", "Gemm", "Gather")
@@ -21,13 +23,25 @@ def quantise(graph: Path) -> None:
     """
     from onnxruntime import quantization as tools
 
-    logging.getLogger("root").setLevel(logging.ERROR)
     exact = graph.rename(graph.with_name("float32.onnx"))
-    tools.quantize_dynamic(
-        str(exact),
-        str(graph),
-        op_types_to_quantize=list(OPERATORS),
-        per_channel=True,
-        weight_type=tools.QuantType.QInt8,
-    )
+    with _quiet():
+        tools.quantize_dynamic(
+            str(exact),
+            str(graph),
+            op_types_to_quantize=list(OPERATORS),
+            per_channel=True,
+            weight_type=tools.QuantType.QInt8,
+        )
     exact.unlink()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without onnxruntime's advice, which it gives through the root logger."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
