@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint browser server bench docs
+.PHONY: demo test check lint browser server bench docs
 
 demo: .venv/demo.stamp
 	rm -rf data/demo
@@ -12,6 +12,10 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp lint browser server
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The fast tier: linters, types, and the tests of files that take a few seconds at most.
+check: .venv/test.stamp lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -21,6 +21,8 @@ import distune
 from distune.config import Config
 from distune.errors import ConfigError, DataError, UserError
 
+pytestmark = pytest.mark.slow
+
 SRC = Path(distune.__file__).parents[1]
 pandas = pytest.importorskip("pandas")
 

@@ -13,6 +13,8 @@ from distune.config import Config
 from distune.store import Store
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 STEPS = {
     "images",
     "tokens",

@@ -14,6 +14,8 @@ from distune.cli import run_command
 from distune.cli.options import devices_of
 from distune.config import Config, dump_config, load_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 Command = Callable[..., tuple[int, str, str]]
 

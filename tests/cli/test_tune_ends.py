@@ -23,6 +23,8 @@ from distune.config import Config, dump_config
 from distune.errors import UserError
 from distune.tuning.summary import write_summary
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("logs/optuna/s")
 

@@ -15,6 +15,8 @@ from distune.config import Config, dump_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def command(tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:

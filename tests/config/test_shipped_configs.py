@@ -11,6 +11,8 @@ from distune.data.demo.demo import write_wound_demo
 from distune.models.encoders import check_name
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
 NEEDS_A_HUB = {"default_ultra", "wound"}
 

@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from confirmation_helpers import config_on, numbers_of, request_for
 
 from distune.config import with_values
 from distune.confirmation.confirm import confirm
+
+pytestmark = pytest.mark.slow
 
 
 def test_an_image_student_with_few_labels_is_confirmed(

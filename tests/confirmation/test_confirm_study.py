@@ -22,6 +22,8 @@ from distune.data import read_table
 from distune.errors import UserError
 from distune.training.run_folder import openings
 
+pytestmark = pytest.mark.slow
+
 NewStudy = Callable[..., Path]
 ENTRANTS = ("trial_0001", "trial_0002", "base", "trial_0001_student_alone", "trial_0001_teacher")
 BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")

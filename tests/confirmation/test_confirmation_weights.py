@@ -17,6 +17,8 @@ from distune.confirmation.confirm import confirm
 from distune.training.run_folder import openings
 from distune.training.student import load_student
 
+pytestmark = pytest.mark.slow
+
 
 def runs_with_weights(file: Path) -> set[str]:
     folder = file.with_suffix("") / "confirmation"

@@ -19,6 +19,8 @@ from distune.data.images import read_pixels
 
 from .planted import SPLITS, Planted, found, kinds
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Planted:

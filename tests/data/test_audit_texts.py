@@ -8,6 +8,8 @@ import pytest
 
 from .planted import SPLITS, Planted, found, kinds
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Planted:

@@ -14,6 +14,8 @@ from distune.data.demo.demo import write_demo, write_wound_demo
 from distune.data.images import decode_all
 from distune.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 
 def digest(root: Path) -> dict[str, str]:
     return {

@@ -23,6 +23,8 @@ pytest.importorskip("onnxruntime")
 from distune.deployment.graph import Graph, write_graph  # noqa: E402
 from distune.deployment.onnx_model import OnnxModel  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 TASKS = (Task("organ", ("a", "b", "c")), Task("side", ("l", "r")))
 
 

@@ -25,6 +25,8 @@ from distune.tuning.trials.trial import run_trial
 sys.path.insert(0, str(Path(__file__).parents[1] / "confirmation"))
 from confirmation_helpers import config_on, numbers_of, request_for, write_study
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("cuda", "mps")
 FROZEN = {f"{who}__{part}__freeze": "all" for who in ("teacher", "student") for part in ("vision", "text")}
 SHORT = {

@@ -27,6 +27,8 @@ from distune.training.devices import compute_for
 from distune.training.loop import Examples, Plan, fit
 from distune.training.predictions import read_targets, write_targets
 
+pytestmark = pytest.mark.slow
+
 TRAIN, DEV = 8, 4
 TASKS = (Task("modality", ("CT", "MR")), Task("location", ("A", "B", "C")))
 KINDS = ("cuda", "mps")

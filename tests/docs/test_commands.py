@@ -18,6 +18,8 @@ from distune.cli import app
 
 from .pages import ROOT, Block, blocks
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"--n-trials": "2", "--seeds": "2", "--workers": "1", "--top": "1"}
 """What is made small, so that a page runs in seconds."""
 

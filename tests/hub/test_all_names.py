@@ -13,6 +13,8 @@ from distune.models.encoders import CATALOGUE, Encoder, build_text, build_vision
 from .repositories import Format, repositories
 from .server import HubServer
 
+pytestmark = pytest.mark.slow
+
 NAMES = [name for name, entry in CATALOGUE.items() if entry.source == "hub"]
 
 

@@ -19,6 +19,8 @@ from distune.models.encoders import CATALOGUE, Kind, build_text, build_vision, i
 from .repositories import Format, repositories, save
 from .server import HubServer
 
+pytestmark = pytest.mark.slow
+
 VIT, BERT, DISTILBERT = "vit-base", "bio-clinical-bert", "distilbert"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 

@@ -19,6 +19,8 @@ from distune.training.run_folder import read_metrics
 
 from .server import HubServer
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "config"
 SMALL = {"fusion_dim": 16, "fusion_heads": 2, "fusion_layers": 1, "epochs": 1}
 HUB_NAMES = ("vit-base", "bio-clinical-bert", "deit-small", "distilbert")

@@ -18,6 +18,8 @@ from distune.models.encoders.revisions import fetch_encoders
 
 from .server import HubServer
 
+pytestmark = pytest.mark.slow
+
 DEIT = CATALOGUE["deit-tiny"].location
 ENCODER = [(EncoderConfig(name="deit-tiny"), "vision")]
 

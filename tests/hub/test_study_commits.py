@@ -22,6 +22,8 @@ from distune.tuning.study.storage import Patience
 
 from .server import HubServer
 
+pytestmark = pytest.mark.slow
+
 TEACHER = ("vit-base", "bio-clinical-bert")
 DRAWN = {*TEACHER, *STUDENT_VISION, *STUDENT_TEXT}
 

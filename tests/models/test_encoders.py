@@ -18,6 +18,8 @@ from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_t
 from distune.models.encoders.base import Pixels
 from distune.models.encoders.efficientnet_lite import EfficientNetLite
 
+pytestmark = pytest.mark.slow
+
 TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 WORDS = {"vocab_size": 40, "max_position_embeddings": 24}
 ARCHITECTURES: dict[str, dict[str, Any]] = {

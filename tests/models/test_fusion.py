@@ -11,6 +11,8 @@ from distune.models.fusion.energy_aware import PENALTY, EnergyAware
 from distune.models.fusion.modality_dropout import ModalityDropout
 from distune.models.fusion.soft_hard_routing import SURE, SoftHardRouting
 
+pytestmark = pytest.mark.slow
+
 DIM = 16
 
 

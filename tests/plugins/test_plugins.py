@@ -22,6 +22,8 @@ from distune.tuning.executors import LocalExecutor
 from distune.tuning.space.groups import loss_group
 from distune.tuning.trials.messages import TrialFinished, TrialTask
 
+pytestmark = pytest.mark.slow
+
 SRC = Path(__file__).parents[2] / "src"
 SOURCE = '''
 from distune.data.readers.medpix import read_medpix

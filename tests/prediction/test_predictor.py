@@ -19,6 +19,8 @@ from distune.prediction.load import load
 from distune.training import predictions
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[..., Path]
 KINDS: dict[str, dict[str, Any]] = {
     "nothing frozen": {},

@@ -23,6 +23,8 @@ from distune.tuning.study.settings import differing
 from distune.tuning.study.storage import opened
 from distune.tuning.tune import TuneRequest, _base, _study_settings
 
+pytestmark = pytest.mark.slow
+
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
 REQUESTS: dict[str, dict[str, Any]] = {
     "as it comes": {},

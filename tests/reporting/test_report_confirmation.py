@@ -27,6 +27,8 @@ from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds, plain
 from distune.reporting.report import write_report
 
+pytestmark = pytest.mark.slow
+
 
 def study_at(folder: Path, name: str = "s", best: float = 0.8) -> StudyRecord:
     """A study whose trial 0 is the base and whose trial 1 is the best."""

@@ -18,6 +18,8 @@ from distune.reporting.figures.history import draw as draw_history
 from distune.reporting.figures.space import draw_contour, draw_slices
 from distune.reporting.figures.style import look
 
+pytestmark = pytest.mark.slow
+
 USED = r'<use [^>]*x="([0-9.]+)" y="([0-9.]+)" style="[^"]*var\(--(blue|orange)'
 
 

@@ -14,6 +14,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from distune.analysis.records.from_optuna import from_optuna
 from distune.reporting.report import write_report
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 10_000
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     **{name: FloatDistribution(5e-6, 1e-3, log=True) for name in ("teacher_lr", "student_lr")},

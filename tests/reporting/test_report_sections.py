@@ -22,6 +22,8 @@ from distune.data.table import Task
 from distune.reporting.formats import plain
 from distune.reporting.report import write_report
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = (
     *(
         "Conclusion",

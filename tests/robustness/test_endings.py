@@ -15,6 +15,8 @@ from distune.cli import run_command
 from distune.cli.ending import ending_of
 from distune.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = Path(__file__).parents[2] / "config" / "demo.yaml"
 

@@ -18,6 +18,8 @@ from distune.tuning.dashboard import copy_study
 from distune.tuning.study.read_only import copy_sqlite, reading
 from distune.tuning.study.storage import opened
 
+pytestmark = pytest.mark.slow
+
 State = Callable[[Path], object]
 
 

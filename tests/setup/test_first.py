@@ -18,6 +18,8 @@ from distune.setup.linked import split_whole
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import build_space, contains
 
+pytestmark = pytest.mark.slow
+
 HEADER = ["Bild", "Größe", "Patient", "Befund"]
 
 

@@ -24,6 +24,8 @@ from distune.training.inputs import InputSteps
 from distune.training.keys import student_key
 from distune.training.run import run, run_teacher
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 FROZEN = {f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")}
 

@@ -24,6 +24,8 @@ from distune.training.callbacks import EpochRecord
 from distune.training.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
 

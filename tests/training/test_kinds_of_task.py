@@ -29,6 +29,8 @@ from distune.training.callbacks import EpochRecord
 from distune.training.run import run
 from distune.training.student import load_student
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Config]
 
 

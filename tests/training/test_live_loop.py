@@ -24,6 +24,8 @@ from distune.training.run import run
 from distune.training.student import build_student, student_seed
 from distune.training.teacher import Teacher
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 
 

@@ -29,6 +29,8 @@ from distune.training.inputs import InputSteps
 from distune.training.run import run
 from distune.training.student import build_student, student_seed
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 FROZEN = {f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")}
 MEANS = {"image_means", "text_means"}

@@ -12,6 +12,8 @@ from distune.config import load_config, with_values
 from distune.training.run import run
 from distune.training.run_folder import openings
 
+pytestmark = pytest.mark.slow
+
 MEDPIX = os.environ.get("MEDPIX_ROOT")
 ROOT = Path(__file__).parents[2]
 

@@ -21,6 +21,8 @@ from distune.training.keys import student_key
 from distune.training.run import run
 from distune.training.student import load_student
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 IMAGE_STUDENT: dict[str, Any] = {"student__text": "none"}
 TEXT_STUDENT: dict[str, Any] = {"student__vision": "none"}

@@ -17,6 +17,8 @@ from distune.store import Store
 from distune.training.devices import Compute, resolved
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 SMALL = {"vision": "tiny-cnn", "text": "tiny-text", "fusion_dim": 512}
 FROZEN = {

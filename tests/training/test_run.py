@@ -26,6 +26,8 @@ from distune.training.run import run, run_teacher
 from distune.training.run_folder import openings
 from distune.training.student import load_student, student_seed
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 
 

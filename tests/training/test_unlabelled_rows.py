@@ -24,6 +24,8 @@ from distune.training.callbacks import EpochRecord
 from distune.training.metrics import evaluate, score
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 LABELS = np.array([[0, 2], [1, MISSING], [MISSING, MISSING], [1, 0], [MISSING, 1]])
 

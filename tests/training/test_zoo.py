@@ -18,6 +18,8 @@ from distune.store import Store
 from distune.training.run import run
 from distune.training.student import build_student, load_student
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 TRANSFORMER = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
 IMAGES = {"image_size": 16, "patch_size": 8}

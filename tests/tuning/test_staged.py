@@ -31,6 +31,8 @@ from distune.tuning.study.storage import open_storage
 from distune.tuning.summary import config_of
 from distune.tuning.tune import tune
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 

@@ -25,6 +25,8 @@ from distune.tuning.study.storage import open_storage
 from distune.tuning.summary import config_of
 from distune.tuning.tune import TrialFunctions, TuneRequest, search_space, tune
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 QUICK = TrialFunctions("closed_form_trials:quick")
 

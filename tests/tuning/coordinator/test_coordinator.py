@@ -26,6 +26,8 @@ from distune.tuning.coordinator.retention import Retention
 from distune.tuning.executors import SimulatedExecutor
 from distune.tuning.executors.simulated import Work, WorkerDied
 
+pytestmark = pytest.mark.slow
+
 
 def by_number(behaviours, ordinary=training):
     """Trials that behave badly by number, the others well."""

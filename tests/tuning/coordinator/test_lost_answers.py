@@ -13,6 +13,8 @@ from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.study.transactions import requeue_if_owned
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_trial_with_its_coordinator_s_name_that_nobody_runs_is_run(tmp_path, workers):

@@ -22,6 +22,8 @@ from distune.tuning.trials.messages import (
     TrialTask,
 )
 
+pytestmark = pytest.mark.slow
+
 PLAYED = "closed_form_trials:played"
 
 

@@ -15,6 +15,8 @@ from distune.tuning.executors.ray import RayExecutor, _connect
 from distune.tuning.trials.messages import TrialFinished
 from distune.tuning.tune import tune
 
+pytestmark = pytest.mark.slow
+
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only; read when ray is imported
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 HAS_RAY = importlib.util.find_spec("ray") is not None

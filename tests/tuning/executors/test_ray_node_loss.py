@@ -18,6 +18,8 @@ from distune.config import with_values
 from distune.tuning.study.storage import open_storage
 from distune.tuning.tune import tune
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def two_nodes(tmp_path):

@@ -15,6 +15,8 @@ from distune.tuning.study import fast_reading
 from distune.tuning.study.storage import open_storage
 from distune.tuning.study.transactions import set_attributes, waiting_trials
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def study(tmp_path: Path) -> optuna.Study:

@@ -26,6 +26,8 @@ from distune.tuning.study.storage import Patience, open_storage
 from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
 from distune.tuning.summary import config_of
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parents[1]
 COORDINATORS = 4
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)

@@ -15,6 +15,8 @@ from distune.tuning.executors import LocalExecutor
 from distune.tuning.trials.messages import TrialTask
 from distune.tuning.trials.trial import run_trial
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
 
 

@@ -12,6 +12,8 @@ from distune.training import checkpoint
 from distune.training.cost import cost_until
 from distune.tuning.trials.folds import run_folds_trial
 
+pytestmark = pytest.mark.slow
+
 TEACHER, STUDENT = [("teacher", 1), ("teacher", 2)], [("student", 1), ("student", 2), ("student", 3)]
 
 
