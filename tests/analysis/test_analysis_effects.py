@@ -12,6 +12,8 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 
+pytestmark = pytest.mark.slow
+
 SPACE = {
     "rate": Parameter("rate", "float", 1e-5, 1e-3, log=True),
     "idle": Parameter("idle", "float", 0.0, 1.0),

@@ -24,6 +24,8 @@ from distune.store import Store
 from distune.training.predictions import predict
 from distune.training.student import build_student, student_seed
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 FROZEN = {"student__vision__freeze": 1, "student__text__freeze": "all"}
 

@@ -13,6 +13,8 @@ from distune.confirmation.opening import plan_name
 from distune.errors import UserError
 from distune.tuning.study.storage import opened
 
+pytestmark = pytest.mark.slow
+
 
 def entrants_of(folder: Path, base: Config, *trials: Any, top: int = 3) -> tuple[list[Any], list[str]]:
     file = write_study(folder, base, trials)

@@ -17,6 +17,8 @@ from distune.deployment.export import default_folder, export_run
 from distune.errors import DataError, UserError
 from distune.prediction.load import load
 
+pytestmark = pytest.mark.slow
+
 SRC = Path(__file__).parents[2] / "src"
 PREDICT = """
 import json, sys, time

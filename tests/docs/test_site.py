@@ -9,6 +9,8 @@ import pytest
 
 from .pages import ROOT
 
+pytestmark = pytest.mark.slow
+
 mkdocs = pytest.importorskip("mkdocs", reason="needs the extra docs")
 
 

@@ -15,6 +15,8 @@ from distune.models.encoders.revisions import fetch_encoders
 
 from .server import TOKEN, HubServer
 
+pytestmark = pytest.mark.slow
+
 DEIT, BERT = CATALOGUE["deit-tiny"].location, CATALOGUE["bert-tiny"].location
 
 

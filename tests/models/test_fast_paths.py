@@ -12,6 +12,8 @@ from distune.models import build_classifier
 from distune.models.encoders import build_text, build_vision
 from distune.training.optimizer import Optimizer
 
+pytestmark = pytest.mark.slow
+
 
 def random_weights(name: str, layers: int | None) -> EncoderConfig:
     return EncoderConfig(name=name, pretrained=False, layers=layers)

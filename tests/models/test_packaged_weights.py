@@ -12,6 +12,8 @@ from distune.config import EncoderConfig
 from distune.models.encoders import CATALOGUE, build_text, build_vision
 from distune.models.encoders.weights import package_folder, weights_file
 
+pytestmark = pytest.mark.slow
+
 
 def photograph(name: str, size: int) -> Tensor:
     """The middle square of a photograph, as (1, 3, size, size)."""

@@ -17,6 +17,8 @@ from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
 
+pytestmark = pytest.mark.slow
+
 
 def study_with(folder: Path, config: Config, scores: list[float], **about: Any) -> Path:
     """A study of complete trials with these scores; their run folders are not made."""

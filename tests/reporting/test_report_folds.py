@@ -22,6 +22,8 @@ from distune.reporting.figures.style import look
 from distune.reporting.report import write_report
 from distune.reporting.sections.confirmation_tables import optimism
 
+pytestmark = pytest.mark.slow
+
 FOLDS = 3
 T = FloatDistribution(2.0, 6.0)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -18,6 +19,8 @@ from distune.config import Config, as_dict
 from distune.reporting import markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.report import write_report
+
+pytestmark = pytest.mark.slow
 
 KEPT = ("teacher 3", "base")
 T = FloatDistribution(2.0, 6.0)

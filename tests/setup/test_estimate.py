@@ -14,6 +14,8 @@ from distune.setup.estimate import estimate
 from distune.setup.ranges import outside
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 TINY = {"vision": "tiny-cnn", "text": "tiny-text", "fusion_tokens": "pooled", "fusion_dim": 32, "lr": 3e-4}
 
 

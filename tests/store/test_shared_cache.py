@@ -19,6 +19,8 @@ from distune.store import Entry, Store, key_of, locks, manifest, store
 from distune.store.listing import StoredEntry
 from distune.store.manifest import MANIFEST
 
+pytestmark = pytest.mark.slow
+
 SPAWN = multiprocessing.get_context("spawn")
 
 

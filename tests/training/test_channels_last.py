@@ -14,6 +14,8 @@ from safetensors.numpy import load_file
 from distune.config import Config
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 ENCODERS = {
     "efficientnet-lite0": {"name": "efficientnet-lite0", "pretrained": False, "layers": 2},
     "mobilevit-xx-small": {"name": "mobilevit-xx-small", "pretrained": False, "layers": 2},

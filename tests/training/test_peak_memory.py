@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SOURCE = str(Path(__file__).parents[2] / "src")
 CHILD = """
 import json

@@ -24,6 +24,8 @@ from distune.tuning.study.settings import differing, warmup_of_folds
 from distune.tuning.trials.folds import run_folds_trial
 from distune.tuning.tune import tune
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tmp_path, tiny_config):
     frozen = {"name": "tiny-cnn", "freeze": "all"}, {"name": "tiny-text", "freeze": "all"}

@@ -16,6 +16,8 @@ from distune.tuning.fork import fork
 from distune.tuning.status import read_status, status_of
 from distune.tuning.study.storage import open_storage
 
+pytestmark = pytest.mark.slow
+
 
 def old_study(folder, settings=None, n_trials=8):
     settings = settings or settings_of(pruner="none")

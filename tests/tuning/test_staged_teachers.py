@@ -16,6 +16,8 @@ from distune.tuning.space.suggest import suggest
 from distune.tuning.staged import StudentSpace, split
 from distune.tuning.study.settings import StudySettings
 
+pytestmark = pytest.mark.slow
+
 SHARED = {
     "label_smoothing": {"type": "float", "low": 0.0, "high": 0.15, "key": "training.label_smoothing"},
     "batch": {"type": "categorical", "choices": [16, 32], "key": "training.batch_size"},

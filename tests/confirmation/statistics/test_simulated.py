@@ -12,6 +12,8 @@ from benchmarks.simulated_confirmations import GAINS, World
 from distune.confirmation.statistics.pseudovalues import counts_by_case, pseudovalues
 from distune.confirmation.statistics.significance import compare, judge
 
+pytestmark = pytest.mark.slow
+
 SMALL = World(images=3)
 TRUE_GAIN = {points: World().true_score(GAINS[points]) - World().true_score() for points in GAINS}
 

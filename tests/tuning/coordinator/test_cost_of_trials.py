@@ -9,6 +9,8 @@ from study_helpers import coordinator, settings_of, sqlite_study
 from distune.tuning.executors.simulated import Work, WorkerDied
 from distune.tuning.summary import write_summary
 
+pytestmark = pytest.mark.slow
+
 SMALL, BIG = 100.0, 900.0
 
 

@@ -13,6 +13,8 @@ from distune.tuning.search.samplers import SAMPLERS, check_sampler
 from distune.tuning.space.space import contains
 from distune.tuning.space.suggest import distribution
 
+pytestmark = pytest.mark.slow
+
 
 def in_parts(folder, settings, parts):
     """Runs a study of which every part is a coordinator of its own."""

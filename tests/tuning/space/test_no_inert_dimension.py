@@ -16,6 +16,8 @@ from distune.tuning.space.groups import fields_without_effect, fusion_group, los
 from distune.tuning.space.space import DEFAULT_SPACE, build_space
 from distune.tuning.space.suggest import suggest
 
+pytestmark = pytest.mark.slow
+
 EXTRA = {
     "gamma": SearchParameter(type="float", low=0.1, high=1.0),
     "teacher_fusion_tokens": SearchParameter(type="categorical", choices=("sequence", "pooled")),
