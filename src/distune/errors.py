@@ -1,4 +1,4 @@
-"""The errors that a user can mend; every command turns them into a message and exit code 2."""
+"""The errors that a user can fix; every command turns them into a message and exit code 2."""
 
 from __future__ import annotations
 

@@ -170,8 +170,8 @@ def test_markdown_is_escaped_only_where_it_must_be() -> None:
 @pytest.mark.parametrize(
     ("equal", "compared", "said"),
     [
-        (0, 5, "All of the 5 next best trials can be told from it"),
-        (3, 5, "3 of the 5 next best trials cannot be told from it by these examples alone"),
+        (0, 5, "All of the 5 next best trials can be distinguished from it"),
+        (3, 5, "3 of the 5 next best trials cannot be distinguished from it by these examples alone"),
         (0, 0, ""),
     ],
 )

@@ -123,7 +123,9 @@ def test_usage_follows_what_was_confirmed(
     assert (
         f"distune train {tmp_path}/s/recommended_config.yaml --test\n" in train and "best_config" not in train
     )
-    told_none = "told no gain over the base config for any of the trials that these ranges come from"
+    told_none = (
+        "showed no significant gain over the base config for any of the trials that these ranges come from"
+    )
     assert (f"{told_none}; the base config itself lies outside them in " in ranges) == (verdict != "better")
     assert (told_none in ranges) == (verdict != "better")
 
@@ -140,7 +142,7 @@ def test_what_distillation_brought_and_which_baselines_stand_is_concluded(write:
     assert (
         "Distillation gain: −0.0500, 95 % interval [−0.0700, −0.0300], over 5 seeds on test: worse." in said
     )
-    assert "not told to be better than these baselines: `text_tfidf`." in said
+    assert "not significantly better than these baselines: `text_tfidf`." in said
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def _other_verdicts(findings: Findings, confirmation: Confirmation) -> list[Line
     ]
     if unbeaten:
         said.append(
-            line("The best trial is not told to be better than these baselines: ", *names(unbeaten), ".")
+            line("The best trial is not significantly better than these baselines: ", *names(unbeaten), ".")
         )
     return said
 

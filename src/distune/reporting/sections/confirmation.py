@@ -111,8 +111,8 @@ def recommended_config(findings: Findings, confirmation: Confirmation) -> Path |
     return path if path.is_file() else None
 
 
-def is_a_gain_told(confirmation: Confirmation) -> bool:
-    """Whether any trial of the search was told to be better than the base config."""
+def has_significant_gain(confirmation: Confirmation) -> bool:
+    """Whether any trial of the search is significantly better than the base config."""
     return any(
         made["kind"] in ("tuning_gain", "trial_gain") and made["verdict"] == "better"
         for made in confirmation.numbers["comparisons"]
@@ -180,7 +180,7 @@ def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block
         )
     if not numbers.get("complete", True):
         blocks.append(
-            caution("Some runs failed; the same command goes on with them: ", Code(command(findings)), ".")
+            caution("Some runs failed; the same command resumes them: ", Code(command(findings)), ".")
         )
     return tuple(blocks)
 

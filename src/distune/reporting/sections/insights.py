@@ -107,14 +107,14 @@ def _importance_statement(importance: Importance) -> Line:
 
 
 def noise_statement(noise: DevNoise) -> Line:
-    """What the size of the dev split allows to be told apart."""
+    """Which trials the size of the dev split allows to distinguish."""
     cases = f" of {noise.groups} cases" if noise.groups is not None else ""
     ranking: Line = ()
     if noise.compared:
         told = (
-            f"{noise.equal} of the {noise.compared} next best trials cannot be told from it"
+            f"{noise.equal} of the {noise.compared} next best trials cannot be distinguished from it"
             if noise.equal
-            else f"All of the {noise.compared} next best trials can be told from it"
+            else f"All of the {noise.compared} next best trials can be distinguished from it"
         )
         ranking = (
             f" {told} by these examples alone (95 % interval of the difference, both scored on the same resamples; one "

@@ -157,7 +157,7 @@ def _protocol(findings: Findings) -> Section:
         items.append(
             line(
                 f"Folds: {study.folds}, of whole cases of train and dev, the same ones in every trial; teacher and "
-                "student are trained anew in each."
+                "student are trained again in each."
             )
         )
     if not study.is_table:

@@ -25,7 +25,7 @@ from distune.reporting.document import (
     paragraph,
 )
 from distune.reporting.paths import quoted
-from distune.reporting.sections.confirmation import is_a_gain_told, recommended_config
+from distune.reporting.sections.confirmation import has_significant_gain, recommended_config
 
 BEST_CONFIG = "best_config.yaml"
 SHUT = "Before the confirmation the test split stays shut: once it was looked at, it cannot confirm anything."
@@ -146,12 +146,13 @@ def _ranges(findings: Findings, space_file: Path | None) -> Section:
 
 
 def _unconfirmed(findings: Findings, ranges: Ranges) -> Line:
-    """That a confirmation told no gain of these trials, and where the base config lies; empty where it did."""
+    """That these trials have no significant gain, and where the base config lies; empty where they have one."""
     confirmation, study = findings.confirmation, findings.study
-    if isinstance(confirmation, Unknown) or not confirmation.is_current or is_a_gain_told(confirmation):
+    if isinstance(confirmation, Unknown) or not confirmation.is_current or has_significant_gain(confirmation):
         return ()
     said = line(
-        "The confirmation told no gain over the base config for any of the trials that these ranges come from"
+        "The confirmation showed no significant gain over the base config for any of the trials that these ranges "
+        "come from"
     )
     values = {name: study.base_value(name) for name in ranges.parameters}
     left_out = [
