@@ -89,7 +89,7 @@ def _subtitle(findings: Findings) -> Line:
 def _gain(findings: Findings, searched: float) -> Headline:
     """The confirmed gain where there is one, else that of the search, marked as not confirmed."""
     gain = confirmation.confirmed_gain(findings)
-    label = "Over the base config"
+    label = "Best trial over the base config"
     if gain is None:
         return Headline(label, formats.gain(searched), improvement.UNCONFIRMED)
     value, _, remark = confirmation.in_words(findings, gain).partition(", ")
@@ -113,7 +113,8 @@ def _headlines(findings: Findings) -> tuple[Headline, ...]:
     gain = (_gain(findings, baseline.gain),) if has_gain else ()  # type: ignore[union-attr,arg-type]
     confirmed = findings.confirmation
     if not isinstance(confirmed, Unknown) and confirmed.is_current:
-        return (*_decision(confirmed.numbers), *gain, trials)
+        own = tuple(_confirmed_gain(confirmed.numbers))
+        return (*_decision(confirmed.numbers), *(own or gain), trials)
     best_trial = findings.ranking.best
     if best_trial is None:
         return (trials,)
@@ -153,3 +154,17 @@ def _decision(numbers: Mapping[str, Any]) -> Iterator[Headline]:
             f"{formats.score(forecast['low'])} to {formats.score(forecast['high'])}",
             "in 95 % of such sets",
         )
+
+
+def _confirmed_gain(numbers: Mapping[str, Any]) -> Iterator[Headline]:
+    """The recommended config's own gain over the base; nothing where it is the base, or was not compared with it."""
+    chosen = numbers["recommendation"]["contender"]
+    for made in numbers["comparisons"]:
+        if made["first"] == chosen and numbers["contenders"].get(made["second"], {}).get("is_base"):
+            between = f"{formats.gain(made['low'])} to {formats.gain(made['high'])}"
+            yield Headline(
+                "Its gain over the base config",
+                formats.gain(made["difference"]),
+                f"95 % interval {between} on {numbers['split']}: {made['verdict']}",
+            )
+            return
