@@ -19,7 +19,7 @@ from distune.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from distune.api.data import audit, split
-    from distune.api.students import Run, evaluate, export, train
+    from distune.api.students import Run, evaluate, export, mistakes, train
     from distune.api.studies import Confirmation, Study, confirm, tune
     from distune.config import Config, load_config
     from distune.data import Table, read_table
@@ -50,6 +50,7 @@ __all__ = [
     "export",
     "load",
     "load_config",
+    "mistakes",
     "read_table",
     "split",
     "train",
@@ -59,7 +60,7 @@ __all__ = [
 _MODULES = {
     "distune.api.data": ("audit", "split"),
     "distune.api.studies": ("Confirmation", "Study", "confirm", "tune"),
-    "distune.api.students": ("Run", "evaluate", "export", "train"),
+    "distune.api.students": ("Run", "evaluate", "export", "mistakes", "train"),
     "distune.config": ("Config", "load_config"),
     "distune.data": ("Table", "read_table"),
     "distune.errors": ("ConfigError", "DataError", "UserError"),

@@ -39,6 +39,10 @@ class Run:
 
         return load(self.folder, device=device)
 
+    def mistakes(self, out: Path | str | None = None, *, split: str = "dev") -> Path:
+        """Writes a page of the student's most confident mistakes, see `distune.mistakes`."""
+        return mistakes(self.folder, out, split=split)
+
 
 def train(
     config: Config,
@@ -111,6 +115,41 @@ def evaluate(
         raise UserError("evaluate needs the labels of the examples, by task")
     by_task = {task: [str(label) for label in values] for task, values in labels.items()}
     return judge(predictor, Labelled(name, examples, by_task, groups or [example.id for example in examples]))
+
+
+def mistakes(
+    source: Path | str,
+    out: Path | str | None = None,
+    *,
+    split: str = "dev",
+    most: int = 12,
+    data_root: Path | str | None = None,
+) -> Path:
+    """Writes a page of a student's most confident mistakes: thumbnails, texts and probabilities.
+
+    Args:
+        source: a run folder, or a study.
+        out: the page; None writes `mistakes_<split>.html` into the run folder.
+        split: dev, or test where the run has opened it.
+        most: how many of each task.
+        data_root: where the data set is now, if elsewhere.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: the run has no predictions of that split.
+    """
+    from distune.prediction.load import run_behind
+    from distune.reporting.mistakes import write_mistakes
+
+    return write_mistakes(
+        run_behind(source),
+        Path(out) if out else None,
+        split=split,
+        most=most,
+        data_root=Path(data_root) if data_root else None,
+    )
 
 
 def export(

@@ -18,6 +18,7 @@ from distune.cli import (
     evaluate,
     export,
     init,
+    mistakes,
     predict,
     study,
     train,
@@ -55,6 +56,7 @@ app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("errors")(mistakes.errors)
 app.command("export")(export.export)
 app.command("check")(data.check)
 app.command("audit")(data.audit)

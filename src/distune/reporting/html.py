@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from typing import Any
 
+from distune.errors import UserError
 from distune.reporting.document import (
     Bullets,
     Commands,
@@ -40,6 +43,38 @@ def render(document: Document) -> str:
     Returns:
         A whole page with its style and its figures inside, which asks for nothing from anywhere.
     """
+    from markupsafe import Markup
+
+    return rendered(
+        TEMPLATE,
+        document=document,
+        drawn=lambda figure: Markup(figure.svg),  # drawn by matplotlib, which escapes its texts
+        kind=lambda block: BLOCKS[type(block)],
+        kind_of_span=lambda span: "text" if isinstance(span, str) else type(span).__name__.lower(),
+        spans=spans,
+        text_of=text_of,
+        plain=lambda text: plain(text, longest=10_000),
+        anchor=anchor,
+    )
+
+
+def require() -> None:
+    """Checks that a page can be written.
+
+    Raises:
+        UserError: Jinja2 is not installed.
+    """
+    if importlib.util.find_spec("jinja2") is None:
+        raise UserError("a page needs Jinja2: pip install 'distune[report]'")
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page of ours: every string that it shows is escaped and without control characters; `style` is our own.
+
+    Args:
+        template: its file in `templates/`.
+        values: what it shows.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -54,17 +89,7 @@ def render(document: Document) -> str:
         lstrip_blocks=True,
     )
     style = environment.loader.get_source(environment, STYLE)[0] if environment.loader else ""
-    return environment.get_template(TEMPLATE).render(
-        document=document,
-        style=Markup(style),  # our own file
-        drawn=lambda figure: Markup(figure.svg),  # drawn by matplotlib, which escapes its texts
-        kind=lambda block: BLOCKS[type(block)],
-        kind_of_span=lambda span: "text" if isinstance(span, str) else type(span).__name__.lower(),
-        spans=spans,
-        text_of=text_of,
-        plain=lambda text: plain(text, longest=10_000),
-        anchor=anchor,
-    )
+    return environment.get_template(template).render(style=Markup(style), **values)
 
 
 def anchor(section: Section) -> str:

@@ -34,9 +34,17 @@ def _shown(character: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if is_hidden else character
 
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
 def inert(text: str) -> str:
     """Text for a CSV cell that a person opens in a spreadsheet, where some first characters start a formula.
 
     Such a cell gets an apostrophe in front (OWASP: CSV injection). Not for cells that a program reads back.
     """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and text else text
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def as_written(cell: str) -> str:
+    """The text that `inert` made a cell of."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA_STARTS) else cell

@@ -1,0 +1,99 @@
+"""The most confident mistakes of a run as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distune.analysis.mistakes import MOST, Mistake, TaskMistakes, read_mistakes
+from distune.config import Config, load_config, with_values
+from distune.errors import UserError
+from distune.reporting import html
+from distune.reporting.thumbnails import thumbnail
+from distune.utils.atomic import write_text
+
+TEMPLATE = "mistakes.html.j2"
+CLASSES_SHOWN = 5
+"""Most probable classes that are named; the label always is."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A mistake as a page shows it.
+
+    Attributes:
+        mistake: what is wrong.
+        picture: address of its thumbnail; None where there is no image to show.
+        probabilities: the most probable classes, and that of the label.
+    """
+
+    mistake: Mistake
+    picture: str | None
+    probabilities: tuple[tuple[str, float], ...]
+
+
+def write_mistakes(
+    run: Path,
+    out: Path | None = None,
+    *,
+    split: str = "dev",
+    most: int = MOST,
+    data_root: Path | None = None,
+) -> Path:
+    """Writes a page with the most confident mistakes of a run: thumbnails, texts and probabilities.
+
+    Args:
+        run: the run folder; nothing in it is changed but the page, where `out` is left open.
+        out: the page; None writes `mistakes_<split>.html` into the run folder.
+        split: dev, or test where the run has opened it.
+        most: how many of each task.
+        data_root: where the data set is now, if elsewhere.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: Jinja2 is not installed, or the run has no predictions of that split.
+    """
+    html.require()
+    config = load_config(run / "config.yaml")
+    if data_root is not None:
+        config = with_values(config, {"data.root": str(data_root)})
+    found = read_mistakes(run, split, most)
+    page = out or run / f"mistakes_{split}.html"
+    if page.is_dir():
+        raise UserError(f"{page} is a folder; name the page, such as {page / f'mistakes_{split}.html'}")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_text(page, mistakes_page(run.resolve().name, split, config, found))
+    return page
+
+
+def mistakes_page(name: str, split: str, config: Config, found: Sequence[TaskMistakes]) -> str:
+    """The page; every name and text in it is escaped, and it asks for nothing from anywhere.
+
+    Args:
+        name: of the run.
+        split: whose examples are shown.
+        config: of the run; it says what the student reads and where the images are.
+        found: the mistakes by task.
+    """
+    reads = config.student.modalities
+    shown = {task.task: [_shown(mistake, config) for mistake in task.most_confident] for task in found}
+    has_pictures = any(one.picture for tasks in shown.values() for one in tasks)
+    return html.rendered(
+        TEMPLATE,
+        name=name,
+        split=split,
+        reads=reads,
+        tasks=found,
+        shown=shown,
+        lacks_pictures=not has_pictures and any(shown.values()),
+        root=str(config.data.root),
+    )
+
+
+def _shown(mistake: Mistake, config: Config) -> Shown:
+    first = mistake.probabilities[:CLASSES_SHOWN]
+    label = tuple(one for one in mistake.probabilities[CLASSES_SHOWN:] if one[0] == mistake.truth)
+    return Shown(mistake, thumbnail(mistake.image, config.data), (*first, *label))

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import base64
+import csv
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from distune.analysis.mistakes import read_mistakes
+from distune.cli import run_command
+from distune.config import Config, save_config
+from distune.errors import UserError
+from distune.reporting.mistakes import write_mistakes
+
+HOSTILE = "<script>alert(1)</script>"
+HEADER = ["id", "group", "truth_k", "pred_k", "p_k_a", "p_k_b", "p_k_<b>", "image", "text"]
+ROWS = [
+    ["right", "c1", "a", "a", "0.99", "0.005", "0.005", "images/0.png", "says a"],
+    ["sure", "c2", "a", "b", "0.01", "0.98", "0.01", "images/1.png", HOSTILE],
+    ["unsure", "c3", "b", "<b>", "0.30", "0.30", "0.40", "../outside.png", "'=1+1"],
+    ["unknown", "c4", "", "a", "0.98", "0.01", "0.01", "images/0.png", "no label"],
+]
+
+
+@pytest.fixture
+def run_folder(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
+    root, folder = tmp_path / "data", tmp_path / "run"
+    (root / "images").mkdir(parents=True)
+    folder.mkdir()
+    for name in ("data/images/0.png", "data/images/1.png", "outside.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((480, 960), 90, np.uint8))
+    save_config(tiny_config(data__root=str(root)), folder / "config.yaml")
+    with (folder / "predictions_dev.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *ROWS])
+    return folder
+
+
+def test_the_most_confident_mistakes_come_first(run_folder: Path) -> None:
+    (task,) = read_mistakes(run_folder)
+    assert (task.task, task.judged, task.wrong) == ("k", 3, 2)
+    first, second = task.most_confident
+    assert (first.id, first.truth, first.predicted, first.group) == ("sure", "a", "b", "c2")
+    assert (second.id, second.predicted, second.text) == ("unsure", "<b>", "=1+1")
+    assert first.confidence > second.confidence
+    # softmax( log p / T ) by hand
+    powers = np.array([0.01, 0.98, 0.01]) ** (1 / task.temperature)
+    assert dict(first.probabilities)["a"] == pytest.approx(powers[0] / powers.sum(), abs=1e-9)
+    assert first.probabilities[0][0] == "b"
+    assert len(read_mistakes(run_folder, most=1)[0].most_confident) == 1
+
+
+def test_the_page_is_escaped_and_loads_nothing(run_folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in run_folder.iterdir()}
+    page = write_mistakes(run_folder)
+    assert page == run_folder / "mistakes_dev.html"
+    text = page.read_text()
+    assert HOSTILE not in text and "&lt;script&gt;" in text and "<b>" not in text
+    assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:image/jpeg)", text) and "url(" not in text
+    (picture,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)  # the other one leaves the root
+    small = cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert small.shape[:2] == (120, 240)
+    page.unlink()
+    assert {path.name: path.read_bytes() for path in run_folder.iterdir()} == before
+
+
+def test_data_that_are_elsewhere_now(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert "data:image/jpeg" not in write_mistakes(run_folder, tmp_path / "a.html").read_text()
+    moved = write_mistakes(run_folder, tmp_path / "b.html", data_root=tmp_path / "moved")
+    assert "data:image/jpeg" in moved.read_text()
+
+
+@pytest.mark.parametrize("split", ["test", "../dev", "nothing"])
+def test_a_split_without_predictions(run_folder: Path, split: str) -> None:
+    with pytest.raises(UserError, match="'dev'"):
+        read_mistakes(run_folder, split)
+
+
+def test_the_command(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "environment.json").write_text("{}")
+    for arguments, code in (([], 0), (["--split", "test"], 2)):
+        monkeypatch.setattr(sys, "argv", ["distune", "errors", str(run_folder), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+        assert int(ended.value.code or 0) == code
+    assert "mistakes_dev.html" in capsys.readouterr().out
