@@ -11,7 +11,7 @@ from huggingface_hub import constants, hf_hub_download, snapshot_download
 from distune.config import EncoderConfig
 from distune.errors import UserError
 from distune.models.encoders import CATALOGUE, build_text, build_vision, identity
-from distune.models.encoders.revisions import fetch_encoders
+from distune.models.encoders.hub.revisions import fetch_encoders
 
 from .server import TOKEN, HubServer
 

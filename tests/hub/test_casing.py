@@ -9,7 +9,7 @@ import pytest
 
 from distune.config import EncoderConfig
 from distune.models.encoders import CATALOGUE, TextEncoder, build_text, identity
-from distune.models.encoders.tokenizer import is_cased
+from distune.models.encoders.text.tokenizer import is_cased
 
 from .repositories import CASED, UNCASED, repositories
 from .server import HubServer

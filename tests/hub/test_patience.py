@@ -13,8 +13,8 @@ from distune.errors import UserError
 from distune.models.encoders import CATALOGUE
 from distune.models.encoders.hub import patience
 from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub.revisions import fetch_encoders
 from distune.models.encoders.hub.transfer import Transfer, rate
-from distune.models.encoders.revisions import fetch_encoders
 
 from .server import HubServer
 

@@ -16,7 +16,7 @@ from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
 from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision, identity
 from distune.models.encoders.base import Pixels
-from distune.models.encoders.efficientnet_lite import EfficientNetLite
+from distune.models.encoders.vision.efficientnet_lite import EfficientNetLite
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from distune.config import EncoderConfig
 from distune.errors import UserError
 from distune.models.encoders import build_text, build_vision
-from distune.models.encoders.factorised import FactorisedEmbedding
+from distune.models.encoders.text.factorised import FactorisedEmbedding
 
 WORDS, WIDTH = 50, 12
 

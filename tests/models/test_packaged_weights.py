@@ -10,7 +10,7 @@ from torch import Tensor
 
 from distune.config import EncoderConfig
 from distune.models.encoders import CATALOGUE, build_text, build_vision
-from distune.models.encoders.weights import package_folder, weights_file
+from distune.models.encoders.pretrained.weights import package_folder, weights_file
 
 pytestmark = pytest.mark.slow
 

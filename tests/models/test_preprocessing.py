@@ -12,7 +12,7 @@ from torch import Tensor
 
 from distune.errors import UserError
 from distune.models.encoders import CATALOGUE
-from distune.models.encoders.preprocessing import is_plain, read_pixels
+from distune.models.encoders.vision.preprocessing import is_plain, read_pixels
 
 FAMILIES = (
     *(

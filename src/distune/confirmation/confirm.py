@@ -196,7 +196,7 @@ class _Confirmation:
         A name that nothing stands for is passed over: its run fails and is listed, and the others are judged.
         """
         from distune.models.encoders.hub.patience import Patience
-        from distune.models.encoders.revisions import fetch_encoders, is_known
+        from distune.models.encoders.hub.revisions import fetch_encoders, is_known
 
         encoders = (found for entrant in self.entrants for found in encoders_of(entrant.config))
         wanted = ((encoder, kind) for (_, kind), encoder in encoders if is_known(encoder, kind))

@@ -9,7 +9,7 @@ from pathlib import Path
 from distune.config import Config, load_config
 from distune.config.revisions import carried_over, encoders_of, pinned
 from distune.errors import ConfigError
-from distune.models.encoders.revisions import fetch_encoders
+from distune.models.encoders.hub.revisions import fetch_encoders
 
 
 def with_commits(config: Config, folder: Path, roles: Collection[str]) -> Config:

@@ -65,7 +65,9 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
 
 def environment(config: Config, compute: Compute) -> dict[str, Any]:
     """Versions, device, git commit, seed, and the commits of hub models, as far as they are known."""
-    from distune.models.encoders.revisions import origins  # imports torch, which readers of a folder need not
+    from distune.models.encoders.hub.revisions import (
+        origins,  # imports torch, which readers of a folder need not
+    )
 
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -13,16 +13,24 @@ import torch
 from distune.config import EncoderConfig
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
-from distune.models.encoders import bert, mobilevit, vit
-from distune.models.encoders.automodel import AutoText, AutoVision, longest_text
 from distune.models.encoders.base import TextEncoder, Tokenizer, VisionEncoder
 from distune.models.encoders.catalogue import Entry, Kind, find, known
-from distune.models.encoders.efficientnet_lite import EfficientNetLite
-from distune.models.encoders.preprocessing import read_pixels
-from distune.models.encoders.tiny import TinyCnn, TinyText
-from distune.models.encoders.tokenizer import read_tokenizer
-from distune.models.encoders.transformers_model import Origin, architecture, first_line, read_architecture
-from distune.models.encoders.weights import model_folder, weights_file
+from distune.models.encoders.pretrained.transformers_model import (
+    Origin,
+    architecture,
+    first_line,
+    read_architecture,
+)
+from distune.models.encoders.pretrained.weights import model_folder, weights_file
+from distune.models.encoders.text import bert
+from distune.models.encoders.text.auto_text import AutoText, longest_text
+from distune.models.encoders.text.tiny_text import TinyText
+from distune.models.encoders.text.tokenizer import read_tokenizer
+from distune.models.encoders.vision import mobilevit, vit
+from distune.models.encoders.vision.auto_vision import AutoVision
+from distune.models.encoders.vision.efficientnet_lite import EfficientNetLite
+from distune.models.encoders.vision.preprocessing import read_pixels
+from distune.models.encoders.vision.tiny_cnn import TinyCnn
 
 VISION_FAMILIES: dict[str, Any] = {
     **dict.fromkeys(vit.FAMILIES, vit.Vit),

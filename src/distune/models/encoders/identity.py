@@ -6,9 +6,9 @@ from pathlib import Path
 
 from distune.config import EncoderConfig
 from distune.models.encoders.catalogue import Entry, Kind, find, known
-from distune.models.encoders.preprocessing import is_plain
-from distune.models.encoders.tokenizer import is_cased
-from distune.models.encoders.weights import file_hash, fingerprint, model_folder, weights_file
+from distune.models.encoders.pretrained.weights import file_hash, fingerprint, model_folder, weights_file
+from distune.models.encoders.text.tokenizer import is_cased
+from distune.models.encoders.vision.preprocessing import is_plain
 
 
 def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:

@@ -24,8 +24,8 @@ from distune.models.encoders.hub.fetch import listing
 from distune.models.encoders.hub.files import WEIGHTS, weight_files
 from distune.models.encoders.hub.patience import Patience
 from distune.models.encoders.hub.snapshot import cached_snapshot, snapshot
-from distune.models.encoders.transformers_model import Origin, first_line
-from distune.models.encoders.weights import model_folder, needs, repository_of
+from distune.models.encoders.pretrained.transformers_model import Origin, first_line
+from distune.models.encoders.pretrained.weights import model_folder, needs, repository_of
 
 _log = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ def with_commits(
     """
     from distune.models.encoders import inspect_encoder
     from distune.models.encoders.hub.patience import Patience as HubPatience
-    from distune.models.encoders.revisions import fetch_encoders
+    from distune.models.encoders.hub.revisions import fetch_encoders
 
     patience = HubPatience(interrupted=interrupted)
     drawn = [found for question in questions for found in drawn_encoders(question)]

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from distune.config import EncoderConfig
 from distune.models.encoders.base import TextEncoder, Tokenizer, keep_layers
-from distune.models.encoders.factorised import FactorisedEmbedding
-from distune.models.encoders.transformers_model import Origin, load
+from distune.models.encoders.pretrained.transformers_model import Origin, load
+from distune.models.encoders.text.factorised import FactorisedEmbedding
 
 FAMILIES = ("bert", "distilbert", "mobilebert")
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from distune.config import EncoderConfig
 from distune.models.encoders.base import Pixels, VisionEncoder, keep_first
-from distune.models.encoders.transformers_model import Origin, load
+from distune.models.encoders.pretrained.transformers_model import Origin, load
 
 FAMILIES = ("mobilevit",)
 

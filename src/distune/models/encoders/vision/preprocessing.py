@@ -14,7 +14,7 @@ from distune.errors import UserError
 from distune.models.encoders.base import Pixels
 from distune.models.encoders.catalogue import Entry
 from distune.models.encoders.hub.files import PROCESSORS
-from distune.models.encoders.transformers_model import first_line, quiet
+from distune.models.encoders.pretrained.transformers_model import first_line, quiet
 
 _GEOMETRY = ("do_resize", "do_center_crop", "do_pad")
 _SIDE = 16

@@ -10,7 +10,7 @@ from torch import nn
 from distune.config import EncoderConfig
 from distune.errors import UserError
 from distune.models.encoders.base import Pixels, VisionEncoder, keep_layers
-from distune.models.encoders.transformers_model import Origin, load
+from distune.models.encoders.pretrained.transformers_model import Origin, load
 
 FAMILIES = ("vit", "deit")
 

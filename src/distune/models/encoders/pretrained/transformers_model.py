@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
-from distune.models.encoders.headers import placeholders, refuse_broken
+from distune.models.encoders.pretrained.headers import placeholders, refuse_broken
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from distune.config.revisions import encoders_of, model_key
 from distune.errors import UserError
 from distune.models.encoders.catalogue import Entry, Kind, find
 from distune.models.encoders.hub.patience import Patience
-from distune.models.encoders.weights import model_folder, repository_of
+from distune.models.encoders.pretrained.weights import model_folder, repository_of
 
 
 def repository(encoder: EncoderConfig, kind: Kind) -> str | None:

@@ -1,0 +1,1 @@
+"""Text encoders, one family a file, and their tokenizers."""

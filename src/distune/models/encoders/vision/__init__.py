@@ -1,0 +1,1 @@
+"""Image encoders, one family a file, and what each wants its pixels to be."""
