@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     "postgresql": ("Four coordinators on PostgreSQL", ["shared_storage"]),
     "mariadb": ("Four coordinators on MariaDB", ["shared_storage", "--server", "mariadb"]),
     "confirmations": ("How often a confirmation is right", ["confirmations", "--simulations", "1000"]),
+    "parameters": ("What a study can say about its parameters", ["parameters"]),
     "demo": ("What the demo shows, over data seeds", ["demo"]),
     "ray_node_loss": ("A Ray node lost", ["ray_node_loss"]),
 }

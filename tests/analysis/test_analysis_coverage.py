@@ -1,17 +1,17 @@
-"""Coverage, patterns, progress, ranges and recommendations: tables of small studies."""
+"""Bounds, what the best share, progress, ranges and recommendations: tables of small studies."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from distune.analysis.baseline import compare
 from distune.analysis.findings import analyse
-from distune.analysis.parameters.coverage import coverage
-from distune.analysis.parameters.patterns import Patterns, patterns
+from distune.analysis.parameters.bounds import at_bounds
+from distune.analysis.parameters.importance import HALF
 from distune.analysis.parameters.ranges import Ranges, as_search_space, best_ranges
+from distune.analysis.parameters.shared import Shared, SharedByBest, shared_by_best
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.progress import Progress, progress
 from distune.analysis.ranking import rank
@@ -32,13 +32,6 @@ def study(params: list[dict[str, Any]], scores: list[float | None], *space: Para
     return StudyRecord("s", "maximize", trials, {one.name: one for one in space}, "study", seed=0)
 
 
-def test_tenths_values_and_combinations_are_counted() -> None:
-    params = [{"x": 0.05 * n, "dim": 256 if n % 2 else 384, "layers": 1} for n in range(10)]
-    found = coverage(one := study(params, [0.1 * n for n in range(10)], X, DIM, LAYERS), rank(one))
-    assert [(p.tried, p.parts) for p in found.parameters] == [(5, 10), (2, 3), (1, 3)]
-    assert (found.combinations, found.combinations_tried) == (9, 2)
-
-
 @pytest.mark.parametrize(
     ("values", "bound"),
     [
@@ -50,74 +43,37 @@ def test_tenths_values_and_combinations_are_counted() -> None:
 )
 def test_bounds_are_hit_by_the_best_and_by_most_good_trials(values: list[float], bound: str | None) -> None:
     one = study([{"x": value} for value in values], [1 - 0.1 * n for n in range(6)], X)
-    assert coverage(one, rank(one)).parameters[0].bound == bound
+    assert [found.bound for found in at_bounds(one, rank(one))] == ([] if bound is None else [bound])
 
 
 def test_one_of_two_values_is_no_bound() -> None:
     heads = Parameter("heads", "categorical", choices=(4, 8))
     one = study([{"heads": 8}] * 6, [1 - 0.1 * n for n in range(6)], heads)
-    assert coverage(one, rank(one)).bounds_hit == []
+    assert at_bounds(one, rank(one)) == ()
 
 
-def test_concentration_is_a_late_crowd_that_was_not_there_early() -> None:
-    late = [0.1, 0.9, 0.5, 0.1, 0.9, 0.5, 0.7, 0.71, 0.72]
-    always = [0.7] * 9
-    scores: list[float | None] = [0.1 * n for n in range(9)]
-    for values, expected in ((late, True), (always, False)):
-        one = study([{"x": value} for value in values], scores, X)
-        assert bool(coverage(one, rank(one)).concentrated) is expected
+def shared(params: list[dict[str, Any]], scores: list[float | None], parameter: Parameter) -> Shared:
+    found = shared_by_best(one := study(params, scores, parameter), rank(one))
+    assert isinstance(found, SharedByBest) and len(found.rows) == 1
+    return found.rows[0]
 
 
-def read(found: Patterns | Unknown) -> dict[str, bool]:
-    assert isinstance(found, Patterns)
-    return {pattern.parameter: pattern.is_beyond_sampler for pattern in found.patterns}
+def test_what_the_best_share_stands_beside_what_was_tried() -> None:
+    """The best ten of 40 are the last ones; of the 44 tried, pruned ones included, some had it too."""
+    scores: list[float | None] = [*(n / 40 for n in range(40)), None, None, None, None]
+    dims = [{"dim": 384 if n >= 32 else 256} for n in range(44)]
+    assert shared(dims, scores, DIM) == Shared("dim", 384, None, None, 0.8, 12 / 44)
+    places = [{"x": n / 44} for n in range(44)]
+    assert shared(places, scores, X) == Shared("x", None, 30 / 44, 39 / 44, 1.0, 10 / 44)
 
 
-def test_a_value_that_good_trials_share_beyond_chance_is_a_pattern() -> None:
-    rng = np.random.default_rng(0)
-    params = [{"dim": int(rng.choice([256, 384, 512])), "x": float(rng.random())} for _ in range(60)]
-    scores: list[float | None] = [float((p["dim"] == 384) + rng.normal(0, 0.1)) for p in params]
-    one = study(params, scores, DIM, X)
-    assert read(patterns(one, rank(one))) == {"dim": True, "x": False}
-
-
-def test_a_value_that_the_sampler_tried_late_is_no_pattern() -> None:
-    """The reference page's mistake: the value rides along while the score grows for another reason."""
-    params = [{"dim": 384 if n >= 30 else (256, 512, 384)[n % 3]} for n in range(60)]
-    scores: list[float | None] = [n / 60 for n in range(60)]
-    one = study(params, scores, DIM)
-    found = patterns(one, rank(one))
-    assert isinstance(found, Patterns)
-    assert found.patterns[0].value == 384 and found.patterns[0].top_share == 1.0
-    assert not found.patterns[0].is_beyond_sampler
-
-
-def test_values_that_do_not_matter_are_called_a_pattern_as_rarely_as_p_says() -> None:
-    """A random group is as uniform in any value, not only in the one that the best trials happen to share."""
-    alarms = 0
-    space = {"dim": Parameter("dim", "categorical", choices=(1, 2, 3))}
-    for seed in range(400):
-        rng = np.random.default_rng(seed)
-        trials = tuple(
-            TrialRecord(n, "complete", float(rng.random()), {"dim": int(rng.integers(1, 4))})
-            for n in range(40)
-        )
-        one = StudyRecord("s", "maximize", trials, space, "study", seed=seed)
-        found = patterns(one, rank(one))
-        assert isinstance(found, Patterns)
-        alarms += found.patterns[0].p < 0.05
-    assert alarms <= 0.05 * 400
-
-
-def test_a_narrow_range_is_a_pattern_only_where_others_were_tried() -> None:
-    rng = np.random.default_rng(1)
-    for spread, expected in ((1.0, True), (0.02, False)):
-        params = [{"x": float(0.5 + spread * (rng.random() - 0.5))} for _ in range(60)]
-        scores: list[float | None] = [-abs(p["x"] - 0.5) for p in params]
-        if spread < 1:
-            scores = [float(rng.random()) for _ in params]
-        one = study(params, scores, X)
-        assert read(patterns(one, rank(one))) == {"x": expected}
+def test_parameters_that_do_not_vary_or_not_everywhere_share_nothing() -> None:
+    scores: list[float | None] = [n / HALF for n in range(HALF)]
+    for params in ([{"x": 0.5}] * HALF, [*[{"x": n / HALF} for n in range(1, HALF)], {"y": 1.0}]):
+        found = shared_by_best(one := study(params, scores, X), rank(one))
+        assert isinstance(found, SharedByBest) and found.rows == ()
+    few = study([{"x": 0.5}] * 9, scores[:9], X)
+    assert isinstance(shared_by_best(few, rank(few)), Unknown)
 
 
 def test_progress_looks_at_the_last_third() -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from distune.analysis.baseline import Baseline
 from distune.analysis.dev_noise import DevNoise
-from distune.analysis.parameters.coverage import Coverage, ParameterCoverage
-from distune.analysis.parameters.effects import Effect, Effects
-from distune.analysis.parameters.patterns import Pattern, Patterns
+from distune.analysis.parameters.bounds import AtBound
+from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.progress import Progress
 from distune.analysis.recommendations import Recommendations, recommend
@@ -19,31 +18,20 @@ from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 
 X = Parameter("x", "float", low=0.0, high=1.0)
-WANDERED = ParameterCoverage("x", 8, 10, early=0.3, late=0.3, expected=0.2, bound=None)
-SETTLED = replace(WANDERED, late=0.9)
 BEST = TrialRecord(1, "complete", 0.8, {})
 UNKNOWN = Unknown("not asked")
 
 
-def effect(low: float, high: float, p_holm: float, parameter: str = "x") -> Effect:
-    return Effect(parameter, (0.0, 1.0), 1.0, (low + high) / 2, low, high, p_holm, p_holm)
-
-
-def effects(*found: Effect, noise: float = 0.01) -> Effects:
-    return Effects(found, 30, 10, noise, ())
-
-
-def pattern(p_holm: float) -> Patterns:
-    return Patterns((Pattern("x", None, 0.4, 0.5, 1.0, 0.3, p_holm, p_holm),), 10, 40)
+def mattering(*named: str) -> Importance:
+    return Importance(tuple(Share(name, 0.9) for name in named), 0.5, 40, 0.02, ())
 
 
 def decided(**known: Any) -> Recommendations:
     trials = known.pop("trials", (BEST,))
     given: dict[str, Any] = {
         "progress": UNKNOWN,
-        "coverage": Coverage((WANDERED,), 40, None, 0),
-        "effects": UNKNOWN,
-        "patterns": UNKNOWN,
+        "bounds": (),
+        "importance": UNKNOWN,
         "baseline": UNKNOWN,
         "noise": UNKNOWN,
     }
@@ -51,56 +39,11 @@ def decided(**known: Any) -> Recommendations:
 
 
 @pytest.mark.parametrize(
-    ("found", "known", "settled"),
-    [
-        (SETTLED, {"effects": effects(effect(0.02, 0.04, 0.01))}, True),
-        (SETTLED, {"patterns": pattern(0.01)}, True),
-        (SETTLED, {"effects": effects(effect(-0.02, 0.04, 0.4)), "patterns": pattern(0.4)}, False),
-        (SETTLED, {}, False),
-        (WANDERED, {"effects": effects(effect(0.02, 0.04, 0.01))}, False),
-        (replace(SETTLED, bound="high"), {"effects": effects(effect(0.02, 0.04, 0.01))}, False),
-    ],
-    ids=[
-        "clear effect",
-        "pattern",
-        "sampler alone",
-        "nothing known",
-        "still spread",
-        "at the end of its range",
-    ],
+    ("importance", "widened"), [(mattering("x"), ["x"]), (mattering("y"), []), (UNKNOWN, [])]
 )
-def test_a_parameter_is_settled_where_more_than_the_sampler_says_so(
-    found: ParameterCoverage, known: dict[str, Any], settled: bool
-) -> None:
-    recommended = decided(coverage=Coverage((found,), 40, None, 0), **known)
-    assert recommended.settled == (("x",) if settled else ())
-    assert [one.parameter for one in recommended.widen] == (["x"] if found.bound else [])
-
-
-@pytest.mark.parametrize(
-    ("known", "widened"),
-    [
-        ({"effects": effects(effect(0.02, 0.04, 0.01))}, ["x"]),
-        ({"patterns": pattern(0.01)}, ["x"]),
-        ({"effects": effects(effect(-0.02, 0.04, 0.4)), "patterns": pattern(0.4)}, []),
-        ({}, []),
-    ],
-    ids=["clear effect", "pattern", "sampler alone", "nothing known"],
-)
-def test_a_range_is_widened_where_more_than_the_sampler_says_so(
-    known: dict[str, Any], widened: list[str]
-) -> None:
-    at_its_end = Coverage((replace(SETTLED, bound="high"),), 40, None, 0)
-    assert [one.parameter for one in decided(coverage=at_its_end, **known).widen] == widened
-
-
-def test_a_parameter_is_negligible_where_all_its_contrasts_are_smaller_than_one_trial_s_scatter() -> None:
-    small, wide = effect(-0.008, 0.009, 0.9), effect(-0.008, 0.02, 0.9)
-    assert decided(effects=effects(small)).negligible == (small,)
-    assert decided(effects=effects(wide)).negligible == ()
-    assert decided(effects=effects(effect(-0.02, 0.008, 0.9))).negligible == ()
-    assert decided(effects=effects(small, wide)).negligible == ()
-    assert decided(effects=effects(small, replace(wide, parameter="y"))).negligible == (small,)
+def test_a_range_is_widened_where_the_parameter_matters(importance: Any, widened: list[str]) -> None:
+    found = decided(bounds=(AtBound("x", "high"),), importance=importance)
+    assert [one.parameter for one in found.widen] == widened
 
 
 @pytest.mark.parametrize(("gain", "within"), [(0.02, True), (0.06, False)])
@@ -113,7 +56,8 @@ def test_a_gain_is_within_the_noise_of_dev_below_half_its_interval(gain: float, 
 
 
 @pytest.mark.parametrize(("late_gain", "expected"), [(0.02, "still_improving"), (0.005, "flat")])
-def test_a_rise_smaller_than_the_scatter_of_a_trial_is_no_rise(late_gain: float, expected: str) -> None:
+def test_a_rise_smaller_than_what_dev_moves_a_score_is_no_rise(late_gain: float, expected: str) -> None:
     trend = Progress(40, 5, late_gain)
-    assert decided(progress=trend, effects=effects(noise=0.01)).more_trials == expected
+    noise = DevNoise(1, 100, 40, 0.8, 0.78, 0.82, 3, 9)
+    assert decided(progress=trend, noise=noise).more_trials == expected
     assert decided(progress=trend).more_trials == "still_improving"

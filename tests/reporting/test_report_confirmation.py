@@ -253,12 +253,6 @@ def test_a_recommended_base_is_said_to_have_no_measured_distillation_gain(write:
     assert said not in section(write(numbers)[0], "Recommendations")
 
 
-def test_what_settled_and_what_lies_at_a_bound_is_always_answered(write: Write) -> None:
-    advised = section(write()[0], "Recommendations")
-    assert "**Settled.** None:" in advised
-    assert "**At a bound, without a sign beyond the sampler.** None." in advised
-
-
 def test_the_interval_of_a_score_says_what_it_holds(write: Write) -> None:
     said = section(write(CONFIRMATION)[0], "Confirmation")
     assert "interval over seeds and cases" in said and "Intervals over seeds alone." in said

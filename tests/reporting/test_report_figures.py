@@ -9,13 +9,11 @@ import pytest
 
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
-from distune.analysis.records.unknown import Unknown
-from distune.reporting.document import Figure
 from distune.reporting.figures import draw
 from distune.reporting.figures.bars import Gain, draw_gains
 from distune.reporting.figures.cost import draw as draw_cost
 from distune.reporting.figures.history import draw as draw_history
-from distune.reporting.figures.space import draw_contour, draw_slices
+from distune.reporting.figures.space import draw_slices
 from distune.reporting.figures.style import look
 
 pytestmark = pytest.mark.slow
@@ -27,25 +25,6 @@ USED = r'<use [^>]*x="([0-9.]+)" y="([0-9.]+)" style="[^"]*var\(--(blue|orange)'
 def findings(full_study: StudyRecord) -> Findings:
     """The analysis of the whole study."""
     return analyse(full_study)
-
-
-def contour(findings: Findings) -> Figure | None:
-    """The contour of a study."""
-    with look():
-        return draw_contour(findings)
-
-
-def test_a_contour_names_its_parameters_for_what_is_known_of_them(findings: Findings) -> None:
-    drawn = contour(findings)
-    assert drawn is not None and drawn.caption.startswith("The two most important numbers; ")
-    drawn = contour(replace(findings, importance=Unknown("too few trials")))
-    assert drawn is not None and drawn.caption.startswith("Two numeric parameters; ")
-
-
-@pytest.mark.parametrize(("complete", "is_drawn"), [(14, False), (15, True)])
-def test_a_contour_needs_fifteen_complete_trials(findings: Findings, complete: int, is_drawn: bool) -> None:
-    study = replace(findings.study, trials=tuple(findings.study.complete[:complete]))
-    assert (contour(replace(findings, study=study)) is not None) == is_drawn
 
 
 def test_the_best_score_so_far_is_drawn_to_the_last_trial(findings: Findings) -> None:
@@ -86,7 +65,7 @@ def test_gains_are_drawn_with_their_intervals() -> None:
 
 
 def test_the_ring_of_the_best_trial_lies_around_its_dot(full_study: StudyRecord) -> None:
-    """Also where dots of equal values are moved a little aside."""
+    """Choices and whole numbers stay where they are: nothing is moved aside."""
     with look():
         drawn = draw_slices(analyse(full_study))
     assert drawn is not None

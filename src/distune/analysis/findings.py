@@ -9,11 +9,10 @@ from typing import Any
 from distune.analysis.baseline import Baseline, compare
 from distune.analysis.cost import Cost
 from distune.analysis.dev_noise import DevNoise, dev_noise
-from distune.analysis.parameters.coverage import Coverage, coverage
-from distune.analysis.parameters.effects import Effects, effects
+from distune.analysis.parameters.bounds import AtBound, at_bounds
 from distune.analysis.parameters.importance import Importance, importance
-from distune.analysis.parameters.patterns import Patterns, patterns
 from distune.analysis.parameters.ranges import Ranges, best_ranges
+from distune.analysis.parameters.shared import SharedByBest, shared_by_best
 from distune.analysis.phases import Phase, phases
 from distune.analysis.progress import Progress, progress
 from distune.analysis.ranking import Ranking, rank
@@ -39,9 +38,8 @@ class Findings:
     ranges: Ranges | Unknown
     teacher_ranges: Ranges | Unknown | None
     importance: Importance | Unknown
-    effects: Effects | Unknown
-    coverage: Coverage
-    patterns: Patterns | Unknown
+    bounds: tuple[AtBound, ...]
+    shared: SharedByBest | Unknown
     progress: Progress | Unknown
     best_run: Run | Unknown
     noise: DevNoise | Unknown
@@ -59,8 +57,8 @@ class Findings:
 def analyse(study: StudyRecord) -> Findings:
     """Computes everything that a report says about a study."""
     ranking = rank(study)
-    baseline, covered = compare(study, ranking), coverage(study, ranking)
-    estimated, shared, trend = effects(study), patterns(study, ranking), progress(study)
+    baseline, bounds = compare(study, ranking), at_bounds(study, ranking)
+    mattered, trend = importance(study), progress(study)
     run = (
         read_run(ranking.best.folder, study.folds)
         if ranking.best
@@ -76,19 +74,17 @@ def analyse(study: StudyRecord) -> Findings:
         baseline=baseline,
         ranges=best_ranges(study, ranking),
         teacher_ranges=None if teachers is None else best_ranges(teachers, rank(teachers)),
-        importance=importance(study),
-        effects=estimated,
-        coverage=covered,
-        patterns=shared,
+        importance=mattered,
+        bounds=bounds,
+        shared=shared_by_best(study, ranking),
         progress=trend,
         best_run=run,
         noise=noise,
         recommendations=recommend(
             study,
             progress=trend,
-            coverage=covered,
-            effects=estimated,
-            patterns=shared,
+            bounds=bounds,
+            importance=mattered,
             baseline=baseline,
             noise=noise,
         ),

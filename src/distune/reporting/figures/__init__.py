@@ -10,9 +10,7 @@ DRAWERS = (
     history.draw,
     curves.draw_all,
     bars.draw_importance,
-    bars.draw_effects,
     space.draw_slices,
-    space.draw_contour,
     parallel.draw_parallel,
     learning.draw_learning,
     model.draw_confusion,
@@ -21,8 +19,9 @@ DRAWERS = (
     bars.draw_confirmed,
 )
 NAMES = (
-    *("history", "intermediate", "importance", "effects", "slices", "contour", "parallel"),
+    *("history", "intermediate", "importance", "slices", "parallel"),
     *("learning", "confusion", "reliability", "cost", "gains"),
+    *("effects", "contour"),  # of reports of earlier versions
 )
 
 

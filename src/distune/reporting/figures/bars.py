@@ -1,17 +1,15 @@
-"""Importance, effects and gains: one row a parameter or comparison."""
+"""Importance and gains: one row a parameter or comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, finish, one
+from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, finish, one
 
 MOST_ROWS = 30
 LOWEST = 2.6
@@ -37,54 +35,25 @@ class Gain:
 
 
 def draw_importance(findings: Findings) -> Figure | None:
-    """Both importances beside what shuffled copies of the parameters get."""
+    """The importance of each parameter beside what shuffled scores give."""
     found = findings.importance
     if isinstance(found, Unknown):
         return None
     shares = found.shares[:MOST_ROWS][::-1]
     figure, axes = one(1.2 + 0.34 * len(shares))
-    rows = np.arange(len(shares))
-    axes.barh(rows + 0.19, [share.ped_anova for share in shares], 0.36, color=BLUE, label="PED-ANOVA")
-    axes.barh(rows - 0.19, [share.fanova or 0.0 for share in shares], 0.36, color=ORANGE, hatch="///",
-              edgecolor=PAPER, linewidth=0, label="fANOVA", xerr=[share.fanova_spread or 0.0 for share in shares],
-              error_kw={"ecolor": FAINT, "elinewidth": 1.2})  # fmt: skip
-    for noise, colour, method in (
-        (found.noise_ped_anova, BLUE, "PED-ANOVA"),
-        (found.noise_fanova, ORANGE, "fANOVA"),
-    ):
-        axes.axvline(noise, color=colour, linestyle=":", linewidth=1.6, label=f"shuffled copies, {method}")
-    axes.set_yticks(rows, [formats.plain(share.parameter, 40) for share in shares])
+    colours = [BLUE if share.parameter in found.named else FAINT for share in shares]
+    axes.barh(range(len(shares)), [share.share for share in shares], 0.6, color=colours)
+    axes.axvline(found.floor, color=ORANGE, linestyle=":", linewidth=1.6)
+    axes.set_yticks(range(len(shares)), [formats.plain(share.parameter, 40) for share in shares])
     axes.set_xlabel("share of importance")
     axes.grid(axis="y", visible=False)
-    figure.legend(loc="outside lower center", ncols=4)
     first = shares[-1]
     alt = (
-        f"Importance of {len(shares)} parameters by PED-ANOVA and fANOVA; first is {first.parameter} with "
-        f"{formats.share(first.ped_anova)} by PED-ANOVA. {len(found.above_noise)} lie above shuffled copies in both."
+        f"Importance of {len(shares)} parameters; first is {first.parameter} with {formats.share(first.share)}. "
+        f"{len(found.named)} lie above what shuffled scores give."
     )
-    caption = "Share of importance; the dotted lines are the most that a shuffled copy of a parameter gets."
+    caption = "Share of importance; the dotted line is what shuffled scores give in one study of 20."
     return finish(figure, "importance", alt, caption)
-
-
-def draw_effects(findings: Findings) -> Figure | None:
-    """Each contrast with its interval."""
-    found = findings.effects
-    if isinstance(found, Unknown):
-        return None
-    rows = [
-        Gain(
-            f"{formats.plain(effect.parameter, 30)}: {formats.value(effect.parameter, effect.contrast[0])} → "
-            f"{formats.value(effect.parameter, effect.contrast[1])}",
-            effect.estimate,
-            effect.low,
-            effect.high,
-        )
-        for effect in found.effects
-    ]
-    clear = [effect.is_clear for effect in found.effects]
-    alt = f"Estimated effects of {len(rows)} contrasts with 95 percent intervals; {sum(clear)} clearly differ from 0."
-    caption = "Effect on the score with its 95 % interval; filled where it is clear after Holm's correction."
-    return _forest(rows, clear, "effects", alt, caption, findings.study.sign)
 
 
 def draw_confirmed(findings: Findings) -> Figure | None:

@@ -14,11 +14,11 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from distune.analysis.findings import Findings
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import TrialRecord
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import FAINT, INK, PAPER, finish, one, score_axis
 
-FEWEST = 8
 MOST_LINES = 1000
 MANY_LINES = 200
 RAMP = ("#5f86b3", "#9a8f8a", "#d0660c")
@@ -37,7 +37,7 @@ def draw_parallel(findings: Findings) -> Figure | None:
     ]
     trials = [trial for trial in study.trials if trial.state in ("complete", "pruned")][-MOST_LINES:]
     complete = [trial for trial in trials if trial.value is not None]
-    if len(parameters) < 2 or len(trials) < FEWEST or not complete:
+    if len(parameters) < 2 or isinstance(findings.importance, Unknown):
         return None
     figure, axes = one(4.4)
     _draw(

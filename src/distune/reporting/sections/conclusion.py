@@ -12,7 +12,7 @@ from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Figure, Line, Section, Strong, line, missing, names
 from distune.reporting.sections.confirmation import advice, confirmed_gain, in_words
 from distune.reporting.sections.efficiency import saved_between
-from distune.reporting.sections.insights import NOTHING_CLEAR
+from distune.reporting.sections.insights import NOTHING_STANDS_OUT
 from distune.training.teacher_check import WHAT_TO_CHANGE
 
 RANDOM_TRIALS = 10
@@ -120,10 +120,9 @@ def _other_verdicts(findings: Findings, confirmation: Confirmation) -> list[Line
 
 
 def _mattered(findings: Findings) -> Line:
-    effects = findings.effects
-    if isinstance(effects, Unknown):
+    importance = findings.importance
+    if isinstance(importance, Unknown):
         return line("The study is too small to say which parameters matter.")
-    clear = list(dict.fromkeys(effect.parameter for effect in effects.clear()))
-    if not clear:
-        return line(NOTHING_CLEAR)
-    return line("Clear effects: ", *names(clear), ". All others are not distinguishable from none.")
+    if not importance.named:
+        return line(NOTHING_STANDS_OUT)
+    return line("Parameters that matter: ", *names(importance.named), ". No other stands out from noise.")

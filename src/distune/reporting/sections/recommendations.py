@@ -42,17 +42,7 @@ def section(findings: Findings) -> Section:
                 "what is beyond it was not tried.",
             )
         )
-    items += [_at_a_bound(findings), _settled(findings)]
-    negligible = list(dict.fromkeys(effect.parameter for effect in decided.negligible))
-    if negligible:
-        items.append(
-            line(
-                Strong("Not worth searching."),
-                " ",
-                *names(negligible),
-                ": even the ends of the interval of the effect are smaller than the scatter of one trial.",
-            )
-        )
+    items += _at_a_bound(findings)
     if decided.many_failures:
         failed = findings.ranking.counts.get("failed", 0)
         items.append(
@@ -67,34 +57,14 @@ def section(findings: Findings) -> Section:
     return Section("Recommendations", (Bullets(tuple(items), numbered=True),))
 
 
-def _at_a_bound(findings: Findings) -> Line:
+def _at_a_bound(findings: Findings) -> list[Line]:
     """The ranges whose ends the best trials came to, but that there is no reason to widen."""
     widened = {found.parameter for found in findings.recommendations.widen}
-    others = [one.parameter for one in findings.coverage.bounds_hit if one.parameter not in widened]
+    others = [one.parameter for one in findings.bounds if one.parameter not in widened]
     if not others:
-        return line(Strong("At a bound, without a sign beyond the sampler."), " None.")
-    return line(
-        Strong("At a bound, without a sign beyond the sampler."),
-        " ",
-        *names(others),
-        ": the best trials lie at an end, but the sampler's own concentration can explain that.",
-    )
-
-
-def _settled(findings: Findings) -> Line:
-    settled = findings.recommendations.settled
-    if not settled:
-        return line(
-            Strong("Settled."),
-            " None: for no parameter did the sampler settle inside its range with a sign beyond its own concentration.",
-        )
-    return line(
-        Strong("Settled."),
-        " ",
-        *names(settled),
-        ": the sampler settled on a region, and the effect or the pattern is more than its own concentration. "
-        "A next study can start from the recommended ranges.",
-    )
+        return []
+    said = ": the best trials lie at an end, but nothing shows that the parameter matters; the sampler may crowd there."
+    return [line(Strong("At a bound."), " ", *names(others), said)]
 
 
 def _use(findings: Findings) -> Line:
