@@ -46,6 +46,23 @@ def tiny_config(demo_root: Path) -> Callable[..., Config]:
     return make
 
 
+@pytest.fixture(scope="session")
+def tiny_space() -> dict[str, Any]:
+    """Search ranges that hold the values of `tiny_config`, which a new study asks for."""
+    rate = {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}
+    return {
+        **{f"{role}_lr": rate for role in ("teacher", "student")},
+        **{
+            f"{role}_fusion_dim": {"type": "categorical", "choices": [8, 16, 32]}
+            for role in ("teacher", "student")
+        },
+        **{
+            f"{role}_fusion_heads": {"type": "categorical", "choices": [2, 4]}
+            for role in ("teacher", "student")
+        },
+    }
+
+
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """The epochs that are trained, not those that are only told again."""

@@ -9,6 +9,27 @@ from distune.errors import ConfigError, DataError, UserError
 from distune.models.encoders import Kind, inspect_encoder
 
 
+def check_all(config: Config, source: str) -> Table:
+    """Checks what `check_experiment` does, and that every value lies in its own search range.
+
+    Raises:
+        ConfigError: as `check_experiment`, and for a value that its range does not hold.
+        DataError: as `check_experiment`.
+    """
+    from distune.tuning.tune import values_outside
+
+    problems = values_outside(config)
+    try:
+        table = check_experiment(config, source)
+    except (ConfigError, DataError) as error:
+        if not problems:
+            raise
+        raise ConfigError(source, [*problems, *error.problems]) from None
+    if problems:
+        raise ConfigError(source, problems)
+    return table
+
+
 def check_experiment(config: Config, source: str) -> Table:
     """Checks the data, every example of it, that the loss is defined, and that every encoder can be built and run.
 

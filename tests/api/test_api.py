@@ -198,10 +198,14 @@ def test_a_data_frame_that_cannot_be_used_is_refused(
 
 
 def test_tune_and_confirm(
-    tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_config: Callable[..., Config],
+    tiny_space: dict[str, Any],
+    demo_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = tiny_config(teacher__epochs=1, student__epochs=1, training__threads=1)
+    config = tiny_config(teacher__epochs=1, student__epochs=1, training__threads=1, search_space=tiny_space)
     optuna.logging.set_verbosity(optuna.logging.INFO)
     study = distune.tune(
         config, n_trials=2, name="s", data=frame_of(demo_root, config, "paths"), accept_leaks=True

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -36,9 +37,10 @@ def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 
 @pytest.fixture
-def config_file(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
+def config_file(tiny_config: Callable[..., Config], tiny_space: dict[str, Any], tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
-    path.write_text(dump_config(tiny_config()))
+    path.write_text(dump_config(tiny_config(search_space=tiny_space)))
+    (tmp_path / "plain.yaml").write_text("name: plain\n")
     return path
 
 
@@ -121,7 +123,7 @@ BAD = {
         ["tune", "--config", "tiny.yaml", "--strategy", "x"],
         "study.strategy: input should be 'joint' or 'staged'",
     ),
-    "no ranges": (["tune", "--config", "tiny.yaml", "--space", "tiny.yaml"], "has no search_space section"),
+    "no ranges": (["tune", "--config", "tiny.yaml", "--space", "plain.yaml"], "has no search_space section"),
     "no start": (["tune", "--config", "tiny.yaml", "--start-from", "none.yaml"], "there is no such file"),
     "unknown encoder": (["check", "encoder.yaml"], "efficientnet-lite0"),
 }

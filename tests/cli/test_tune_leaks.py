@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,12 +20,18 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def command(tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def command(
+    tiny_config: Callable[..., Config],
+    tiny_space: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[str]:
     """Tunes on a demo set of which test holds images of train."""
     monkeypatch.chdir(tmp_path)
     write_demo(tmp_path / "leaking", seed=1, examples=80)
     config = with_values(
-        tiny_config(teacher__epochs=1, student__epochs=1), {"data.root": str(tmp_path / "leaking")}
+        tiny_config(teacher__epochs=1, student__epochs=1, search_space=tiny_space),
+        {"data.root": str(tmp_path / "leaking")},
     )
     table = read_table(config.data, config.seed)
     for train, test in zip(table.rows("train"), table.rows("test"), strict=False):

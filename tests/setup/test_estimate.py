@@ -11,7 +11,6 @@ from distune.config import Config, parse_config, with_values
 from distune.data import Table, read_table
 from distune.models import build_classifier
 from distune.setup.estimate import estimate
-from distune.setup.ranges import outside
 from distune.training.run import run
 
 pytestmark = pytest.mark.slow
@@ -62,16 +61,6 @@ def test_it_is_near_what_a_run_takes(demo: tuple[Config, Table], tmp_path: Path)
     run(config, tmp_path / "run")
     taken = time.perf_counter() - started
     assert made.first_s / 10 < taken < 60 + 10 * made.first_s  # a busy machine, and what starting up takes
-
-
-def test_a_value_outside_of_its_range_is_said(demo: tuple[Config, Table]) -> None:
-    config = demo[0]
-    assert [line.split()[0] for line in outside(config)] == ["teacher.fusion_dim", "student.fusion_dim"]
-    wider = {"type": "categorical", "choices": [32, 64]}
-    held = {"search_space": {"teacher_fusion_dim": wider, "student_fusion_dim": wider}}
-    assert outside(with_values(config, held)) == []
-    (line,) = outside(with_values(config, {**held, "teacher.lr": 1e-3}))
-    assert line.startswith("teacher.lr 0.001") and "5e-06 to 0.0001" in line
 
 
 def test_frozen_layers_in_bf16_are_measured_as_they_are_trained(demo: tuple[Config, Table]) -> None:

@@ -25,14 +25,13 @@ def check(
     """Validate a config and its data; name every error; say what a trial and a study will take."""
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
-    from distune.checking import check_experiment
+    from distune.checking import check_all
     from distune.data import SPLITS
     from distune.data.demo.demo import without_writing
     from distune.setup.estimate import estimate_lines
-    from distune.setup.ranges import outside
 
     with without_writing(chosen) as looked_at:
-        table = check_experiment(looked_at, str(config))
+        table = check_all(looked_at, str(config))
         costs = estimate_lines(looked_at, table) if estimates else []
     counts = ", ".join(f"{len(table.rows(split))} {split}" for split in SPLITS if len(table.rows(split)))
     say(f"{config}: sound. {len(table)} examples ({counts}).")
@@ -46,7 +45,7 @@ def check(
         say(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:
             say(f"    {line}")
-    for line in [*costs, *outside(chosen)]:
+    for line in costs:
         say(f"  {line}")
 
 

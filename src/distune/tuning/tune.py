@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from distune.config import Config, StudyConfig, with_values
-from distune.errors import UserError
+from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, TeacherProposals
@@ -22,11 +22,12 @@ from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.space.outside import outside
 from distune.tuning.space.space import Space, build_space
-from distune.tuning.space.start import started_from, with_space
+from distune.tuning.space.start import narrowed, started_from, with_space
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.study.commits import with_commits
-from distune.tuning.study.names import study_to_continue
+from distune.tuning.study.names import exists, study_to_continue
 from distune.tuning.study.open_study import check_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
@@ -57,6 +58,7 @@ def tune(request: TuneRequest) -> TuneResult:
     check_name(name)
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
+    _check_ranges(request, url, name)
     with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
         patiently = Patience(interrupted=interrupted)
         study, settings = _open(request, storage, name, settings, patiently)
@@ -86,6 +88,19 @@ def search_space(base: Config, asked: StudyConfig) -> Space:
         **(backbone_group(base) if asked.tune_backbones else {}),
     }
     return build_space(base, groups=groups, only=asked.only, ignored=fields_without_effect(base))
+
+
+def values_outside(config: Config) -> list[str]:
+    """What a new study of a config would be refused for: values that their own search ranges do not hold."""
+    base, asked = _base(TuneRequest(config)), config.study
+    return outside(search_space(base, asked), base, narrowed(asked.space))
+
+
+def _check_ranges(request: TuneRequest, url: str, name: str) -> None:
+    """Refuses a new study whose base lies outside of its own ranges; one that is there already is resumed."""
+    lines = values_outside(request.config)
+    if lines and not exists(url, name):
+        raise ConfigError(request.config_path or "config", lines)
 
 
 def _check(request: TuneRequest) -> None:

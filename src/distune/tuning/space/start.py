@@ -51,14 +51,24 @@ def with_space(config: Config, space: str) -> Config:
     Raises:
         UserError: there is no such file, or it names no parameter.
     """
+    parameters = _parameters(space)
+    whole = {**config.search_space, **parameters}
+    entries = {name: parameter.model_dump(mode="json") for name, parameter in whole.items()}
+    return parse_config({**as_dict(config), "search_space": entries}, source=space)
+
+
+def narrowed(space: str | None) -> tuple[str, ...]:
+    """The parameters whose ranges another search space gives; the base config's own values may lie outside of them."""
+    return () if space is None else tuple(_parameters(space))
+
+
+def _parameters(space: str) -> Mapping[str, SearchParameter]:
     parameters = RECOMMENDED_SPACE if space == RECOMMENDED else load_config(Path(space)).search_space
     if not parameters:
         raise UserError(
             f"space: {space} has no search_space section; name a file that `distune report` wrote, or recommended"
         )
-    whole = {**config.search_space, **parameters}
-    entries = {name: parameter.model_dump(mode="json") for name, parameter in whole.items()}
-    return parse_config({**as_dict(config), "search_space": entries}, source=space)
+    return parameters
 
 
 def started_from(config: Config, path: Path) -> Config:

@@ -56,6 +56,16 @@ def study_to_continue(
     return None
 
 
+def exists(url: str, name: str) -> bool:
+    """Whether a storage holds a study of a name that says what it is about; nothing is written."""
+    try:
+        with reading(url) as storage:
+            study = load(storage, name)
+            return study is not None and bool(study.user_attrs.get("ready"))
+    except UserError:  # no such file, or a database without studies
+        return False
+
+
 def _can_go_on(
     name: str, storage: BaseStorage, settings: StudySettings, n_trials: int, teacher: StudySettings | None
 ) -> bool:

@@ -13,7 +13,15 @@ from distune.tuning.search.pruners import WARMUP_EPOCHS, pruner_settings
 from distune.tuning.space.space import TEACHER, Space
 
 METRIC = "mean over tasks of the dev macro F1"
-NEUTRAL_KEYS = ("search_space", "study", "data.root", "training.device", "training.threads", "cache.max_gb")
+NEUTRAL_KEYS = (
+    "search_space",
+    "study",
+    "data.root",
+    "data.tables",
+    "training.device",
+    "training.threads",
+    "cache.max_gb",
+)
 """Config keys that may differ between the parts of one study: they say where it runs, not what it is about.
 
 The data set itself is compared by its fingerprint, the search space by its parameters."""

@@ -1,0 +1,67 @@
+"""A base value outside of its own search range: refused before anything is written, resumed where it was begun."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from study_helpers import base_config, tune_request
+
+from distune.cli import run_command
+from distune.config import Config, dump_config
+from distune.errors import ConfigError
+from distune.tuning import tune as tuning
+from distune.tuning.tune import tune, values_outside
+
+WIDER = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}}
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({}, None),
+        ({"teacher__lr": 1e-3}, "teacher.lr 0.001"),
+        ({"teacher__lr": 1e-3, "search_space": WIDER}, None),
+        ({"student__fusion_dim": 64}, "student.fusion_dim 64"),
+        ({"student__fusion_dim": 64, "study": {"only": ["alpha"]}}, None),
+        ({"distillation__alpha": 0.1}, "distillation.alpha 0.1"),
+        ({"teacher__lr": 1e-3, "study": {"space": "recommended"}}, None),  # narrowed on purpose
+        ({"distillation__loss": "none", "distillation__beta": 1.0}, None),  # a value without effect
+    ],
+)
+def test_the_values_that_are_outside(values: dict[str, Any], key: str | None) -> None:
+    found = values_outside(base_config(**values))
+    assert len(found) == (key is not None)
+    assert all(line.startswith(str(key)) and "search_space." in line for line in found)
+
+
+def test_a_new_study_is_refused_and_one_from_before_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = base_config(teacher__lr=1e-3)
+    request = {"logs": tmp_path, "study_name": "s", "trial_function": "closed_form_trials:quick"}
+    with pytest.raises(ConfigError, match=r"teacher.lr 0.001 .* 5e-06 to 0.0001"):
+        tune(tune_request(base, n_trials=1, **request))
+    assert not list(tmp_path.iterdir())
+    with monkeypatch.context() as older:  # a version that did not ask
+        older.setattr(tuning, "values_outside", lambda config: [])
+        assert tune(tune_request(base, n_trials=1, **request)).reason == "finished"
+    assert tune(tune_request(base, n_trials=2, **request)).summary["trials"]["finished"] == 2
+
+
+def test_check_names_it_with_everything_else(
+    tiny_config: Callable[..., Config],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "c.yaml").write_text(dump_config(tiny_config(data__root=str(tmp_path / "none"))))
+    monkeypatch.setattr(sys, "argv", ["distune", "check", str(tmp_path / "c.yaml")])
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "teacher.lr 0.002" in said and "no such folder" in said
