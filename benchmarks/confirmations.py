@@ -102,7 +102,7 @@ def _forecast(cases: int, seeds: int, world: World, number: int) -> tuple[float,
     is_known = case_of < cases
     known = counts_by_case(labels[is_known], case_of[is_known], drawn[:seeds][:, is_known], CLASSES)
     new = counts_by_case(labels[~is_known], case_of[~is_known] - cases, drawn[seeds:][:, ~is_known], CLASSES)
-    found, interval = forecast(known, NEW_CASES), interval_over_cases(known)
+    found, interval = forecast(*pseudovalues(known), NEW_CASES), interval_over_cases(known)
     assert found is not None and interval.low is not None and interval.high is not None
     score = float(mean_macro_f1([each.summed() for each in new])[0])
     return score, found.low, found.high, interval.mean, interval.low, interval.high

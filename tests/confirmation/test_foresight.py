@@ -37,11 +37,11 @@ def answered(folder: Path, rate: float, seed: int, *, cases: int = 60, rows: sli
 
 def test_more_cases_have_more_power_and_fewer_are_needed_for_a_larger_gain(tmp_path: Path) -> None:
     best, base = answered(tmp_path / "a", 0.85, 1), answered(tmp_path / "b", 0.8, 2)
-    few, many = (foresee(best, base, None, cases=cases, gain=0.05) for cases in (60, 6000))
+    few, many = (foresee(best, base, None, (TASK,), cases=cases, gain=0.05) for cases in (60, 6000))
     assert few is not None and many is not None
     assert 0.02 < few.power < 0.5 < 0.9 < many.power
     assert few.cases_needed == pytest.approx(many.cases_needed, rel=0.02) and few.cases_needed > 300
-    larger = foresee(best, base, None, cases=60, gain=0.1)
+    larger = foresee(best, base, None, (TASK,), cases=60, gain=0.1)
     assert (
         larger is not None and larger.cases_needed is not None and larger.cases_needed < few.cases_needed / 3
     )
@@ -52,13 +52,13 @@ def test_folds_are_judged_together(tmp_path: Path) -> None:
         for number, part in enumerate((slice(0, 60), slice(60, 120)), 1):
             answered(tmp_path / name / f"fold_{number}", rate, seed, rows=part)
         answered(tmp_path / "whole" / name, rate, seed)
-    by_folds = foresee(tmp_path / "a", tmp_path / "b", 2, cases=60, gain=0.05)
-    whole = foresee(tmp_path / "whole" / "a", tmp_path / "whole" / "b", None, cases=60, gain=0.05)
+    by_folds = foresee(tmp_path / "a", tmp_path / "b", 2, (TASK,), cases=60, gain=0.05)
+    whole = foresee(tmp_path / "whole" / "a", tmp_path / "whole" / "b", None, (TASK,), cases=60, gain=0.05)
     assert by_folds == whole
 
 
 def test_without_the_same_predictions_of_both_nothing_is_said(tmp_path: Path) -> None:
     best, other = answered(tmp_path / "a", 0.85, 1), answered(tmp_path / "b", 0.8, 2, cases=50)
-    assert foresee(best, None, None, cases=60, gain=0.01) is None
-    assert foresee(best, tmp_path / "nowhere", None, cases=60, gain=0.01) is None
-    assert foresee(best, other, None, cases=60, gain=0.01) is None
+    assert foresee(best, None, None, (TASK,), cases=60, gain=0.01) is None
+    assert foresee(best, tmp_path / "nowhere", None, (TASK,), cases=60, gain=0.01) is None
+    assert foresee(best, other, None, (TASK,), cases=60, gain=0.01) is None

@@ -128,7 +128,7 @@ def test_8_bit_weights_are_smaller_and_their_cost_is_judged(
     assert parity.largest_difference < 0.2
     assert "8-bit weights cost" in (tmp_path / "small/model_card.md").read_text()
     scores = iter([0.9, 0.8])
-    monkeypatch.setattr("distune.deployment.export.score", lambda labels, chosen: next(scores))
+    monkeypatch.setattr("distune.deployment.export.overall_score", lambda *of: next(scores))
     with pytest.raises(UserError, match="max-score-drop"):
         export_run(run_folder, tmp_path / "worse", quantisation="int8", max_score_drop=0.05)
     assert {path.name for path in tmp_path.iterdir()} == {"small"}
@@ -164,8 +164,8 @@ DAMAGE: dict[str, tuple[Any, str]] = {
         "../x is missing",
     ),
     "a newer format": (
-        lambda folder: _rewrite(folder, "preprocess.json", lambda about: about.update(format=2)),
-        "format 2",
+        lambda folder: _rewrite(folder, "preprocess.json", lambda about: about.update(format=99)),
+        "format 99",
     ),
     "classes in another order": (
         lambda folder: _rewrite(folder, "labels.json", lambda about: about["tasks"][0]["classes"].reverse()),

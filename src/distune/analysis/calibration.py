@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.table import MISSING, Task
 from distune.training.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, calibration_error, log_loss
 
 Floats = NDArray[np.float64]
@@ -76,6 +77,29 @@ def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.floating
     return math.exp(float(found.x))
 
 
+def exclusive_answers(
+    task: Task, labels: NDArray[np.int64], probabilities: NDArray[np.floating[Any]]
+) -> list[tuple[NDArray[np.int64], NDArray[np.floating[Any]]]]:
+    """Truth and probabilities of exclusive classes, of the examples whose label is known: one entry a column.
+
+    softmax( log(1 - p, p) / T ) is sigmoid( logit(p) / T ), so one temperature for all labels of a multi-label task is
+    the one that is fitted on all of these entries together: the smallest binary cross entropy.
+
+    Args:
+        task: its kind.
+        labels: its columns, (N, width); `MISSING` where one is not known.
+        probabilities: (N, classes).
+    """
+    found = []
+    for column, truth in enumerate(labels.T):
+        known = truth != MISSING
+        rows = probabilities[known]
+        if task.kind == "multi_label":
+            rows = np.stack([1 - rows[:, column], rows[:, column]], axis=1)
+        found.append((truth[known], rows))
+    return found
+
+
 def recalibrate(
     dev: tuple[NDArray[np.int64], NDArray[np.floating[Any]]],
     other: tuple[NDArray[np.int64], NDArray[np.floating[Any]]],
@@ -86,8 +110,19 @@ def recalibrate(
         dev: truth (N,) and probabilities (N, C).
         other: the same of the split that is judged.
     """
-    truth, before = other[0], other[1].astype(np.float64)
-    temperature = fit_temperature(*dev)
+    return at_temperature(fit_temperature(*dev), other)
+
+
+def at_temperature(
+    temperature: float, answered: tuple[NDArray[np.int64], NDArray[np.floating[Any]]]
+) -> Recalibration:
+    """Judges a temperature.
+
+    Args:
+        temperature: fitted elsewhere.
+        answered: truth (N,) and probabilities (N, C).
+    """
+    truth, before = answered[0], answered[1].astype(np.float64)
     after = with_temperature(before, temperature)
     return Recalibration(
         temperature,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from distune.analysis.ranking import Ranking
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Predictions, Run, read_predictions
-from distune.data.table import MISSING
+from distune.analysis.runs import Predictions, Run, by_task, read_predictions, tasks_behind
+from distune.data.table import Task
+from distune.training.scores import score_in_words
+from distune.training.weighted_scores import weighted_mean_score, weighted_task_score
 
 RESAMPLES = 1000
 NEXT_BEST = 10
@@ -63,14 +66,15 @@ def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) ->
     first = run.predictions[0]
     cases = np.unique(first.groups, return_inverse=True)[1] if first.groups else np.arange(len(first.truth))
     weights = _resampled(cases)
-    scores = _scores(run.predictions, weights)
-    measured = float(_scores(run.predictions, np.ones((1, len(first.truth))))[0])
-    if abs(measured - best.value) > TOLERANCE:
+    tasks = tasks_behind(run.folder, run.predictions)
+    scores = _scores(run.predictions, tasks, weights)
+    measured = float(_scores(run.predictions, tasks, np.ones((1, len(first.truth))))[0])
+    if not abs(measured - best.value) <= TOLERANCE:
         return Unknown(
-            f"The dev predictions of the best trial score {measured:.4f} (mean macro F1), the study says "
+            f"The dev predictions of the best trial score {measured:.4f} ({score_in_words(tasks)}), the study says "
             f"{best.value:.4f}: they do not belong together, or the study's score is another one."
         )
-    low, high = (float(end) for end in np.quantile(scores, [0.025, 0.975]))
+    low, high = (float(end) for end in np.nanquantile(scores, [0.025, 0.975]))
     others = [
         other
         for trial in ranking.trials[1 : 1 + NEXT_BEST]
@@ -83,7 +87,7 @@ def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) ->
         score=best.value,
         low=low,
         high=high,
-        equal=sum(_holds_zero(scores - _scores(other, weights)) for other in others),
+        equal=sum(_holds_zero(scores - _scores(other, tasks, weights)) for other in others),
         compared=len(others),
     )
 
@@ -102,7 +106,7 @@ def _same_examples(trial: TrialRecord, best: tuple[Predictions, ...]) -> tuple[P
 
 
 def _holds_zero(differences: NDArray[np.float64]) -> bool:
-    low, high = np.quantile(differences, [0.025, 0.975])
+    low, high = np.nanquantile(differences, [0.025, 0.975])
     return bool(low <= 0 <= high)
 
 
@@ -113,15 +117,12 @@ def _resampled(cases: NDArray[np.int64]) -> NDArray[np.float64]:
     return drawn[:, cases].astype(float)
 
 
-def _scores(tasks: tuple[Predictions, ...], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The score under weights of the examples, (resamples, N) -> (resamples,)."""
-    from distune.training.metrics import macro_f1
-
-    by_task = []
-    for task in tasks:
-        classes, known = len(task.classes), task.truth != MISSING
-        cells = task.truth[known] * classes + task.probabilities[known].argmax(axis=1)
-        counts = weights[:, known] @ np.eye(classes * classes)[cells]
-        by_task.append(macro_f1(counts.reshape(-1, classes, classes)))
-    mean: NDArray[np.float64] = np.mean(by_task, axis=0)
-    return mean
+def _scores(
+    parts: tuple[Predictions, ...], tasks: Sequence[Task], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The score under weights of the examples, (resamples, N) -> (resamples,); NaN where it is not defined."""
+    scores = [
+        weighted_task_score(task, labels, probabilities, weights)
+        for task, (labels, probabilities) in zip(tasks, by_task(parts, tasks), strict=True)
+    ]
+    return weighted_mean_score(scores, tasks)

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from distune.analysis.records.attributes import number, text, whole
 from distune.analysis.records.unknown import Unknown
-from distune.data.table import MISSING
+from distune.config import TaskConfig
+from distune.data.table import MISSING, Task, exclusive_tasks
 
 STAGES = ("teacher", "student")
 LONGEST = 50_000_000
@@ -183,6 +185,11 @@ def read_confusions(folder: Path) -> tuple[Confusion, ...] | Unknown:
         counts = values.get("confusion")
         if classes and isinstance(counts, list) and len(counts) == len(classes):
             found.append(Confusion(str(name), classes, np.array(counts, dtype=np.int64)))
+        if isinstance(counts, Mapping):  # of a multi-label task: a table of no and yes for each label
+            found += [
+                Confusion(f"{name}: {label}", ("no", "yes"), np.array(table, dtype=np.int64))
+                for label, table in counts.items()
+            ]
     return tuple(found) or Unknown(f"{path} holds no confusion matrix for dev.")
 
 
@@ -207,6 +214,68 @@ def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...
             return Unknown(f"{path} holds a class or a probability for task {task} that cannot be read.")
         found.append(Predictions(task, classes, truth, probabilities, groups))
     return tuple(found) or Unknown(f"{path} holds no predictions.")
+
+
+def by_task(
+    parts: Sequence[Predictions], tasks: Sequence[Task]
+) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """The labels (N, width) and the probabilities (N, classes) of each task, from the predictions of its parts.
+
+    Args:
+        parts: as a run folder holds them: a task of the classes no and yes for each label of a multi-label task.
+        tasks: that these are of.
+
+    Raises:
+        ValueError: the parts are of other tasks or classes.
+    """
+    expected = [part for task in tasks for part in exclusive_tasks(task)]
+    if [(part.task, part.classes) for part in parts] != [(part.name, part.classes) for part in expected]:
+        raise ValueError(
+            f"predictions of {[part.task for part in parts]}, not of {[task.name for task in tasks]}"
+        )
+    found, left = [], list(parts)
+    for task in tasks:
+        own, left = left[: task.width], left[task.width :]
+        probabilities = own[0].probabilities
+        if task.kind == "multi_label":
+            probabilities = np.stack([part.probabilities[:, 1] for part in own], axis=1)
+        found.append((np.stack([part.truth for part in own], axis=1), probabilities))
+    return found
+
+
+def tasks_behind(folder: Path, parts: Sequence[Predictions]) -> tuple[Task, ...]:
+    """What a run was asked: the kind, score and weight of each task, as far as its config tells.
+
+    Args:
+        folder: of the run; of the folds, the folder of one.
+        parts: its predictions.
+    """
+    settings = _task_settings(folder / "config.yaml")
+    by_name = {part.task: part for part in parts}
+    found: list[Task] = []
+    for name, part in by_name.items():
+        several = next((task for task in settings if name.startswith(f"{task}: ")), None)
+        if several is None or settings[several].kind != "multi_label":
+            about = settings.get(name, TaskConfig())
+            found.append(Task(name, part.classes, about.kind, about.score, about.weight))
+        elif not found or found[-1].name != several:
+            about = settings[several]
+            labels = [
+                each.removeprefix(f"{several}: ") for each in by_name if each.startswith(f"{several}: ")
+            ]
+            found.append(Task(several, tuple(labels), about.kind, about.score, about.weight))
+    return tuple(found)
+
+
+def _task_settings(path: Path) -> Mapping[str, TaskConfig]:
+    written = _text(path)
+    if isinstance(written, Unknown):
+        return {}
+    try:
+        data = yaml.safe_load(written)["data"]
+        return {name: TaskConfig(**values) for name, values in (data.get("tasks") or {}).items()}
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        return {}
 
 
 def _number(label: str, classes: Sequence[str]) -> int:

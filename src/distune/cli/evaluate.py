@@ -70,9 +70,14 @@ def _read(predictor: Predictor, data_root: Path, table: Path | None) -> Labelled
 
 def print_evaluation(found: Mapping[str, Any]) -> None:
     """Prints scores, intervals and the recall of each class."""
+    from distune.training.scores import NAMES
+
     say(f"external data: {found['data']}, {found['examples']} examples of {found['cases']} patients or cases")
     say(f"score {_number(found['score'], found['interval'])}   (95 % interval over cases)")
     for name, task in found["tasks"].items():
+        if "score" in task:
+            about = task["score"]
+            say(f"{name}: {NAMES[about['name']]} {_number(about['value'], about['interval'])}")
         say(
             f"{name}: macro F1 {_number(task['macro_f1'], task['interval'])}, accuracy {task['accuracy']:.4f}, "
             f"calibration error {task['calibration_error']:.4f}, log loss {task['log_loss']:.4f}"

@@ -17,11 +17,12 @@ from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import baseline_folder, join_folds
 from distune.data import read_table
 from distune.data.batches import eval_batches
-from distune.data.table import Table
+from distune.data.table import MISSING, Table, Task, label_columns
 from distune.models.fusion import masked_mean
 from distune.store import key_of
-from distune.training.metrics import confusion_matrix, macro_f1
+from distune.training.metrics import decisions
 from distune.training.run_folder import write_json, write_predictions
+from distune.training.scores import task_score
 from distune.training.student import build_student, student_seed
 from distune.tuning.trials.folds import fold_folder
 
@@ -191,31 +192,57 @@ def _judge_folds(
 Answer = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
-def _fitted(table: Table, column: int, inputs: Any) -> tuple[Mapping[str, Any], Answer]:
-    """One task: the class shares of train where there are no inputs, else logistic regression on them."""
-    classes = len(table.tasks[column].classes)
-    train, dev = table.rows("train", column), table.rows("dev", column)
-    truth = table.labels[train, column]
+def _fitted(table: Table, place: int, inputs: Any) -> tuple[Mapping[str, Any], Answer]:
+    """One task: the class shares of train where there are no inputs, else logistic regression on them.
+
+    A multi-label task has a regression for each label, all with one penalty.
+    """
+    task, columns = table.tasks[place], label_columns(table.tasks)[place]
+    classes = 2 if task.kind == "multi_label" else len(task.classes)
+    fits = [
+        _fits(table.labels[:, column], table.rows("train"), inputs, classes)
+        for column in range(columns.start, columns.stop)
+    ]
+
+    def answer(number: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        found = [fit[min(number, len(fit) - 1)](rows) for fit in fits]
+        return np.stack([each[:, 1] for each in found], axis=1) if task.kind == "multi_label" else found[0]
+
+    if all(len(fit) == 1 for fit in fits):
+        return {"always": _always(task, answer(0, table.rows("train")[:1]))}, lambda rows: answer(0, rows)
+    dev = table.rows("dev", place)
+    truth = table.labels[dev, columns]
+    scores = [task_score(task, truth, answer(number, dev)) for number in range(len(STRENGTHS))]
+    best = int(np.argmax(scores))
+    return {"C": STRENGTHS[best]}, lambda rows: answer(best, rows)
+
+
+def _fits(labels: NDArray[np.int64], train: NDArray[np.int64], inputs: Any, classes: int) -> list[Answer]:
+    """What one column is answered with: the shares of its classes, or a regression for each strength of the penalty."""
+    train = train[labels[train] != MISSING]
+    truth = labels[train]
     if inputs is None or len(np.unique(truth)) < 2:
-        shares = np.bincount(truth, minlength=classes) / len(truth)
-        return {"always": table.tasks[column].classes[int(shares.argmax())]}, lambda rows: np.tile(
-            shares, (len(rows), 1)
-        )
+        shares = np.bincount(truth, minlength=classes) / max(1, len(truth))
+        return [lambda rows: np.tile(shares, (len(rows), 1))]
     from sklearn.linear_model import LogisticRegression
 
-    models = [LogisticRegression(C=c, max_iter=1000).fit(inputs[train], truth) for c in STRENGTHS]
-    scores = [
-        float(macro_f1(confusion_matrix(table.labels[dev, column], model.predict(inputs[dev]), classes)))
-        for model in models
-    ]
-    best = int(np.argmax(scores))
+    def answers(model: Any) -> Answer:
+        def answer(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            found = np.zeros((len(rows), classes))
+            found[:, model.classes_] = model.predict_proba(inputs[rows])  # a fold may lack a class
+            return found
 
-    def answer(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        found = np.zeros((len(rows), classes))
-        found[:, models[best].classes_] = models[best].predict_proba(inputs[rows])  # a fold may lack a class
-        return found
+        return answer
 
-    return {"C": STRENGTHS[best]}, answer
+    return [answers(LogisticRegression(C=c, max_iter=1000).fit(inputs[train], truth)) for c in STRENGTHS]
+
+
+def _always(task: Task, shares: NDArray[np.float64]) -> str:
+    """What is always answered: the most frequent class, or the labels that more than half have."""
+    said = decisions(task, shares)[0]
+    if task.kind != "multi_label":
+        return task.classes[int(said[0])]
+    return ";".join(label for label, has in zip(task.classes, said, strict=True) if has) or "none"
 
 
 def _word_weights(table: Table) -> Any:

@@ -156,7 +156,8 @@ class _Confirmation:
         rows = self.table.rows("test")
         judged = rows if len(rows) else self.table.rows("dev")
         cases = len({self.table.groups[row] for row in judged})
-        return foresee(folders[0], folders[1], self.folds, cases=cases, gain=self.request.relevant_gain)
+        gain, tasks = self.request.relevant_gain, self.table.tasks
+        return foresee(folders[0], folders[1], self.folds, tasks, cases=cases, gain=gain)
 
     def train(self, jobs: Sequence[Job]) -> Trained:
         left = [job for job in jobs if not job.is_done]
@@ -243,6 +244,7 @@ class _Confirmation:
                 "power_before": asdict(before) if (before := self.foresight()) is not None else None,
                 "folds": self.folds,
                 "data_fingerprint": self.opening.dataset,
+                "asked": [task.as_plain() for task in self.table.tasks],
                 "opening": self.opening.record(number) if number else None,
                 "contenders": [self.about(entrant, jobs, failures) for entrant in self.entrants],
                 "baselines": [{"name": name, "settings": about} for name, about in settings.items()],
@@ -337,16 +339,6 @@ def _table(entrant: Candidate, fingerprint: str) -> Table:
         raise UserError(
             f"{config.data.root}: the data set is not the one that the study was tuned on; "
             "name that one with --data-root, or tune anew"
-        )
-    other = [
-        task.name
-        for task in table.tasks
-        if task.kind == "multi_label" or (task.score, task.weight) != ("macro_f1", 1.0)
-    ]
-    if other:
-        raise UserError(
-            f"data.tasks: a confirmation compares the unweighted macro F1 of tasks with exclusive classes, and "
-            f"{', '.join(other)} counts otherwise; `distune evaluate` judges its runs one by one"
         )
     return table
 

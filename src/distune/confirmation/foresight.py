@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import read_run
+from distune.analysis.runs import by_task, read_run
+from distune.confirmation.statistics.case_scores import overall, task_answers
+from distune.confirmation.statistics.files import Judged
 from distune.confirmation.statistics.power import needs, power
-from distune.confirmation.statistics.significance import Contender, compare, family_level
+from distune.confirmation.statistics.significance import compare_scores, family_level
+from distune.data.table import Task
 
 PRIMARY_QUESTIONS = 2
 
@@ -40,7 +44,13 @@ class Foresight:
 
 
 def foresee(
-    best: Path | None, base: Path | None, folds: int | None, *, cases: int, gain: float
+    best: Path | None,
+    base: Path | None,
+    folds: int | None,
+    tasks: Sequence[Task],
+    *,
+    cases: int,
+    gain: float,
 ) -> Foresight | None:
     """Judges the power from what one training of each of two configs answered in the search.
 
@@ -48,31 +58,45 @@ def foresee(
         best: run folder of the best trial.
         base: run folder of the base config's trial.
         folds: of the study; None where its trials are judged on dev.
+        tasks: of the study.
         cases: that the confirmation will judge.
         gain: the smallest one that matters.
 
     Returns:
         None where the predictions of the two, for the same cases, are not there any more.
     """
-    found = [read_run(folder, folds) for folder in (best, base)]
-    tables = [None if isinstance(run, Unknown) else run.predictions for run in found]
-    ours, theirs = (None if isinstance(table, Unknown) else table for table in tables)
+    ours, theirs = (_answered(folder, folds, tasks) for folder in (best, base))
     if ours is None or theirs is None or cases < 2:
         return None
-    labels, others = (np.stack([task.truth for task in table], axis=1) for table in (ours, theirs))
-    groups = ours[0].groups
-    if groups is None or groups != theirs[0].groups or not np.array_equal(labels, others):
+    if ours.groups != theirs.groups or not np.array_equal(ours.labels, theirs.labels):
         return None
-    if len(set(groups)) < 2:
+    if len(set(ours.groups)) < 2:
         return None
-    pair = [
-        Contender(name, np.stack([task.probabilities.argmax(1) for task in table], axis=1)[None], (0,))
-        for name, table in (("best", ours), ("base", theirs))
-    ]
-    compared = compare(labels, groups, *pair)
+    scores = [overall(task_answers([judged])) for judged in (ours, theirs)]
+    compared = compare_scores(
+        *(
+            (name, score.values, score.pseudovalues)
+            for name, score in zip(("best", "base"), scores, strict=True)
+        ),
+        examples=len(ours.labels),
+    )
     errors = compared.errors.with_more(cases=cases / compared.groups)
     level = family_level(PRIMARY_QUESTIONS)
     if not errors.standard_error:
         return None
     wanted = needs(errors, gain, level, seeds=1, cases=cases)["cases_needed"]
     return Foresight(power(errors, gain, level), gain, cases, wanted)
+
+
+def _answered(folder: Path | None, folds: int | None, tasks: Sequence[Task]) -> Judged | None:
+    """What a trial of the search answered; None where that is not there, or names no cases."""
+    run = read_run(folder, folds)
+    parts = None if isinstance(run, Unknown) or isinstance(run.predictions, Unknown) else run.predictions
+    if parts is None or parts[0].groups is None:
+        return None
+    try:
+        columns = by_task(parts, tasks)
+    except ValueError:
+        return None
+    labels = np.concatenate([truth for truth, _ in columns], axis=1)
+    return Judged((), parts[0].groups, tuple(tasks), labels, tuple(rows for _, rows in columns))

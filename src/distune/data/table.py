@@ -51,9 +51,19 @@ class Task:
 
     def as_plain(self) -> list[Any]:
         """As plain values, for files and fingerprints, without the settings that have their defaults."""
-        settings = {"kind": self.kind, "score": self.score, "weight": self.weight}
-        changed = {name: value for name, value in settings.items() if value != getattr(Task, name)}
-        return [self.name, list(self.classes), *([changed] if changed else [])]
+        return [self.name, list(self.classes), *([self.settings] if self.settings else [])]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Kind, score and weight, as far as they are not the defaults."""
+        values = {"kind": self.kind, "score": self.score, "weight": self.weight}
+        return {name: value for name, value in values.items() if value != getattr(Task, name)}
+
+    @staticmethod
+    def from_plain(values: Sequence[Any]) -> Task:
+        """The task that `as_plain` wrote."""
+        name, classes, *settings = values
+        return Task(name, tuple(classes), **(settings[0] if settings else {}))
 
 
 def label_columns(tasks: Sequence[Task]) -> list[slice]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from distune.errors import UserError
 from distune.prediction.examples import Columns
 from distune.prediction.predictor import Predictor, Tokenizer
 
-FORMAT = 1
-"""Of the files below; a later Distune that writes another one raises it."""
+FORMAT = 2
+"""Of the files below; a later Distune that writes another one raises it. Format 1 knows no multi-label tasks."""
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 LABELS = "labels.json"
@@ -45,7 +45,7 @@ def load_bundle(folder: Path | str) -> Predictor:
             f"version reads format {FORMAT}: install that one, or export again"
         )
     labels = read_json(folder / LABELS)["tasks"]
-    tasks = tuple(Task(task["name"], tuple(task["classes"])) for task in labels)
+    tasks = tuple(_task(task) for task in labels)
     window = tuple(about["window"]) if about["window"] else None
     model = OnnxModel(
         folder / MODEL,
@@ -59,6 +59,16 @@ def load_bundle(folder: Path | str) -> Predictor:
     columns = Columns(tuple(about["columns"]["image"]), tuple(about["columns"]["text"]))
     temperatures = {task["name"]: task["temperature"] for task in labels}
     return Predictor(model, temperatures, columns, str(folder))
+
+
+def format_of(tasks: Sequence[Task]) -> int:
+    """The oldest format that holds these tasks, so that every Distune that knows them reads the bundle."""
+    return 2 if any(task.kind == "multi_label" for task in tasks) else 1
+
+
+def _task(about: Mapping[str, Any]) -> Task:
+    settings = {name: about[name] for name in ("kind", "score", "weight") if name in about}
+    return Task(about["name"], tuple(about["classes"]), **settings)
 
 
 def is_bundle(folder: Path) -> bool:

@@ -21,11 +21,11 @@ from distune.deployment.graph import INSTALL, write_graph
 from distune.deployment.model_card import model_card
 from distune.deployment.quantise import quantise
 from distune.errors import DataError, UserError
-from distune.prediction.answers import predicted
 from distune.prediction.examples import Example
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
-from distune.training.metrics import score
+from distune.training.metrics import decisions
+from distune.training.scores import overall_score
 from distune.utils.new_folder import new_folder
 
 QUANTISATIONS = ("none", "int8")
@@ -91,12 +91,6 @@ def export_run(
     predictor = load_run(folder, "cpu", precision="fp32")
     model = predictor.model
     assert isinstance(model, TrainedStudent)
-    several = [task.name for task in model.tasks if task.kind == "multi_label"]
-    if several:
-        raise UserError(
-            f"export: {', '.join(several)} has several labels, which a bundle cannot hold yet; `distune predict` on "
-            "the run folder answers it"
-        )
     table = _table(folder, model, data_root)
     with new_folder(out) as draft:
         show(f"predicting {len(table.rows('dev'))} dev examples in torch")
@@ -175,17 +169,16 @@ def _parity(
     folder: Path, table: Table, expected: Sequence[NDArray[Any]], exported: Sequence[NDArray[Any]]
 ) -> Parity:
     def chosen(probabilities: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-        return np.stack(
-            [predicted(task, p) for task, p in zip(table.tasks, probabilities, strict=True)], axis=1
-        )
+        answers = zip(table.tasks, probabilities, strict=True)
+        return np.concatenate([decisions(task, found) for task, found in answers], axis=1)
 
     ours, theirs = chosen(exported), chosen(expected)
     labels = table.labels[table.rows("dev")]
     recorded = recorded_predictions(folder)
-    changed_from_run = None
-    if all(f"pred_{task.name}" in recorded[0] for task in table.tasks):
+    changed_from_run, parts = None, table.as_exclusive().tasks
+    if all(f"pred_{part.name}" in recorded[0] for part in parts):
         before = np.array(
-            [[task.classes.index(row[f"pred_{task.name}"]) for task in table.tasks] for row in recorded]
+            [[part.classes.index(row[f"pred_{part.name}"]) for part in parts] for row in recorded]
         )
         changed_from_run = int((ours != before).any(axis=1).sum())
     return Parity(
@@ -193,8 +186,8 @@ def _parity(
         largest_difference=max(float(np.abs(a - b).max()) for a, b in zip(expected, exported, strict=True)),
         changed=int((ours != theirs).any(axis=1).sum()),
         changed_from_run=changed_from_run,
-        score=score(labels, theirs),
-        exported_score=score(labels, ours),
+        score=overall_score(labels, expected, table.tasks),
+        exported_score=overall_score(labels, exported, table.tasks),
     )
 
 
@@ -213,14 +206,19 @@ def _check(parity: Parity, quantisation: str, max_score_drop: float) -> None:
 
 def _write_description(draft: Path, predictor: Predictor, model: TrainedStudent) -> None:
     labels = [
-        {"name": task.name, "classes": list(task.classes), "temperature": predictor.temperatures[task.name]}
+        {
+            "name": task.name,
+            "classes": list(task.classes),
+            "temperature": predictor.temperatures[task.name],
+            **task.settings,
+        }
         for task in model.tasks
     ]
     _write_json(draft / files.LABELS, {"tasks": labels})
     _write_json(
         draft / files.PREPROCESS,
         {
-            "format": files.FORMAT,
+            "format": files.format_of(model.tasks),
             "distune_version": __version__,
             "modalities": list(model.modalities),
             "image_size": model.image_size,

@@ -23,7 +23,7 @@ EXAMPLES, LENGTH = 2, 16
 
 
 class Graph(nn.Module):
-    """What is exported: frozen layers, trained layers and softmax in one.
+    """What is exported: frozen layers, trained layers and probabilities in one.
 
     Args:
         student: in eval mode, on the CPU.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from distune import __version__
 from distune.config import Config, EncoderConfig
-from distune.data.table import SPLITS, Table
+from distune.data.table import SPLITS, Table, Task
 from distune.models.encoders import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, judged_with_interval
 from distune.reporting.formats import plain
 from distune.training.run_folder import read_results
+from distune.training.scores import score_in_words
+
+KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}
 
 
 def model_card(
@@ -43,7 +46,7 @@ def model_card(
             "",
             *_model(config, table, quantisation),
             *_data(config, table),
-            *_scores(folder, temperatures),
+            *_scores(folder, table.tasks, temperatures),
             *_external(folder),
             *_parity(parity, quantisation),
             *_limits(config),
@@ -60,7 +63,8 @@ def _model(config: Config, table: Table, quantisation: str) -> Iterator[str]:
     yield f"It reads {reads} and gives the probability of every class of each task."
     yield ""
     for task in table.tasks:
-        yield f"- {plain(task.name)}: {', '.join(plain(name) for name in task.classes)}"
+        kind = KINDS[task.kind]
+        yield f"- {plain(task.name)}{kind}: {', '.join(plain(name) for name in task.classes)}"
     names = ", ".join(plain(encoder.name) for encoder in _encoders(config))
     yield f"- encoders: {names}; fusion: {config.student.fusion}"
     yield f"- weights: {'8-bit' if quantisation == 'int8' else '32-bit'}"
@@ -80,15 +84,15 @@ def _data(config: Config, table: Table) -> Iterator[str]:
     yield ""
 
 
-def _scores(folder: Path, temperatures: Mapping[str, float]) -> Iterator[str]:
+def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, float]) -> Iterator[str]:
     yield "## Scores"
     yield ""
-    yield "The score is the mean over tasks of the macro F1, its 95 % interval a bootstrap of whole patients."
+    yield f"The score is the {score_in_words(tasks)}; its 95 % interval is over whole patients."
     yield ""
     yield "| split | score | 95 % interval | examples |"
     yield "|---|---|---|---|"
     for split in ("dev", "test"):
-        judged = judged_with_interval(folder, split)
+        judged = judged_with_interval(folder, split, tasks)
         if judged is not None:
             low, high = judged["interval"]
             yield f"| {split} | {judged['score']:.4f} | {low:.4f} to {high:.4f} | {judged['examples']} |"

@@ -80,8 +80,8 @@ class OnnxModel:
 
     def _check_tasks(self, file: Path) -> None:
         written = self._session.get_modelmeta().custom_metadata_map.get("tasks", "[]")
-        expected = [[task.name, list(task.classes)] for task in self.tasks]
-        if json.loads(written) != expected:
+        expected = tasks_as_text(self.tasks)
+        if json.loads(written) != json.loads(expected):
             raise UserError(
                 f"{file.parent}: labels.json names the classes {expected}, the graph was exported with {written}; "
                 "take the labels.json of this bundle, or export again"
@@ -89,5 +89,10 @@ class OnnxModel:
 
 
 def tasks_as_text(tasks: tuple[Task, ...]) -> str:
-    """Tasks and classes in their order, as the graph's metadata holds them."""
-    return json.dumps([[task.name, list(task.classes)] for task in tasks])
+    """Tasks and classes in their order, and that a task is multi-label, as the graph's metadata holds them."""
+    return json.dumps(
+        [
+            [task.name, list(task.classes), *([task.kind] if task.kind == "multi_label" else [])]
+            for task in tasks
+        ]
+    )

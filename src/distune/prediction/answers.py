@@ -13,6 +13,9 @@ from distune.analysis.calibration import with_temperature
 from distune.data.table import Task
 from distune.training.metrics import decisions
 
+SEPARATOR, NO_LABEL = ";", "none"
+"""How the labels of a multi-label task are written into one cell."""
+
 
 def predicted(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """Indices of the predicted classes, (N,), of a task with exclusive classes; the first of equally probable ones."""
@@ -20,24 +23,31 @@ def predicted(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[n
 
 
 def named(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.object_]:
-    """The predicted class of each example by name, (N,); of a multi-label task its labels, joined by semicolons."""
+    """The predicted class of each example by name, (N,); of a multi-label task a tuple of its labels, maybe empty."""
     if task.kind != "multi_label":
         return np.array(task.classes, dtype=object)[predicted(task, probabilities)]
-    chosen = decisions(task, probabilities)
-    rows = [";".join(name for name, has in zip(task.classes, row, strict=True) if has) for row in chosen]
-    return np.array(rows, dtype=object)
+    found = np.empty(len(probabilities), dtype=object)
+    for row, chosen in enumerate(decisions(task, probabilities)):
+        found[row] = tuple(name for name, has in zip(task.classes, chosen, strict=True) if has)
+    return found
+
+
+def as_cell(answer: str | tuple[str, ...]) -> str:
+    """A predicted class, or labels with semicolons between them and `none` for no label, as in a table of examples."""
+    return answer if isinstance(answer, str) else SEPARATOR.join(answer) or NO_LABEL
 
 
 def calibrated(
     task: Task, probabilities: NDArray[np.floating[Any]], temperature: float
 ) -> NDArray[np.float64]:
-    """Probabilities (N, classes) at the temperature that was fitted on dev; the predicted class stays.
+    """Probabilities (N, classes) at the temperature that was fitted on dev; what is predicted stays.
 
-    Those of a multi-label task, of which each label has a temperature of its own, stay as they are.
+    A label's probability becomes sigmoid( logit(p) / T ), with one temperature for all labels of a task.
     """
-    if task.kind == "multi_label":
-        return np.asarray(probabilities, np.float64)
-    return with_temperature(probabilities, temperature)
+    if task.kind != "multi_label":
+        return with_temperature(probabilities, temperature)
+    pairs = np.stack([1 - probabilities, probabilities], axis=-1).reshape(-1, 2)
+    return with_temperature(pairs, temperature)[:, 1].reshape(probabilities.shape)
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Answers:
     problems: tuple[str, ...] = ()
 
     def classes(self) -> dict[str, NDArray[np.object_]]:
-        """The predicted class of each answered example, by task."""
+        """The predicted class of each answered example, by task; a tuple of labels of a multi-label task."""
         return {
             task.name: named(task, found) for task, found in zip(self.tasks, self.probabilities, strict=True)
         }
@@ -75,7 +85,7 @@ class Answers:
         return [
             [
                 self.ids[row],
-                *(str(column[row]) for column in classes),
+                *(as_cell(column[row]) for column in classes),
                 *(f"{value:.6f}" for found in self.probabilities for value in found[row]),
             ]
             for row in range(len(self.ids))

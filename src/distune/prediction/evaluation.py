@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.answers import counts_of
+from distune.confirmation.statistics.case_scores import CaseScores, overall, task_answers
 from distune.confirmation.statistics.files import Judged, read_judged
-from distune.confirmation.statistics.intervals import Interval, interval_over_cases, of_class
-from distune.data.table import Table, Task
+from distune.confirmation.statistics.intervals import Interval, interval_of, of_class
+from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError
+from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
 from distune.prediction.examples import Columns, Example, read_table_of
 from distune.prediction.predictor import OnProgress, Predictor
 from distune.training.metrics import evaluate as all_metrics
@@ -34,7 +35,8 @@ class Labelled:
     Attributes:
         name: of the data, as it is recorded.
         examples: N of them.
-        labels: class of each example by task; text as it is written.
+        labels: class of each example by task, text as it is written; of a multi-label task the labels with semicolons
+            between them, or `none`. An empty text is a label that is not known.
         groups: patient or case of each example.
     """
 
@@ -61,35 +63,42 @@ def evaluate(
     Raises:
         DataError: labels that the student does not know, or examples that cannot be read.
     """
-    labels = _indices(data, predictor.tasks)
+    labels = _columns(data, predictor.tasks)
     answers = predictor.answer(data.examples, on_progress=on_progress)
     if answers.problems:
         raise DataError(data.name, answers.problems)
     groups = tuple(data.groups)
     judged = Judged(answers.ids, groups, predictor.tasks, labels, answers.probabilities)
     numbers = all_metrics(labels, answers.probabilities, predictor.tasks)
-    counts = counts_of([judged])
-    for task, count in zip(predictor.tasks, counts, strict=True):
-        of_task = numbers["tasks"][task.name]
-        of_task["interval"] = _ends(interval_over_cases([count]))
-        for number, name in enumerate(task.classes):
-            found = of_class(count, number, "recall")
-            of_task["classes"][name]["recall_interval"] = None if found is None else _ends(found)
+    by_task = task_answers([judged])
+    for of_task in by_task:
+        about = numbers["tasks"][of_task.task.name]
+        about["interval"] = _ends(_interval(of_task.macro_f1()))
+        if "score" in about:
+            about["score"]["interval"] = _ends(_interval(of_task.score()))
+        for number, name in enumerate(of_task.task.classes):
+            if name in about["classes"]:
+                found = of_class(*of_task.of_class(number), "recall")
+                about["classes"][name]["recall_interval"] = None if found is None else _ends(found)
     return {
         "data": data.name,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cases": len(set(groups)),
-        "interval": _ends(interval_over_cases(counts)),
+        "interval": _ends(_interval(overall(by_task))),
         **numbers,
     }
 
 
-def judged_with_interval(folder: Path, split: str) -> dict[str, Any] | None:
+def _interval(score: CaseScores) -> Interval:
+    return interval_of(score.values, score.pseudovalues, score.lowest)
+
+
+def judged_with_interval(folder: Path, split: str, tasks: Sequence[Task]) -> dict[str, Any] | None:
     """Score, 95 % interval over cases and size of a run's recorded predictions; None where there are none."""
-    judged = read_judged(folder, split)
+    judged = read_judged(folder, split, tasks=tasks)
     if judged is None:
         return None
-    found = asdict(interval_over_cases(counts_of([judged])))
+    found = asdict(_interval(overall(task_answers([judged]))))
     return {"score": found["mean"], "interval": [found["low"], found["high"]], "examples": len(judged.labels)}
 
 
@@ -136,33 +145,65 @@ def labelled_table(table: Table, name: str) -> Labelled:
         name,
         [Example(table.ids[row], table.images[row], table.texts[row]) for row in range(len(table))],
         {
-            task.name: [task.classes[number] for number in table.labels[:, column]]
-            for column, task in enumerate(table.tasks)
+            task.name: [_as_text(task, values) for values in table.labels[:, columns]]
+            for task, columns in zip(table.tasks, label_columns(table.tasks), strict=True)
         },
         table.groups,
     )
 
 
-def _indices(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]:
-    """Class indices (N, tasks) in the student's order."""
+def _as_text(task: Task, values: NDArray[np.int64]) -> str:
+    """What stands in a table's columns of a task, as text; unknown where one of its labels is not known."""
+    if (values == MISSING).any():
+        return ""
+    if task.kind != "multi_label":
+        return task.classes[int(values[0])]
+    return as_cell(tuple(name for name, has in zip(task.classes, values, strict=True) if has))
+
+
+def _columns(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]:
+    """The columns of a table's labels, in the student's order."""
     problems, columns = [], []
     for task in tasks:
         if task.name not in data.labels:
             problems.append(f"no task {task.name!r}; the data have {listed(list(data.labels))}")
             continue
-        unknown = sorted(set(data.labels[task.name]) - set(task.classes))
-        if unknown:
+        cells = data.labels[task.name]
+        found = [_named_in(cell, task) for cell in cells]
+        named = {name for names in found for name in names or ()}
+        if unknown := sorted(named - set(task.classes)):
             problems.append(
-                f"task {task.name!r}: the data have the classes {listed(sorted(set(data.labels[task.name])))}, the "
+                f"task {task.name!r}: the data have the classes {listed(sorted(named))}, the "
                 f"student knows {listed(task.classes)}; {listed(unknown)} cannot be judged"
             )
-            continue
-        columns.append([task.classes.index(label) for label in data.labels[task.name]])
+        elif cells and all(names is None for names in found):
+            problems.append(f"task {task.name!r}: no example has a label")
+        else:
+            columns.append([_values(names, task) for names in found])
     if not problems and not data.examples:
         problems = ["there is no example"]
     if problems:
         raise DataError(data.name, problems)
-    return np.array(columns, dtype=np.int64).T
+    return np.concatenate([np.array(column, np.int64) for column in columns], axis=1)
+
+
+def _named_in(cell: str, task: Task) -> tuple[str, ...] | None:
+    """The classes that a label names; None where it is not known."""
+    if not cell.strip():
+        return None
+    if task.kind != "multi_label":
+        return (cell,)
+    if cell.strip() == NO_LABEL and NO_LABEL not in task.classes:
+        return ()
+    return tuple(name for part in cell.split(SEPARATOR) if (name := part.strip()))
+
+
+def _values(names: tuple[str, ...] | None, task: Task) -> list[int]:
+    if names is None:
+        return [MISSING] * task.width
+    if task.kind != "multi_label":
+        return [task.classes.index(names[0])]
+    return [int(name in names) for name in task.classes]
 
 
 def _ends(interval: Interval) -> list[float | None]:

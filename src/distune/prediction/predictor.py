@@ -108,7 +108,7 @@ class Predictor:
             texts: one text, or one for each image.
 
         Returns:
-            For each task the classes, (N,).
+            For each task the classes, (N,); of a multi-label task tuples of labels.
 
         Raises:
             DataError: an example cannot be read; all of them are named.
@@ -126,7 +126,8 @@ class Predictor:
             is_calibrated: apply the temperatures.
 
         Returns:
-            For each task the probabilities, (N, classes).
+            For each task the probabilities, (N, classes); rows add up to 1, but those of a multi-label task, where
+            each column is a label of its own.
 
         Raises:
             DataError: an example cannot be read; all of them are named.

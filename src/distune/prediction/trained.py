@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.analysis.calibration import fit_temperature
+from distune.analysis.calibration import exclusive_answers, fit_temperature
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Predictions, read_predictions
+from distune.analysis.runs import by_task, read_predictions
 from distune.config import Config, as_dict, with_values
 from distune.data.batches import tensor
 from distune.data.intensity import PixelRules
 from distune.data.ragged import Ragged
-from distune.data.table import MISSING, Task, exclusive_tasks
+from distune.data.table import Task
 from distune.errors import UserError
 from distune.models import Classifier
 from distune.models.answers import probabilities_of
@@ -136,20 +138,20 @@ def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, floa
     found = read_predictions(folder)
     if isinstance(found, Unknown):
         raise UserError(f"{folder} cannot be used: {found.reason}")
-    classes = {each.task: each.classes for each in found}
-    expected = {part.name: part.classes for task in tasks for part in exclusive_tasks(task)}
-    if classes != expected:
+    try:
+        columns = by_task(found, tasks)
+    except ValueError as error:
         raise UserError(
-            f"{folder}: its dev predictions are of the classes {classes}, its weights of {expected}; "
-            "train the run again"
-        )
-    fitted = {each.task: _temperature(each) for each in found}
-    return {task.name: fitted.get(task.name, 1.0) for task in tasks}
+            f"{folder}: its dev predictions are not of its weights ({error}); train the run again"
+        ) from None
+    return {
+        task.name: _temperature(exclusive_answers(task, labels, probabilities))
+        for task, (labels, probabilities) in zip(tasks, columns, strict=True)
+    }
 
 
-def _temperature(dev: Predictions) -> float:
-    known = dev.truth != MISSING
-    truth, probabilities = dev.truth[known], dev.probabilities[known]
+def _temperature(dev: Sequence[tuple[NDArray[np.int64], NDArray[np.floating[Any]]]]) -> float:
+    truth, probabilities = (np.concatenate(values) for values in zip(*dev, strict=True))
     if (probabilities.argmax(axis=1) == truth).all():
         return 1.0
     return fit_temperature(truth, probabilities)

@@ -91,6 +91,17 @@ def mean_score(scores: Sequence[float], tasks: Sequence[Task]) -> float:
     return float(np.mean(scores) if len(set(weights)) == 1 else np.average(scores, weights=weights))
 
 
+def score_in_words(tasks: Sequence[Task]) -> str:
+    """What the score of these tasks is: `mean over tasks of the macro F1`, or a list of what each counts with."""
+    if len({(task.score, task.weight) for task in tasks}) == 1:
+        return f"mean over tasks of the {NAMES[tasks[0].score]}"
+    named = (
+        f"{NAMES[task.score]} of {task.name}" + (f" with weight {task.weight:g}" if task.weight != 1 else "")
+        for task in tasks
+    )
+    return f"mean over tasks of {', '.join(named)}"
+
+
 def _macro_f1(task: Task, truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
     said = decisions(task, probabilities)
     if task.kind == "multi_label":

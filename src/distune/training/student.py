@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from distune.config import Config, load_config
 from distune.data.table import Table, Task
@@ -33,13 +32,8 @@ def student_seed(config: Config) -> int:
 
 def save_student(folder: Path, student: Classifier, table: Table) -> None:
     """Writes the trained weights; frozen layers are rebuilt from their encoder's own weights."""
-    tasks = [_as_plain(task) for task in table.tasks]
+    tasks = [{"name": task.name, "classes": list(task.classes), **task.settings} for task in table.tasks]
     save_checkpoint(folder / WEIGHTS, Checkpoint({"model": trained_state(student)}, {"tasks": tasks}))
-
-
-def _as_plain(task: Task) -> dict[str, Any]:
-    plain = task.as_plain()
-    return {"name": plain[0], "classes": plain[1], **(plain[2] if len(plain) > 2 else {})}
 
 
 def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:

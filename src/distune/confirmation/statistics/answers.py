@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from distune.confirmation.statistics.case_scores import CaseScores, overall, task_answers
 from distune.confirmation.statistics.files import (
     CONDITIONS,
     JUDGED_SPLITS,
@@ -16,8 +15,8 @@ from distune.confirmation.statistics.files import (
     read_judged,
     run_folder,
 )
-from distune.confirmation.statistics.pseudovalues import Counts, counts_by_case
-from distune.confirmation.statistics.significance import Contender
+from distune.confirmation.statistics.significance import Scored
+from distune.data.table import Task
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,26 @@ class Answers:
     by_split: Mapping[str, tuple[Judged, ...]]
     by_condition: Mapping[tuple[str, str], tuple[Judged, ...]] = field(default_factory=dict)
 
-    def contender(self, split: str) -> Contender:
-        """The predicted classes for a split, of all seeds."""
-        return Contender(self.name, np.stack([one.predictions for one in self.by_split[split]]), self.seeds)
+    def score(self, split: str) -> CaseScores:
+        """The score that was tuned, of all seeds on a split."""
+        return overall(task_answers(self.by_split[split]))
+
+    def scored(self, split: str) -> Scored:
+        """The same as what a comparison takes."""
+        score = self.score(split)
+        return self.name, score.values, score.pseudovalues
 
 
-def counts_of(judged: Sequence[Judged]) -> list[Counts]:
-    """The counts of each task by case, of one model a seed on the same examples."""
-    first = judged[0]
-    return counts_by_case(
-        first.labels,
-        np.unique(np.asarray(first.groups), return_inverse=True)[1],
-        np.stack([one.predictions for one in judged]),
-        [len(task.classes) for task in first.tasks],
-    )
-
-
-def read_contender(confirmation: Path, name: str, seeds: Sequence[int]) -> Answers | None:
+def read_contender(
+    confirmation: Path, name: str, seeds: Sequence[int], tasks: Sequence[Task] | None = None
+) -> Answers | None:
     """The predictions of a trained contender; a seed counts once every split that others have is there.
+
+    Args:
+        confirmation: its folder.
+        name: of the contender.
+        seeds: of its trainings.
+        tasks: see `read_judged`.
 
     Returns:
         None where no seed has any.
@@ -62,7 +63,10 @@ def read_contender(confirmation: Path, name: str, seeds: Sequence[int]) -> Answe
     splits = [
         s for s in JUDGED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
     ]
-    found = {seed: [read_judged(folder, split) for split in splits] for seed, folder in folders.items()}
+    found = {
+        seed: [read_judged(folder, split, tasks=tasks) for split in splits]
+        for seed, folder in folders.items()
+    }
     done = tuple(seed for seed in seeds if splits and all(found[seed]))
     if not done:
         return None
@@ -73,17 +77,19 @@ def read_contender(confirmation: Path, name: str, seeds: Sequence[int]) -> Answe
     by_condition = {}
     for split in splits:
         for condition in CONDITIONS:
-            changed = [read_judged(folders[seed], split, condition) for seed in done]
+            changed = [read_judged(folders[seed], split, condition, tasks) for seed in done]
             known = tuple(judged for judged in changed if judged is not None)
             if len(known) == len(done):
                 by_condition[split, condition] = known
     return Answers(name, done, by_split, by_condition)
 
 
-def read_baseline(confirmation: Path, name: str) -> Answers | None:
-    """The predictions of a baseline; None where it has none."""
+def read_baseline(confirmation: Path, name: str, tasks: Sequence[Task] | None = None) -> Answers | None:
+    """The predictions of a baseline; None where it has none. Arguments are those of `read_contender`."""
     folder = baseline_folder(confirmation, name)
     by_split = {
-        split: (judged,) for split in JUDGED_SPLITS if (judged := read_judged(folder, split)) is not None
+        split: (judged,)
+        for split in JUDGED_SPLITS
+        if (judged := read_judged(folder, split, tasks=tasks)) is not None
     }
     return Answers(name, (0,), by_split) if by_split else None

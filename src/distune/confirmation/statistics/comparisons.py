@@ -11,8 +11,15 @@ from distune.confirmation.request import RELEVANT_GAIN
 from distune.confirmation.statistics.answers import Answers
 from distune.confirmation.statistics.mcnemar import mcnemar
 from distune.confirmation.statistics.power import needs, power
-from distune.confirmation.statistics.significance import Comparison, Judgement, compare, family_level, judge
-from distune.data.table import MISSING
+from distune.confirmation.statistics.significance import (
+    Comparison,
+    Judgement,
+    Scored,
+    compare_scores,
+    family_level,
+    judge,
+)
+from distune.data.table import MISSING, exclusive_tasks
 
 Kind = Literal[
     "tuning_gain",
@@ -101,6 +108,7 @@ def comparisons(
         The comparisons as plain values, and those that cannot be made, each with its reason.
     """
     made: dict[Pair, Comparison] = {}
+    scored: dict[str, Scored] = {}
     left_out = []
     for pair in pairs:
         absent = [name for name in (pair.first, pair.second) if name not in answers]
@@ -111,12 +119,14 @@ def comparisons(
         if unjudged:
             left_out.append({**asdict(pair), "reason": f"{' and '.join(unjudged)}: not judged on {split}"})
             continue
-        first, second = answers[pair.first], answers[pair.second]
-        judged = first.by_split[split][0]
+        judged = answers[pair.first].by_split[split][0]
         if len(set(judged.groups)) < 2:
             left_out.append({**asdict(pair), "reason": f"{split} holds a single case"})
             continue
-        made[pair] = compare(judged.labels, judged.groups, first.contender(split), second.contender(split))
+        for name in (pair.first, pair.second):
+            if name not in scored:
+                scored[name] = answers[name].scored(split)
+        made[pair] = compare_scores(scored[pair.first], scored[pair.second], examples=len(judged.ids))
     verdicts: dict[str, Judgement] = {}
     sizes = {family: sum(pair.family == family for pair in made) for family in ("primary", "secondary")}
     for family in sizes:
@@ -171,14 +181,15 @@ def _seeds_of(first: Answers, second: Answers) -> dict[str, int]:
 
 
 def _single_pairs(first: Answers, second: Answers, split: str) -> dict[str, Any]:
-    """McNemar's exact test by task, of the two models with the first common seed."""
+    """McNemar's exact test by task, or label, of the two models with the first common seed."""
     common = [seed for seed in first.seeds if seed in second.seeds]
     seeds = (common[0], common[0]) if common else (first.seeds[0], second.seeds[0])
     one = first.by_split[split][first.seeds.index(seeds[0])].predictions
     other = second.by_split[split][second.seeds.index(seeds[1])].predictions
     judged = first.by_split[split][0]
     found = {}
-    for column, task in enumerate(judged.tasks):
+    parts = [part for task in judged.tasks for part in exclusive_tasks(task)]
+    for column, task in enumerate(parts):
         known = judged.labels[:, column] != MISSING
         truth = judged.labels[known, column]
         found[task.name] = asdict(mcnemar(truth, one[known, column], other[known, column]))

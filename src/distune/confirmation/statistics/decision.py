@@ -26,8 +26,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.answers import Answers, counts_of
-from distune.confirmation.statistics.pseudovalues import pseudovalues
+from distune.confirmation.statistics.answers import Answers
 from distune.confirmation.statistics.standard_errors import interaction_of
 
 Floats = NDArray[np.float64]
@@ -105,7 +104,7 @@ def decide(
     answers = {name: each for name, each in answers.items() if split in each.by_split}
     others = [c for c in contenders if c["kind"] in ("trial", "student_alone") and c["name"] in answers]
     tables = {
-        name: pseudovalues(counts_of(answers[name].by_split[split]))
+        name: answers[name].scored(split)[1:]
         for name in [base, *(c["name"] for c in others)]
         if name in answers
     }

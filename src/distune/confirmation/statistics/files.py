@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import read_predictions
-from distune.data.table import MISSING, Task
+from distune.analysis.runs import by_task, read_predictions
+from distune.data.table import Task
 from distune.errors import UserError
+from distune.training.metrics import decisions
 from distune.utils.atomic import replacing
 
 FOLDER = "confirmation"
@@ -51,7 +52,7 @@ class Judged:
         ids: unique name of each example.
         groups: case of each example.
         tasks: the label columns.
-        labels: true class indices, (N, tasks).
+        labels: the columns of the tasks, (N, columns), as in a table; `MISSING` where one is not known.
         probabilities: one array (N, classes) a task.
     """
 
@@ -63,8 +64,9 @@ class Judged:
 
     @property
     def predictions(self) -> NDArray[np.int64]:
-        """Predicted class indices, (N, tasks); the first of equally probable classes."""
-        return np.stack([rows.argmax(axis=1) for rows in self.probabilities], axis=1).astype(np.int64)
+        """What is predicted, as it would stand in the labels, (N, columns)."""
+        answers = zip(self.tasks, self.probabilities, strict=True)
+        return np.concatenate([decisions(task, rows) for task, rows in answers], axis=1)
 
 
 def run_folder(confirmation: Path, contender: str, seed: int) -> Path:
@@ -101,8 +103,17 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
     return plan
 
 
-def read_judged(folder: Path, split: str, condition: str | None = None) -> Judged | None:
+def read_judged(
+    folder: Path, split: str, condition: str | None = None, tasks: Sequence[Task] | None = None
+) -> Judged | None:
     """The predictions of a run folder for a split; None where there are none.
+
+    Args:
+        folder: of the run.
+        split: its name.
+        condition: under which they were made; None for the full input.
+        tasks: what was asked; None where all tasks have exclusive classes and count with their macro F1, which the file
+            does not say otherwise.
 
     Raises:
         UserError: the file is there and cannot be read.
@@ -114,18 +125,19 @@ def read_judged(folder: Path, split: str, condition: str | None = None) -> Judge
     found = read_predictions(folder, name)
     if isinstance(found, Unknown):
         raise UserError(f"{path} cannot be used: {found.reason} Delete the folder and confirm again.")
-    if any((task.truth == MISSING).any() for task in found):
-        raise UserError(
-            f"{path}: some examples lack the label of a task; a confirmation compares models on those with all labels"
-        )
     with path.open(newline="", encoding="utf-8") as handle:
         rows = [(row["id"], row["group"]) for row in csv.DictReader(handle)]
+    asked = tuple(tasks) if tasks is not None else tuple(Task(part.task, part.classes) for part in found)
+    try:
+        columns = by_task(found, asked)
+    except ValueError as error:
+        raise UserError(f"{path} cannot be used: {error}; delete the folder and confirm again") from None
     return Judged(
         ids=tuple(identity for identity, _ in rows),
         groups=tuple(group for _, group in rows),
-        tasks=tuple(Task(task.task, task.classes) for task in found),
-        labels=np.stack([task.truth for task in found], axis=1),
-        probabilities=tuple(task.probabilities for task in found),
+        tasks=asked,
+        labels=np.concatenate([labels for labels, _ in columns], axis=1),
+        probabilities=tuple(probabilities for _, probabilities in columns),
     )
 
 

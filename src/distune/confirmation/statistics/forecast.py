@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from distune.confirmation.statistics.pseudovalues import Counts, pseudovalues
+import numpy as np
+from numpy.typing import NDArray
+
 from distune.confirmation.statistics.standard_errors import Errors, errors_of
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,27 +34,28 @@ class Forecast:
     seeds: int
 
 
-def forecast(tasks: list[Counts], cases: int) -> Forecast | None:
-    """Forecasts the score of one model on new cases of the same kind as those of `tasks`.
+def forecast(values: Floats, table: Floats, cases: int, lowest: float = 0.0) -> Forecast | None:
+    """Forecasts the score of one model on new cases of the same kind as those of `table`.
 
     A new score differs from the measured mean by the errors of both: those of the mean, and those that a single
     training has on so many cases. It is no statement about cases of another hospital, scanner or time.
 
     Args:
-        tasks: counts by case of trainings that had not seen these cases: of a test split, or of held-out folds.
+        values: scores of trainings on cases that they had not seen, of a test split or of held-out folds, (seeds,).
+        table: their pseudo-values, (G, seeds).
         cases: of the new set.
+        lowest: no such score can lie below it; the highest is 1.
 
     Returns:
         None where there are fewer than two cases, or where all cases are answered alike, so that nothing scatters.
     """
-    known = len(tasks[0].hits)
+    known, mean, seeds = len(table), float(values.mean()), len(values)
     if known < 2 or cases < 1:
         return None
-    values, table = pseudovalues(tasks)
-    mean, seeds = float(values.mean()), len(values)
     if errors_of([table]).standard_error < 1e-9:  # all right or all wrong: the next case may be otherwise
         return None
-    low, high = _ends(mean, _of_a_new_score(errors_of([table]), known, seeds, cases))
+    errors, width = _of_a_new_score(errors_of([table]), known, seeds, cases), 1 - lowest
+    low, high = (lowest + width * end for end in _ends((mean - lowest) / width, errors.scaled(1 / width)))
     return Forecast(mean, low, high, cases, known, seeds)
 
 

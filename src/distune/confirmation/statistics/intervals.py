@@ -59,17 +59,30 @@ def interval_over_cases(tasks: Sequence[Counts], metric: Metric = mean_macro_f1)
         tasks: counts by case of the cases that the metric depends on.
         metric: the score where nothing else is given.
     """
-    if len(tasks[0].hits) < 2:
-        values = metric([each.summed() for each in tasks])
-        return Interval(float(values.mean()), None, None, len(values), len(tasks[0].hits))
-    values, table = pseudovalues(tasks, metric)
-    mean = float(values.mean())
-    low, high = bounds(mean, errors_of([table]), len(table))
-    return Interval(mean, low, high, len(values), len(table))
+    return interval_of(*pseudovalues(tasks, metric))
 
 
-def bounds(mean: float, errors: Errors, cases: int) -> tuple[float, float]:
-    """Both ends of the 95 % interval of a number from 0 to 1, see `interval_over_cases`."""
+def interval_of(values: Floats, table: Floats, lowest: float = 0.0) -> Interval:
+    """A score with its 95 % interval over cases and seeds, see `interval_over_cases`.
+
+    Args:
+        values: the score of each seed on all cases, (seeds,).
+        table: its pseudo-values, (G, seeds).
+        lowest: no such score can lie below it; the highest is 1.
+    """
+    mean, cases = float(values.mean()), len(table)
+    if cases < 2:
+        return Interval(mean, None, None, len(values), cases)
+    low, high = bounds(mean, errors_of([table]), cases, lowest)
+    return Interval(mean, low, high, len(values), cases)
+
+
+def bounds(mean: float, errors: Errors, cases: int, lowest: float = 0.0) -> tuple[float, float]:
+    """Both ends of the 95 % interval of a number from `lowest` to 1, see `interval_over_cases`."""
+    if lowest:
+        width = 1 - lowest
+        low, high = bounds((mean - lowest) / width, errors.scaled(1 / width), cases)
+        return lowest + width * low, lowest + width * high
     from scipy import special, stats
 
     room = mean * (1 - mean)

@@ -18,7 +18,9 @@ no seed differs.
     power_before        null, or what the search let expect: {"power" (for relevant_gain, without the noise between
                         seeds), "gain", "cases", "cases_needed" (for 80 %; null: no number is enough)}
     examples            {split: {"examples", "cases"}}, for dev and, where there is one, test
-    tasks               {task: [classes]}
+    tasks               {task: [classes]}; of a multi-label task its labels
+    scored_by           {task: {"kind", "score", "weight"}}: what each task counts with in the score that was tuned,
+                        which is the mean of these over the tasks; every "score" below is that one
     opening             null without a test split, else {"number": 1 for the first, "openings": [{"time", "by",
                         "dataset"}] of this study, "elsewhere": the same of other studies and runs on these data,
                         each with "file"}
@@ -38,12 +40,14 @@ no seed differs.
                         new sets of `cases` cases one model trained in this way scores from low to high (on dev it
                         flatters), "tasks": {task: TASK}, "conditions": {"without_image" | "without_text" |
                         "other_text": {"score": interval, "change": interval of the score minus the full input's,
-                        "tasks": {task: {"macro_f1", "accuracy": intervals}}}}}
-    TASK                intervals macro_f1 and accuracy; over seeds alone: calibration_error, log_loss, temperature
-    (fitted
-                        on dev), calibration_error_scaled, log_loss_scaled, and auc or null, and then auc_missing says
+                        "tasks": {task: {"macro_f1", "accuracy", "score" as in TASK}}}}}
+    TASK                intervals macro_f1 and accuracy, and where the task counts with another score "score":
+                        {"name", and the fields of an interval}; over seeds alone: calibration_error, log_loss,
+                        temperature (fitted on dev), calibration_error_scaled, log_loss_scaled, and auc or null, and
+                        then auc_missing says
                         why; classes: {class: {"support": examples, "cases": that hold one, "recall", "precision",
-                        "specificity", "f1": interval over the cases that it depends on, or null without any}}
+                        "specificity", "f1": interval over the cases that it depends on, or null without any}};
+                        of a multi-label task the classes are its labels, and what is said is of having them
     comparisons         [{kind, family ("primary": the tuning and the distillation gain; "secondary": all others),
                         first, second, difference (first - second of the mean scores),
                         low, high, p_value      of this comparison alone
@@ -92,6 +96,7 @@ from distune.confirmation.statistics.files import (
     same_examples,
 )
 from distune.confirmation.statistics.scores import interval, split_numbers
+from distune.data.table import Task
 from distune.errors import UserError
 from distune.training.run_folder import read_results
 from distune.tuning.trials.folds import fold_folder
@@ -136,6 +141,10 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
             for name, judged in reference.items()
         },
         "tasks": {task.name: list(task.classes) for task in reference[split][0].tasks},
+        "scored_by": {
+            task.name: {"kind": task.kind, "score": task.score, "weight": task.weight}
+            for task in reference[split][0].tasks
+        },
         "opening": plan["opening"],
         "contenders": contenders,
         "comparisons": made,
@@ -148,15 +157,17 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
 
 
 def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, Answers]:
+    written = plan.get("asked")  # an older confirmation was of exclusive classes and their macro F1 alone
+    tasks = None if written is None else tuple(Task.from_plain(each) for each in written)
     found = {
-        about["name"]: read_contender(confirmation, about["name"], plan["seeds"])
+        about["name"]: read_contender(confirmation, about["name"], plan["seeds"], tasks)
         for about in plan["contenders"]
     }
     answers = {name: each for name, each in found.items() if each is not None}
     if not answers:
         raise UserError(f"{confirmation}: no run finished; see the failures in its plan.json")
     for about in plan["baselines"]:
-        baseline = read_baseline(confirmation, about["name"])
+        baseline = read_baseline(confirmation, about["name"], tasks)
         if baseline is not None:
             answers[about["name"]] = baseline
     by_split: dict[str, list[Judged]] = {}

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from distune.analysis.calibration import Recalibration, recalibrate
-from distune.confirmation.statistics.answers import Answers, counts_of
+from distune.analysis.calibration import (
+    Recalibration,
+    at_temperature,
+    exclusive_answers,
+    fit_temperature,
+)
+from distune.confirmation.statistics.answers import Answers
+from distune.confirmation.statistics.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.confirmation.statistics.files import CONDITIONS, Judged
 from distune.confirmation.statistics.forecast import forecast
-from distune.confirmation.statistics.intervals import (
-    accuracy,
-    interval_over_cases,
-    interval_over_seeds,
-    of_class,
-)
-from distune.confirmation.statistics.pseudovalues import Counts, pseudovalues
+from distune.confirmation.statistics.intervals import accuracy, interval_of, interval_over_seeds, of_class
+from distune.confirmation.statistics.pseudovalues import Counts
 from distune.confirmation.statistics.standard_errors import errors_of
-from distune.data.table import MISSING, Task
+from distune.data.table import label_columns
 from distune.training.metrics import evaluate
 
 BY_SEED = ("calibration_error", "log_loss")
@@ -41,24 +41,25 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
         return None
     tables = [_table(one) for one in judged]
     scaled = [_recalibrated(dev, one) for dev, one in zip(answers.by_split["dev"], judged, strict=True)]
-    counts = counts_of(judged)
-    scores = [table["score"] for table in tables]
-    expected = forecast(counts, len(counts[0].hits))
+    by_task = task_answers(judged)
+    score, scores = overall(by_task), [table["score"] for table in tables]
+    expected = forecast(score.values, score.pseudovalues, len(score.without), score.lowest)
     return {
-        "score": asdict(interval_over_cases(counts)),
-        "over_seeds": interval(scores),
+        "score": _interval(score),
+        "over_seeds": interval(scores, score.lowest),
         "scores": scores,
         "forecast": asdict(expected) if expected is not None else None,
         "tasks": {
-            task.name: _task_numbers(
-                counted,
-                [table["tasks"][task.name] for table in tables],
-                [by_task[task.name] for by_task in scaled if task.name in by_task],
+            name: _task_numbers(
+                of_task,
+                [table["tasks"][name] for table in tables],
+                [found[name] for found in scaled if name in found],
             )
-            for task, counted in zip(_judged_tasks(judged[0]), counts, strict=True)
+            for of_task in by_task
+            for name in (of_task.task.name,)
         },
         "conditions": {
-            condition: _condition_numbers(answers.by_condition[split, condition], counts)
+            condition: _condition_numbers(answers.by_condition[split, condition], score)
             for condition in CONDITIONS
             if (split, condition) in answers.by_condition
         },
@@ -85,35 +86,35 @@ def _table(judged: Judged) -> dict[str, Any]:
     return evaluate(judged.labels, judged.probabilities, judged.tasks)
 
 
+def _interval(score: CaseScores) -> dict[str, Any]:
+    return asdict(interval_of(score.values, score.pseudovalues, score.lowest))
+
+
 def _recalibrated(dev: Judged, other: Judged) -> dict[str, Recalibration]:
-    def known(judged: Judged, column: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        there = judged.labels[:, column] != MISSING
-        return judged.labels[there, column], judged.probabilities[column][there]
-
-    both = {task.name for task in _judged_tasks(dev)} & {task.name for task in _judged_tasks(other)}
-    return {
-        task.name: recalibrate(known(dev, column), known(other, column))
-        for column, task in enumerate(dev.tasks)
-        if task.name in both
-    }
-
-
-def _judged_tasks(judged: Judged) -> list[Task]:
-    """The tasks of which a label is known."""
-    return [
-        task for task, labels in zip(judged.tasks, judged.labels.T, strict=True) if (labels != MISSING).any()
-    ]
+    """By task; a multi-label task has one temperature, and its numbers are means over its labels."""
+    found = {}
+    columns = label_columns(dev.tasks)
+    for task, of_task, known, asked in zip(
+        dev.tasks, columns, dev.probabilities, other.probabilities, strict=True
+    ):
+        fitted_on = exclusive_answers(task, dev.labels[:, of_task], known)
+        truth, rows = (np.concatenate(values) for values in zip(*fitted_on, strict=True))
+        judged = [each for each in exclusive_answers(task, other.labels[:, of_task], asked) if len(each[0])]
+        if len(truth) and judged:
+            temperature = fit_temperature(truth, rows)
+            each = [astuple(at_temperature(temperature, one)) for one in judged]
+            found[task.name] = Recalibration(*np.mean(each, axis=0).tolist())
+    return found
 
 
 def _task_numbers(
-    counts: Counts, tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibration]
+    answers: TaskAnswers, tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibration]
 ) -> dict[str, Any]:
     areas = [table["auc"] for table in tables]
     # The areas exist for all seeds or for none: they depend on the labels of the split alone.
     is_known = all(area is not None for area in areas)
     return {
-        "macro_f1": asdict(interval_over_cases([counts])),
-        "accuracy": asdict(interval_over_cases([counts], accuracy)),
+        **_scores_of(answers),
         **{
             metric: interval((table[metric] for table in tables), highest=HIGHEST.get(metric, 1.0))
             for metric in BY_SEED
@@ -122,10 +123,19 @@ def _task_numbers(
         "auc_missing": tables[0]["auc_missing"],
         **_calibration(scaled),
         "classes": {
-            name: _class_numbers(counts, number, about["support"])
-            for number, (name, about) in enumerate(tables[0]["classes"].items())
+            name: _class_numbers(*answers.of_class(number), tables[0]["classes"][name]["support"])
+            for number, name in enumerate(answers.task.classes)
+            if name in tables[0]["classes"]  # a label that no example knows is not judged
         },
     }
+
+
+def _scores_of(answers: TaskAnswers) -> dict[str, Any]:
+    """Macro F1, accuracy, and what the task counts with where that is another score."""
+    found = {"macro_f1": _interval(answers.macro_f1()), "accuracy": _interval(answers.counted(accuracy))}
+    if answers.task.score != "macro_f1":
+        found["score"] = {"name": answers.task.score, **_interval(answers.score())}
+    return found
 
 
 def _calibration(scaled: Sequence[Recalibration]) -> dict[str, Any]:
@@ -148,32 +158,27 @@ def _class_numbers(counts: Counts, number: int, support: int) -> dict[str, Any]:
     }
 
 
-def _condition_numbers(judged: Sequence[Judged], full: Sequence[Counts]) -> dict[str, Any]:
-    counts = counts_of(judged)
+def _condition_numbers(judged: Sequence[Judged], full: CaseScores) -> dict[str, Any]:
+    by_task = task_answers(judged)
+    score = overall(by_task)
     return {
-        "score": asdict(interval_over_cases(counts)),
-        "change": _change(counts, full),
-        "tasks": {
-            task.name: {
-                "macro_f1": asdict(interval_over_cases([each])),
-                "accuracy": asdict(interval_over_cases([each], accuracy)),
-            }
-            for task, each in zip(_judged_tasks(judged[0]), counts, strict=True)
-        },
+        "score": _interval(score),
+        "change": _change(score, full),
+        "tasks": {each.task.name: _scores_of(each) for each in by_task},
     }
 
 
-def _change(changed: Sequence[Counts], full: Sequence[Counts]) -> dict[str, Any]:
+def _change(changed: CaseScores, full: CaseScores) -> dict[str, Any]:
     """What the same models lose on the same cases: both tables answer seed by seed and case by case."""
-    if len(full[0].hits) < 2:
+    if len(full.without) < 2:
         return {"mean": None, "low": None, "high": None, "seeds": 0, "cases": 1}
-    (now, table), (before, whole) = pseudovalues(changed), pseudovalues(full)
-    mean, errors = float(now.mean() - before.mean()), errors_of([table - whole])
-    half = errors.quantile() * errors.standard_error
+    table = changed.pseudovalues - full.pseudovalues
+    mean, errors = float(changed.values.mean() - full.values.mean()), errors_of([table])
+    half, widest = errors.quantile() * errors.standard_error, 1.0 - full.lowest
     return {
         "mean": mean,
-        "low": max(-1.0, mean - half),
-        "high": min(1.0, mean + half),
-        "seeds": len(now),
+        "low": max(-widest, mean - half),
+        "high": min(widest, mean + half),
+        "seeds": len(changed.values),
         "cases": len(table),
     }

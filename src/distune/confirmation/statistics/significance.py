@@ -131,16 +131,32 @@ def compare(
     count = int(case_of.max()) + 1
     if len(case_of) != len(labels) or count < 2:
         raise ValueError(f"{len(labels)} examples in {count} cases: need a case an example, and two cases")
-    (ours, our_table), (theirs, their_table) = (
+    ours, theirs = (
         pseudovalues(counts_by_case(labels, case_of, contender.predictions)) for contender in (first, second)
     )
+    return compare_scores((first.name, *ours), (second.name, *theirs), examples=len(labels))
+
+
+Scored = tuple[str, NDArray[np.float64], NDArray[np.float64]]
+"""A contender's name, its score with each seed, and the pseudo-values of these, (G, seeds)."""
+
+
+def compare_scores(first: Scored, second: Scored, *, examples: int) -> Comparison:
+    """Difference of two contenders' scores of any kind; see `compare`.
+
+    Args:
+        first: the one that would be "better".
+        second: the other, judged on the same cases.
+        examples: how many there are in these cases.
+    """
+    (name, ours, our_table), (other, theirs, their_table) = first, second
     return Comparison(
-        first.name,
-        second.name,
+        name,
+        other,
         float(ours.mean() - theirs.mean()),
         errors_of([our_table, -their_table]),
-        len(labels),
-        count,
+        examples,
+        len(our_table),
     )
 
 

@@ -54,6 +54,11 @@ class Errors:
 
         return float(stats.t.ppf(1 - level / 2, self.freedom))
 
+    def scaled(self, factor: float) -> Errors:
+        """The errors of the same mean in other units, of which one was so many."""
+        square = factor**2
+        return Errors(self.cases * square, self.seeds * square, self.interaction * square, self.freedom)
+
     def with_more(self, *, cases: float = 1.0, seeds: float = 1.0) -> Errors:
         """The errors with so many times as many cases and seeds."""
         return Errors(

@@ -9,6 +9,7 @@ from typing import Any
 from distune.analysis.findings import Findings
 from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.unknown import Unknown
+from distune.data.table import Task
 from distune.reporting import commands, formats
 from distune.reporting.document import (
     Block,
@@ -27,6 +28,7 @@ from distune.reporting.document import (
 from distune.reporting.paths import quoted
 from distune.reporting.sections import confirmation_tables as tables
 from distune.reporting.sections.confirmation_comparisons import comparisons
+from distune.training.scores import score_in_words
 
 TITLE = "Confirmation"
 OF_A_TABLE = (
@@ -162,6 +164,9 @@ def _introduction(findings: Findings, confirmation: Confirmation) -> tuple[Block
             f"follows is judged on {numbers['split']} unless it says otherwise ({sizes})."
         )
     ]
+    if scored_by := numbers.get("scored_by"):
+        tasks = [Task(name, (), **about) for name, about in scored_by.items()]
+        blocks.append(paragraph(f"The score is the {score_in_words(tasks)}."))
     if not confirmation.is_current:
         blocks.append(
             caution(

@@ -15,6 +15,7 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
+from distune.training.scores import NAMES
 
 Numbers = Mapping[str, Any]
 KINDS = {
@@ -196,18 +197,33 @@ def conditions(numbers: Numbers) -> Section | None:
 
 
 def _tasks(numbers: Numbers, split: str) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (Code(name), task, *(formats.over_seeds(values[key]) for key in ("macro_f1", "accuracy", "auc")))
+    metrics = ["macro_f1", "accuracy", "auc"]
+    header = ["Contender", "Task", "Macro F1", "Accuracy", "AUC"]
+    shown = [
+        (name, task, values)
         for name, about in numbers["contenders"].items()
         if about["splits"][split] is not None
         for task, values in about["splits"][split]["tasks"].items()
     ]
+    if any("score" in values for _, _, values in shown):
+        metrics.append("score")
+        header.append("What the task counts with")
+    rows: list[tuple[Cell, ...]] = [
+        (Code(name), task, *(_metric(values, metric) for metric in metrics)) for name, task, values in shown
+    ]
     return Table(
-        ("Contender", "Task", "Macro F1", "Accuracy", "AUC"),
+        tuple(header),
         tuple(rows),
-        frozenset({2, 3, 4}),
+        frozenset(range(2, len(header))),
         f"Each task on {split}: macro F1 and accuracy with intervals over seeds and cases, the AUC over seeds alone.",
     )
+
+
+def _metric(values: Mapping[str, Any], metric: str) -> str:
+    found = values.get(metric)
+    if metric != "score":
+        return formats.over_seeds(found)
+    return f"{NAMES[found['name']]} {formats.over_seeds(found)}" if found else "macro F1"
 
 
 def _recall(numbers: Numbers) -> Table | None:

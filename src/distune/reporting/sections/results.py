@@ -61,7 +61,7 @@ def score_title(findings: Findings) -> str:
     """What the score is called in a table's header."""
     metric = (findings.study.metric or "").lower()
     of = "Dev" if findings.study.folds is None else "Mean"
-    return f"{of} F1 Score" if "f1" in metric or metric == "score" else "Score"
+    return f"{of} F1 Score" if ("f1" in metric and "(" not in metric) or metric == "score" else "Score"
 
 
 def _numeric(top: tuple[TrialRecord, ...], before: list[str], after: list[str], roles: int) -> frozenset[int]:
