@@ -60,7 +60,7 @@ def main() -> None:
             (batch, targets.at(batch))
             for batch in train_batches(
                 inputs, rows.labels, examples.train, batch_size=config.training.batch_size, seed=1, epoch=1,
-                device=compute.device,
+                device=compute.device, targets=targets.placed(compute.device),
             )
         ]  # fmt: skip
         optimizer = Optimizer(student, objective, config.student.lr, 10_000, config.training)

@@ -131,8 +131,9 @@ def steps(
     targets = _random_targets(examples, config.teacher.fusion_dim) if role == "student" else None
     model.train()
     batches = train_batches(
-        examples.inputs, examples.labels, examples.train, batch_size=2, seed=0, epoch=1, device=compute.device
-    )
+        examples.inputs, examples.labels, examples.train, batch_size=2, seed=0, epoch=1, device=compute.device,
+        targets=targets.placed(compute.device) if targets else (),
+    )  # fmt: skip
     for batch in batches:
         loop._one_step(state, batch, plan, compute, targets)
         yield

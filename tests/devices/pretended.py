@@ -3,7 +3,9 @@
 Tensors keep their values on the CPU; each storage carries a tag that says whether it lies on the device. Whatever the
 real device would refuse raises here: an operation on tensors of different devices, `.numpy()` of a device tensor,
 float64 on mps, peaks of a CUDA device that nobody has initialised. Whatever would make the host wait for the device is
-counted, by the line of Distune that asked for it. It cannot see kernels that a backend lacks.
+counted, by the line of Distune that asked for it. Streams of CUDA have their order: what another stream has made may be
+read only where an event behind it was waited for, and only by a stream that the memory is recorded for. It cannot see
+kernels that a backend lacks.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from distune.data import placed
 
 CPU = torch.device("cpu")
 REFUSED_BY_MPS = (torch.float64, torch.complex128, torch.uint16, torch.uint32, torch.uint64)
@@ -55,6 +59,44 @@ class MixedDevices(RuntimeError):
     """An operation on tensors that do not lie on one device."""
 
 
+class UnorderedStreams(RuntimeError):
+    """An operation on what another stream may not have made yet, or may have given back meanwhile."""
+
+
+class PretendedStream:
+    """A queue of operations on the device."""
+
+    def __init__(self, device: PretendedDevice):
+        self._device = device
+        self.issued = 0
+        self.seen: dict[PretendedStream, int] = {}
+        """Up to which operation of another stream this one has waited for."""
+
+    def record_event(self) -> PretendedEvent:
+        return PretendedEvent(self._device, {**self.seen, self: self.issued})
+
+    def wait_event(self, event: PretendedEvent) -> None:
+        for stream, issued in event.behind.items():
+            self.seen[stream] = max(issued, self.seen.get(stream, 0))
+
+    def wait_stream(self, other: PretendedStream) -> None:
+        self.wait_event(other.record_event())
+
+    def synchronize(self) -> None:
+        self._device.note_wait("stream.synchronize")
+
+
+class PretendedEvent:
+    """A mark behind what was issued so far."""
+
+    def __init__(self, device: PretendedDevice, behind: dict[PretendedStream, int]):
+        self._device = device
+        self.behind = behind
+
+    def synchronize(self) -> None:
+        self._device.note_wait("event.synchronize")
+
+
 class PretendedDevice:
     """The device, what lies on it, and what the host had to wait for.
 
@@ -79,6 +121,11 @@ class PretendedDevice:
         self.factories = (
             threading.local()
         )  # whether an operation without tensors makes its result on the device
+        self.computing = self.stream = PretendedStream(self)
+        self.order: list[str] = []
+        """What was issued to the device: "copy" on a stream of its own, "operation" on that of the computation."""
+        self._made: dict[int, tuple[PretendedStream, int]] = {}
+        self._recorded: dict[int, set[PretendedStream]] = {}
 
     def holds(self, tensor: Tensor) -> bool:
         return _storage(tensor) in self._there
@@ -90,9 +137,33 @@ class PretendedDevice:
         self._pinned.pop(_storage(tensor), None)
         if on_device:
             self._there[_storage(tensor)] = StorageWeakRef(tensor.untyped_storage())
+            self._recorded.pop(_storage(tensor), None)
+            self.stream.issued += 1
+            self._made[_storage(tensor)] = (self.stream, self.stream.issued)
         else:
             self._there.pop(_storage(tensor), None)
         return tensor
+
+    def read(self, name: str, tensor: Tensor) -> None:
+        """Refuses what the current stream may not read yet, or no longer."""
+        stream, issued = self._made[_storage(tensor)]
+        if stream is self.stream:
+            return
+        if self.stream.seen.get(stream, 0) < issued:
+            raise UnorderedStreams(f"{name} reads what another stream has not made yet, at {_place()}")
+        if stream is not self.computing and self.stream not in self._recorded.get(_storage(tensor), ()):
+            raise UnorderedStreams(f"{name} reads memory that is not recorded for its stream, at {_place()}")
+
+    def record(self, tensor: Tensor, stream: PretendedStream) -> None:
+        self._recorded.setdefault(_storage(tensor), set()).add(stream)
+
+    @contextmanager
+    def on(self, stream: PretendedStream) -> Iterator[None]:
+        before, self.stream = self.stream, stream
+        try:
+            yield
+        finally:
+            self.stream = before
 
     def pin(self, tensor: Tensor) -> Tensor:
         self._pinned[_storage(tensor)] = StorageWeakRef(tensor.untyped_storage())
@@ -159,6 +230,11 @@ class _Operations(TorchDispatchMode):
         there = [pretended.holds(tensor) for tensor in tensors]
         if any(there) and not all(there) and name not in COPIES:
             self._check(name, tensors, there)
+        for tensor, is_there in zip(tensors, there, strict=True):
+            if is_there:
+                pretended.read(name, tensor)
+        if any(there):
+            pretended.order.append("operation")
         result = func(*args, **(kwargs or {}))
         if any(there) and name in WAITING:
             pretended.note_wait(name.split(".")[1])
@@ -272,6 +348,8 @@ class _Calls(TorchFunctionMode):
         pretended.note_copy(way)
         if waits:
             pretended.note_wait(way)
+        elif pretended.stream is not pretended.computing:
+            pretended.order.append("copy")
         return pretended.put(tensor.clone(memory_format=torch.preserve_format), on_device)
 
     def _from_data(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Tensor:
@@ -326,7 +404,10 @@ def _machine(pretended: PretendedDevice) -> dict[str, dict[str, Any]]:
         "get_device_properties": lambda device=None: _PROPERTIES,
         "get_device_capability": lambda device=None: (9, 0),
         "is_bf16_supported": lambda including_emulation=True: True,
-        "synchronize": lambda device=None: None,
+        "synchronize": lambda device=None: pretended.note_wait("synchronize"),
+        "Stream": lambda device=None: PretendedStream(pretended),
+        "current_stream": lambda device=None: pretended.stream,
+        "stream": pretended.on,
     }
     mps = {
         "driver_allocated_memory": lambda: 123 * 2**20,
@@ -365,11 +446,15 @@ def _grouped(pretended: PretendedDevice) -> Any:
 def pretended(kind: str) -> Iterator[PretendedDevice]:
     """Everything inside runs on a machine with one such device."""
     device = PretendedDevice(kind)
+    placed._copy_stream.cache_clear()  # a stream belongs to its device
     with ExitStack() as stack:
+        stack.callback(placed._copy_stream.cache_clear)
         for module, values in _machine(device).items():
             for name, value in values.items():
                 stack.enter_context(patch(f"{module}.{name}", value, create=True))
         stack.enter_context(patch("torch.autocast", _Autocast))
+        record = patch.object(torch.Tensor, "record_stream", lambda *arguments: device.record(*arguments))
+        stack.enter_context(record)
         for name in ("from_numpy", "frombuffer"):
             stack.enter_context(patch(f"torch.{name}", _on_cpu(device, getattr(torch, name))))
         for module in ("torch.nn.utils.clip_grad", "torch.optim.optimizer"):

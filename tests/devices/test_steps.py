@@ -102,7 +102,7 @@ def test_no_step_waits_with_parts_of_a_batch_or_another_precision(changed: dict[
 
 def test_examples_that_do_not_fit_are_sent_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placed, "SHARE", 0.0)
-    assert_no_step_waits("cuda", config_of("attention_transfer", "cross_attention"))
+    assert_no_step_waits("cuda", config_of("attention_transfer", "cross_attention", accumulation=2))
 
 
 def spoiled(monkeypatch: pytest.MonkeyPatch, fault: Callable[[torch.Tensor], object]) -> None:

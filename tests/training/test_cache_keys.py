@@ -215,7 +215,7 @@ def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp
     for epoch in range(3):
         for batch in train_batches(
             live_inputs, table.labels, table.rows("train"), batch_size=8, seed=1, epoch=epoch,
-            device=compute.device,
+            device=compute.device, targets=stored.placed(compute.device),
         ):  # fmt: skip
             with torch.no_grad():
                 live = model(batch.image, batch.text, batch.text_mask)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.data.placed import Placed, Room, as_tensor, sent
+from distune.data.placed import Copy, Placed, Room, as_tensor, send
 from distune.data.ragged import LENGTH_STEP, Ragged
 
 POOL = 32
 """Batches whose examples are sorted by length together: little padding, and still a random order."""
+_Item = TypeVar("_Item")
+_Begun = TypeVar("_Begun")
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Batch:
         text: (B, L) token ids, (B, L, width), or a mean (B, width); None where the model reads no text.
         text_mask: bool (B, L), true at real tokens; a mean counts as one; None with the text.
         labels: int64 (B, tasks).
-        host_rows: the same rows on the CPU, for what is gathered there.
-        host_views: the same views on the CPU.
+        host_rows: the same rows on the CPU.
+        targets: rows of further arrays, (B, ...) each.
     """
 
     rows: Tensor
@@ -75,7 +77,7 @@ class Batch:
     text_mask: Tensor | None
     labels: Tensor
     host_rows: Tensor
-    host_views: Tensor
+    targets: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -85,8 +87,13 @@ class Batch:
         if count == 1:
             return [self]
         number = len(self.rows.chunk(count))
-        pieces = [[None] * number if value is None else value.chunk(count) for value in vars(self).values()]
-        return [Batch(*piece) for piece in zip(*pieces, strict=True)]
+
+        def pieces(value: Any) -> Sequence[Any]:
+            if isinstance(value, tuple):
+                return list(zip(*map(pieces, value), strict=True)) if value else [()] * number
+            return [None] * number if value is None else value.chunk(count)
+
+        return [Batch(*piece) for piece in zip(*map(pieces, vars(self).values()), strict=True)]
 
 
 def train_order(lengths: NDArray[np.int64], batch_size: int, seed: int) -> list[NDArray[np.int64]]:
@@ -117,16 +124,27 @@ def train_batches(
     seed: int,
     epoch: int,
     device: torch.device,
+    targets: Sequence[Placed] = (),
 ) -> Iterator[Batch]:
     """One epoch over the given rows in random order.
 
-    The view that an image shows depends on the seed, the row and the epoch only, so teacher targets can be
-    looked up for exactly that view.
+    The view that an image shows depends on the seed, the row and the epoch only, so the targets of a batch are those
+    of exactly that view.
+
+    Args:
+        inputs: of the model.
+        labels: int64 (N, tasks).
+        rows: of one epoch.
+        batch_size: examples a batch; the last one may be smaller.
+        seed: of the order and the views.
+        epoch: from 1.
+        device: where the batches are needed.
+        targets: arrays whose rows are the examples of every view, one view after the other, or the examples alone.
     """
     first_view = np.random.default_rng(seed).integers(inputs.views, size=len(labels))
     views = (first_view + epoch) % inputs.views
     order = [rows[batch] for batch in train_order(inputs.lengths[rows], batch_size, seed + epoch)]
-    yield from _batches(inputs, labels, order, views, device)
+    yield from _batches(inputs, labels, order, views, device, targets)
 
 
 def eval_batches(
@@ -150,6 +168,7 @@ def _batches(
     order: Sequence[NDArray[np.int64]],
     views: NDArray[np.int64],
     device: torch.device,
+    targets: Sequence[Placed] = (),
 ) -> Iterator[Batch]:
     """Batches of the given rows. What they need beside the inputs goes to the device once, before the first."""
     if not order:
@@ -159,22 +178,56 @@ def _batches(
     placed, sizes = inputs._on[device], [len(rows) for rows in order]
     host_rows = torch.from_numpy(np.concatenate(order))
     host_views = torch.from_numpy(views)[host_rows]
-    every = (host_rows.to(device), host_views.to(device), host_rows, host_views)
-    targets = as_tensor(labels).to(device)
-    for rows, seen, on_host, seen_on_host in zip(
-        *(torch.split(column, sizes) for column in every), strict=True
+    host_seen = host_views * len(inputs) + host_rows  # where the arrays hold an example as it is shown
+    on_device = (column.to(device) for column in (host_rows, host_views, host_seen))
+    columns = (torch.split(column, sizes) for column in (*on_device, host_rows, host_seen))
+    labels_there = as_tensor(labels).to(device)
+    has_views = [len(array) > len(inputs) for array in targets]
+
+    def begin(item: tuple[Tensor, ...]) -> tuple[_Copies, list[Copy | None]]:
+        *_, rows, seen = item
+        each = zip(targets, has_views, strict=True)
+        return placed.send(rows, seen), [array.send(seen if viewed else rows) for array, viewed in each]
+
+    for (rows, shown_views, seen, on_host, _), (copies, of_targets) in one_ahead(
+        zip(*columns, strict=True), begin
     ):
-        text, mask = placed.text(rows, on_host)
+        text, mask = placed.text(rows, on_host, copies)
+        each = zip(targets, has_views, of_targets, strict=True)
         yield Batch(
             rows=rows,
-            views=seen,
-            image=placed.image(rows, seen, on_host, seen_on_host),
+            views=shown_views,
+            image=placed.image(seen, copies),
             text=text,
             text_mask=mask,
-            labels=targets.index_select(0, rows),
+            labels=labels_there.index_select(0, rows),
             host_rows=on_host,
-            host_views=seen_on_host,
+            targets=tuple(array.take(seen if viewed else rows, copy) for array, viewed, copy in each),
         )
+
+
+def one_ahead(items: Iterable[_Item], begin: Callable[[_Item], _Begun]) -> Iterator[tuple[_Item, _Begun]]:
+    """Each item with what was begun for it while the item before it was in use.
+
+    Args:
+        items: taken one earlier than they are yielded.
+        begin: starts what shall run meanwhile, such as a copy to the device.
+    """
+    waiting: list[tuple[_Item, _Begun]] = []
+    for item in items:
+        waiting.append((item, begin(item)))
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """What of a batch's inputs is on its way to the device; None lies there, or is not read."""
+
+    image: Copy | None = None
+    mean: Copy | None = None
+    text: tuple[Copy, Copy] | None = None
 
 
 class _PlacedInputs:
@@ -182,7 +235,7 @@ class _PlacedInputs:
 
     def __init__(self, inputs: ModelInputs, device: torch.device):
         room = Room(device)
-        self._inputs, self._device, self._count = inputs, device, len(inputs)
+        self._inputs, self._device = inputs, device
         self._lengths = torch.from_numpy(inputs.lengths)
         self._mean = None if inputs.text_mean is None else Placed(inputs.text_mean, room)
         self._image = None if inputs.image is None else Placed(inputs.image, room, axes=2)
@@ -191,20 +244,29 @@ class _PlacedInputs:
             self._text = Placed(inputs.text.values, room)
             self._offsets = torch.from_numpy(inputs.text.offsets).to(device)
 
-    def image(self, rows: Tensor, views: Tensor, host_rows: Tensor, host_views: Tensor) -> Tensor | None:
-        if self._image is None:
-            return None
-        return self._image.take(views * self._count + rows, host_views * self._count + host_rows)
+    def send(self, host_rows: Tensor, host_seen: Tensor) -> _Copies:
+        """Begins to copy what does not lie on the device."""
+        text = None
+        if self._text is not None and not self._text.is_here and self._inputs.text is not None:
+            values, real = map(as_tensor, self._inputs.text.padded(host_rows.numpy()))
+            text = (send(values, self._device), send(real, self._device))
+        return _Copies(
+            image=self._image.send(host_seen) if self._image else None,
+            mean=self._mean.send(host_rows) if self._mean else None,
+            text=text,
+        )
 
-    def text(self, rows: Tensor, host_rows: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def image(self, seen: Tensor, copies: _Copies) -> Tensor | None:
+        return self._image.take(seen, copies.image) if self._image else None
+
+    def text(self, rows: Tensor, host_rows: Tensor, copies: _Copies) -> tuple[Tensor | None, Tensor | None]:
         if self._mean is not None:
-            mean = self._mean.take(rows, host_rows)
+            mean = self._mean.take(rows, copies.mean)
             return mean, torch.ones((len(rows), 1), dtype=torch.bool, device=self._device)
-        if self._text is None or self._inputs.text is None:
+        if self._text is None:
             return None, None
-        if not self._text.is_here:
-            padded = self._inputs.text.padded(host_rows.numpy())
-            values, real = (sent(as_tensor(array), self._device) for array in padded)
+        if copies.text is not None:
+            values, real = (copy.arrived() for copy in copies.text)
             return values.float() if values.dtype == torch.bfloat16 else values, real
         # The width of the batch is known on the host; everything else is found on the device.
         longest = -(-int(self._lengths[host_rows].max()) // LENGTH_STEP) * LENGTH_STEP
@@ -212,7 +274,7 @@ class _PlacedInputs:
         places = torch.arange(longest, device=self._device)
         mask = places < (self._offsets[rows + 1] - starts)[:, None]
         index = (starts[:, None] + places).masked_fill(~mask, 0).flatten()
-        tokens = self._text.take(index, index)
+        tokens = self._text.take(index)
         tokens = tokens.masked_fill(~mask.view(-1, *[1] * (tokens.dim() - 1)), 0)
         return tokens.view(*mask.shape, *tokens.shape[1:]), mask
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,17 +50,25 @@ class Placed:
         self._device = room.device
         self._values = values.to(room.device) if self.is_here else values
 
-    def take(self, rows: Tensor, host_rows: Tensor) -> Tensor:
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def send(self, host_rows: Tensor) -> Copy | None:
+        """Begins to copy the given rows to the device; None where they lie there.
+
+        Args:
+            host_rows: on the CPU, int64 (B,).
+        """
+        return None if self.is_here else send(self._values.index_select(0, host_rows), self._device)
+
+    def take(self, rows: Tensor, copy: Copy | None = None) -> Tensor:
         """The given rows on the device; bf16 becomes float32.
 
         Args:
             rows: on the device, int64 (B,).
-            host_rows: the same on the CPU.
+            copy: what `send` returned for them.
         """
-        if self.is_here:
-            taken = self._values.index_select(0, rows)
-        else:
-            taken = sent(self._values.index_select(0, host_rows), self._device)
+        taken = self._values.index_select(0, rows) if copy is None else copy.arrived()
         return taken.float() if taken.dtype == torch.bfloat16 else taken
 
 
@@ -71,14 +81,46 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array)
 
 
-def sent(values: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device; to a CUDA device it is copied from pinned memory, and nobody waits for that.
+@dataclass(frozen=True)
+class Copy:
+    """A copy to the device that has begun.
 
-    torch keeps pinned memory until the copy is over. On mps it would not, so there the copy is waited for.
+    Attributes:
+        values: on the device; to be read only as `arrived` returns them.
+        done: recorded behind the copy, on its stream; None where nobody has to wait.
     """
-    if device.type == "cuda":
-        return values.pin_memory().to(device, non_blocking=True)
-    return values.to(device)
+
+    values: Tensor
+    done: Any = None
+
+    def arrived(self) -> Tensor:
+        """The values, for operations of the current stream: that waits for the copy, the host does not."""
+        if self.done is not None:
+            stream = torch.cuda.current_stream(self.values.device)
+            stream.wait_event(self.done)
+            # The memory belongs to the stream of the copy, which would else use it again while this one still reads.
+            self.values.record_stream(stream)
+        return self.values
+
+
+def send(values: Tensor, device: torch.device) -> Copy:
+    """Begins to copy a tensor of the CPU to a device.
+
+    To a CUDA device it goes from pinned memory, on a stream of its own beside the computation; torch keeps the pinned
+    memory until the copy is over. On mps torch offers neither streams nor keeps the memory: the copy is over when this
+    returns, and the host has waited for it.
+    """
+    if device.type != "cuda":
+        return Copy(values.to(device))
+    stream = _copy_stream(device)
+    with torch.cuda.stream(stream):
+        sent = values.pin_memory().to(device, non_blocking=True)
+        return Copy(sent, stream.record_event())
+
+
+@functools.cache
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def _free_bytes(device: torch.device) -> float:

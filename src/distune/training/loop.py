@@ -212,6 +212,7 @@ def _one_epoch(
         seed=derived_seed(plan.seed, plan.stage, "order"),
         epoch=epoch,
         device=compute.device,
+        targets=targets.placed(compute.device) if targets else (),
     ):
         sums += _one_step(state, batch, plan, compute, targets)
         steps += 1

@@ -36,42 +36,36 @@ class Targets:
 
     logits: tuple[NDArray[Any], ...]
     features: dict[str, NDArray[Any]]
-    _on: dict[torch.device, tuple[list[Placed], list[Placed]]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _on: dict[torch.device, list[Placed]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def width(self) -> int:
         """Width of the teacher's features."""
         return int(next(self.features[name] for name in FEATURES if name in self.features).shape[-1])
 
+    def placed(self, device: torch.device) -> list[Placed]:
+        """The arrays for `train_batches`, on a device as far as they fit.
+
+        A teacher that reads no image answers every view alike, so its arrays have one view.
+        """
+        if device not in self._on:
+            room = Room(device)
+            arrays = (*self.logits, *self.features.values())
+            self._on[device] = [Placed(array, room, axes=2) for array in arrays]
+        return self._on[device]
+
     def at(self, batch: Batch) -> ModelOutput:
-        """The teacher's answers for exactly the rows and views of a batch, on its device."""
-        views, count = self.logits[0].shape[:2]
-        # A teacher that reads no image answers every view alike.
-        step = count if views > 1 else 0
-        index = (batch.views * step + batch.rows, batch.host_views * step + batch.host_rows)
-        logits, features = (
-            [array.take(*index) for array in group] for group in self._placed(batch.rows.device)
-        )
-        found = dict(zip(self.features, features, strict=True))
+        """The teacher's answers for a batch that `train_batches` made with `placed`."""
+        tasks = len(self.logits)
+        found = dict(zip(self.features, batch.targets[tasks:], strict=True))
         image, text = (found.get(name) for name in FEATURES)
         no_map = None if image is None else image[:, :0]
         return ModelOutput(
-            logits=tuple(logits),
+            logits=batch.targets[:tasks],
             image_feature=image,
             text_feature=text,
             image_map=found.get(MAP, no_map),
         )
-
-    def _placed(self, device: torch.device) -> tuple[list[Placed], list[Placed]]:
-        if device not in self._on:
-            room = Room(device)
-            self._on[device] = (
-                [Placed(array, room, axes=2) for array in self.logits],
-                [Placed(array, room, axes=2) for array in self.features.values()],
-            )
-        return self._on[device]
 
 
 def _features(modalities: Sequence[Modality], with_map: bool) -> tuple[str, ...]:
