@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from distune.config import Config, EncoderConfig
+from distune.config import Config
+from distune.config.revisions import encoders_of
 from distune.data import Table, read_table
 from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
-from distune.models.encoders import Kind, inspect_encoder
+from distune.models import check_copyable, matching_parts
+from distune.models.encoders import inspect_encoder
 
 
 def check_all(config: Config, source: str) -> Table:
@@ -33,6 +35,8 @@ def check_all(config: Config, source: str) -> Table:
 def check_experiment(config: Config, source: str) -> Table:
     """Checks the data, every example of it, that the loss is defined, and that every encoder can be built and run.
 
+    Where the student starts from its teacher's layers, the two are compared.
+
     Args:
         config: a valid config.
         source: its file, named in the errors.
@@ -44,16 +48,7 @@ def check_experiment(config: Config, source: str) -> Table:
         ConfigError: lists all that is wrong with the loss, encoders and data.
         DataError: lists all that is wrong, where only the data are at fault.
     """
-    problems = undefined(config)
-    for role, model in (("teacher", config.teacher), ("student", config.student)):
-        kinds: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", model.vision), ("text", model.text))
-        for kind, encoder in kinds:
-            if encoder.is_absent:
-                continue
-            try:
-                inspect_encoder(encoder, kind, config.data.image_size)
-            except UserError as error:
-                problems.append(f"{role}.{kind}: {error}")
+    problems = [*undefined(config), *_encoder_problems(config)]
     try:
         table = read_table(config.data, config.seed)
     except DataError as error:
@@ -63,3 +58,26 @@ def check_experiment(config: Config, source: str) -> Table:
     if problems:
         raise ConfigError(source, problems)
     return table
+
+
+def _encoder_problems(config: Config) -> list[str]:
+    """What keeps an encoder from being built, or a student's from starting with its teacher's layers."""
+    problems, built = [], {}
+    for (role, kind), encoder in encoders_of(config):
+        try:
+            built[role, kind] = inspect_encoder(encoder, kind, config.data.image_size)
+        except UserError as error:
+            problems.append(f"{role}.{kind}: {error}")
+    if not config.student.init_from_teacher:
+        return problems
+    try:
+        check_copyable(config.teacher, config.student)
+    except UserError as error:
+        return [*problems, str(error)]
+    for (role, kind), student in built.items():
+        if role == "student" and ("teacher", kind) in built:
+            try:
+                matching_parts(built["teacher", kind], student)
+            except UserError as error:
+                problems.append(f"student.{kind}: {error}")
+    return problems

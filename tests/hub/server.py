@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,6 +46,8 @@ class HubServer:
         gated: repositories whose files need a token.
         private: repositories that do not exist without a token.
         moved: by repository, how often its `main` has moved.
+        before: called with the path of every request before it is answered.
+        sizes: whether files are listed with their sizes.
         is_dead: every connection is cut without an answer; what was asked is noted all the same.
     """
 
@@ -56,6 +59,8 @@ class HubServer:
     gated: set[str] = field(default_factory=set)
     private: set[str] = field(default_factory=set)
     moved: dict[str, int] = field(default_factory=dict)
+    before: Callable[[str], None] = lambda path: None
+    sizes: bool = True
     is_dead: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -106,6 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlparse(self.path).path)
+        self.hub.before(path)
         if self.hub.is_dead:
             self._note(0)
             self.close_connection = True
@@ -147,7 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _info(self, repository: str, commit: str) -> None:
         entries = [self._entry(path) for path in self._files(repository)]
-        siblings = [{"rfilename": entry["path"], "size": entry["size"]} for entry in entries]
+        siblings = [
+            {"rfilename": entry["path"], **({"size": entry["size"]} if self.hub.sizes else {})}
+            for entry in entries
+        ]
         about = {"id": repository, "modelId": repository, "sha": commit, "private": False, "tags": []}
         self._say(200, {"_id": "1", **about, "downloads": 0, "likes": 0, "siblings": siblings})
 

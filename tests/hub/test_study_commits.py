@@ -10,15 +10,19 @@ import pytest
 import yaml
 from huggingface_hub import constants
 
-from distune.config import Config
+from distune.config import Config, with_values
 from distune.errors import UserError
 from distune.models.encoders import CATALOGUE
 from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.request import TuneRequest
 from distune.tuning.space.groups import STUDENT_TEXT, STUDENT_VISION, backbone_group
 from distune.tuning.space.space import build_space
 from distune.tuning.study.commits import with_commits
+from distune.tuning.study.names import commits_so_far
+from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import COMMITS, StudySettings
-from distune.tuning.study.storage import Patience
+from distune.tuning.study.storage import Patience, default_url, open_storage
+from distune.tuning.tune import _dataset
 
 from .server import HubServer
 
@@ -103,3 +107,25 @@ def test_one_that_cannot_be_built_ends_the_study_before_its_first_trial(
     config.write_text(yaml.safe_dump({"model_type": "no-such-model"}))
     with pytest.raises(UserError, match="mobilevit-xx-small"):
         settled(study, question)
+
+
+def test_a_study_that_is_resumed_is_checked_at_its_commits(
+    hub: HubServer,
+    question: StudySettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also on another host, whose cache is empty, after `main` has moved."""
+    name = f"{question.base.name}_tuning_20261126_000000"
+    study = open_study(open_storage(default_url(tmp_path / "logs", name)), name, question)
+    commits = settled(study, question).commits
+    hub.moved.update({CATALOGUE[name].location: 1 for name in DRAWN})
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "other host"))
+    request = TuneRequest(question.base, logs=tmp_path / "logs")
+    hub.requests.clear()
+    _dataset(request, question.base)
+    asked = [line for line in hub.requests if "/api/models/" in line]
+    assert len(asked) == 8 and all(any(commit in line for commit in commits.values()) for line in asked)
+    other = with_values(question.base, {"student.epochs": 9})
+    assert commits_so_far(tmp_path / "logs", None, None, other) == {}
+    assert commits_so_far(tmp_path / "logs", None, name, other) == commits

@@ -28,6 +28,7 @@ def check(
     from distune.checking import check_all
     from distune.data import SPLITS
     from distune.data.demo.demo import without_writing
+    from distune.setup.downloads import download_lines
     from distune.setup.estimate import estimate_lines
 
     with without_writing(chosen) as looked_at:
@@ -45,7 +46,7 @@ def check(
         say(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:
             say(f"    {line}")
-    for line in costs:
+    for line in [*costs, *download_lines(chosen)]:
         say(f"  {line}")
 
 

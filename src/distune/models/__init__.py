@@ -1,7 +1,7 @@
 """Models: encoders, fusions, and the classifier that joins them."""
 
 from distune.models.classifier import Classifier, build_classifier
-from distune.models.inherit import check_copyable, copy_layers
+from distune.models.inherit import check_copyable, copy_layers, matching_parts
 from distune.models.outputs import ModelOutput
 from distune.models.parameters import (
     load_trained_state,
@@ -17,6 +17,7 @@ __all__ = [
     "check_copyable",
     "copy_layers",
     "load_trained_state",
+    "matching_parts",
     "parameter_groups",
     "trained_state",
     "trained_tensors",

@@ -50,6 +50,16 @@ def copy_layers(teacher: Encoder, student: Encoder) -> None:
     Raises:
         UserError: the two do not match, or the student has frozen layers.
     """
+    for source, target in matching_parts(teacher, student):
+        target.load_state_dict(source.state_dict())
+
+
+def matching_parts(teacher: Encoder, student: Encoder) -> list[tuple[nn.Module, nn.Module]]:
+    """What `copy_layers` copies from where to where; only names and shapes are compared, so meta tensors will do.
+
+    Raises:
+        UserError: the two do not match, or the student has frozen layers.
+    """
     if student.frozen_layers:
         raise UserError(
             "init_from_teacher: the student's encoder has frozen layers, which keep their published weights; "
@@ -73,8 +83,7 @@ def copy_layers(teacher: Encoder, student: Encoder) -> None:
             f"{type(student).__name__} of width {student.width} do not have the same layers; choose encoders of one "
             "family and width, or set init_from_teacher: false"
         )
-    for source, target in pairs:
-        target.load_state_dict(source.state_dict())
+    return pairs
 
 
 def _match(source: nn.Module, target: nn.Module) -> bool:

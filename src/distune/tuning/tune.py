@@ -12,6 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from distune.config import Config, StudyConfig, with_values
+from distune.config.revisions import pinned
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
@@ -27,7 +28,7 @@ from distune.tuning.space.space import Space, build_space
 from distune.tuning.space.start import narrowed, started_from, with_space
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle, split, stage_budgets
 from distune.tuning.study.commits import with_commits
-from distune.tuning.study.names import exists, study_to_continue
+from distune.tuning.study.names import commits_so_far, exists, study_to_continue
 from distune.tuning.study.open_study import check_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
@@ -284,5 +285,7 @@ def _run(
 def _dataset(request: TuneRequest, base: Config) -> Inspection:
     if request.dataset is not None:
         return Inspection(request.dataset)
-    source = request.config_path or "config"
+    source, asked = request.config_path or "config", request.asked
+    # A study that is resumed keeps its commits, wherever the hub's `main` is by now.
+    base = pinned(base, commits_so_far(request.logs, asked.storage, asked.name, base))
     return inspect(base, source, accept_leaks=request.asked.accept_leaks, folds=request.asked.folds)

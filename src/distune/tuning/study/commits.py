@@ -13,6 +13,7 @@ from distune.config import EncoderConfig
 from distune.config.revisions import Place, encoders_of, model_key
 from distune.tuning.study.settings import COMMITS, StudySettings
 from distune.tuning.study.storage import Patience
+from distune.tuning.study.transactions import claim_of_study
 
 
 def with_commits(
@@ -43,19 +44,21 @@ def with_commits(
     patience = HubPatience(interrupted=interrupted)
     drawn = [found for question in questions for found in drawn_encoders(question)]
     while True:
-        known: dict[str, str] = patiently(lambda: study.user_attrs.get(COMMITS, {}))
-        commits = dict(known)
+        known: dict[str, str] | None = patiently(lambda: study.user_attrs.get(COMMITS))
+        commits = dict(known or {})
         for (_, kind), encoder in drawn:
-            revision = known.get(model_key(encoder), encoder.revision)
+            revision = commits.get(model_key(encoder), encoder.revision)
             wanted = encoder.model_copy(update={"revision": revision})
             for commit in fetch_encoders([(wanted, kind)], patience).values():
                 commits.setdefault(model_key(encoder), commit)
             if not encoder.is_absent:
                 inspect_encoder(wanted, kind, questions[0].base.data.image_size)
-        # Another coordinator may have come first; its commits count, and are fetched in the next turn.
-        if patiently(lambda: study.user_attrs.get(COMMITS, {})) == known:
-            if commits != known:
-                patiently(lambda commits=commits: study.set_user_attr(COMMITS, commits))  # type: ignore[misc]
+        # Of coordinators that look at once the first to write wins; the others take its commits in the next turn.
+        if commits == known or patiently(
+            lambda known=known, commits=commits: claim_of_study(  # type: ignore[misc]
+                study._storage, study._study_id, COMMITS, known, commits
+            )
+        ):
             return [replace(question, commits=commits) for question in questions]
 
 

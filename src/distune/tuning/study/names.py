@@ -10,13 +10,14 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
+from distune.config import Config, as_dict
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count
 from distune.tuning.staged import SUFFIX
 from distune.tuning.study.open_study import load
 from distune.tuning.study.read_only import reading
-from distune.tuning.study.settings import StudySettings, differing
+from distune.tuning.study.settings import COMMITS, StudySettings, comparable, differing
 from distune.tuning.study.storage import default_url, opened
 
 LOOK_BACK = 20
@@ -40,13 +41,7 @@ def study_to_continue(
         n_trials: finished trials that the study shall have.
         teacher: the question of the teacher's study, whose trials count too, in a staged search.
     """
-    prefix = f"{settings.base.name}_tuning_"
-    if storage_url is not None:
-        with opened(storage_url) as storage:
-            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
-    else:
-        names = [path.stem for path in logs.glob(f"{prefix}*.db")]
-    for name in sorted(names, reverse=True)[:LOOK_BACK]:
+    for name in _newest(logs, storage_url, settings.base.name):
         try:
             with reading(storage_url or default_url(logs, name)) as storage:
                 if _can_go_on(name, storage, settings, n_trials, teacher):
@@ -64,6 +59,40 @@ def exists(url: str, name: str) -> bool:
             return study is not None and bool(study.user_attrs.get("ready"))
     except UserError:  # no such file, or a database without studies
         return False
+
+
+def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: Config) -> dict[str, str]:
+    """The commits of hub models that the study which will be resumed uses; none where it is new, or cannot be read.
+
+    Args:
+        logs: where studies with an SQLite file of their own live.
+        storage_url: a storage that holds many studies; empty looks at the files in `logs`.
+        name: of the study; None takes the newest one on this base config, as the data set is not known yet.
+        base: the base config.
+    """
+    names = [name] if name else _newest(logs, storage_url, base.name)
+    for each in names:
+        url = storage_url or default_url(logs, each)
+        try:
+            with reading(url) as storage:
+                found = load(storage, each)
+                known = found.user_attrs if found else {}
+            if known.get("ready") and (name or comparable(known["base_config"]) == comparable(as_dict(base))):
+                return dict(known.get(COMMITS, {}))
+        except UserError:  # no study, or one of another version: opening it will say so
+            continue
+    return {}
+
+
+def _newest(logs: Path, storage_url: str | None, config: str) -> list[str]:
+    """The newest studies of a config's name, the newest first."""
+    prefix = f"{config}_tuning_"
+    if storage_url is not None:
+        with opened(storage_url) as storage:
+            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
+    else:
+        names = [path.stem for path in logs.glob(f"{prefix}*.db")]
+    return sorted(names, reverse=True)[:LOOK_BACK]
 
 
 def _can_go_on(

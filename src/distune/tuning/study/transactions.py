@@ -1,4 +1,4 @@
-"""Steps on a trial that Optuna's storage does not offer, each in one transaction.
+"""Steps on a trial or a study that Optuna's storage does not offer, each in one transaction.
 
 A storage in memory belongs to one process with one coordinator, which nobody disturbs.
 """
@@ -44,6 +44,45 @@ def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: s
 
         try:
             session.execute(insert(Attribute).values(trial_id=trial_id, key=key, value_json=json.dumps(new)))
+        except IntegrityError:
+            session.rollback()
+            return False
+        return True
+
+
+def claim_of_study(storage: BaseStorage, study_id: int, key: str, old: Any, new: Any) -> bool:
+    """As `claim`, for a user attribute of a study; the values are anything that JSON can hold.
+
+    Args:
+        storage: the study's storage.
+        study_id: Optuna's id of the study.
+        key: the attribute.
+        old: the value that it must have, as it was read; None where it must not exist yet.
+        new: the value that it gets.
+
+    Returns:
+        Whether this claimant won.
+    """
+    from sqlalchemy import insert, update
+    from sqlalchemy.exc import IntegrityError
+
+    engine = _engine(storage)
+    if engine is None:
+        storage.set_study_user_attr(study_id, key, new)
+        return True
+    from optuna.storages._rdb.models import StudyUserAttributeModel as Attribute
+
+    with _transaction(engine) as session:
+        if old is not None:
+            was = (
+                Attribute.study_id == study_id,
+                Attribute.key == key,
+                Attribute.value_json == json.dumps(old),
+            )
+            changed = session.execute(update(Attribute).where(*was).values(value_json=json.dumps(new)))
+            return bool(getattr(changed, "rowcount", 0) == 1)
+        try:
+            session.execute(insert(Attribute).values(study_id=study_id, key=key, value_json=json.dumps(new)))
         except IntegrityError:
             session.rollback()
             return False

@@ -10,7 +10,8 @@ from distune.config.revisions import encoders_of, model_key
 from distune.errors import UserError
 from distune.models.encoders.catalogue import Entry, Kind, find
 from distune.models.encoders.hub.patience import Patience
-from distune.models.encoders.pretrained.weights import model_folder, repository_of
+from distune.models.encoders.hub.snapshot import cached_snapshot, missing_sizes
+from distune.models.encoders.pretrained.weights import model_folder, needs, repository_of
 
 
 def repository(encoder: EncoderConfig, kind: Kind) -> str | None:
@@ -60,6 +61,24 @@ def fetch_encoders(
             )
             commits.setdefault(model_key(encoder), folder.name)
     return commits
+
+
+def bytes_to_fetch(encoder: EncoderConfig, kind: Kind) -> int | None:
+    """Bytes that the hub would send for an encoder; 0 where nothing is missing here, None where it does not say.
+
+    Args:
+        encoder: any; those that need no hub need nothing.
+        kind: vision or text.
+    """
+    name = repository(encoder, kind)
+    wanted = needs(find(encoder.name, kind), kind, with_weights=encoder.pretrained)
+    if name is None or cached_snapshot(name, encoder.revision, wanted):
+        return 0
+    try:
+        left = missing_sizes(name, encoder.revision, wanted, Patience())
+    except UserError:
+        return None
+    return sum(left.values()) if all(left.values()) else None
 
 
 def origins(config: Config) -> dict[str, Any]:

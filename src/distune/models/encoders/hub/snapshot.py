@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.models.encoders.hub.fetch import MAIN, fetch
+from distune.models.encoders.hub.fetch import MAIN, fetch, listing
 from distune.models.encoders.hub.files import CONFIG, PROCESSORS, WEIGHTS, Needs, complete_weights
 from distune.models.encoders.hub.patience import Patience
 
@@ -56,6 +56,19 @@ def cached_snapshot(repository: str, revision: str | None, needs: Needs) -> Path
         each for each in _snapshots(repository) if not needs.missing(each, _absent(repository, each.name))
     ]
     return complete[0] if len(complete) == 1 else None
+
+
+def missing_sizes(repository: str, revision: str | None, needs: Needs, patience: Patience) -> dict[str, int]:
+    """Bytes of each file that `snapshot` would fetch, 0 where the hub does not say; the hub is asked, nothing fetched.
+
+    Raises:
+        UserError: the hub cannot be asked.
+    """
+    folder = _named(repository, revision)
+    sizes = listing(repository, folder.name if folder else revision, patience).sizes
+    return {
+        name: sizes[name] for name in needs.choose(sizes) if folder is None or not (folder / name).is_file()
+    }
 
 
 def _named(repository: str, revision: str | None) -> Path | None:

@@ -1,0 +1,80 @@
+"""Two coordinators of one study that look at a hub whose `main` moves in between agree on one commit."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+
+from distune.config import Config, save_config
+from distune.models.encoders import CATALOGUE
+from distune.tuning.study.settings import COMMITS
+from distune.tuning.study.storage import open_storage
+
+from .server import HubServer
+
+pytestmark = pytest.mark.slow
+
+DEIT = CATALOGUE["deit-tiny"].location
+COORDINATOR = """
+import json, sys
+import optuna
+from distune.config import load_config
+from distune.tuning.space.space import build_space
+from distune.tuning.study.commits import with_commits
+from distune.tuning.study.settings import StudySettings
+from distune.tuning.study.storage import Patience, open_storage
+
+base = load_config(sys.argv[1])
+study = optuna.load_study(study_name="shared", storage=open_storage(sys.argv[2]))
+settings = StudySettings(base, build_space(base), "sha256:0")
+print(json.dumps(dict(with_commits(study, [settings], Patience(), lambda: 0)[0].commits)))
+"""
+
+
+def coordinator(config: Path, url: str, cache: Path) -> subprocess.Popen[str]:
+    """One on a host of its own, which has an empty cache."""
+    return subprocess.Popen(
+        [sys.executable, "-c", COORDINATOR, str(config), url],
+        env={**os.environ, "HF_HUB_CACHE": str(cache)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_they_agree_on_the_commit_of_the_first_to_write(
+    hub: HubServer, tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    """The first has resolved `main` and fetches; then `main` moves, and the second resolves it before either writes."""
+    config, url = tmp_path / "a.yaml", f"sqlite:///{tmp_path}/shared.db"
+    save_config(tiny_config(**{"student.vision.name": "deit-tiny", "data.image_size": 32}), config)
+    study = optuna.create_study(study_name="shared", storage=open_storage(url))
+    study.set_user_attr(COMMITS, {})
+    first_resolved, both_resolved, listed = threading.Event(), threading.Event(), itertools.count(1)
+
+    def before(path: str) -> None:
+        if path.endswith("main/config.json"):
+            first_resolved.set()
+        elif path.endswith("pytorch_model.bin"):
+            assert both_resolved.wait(100)
+        elif path == f"/api/models/{DEIT}" and next(listed) == 2:
+            assert first_resolved.wait(100)
+            time.sleep(0.3)  # until the first has its answer
+            hub.moved[DEIT] = 1
+            both_resolved.set()
+
+    hub.before = before
+    hosts = [coordinator(config, url, tmp_path / host) for host in ("one", "other")]
+    said = [json.loads(process.communicate(timeout=120)[0]) for process in hosts]
+    old, new = hub.commits(DEIT)
+    assert said[0] == said[1] == study.user_attrs[COMMITS]
+    assert said[0]["deit-tiny"] in (old, new)
+    found = {file.name for host in ("one", "other") for file in (tmp_path / host).glob("*/snapshots/*")}
+    assert found == {old, new}, "each resolved another one at first"
