@@ -28,7 +28,21 @@ def split(score: float, half: float | None = 0.01) -> dict[str, Any]:
         "classes": {HOSTILE: {"recall": over(0.7, half), "support": 12}, "b": {"recall": None, "support": 0}},
     }
     trained = {} if half is None else {"without_image": {"score": over(0.3333), "change": over(-0.4444)}}
-    return {"score": over(score, half), "scores": [score], "tasks": {HOSTILE: task}, "conditions": trained}
+    forecast = {
+        "mean": score,
+        "low": score - 0.055,
+        "high": score + 0.057,
+        "cases": 95,
+        "from_cases": 95,
+        "seeds": 5,
+    }
+    return {
+        "score": over(score, half),
+        "scores": [score],
+        "forecast": None if half is None else forecast,
+        "tasks": {HOSTILE: task},
+        "conditions": trained,
+    }
 
 
 def contender(kind: str, trial: int | None, rank: int | None, score: float) -> dict[str, Any]:
@@ -42,7 +56,7 @@ def contender(kind: str, trial: int | None, rank: int | None, score: float) -> d
         "search_score": score + 0.05,
         "seeds": [] if is_baseline else [1, 2, 3, 4, 5],
         "missing": [],
-        "parameters": None,
+        "parameters": None if is_baseline else {"total": 65303, "trained": 65303},
         "settings": {HOSTILE: {"C": 0.1}},
         "splits": {"dev": split(score + 0.02, half), "test": split(score, half)},
     }
@@ -92,10 +106,12 @@ CONFIRMATION: dict[str, Any] = {
     "contenders": {
         "trial_0001": contender("trial", 1, 1, 0.75),
         "base": contender("base", 0, None, 0.74),
+        "trial_0001_student_alone": contender("student_alone", None, None, 0.6933),
         "majority": contender("baseline", None, None, 0.31),
     },
     "comparisons": [
         compared("tuning_gain", "trial_0001", "base", 0.0123, "not significantly different"),
+        compared("distillation_gain", "trial_0001", "trial_0001_student_alone", 0.0567, "better"),
         compared("against_baseline", "trial_0001", "majority", 0.44, "better"),
     ],
     "comparisons_missing": [
@@ -116,6 +132,15 @@ CONFIRMATION: dict[str, Any] = {
         "best_holds_up": False,
         "text": "The base config has the highest expected score.",
         "config": "recommended_config.yaml",
+        "searched": 15,
+        "candidates": {
+            "base": {
+                "observed_gain": 0.0,
+                "expected_gain": 0.0,
+                "probability_better": None,
+                "probability_best": 0.71,
+            },
+        },
     },
     "failures": [{"contender": "base", "seed": 3, "kind": "crashed", "message": HOSTILE}],
     "notes": [HOSTILE],

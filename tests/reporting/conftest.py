@@ -7,7 +7,6 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
@@ -170,6 +170,12 @@ def full_study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
 
 
 @pytest.fixture(scope="session")
+def findings(full_study: StudyRecord) -> Findings:
+    """The analysis of that study."""
+    return analyse(full_study)
+
+
+@pytest.fixture(scope="session")
 def written(full_study: StudyRecord, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the whole report of that study."""
     out = tmp_path_factory.mktemp("report")
@@ -193,9 +199,3 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "s" / "audit.json").write_text(json.dumps(audit))
     write_report(study, folder / "out")
     return folder / "out"
-
-
-@pytest.fixture(scope="session")
-def build() -> Callable[..., StudyRecord]:
-    """The builder, for studies with other names and classes."""
-    return build_study

@@ -12,11 +12,13 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
+from pages import section, text_of
 
+from distune.analysis.findings import analyse
 from distune.analysis.records.sources import open_study as read_study
 from distune.config import Config, load_config, parse_config
 from distune.reporting import commands
-from distune.reporting.report import write_report
+from distune.reporting.report import companions
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.open_study import load, open_study
 from distune.tuning.study.settings import differing
@@ -81,8 +83,10 @@ def request_of(command: str) -> TuneRequest:
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
 def test_the_command_that_goes_on_asks_for_the_same_study(tmp_path: Path, asked: dict[str, Any]) -> None:
     folder = study_of(tmp_path, asked_for(asked))
-    write_report(folder, tmp_path / "out")
-    usage = (tmp_path / "out" / "report.md").read_text(encoding="utf-8").split("\n## Usage", 1)[1]
+    study = read_study(folder)
+    usage = section(text_of(study, companions(analyse(study), tmp_path)), "Usage").split(
+        "### This study again"
+    )[1]
     again, quick = re.findall(r"^python tools/run_optuna_tuning\.py (.*\\\n.*)$", usage, re.M)
     request = request_of(again)
     assert (request.asked.name, request.asked.n_trials) == ("s", 30)
@@ -106,8 +110,8 @@ def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> N
     for severity in ("warning", "severe"):
         found = {"kind": "k", "severity": severity, "title": "t", "detail": "d", "rows": []}
         (folder / "audit.json").write_text(json.dumps({"findings": [found], "sections": []}))
-        write_report(folder, tmp_path / "out")
-        text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+        study = read_study(folder)
+        text = text_of(study, companions(analyse(study), tmp_path))
         assert text.count(" --accept-leaks") == 2 * (severity == "severe")
 
 
@@ -116,16 +120,15 @@ def test_a_study_in_a_database_server_is_named_with_it(tmp_path: Path) -> None:
     assert commands.confirm(record) == f"distune confirm {tmp_path / 's'}"
     elsewhere = replace(record, source="postgresql://me:***@host/db")
     assert commands.confirm(elsewhere) == "distune confirm s --storage 'postgresql://me:***@host/db'"
-    write_report(elsewhere, tmp_path / "out")
-    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    text = text_of(elsewhere, companions(analyse(elsewhere), tmp_path))
     assert "distune report s --storage 'postgresql://me:***@host/db'" in text
     assert re.search(r"--study-name s.* --storage 'postgresql://", text)
 
 
 def test_the_quick_study_is_not_longer_than_this_one(tmp_path: Path) -> None:
     config = parse_config({"teacher": {"epochs": 1}, "student": {"epochs": 40}})
-    write_report(study_of(tmp_path, TuneRequest(config=config)), tmp_path / "out")
-    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    study = read_study(study_of(tmp_path, TuneRequest(config=config)))
+    text = text_of(study, companions(analyse(study), tmp_path))
     assert "--teacher-epochs 1 --student-epochs 5" in text
 
 
@@ -145,9 +148,10 @@ def test_the_ranges_of_a_staged_search_are_those_of_its_teachers_too(tmp_path: P
                         value=0.6, params={parameter: value}, distributions={parameter: distribution}
                     )
                 )
-    write_report(folder, tmp_path / "out")
-    space = load_config(tmp_path / "out" / "recommended_space.yaml").search_space
+    study = read_study(folder)
+    written = companions(analyse(study), tmp_path)
+    space = load_config(tmp_path / "recommended_space.yaml").search_space
     assert set(space) == {"teacher_lr", "T"}
     assert space["teacher_lr"].low > 5e-6 and space["teacher_lr"].high < 5e-5
-    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert "where the best 5 of 6 complete trials of teachers lie" in text
+    said = section(text_of(study, written), "Recommended starting values")
+    assert said.index("`teacher_lr`") < said.index("`T`")

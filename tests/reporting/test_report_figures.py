@@ -8,23 +8,17 @@ from dataclasses import replace
 import pytest
 
 from distune.analysis.findings import Findings, analyse
-from distune.analysis.records.study_record import StudyRecord, TrialRecord
-from distune.reporting.figures import draw
+from distune.analysis.records.study_record import TrialRecord
 from distune.reporting.figures.bars import Gain, draw_gains
 from distune.reporting.figures.cost import draw as draw_cost
 from distune.reporting.figures.history import draw as draw_history
+from distune.reporting.figures.model import draw_reliability
 from distune.reporting.figures.space import draw_slices
 from distune.reporting.figures.style import look
 
 pytestmark = pytest.mark.slow
 
 USED = r'<use [^>]*x="([0-9.]+)" y="([0-9.]+)" style="[^"]*var\(--(blue|orange)'
-
-
-@pytest.fixture(scope="module")
-def findings(full_study: StudyRecord) -> Findings:
-    """The analysis of the whole study."""
-    return analyse(full_study)
 
 
 def test_the_best_score_so_far_is_drawn_to_the_last_trial(findings: Findings) -> None:
@@ -49,7 +43,10 @@ def test_a_teacher_from_the_store_is_named_where_its_time_is_missing(findings: F
 
 
 def test_reliability_has_the_bins_of_its_error(findings: Findings) -> None:
-    assert "accuracy by confidence in 15 bins" in draw(findings)["reliability"].caption
+    with look():
+        drawn = draw_reliability(findings)
+    assert drawn is not None
+    assert "accuracy by confidence in 15 bins" in drawn.caption
 
 
 def test_gains_are_drawn_with_their_intervals() -> None:
@@ -64,10 +61,10 @@ def test_gains_are_drawn_with_their_intervals() -> None:
     assert "var(--blue, #0b6bb4)" in drawn.svg and "<!--" not in drawn.svg
 
 
-def test_the_ring_of_the_best_trial_lies_around_its_dot(full_study: StudyRecord) -> None:
+def test_the_ring_of_the_best_trial_lies_around_its_dot(findings: Findings) -> None:
     """Choices and whole numbers stay where they are: nothing is moved aside."""
     with look():
-        drawn = draw_slices(analyse(full_study))
+        drawn = draw_slices(findings)
     assert drawn is not None
     at = {"blue": set[tuple[str, str]](), "orange": set[tuple[str, str]]()}
     for across, up, colour in re.findall(USED, drawn.svg):

@@ -28,6 +28,10 @@ FRAME = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">
 <script>
 document.getElementById("page").onload = event => {{
   const page = event.target.contentDocument, root = page.documentElement;
+  const folded = [...page.querySelectorAll("details")].filter(part => !part.open).length;
+  const conclusion = page.querySelector(".headlines").getBoundingClientRect().bottom;
+  const contents = page.querySelector("nav").getBoundingClientRect().top;
+  page.querySelectorAll("details").forEach(part => part.open = true);
   const channels = colour => colour.match(/[0-9.]+/g).slice(0, 3).map(value => {{
     const share = value / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
@@ -41,6 +45,9 @@ document.getElementById("page").onload = event => {{
   const style = node => event.target.contentWindow.getComputedStyle(node);
   const figures = [...page.querySelectorAll("figure svg")].map(svg => svg.getBoundingClientRect());
   document.title = JSON.stringify({{
+    folded, conclusionFirst: Number(conclusion <= contents),
+    edged: [...page.querySelectorAll(".scroll")].filter(
+      box => box.scrollWidth > box.clientWidth + 1 && !style(box).backgroundImage.includes("gradient")).length,
     overflow: root.scrollWidth - root.clientWidth,
     width: root.clientWidth,
     figures: figures.length,
@@ -121,14 +128,15 @@ class TestInTheBrowser:
     def test_the_page_fits_and_logs_no_error(self, written: Path, tmp_path: Path, width: int) -> None:
         found = measured(written / "report.html", tmp_path, width)
         assert found["width"] == width
-        assert found["overflow"] == found["outside"] == 0
-        assert (found["figures"], found["empty"], found["unnamed"]) == (11, 0, 0)
+        assert found["overflow"] == found["outside"] == found["edged"] == 0
+        assert (found["folded"], found["conclusionFirst"]) == (2, 1)
+        assert (found["figures"], found["empty"], found["unnamed"]) == (9, 0, 0)
 
     def test_hostile_text_of_a_confirmed_study_stays_text_and_breaks_nothing(
         self, hostile: Path, tmp_path: Path, width: int
     ) -> None:
         found = measured(hostile / "report.html", tmp_path, width)
         assert found["overflow"] == found["outside"] == 0
-        assert (found["figures"], found["empty"], found["unnamed"]) == (12, 0, 0)
+        assert (found["figures"], found["empty"], found["unnamed"]) == (10, 0, 0)
         assert found["foreign"] == 0
         assert found["asText"] > 20 and found["drawnAsText"] >= 2

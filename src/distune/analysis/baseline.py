@@ -59,7 +59,7 @@ def compare(study: StudyRecord, ranking: Ranking) -> Baseline | Unknown:
     base = study.baseline or Unknown(
         "No trial of this study is marked as the base config, so the gain over it was not measured."
     )
-    return Baseline(base=base, best=best, gain=_gain(study, base, best), changes=_changes(study, best))
+    return Baseline(base=base, best=best, gain=_gain(study, base, best), changes=changes(study, best))
 
 
 def _gain(study: StudyRecord, base: TrialRecord | Unknown, best: TrialRecord) -> float | Unknown:
@@ -76,7 +76,8 @@ def _gain(study: StudyRecord, base: TrialRecord | Unknown, best: TrialRecord) ->
     return study.sign * (best.value - base.value)
 
 
-def _changes(study: StudyRecord, best: TrialRecord) -> tuple[Change, ...]:
+def changes(study: StudyRecord, best: TrialRecord) -> tuple[Change, ...]:
+    """The parameters of a trial beside their base values; after a chosen teacher come its own."""
     found = []
     for name in in_order(study, list(best.params)):
         found.append(Change(name, best.params[name], study.base_value(name)))

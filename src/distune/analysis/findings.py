@@ -9,6 +9,7 @@ from typing import Any
 from distune.analysis.baseline import Baseline, compare
 from distune.analysis.cost import Cost
 from distune.analysis.dev_noise import DevNoise, dev_noise
+from distune.analysis.judged_run import JudgedRun, judged_run
 from distune.analysis.parameters.bounds import AtBound, at_bounds
 from distune.analysis.parameters.importance import Importance, importance
 from distune.analysis.parameters.ranges import Ranges, best_ranges
@@ -42,6 +43,7 @@ class Findings:
     shared: SharedByBest | Unknown
     progress: Progress | Unknown
     best_run: Run | Unknown
+    judged_run: JudgedRun
     noise: DevNoise | Unknown
     recommendations: Recommendations
     confirmation: Confirmation | Unknown
@@ -79,6 +81,7 @@ def analyse(study: StudyRecord) -> Findings:
         shared=shared_by_best(study, ranking),
         progress=trend,
         best_run=run,
+        judged_run=judged_run(study, ranking, confirmation, run),
         noise=noise,
         recommendations=recommend(
             study,

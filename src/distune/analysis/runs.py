@@ -83,15 +83,36 @@ class Run:
     predictions: tuple[Predictions, ...] | Unknown
 
 
-def read_run(folder: Path | None, folds: int | None = None) -> Run | Unknown:
-    """Reads what a report shows of a run folder; of a trial with folds, all of them together."""
+def read_run(folder: Path | None, folds: int | None = None, split: str = "dev") -> Run | Unknown:
+    """Reads what a report shows of a run folder; of a trial with folds, all of them together.
+
+    Args:
+        folder: the run folder; None where the trial does not record it.
+        folds: number of folds; None without.
+        split: whose answers are read; `results.json` holds the confusion matrices of dev alone.
+    """
     if folder is None:
         return Unknown("The best trial does not record its run folder.")
     if not folder.is_dir():
         return Unknown(f"The run folder {folder} of the best trial is not there.")
     if folds is not None:
         return _run_of_folds(folder, folds)
-    return Run(folder, read_curves(folder), read_confusions(folder), read_predictions(folder))
+    predictions = read_predictions(folder, split)
+    confusions = read_confusions(folder) if split == "dev" else _confused(predictions)
+    return Run(folder, read_curves(folder), confusions, predictions)
+
+
+def _confused(predictions: tuple[Predictions, ...] | Unknown) -> tuple[Confusion, ...] | Unknown:
+    """Counts of truth and prediction; examples without a label are left out."""
+    if isinstance(predictions, Unknown):
+        return predictions
+    found = []
+    for task in predictions:
+        counts = np.zeros((len(task.classes), len(task.classes)), dtype=np.int64)
+        known = task.truth != MISSING
+        np.add.at(counts, (task.truth[known], task.probabilities[known].argmax(axis=1)), 1)
+        found.append(Confusion(task.task, task.classes, counts))
+    return tuple(found)
 
 
 def _run_of_folds(folder: Path, folds: int) -> Run:

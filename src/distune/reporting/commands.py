@@ -1,4 +1,4 @@
-"""The shell commands that go on from a study, with the options that make them ask for what the study asked."""
+"""The shell commands that follow a study, with the options that make them ask for what the study asked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from distune.reporting.paths import quoted
 
 MORE_TRIALS = 30
 QUICK = {"teacher": 2, "student": 5}
+QUICK_TRIALS = 20
 SQLITE = "sqlite:///"
 
 
@@ -50,13 +51,13 @@ def is_beside_its_folder(study: StudyRecord) -> bool:
     return study.folder is not None and not storage(study)
 
 
-def go_on(findings: Findings, base_config: Path) -> list[str]:
+def resume(findings: Findings, base_config: Path) -> list[str]:
     """Lines that add trials to this study until it has twice as many."""
     study = findings.study
     ended = sum(trial.state in ("complete", "pruned") for trial in trials_of(findings.phases))
     trials = max(2 * ended, MORE_TRIALS)
     return [
-        f"# go on with this study until it has {trials} finished trials",
+        f"# resume this study until it has {trials} finished trials",
         f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials {trials} \\",
         f"  --study-name {quoted(study.name or 'STUDY')}{_asked(findings)}{storage(study)}",
     ]
@@ -68,8 +69,8 @@ def quick(findings: Findings, base_config: Path) -> list[str]:
     teacher = min(QUICK["teacher"], study.teacher_epochs or QUICK["teacher"])
     student = min(QUICK["student"], study.student_epochs or QUICK["student"])
     return [
-        "# a new study, quick: few epochs",
-        f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials 20 \\",
+        "# quick tuning: a new study with fewer epochs",
+        f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials {QUICK_TRIALS} \\",
         f"  --teacher-epochs {teacher} --student-epochs {student}{_asked(findings)}",
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 
@@ -131,11 +131,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Headline:
-    """A number that stands at the top of the page.
+    """An answer that stands at the top of the page.
 
     Attributes:
-        label: what it is.
-        value: the number.
+        label: the question.
+        value: the answer.
         remark: what to know about it.
     """
 
@@ -151,8 +151,10 @@ class Document:
     Attributes:
         title: its title.
         subtitle: the line under the title.
-        headlines: the numbers at the top.
+        headlines: the answers at the top.
+        lead: what else the first screen holds, under the headlines.
         sections: its parts, in order.
+        appendix: details that are folded away behind the page.
         footer: the last line.
     """
 
@@ -160,12 +162,14 @@ class Document:
     subtitle: Line
     headlines: tuple[Headline, ...]
     sections: tuple[Section, ...]
-    footer: Line = field(default=())
+    lead: tuple[Block, ...] = ()
+    appendix: tuple[Section, ...] = ()
+    footer: Line = ()
 
     @property
     def figures(self) -> list[Figure]:
         """All figures, in order."""
-        return [figure for section in self.sections for figure in _figures(section)]
+        return [figure for section in (*self.sections, *self.appendix) for figure in _figures(section)]
 
 
 def _figures(section: Section) -> list[Figure]:

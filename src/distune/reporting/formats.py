@@ -115,6 +115,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
+def rate(value: float) -> str:
+    """A mean number of things, such as `1.9`."""
+    return f"{value:.1f}"
+
+
 def span_of_time(low: float, high: float) -> str:
     """A range of times, such as `17 to 25 min` or `80 s to 2 min`; one time where both ends are written alike."""
     first, last = duration(low), duration(high)

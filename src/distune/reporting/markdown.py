@@ -30,7 +30,8 @@ WORD_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 ENTITY = re.compile(r"&(?=#?\w+;)")
 LINE_START = re.compile(r"^(\s*)([#+\-=]|\d+(?=[.)]))")
 BACKTICKS = re.compile("`+")
-NOTE_TITLES = {"missing": "Not in this study.", "caution": "Note."}
+NOTE_TITLES = {"missing": "Not known.", "caution": "Note."}
+APPENDIX = "Appendix"
 
 
 def render(document: Document, figures: str = "figures") -> str:
@@ -46,7 +47,12 @@ def render(document: Document, figures: str = "figures") -> str:
     parts = [f"# {escape(document.title)}", _line(document.subtitle)]
     if document.headlines:
         parts.append("\n".join(_headline(item) for item in document.headlines))
+    parts += [render_block(block, figures) for block in document.lead]
     for section in document.sections:
+        parts += _section(section, 2, figures)
+    if document.appendix:
+        parts += ["---", f"# {APPENDIX}"]
+    for section in document.appendix:
         parts += _section(section, 2, figures)
     if document.footer:
         parts += ["---", _line(document.footer)]
@@ -55,7 +61,8 @@ def render(document: Document, figures: str = "figures") -> str:
 
 def _headline(item: Headline) -> str:
     remark = f" ({escape(item.remark)})" if item.remark else ""
-    return f"- **{escape(item.label)}:** {escape(item.value)}{remark}"
+    label = item.label if item.label.endswith("?") else f"{item.label}:"
+    return f"- **{escape(label)}** {escape(item.value)}{remark}"
 
 
 def escape(text: str) -> str:

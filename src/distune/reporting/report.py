@@ -87,7 +87,7 @@ def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maxim
 def _write(study: StudyRecord, out: Path) -> list[Path]:
     findings = analyse(study)
     out.mkdir(parents=True, exist_ok=True)
-    written = _companions(findings, out)
+    written = companions(findings, out)
     document = build(findings, draw(findings), written)
     drawn = _save_figures(document.figures, out / FIGURES)
     (out / MARKDOWN_FILE).write_text(markdown.render(document, FIGURES), encoding="utf-8")
@@ -108,12 +108,11 @@ def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
     return paths
 
 
-def _companions(findings: Findings, out: Path) -> Written:
-    """Writes the files that the report names in its commands."""
+def companions(findings: Findings, out: Path) -> Written:
+    """Writes the files that the report names in its commands: the base config, and the recommended ranges."""
     files = [
-        ("this report", out / MARKDOWN_FILE),
-        ("this report as a page", out / HTML_FILE),
-        ("its figures", out / FIGURES),
+        ("This report", out / MARKDOWN_FILE),
+        ("This report as a page", out / HTML_FILE),
     ]
     base = space = None
     study = findings.study
@@ -121,12 +120,12 @@ def _companions(findings: Findings, out: Path) -> Written:
     if config is not None:
         base = out / BASE_FILE
         base.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
-        files.append(("base config and search space", base))
+        files.append(("Base config and search space", base))
     if not isinstance(findings.ranges, Unknown) and not study.is_table:
         space = out / SPACE_FILE
         entries = {"search_space": _recommended(findings.ranges, findings.teacher_ranges)}
         space.write_text(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        files.append(("recommended ranges", space))
+        files.append(("Recommended ranges", space))
     return Written(tuple(files), base, space)
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
+
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, finish, one
+from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, canvas, finish, one
 
 MOST_ROWS = 30
-LOWEST = 2.6
 LONGEST_LABEL = 70
 LONGEST_LINE = 44
+VERY_DIFFERENT = 4.0
+"""How many times farther the widest interval may reach than the narrowest on one scale."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,14 @@ def draw_importance(findings: Findings) -> Figure | None:
 
 
 def draw_confirmed(findings: Findings) -> Figure | None:
-    """The comparisons of the confirmation, filled where its verdict tells a difference."""
-    if isinstance(findings.confirmation, Unknown):
+    """The comparisons that answer the page's questions, filled where the verdict is better or worse."""
+    numbers = verdicts.current(findings)
+    if numbers is None:
         return None
-    # Baselines stay in the table: beside a lead of 0.7 over the majority class a gain of 0.01 cannot be seen.
-    comparisons = findings.confirmation.numbers["comparisons"]
-    made = [each for each in comparisons if each["kind"] != "against_baseline"]
+    made = verdicts.main_comparisons(numbers)
     return draw_gains(
         [
-            Gain(
-                f"{formats.QUESTIONS.get(each['kind'], each['kind'])}: {each['first']} − {each['second']}",
-                each["difference"],
-                each["low"],
-                each["high"],
-            )
+            Gain(verdicts.QUESTIONS[each["kind"]], each["difference"], each["low"], each["high"])
             for each in made
         ],
         [each["verdict"] != "not significantly different" for each in made],
@@ -78,11 +76,11 @@ def draw_confirmed(findings: Findings) -> Figure | None:
 
 
 def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
-    """Confirmed gains with their intervals.
+    """Confirmed gains with their intervals; those of very different size on scales of their own.
 
     Args:
         gains: one a comparison.
-        clear: whether each is told from none.
+        clear: whether each verdict is better or worse.
     """
     if not gains:
         return None
@@ -91,10 +89,31 @@ def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
         for gain in gains
     )
     caption = (
-        "Differences with their 95 % intervals, each as if it were the only one; filled where the verdict, which is "
-        "corrected for their number, is better or worse. Baselines: in the table."
+        "Differences with their 95 % intervals; filled where the verdict is significantly better or worse."
     )
-    return _forest(gains, clear, "gains", f"Gains: {said}.", caption)
+    panels = _by_size(list(zip(gains, clear, strict=True)))
+    if len(panels) > 1:
+        caption += " The panels have scales of their own."
+    figure = canvas(sum(0.75 + 0.36 * len(rows) for rows in panels) + 0.2)
+    heights = [len(rows) + 0.6 for rows in panels]
+    plots = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, rows in zip(plots, panels, strict=True):
+        _rows(axes, rows)
+    plots[-1].set_xlabel("← worse  ·  difference of the score  ·  better →")
+    return finish(figure, "gains", f"Gains: {said}.", caption)
+
+
+Row = tuple[Gain, bool]
+
+
+def _by_size(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows in their order, in two groups where the widest reaches much farther from 0 than the narrowest."""
+    reach = [max(abs(gain.low), abs(gain.high)) for gain, _ in rows]
+    if max(reach) <= VERY_DIFFERENT * min(reach):
+        return [list(rows)]
+    edge = math.sqrt(max(reach) * max(min(reach), max(reach) / 1e6))
+    small = [row for row, each in zip(rows, reach, strict=True) if each <= edge]
+    return [small, [row for row, each in zip(rows, reach, strict=True) if each > edge]]
 
 
 def _in_two_lines(label: str) -> str:
@@ -103,20 +122,14 @@ def _in_two_lines(label: str) -> str:
     return label.replace(": ", ":\n", 1) if len(label) > LONGEST_LINE else label
 
 
-def _forest(
-    rows: Sequence[Gain], clear: Sequence[bool], name: str, alt: str, caption: str, sign: float = 1.0
-) -> Figure:
-    shown = list(zip(rows, clear, strict=True))[:MOST_ROWS][::-1]
-    figure, axes = one(max(LOWEST, 0.9 + 0.36 * len(shown)))
+def _rows(axes: Axes, rows: Sequence[Row]) -> None:
+    """One line a row, the first at the top."""
     axes.axvline(0.0, color=INK, linewidth=1.0)
-    for place, (row, is_clear) in enumerate(shown):
+    for place, (row, is_clear) in enumerate(reversed(rows)):
         colour = BLUE if is_clear else FAINT
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.8, solid_capstyle="round")
         axes.plot(
             [row.estimate], [place], "o", color=colour, markersize=6, fillstyle="full" if is_clear else "none"
         )
-    axes.set_yticks(range(len(shown)), [_in_two_lines(row.label) for row, _ in shown])
-    axes.set_ylim(-0.7, len(shown) - 0.3)
-    left, right = ("worse", "better") if sign > 0 else ("better", "worse")
-    axes.set_xlabel(f"← {left}  ·  difference of the score  ·  {right} →")
-    return finish(figure, name, alt, caption)
+    axes.set_yticks(range(len(rows)), [_in_two_lines(row.label) for row, _ in reversed(rows)])
+    axes.set_ylim(-0.7, len(rows) - 0.3)

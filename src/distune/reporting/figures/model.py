@@ -33,8 +33,8 @@ MARGIN = 0.1
 
 def draw_confusion(findings: Findings) -> Figure | None:
     """One matrix a task; the depth of a cell is its share of the row."""
-    run, best = findings.best_run, findings.ranking.best
-    if isinstance(run, Unknown) or isinstance(run.confusions, Unknown) or best is None:
+    run, name = findings.judged_run.run, findings.judged_run.name
+    if isinstance(run, Unknown) or isinstance(run.confusions, Unknown):
         return None
     shown = [matrix for matrix in run.confusions if 2 <= len(matrix.classes) <= MOST_CLASSES]
     if not shown:
@@ -56,18 +56,19 @@ def draw_confusion(findings: Findings) -> Figure | None:
         f"{matrix.task}: {int(np.trace(matrix.counts))} of {int(matrix.counts.sum())} on the diagonal"
         for matrix in shown
     ]
-    caption = f"Trial {best.number} {_judged(findings)}: counts; rows are the truth, columns the prediction."
-    return finish(
-        figure, "confusion", f"Confusion matrices of trial {best.number}. {'; '.join(said)}.", caption
-    )
+    caption = f"{_judged(findings)}: counts; rows are the truth, columns the prediction."
+    return finish(figure, "confusion", f"Confusion matrices of {name}. {'; '.join(said)}.", caption)
 
 
 def _judged(findings: Findings) -> str:
-    """Which examples the answers are of, and whose answers they are."""
-    folds = findings.study.folds
+    """Whose answers they are, and of which examples."""
+    judged, folds = findings.judged_run, findings.study.folds
+    name = judged.name[:1].upper() + judged.name[1:]
+    if judged.is_confirmed:
+        return f"{name} on {judged.on}, the model of the first seed, which distune predict loads"
     if folds is None:
-        return "on dev"
-    return f"on train and dev, each example by the one of {folds} models that did not learn it"
+        return f"{name} on {judged.on}"
+    return f"{name} on train and dev, each example by the one of {folds} models that did not learn it"
 
 
 def _matrix(axes: Axes, matrix: Confusion) -> None:
@@ -117,8 +118,8 @@ def _cut(figure: Canvas) -> None:
 
 def draw_reliability(findings: Findings) -> Figure | None:
     """Accuracy against confidence, one line a task, with the interval of each bin."""
-    run, best = findings.best_run, findings.ranking.best
-    if isinstance(run, Unknown) or isinstance(run.predictions, Unknown) or best is None:
+    run, name = findings.judged_run.run, findings.judged_run.name
+    if isinstance(run, Unknown) or isinstance(run.predictions, Unknown):
         return None
     figure, axes = one(3.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
@@ -139,20 +140,20 @@ def draw_reliability(findings: Findings) -> Figure | None:
         axes.errorbar(
             [one.confidence or 0.0 for one in bins], accuracy, yerr=np.maximum(reach, 0.0), color=colour, marker=mark,
             markersize=5, markeredgecolor=PAPER, linewidth=1.4, elinewidth=0.9,
-            label=f"{formats.plain(task.task, 40)} (error {error:.3f})",
+            label=f"{formats.plain(task.task, 40)} (error {formats.score(error)})",
         )  # fmt: skip
-        said.append(f"{task.task} has an expected calibration error of {error:.3f}")
+        said.append(f"{task.task} has an expected calibration error of {formats.score(error)}")
     axes.set_xlabel("mean confidence in the predicted class")
     axes.set_ylabel("accuracy")
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, 1.03)
     figure.legend(loc="outside lower center", ncols=3)
     caption = (
-        f"Trial {best.number} {_judged(findings)}, before any temperature scaling: accuracy by confidence in "
+        f"{_judged(findings)}, before any temperature scaling: accuracy by confidence in "
         f"{CALIBRATION_BINS} bins, with 95 % intervals as if no two examples were of one case; bins of fewer than "
         f"{FEWEST_IN_BIN} examples are not drawn."
     )
-    return finish(figure, "reliability", f"Reliability of trial {best.number}: {'; '.join(said)}.", caption)
+    return finish(figure, "reliability", f"Reliability of {name}: {'; '.join(said)}.", caption)
 
 
 def _interval(hits: int, count: int) -> tuple[float, float]:

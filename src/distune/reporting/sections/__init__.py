@@ -1,1 +1,1 @@
-"""The sections of the report, one module each: a function from findings to a section."""
+"""The parts of the page, one function a section, in the order of `contents`."""

@@ -1,82 +1,72 @@
-"""The complete best configuration beside the base."""
+"""The complete config to use beside the base."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from distune.analysis.baseline import changes
 from distune.analysis.findings import Findings
-from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
-from distune.reporting.document import (
-    Block,
-    Cell,
-    Code,
-    Figure,
-    Section,
-    Strong,
-    Table,
-    caution,
-    line,
-    missing,
-    paragraph,
-)
+from distune.analysis.records.study_record import TrialRecord
+from distune.reporting import formats, verdicts
+from distune.reporting.document import Block, Cell, Section, Strong, Table, caution, missing, paragraph
 from distune.reporting.grouping import grouped, owner
+from distune.reporting.sections.methodology import named
+
+TITLE = "Best hyperparameters"
 
 
-def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
-    """The best trial's parameters, their base values and the change."""
-    baseline = findings.baseline
-    if isinstance(baseline, Unknown):
-        return Section("Best hyperparameters", (missing(baseline.reason),))
-    best = baseline.best
-    changes = {change.parameter: change for change in baseline.changes}
-    rows: list[tuple[Cell, ...]] = []
-    for title, name in grouped(list(changes), [owner(name) for name in changes]):
-        found = changes[name]
-        rows.append(
-            (
-                Strong(title) if title else "",
-                line(Code(name), f" ({formats.MEANINGS[name]})") if name in formats.MEANINGS else Code(name),
-                Strong(formats.value(name, found.best)),
-                formats.default(name, found.base),
-                formats.change(name, findings.study.space.get(name), found.best, found.base),
-            )
+def section(findings: Findings) -> Section:
+    """The parameters of the config to use, their base values and the change."""
+    trial = shown_trial(findings)
+    if trial is None:
+        return Section(TITLE, (missing("No trial is complete, so there is no best one."),))
+    changed = {change.parameter: change for change in changes(findings.study, trial)}
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Strong(title) if title else "",
+            named(name),
+            Strong(formats.value(name, changed[name].best)),
+            formats.default(name, changed[name].base),
+            formats.change(name, findings.study.space.get(name), changed[name].best, changed[name].base),
         )
+        for title, name in grouped(list(changed), [owner(name) for name in changed])
+    ]
     blocks: list[Block] = [
-        paragraph(
-            "Trial ",
-            Strong(str(best.number)),
-            " has the best score: ",
-            Strong(formats.score(best.value)),
-            ".",
-        ),
+        paragraph(_whose(findings, trial)),
         Table(
-            ("Category", "Parameter", "Best value", "Base value", "Change"),
+            ("Category", "Parameter", f"Trial {trial.number}", "Base config", "Change"),
             tuple(rows),
             numeric=frozenset({2, 3}),
         ),
     ]
-    unknown = [change.parameter for change in baseline.changes if change.base is None]
+    unknown = [name for name, change in changed.items() if change.base is None]
     if unknown:
         blocks.append(missing("The study does not record the base value of ", formats.listing(unknown), "."))
-    blocks.append(
-        caution(
-            "The table says what changed, not what helped: all parameters changed together. "
-            "The effect of each one is estimated under Insights."
+    blocks.append(caution("The table says what changed, not what helped: all parameters changed together."))
+    return Section(TITLE, tuple(blocks))
+
+
+def shown_trial(findings: Findings) -> TrialRecord | None:
+    """The trial whose config is recommended; where that is no trial of the search, the best of the search."""
+    numbers = verdicts.current(findings)
+    best = findings.ranking.best
+    if numbers is None:
+        return best
+    about = numbers["contenders"][verdicts.recommended(numbers)]
+    if about.get("is_base"):
+        return best
+    return next((trial for trial in findings.ranking.trials if trial.number == about.get("trial")), best)
+
+
+def _whose(findings: Findings, trial: TrialRecord) -> str:
+    numbers, best = verdicts.current(findings), findings.ranking.best
+    assert best is not None
+    if numbers is None:
+        return f"Trial {trial.number} has the best score of the search."
+    chosen = verdicts.named(numbers, verdicts.recommended(numbers))
+    if chosen != f"trial {trial.number}":
+        return f"The confirmation recommends {chosen}; for comparison, this is the best trial of the search."
+    if trial.number != best.number:
+        return (
+            f"Trial {trial.number}, recommended by the confirmation; trial {best.number} scored higher in "
+            "the search alone."
         )
-    )
-    return Section("Best hyperparameters", tuple(blocks), parts=(_model(findings, figures),))
-
-
-def _model(findings: Findings, figures: Mapping[str, Figure]) -> Section:
-    """How the best trial learned and predicts, from its run folder."""
-    run = findings.best_run
-    if isinstance(run, Unknown):
-        return Section("The best trial's model", (missing(run.reason),))
-    reasons = [
-        part.reason for part in (run.curves, run.confusions, run.predictions) if isinstance(part, Unknown)
-    ]
-    shown = [figures[name] for name in ("learning", "confusion", "reliability") if name in figures]
-    return Section(
-        "The best trial's model", (*shown, *(missing(reason) for reason in dict.fromkeys(reasons)))
-    )
+    return f"Trial {trial.number}, the best of the search, is what the confirmation recommends."

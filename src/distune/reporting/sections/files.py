@@ -10,13 +10,13 @@ from distune.reporting.document import Cell, Code, Section, Table, missing
 from distune.reporting.paths import shown
 
 OF_THE_STUDY = {
-    "best_config.yaml": "best configuration",
-    "study_summary.json": "study summary",
-    "confirmation.json": "confirmation",
-    "recommended_config.yaml": "configuration that the confirmation recommends",
-    "audit.json": "audit of the data",
-    "tuning.log": "full log",
-    "study.log": "full log",
+    "recommended_config.yaml": "Recommended config",
+    "best_config.yaml": "Best config of the search",
+    "study_summary.json": "Study summary",
+    "confirmation.json": "Confirmation, all numbers",
+    "audit.json": "Audit of the data",
+    "tuning.log": "Log",
+    "study.log": "Log",
 }
 
 
@@ -25,13 +25,14 @@ def section(findings: Findings, written: Sequence[tuple[str, Path]]) -> Section:
     folder = findings.study.folder
     rows: list[tuple[Cell, Cell]] = []
     if folder is not None:
-        found = {name: folder / name for name in OF_THE_STUDY if (folder / name).is_file()}
-        rows += [(OF_THE_STUDY[name], Code(shown(path))) for name, path in found.items()]
+        rows += [
+            (what, Code(shown(folder / name)))
+            for name, what in OF_THE_STUDY.items()
+            if (folder / name).is_file()
+        ]
         database = folder.parent / f"{folder.name}.db"
         if database.is_file():
-            rows.append(("study database", Code(shown(database))))
-        others = [path for path in sorted(folder.glob("*.log")) if path.name not in OF_THE_STUDY]
-        rows += [("log", Code(shown(path))) for path in others]
+            rows.append(("Study database", Code(shown(database))))
     rows += [(what, Code(shown(path))) for what, path in written]
     if not rows:
         return Section("Files", (missing("The study has no folder of its own."),))

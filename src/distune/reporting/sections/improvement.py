@@ -1,71 +1,161 @@
-"""Base config against best trial."""
+"""What tuning and distillation brought, and how the recommended model does on each task."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Paragraph, Section, Strong, Table, missing, paragraph
-from distune.reporting.sections.confirmation import confirmed_gain, in_words
-from distune.reporting.sections.insights import noise_statement
+from distune.reporting import formats, verdicts
+from distune.reporting.document import (
+    Block,
+    Cell,
+    Figure,
+    Section,
+    Strong,
+    Table,
+    missing,
+    paragraph,
+)
 
-UNCONFIRMED = "not confirmed"
+TITLE = "Performance improvement"
 
 
-def section(findings: Findings) -> Section:
-    """The measured score of the base beside that of the best."""
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
+    """The base config beside the best, the gains with their verdicts, and the recommended model task by task."""
     baseline = findings.baseline
     if isinstance(baseline, Unknown):
-        return Section("Baseline against optimised", (missing(baseline.reason),))
-    best = baseline.best
-    rows: list[tuple[Cell, ...]] = []
-    if not isinstance(baseline.base, Unknown):
-        base_score = formats.score(baseline.base.value)
-        rows.append((f"Base config (trial {baseline.base.number})", base_score, formats.DASH))
-    gain: Cell = "not known"
-    confirmed = confirmed_gain(findings)
-    if not isinstance(baseline.gain, Unknown):
-        remark = UNCONFIRMED if confirmed is None else f"in the search; {confirmed['verdict']} over seeds"
-        gain = f"{formats.gain(baseline.gain)} ({remark})"
+        return Section(TITLE, (missing(baseline.reason),))
+    numbers = verdicts.current(findings)
+    blocks = [*_table(findings, baseline, numbers), *_chance(findings)]
+    parts = []
+    if numbers is not None:
+        parts.append(_gains(numbers, figures))
+    parts += _model(findings, numbers, figures)
+    return Section(TITLE, tuple(blocks), tuple(parts))
+
+
+def _table(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers | None) -> Iterator[Block]:
+    """Base, best and recommended config: in the search, and over seeds where they were trained again."""
+    named = [
+        ("Base config", baseline.base),
+        (f"Trial {baseline.best.number}, the best of the search", baseline.best),
+    ]
     if baseline.is_base_best:
-        gain = "the base config is the best trial"
-        rows = []
-    rows.append((f"Best trial (trial {best.number})", Strong(formats.score(best.value)), gain))
+        named = [("Base config, the best of the search", baseline.best)]
+    chosen = None if numbers is None else numbers["contenders"][verdicts.recommended(numbers)].get("trial")
+    other = next((trial for trial in findings.ranking.trials if trial.number == chosen), None)
+    if other is not None and other.number not in (baseline.best.number, 0):
+        named.append((f"Trial {other.number}, recommended", other))
+    by_trial = (
+        {}
+        if numbers is None
+        else {
+            about["trial"]: about["splits"].get(numbers["split"])
+            for about in numbers["contenders"].values()
+            if about["kind"] in ("trial", "base")
+        }
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for what, trial in named:
+        if isinstance(trial, Unknown):
+            continue
+        judged = by_trial.get(trial.number)
+        again = formats.DASH if judged is None else formats.over_seeds(judged["score"])
+        rows.append((what, formats.score(trial.value), *((again,) if numbers is not None else ())))
+    header: tuple[str, ...] = ("Configuration", f"Score{findings.study.on_what}, in the search")
+    if numbers is not None:
+        header = (*header, f"Score on {numbers['split']}, mean of {verdicts.seeds(numbers)}")
+    yield Table(header, tuple(rows), numeric=frozenset(range(1, len(header))))
+    if isinstance(baseline.gain, Unknown):
+        yield missing(baseline.gain.reason)
+    if numbers is not None and (loss := (numbers["optimism"] or {}).get("loss")) is not None:
+        yield paragraph(
+            f"How much the search flattered trial {baseline.best.number}, its score in the search minus the "
+            "mean of new "
+            f"trainings on the same {loss['on']}: {formats.over_seeds(loss, formats.gain)}."
+        )
+
+
+def _chance(findings: Findings) -> Iterator[Block]:
+    """Which trials the size of the dev split allows to distinguish."""
+    noise = findings.noise
+    if isinstance(noise, Unknown):
+        yield missing("How far the score of the search can move by chance is not known. ", noise.reason)
+    elif noise.compared:
+        cases = f" of {noise.groups} cases" if noise.groups is not None else ""
+        yield paragraph(
+            f"The {noise.examples} dev examples{cases} alone cannot distinguish trial {noise.trial} from "
+            f"{noise.equal} of "
+            f"the {noise.compared} next best trials."
+        )
+
+
+def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
+    """The questions that a confirmation is made for; all of its comparisons are in the appendix."""
+    made = verdicts.main_comparisons(numbers)
+    if not made:
+        return Section("Confirmed gains", (missing("The confirmation compared nothing."),))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            verdicts.QUESTIONS[each["kind"]],
+            f"{verdicts.named(numbers, each['first'])} − {verdicts.named(numbers, each['second'])}",
+            formats.gain(each["difference"]),
+            formats.interval(each["low"], each["high"]),
+            Strong(verdicts.verdict(each)),
+        )
+        for each in made
+    ]
     blocks: list[Block] = [
         Table(
-            ("Configuration", f"Score{findings.study.on_what}", "Gain"),
-            tuple(rows),
-            numeric=frozenset({1}),
-        )
+            ("Question", "Compared", "Difference", "95 % interval", "Verdict"), tuple(rows), frozenset({2, 3})
+        ),
+        *([figures["gains"]] if "gains" in figures else []),
+        paragraph(
+            "Verdicts count how many comparisons were made, so an interval that just excludes 0 can be not "
+            f"significantly different. {_power(numbers, made[0])}"
+        ),
     ]
-    if isinstance(baseline.gain, Unknown):
-        blocks.append(missing(baseline.gain.reason))
-    if confirmed is not None:
-        blocks.append(paragraph(Strong("Confirmation."), f" {in_words(findings, confirmed)}."))
-    if isinstance(findings.noise, Unknown):
-        blocks += _fold_by_fold(baseline)
-        blocks.append(missing("How far the score can move by chance is not known. ", findings.noise.reason))
-    else:
-        blocks.append(Paragraph(noise_statement(findings.noise)))
-    return Section("Baseline against optimised", tuple(blocks))
+    return Section("Confirmed gains", tuple(blocks))
 
 
-def _fold_by_fold(baseline: Baseline) -> list[Block]:
-    """Base and best on the same folds; nothing where the scores are of the dev split."""
-    best = baseline.best.fold_scores
-    if best is None:
-        return []
-    base = None if isinstance(baseline.base, Unknown) or baseline.is_base_best else baseline.base.fold_scores
-    if base is None or len(base) != len(best):
-        plain: list[tuple[Cell, ...]] = [(str(n), formats.score(score)) for n, score in enumerate(best, 1)]
-        return [Table(("Fold", "Best trial"), tuple(plain), numeric=frozenset({0, 1}))]
-    rows: list[tuple[Cell, ...]] = [
-        (str(number), formats.score(before), formats.score(after), formats.gain(after - before))
-        for number, (before, after) in enumerate(zip(base, best, strict=True), start=1)
-    ]
-    header = ("Fold", "Base config", "Best trial", "Difference")
-    caption = (
-        "Both on the same folds. Folds share most of what they train on, so this is no test of the gain."
+def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
+    return (
+        f"A true gain of {formats.gain(numbers['relevant_gain'])} had a chance of {formats.share(made['power'])} to be "
+        f"called better on {numbers['examples'][numbers['split']]['cases']} cases."
     )
-    return [Table(header, tuple(rows), frozenset({0, 1, 2, 3}), caption)]
+
+
+def _model(
+    findings: Findings, numbers: verdicts.Numbers | None, figures: Mapping[str, Figure]
+) -> list[Section]:
+    """Each task of the recommended model: scores over seeds, and its confusions."""
+    blocks: list[Block] = []
+    if numbers is not None:
+        judged = numbers["contenders"][verdicts.recommended(numbers)]["splits"].get(numbers["split"])
+        if judged is not None:
+            blocks.append(_tasks(judged["tasks"]))
+    if "confusion" in figures:
+        blocks.append(figures["confusion"])
+    elif isinstance(findings.judged_run.run, Unknown):
+        blocks.append(missing(findings.judged_run.run.reason))
+    return (
+        [Section(f"{findings.judged_run.name.capitalize()} on {findings.judged_run.on}", tuple(blocks))]
+        if blocks
+        else []
+    )
+
+
+def _tasks(tasks: Mapping[str, Any]) -> Table:
+    keys = ["macro_f1", "accuracy", "auc", "calibration_error_scaled"]
+    header = ["Task", "Macro F1", "Accuracy", "AUC", "Calibration error after scaling"]
+    if any("score" in values for values in tasks.values()):
+        keys.append("score")
+        header.append("What the task counts with")
+    rows: list[tuple[Cell, ...]] = [
+        (formats.plain(task), *(verdicts.metric(values, key) for key in keys))
+        for task, values in tasks.items()
+    ]
+    return Table(tuple(header), tuple(rows), frozenset(range(1, len(header))))

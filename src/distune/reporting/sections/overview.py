@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from distune.analysis.findings import Findings
 from distune.analysis.phases import wall_of
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
+from distune.data.audit.findings import counted
+from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, Table, line, missing, paragraph
 
 UNRECORDED = "not recorded"
-STATE_TITLES = {
-    "complete": "Completed trials",
-    "pruned": "Pruned trials",
-    "failed": "Failed trials",
-    "running": "Unfinished trials",
-}
+STATES = {"complete": "completed", "pruned": "pruned", "failed": "failed", "running": "unfinished"}
 
 
 def section(findings: Findings) -> Section:
-    """Names, counts and times of the study."""
+    """Names, counts, data and times of the study."""
     study = findings.study
     rows: list[tuple[Cell, Cell]] = [
         ("Study name", Code(study.name) if study.name else UNRECORDED),
+        ("Base configuration", Code(formats.plain(study.config_path)) if study.config_path else UNRECORDED),
         ("Data set", _data_set(findings)),
-        ("Total trials", str(len(study.trials))),
-        *((STATE_TITLES[state], str(count)) for state, count in findings.ranking.counts.items()),
+        ("Total trials", _counts(findings)),
         *_teachers(findings),
-        ("Metric", study.metric or UNRECORDED),
-        ("Direction", "larger is better" if study.direction == "maximize" else "smaller is better"),
+        ("Optimization metric", _metric(findings)),
         *_times(findings),
-        ("Sampler", study.sampler or UNRECORDED),
-        ("Pruner", study.pruner or UNRECORDED),
-        ("Seed", UNRECORDED if study.seed is None else str(study.seed)),
-        ("Distune version", study.distune_version or UNRECORDED),
-        ("Data fingerprint", Code(study.data_fingerprint) if study.data_fingerprint else UNRECORDED),
-        ("Read from", Code(study.source) if study.source else UNRECORDED),
     ]
     blocks: list[Block] = [
         paragraph(
-            "This page is computed from a table of trials, which does not tell on which examples its scores were "
-            "measured."
+            "Computed from a table of trials, which does not say on which examples its scores were measured."
             if study.is_table
-            else "This page is computed from the study's own records. Every number below is measured in the study, "
-            f"on {_judged_on(study.folds)}, unless the sentence says otherwise."
+            else f"Computed from the study's own records. Scores of the search are of one seed, on "
+            f"{_judged_on(study.folds)}."
         ),
         Table(("Study", "Details"), tuple(rows)),
     ]
-    if study.surplus:
-        blocks.append(
-            paragraph(
-                f"{study.surplus} surplus trials, which ended after the study had reached its number, are left out."
-            )
-        )
+    if not study.is_table:
+        blocks.append(_audit(findings))
     if not study.trials:
         blocks.append(missing("The study has no trials."))
     return Section("Overview", tuple(blocks))
@@ -60,15 +46,38 @@ def section(findings: Findings) -> Section:
 def _judged_on(folds: int | None) -> str:
     if folds is None:
         return "the dev split"
-    return (
-        f"{folds} folds of train and dev together: a trial trains {folds} times, each time without one fold, on which "
-        "that training is judged, and its score is the mean"
-    )
+    return f"{folds} folds of train and dev: the mean over trainings that each lack one fold and are judged on it"
 
 
 def _data_set(findings: Findings) -> Cell:
     name = (findings.study.base_config or {}).get("name")
-    return Code(str(name)) if name else UNRECORDED
+    sizes = _sizes(verdicts.current(findings))
+    if not name:
+        return sizes or UNRECORDED
+    return line(Code(formats.plain(name)), f" ({sizes})" if sizes else "")
+
+
+def _sizes(numbers: verdicts.Numbers | None) -> str:
+    held: Mapping[str, Mapping[str, int]] = {} if numbers is None else numbers["examples"]
+    return "; ".join(
+        f"{split}: {about['examples']} examples of {about['cases']} cases" for split, about in held.items()
+    )
+
+
+def _counts(findings: Findings) -> str:
+    parts = [f"{count} {STATES[state]}" for state, count in findings.ranking.counts.items()]
+    said = str(len(findings.study.trials)) + (f": {', '.join(parts)}" if parts else "")
+    if findings.study.surplus:
+        said += (
+            f"; {findings.study.surplus} more ended after the study had reached its number and are left out"
+        )
+    return said
+
+
+def _metric(findings: Findings) -> str:
+    study = findings.study
+    better = "" if study.direction == "maximize" else "; smaller is better"
+    return f"{formats.plain(study.metric or UNRECORDED)}{better}"
 
 
 def _teachers(findings: Findings) -> list[tuple[Cell, Cell]]:
@@ -76,9 +85,13 @@ def _teachers(findings: Findings) -> list[tuple[Cell, Cell]]:
     first = findings.study.teacher_study or {}
     if not isinstance(first.get("finished"), int):
         return []
-    counts = [f"{first[state]} {state}" for state in ("complete", "pruned", "failed") if first.get(state)]
-    said = f"{first['finished']} finished ({', '.join(counts)}), in the study "
-    return [("Trials of teachers before", line(said, Code(formats.plain(first.get("name")))))]
+    counts = [f"{first[state]} {STATES[state]}" for state in STATES if first.get(state)]
+    return [
+        (
+            "Trials of teachers before",
+            line(f"{first['finished']}: {', '.join(counts)}, in ", Code(formats.plain(first.get("name")))),
+        )
+    ]
 
 
 def _times(findings: Findings) -> list[tuple[Cell, Cell]]:
@@ -86,6 +99,21 @@ def _times(findings: Findings) -> list[tuple[Cell, Cell]]:
     if isinstance(wall, Unknown):
         return [("Duration", UNRECORDED)]
     return [
-        ("Duration", f"{formats.duration(wall.seconds)} ({wall.rule})"),
+        ("Duration", formats.duration(wall.seconds)),
         ("Date", formats.days(wall.started.date(), wall.finished.date())),
     ]
+
+
+def _audit(findings: Findings) -> Block:
+    """The worst findings of the audit by title; all of them with their evidence are in the appendix."""
+    audit = findings.audit
+    if isinstance(audit, Unknown):
+        return missing(f"{audit.reason} ", Code("distune audit CONFIG"), " audits the data.")
+    found = audit["findings"]
+    worst = [formats.plain(each["title"]) for each in found if each["severity"] != "info"]
+    said = f"The audit of the data found {counted(each['severity'] for each in found)}"
+    return paragraph(f"{said}{': ' + '; '.join(worst[:MOST]) if worst else ''}.")
+
+
+MOST = 6
+"""Titles of the audit's findings on the page."""

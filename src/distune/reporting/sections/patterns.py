@@ -8,7 +8,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Cell, Code, Section, Table, missing, paragraph
 
-TITLE = "Patterns among the best trials"
+TITLE = "Patterns and observations"
 HEADER = ("Parameter", "Among the best", "Share of the best", "Share of all tried")
 
 

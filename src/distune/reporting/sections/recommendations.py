@@ -1,165 +1,149 @@
-"""What to do next."""
+"""What to do next, by purpose, each with the time that it would take at this study's pace."""
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator
 
+from distune.analysis.expected_time import SEEDS, TOP, Pace, pace
 from distune.analysis.findings import Findings
 from distune.analysis.recommendations import More
-from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
-from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, names
-from distune.reporting.sections.confirmation import advice, command
-from distune.reporting.sections.confirmation_comparisons import needed
+from distune.reporting import commands, formats, verdicts
+from distune.reporting.document import Bullets, Code, Line, Section, Strong, line
 
 MORE: dict[More, str] = {
-    "still_improving": "The best score was still rising: more trials are likely to help.",
-    "too_few": "The best score has stopped rising, but the trials are few for so many parameters.",
-    "flat": "The best score has stopped rising: more trials of this space are unlikely to help much.",
-    "unknown": "The study is too short to tell whether more trials would help.",
+    "still_improving": "The best score was still rising, so more trials are likely to help",
+    "too_few": "The best score has stopped rising, but the trials are few for so many parameters",
+    "flat": "The best score has stopped rising, so more trials of this space are unlikely to help much",
+    "unknown": "The study is too short to say whether more trials would help",
 }
+UNKNOWN_TIME = "expected time: not known, as this study records no times"
 
 
 def section(findings: Findings) -> Section:
-    """One item a decision, each with its reason."""
-    decided = findings.recommendations
-    items: list[Line] = [
-        _use(findings),
-        line(Strong("Noise over seeds."), " ", _noise_over_seeds(findings)),
-        line(Strong("More trials?"), " ", MORE[decided.more_trials], _trend(findings)),
+    """Production, quick experiments, edge deployment, other data, and what this study itself lacks."""
+    measured = pace(findings.phases, (commands.QUICK["teacher"], commands.QUICK["student"]))
+    known = None if isinstance(measured, Unknown) else measured
+    items = [
+        _production(findings, known),
+        _quick(known),
+        _edge(findings, known),
+        _other_data(findings, known),
+        *_this_study(findings, known),
     ]
-    for found in decided.widen:
-        parameter = findings.study.space[found.parameter]
-        items.append(
-            line(
-                Strong("Widen the range of"),
-                " ",
-                Code(found.parameter),
-                f". The best trials lie at its {found.bound} end, {formats.bounds(parameter)}; "
-                "what is beyond it was not tried.",
-            )
-        )
-    items += _at_a_bound(findings)
-    if decided.many_failures:
-        failed = findings.ranking.counts.get("failed", 0)
-        items.append(
-            line(
-                Strong("Look at the failures."),
-                " ",
-                f"{failed} of {len(findings.study.trials)} trials failed, most often for ",
-                Code(findings.ranking.failures[0].kind),
-                ".",
-            )
-        )
     return Section("Recommendations", (Bullets(tuple(items), numbered=True),))
 
 
-def _at_a_bound(findings: Findings) -> list[Line]:
-    """The ranges whose ends the best trials came to, but that there is no reason to widen."""
-    widened = {found.parameter for found in findings.recommendations.widen}
-    others = [one.parameter for one in findings.bounds if one.parameter not in widened]
-    if not others:
-        return []
-    said = ": the best trials lie at an end, but nothing shows that the parameter matters; the sampler may crowd there."
-    return [line(Strong("At a bound."), " ", *names(others), said)]
+def _for_purpose(purpose: str, *said: str | Code) -> Line:
+    return line(Strong(purpose), " ", *said)
 
 
-def _use(findings: Findings) -> Line:
-    confirmation = findings.confirmation
-    if findings.study.is_table:
-        return line(Strong("Confirm before use."), " ", "Train the best trials again over several seeds.")
-    if isinstance(confirmation, Unknown) or not confirmation.is_current:
-        return line(
-            Strong("Confirm before use."), " ", *_why_confirm(findings), " ", Code(command(findings)), "."
+def _takes(seconds: float | None) -> str:
+    return UNKNOWN_TIME if seconds is None else f"expected time: {formats.duration(seconds)}"
+
+
+def _production(findings: Findings, measured: Pace | None) -> Line:
+    study, numbers = findings.study, verdicts.current(findings)
+    purpose = "For production:"
+    if study.is_table:
+        return _for_purpose(
+            purpose, "train the best trials again over several seeds, and judge them once on held-out data."
         )
-    said = line(Strong("Use"), " ", *advice(findings, confirmation))
-    gain = confirmation.gain
-    if gain is None or gain["verdict"] != "not significantly different" or needed(gain) == formats.DASH:
-        return said
-    relevant = confirmation.numbers["relevant_gain"]
-    return (
-        *said,
-        f" The confirmation had a power of {formats.share(gain['power'])} for a gain of {formats.gain(relevant)}; 80 % "
-        f"would have taken {needed(gain)}.",
+    if numbers is None:
+        trainings = (TOP + 2) * SEEDS * (study.folds or 1)
+        return _for_purpose(
+            purpose,
+            "confirm before use. The best of many trials is partly luck, and one seed on examples that the search has "
+            f"seen cannot show how much. {trainings} trainings, ",
+            f"{_takes(None if measured is None else trainings * measured.per_training)}.",
+        )
+    made = verdicts.gain_over_base(numbers)
+    needs = "" if made is None else _needed(made)
+    return _for_purpose(
+        purpose,
+        f"use {verdicts.named(numbers, verdicts.recommended(numbers))}. Judge it on your own new cases with ",
+        Code("distune evaluate"),
+        f" before anyone relies on it.{needs}",
     )
 
 
-def _noise_over_seeds(findings: Findings) -> str:
-    """How much the seed alone moves a single run of the best trial."""
-    if findings.study.is_table:
-        return "Not in the table: a gain smaller than what the seed alone moves would be none."
-    confirmation, folds = findings.confirmation, findings.study.folds
-    if isinstance(confirmation, Unknown) or not confirmation.is_current:
-        return "Not measured: every trial ran with one seed. A gain smaller than it would be none; confirmation tells."
-    split = confirmation.numbers["split"]
-    judged = confirmation.numbers["contenders"][confirmation.best]["splits"][split]
-    if judged is None or len(judged["scores"]) < 2:
-        return "Not measured: the best trial was not trained again with two seeds."
-    scatter = statistics.stdev(judged["scores"])
-    apart = _between_two_runs(judged["scores"])
-    seeds = len(judged["scores"])
-    said = (
-        f"Trained again with {seeds} seeds, the best trial's score on {split} scatters by {formats.score(scatter)} "
-        "(standard deviation)"
-    )
-    if apart >= 1:
-        said = f"{said}; {seeds} seeds are too few to tell how far two single runs differ."
-    else:
-        said = (
-            f"{said}, so by the seed alone two single runs of one config differ in 19 of 20 cases by less than "
-            f"{formats.score(apart)} (√2 times Student's quantile for so few seeds)."
-            f"{_against_gain(confirmation, apart)}"
-        )
-    if folds is None:
-        return said
-    return f"{said} The scores of the search are means over {folds} folds, which scatter differently."
-
-
-def _between_two_runs(scores: Sequence[float]) -> float:
-    """How far two new runs lie apart in 95 % of cases, with the deviation estimated from these scores."""
-    from scipy import stats
-
-    return float(math.sqrt(2) * stats.t.ppf(0.975, len(scores) - 1) * statistics.stdev(scores))
-
-
-def _against_gain(confirmation: Confirmation, apart: float) -> str:
-    """Whether the noise over seeds is larger than the gain, both measured on the same split."""
-    gain = confirmation.gain
-    if gain is None or gain["difference"] <= 0:
+def _needed(made: verdicts.Numbers) -> str:
+    """What a clear answer would have taken, where the confirmation gave none."""
+    if made["verdict"] in verdicts.ANSWERS:
         return ""
-    size = "larger" if apart > gain["difference"] else "smaller"
-    return (
-        f" That is {size} than the gain of the best trial over the base config, {formats.gain(gain['difference'])} "
-        "over all seeds."
+    wanted = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
+    either = " or ".join(each for each in wanted if each) or "both more seeds and more cases"
+    return f" To see a gain that small in four of five confirmations would take {either}."
+
+
+def _quick(measured: Pace | None) -> Line:
+    epochs = (
+        commands.QUICK
+        if measured is None
+        else {"teacher": measured.teacher_epochs, "student": measured.student_epochs}
+    )
+    seconds = (
+        None
+        if measured is None or measured.quick_trial is None
+        else commands.QUICK_TRIALS * measured.quick_trial
+    )
+    return _for_purpose(
+        "For quick experiments:",
+        f"{commands.QUICK_TRIALS} trials with {epochs['teacher']} teacher and {epochs['student']} student "
+        "epochs, as under "
+        f"Usage; {_takes(seconds)} at most. Few epochs favour high learning rates.",
     )
 
 
-def _why_confirm(findings: Findings) -> Line:
-    within, baseline = findings.recommendations.gain_within_noise, findings.baseline
-    if not isinstance(baseline, Unknown) and baseline.is_base_best:
-        return line(
-            "The search found nothing better than the base config; how good that is, confirmation measures:"
+def _edge(findings: Findings, measured: Pace | None) -> Line:
+    exported = Code(f"distune export {commands.named(findings.study)} --out bundle --quantize int8")
+    count = len(findings.study.trials)
+    said = (
+        ()
+        if findings.study.is_table
+        else (exported, " writes 8-bit weights and states what they cost on dev. ")
+    )
+    return _for_purpose(
+        "For edge deployment:",
+        *said,
+        "A smaller model needs smaller encoders: ",
+        Code("--tune-backbones"),
+        f" adds them to the search; another {count} trials, "
+        f"{_takes(None if measured is None else count * measured.per_trial)} or less.",
+    )
+
+
+def _other_data(findings: Findings, measured: Pace | None) -> Line:
+    seconds = None if measured is None else commands.MORE_TRIALS * measured.per_trial
+    return _for_purpose(
+        "For other data:",
+        f"{commands.MORE_TRIALS} trials from the starting values above, then a confirmation of its own: what "
+        "helped here need "
+        f"not help there. For as much data, {_takes(seconds)}.",
+    )
+
+
+def _this_study(findings: Findings, measured: Pace | None) -> Iterator[Line]:
+    """More trials, ranges to widen, failures: what the trials themselves suggest."""
+    decided = findings.recommendations
+    more = MORE[decided.more_trials]
+    if not findings.study.is_table and measured is not None:
+        seconds = commands.MORE_TRIALS * measured.per_trial
+        more += f"; {commands.MORE_TRIALS} more would take {formats.duration(seconds)}"
+    yield _for_purpose("For this study:", f"{more}.")
+    for found in decided.widen:
+        yield _for_purpose(
+            "Widen a range:",
+            "the best trials lie at the ",
+            f"{found.bound} end of ",
+            Code(found.parameter),
+            "; what is beyond it was not tried.",
         )
-    if within is None:
-        return line("The best of many trials is partly luck, and how much of it is not known yet:")
-    if within:
-        return line(
-            "The gain over the base config is smaller than what the dev examples alone can move the score by:"
+    if decided.many_failures:
+        failed = findings.ranking.counts.get("failed", 0)
+        yield _for_purpose(
+            "Look at the failures:",
+            f"{failed} of {len(findings.study.trials)} trials failed, most often for ",
+            Code(formats.plain(findings.ranking.failures[0].kind)),
+            ".",
         )
-    return line(
-        "The gain over the base config is larger than what the dev examples alone move, but the best is partly luck:"
-    )
-
-
-def _trend(findings: Findings) -> str:
-    trend = findings.progress
-    if isinstance(trend, Unknown):
-        return f" {trend.reason}"
-    parameters = len(findings.study.space)
-    return (
-        f" The last third added {formats.gain(trend.late_gain)} to the best score; {trend.since_best} trials came "
-        f"after the best one; {trend.ended} complete and pruned trials searched {parameters} parameters."
-    )

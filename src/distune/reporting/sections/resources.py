@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from distune.analysis.findings import Findings
-from distune.analysis.phases import Phase, trials_of
+from distune.analysis.phases import trials_of
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Section, Table, missing
 
@@ -18,7 +18,10 @@ def section(findings: Findings) -> Section:
     rows: list[tuple[Cell, Cell]] = []
     devices = Counter(trial.device.replace(" 1 threads", " 1 thread") for trial in trials if trial.device)
     if devices:
-        named = [f"{device} ({count} of {len(trials)} trials)" for device, count in devices.most_common()]
+        counted = devices.most_common()
+        named = [f"{device} ({count} of {len(trials)} trials)" for device, count in counted]
+        if counted[0][1] == len(trials):
+            named = [counted[0][0]]
         rows.append(("Devices", formats.listing(named)))
     memory = [trial.memory_mb for trial in trials if trial.memory_mb is not None]
     rows += _memory("memory of a worker", memory)
@@ -26,9 +29,7 @@ def section(findings: Findings) -> Section:
     rows += _memory("memory of the device", [used for used in on_device if used > 0])
     workers = {trial.worker for trial in trials if trial.worker}
     if workers:
-        rows.append(("Workers that ran trials", str(len(workers))))
-    runs = [row for phase in findings.phases for row in _runs(phase)]
-    rows += runs
+        rows.append(("Workers", str(len(workers))))
     blocks: list[Block] = [Table(("Resource", "Used"), tuple(rows))] if rows else []
     absent = [
         what
@@ -36,35 +37,19 @@ def section(findings: Findings) -> Section:
             ("devices", devices),
             ("peak memory", memory),
             ("peak device memory", on_device),
-            ("workers", workers or runs),
+            ("workers", workers),
         )
         if not known
     ]
     if absent:
         blocks.append(missing(f"Not recorded by the trials: {', '.join(absent)}."))
-    return Section("Resource utilisation", tuple(blocks))
-
-
-def _runs(phase: Phase) -> list[tuple[Cell, Cell]]:
-    """When the tuning command ran, and what for."""
-    rows: list[tuple[Cell, Cell]] = []
-    of = f", {phase.title}" if phase.title else ""
-    for number, run in enumerate(phase.study.sessions or (), start=1):
-        parts = [
-            f"started {formats.moment(run.started)}",
-            f"ended {formats.moment(run.finished)}" if run.finished else "left no end",
-            f"{run.workers} worker{'s' if run.workers != 1 else ''}" if run.workers is not None else "",
-            formats.listing([device for device in run.devices if device != "auto"]),
-            f"reason: {run.reason}" if run.reason else "",
-        ]
-        rows.append((f"Run {number} of the tuning command{of}", "; ".join(part for part in parts if part)))
-    return rows
+    return Section("Resources", tuple(blocks))
 
 
 def _memory(what: str, megabytes: Sequence[float]) -> list[tuple[Cell, Cell]]:
     if not megabytes:
         return []
     return [
-        (f"Peak {what}, highest trial", formats.memory(max(megabytes))),
-        (f"Peak {what}, mean over trials", formats.memory(statistics.fmean(megabytes))),
+        (f"Peak {what}", formats.memory(max(megabytes))),
+        (f"Average peak {what}", formats.memory(statistics.fmean(megabytes))),
     ]

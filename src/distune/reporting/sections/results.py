@@ -20,7 +20,7 @@ FUSION_PARTS = tuple(
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     """Top ten and status distribution."""
-    return Section("Results", parts=(_top(findings), *_course(figures), _status(findings)))
+    return Section("Results", parts=(_top(findings), _status(findings), *_course(figures)))
 
 
 def top_table(findings: Findings) -> Table:
@@ -94,7 +94,7 @@ def _top(findings: Findings) -> Section:
 
 
 def _course(figures: Mapping[str, Figure]) -> tuple[Section, ...]:
-    return (Section("Course of the trials", (figures["intermediate"],)),) if "intermediate" in figures else ()
+    return (Section("Course of the search", (figures["history"],)),) if "history" in figures else ()
 
 
 def _status(findings: Findings) -> Section:
@@ -104,24 +104,19 @@ def _status(findings: Findings) -> Section:
         for (state, count), share in zip(counts.items(), formats.shares(list(counts.values())), strict=True)
     )
     blocks: list[Block] = [Table(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
-    failures = findings.ranking.failures
-    if failures:
+    if failures := findings.ranking.failures:
         failure_rows: list[tuple[Cell, ...]] = [
             (
                 failure.kind,
-                str(len(failure.trials)),
                 formats.listing([str(number) for number in failure.trials]),
-                failure.message or "not recorded",
+                formats.plain(failure.message or "not recorded", LONGEST_MESSAGE),
             )
-            for failure in failures
+            for failure in failures[:MOST_KINDS]
         ]
-        header = ("Kind", "Count", "Trials", "Message of the first")
-        blocks.append(
-            Table(
-                header,
-                tuple(failure_rows),
-                numeric=frozenset({1}),
-                caption="Failed trials by kind. They have no score.",
-            )
-        )
-    return Section("Trial status", tuple(blocks))
+        header = ("Kind of failure", "Trials", "Message of the first")
+        blocks.append(Table(header, tuple(failure_rows), caption="Failed trials have no score."))
+    return Section("Trial status distribution", tuple(blocks))
+
+
+LONGEST_MESSAGE = 160
+MOST_KINDS = 6

@@ -1,38 +1,20 @@
-"""How to go on from this study."""
+"""The commands: train the recommended config, predict with it, tune other data, resume this study."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from distune.analysis.findings import Findings
-from distune.analysis.parameters.ranges import Ranges
-from distune.analysis.records.study_record import StudyRecord
-from distune.analysis.records.unknown import Unknown
-from distune.reporting import commands, formats
-from distune.reporting.document import (
-    Block,
-    Cell,
-    Code,
-    Commands,
-    Line,
-    Section,
-    Strong,
-    Table,
-    caution,
-    line,
-    missing,
-    names,
-    paragraph,
-)
+from distune.reporting import commands, verdicts
+from distune.reporting.document import Block, Code, Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted
-from distune.reporting.sections.confirmation import has_significant_gain, recommended_config
 
 BEST_CONFIG = "best_config.yaml"
-SHUT = "Before the confirmation the test split stays shut: once it was looked at, it cannot confirm anything."
+OTHER = ("other.csv", "other")
 
 
 def section(findings: Findings, base_config: Path | None, space_file: Path | None) -> Section:
-    """Commands that work for this study, and ranges for the next one.
+    """Commands that work for this study as they stand.
 
     Args:
         findings: the analysis.
@@ -40,147 +22,68 @@ def section(findings: Findings, base_config: Path | None, space_file: Path | Non
         space_file: the file with the recommended ranges, where it was written.
     """
     return Section(
-        "Usage", parts=(_train(findings), _tune(findings, base_config), _ranges(findings, space_file))
+        "Usage",
+        parts=(_train(findings), _elsewhere(findings, space_file), _this_study(findings, base_config)),
     )
 
 
-def best_config(findings: Findings) -> Path | None:
-    """The study's best config, where it exists."""
-    folder = findings.study.folder
+def config_to_use(findings: Findings) -> Path | None:
+    """The recommended config, before a confirmation the best one; None where its file does not exist."""
+    folder, confirmation = findings.study.folder, findings.confirmation
+    if verdicts.current(findings) is not None:
+        return verdicts.recommended_config(findings, confirmation)  # type: ignore[arg-type]
     return folder / BEST_CONFIG if folder is not None and (folder / BEST_CONFIG).is_file() else None
 
 
 def _train(findings: Findings) -> Section:
-    """The command for the best config; once that was confirmed, for the config that the confirmation recommends."""
-    confirmation = findings.confirmation
-    if isinstance(confirmation, Unknown) or not confirmation.is_current:
-        title, path = "Train the best configuration", best_config(findings)
-        if path is None:
-            return Section(title, (missing(f"The study has no {BEST_CONFIG} to run."),))
-        return Section(title, (_training(path, opens_test=False), paragraph(SHUT)))
-    title, path = "Train the recommended configuration", recommended_config(findings, confirmation)
+    title, path = "Training with the optimized hyperparameters", config_to_use(findings)
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
-    return Section(title, (_training(path, opens_test=True),))
+    if verdicts.current(findings) is None:
+        said = "The test split stays shut until the confirmation: once it was looked at, it cannot confirm anything."
+        return Section(title, (Commands(_training(path)), paragraph(said)))
+    lines = [
+        f"{_training(path)} --test",
+        "# or use the student that the confirmation trained",
+        f"distune predict {commands.named(findings.study)} --csv new.csv --out answers.csv",
+    ]
+    return Section(title, (Commands("\n".join(lines)),))
 
 
-def _training(path: Path, *, opens_test: bool) -> Commands:
-    asked = f"{quoted(path)} --test" if opens_test else quoted(path)
-    return Commands(f"python experiments/run.py {asked}\n# the same\ndistune train {asked}")
+def _training(path: Path) -> str:
+    return f"python experiments/run.py {quoted(path)}"
 
 
-def _tune(findings: Findings, base_config: Path | None) -> Section:
-    study = findings.study
+def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
+    """From a table of other examples to a confirmed study, starting from the values of this one."""
+    table, folder = OTHER
+    path = config_to_use(findings)
+    start = f" \\\n  --start-from {quoted(path)}" if path is not None else ""
+    start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
+    lines = [
+        f"distune init {table} --out {folder}",
+        f"python tools/run_optuna_tuning.py --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
+        f"--study-name {folder}{start}",
+        f"distune confirm {folder}",
+    ]
+    return Section("Applying to other data sets", (Commands("\n".join(lines)),))
+
+
+def _this_study(findings: Findings, base_config: Path | None) -> Section:
+    study, title = findings.study, "This study again"
     if base_config is None:
-        said = missing("The study does not record its base config.")
-        return Section(
-            "Tune further", (said, *((Commands(commands.report(study)),) if study.is_table else ()))
-        )
-    lines = commands.go_on(findings, base_config) if study.name and study.folder is not None else []
+        said = missing("The study does not record its base config, so it cannot be resumed from here.")
+        again = (Commands(commands.report(study)),) if study.is_table else ()
+        return Section(title, (said, *again))
+    lines = commands.resume(findings, base_config) if study.name and study.folder is not None else []
     lines += commands.quick(findings, base_config)
     if study.folder is not None:
         lines += ["# this page again", commands.report(study)]
-    return Section(
-        "Tune further",
-        (
-            Commands("\n".join(lines)),
-            paragraph(
-                Code("python tools/run_optuna_tuning.py"),
-                " is the same as ",
-                Code("distune tune"),
-                "; the config holds the base config with the search space of this study.",
-            ),
-        ),
-    )
-
-
-def _ranges(findings: Findings, space_file: Path | None) -> Section:
-    title = "Recommended starting ranges"
-    if isinstance(findings.ranges, Unknown):
-        return Section(title, (missing(findings.ranges.reason),))
-    ranges, teachers = findings.ranges, findings.teacher_ranges
-    blocks: list[Block] = [
-        paragraph(
-            f"Where the best {len(ranges.trials)} of {ranges.complete} complete trials lie, ranges widened by 5 % "
-            f"of the range {'in the table' if findings.study.is_table else 'searched'} on either side."
-        ),
-        _table(ranges, findings.study),
-    ]
-    if isinstance(teachers, Unknown):
-        blocks.append(missing(f"For the teacher's parameters: {teachers.reason}"))
-    elif teachers is not None and findings.study.teacher_record is not None:
-        blocks += [
-            paragraph(
-                f"The teacher's parameters, where the best {len(teachers.trials)} of {teachers.complete} complete "
-                "trials of teachers lie:"
-            ),
-            _table(teachers, findings.study.teacher_record),
-        ]
-    outside = _outside(ranges, findings.study)
-    if outside:
-        blocks.append(
-            caution(
-                "Among these trials are values outside the searched range, which the base config brought along and "
-                f"which are cut off here: {formats.listing(outside)}."
-            )
-        )
-    if unconfirmed := _unconfirmed(findings, ranges):
-        blocks.append(caution(*unconfirmed))
+    blocks: list[Block] = [Commands("\n".join(lines))]
     blocks.append(
-        caution(
-            "These ranges say where this study's sampler found its best scores, on this data set. "
-            "They are a place to start, not a finding about other data."
+        paragraph(
+            Code("experiments/run.py"), " is ", Code("distune train"), ", ", Code("tools/run_optuna_tuning.py"), " is ",
+            Code("distune tune"), ".",
         )
-    )
-    if space_file is not None:
-        blocks.append(
-            paragraph(
-                "The same as a ",
-                Code("search_space:"),
-                " section for a config, for a next study with ",
-                Code(f"--space {quoted(space_file)}"),
-                ".",
-            )
-        )
+    )  # fmt: skip
     return Section(title, tuple(blocks))
-
-
-def _unconfirmed(findings: Findings, ranges: Ranges) -> Line:
-    """That these trials have no significant gain, and where the base config lies; empty where they have one."""
-    confirmation, study = findings.confirmation, findings.study
-    if isinstance(confirmation, Unknown) or not confirmation.is_current or has_significant_gain(confirmation):
-        return ()
-    said = line(
-        "The confirmation showed no significant gain over the base config for any of the trials that these ranges "
-        "come from"
-    )
-    values = {name: study.base_value(name) for name in ranges.parameters}
-    left_out = [
-        name
-        for name, value in values.items()
-        if value is not None and not ranges.parameters[name].holds(value)
-    ]
-    if not left_out:
-        return (*said, ".")
-    return (*said, "; the base config itself lies outside them in ", *names(left_out), ".")
-
-
-def _outside(ranges: Ranges, study: StudyRecord) -> list[str]:
-    """Values of the best trials that no trial of this space could draw, each with its trial."""
-    return [
-        f"{name} = {formats.value(name, trial.params[name])} (trial {trial.number})"
-        for name in ranges.parameters
-        for trial in ranges.trials
-        if name in trial.params and not study.space[name].holds(trial.params[name])
-    ]
-
-
-def _table(ranges: Ranges, study: StudyRecord) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (Code(name), Strong(formats.bounds(parameter)), formats.bounds(study.space[name]))
-        for name, parameter in ranges.parameters.items()
-    ]
-    return Table(
-        ("Parameter", "Recommended", "In the table" if study.is_table else "Searched in this study"),
-        tuple(rows),
-    )

@@ -66,7 +66,7 @@ def comparisons(numbers: Numbers) -> Section:
         blocks.append(
             Bullets(tuple(line("Not compared: ", *_pair(each), f": {each['reason']}.") for each in left_out))
         )
-    return Section("Comparisons", tuple(blocks))
+    return Section("All comparisons", tuple(blocks))
 
 
 def _of_single_models(numbers: Numbers) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.document import (
     Block,
     Cell,
     Code,
+    Figure,
     Section,
     Table,
     missing,
     paragraph,
 )
-from distune.training.scores import NAMES
 
 Numbers = Mapping[str, Any]
 KINDS = {
@@ -31,13 +31,6 @@ CONDITIONS = {
     "without_image": "without the image",
     "without_text": "without the text",
     "other_text": "text of another case",
-}
-BASELINES = {
-    "majority": "the most frequent class of train",
-    "text_tfidf": "words of the text (TF-IDF), logistic regression",
-    "features_image_text": "frozen features of image and text, logistic regression",
-    "features_image": "frozen features of the image, logistic regression",
-    "features_text": "frozen features of the text, logistic regression",
 }
 MOST_CLASSES = 40
 BY_SEED = "Intervals over seeds alone."
@@ -73,7 +66,7 @@ def baselines(numbers: Numbers) -> Section | None:
     rows: list[tuple[Cell, ...]] = [
         (
             Code(name),
-            BASELINES.get(name, ""),
+            verdicts.BASELINES.get(name, ""),
             *(formats.over_seeds(_score(about, split)) for split in ("dev", "test")),
             _settings(about.get("settings") or {}),
         )
@@ -143,8 +136,8 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
     )
 
 
-def calibration(numbers: Numbers) -> Section | None:
-    """Calibration error and log loss before and after temperature scaling."""
+def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | None:
+    """Calibration error and log loss before and after temperature scaling, and the reliability of one model."""
     split = numbers["split"]
     keys = ("calibration_error", "calibration_error_scaled", "temperature", "log_loss", "log_loss_scaled")
     rows: list[tuple[Cell, ...]] = [
@@ -166,7 +159,8 @@ def calibration(numbers: Numbers) -> Section | None:
     )
     fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
     caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {BY_SEED} {REST}"
-    return Section("Calibration", (Table(header, tuple(rows), frozenset(range(2, 7)), caption),))
+    table = Table(header, tuple(rows), frozenset(range(2, 7)), caption)
+    return Section("Calibration", (table, *([figure] if figure is not None else [])))
 
 
 def conditions(numbers: Numbers) -> Section | None:
@@ -209,7 +203,8 @@ def _tasks(numbers: Numbers, split: str) -> Table:
         metrics.append("score")
         header.append("What the task counts with")
     rows: list[tuple[Cell, ...]] = [
-        (Code(name), task, *(_metric(values, metric) for metric in metrics)) for name, task, values in shown
+        (Code(name), task, *(verdicts.metric(values, metric) for metric in metrics))
+        for name, task, values in shown
     ]
     return Table(
         tuple(header),
@@ -217,13 +212,6 @@ def _tasks(numbers: Numbers, split: str) -> Table:
         frozenset(range(2, len(header))),
         f"Each task on {split}: macro F1 and accuracy with intervals over seeds and cases, the AUC over seeds alone.",
     )
-
-
-def _metric(values: Mapping[str, Any], metric: str) -> str:
-    found = values.get(metric)
-    if metric != "score":
-        return formats.over_seeds(found)
-    return f"{NAMES[found['name']]} {formats.over_seeds(found)}" if found else "macro F1"
 
 
 def _recall(numbers: Numbers) -> Table | None:

@@ -1,0 +1,54 @@
+"""The run that a report shows: the recommended model on the split that was opened, else the best trial's on dev."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distune.analysis.ranking import Ranking
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.runs import Run, read_run
+from distune.confirmation.statistics.files import FOLDER, run_folder
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """One model and what it answered.
+
+    Attributes:
+        run: its run folder.
+        name: which model, such as `trial 12`.
+        on: which examples, such as `test` or `5 folds of train and dev`.
+        is_confirmed: whether it is a model of the confirmation, of the first seed that finished.
+    """
+
+    run: Run | Unknown
+    name: str
+    on: str
+    is_confirmed: bool
+
+
+def judged_run(
+    study: StudyRecord, ranking: Ranking, confirmation: Confirmation | Unknown, best: Run | Unknown
+) -> JudgedRun:
+    """The recommended model where there is a current confirmation that kept its answers, else the best trial's."""
+    found = None if isinstance(confirmation, Unknown) else _recommended(study, confirmation)
+    if found is not None:
+        return found
+    name = f"trial {ranking.best.number}" if ranking.best else "the best trial"
+    return JudgedRun(best, name, study.judged_on or "its own examples", is_confirmed=False)
+
+
+def _recommended(study: StudyRecord, confirmation: Confirmation) -> JudgedRun | None:
+    numbers = confirmation.numbers
+    chosen, split = str(numbers["recommendation"]["contender"]), numbers["split"]
+    about = numbers["contenders"][chosen]
+    if study.folder is None or not confirmation.is_current or split not in ("test", "dev"):
+        return None
+    for seed in about["seeds"]:
+        folder = run_folder(study.folder / FOLDER, chosen, seed)
+        if (folder / f"predictions_{split}.csv").is_file():
+            name = "the base config" if about["is_base"] else f"trial {about['trial']}"
+            return JudgedRun(read_run(folder, split=split), name, split, is_confirmed=True)
+    return None

@@ -1,0 +1,1 @@
+"""The parts of the folded appendix: long tables, evidence, provenance."""

@@ -1,0 +1,130 @@
+"""The confirmation in full: comparisons, contenders, calibration, openings of the test split, what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from distune.analysis.findings import Findings
+from distune.analysis.records.unknown import Unknown
+from distune.data.table import Task
+from distune.reporting import formats
+from distune.reporting.appendix import contenders as tables
+from distune.reporting.appendix.comparisons import comparisons
+from distune.reporting.document import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Figure,
+    Section,
+    Table,
+    caution,
+    line,
+    paragraph,
+)
+from distune.training.scores import score_in_words
+
+TITLE = "Confirmation in full"
+REASONS = {
+    "highest_expected": "it has the highest expected score.",
+    "smallest_of_equals": "no other is expected to score higher by as much as a tenth of the gain that matters, "
+    "and none "
+    "of these equals is smaller.",
+    "base_is_best": "the search found nothing better.",
+    "base_is_missing": "the base config could not be trained, so no gain is known; this one has the highest "
+    "mean score.",
+}
+
+
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None:
+    """All numbers of the confirmation; None where there is none."""
+    confirmation = findings.confirmation
+    if isinstance(confirmation, Unknown):
+        return None
+    numbers = confirmation.numbers
+    parts = (
+        _recommendation(numbers),
+        comparisons(numbers),
+        tables.optimism(numbers, findings.study.folds),
+        tables.contenders(numbers, findings.study.folds),
+        tables.baselines(numbers),
+        tables.calibration(numbers, figures.get("reliability") if findings.judged_run.is_confirmed else None),
+        tables.conditions(numbers),
+        _openings(numbers),
+        _left_out(numbers),
+    )
+    return Section(TITLE, parts=tuple(part for part in parts if part))
+
+
+def _recommendation(numbers: Mapping[str, Any]) -> Section:
+    """The decision and its candidates, as the rule in `distune.confirmation.statistics.decision` sees them."""
+    found = numbers["recommendation"]
+    reason = REASONS.get(found["reason"], formats.plain(found["reason"]))
+    blocks: list[Block] = [paragraph(Code(found["contender"]), f": {reason}{_unmeasured(numbers)}")]
+    if scored_by := numbers.get("scored_by"):
+        tasks = [Task(name, (), **about) for name, about in scored_by.items()]
+        blocks.append(paragraph(f"The score is the {score_in_words(tasks)}."))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Code(name),
+            *(_or_dash(about, key, formats.gain) for key in ("observed_gain", "expected_gain")),
+            *(_or_dash(about, key, formats.share) for key in ("probability_better", "probability_best")),
+        )
+        for name, about in (found.get("candidates") or {}).items()
+    ]
+    if rows:
+        header = ("Candidate", "Gain measured", "Gain expected", "Better than the base", "Best of these")
+        caption = f"Expected: shrunk for the {found['searched']} configs that were searched. Probabilities in percent."
+        blocks.append(Table(header, tuple(rows), frozenset({1, 2, 3, 4}), caption))
+    return Section("Recommendation", tuple(blocks))
+
+
+def _or_dash(about: Mapping[str, Any], key: str, number: Callable[[float], str]) -> str:
+    return formats.DASH if about.get(key) is None else number(about[key])
+
+
+def _unmeasured(numbers: Mapping[str, Any]) -> str:
+    """What is not known of the recommended config where it is the base: its student alone was never trained."""
+    found = numbers["recommendation"]
+    is_measured = any(
+        made["kind"] == "distillation_gain" and made["first"] == found["contender"]
+        for made in numbers["comparisons"]
+    )
+    if found["kind"] != "base" or is_measured:
+        return ""
+    return " No distillation gain is measured for it: its student was not trained without a teacher."
+
+
+def _openings(numbers: Mapping[str, Any]) -> Section | None:
+    opening = numbers["opening"]
+    if opening is None:
+        return None
+    times = len(opening["openings"])
+    blocks: list[Block] = [
+        paragraph(f"The test split was opened {times} time{'s' if times != 1 else ''} for this study.")
+    ]
+    if opening["number"] > 1:
+        blocks.append(
+            caution(
+                f"These numbers are of opening {opening['number']}: what was seen at an earlier one may have "
+                "shaped what is judged here."
+            )
+        )
+    items = [line(f"{each['time']}: ", Code(each["by"])) for each in opening["openings"]]
+    items += [
+        line(f"{each['time']}, elsewhere on these data: ", Code(each["by"]), ", in ", Code(each["file"]))
+        for each in opening["elsewhere"]
+    ]
+    if items:
+        blocks.append(Bullets(tuple(items)))
+    return Section("Openings of the test split", tuple(blocks))
+
+
+def _left_out(numbers: Mapping[str, Any]) -> Section | None:
+    items = [
+        line(Code(each["contender"]), f", seed {each['seed']}: {each['kind']}. {each['message']}")
+        for each in numbers.get("failures") or []
+    ]
+    items += [line(note) for note in numbers.get("notes") or []]
+    return Section("What was left out", (Bullets(tuple(items)),)) if items else None

@@ -1,0 +1,58 @@
+"""How the trials learned: all of them, the best one, and the best one beside the base fold by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from distune.analysis.baseline import Baseline
+from distune.analysis.findings import Findings
+from distune.analysis.records.unknown import Unknown
+from distune.reporting import formats
+from distune.reporting.document import Block, Cell, Figure, Section, Table, missing, paragraph
+
+TITLE = "Learning curves"
+
+
+def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None:
+    """The curves, what is missing of them, and the folds; None where there is nothing to show."""
+    blocks: list[Block] = [figures[name] for name in ("intermediate", "learning") if name in figures]
+    if not findings.judged_run.is_confirmed and "reliability" in figures:
+        blocks.append(figures["reliability"])
+    run = findings.best_run
+    if isinstance(run, Unknown):
+        blocks.append(missing(run.reason))
+    else:
+        parts = (run.curves, run.confusions, run.predictions)
+        reasons = [part.reason for part in parts if isinstance(part, Unknown)]
+        blocks += [missing(reason) for reason in dict.fromkeys(reasons)]
+    if not isinstance(findings.noise, Unknown):
+        noise = findings.noise
+        blocks.append(
+            paragraph(
+                f"Resampling the {noise.examples} dev examples moves the score of trial {noise.trial} between "
+                f"{formats.score(noise.low)} and {formats.score(noise.high)} in 95 % of resamples."
+            )
+        )
+    if isinstance(findings.baseline, Baseline):
+        blocks += _fold_by_fold(findings.baseline)
+    return Section(TITLE, tuple(blocks)) if blocks else None
+
+
+def _fold_by_fold(baseline: Baseline) -> list[Block]:
+    """Base and best on the same folds; nothing where the scores are of the dev split."""
+    best = baseline.best.fold_scores
+    if best is None:
+        return []
+    base = None if isinstance(baseline.base, Unknown) or baseline.is_base_best else baseline.base.fold_scores
+    if base is None or len(base) != len(best):
+        plain: list[tuple[Cell, ...]] = [(str(n), formats.score(score)) for n, score in enumerate(best, 1)]
+        return [Table(("Fold", "Best trial"), tuple(plain), numeric=frozenset({0, 1}))]
+    rows: list[tuple[Cell, ...]] = [
+        (str(number), formats.score(before), formats.score(after), formats.gain(after - before))
+        for number, (before, after) in enumerate(zip(base, best, strict=True), start=1)
+    ]
+    header = ("Fold", "Base config", "Best trial", "Difference")
+    caption = (
+        "Both on the same folds. Folds share most of what they train on, so this is no test of the gain."
+    )
+    return [Table(header, tuple(rows), frozenset({0, 1, 2, 3}), caption)]

@@ -1,0 +1,72 @@
+"""How large the recommended student is, and how long its encoders take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distune.analysis.findings import Findings
+from distune.models.encoders.catalogue import MILLISECONDS
+from distune.reporting import verdicts
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a student.
+
+    Attributes:
+        parameters: all of them, encoders included.
+        milliseconds: that its encoders take for one example, from the catalogue; None where one is not in it.
+    """
+
+    parameters: int
+    milliseconds: float | None
+
+
+def size_of(findings: Findings, config: Path | None) -> Size | None:
+    """The size of the recommended student, before a confirmation of the best trial's; None where it is not recorded.
+
+    Args:
+        findings: the analysis.
+        config: the file with its config, where there is one.
+    """
+    numbers, best = verdicts.current(findings), findings.ranking.best
+    if numbers is not None:
+        held = numbers["contenders"][verdicts.recommended(numbers)].get("parameters")
+    else:
+        held = (
+            None
+            if best is None or best.folder is None
+            else _read(best.folder / "results.json").get("parameters")
+        )
+        config = None if best is None or best.folder is None else best.folder / "config.yaml"
+    total = held.get("total") if isinstance(held, Mapping) else None
+    if not isinstance(total, int):
+        return None
+    return Size(total, None if config is None else _milliseconds(_read(config).get("student")))
+
+
+def _milliseconds(student: Any) -> float | None:
+    if not isinstance(student, Mapping):
+        return None
+    parts = [student.get(name) for name in ("vision", "text")]
+    names = [str(part.get("name") if isinstance(part, Mapping) else part) for part in parts]
+    used = [name for name in names if name != "none"]
+    if not used or any(name not in MILLISECONDS for name in used):
+        return None
+    return round(sum(MILLISECONDS[name] for name in used), 1)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """A file of YAML or JSON; empty where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        held = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return held if isinstance(held, Mapping) else {}

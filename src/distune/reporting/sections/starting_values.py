@@ -1,0 +1,110 @@
+"""Values to start a next study from, each with what this study says for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from distune.analysis.findings import Findings
+from distune.analysis.parameters.ranges import Ranges
+from distune.analysis.parameters.space import Parameter, is_number
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
+from distune.reporting import formats, verdicts
+from distune.reporting.document import Block, Cell, Code, Section, Strong, Table, caution, missing, paragraph
+from distune.reporting.paths import quoted
+
+TITLE = "Recommended starting values"
+NEAR = 0.1
+
+
+def section(findings: Findings, space_file: Path | None) -> Section:
+    """The ranges of the best quarter, with a note each.
+
+    Args:
+        findings: the analysis.
+        space_file: the file with these ranges, where it was written.
+    """
+    if isinstance(findings.ranges, Unknown):
+        return Section(TITLE, (missing(findings.ranges.reason),))
+    ranges, teachers = findings.ranges, findings.teacher_ranges
+    rows = list(_rows(ranges, findings.study))
+    if isinstance(teachers, Ranges) and findings.study.teacher_record is not None:
+        rows = [*_rows(teachers, findings.study.teacher_record), *rows]
+    blocks: list[Block] = [
+        paragraph(
+            f"Where the best {len(ranges.trials)} of {ranges.complete} complete trials lie: a place to start on "
+            "similar "
+            "data, not a finding about other data.",
+            *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
+        ),
+        Table(("Parameter", "Start with", "Note"), tuple(rows)),
+    ]
+    if isinstance(teachers, Unknown):
+        blocks.append(missing(f"For the teacher's parameters: {teachers.reason}"))
+    numbers = verdicts.current(findings)
+    if numbers is not None and not verdicts.has_significant_gain(numbers):
+        blocks.append(
+            caution("None of the confirmed trials is significantly better than the base config's own values.")
+        )
+    return Section(TITLE, tuple(blocks))
+
+
+def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
+    for name, narrowed in ranges.parameters.items():
+        yield Code(name), Strong(formats.bounds(narrowed)), "; ".join(_notes(name, narrowed, ranges, study))
+
+
+def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -> Iterator[str]:
+    """How common it was anyway, where the base lies, and whether the range ended too early."""
+    searched, base = study.space[name], study.base_value(name)
+    tried = [
+        trial.params[name]
+        for trial in study.trials
+        if trial.state in ("complete", "pruned") and name in trial.params
+    ]
+    inside = sum(_lies_in(value, narrowed) for value in tried)
+    yield f"{formats.share(inside / len(tried))} of all trials lay here" if tried else "never tried"
+    if base is not None:
+        yield _beside_base(name, narrowed, base)
+    if not study.is_table and (end := _end(narrowed, searched)) is not None:
+        yield f"reaches the {end} end of what was searched"
+    outside = [
+        f"{formats.value(name, trial.params[name])} (trial {trial.number})"
+        for trial in ranges.trials
+        if name in trial.params and not searched.holds(trial.params[name])
+    ]
+    if outside:
+        yield f"cut off here: {formats.listing(outside, 3)}"
+
+
+def _lies_in(value: object, narrowed: Parameter) -> bool:
+    if (
+        narrowed.kind == "categorical"
+        or not is_number(value)
+        or narrowed.low is None
+        or narrowed.high is None
+    ):
+        return value in narrowed.choices
+    return narrowed.low <= float(str(value)) <= narrowed.high
+
+
+def _beside_base(name: str, narrowed: Parameter, base: object) -> str:
+    shown = formats.default(name, base)
+    if _lies_in(base, narrowed):
+        return f"holds the base value, {shown}"
+    if narrowed.kind == "categorical" or not is_number(base) or narrowed.low is None:
+        return f"without the base value, {shown}"
+    return f"{'above' if float(str(base)) < narrowed.low else 'below'} the base value, {shown}"
+
+
+def _end(narrowed: Parameter, searched: Parameter) -> str | None:
+    """The end of the searched range at which all of the best lie; None where they lie elsewhere."""
+    if narrowed.kind == "categorical" or (narrowed.low, narrowed.high) == (searched.low, searched.high):
+        return None
+    low, high = (searched.position(end) for end in (narrowed.low, narrowed.high))
+    if low is None or high is None:
+        return None
+    if low <= 0 and high < 1 - NEAR:
+        return "low"
+    return "high" if high >= 1 and low > NEAR else None

@@ -1,0 +1,135 @@
+"""What a confirmation says, in the words of the page: its contenders by name, its comparisons with their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distune.analysis.findings import Findings
+from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.unknown import Unknown
+from distune.reporting import formats
+from distune.training.scores import NAMES
+
+Numbers = Mapping[str, Any]
+ANSWERS = {"better": "Yes", "worse": "No"}
+UNDECIDED = "Not shown"
+QUESTIONS = {
+    "trial_gain": "Tuning: recommended trial",
+    "tuning_gain": "Tuning: best of the search",
+    "distillation_gain": "Distillation",
+    "teacher_gap": "Lead of the teacher",
+    "against_baseline": "Strongest baseline",
+}
+"""What the page calls the comparisons that answer its questions."""
+BASELINES = {
+    "majority": "always naming the most frequent class",
+    "text_tfidf": "logistic regression on the words of the text",
+    "features_image_text": "logistic regression on the student's frozen features of image and text",
+    "features_image": "logistic regression on the student's frozen features of the image",
+    "features_text": "logistic regression on the student's frozen features of the text",
+}
+
+
+def current(findings: Findings) -> Numbers | None:
+    """The numbers of the confirmation; None where there is none, or it is of a former best trial."""
+    confirmation = findings.confirmation
+    if isinstance(confirmation, Unknown) or not confirmation.is_current:
+        return None
+    return confirmation.numbers
+
+
+def recommended(numbers: Numbers) -> str:
+    """The name of the recommended contender."""
+    return str(numbers["recommendation"]["contender"])
+
+
+def named(numbers: Numbers, contender: str) -> str:
+    """A contender in words: `trial 12`, `the base config`, `trial 12's teacher`."""
+    about = numbers["contenders"].get(contender) or {}
+    kind, owner = about.get("kind"), contender.partition("_teacher")[0].partition("_student")[0]
+    trial = (numbers["contenders"].get(owner) or {}).get("trial")
+    model = f"trial {trial}" if trial is not None else formats.plain(owner)
+    if about.get("is_base"):
+        return "the base config"
+    if kind == "baseline" or contender in BASELINES:
+        return BASELINES.get(contender, formats.plain(contender))
+    if kind == "teacher":
+        return f"{model}'s teacher"
+    if kind == "student_alone":
+        return f"{model}'s student without a teacher"
+    return f"trial {about['trial']}" if about.get("trial") is not None else formats.plain(contender)
+
+
+def comparison(numbers: Numbers, kind: str) -> Numbers | None:
+    """The comparison of a kind; None where it was not made."""
+    return next((made for made in numbers["comparisons"] if made["kind"] == kind), None)
+
+
+def gain_over_base(numbers: Numbers) -> Numbers | None:
+    """The recommended config against the base config, or where it is the base, the best trial against it."""
+    chosen = recommended(numbers)
+    own = (
+        made
+        for made in numbers["comparisons"]
+        if made["first"] == chosen and (numbers["contenders"].get(made["second"]) or {}).get("is_base")
+    )
+    return next(own, comparison(numbers, "tuning_gain"))
+
+
+def answer(made: Numbers) -> str:
+    """Yes, No or Not shown, with the difference: `Yes: +0.0702`."""
+    return f"{ANSWERS.get(made['verdict'], UNDECIDED)}: {formats.gain(made['difference'])}"
+
+
+def verdict(made: Numbers) -> str:
+    """The verdict as a predicate: `significantly better`, `not significantly different`."""
+    said = str(made["verdict"])
+    return f"significantly {said}" if said in ANSWERS else said
+
+
+def between(made: Numbers) -> str:
+    """The interval of a comparison: `95 % interval +0.0388 to +0.1016`."""
+    return f"95 % interval {formats.gain(made['low'])} to {formats.gain(made['high'])}"
+
+
+def seeds(numbers: Numbers) -> str:
+    """How many trainings a score is the mean of."""
+    count = len(numbers["seeds"])
+    return f"{count} seeds" if count != 1 else "one seed"
+
+
+def recommended_config(findings: Findings, confirmation: Confirmation) -> Path | None:
+    """The file with the config that the confirmation recommends, where it exists."""
+    if findings.study.folder is None:
+        return None
+    path = findings.study.folder / Path(str(confirmation.numbers["recommendation"]["config"])).name
+    return path if path.is_file() else None
+
+
+def has_significant_gain(numbers: Numbers) -> bool:
+    """Whether any trial of the search is significantly better than the base config."""
+    return any(
+        made["kind"] in ("tuning_gain", "trial_gain") and made["verdict"] == "better"
+        for made in numbers["comparisons"]
+    )
+
+
+def main_comparisons(numbers: Numbers) -> list[Numbers]:
+    """Tuning, distillation, teacher and the strongest baseline, one comparison each; all others are in the appendix."""
+    own = gain_over_base(numbers)
+    found = [comparison(numbers, kind) for kind in ("tuning_gain", "distillation_gain", "teacher_gap")]
+    if own is not None and own["kind"] == "trial_gain":
+        found.insert(0, own)
+    against = [each for each in numbers["comparisons"] if each["kind"] == "against_baseline"]
+    strongest = min(against, key=lambda each: float(each["difference"]), default=None)
+    return [each for each in (*found, strongest) if each is not None]
+
+
+def metric(values: Numbers, name: str) -> str:
+    """One metric of a task over seeds; `score` is what the task counts with, where that is not the macro F1."""
+    found = values.get(name)
+    if name != "score":
+        return formats.over_seeds(found)
+    return f"{NAMES[found['name']]} {formats.over_seeds(found)}" if found else NAMES["macro_f1"]
