@@ -116,6 +116,14 @@ def test_the_family_is_compared_and_the_recommended_config_written(finished: Pat
     assert recommended.seed == 3
 
 
+def test_the_recommended_contender_is_scored_by_subgroup(finished: Path) -> None:
+    numbers = numbers_of(finished)
+    groups = numbers["subgroups"]["sex"]["groups"]
+    assert [group["name"] for group in groups] == ["female", "male"]
+    assert sum(group["examples"] for group in groups) == numbers["examples"]["test"]["examples"]
+    assert all((group["difference"] is None) >= group["small"] for group in groups)
+
+
 def test_the_test_split_is_opened_once_and_the_record_says_by_what(finished: Path) -> None:
     lines = openings(finished.with_suffix(""))
     assert len(lines) == 1

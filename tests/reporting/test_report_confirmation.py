@@ -326,3 +326,27 @@ def test_without_an_audit_its_command_is_named(write: Write) -> None:
     text = write()
     assert "audit.json" in text and "`distune audit CONFIG`" in section(text, "Overview")
     assert "Audit of the data" not in text
+
+
+def test_subgroups_stand_in_the_appendix_with_what_can_be_said_of_them(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    held = {"mean": 0.8, "low": 0.7, "high": 0.9, "seeds": 3, "cases": 40}
+    group = {"examples": 50, "cases": 40, "small": False, "score": held, "accuracy": held, "difference": None}
+    lower = {"mean": -0.1, "low": -0.2, "high": -0.05, "verdict": "lower"}
+    groups = [
+        {**group, "name": "<b>F", "cases": 9, "small": True},
+        {**group, "name": "M", "difference": lower},
+    ]
+    numbers["subgroups"] = {
+        "sex": {"groups": groups, "unknown": 3, "values": 2},
+        "name": {"groups": [], "unknown": 0, "values": 40},
+    }
+    said = section(write(numbers), "Subgroups")
+    assert (
+        "small: nothing can be said" in said and "3 examples have no value" in said and "40 different" in said
+    )
+    assert (
+        "| M | 50 | 40 | 0.8000 [0.7000, 0.9000] | 0.8000 [0.7000, 0.9000] | −0.1000 [−0.2000, −0.0500] | lower |"
+        in said
+    )
+    assert "Subgroups" not in write(CONFIRMATION)

@@ -61,6 +61,12 @@ def confirm(
             "--one-modality", help="Also train the best student on the image alone and on the text alone."
         ),
     ] = False,
+    subgroup_columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...", help="Score these columns' values apart, in place of data.subgroup_columns."
+        ),
+    ] = None,
     data_root: DataRoot = None,
 ) -> None:
     """Train the best trials again over seeds, judge them once on the test split, and compare them."""
@@ -82,6 +88,7 @@ def confirm(
         ray_address=ray_address,
         gpus_per_trial=gpus_per_trial,
         one_modality=one_modality,
+        subgroup_columns=tuple((subgroup_columns or "").split(",")) if subgroup_columns else (),
     )
     result = run_confirmation(request, show=say)
     if result.reason == "interrupted":

@@ -226,6 +226,9 @@ class DataConfig(Section):
     """CSV: one column a task (wound: type, severity)."""
     missing_values: tuple[str, ...] = ("nan", "n/a", "null", "<na>", "#n/a")
     """Cells that hold nothing, in any case, besides empty ones; `none` is a class unless it is listed."""
+    subgroup_columns: tuple[str, ...] = ()
+    """Columns (CSV), or fields of an image's description (MedPix: age, sex), by whose values a confirmation scores the
+    recommended model apart. No model reads them."""
     label_map: dict[str, dict[_Text, _Text]] | None = None
     """Classes by label column and spelling, such as `grade: {mild: Mild}`."""
     follow_links: bool = False

@@ -36,6 +36,7 @@ from distune.confirmation.statistics.files import (
     run_folder,
 )
 from distune.confirmation.statistics.numbers import confirmation_numbers
+from distune.confirmation.statistics.subgroups import write_subgroups
 from distune.confirmation.training import Job, Trained, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
@@ -88,7 +89,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         stack.enter_context(_alone(confirmation))
         stack.enter_context(log_file(folder / "confirmation.log"))
         heard = stack.enter_context(interrupts())
-        table = _table(entrants[0], fingerprint)
+        table = _table(entrants[0], fingerprint, request.subgroup_columns)
         seeds = confirmation_seeds(seed, request.seeds)
         opening = Opening(folder, plan_name(name, entrants, seeds, fingerprint), fingerprint, request.again)
         work = _Confirmation(
@@ -143,6 +144,7 @@ class _Confirmation:
         settings = self.judge(done, number)
         if settings is None:
             return self.result("interrupted")
+        write_subgroups(self.table, self.confirmation)
         self.write_plan(jobs, trained, number, settings, notes)
         return self.result("incomplete" if trained.failed else "finished", self.write_numbers())
 
@@ -332,8 +334,10 @@ def _moved(entrant: Candidate, root: Path) -> Candidate:
     return replace(entrant, config=config)
 
 
-def _table(entrant: Candidate, fingerprint: str) -> Table:
+def _table(entrant: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -> Table:
     config = entrant.config
+    if subgroups:
+        config = with_values(config, {"data.subgroup_columns": list(subgroups)})
     table = read_table(config.data, config.seed, check_images=False)
     if table_fingerprint(table) != fingerprint:
         raise UserError(

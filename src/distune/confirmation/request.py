@@ -29,6 +29,7 @@ class ConfirmRequest:
         executor: where workers live: "local" processes or "ray".
         ray_address: of the Ray cluster; empty is this machine's.
         gpus_per_trial: GPUs that Ray sets aside for a run.
+        subgroup_columns: in place of the config's `data.subgroup_columns`.
         one_modality: also train the best config's student on the image alone and on the text alone, without a teacher.
     """
 
@@ -45,6 +46,7 @@ class ConfirmRequest:
     ray_address: str | None = None
     gpus_per_trial: float = 0.0
     one_modality: bool = False
+    subgroup_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -97,6 +97,8 @@ class Table:
         dropped: one line (file, row, reason) for each example left out on request.
         notes: one line for each way in which files and cells were understood that their user may not expect.
         rules: how the image files become pixels.
+        subgroups: for each of `data.subgroup_columns` the value of each example, empty text where there is none. No
+            part of what training depends on.
     """
 
     root: Path
@@ -110,6 +112,7 @@ class Table:
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     rules: PixelRules = DEFAULT
+    subgroups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -134,7 +137,8 @@ class Table:
             return self
         columns = ("ids", "images", "texts", "groups", "splits")
         values: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in kept) for name in columns}
-        return replace(self, labels=self.labels[kept], **values)
+        subgroups = {name: tuple(held[row] for row in kept) for name, held in self.subgroups.items()}
+        return replace(self, labels=self.labels[kept], subgroups=subgroups, **values)
 
     def taught_rows(self) -> NDArray[np.int64]:
         """Indices of the examples that a student learns its teacher's answers on: those of train and the unlabelled."""

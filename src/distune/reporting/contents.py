@@ -24,6 +24,7 @@ from distune.reporting.sections import (
     resources,
     results,
     starting_values,
+    subgroups,
     usage,
 )
 
@@ -54,6 +55,7 @@ def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -
     study = findings.study
     appendix = (
         confirmation.section(findings, figures),
+        subgroups.section(findings),
         insights.section(findings, figures),
         course.section(findings, figures),
         time.section(findings, figures),

@@ -71,6 +71,12 @@ no seed differs.
                         "candidates": {name: {"observed_gain", "expected_gain", "expected_error", "probability_best",
                         "probability_better" (than the base; null for it), "parameters"}}, "searched",
                         "prior_deviation"}: the decision, by the rule in `decision`'s text
+    subgroups           of the recommended contender on `split`: {column of `data.subgroup_columns`: {"unknown":
+                        examples without a value, "values": how many there are (above 12 there are no groups), "groups":
+                        [{"name", "examples", "cases", "small" (fewer than 20 cases), "score" and "accuracy": intervals,
+                        "difference": of its accuracy from that of all others, {"mean", "low", "high" (of all of these
+                        together), "verdict": "higher" | "lower" | "not significantly different"}; null for a small
+                        group, or where all others are few}]}}
     failures            [{"contender", "seed", "kind", "message"}]
     notes               sentences: what was left out, and why
 """
@@ -96,6 +102,7 @@ from distune.confirmation.statistics.files import (
     same_examples,
 )
 from distune.confirmation.statistics.scores import interval, split_numbers
+from distune.confirmation.statistics.subgroups import read_subgroups, subgroup_numbers
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.training.run_folder import read_results
@@ -124,6 +131,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
     contenders |= {
         about["name"]: _baseline_numbers(about, answers.get(about["name"])) for about in plan["baselines"]
     }
+    recommended = _recommendation(plan, contenders, answers, split)
     pairs = planned(plan["contenders"], [about["name"] for about in plan["baselines"]])
     relevant_gain = plan.get("relevant_gain", RELEVANT_GAIN)
     made, left_out = comparisons(pairs, answers, split, relevant_gain=relevant_gain)
@@ -150,7 +158,10 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         "comparisons": made,
         "comparisons_missing": left_out,
         "optimism": _optimism(plan, contenders, confirmation),
-        "recommendation": _recommendation(plan, contenders, answers, split),
+        "recommendation": recommended,
+        "subgroups": subgroup_numbers(
+            answers[recommended["contender"]].by_split[split], read_subgroups(confirmation)
+        ),
         "failures": plan["failures"],
         "notes": plan["notes"],
     }

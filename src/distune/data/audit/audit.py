@@ -5,6 +5,7 @@ from __future__ import annotations
 from distune.data.audit.bag_of_words import word_baselines
 from distune.data.audit.files import file_findings, file_forms, file_section
 from distune.data.audit.findings import SEVERITIES, AuditReport, Finding, Section
+from distune.data.audit.flow import participant_flow
 from distune.data.audit.labels import (
     balance_findings,
     class_balance,
@@ -49,6 +50,7 @@ def audit(table: Table) -> AuditReport:
     Returns:
         The findings, the worst first, and tables that describe the data.
     """
+    flow = participant_flow(table)
     table = table.labelled().as_exclusive()
     words = word_baselines(table)
     forms = file_forms(table.images)
@@ -73,7 +75,13 @@ def audit(table: Table) -> AuditReport:
         *reading_findings(table),
     ]
     findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
-    sections = (class_balance(table), text_lengths(table), word_section(words), file_section(table, forms))
+    sections = (
+        flow,
+        class_balance(table),
+        text_lengths(table),
+        word_section(words),
+        file_section(table, forms),
+    )
     return AuditReport(findings=tuple(findings), sections=sections)
 
 

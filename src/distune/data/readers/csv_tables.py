@@ -32,6 +32,7 @@ class Columns:
         group: column with the patient or case; None makes every row its own group.
         frame: column with the frame of a file of several; None names no frame.
         tasks: names and sections of the tasks that the label columns make.
+        subgroups: columns whose values a confirmation scores apart.
     """
 
     image: tuple[str, ...]
@@ -40,6 +41,7 @@ class Columns:
     group: str | None
     frame: str | None = None
     tasks: tuple[tuple[str, TaskConfig], ...] = ()
+    subgroups: tuple[str, ...] = ()
 
     def labels_of(self, cells: Sequence[str]) -> tuple[str, ...]:
         """One label text a task from the cells of the label columns.
@@ -57,7 +59,7 @@ class Columns:
 
     def needed(self) -> tuple[str, ...]:
         """All but that of the image, which may have several names."""
-        named = (self.text, *self.labels, self.group, self.frame)
+        named = (self.text, *self.labels, self.group, self.frame, *self.subgroups)
         return tuple(name for name in named if name is not None)
 
 
@@ -70,6 +72,7 @@ class Places:
     labels: tuple[int, ...]
     group: int | None
     frame: int | None
+    subgroups: tuple[int, ...]
 
 
 def columns_of(config: DataConfig) -> Columns:
@@ -83,6 +86,7 @@ def columns_of(config: DataConfig) -> Columns:
         group=config.group_column,
         frame=config.frame_column,
         tasks=tasks,
+        subgroups=config.subgroup_columns,
     )
 
 
@@ -101,7 +105,7 @@ def read_csv_tables(config: DataConfig) -> RawTable:
         if name is not None:
             _read_file(folder / name, split, columns, config, table)
     if config.unlabelled is not None:
-        no_labels = replace(columns, labels=(), tasks=())
+        no_labels = replace(columns, labels=(), tasks=(), subgroups=())
         _read_file(config.root / config.unlabelled, "unlabelled", no_labels, config, table)
     times = Counter(example.image for example in table.examples)
     table.examples = [
@@ -169,6 +173,7 @@ def _add_rows(
                 group=origin if places.group is None else values[places.group],
                 split=split,
                 origin=origin,
+                subgroups=tuple(intern(values[position].strip()) for position in places.subgroups),
             )
         )
 
@@ -199,6 +204,7 @@ def _places(name: str, header: list[str], columns: Columns, table: RawTable) -> 
         labels=tuple(header.index(column) for column in columns.labels),
         group=header.index(columns.group) if columns.group else None,
         frame=header.index(columns.frame) if columns.frame else None,
+        subgroups=tuple(header.index(column) for column in columns.subgroups),
     )
 
 

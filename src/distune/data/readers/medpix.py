@@ -122,8 +122,16 @@ def _add(
             group=intern(record["U_id"]),
             split=split,
             origin=origin,
+            subgroups=tuple(_field(description, name) for name in config.subgroup_columns),
         )
     )
+
+
+def _field(description: Mapping[str, Any], name: str) -> str:
+    """A field of the description as text, such as age for `Age`; empty where it says nothing."""
+    value = description.get(DESCRIPTION_KEYS.get(name, name))
+    text = "" if value is None else str(value).strip()
+    return "" if text.upper() == "N/A" else intern(text)
 
 
 def _text(description: Mapping[str, Any], case: Mapping[str, Any], config: DataConfig) -> str:

@@ -20,6 +20,7 @@ class RawExample:
         group: patient or case.
         split: train, dev, test, or unlabelled.
         origin: `file:row`, the file relative to the data root and the row counted from 1.
+        subgroups: the value of each of `data.subgroup_columns`; empty text where there is none.
     """
 
     id: str
@@ -29,6 +30,7 @@ class RawExample:
     group: str
     split: Split
     origin: str
+    subgroups: tuple[str, ...] = ()
 
 
 @dataclass

@@ -57,7 +57,7 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         raw = READERS[config.reader](config)
     _check_tasks(config, raw)
     usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop")
-    structure = raw.structure + spread
+    structure = raw.structure + spread + _subgroup_problems(config, raw)
     if not structure:
         # A split whose every example is at fault is no second problem, but for one who drops them.
         drops = config.on_bad_example == "drop" or not faults
@@ -79,6 +79,23 @@ def _check_tasks(config: DataConfig, raw: RawTable) -> None:
                 for name in unknown
             ],
         )
+
+
+def _subgroup_problems(config: DataConfig, raw: RawTable) -> list[str]:
+    """The columns that no example has a value of: a misspelt field, or a reader that knows no such columns."""
+    if raw.structure or not raw.examples:
+        return []
+    held = [example.subgroups for example in raw.examples if example.subgroups]
+    return [
+        f"data.subgroup_columns: no example has a value of {name!r}"
+        for place, name in enumerate(config.subgroup_columns)
+        if not any(values[place] for values in held)
+    ]
+
+
+def _subgroup(example: RawExample, place: int, config: DataConfig) -> str:
+    value = example.subgroups[place] if example.subgroups else ""
+    return "" if value.casefold() in config.missing_values else value
 
 
 def pixel_rules(config: DataConfig) -> PixelRules:
@@ -194,4 +211,8 @@ def _table(
         dropped=tuple(dropped),
         notes=tuple(raw.notes),
         rules=pixel_rules(config),
+        subgroups={
+            name: tuple(_subgroup(example, place, config) for example in examples)
+            for place, name in enumerate(config.subgroup_columns)
+        },
     )

@@ -18,6 +18,7 @@ NEUTRAL_KEYS = (
     "study",
     "data.root",
     "data.tables",
+    "data.subgroup_columns",
     "training.device",
     "training.threads",
     "cache.max_gb",

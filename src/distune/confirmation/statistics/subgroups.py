@@ -1,0 +1,180 @@
+"""How the recommended model scores by sex, age, site or scanner: `data.subgroup_columns`.
+
+A numeric column is cut into bands: ages at 18, 40 and 65, others at the thirds of the judged examples. What a group of
+fewer than SMALL cases scores is shown with its interval and called small; no difference is claimed of it. Differences
+are of a group from all other examples, in accuracy, as a class that a group hardly has would swing its macro F1; all
+differences of all columns are one family.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.confirmation.statistics.answers import counts_of
+from distune.confirmation.statistics.files import Judged
+from distune.confirmation.statistics.intervals import accuracy, interval_over_cases
+from distune.confirmation.statistics.pseudovalues import Counts, pseudovalues
+from distune.confirmation.statistics.significance import family_level
+from distune.confirmation.statistics.standard_errors import Errors, errors_of
+from distune.data.table import MISSING, Table
+from distune.utils.atomic import replacing
+
+FILE = "subgroups.csv"
+SMALL = 20
+"""Cases below which a group is called small."""
+MOST = 12
+"""Values above which a column is no set of groups."""
+NUMERIC_FROM = 7
+"""Different numbers from which a numeric column is cut into bands."""
+AGES = (18.0, 40.0, 65.0)
+
+Values = Mapping[str, Mapping[str, str]]
+"""Column -> example -> its value; examples without one are left out."""
+
+
+def write_subgroups(table: Table, confirmation: Path) -> None:
+    """Keeps the values of all examples beside the predictions; without columns there is no such file."""
+    path = confirmation / FILE
+    if not table.subgroups:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows(
+            [("id", *table.subgroups), *zip(table.ids, *table.subgroups.values(), strict=True)]
+        )
+
+
+def read_subgroups(confirmation: Path) -> Values:
+    """The values that `write_subgroups` kept; nothing where it kept none."""
+    path = confirmation / FILE
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as handle:
+        header, *rows = csv.reader(handle)
+    return {
+        column: {row[0]: row[place] for row in rows if row[place]}
+        for place, column in enumerate(header[1:], 1)
+    }
+
+
+def subgroup_numbers(judged: Sequence[Judged], values: Values) -> dict[str, Any]:
+    """Scores and differences of every group of every column; the schema is in the text of `numbers`.
+
+    Args:
+        judged: predictions of one contender, a seed each.
+        values: of the examples, by column.
+    """
+    found = {
+        column: _column([of.get(name) for name in judged[0].ids], column, judged)
+        for column, of in values.items()
+    }
+    claims = [group for about in found.values() for group in about["groups"] if group["difference"]]
+    level = family_level(len(claims))
+    for group in claims:
+        mean, error, freedom = group["difference"]
+        half = Errors(error**2, 0.0, 0.0, freedom).quantile(level) * error
+        low, high = max(-1.0, mean - half), min(1.0, mean + half)
+        verdict = "higher" if low > 0 else "lower" if high < 0 else "not significantly different"
+        group["difference"] = {"mean": mean, "low": low, "high": high, "verdict": verdict}
+    return found
+
+
+def groups_in(values: Sequence[str | None], column: str) -> list[str | None]:
+    """The group of each example: its value, or the band that its number lies in; None where it is not known."""
+    numbers = [_number(value) for value in values]
+    known = [number for number in numbers if number is not None]
+    given = sum(value is not None for value in values)
+    if len(known) < 0.9 * given or len(set(known)) < NUMERIC_FROM:
+        spellings = Counter(value for value in values if value is not None)
+        first = {value.casefold(): value for value, _ in reversed(spellings.most_common())}
+        return [None if value is None else first[value.casefold()] for value in values]
+    is_age = re.search(r"(^|[^a-z])age([^a-z]|$)", column.casefold()) is not None
+    cuts = AGES if is_age else tuple(float(cut) for cut in np.quantile(known, (1 / 3, 2 / 3)))
+    names = [f"below {cuts[0]:g}"]
+    names += [f"{low:g} to below {high:g}" for low, high in pairwise(cuts)]
+    names.append(f"{cuts[-1]:g} and above")
+    return [None if n is None else names[int(np.searchsorted(cuts, n, side="right"))] for n in numbers]
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _column(values: Sequence[str | None], column: str, judged: Sequence[Judged]) -> dict[str, Any]:
+    groups = np.array([group or "" for group in groups_in(values, column)])
+    names = sorted({str(name) for name in groups} - {""}, key=_in_order)
+    if len(names) > MOST:
+        return {"groups": [], "unknown": int((groups == "").sum()), "values": len(names)}
+    return {
+        "groups": [_group(name, groups, judged) for name in names],
+        "unknown": int((groups == "").sum()),
+        "values": len(names),
+    }
+
+
+def _in_order(name: str) -> tuple[float, str]:
+    """Bands by their lower end, everything else by name."""
+    if name.startswith("below "):
+        return -math.inf, name
+    number = _number(name.split(" ")[0])
+    return (0.0 if number is None else number), name
+
+
+def _group(name: str, groups: NDArray[Any], judged: Sequence[Judged]) -> dict[str, Any]:
+    inside, rest = _counted(judged, groups == name), _counted(judged, (groups != name) & (groups != ""))
+    own = _cases_of(inside)
+    is_small = len(own[0].hits) < SMALL
+    return {
+        "name": name,
+        "examples": int((groups == name).sum()),
+        "cases": len(own[0].hits),
+        "small": is_small,
+        "score": asdict(interval_over_cases(own)),
+        "accuracy": asdict(interval_over_cases(own, accuracy)),
+        "difference": None if is_small or not rest else _difference(inside, rest, len(own[0].hits)),
+    }
+
+
+def _counted(judged: Sequence[Judged], chosen: NDArray[np.bool_]) -> list[Counts]:
+    """The counts of the chosen examples by case; a case without any counts nothing."""
+    return counts_of([replace(one, labels=np.where(chosen[:, None], one.labels, MISSING)) for one in judged])
+
+
+def _cases_of(counts: Sequence[Counts]) -> list[Counts]:
+    """The counts of the cases that have any."""
+    there = np.any([each.occurred.sum(axis=(1, 2)) > 0 for each in counts], axis=0)
+    return [Counts(each.hits[there], each.occurred[there], each.predicted[there]) for each in counts]
+
+
+def _difference(
+    inside: Sequence[Counts], rest: Sequence[Counts], cases: int
+) -> tuple[float, float, float] | None:
+    """The group's accuracy less that of all others, its standard error, and its degrees of freedom.
+
+    A case may have examples on both sides. The group's own cases bound the degrees of freedom.
+    """
+    if len(_cases_of(rest)[0].hits) < SMALL:
+        return None
+    middle = len(inside)
+
+    def apart(counts: Sequence[Counts]) -> NDArray[np.float64]:
+        return accuracy(counts[:middle]) - accuracy(counts[middle:])
+
+    values, table = pseudovalues([*inside, *rest], apart)
+    errors = errors_of([table])
+    return float(values.mean()), errors.standard_error, min(errors.freedom, cases - 1.0)

@@ -1,0 +1,124 @@
+"""Scores by sex, age and site: what is counted, which groups are too small for a claim, and when a claim is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from distune.confirmation.statistics.files import Judged
+from distune.confirmation.statistics.subgroups import (
+    SMALL,
+    groups_in,
+    read_subgroups,
+    subgroup_numbers,
+)
+from distune.data.table import Task
+
+
+def judged(truth: np.ndarray, right: np.ndarray, case_of: np.ndarray, seeds: int = 2) -> list[Judged]:
+    """One task of three classes, answered alike by all seeds."""
+    answers = np.where(right, truth, (truth + 1) % 3)
+    one = Judged(
+        ids=tuple(f"e{n}" for n in range(len(truth))),
+        groups=tuple(f"c{n}" for n in case_of),
+        tasks=(Task("kind", ("a", "b", "c")),),
+        labels=truth[:, None],
+        probabilities=(np.eye(3)[answers],),
+    )
+    return [one] * seeds
+
+
+def by_name(found: dict[str, Any], column: str) -> dict[str, dict[str, Any]]:
+    return {group["name"]: group for group in found[column]["groups"]}
+
+
+def test_a_group_is_scored_on_its_own_examples_and_cases() -> None:
+    generator = np.random.default_rng(0)
+    truth, case_of = generator.integers(0, 3, 200), np.arange(200) // 2
+    right = generator.random(200) < 0.8
+    sex = np.where(case_of % 3 == 0, "female", "male")
+    values = {"sex": {f"e{n}": str(sex[n]) for n in range(200) if n != 8}}
+    found = subgroup_numbers(judged(truth, right, case_of), values)
+    assert found["sex"]["unknown"] == 1 and found["sex"]["values"] == 2
+    female = by_name(found, "sex")["female"]
+    inside = sex == "female"
+    guess = np.where(right, truth, (truth + 1) % 3)
+    assert (female["examples"], female["cases"]) == (inside.sum(), len(set(case_of[inside])))
+    assert female["score"]["mean"] == pytest.approx(
+        f1_score(truth[inside], guess[inside], average="macro"), abs=1e-12
+    )
+    assert female["accuracy"]["mean"] == pytest.approx(accuracy_score(truth[inside], guess[inside]))
+    assert female["score"]["cases"] == female["cases"] and female["score"]["low"] < female["score"]["high"]
+
+
+@pytest.mark.parametrize(
+    ("cases", "wrong_in_group", "verdict"),
+    [(SMALL - 1, 1.0, None), (60, 0.6, "lower"), (60, 0.2, "not significantly different")],
+)
+def test_a_difference_is_claimed_of_no_small_group_and_of_no_chance(
+    cases: int, wrong_in_group: float, verdict: str | None
+) -> None:
+    generator = np.random.default_rng(1)
+    count = 200
+    truth, case_of = generator.integers(0, 3, count), np.arange(count)
+    inside = case_of < cases
+    right = generator.random(count) > np.where(inside, wrong_in_group, 0.2)
+    site = {f"e{n}": "north" if inside[n] else "south" for n in range(count)}
+    group = by_name(subgroup_numbers(judged(truth, right, case_of), {"site": site}), "site")["north"]
+    assert group["small"] == (verdict is None)
+    assert (group["difference"] or {}).get("verdict") == verdict
+    if group["difference"]:
+        expected = right[inside].mean() - right[~inside].mean()
+        assert group["difference"]["mean"] == pytest.approx(expected)
+        # Two independent groups: the jackknife's standard error is close to the textbook's.
+        error = np.sqrt(sum(right[part].var(ddof=1) / part.sum() for part in (inside, ~inside)))
+        half = (group["difference"]["high"] - group["difference"]["low"]) / 2
+        assert 1.9 * error < half < 2.6 * error
+
+
+def test_equal_groups_are_told_apart_in_one_column_of_twenty_at_most() -> None:
+    generator = np.random.default_rng(2)
+    claims = 0
+    for _ in range(60):
+        truth, case_of = generator.integers(0, 3, 120), np.arange(120) // 2
+        right = generator.random(120) < 0.8
+        values = {f"e{n}": str(case_of[n] % 3) for n in range(120)}
+        found = subgroup_numbers(judged(truth, right, case_of), {"site": values})
+        claims += any(
+            group["difference"]["verdict"] != "not significantly different"
+            for group in found["site"]["groups"]
+        )
+    assert claims <= 6
+
+
+def test_ages_are_cut_into_bands_and_other_numbers_into_thirds() -> None:
+    ages = groups_in(["3", "17.5", "18", "39", "40", "64", "65", "90", None], "Patient Age")
+    assert ages == [
+        *["below 18"] * 2,
+        *["18 to below 40"] * 2,
+        *["40 to below 65"] * 2,
+        *["65 and above"] * 2,
+        None,
+    ]
+    doses = groups_in([str(n) for n in range(9)], "dosage")
+    assert [doses.count(name) for name in dict.fromkeys(doses)] == [3, 3, 3]
+
+
+def test_few_numbers_and_words_are_their_own_groups_whatever_their_case() -> None:
+    assert groups_in(["1.5", "3", "1.5", None], "tesla") == ["1.5", "3", "1.5", None]
+    assert groups_in(["F", "f", "F", "M"], "sex") == ["F", "F", "F", "M"]
+
+
+def test_a_column_of_names_makes_no_groups() -> None:
+    truth = np.zeros(40, np.int64)
+    values = {f"e{n}": f"name {n}" for n in range(40)}
+    found = subgroup_numbers(judged(truth, truth == 0, np.arange(40)), {"name": values})
+    assert found["name"] == {"groups": [], "unknown": 0, "values": 40}
+
+
+def test_without_a_file_there_are_no_columns(tmp_path: Path) -> None:
+    assert read_subgroups(tmp_path) == {}
