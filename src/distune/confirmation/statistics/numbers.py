@@ -73,10 +73,10 @@ no seed differs.
                         "prior_deviation"}: the decision, by the rule in `decision`'s text
     subgroups           of the recommended contender on `split`: {column of `data.subgroup_columns`: {"unknown":
                         examples without a value, "values": how many there are (above 12 there are no groups), "groups":
-                        [{"name", "examples", "cases", "small" (fewer than 20 cases), "score" and "accuracy": intervals,
-                        "difference": of its accuracy from that of all others, {"mean", "low", "high" (of all of these
-                        together), "verdict": "higher" | "lower" | "not significantly different"}; null for a small
-                        group, or where all others are few}]}}
+                        [{"name", "examples", "cases", "small" (fewer than 20 cases), "score" (null where it is not
+                        defined) and "accuracy": intervals, "difference": of its accuracy from that of all others,
+                        {"mean", "low", "high" (of all of these together), "verdict": "higher" | "lower" | "not
+                        significantly different"}; null for a small group, or where all others are few}]}}
     failures            [{"contender", "seed", "kind", "message"}]
     notes               sentences: what was left out, and why
 """

@@ -14,17 +14,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import pairwise
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.answers import counts_of
+from distune.confirmation.statistics.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.confirmation.statistics.files import Judged
-from distune.confirmation.statistics.intervals import accuracy, interval_over_cases
-from distune.confirmation.statistics.pseudovalues import Counts, pseudovalues
+from distune.confirmation.statistics.intervals import accuracy, interval_of
 from distune.confirmation.statistics.significance import family_level
 from distune.confirmation.statistics.standard_errors import Errors, errors_of
 from distune.data.table import MISSING, Table
@@ -136,45 +135,63 @@ def _in_order(name: str) -> tuple[float, str]:
 
 
 def _group(name: str, groups: NDArray[Any], judged: Sequence[Judged]) -> dict[str, Any]:
-    inside, rest = _counted(judged, groups == name), _counted(judged, (groups != name) & (groups != ""))
-    own = _cases_of(inside)
-    is_small = len(own[0].hits) < SMALL
+    chosen = groups == name
+    own = task_answers([_examples(one, chosen) for one in judged])
+    cases = len(set(np.asarray(judged[0].groups)[chosen]))
+    score, right = overall(own), _accuracy(own)
+    is_small = cases < SMALL
     return {
         "name": name,
-        "examples": int((groups == name).sum()),
-        "cases": len(own[0].hits),
+        "examples": int(chosen.sum()),
+        "cases": cases,
         "small": is_small,
-        "score": asdict(interval_over_cases(own)),
-        "accuracy": asdict(interval_over_cases(own, accuracy)),
-        "difference": None if is_small or not rest else _difference(inside, rest, len(own[0].hits)),
+        "score": _interval(score) if np.isfinite(score.values).all() else None,
+        "accuracy": _interval(right),
+        "difference": None if is_small else _difference(judged, chosen, (groups != "") & ~chosen, cases),
     }
 
 
-def _counted(judged: Sequence[Judged], chosen: NDArray[np.bool_]) -> list[Counts]:
-    """The counts of the chosen examples by case; a case without any counts nothing."""
-    return counts_of([replace(one, labels=np.where(chosen[:, None], one.labels, MISSING)) for one in judged])
+def _interval(score: CaseScores) -> dict[str, Any]:
+    return asdict(interval_of(score.values, score.pseudovalues, score.lowest))
 
 
-def _cases_of(counts: Sequence[Counts]) -> list[Counts]:
-    """The counts of the cases that have any."""
-    there = np.any([each.occurred.sum(axis=(1, 2)) > 0 for each in counts], axis=0)
-    return [Counts(each.hits[there], each.occurred[there], each.predicted[there]) for each in counts]
+def _examples(one: Judged, chosen: NDArray[np.bool_]) -> Judged:
+    return Judged(
+        tuple(compress(one.ids, chosen)),
+        tuple(compress(one.groups, chosen)),
+        one.tasks,
+        one.labels[chosen],
+        tuple(rows[chosen] for rows in one.probabilities),
+    )
+
+
+def _accuracy(answers: Sequence[TaskAnswers]) -> CaseScores:
+    """Share of right answers, mean over the tasks."""
+    by_task = [each.counted(accuracy) for each in answers]
+    return CaseScores(
+        np.mean([each.values for each in by_task], axis=0),
+        np.mean([each.without for each in by_task], axis=0),
+    )
 
 
 def _difference(
-    inside: Sequence[Counts], rest: Sequence[Counts], cases: int
+    judged: Sequence[Judged], chosen: NDArray[np.bool_], rest: NDArray[np.bool_], cases: int
 ) -> tuple[float, float, float] | None:
     """The group's accuracy less that of all others, its standard error, and its degrees of freedom.
 
-    A case may have examples on both sides. The group's own cases bound the degrees of freedom.
+    Both are taken over all cases, as a case may have examples on both sides; the group's own bound the degrees of
+    freedom. None where the others are few.
     """
-    if len(_cases_of(rest)[0].hits) < SMALL:
+    if len(set(np.asarray(judged[0].groups)[rest])) < SMALL:
         return None
-    middle = len(inside)
-
-    def apart(counts: Sequence[Counts]) -> NDArray[np.float64]:
-        return accuracy(counts[:middle]) - accuracy(counts[middle:])
-
-    values, table = pseudovalues([*inside, *rest], apart)
-    errors = errors_of([table])
-    return float(values.mean()), errors.standard_error, min(errors.freedom, cases - 1.0)
+    ours, theirs = (
+        _accuracy(
+            task_answers(
+                [replace(one, labels=np.where(part[:, None], one.labels, MISSING)) for one in judged]
+            )
+        )
+        for part in (chosen, rest)
+    )
+    errors = errors_of([ours.pseudovalues - theirs.pseudovalues])
+    mean = float(ours.values.mean() - theirs.values.mean())
+    return mean, errors.standard_error, min(errors.freedom, cases - 1.0)
