@@ -5,6 +5,7 @@ A key holds the config, the data, the kind of device, and the versions of the co
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -134,7 +135,8 @@ def version_of(step: str) -> dict[str, int | str]:
     return {"code": CODE[step], **{library: installed(library) for library in _LIBRARIES[step]}}
 
 
+@cache
 def installed(library: str) -> str:
-    """Version of an installed library."""
+    """Version of an installed library; its metadata is read once, and a key asks for it many times."""
     # OpenCV is installed under several names: with and without windows, with and without extra modules.
     return cv2.__version__ if library == "opencv" else metadata.version(library)

@@ -24,14 +24,24 @@ def task_of(config, folder, attempt=1):
     return TrialTask(0, as_dict(config), str(folder), attempt=attempt)
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory, tiny_config):
+    """A finished trial that every test copies: its folder, its cache, its outcome and what it reported."""
+    folder, heard = tmp_path_factory.mktemp("original"), Listener()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTUNE_CACHE", str(folder / "cache"))
+        outcome = run_trial(task_of(tiny_config(), folder / "run"), heard)
+    assert [(stage, epoch) for stage, epoch, _ in heard.heard] == EPOCHS
+    return folder, outcome, heard.heard
+
+
 @pytest.fixture
-def done(tmp_path, tiny_config, trained):
+def done(tmp_path, original, monkeypatch):
     """The outcome of a trial, what it reported, and its files."""
-    told = Listener()
-    outcome = run_trial(task_of(tiny_config(), tmp_path / "run"), told)
-    assert trained == EPOCHS
-    trained.clear()
-    return outcome, told.heard, files(tmp_path / "run")
+    folder, outcome, heard = original
+    monkeypatch.setenv("DISTUNE_CACHE", str(folder / "cache"))
+    shutil.copytree(folder / "run", tmp_path / "run")
+    return outcome, heard, files(tmp_path / "run")
 
 
 def files(folder):

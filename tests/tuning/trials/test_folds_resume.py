@@ -23,6 +23,24 @@ def checkpoint_every_epoch(monkeypatch):
     monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, tiny_config):
+    """Trains a config by folds in a folder of its own, each config once; gives the outcome, the reports, the folder."""
+    known = {}
+
+    def run(**values):
+        key = tuple(sorted(values.items()))
+        if key not in known:
+            folder, heard = tmp_path_factory.mktemp("uninterrupted"), Listener()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("DISTUNE_CACHE", str(folder / "cache"))
+                outcome = run_folds_trial(task_of(tiny_config(**values), folder / "run"), heard)
+            known[key] = outcome, heard.heard, folder / "run"
+        return known[key]
+
+    return run
+
+
 def answers(folder):
     return [(folder / f"fold_{number}" / "predictions_dev.csv").read_text() for number in (1, 2)]
 
@@ -37,11 +55,9 @@ def answers(folder):
     ids=["in the first teacher", "between the folds", "in the second student"],
 )
 def test_a_trial_goes_on_from_its_last_fold_and_epoch_with_equal_scores(
-    tmp_path, tiny_config, monkeypatch, trained, stop_at, left
+    tmp_path, tiny_config, uninterrupted, trained, stop_at, left
 ):
-    whole = Listener()
-    expected = run_folds_trial(task_of(tiny_config(), tmp_path / "whole"), whole)
-    monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / "other_cache"))
+    expected, whole, its_folder = uninterrupted()
     folder = tmp_path / "cut"
     assert run_folds_trial(task_of(tiny_config(), folder), Listener(stop_at)).state == "stopped"
     trained.clear()
@@ -50,8 +66,8 @@ def test_a_trial_goes_on_from_its_last_fold_and_epoch_with_equal_scores(
     assert trained == left
     assert (outcome.state, outcome.score) == ("complete", expected.score)
     assert outcome.extra["fold_scores"] == expected.extra["fold_scores"]
-    assert set(rest.heard) <= set(whole.heard) and rest.heard[-1] == whole.heard[-1]
-    assert answers(folder) == answers(tmp_path / "whole")
+    assert set(rest.heard) <= set(whole) and rest.heard[-1] == whole[-1]
+    assert answers(folder) == answers(its_folder)
     assert not list(folder.rglob("*.safetensors"))
 
 
@@ -66,8 +82,10 @@ def run_until_killed(task, folder):
     run_folds_trial(task, hang)
 
 
-def test_a_trial_killed_in_its_second_fold_goes_on_with_equal_scores(tmp_path, tiny_config, trained):
-    expected = run_folds_trial(task_of(tiny_config(), tmp_path / "whole"), Listener())
+def test_a_trial_killed_in_its_second_fold_goes_on_with_equal_scores(
+    tmp_path, tiny_config, uninterrupted, trained
+):
+    expected, _, its_folder = uninterrupted()
     process = multiprocessing.get_context("spawn").Process(
         target=run_until_killed, args=(task_of(tiny_config(), tmp_path / "killed"), tmp_path)
     )
@@ -82,14 +100,16 @@ def test_a_trial_killed_in_its_second_fold_goes_on_with_equal_scores(tmp_path, t
     # The last checkpoint may still have been written; the first fold is not trained again.
     assert trained == STUDENT[-len(trained) :]
     assert outcome.score == expected.score
-    assert answers(tmp_path / "killed") == answers(tmp_path / "whole")
+    assert answers(tmp_path / "killed") == answers(its_folder)
 
 
 @pytest.mark.parametrize("changed", [{"training__accumulation": 2}, {"student__lr": 1e-3}], ids=str)
 @pytest.mark.parametrize("attempt", [1, 2])
-def test_folds_of_another_config_are_trained_again(tmp_path, tiny_config, trained, changed, attempt):
-    """Smaller parts after running out of memory are another config."""
-    expected = run_folds_trial(task_of(tiny_config(**changed), tmp_path / "fresh"), Listener())
+def test_folds_of_another_config_are_trained_again(
+    tmp_path, tiny_config, uninterrupted, trained, changed, attempt
+):
+    """Smaller micro-batches after running out of memory are another config."""
+    expected, *_ = uninterrupted(**changed)
     run_folds_trial(task_of(tiny_config(), tmp_path / "used"), Listener(("fold 2 student", 1)))
     trained.clear()
     outcome = run_folds_trial(task_of(tiny_config(**changed), tmp_path / "used", attempt), Listener())
