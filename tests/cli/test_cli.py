@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from distune.cli import run_command
+from distune.cli import app, run_command
 from distune.cli.options import devices_of
 from distune.config import Config, dump_config, load_config
 
@@ -239,17 +240,36 @@ def test_tune_in_stages_from_a_best_config_and_its_best_config_trains(
     assert f"| **{best.teacher.dropout:.3f}** |" in report  # the chosen teacher's own values
 
 
-def test_tune_writes_everything_and_its_best_config_trains(distune: Command, config_file: Path) -> None:
-    code, out, err = distune(
-        "tune", "--config", config_file, "--n-trials", "3", "--gpu", "cpu", "--study-name", "s",
-        "--teacher-epochs", "1", "--student-epochs", "2", "--sampler", "random", "--pruner", "none",
-        "--only", "alpha,beta,T",
-    )  # fmt: skip
-    assert code == 0, err
+@pytest.fixture(scope="module")
+def tuned(tiny_config: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a study `s` of three trials, and what the command printed; tests copy the study."""
+    folder = tmp_path_factory.mktemp("tuned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DISTUNE_CACHE", str(folder / "cache"))
+        Path("tiny.yaml").write_text(dump_config(tiny_config()))
+        done = CliRunner().invoke(app, [
+            "tune", "--config", "tiny.yaml", "--n-trials", "3", "--gpu", "cpu", "--study-name", "s",
+            "--teacher-epochs", "1", "--student-epochs", "2", "--sampler", "random", "--pruner", "none",
+            "--only", "alpha,beta,T",
+        ])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    return folder, done.output
+
+
+@pytest.fixture
+def study(tuned: tuple[Path, str], distune: Command) -> str:
+    """What the command printed that made the study `s` of this folder."""
+    folder, printed = tuned
+    shutil.copytree(folder / "logs", "logs")
+    return printed
+
+
+def test_tune_writes_everything_and_its_best_config_trains(distune: Command, study: str) -> None:
     folder = Path("logs/optuna/s")
     for name in ("best_config.yaml", "study_summary.json", "report.md", "study.log", "trials/trial_0002"):
         assert (folder / name).exists(), name
-        assert str(folder / name.split("/")[0]) in out
+        assert str(folder / name.split("/")[0]) in study
     assert Path("logs/optuna/s.db").exists()
     summary = json.loads((folder / "study_summary.json").read_text())
     assert summary["trials"]["finished"] == 3
@@ -264,29 +284,24 @@ def test_tune_writes_everything_and_its_best_config_trains(distune: Command, con
     )
 
 
-def test_status_of_a_finished_study(distune: Command, config_file: Path) -> None:
-    assert (
-        distune("tune", "--config", config_file, "--n-trials", "1", "--study-name", "s", "--gpu", "cpu")[0]
-        == 0
-    )
+def test_status_of_a_finished_study(distune: Command, study: str) -> None:
     for name in ("s", "logs/optuna/s"):
         code, out, _ = distune("status", name)
         assert code == 0
-        assert "trials    1 of 1 finished: 1 complete, 0 pruned; 0 failed" in out
+        assert "3 of 3 finished: 3 complete, 0 pruned; 0 failed" in out
         assert "ended     finished" in out
     code, _, err = distune("status", "t")
     assert code == 2 and "t.db" in err
 
 
 def test_compare_sorts_runs_and_studies_and_warns_of_different_data(
-    distune: Command, config_file: Path, demo_root: Path
+    distune: Command, config_file: Path, demo_root: Path, study: str
 ) -> None:
     distune("train", config_file, "--out", "first", "--test")
     root = shutil.copytree(demo_root, Path("other"))
     dropped = next(iter((root / "splitted_dataset").glob("descriptions_train*")))
     dropped.write_text("\n".join(dropped.read_text().splitlines()[:-1]) + "\n")
     distune("train", config_file, "--out", "second", "--data-root", root, "--no-test")
-    distune("tune", "--config", config_file, "--n-trials", "1", "--study-name", "s", "--gpu", "cpu")
     code, out, _ = distune("compare", "first", "s")
     score = json.loads(Path("first/results.json").read_text())
     assert code == 0

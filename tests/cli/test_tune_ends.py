@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +25,6 @@ from distune.tuning.summary import write_summary
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 FOLDER = Path("logs/optuna/s")
 
 
@@ -100,14 +99,13 @@ def test_a_storage_that_is_away_at_the_very_end_is_waited_for(
 
 
 def test_a_signal(command: list[str]) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "distune", *command, "--n-trials", "500"],
-        env={"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "DISTUNE_CACHE": "cache"},
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 80
-    while not (FOLDER / "trials/trial_0000/metrics.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=200) == 130
-    assert summary()["reason"] == "interrupted"
+    def interrupt() -> None:
+        deadline = time.monotonic() + 80
+        while not (FOLDER / "trials/trial_0000/metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(interrupt)
+        ended = CliRunner().invoke(app, [*command, "--n-trials", "500"])
+    assert ended.exit_code == 130 and summary()["reason"] == "interrupted"

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distune.cli import app, main
+from distune.cli.study import EXIT_CODES
 from distune.config import Config, dump_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo
@@ -52,8 +53,8 @@ def test_severe_leaks_are_refused_before_any_trial(
     assert not Path("logs").exists()
 
 
-def test_accepted_leaks_are_tuned_on_and_kept_on_record(command: list[str]) -> None:
-    ended = CliRunner().invoke(app, [*command, "--accept-leaks"])
-    assert ended.exit_code == 0, ended.output
+def test_accepted_leaks_begin_a_study_that_keeps_them_on_record(command: list[str]) -> None:
+    ended = CliRunner().invoke(app, [*command, "--accept-leaks", "--timeout", "0"])
+    assert ended.exit_code == EXIT_CODES["timeout"], ended.output
     audit = json.loads(Path("logs/optuna/s/audit.json").read_text())
     assert any(found["severity"] == "severe" for found in audit["findings"])

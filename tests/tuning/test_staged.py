@@ -331,7 +331,7 @@ def test_two_coordinators_share_both_stages(tmp_path):
         sys.executable,
         str(HERE / "tune_process.py"),
         str(tmp_path),
-        "9",
+        "7",
         "1",
         "quick",
         "strategy=staged",
@@ -345,7 +345,7 @@ def test_two_coordinators_share_both_stages(tmp_path):
     for process in processes:
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 0 and "reason finished" in output, output
-    for study, wanted in zip(check(tmp_path), stage_budgets(9), strict=True):
+    for study, wanted in zip(check(tmp_path), stage_budgets(7), strict=True):
         assert len(study.get_trials(states=FINISHED)) == wanted
 
 
