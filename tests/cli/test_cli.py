@@ -275,7 +275,7 @@ def test_tune_writes_everything_and_its_best_config_trains(distune: Command, stu
     assert summary["trials"]["finished"] == 3
     best = load_config(folder / "best_config.yaml")
     assert (best.teacher.epochs, best.student.epochs) == (1, 2)
-    code, out, _ = distune("train", folder / "best_config.yaml", "--out", "again", "--no-test")
+    code, *_ = distune("train", folder / "best_config.yaml", "--out", "again", "--no-test")
     assert code == 0
     assert json.loads(Path("again/results.json").read_text())["score"] == summary["best"]["value"]
     assert (
