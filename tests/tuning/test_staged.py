@@ -24,7 +24,7 @@ from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import build_space
 from distune.tuning.space.suggest import suggest
-from distune.tuning.staged import StudentSpace, best_teachers, split, stage_budgets
+from distune.tuning.staged import StudentSpace, best_teachers, describe_budget, split, stage_budgets
 from distune.tuning.status import read_status
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
@@ -44,6 +44,13 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 )  # fmt: skip
 def test_a_third_of_the_trials_at_least_five_are_teachers(n_trials, teachers, students):
     assert stage_budgets(n_trials) == (teachers, students)
+
+
+@pytest.mark.parametrize(("n_trials", "shares", "says_enough"), [(1, [], False), (7, [5, 2], True), (14, [5, 9], True),
+                                                                 (15, [5, 10], False)])  # fmt: skip
+def test_the_budget_of_each_stage_is_said_and_what_would_be_enough(n_trials, shares, says_enough):
+    said = describe_budget(n_trials)
+    assert all(f" {share} " in said for share in shares) and ("15 or more" in said) is says_enough
 
 
 def whole(base, **groups):
@@ -289,8 +296,9 @@ def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
     assert students.user_attrs["teachers"] == kept
 
 
-def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path):
+def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path, caplog):
     result = tune(request(tmp_path, n_trials=1))
+    assert describe_budget(1) in caplog.text
     teachers, students = studies_in(tmp_path)
     assert (len(teachers.trials), len(students.trials)) == (0, 1)
     assert load_config(result.best_config) == base_config(student__epochs=6)

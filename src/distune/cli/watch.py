@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,26 +11,38 @@ import typer
 
 from distune.cli.options import Storage, Study
 from distune.cli.output import say
+from distune.errors import UserError
 from distune.utils.places import STUDIES
 
 if TYPE_CHECKING:
-    from distune.tuning.status import StudyStatus
+    from distune.tuning.status import StudyStatus, UnreadableStudy
 
 REFRESH_SECONDS = 5.0
 
 
 def status(
-    study: Study,
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"Name under {STUDIES}, a study's folder, or its .db file; without one, all studies are listed."
+        ),
+    ] = None,
     storage: Storage = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Again every 5 seconds, until Ctrl-C or the end of the study.")
     ] = False,
 ) -> None:
-    """Show trials, running workers, best so far, failures by kind, and the expected end."""
+    """Show trials, running workers, best so far, failures by kind, and the expected end; or list all studies."""
     from rich.console import Console
 
-    from distune.tuning.status import read_status
+    from distune.tuning.status import read_status, read_studies
+    from distune.tuning.study.storage_url import redacted
 
+    if study is None:
+        if watch:
+            raise UserError("--watch shows one study; name it")
+        _print_list(read_studies(storage=storage), str(STUDIES) if storage is None else redacted(storage))
+        return
     name, logs = _place(study)
     found = read_status(name, logs=logs, storage=storage)
     _print(found)
@@ -64,6 +77,32 @@ def _place(study: str) -> tuple[str, Path]:
     return path.name.removesuffix(".db"), path.parent if path.parent != Path() else STUDIES
 
 
+def _print_list(studies: Sequence[StudyStatus | UnreadableStudy], place: str) -> None:
+    from distune.tuning.status import UnreadableStudy
+
+    if not studies:
+        say(f"no studies in {place}")
+        return
+    width = max(len("study"), *(len(study.name) for study in studies))
+    say(f"{'study':{width}}  {'trials':>9}  {'best':>7}  state")
+    for study in studies:
+        if isinstance(study, UnreadableStudy):
+            say(f"{study.name:{width}}  {'-':>9}  {'-':>7}  unreadable: {study.problem}")
+            continue
+        counts = study.counts
+        trials = f"{counts.finished}/{study.n_trials}" if study.n_trials else str(counts.finished)
+        best = f"{counts.best[1]:.4f}" if counts.best else "-"
+        say(f"{study.name:{width}}  {trials:>9}  {best:>7}  {_state(study)}")
+
+
+def _state(found: StudyStatus) -> str:
+    if found.workers:
+        return f"running, workers {found.workers}"
+    if found.n_trials is None:
+        return "not known: distune tune never worked on it"
+    return found.ended or "killed; the same command resumes it"
+
+
 def _print(found: StudyStatus) -> None:
     counts = found.counts
     wanted = f" of {found.n_trials}" if found.n_trials else ""
@@ -86,4 +125,4 @@ def _print(found: StudyStatus) -> None:
     if found.ends:
         say(f"ends      about {found.ends:%Y-%m-%d %H:%M}")
     elif not found.workers:
-        say(f"ended     {found.ended or 'without saying why: killed; the same command resumes it'}")
+        say(f"ended     {_state(found)}")

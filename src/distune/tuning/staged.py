@@ -42,6 +42,22 @@ def stage_budgets(n_trials: int) -> tuple[int, int]:
     return teachers, n_trials - teachers
 
 
+def describe_budget(n_trials: int) -> str:
+    """How a staged search spends its trials, and from how many on the students get two thirds of them."""
+    teachers, students = stage_budgets(n_trials)
+    if not teachers:
+        return "strategy staged: the one trial is the base config; no teacher is tuned"
+    text = f"strategy staged: teachers get {teachers} and students {students} of {n_trials} trials"
+    if is_small(n_trials):
+        text += f"; with {3 * FEWEST_TEACHERS} or more, students get two thirds"
+    return text
+
+
+def is_small(n_trials: int) -> bool:
+    """Whether the fewest teachers take more than their third of a budget."""
+    return n_trials < 3 * FEWEST_TEACHERS
+
+
 def split(settings: StudySettings) -> tuple[StudySettings, StudySettings]:
     """The set-ups of the teacher's and of the student's study.
 

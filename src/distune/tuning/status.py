@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -76,6 +77,19 @@ class StudyStatus:
     ends: datetime | None
 
 
+@dataclass(frozen=True)
+class UnreadableStudy:
+    """A study, or a file in the folder of studies, whose status cannot be read.
+
+    Args:
+        name: of the study or the file.
+        problem: what is wrong with it.
+    """
+
+    name: str
+    problem: str
+
+
 def read_status(name: str, *, logs: Path = STUDIES, storage: str | None = None) -> StudyStatus:
     """Reads a study's status; changes nothing. A staged search that is at its teachers shows their study.
 
@@ -90,12 +104,52 @@ def read_status(name: str, *, logs: Path = STUDIES, storage: str | None = None) 
     check_name(name)
     url = storage or default_url(logs, name)
     with reading(url) as backend:
-        study = load(backend, name)
-        if study is None:
-            raise UserError(f"there is no study {name} in {redacted(url)}")
-        if study.user_attrs.get("strategy") == "staged" and "teachers" not in study.user_attrs:
-            study = load(backend, name + SUFFIX) or study  # still in its first stage
-        return status_of(study, redacted(url), datetime.now().astimezone())
+        return _status_in(backend, name, url)
+
+
+def read_studies(*, logs: Path = STUDIES, storage: str | None = None) -> list[StudyStatus | UnreadableStudy]:
+    """The status of every study, by name; changes nothing. The teachers' study of a staged search is part of its own.
+
+    Args:
+        logs: where studies with an SQLite file of their own live.
+        storage: SQLAlchemy URL of a database that holds several studies; empty looks at the files in `logs`.
+
+    Raises:
+        UserError: the storage cannot be opened.
+    """
+    if storage is not None:
+        with reading(storage) as backend:
+            return [_listed(backend, name, storage) for name in _names(backend)]
+    found: list[StudyStatus | UnreadableStudy] = []
+    for file in sorted(logs.glob("*.db")):
+        url = default_url(logs, file.stem)
+        try:
+            with reading(url) as backend:
+                found += [_listed(backend, name, url) for name in _names(backend)]
+        except UserError as error:
+            found.append(UnreadableStudy(file.stem, str(error)))
+    return found
+
+
+def _names(backend: BaseStorage) -> list[str]:
+    names = {study.study_name for study in backend.get_all_studies()}
+    return sorted(name for name in names if name.removesuffix(SUFFIX) not in names - {name})
+
+
+def _listed(backend: BaseStorage, name: str, url: str) -> StudyStatus | UnreadableStudy:
+    try:
+        return _status_in(backend, name, url)
+    except UserError as error:
+        return UnreadableStudy(name, str(error))
+
+
+def _status_in(backend: BaseStorage, name: str, url: str) -> StudyStatus:
+    study = load(backend, name)
+    if study is None:
+        raise UserError(f"there is no study {name} in {redacted(url)}")
+    if study.user_attrs.get("strategy") == "staged" and "teachers" not in study.user_attrs:
+        study = load(backend, name + SUFFIX) or study  # still in its first stage
+    return status_of(study, redacted(url), datetime.now().astimezone())
 
 
 def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:

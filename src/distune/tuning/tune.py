@@ -26,7 +26,16 @@ from distune.tuning.space.groups import backbone_group, fields_without_effect, f
 from distune.tuning.space.outside import outside
 from distune.tuning.space.space import Space, build_space
 from distune.tuning.space.start import narrowed, started_from, with_space
-from distune.tuning.staged import SUFFIX, best_teachers, outline, settle, split, stage_budgets
+from distune.tuning.staged import (
+    SUFFIX,
+    best_teachers,
+    describe_budget,
+    is_small,
+    outline,
+    settle,
+    split,
+    stage_budgets,
+)
 from distune.tuning.study.commits import with_commits
 from distune.tuning.study.names import commits_so_far, exists, study_to_continue
 from distune.tuning.study.open_study import check_name, new_name, open_study
@@ -227,15 +236,17 @@ def _run_staged(
     Once that choice is made, no more teachers are tried: a sampler cannot learn about choices that change.
     """
     students, teacher = settings_of_both
+    n_trials = request.asked.n_trials
+    _log.log(logging.WARNING if is_small(n_trials) else logging.INFO, "%s", describe_budget(n_trials))
     first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, patiently)
     if "teachers" not in study.user_attrs:
-        wanted, _ = stage_budgets(request.asked.n_trials)
+        wanted, _ = stage_budgets(n_trials)
         ending = _run_teachers(request, first, teacher, folder, runner, wanted) if wanted else None
         patiently(lambda: study.set_user_attr("teacher_study", outline(first)))
         if ending is not None and ending.reason != "finished":
             return ending
     students = patiently(lambda: settle(study, best_teachers(first), students))
-    left = max(0, request.asked.n_trials - outline(first)["finished"])
+    left = max(0, n_trials - outline(first)["finished"])
     return _run(request, study, students, folder, runner, left)
 
 
