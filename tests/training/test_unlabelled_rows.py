@@ -21,7 +21,10 @@ from distune.distillation.dkd import target_class
 from distune.models import ModelOutput
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
+from distune.training.devices import compute_for
+from distune.training.keys import student_key
 from distune.training.metrics import evaluate, score
+from distune.training.predictions import Targets
 from distune.training.run import run
 
 pytestmark = pytest.mark.slow
@@ -148,9 +151,31 @@ def test_with_and_without_a_teacher_a_student_takes_the_same_steps(
         optimizer.Optimizer, "step", lambda self: (steps.append(self._total_steps), step(self))
     )
     taken = []
-    for loss in ("vanilla", "none"):
+    for values in ({"loss": "vanilla"}, {"loss": "none"}, {"loss": "vanilla", "unlabelled": False}):
         steps.clear()
-        config = tiny_config(data__label_fraction=0.4, distillation__loss=loss)
-        run(config, tmp_path / loss, store=Store(tmp_path / "store"))
+        settings = {f"distillation__{name}": value for name, value in values.items()}
+        config = tiny_config(data__label_fraction=0.4, **settings)
+        run(config, tmp_path / str(len(taken)), store=Store(tmp_path / "store"))
         taken.append(sum(total == steps[-1] for total in steps))
-    assert taken[0] == taken[1] == steps[-1]
+    assert taken == [steps[-1]] * 3
+
+
+def test_without_unlabelled_rows_a_student_learns_answers_on_the_labelled_ones_alone(
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    at = Targets.at
+    monkeypatch.setattr(
+        Targets, "at", lambda self, batch: seen.extend(batch.host_rows.tolist()) or at(self, batch)
+    )
+    config = tiny_config(data__label_fraction=0.4, distillation__unlabelled=False)
+    run(config, tmp_path / "run", store=Store(tmp_path / "store"))
+    labelled = read_table(config.data, config.seed).rows("train")
+    assert set(seen) == set(labelled.tolist())
+
+
+def test_the_choice_of_rows_enters_the_key_only_where_it_is_made(tiny_config: MakeConfig) -> None:
+    compute = compute_for(tiny_config().training)
+    assert "unlabelled" not in student_key(tiny_config(), "data", compute)["distillation"]
+    changed = student_key(tiny_config(distillation__unlabelled=False), "data", compute)
+    assert changed["distillation"]["unlabelled"] is False

@@ -311,6 +311,8 @@ class DistillationConfig(Section):
     """Temperature of the softened probabilities."""
     gamma: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of the contrastive term that `combined` can add."""
+    unlabelled: bool = True
+    """Learn the teacher's answers on unlabelled rows too; false: on the labelled ones alone, for as many steps."""
 
 
 class TrainingConfig(Section):

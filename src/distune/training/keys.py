@@ -13,6 +13,7 @@ import cv2
 
 from distune.components import FUSIONS
 from distune.config import Config, EncoderConfig, ModelConfig, as_dict
+from distune.config.section import Section
 from distune.distillation import LOSSES
 from distune.models.encoders import Kind, identity
 from distune.training.devices import Compute
@@ -84,7 +85,7 @@ def student_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
         "version": version_of("student"),
         **_circumstances(config, fingerprint, compute),
         **_model(config, config.student, "student"),
-        "distillation": as_dict(config.distillation),
+        "distillation": _without_defaults(config.distillation, "unlabelled"),
         **LOSSES.source(config.distillation.loss),
         "learns_from": teacher_key(config, fingerprint, compute) if uses_teacher(config) else None,
         "targets": version_of("targets") if LOSSES[config.distillation.loss].uses_teacher else None,
@@ -102,9 +103,7 @@ def versions_behind(config: Config) -> dict[str, dict[str, int | str]]:
 
 
 def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
-    data, training = config.data, as_dict(config.training)
-    # A field that older versions did not have: at its default the key is theirs.
-    left_out = ELSEWHERE if config.training.deterministic else (*ELSEWHERE, "deterministic")
+    data, training = config.data, _without_defaults(config.training, "deterministic")
     return {
         "data": fingerprint,
         "image_size": data.image_size,
@@ -112,11 +111,22 @@ def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[s
         "views": data.views if data.augment != "none" else 0,
         "augment": data.augment,
         "inputs": {step: version_of(step) for step in INPUTS},
-        "training": {name: value for name, value in training.items() if name not in left_out},
+        "training": {name: value for name, value in training.items() if name not in ELSEWHERE},
         "seed": config.seed,
         "device": compute.device.type,
         "bf16": compute.bf16,
         "bf16_from": compute.bf16_from,  # with the model's own section this decides its precision
+    }
+
+
+def _without_defaults(section: Section, *names: str) -> dict[str, Any]:
+    """A section without fields that older versions did not have: at their defaults the key is theirs."""
+    fields = type(section).model_fields
+    values = as_dict(section)
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in names or getattr(section, name) != fields[name].default
     }
 
 

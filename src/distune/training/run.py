@@ -262,11 +262,11 @@ class _Run(Callback):
     def student_rows(self) -> NDArray[np.int64]:
         """The rows of a student's epoch.
 
-        One that has no teacher sees the labelled rows again and again until it has seen as many, so that with and
-        without a teacher it takes the same number of steps.
+        One that learns from no unlabelled row sees the labelled ones again and again until it has seen as many, so that
+        with and without a teacher, and with and without its answers on these rows, it takes the same number of steps.
         """
-        taught = self.table.taught_rows()
-        if LOSSES[self.config.distillation.loss].uses_teacher:
+        taught, distillation = self.table.taught_rows(), self.config.distillation
+        if LOSSES[distillation.loss].uses_teacher and distillation.unlabelled:
             return taught
         return np.resize(self.table.rows("train"), len(taught))
 
