@@ -159,7 +159,12 @@ def test_metrics_are_those_of_scikit_learn_and_intervals_those_of_scipy(
             else np.mean([roc_auc_score(truth == c, p[:, c]) for c in range(3)])
             for truth, p in pairs
         ]
-        assert found["auc"] == pytest.approx(expected_interval(areas))
+        assert (found["auc"]["mean"], found["auc"]["cases"]) == (
+            pytest.approx(np.mean(areas)),
+            SIZES[split] / 2,
+        )
+        looked_for = [each["positive"] for each in found["operating_points"] or []]
+        assert looked_for == ([task.classes[1]] if len(task.classes) == 2 and split == "test" else [])
         for number, name in enumerate(task.classes):
             recalls = [recall_score(truth, p.argmax(1), average=None)[number] for truth, p in pairs]
             held = found["classes"][name]

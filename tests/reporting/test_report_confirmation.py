@@ -350,3 +350,17 @@ def test_subgroups_stand_in_the_appendix_with_what_can_be_said_of_them(write: Wr
         in said
     )
     assert "Subgroups" not in write(CONFIRMATION)
+
+
+def test_operating_points_stand_in_the_appendix(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}
+    coarse = {**dict.fromkeys(point), "wanted": 0.95}
+    judged = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
+    next(iter(judged["tasks"].values()))["operating_points"] = [
+        {"positive": "<i>MR", "points": [point, coarse]}
+    ]
+    said = section(write(numbers), "Operating points")
+    assert "| 0.90 or more | 0.4000 [0.3900, 0.4100] | 0.7000 [0.6900, 0.7100] |" in said
+    assert "| 0.95 or more | — | — | — |" in said and "<i>" not in said
+    assert "Operating points" not in write(CONFIRMATION)

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from distune.analysis.findings import Findings
 from distune.reporting import first_screen
-from distune.reporting.appendix import audit, confirmation, course, provenance, time
+from distune.reporting.appendix import (
+    audit,
+    confirmation,
+    course,
+    operating_points,
+    provenance,
+    subgroups,
+    time,
+)
 from distune.reporting.document import Code, Document, Figure, line
 from distune.reporting.sections import (
     best,
@@ -24,7 +32,6 @@ from distune.reporting.sections import (
     resources,
     results,
     starting_values,
-    subgroups,
     usage,
 )
 
@@ -56,6 +63,7 @@ def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -
     appendix = (
         confirmation.section(findings, figures),
         subgroups.section(findings),
+        operating_points.section(findings),
         insights.section(findings, figures),
         course.section(findings, figures),
         time.section(findings, figures),

@@ -13,6 +13,10 @@ from distune.confirmation.statistics.pseudovalues import Counts, Metric, mean_ma
 from distune.confirmation.statistics.standard_errors import LEVEL, Errors, errors_of
 
 Floats = NDArray[np.float64]
+MOST_OF_ALL = 0.98
+"""An interval of this share of all possible values says nothing, and is not given."""
+LARGEST_FACTOR = 100.0
+"""Likewise where both ends lie so many times apart from the mean."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,26 @@ def interval_of(values: Floats, table: Floats, lowest: float = 0.0) -> Interval:
     if cases < 2:
         return Interval(mean, None, None, len(values), cases)
     low, high = bounds(mean, errors_of([table]), cases, lowest)
+    if high - low > MOST_OF_ALL * (1 - lowest):  # all that can be says nothing
+        return Interval(mean, None, None, len(values), cases)
     return Interval(mean, low, high, len(values), cases)
+
+
+def interval_above_zero(values: Floats, table: Floats) -> Interval:
+    """A number from 0 on, such as a log loss, with its 95 % interval: Student's on the scale of its logarithm.
+
+    Args:
+        values: of each seed on all cases, (seeds,).
+        table: its pseudo-values, (G, seeds).
+    """
+    mean, cases = float(values.mean()), len(table)
+    error = errors_of([table]) if cases > 1 else None
+    if error is None or mean <= 0 or error.standard_error < 1e-9:
+        return Interval(mean, None, None, len(values), cases)
+    factor = math.exp(error.quantile() * error.standard_error / mean)
+    if factor > LARGEST_FACTOR:
+        return Interval(mean, None, None, len(values), cases)
+    return Interval(mean, mean / factor, mean * factor, len(values), cases)
 
 
 def bounds(mean: float, errors: Errors, cases: int, lowest: float = 0.0) -> tuple[float, float]:
@@ -118,6 +141,19 @@ def of_class(task: Counts, number: int, name: str) -> Interval | None:
         above, below = 2 * hits, occurred + predicted
     else:
         above, below = hits, np.broadcast_to(occurred, hits.shape) if name == "recall" else predicted
+    return ratio_over_cases(above, below)
+
+
+def ratio_over_cases(above: Floats, below: Floats) -> Interval | None:
+    """A ratio of sums over cases, such as a recall, over the cases that count.
+
+    Args:
+        above: by case and seed, (G, seeds, 1).
+        below: likewise, or (G, 1, 1) where it is the same for all seeds.
+
+    Returns:
+        None where no example counts.
+    """
     counting = below.sum(axis=(1, 2)) > 0
     if not counting.any():
         return None

@@ -42,10 +42,13 @@ no seed differs.
                         "other_text": {"score": interval, "change": interval of the score minus the full input's,
                         "tasks": {task: {"macro_f1", "accuracy", "score" as in TASK}}}}}
     TASK                intervals macro_f1 and accuracy, and where the task counts with another score "score":
-                        {"name", and the fields of an interval}; over seeds alone: calibration_error, log_loss,
-                        temperature (fitted on dev), calibration_error_scaled, log_loss_scaled, and auc or null, and
-                        then auc_missing says
-                        why; classes: {class: {"support": examples, "cases": that hold one, "recall", "precision",
+                        {"name", and the fields of an interval}; calibration_error and log_loss, and after scaling
+                        calibration_error_scaled and log_loss_scaled: intervals; temperature (fitted on dev): over seeds
+                        alone; auc: interval or null, and then auc_missing says why; operating_points: on test, of a
+                        task of two classes or of labels, [{"positive": the class that is looked for, "points":
+                        [{"wanted": specificity on dev, "threshold": over seeds alone, "sensitivity", "specificity":
+                        intervals, all three null where dev has too few examples without the class}]}], else null;
+                        classes: {class: {"support": examples, "cases": that hold one, "recall", "precision",
                         "specificity", "f1": interval over the cases that it depends on, or null without any}};
                         of a multi-label task the classes are its labels, and what is said is of having them
     comparisons         [{kind, family ("primary": the tuning and the distillation gain; "secondary": all others),

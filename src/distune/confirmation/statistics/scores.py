@@ -20,13 +20,13 @@ from distune.confirmation.statistics.case_scores import CaseScores, TaskAnswers,
 from distune.confirmation.statistics.files import CONDITIONS, Judged
 from distune.confirmation.statistics.forecast import forecast
 from distune.confirmation.statistics.intervals import accuracy, interval_of, interval_over_seeds, of_class
+from distune.confirmation.statistics.operating_points import operating_points
+from distune.confirmation.statistics.probabilities import area_under_curve, calibration
 from distune.confirmation.statistics.pseudovalues import Counts
 from distune.confirmation.statistics.standard_errors import errors_of
 from distune.data.table import label_columns
 from distune.training.metrics import evaluate
 
-BY_SEED = ("calibration_error", "log_loss")
-HIGHEST = {"log_loss": math.inf}
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 
 
@@ -42,6 +42,7 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
     tables = [_table(one) for one in judged]
     scaled = [_recalibrated(dev, one) for dev, one in zip(answers.by_split["dev"], judged, strict=True)]
     by_task = task_answers(judged)
+    dev = {each.task.name: each for each in task_answers(answers.by_split["dev"])}
     score, scores = overall(by_task), [table["score"] for table in tables]
     expected = forecast(score.values, score.pseudovalues, len(score.without), score.lowest)
     return {
@@ -54,6 +55,7 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
                 of_task,
                 [table["tasks"][name] for table in tables],
                 [found[name] for found in scaled if name in found],
+                dev.get(name) if split == "test" else None,
             )
             for of_task in by_task
             for name in (of_task.task.name,)
@@ -108,20 +110,20 @@ def _recalibrated(dev: Judged, other: Judged) -> dict[str, Recalibration]:
 
 
 def _task_numbers(
-    answers: TaskAnswers, tables: Sequence[Mapping[str, Any]], scaled: Sequence[Recalibration]
+    answers: TaskAnswers,
+    tables: Sequence[Mapping[str, Any]],
+    scaled: Sequence[Recalibration],
+    dev: TaskAnswers | None,
 ) -> dict[str, Any]:
-    areas = [table["auc"] for table in tables]
-    # The areas exist for all seeds or for none: they depend on the labels of the split alone.
-    is_known = all(area is not None for area in areas)
+    # The area exists for all seeds or for none: that depends on the labels of the split alone.
+    has_area = tables[0]["auc"] is not None
     return {
         **_scores_of(answers),
-        **{
-            metric: interval((table[metric] for table in tables), highest=HIGHEST.get(metric, 1.0))
-            for metric in BY_SEED
-        },
-        "auc": interval(areas) if is_known else None,
+        **calibration(answers),
+        "auc": area_under_curve(answers) if has_area else None,
         "auc_missing": tables[0]["auc_missing"],
-        **_calibration(scaled),
+        **_scaled(answers, scaled),
+        "operating_points": None if dev is None else operating_points(dev, answers),
         "classes": {
             name: _class_numbers(*answers.of_class(number), tables[0]["classes"][name]["support"])
             for number, name in enumerate(answers.task.classes)
@@ -138,14 +140,15 @@ def _scores_of(answers: TaskAnswers) -> dict[str, Any]:
     return found
 
 
-def _calibration(scaled: Sequence[Recalibration]) -> dict[str, Any]:
+def _scaled(answers: TaskAnswers, scaled: Sequence[Recalibration]) -> dict[str, Any]:
     """Calibration after scaling; null where dev knows no label to fit a temperature on."""
     if not scaled:
         return dict.fromkeys(("temperature", "calibration_error_scaled", "log_loss_scaled"))
+    temperatures = [each.temperature for each in scaled]
+    found = calibration(answers, temperatures)
     return {
-        "temperature": interval((each.temperature for each in scaled), highest=math.inf),
-        "calibration_error_scaled": interval(each.error_after for each in scaled),
-        "log_loss_scaled": interval((each.log_loss_after for each in scaled), highest=math.inf),
+        "temperature": interval(temperatures, highest=math.inf),
+        **{f"{name}_scaled": each for name, each in found.items()},
     }
 
 

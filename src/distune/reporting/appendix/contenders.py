@@ -33,7 +33,6 @@ CONDITIONS = {
     "other_text": "text of another case",
 }
 MOST_CLASSES = 40
-BY_SEED = "Intervals over seeds alone."
 REST = "Of the recommended config and the base config; those of all others are in confirmation.json."
 
 
@@ -158,7 +157,7 @@ def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | Non
         "Log loss after",
     )
     fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
-    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {BY_SEED} {REST}"
+    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {REST}"
     table = Table(header, tuple(rows), frozenset(range(2, 7)), caption)
     return Section("Calibration", (table, *([figure] if figure is not None else [])))
 
@@ -210,7 +209,7 @@ def _tasks(numbers: Numbers, split: str) -> Table:
         tuple(header),
         tuple(rows),
         frozenset(range(2, len(header))),
-        f"Each task on {split}: macro F1 and accuracy with intervals over seeds and cases, the AUC over seeds alone.",
+        f"Each task on {split}: with 95 % intervals over seeds and cases.",
     )
 
 

@@ -1,0 +1,107 @@
+"""How good probabilities are, on all cases and without each: area under the curve, calibration error, log loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.analysis.calibration import with_temperature
+from distune.confirmation.statistics.case_scores import CaseScores, TaskAnswers
+from distune.confirmation.statistics.intervals import Interval, interval_above_zero, interval_of
+from distune.data.table import MISSING
+from distune.training.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY
+
+Floats = NDArray[np.float64]
+
+
+def area_under_curve(answers: TaskAnswers) -> dict[str, Any]:
+    """The macro mean of the one-vs-rest areas; no interval where a class, or all others, are in a single case."""
+    as_area = replace(answers, task=replace(answers.task, score="auroc"))
+    found = as_area.score()
+    if _fewest_cases(answers) < 2:
+        return asdict(Interval(float(found.values.mean()), None, None, len(found.values), len(found.without)))
+    return asdict(interval_of(found.values, found.pseudovalues))
+
+
+def calibration(
+    answers: TaskAnswers, temperatures: Sequence[float] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The expected calibration error and the log loss, means over the labels of a multi-label task.
+
+    Args:
+        answers: of one contender.
+        temperatures: one a seed, fitted on dev; empty judges the probabilities as they are.
+    """
+    pairs = [_of_a_seed(answers, seed, temperatures) for seed in range(len(answers.probabilities))]
+    error, loss = (
+        CaseScores(
+            np.array([pair[which][0] for pair in pairs]), np.stack([pair[which][1] for pair in pairs], axis=1)
+        )
+        for which in (0, 1)
+    )
+    return {
+        "calibration_error": asdict(interval_of(error.values, error.pseudovalues)),
+        "log_loss": asdict(interval_above_zero(loss.values, loss.pseudovalues)),
+    }
+
+
+def _fewest_cases(answers: TaskAnswers) -> int:
+    """Cases that hold the rarest class, or that hold others than it; a label is the class yes of its column."""
+    fewest = int(answers.cases.max()) + 1
+    is_labels = answers.task.kind == "multi_label"
+    for column in answers.labels.T:
+        for number in (1,) if is_labels else range(len(answers.task.classes)):
+            has, lacks = column == number, (column != number) & (column != MISSING)
+            fewest = min(fewest, *(len(set(answers.cases[part])) for part in (has, lacks)))
+    return fewest
+
+
+Without = tuple[float, Floats]
+"""A number on all cases, and without each, (G,)."""
+
+
+def _of_a_seed(
+    answers: TaskAnswers, seed: int, temperatures: Sequence[float] | None
+) -> tuple[Without, Without]:
+    """Calibration error and log loss of one training."""
+    rows = answers.probabilities[seed].astype(np.float64)
+    cases = int(answers.cases.max()) + 1
+    errors, losses = [], []
+    for place, truth in enumerate(answers.labels.T):
+        known = truth != MISSING
+        if not known.any():
+            continue
+        asked = rows[known]
+        if answers.task.kind == "multi_label":
+            asked = np.stack([1 - asked[:, place], asked[:, place]], axis=1)
+        if temperatures is not None:
+            asked = with_temperature(asked, temperatures[seed])
+        error, loss = _of_a_column(truth[known], asked, answers.cases[known], cases)
+        errors.append(error)
+        losses.append(loss)
+    return _mean(errors), _mean(losses)
+
+
+def _of_a_column(
+    truth: NDArray[np.int64], rows: Floats, case_of: NDArray[np.int64], cases: int
+) -> tuple[Without, Without]:
+    examples = np.bincount(case_of, minlength=cases).astype(np.float64)
+    left = np.maximum(len(truth) - examples, 1.0)
+    confidence = rows.max(axis=1)
+    gaps = (rows.argmax(axis=1) == truth) - confidence
+    bin_of = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+    place = case_of * CALIBRATION_BINS + bin_of
+    by_case = np.bincount(place, weights=gaps, minlength=cases * CALIBRATION_BINS).reshape(cases, -1)
+    every = by_case.sum(axis=0)
+    error = np.abs(every).sum() / len(truth), np.abs(every - by_case).sum(axis=1) / left
+    chosen = np.maximum(rows[np.arange(len(truth)), truth], SMALLEST_PROBABILITY)
+    losses = np.bincount(case_of, weights=-np.log(chosen), minlength=cases)
+    return (float(error[0]), error[1]), (float(losses.sum() / len(truth)), (losses.sum() - losses) / left)
+
+
+def _mean(parts: Sequence[Without]) -> Without:
+    return float(np.mean([whole for whole, _ in parts])), np.mean([without for _, without in parts], axis=0)

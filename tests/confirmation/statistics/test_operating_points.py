@@ -1,0 +1,136 @@
+"""Thresholds chosen on dev and judged on test; areas and calibration without each case, by computing them again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from distune.confirmation.statistics.case_scores import TaskAnswers, task_answers
+from distune.confirmation.statistics.files import Judged
+from distune.confirmation.statistics.intervals import interval_above_zero, interval_of
+from distune.confirmation.statistics.operating_points import operating_points, threshold
+from distune.confirmation.statistics.probabilities import area_under_curve, calibration
+from distune.data.table import MISSING, Task
+from distune.training.metrics import calibration_error
+
+SEEDS = 3
+
+
+def answers(seed: int, classes: int = 2, cases: int = 40, per_case: int = 3) -> TaskAnswers:
+    """Probabilities that lean to the truth, another draw for each of three seeds."""
+    generator = np.random.default_rng(seed)
+    count = cases * per_case
+    truth = generator.integers(0, classes, count)
+    judged = []
+    for _ in range(SEEDS):
+        logits = generator.normal(0, 1, (count, classes)) + 1.5 * np.eye(classes)[truth]
+        powers = np.exp(logits)
+        judged.append(
+            Judged(
+                tuple(map(str, range(count))),
+                tuple(str(n // per_case) for n in range(count)),
+                (Task("kind", tuple("abcde"[:classes])),),
+                truth[:, None],
+                (powers / powers.sum(1, keepdims=True),),
+            )
+        )
+    (found,) = task_answers(judged)
+    return found
+
+
+def pseudovalues(values: np.ndarray, without: np.ndarray) -> np.ndarray:
+    return len(without) * values - (len(without) - 1) * without
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_intervals_are_those_of_leaving_each_case_out(classes: int) -> None:
+    given = answers(5, classes)
+    truth = given.labels[:, 0]
+
+    def area(rows: np.ndarray, kept: np.ndarray) -> float:
+        columns = [1] if classes == 2 else range(classes)
+        return float(np.mean([roc_auc_score(truth[kept] == c, rows[kept, c]) for c in columns]))
+
+    def loss(rows: np.ndarray, kept: np.ndarray) -> float:
+        return float(log_loss(truth[kept], rows[kept], labels=range(classes)))
+
+    def error(rows: np.ndarray, kept: np.ndarray) -> float:
+        return calibration_error(truth[kept], rows[kept])
+
+    found = {"auc": area_under_curve(given), **calibration(given)}
+    for name, metric in (("auc", area), ("log_loss", loss), ("calibration_error", error)):
+        values = np.array([metric(rows, np.full(len(truth), True)) for rows in given.probabilities])
+        without = np.array(
+            [[metric(rows, given.cases != case) for rows in given.probabilities] for case in range(40)]
+        )
+        make = interval_above_zero if name == "log_loss" else interval_of
+        expected = make(values, pseudovalues(values, without))
+        assert found[name] == pytest.approx(expected.__dict__), name
+        assert found[name]["cases"] == 40 and found[name]["low"] < found[name]["mean"] < found[name]["high"]
+
+
+def test_the_temperature_of_a_seed_is_that_of_its_own_answers() -> None:
+    given = answers(6)
+    flat = calibration(given, [1.0, 1.0, 1.0])
+    assert flat["log_loss"]["mean"] == pytest.approx(calibration(given)["log_loss"]["mean"])
+    rows = given.probabilities[2] ** 0.5
+    expected = log_loss(given.labels[:, 0], rows / rows.sum(1, keepdims=True))
+    alone = TaskAnswers(given.task, given.labels, given.cases, given.probabilities[2:], given.counts)
+    assert calibration(alone, [2.0])["log_loss"]["mean"] == pytest.approx(expected)
+
+
+def test_a_class_of_a_single_case_gives_an_area_without_an_interval() -> None:
+    given = answers(7)
+    labels = np.where(given.cases[:, None] == 4, 1, 0)
+    found = area_under_curve(TaskAnswers(given.task, labels, given.cases, given.probabilities, given.counts))
+    assert 0 <= found["mean"] <= 1 and found["low"] is None and found["high"] is None
+
+
+@pytest.mark.parametrize(
+    ("count", "specificity", "expected"),
+    [(10, 0.8, 8.0), (10, 0.9, 9.0), (10, 0.95, None), (20, 0.95, 19.0), (4, 0.8, None), (5, 0.8, 4.0)],
+)
+def test_the_threshold_is_the_lowest_that_keeps_the_specificity(
+    count: int, specificity: float, expected: float | None
+) -> None:
+    negatives = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
+    cut = threshold(negatives, specificity)
+    assert cut == expected
+    if cut is not None:
+        assert (negatives <= cut).mean() >= specificity > (negatives < cut).mean()
+
+
+def test_points_are_judged_on_test_with_the_thresholds_of_dev() -> None:
+    dev, test = answers(8), answers(9)
+    found = operating_points(dev, test)
+    assert found is not None and [each["positive"] for each in found] == ["b"]
+    points = found[0]["points"]
+    assert [point["wanted"] for point in points] == [0.8, 0.9, 0.95]
+    truth, known = test.labels[:, 0], dev.labels[:, 0]
+    for point in points:
+        cuts = [
+            np.sort(rows[known == 0, 1])[math.ceil(point["wanted"] * (known == 0).sum()) - 1]
+            for rows in dev.probabilities
+        ]
+        above = [rows[:, 1] > cut for rows, cut in zip(test.probabilities, cuts, strict=True)]
+        assert point["threshold"]["mean"] == pytest.approx(np.mean(cuts))
+        assert point["sensitivity"]["mean"] == pytest.approx(np.mean([a[truth == 1].mean() for a in above]))
+        assert point["specificity"]["mean"] == pytest.approx(
+            np.mean([(~a)[truth == 0].mean() for a in above])
+        )
+        assert point["sensitivity"]["cases"] == len(set(test.cases[truth == 1]))
+    kept = [point["sensitivity"]["mean"] for point in points]
+    assert kept == sorted(kept, reverse=True) and operating_points(answers(1, 3), answers(2, 3)) is None
+
+
+def test_examples_without_a_label_are_neither_found_nor_missed() -> None:
+    dev, test = answers(8), answers(9)
+    labels = test.labels.copy()
+    labels[:60] = MISSING
+    partly = TaskAnswers(test.task, labels, test.cases, test.probabilities, test.counts)
+    found = operating_points(dev, partly)
+    assert found is not None
+    assert found[0]["points"][0]["specificity"]["cases"] <= 20
