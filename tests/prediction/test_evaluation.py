@@ -11,10 +11,13 @@ import pytest
 from sklearn.metrics import recall_score
 
 from distune.cli import run_command
-from distune.config import load_config
+from distune.config import load_config, save_config, with_values
 from distune.data import read_table
+from distune.data.demo.demo import write_demo
 from distune.deployment.model_card import model_card
-from distune.prediction.evaluation import EXTERNAL
+from distune.prediction.evaluation import EXTERNAL, judge
+from distune.prediction.labelled import labelled_file
+from distune.prediction.load import load
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -36,6 +39,39 @@ def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         return int(ended.value.code or 0), captured.out, captured.err
 
     return call
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of other patients, which holds other pictures."""
+    root = tmp_path_factory.mktemp("elsewhere") / "demo"
+    write_demo(root, seed=7, examples=40)
+    return root
+
+
+def write_new(elsewhere: Path, file: Path, **changed: str) -> list[dict[str, str]]:
+    """All examples of the other data set as a labelled table."""
+    lines = [
+        json.loads(line)
+        for path in sorted((elsewhere / "splitted_dataset").glob("descriptions_*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    rows = [
+        {
+            "image": f"images/{line['image']}.png",
+            "text": line["Description"]["Caption"],
+            "patient": line["U_id"],
+            "modality": line["Type"],
+            "location": line["Location Category"],
+        }
+        for line in lines
+    ]
+    rows[0] |= changed
+    with file.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
 
 
 def write_labelled(run: Path, file: Path, **changed: str) -> list[dict[str, str]]:
@@ -61,14 +97,11 @@ def write_labelled(run: Path, file: Path, **changed: str) -> list[dict[str, str]
 
 
 def test_scores_are_those_of_the_run_on_the_same_examples(
-    distune: Command, copied: Path, demo_root: Path
+    copied: Path, demo_root: Path, tmp_path: Path
 ) -> None:
-    rows = write_labelled(copied, Path("new.csv"))
-    code, out, err = distune("evaluate", copied, "--csv", "new.csv", "--data-root", demo_root)
-    assert code == 0, err
-    assert "external data: new.csv" in out and "95 % interval over cases" in out
-    (line,) = (copied / EXTERNAL).read_text().splitlines()
-    found = json.loads(line)
+    rows = write_labelled(copied, tmp_path / "new.csv")
+    predictor = load(copied)
+    found = judge(predictor, labelled_file(predictor, tmp_path / "new.csv", demo_root))
     dev = json.loads((copied / "results.json").read_text())["splits"]["dev"]
     assert found["score"] == pytest.approx(dev["score"])
     assert found["interval"][0] < found["score"] < found["interval"][1]
@@ -78,6 +111,17 @@ def test_scores_are_those_of_the_run_on_the_same_examples(
         sorted(set(truth)), recall_score(truth, chosen, average=None, labels=sorted(set(truth))), strict=True
     ):
         assert found["tasks"]["modality"]["classes"][name]["recall"] == pytest.approx(value)
+
+
+def test_external_data_are_judged_and_recorded(distune: Command, copied: Path, elsewhere: Path) -> None:
+    rows = write_new(elsewhere, Path("new.csv"))
+    code, out, err = distune("evaluate", copied, "--csv", "new.csv", "--data-root", elsewhere)
+    assert code == 0, err
+    assert "external data: new.csv" in out and "95 % interval over cases" in out
+    (line,) = (copied / EXTERNAL).read_text().splitlines()
+    found = json.loads(line)
+    assert (found["examples"], found["new"]) == (len(rows), True)
+    assert found["cases"] == len({row["patient"] for row in rows})
     config = load_config(copied / "config.yaml")
     table = read_table(config.data, config.seed, check_images=False)
     parity = {
@@ -92,16 +136,62 @@ def test_scores_are_those_of_the_run_on_the_same_examples(
     assert f"new.csv, {found['time'][:10]}: {found['score']:.4f}" in card
 
 
-def test_the_data_set_of_the_run_is_read_like_it(
-    distune: Command, copied: Path, demo_root: Path, tmp_path: Path
+@pytest.mark.parametrize("share", ["all", "one"])
+def test_examples_that_the_study_saw_are_no_external_data(
+    distune: Command, copied: Path, demo_root: Path, elsewhere: Path, tmp_path: Path, share: str
 ) -> None:
-    code, _, err = distune("evaluate", copied, "--data-root", demo_root)
+    """Wherever they lie and whatever they are called: their content is compared."""
+    root = shutil.copytree(demo_root if share == "all" else elsewhere, tmp_path / "other")
+    if share == "one":
+        seen = next((demo_root / "images").glob("*.png"))
+        shutil.copyfile(seen, next((root / "images").glob("*.png")))
+    code, _, err = distune("evaluate", copied, "--data-root", root)
     assert code == 2 and "external data are others" in err
-    other = shutil.copytree(demo_root, tmp_path / "other")
-    code, out, _ = distune("evaluate", copied, "--data-root", other)
+    assert ("1 of 40 images" in err) == (share == "one")
+    assert not (copied / EXTERNAL).exists()
+
+
+def test_a_data_set_is_read_like_that_of_the_run(distune: Command, copied: Path, elsewhere: Path) -> None:
+    code, out, _ = distune("evaluate", copied, "--data-root", elsewhere)
+    assert code == 0 and "external data: demo, 40 examples" in out
+
+
+def test_where_the_training_data_are_gone_it_is_said_that_nothing_was_compared(
+    distune: Command, copied: Path, elsewhere: Path, tmp_path: Path
+) -> None:
     config = load_config(copied / "config.yaml")
-    table = read_table(config.data, config.seed, check_images=False)
-    assert code == 0 and f"{len(table)} examples" in out
+    save_config(with_values(config, {"data.root": str(tmp_path / "gone")}), copied / "config.yaml")
+    code, out, _ = distune("evaluate", copied, "--data-root", elsewhere)
+    assert code == 0 and "not compared" in out
+    assert json.loads((copied / EXTERNAL).read_text())["new"] is None
+
+
+def test_labels_and_cells_mean_what_they_mean_in_training(
+    copied: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    """Semicolons in Latin-1, padded labels, other spellings, missing cells, backslashes: the same scores."""
+    rows = write_new(elsewhere, tmp_path / "plain.csv")
+    config = load_config(copied / "config.yaml")
+    label_map = {"modality": {"tomography": rows[0]["modality"]}}
+    save_config(with_values(config, {"data.label_map": label_map}), copied / "config.yaml")
+    predictor = load(copied)
+    expected = judge(predictor, labelled_file(predictor, tmp_path / "plain.csv", elsewhere))
+    written = [dict(row) for row in rows]
+    for row in written:
+        row["image"] = row["image"].replace("/", "\\").removesuffix(".png")
+        row["location"] = f" {row['location']} "
+        row["patient"] += " "
+    written[0]["modality"] = "tomography"
+    body = [";".join(values.values()) for values in written]
+    (tmp_path / "odd.csv").write_bytes("\r\n".join([";".join(rows[0]), *body]).encode("cp1252"))
+    found = judge(predictor, labelled_file(predictor, tmp_path / "odd.csv", elsewhere))
+    assert (found["score"], found["cases"]) == (expected["score"], expected["cases"])
+    written[1]["modality"] = "N/A"
+    (tmp_path / "less.csv").write_text(
+        "\n".join([";".join(rows[0]), *(";".join(row.values()) for row in written)])
+    )
+    less = judge(predictor, labelled_file(predictor, tmp_path / "less.csv", elsewhere))
+    assert sum(each["support"] for each in less["tasks"]["modality"]["classes"].values()) == len(rows) - 1
 
 
 BAD = {
@@ -112,13 +202,13 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_judged_is_refused_and_not_recorded(
-    distune: Command, copied: Path, demo_root: Path, case: str
+    distune: Command, copied: Path, elsewhere: Path, case: str
 ) -> None:
     changed, token = BAD[case]
-    write_labelled(copied, Path("new.csv"), **changed)
-    code, _, err = distune("evaluate", copied, "--csv", "new.csv", "--data-root", demo_root)
+    write_new(elsewhere, Path("new.csv"), **changed)
+    code, _, err = distune("evaluate", copied, "--csv", "new.csv", "--data-root", elsewhere)
     assert code == 2 and token in err
     assert not (copied / EXTERNAL).exists()
     Path("short.csv").write_text("image,text,modality\na.png,b,CT\n")
-    code, _, err = distune("evaluate", copied, "--csv", "short.csv", "--data-root", demo_root)
+    code, _, err = distune("evaluate", copied, "--csv", "short.csv", "--data-root", elsewhere)
     assert code == 2 and "'location'" in err and "'modality'" in err

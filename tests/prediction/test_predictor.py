@@ -15,6 +15,7 @@ from distune.analysis.calibration import fit_temperature
 from distune.config import load_config
 from distune.data import Table, read_table
 from distune.errors import DataError, UserError
+from distune.prediction.examples import Example
 from distune.prediction.load import load
 from distune.training import predictions
 from distune.training.run import run
@@ -208,3 +209,17 @@ def test_runs_that_cannot_predict_are_refused(trained_run: MakeRun, tmp_path: Pa
         load(folder)
     with pytest.raises(UserError, match="nowhere"):
         load(tmp_path / "nowhere")
+
+
+def test_an_image_beyond_the_limit_of_the_run_is_named_and_the_others_are_answered(
+    trained_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    predictor = load(trained_run(data__max_image_megapixels=0.02))
+    large, small = np.zeros((200, 200, 3), np.uint8), np.zeros((100, 100, 3), np.uint8)
+    Image.fromarray(large).save(tmp_path / "large.png")
+    examples = [
+        Example(str(n), image, "CT") for n, image in enumerate([tmp_path / "large.png", large, small])
+    ]
+    answers = predictor.answer(examples)
+    assert answers.ids == ("2",)
+    assert all("200 x 200 pixels" in problem and "0.02" in problem for problem in answers.problems)

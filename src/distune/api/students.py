@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from distune.api.data import with_data
 from distune.api.settings import restored
 from distune.config import Config
-from distune.errors import UserError
 from distune.training.callbacks import Callback
 from distune.utils.places import RUNS
 
@@ -83,13 +82,14 @@ def evaluate(
     *,
     labels: Mapping[str, Sequence[str]] | None = None,
     groups: Sequence[str] | None = None,
-    name: str = "external data",
+    name: str | None = None,
 ) -> dict[str, Any]:
     """Judges a student on labelled examples that its study never saw.
 
     Args:
         source: a predictor, or what `distune.load` takes.
-        images: the images, or a data frame that also has a column for each task, and perhaps `group`.
+        images: the images, or a table file, a folder, a `Table`, or a data frame that also has a column for each task
+            and perhaps `group`; see `Predictor.evaluate`.
         texts: one for each image.
         labels: class of each example by task; a data frame holds them itself.
         groups: patient or case of each example; each its own by default.
@@ -98,23 +98,10 @@ def evaluate(
     Returns:
         The scores with 95 % intervals over cases, see `distune.prediction.evaluation.evaluate`.
     """
-    from distune.prediction.evaluation import Labelled
-    from distune.prediction.evaluation import evaluate as judge
-    from distune.prediction.examples import examples_of, is_frame
     from distune.prediction.load import load
 
     predictor = load(source) if isinstance(source, Path | str) else source
-    examples = examples_of(images, texts, predictor.columns)
-    if is_frame(images):
-        header = [str(column) for column in images.columns]
-        labels = labels or {
-            task.name: list(images[task.name]) for task in predictor.tasks if task.name in header
-        }
-        groups = groups or (list(map(str, images["group"])) if "group" in header else None)
-    if labels is None:
-        raise UserError("evaluate needs the labels of the examples, by task")
-    by_task = {task: [str(label) for label in values] for task, values in labels.items()}
-    return judge(predictor, Labelled(name, examples, by_task, groups or [example.id for example in examples]))
+    return predictor.evaluate(images, texts, labels=labels, groups=groups, name=name)
 
 
 def mistakes(

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from distune.cli.options import Storage
 from distune.cli.output import say
 from distune.cli.predict import Device, Source, progress_of
-from distune.errors import UserError
-
-if TYPE_CHECKING:
-    from distune.prediction.evaluation import Labelled
-    from distune.prediction.predictor import Predictor
 
 
 def evaluate(
@@ -28,44 +23,26 @@ def evaluate(
         Path | None,
         typer.Option(
             "--csv",
-            help="Labelled examples: columns for image and text, one a task, and group (patient or case). Without "
-            "it the data set is read as that of the run was, all of its splits.",
+            help="Labelled examples (CSV, JSON lines or parquet): columns for image and text, one a task, and group "
+            "(patient or case). Without it the data set is read as that of the run was, all of its splits.",
         ),
     ] = None,
     gpu: Device = None,
     storage: Storage = None,
 ) -> None:
     """Judge a trained student on external data: scores with intervals over patients or cases, recorded in its run."""
-    from distune.prediction.evaluation import evaluate as judge
-    from distune.prediction.evaluation import record
-    from distune.prediction.load import is_run, load
+    from distune.prediction.load import load
 
     predictor = load(source, device=gpu, storage=storage)
-    data = _read(predictor, data_root, table)
     with progress_of("judging") as tell:
-        found = judge(predictor, data, tell)
+        found = predictor.evaluate(table or data_root, root=data_root, record=True, on_progress=tell)
     print_evaluation(found)
-    if is_run(Path(predictor.source)):
-        say(f"recorded in {record(Path(predictor.source), found)}")
-
-
-def _read(predictor: Predictor, data_root: Path, table: Path | None) -> Labelled:
-    from distune.config import load_config, with_values
-    from distune.data import read_table
-    from distune.prediction.evaluation import labelled_csv, labelled_table
-    from distune.prediction.load import is_run
-
-    if table is not None:
-        return labelled_csv(table, data_root, predictor.columns, predictor.tasks)
-    if not is_run(Path(predictor.source)):
-        raise UserError("a bundle does not say how a data set is read; name its labelled examples with --csv")
-    config = load_config(Path(predictor.source) / "config.yaml")
-    if data_root.resolve() == config.data.root.resolve():
-        raise UserError(
-            f"{data_root} is the data set that this student was trained and tuned on; external data are others"
+    if found["new"] is None:
+        say(
+            "note: not compared with the data that the student was trained on, which are not there; none of these "
+            "examples may have been among them"
         )
-    config = with_values(config, {"data.root": str(data_root), "data.fold": None})
-    return labelled_table(read_table(config.data, config.seed, check_images=False), data_root.name)
+    say(f"recorded in {found['recorded']}")
 
 
 def print_evaluation(found: Mapping[str, Any]) -> None:

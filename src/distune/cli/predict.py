@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +32,10 @@ def predict(
     text: Annotated[str | None, typer.Option(help="Its text.")] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--csv", help="Many examples: a CSV with a column for images and one for texts."),
+        typer.Option(
+            "--csv",
+            help="Many examples: a table (CSV, JSON lines or parquet) with a column for images and one for texts.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to write the answers (CSV); needed with --csv.")
@@ -61,7 +63,8 @@ def predict(
         return
     assert table is not None and out is not None
     answers = _answer_all(predictor, table, data_root or table.parent)
-    _write(answers, out)
+    answers.write(out)
+    say(f"wrote {out}")
     if answers.problems:
         _print_problems(answers)
         raise typer.Exit(1)
@@ -79,15 +82,12 @@ def _print_one(predictor: Predictor, image: Path, text: str | None) -> None:
 
 
 def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
-    from distune.prediction.examples import read_examples
-
-    examples = read_examples(table, root, predictor.columns)
     started = time.perf_counter()
     with progress_of("predicting") as tell:
-        answers = predictor.answer(examples, on_progress=tell)
+        answers = predictor.predict_table(table, root, on_progress=tell)
     seconds = time.perf_counter() - started
     say(
-        f"predicted {len(answers.ids)} of {len(examples)} examples in {seconds:.1f} s "
+        f"predicted {len(answers.ids)} of {len(answers.ids) + len(answers.problems)} examples in {seconds:.1f} s "
         f"({len(answers.ids) / seconds:.1f} a second)"
     )
     return answers
@@ -107,25 +107,19 @@ def progress_of(title: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     )
     started = time.perf_counter()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        shown = progress.add_task("", total=None, rate="")
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    shown = progress.add_task("", total=None, rate="")
 
-        def tell(done: int, total: int) -> None:
-            rate = done / max(time.perf_counter() - started, 1e-9)
-            progress.update(shown, completed=done, total=total, rate=f"{rate:.1f} examples/s")
+    def tell(done: int, total: int) -> None:
+        progress.start()  # not before the first batch: what is wrong with the input is said without a bar
+        rate = done / max(time.perf_counter() - started, 1e-9)
+        progress.update(shown, completed=done, total=total, rate=f"{rate:.1f} examples/s")
 
+    try:
         yield tell
-
-
-def _write(answers: Answers, out: Path) -> None:
-    from distune.utils.atomic import replacing
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(answers.header())
-        writer.writerows(answers.table())
-    say(f"wrote {out}")
+    finally:
+        if progress.live.is_started:
+            progress.stop()
 
 
 def _print_problems(answers: Answers) -> None:

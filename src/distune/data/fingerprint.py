@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distune.data.images import located, reading_rule
+from distune.data.intensity import PixelRules
 from distune.data.table import Table
 from distune.utils.threads import threaded
 
@@ -20,17 +21,19 @@ def image_fingerprints(table: Table) -> list[str]:
     Returns:
         One hexadecimal BLAKE2b digest (32 characters) an example; equal pictures from equal files have equal digests.
     """
-
-    def digest(image: str) -> str:
-        file, frame = located(image)
-        content = Path(file).read_bytes()
-        made = hashlib.blake2b(content, digest_size=DIGEST_BYTES)
-        made.update(reading_rule(content, table.rules, frame).encode())
-        return made.hexdigest()
-
     distinct = list(dict.fromkeys(table.images))
-    digests = dict(zip(distinct, threaded(digest, distinct), strict=True))
+    found = threaded(lambda image: image_fingerprint(image, table.rules), distinct)
+    digests = dict(zip(distinct, found, strict=True))
     return [digests[path] for path in table.images]
+
+
+def image_fingerprint(image: str, rules: PixelRules) -> str:
+    """Hashes the content of an image file, and the rule by which it becomes pixels where it is deep or turned."""
+    file, frame = located(image)
+    content = Path(file).read_bytes()
+    made = hashlib.blake2b(content, digest_size=DIGEST_BYTES)
+    made.update(reading_rule(content, rules, frame).encode())
+    return made.hexdigest()
 
 
 def table_fingerprint(table: Table, images: Sequence[str] | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,9 @@ def load_bundle(folder: Path | str) -> Predictor:
         max_tokens=about["max_tokens"],
         image_size=about["image_size"],
         rules=PixelRules(window, tuple(about["percentiles"])),  # type: ignore[arg-type]
+        max_megapixels=about.get("max_image_megapixels", math.inf),
     )
-    columns = Columns(tuple(about["columns"]["image"]), tuple(about["columns"]["text"]))
+    columns = Columns(**{name: tuple(values) for name, values in about["columns"].items()})
     temperatures = {task["name"]: task["temperature"] for task in labels}
     return Predictor(model, temperatures, columns, str(folder))
 

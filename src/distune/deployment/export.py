@@ -225,6 +225,7 @@ def _write_description(draft: Path, predictor: Predictor, model: TrainedStudent)
             "image": "RGB, squashed to a square; areas averaged where it shrinks, linear where it grows",
             "window": model.rules.window,
             "percentiles": list(model.rules.percentiles),
+            "max_image_megapixels": model.max_megapixels,
             "max_tokens": model.max_tokens,
             "pad_to_multiple_of": LENGTH_STEP,
             "tokenizer": _write_tokenizer(draft, model),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class OnnxModel:
         max_tokens: longest text in tokens.
         image_size: side of the square image in pixels; 0 where it reads no image.
         rules: how deep pixels become 8 bits.
+        max_megapixels: larger images are refused.
 
     Raises:
         UserError: onnxruntime is not installed, or the graph is of other tasks or classes.
@@ -48,6 +50,7 @@ class OnnxModel:
         max_tokens: int,
         image_size: int,
         rules: PixelRules,
+        max_megapixels: float = math.inf,
     ):
         try:
             import onnxruntime
@@ -59,6 +62,7 @@ class OnnxModel:
         self.max_tokens = max_tokens
         self.image_size = image_size
         self.rules = rules
+        self.max_megapixels = max_megapixels
         self.batch_size = BATCH
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; what cannot be computed is raised

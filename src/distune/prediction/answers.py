@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from distune.analysis.calibration import with_temperature
 from distune.data.table import Task
 from distune.training.metrics import decisions
+from distune.utils.atomic import replacing
 
 SEPARATOR, NO_LABEL = ";", "none"
 """How the labels of a multi-label task are written into one cell."""
@@ -90,6 +93,15 @@ class Answers:
             ]
             for row in range(len(self.ids))
         ]
+
+    def write(self, file: Path | str) -> None:
+        """Writes `header` and `table` as CSV."""
+        path = Path(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle)
+            writer.writerow(self.header())
+            writer.writerows(self.table())
 
 
 def joined(parts: Sequence[NDArray[Any]], classes: int) -> NDArray[Any]:

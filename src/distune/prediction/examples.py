@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -11,8 +11,11 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.header import size_of
 from distune.data.images import FRAME, decode, from_array, located, squared
 from distune.data.intensity import DEFAULT, PixelRules
+from distune.data.readers.image_files import ImageFiles
+from distune.data.readers.table_files import TableError, open_table
 from distune.errors import DataError, UserError
 from distune.utils.text import listed, nearest_hint
 
@@ -27,10 +30,23 @@ class Columns:
     Attributes:
         image: choices for the image; none where the model reads no image.
         text: choices for the text; none where the model reads no text.
+        missing: texts that stand for nothing, whatever their case, as in training.
     """
 
     image: tuple[str, ...] = ("image",)
     text: tuple[str, ...] = ("text",)
+    missing: tuple[str, ...] = ()
+
+    def text_of(self, cell: str) -> str:
+        """The text that a cell holds; empty where it stands for nothing."""
+        text = cell.strip()
+        return "" if is_missing(text, self.missing) else text
+
+
+def is_missing(cell: str, words: Collection[str]) -> bool:
+    """Whether a cell stands for nothing: it is empty, or one of the words, whatever its case."""
+    cell = cell.strip().casefold()
+    return not cell or any(cell == word.strip().casefold() for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +125,7 @@ def _of_frame(frame: Any, columns: Columns) -> list[Example]:
     texts = nothing if text is None else list(frame.iloc[:, text])
     ids = list(frame["id"]) if "id" in header else list(frame.index)
     return [
-        Example(str(name), picture, said if isinstance(said, str) else None)
+        Example(str(name), picture, columns.text_of(said) if isinstance(said, str) else None)
         for name, picture, said in zip(ids, pictures, texts, strict=True)
     ]
 
@@ -135,13 +151,14 @@ def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int
     return found[0], found[1]
 
 
-def read_examples(path: Path, root: Path, columns: Columns) -> list[Example]:
-    """Reads a CSV of new examples.
+def read_examples(path: Path, root: Path, columns: Columns, *, follow_links: bool = False) -> list[Example]:
+    """Reads a table of new examples: CSV in any common form, JSON lines or parquet.
 
     Args:
         path: the file; its first row names the columns.
         root: folder that image paths are relative to, and that none of them leaves.
         columns: names of its columns; a column `id` names the examples, else `file:row`.
+        follow_links: also take files outside of the root to which a link inside points.
 
     Returns:
         All rows in file order; those that cannot be used say why.
@@ -149,13 +166,13 @@ def read_examples(path: Path, root: Path, columns: Columns) -> list[Example]:
     Raises:
         DataError: the file cannot be read, or a column is missing.
     """
-    return read_table_of(path, root, columns)[2]
+    return read_table_of(path, root, columns, follow_links=follow_links)[2]
 
 
 def read_table_of(
-    path: Path, root: Path, columns: Columns
+    path: Path, root: Path, columns: Columns, *, follow_links: bool = False
 ) -> tuple[list[str], list[list[str]], list[Example]]:
-    """Reads a CSV of examples as `read_examples` does.
+    """Reads a table of examples as `read_examples` does.
 
     Returns:
         The header, the fields of every row, and its example; a row of another length has no fields but empty ones.
@@ -163,70 +180,74 @@ def read_table_of(
     Raises:
         DataError: see `read_examples`.
     """
-    numbered = _rows(path)
-    header = next(numbered, (0, []))[1]
-    if not header:
-        raise DataError(path, ["the file is empty; its first row must name the columns"])
-    image, text = positions(str(path), header, columns)
-    name = header.index("id") if "id" in header else None
+    files = ImageFiles(root, follow_links=follow_links)
     rows, found = [], []
-    for number, values in numbered:
-        origin, fault = f"{path.name}:{number}", None
-        if len(values) != len(header):
-            fault = f"{len(values)} fields where the header has {len(header)}"
-            values = [""] * len(header)
-        file = None
-        if image is not None and fault is None:
-            file, fault = _inside(root, values[image])
-        said = None if text is None else values[text].strip()
-        rows.append(values)
-        found.append(
-            Example(values[name] if name is not None and values[name] else origin, file, said, fault)
-        )
+    try:
+        table = open_table(path, (*columns.image, *columns.text))
+        header = table.header
+        image, text = positions(str(path), header, columns)
+        name = header.index("id") if "id" in header else None
+        for number, values in table.rows:
+            origin, fault = f"{path.name}:{number}", None
+            if len(values) != len(header):
+                fault = f"{len(values)} fields where the header has {len(header)}"
+                values = [""] * len(header)
+            file = None
+            if image is not None and fault is None:
+                file, fault = _file(files, values[image])
+            said = None if text is None else columns.text_of(values[text])
+            rows.append(values)
+            own_name = values[name] if name is not None and values[name] else origin
+            found.append(Example(own_name, file, said, fault))
+    except FileNotFoundError:
+        raise DataError(path, ["there is no such file"]) from None
+    except TableError as error:
+        raise DataError(path, [f"row {error.row}: {error}" if error.row else str(error)]) from None
     return header, rows, found
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from ((number, row) for number, row in enumerate(csv.reader(file, strict=True), 1) if row)
-    except FileNotFoundError:
-        raise DataError(path, ["there is no such file"]) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(path, [f"not readable as CSV in UTF-8: {error}"]) from None
-
-
-def _inside(root: Path, image: str) -> tuple[str | None, str | None]:
+def _file(files: ImageFiles, image: str) -> tuple[str | None, str | None]:
     """The image's file, with its frame where one is named, or the reason why there is none."""
-    if not image.strip():
-        return None, "no image path"
-    try:
-        name, frame = located(image)
-        file = (root / name).resolve()
-        if not file.is_relative_to(root.resolve()):
-            return None, f"image {image!r} leaves the data root {root}; put the file under it"
-        if not file.is_file():
-            return None, f"image {image!r} is missing"
-        return (str(file) if frame is None else f"{file}{FRAME}{frame}"), None
-    except (OSError, ValueError, RuntimeError) as error:
-        return None, f"image {image!r} is no usable path: {error}"
+    name, frame = located(image)
+    found = files.find(name)
+    if not isinstance(found, Path):
+        return None, f"{found}; {found.remedy}" if found.remedy else str(found)
+    return (str(found) if frame is None else f"{found}{FRAME}{frame}"), None
 
 
-def pixels_of(image: Any, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
+def pixels_of(
+    image: Any, size: int, rules: PixelRules = DEFAULT, max_megapixels: float = math.inf
+) -> NDArray[np.uint8]:
     """An image in any form -> what the encoder reads, uint8 (3, size, size).
 
+    Args:
+        image: a path, an array or a Pillow image.
+        size: side of the result in pixels.
+        rules: how deep pixels become 8 bits.
+        max_megapixels: larger images are refused, files by their header as far as it tells.
+
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or is too large.
     """
     if isinstance(image, str | Path):
+        _check_size(size_of(located(image)[0]), max_megapixels)
         return decode(image, size, rules)
     if is_picture(image):
+        _check_size(image.size, max_megapixels)
         image = array_of(image)
     if not isinstance(image, np.ndarray):
         raise UserError(
             f"an image of type {type(image).__name__}: give a path, a NumPy array or a Pillow image"
         )
+    _check_size(image.shape[:2][::-1], max_megapixels)
     return squared(from_array(image, rules), size)
+
+
+def _check_size(size: tuple[int, ...] | None, max_megapixels: float) -> None:
+    if size is not None and len(size) == 2 and size[0] * size[1] > max_megapixels * 1e6:
+        raise UserError(
+            f"image of {size[0]} x {size[1]} pixels is larger than data.max_image_megapixels {max_megapixels:g}"
+        )
 
 
 def array_of(picture: Any) -> NDArray[Any]:
@@ -250,4 +271,5 @@ def columns_of(data: Mapping[str, Any], modalities: Sequence[str]) -> Columns:
     return Columns(
         (*images, "image") if "image" in modalities else (),
         (*((text,) if text else ()), "text") if "text" in modalities else (),
+        tuple(data.get("missing_values", ())),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from distune.data.ragged import Ragged, ragged
 from distune.data.table import Task
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
-from distune.prediction.examples import Columns, Example, examples_of, pixels_of
+from distune.prediction.examples import Columns, Example, examples_of, pixels_of, read_examples
 from distune.utils.threads import threaded
 
 Modality = Literal["image", "text"]
@@ -55,6 +56,10 @@ class Model(Protocol):
     @property
     def rules(self) -> PixelRules:
         """How deep pixels become 8 bits."""
+
+    @property
+    def max_megapixels(self) -> float:
+        """Larger images are refused."""
 
     @property
     def batch_size(self) -> int:
@@ -134,6 +139,101 @@ class Predictor:
         """
         answers = self._answered(images, texts, is_calibrated=is_calibrated)
         return {task.name: found for task, found in zip(self.tasks, answers.probabilities, strict=True)}
+
+    def predict_table(
+        self,
+        path: Path | str,
+        root: Path | str | None = None,
+        *,
+        on_progress: OnProgress = lambda done, total: None,
+    ) -> Answers:
+        """Answers the examples of a table file: CSV in any common form, JSON lines or parquet.
+
+        Args:
+            path: the file.
+            root: folder that image paths are relative to; None takes the one that holds the file.
+            on_progress: called after each batch.
+
+        Returns:
+            The answers, which `write` writes to a file, and why some rows could not be read.
+
+        Raises:
+            DataError: the file cannot be read, or lacks a column.
+        """
+        path = Path(path)
+        examples = read_examples(path, path.parent if root is None else Path(root), self.columns)
+        return self.answer(examples, on_progress=on_progress)
+
+    def evaluate(
+        self,
+        data: Any,
+        texts: Sequence[str] | None = None,
+        *,
+        labels: Mapping[str, Sequence[str]] | None = None,
+        groups: Sequence[str] | None = None,
+        name: str | None = None,
+        root: Path | str | None = None,
+        record: bool = False,
+        on_progress: OnProgress = lambda done, total: None,
+    ) -> dict[str, Any]:
+        """Judges the student on labelled examples that its study never saw.
+
+        Args:
+            data: a table file, a folder that is read as the data set of the run was, a `Table`, a data frame that also
+                has a column for each task and perhaps `group`, or images.
+            texts: one for each image.
+            labels: class of each example by task; files, tables and data frames hold them themselves.
+            groups: patient or case of each example; each its own by default.
+            name: of the data, as it is recorded.
+            root: folder that image paths in a table file are relative to; None takes the one that holds it.
+            record: add the result to the run, or beside the files of the bundle.
+            on_progress: called after each batch.
+
+        Returns:
+            The scores with 95 % intervals over cases, see `distune.prediction.evaluation.evaluate`; with `record` also
+            `recorded`, the file.
+
+        Raises:
+            DataError: examples cannot be read or judged, or are in the data set that the student was trained on.
+        """
+        from distune.prediction import evaluation
+        from distune.prediction.labelled import labelled
+
+        given = labelled(
+            self,
+            data,
+            root=None if root is None else Path(root),
+            texts=texts,
+            labels=labels,
+            groups=groups,
+            name=name,
+        )
+        found = evaluation.evaluate(self, given, on_progress)
+        if record:
+            found["recorded"] = str(evaluation.record(Path(self.source), found))
+        return found
+
+    def export(
+        self,
+        out: Path | str | None = None,
+        *,
+        quantize: str = "none",
+        max_score_drop: float = 0.01,
+        data_root: Path | str | None = None,
+    ) -> Path:
+        """Writes a bundle that predicts without torch, see `distune.export`.
+
+        Returns:
+            The bundle's folder.
+
+        Raises:
+            UserError: this is a bundle already, or the student cannot be exported.
+        """
+        from distune.api.students import export
+
+        return export(
+            self.source, out, quantize=quantize, max_score_drop=max_score_drop, data_root=data_root
+        )[0]
 
     def answer(
         self,
@@ -229,7 +329,8 @@ class _Work:
     def _pixels(self, row: int) -> NDArray[np.uint8] | str:
         """The pixels of an image, or the reason why there are none."""
         try:
-            return pixels_of(self._examples[row].image, self._model.image_size, self._model.rules)
+            model = self._model
+            return pixels_of(self._examples[row].image, model.image_size, model.rules, model.max_megapixels)
         except UserError as error:
             return str(error)
 

@@ -52,6 +52,7 @@ class TrainedStudent:
         self.max_tokens = longest if student.text is None else min(longest, student.text.max_tokens)
         self.image_size = 0 if student.vision is None else student.vision.image_size
         self.rules = PixelRules(config.data.window, config.data.percentiles)
+        self.max_megapixels = config.data.max_image_megapixels
         self.batch_size = EVALUATION_BATCH
         self._compute = compute
         self._suffix = compute.for_model(student)

@@ -1,0 +1,244 @@
+"""Labelled examples in any form that a user has them in, for a student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
+from distune.data import read_table
+from distune.data.fingerprint import table_fingerprint
+from distune.data.readers.values import normal_form
+from distune.data.table import MISSING, Table, Task, label_columns
+from distune.errors import DataError, UserError
+from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
+from distune.prediction.examples import Example, examples_of, is_frame, is_missing, read_table_of
+from distune.prediction.predictor import Predictor
+from distune.training.run_folder import read_results
+from distune.utils.text import listed
+
+GROUP_COLUMNS = ("group", "patient", "case")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled examples that a student is judged on.
+
+    Attributes:
+        name: of the data, as it is recorded.
+        examples: N of them.
+        labels: class of each example by task, text as it is written; of a multi-label task the labels with semicolons
+            between them, or `none`. An empty text is a label that is not known.
+        groups: patient or case of each example.
+    """
+
+    name: str
+    examples: Sequence[Example]
+    labels: Mapping[str, Sequence[str]]
+    groups: Sequence[str]
+
+
+def labelled(
+    predictor: Predictor,
+    data: Any,
+    *,
+    root: Path | None = None,
+    texts: Sequence[str] | None = None,
+    labels: Mapping[str, Sequence[str]] | None = None,
+    groups: Sequence[str] | None = None,
+    name: str | None = None,
+) -> Labelled:
+    """Labelled examples in any form, for a student.
+
+    Args:
+        predictor: the student; a run also says how a data set is read, and which cells are missing.
+        data: a table file, a folder that is read as the data set of the run was, a `Table`, a data frame with a column
+            for each task, images, or `Labelled` itself.
+        root: folder that image paths in a table file are relative to; None takes the one that holds it.
+        texts: one for each image.
+        labels: class of each example by task; files and data frames hold them themselves.
+        groups: patient or case of each example; each its own by default.
+        name: of the data.
+
+    Raises:
+        DataError: the data cannot be read, or lack a column.
+        UserError: there are no labels, or a bundle does not say how a folder is read.
+    """
+    if isinstance(data, Labelled):
+        return data
+    if isinstance(data, Table):
+        return labelled_table(data, name or data.root.name)
+    if isinstance(data, str | Path) and labels is None:
+        path = Path(data)
+        return _of_folder(predictor, path) if path.is_dir() else labelled_file(predictor, path, root)
+    examples = examples_of(data, texts, predictor.columns)
+    if is_frame(data):
+        header = [str(column) for column in data.columns]
+        labels = labels or {
+            task.name: list(data[task.name]) for task in predictor.tasks if task.name in header
+        }
+        groups = groups or (list(map(str, data["group"])) if "group" in header else None)
+    if labels is None:
+        raise UserError("evaluate needs the labels of the examples, by task")
+    by_task = {task: [str(label) for label in values] for task, values in labels.items()}
+    read = _as_in_training(_data_of(predictor), by_task)
+    return Labelled(name or "external data", examples, read, groups or [example.id for example in examples])
+
+
+def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) -> Labelled:
+    """Reads a table file of labelled examples: one column a task, named after it, and one for the patient or case.
+
+    Args:
+        predictor: the student; names the columns and tasks.
+        path: the file.
+        root: folder that image paths are relative to; None takes the one that holds the file.
+
+    Raises:
+        DataError: the file cannot be read, or a column is missing; it names those that are there.
+    """
+    config, tasks = _data_of(predictor), predictor.tasks
+    header, rows, examples = read_table_of(
+        path, path.parent if root is None else root, predictor.columns, follow_links=config.follow_links
+    )
+    missing = [task.name for task in tasks if task.name not in header]
+    if missing:
+        raise DataError(
+            path,
+            [f"no column for the tasks {listed(missing)}; columns found: {listed(header)}"],
+        )
+    names = (*((config.group_column,) if config.group_column else ()), *GROUP_COLUMNS)
+    group = next((header.index(name) for name in names if name in header), None)
+    labels = {task.name: [row[header.index(task.name)].strip() for row in rows] for task in tasks}
+    groups = [
+        example.id if group is None or is_missing(row[group], config.missing_values) else row[group]
+        for row, example in zip(rows, examples, strict=True)
+    ]
+    return Labelled(path.name, examples, _as_in_training(config, labels), groups)
+
+
+def labelled_table(table: Table, name: str) -> Labelled:
+    """All examples of a data set, whatever split they are in."""
+    return Labelled(
+        name,
+        [Example(table.ids[row], table.images[row], table.texts[row]) for row in range(len(table))],
+        {
+            task.name: [_as_text(task, values) for values in table.labels[:, columns]]
+            for task, columns in zip(table.tasks, label_columns(table.tasks), strict=True)
+        },
+        table.groups,
+    )
+
+
+def _config_of(predictor: Predictor) -> Config | None:
+    """The config of the student's run; None for a bundle."""
+    file = Path(predictor.source) / "config.yaml"
+    return load_config(file) if file.is_file() else None
+
+
+def _data_of(predictor: Predictor) -> DataConfig:
+    """How the data set of the student's run is read; for a bundle the defaults."""
+    config = _config_of(predictor)
+    return DataConfig() if config is None else config.data
+
+
+def _of_folder(predictor: Predictor, root: Path) -> Labelled:
+    """A data set that is read as that of the run was."""
+    config = _config_of(predictor)
+    if config is None:
+        raise UserError("a bundle does not say how a data set is read; name its labelled examples with --csv")
+    config = with_values(config, {"data.root": str(root), "data.fold": None, "data.tables": None})
+    table = read_table(config.data, config.seed, check_images=False)
+    if table_fingerprint(table) == (read_results(Path(predictor.source)) or {}).get("data_fingerprint"):
+        raise DataError(
+            root, ["this is the data set that the student was trained and tuned on; external data are others"]
+        )
+    return labelled_table(table, root.name)
+
+
+def _as_in_training(config: DataConfig, labels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Label cells as the run read its own: missing ones empty, other spellings mapped, parts by semicolons."""
+    found = {}
+    for task, cells in labels.items():
+        label_map, settings = (
+            dict((config.label_map or {}).get(task, {})),
+            config.tasks.get(task, TaskConfig()),
+        )
+        mapped = ["" if is_missing(cell, config.missing_values) else cell for cell in cells]
+        mapped = [label_map.get(cell, label_map.get(cell.strip(), cell)) for cell in mapped]
+        found[task] = [_parts_by_semicolons(cell, settings) for cell in mapped]
+    return found
+
+
+def _parts_by_semicolons(cell: str, settings: TaskConfig) -> str:
+    if settings.separator is None or not cell:
+        return cell
+    if cell.strip() == settings.negative:
+        return NO_LABEL
+    return SEPARATOR.join(cell.split(settings.separator))
+
+
+def _as_text(task: Task, values: NDArray[np.int64]) -> str:
+    """What stands in a table's columns of a task, as text; unknown where one of its labels is not known."""
+    if (values == MISSING).any():
+        return ""
+    if task.kind != "multi_label":
+        return task.classes[int(values[0])]
+    return as_cell(tuple(name for name, has in zip(task.classes, values, strict=True) if has))
+
+
+def label_columns_of(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]:
+    """The columns of a table's labels, in the student's order.
+
+    Labels and classes are compared in one normal form, so that `1.0` is the class `1`.
+
+    Raises:
+        DataError: a task or a class is not known, or there is no label or no example.
+    """
+    problems, columns = [], []
+    for task in tasks:
+        if task.name not in data.labels:
+            problems.append(f"no task {task.name!r}; the data have {listed(list(data.labels))}")
+            continue
+        cells = data.labels[task.name]
+        forms = {normal_form(name): name for name in task.classes}
+        found = [_named_in(cell, task, forms) for cell in cells]
+        named = {name for names in found for name in names or ()}
+        if unknown := sorted(named - set(task.classes)):
+            problems.append(
+                f"task {task.name!r}: the data have the classes {listed(sorted(named))}, the "
+                f"student knows {listed(task.classes)}; {listed(unknown)} cannot be judged"
+            )
+        elif cells and all(names is None for names in found):
+            problems.append(f"task {task.name!r}: no example has a label")
+        else:
+            columns.append([_values(names, task) for names in found])
+    if not problems and not data.examples:
+        problems = ["there is no example"]
+    if problems:
+        raise DataError(data.name, problems)
+    return np.concatenate([np.array(column, np.int64) for column in columns], axis=1)
+
+
+def _named_in(cell: str, task: Task, forms: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The classes that a label names, in the student's spelling; None where it is not known."""
+    if not cell.strip():
+        return None
+    if task.kind != "multi_label":
+        return (forms.get(normal_form(cell), cell),)
+    if cell.strip() == NO_LABEL and NO_LABEL not in task.classes:
+        return ()
+    parts = (part.strip() for part in cell.split(SEPARATOR))
+    return tuple(forms.get(normal_form(part), part) for part in parts if part)
+
+
+def _values(names: tuple[str, ...] | None, task: Task) -> list[int]:
+    if names is None:
+        return [MISSING] * task.width
+    if task.kind != "multi_label":
+        return [task.classes.index(names[0])]
+    return [int(name in names) for name in task.classes]

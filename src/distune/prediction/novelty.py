@@ -1,0 +1,95 @@
+"""Whether examples are new to a student: none of them was in the data set that it was trained and tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distune.config import load_config
+from distune.data import read_table
+from distune.data.fingerprint import image_fingerprint, image_fingerprints
+from distune.data.intensity import PixelRules
+from distune.errors import DataError, UserError
+from distune.prediction.examples import Example
+from distune.prediction.predictor import Predictor
+from distune.utils.threads import threaded
+
+LEAST_WORDS = 5
+"""Words from which an equal text tells that an example is the same, for a student that reads no image."""
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The content of a data set.
+
+    Attributes:
+        images: digests of its image files.
+        texts: its texts.
+        rules: how its image files become pixels, which the digests hold too.
+    """
+
+    images: frozenset[str]
+    texts: frozenset[str]
+    rules: PixelRules
+
+
+def seen_by(predictor: Predictor) -> Seen | None:
+    """What a student was trained and tuned on, whatever split it was in; None where that is not there to be read."""
+    config_file = Path(predictor.source) / "config.yaml"
+    if not config_file.is_file():
+        return None
+    config = load_config(config_file)
+    try:
+        table = read_table(config.data, config.seed, check_images=False)
+        return Seen(frozenset(image_fingerprints(table)), frozenset(table.texts), table.rules)
+    except (UserError, OSError):  # it was moved or changed
+        return None
+
+
+def known(examples: Sequence[Example], seen: Seen, *, reads_images: bool) -> list[int]:
+    """Positions of the examples whose image was seen, or for a student that reads none whose text was."""
+    if not reads_images:
+        return [
+            row
+            for row, example in enumerate(examples)
+            if len((example.text or "").split()) >= LEAST_WORDS and example.text in seen.texts
+        ]
+
+    def digest(example: Example) -> str | None:
+        if example.problem or not isinstance(example.image, str | Path):
+            return None
+        try:
+            return image_fingerprint(str(example.image), seen.rules)
+        except OSError:  # named with its reason where the example is read
+            return None
+
+    return [row for row, found in enumerate(threaded(digest, examples)) if found in seen.images]
+
+
+def check_novelty(predictor: Predictor, name: str, examples: Sequence[Example]) -> bool | None:
+    """Checks that no example was in the data set of the student's run.
+
+    Returns:
+        True where none was; None where that data set is not there to compare with.
+
+    Raises:
+        DataError: some were; it says how many and names the first ones.
+    """
+    seen = seen_by(predictor)
+    if seen is None:
+        return None
+    reads_images = "image" in predictor.model.modalities
+    found = known(examples, seen, reads_images=reads_images)
+    if found:
+        what = "images" if reads_images else "texts"
+        shown = ", ".join(examples[row].id for row in found[:SHOWN])
+        raise DataError(
+            name,
+            [
+                f"{len(found)} of {len(examples)} {what} are in the data set that this student was trained and tuned "
+                f"on, such as {shown}; external data are others: leave these out"
+            ],
+        )
+    return True

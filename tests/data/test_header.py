@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.data.header import size_of
+from distune.errors import UserError
+
+
+def bomb(file: Path, side: int) -> Path:
+    """A PNG whose header asks for far more pixels than its few bytes hold."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+        for kind, part in chunks
+    )
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return file
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff", ".bmp"])
+def test_the_header_tells_width_and_height(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / f"a{suffix}")
+    assert size_of(str(tmp_path / f"a{suffix}")) == (30, 20)
+
+
+def test_without_pillow_that_of_a_png_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert size_of(str(bomb(tmp_path / "a.png", 50_000))) == (50_000, 50_000)
+    (tmp_path / "b.png").write_bytes(b"no image")
+    assert size_of(str(tmp_path / "b.png")) is None and size_of(str(tmp_path / "none.png")) is None
+
+
+def test_what_pillow_itself_refuses(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"b\.png"):
+        size_of(str(bomb(tmp_path / "b.png", 50_000)))
+
+
+def test_other_files_are_left_to_whoever_decodes_them(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no image")
+    assert size_of(str(tmp_path / "a.png")) is None and size_of(str(tmp_path / "none.png")) is None
