@@ -12,7 +12,9 @@ from distune.models.encoders import inspect_encoder
 
 
 def check_all(config: Config, source: str) -> Table:
-    """Checks what `check_experiment` does, and that every value lies in its own search range.
+    """Checks what `check_experiment` does, and where a config has search ranges, that they hold its own values.
+
+    A config without any may be made for training alone: `tune` refuses it, `train` does not.
 
     Raises:
         ConfigError: as `check_experiment`, and for a value that its range does not hold.
@@ -20,7 +22,7 @@ def check_all(config: Config, source: str) -> Table:
     """
     from distune.tuning.tune import values_outside
 
-    problems = values_outside(config)
+    problems = values_outside(config) if config.search_space else []
     try:
         table = check_experiment(config, source)
     except (ConfigError, DataError) as error:

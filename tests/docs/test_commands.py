@@ -24,12 +24,25 @@ SMALL = {"--n-trials": "2", "--seeds": "2", "--workers": "1", "--top": "1"}
 """What is made small, so that a page runs in seconds."""
 
 
+NUMBER = re.compile(r"\d+(?:[._:]\d+)*")
+STUDY = re.compile(r"(^study +|logs/optuna/)[\w-]+")
+
+
 def label(block: Block) -> str:
     return f"{block.page}: {block.code.splitlines()[0][:50]}"
 
 
+def recipe(target: str) -> list[str]:
+    """The last command of a target of the Makefile, the one whose output it ends with."""
+    found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found, target
+    return found[1].splitlines()[-1].replace("$(BIN)/", "").split()
+
+
 def as_distune(words: list[str]) -> list[str] | None:
     """The arguments of `distune` in a command, where it is one."""
+    if words == ["make", "demo"]:
+        words = recipe("demo")
     starts = {"distune": [], "experiments/run.py": ["train"], "tools/run_optuna_tuning.py": ["tune"]}
     command = words[1:] if words[0] == "python" else words
     return [*starts[command[0]], *command[1:]] if command and command[0] in starts else None
@@ -63,10 +76,25 @@ def small(words: list[str]) -> list[str]:
     return [SMALL.get(before, word) for before, word in zip(["", *words], words, strict=False)]
 
 
+def shape(line: str) -> str:
+    """A printed line without its numbers, and without the name that a study is given."""
+    return " ".join(NUMBER.sub("0", STUDY.sub(r"\1STUDY", line)).split())
+
+
+def assert_printed(block: Block, output: str) -> None:
+    """Every line that a page shows is printed, in this order and but for its numbers; `...` leaves some out."""
+    printed = iter([shape(line) for line in output.splitlines()])
+    for line in block.code.splitlines():
+        assert line.strip() == "..." or shape(line) in printed, (block.page, line, output)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All pages in the order of the site, in one folder, with little data, one epoch and two trials."""
+    """All pages in the order of the site, in one folder, with little data, one epoch and two trials.
+
+    A block with the title "output" is what the command before it prints.
+    """
     from distune.data.demo.demo import write_demo
 
     monkeypatch.chdir(tmp_path)
@@ -74,20 +102,25 @@ def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     demo = Path("config/demo.yaml")
     demo.write_text(re.sub(r"epochs: \d+", "epochs: 1", demo.read_text()))
     write_demo(Path("data/demo"), seed=42, examples=80)
-    done: list[list[str]] = [["data", "demo", "data/demo"]]
+    printed = {("data", "demo", "data/demo"): ""}
+    args: tuple[str, ...] = ()
     for block in blocks("bash", "yaml", "text", "python"):
-        if block.language in ("yaml", "text") and block.title:
+        if block.title == "output":
+            assert_printed(block, printed[args])
+        elif block.language in ("yaml", "text") and block.title:
             Path(block.title).write_text(block.code)
         elif block.language == "python" and block.is_run:
             exec(compile(block.code, block.page, "exec"), {"__name__": "page"})
-        elif block.language == "bash" and block.is_run and not block.page.endswith("README.md"):
+        elif block.language == "bash" and block.is_run:
             for words in block.commands():
-                args = small(as_distune(words) or [])
-                if not args or args in done:
+                command = small(as_distune(words) or [])
+                if not command:
                     continue
-                result = CliRunner().invoke(app, args, catch_exceptions=False)
-                assert result.exit_code == 0, (block.page, words, result.output)
-                done.append(args)
+                args = tuple(" ".join(command).replace(" --study-name demo", "").split())
+                if args not in printed:
+                    result = CliRunner().invoke(app, command, catch_exceptions=False)
+                    assert result.exit_code == 0, (block.page, words, result.output)
+                    printed[args] = result.output
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ def check(
     from distune.data.demo.demo import without_writing
     from distune.setup.downloads import download_lines
     from distune.setup.estimate import estimate_lines
+    from distune.tuning.tune import values_outside
 
     with without_writing(chosen) as looked_at:
         table = check_all(looked_at, str(config))
@@ -46,7 +47,11 @@ def check(
         say(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:
             say(f"    {line}")
-    for line in [*costs, *download_lines(chosen)]:
+    for line in [
+        *costs,
+        *download_lines(chosen),
+        *(f"to tune it: {line}" for line in values_outside(chosen)),
+    ]:
         say(f"  {line}")
 
 

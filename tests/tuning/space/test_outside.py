@@ -16,6 +16,7 @@ from distune.errors import ConfigError
 from distune.tuning import tune as tuning
 from distune.tuning.tune import tune, values_outside
 
+NARROW = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-4, "log": True}}
 WIDER = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}}
 
 
@@ -58,7 +59,9 @@ def test_check_names_it_with_everything_else(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "c.yaml").write_text(dump_config(tiny_config(data__root=str(tmp_path / "none"))))
+    (tmp_path / "c.yaml").write_text(
+        dump_config(tiny_config(data__root=str(tmp_path / "none"), search_space=NARROW))
+    )
     monkeypatch.setattr(sys, "argv", ["distune", "check", str(tmp_path / "c.yaml")])
     with pytest.raises(SystemExit) as ended:
         run_command()
