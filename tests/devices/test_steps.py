@@ -6,7 +6,8 @@ trained on in few steps and in many.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,15 +24,14 @@ from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import build_classifier
 from distune.models.fusion import FUSIONS
 from distune.store import Entry
-from distune.training.devices import compute_for
+from distune.training.devices import Compute, compute_for
 from distune.training.loop import Examples, Plan, fit
-from distune.training.predictions import read_targets, write_targets
+from distune.training.predictions import Targets, read_targets, write_targets
 
 pytestmark = pytest.mark.slow
 
 TRAIN, DEV = 8, 4
 TASKS = (Task("modality", ("CT", "MR")), Task("location", ("A", "B", "C")))
-KINDS = ("cuda", "mps")
 
 
 def config_of(loss: str, fusion: str, **training: Any) -> Config:
@@ -46,63 +46,93 @@ def config_of(loss: str, fusion: str, **training: Any) -> Config:
     )
 
 
-def waits(device: PretendedDevice, config: Config, batch_size: int) -> int:
-    """Trains one epoch of the student and says how often the host waited for the device."""
+@dataclass
+class Bench:
+    """A pretended device with what every loss and fusion can share: the examples, and a teacher's answers."""
+
+    device: PretendedDevice
+    inputs: ModelInputs = field(default_factory=lambda: _inputs())
+    _targets: dict[bool, Targets] = field(default_factory=dict)
+
+    def targets(self, config: Config, compute: Compute) -> Targets:
+        with_map = LOSSES[config.distillation.loss].uses_map
+        if with_map not in self._targets:
+            teacher = build_classifier(config.teacher, TASKS, seed=1, image_size=32).to(compute.device)
+            entry = Entry(None)
+            write_targets(entry, teacher, self.inputs, np.arange(TRAIN), compute, with_map=with_map)
+            self._targets[with_map] = read_targets(entry, TASKS, ("image", "text"), with_map=with_map)
+        return self._targets[with_map]
+
+    def waits(self, config: Config, batch_size: int) -> int:
+        """Trains one epoch of the student and says how often the host waited for the device."""
+        train, dev = np.arange(TRAIN), np.arange(TRAIN, TRAIN + DEV)
+        labels = np.stack([np.arange(TRAIN + DEV) % len(task.classes) for task in TASKS], axis=1)
+        compute = compute_for(TrainingConfig(device="auto", precision=config.training.precision))
+        assert compute.device == self.device.device
+        student = build_classifier(config.student, TASKS, seed=2, image_size=32).to(compute.device)
+        targets = self.targets(config, compute)
+        shapes = LossShapes(8, 16, tuple(len(task.classes) for task in TASKS), TRAIN)
+        loss = LOSSES[config.distillation.loss](config.distillation, shapes)
+        weights = tuple(torch.ones(len(task.classes)) for task in TASKS)
+        objective = Objective(config.distillation, config.training, loss, weights).to(compute.device)
+        training = config.training.model_copy(update={"batch_size": batch_size})
+        plan = Plan("student", 1, 1e-3, training, seed=3)
+        examples = Examples(self.inputs, labels, TASKS, train, dev)
+        targets.placed(compute.device)
+        self.device.waits.clear()
+        fit(student, objective, examples, plan, compute, targets=targets)
+        assert all(self.device.holds(tensor) for tensor in student.state_dict().values())
+        return sum(self.device.waits.values())
+
+    def assert_no_step_waits(self, config: Config) -> None:
+        few = self.waits(config, batch_size=TRAIN)
+        many = self.waits(config, batch_size=TRAIN // 2)
+        assert few == many, self.device.waits
+
+
+def _inputs() -> ModelInputs:
     random = np.random.default_rng(0)
-    everyone, train = np.arange(TRAIN + DEV), np.arange(TRAIN)
+    everyone = range(TRAIN + DEV)
     pixels = random.integers(0, 256, (2, len(everyone), 3, 32, 32), dtype=np.uint8)
-    inputs = ModelInputs(pixels, ragged([random.integers(1, 50, 3 + row) for row in everyone], np.int64))
-    labels = np.stack([everyone % len(task.classes) for task in TASKS], axis=1)
-    compute = compute_for(TrainingConfig(device="auto", precision=config.training.precision))
-    assert compute.device == device.device
-    teacher = build_classifier(config.teacher, TASKS, seed=1, image_size=32).to(compute.device)
-    student = build_classifier(config.student, TASKS, seed=2, image_size=32).to(compute.device)
-    with_map = LOSSES[config.distillation.loss].uses_map
-    entry = Entry(None)
-    write_targets(entry, teacher, inputs, train, compute, with_map=with_map)
-    targets = read_targets(entry, TASKS, ("image", "text"), with_map=with_map)
-    shapes = LossShapes(8, 16, tuple(len(task.classes) for task in TASKS), TRAIN)
-    loss = LOSSES[config.distillation.loss](config.distillation, shapes)
-    weights = tuple(torch.ones(len(task.classes)) for task in TASKS)
-    objective = Objective(config.distillation, config.training, loss, weights).to(compute.device)
-    training = config.training.model_copy(update={"batch_size": batch_size})
-    plan = Plan("student", 1, 1e-3, training, seed=3)
-    device.waits.clear()
-    examples = Examples(inputs, labels, TASKS, train, np.arange(TRAIN, TRAIN + DEV))
-    fit(student, objective, examples, plan, compute, targets=targets)
-    assert all(device.holds(tensor) for tensor in student.state_dict().values())
-    return sum(device.waits.values())
+    return ModelInputs(pixels, ragged([random.integers(1, 50, 3 + row) for row in everyone], np.int64))
 
 
-def assert_no_step_waits(kind: str, config: Config) -> None:
-    with pretended(kind) as device:
-        few = waits(device, config, batch_size=TRAIN)
-        many = waits(device, config, batch_size=TRAIN // 2)
-        assert few == many, device.waits
+@pytest.fixture(scope="module", params=["cuda", "mps"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with pretended(request.param) as device:
+        yield Bench(device)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.fixture
+def cuda() -> Iterator[Bench]:
+    with pretended("cuda") as device:
+        yield Bench(device)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
-def test_no_step_waits_with_any_loss(kind: str, loss: str) -> None:
-    assert_no_step_waits(kind, config_of(loss, "cross_attention"))
+def test_no_step_waits_with_any_loss(bench: Bench, loss: str) -> None:
+    bench.assert_no_step_waits(config_of(loss, "cross_attention"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_no_step_waits_with_any_fusion(kind: str, fusion: str) -> None:
-    assert_no_step_waits(kind, config_of("vanilla", fusion))
+def test_no_step_waits_with_any_fusion(bench: Bench, fusion: str) -> None:
+    bench.assert_no_step_waits(config_of("vanilla", fusion))
 
 
 @pytest.mark.parametrize(
     "changed", [{"accumulation": 2}, {"precision": "bf16"}, {"precision": "fp32"}], ids=str
 )
-def test_no_step_waits_with_parts_of_a_batch_or_another_precision(changed: dict[str, Any]) -> None:
-    assert_no_step_waits("cuda", config_of("combined", "film", **changed))
+def test_no_step_waits_with_parts_of_a_batch_or_another_precision(
+    cuda: Bench, changed: dict[str, Any]
+) -> None:
+    cuda.assert_no_step_waits(config_of("combined", "film", **changed))
 
 
-def test_examples_that_do_not_fit_are_sent_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_that_do_not_fit_are_sent_without_waiting(
+    cuda: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(placed, "SHARE", 0.0)
-    assert_no_step_waits("cuda", config_of("attention_transfer", "cross_attention", accumulation=2))
+    cuda.assert_no_step_waits(config_of("attention_transfer", "cross_attention", accumulation=2))
 
 
 def spoiled(monkeypatch: pytest.MonkeyPatch, fault: Callable[[torch.Tensor], object]) -> None:
@@ -116,18 +146,16 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, fault: Callable[[torch.Tensor], obj
     monkeypatch.setattr(Objective, "forward", with_fault)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fault", [lambda total: total.item(), lambda total: total.cpu(), bool])
 def test_a_planted_wait_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, kind: str, fault: Callable[[torch.Tensor], object]
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: Callable[[torch.Tensor], object]
 ) -> None:
     spoiled(monkeypatch, fault)
     with pytest.raises(AssertionError):
-        assert_no_step_waits(kind, config_of("vanilla", "simple"))
+        bench.assert_no_step_waits(config_of("vanilla", "simple"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_tensor_left_on_the_cpu_is_noticed(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_tensor_left_on_the_cpu_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     spoiled(monkeypatch, lambda total: total * torch.ones(1))
     with pytest.raises(MixedDevices):
-        assert_no_step_waits(kind, config_of("vanilla", "simple"))
+        bench.assert_no_step_waits(config_of("vanilla", "simple"))
