@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Store:
         self.hits: dict[str, int] = {}
         self.misses: dict[str, int] = {}
         self.seconds_saved = 0.0
-        self._in_use: list[SharedLock] = []
+        self._in_use: list[tuple[Path, SharedLock]] = []
 
     def get(self, step: str, inputs: Mapping[str, Any], compute: Callable[[Entry], None]) -> Entry:
         """Returns the stored result of a step, computing it first where there is none.
@@ -92,7 +92,7 @@ class Store:
         if not folder.exists():  # another process removed it while we waited for the lock
             return None
         manifest = read_manifest(folder, every_block=every_block)
-        self._in_use.append(use)
+        self._in_use.append((folder, use))
         with suppress(OSError):  # another user's entry, or a disk that cannot be written
             os.utime(folder / MANIFEST)
         self.hits[step] = self.hits.get(step, 0) + 1
@@ -116,7 +116,7 @@ class Store:
                 if written is not None:
                     seconds = time.perf_counter() - started
                     write_manifest(written, step, inputs, draft.values, seconds)
-                    self._in_use.append(SharedLock(self._use_file(folder)))
+                    self._in_use.append((folder, SharedLock(self._use_file(folder))))
                     written.rename(folder)
         finally:
             shutil.rmtree(place, ignore_errors=True)  # gone already where all went well
@@ -158,6 +158,17 @@ class Store:
         """Removes every entry that nobody uses, and what killed writers left; returns the names removed."""
         self._remove_dead_drafts()
         return [entry.name for entry in self.entries() if self._remove_unused(entry.folder)]
+
+    def remove(self, step: str, inputs: Mapping[str, Any]) -> None:
+        """Removes an entry that this process does not need any more; one that another process uses stays."""
+        folder = self.root / step / key_of(inputs)
+        self._release([held for held in self._in_use if held[0] == folder])
+        self._remove_unused(folder)
+
+    def _release(self, held: Sequence[tuple[Path, SharedLock]]) -> None:
+        for each in list(held):
+            each[1].release()
+            self._in_use.remove(each)
 
     @property
     def _locks(self) -> Path:
@@ -221,8 +232,7 @@ class Store:
 
     def close(self) -> None:
         """Lets other processes evict what this one was using."""
-        while self._in_use:
-            self._in_use.pop().release()
+        self._release(self._in_use)
 
     def __enter__(self) -> Store:
         return self

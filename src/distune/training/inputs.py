@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from distune.config import DataConfig, ModelConfig
 from distune.data.batches import ModelInputs, tensor
@@ -21,10 +22,8 @@ from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
 from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
 from distune.training.devices import Compute
+from distune.training.encoding import PREFIX_BATCH, Encoding, encoded
 from distune.training.keys import version_of
-
-PREFIX_BATCH = 16
-"""Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
 
 
 def files_hash(fingerprints: Sequence[str]) -> str:
@@ -164,35 +163,31 @@ class InputSteps:
     def _frozen_vision(
         self, vision: VisionEncoder, images: dict[str, Any], key: dict[str, Any]
     ) -> NDArray[Any]:
-        def compute(entry: Entry) -> None:
+        def encoding() -> Encoding:
             pixels = self._images(vision.image_size, images)
             flat = pixels.reshape(-1, *pixels.shape[2:])
-            hidden = _Rows(entry, "hidden", len(flat), bf16=self.compute.bf16)
-            for start in range(0, len(flat), PREFIX_BATCH):
-                part = torch.from_numpy(np.array(flat[start : start + PREFIX_BATCH])).to(self.compute.device)
-                with torch.no_grad(), self.compute.autocast():
-                    hidden.put(slice(start, start + len(part)), vision.prefix(part))
-                self.progress("encoding images", start + len(part), len(flat))
 
-        entry = self.store.get("frozen_vision", key, compute)
-        hidden = entry.array("hidden")
+            def encode(rows: NDArray[np.int64]) -> Tensor:
+                return vision.prefix(torch.from_numpy(flat[rows]).to(self.compute.device))
+
+            return Encoding("encoding images", np.arange(len(flat)), np.arange(len(flat) + 1), encode)
+
+        hidden = encoded(self.store, "frozen_vision", key, encoding, self.compute, self.progress)
         return hidden.reshape(-1, len(self.table), *hidden.shape[1:])
 
     def _frozen_text(self, text: TextEncoder, ids: Ragged, key: dict[str, Any]) -> Ragged:
-        def compute(entry: Entry) -> None:
-            hidden = _Rows(entry, "hidden", int(ids.offsets[-1]), bf16=self.compute.bf16)
-            order = np.argsort(ids.lengths, kind="stable")
-            for start in range(0, len(order), PREFIX_BATCH):
-                rows = order[start : start + PREFIX_BATCH]
-                padded, mask = (torch.from_numpy(a).to(self.compute.device) for a in ids.padded(rows))
-                with torch.no_grad(), self.compute.autocast():
-                    vectors = text.prefix(padded, mask)
-                for row, vector, length in zip(rows, vectors, ids.lengths[rows], strict=True):
-                    hidden.put(slice(ids.offsets[row], ids.offsets[row + 1]), vector[:length])
-                self.progress("encoding texts", start + len(rows), len(order))
+        def encode(rows: NDArray[np.int64]) -> Tensor:
+            padded, mask = (torch.from_numpy(a).to(self.compute.device) for a in ids.padded(rows))
+            vectors = text.prefix(padded, mask)
+            kept = zip(vectors, ids.lengths[rows], strict=True)
+            return torch.cat([vector[:length] for vector, length in kept])
 
-        entry = self.store.get("frozen_text", key, compute)
-        return Ragged(entry.array("hidden"), ids.offsets)
+        def encoding() -> Encoding:
+            by_length = np.argsort(ids.lengths, kind="stable")
+            return Encoding("encoding texts", by_length, ids.offsets, encode)
+
+        hidden = encoded(self.store, "frozen_text", key, encoding, self.compute, self.progress)
+        return Ragged(hidden, ids.offsets)
 
     def _image_means(
         self, model: Classifier, vision: VisionEncoder, images: dict[str, Any], key: dict[str, Any]
@@ -224,26 +219,3 @@ class InputSteps:
 
         versioned = {**key, "version": version_of("text_means")}
         return self.store.get("text_means", versioned, compute).array("means")
-
-
-class _Rows:
-    """An array in a store entry whose width is known only when the first rows arrive.
-
-    What was computed under bf16 autocast is kept as the bits of bf16 (NumPy has no such type): half the size. A last
-    layer that autocast leaves in fp32, such as a norm, is rounded by that, as any linear layer after it would do.
-    """
-
-    def __init__(self, entry: Entry, name: str, count: int, *, bf16: bool):
-        dtype = np.uint16 if bf16 else np.float32
-        self._make: Callable[[tuple[int, ...]], NDArray[Any]] = lambda shape: entry.new_array(
-            name, (count, *shape), dtype
-        )
-        self._bf16 = bf16
-        self._array: NDArray[Any] | None = None
-
-    def put(self, where: slice, values: torch.Tensor) -> None:
-        kept = values.to(torch.bfloat16).view(torch.uint16) if self._bf16 else values.float()
-        rows = kept.cpu().numpy()
-        if self._array is None:
-            self._array = self._make(rows.shape[1:])
-        self._array[where] = rows
