@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,17 +30,26 @@ STEPS = {
 }
 
 
-@pytest.fixture
-def filled(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def made(tiny_config: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that one run has filled."""
+    folder = tmp_path_factory.mktemp("made")
     frozen = {
         f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")
     }
-    with Store() as store:
-        run(tiny_config(**frozen), tmp_path / "run", store=store)
+    with Store(folder / "cache") as store:
+        run(tiny_config(**frozen), folder / "run", store=store)
+    return folder / "cache"
 
 
-def cache(command: str) -> tuple[int, list[str]]:
-    result = CliRunner().invoke(app, ["cache", command])
+@pytest.fixture
+def filled(made: Path, own_cache: Path) -> None:
+    """The test's cache with the same entries."""
+    shutil.copytree(made, own_cache, dirs_exist_ok=True)
+
+
+def cache(*command: str) -> tuple[int, list[str]]:
+    result = CliRunner().invoke(app, ["cache", *command])
     return result.exit_code, result.output.splitlines()
 
 
@@ -75,3 +87,37 @@ def test_clear_leaves_what_is_in_use(own_cache: Path) -> None:
         assert cache("clear")[1] == [f"removed {count - 1} entries from {own_cache}; 1 are in use and stay"]
     assert cache("clear")[1] == [f"removed 1 entries from {own_cache}; 0 are in use and stay"]
     assert Store().entries() == []
+
+
+@pytest.mark.usefixtures("filled")
+def test_list_names_kind_encoders_and_data_set(demo_root: Path) -> None:
+    entries = {line.split()[-1].split("/")[0]: line for line in cache("list")[1][:-1]}
+    for step, kind, encoders in (
+        ("frozen_vision", "features", "tiny-cnn"),
+        ("text_means", "features", "tiny-text"),
+        ("teacher", "teachers", "tiny-cnn, tiny-text"),
+        ("targets", "targets", "tiny-cnn, tiny-text"),
+        ("images", "images", "-"),
+    ):
+        assert all(f"  {part}  " in entries[step].replace("   ", "  ") for part in (kind, encoders))
+        assert str(demo_root) in entries[step]
+
+
+@pytest.mark.usefixtures("filled")
+def test_clear_by_kind_and_by_age(own_cache: Path) -> None:
+    kinds = [entry.kind for entry in Store().entries()]
+    for manifest in own_cache.glob("teacher/*/entry.json"):
+        os.utime(manifest, (time.time() - 31 * 86400,) * 2)
+    assert cache("clear", "--older-than", "30d", "--kind", "features")[1][0].startswith("removed 0 entries")
+    assert cache("clear", "--older-than", "30d")[1][0].startswith(
+        f"removed {kinds.count('teachers')} entries"
+    )
+    assert cache("clear", "--kind", "features")[1][0].startswith(f"removed {kinds.count('features')} entries")
+    assert {entry.kind for entry in Store().entries()} == {"images", "tokens", "targets"}
+
+
+def test_an_entry_of_an_older_version_is_listed_without_its_data_set(own_cache: Path) -> None:
+    store = Store()
+    store.get("tokens", {"texts": "x"}, lambda entry: None)
+    (entry,) = Store().entries()
+    assert (entry.dataset, entry.encoders, entry.kind) == ("", (), "tokens")

@@ -79,6 +79,11 @@ def test_train_prints_scores_and_names_the_folder(distune: Command, config_file:
     assert "wrote run" in out
     results = json.loads(Path("run/results.json").read_text())
     assert f"dev  score {results['score']:.4f}" in out
+    assert "trained before" not in out
+    _, out, _ = distune("train", config_file, "--out", "other", "--student-epochs", "1")
+    epochs = [line for line in out.splitlines() if "dev score" in line]
+    assert [line.split()[0] for line in epochs] == ["teacher", "teacher", "student"]
+    assert [line.endswith("trained before") for line in epochs] == [True, True, False]
 
 
 def test_train_says_that_there_is_no_test_split(

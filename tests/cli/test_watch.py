@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from distune.cli import app, watch
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.study.storage import open_storage
+from distune.tuning.trials.trial import PROGRESS
 
 
 @pytest.fixture
@@ -65,3 +66,15 @@ def test_the_dashboard_opens_a_copy_on_loopback(study: optuna.Study, monkeypatch
     assert ended.exit_code == 0, ended.output
     assert opened == [(1, {"host": "127.0.0.1", "port": 8099})]
     assert len(study.get_trials()) == 1
+
+
+def test_what_a_trial_is_at_between_its_epochs_is_shown(study: optuna.Study, tmp_path: Path) -> None:
+    (lease,) = leases(study.user_attrs).values()
+    trial, folder = study.ask(), tmp_path / "trial_0001"
+    folder.mkdir()
+    for key, value in (("coordinator", lease.coordinator), ("worker", "worker-0"), ("folder", str(folder))):
+        trial.set_user_attr(key, value)
+    at = "encoding images: 512 of 9,000, 21/s, ends in 7 min"
+    assert at not in CliRunner().invoke(app, ["status", "s"]).output
+    (folder / PROGRESS).write_text(at)
+    assert f"trial 1 on worker-0: epoch 0; {at}" in CliRunner().invoke(app, ["status", "s"]).output

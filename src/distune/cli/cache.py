@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Annotated
 
 import typer
 
@@ -15,26 +17,50 @@ app = typer.Typer(
 
 @app.command("list")
 def list_entries() -> None:
-    """List the entries, their size and when they were last used."""
+    """List the entries: size, last use, kind, encoders, data set, name."""
     from distune.store import Store
 
     store = Store()
     entries = store.entries()
     for entry in sorted(entries, key=lambda entry: -entry.last_used):
         used = datetime.fromtimestamp(entry.last_used)
-        say(f"{entry.size / 1e6:10.1f} MB  {used:%Y-%m-%d %H:%M}  {entry.name}")
+        encoders, dataset = ", ".join(entry.encoders) or "-", entry.dataset or "-"
+        say(
+            f"{entry.size / 1e6:10.1f} MB  {used:%Y-%m-%d %H:%M}  {entry.kind:8}  {encoders:20}  {dataset:20}  "
+            f"{entry.name}"
+        )
     total = sum(entry.size for entry in entries)
     say(f"{len(entries)} entries, {total / 1e9:.2f} GB in {store.root}")
 
 
 @app.command("clear")
-def clear() -> None:
-    """Remove every entry that no process uses."""
-    from distune.store import Store
+def clear(
+    older_than: Annotated[
+        str | None, typer.Option(help="Only entries that were not used for so long: 30d, 12h, 90m.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only entries of a kind: images, tokens, features, teachers, targets.")
+    ] = None,
+) -> None:
+    """Remove the entries that no process uses."""
+    from distune.errors import UserError
+    from distune.store import KINDS, Store
 
+    if kind is not None and kind not in KINDS:
+        raise UserError(f"--kind: {kind!r} is unknown; use {', '.join(KINDS)}")
     store = Store()
-    removed = store.clear()
-    say(f"removed {len(removed)} entries from {store.root}; {len(store.entries())} are in use and stay")
+    removed = store.clear(kind, _seconds(older_than) if older_than else 0.0)
+    rest = "stay" if older_than or kind else "are in use and stay"
+    say(f"removed {len(removed)} entries from {store.root}; {len(store.entries())} {rest}")
+
+
+def _seconds(text: str) -> float:
+    from distune.errors import UserError
+
+    found = re.fullmatch(r"(\d+)([dhm])", text.strip())
+    if found is None:
+        raise UserError(f"--older-than: {text!r} is no time; write a number and d, h or m, such as 30d")
+    return int(found[1]) * {"d": 86400.0, "h": 3600.0, "m": 60.0}[found[2]]
 
 
 @app.command("verify")

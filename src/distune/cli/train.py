@@ -27,14 +27,20 @@ class _ShowEpochs(Callback):
 
     def __init__(self) -> None:
         self._progress = ProgressLines(say)
+        self._replayed = 0
 
     def on_progress(self, step: str, done: int, total: int) -> None:
         self._progress(step, done, total)
 
+    def on_replay(self, stage: str, epochs: int) -> None:
+        self._replayed = epochs
+        say(f"{stage}: {epochs} {'epoch' if epochs == 1 else 'epochs'} trained before")
+
     def on_epoch_end(self, record: EpochRecord) -> None:
+        before, self._replayed = self._replayed > 0, max(0, self._replayed - 1)
         say(
             f"{record.stage:8}epoch {record.epoch:3}  loss {record.train_loss:8.4f}  "
-            f"dev score {record.dev_score:.4f}  {record.seconds:6.1f} s"
+            f"dev score {record.dev_score:.4f}  {record.seconds:6.1f} s{'  trained before' if before else ''}"
         )
 
 

@@ -119,7 +119,8 @@ def _print(found: StudyStatus) -> None:
     for trial in found.running:
         score = "" if trial.score is None else f", score {trial.score:.4f}"
         done = f"epoch {trial.epoch}" if found.folds is None else f"{trial.epoch} of {found.folds} folds"
-        say(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{score}")
+        at = f"; {trial.progress}" if trial.progress else ""
+        say(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{score}{at}")
     if found.interrupted:
         say(f"waiting   trials {', '.join(map(str, found.interrupted))} are resumed with the study")
     if found.ends:

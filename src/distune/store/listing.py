@@ -9,6 +9,17 @@ from typing import Any
 
 from distune.store.manifest import MANIFEST
 
+KINDS = {
+    "images": ("images",),
+    "tokens": ("tokens",),
+    "features": (
+        "frozen_vision", "frozen_text", "frozen_vision_part", "frozen_text_part", "image_means", "text_means",
+    ),
+    "teachers": ("teacher",),
+    "targets": ("targets",),
+}  # fmt: skip
+"""What a person calls the results of which steps."""
+
 
 @dataclass(frozen=True)
 class StoredEntry:
@@ -20,6 +31,7 @@ class StoredEntry:
         size: bytes on disk.
         last_used: seconds since the epoch.
         inputs: what it was computed from; empty where the manifest cannot be read.
+        dataset: where its examples lay; empty where that was not noted.
     """
 
     name: str
@@ -27,6 +39,20 @@ class StoredEntry:
     size: int
     last_used: float
     inputs: dict[str, Any]
+    dataset: str = ""
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`; the step itself where it is of none."""
+        step = self.folder.parent.name
+        return next((kind for kind, steps in KINDS.items() if step in steps), step)
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Names of the encoders whose weights it depends on."""
+        about = self.inputs.get("teacher", self.inputs) if self.kind == "targets" else self.inputs
+        weights = about.get("weights") or [about.get("encoder", {}).get("weights", "")]
+        return tuple(name for name in (str(each).partition("|")[0] for each in weights) if name)
 
 
 def stored(folder: Path) -> StoredEntry | None:
@@ -38,7 +64,8 @@ def stored(folder: Path) -> StoredEntry | None:
     except (FileNotFoundError, PermissionError):
         return None
     try:
-        inputs = json.loads(manifest.read_text())["inputs"]
-    except (OSError, ValueError, KeyError, TypeError):
-        inputs = {}
-    return StoredEntry(f"{folder.parent.name}/{folder.name}", folder, size, used, inputs)
+        found = json.loads(manifest.read_text())
+        inputs, dataset = found["inputs"], str(found.get("about", {}).get("dataset", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        inputs, dataset = {}, ""
+    return StoredEntry(f"{folder.parent.name}/{folder.name}", folder, size, used, inputs, dataset)

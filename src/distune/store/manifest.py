@@ -29,7 +29,12 @@ def key_of(inputs: Mapping[str, Any]) -> str:
 
 
 def write_manifest(
-    folder: Path, step: str, inputs: Mapping[str, Any], values: Mapping[str, Any], seconds: float
+    folder: Path,
+    step: str,
+    inputs: Mapping[str, Any],
+    values: Mapping[str, Any],
+    seconds: float,
+    about: Mapping[str, str],
 ) -> None:
     """Seals a draft: records its values, and size and checksums of every file.
 
@@ -39,6 +44,7 @@ def write_manifest(
         inputs: what the entry was computed from; their hash is its name.
         values: the entry's plain values.
         seconds: what computing it took.
+        about: said of the entry in lists, such as its data set; nothing depends on it.
     """
     manifest = {
         "layout": LAYOUT,
@@ -50,7 +56,7 @@ def write_manifest(
         "files": {path.name: block_checksums(path) for path in sorted(folder.iterdir())},
     }
     with (folder / MANIFEST).open("w", encoding="utf-8") as handle:
-        handle.write(json.dumps(manifest | {"checksum": _checksum(manifest)}, indent=1))
+        handle.write(json.dumps(manifest | {"checksum": _checksum(manifest), "about": dict(about)}, indent=1))
         handle.flush()
         os.fsync(handle.fileno())
 

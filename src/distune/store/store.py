@@ -34,6 +34,9 @@ class Store:
     Args:
         root: the folder; `cache_folder()` by default.
         max_gb: size that the store keeps under; the least recently used entries go first.
+
+    Attributes:
+        about: said of the entries that this process adds, in lists.
     """
 
     def __init__(self, root: Path | None = None, max_gb: float = 20.0):
@@ -42,6 +45,7 @@ class Store:
         self.hits: dict[str, int] = {}
         self.misses: dict[str, int] = {}
         self.seconds_saved = 0.0
+        self.about: dict[str, str] = {}
         self._in_use: list[tuple[Path, SharedLock]] = []
 
     def get(self, step: str, inputs: Mapping[str, Any], compute: Callable[[Entry], None]) -> Entry:
@@ -115,7 +119,7 @@ class Store:
             with draft.in_memory_otherwise() as written:
                 if written is not None:
                     seconds = time.perf_counter() - started
-                    write_manifest(written, step, inputs, draft.values, seconds)
+                    write_manifest(written, step, inputs, draft.values, seconds, self.about)
                     self._in_use.append((folder, SharedLock(self._use_file(folder))))
                     written.rename(folder)
         finally:
@@ -154,10 +158,21 @@ class Store:
                 removed.append(entry.name)
         return removed
 
-    def clear(self) -> list[str]:
-        """Removes every entry that nobody uses, and what killed writers left; returns the names removed."""
+    def clear(self, kind: str | None = None, unused_for: float = 0.0) -> list[str]:
+        """Removes entries that nobody uses, and what killed writers left; returns the names removed.
+
+        Args:
+            kind: one of `KINDS`; None takes every entry.
+            unused_for: seconds since an entry was last used.
+        """
         self._remove_dead_drafts()
-        return [entry.name for entry in self.entries() if self._remove_unused(entry.folder)]
+        asked = [
+            entry
+            for entry in self.entries()
+            if kind in (None, entry.kind)
+            and (not unused_for or time.time() - entry.last_used >= unused_for)  # clocks may jump
+        ]
+        return [entry.name for entry in asked if self._remove_unused(entry.folder)]
 
     def remove(self, step: str, inputs: Mapping[str, Any]) -> None:
         """Removes an entry that this process does not need any more; one that another process uses stays."""

@@ -40,7 +40,8 @@ class StopTraining(Exception):
 class Callback:
     """Hooks of a run; override those that you need.
 
-    A resumed run calls `on_epoch_end` for the epochs before the interruption too, so a callback sees every epoch.
+    A resumed run calls `on_epoch_end` for the epochs before the interruption too, so a callback sees every epoch; as
+    for those of a teacher that an earlier run trained, `on_replay` says so before.
 
     Example:
         >>> class StopAtGoal(Callback):
@@ -54,6 +55,9 @@ class Callback:
 
     def on_progress(self, step: str, done: int, total: int) -> None:
         """Called now and then within a stage that can take long, such as "encoding images"; `done` of `total` items."""
+
+    def on_replay(self, stage: str, epochs: int) -> None:
+        """Called where the next so many epochs of a stage were trained before, and are only reported again."""
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         """Called after each epoch of the teacher and the student.

@@ -116,6 +116,8 @@ def fit(
     state = _State(model, objective, examples, plan, compute)
     if checkpoint is not None:
         state.resume(checkpoint.load())
+    if state.history:
+        callback.on_replay(plan.stage, len(state.history))
     for record in state.history:
         if asks_to_stop(callback, record):
             return state.finish(stopped=record.epoch < plan.epochs)

@@ -154,6 +154,7 @@ class _Run(Callback):
         config = self.config
         if problems := undefined(config):
             raise ConfigError("config", problems)
+        self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
             images = image_fingerprints(self.table)
@@ -178,6 +179,9 @@ class _Run(Callback):
     def checkpoint(self) -> CheckpointFile:
         """The student's; it stays until the results are written, so that a kill during evaluation costs no epoch."""
         return CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
+
+    def on_replay(self, stage: str, epochs: int) -> None:
+        self.callback.on_replay(stage, epochs)
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         self.history.append(record)

@@ -124,7 +124,9 @@ class TeacherStage:
         entry = self.store.get("teacher", self.key(), self._training(seen, checkpoint))
         checkpoint.remove()
         history = [EpochRecord(**record) for record in entry.values["history"]]
-        for record in history[seen.epochs :]:
+        if left := history[seen.epochs :]:
+            callback.on_replay("teacher", len(left))
+        for record in left:
             if asks_to_stop(seen, record):
                 break
         if seen.stopped:  # a teacher stopped at its last epoch is whole and kept; the run stops all the same
@@ -173,6 +175,9 @@ class _Seen(Callback):
         self._callback = callback
         self.epochs = 0
         self.stopped = False
+
+    def on_replay(self, stage: str, epochs: int) -> None:
+        self._callback.on_replay(stage, epochs)
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         self.epochs += 1

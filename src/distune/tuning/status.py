@@ -20,6 +20,7 @@ from distune.tuning.study.open_study import check_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
+from distune.tuning.trials.trial import read_progress
 from distune.utils.places import STUDIES
 
 
@@ -35,6 +36,7 @@ class RunningTrial:
         score: the last reported.
         started: when its first attempt began.
         attempts: how often it was given to a worker.
+        progress: what its worker is at between epochs, in words; empty where it trains, or runs on another host.
     """
 
     number: int
@@ -44,6 +46,7 @@ class RunningTrial:
     score: float | None
     started: datetime | None
     attempts: int
+    progress: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,7 @@ def _running(trial: FrozenTrial, lease: Lease) -> RunningTrial:
         trial.intermediate_values.get(epoch),
         datetime.fromisoformat(started) if started else None,
         known.get("attempts", 0),
+        read_progress(Path(known["folder"])) if "folder" in known else "",
     )
 
 

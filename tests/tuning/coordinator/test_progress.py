@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -25,6 +26,8 @@ def test_a_line_says_where_the_study_stands():
     text = line(snapshot(17, 12, 1, best=(11, 0.92941)), None)
     assert text == "29/30 trials | 12 pruned | 1 failed | 2 running | best 0.9294 (trial 11) | 2.5 GB"
     assert "no score yet" in line(snapshot(), None)
+    encoding = replace(snapshot(), progress="encoding images: 512 of 9,000")
+    assert line(encoding, None).endswith(" | encoding images: 512 of 9,000")
 
 
 def test_plain_lines_come_at_changes_and_now_and_then():

@@ -36,9 +36,12 @@ from distune.tuning.trials.messages import (
     TrialOutcome,
     TrialStarted,
 )
+from distune.tuning.trials.trial import read_progress
 
 Reason = Literal["finished", "timeout", "interrupted", "failed_alike", "low_disk"]
 REFRESH_SECONDS = 2.0
+SHOW_SECONDS = 5.0
+"""Between two looks at what the active trials do between their epochs."""
 _log = logging.getLogger(__name__)
 
 
@@ -100,7 +103,7 @@ class Coordinator:
         self._stopping: Reason | None = None
         self._trials: list[FrozenTrial] = []
         self._counts = Counts()
-        self._started = self._refreshed = executor.now()
+        self._started = self._refreshed = self._shown = executor.now()
         self.failure: Failure | None = None
         """Why the study was given up, where the reason is "failed_alike"."""
 
@@ -118,6 +121,8 @@ class Coordinator:
                 elif not self._is_busy or self._interrupted() > 1:
                     reason = self._stopping
                     return reason
+                if self._executor.now() - self._shown > SHOW_SECONDS:
+                    self._show_where_it_stands()
                 for event in self._executor.wait(0.5):
                     self._keep_lease()
                     self._handle(event)
@@ -151,9 +156,14 @@ class Coordinator:
         self._refreshed = self._executor.now()
         self._trials = self._ledger.trials()
         self._counts = count(self._trials)
+        self._show_where_it_stands()
+
+    def _show_where_it_stands(self) -> None:
+        self._shown = self._executor.now()
         workers, wanted = self._executor.workers, self._limits.n_trials
-        used = self._retention.bytes_used
-        self._show(Snapshot(self._counts, len(self._active), wanted, workers, used))
+        used, active = self._retention.bytes_used, self._active.values()
+        between_epochs = next((found for each in active if (found := read_progress(each.path))), "")
+        self._show(Snapshot(self._counts, len(active), wanted, workers, used, between_epochs))
 
     def _keep_lease(self) -> None:
         """Renews the lease when it is due, drops trials that were taken over and takes over stale ones."""

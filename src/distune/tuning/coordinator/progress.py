@@ -30,6 +30,8 @@ class Snapshot:
     n_trials: int
     workers: int
     bytes_used: int
+    progress: str = ""
+    """What the first active trial is at between its epochs."""
 
 
 def line(snapshot: Snapshot, ends: datetime | None) -> str:
@@ -50,6 +52,8 @@ def line(snapshot: Snapshot, ends: datetime | None) -> str:
             if ends - datetime.now() < timedelta(hours=20)
             else f"ends about {ends:%a %H:%M}"
         )
+    if snapshot.progress:
+        parts.append(snapshot.progress)
     return " | ".join(parts)
 
 

@@ -63,7 +63,7 @@ def _found(task: TrialTask, number: int) -> TrialOutcome | None:
 def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:
     from distune.training.run import run
 
-    folder, callback = fold_folder(task.path, number), ReportEpochs(report, f"fold {number} ")
+    folder, callback = fold_folder(task.path, number), ReportEpochs(report, task.path, f"fold {number} ")
     return outcome_of(run(_config_of(task, number), folder, callback=callback, check_images=False))
 
 

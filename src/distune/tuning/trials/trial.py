@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distune.config import Config, laid_over, parse_config
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.teacher_check import teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
+from distune.utils.atomic import write_text
+from distune.utils.progress import ProgressLines
 
 if TYPE_CHECKING:
     from distune.training.results import RunResult
 
+PROGRESS = "progress.txt"
+"""What a trial is at between its epochs, in words; there only while it is."""
 TEACHER_SCORE = "teacher_score"
 """User attribute of a trial: its teacher's dev score, the mean over folds where it has them."""
 
@@ -20,19 +26,54 @@ TEACHER_SCORE = "teacher_score"
 class ReportEpochs(Callback):
     """Reports each epoch of a run, and stops the run where the answer says so.
 
+    What takes long between epochs is kept in a file of the trial's folder, which `status` and the coordinator read.
+
     Args:
         report: called with (stage, epoch, dev score); answers whether to continue.
+        folder: of the trial.
         prefix: in front of the stage's name.
     """
 
-    def __init__(self, report: Report, prefix: str = ""):
+    def __init__(self, report: Report, folder: Path, prefix: str = ""):
         self._report = report
         self._prefix = prefix
+        self._file = folder / PROGRESS
+        self._lines = ProgressLines(self._write)
+
+    def on_stage_start(self, stage: str) -> None:
+        """Removes what an attempt that was killed has left."""
+        self._remove()
+
+    def on_progress(self, step: str, done: int, total: int) -> None:
+        """Keeps what is done, how fast and when it ends, until it is."""
+        self._lines(f"{self._prefix}{step}", done, total)
+        if done >= total:
+            self._remove()
+
+    def on_stage_end(self, stage: str) -> None:
+        """Removes what a stage that failed has left."""
+        self._remove()
+
+    def _write(self, line: str) -> None:
+        with suppress(OSError):  # a full disk is for the training to say
+            write_text(self._file, line)
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            self._file.unlink()
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         """Reports the epoch's dev score."""
         if not self._report(f"{self._prefix}{record.stage}", record.epoch, record.dev_score):
             raise StopTraining
+
+
+def read_progress(folder: Path) -> str:
+    """What a trial's worker is at between its epochs; empty where it trains, or nobody works on it."""
+    try:
+        return (folder / PROGRESS).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
@@ -53,7 +94,8 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
     from distune.training.run import run
     from distune.training.student import WEIGHTS
 
-    config, folder, callback = config_of(task), task.path, ReportEpochs(report)
+    config, folder = config_of(task), task.path
+    callback = ReportEpochs(report, folder)
     found = finished_run(config, folder, callback=callback) if (folder / WEIGHTS).is_file() else None
     return outcome_of(found or run(config, folder, callback=callback, check_images=False))
 
@@ -66,7 +108,7 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
         run_teacher(
             config_of(task),
             task.path,
-            callback=ReportEpochs(report),
+            callback=ReportEpochs(report, task.path),
             check_images=False,
         )
     )
