@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from distune.config import load_config
+from distune.config import load_config, save_config, with_values
 from distune.data import Table, read_table
 from distune.deployment.bundle import CHECKSUMS, check_files, checksum_of, load_bundle
 from distune.deployment.export import default_folder, export_run
+from distune.deployment.quantise import FEWEST_WEIGHTS
 from distune.errors import DataError, UserError
 from distune.prediction.load import load
 
@@ -127,11 +129,89 @@ def test_8_bit_weights_are_smaller_and_their_cost_is_judged(
     assert (tmp_path / "small/model.onnx").stat().st_size < 0.5 * (bundle / "model.onnx").stat().st_size
     assert parity.largest_difference < 0.2
     assert "8-bit weights cost" in (tmp_path / "small/model_card.md").read_text()
-    scores = iter([0.9, 0.8])
-    monkeypatch.setattr("distune.deployment.export.overall_score", lambda *of: next(scores))
+    assert "weights: 8-bit\n" in (tmp_path / "small/model_card.md").read_text()
+    scores = iter([0.9, 0.8, 0.9, 0.8, 0.9, 0.8, 0.9, 0.89])
+    monkeypatch.setattr("distune.deployment.parity.overall_score", lambda *of: next(scores))
     with pytest.raises(UserError, match="max-score-drop"):
         export_run(run_folder, tmp_path / "worse", quantisation="int8", max_score_drop=0.05)
     assert {path.name for path in tmp_path.iterdir()} == {"small"}
+    # Where the weights of convolutions cost too much, those of the others are tried alone.
+    export_run(run_folder, tmp_path / "less", quantisation="int8", max_score_drop=0.05)
+    assert "convolutions 32-bit" in (tmp_path / "less/model_card.md").read_text()
+    assert weights_of(tmp_path / "less", "Conv") == {"float32"}
+
+
+def weights_of(bundle: Path, operator: str) -> set[str]:
+    """The types in which the weights of an operator are stored."""
+    import onnx
+
+    graph = onnx.load(str(bundle / "model.onnx")).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    made = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    used = [node.input[1] for node in graph.node if node.op_type == operator]
+    large = [stored[made.get(name, name)] for name in used]
+    return {str(values.dtype) for values in large if values.size >= FEWEST_WEIGHTS}
+
+
+def test_weights_of_convolutions_are_stored_in_8_bits_within_half_a_step(
+    run_folder: Path, bundle: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    export_run(run_folder, tmp_path / "small", quantisation="int8", max_score_drop=1.0)
+    assert weights_of(tmp_path / "small", "Conv") == {"int8"} and weights_of(bundle, "Conv") == {"float32"}
+    graph = onnx.load(str(tmp_path / "small/model.onnx")).graph
+    exact = {
+        tensor.name: onnx.numpy_helper.to_array(tensor)
+        for tensor in onnx.load(str(bundle / "model.onnx")).graph.initializer
+    }
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.output[0] in exact:
+            steps, scale, _ = (stored[name] for name in node.input)
+            scale = scale.reshape(-1, 1, 1, 1)
+            assert (np.abs(steps * scale - exact[node.output[0]]) <= scale * 0.5001).all()
+
+
+def test_a_run_whose_data_set_is_gone_is_exported_and_the_card_says_so(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    config = load_config(run / "config.yaml")
+    save_config(with_values(config, {"data.root": str(tmp_path / "gone")}), run / "config.yaml")
+    parity = export_run(run, tmp_path / "bundle")
+    assert (parity.examples, parity.score, parity.changed) == (64, None, 0)
+    assert 0 < parity.largest_difference < 1e-4
+    card = (tmp_path / "bundle/model_card.md").read_text()
+    assert "generated images" in card and "| dev |" in card
+    assert load(tmp_path / "bundle").classes == load(run).classes
+    with pytest.raises(DataError, match="gone"):  # nothing to judge the quantisation by
+        export_run(run, tmp_path / "small", quantisation="int8")
+    with pytest.raises(DataError):
+        export_run(run, tmp_path / "other", data_root=tmp_path / "also gone")
+
+
+def test_a_bundle_is_evaluated_and_the_result_lies_beside_its_files(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "bundle")
+    image = tmp_path / "a.png"
+    Image.fromarray(np.zeros((60, 60), np.uint8)).save(image)
+    predictor = load(copy)
+    labels = {task.name: [task.classes[0]] * 2 for task in predictor.tasks}
+    found = predictor.evaluate([image, image], ["CT", "MR"], labels=labels, groups=["a", "b"], record=True)
+    assert Path(found["recorded"]).parent == copy and found["new"] is None
+    assert json.loads(Path(found["recorded"]).read_text())["score"] == found["score"]
+    check_files(copy)
+    with pytest.raises(UserError, match="is a bundle"):
+        predictor.export(tmp_path / "again")
+
+
+def test_a_bundle_refuses_images_beyond_the_limit_of_its_run(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "bundle")
+    _rewrite(copy, "preprocess.json", lambda about: about.update(max_image_megapixels=0.001))
+    with pytest.raises(DataError, match=r"0\.001"):
+        load(copy).predict(np.zeros((60, 60), np.uint8), "CT")
+    _rewrite(copy, "preprocess.json", lambda about: about.pop("max_image_megapixels"))  # of an older version
+    assert load(copy).predict(np.zeros((60, 60), np.uint8), "CT")
 
 
 def _alter(name: str) -> Any:

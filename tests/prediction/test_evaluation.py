@@ -132,7 +132,9 @@ def test_external_data_are_judged_and_recorded(distune: Command, copied: Path, e
         "score": 1.0,
         "exported_score": 1.0,
     }
-    card = model_card(copied, config, table, parity, "none", {"modality": 1.0, "location": 1.0})
+    card = model_card(
+        copied, config, table.tasks, table, parity, "32-bit", {"modality": 1.0, "location": 1.0}
+    )
     assert f"new.csv, {found['time'][:10]}: {found['score']:.4f}" in card
 
 

@@ -14,7 +14,7 @@ from distune.training.callbacks import Callback
 from distune.utils.places import RUNS
 
 if TYPE_CHECKING:
-    from distune.deployment.export import Parity
+    from distune.deployment.parity import Parity
     from distune.prediction.predictor import Predictor
 
 

@@ -43,9 +43,13 @@ def export(
         data_root=data_root,
         show=say,
     )
+    compared = (
+        "dev examples" if parity.score is not None else "generated images, as the data set is not there"
+    )
     say(
-        f"parity     {parity.examples} dev examples: largest difference {parity.largest_difference:.2g}, "
+        f"parity     {parity.examples} {compared}: largest difference {parity.largest_difference:.2g}, "
         f"{parity.changed} changed predictions"
     )
-    say(f"dev score  {parity.score:.4f} in torch, {parity.exported_score:.4f} exported")
+    if parity.score is not None:
+        say(f"dev score  {parity.score:.4f} in torch, {parity.exported_score:.4f} exported")
     say(f"wrote {folder}")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from distune import __version__
 from distune.config import load_config, with_values
@@ -19,46 +16,23 @@ from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
 from distune.deployment import bundle as files
 from distune.deployment.graph import INSTALL, write_graph
 from distune.deployment.model_card import model_card
+from distune.deployment.parity import (
+    PARITY,
+    Parity,
+    answers_of,
+    compared,
+    dev_examples,
+    generated_examples,
+    recorded_predictions,
+)
 from distune.deployment.quantise import quantise
 from distune.errors import DataError, UserError
-from distune.prediction.examples import Example
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
-from distune.training.metrics import decisions
-from distune.training.scores import overall_score
 from distune.utils.new_folder import new_folder
 
 QUANTISATIONS = ("none", "int8")
 BUNDLES = Path("logs/bundles")
-PARITY = 1e-4
-"""Largest difference of a probability to torch that an export in float32 may have."""
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The exported graph beside the student in torch, on every dev example.
-
-    Attributes:
-        examples: how many.
-        largest_difference: of a probability, to the student in float32.
-        changed: examples with another predicted class in some task than the student in float32.
-        changed_from_run: the same compared with what the run recorded, in its own precision; None where it recorded no
-            predicted classes.
-        score: dev score of the student in float32.
-        exported_score: dev score of the graph.
-    """
-
-    examples: int
-    largest_difference: float
-    changed: int
-    changed_from_run: int | None
-    score: float
-    exported_score: float
-
-    @property
-    def drop(self) -> float:
-        """What the export costs in dev score."""
-        return self.score - self.exported_score
 
 
 def export_run(
@@ -75,15 +49,16 @@ def export_run(
     Args:
         folder: the run folder; it is only read.
         out: a new folder.
-        quantisation: "int8" makes the weights of linear layers and embeddings a quarter as large.
+        quantisation: "int8" makes the weights a quarter as large; those of convolutions only where the score allows.
         max_score_drop: most that quantisation may cost in dev score.
-        data_root: where the data set is now, if elsewhere.
+        data_root: where the data set is now, if elsewhere. Where it is gone, an export in 32 bits is compared with
+            torch on generated images, which the card says.
         show: called with a line at each stage.
 
     Raises:
         UserError: the run cannot be exported, the graph does not compute what torch computes, quantisation costs more
             than allowed, or `out` is taken.
-        DataError: the run's dev examples are not there any more.
+        DataError: the data set is another one, or is gone and needed to judge the quantisation.
     """
     if quantisation not in QUANTISATIONS:
         raise UserError(f"quantize: there is no {quantisation!r}; known: {', '.join(QUANTISATIONS)}")
@@ -91,26 +66,48 @@ def export_run(
     predictor = load_run(folder, "cpu", precision="fp32")
     model = predictor.model
     assert isinstance(model, TrainedStudent)
-    table = _table(folder, model, data_root)
+    table = _table(folder, model, data_root, is_needed=quantisation != "none")
+    trial = dev_examples(table) if table is not None else generated_examples(folder, model)
     with new_folder(out) as draft:
-        show(f"predicting {len(table.rows('dev'))} dev examples in torch")
-        expected = _answers(predictor, table, table.rows("dev"))
+        show(f"predicting {trial.name} in torch")
+        expected = answers_of(predictor, trial)
         _write_description(draft, predictor, model)
         show("exporting to ONNX")
         graph = draft / files.MODEL
         write_graph(model.student, model.tasks, graph)
+
+        def parity() -> Parity:
+            show("predicting them with the bundle")
+            _write_checksums(draft)
+            return compared(folder, model.tasks, trial, expected, answers_of(files.load_bundle(draft), trial))
+
         if quantisation == "int8":
-            show("quantising")
-            quantise(graph)
-        _write_checksums(draft)
-        show("predicting them with the bundle")
-        exported = _answers(files.load_bundle(draft), table, table.rows("dev"))
-        parity = _parity(folder, table, expected, exported)
-        _check(parity, quantisation, max_score_drop)
-        card = model_card(folder, model.config, table, asdict(parity), quantisation, predictor.temperatures)
+            found, weights = _quantised(graph, parity, max_score_drop, show)
+        else:
+            found, weights = parity(), "32-bit"
+        _check(found, quantisation, max_score_drop)
+        card = model_card(
+            folder, model.config, model.tasks, table, asdict(found), weights, predictor.temperatures
+        )
         (draft / files.CARD).write_text(card, encoding="utf-8")
         _write_checksums(draft)
-    return parity
+    return found
+
+
+def _quantised(
+    graph: Path, parity: Callable[[], Parity], max_score_drop: float, show: Callable[[str], None]
+) -> tuple[Parity, str]:
+    """Quantises as much as the score allows: all weights, else all but those of convolutions; says which in words."""
+    exact = graph.read_bytes()
+    show("quantising")
+    quantise(graph)
+    found = parity()
+    if found.drop is None or found.drop <= max_score_drop:
+        return found, "8-bit"
+    show(f"costs {found.drop:.4f} of the dev score; quantising again, convolutions left in 32 bits")
+    graph.write_bytes(exact)
+    quantise(graph, convolutions=False)
+    return parity(), "8-bit, those of convolutions 32-bit"
 
 
 def default_folder(run: Path) -> Path:
@@ -127,11 +124,13 @@ def _require_packages() -> None:
         raise UserError(INSTALL) from None
 
 
-def _table(folder: Path, model: TrainedStudent, data_root: Path | None) -> Table:
-    """The data set of a run, which must still be the one that it was trained on."""
+def _table(folder: Path, model: TrainedStudent, data_root: Path | None, *, is_needed: bool) -> Table | None:
+    """The data set of a run, which must be the one that it was trained on; None where it is gone and not needed."""
     config = model.config
     if data_root is not None:
         config = with_values(config, {"data.root": str(data_root)})
+    elif not config.data.root.is_dir() and not is_needed:
+        return None
     table = read_table(config.data, config.seed, check_images=False)
     recorded = [row["id"] for row in recorded_predictions(folder)]
     if table.tasks != model.tasks or [table.ids[row] for row in table.rows("dev")] != recorded:
@@ -144,60 +143,13 @@ def _table(folder: Path, model: TrainedStudent, data_root: Path | None) -> Table
     return table
 
 
-def recorded_predictions(folder: Path) -> list[dict[str, str]]:
-    """The rows of a run's `predictions_dev.csv`."""
-    import csv
-
-    with (folder / "predictions_dev.csv").open(newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
-
-
-def _example(table: Table, row: int) -> Example:
-    return Example(table.ids[row], table.images[row], table.texts[row])
-
-
-def _answers(
-    predictor: Predictor, table: Table, rows: Sequence[int] | NDArray[np.int64]
-) -> list[NDArray[Any]]:
-    answers = predictor.answer([_example(table, row) for row in rows], is_calibrated=False)
-    if answers.problems:
-        raise DataError(table.root, answers.problems)
-    return list(answers.probabilities)
-
-
-def _parity(
-    folder: Path, table: Table, expected: Sequence[NDArray[Any]], exported: Sequence[NDArray[Any]]
-) -> Parity:
-    def chosen(probabilities: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-        answers = zip(table.tasks, probabilities, strict=True)
-        return np.concatenate([decisions(task, found) for task, found in answers], axis=1)
-
-    ours, theirs = chosen(exported), chosen(expected)
-    labels = table.labels[table.rows("dev")]
-    recorded = recorded_predictions(folder)
-    changed_from_run, parts = None, table.as_exclusive().tasks
-    if all(f"pred_{part.name}" in recorded[0] for part in parts):
-        before = np.array(
-            [[part.classes.index(row[f"pred_{part.name}"]) for part in parts] for row in recorded]
-        )
-        changed_from_run = int((ours != before).any(axis=1).sum())
-    return Parity(
-        examples=len(labels),
-        largest_difference=max(float(np.abs(a - b).max()) for a, b in zip(expected, exported, strict=True)),
-        changed=int((ours != theirs).any(axis=1).sum()),
-        changed_from_run=changed_from_run,
-        score=overall_score(labels, expected, table.tasks),
-        exported_score=overall_score(labels, exported, table.tasks),
-    )
-
-
 def _check(parity: Parity, quantisation: str, max_score_drop: float) -> None:
     if quantisation == "none" and parity.largest_difference > PARITY:
         raise UserError(
             f"the exported graph differs from torch by {parity.largest_difference:.2g} in a probability, more than "
             f"{PARITY:g}; nothing was written"
         )
-    if parity.drop > max_score_drop:
+    if parity.drop is not None and parity.drop > max_score_drop:
         raise UserError(
             f"{quantisation} costs {parity.drop:.4f} of the dev score ({parity.score:.4f} -> "
             f"{parity.exported_score:.4f}), more than --max-score-drop {max_score_drop:g}; nothing was written"

@@ -23,9 +23,10 @@ KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " 
 def model_card(
     folder: Path,
     config: Config,
-    table: Table,
+    tasks: Sequence[Task],
+    table: Table | None,
     parity: Mapping[str, Any],
-    quantisation: str,
+    weights: str,
     temperatures: Mapping[str, float],
 ) -> str:
     """The text of `model_card.md`.
@@ -33,9 +34,10 @@ def model_card(
     Args:
         folder: the run folder.
         config: of the run.
-        table: its data set.
+        tasks: the label columns.
+        table: its data set; None where that is gone.
         parity: the fields of `Parity`.
-        quantisation: none or int8.
+        weights: their width, in words.
         temperatures: by task.
     """
     return "\n".join(
@@ -44,11 +46,11 @@ def model_card(
             "",
             f"Exported by Distune {__version__} on {datetime.now(UTC):%Y-%m-%d} from the run `{plain(folder.name)}`.",
             "",
-            *_model(config, table, quantisation),
+            *_model(config, tasks, weights),
             *_data(config, table),
-            *_scores(folder, table.tasks, temperatures),
+            *_scores(folder, tasks, temperatures),
             *_external(folder),
-            *_parity(parity, quantisation),
+            *_parity(parity, weights),
             *_limits(config),
             *_licences(config),
             "",
@@ -56,24 +58,28 @@ def model_card(
     )
 
 
-def _model(config: Config, table: Table, quantisation: str) -> Iterator[str]:
+def _model(config: Config, tasks: Sequence[Task], weights: str) -> Iterator[str]:
     reads = " and ".join(config.student.modalities)
     yield "## Model"
     yield ""
     yield f"It reads {reads} and gives the probability of every class of each task."
     yield ""
-    for task in table.tasks:
+    for task in tasks:
         kind = KINDS[task.kind]
         yield f"- {plain(task.name)}{kind}: {', '.join(plain(name) for name in task.classes)}"
     names = ", ".join(plain(encoder.name) for encoder in _encoders(config))
     yield f"- encoders: {names}; fusion: {config.student.fusion}"
-    yield f"- weights: {'8-bit' if quantisation == 'int8' else '32-bit'}"
+    yield f"- weights: {weights}"
     yield ""
 
 
-def _data(config: Config, table: Table) -> Iterator[str]:
+def _data(config: Config, table: Table | None) -> Iterator[str]:
     yield "## Data and splits"
     yield ""
+    if table is None:
+        yield "The data set was not there when this was exported."
+        yield ""
+        return
     for split in SPLITS:
         rows = table.rows(split)
         if len(rows):
@@ -124,9 +130,17 @@ def _external(folder: Path) -> Iterator[str]:
     yield ""
 
 
-def _parity(parity: Mapping[str, Any], quantisation: str) -> Iterator[str]:
+def _parity(parity: Mapping[str, Any], weights: str) -> Iterator[str]:
     yield "## Parity with training"
     yield ""
+    if parity["score"] is None:
+        yield (
+            f"On {parity['examples']} generated images with texts of the run, as its data set was not there: largest "
+            f"difference of a probability to torch in float32 {parity['largest_difference']:.2g}; {parity['changed']} "
+            "changed predictions."
+        )
+        yield ""
+        return
     yield (
         f"On all {parity['examples']} dev examples: largest difference of a probability to torch in float32 "
         f"{parity['largest_difference']:.2g}; {parity['changed']} changed predictions; score {parity['score']:.4f} in "
@@ -134,7 +148,7 @@ def _parity(parity: Mapping[str, Any], quantisation: str) -> Iterator[str]:
     )
     if parity["changed_from_run"] is not None:
         yield f"Compared with the predictions that the run recorded, {parity['changed_from_run']} changed."
-    if quantisation == "int8":
+    if weights != "32-bit":
         yield f"8-bit weights cost {parity['score'] - parity['exported_score']:.4f} of the dev score."
     yield ""
 

@@ -66,6 +66,8 @@ class OnnxModel:
         self.batch_size = BATCH
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; what cannot be computed is raised
+        # Weights that are stored in 8 bits become float32 once, here, and not at each prediction.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session: Any = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )
