@@ -8,23 +8,27 @@ from typing import Any
 
 import optuna
 
-from distune.analysis.findings import analyse
+from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import StudyRecord
 from distune.reporting import markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.document import Document
-
-
-def document_of(study: StudyRecord | optuna.Study, written: Written | None = None) -> Document:
-    """The report of a study without its figures."""
-    record = study if isinstance(study, StudyRecord) else from_optuna(study)
-    return build(analyse(record), {}, written or Written())
+from distune.reporting.figures import bars, history, model
+from distune.reporting.figures.style import look
 
 
 def text_of(study: StudyRecord | optuna.Study, written: Written | None = None) -> str:
     """The report of a study as Markdown, without its figures."""
-    return markdown.render(document_of(study, written))
+    record = study if isinstance(study, StudyRecord) else from_optuna(study)
+    return markdown.render(build(analyse(record), {}, written or Written()))
+
+
+def with_the_figures_of_the_page(findings: Findings) -> Document:
+    """The report with those figures that do not stand in the appendix."""
+    with look():
+        drawn = [history.draw(findings), model.draw_confusion(findings), bars.draw_confirmed(findings)]
+    return build(findings, {figure.name: figure for figure in drawn if figure}, Written())
 
 
 def read(folder: Path) -> str:

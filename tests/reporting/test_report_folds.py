@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import optuna
 import pytest
-from optuna.distributions import FloatDistribution
-from optuna.trial import TrialState, create_trial
+from studies import FOLDS, fold_folders, fold_study
 
 from distune.analysis.findings import analyse
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import read_run
 from distune.cli.confirm import _print_optimism
-from distune.config import Config, as_dict
 from distune.reporting import markdown
 from distune.reporting.appendix.contenders import optimism
 from distune.reporting.contents import Written, build
@@ -26,53 +23,10 @@ from distune.reporting.figures.style import look
 
 pytestmark = pytest.mark.slow
 
-FOLDS = 3
-T = FloatDistribution(2.0, 6.0)
-
-
-def fold_folders(folder: Path) -> Path:
-    """The run folder of a trial whose folds each hold one wrong and `number` right answers."""
-    for number in range(1, FOLDS + 1):
-        fold = folder / f"fold_{number}"
-        fold.mkdir(parents=True)
-        task = {"classes": ["a", "b"], "confusion": [[number, 0], [1, 0]]}
-        (fold / "results.json").write_text(json.dumps({"splits": {"dev": {"tasks": {"type": task}}}}))
-        rows = [
-            f"x{number}{row},g{number},a,{p:.1f},{1 - p:.1f}" for row, p in enumerate([0.9] * number + [0.4])
-        ]
-        lines = ["id,group,truth_type,p_type_a,p_type_b", *rows]
-        (fold / "predictions_dev.csv").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def study_of(folder: Path) -> optuna.Study:
-    """Fourteen trials, every third one pruned after its second fold."""
-    study = optuna.create_study(study_name="s", direction="maximize")
-    about = {
-        "base_config": as_dict(Config()), "search_space": {"T": {"type": "float", "low": 2.0, "high": 6.0,
-        "key": "distillation.T"}}, "sampler": "tpe", "pruner": "median", "strategy": "joint", "folds": FOLDS,
-        "teacher_epochs": 2, "student_epochs": 3, "metric": "mean over 3 folds of the mean over tasks of the macro F1",
-    }  # fmt: skip
-    for key, value in about.items():
-        study.set_user_attr(key, value)
-    for number in range(14):
-        is_pruned = number % 3 == 2
-        scores = [0.5 + number / 100 + (0.0, 0.1, -0.1)[fold] for fold in range(FOLDS)][
-            : 2 if is_pruned else 3
-        ]
-        means = [sum(scores[: n + 1]) / (n + 1) for n in range(len(scores))]
-        study.add_trial(create_trial(
-            state=TrialState.PRUNED if is_pruned else TrialState.COMPLETE, value=None if is_pruned else means[-1],
-            params={"T": 2.0 + number / 5}, distributions={"T": T}, intermediate_values=dict(enumerate(means, 1)),
-            user_attrs={"fold_scores": scores, "baseline": number == 0, "folder": str(folder), "seconds": 30.0,
-                        "stage_seconds": {"teacher": 10.0, "student": 20.0}},
-        ))  # fmt: skip
-    return study
-
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    findings = analyse(from_optuna(study_of(fold_folders(tmp_path_factory.mktemp("folds") / "trial_0013"))))
+    findings = analyse(from_optuna(fold_study(fold_folders(tmp_path_factory.mktemp("folds") / "trial_0013"))))
     return markdown.render(build(findings, draw(findings), Written()))
 
 
@@ -128,7 +82,7 @@ def test_the_learning_curves_of_all_folds_are_drawn_with_their_mean(tmp_path: Pa
             for epoch, score in enumerate(scores, start=1)
         ]
         (folder / f"fold_{fold}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    findings = analyse(from_optuna(study_of(folder)))
+    findings = analyse(from_optuna(fold_study(folder)))
     with look():
         drawn = draw_learning(findings)
     assert drawn is not None

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
-import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.trial import TrialState, create_trial
 from pages import text_of
+from studies import strategy_study, teachers_of
 
 from distune.analysis.findings import analyse
 from distune.analysis.parameters.ranges import as_search_space
 from distune.analysis.records.from_optuna import from_optuna
-from distune.analysis.records.study_record import StudyRecord
-from distune.config import Config, as_dict
 from distune.reporting import markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.figures.cost import draw as draw_cost
@@ -23,44 +16,9 @@ from distune.reporting.figures.style import look
 
 pytestmark = pytest.mark.slow
 
-KEPT = ("teacher 3", "base")
-T = FloatDistribution(2.0, 6.0)
-TEACHER = CategoricalDistribution(KEPT)
-
-
-def study_of(strategy: str, pruned: set[int], **attributes: Any) -> optuna.Study:
-    """Twelve trials; pruned ones have no score at all."""
-    staged = strategy == "staged"
-    study = optuna.create_study(study_name="s", direction="maximize")
-    space = {"T": {"type": "float", "low": 2.0, "high": 6.0, "key": "distillation.T"}}
-    if staged:
-        space["teacher"] = {"type": "categorical", "choices": list(KEPT), "key": "teacher"}
-    base = {"base_config": as_dict(Config()), "search_space": space, "sampler": "random", "pruner": "median"}
-    for key, value in {**base, "strategy": strategy, "student_epochs": 2, **attributes}.items():
-        study.set_user_attr(key, value)
-    for number in range(12):
-        has_score = number not in pruned
-        params = {"T": 2.0 + number / 4, **({"teacher": KEPT[number % 2 == 0]} if staged else {})}
-        score = 0.5 + number / 100
-        study.add_trial(
-            create_trial(
-                state=TrialState.COMPLETE if has_score else TrialState.PRUNED,
-                value=score if has_score else None,
-                params=params,
-                distributions={"T": T, **({"teacher": TEACHER} if staged else {})},
-                intermediate_values={1: score - 0.1, 2: score} if has_score else {},
-                user_attrs={
-                    "seconds": 60.0 if has_score else 20.0,
-                    "stage_seconds": {"teacher": 20.0, **({"student": 40.0} if has_score else {})},
-                    "baseline": number == 0,
-                },
-            )
-        )
-    return study
-
 
 def test_trials_pruned_before_their_student_trained_are_counted_and_cost_what_they_took() -> None:
-    study = study_of("joint", {6, 9}, prune_teacher=True)
+    study = strategy_study("joint", {6, 9}, prune_teacher=True)
     text = text_of(study)
     assert "| Pruned | 2 | 17 % |" in text
     assert "stopped before its student trained." in text
@@ -69,14 +27,14 @@ def test_trials_pruned_before_their_student_trained_are_counted_and_cost_what_th
 
 
 def test_a_study_whose_trials_were_all_pruned_without_a_score_has_a_report() -> None:
-    assert "No trial is complete" in text_of(study_of("joint", set(range(12)), prune_teacher=True))
+    assert "No trial is complete" in text_of(strategy_study("joint", set(range(12)), prune_teacher=True))
 
 
 def test_a_staged_study_says_so_and_shows_what_its_best_teacher_is() -> None:
     chosen = {"number": 3, "score": 0.8, "params": {"teacher_lr": 4e-5, "teacher_fusion_dim": 384}}
     teachers = {"teacher 3": chosen, "base": {"number": 0, "score": 0.7, "params": {"teacher_lr": 1e-5}}}
     first = {"name": "s_teacher", "finished": 10, "complete": 6, "pruned": 4, "failed": 0}
-    findings = analyse(from_optuna(study_of("staged", {6}, teachers=teachers, teacher_study=first)))
+    findings = analyse(from_optuna(strategy_study("staged", {6}, teachers=teachers, teacher_study=first)))
     text = markdown.render(build(findings, {}, Written()), "figures")
     assert "Strategy: staged: the teacher was tuned first" in text
     assert "| Trials of teachers before | 10: 6 completed, 4 pruned, in `s_teacher` |" in text
@@ -89,34 +47,9 @@ def test_a_staged_study_says_so_and_shows_what_its_best_teacher_is() -> None:
     assert set(as_search_space(findings.ranges)) == {"T"}  # a choice of teachers means nothing elsewhere
 
 
-def teachers_of(students: optuna.Study, with_record: bool) -> StudyRecord:
-    """The record of a staged search: four teachers of 50 s, 30 s of them training, and one pruned after 20 s."""
-    teachers = optuna.create_study(study_name="s_teacher", direction="maximize")
-    for key, value in {"strategy": "teacher", "teacher_epochs": 4, "pruner": "median"}.items():
-        teachers.set_user_attr(key, value)
-    for number in range(5):
-        is_pruned = number == 4
-        teachers.add_trial(
-            create_trial(
-                state=TrialState.PRUNED if is_pruned else TrialState.COMPLETE,
-                value=None if is_pruned else 0.7,
-                intermediate_values={1: 0.5, 2: 0.6} if is_pruned else {},
-                user_attrs={
-                    "seconds": 20.0 if is_pruned else 50.0,
-                    "stage_seconds": {"data": 1.0, "teacher": 10.0 if is_pruned else 30.0},
-                    "peak_memory_mb": 5000.0,
-                    "device": "cuda:7",
-                    "cache_hits": 3,
-                },
-            )
-        )
-    record = from_optuna(students)
-    return replace(record, teacher_record=from_optuna(teachers)) if with_record else record
-
-
 def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too() -> None:
     first = {"name": "s_teacher", "finished": 5, "complete": 4, "pruned": 1, "failed": 0, "seconds": 220.0}
-    record = teachers_of(study_of("staged", {6}, teacher_study=first), with_record=True)
+    record = teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)
     text = text_of(record)
     for row in (
         "| Trials of teachers before | 5: 4 completed, 1 pruned, in `s_teacher` |",
@@ -140,6 +73,6 @@ def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too() -> None:
 
 def test_teachers_whose_study_is_not_read_are_named_with_what_they_took() -> None:
     first = {"name": "s_teacher", "finished": 5, "complete": 4, "pruned": 1, "failed": 0, "seconds": 220.0}
-    text = text_of(teachers_of(study_of("staged", {6}, teacher_study=first), with_record=False))
+    text = text_of(teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=False))
     assert "s_teacher, 3.7 min in all. That study could not be read" in text
     assert "| Complete | 11 | 60 s | 11 min |" in text

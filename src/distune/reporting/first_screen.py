@@ -132,7 +132,7 @@ def _size(findings: Findings, config: Path | None) -> Iterator[Headline]:
             f"{found.parameters:,} parameters",
             ""
             if milliseconds is None
-            else f"its encoders take about {milliseconds:g} ms an example on one thread of a server CPU",
+            else f"its encoders take about {formats.milliseconds(milliseconds)} an example on one server CPU thread",
         )
 
 

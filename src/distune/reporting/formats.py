@@ -115,6 +115,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
+def milliseconds(value: float) -> str:
+    """A short time, such as `0.5 ms` or `142 ms`."""
+    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+
+
 def rate(value: float) -> str:
     """A mean number of things, such as `1.9`."""
     return f"{value:.1f}"

@@ -239,7 +239,7 @@ def _what(about: Numbers) -> str:
 
 def _settings(chosen: Mapping[str, Mapping[str, Any]]) -> str:
     return "; ".join(
-        f"{task}: " + ", ".join(f"{name} = {held}" for name, held in values.items())
+        f"{task}: " + ", ".join(f"{name} = {formats.value(name, held)}" for name, held in values.items())
         for task, values in chosen.items()
     )
 

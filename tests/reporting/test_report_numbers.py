@@ -1,0 +1,158 @@
+"""The page is short, and no number stands on it in two forms.
+
+Numbers are written by the functions of `formats`. These tests watch them: a value that a report is rendered with has
+one form in whatever section or figure it stands, and no decimal number of the report comes from anywhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TASKS, predictions
+from pages import Words, first_screen, parts, section, with_the_figures_of_the_page
+from studies import confirmation_of, fold_folders, fold_study, strategy_study, teachers_of, with_failures
+
+from distune.analysis.findings import analyse
+from distune.analysis.records.from_csv import from_csv
+from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.study_record import StudyRecord
+from distune.analysis.records.unknown import Unknown
+from distune.reporting import formats, html, markdown
+
+pytestmark = pytest.mark.slow
+
+MOST_WORDS = 2500
+KINDS = ("unconfirmed", "confirmed", "folds", "staged", "table", "failures")
+QUANTITIES = ("score", "gain", "share", "duration", "memory", "probability", "rate", "milliseconds")
+"""Functions of `formats` that write one measured number."""
+OTHERS = ("value", "default", "bounds", "change", "at_most", "span_of_time", "shares")
+DECIMAL = re.compile(r"(?<![\w.])\d+(?:,\d{3})*\.\d+(?:e[+-]?\d+)?(?!\.?\d)")
+NOT_TEXT = re.compile(r"```.*?```|`[^`]*`|\]\(figures/[^)]*\)", re.S)
+"""Commands, names and paths."""
+
+
+@dataclass
+class Report:
+    """A rendered report, and all that `formats` wrote for it."""
+
+    text: str
+    page: str
+    forms: dict[float, set[str]] = field(default_factory=lambda: defaultdict(set))
+    written: set[str] = field(default_factory=set)
+
+
+def study_of(kind: str, full: StudyRecord, folder: Path) -> StudyRecord:
+    """A study of one of the six kinds of report."""
+    if kind == "table":
+        return from_csv(Path(__file__).parent / "fixtures" / "reference_trials.csv", "maximize")
+    if kind == "folds":
+        return from_optuna(fold_study(fold_folders(folder / "trial_0013")))
+    if kind == "staged":
+        first = {
+            "name": "s_teacher",
+            "finished": 5,
+            "complete": 4,
+            "pruned": 1,
+            "failed": 0,
+            "seconds": 220.0,
+        }
+        return teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)
+    if kind == "failures":
+        return with_failures(full)
+    if kind == "confirmed":
+        return confirmed(full, folder)
+    return full
+
+
+def confirmed(full: StudyRecord, folder: Path) -> StudyRecord:
+    """The study with a confirmation that recommends its second best trial and kept its answers on test."""
+    import numpy as np
+
+    numbers = confirmation_of(full)
+    run = folder / "confirmation" / numbers["recommendation"]["contender"] / "seed_1"
+    predictions(run, TASKS, 0.7, np.random.default_rng(5))
+    (run / "predictions_dev.csv").rename(run / "predictions_test.csv")
+    (folder / "confirmation.json").write_text(json.dumps(numbers))
+    (folder / "recommended_config.yaml").write_text("student: {vision: tiny-cnn, text: none}\n")
+    return replace(full, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def reports(full_study: StudyRecord, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
+    """All six, rendered while `formats` is watched."""
+    return {kind: watched(study_of(kind, full_study, tmp_path_factory.mktemp(kind))) for kind in KINDS}
+
+
+def watched(study: StudyRecord) -> Report:
+    """Renders a report and records what was written for every number."""
+    report = Report("", "")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*QUANTITIES, *OTHERS):
+            patch.setattr(formats, name, recording(getattr(formats, name), report, name in QUANTITIES))
+        findings = analyse(study)
+        document = with_the_figures_of_the_page(findings)
+        report.text, report.page = markdown.render(document), html.render(document)
+    # The analysis itself writes scores where it says why something is not known: with four digits, as the page does.
+    reasons = [held.reason for held in vars(findings).values() if isinstance(held, Unknown)]
+    report.written |= {number for reason in reasons for number in re.findall(r"\d\.\d{4}(?!\d)", reason)}
+    return report
+
+
+def recording(write: Any, report: Report, is_quantity: bool) -> Any:
+    """A function of `formats` that keeps what it wrote."""
+
+    def written(*arguments: Any, **named: Any) -> Any:
+        said = write(*arguments, **named)
+        report.written |= set(DECIMAL.findall(" ".join(said) if isinstance(said, list) else said))
+        if is_quantity and isinstance(arguments[0], float) and round(arguments[0], 2) != arguments[0]:
+            report.forms[float(f"{abs(arguments[0]):.9g}")].add(said.lstrip("+−"))
+        return said
+
+    return written
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_without_its_folded_appendix_is_short(reports: dict[str, Report], kind: str) -> None:
+    words = Words(reports[kind].page).words
+    assert 500 < len(words) <= MOST_WORDS
+    page, appendix = parts(reports[kind].text)
+    assert (
+        len(page.split()) <= 1.15 * MOST_WORDS and appendix
+    )  # with the marks of tables, and texts for figures
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_value_has_two_forms(reports: dict[str, Report], kind: str) -> None:
+    forms = reports[kind].forms
+    assert len(forms) >= 10
+    assert {value: said for value, said in forms.items() if len(said) > 1} == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_decimal_number_is_written_past_the_formats(reports: dict[str, Report], kind: str) -> None:
+    shown = NOT_TEXT.sub(" ", reports[kind].text).replace("\\", "")
+    assert set(DECIMAL.findall(shown)) - reports[kind].written == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_score_stands_once_below_the_first_screen(reports: dict[str, Report], kind: str) -> None:
+    """Beside the table of the top trials and the figures' texts, which are lists of their own."""
+    page, _ = parts(reports[kind].text)
+    below = page.removeprefix(first_screen(page)).replace(section(page, "Results"), "")
+    below = NOT_TEXT.sub(" ", re.sub(r"!\[.*?\]\(", " ", below))
+    counts = Counter(re.findall(r"\d\.\d{4}(?!\d)", below))
+    assert {number: count for number, count in counts.items() if count > 1} == {}
+
+
+def test_the_watch_notices_a_second_form_and_a_foreign_number() -> None:
+    report = Report("", "")
+    score, share = (recording(getattr(formats, name), report, True) for name in ("score", "share"))
+    assert (score(0.93114), share(0.93114)) == ("0.9311", "93 %")
+    assert [len(said) for said in report.forms.values()] == [2]
+    assert set(DECIMAL.findall("0.9311 and 0.93")) - report.written == {"0.93"}
