@@ -174,8 +174,8 @@ def _wall(study: StudyRecord) -> Wall | Unknown:
     if from_sessions is not None:
         return from_sessions
     timed = [trial for trial in study.trials if trial.seconds is not None]
-    starts = [trial.started for trial in timed if trial.started is not None]
-    ends = [trial.finished for trial in timed if trial.finished is not None]
+    starts = [_naive(trial.started) for trial in timed if trial.started is not None]
+    ends = [_naive(trial.finished) for trial in timed if trial.finished is not None]
     if not starts or not ends:
         return Unknown("The trials do not record when they started and finished.")
     first, last = min(starts), max(ends)

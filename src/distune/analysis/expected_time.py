@@ -22,15 +22,11 @@ class Pace:
         per_trial: seconds for one more finished trial, complete or pruned: duration / finished trials.
         per_training: seconds for one complete training among as many at once as ran in the study.
         quick_trial: the same for a training of fewer epochs; None where trials do not record their stages.
-        teacher_epochs: epochs of that quick teacher.
-        student_epochs: epochs of that quick student.
     """
 
     per_trial: float
     per_training: float
     quick_trial: float | None
-    teacher_epochs: int
-    student_epochs: int
 
 
 def pace(searched: tuple[Phase, ...], quick: tuple[int, int]) -> Pace | Unknown:
@@ -38,7 +34,7 @@ def pace(searched: tuple[Phase, ...], quick: tuple[int, int]) -> Pace | Unknown:
 
     Args:
         searched: its phases.
-        quick: epochs of teacher and student of a quick trial; never more than the study's own.
+        quick: epochs of teacher and student of a quick trial, no more than the study's own.
 
     Returns:
         Unknown where the study has no duration, or no complete trial has a time.
@@ -51,15 +47,15 @@ def pace(searched: tuple[Phase, ...], quick: tuple[int, int]) -> Pace | Unknown:
     if isinstance(at_once, Unknown) or not finished or "complete" not in cost.times:
         return Unknown("No complete trial of this study has a time.")
     complete = cost.times["complete"].mean
-    teacher, student = study.teacher_epochs or quick[0], study.student_epochs or quick[1]
-    fewer = (min(quick[0], teacher), min(quick[1], student))
-    saved = _less(study.complete, (1 - fewer[0] / teacher, 1 - fewer[1] / student))
+    shares = (
+        1 - quick[0] / (study.teacher_epochs or quick[0]),
+        1 - quick[1] / (study.student_epochs or quick[1]),
+    )
+    saved = _less(study.complete, shares)
     return Pace(
         per_trial=wall.seconds / finished,
         per_training=complete / at_once,
         quick_trial=None if saved is None else (complete - saved) / at_once,
-        teacher_epochs=fewer[0],
-        student_epochs=fewer[1],
     )
 
 

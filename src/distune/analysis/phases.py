@@ -64,6 +64,8 @@ def parallelism_of(searched: Sequence[Phase]) -> float | Unknown:
     spent = sum(times.total for phase in searched for times in phase.cost.times.values())
     if wall.seconds <= 0 or not spent:
         return Unknown("No trial has a time.")
+    if spent / wall.seconds > len(trials_of(searched)):
+        return Unknown("The trials took longer than all of them at once could have in this study's duration.")
     return spent / wall.seconds
 
 

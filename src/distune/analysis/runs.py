@@ -202,16 +202,24 @@ def read_confusions(folder: Path) -> tuple[Confusion, ...] | Unknown:
         tasks = tasks.get(key) if isinstance(tasks, Mapping) else None
     found = []
     for name, values in (tasks or {}).items() if isinstance(tasks, Mapping) else ():
-        classes = tuple(values.get("classes", ()))
-        counts = values.get("confusion")
-        if classes and isinstance(counts, list) and len(counts) == len(classes):
-            found.append(Confusion(str(name), classes, np.array(counts, dtype=np.int64)))
+        counts = values.get("confusion") if isinstance(values, Mapping) else None
         if isinstance(counts, Mapping):  # of a multi-label task: a table of no and yes for each label
-            found += [
-                Confusion(f"{name}: {label}", ("no", "yes"), np.array(table, dtype=np.int64))
-                for label, table in counts.items()
-            ]
-    return tuple(found) or Unknown(f"{path} holds no confusion matrix for dev.")
+            found += [_confusion(f"{name}: {label}", ["no", "yes"], table) for label, table in counts.items()]
+        elif counts is not None:
+            found.append(_confusion(str(name), values.get("classes"), counts))
+    whole = tuple(each for each in found if each is not None)
+    return whole or Unknown(f"{path} holds no confusion matrix for dev.")
+
+
+def _confusion(task: str, classes: Any, table: Any) -> Confusion | None:
+    """One matrix; None where it does not fit its classes."""
+    try:
+        counts = np.array(table, dtype=np.int64)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if not isinstance(classes, list) or not classes or counts.shape != (len(classes), len(classes)):
+        return None
+    return Confusion(task, tuple(str(name) for name in classes), counts)
 
 
 def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...] | Unknown:
@@ -220,7 +228,10 @@ def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...
     written = _text(path)
     if isinstance(written, Unknown):
         return written
-    rows = list(csv.DictReader(io.StringIO(written, newline="")))
+    try:
+        rows = list(csv.DictReader(io.StringIO(written, newline="")))
+    except csv.Error as error:
+        return Unknown(f"{path} cannot be read: {error}.")
     columns = list(rows[0]) if rows else []
     tasks = [column.removeprefix("truth_") for column in columns if column.startswith("truth_")]
     groups = tuple(row["group"] for row in rows) if "group" in columns else None

@@ -14,7 +14,6 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting.paths import quoted
 
 MORE_TRIALS = 30
-QUICK = {"teacher": 2, "student": 5}
 QUICK_TRIALS = 20
 SQLITE = "sqlite:///"
 
@@ -65,14 +64,17 @@ def resume(findings: Findings, base_config: Path) -> list[str]:
 
 def quick(findings: Findings, base_config: Path) -> list[str]:
     """Lines that start a short new study of the same kind."""
-    study = findings.study
-    teacher = min(QUICK["teacher"], study.teacher_epochs or QUICK["teacher"])
-    student = min(QUICK["student"], study.student_epochs or QUICK["student"])
+    teacher, student = quick_epochs(findings.study)
     return [
         "# quick tuning: a new study with fewer epochs",
         f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials {QUICK_TRIALS} \\",
         f"  --teacher-epochs {teacher} --student-epochs {student}{_asked(findings)}",
     ]
+
+
+def quick_epochs(study: StudyRecord) -> tuple[int, int]:
+    """Epochs of teacher and student of a quick study, never more than this one had."""
+    return min(2, study.teacher_epochs or 2), min(5, study.student_epochs or 5)
 
 
 def searched(study: StudyRecord) -> Mapping[str, Parameter]:

@@ -89,9 +89,10 @@ def _searched(findings: Findings) -> Iterator[Headline]:
         yield Headline(CONFIG, "None yet", "no trial is complete")
         return
     yield Headline(CONFIG, f"trial {best.number}", "the best of the search so far; not confirmed")
-    seen = "by which it was picked" if findings.study.is_table else "which the search has seen"
     yield Headline(
-        f"Score{findings.study.on_what}", formats.score(best.value), f"{_interval(findings)}; {seen}"
+        f"Score{findings.study.on_what}",
+        formats.score(best.value),
+        f"{_interval(findings)}; it flatters, as the trial was picked by it",
     )
     baseline = findings.baseline
     if isinstance(baseline, Baseline):
@@ -99,7 +100,7 @@ def _searched(findings: Findings) -> Iterator[Headline]:
     yield Headline(
         DISTILLATION,
         "Not measured",
-        "a table of trials does not say" if findings.study.is_table else "confirmation measures it",
+        "a table of trials does not say" if findings.study.is_table else "distune confirm measures it",
     )
     yield from _size(findings, None)
     if len(ranking.trials) == 1:
@@ -109,7 +110,7 @@ def _searched(findings: Findings) -> Iterator[Headline]:
 def _interval(findings: Findings) -> str:
     noise = findings.noise
     if isinstance(noise, Unknown):
-        return "no interval known"
+        return "its interval is not known"
     return f"95 % interval over cases {formats.score(noise.low)} to {formats.score(noise.high)}"
 
 

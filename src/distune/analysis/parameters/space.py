@@ -81,7 +81,7 @@ class Parameter:
         if self.low == self.high:
             return 0.5
         if self.log:
-            if value <= 0:
+            if min(value, self.low, self.high) <= 0:
                 return None
             return math.log(value / self.low) / math.log(self.high / self.low)
         return float((value - self.low) / (self.high - self.low))

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from distune.analysis.ranking import Ranking
+from distune.analysis.records.schemas import AuditForm, ConfirmationForm, fault
 from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.confirmation.statistics.numbers import VERSION
 from distune.tuning.dataset import AUDIT_NAME
-
-NEEDED = ("contenders", "comparisons", "recommendation", "optimism", "opening", "split", "seeds", "examples")
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,13 @@ def read_confirmation(folder: Path | None, ranking: Ranking) -> Confirmation | U
     numbers = _read(folder, NUMBERS)
     if isinstance(numbers, Unknown):
         return numbers
-    if numbers.get("version") != VERSION or any(key not in numbers for key in NEEDED):
+    if numbers.get("version") != VERSION:
         return Unknown(
-            f"{NUMBERS} in the study's folder is not of a kind that this version of Distune reads."
+            f"{NUMBERS} in the study's folder is of version {numbers.get('version')!r}; this version of Distune reads "
+            f"{VERSION}. `distune confirm` writes it again."
         )
+    if wrong := fault(numbers, ConfirmationForm):
+        return Unknown(f"{NUMBERS} in the study's folder cannot be read: {wrong}.")
     found = Confirmation(numbers, is_current=False)
     best = numbers["contenders"][found.best]["trial"]
     is_current = best is not None and ranking.best is not None and best == ranking.best.number
@@ -68,8 +70,8 @@ def read_confirmation(folder: Path | None, ranking: Ranking) -> Confirmation | U
 def read_audit(folder: Path | None) -> Mapping[str, Any] | Unknown:
     """Reads the audit that tuning kept beside a study, as `AuditReport.to_dict` gives it."""
     audit = _read(folder, AUDIT_NAME)
-    if not isinstance(audit, Unknown) and not {"findings", "sections"} <= audit.keys():
-        return Unknown(f"{AUDIT_NAME} in the study's folder holds no audit.")
+    if not isinstance(audit, Unknown) and (wrong := fault(audit, AuditForm)):
+        return Unknown(f"{AUDIT_NAME} in the study's folder cannot be read: {wrong}.")
     return audit
 
 

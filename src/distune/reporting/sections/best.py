@@ -38,6 +38,8 @@ def section(findings: Findings) -> Section:
         ),
     ]
     unknown = [name for name, change in changed.items() if change.base is None]
+    if len(unknown) == len(changed):
+        return Section(TITLE, (*blocks, missing("The study does not record the values of the base config.")))
     if unknown:
         blocks.append(missing("The study does not record the base value of ", formats.listing(unknown), "."))
     blocks.append(caution("The table says what changed, not what helped: all parameters changed together."))

@@ -55,7 +55,7 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
     between = saved_between(searched)
     if between is None:
         reasons = [phase.cost.saving.reason for phase in searched if isinstance(phase.cost.saving, Unknown)]
-        yield missing(reasons[0])
+        yield paragraph(reasons[0])
     else:
         spent = sum(
             phase.cost.saving.spent for phase in searched if not isinstance(phase.cost.saving, Unknown)

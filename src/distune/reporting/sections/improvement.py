@@ -82,7 +82,9 @@ def _table(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers | N
 def _chance(findings: Findings) -> Iterator[Block]:
     """Which trials the size of the dev split allows to distinguish."""
     noise = findings.noise
-    if isinstance(noise, Unknown):
+    if findings.study.is_table:
+        yield missing("How far the scores can move by chance, a table does not hold.")
+    elif isinstance(noise, Unknown):
         yield missing("How far the score of the search can move by chance is not known. ", noise.reason)
     elif noise.compared:
         cases = f" of {noise.groups} cases" if noise.groups is not None else ""
@@ -139,7 +141,7 @@ def _model(
             blocks.append(_tasks(judged["tasks"]))
     if "confusion" in figures:
         blocks.append(figures["confusion"])
-    elif isinstance(findings.judged_run.run, Unknown):
+    elif isinstance(findings.judged_run.run, Unknown) and not findings.study.is_table:
         blocks.append(missing(findings.judged_run.run.reason))
     return (
         [Section(f"{findings.judged_run.name.capitalize()} on {findings.judged_run.on}", tuple(blocks))]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from distune.analysis.expected_time import SEEDS, TOP, Pace, pace
 from distune.analysis.findings import Findings
 from distune.analysis.recommendations import More
+from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line
@@ -17,16 +18,16 @@ MORE: dict[More, str] = {
     "flat": "The best score has stopped rising, so more trials of this space are unlikely to help much",
     "unknown": "The study is too short to say whether more trials would help",
 }
-UNKNOWN_TIME = "expected time: not known, as this study records no times"
+UNKNOWN_TIME = "expected time: not known, as this study records no durations"
 
 
 def section(findings: Findings) -> Section:
     """Production, quick experiments, edge deployment, other data, and what this study itself lacks."""
-    measured = pace(findings.phases, (commands.QUICK["teacher"], commands.QUICK["student"]))
+    measured = pace(findings.phases, commands.quick_epochs(findings.study))
     known = None if isinstance(measured, Unknown) else measured
     items = [
         _production(findings, known),
-        _quick(known),
+        _quick(findings.study, known),
         _edge(findings, known),
         _other_data(findings, known),
         *_this_study(findings, known),
@@ -38,8 +39,10 @@ def _for_purpose(purpose: str, *said: str | Code) -> Line:
     return line(Strong(purpose), " ", *said)
 
 
-def _takes(seconds: float | None) -> str:
-    return UNKNOWN_TIME if seconds is None else f"expected time: {formats.duration(seconds)}"
+def _takes(seconds: float | None, or_less: bool = False) -> str:
+    if seconds is None:
+        return UNKNOWN_TIME
+    return f"expected time: {formats.duration(seconds)}{' or less' if or_less else ''}"
 
 
 def _production(findings: Findings, measured: Pace | None) -> Line:
@@ -76,12 +79,8 @@ def _needed(made: verdicts.Numbers) -> str:
     return f" To see a gain that small in four of five confirmations would take {either}."
 
 
-def _quick(measured: Pace | None) -> Line:
-    epochs = (
-        commands.QUICK
-        if measured is None
-        else {"teacher": measured.teacher_epochs, "student": measured.student_epochs}
-    )
+def _quick(study: StudyRecord, measured: Pace | None) -> Line:
+    teacher, student = commands.quick_epochs(study)
     seconds = (
         None
         if measured is None or measured.quick_trial is None
@@ -89,9 +88,10 @@ def _quick(measured: Pace | None) -> Line:
     )
     return _for_purpose(
         "For quick experiments:",
-        f"{commands.QUICK_TRIALS} trials with {epochs['teacher']} teacher and {epochs['student']} student "
-        "epochs, as under "
-        f"Usage; {_takes(seconds)} at most. Few epochs favour high learning rates.",
+        f"{commands.QUICK_TRIALS} trials with {teacher} teacher and {student} student epochs"
+        f"{'' if study.is_table else ', the command is under Usage'}; {_takes(seconds, or_less=True)}. Few "
+        "epochs favour "
+        "high learning rates.",
     )
 
 
@@ -101,15 +101,15 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
     said = (
         ()
         if findings.study.is_table
-        else (exported, " writes 8-bit weights and states what they cost on dev. ")
+        else (exported, " writes 8-bit weights and states what they cost on dev; ")
     )
+    seconds = None if measured is None else count * measured.per_trial
     return _for_purpose(
         "For edge deployment:",
         *said,
-        "A smaller model needs smaller encoders: ",
+        "a smaller model needs smaller encoders: ",
         Code("--tune-backbones"),
-        f" adds them to the search; another {count} trials, "
-        f"{_takes(None if measured is None else count * measured.per_trial)} or less.",
+        f" adds them to the search; another {count} trials, {_takes(seconds, or_less=True)}.",
     )
 
 

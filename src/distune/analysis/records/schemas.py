@@ -1,0 +1,243 @@
+"""The form that a confirmation and an audit must have to be read: the keys that a report uses, each with its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=False)
+
+
+class _Interval(_Part):
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class _Support(_Part):
+    support: int
+    recall: _Interval | None
+
+
+class _Task(_Part):
+    macro_f1: _Interval
+    accuracy: _Interval
+    auc: _Interval | None
+    calibration_error: _Interval | None
+    calibration_error_scaled: _Interval | None
+    temperature: _Interval | None
+    log_loss: _Interval | None
+    log_loss_scaled: _Interval | None
+    classes: dict[str, _Support]
+
+
+class _TaskScores(_Part):
+    macro_f1: _Interval
+
+
+class _Condition(_Part):
+    score: _Interval
+    change: _Interval
+    tasks: dict[str, _TaskScores] = {}
+
+
+class _Forecast(_Part):
+    low: float
+    high: float
+    cases: int
+
+
+class _Split(_Part):
+    score: _Interval
+    forecast: _Forecast | None = None
+    tasks: dict[str, _Task]
+    conditions: dict[str, _Condition]
+
+
+class _Contender(_Part):
+    kind: str
+    trial: int | None
+    rank: int | None
+    is_base: bool
+    search_score: float | None
+    seeds: list[int]
+    parameters: dict[str, Any] | None = None
+    settings: dict[str, dict[str, Any]] | None = None
+    splits: dict[str, _Split | None]
+
+
+class _Mcnemar(_Part):
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+class _Comparison(_Part):
+    kind: str
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    family_low: float
+    family_high: float
+    adjusted_p: float
+    verdict: str
+    power: float
+    seeds_needed: int | None
+    cases_needed: int | None
+    mcnemar: dict[str, _Mcnemar]
+
+
+class _LeftOut(_Part):
+    kind: str
+    first: str
+    second: str
+    reason: str
+
+
+class _Loss(_Interval):
+    on: str
+
+
+class _Optimism(_Part):
+    contender: str
+    search_score: float | None
+    dev: _Interval
+    test: _Interval | None
+    again: _Interval | None = None
+    loss: _Loss | None
+
+
+class _Opened(_Part):
+    time: str
+    by: str
+
+
+class _OpenedElsewhere(_Opened):
+    file: str
+
+
+class _Opening(_Part):
+    number: int
+    openings: list[_Opened]
+    elsewhere: list[_OpenedElsewhere]
+
+
+class _Candidate(_Part):
+    observed_gain: float
+    expected_gain: float
+    probability_better: float | None
+    probability_best: float
+
+
+class _Recommendation(_Part):
+    contender: str
+    kind: str
+    reason: str
+    config: str
+    searched: int | None = None
+    candidates: dict[str, _Candidate] = {}
+
+
+class _Size(_Part):
+    examples: int
+    cases: int
+
+
+class _Failure(_Part):
+    contender: str
+    seed: int
+    kind: str
+    message: str
+
+
+class _Difference(_Interval):
+    verdict: str
+
+
+class _Group(_Part):
+    name: Any
+    examples: int
+    cases: int
+    score: _Interval | None
+    accuracy: _Interval | None
+    difference: _Difference | None
+    small: bool
+
+
+class _Subgroups(_Part):
+    groups: list[_Group]
+    values: int
+    unknown: int
+
+
+class ConfirmationForm(_Part):
+    """What a report reads of `confirmation.json`; its schema is in `distune.confirmation.statistics.numbers`."""
+
+    split: str
+    optimistic: bool
+    relevant_gain: float
+    seeds: list[int]
+    examples: dict[str, _Size]
+    contenders: dict[str, _Contender]
+    comparisons: list[_Comparison]
+    comparisons_missing: list[_LeftOut] = []
+    optimism: _Optimism | None
+    opening: _Opening | None
+    recommendation: _Recommendation
+    subgroups: dict[str, _Subgroups] | None = None
+    failures: list[_Failure] = []
+    notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> ConfirmationForm:
+        if self.recommendation.contender not in self.contenders:
+            raise ValueError("the recommended contender is not among the contenders")
+        if self.split not in self.examples:
+            raise ValueError("the split is not among the examples")
+        if all(about.rank is None for about in self.contenders.values()):
+            raise ValueError("no contender has a rank")
+        return self
+
+
+class _Finding(_Part):
+    severity: str
+    title: str
+    detail: str
+    rows: list[dict[str, Any]]
+
+
+class _Described(_Part):
+    title: str
+    rows: list[dict[str, Any]]
+
+
+class AuditForm(_Part):
+    """What a report reads of `audit.json`."""
+
+    findings: list[_Finding]
+    sections: list[_Described]
+
+
+def fault(held: Mapping[str, Any], form: type[BaseModel]) -> str | None:
+    """The first thing that is wrong with the content of a file, such as `contenders.base.trial: Field required`.
+
+    Args:
+        held: the content.
+        form: what it should be.
+
+    Returns:
+        None where nothing is.
+    """
+    try:
+        form.model_validate(held)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(key) for key in first["loc"])
+        return f"{where}: {first['msg']}" if where else str(first["msg"])
+    return None

@@ -1,0 +1,182 @@
+"""Damaged and foreign records: the section says what it could not read, and the rest of the report is written."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confirmed_numbers import AUDIT, CONFIRMATION
+from pages import at, first_screen, section, text_of
+
+from distune.analysis.findings import analyse
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.reporting.figures import history, model
+from distune.reporting.figures.style import look
+
+pytestmark = pytest.mark.slow
+
+LAST = "## Files"
+
+
+@pytest.fixture(scope="module")
+def few(full_study: StudyRecord) -> StudyRecord:
+    """The first trials of the whole study: too few for what takes long."""
+    return replace(full_study, trials=full_study.trials[:10])
+
+
+GONE = object()
+CONFIRMATIONS: dict[str, tuple[str, Any]] = {
+    "no split of the recommended": ("contenders.base.splits", None),
+    "no contenders": ("contenders", GONE),
+    "an empty list for contenders": ("contenders", []),
+    "a word for a score": ("contenders.base.splits.test.score.mean", "high"),
+    "half an interval": ("contenders.trial_0001.splits.test.score", {"mean": 0.5}),
+    "a comparison without a verdict": ("comparisons.0.verdict", GONE),
+    "a recommendation of nobody": ("recommendation.contender", "trial_0099"),
+    "no recommendation": ("recommendation", GONE),
+    "a split that was not judged": ("split", "folds"),
+    "no rank": ("contenders.trial_0001.rank", None),
+    "openings of another form": ("opening", {"number": 1}),
+    "another version": ("version", 7),
+}
+
+
+def changed(numbers: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of the content of a file with one key changed, or gone."""
+    held = copy.deepcopy(numbers)
+    inside, key = at(held, path)
+    if value is GONE:
+        del inside[key]
+    else:
+        inside[key] = value
+    return held
+
+
+def page_beside(study: StudyRecord, folder: Path, **files: str | bytes) -> str:
+    """The report of the study with these files in its folder, `confirmation` for confirmation.json."""
+    for name, held in files.items():
+        (folder / f"{name}.json").write_bytes(held if isinstance(held, bytes) else held.encode())
+    return text_of(replace(study, folder=folder))
+
+
+@pytest.mark.parametrize("case", CONFIRMATIONS)
+def test_a_confirmation_of_another_form_is_named_with_its_fault(
+    few: StudyRecord, tmp_path: Path, case: str
+) -> None:
+    path, value = CONFIRMATIONS[case]
+    text = page_beside(few, tmp_path, confirmation=json.dumps(changed(CONFIRMATION, path, value)))
+    said = first_screen(text)
+    assert "confirmation.json in the study's folder" in said and "distune confirm" in said
+    assert "not confirmed" in said and LAST in text and "Confirmation in full" not in text
+    assert path.split(".")[0] in said or case in (
+        "a recommendation of nobody",
+        "no rank",
+        "a split that was not judged",
+    )
+
+
+WHOLE = json.dumps(CONFIRMATION).encode()
+
+
+@pytest.mark.parametrize(
+    "held", [b"", b"{", b"[]", b"null", b"\xff\xfe{}", WHOLE[: len(WHOLE) // 2], b'"text"']
+)
+def test_half_a_file_is_no_confirmation_and_no_audit(few: StudyRecord, tmp_path: Path, held: bytes) -> None:
+    text = page_beside(few, tmp_path, confirmation=held, audit=held)
+    assert "confirmation.json in the study's folder cannot be read" in first_screen(text)
+    assert "audit.json in the study's folder cannot be read" in section(text, "Overview")
+    assert LAST in text
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("findings.0.rows", 3), ("findings.0.title", GONE), ("sections", GONE), ("sections.0.rows", ["a"])],
+)
+def test_an_audit_of_another_form_is_named_with_its_fault(
+    few: StudyRecord, tmp_path: Path, path: str, value: Any
+) -> None:
+    text = page_beside(few, tmp_path, audit=json.dumps(changed(AUDIT, path, value)))
+    assert f"audit.json in the study's folder cannot be read: {path.split('.')[0]}" in section(
+        text, "Overview"
+    )
+    assert LAST in text and "## Audit of the data" not in text
+
+
+RESULTS = {
+    "half": b'{"splits": {"dev"',
+    "a list": b"[1]",
+    "no tasks": b'{"splits": {"dev": {"tasks": 3}}}',
+    "a ragged matrix": b'{"splits": {"dev": {"tasks": {"k": {"classes": ["a", "b"], "confusion": [[1], [2, 3]]}}}}}',
+    "words": b'{"splits": {"dev": {"tasks": {"k": {"classes": ["a"], "confusion": [["x"]]}}}}}',
+    "huge counts": b'{"splits": {"dev": {"tasks": {"k": {"classes": ["a"], "confusion": [[1e300]]}}}}}',
+    "classes of another kind": b'{"splits": {"dev": {"tasks": {"k": {"classes": 3, "confusion": [[1]]}}}}}',
+    "parameters of another kind": b'{"parameters": [3]}',
+}
+
+
+@pytest.mark.parametrize("held", RESULTS.values(), ids=RESULTS)
+def test_damaged_results_of_the_best_run_are_named(few: StudyRecord, tmp_path: Path, held: bytes) -> None:
+    (tmp_path / "results.json").write_bytes(held)
+    (tmp_path / "predictions_dev.csv").write_bytes(b'id,truth_k,p_k_a\n1,a,"0.5\x00')
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"stage": "teacher", "epoch": "x"}\n[]\n{"sta')
+    best = max(few.complete, key=lambda trial: trial.value or 0.0)
+    study = with_trials(few, lambda trial: replace(trial, folder=tmp_path) if trial == best else trial)
+    text = text_of(study)
+    assert "results.json" in section(text, "Learning curves") and LAST in text
+    with look():
+        assert model.draw_confusion(analyse(study)) is None
+
+
+def with_trials(study: StudyRecord, change: Callable[[TrialRecord], TrialRecord]) -> StudyRecord:
+    """The study with all trials changed."""
+    return replace(study, trials=tuple(change(trial) for trial in study.trials))
+
+
+def lacking(trial: TrialRecord) -> TrialRecord:
+    """Every other trial without one of its parameters."""
+    params = {name: value for name, value in trial.params.items() if name != "T" or trial.number % 2}
+    return replace(trial, params=params)
+
+
+def huge(trial: TrialRecord) -> TrialRecord:
+    """Scores, times and values near the end of what a float holds."""
+    value = None if trial.value is None else trial.value * 1e300
+    return replace(trial, value=value, seconds=1e300, memory_mb=1e300, params={**trial.params, "T": 1e308})
+
+
+def in_mixed_zones(trial: TrialRecord) -> TrialRecord:
+    """Times with and without a zone."""
+    zones = (None, UTC, timezone(timedelta(hours=9)))
+    start = datetime(2026, 1, 1, 12, tzinfo=zones[trial.number % 3])
+    return replace(trial, started=start, finished=start + timedelta(minutes=5))
+
+
+def of_another_kind(trial: TrialRecord) -> TrialRecord:
+    """Values of a kind that the search space does not know."""
+    return replace(trial, params={**trial.params, "T": "warm", "student_fusion_dim": None, "new": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    "change", [lacking, huge, in_mixed_zones, of_another_kind], ids=lambda each: each.__name__
+)
+def test_odd_trials_are_reported(few: StudyRecord, change: Callable[[TrialRecord], TrialRecord]) -> None:
+    study = replace(with_trials(few, change), sessions=None)
+    assert LAST in text_of(study)
+    with look():
+        assert history.draw(analyse(study)) is not None
+
+
+def test_a_space_of_another_form_is_reported(few: StudyRecord) -> None:
+    space = {
+        "teacher_lr": replace(few.space["teacher_lr"], low=-1.0),
+        "T": replace(few.space["T"], low=6.0, high=2.0),
+        "student_fusion_dim": replace(few.space["student_fusion_dim"], choices=()),
+    }
+    study = replace(few, space=space, base_config={"teacher": 3, "student": [], "name": {"a": 1}})
+    assert LAST in text_of(study)
