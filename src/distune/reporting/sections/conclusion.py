@@ -40,9 +40,11 @@ def _sentences(findings: Findings) -> Iterator[str]:
 
 def _confirmed(numbers: verdicts.Numbers) -> Iterator[str]:
     chosen = verdicts.named(numbers, verdicts.recommended(numbers))
-    yield f"Use {chosen}."
+    gain = verdicts.gain_over_base(numbers)
+    is_shown = gain is None or gain["verdict"] in verdicts.ANSWERS or chosen == "the base config"
+    yield f"Use {chosen}{'' if is_shown else ', as the better bet: that it beats the base config is not shown'}."
     for what, made in (
-        ("Tuning", verdicts.gain_over_base(numbers)),
+        ("Tuning", gain),
         ("Distillation", verdicts.comparison(numbers, "distillation_gain")),
     ):
         if made is not None:

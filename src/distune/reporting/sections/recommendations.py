@@ -61,7 +61,7 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
             f"{_takes(None if measured is None else trainings * measured.per_training)}.",
         )
     made = verdicts.gain_over_base(numbers)
-    needs = "" if made is None else _needed(made)
+    needs = "" if made is None else _needed(made, numbers["relevant_gain"])
     return _for_purpose(
         purpose,
         f"use {verdicts.named(numbers, verdicts.recommended(numbers))}. Judge it on your own new cases with ",
@@ -70,13 +70,13 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     )
 
 
-def _needed(made: verdicts.Numbers) -> str:
+def _needed(made: verdicts.Numbers, relevant: float) -> str:
     """What a clear answer would have taken, where the confirmation gave none."""
     if made["verdict"] in verdicts.ANSWERS:
         return ""
     wanted = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
     either = " or ".join(each for each in wanted if each) or "both more seeds and more cases"
-    return f" To see a gain that small in four of five confirmations would take {either}."
+    return f" To show a gain of {formats.gain(relevant)} in four of five confirmations would take {either}."
 
 
 def _quick(study: StudyRecord, measured: Pace | None) -> Line:
