@@ -25,6 +25,7 @@ from distune.confirmation.candidates import Candidate, confirmation_seeds, conte
 from distune.confirmation.evaluation import Evaluation, judge_all
 from distune.confirmation.foresight import Foresight, foresee
 from distune.confirmation.opening import Opening, plan_name
+from distune.confirmation.rehearsal import check_predictions_are_read_back
 from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
 from distune.confirmation.run_job import FUNCTION
 from distune.confirmation.statistics.files import (
@@ -128,6 +129,9 @@ class _Confirmation:
         has_test = len(self.table.rows("test")) > 0
         if has_test:
             self.opening.check()
+        check_predictions_are_read_back(
+            self.table, ("dev", "test") if has_test else ("dev",), self.confirmation
+        )
         forget_other_versions(jobs, is_open=self.opening.is_open)
         if (foresight := self.foresight()) is not None:
             self.tell(str(foresight))
