@@ -104,7 +104,7 @@ def parameter_row(parameter: Any) -> str:
 
 def config_page() -> str:
     """Every section of a config with its fields, their texts and defaults."""
-    from distune.config.sections import Config
+    from distune.config.experiment import Config
 
     lines = [
         "# Config",

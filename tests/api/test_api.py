@@ -57,7 +57,7 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["distune", "distune.edge", "distune.config.sections", "distune.training.callbacks"]
+    "module", ["distune", "distune.edge", "distune.config.experiment", "distune.training.callbacks"]
 )
 def test_the_examples_in_docstrings_run(module: str) -> None:
     loaded = importlib.import_module(module)

@@ -80,7 +80,7 @@ class Wall:
 
 
 @dataclass(frozen=True)
-class Cost:
+class StudyCost:
     """All numbers about time.
 
     Attributes:
@@ -100,11 +100,11 @@ class Cost:
     cache: Mapping[str, float]
 
 
-def cost(study: StudyRecord) -> Cost:
+def cost(study: StudyRecord) -> StudyCost:
     """Adds up the times of a study."""
     times = {state: found for state in ENDED if (found := _times(study.of(state)))}
     staged = [trial.stage_seconds for trial in study.trials if trial.stage_seconds]
-    return Cost(
+    return StudyCost(
         times=times,
         saving=_saving(study, times),
         wall=_wall(study),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distune.analysis.baseline import Baseline, compare
-from distune.analysis.cost import Cost
+from distune.analysis.cost import StudyCost
 from distune.analysis.dev_noise import DevNoise, dev_noise
 from distune.analysis.judged_run import JudgedRun, judged_run
 from distune.analysis.parameters.bounds import AtBound, at_bounds
@@ -51,7 +51,7 @@ class Findings:
     audit: Mapping[str, Any] | Unknown
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> StudyCost:
         """The times of the study itself."""
         return self.phases[-1].cost
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distune.analysis.cost import Cost, Wall, cost
+from distune.analysis.cost import StudyCost, Wall, cost
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 
@@ -22,7 +22,7 @@ class Phase:
 
     title: str
     study: StudyRecord
-    cost: Cost
+    cost: StudyCost
 
 
 def phases(study: StudyRecord) -> tuple[Phase, ...]:

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.config.section import Section
+from distune.config.section import ConfigSection
 
 SINGLE = (bool, int, float, Path)
 """Types that an option takes as they are; everything else is text that the schema validates."""
 
 
 def takes_section(
-    key: str, section: type[Section], names: Mapping[str, str]
+    key: str, section: type[ConfigSection], names: Mapping[str, str]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command an option for each field of a section.
 
@@ -52,7 +52,7 @@ def takes_section(
     return decorate
 
 
-def _parameter(option: str, section: type[Section], name: str) -> inspect.Parameter:
+def _parameter(option: str, section: type[ConfigSection], name: str) -> inspect.Parameter:
     field = section.model_fields[name]
     annotation: Any = _single(field.annotation)
     flag = f"--{option.replace('_', '-')}"

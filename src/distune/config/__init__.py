@@ -1,5 +1,7 @@
 """The experiment's config: typed sections and the YAML files that fill them."""
 
+from distune.config.data import DataConfig, FoldConfig, ScoreName, TaskConfig, TaskKind
+from distune.config.experiment import Config
 from distune.config.files import (
     as_dict,
     dump_config,
@@ -11,24 +13,10 @@ from distune.config.files import (
     value_at,
     with_values,
 )
-from distune.config.sections import (
-    CacheConfig,
-    Config,
-    DataConfig,
-    DistillationConfig,
-    EncoderConfig,
-    FoldConfig,
-    Modality,
-    ModelConfig,
-    ScoreName,
-    SearchParameter,
-    StudentConfig,
-    TaskConfig,
-    TaskKind,
-    TeacherConfig,
-    TrainingConfig,
-)
+from distune.config.model import EncoderConfig, Modality, ModelConfig, StudentConfig, TeacherConfig
+from distune.config.search_space import SearchParameter
 from distune.config.study import StudyConfig
+from distune.config.training import CacheConfig, DistillationConfig, TrainingConfig
 
 __all__ = [
     "CacheConfig",

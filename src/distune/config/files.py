@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from distune.config.sections import Config
+from distune.config.experiment import Config
 from distune.config.study import StudyConfig
 from distune.errors import ConfigError
 from distune.utils.atomic import write_text

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from distune.config.experiment import Config
 from distune.config.files import with_values
-from distune.config.sections import Config, EncoderConfig
+from distune.config.model import EncoderConfig
 
 Place = tuple[Literal["teacher", "student"], Literal["vision", "text"]]
 

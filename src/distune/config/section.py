@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
     ModelMetaclass = type(BaseModel)
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class _OneError(ModelMetaclass):
@@ -32,7 +34,7 @@ class _OneError(ModelMetaclass):
                 raise ConfigError(cls.__name__, problems_of(error)) from None
 
 
-class Section(BaseModel, metaclass=_OneError):
+class ConfigSection(BaseModel, metaclass=_OneError):
     """A part of the config: unknown keys are errors, values never change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distune.config.section import Section
+from distune.config.section import ConfigSection
 
 
-class StudyConfig(Section):
+class StudyConfig(ConfigSection):
     """How `distune tune` searches; it decides nothing about what one training computes."""
 
     n_trials: Annotated[int, Field(ge=1)] = 30

@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.config import Config, as_dict, with_values
-from distune.config.sections import NO_ENCODER
+from distune.config.model import NO_ENCODER
 from distune.errors import UserError
 from distune.training.keys import uses_teacher
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY

@@ -26,7 +26,7 @@ from distune.confirmation.evaluation import Evaluation, judge_all
 from distune.confirmation.foresight import Foresight, foresee
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.rehearsal import check_predictions_are_read_back
-from distune.confirmation.request import ConfirmRequest, ConfirmResult, Reason
+from distune.confirmation.request import ConfirmEndReason, ConfirmRequest, ConfirmResult
 from distune.confirmation.run_job import FUNCTION
 from distune.confirmation.statistics.files import (
     FOLDER,
@@ -292,7 +292,7 @@ class _Confirmation:
         _log.info("%s", line)
         self.show(line)
 
-    def result(self, reason: Reason, numbers: dict[str, Any] | None = None) -> ConfirmResult:
+    def result(self, reason: ConfirmEndReason, numbers: dict[str, Any] | None = None) -> ConfirmResult:
         _log.info("confirmation of %s: %s", self.study, reason)
         return ConfirmResult(self.study, self.folder, reason, numbers or {})
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Reason = Literal["finished", "incomplete", "interrupted", "low_disk"]
+ConfirmEndReason = Literal["finished", "incomplete", "interrupted", "low_disk"]
 
 RELEVANT_GAIN = 0.01
 """The smallest gain that matters unless the user says otherwise: one point of score."""
@@ -62,5 +62,5 @@ class ConfirmResult:
 
     study: str
     folder: Path
-    reason: Reason
+    reason: ConfirmEndReason
     numbers: dict[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from distune.config import DistillationConfig
-from distune.distillation.base import NEUTRAL_BETA, DistillationLoss, LossShapes
+from distune.distillation.base import DistillationLoss, LossShapes
 from distune.distillation.crd import Contrast
 from distune.distillation.parts import Regressors, softened_divergence, unit
 from distune.models.outputs import ModelOutput
@@ -19,20 +19,21 @@ class CombinedLoss(DistillationLoss):
 
     Formula:
         sum_tasks T^2 * KL( softmax(z_t / T) || softmax(z_s / T) )
-        + beta * sum_{image, text} mean_dim ( unit(R(h_s)) - unit(h_t) )^2
+        + beta / 100 * SCALE * sum_{image, text} mean_dim ( unit(R(h_s)) - unit(h_t) )^2
         + gamma * CRD(h_s, h_t)
 
     Shapes: logits (B, classes) a task; h_s (B, student_dim), h_t (B, teacher_dim). R is a linear map to the teacher's
     width, one a modality, trained with the student; unit() is L2 normalisation. Weights: the divergence has weight 1,
     beta weights the features, gamma the contrast of `crd` (about as large as the cross entropy at gamma = 1; nothing is
-    built at gamma = 0). `mean_dim` divides by the width, so that no further constant is needed at the usual widths:
-    at beta = 100 and teacher widths of 256 to 512 the feature term starts between 1.6 and 0.8. The first term is zero
-    where the probabilities are equal, the second where R maps the student's directions on the teacher's.
+    built at gamma = 0); SCALE = 100. `mean_dim` divides by the width: at beta = 100 and teacher widths of 256 to 512
+    the feature term starts between 1.6 and 0.8. The first term is zero where the probabilities are equal, the second
+    where R maps the student's directions on the teacher's.
 
     Source: Hinton et al., 2015 (probabilities); Romero et al., "FitNets", 2015 (features through a regressor); Tian et
     al., "Contrastive Representation Distillation", 2020 (contrast).
     """
 
+    SCALE: ClassVar[float] = 100.0
     compares_features: ClassVar[bool] = True
 
     def __init__(self, config: DistillationConfig, shapes: LossShapes):
@@ -47,7 +48,7 @@ class CombinedLoss(DistillationLoss):
         features = torch.stack([(unit(ours) - unit(theirs)).square().mean() for ours, theirs in pairs]).sum()
         total = (
             softened_divergence(student, teacher, self.T, self.task_weights)
-            + self.weight * NEUTRAL_BETA * features
+            + self.weight * self.SCALE * features
         )
         if self.contrast is not None:
             total = total + self.gamma * self.contrast(student, teacher, index)

@@ -13,7 +13,7 @@ import cv2
 
 from distune.components import FUSIONS
 from distune.config import Config, EncoderConfig, ModelConfig, as_dict
-from distune.config.section import Section
+from distune.config.section import ConfigSection
 from distune.distillation import LOSSES
 from distune.models.encoders import Kind, identity
 from distune.training.devices import Compute
@@ -119,7 +119,7 @@ def _circumstances(config: Config, fingerprint: str, compute: Compute) -> dict[s
     }
 
 
-def _without_defaults(section: Section, *names: str) -> dict[str, Any]:
+def _without_defaults(section: ConfigSection, *names: str) -> dict[str, Any]:
     """A section without fields that older versions did not have: at their defaults the key is theirs."""
     fields = type(section).model_fields
     values = as_dict(section)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.config import Config, StudyConfig, with_values
-from distune.tuning.coordinator.coordinator import Reason
+from distune.tuning.coordinator.coordinator import EndReason
 from distune.tuning.executors.make import devices_for
 from distune.tuning.trials.messages import Failure
 from distune.utils.places import STUDIES
@@ -103,7 +103,7 @@ class TuneResult:
 
     study_name: str
     folder: Path
-    reason: Reason
+    reason: EndReason
     summary: dict[str, Any] = field(default_factory=dict)
     best_config: Path | None = None
     failure: Failure | None = None

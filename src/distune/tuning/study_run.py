@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optuna.study import Study
 
-from distune.tuning.coordinator.coordinator import Coordinator, Limits, Reason
+from distune.tuning.coordinator.coordinator import Coordinator, EndReason, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.progress import Progress
@@ -36,7 +36,7 @@ class Ending:
         failure: the last one, where the reason is "failed_alike".
     """
 
-    reason: Reason
+    reason: EndReason
     failure: Failure | None = None
 
 

@@ -30,7 +30,7 @@ from distune.confirmation.statistics.answers import Answers
 from distune.confirmation.statistics.standard_errors import interaction_of
 
 Floats = NDArray[np.float64]
-Reason = Literal["highest_expected", "smallest_of_equals", "base_is_best", "base_is_missing"]
+DecisionReason = Literal["highest_expected", "smallest_of_equals", "base_is_best", "base_is_missing"]
 DRAWS = 5000
 OF_THE_RELEVANT_GAIN = 0.1
 """Expected scores closer than this share of the relevant gain count as equal."""
@@ -71,7 +71,7 @@ class Decision:
     """
 
     contender: str
-    reason: Reason
+    reason: DecisionReason
     best_holds_up: bool
     candidates: Mapping[str, Candidate]
     searched: int
@@ -129,7 +129,7 @@ def decide(
     ]
     # Names begin with the base, then the trials by rank, so that the first of equal sizes is the right one.
     chosen = min(equal, key=lambda name: parameters[name] or 0)
-    reason: Reason = "highest_expected" if len(equal) == 1 else "smallest_of_equals"
+    reason: DecisionReason = "highest_expected" if len(equal) == 1 else "smallest_of_equals"
     if chosen == base and base == best:
         reason = "base_is_best"
     return Decision(chosen, reason, chosen == best, candidates, searched, tau)

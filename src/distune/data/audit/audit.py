@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distune.data.audit.bag_of_words import word_baselines
 from distune.data.audit.files import file_findings, file_forms, file_section
-from distune.data.audit.findings import SEVERITIES, AuditReport, Finding, Section
+from distune.data.audit.findings import SEVERITIES, AuditReport, AuditSection, Finding
 from distune.data.audit.flow import participant_flow
 from distune.data.audit.labels import (
     balance_findings,
@@ -32,7 +32,7 @@ from distune.data.audit.values import class_word_findings, reading_findings
 from distune.data.fingerprint import image_fingerprints
 from distune.data.table import Table
 
-__all__ = ["AuditReport", "Finding", "Section", "audit"]
+__all__ = ["AuditReport", "AuditSection", "Finding", "audit"]
 
 
 def audit(table: Table) -> AuditReport:

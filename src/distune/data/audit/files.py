@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from distune.data.audit.findings import Finding, Row, Section
+from distune.data.audit.findings import AuditSection, Finding, Row
 from distune.data.dicom import dicom_header_of
 from distune.data.images import located
 from distune.data.table import Table
@@ -44,7 +44,7 @@ def file_forms(paths: Sequence[str]) -> list[FileForm]:
     return list(threaded(read, paths))
 
 
-def file_section(table: Table, forms: Sequence[FileForm]) -> Section:
+def file_section(table: Table, forms: Sequence[FileForm]) -> AuditSection:
     """Shows formats and sizes by class."""
     rows: list[Row] = []
     for position, task in enumerate(table.tasks):
@@ -61,7 +61,7 @@ def file_section(table: Table, forms: Sequence[FileForm]) -> Section:
                         "median height": float(np.median([form.height for form in mine])),
                     }
                 )
-    return Section("Image files", tuple(rows))
+    return AuditSection("Image files", tuple(rows))
 
 
 def file_findings(table: Table, forms: Sequence[FileForm]) -> list[Finding]:

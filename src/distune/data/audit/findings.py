@@ -55,7 +55,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Section:
+class AuditSection:
     """A table that describes the data; all rows have equal keys."""
 
     title: str
@@ -67,7 +67,7 @@ class AuditReport:
     """What an audit found, the worst first."""
 
     findings: tuple[Finding, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[AuditSection, ...]
 
     @property
     def leaks(self) -> tuple[Finding, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from distune.data.audit.findings import Row, Section
+from distune.data.audit.findings import AuditSection, Row
 from distune.data.table import Split, Table
 
 NAMES: dict[Split, str] = {
@@ -16,7 +16,7 @@ NAMES: dict[Split, str] = {
 }
 
 
-def participant_flow(table: Table) -> Section:
+def participant_flow(table: Table) -> AuditSection:
     """Rows read, rows left out by cause, and examples and cases of each split; cases of dropped rows are not known."""
     causes = Counter(_cause(line) for line in table.dropped)
     rows: list[Row] = [{"step": "rows read", "examples": len(table) + len(table.dropped), "cases": ""}]
@@ -28,7 +28,7 @@ def participant_flow(table: Table) -> Section:
         if len(chosen):
             cases = len({table.groups[row] for row in chosen})
             rows.append({"step": name, "examples": len(chosen), "cases": cases})
-    return Section("Participant flow", tuple(rows))
+    return AuditSection("Participant flow", tuple(rows))
 
 
 def _cause(line: str) -> str:

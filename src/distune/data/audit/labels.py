@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from distune.data.audit.findings import Finding, Row, Section
+from distune.data.audit.findings import AuditSection, Finding, Row
 from distune.data.audit.leaks import judged_splits
 from distune.data.table import MISSING, SPLITS, Split, Table
 
@@ -16,7 +16,7 @@ FEW_IN_EVALUATION = 10
 UNEVEN = 10.0
 
 
-def class_balance(table: Table) -> Section:
+def class_balance(table: Table) -> AuditSection:
     """Counts the examples of each class in each split."""
     rows: list[Row] = []
     for position, task in enumerate(table.tasks):
@@ -27,7 +27,7 @@ def class_balance(table: Table) -> Section:
             rows.append(
                 {"task": task.name, "class": name, **by_split, "share of train": round(float(share), 4)}
             )
-    return Section("Class balance", tuple(rows))
+    return AuditSection("Class balance", tuple(rows))
 
 
 def balance_findings(table: Table) -> list[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from distune.data.audit.bag_of_words import WordBaseline
-from distune.data.audit.findings import Finding, Row, Section, Severity
+from distune.data.audit.findings import AuditSection, Finding, Row, Severity
 from distune.data.table import SPLITS, Table
 
 SEVERE_WORDS = 0.99
@@ -22,7 +22,7 @@ GENERIC = {"system", "other", "others", "with", "without", "unknown", "none", "n
 """Words in names of classes that tell nothing about a text that holds them."""
 
 
-def text_lengths(table: Table) -> Section:
+def text_lengths(table: Table) -> AuditSection:
     """Measures the texts of each split, in words."""
     rows: list[Row] = []
     for split in SPLITS:
@@ -39,7 +39,7 @@ def text_lengths(table: Table) -> Section:
                     "longest": int(words.max()),
                 }
             )
-    return Section("Length of the texts", tuple(rows))
+    return AuditSection("Length of the texts", tuple(rows))
 
 
 def empty_text_findings(table: Table) -> list[Finding]:
@@ -65,9 +65,9 @@ def empty_text_findings(table: Table) -> list[Finding]:
     ]
 
 
-def word_section(baselines: list[WordBaseline]) -> Section:
+def word_section(baselines: list[WordBaseline]) -> AuditSection:
     """Shows what a bag of words predicts, and by which words."""
-    return Section(
+    return AuditSection(
         "What words alone predict",
         tuple(
             {

@@ -38,7 +38,7 @@ from distune.tuning.trials.messages import (
 )
 from distune.tuning.trials.trial import read_progress
 
-Reason = Literal["finished", "timeout", "interrupted", "failed_alike", "low_disk"]
+EndReason = Literal["finished", "timeout", "interrupted", "failed_alike", "low_disk"]
 REFRESH_SECONDS = 2.0
 SHOW_SECONDS = 5.0
 """Between two looks at what the active trials do between their epochs."""
@@ -100,16 +100,16 @@ class Coordinator:
         self._active: dict[int, ActiveTrial] = {}
         self._queue: list[ActiveTrial] = []
         self._failures: list[Failure] = []
-        self._stopping: Reason | None = None
+        self._stopping: EndReason | None = None
         self._trials: list[FrozenTrial] = []
         self._counts = Counts()
         self._started = self._refreshed = self._shown = executor.now()
         self.failure: Failure | None = None
         """Why the study was given up, where the reason is "failed_alike"."""
 
-    def run(self) -> Reason:
+    def run(self) -> EndReason:
         """Runs until the study has its trials or something ends it; interrupted trials can be resumed later."""
-        reason: Reason = "interrupted"
+        reason: EndReason = "interrupted"
         try:
             self._refresh()
             while True:
@@ -138,7 +138,7 @@ class Coordinator:
     def _is_busy(self) -> bool:
         return any(not active.is_taken_over for active in self._active.values())
 
-    def _reason_to_stop(self) -> Reason | None:
+    def _reason_to_stop(self) -> EndReason | None:
         if self._interrupted():
             _log.warning("interrupted: trials stop at their next epoch; interrupt again to stop them now")
             return "interrupted"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from distune.components import FUSIONS, LOSSES
 from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter
-from distune.config.sections import NO_ENCODER
+from distune.config.model import NO_ENCODER
 from distune.tuning.space.space import key_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")

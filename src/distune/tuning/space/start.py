@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distune.config import Config, SearchParameter, as_dict, load_config, parse_config, value_at, with_values
-from distune.config.sections import DistillationConfig, ModelConfig
+from distune.config import (
+    Config,
+    DistillationConfig,
+    ModelConfig,
+    SearchParameter,
+    as_dict,
+    load_config,
+    parse_config,
+    value_at,
+    with_values,
+)
 from distune.errors import UserError
 
 RECOMMENDED = "recommended"
