@@ -1,6 +1,6 @@
 """How often a study names a parameter that matters, and one that does not, where the truth is known.
 
-    python -m benchmarks.parameters [--studies 200]
+    python -m benchmarks.parameters [--studies 200] [--samplers tpe random]
 
 Every row is so many simulated studies of eight parameters, judged by the code of the report. One parameter moves the
 score straight from end to end of its range, by so much that it explains the given share of the variance of evenly
@@ -24,7 +24,8 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 
 NAMES = "abcdefgh"
-TRIALS = (24, 30, 50, 100)
+TRIALS = (24, 50, 100)
+SAMPLERS = ("tpe", "random")
 SPACE = {
     name: Parameter(name, "categorical", choices=(0, 1, 2))
     if name in "cfh"
@@ -67,11 +68,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--studies", type=int, default=200, help="of each row")
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     rows = [["sampler", "complete trials", "share of the variance", "named", "another"]]
     with ProcessPoolExecutor(options.processes) as pool:
-        for sampler in ("random", "tpe"):
+        for sampler in options.samplers:
             for trials in TRIALS:
                 for share in (0.0, HALF / (trials + HALF)):
                     effect = math.sqrt(12 * share / (1 - share))

@@ -9,7 +9,7 @@ from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import judge_teacher
-from distune.training.teacher_check import teacher_score, teacher_warning
+from distune.training.teacher_check import regression_score, teacher_score, teacher_warning
 
 
 def confirmation(teacher: float | None, student: float, regression: float | None) -> Confirmation:
@@ -39,14 +39,34 @@ def test_a_teacher_that_did_not_finish_is_not_judged() -> None:
 
 
 def test_without_a_confirmation_the_search_judges() -> None:
-    best = TrialRecord(number=3, state="complete", value=0.8, params={}, teacher_score=0.6)
+    best = TrialRecord(3, "complete", 0.8, {}, teacher_score=0.6, regression_score=0.7)
     found = judge_teacher(Ranking((best,), {"complete": 1}, ()), Unknown("not confirmed"), 5)
-    assert found is not None and found.is_below_its_student and found.regression is None
+    assert found is not None and found.is_below_its_student and found.is_below_regression
     assert (found.score, found.on) == (0.6, "5 folds of train and dev")
 
 
-def test_a_run_warns_of_a_teacher_below_its_student_alone() -> None:
-    results = {"teacher": {"splits": {"dev": {"score": 0.6}}}}
-    assert teacher_score(results) == 0.6 and teacher_score({"teacher": None}) is None
-    assert "below its student" in (teacher_warning(0.6, 0.8) or "")
-    assert teacher_warning(0.8, 0.8) is None and teacher_warning(None, 0.8) is None
+@pytest.mark.parametrize(
+    ("teacher", "student", "regression", "named"),
+    [
+        (0.6, 0.8, 0.7, ["below its student, 0.8000", "below logistic regression"]),
+        (0.6, 0.8, None, ["below its student, 0.8000"]),
+        (0.75, 0.7, 0.8, ["below logistic regression"]),
+        (0.8, 0.8, 0.8, []),
+        (None, 0.8, 0.7, []),
+    ],
+)
+def test_a_teacher_is_warned_of_by_what_it_is_below(
+    teacher: float | None, student: float, regression: float | None, named: list[str]
+) -> None:
+    said = teacher_warning(teacher, student, regression=regression)
+    assert (said is not None) == bool(named)
+    for part in ("below its student, 0.8000", "below logistic regression"):
+        assert (part in (said or "")) == (part in named)
+
+
+def test_scores_of_a_run_are_read_from_its_results() -> None:
+    results = {"teacher": {"splits": {"dev": {"score": 0.6}}, "regression": 0.7}}
+    assert (teacher_score(results), regression_score(results)) == (0.6, 0.7)
+    older = {"teacher": {"splits": {"dev": {"score": 0.6}}}}
+    assert (teacher_score(older), regression_score(older)) == (0.6, None)
+    assert (teacher_score({"teacher": None}), regression_score({"teacher": None})) == (None, None)

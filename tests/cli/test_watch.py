@@ -78,3 +78,14 @@ def test_what_a_trial_is_at_between_its_epochs_is_shown(study: optuna.Study, tmp
     assert at not in CliRunner().invoke(app, ["status", "s"]).output
     (folder / PROGRESS).write_text(at)
     assert f"trial 1 on worker-0: epoch 0; {at}" in CliRunner().invoke(app, ["status", "s"]).output
+
+
+def test_status_says_that_the_best_trials_teacher_has_little_to_teach(study: optuna.Study) -> None:
+    said = CliRunner().invoke(app, ["status", "s"]).output
+    assert "warning" not in said
+    trial = study.ask()
+    trial.set_user_attr("teacher_score", 0.25)
+    trial.set_user_attr("regression_score", 0.5)
+    study.tell(trial, 0.75)
+    said = CliRunner().invoke(app, ["status", "s"]).output
+    assert "below its student, 0.7500 and below logistic regression" in said.replace("\n", " ")

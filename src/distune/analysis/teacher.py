@@ -18,7 +18,8 @@ class TeacherJudged:
     Attributes:
         score: the teacher's.
         student: its student's, on the same examples.
-        regression: of logistic regression on the student's frozen features of image and text; None where not known.
+        regression: of logistic regression on frozen features of image and text: the teacher's own in the search, the
+            student's in a confirmation; None where not known.
         on: what they are scores on: a split of the confirmation, or the study's own.
         seeds: trainings that the scores are means of.
     """
@@ -54,7 +55,7 @@ def judge_teacher(
     if best is None or best.value is None or best.teacher_score is None:
         return None
     on = "dev" if folds is None else f"{folds} folds of train and dev"
-    return TeacherJudged(best.teacher_score, best.value, None, on, 1)
+    return TeacherJudged(best.teacher_score, best.value, best.regression_score, on, 1)
 
 
 def _confirmed(confirmation: Confirmation) -> TeacherJudged | None:

@@ -38,6 +38,8 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> No
         say(f"base       {base['value']:.4f} {score}, trial {base['number']} (the config as given)")
     if best is not None:
         say(f"           the best of many {flatters}")
+        if best.get("teacher_warning"):
+            say(f"warning    {best['teacher_warning']}")
     say(
         f"wall time  {seconds['wall']:.0f} s; peak memory {summary['machine']['peak_memory_mb']:.0f} MiB a worker"
     )

@@ -87,12 +87,13 @@ def train(
     from distune.training.claim import claimed
     from distune.training.run import run
     from distune.training.run_folder import CONFIG
-    from distune.training.teacher_check import teacher_score, teacher_warning
+    from distune.training.teacher_check import regression_score, teacher_score, teacher_warning
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
         say(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")
         result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
-    if warning := teacher_warning(teacher_score(result.results), result.score):
+    regression = regression_score(result.results)
+    if warning := teacher_warning(teacher_score(result.results), result.score, regression=regression):
         say(f"warning: {warning}")
     for split, metrics in result.results["splits"].items():
         tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())

@@ -115,6 +115,8 @@ def _print(found: StudyStatus) -> None:
         say(f"          {count} failed: {kind}")
     best = f"{counts.best[1]:.4f}, trial {counts.best[0]}" if counts.best else "no complete trial yet"
     say(f"best      {best}")
+    if found.teacher_warning:
+        say(f"warning   {found.teacher_warning}")
     say(f"workers   {found.workers}")
     for trial in found.running:
         score = "" if trial.score is None else f", score {trial.score:.4f}"

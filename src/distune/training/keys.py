@@ -29,6 +29,7 @@ CODE = {
     "teacher": 1,
     "student": 1,
     "targets": 2,
+    "regression": 1,
 }
 """Raised when the code of a step changes its result; older entries, and runs that it began, are then left alone."""
 INPUTS = ("images", "tokens", "frozen_vision", "frozen_text", "image_means", "text_means")
@@ -45,6 +46,7 @@ _LIBRARIES: dict[str, tuple[str, ...]] = {
     "teacher": _NETWORKS,
     "student": _NETWORKS,
     "targets": _NETWORKS,
+    "regression": (*_NETWORKS, "scikit-learn"),
 }
 
 ELSEWHERE = ("device", "threads", "precision")
@@ -76,6 +78,19 @@ def teacher_key(config: Config, fingerprint: str, compute: Compute) -> dict[str,
         "version": version_of("teacher"),
         **_circumstances(config, fingerprint, compute),
         **_model(config, config.teacher, "teacher"),
+    }
+
+
+def regression_key(config: Config, fingerprint: str, compute: Compute) -> dict[str, Any]:
+    """Everything that logistic regression on the teacher's frozen features depends on: its encoders and the data."""
+    encoders = _model(config, config.teacher, "teacher")["weights"]
+    circumstances = _circumstances(config, fingerprint, compute)
+    inputs = ("data", "image_size", "max_tokens", "inputs", "device", "bf16", "bf16_from")
+    return {
+        "version": version_of("regression"),
+        "encoders": encoders,
+        "cuts": [[each.layers, each.embedding_rank] for each in (config.teacher.vision, config.teacher.text)],
+        **{name: circumstances[name] for name in inputs},
     }
 
 

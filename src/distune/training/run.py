@@ -211,7 +211,7 @@ class _Run(Callback):
         return {
             "score": dev["score"],
             "best_epoch": best_epoch(teacher.history).epoch,
-            "teacher": {"splits": {"dev": dev}},
+            "teacher": {"splits": {"dev": dev}, "regression": teacher.regression()},
             "cost": asdict(self.cost()),
             "cache": self.cache,
             "data_fingerprint": self.fingerprint,
@@ -277,18 +277,18 @@ class _Run(Callback):
     def evaluate(self, teacher: Teacher | None, *, open_test: bool) -> dict[str, Any]:
         with self.timed("evaluation"):
             splits = {"dev": self.judge_student("dev")}
-            of_teacher = self.judged_teacher(teacher)["teacher"]["splits"] if teacher else {}
+            judged = self.judged_teacher(teacher)["teacher"] if teacher else None
             if open_test and len(self.table.rows("test")):
                 record_opening(self.folder.parent, by=self.folder.name, dataset=self.fingerprint)
                 splits["test"] = self.judge_student("test")
-                if teacher:
-                    of_teacher["test"] = self.judge_teacher(teacher)
+                if teacher and judged:
+                    judged["splits"]["test"] = self.judge_teacher(teacher)
         best = best_epoch([record for record in self.history if record.stage == "student"])
         results = {
             "score": splits["dev"]["score"],
             "best_epoch": best.epoch,
             "splits": splits,
-            "teacher": {"splits": of_teacher} if teacher else None,
+            "teacher": judged,
             "test_split": "opened"
             if "test" in splits
             else "shut"

@@ -20,9 +20,10 @@ from distune.training.callbacks import Callback, EpochRecord, StopTraining, asks
 from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import Compute
 from distune.training.inputs import InputSteps
-from distune.training.keys import model_seed, teacher_key, version_of
+from distune.training.keys import model_seed, regression_key, teacher_key, version_of
 from distune.training.loop import Examples, Plan, fit
 from distune.training.predictions import Targets, predict, read_targets, write_targets
+from distune.training.regression import pooled_features, regression_score
 
 
 @dataclass
@@ -51,6 +52,10 @@ class Teacher:
         model = self._stage.build()
         load_trained_state(model, {name: torch.from_numpy(value) for name, value in self.weights.items()})
         return model
+
+    def regression(self) -> float | None:
+        """The dev score of logistic regression on its frozen features; None where an encoder of its is trained."""
+        return self._stage.regression()
 
     def targets(self) -> Targets:
         """Its answers on every view of the train examples, those without labels too."""
@@ -108,6 +113,22 @@ class TeacherStage:
     def key(self) -> dict[str, Any]:
         """Everything that a trained teacher depends on."""
         return teacher_key(self.config, self.fingerprint, self.compute)
+
+    def regression(self) -> float | None:
+        """See `Teacher.regression`; found once for all teachers on these encoders and data."""
+        config = self.config.teacher
+        read = [each for each in (config.vision, config.text) if not each.is_absent]
+        if any(each.freeze != "all" for each in read):
+            return None
+
+        def compute(entry: Entry) -> None:
+            model = self.build()
+            inputs = self.steps.for_model(model, config, self.model_seed)
+            features = pooled_features(model, inputs, self.table, self.compute.device)
+            entry.values["score"] = regression_score(self.table, features.joined)
+
+        key = regression_key(self.config, self.fingerprint, self.compute)
+        return float(self.store.get("regression", key, compute).values["score"])
 
     def trained(self, callback: Callback, path: Path) -> Teacher:
         """The trained teacher.

@@ -20,6 +20,7 @@ from distune.tuning.study.open_study import check_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
+from distune.tuning.summary import best_trial, warning_of
 from distune.tuning.trials.trial import read_progress
 from distune.utils.places import STUDIES
 
@@ -65,6 +66,7 @@ class StudyStatus:
         ended: why the last coordinator ended; None while one lives or if it was killed.
         folds: a trial's score is the mean over so many folds; None if it is of the dev split.
         ends: when the study is expected to end; None if nobody works on it or no trial is finished.
+        teacher_warning: that the best trial's teacher has little to teach; None where it has.
     """
 
     name: str
@@ -78,6 +80,7 @@ class StudyStatus:
     ended: str | None
     folds: int | None
     ends: datetime | None
+    teacher_warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         None if living or last is None else last.ended,
         study.user_attrs.get("folds"),
         _expected_end(trials, wanted, workers, now),
+        None if (best := best_trial(trials)) is None or minimise else warning_of(best),
     )
 
 

@@ -15,10 +15,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune import __version__
 from distune.config import Config, parse_config, save_config
+from distune.training.teacher_check import teacher_warning
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.proposals import configured
 from distune.tuning.study.settings import COMMITS
+from distune.tuning.trials.folds import FOLD_SCORES
+from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE
 from distune.utils.atomic import write_text
 
 SETTING_KEYS = (
@@ -140,7 +143,20 @@ def _entry(trial: FrozenTrial | None) -> dict[str, Any] | None:
         "params": params_of(trial),
         "best_epoch": known.get("best_epoch"),
         "folder": known.get("folder"),
+        "teacher_warning": warning_of(trial),
     }
+
+
+def warning_of(trial: FrozenTrial) -> str | None:
+    """That the trial's teacher has little to teach; None where it has, or where nothing is known of it."""
+    known = trial.user_attrs
+    folds = known.get(FOLD_SCORES)
+    return teacher_warning(
+        known.get(TEACHER_SCORE),
+        trial.value,
+        "dev" if folds is None else f"{len(folds)} folds",
+        known.get(REGRESSION_SCORE),
+    )
 
 
 def _seconds(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float | None]:

@@ -40,6 +40,7 @@ OF_TRIAL: Mapping[str, Reader] = {
     **dict.fromkeys(("attempts", "best_epoch"), attributes.whole),
     "stage_seconds": attributes.numbers,
     "teacher_score": attributes.number,
+    "regression_score": attributes.number,
 }
 """The same of a trial."""
 STUDY_ATTRIBUTES = {

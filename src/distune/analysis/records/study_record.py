@@ -42,6 +42,7 @@ class TrialRecord:
         cache: counts and seconds that the store reports.
         fold_scores: of a study with folds, the scores of the folds that it has done.
         teacher_score: its teacher's dev score; of a study with folds, their mean.
+        regression_score: likewise of logistic regression on its teacher's frozen features.
     """
 
     number: int
@@ -66,6 +67,7 @@ class TrialRecord:
     cache: Mapping[str, float] | None = None
     fold_scores: tuple[float, ...] | None = None
     teacher_score: float | None = None
+    regression_score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def _change(changed: CaseScores, full: CaseScores) -> dict[str, Any]:
         return {"mean": None, "low": None, "high": None, "seeds": 0, "cases": 1}
     table = changed.pseudovalues - full.pseudovalues
     mean, errors = float(changed.values.mean() - full.values.mean()), errors_of([table])
-    half, widest = errors.quantile() * errors.standard_error, 1.0 - full.lowest
+    half, widest = errors.half_width(len(table)), 1.0 - full.lowest
     return {
         "mean": mean,
         "low": max(-widest, mean - half),

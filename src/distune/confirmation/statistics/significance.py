@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.pseudovalues import counts_by_case, pseudovalues
-from distune.confirmation.statistics.standard_errors import LEVEL, Errors, errors_of
+from distune.confirmation.statistics.standard_errors import LEVEL, NO_ERROR, Errors, errors_of
 
 Verdict = Literal["better", "worse", "not significantly different"]
 
@@ -71,15 +71,15 @@ class Comparison:
     def p_value(self) -> float:
         """Two-sided, of no difference; not corrected."""
         error = self.errors.standard_error
-        if not error:
-            return 1.0 if not self.difference else 0.0
+        if error < NO_ERROR:
+            return 1.0 if abs(self.difference) < NO_ERROR else 0.0
         from scipy import stats
 
         return float(2 * stats.t.sf(abs(self.difference) / error, self.errors.freedom))
 
     def interval(self, level: float) -> tuple[float, float]:
         """Both ends of the interval that misses with the chance `level`."""
-        half = self.errors.quantile(level) * self.errors.standard_error
+        half = self.errors.half_width(self.groups, level)
         return self.difference - half, self.difference + half
 
 

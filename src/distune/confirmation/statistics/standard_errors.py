@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 LEVEL = 0.05
 """The chance that a 95 % interval misses."""
+NO_ERROR = 1e-12
+"""A standard error below it is rounding."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ class Errors:
         """The errors of the same mean in other units, of which one was so many."""
         square = factor**2
         return Errors(self.cases * square, self.seeds * square, self.interaction * square, self.freedom)
+
+    def half_width(self, cases: int, level: float = LEVEL) -> float:
+        """Half the width of the interval of a difference, that misses with the chance `level`.
+
+        Where no case differs from the others, the next one may: none of G cases leaves a share of them of
+        1 - (level / 2)^(1 / G) possible (Clopper, Pearson, 1934).
+        """
+        if self.standard_error < NO_ERROR:
+            return float(1 - (level / 2) ** (1 / cases))
+        return self.quantile(level) * self.standard_error
 
     def with_more(self, *, cases: float = 1.0, seeds: float = 1.0) -> Errors:
         """The errors with so many times as many cases and seeds."""

@@ -9,7 +9,7 @@ from typing import Any
 from distune.config import Config, with_values
 from distune.training.cost import Cost, carried
 from distune.tuning.trials.messages import FOLD, Report, TrialOutcome, TrialTask
-from distune.tuning.trials.trial import TEACHER_SCORE, ReportEpochs, config_of, outcome_of
+from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE, ReportEpochs, config_of, outcome_of
 
 FOLD_SCORES = "fold_scores"
 """User attribute of a trial: the scores of its folds, in their order."""
@@ -83,7 +83,7 @@ class _Done:
     scores: list[float] = field(default_factory=list)
     cost: Cost = field(default_factory=Cost)
     cache: dict[str, float] = field(default_factory=dict)
-    teachers: list[float] = field(default_factory=list)
+    of_teachers: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -91,13 +91,13 @@ class _Done:
 
     @property
     def teacher(self) -> dict[str, float]:
-        return {TEACHER_SCORE: sum(self.teachers) / len(self.teachers)} if self.teachers else {}
+        return {name: sum(scores) / len(scores) for name, scores in self.of_teachers.items()}
 
     def count(self, outcome: TrialOutcome) -> None:
         self.cost += outcome.cost
         for name, value in outcome.extra.items():
-            if name == TEACHER_SCORE:
-                self.teachers.append(value)
+            if name in (TEACHER_SCORE, REGRESSION_SCORE):
+                self.of_teachers.setdefault(name, []).append(value)
             else:
                 self.cache[name] = self.cache.get(name, 0.0) + value
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distune.config import Config, laid_over, parse_config
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
-from distune.training.teacher_check import teacher_score
+from distune.training.teacher_check import regression_score, teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 from distune.utils.atomic import write_text
 from distune.utils.progress import ProgressLines
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 PROGRESS = "progress.txt"
 """What a trial is at between its epochs, in words; there only while it is."""
-TEACHER_SCORE = "teacher_score"
+TEACHER_SCORE, REGRESSION_SCORE = "teacher_score", "regression_score"
 """User attribute of a trial: its teacher's dev score, the mean over folds where it has them."""
 
 
@@ -131,6 +132,11 @@ def outcome_of(result: RunResult) -> TrialOutcome:
             "cache_hits": sum(result.cache["hits"].values()),
             "cache_misses": sum(result.cache["misses"].values()),
             "cache_seconds_saved": result.cache["seconds_saved"],
-            **({} if (teacher := teacher_score(result.results)) is None else {TEACHER_SCORE: teacher}),
+            **{name: score for name, score in _of_teacher(result.results).items() if score is not None},
         },
     )
+
+
+def _of_teacher(results: Mapping[str, Any]) -> dict[str, float | None]:
+    """What the teacher and logistic regression on its features score on dev."""
+    return {TEACHER_SCORE: teacher_score(results), REGRESSION_SCORE: regression_score(results)}

@@ -1,0 +1,139 @@
+"""Small and hopeless data, end to end: every number says what it can, and none of them more.
+
+One confirmation each of labels that mean nothing (so the teacher can teach nothing), judged with one seed on contenders
+that answer alike; and of a dev split with one case of a class and without a test split.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from confirmation_helpers import config_on, numbers_of, request_for, write_study
+from typer.testing import CliRunner
+
+from distune.cli import app
+from distune.confirmation.confirm import confirm
+
+pytestmark = pytest.mark.slow
+
+FOLDER = "splitted_dataset"
+RANGE = re.compile(r"\[([−+]?\d\.\d{4}), ([−+]?\d\.\d{4})\]")
+
+
+def rewritten(
+    root: Path, copy: Path, change: Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]
+) -> Path:
+    """A copy of a data set with other rows in its splits; a split without rows has no file."""
+    shutil.copytree(root, copy)
+    for split in ("train", "dev", "test"):
+        path = copy / FOLDER / f"descriptions_{split}.jsonl"
+        rows = change(split, [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        if not rows:
+            path.unlink()
+    return copy
+
+
+def shuffled(split: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Labels of other examples."""
+    order = np.random.default_rng(len(split)).permutation(len(rows))
+    keys = ("Type", "Location Category")
+    return [
+        {**row, **{key: rows[other][key] for key in keys}} for row, other in zip(rows, order, strict=True)
+    ]
+
+
+def one_case_of_a_class(split: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Dev keeps a single case of the class Head; there is no test split."""
+    if split == "test":
+        return []
+    heads = [row["U_id"] for row in rows if row["Location Category"] == "Head"]
+    dropped = {case for case in heads if case != heads[0]} if split == "dev" else set()
+    return [row for row in rows if row["U_id"] not in dropped]
+
+
+def intervals(numbers: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(numbers, dict):
+        if {"low", "high"} <= numbers.keys():
+            yield path, numbers
+        for name, held in numbers.items():
+            yield from intervals(held, f"{path}/{name}")
+    elif isinstance(numbers, list):
+        for place, held in enumerate(numbers):
+            yield from intervals(held, f"{path}/{place}")
+
+
+@pytest.fixture(scope="module")
+def confirmed(
+    tmp_path_factory: pytest.TempPathFactory, demo_root: Path, shared_cache: Path
+) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+    changes = {"hopeless": shuffled, "rare": one_case_of_a_class}
+
+    def study(name: str) -> Path:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            root = rewritten(demo_root, folder / "data", changes[name])
+            base = config_on(root)
+            # Without unlabelled rows both settings train the same student.
+            trials = ({}, 0.5), ({"distillation.unlabelled": False}, 0.7), ({"student.lr": 1e-3}, 0.6)
+            file = write_study(folder / "logs" / "optuna", base, trials)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("DISTUNE_CACHE", str(shared_cache))
+                assert confirm(request_for(file, top=1, seeds=1)).reason == "finished"
+            made[name] = file
+        return made[name]
+
+    return study
+
+
+@pytest.mark.parametrize("name", ["hopeless", "rare"])
+def test_no_interval_has_no_width_or_holds_everything(confirmed: Callable[[str], Path], name: str) -> None:
+    numbers = numbers_of(confirmed(name))
+    found = dict(intervals(numbers))
+    assert found
+    for path, held in found.items():
+        low, high = held["low"], held["high"]
+        assert (low is None) == (high is None), path
+        if low is not None:
+            assert low < high, path
+            assert high - low < 0.99 or "comparisons" in path or "log_loss" in path, path
+
+
+def test_equal_contenders_are_not_told_apart_and_one_seed_says_that_it_is_one(
+    confirmed: Callable[[str], Path],
+) -> None:
+    numbers = numbers_of(confirmed("hopeless"))
+    (gain,) = [each for each in numbers["comparisons"] if each["kind"] == "tuning_gain"]
+    assert gain["difference"] == 0 and gain["verdict"] == "not significantly different"
+    assert gain["low"] < 0 < gain["high"] and gain["p_value"] == 1
+    about = numbers["recommendation"]["candidates"]
+    assert all(about[gain[side]]["probability_best"] < 0.9 for side in ("first", "second"))
+    judged = numbers["contenders"]["base"]["splits"]["test"]
+    assert judged["over_seeds"]["low"] is None and judged["score"]["low"] is not None
+
+
+def test_a_class_of_one_case_gets_a_number_without_an_interval(confirmed: Callable[[str], Path]) -> None:
+    numbers = numbers_of(confirmed("rare"))
+    assert numbers["split"] == "dev" and numbers["optimistic"]
+    task = numbers["contenders"]["base"]["splits"]["dev"]["tasks"]["location"]
+    head = task["classes"]["Head"]
+    assert head["cases"] == 1 and head["recall"]["low"] is None
+    assert task["auc"] is None or task["auc"]["low"] is None
+
+
+@pytest.mark.parametrize("name", ["hopeless", "rare"])
+def test_the_page_claims_nothing_of_them(confirmed: Callable[[str], Path], name: str, tmp_path: Path) -> None:
+    file = confirmed(name)
+    assert CliRunner().invoke(app, ["report", str(file), "--out", str(tmp_path)]).exit_code == 0
+    page = (tmp_path / "report.md").read_text(encoding="utf-8")
+    for low, high in RANGE.findall(page):
+        assert low != high and (low, high) != ("0.0000", "1.0000"), (low, high)
+    assert "Parameters are judged from" in page and "slices.png" not in page

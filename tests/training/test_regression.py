@@ -1,0 +1,56 @@
+"""Logistic regression on a teacher's frozen features: as by scikit-learn, found once, and part of the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from distune.config import Config
+from distune.data import read_table
+from distune.store import Store
+from distune.training.regression import FEW_STRENGTHS, regression_score, standardised
+from distune.training.run import run
+from distune.training.teacher_check import regression_score as of_results
+
+pytestmark = pytest.mark.slow
+
+MakeConfig = Callable[..., Config]
+FROZEN = {f"teacher__{kind}__freeze": "all" for kind in ("vision", "text")}
+
+
+def test_the_score_is_that_of_the_best_penalty_on_dev(tiny_config: MakeConfig) -> None:
+    config = tiny_config()
+    table = read_table(config.data, config.seed)
+    train, dev = table.rows("train"), table.rows("dev")
+    raw = np.random.default_rng(0).normal(size=(len(table), 6)) + table.labels[:, :1]
+    features = standardised(raw, train)
+    assert features[train].mean(axis=0) == pytest.approx(np.zeros(6), abs=1e-9)
+    by_task = []
+    for column in table.labels.T:
+        fits = [
+            LogisticRegression(C=c, max_iter=1000).fit(features[train], column[train]) for c in FEW_STRENGTHS
+        ]
+        by_task.append(
+            max(f1_score(column[dev], fit.predict(features[dev]), average="macro") for fit in fits)
+        )
+    assert regression_score(table, features) == pytest.approx(np.mean(by_task))
+
+
+def test_a_run_records_it_once_for_all_teachers_on_the_same_features(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    def trained(name: str, **values: object) -> tuple[float | None, Store]:
+        store = Store(tmp_path / "cache")
+        result = run(tiny_config(**values), tmp_path / name, store=store, check_images=False)
+        return of_results(result.results), store
+
+    first, made = trained("a", **FROZEN)
+    again, found = trained("b", **FROZEN, teacher__lr=5e-3)
+    assert first is not None and 0 <= first <= 1 and again == first
+    assert made.misses["regression"] == 1 and "regression" not in found.misses
+    assert trained("c", teacher__vision__freeze="all")[0] is None
