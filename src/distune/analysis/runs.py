@@ -217,7 +217,8 @@ def _confusion(task: str, classes: Any, table: Any) -> Confusion | None:
         counts = np.array(table, dtype=np.int64)
     except (ValueError, TypeError, OverflowError):
         return None
-    if not isinstance(classes, list) or not classes or counts.shape != (len(classes), len(classes)):
+    is_named = isinstance(classes, list | Mapping) and bool(classes)
+    if not is_named or counts.shape != (len(classes), len(classes)):
         return None
     return Confusion(task, tuple(str(name) for name in classes), counts)
 
