@@ -81,6 +81,13 @@ def report(
     direction: Annotated[
         Direction, typer.Option(help="With --from-csv: which values of the table are good.")
     ] = "maximize",
+    examples: Annotated[
+        bool,
+        typer.Option(
+            "--examples",
+            help="Show the most confident mistakes: images and texts of patients are on the page.",
+        ),
+    ] = False,
     storage: Storage = None,
 ) -> None:
     """Write report.md, report.html and figures of a study, or of a table of trials."""
@@ -95,7 +102,8 @@ def report(
     if from_csv is not None:
         written = write_report_from_csv(from_csv, out or from_csv.with_suffix(""), direction=direction)
     else:
-        written = write_report(str(study), out or study_folder(str(study), storage), storage=storage)
+        folder = out or study_folder(str(study), storage)
+        written = write_report(str(study), folder, storage=storage, examples=examples)
     for path in written:
         say(f"wrote {path}")
 

@@ -12,6 +12,7 @@ from distune.reporting.appendix import (
     audit,
     confirmation,
     course,
+    mistakes,
     operating_points,
     provenance,
     subgroups,
@@ -51,18 +52,22 @@ class Written:
     space: Path | None = None
 
 
-def build(findings: Findings, figures: Mapping[str, Figure], written: Written) -> Document:
+def build(
+    findings: Findings, figures: Mapping[str, Figure], written: Written, *, examples: bool = False
+) -> Document:
     """Puts the sections in order.
 
     Args:
         findings: the analysis.
         figures: the figures by name; a section takes those that it knows.
         written: the files that are written with the report.
+        examples: whether images and texts of patients are shown.
     """
     study = findings.study
     appendix = (
         confirmation.section(findings, figures),
         subgroups.section(findings),
+        mistakes.section(findings) if examples else None,
         operating_points.section(findings),
         insights.section(findings, figures),
         course.section(findings, figures),

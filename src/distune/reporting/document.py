@@ -21,7 +21,20 @@ class Strong:
     text: str
 
 
-Span = str | Code | Strong
+@dataclass(frozen=True)
+class Picture:
+    """A small picture; Markdown leaves it out.
+
+    Attributes:
+        address: `data:image/jpeg;base64,...`, so that the page loads nothing.
+        text: what it shows, in words.
+    """
+
+    address: str
+    text: str
+
+
+Span = str | Code | Strong | Picture
 Line = tuple[Span, ...]
 Cell = Span | Line
 

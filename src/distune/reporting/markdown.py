@@ -17,6 +17,7 @@ from distune.reporting.document import (
     Line,
     Note,
     Paragraph,
+    Picture,
     Section,
     Span,
     Strong,
@@ -92,6 +93,8 @@ def _code(text: str, in_table: bool) -> str:
 def _span(span: Span, in_table: bool = False) -> str:
     if isinstance(span, Code):
         return _code(span.text, in_table)
+    if isinstance(span, Picture):
+        return ""
     if isinstance(span, Strong):
         return f"**{escape(span.text)}**" if span.text.strip() else ""
     edge_left = " " if span[:1] == " " else ""

@@ -33,7 +33,11 @@ FIGURES = "figures"
 
 
 def write_report(
-    study_source: optuna.Study | StudyRecord | Path | str, out: Path, *, storage: str | None = None
+    study_source: optuna.Study | StudyRecord | Path | str,
+    out: Path,
+    *,
+    storage: str | None = None,
+    examples: bool = False,
 ) -> list[Path]:
     """Writes `report.md`, `report.html` and `figures/` for a study, and its recommended ranges.
 
@@ -41,6 +45,7 @@ def write_report(
         study_source: an open study, a study's folder, its `.db` file, or its name under `logs/optuna`.
         out: the folder to write into; files of an earlier report are replaced.
         storage: SQLAlchemy URL of the database that holds the study of that name.
+        examples: whether the page shows its most confident mistakes: images and texts of patients.
 
     Returns:
         The files written.
@@ -48,7 +53,7 @@ def write_report(
     Raises:
         UserError: there is no such study.
     """
-    return _write(open_study(study_source, storage), Path(out))
+    return _write(open_study(study_source, storage), Path(out), examples=examples)
 
 
 def study_folder(study_source: str, storage: str | None = None) -> Path:
@@ -84,11 +89,11 @@ def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maxim
     return _write(from_csv(csv, direction), Path(out))
 
 
-def _write(study: StudyRecord, out: Path) -> list[Path]:
+def _write(study: StudyRecord, out: Path, *, examples: bool = False) -> list[Path]:
     findings = analyse(study)
     out.mkdir(parents=True, exist_ok=True)
     written = companions(findings, out)
-    document = build(findings, draw(findings), written)
+    document = build(findings, draw(findings), written, examples=examples)
     drawn = _save_figures(document.figures, out / FIGURES)
     (out / MARKDOWN_FILE).write_text(markdown.render(document, FIGURES), encoding="utf-8")
     (out / HTML_FILE).write_text(html.render(document), encoding="utf-8")

@@ -1,0 +1,56 @@
+"""The most confident mistakes of the model that the page shows: images and texts of patients, only on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from distune.analysis.findings import Findings
+from distune.analysis.mistakes import Mistake, TaskMistakes, read_mistakes
+from distune.analysis.records.unknown import Unknown
+from distune.config import Config, load_config
+from distune.errors import UserError
+from distune.reporting import formats
+from distune.reporting.document import Cell, Picture, Section, Table, caution, missing
+from distune.reporting.thumbnails import thumbnail
+
+TITLE = "Most confident mistakes"
+MOST = 8
+"""Mistakes of each task."""
+
+
+def section(findings: Findings) -> Section:
+    """One table a task; without its run folder or its predictions, the reason."""
+    judged = findings.judged_run
+    if isinstance(judged.run, Unknown):
+        return Section(TITLE, (missing(judged.run.reason),))
+    split = judged.on if judged.is_confirmed else "dev"
+    try:
+        config, found = (
+            load_config(judged.run.folder / "config.yaml"),
+            read_mistakes(judged.run.folder, split, MOST),
+        )
+    except UserError as error:
+        return Section(TITLE, (missing(str(error)),))
+    said = caution(
+        f"Of {judged.name} on {split}. This page shows images and texts of patients: keep it where they may be seen."
+    )
+    return Section(TITLE, (said,), tuple(_of_task(task, config) for task in found))
+
+
+def _of_task(task: TaskMistakes, config: Config) -> Section:
+    rows = tuple(row for mistake in task.most_confident for row in _rows(mistake, config))
+    caption = f"{task.wrong} of {task.judged} examples are wrong; the {len(rows)} most confident ones."
+    header = ("Image", "Example", "Label", "Predicted", "Probability", "Text")
+    return Section(formats.plain(task.task), (Table(header, rows, frozenset({4}), caption),))
+
+
+def _rows(mistake: Mistake, config: Config) -> Iterator[tuple[Cell, ...]]:
+    address = thumbnail(mistake.image, config.data) if mistake.image else None
+    yield (
+        Picture(address, mistake.id) if address is not None else formats.DASH,
+        formats.plain(mistake.id),
+        formats.plain(mistake.truth),
+        formats.plain(mistake.predicted),
+        formats.share(mistake.confidence),
+        formats.plain(mistake.text),
+    )
