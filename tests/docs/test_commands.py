@@ -88,6 +88,10 @@ def assert_printed(block: Block, output: str) -> None:
         assert line.strip() == "..." or shape(line) in printed, (block.page, line, output)
 
 
+def with_one_epoch(text: str) -> str:
+    return re.sub(r"epochs: \d+", "epochs: 1", text)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +104,7 @@ def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "config", "config")
     demo = Path("config/demo.yaml")
-    demo.write_text(re.sub(r"epochs: \d+", "epochs: 1", demo.read_text()))
+    demo.write_text(with_one_epoch(demo.read_text()))
     write_demo(Path("data/demo"), seed=42, examples=80)
     printed = {("data", "demo", "data/demo"): ""}
     args: tuple[str, ...] = ()
@@ -108,7 +112,7 @@ def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if block.title == "output":
             assert_printed(block, printed[args])
         elif block.language in ("yaml", "text") and block.title:
-            Path(block.title).write_text(block.code)
+            Path(block.title).write_text(with_one_epoch(block.code))
         elif block.language == "python" and block.is_run:
             exec(compile(block.code, block.page, "exec"), {"__name__": "page"})
         elif block.language == "bash" and block.is_run:

@@ -20,6 +20,8 @@ from distune.training.devices import compute_for
 from distune.training.keys import student_key, teacher_key
 from distune.tuning.executors import LocalExecutor
 from distune.tuning.space.groups import loss_group
+from distune.tuning.space.space import build_space
+from distune.tuning.study.settings import PLUGINS, StudySettings, differing
 from distune.tuning.trials.messages import TrialFinished, TrialTask
 
 pytestmark = pytest.mark.slow
@@ -157,6 +159,28 @@ def test_worker_processes_load_the_same(tmp_path: Path) -> None:
         while not any(isinstance(event, TrialFinished) for event in events):
             events += executor.wait(1.0)
     assert getattr(events[-1].result, "score", None) == 1.0, events[-1]
+
+
+def test_a_study_is_not_resumed_with_another_source_of_its_plugins(
+    tiny_config: Callable[..., Config],
+) -> None:
+    load_plugins(["my_components"])
+    base = config_with(tiny_config())
+
+    def settings() -> StudySettings:
+        return StudySettings(base, build_space(base, groups=loss_group()), "sha256:0")
+
+    before = settings().as_attributes()
+    assert set(before[PLUGINS]) == {"fusion own", "loss halved"}
+    assert differing(before, settings()) == []
+    FUSIONS._sources["own"] = "edited"
+    (line,) = differing(before, settings())
+    assert "fusion own" in line and "edited" in line
+    del before[PLUGINS]
+    assert differing(before, settings()) == [], "a study from before the sources were kept"
+    built_in = tiny_config()
+    unsearched = StudySettings(built_in, build_space(built_in), "sha256:0")
+    assert PLUGINS not in unsearched.as_attributes()
 
 
 def test_a_run_with_a_loss_of_one_s_own(tiny_config: Callable[..., Config], tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distune import __version__
-from distune.config import Config, TaskConfig, as_dict, parse_config
+from distune.components import FUSIONS, LOSSES, READERS
+from distune.config import Config, TaskConfig, as_dict, parse_config, value_at
 from distune.config.revisions import encoders_of, model_key
 from distune.tuning.search.pruners import WARMUP_EPOCHS, pruner_settings
 from distune.tuning.space.space import TEACHER, Space
@@ -28,6 +29,15 @@ NEUTRAL_KEYS = (
 The data set itself is compared by its fingerprint, the search space by its parameters."""
 COMMITS = "encoder_commits"
 """User attribute: the commits of the hub models that the study uses, by the names that its configs give them."""
+
+PLUGINS = "plugin_sources"
+"""User attribute: the hashes of the plugins' sources behind the components that the study uses, by kind and name."""
+_COMPONENTS = (
+    ("distillation.loss", LOSSES),
+    ("teacher.fusion", FUSIONS),
+    ("student.fusion", FUSIONS),
+    ("data.reader", READERS),
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,21 @@ class StudySettings:
             "student_epochs": self.base.student.epochs,
             "distune_version": __version__,
             COMMITS: dict(self.commits),
+            **({PLUGINS: sources} if (sources := plugin_sources(self.base, self.space)) else {}),
         }
+
+
+def plugin_sources(base: Config, space: Space) -> dict[str, str]:
+    """The hash of the source of every plugin's component that some trial of a study can use, by kind and name."""
+    found = {}
+    for key, components in _COMPONENTS:
+        searched = (
+            parameter.choices or () for name, parameter in space.parameters.items() if space.key(name) == key
+        )
+        for name in {value_at(base, key), *(choice for choices in searched for choice in choices)}:
+            for source in components.source(name).values():
+                found[f"{components.kind} {name}"] = source
+    return dict(sorted(found.items()))
 
 
 def warmup_of_folds(folds: int) -> int:
@@ -122,6 +146,12 @@ def differing(attributes: Mapping[str, Any], settings: StudySettings) -> list[st
     for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
         lines.append(f"base config {key}: {old} in the study, {now} now")
     lines += _other_revisions(attributes, settings)
+    if PLUGINS in attributes:  # a study from before they were kept is resumed with what its plugins are now
+        lines += [
+            f"plugin {name}: source {str(old)[:12]} in the study, {str(now)[:12]} now"
+            for name, old, now in _changes(attributes[PLUGINS], new.get(PLUGINS, {}))
+            if _ABSENT not in (old, now)
+        ]
     for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
         lines.append(f"search space {name}: {_parameter(old)} in the study, {_parameter(now)} now")
     return lines
