@@ -28,7 +28,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
     return study
 
 
-def test_watching_goes_on_until_nobody_works(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_lasts_until_no_worker_is_left(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
 
     def next_look(seconds: float) -> None:

@@ -145,7 +145,7 @@ def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 
-def test_a_confirmation_that_was_cut_off_while_the_split_was_open_goes_on_as_the_same_opening(
+def test_a_confirmation_that_was_cut_off_while_the_split_was_open_resumes_as_the_same_opening(
     confirmed: Path,
 ) -> None:
     numbers, folder = numbers_of(confirmed), confirmed.with_suffix("")

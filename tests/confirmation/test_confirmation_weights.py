@@ -33,7 +33,7 @@ def test_the_recommended_config_alone_keeps_its_weights(finished: Path) -> None:
     assert load_student(folder)[1].seed == numbers["seeds"][0]
 
 
-def test_a_run_that_is_not_judged_keeps_what_it_needs_to_go_on(tmp_path: Path) -> None:
+def test_a_run_that_is_not_judged_keeps_what_it_needs_to_resume(tmp_path: Path) -> None:
     kept = {"best/seed_1/student", "other/seed_2/student", "other/seed_3/checkpoint_student"}
     for name in (*kept, "other/seed_1/student"):
         path = tmp_path / f"{name}.safetensors"
@@ -60,7 +60,7 @@ def test_a_run_whose_predictions_and_weights_are_both_gone_is_trained_again(conf
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 
-def test_baselines_of_another_best_config_are_made_anew(confirmed: Path) -> None:
+def test_baselines_of_another_best_config_are_made_again(confirmed: Path) -> None:
     folder, numbers = confirmed.with_suffix("") / "confirmation" / "baselines", numbers_of(confirmed)
     stale, fresh = folder / "features_image", folder / "features_text"
     marker = json.loads((stale / "evaluation.json").read_text())

@@ -88,7 +88,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_picture_saved_anew_in_another_split(planted: Planted, change: str) -> None:
+def test_a_picture_saved_again_in_another_split(planted: Planted, change: str) -> None:
     pixels = read_pixels(planted.image("train", 3))
     Image.fromarray(CHANGES[change](pixels)).save(planted.image("dev", 1))
     finding = found(planted.audit(), "near_duplicate_images_across_splits")

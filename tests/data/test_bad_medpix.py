@@ -120,7 +120,7 @@ class TestEveryKindOfFault:
         assert {":".join(line.split(":")[:2]) for line in table.dropped} == set(expected)
         assert len(table.dropped) == len(expected)
 
-    def test_drop_gives_the_same_table_when_told_not_to_check_images(
+    def test_drop_gives_the_same_table_when_asked_not_to_check_images(
         self, medpix: Write, tmp_path: Path
     ) -> None:
         config = DataConfig(root=plant(medpix, tmp_path)[0], on_bad_example="drop")

@@ -84,7 +84,7 @@ def test_a_hub_that_refuses_for_good_is_asked_once(hub: HubServer, clock: Clock)
     assert len(hub.requests) == 1 and clock.now == 0
 
 
-def test_a_cut_download_goes_on_where_it_stopped(
+def test_a_cut_download_resumes_where_it_stopped(
     hub: HubServer, clock: Clock, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)

@@ -48,7 +48,7 @@ def at_the_manifest(patch: pytest.MonkeyPatch) -> None:
     [at_once, at_the_second_array, at_the_tensors, at_the_manifest],
     ids=lambda moment: moment.__name__,
 )
-def test_what_is_computed_goes_on_in_memory(
+def test_what_is_computed_stays_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, moment: object
 ) -> None:
     computed = []

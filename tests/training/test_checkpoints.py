@@ -135,7 +135,7 @@ def test_a_run_that_broke_off_after_its_last_epoch_trains_none_again(
     assert not list((tmp_path / "run").glob("checkpoint*"))
 
 
-def test_told_to_stop_at_the_last_epoch_a_run_ends_whole_also_where_it_is_only_told_again(
+def test_a_run_stopped_at_its_last_epoch_ends_whole_also_where_it_only_replays(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
     def until_the_last(record: EpochRecord) -> bool:
@@ -149,7 +149,7 @@ def test_told_to_stop_at_the_last_epoch_a_run_ends_whole_also_where_it_is_only_t
     assert live.results["splits"] == again.results["splits"]
 
 
-def test_run_that_begins_anew_has_no_results_before_it_ends(tiny_config: MakeConfig, tmp_path: Path) -> None:
+def test_run_that_starts_over_has_no_results_before_it_ends(tiny_config: MakeConfig, tmp_path: Path) -> None:
     run(tiny_config(), tmp_path / "run", open_test=True)
     (tmp_path / "run/evaluation.json").write_text("{}")
     left: list[set[str]] = []

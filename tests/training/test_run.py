@@ -168,7 +168,7 @@ def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
     run(config, folder, callback=Calls(linger), store=Store(cache))
 
 
-def test_killed_run_goes_on_with_the_same_numbers(tiny_config: MakeConfig, tmp_path: Path) -> None:
+def test_killed_run_resumes_with_the_same_numbers(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config()
     run(config, tmp_path / "whole", store=Store(tmp_path / "cache_a"))
     process = multiprocessing.get_context("spawn").Process(

@@ -132,7 +132,7 @@ def test_a_study_with_folds_from_a_config_to_its_files(tmp_path):
             tune(request(tmp_path, folds=other))
 
 
-def test_a_study_from_before_there_were_folds_goes_on():
+def test_a_study_from_before_there_were_folds_is_resumed():
     settings = settings_of()
     old = {key: value for key, value in settings.as_attributes().items() if key != "folds"}
     assert differing(old, settings) == []

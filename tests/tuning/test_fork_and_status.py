@@ -73,7 +73,7 @@ def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed):
     assert states(new) == {"WAITING": 1}
 
 
-def test_a_fork_that_was_killed_half_way_is_made_anew(tmp_path):
+def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
     import optuna
 
     old = old_study(tmp_path, n_trials=4)

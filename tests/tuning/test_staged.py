@@ -268,7 +268,7 @@ def interrupted_study(folder):
     return held[0].parents[3].name
 
 
-def test_an_interrupted_study_goes_on_with_the_same_points(undisturbed, tmp_path):
+def test_an_interrupted_study_resumes_with_the_same_points(undisturbed, tmp_path):
     name = interrupted_study(tmp_path)
     teachers, students = studies_in(tmp_path, name)
     assert len(teachers.trials) == 3 and students.trials == []

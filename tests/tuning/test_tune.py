@@ -68,7 +68,7 @@ def test_a_study_from_a_config_to_its_files(tmp_path, capsys):
     assert "trial 3: student epoch 4" in log and "finished" in log
 
 
-def test_the_same_command_goes_on_with_an_unfinished_study_and_else_makes_a_new_one(tmp_path):
+def test_the_same_command_resumes_an_unfinished_study_or_else_makes_a_new_one(tmp_path):
     first = tune(request(tmp_path, n_trials=30, timeout=0.5, trial_function="closed_form_trials:slow"))
     assert first.reason == "timeout"
     again = tune(request(tmp_path, n_trials=5))
@@ -81,8 +81,8 @@ def test_the_same_command_goes_on_with_an_unfinished_study_and_else_makes_a_new_
     assert done.study_name not in (first.study_name, other_question.study_name)
 
 
-@pytest.mark.parametrize(("silent", "goes_on"), [(86_400.0, True), (1.0, False)])
-def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, caplog, silent, goes_on):
+@pytest.mark.parametrize(("silent", "resumes"), [(86_400.0, True), (1.0, False)])
+def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplog, silent, resumes):
     """The lease of before names another boot of this host: only its last beat tells whether somebody works on it."""
     name = tune(request(tmp_path, n_trials=2)).study_name
     study = study_in(tmp_path, name)
@@ -90,8 +90,8 @@ def test_after_a_restart_of_the_machine_the_same_command_goes_on(tmp_path, caplo
     study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
     question = search_space(base_config(), StudyConfig())
     settings = StudySettings(base_config(), question, "sha256:0")
-    assert study_to_continue(tmp_path, None, settings, 4) == (name if goes_on else None)
-    assert (f"--study-name {name}" in caplog.text) is (not goes_on)
+    assert study_to_continue(tmp_path, None, settings, 4) == (name if resumes else None)
+    assert (f"--study-name {name}" in caplog.text) is (not resumes)
     caplog.clear()
     assert study_to_continue(tmp_path, None, settings, 2) is None
     assert caplog.text == "", "it has its trials: there is nothing to go on with"
@@ -112,7 +112,7 @@ def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_
         tune(request(tmp_path, fork="x"))
 
 
-def test_a_study_keeps_its_sampler_unless_told_otherwise(tmp_path):
+def test_a_study_keeps_its_sampler_unless_asked_otherwise(tmp_path):
     tune(request(tmp_path, study_name="study", sampler="random", pruner="none", n_trials=1))
     tune(request(tmp_path, study_name="study", n_trials=2))
     assert study_in(tmp_path).user_attrs["sampler"] == "random"
@@ -253,7 +253,7 @@ def go_on(folder):
     return study_in(folder)
 
 
-def test_a_killed_coordinator_s_study_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
+def test_a_killed_coordinator_s_study_resumes_as_if_nothing_had_happened(tmp_path, undisturbed):
     first = start_until_held(tmp_path)
     workers = psutil.Process(first.pid).children(recursive=True)
     first.kill()
@@ -269,7 +269,7 @@ def test_a_killed_coordinator_s_study_goes_on_as_if_nothing_had_happened(tmp_pat
     check_scores(study)
 
 
-def test_a_killed_worker_s_trial_goes_on_where_it_was(tmp_path, undisturbed):
+def test_a_killed_worker_s_trial_resumes_where_it_was(tmp_path, undisturbed):
     process = start_until_held(tmp_path)
     for child in psutil.Process(process.pid).children():
         child.kill()

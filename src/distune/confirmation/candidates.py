@@ -82,7 +82,7 @@ def contenders(study: Study, top: int, *, one_modality: bool = False) -> tuple[l
     if not ranked:
         raise UserError(
             f"study {study.study_name} has no complete trial, so there is nothing to confirm; "
-            "go on with `distune tune`"
+            "resume `distune tune`"
         )
     notes = [f"only {len(ranked)} different configs are complete in the study"] if len(ranked) < top else []
     entrants = ranked if any(entrant.is_base for entrant in ranked) else [*ranked, base]

@@ -63,11 +63,11 @@ _log = logging.getLogger(__name__)
 def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmResult:
     """Trains the contenders of a study over seeds, judges them once on the test split and compares them.
 
-    After any interruption the same request goes on where it was.
+    After any interruption the same request resumes where it was.
 
     Args:
         request: what to confirm.
-        show: told a line now and then.
+        show: called with a line now and then.
 
     Raises:
         UserError: there is no such study, it still runs, its data have changed, or the test split was opened before.
@@ -346,7 +346,7 @@ def _table(entrant: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -> 
     if table_fingerprint(table) != fingerprint:
         raise UserError(
             f"{config.data.root}: the data set is not the one that the study was tuned on; "
-            "name that one with --data-root, or tune anew"
+            "name that one with --data-root, or tune again"
         )
     return table
 

@@ -36,7 +36,7 @@ class Opening:
 
     @property
     def is_open(self) -> bool:
-        """Whether the split was opened for this plan, and this goes on with that opening."""
+        """Whether the split was opened for this plan, and this resumes that opening."""
         past = openings(self.study_folder)
         is_same = bool(past) and past[-1]["by"] == self.by
         return is_same and not (self.again and self._is_finished(len(past)))
@@ -52,11 +52,11 @@ class Opening:
             raise UserError(
                 f"the test split was opened on {past[-1]['time']} by {past[-1]['by']}; this would open it again, by "
                 f"{self.by}. What was seen there can no longer be confirmed on it. Ask for the same contenders and "
-                "seeds to go on with that confirmation, or add --again; the second opening is recorded."
+                "seeds to resume that confirmation, or add --again; the second opening is recorded."
             )
 
     def open(self) -> int:
-        """Records the opening, unless this goes on with one; to be called before the split is looked at.
+        """Records the opening, unless this resumes one; to be called before the split is looked at.
 
         Returns:
             Its number: 1 for the first of the study.

@@ -81,7 +81,7 @@ class Job:
         path = self.runs[0] / "config.yaml"
         try:
             there = identity(load_config(path)) if path.is_file() else None
-        except ConfigError:  # cut off when the run was killed; the run writes it anew
+        except ConfigError:  # cut off when the run was killed; the run writes it again
             return
         now = identity(self.config)
         if there is not None and there != now:
@@ -153,7 +153,7 @@ def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
         raise UserError(
             f"{len(others)} of {len(jobs)} runs, {others[0].folder} the first, were trained by other versions of "
             "Distune or its libraries (versions in results.json), and the test split was opened for them; go on "
-            "with those versions, or once they have finished, train anew with --again: the second opening is recorded"
+            "with those versions, or once they have finished, train again with --again: the second opening is recorded"
         )
     for job in others:
         for run in job.runs:
@@ -168,14 +168,14 @@ def train_all(
     has_room: Callable[[], bool] = lambda: True,
     show: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Runs all jobs; one that was begun before goes on from its last checkpoint.
+    """Runs all jobs; one that was begun before resumes from its last checkpoint.
 
     Args:
         jobs: those that are not done.
         executor: where workers live.
-        interrupted: asked at every turn: 0 go on, 1 stop at the next epoch, 2 stop now.
+        interrupted: asked at every turn: 0 continue, 1 stop at the next epoch, 2 stop now.
         has_room: asked before a run begins whether the disk has space for it; those that run end in any case.
-        show: told in one line how each run ended.
+        show: called with one line on how each run ended.
     """
     waiting, active = deque(jobs), dict[int, Job]()
     tries, lost = dict[int, int](), dict[int, int]()

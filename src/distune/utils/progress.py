@@ -11,7 +11,7 @@ EVERY_SECONDS = 5.0
 
 
 class ProgressLines:
-    """Says a line now and then while work goes on.
+    """Says a line now and then while work lasts.
 
     Args:
         say: shows a line.

@@ -256,7 +256,7 @@ def test_values_that_break_the_config_together_fail_as_config(tmp_path):
     assert "not a multiple of fusion_heads" in failed[0].user_attrs["failure_message"]
 
 
-def test_the_time_limit_stops_trials_at_their_next_epoch_and_they_go_on_later(world):
+def test_the_time_limit_stops_trials_at_their_next_epoch_and_they_resume_later(world):
     assert world.run(n_trials=9, workers=2, timeout=125.0) == "timeout"
     found = states(world.study)
     assert found == {"COMPLETE": 4, "WAITING": 2}
@@ -500,7 +500,7 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatc
     assert executor.waited / (executor.worked + executor.waited) < 0.02
 
 
-def test_judging_an_epoch_reads_no_trial_anew(tmp_path, monkeypatch):
+def test_judging_an_epoch_reads_no_trial_again(tmp_path, monkeypatch):
     """With many workers, reading all running trials for every epoch of each would take most of its time."""
     settings = settings_of(base_config(student__epochs=20))
     study = sqlite_study(tmp_path, settings)

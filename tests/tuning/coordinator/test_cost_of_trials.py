@@ -104,7 +104,7 @@ def test_a_trial_that_is_tried_again_cost_the_sum_of_its_attempts_and_the_highes
 @pytest.mark.parametrize(
     ("interruptions", "told"), [(1, {"teacher": 10.0, "student": 20.0}), (2, {})], ids=["in order", "at once"]
 )
-def test_a_trial_that_goes_on_elsewhere_keeps_what_it_cost_before(world, interruptions, told):
+def test_a_trial_that_is_resumed_elsewhere_keeps_what_it_cost_before(world, interruptions, told):
     """A worker that is ended at once tells nothing; its coordinator still has looked at the clock."""
 
     def interrupting(task):

@@ -43,7 +43,7 @@ def waiting_study(folder):
     return study
 
 
-def test_a_trial_that_goes_on_is_never_in_two_hands(tmp_path):
+def test_a_resumed_trial_never_has_two_owners(tmp_path):
     study = waiting_study(tmp_path)
     quick = Ledger(study, "quick")
     slow = Ledger(sqlite_study(tmp_path, settings_of()), "slow")
@@ -72,7 +72,7 @@ def test_a_new_trial_has_its_owner_from_the_start(tmp_path, monkeypatch):
     assert study.trials[0].state == TrialState.RUNNING and study.trials[0].datetime_start is not None
 
 
-def test_a_trial_that_was_parked_while_another_adopted_it_is_in_hand_once(tmp_path):
+def test_a_trial_that_was_requeued_while_another_took_it_over_runs_once(tmp_path):
     study = sqlite_study(tmp_path, settings_of())
     one, other = Ledger(study, "one"), Ledger(sqlite_study(tmp_path, settings_of()), "other")
     trial = one.ask()
@@ -85,7 +85,7 @@ def test_a_trial_that_was_parked_while_another_adopted_it_is_in_hand_once(tmp_pa
 
 
 @pytest.mark.parametrize("at", ["UPDATE trials SET state", "UPDATE trial_user_attributes"])
-def test_a_trial_that_is_adopted_in_the_middle_of_being_parked_is_in_hand_once(tmp_path, at):
+def test_a_trial_that_is_taken_over_in_the_middle_of_a_requeue_runs_once(tmp_path, at):
     """The one that parks it was taken for dead; the other one comes before its last writes, or waits for them."""
     study = sqlite_study(tmp_path, settings_of())
     one = Ledger(study, "one")

@@ -41,7 +41,7 @@ def world(request, tmp_path, monkeypatch):
     return world
 
 
-def test_running_trials_end_and_the_study_goes_on_when_there_is_room_again(world):
+def test_running_trials_end_and_the_study_resumes_when_there_is_room_again(world):
     def filling(task):
         for done, work in enumerate(world.script(task)):
             if task.number == 1 and done == 2:
@@ -72,7 +72,7 @@ def test_the_checkpoints_of_a_running_trial_count(world):
     assert states(world.study) == {"COMPLETE": 1}
 
 
-def test_every_trial_in_hand_has_its_room(world):
+def test_every_active_trial_has_its_room(world):
     """Four may run on this disk only as far as each of them can grow to the biggest."""
     at_once = []
 

@@ -84,7 +84,7 @@ def test_parts_that_were_set_elsewhere_are_made_smaller_too(tmp_path, set_elsewh
     assert parts[0] > 1 and parts[1] == 2 * parts[0]
 
 
-def test_a_trial_that_goes_on_later_is_not_made_smaller_twice(tmp_path):
+def test_a_trial_that_is_resumed_later_is_not_made_smaller_twice(tmp_path):
     settings = settings_of()
     study = sqlite_study(tmp_path, settings)
     asked = {"times": 0}

@@ -58,7 +58,7 @@ def test_only_weights_inside_the_study_are_deleted(tmp_path):
     assert retention.bytes_used == 4000
 
 
-def test_disk_is_low_below_the_reserve_or_the_room_for_all_trials_in_hand(tmp_path, monkeypatch):
+def test_disk_is_low_below_the_reserve_or_the_room_for_all_active_trials(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     folder = tmp_path / "trials"
     assert Retention(folder, reserve_gb=1e-5).is_low(0) is False

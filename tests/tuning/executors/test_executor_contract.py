@@ -86,7 +86,7 @@ class TestContract:
         assert isinstance(events[-1], TrialFinished) and isinstance(events[-1].result, TrialOutcome)
         assert (events[-1].result.state, events[-1].result.score) == ("complete", 0.3)
 
-    def test_a_trial_stops_where_it_is_told_to(self, make, tmp_path):
+    def test_a_trial_stops_where_it_is_asked_to(self, make, tmp_path):
         events = play(make(), [task(tmp_path)], answer=lambda event: event.epoch < 2)[0]
         assert [e.epoch for e in events if isinstance(e, EpochReported)] == [1, 2]
         assert (events[-1].result.state, events[-1].result.score) == ("stopped", 0.2)
@@ -99,7 +99,7 @@ class TestContract:
             ("nan", "not_finite", "the score is nan after student epoch 1"),
         ],
     )
-    def test_a_failure_has_a_kind_and_a_message_and_the_worker_goes_on(
+    def test_a_failure_has_a_kind_and_a_message_and_the_worker_stays(
         self, make, tmp_path, behaviour, kind, message
     ):
         executor = make()

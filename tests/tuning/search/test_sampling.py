@@ -34,7 +34,7 @@ def test_a_study_in_parts_asks_for_the_same_points_as_one_in_one_go(tmp_path, sa
     assert len(set(drawn)) == 13, "no point is tried twice"
 
 
-def test_what_sqlite_keeps_is_enough_to_go_on_with_the_same_points(tmp_path):
+def test_what_sqlite_keeps_is_enough_to_resume_with_the_same_points(tmp_path):
     settings = settings_of(pruner="none")
     for n_trials in (5, 12, 13):
         study = sqlite_study(tmp_path, settings)

@@ -39,7 +39,7 @@ def test_the_values_that_are_outside(values: dict[str, Any], key: str | None) ->
     assert all(line.startswith(str(key)) and "search_space." in line for line in found)
 
 
-def test_a_new_study_is_refused_and_one_from_before_goes_on(
+def test_a_new_study_is_refused_and_one_from_before_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = base_config(teacher__lr=1e-3)

@@ -54,7 +54,7 @@ def answers(folder):
     ],
     ids=["in the first teacher", "between the folds", "in the second student"],
 )
-def test_a_trial_goes_on_from_its_last_fold_and_epoch_with_equal_scores(
+def test_a_trial_resumes_from_its_last_fold_and_epoch_with_equal_scores(
     tmp_path, tiny_config, uninterrupted, trained, stop_at, left
 ):
     expected, whole, its_folder = uninterrupted()
@@ -82,7 +82,7 @@ def run_until_killed(task, folder):
     run_folds_trial(task, hang)
 
 
-def test_a_trial_killed_in_its_second_fold_goes_on_with_equal_scores(
+def test_a_trial_killed_in_its_second_fold_resumes_with_equal_scores(
     tmp_path, tiny_config, uninterrupted, trained
 ):
     expected, _, its_folder = uninterrupted()

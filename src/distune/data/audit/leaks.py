@@ -108,7 +108,7 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
 
 
 def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray[np.uint8]) -> list[Finding]:
-    """Finds images across splits that are the same picture, saved, scaled, lit or lettered anew.
+    """Finds images across splits that are the same picture, saved, scaled, lit or lettered again.
 
     Candidates have difference hashes within 6 of 64 bits; their 32 x 32 thumbnails must correlate by 0.97 at
     least. Severe where they touch 2 % of dev or of test or more, else a warning.

@@ -121,7 +121,9 @@ def read_demo(root: Path, config: DataConfig, seed: int) -> RawTable:
     except (OSError, ValueError, TypeError, KeyError):
         version = None
     if version != VERSION:
-        raise DataError(root, [f"{MARKER}: a demo set of another version; delete the folder to make it anew"])
+        raise DataError(
+            root, [f"{MARKER}: a demo set of another version; delete the folder to make it again"]
+        )
     return read_medpix(config)
 
 

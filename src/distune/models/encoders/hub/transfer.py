@@ -18,7 +18,7 @@ class Transfer:
     Args:
         title: what is fetched.
         total: bytes in all.
-        show: told (bytes so far, bytes in all) now and then.
+        show: called with (bytes so far, bytes in all) now and then.
         interrupted: asked at every piece; anything but 0 ends the transfer with a `KeyboardInterrupt`.
     """
 

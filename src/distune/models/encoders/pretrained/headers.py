@@ -60,7 +60,7 @@ def refuse_pointer(file: Path) -> None:
         start = stream.read(len(_POINTER))
     if start == _POINTER:
         raise UserError(
-            f"{file}: this is a Git LFS pointer, not the weights; run `git lfs pull` in the folder, or fetch them anew"
+            f"{file}: this is a Git LFS pointer, not the weights; run `git lfs pull` in the folder, or fetch them again"
         )
 
 
