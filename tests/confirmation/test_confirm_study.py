@@ -17,10 +17,11 @@ from distune.cli.confirm import print_numbers
 from distune.config import load_config, with_values
 from distune.confirmation.candidates import confirmation_seeds
 from distune.confirmation.confirm import confirm
-from distune.confirmation.statistics.files import CONDITIONS
+from distune.confirmation.evaluation import Evaluation
+from distune.confirmation.statistics.files import CONDITIONS, MARKER
 from distune.data import read_table
 from distune.errors import UserError
-from distune.training.run_folder import openings
+from distune.training.run_folder import OPENINGS, openings
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +132,26 @@ def test_the_test_split_is_opened_once_and_the_record_says_by_what(finished: Pat
     numbers = numbers_of(finished)
     assert numbers["opening"] == {"number": 1, "openings": lines, "elsewhere": []}
     assert lines[0]["dataset"] == numbers["data_fingerprint"]
+
+
+def test_the_opening_is_on_record_before_anything_is_predicted(
+    confirmed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = confirmed.with_suffix("")
+    (folder / OPENINGS).unlink()
+    for run in runs_of(confirmed):
+        (run / MARKER).unlink()
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(evaluation: Evaluation, run: Path) -> None:
+        raise PowerCut
+
+    monkeypatch.setattr(Evaluation, "judge", cut)
+    with pytest.raises(PowerCut):
+        confirm(request_for(confirmed))
+    assert len(openings(folder)) == 1
 
 
 def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:

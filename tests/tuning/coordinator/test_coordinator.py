@@ -165,6 +165,17 @@ def test_three_different_failures_do_not_end_a_study(world):
     assert world.run(by_number(bad), n_trials=4) == "finished"
 
 
+def test_a_finished_trial_ends_a_row_of_failures(world):
+    """Nineteen failures alike before it and nineteen after it are no row of twenty."""
+    fails = {number: RuntimeError("out of luck") for number in range(1, 40) if number != 20}
+    one = coordinator(world.study, world.settings, world.folder, by_number(fails), n_trials=3)
+    assert one.run() == "finished" and one.failure is None
+    assert states(world.study) == {"COMPLETE": 3, "FAIL": 38}
+    in_a_row = {number: RuntimeError("out of luck") for number in range(41, 80)}
+    other = coordinator(world.study, world.settings, world.folder, by_number(in_a_row), n_trials=9)
+    assert other.run() == "failed_alike" and states(world.study)["FAIL"] == 38 + 20
+
+
 def test_a_verdict_stands_when_another_failure_comes_with_it(world):
     """Four workers: the fourth, different failure is in the same batch as the three that are alike."""
     bad = {0: RuntimeError("a"), 1: RuntimeError("a"), 2: RuntimeError("a"), 3: ValueError("b")}

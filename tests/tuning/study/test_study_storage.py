@@ -7,6 +7,7 @@ import optuna
 import pytest
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 from study_helpers import base_config, settings_of
 
@@ -26,7 +27,7 @@ from distune.tuning.study.storage import (
     open_storage,
 )
 from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted
-from distune.tuning.study.transactions import claim
+from distune.tuning.study.transactions import claim, requeue_if_owned
 
 
 @pytest.mark.parametrize(
@@ -325,3 +326,16 @@ def test_names():
     for name in ("../up", "", "a/b", ".hidden", "a b"):
         with pytest.raises(UserError, match="plain name"):
             check_name(name)
+
+
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+def test_a_finished_trial_is_not_requeued_by_its_owner(tmp_path, state):
+    """Its coordinator died after the result was written and before it knew."""
+    storage = open_storage(f"sqlite:///{tmp_path}/s.db")
+    study = optuna.create_study(storage=storage, study_name="s")
+    trial = study.ask()
+    claim(storage, trial._trial_id, "coordinator", None, "a")
+    trial.report(0.25, 1)
+    study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state)
+    requeue_if_owned(storage, trial._trial_id, "coordinator", "a")
+    assert optuna.load_study(study_name="s", storage=storage).trials[0].state == state
