@@ -44,7 +44,7 @@ def comparisons(numbers: Numbers) -> Section:
     if rows:
         blocks += [
             paragraph(
-                f"Differences of the mean scores on {numbers['split']}. The intervals honour both the seeds and the "
+                f"Differences of the mean scores on {numbers['split']}. The intervals are over both the seeds and the "
                 "cases. The first holds for its row alone; the family-wise one holds for all rows of its family "
                 "together, and it alone decides the verdict. The families were fixed in advance: the questions that a "
                 "confirmation is made for (tuning gain, distillation gain), and all other rows. So in each the chance "

@@ -101,7 +101,7 @@ def _from_the_store(trials: Sequence[TrialRecord]) -> str:
 
 
 def _took_its_teacher(trial: TrialRecord) -> bool:
-    """Whether the store had the teacher, so that the stage took as good as no time."""
+    """Whether the store had the teacher, so that the stage took almost no time."""
     stages = trial.stage_seconds or {}
     is_brief = stages.get("teacher", 0.0) < BRIEF * sum(stages.values())
     return is_brief and "student" in stages and bool((trial.cache or {}).get("hits"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distune.analysis.baseline import Baseline
+from distune.analysis.dev_noise import DevNoise
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
@@ -87,12 +88,21 @@ def _chance(findings: Findings) -> Iterator[Block]:
     elif isinstance(noise, Unknown):
         yield missing("How far the score of the search can move by chance is not known. ", noise.reason)
     elif noise.compared:
-        cases = f" of {noise.groups} cases" if noise.groups is not None else ""
-        yield paragraph(
-            f"The {noise.examples} dev examples{cases} alone cannot distinguish trial {noise.trial} from "
-            f"{noise.equal} of "
-            f"the {noise.compared} next best trials."
+        yield paragraph(distinguished(noise))
+
+
+def distinguished(noise: DevNoise) -> str:
+    """Which of the next best trials the size of the dev split allows to distinguish from the best."""
+    cases = f" of {noise.groups} cases" if noise.groups is not None else ""
+    examples = f"The {noise.examples} dev examples{cases} alone"
+    if not noise.equal:
+        return (
+            f"{examples} distinguish trial {noise.trial} from all of the {noise.compared} next best trials."
         )
+    return (
+        f"{examples} cannot distinguish trial {noise.trial} from {noise.equal} of the {noise.compared} next "
+        "best trials."
+    )
 
 
 def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:

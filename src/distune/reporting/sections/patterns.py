@@ -1,36 +1,60 @@
-"""What the best trials have in common."""
+"""Which parameters matter, and what the best trials have in common."""
 
 from __future__ import annotations
 
 from distune.analysis.findings import Findings
+from distune.analysis.parameters.importance import Importance
 from distune.analysis.parameters.shared import Shared
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Cell, Code, Section, Table, missing, paragraph
+from distune.reporting.document import (
+    Block,
+    Cell,
+    Code,
+    Line,
+    Paragraph,
+    Section,
+    Table,
+    line,
+    missing,
+    names,
+    paragraph,
+)
 
 TITLE = "Patterns and observations"
+NOTHING_STANDS_OUT = "No parameter stands out from what shuffled scores give."
 HEADER = ("Parameter", "Among the best", "Share of the best", "Share of all tried")
 
 
 def section(findings: Findings) -> Section:
-    """Each parameter's common value or range, beside what the sampler tried anyway."""
-    found = findings.shared
+    """Which parameters matter, then each one's common value or range beside what the sampler tried anyway."""
+    importance, found = findings.importance, findings.shared
+    blocks: list[Block] = [
+        missing(importance.reason) if isinstance(importance, Unknown) else Paragraph(mattered(importance))
+    ]
     if isinstance(found, Unknown):
-        return Section(TITLE, (missing(found.reason),))
+        return Section(TITLE, (*blocks, missing(found.reason)))
     rows: list[tuple[Cell, ...]] = [
         (Code(row.parameter), _shared(row), formats.share(row.of_best), formats.share(row.of_tried))
         for row in found.rows
     ]
-    return Section(
-        TITLE,
-        (
-            paragraph(
-                f"The best {found.best} trials beside all {found.tried} complete and pruned ones. A sampler that "
-                "learns tries good values often, so a shared value is no evidence that it helps."
-            ),
-            Table(HEADER, tuple(rows), numeric=frozenset({2, 3})),
-        ),
+    said = (
+        f"The best {found.best} trials beside all {found.tried} complete and pruned ones. A sampler that learns tries "
+        "good values often, so a shared value is no evidence that it helps."
     )
+    return Section(TITLE, (*blocks, paragraph(said), Table(HEADER, tuple(rows), numeric=frozenset({2, 3}))))
+
+
+def mattered(found: Importance) -> Line:
+    """The parameters that stand out from shuffled scores, and what so few trials could have missed."""
+    missed = (
+        f"With {found.trials} complete trials, four such studies of five would show an effect of "
+        f"{formats.score(found.detects)} from end to end of a range; smaller ones may be missed."
+    )
+    if not found.named:
+        return line(f"{NOTHING_STANDS_OUT} {missed}")
+    matter = "matters" if len(found.named) == 1 else "matter"
+    return line(*names(found.named), f" {matter} more than shuffled scores give in one study of 20. {missed}")
 
 
 def _shared(row: Shared) -> str:
