@@ -152,7 +152,7 @@ AUDIT: dict[str, Any] = {
             "severity": "warning",
             "title": "texts name the label",
             "detail": f"In {HOSTILE}",
-            "rows": [{"text": f"{HOSTILE} {number}", "count": number} for number in range(7)],
+            "rows": [{"value": f"{HOSTILE} {number}", "count": number} for number in range(7)],
         },
         {"kind": "leak", "severity": "severe", "title": "same images", "detail": "31 pairs.", "rows": []},
     ],

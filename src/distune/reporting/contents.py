@@ -72,7 +72,7 @@ def build(
         parameters.section(findings, figures),
         course.section(findings, figures),
         time.section(findings, figures),
-        audit.section(findings),
+        audit.section(findings, examples=examples),
         provenance.section(findings),
     )
     return Document(

@@ -15,6 +15,8 @@ TITLE = "Audit of the data"
 ROWS_OF_EVIDENCE = 5
 MOST_ROWS = 60
 LONGEST_CELL = 160
+TEXTS_OF_PATIENTS = ("text",)
+"""Columns of the evidence that hold what was written about a patient."""
 SEVERITY_TITLES = {
     "severe": "Severe findings: leaks, the scores mislead",
     "warning": "Warnings: the scores can mislead",
@@ -22,8 +24,13 @@ SEVERITY_TITLES = {
 }
 
 
-def section(findings: Findings) -> Section | None:
-    """The findings and their tables; None without an audit."""
+def section(findings: Findings, *, examples: bool = False) -> Section | None:
+    """The findings and their tables; None without an audit.
+
+    Args:
+        findings: the analysis.
+        examples: whether texts of patients are shown.
+    """
     audit = findings.audit
     if isinstance(audit, Unknown):
         return None
@@ -35,7 +42,11 @@ def section(findings: Findings) -> Section | None:
             parts.append(Section(SEVERITY_TITLES[severity], (Bullets(items),)))
     evidence = [(found["title"], found["rows"], ROWS_OF_EVIDENCE) for found in audit["findings"]]
     described = [(about["title"], about["rows"], MOST_ROWS) for about in audit["sections"]]
-    parts += [Section(title, (_table(rows, most),)) for title, rows, most in [*evidence, *described] if rows]
+    hidden = () if examples else TEXTS_OF_PATIENTS
+    for title, rows, most in [*evidence, *described]:
+        shown = [{key: held for key, held in row.items() if key not in hidden} for row in rows]
+        if shown and shown[0]:
+            parts.append(Section(title, (_table(shown, most),)))
     return Section(TITLE, parts=tuple(parts))
 
 
