@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from distune.errors import DataError, UserError
 from distune.store import Store
 from distune.training import checkpoint
 from distune.training.callbacks import Callback, EpochRecord
+from distune.training.results import RunResult
 from distune.training.run import run, run_teacher
 from distune.training.run_folder import openings
 from distune.training.student import load_student, student_seed
@@ -85,13 +87,6 @@ def test_run_folder_is_complete_and_consistent(tiny_config: MakeConfig, tmp_path
     assert student[result.best_epoch - 1]["dev_score"] == result.score  # type: ignore[operator]
 
 
-def test_same_seed_same_numbers_and_another_seed_others(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        run(tiny_config(seed=seed), tmp_path / name, store=Store(tmp_path / f"cache_{name}"))
-    assert_same_run(tmp_path / "a", tmp_path / "b")
-    assert numbers(tmp_path / "a") != numbers(tmp_path / "c")
-
-
 VARIANTS: dict[str, dict[str, Any]] = {
     "nothing frozen": {},
     "all frozen": {
@@ -108,19 +103,54 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A run of a variant that nobody interrupted, with a store that was empty before."""
+
+    config: Config
+    folder: Path
+    cache: Path
+    result: RunResult
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Whole]:
+    """Each variant is trained once; tests must not change what it left."""
+    made: dict[str, Whole] = {}
+
+    def give(variant: str) -> Whole:
+        if variant not in made:
+            config, root = tiny_config(**VARIANTS[variant]), tmp_path_factory.mktemp("whole")
+            result = run(config, root / "run", store=Store(root / "cache"))
+            made[variant] = Whole(config, root / "run", root / "cache", result)
+        return made[variant]
+
+    return give
+
+
+def test_same_seed_same_numbers_and_another_seed_others(
+    whole: Callable[[str], Whole], tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    first = whole("nothing frozen")
+    for name, seed in (("b", 3), ("c", 4)):
+        run(tiny_config(seed=seed), tmp_path / name, store=Store(tmp_path / f"cache_{name}"))
+    assert_same_run(first.folder, tmp_path / "b")
+    assert numbers(first.folder) != numbers(tmp_path / "c")
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_cached_equals_live(tiny_config: MakeConfig, tmp_path: Path, variant: str) -> None:
+def test_cached_equals_live(whole: Callable[[str], Whole], tmp_path: Path, variant: str) -> None:
     """A warm store, and no store at all, give what a cold one gives."""
-    config = tiny_config(**VARIANTS[variant])
-    cold = run(config, tmp_path / "cold", store=Store(tmp_path / "cache"))
-    warm = run(config, tmp_path / "warm", store=Store(tmp_path / "cache"))
+    first = whole(variant)
+    cold, config = first.result, first.config
+    warm = run(config, tmp_path / "warm", store=Store(first.cache))
 
     live = run(config, tmp_path / "live", store=_Unwritable(tmp_path / "none"))
     assert cold.cache["misses"].keys() >= {"images", "tokens", "teacher", "targets"}
     assert not warm.cache["misses"]
     assert not live.cache["misses"] and not live.cache["hits"]
-    assert_same_run(tmp_path / "cold", tmp_path / "warm")
-    assert_same_run(tmp_path / "cold", tmp_path / "live")
+    assert_same_run(first.folder, tmp_path / "warm")
+    assert_same_run(first.folder, tmp_path / "live")
 
 
 class _Unwritable(Store):
@@ -133,15 +163,16 @@ class _Unwritable(Store):
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("stop_at", [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2)], ids=str)
 def test_resumed_equals_uninterrupted(
-    tiny_config: MakeConfig, tmp_path: Path, stop_at: tuple[str, int], variant: str
+    whole: Callable[[str], Whole], tmp_path: Path, stop_at: tuple[str, int], variant: str
 ) -> None:
-    config = tiny_config(**VARIANTS[variant])
-    run(config, tmp_path / "whole", store=Store(tmp_path / "cache_a"))
+    first = whole(variant)
+    # A teacher that is to be interrupted must be trained; a student's may come from the store.
+    config, cache = first.config, tmp_path / "cache" if stop_at[0] == "teacher" else first.cache
 
     def until(record: EpochRecord) -> bool:
         return (record.stage, record.epoch) != stop_at
 
-    stopped = run(config, tmp_path / "parts", callback=Calls(until), store=Store(tmp_path / "cache_b"))
+    stopped = run(config, tmp_path / "parts", callback=Calls(until), store=Store(cache))
     assert stopped.stopped
     assert not (tmp_path / "parts/results.json").exists()
     told: list[tuple[str, int]] = []
@@ -150,10 +181,10 @@ def test_resumed_equals_uninterrupted(
         told.append((record.stage, record.epoch))
         return True
 
-    resumed = run(config, tmp_path / "parts", callback=Calls(tell), store=Store(tmp_path / "cache_b"))
+    resumed = run(config, tmp_path / "parts", callback=Calls(tell), store=Store(cache))
     assert not resumed.stopped
     assert told == [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
-    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert_same_run(first.folder, tmp_path / "parts")
     assert not list((tmp_path / "parts").glob("checkpoint*"))
 
 
@@ -168,9 +199,9 @@ def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
     run(config, folder, callback=Calls(linger), store=Store(cache))
 
 
-def test_killed_run_resumes_with_the_same_numbers(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    config = tiny_config()
-    run(config, tmp_path / "whole", store=Store(tmp_path / "cache_a"))
+def test_killed_run_resumes_with_the_same_numbers(whole: Callable[[str], Whole], tmp_path: Path) -> None:
+    first = whole("nothing frozen")
+    config = first.config
     process = multiprocessing.get_context("spawn").Process(
         target=_run_slowly, args=(config, tmp_path / "killed", tmp_path / "cache_b")
     )
@@ -182,7 +213,7 @@ def test_killed_run_resumes_with_the_same_numbers(tiny_config: MakeConfig, tmp_p
     process.join()
     assert (tmp_path / "killed/checkpoint_student.safetensors").exists()
     run(config, tmp_path / "killed", store=Store(tmp_path / "cache_b"))
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert_same_run(first.folder, tmp_path / "killed")
 
 
 def test_teacher_is_shared_by_runs_that_differ_in_the_student_only(
@@ -265,10 +296,11 @@ def test_bad_examples_stop_the_run_or_are_dropped_and_listed(
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_every_setting_matters(tiny_config: MakeConfig, tmp_path: Path, changed: dict[str, Any]) -> None:
-    run(tiny_config(), tmp_path / "plain")
+def test_every_setting_matters(
+    whole: Callable[[str], Whole], tiny_config: MakeConfig, tmp_path: Path, changed: dict[str, Any]
+) -> None:
     run(tiny_config(**changed), tmp_path / "changed")
-    plain, other = numbers(tmp_path / "plain"), numbers(tmp_path / "changed")
+    plain, other = numbers(whole("nothing frozen").folder), numbers(tmp_path / "changed")
     assert [line["train_loss"] for line in plain] != [line["train_loss"] for line in other]
 
 

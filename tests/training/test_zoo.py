@@ -90,9 +90,24 @@ def check_trained(folder: Path) -> None:
     assert all(not torch.equal(after[name], before[name]) for name in biases)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_every_fusion_with_every_loss(
+# A loss sees a fusion's outputs only: the logits, the pooled features and the map. So every loss is tried with one
+# fusion, in turn, and every fusion with a loss that reads the features and with one that reads the map.
+TOGETHER = sorted(
+    {
+        *((list(FUSIONS)[number % len(FUSIONS)], loss) for number, loss in enumerate(LOSSES)),
+        *((fusion, loss) for fusion in FUSIONS for loss in ("combined", "attention_transfer")),
+    }
+)
+
+
+def test_every_loss_and_every_fusion_is_tried() -> None:
+    assert {fusion for fusion, _ in TOGETHER} == set(FUSIONS)
+    assert {loss for _, loss in TOGETHER} == set(LOSSES)
+    assert LOSSES["attention_transfer"].uses_map and LOSSES["combined"].uses_teacher
+
+
+@pytest.mark.parametrize(("fusion", "loss"), TOGETHER)
+def test_every_fusion_and_every_loss(
     fusion: str, loss: str, tiny_config: MakeConfig, small_root: Path, store: Store, tmp_path: Path
 ) -> None:
     config = shortest(
