@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from pretended import MixedDevices, PretendedDevice, pretended
+from torch.nn import functional
 
 from distune.config import Config, TrainingConfig, parse_config
 from distune.data import placed
@@ -115,8 +116,18 @@ def test_no_step_waits_with_any_loss(bench: Bench, loss: str) -> None:
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_no_step_waits_with_any_fusion(bench: Bench, fusion: str) -> None:
+def test_no_step_waits_with_any_fusion(bench: Bench, monkeypatch: pytest.MonkeyPatch, fusion: str) -> None:
+    """Masks of attention are multiples of 8 long as well, also where a fusion adds a token: others are copied."""
+    attend, masks = functional.scaled_dot_product_attention, []
+
+    def noting(*arguments: Any, **options: Any) -> torch.Tensor:
+        mask = arguments[3] if len(arguments) > 3 else options.get("attn_mask")
+        masks.extend([] if mask is None else [mask.shape[-1]])
+        return attend(*arguments, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", noting)
     bench.assert_no_step_waits(config_of("vanilla", fusion))
+    assert masks and all(length % 8 == 0 for length in masks)
 
 
 @pytest.mark.parametrize(
