@@ -117,6 +117,13 @@ def test_the_family_is_compared_and_the_recommended_config_written(finished: Pat
     assert recommended.seed == 3
 
 
+def test_a_set_of_other_size_is_forecast_where_one_asks(confirmed: Path) -> None:
+    chosen = numbers_of(confirmed)["recommendation"]["contender"]
+    assert confirm(request_for(confirmed, new_cases=500)).reason == "finished"
+    many = numbers_of(confirmed)["contenders"][chosen]["splits"]["test"]["forecast"]
+    assert many is None or many["cases"] == 500 > many["from_cases"]
+
+
 def test_the_recommended_contender_is_scored_by_subgroup(finished: Path) -> None:
     numbers = numbers_of(finished)
     groups = numbers["subgroups"]["sex"]["groups"]

@@ -45,6 +45,12 @@ def confirm(
         float,
         typer.Option(min=1e-6, max=1.0, help="The smallest gain in score that matters; power is for it."),
     ] = RELEVANT_GAIN,
+    new_cases: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Cases of the set whose score is forecast; default: as many as were judged."
+        ),
+    ] = None,
     workers: Workers = None,
     gpu: Gpu = None,
     gpus: Gpus = None,
@@ -79,6 +85,7 @@ def confirm(
         top=top,
         seeds=seeds,
         relevant_gain=relevant_gain,
+        new_cases=new_cases,
         workers=workers or max(1, len(devices)),
         devices=devices,
         storage=storage,
@@ -121,9 +128,10 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     """Prints scores, comparisons, optimism and recommendation."""
     split = numbers["split"]
     say()
-    say(f"{'score, mean and 95 % interval, seeds and cases':48}{'dev':>24}{'test':>24}")
+    judged_on = ("dev", split if split != "dev" else "test")
+    say(f"{'score, mean and 95 % interval, seeds and cases':48}{judged_on[0]:>24}{judged_on[1]:>24}")
     for name, about in numbers["contenders"].items():
-        shown = [_interval(about["splits"][each]) for each in ("dev", "test")]
+        shown = [_interval(about["splits"].get(each)) for each in judged_on]
         say(f"{name:48}{shown[0]:>24}{shown[1]:>24}")
     say()
     say(f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"]))
@@ -145,7 +153,7 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     say(f"recommended: {recommendation['contender']}. {recommendation['text']}")
     judged = numbers["contenders"][recommendation["contender"]]["splits"][split]
     if judged is not None and (forecast := judged["forecast"]) is not None:
-        flatters = " (from dev, which the search has seen: it flatters)" * numbers["optimistic"]
+        flatters = f" (from {split}, which the search has seen: it flatters)" * numbers["optimistic"]
         say(
             f"forecast: a new set of {forecast['cases']} cases will score between {forecast['low']:.3f} and "
             f"{forecast['high']:.3f} in 95 %{flatters}"

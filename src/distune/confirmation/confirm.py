@@ -96,7 +96,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         work = _Confirmation(
             request, name, folder, entrants, seeds, table, seed, opening, heard, show, folds, searched
         )
-        return work.run([*notes, *_about(table)])
+        return work.run([*notes, *_about(table, folds)])
 
 
 @dataclass
@@ -247,6 +247,7 @@ class _Confirmation:
                 "study_seed": self.study_seed,
                 "searched": self.searched,
                 "relevant_gain": self.request.relevant_gain,
+                "new_cases": self.request.new_cases,
                 "power_before": asdict(before) if (before := self.foresight()) is not None else None,
                 "folds": self.folds,
                 "data_fingerprint": self.opening.dataset,
@@ -351,7 +352,8 @@ def _table(entrant: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -> 
     return table
 
 
-def _about(table: Table) -> list[str]:
+def _about(table: Table, folds: int | None) -> list[str]:
     if len(table.rows("test")):
         return []
-    return ["the data set has no test split: everything is judged on dev, which the search has seen"]
+    judged = "dev" if folds is None else f"{folds} folds of train and dev"
+    return [f"the data set has no test split: everything is judged on {judged}, which the search has seen"]

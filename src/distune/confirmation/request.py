@@ -21,6 +21,7 @@ class ConfirmRequest:
         top: how many of the best trials take part.
         seeds: trainings of each contender.
         relevant_gain: the smallest gain that matters, in score; one point is 0.01.
+        new_cases: cases of the set whose score is forecast; empty takes as many as the judged split has.
         workers: trainings at once.
         devices: of the workers, in turn; empty takes the study's `training.device`.
         storage: SQLAlchemy URL of the database that holds the study; empty is its SQLite file.
@@ -37,6 +38,7 @@ class ConfirmRequest:
     top: int = 3
     seeds: int = 5
     relevant_gain: float = RELEVANT_GAIN
+    new_cases: int | None = None
     workers: int = 1
     devices: tuple[str, ...] = ()
     storage: str | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.confirmation.statistics.intervals import MOST_OF_ALL
 from distune.confirmation.statistics.standard_errors import Errors, errors_of
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,8 @@ def forecast(values: Floats, table: Floats, cases: int, lowest: float = 0.0) -> 
         lowest: no such score can lie below it; the highest is 1.
 
     Returns:
-        None where there are fewer than two cases, or where all cases are answered alike, so that nothing scatters.
+        None where there are fewer than two cases, where all cases are answered alike, so that nothing scatters, or
+        where a new score could be nearly anything.
     """
     known, mean, seeds = len(table), float(values.mean()), len(values)
     if known < 2 or cases < 1:
@@ -56,6 +58,8 @@ def forecast(values: Floats, table: Floats, cases: int, lowest: float = 0.0) -> 
         return None
     errors, width = _of_a_new_score(errors_of([table]), known, seeds, cases), 1 - lowest
     low, high = (lowest + width * end for end in _ends((mean - lowest) / width, errors.scaled(1 / width)))
+    if high - low > MOST_OF_ALL * width:
+        return None
     return Forecast(mean, low, high, cases, known, seeds)
 
 

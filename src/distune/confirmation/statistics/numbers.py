@@ -36,9 +36,10 @@ no seed differs.
         settings        baselines only: {task: {name: value}}, what was chosen on dev
         splits          {"dev": SPLIT or null, "test": SPLIT or null, "folds": SPLIT where the study has folds} }}
     SPLIT               {"score": interval, "over_seeds": the same score's interval over seeds alone, "scores": [one a
-                        seed], "forecast": null or {"mean", "low", "high", "cases", "from_cases", "seeds"}: in 95 % of
-                        new sets of `cases` cases one model trained in this way scores from low to high (on dev it
-                        flatters), "tasks": {task: TASK}, "conditions": {"without_image" | "without_text" |
+                        seed], "forecast": null where nothing can be said, or {"mean", "low", "high", "cases",
+                        "from_cases", "seeds"}: in 95 % of new sets of `cases` cases one model trained in this way
+                        scores from low to high (on dev it flatters), "tasks": {task: TASK}, "conditions": {
+                        "without_image" | "without_text" |
                         "other_text": {"score": interval, "change": interval of the score minus the full input's,
                         "tasks": {task: {"macro_f1", "accuracy", "score" as in TASK}}}}}
     TASK                intervals macro_f1 and accuracy, and where the task counts with another score "score":
@@ -130,7 +131,10 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
     answers = _answers(confirmation, plan)
     reference = next(iter(answers.values())).by_split
     split = next(name for name in ("test", OUT_OF_FOLD, "dev") if name in reference)
-    contenders = {about["name"]: _numbers(about, answers.get(about["name"])) for about in plan["contenders"]}
+    contenders = {
+        about["name"]: _numbers(about, answers.get(about["name"]), plan.get("new_cases"))
+        for about in plan["contenders"]
+    }
     contenders |= {
         about["name"]: _baseline_numbers(about, answers.get(about["name"])) for about in plan["baselines"]
     }
@@ -196,13 +200,13 @@ def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, Answers]:
     return answers
 
 
-def _numbers(about: Mapping[str, Any], answers: Answers | None) -> dict[str, Any]:
+def _numbers(about: Mapping[str, Any], answers: Answers | None, new_cases: int | None) -> dict[str, Any]:
     return {
         **{key: about[key] for key in ("kind", "trial", "rank", "is_base", "search_score")},
         "seeds": list(answers.seeds) if answers else [],
         "missing": about["missing"],
         "parameters": about["parameters"],
-        "splits": _splits(answers),
+        "splits": _splits(answers, new_cases),
     }
 
 
@@ -221,8 +225,8 @@ def _baseline_numbers(about: Mapping[str, Any], answers: Answers | None) -> dict
     }
 
 
-def _splits(answers: Answers | None) -> dict[str, Any]:
-    found = {split: split_numbers(answers, split) if answers else None for split in JUDGED_SPLITS}
+def _splits(answers: Answers | None, new_cases: int | None = None) -> dict[str, Any]:
+    found = {split: split_numbers(answers, split, new_cases) if answers else None for split in JUDGED_SPLITS}
     return {split: each for split, each in found.items() if each is not None or split != OUT_OF_FOLD}
 
 
@@ -293,9 +297,8 @@ def _in_words(found: Decision) -> str:
     if found.reason == "base_is_missing":
         return "The base config could not be trained, so no gain is known; this trial has the highest mean score."
     about = found.candidates[found.contender]
-    chance = (
-        f"The probability that it is the best of the {len(found.candidates)} is {about.probability_best:.0%}."
-    )
+    likely = "over 99%" if about.probability_best > 0.99 else f"{about.probability_best:.0%}"
+    chance = f"The probability that it is the best of the {len(found.candidates)} is {likely}."
     if found.reason == "base_is_best":
         return f"The base config is the best trial: the search found nothing better. {chance}"
     if found.reason == "smallest_of_equals":

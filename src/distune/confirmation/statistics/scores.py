@@ -17,7 +17,7 @@ from distune.analysis.calibration import (
 )
 from distune.confirmation.statistics.answers import Answers
 from distune.confirmation.statistics.case_scores import CaseScores, TaskAnswers, overall, task_answers
-from distune.confirmation.statistics.files import CONDITIONS, Judged
+from distune.confirmation.statistics.files import CONDITIONS, OUT_OF_FOLD, Judged
 from distune.confirmation.statistics.forecast import forecast
 from distune.confirmation.statistics.intervals import accuracy, interval_of, interval_over_seeds, of_class
 from distune.confirmation.statistics.operating_points import operating_points
@@ -30,11 +30,16 @@ from distune.training.metrics import evaluate
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 
 
-def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
+def split_numbers(answers: Answers, split: str, new_cases: int | None = None) -> dict[str, Any] | None:
     """Everything about a contender on one split, as plain values; None where it has no predictions for it.
 
     Temperatures are fitted on dev, one a seed and task; on dev itself the calibration after scaling therefore
     flatters.
+
+    Args:
+        answers: of the contender.
+        split: dev, test or folds.
+        new_cases: cases of the set that is forecast; empty takes as many as the split has, of folds as many as dev.
     """
     judged = answers.by_split.get(split)
     if not judged:
@@ -44,7 +49,8 @@ def split_numbers(answers: Answers, split: str) -> dict[str, Any] | None:
     by_task = task_answers(judged)
     dev = {each.task.name: each for each in task_answers(answers.by_split["dev"])}
     score, scores = overall(by_task), [table["score"] for table in tables]
-    expected = forecast(score.values, score.pseudovalues, len(score.without), score.lowest)
+    like = answers.by_split["dev" if split == OUT_OF_FOLD else split][0]
+    expected = forecast(score.values, score.pseudovalues, new_cases or len(set(like.groups)), score.lowest)
     return {
         "score": _interval(score),
         "over_seeds": interval(scores, score.lowest),
