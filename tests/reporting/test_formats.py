@@ -127,8 +127,6 @@ def test_other_numbers() -> None:
     assert formats.days(date(2025, 12, 16), date(2025, 12, 17)) == "December 16-17, 2025"
     assert formats.days(date(2025, 12, 31), date(2026, 1, 1)) == "December 31, 2025 - January 1, 2026"
     assert formats.probability(0.0001) == "< 0.001" and formats.probability(0.0321) == "0.032"
-    assert formats.at_most(0.0001) == "< 0.001" and formats.at_most(0.006) == "≤ 0.006"
-    assert formats.at_most(0.00641) == "≤ 0.007"
     assert formats.label("teacher_lr") == "Teacher LR" and formats.label("T") == "T"
 
 

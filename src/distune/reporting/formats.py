@@ -30,17 +30,6 @@ MEANINGS = {
     "T": "temperature",
 }
 
-QUESTIONS = {
-    "tuning_gain": "Tuning gain",
-    "distillation_gain": "Distillation gain",
-    "teacher_gap": "Lead of the teacher",
-    "against_trial": "Against another trial",
-    "trial_gain": "Gain of another trial",
-    "modality_gain": "Gain from reading both",
-    "against_baseline": "Against a baseline",
-}
-"""What each kind of a confirmation's comparisons asks."""
-
 
 def score(value: float | None) -> str:
     """A score with four digits, such as `0.9294`."""
@@ -93,11 +82,6 @@ def shares(counts: Sequence[int]) -> list[str]:
 def probability(value: float) -> str:
     """A p-value, such as `0.032` or `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def at_most(value: float) -> str:
-    """A bound on a p-value, such as `≤ 0.006` or `< 0.001`; rounded up, so that it holds."""
-    return "< 0.001" if value < 0.001 else f"≤ {math.ceil(1000 * value - 1e-9) / 1000:.3f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -9,6 +9,16 @@ from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
 
 Numbers = Mapping[str, Any]
+QUESTIONS = {
+    "tuning_gain": "Tuning gain",
+    "distillation_gain": "Distillation gain",
+    "teacher_gap": "Lead of the teacher",
+    "against_trial": "Against another trial",
+    "trial_gain": "Gain of another trial",
+    "modality_gain": "Gain from reading both",
+    "against_baseline": "Against a baseline",
+}
+"""What each kind of a confirmation's comparisons asks."""
 POWER = 0.8
 HEADER = (
     "Question",
@@ -28,7 +38,7 @@ def comparisons(numbers: Numbers) -> Section:
     made, gain = numbers["comparisons"], formats.gain(numbers["relevant_gain"])
     rows: list[tuple[Cell, ...]] = [
         (
-            formats.QUESTIONS.get(each["kind"], each["kind"]),
+            QUESTIONS.get(each["kind"], each["kind"]),
             _pair(each),
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),

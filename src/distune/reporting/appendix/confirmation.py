@@ -10,6 +10,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.data.table import Task
 from distune.reporting import formats
 from distune.reporting.appendix import contenders as tables
+from distune.reporting.appendix import recommended
 from distune.reporting.appendix.comparisons import comparisons
 from distune.reporting.document import (
     Block,
@@ -49,8 +50,11 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None
         tables.optimism(numbers, findings.study.folds),
         tables.contenders(numbers, findings.study.folds),
         tables.baselines(numbers),
-        tables.calibration(numbers, figures.get("reliability") if findings.judged_run.is_confirmed else None),
-        tables.conditions(numbers),
+        recommended.classes(numbers),
+        recommended.calibration(
+            numbers, figures.get("reliability") if findings.judged_run.is_confirmed else None
+        ),
+        recommended.conditions(numbers),
         _openings(numbers),
         _left_out(numbers),
     )

@@ -10,7 +10,6 @@ from distune.reporting.document import (
     Block,
     Cell,
     Code,
-    Figure,
     Section,
     Table,
     missing,
@@ -27,13 +26,6 @@ KINDS = {
     "teacher": "best config's teacher",
     "baseline": "baseline",
 }
-CONDITIONS = {
-    "without_image": "without the image",
-    "without_text": "without the text",
-    "other_text": "text of another case",
-}
-MOST_CLASSES = 40
-REST = "Of the recommended config and the base config; those of all others are in confirmation.json."
 
 
 def contenders(numbers: Numbers, folds: int | None = None) -> Section:
@@ -55,8 +47,6 @@ def contenders(numbers: Numbers, folds: int | None = None) -> Section:
     )
     blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4, 5}), caption)]
     blocks += [_tasks(numbers, split) for split in _splits(numbers)]
-    if recall := _recall(numbers):
-        blocks.append(recall)
     return Section("Contenders over seeds", tuple(blocks))
 
 
@@ -135,60 +125,6 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
     )
 
 
-def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | None:
-    """Calibration error and log loss before and after temperature scaling, and the reliability of one model."""
-    split = numbers["split"]
-    keys = ("calibration_error", "calibration_error_scaled", "temperature", "log_loss", "log_loss_scaled")
-    rows: list[tuple[Cell, ...]] = [
-        (Code(name), task, *(formats.over_seeds(values[key]) for key in keys))
-        for name, about in _shown(numbers)
-        if about["splits"][split] is not None
-        for task, values in about["splits"][split]["tasks"].items()
-    ]
-    if not rows:
-        return None
-    header = (
-        "Contender",
-        "Task",
-        "Error before",
-        "Error after",
-        "Temperature",
-        "Log loss before",
-        "Log loss after",
-    )
-    fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
-    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {REST}"
-    table = Table(header, tuple(rows), frozenset(range(2, 7)), caption)
-    return Section("Calibration", (table, *([figure] if figure is not None else [])))
-
-
-def conditions(numbers: Numbers) -> Section | None:
-    """What is left of the score with an input missing or foreign."""
-    split = numbers["split"]
-    rows: list[tuple[Cell, ...]] = [
-        (
-            Code(name),
-            CONDITIONS.get(condition, condition),
-            formats.over_seeds(values["score"]),
-            formats.over_seeds(values["change"], formats.gain),
-            "; ".join(
-                f"{task} {formats.over_seeds(each['macro_f1'])}"
-                for task, each in values.get("tasks", {}).items()
-            ),
-        )
-        for name, about in _shown(numbers)
-        if about["splits"][split] is not None
-        for condition, values in about["splits"][split]["conditions"].items()
-    ]
-    if not rows:
-        return None
-    header = ("Contender", "Input", "Score", "Against the full input", "Macro F1 of each task")
-    return Section(
-        "With an input missing",
-        (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining. {REST}"),),
-    )
-
-
 def _tasks(numbers: Numbers, split: str) -> Table:
     metrics = ["macro_f1", "accuracy", "auc"]
     header = ["Contender", "Task", "Macro F1", "Accuracy", "AUC"]
@@ -210,24 +146,6 @@ def _tasks(numbers: Numbers, split: str) -> Table:
         tuple(rows),
         frozenset(range(2, len(header))),
         f"Each task on {split}: with 95 % intervals over seeds and cases.",
-    )
-
-
-def _recall(numbers: Numbers) -> Table | None:
-    """Recall of each class."""
-    split = numbers["split"]
-    rows: list[tuple[Cell, ...]] = [
-        (Code(name), task, label, str(held["support"]), formats.over_seeds(held["recall"]))
-        for name, about in _shown(numbers)
-        if about["splits"][split] is not None
-        for task, values in about["splits"][split]["tasks"].items()
-        for label, held in list(values["classes"].items())[:MOST_CLASSES]
-    ]
-    if not rows:
-        return None
-    caption = f"Recall of each class on {split}; of each task at most {MOST_CLASSES} classes. {REST}"
-    return Table(
-        ("Contender", "Task", "Class", "Examples", "Recall"), tuple(rows), frozenset({3, 4}), caption
     )
 
 
@@ -255,9 +173,3 @@ def _splits(numbers: Numbers) -> list[str]:
 
 def _trained(numbers: Numbers) -> list[tuple[str, Numbers]]:
     return [(name, about) for name, about in numbers["contenders"].items() if about["kind"] != "baseline"]
-
-
-def _shown(numbers: Numbers) -> list[tuple[str, Numbers]]:
-    """The recommended config and the base config, for tables that would be long with all."""
-    recommended = numbers["recommendation"]["contender"]
-    return [(name, about) for name, about in _trained(numbers) if name == recommended or about["is_base"]]

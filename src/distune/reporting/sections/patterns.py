@@ -33,7 +33,8 @@ def section(findings: Findings) -> Section:
         missing(importance.reason) if isinstance(importance, Unknown) else Paragraph(mattered(importance))
     ]
     if isinstance(found, Unknown):
-        return Section(TITLE, (*blocks, missing(found.reason)))
+        reasons = [each.reason for each in (importance, found) if isinstance(each, Unknown)]
+        return Section(TITLE, (*blocks[: isinstance(importance, Importance)], missing(" ".join(reasons))))
     rows: list[tuple[Cell, ...]] = [
         (Code(row.parameter), _shared(row), formats.share(row.of_best), formats.share(row.of_tried))
         for row in found.rows

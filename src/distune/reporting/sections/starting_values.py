@@ -50,6 +50,12 @@ def section(findings: Findings, space_file: Path | None) -> Section:
     return Section(TITLE, tuple(blocks))
 
 
+def _whose(ranges: Ranges) -> str:
+    if len(ranges.trials) == ranges.complete:
+        return f"Where all {ranges.complete} complete trials lie, too few to narrow anything"
+    return f"Where the best {len(ranges.trials)} of {ranges.complete} complete trials lie"
+
+
 def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
     for name, narrowed in ranges.parameters.items():
         yield Code(name), Strong(formats.bounds(narrowed)), "; ".join(_notes(name, narrowed, ranges, study))
