@@ -150,6 +150,15 @@ def test_a_score_stands_once_below_the_first_screen(reports: dict[str, Report], 
     assert {number: count for number, count in counts.items() if count > 1} == {}
 
 
+def test_confusions_are_of_the_recommended_model_on_test(
+    reports: dict[str, Report], full_study: StudyRecord
+) -> None:
+    second = sorted(full_study.complete, key=lambda trial: -(trial.value or 0.0))[1].number
+    assert f"### Trial {second} on test\n" in reports["confirmed"].text
+    assert f"![Confusion matrices of trial {second}." in reports["confirmed"].text
+    assert re.search(r"### Trial \d+ on dev\n", reports["unconfirmed"].text)
+
+
 def test_the_watch_notices_a_second_form_and_a_foreign_number() -> None:
     report = Report("", "")
     score, share = (recording(getattr(formats, name), report, True) for name in ("score", "share"))

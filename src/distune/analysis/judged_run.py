@@ -49,6 +49,7 @@ def _recommended(study: StudyRecord, confirmation: Confirmation) -> JudgedRun | 
     for seed in about["seeds"]:
         folder = run_folder(study.folder / FOLDER, chosen, seed)
         if (folder / f"predictions_{split}.csv").is_file():
-            name = "the base config" if about["is_base"] else f"trial {about['trial']}"
+            trial = f"trial {about['trial']}" if about["trial"] is not None else chosen
+            name = "the base config" if about["is_base"] else trial
             return JudgedRun(read_run(folder, split=split), name, split, is_confirmed=True)
     return None

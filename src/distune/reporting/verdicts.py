@@ -49,8 +49,9 @@ def named(numbers: Numbers, contender: str) -> str:
     """A contender in words: `trial 12`, `the base config`, `trial 12's teacher`."""
     about = numbers["contenders"].get(contender) or {}
     kind, owner = about.get("kind"), contender.partition("_teacher")[0].partition("_student")[0]
-    trial = (numbers["contenders"].get(owner) or {}).get("trial")
-    model = f"trial {trial}" if trial is not None else formats.plain(owner)
+    of = numbers["contenders"].get(owner) or {}
+    model = f"trial {of['trial']}" if of.get("trial") is not None else formats.plain(owner)
+    model = "the base config" if of.get("is_base") else model
     if about.get("is_base"):
         return "the base config"
     if kind == "baseline" or contender in BASELINES:
