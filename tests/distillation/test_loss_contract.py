@@ -50,7 +50,7 @@ def number(loss: DistillationLoss, batch: Batch) -> float:
 
 
 def tensors(output: ModelOutput) -> dict[str, Tensor]:
-    named = {field.name: getattr(output, field.name) for field in fields(output)}
+    named = {field.name: getattr(output, field.name) for field in fields(output) if field.name != "absent"}
     logits = {f"logits{task}": each for task, each in enumerate(named.pop("logits"))}
     return logits | {name: each for name, each in named.items() if each is not None}
 

@@ -32,6 +32,15 @@ class Config(ConfigSection):
     study: StudyConfig = StudyConfig()
 
     @model_validator(mode="after")
+    def _what_is_dropped_may_be_missing(self) -> Config:
+        for role in ("teacher", "student"):
+            if getattr(self, role).modality_dropout and self.data.missing != "allow":
+                raise ValueError(
+                    f"{role}.modality_dropout needs data.missing: allow, which lets inputs be missing"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _texts_come_from_somewhere(self) -> Config:
         if self.data.reader == "csv" and self.data.text_column is None:
             readers = [role for role in ("teacher", "student") if "text" in getattr(self, role).modalities]

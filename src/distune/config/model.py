@@ -75,6 +75,8 @@ class ModelConfig(ConfigSection):
     """Fuse whole token sequences, or one pooled vector a modality (much cheaper)."""
     dropout: Fraction = 0.1
     """Dropout in the fusion module and before the heads."""
+    modality_dropout: Fraction = 0.0
+    """With data.missing: allow, the probability that an example loses its image or its text in training, never both."""
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     """Passes over the train split."""
     lr: Annotated[float, Field(gt=0.0)]

@@ -29,7 +29,8 @@ class Conditions:
     - `without_text`: every text is the empty one, so only the tokenizer's special tokens are left.
     - `other_text`: every case has the texts of one other case of its split; the same ones for all models.
 
-    Frozen layers see the changed image or text too.
+    Frozen layers see the changed image or text too. A model that learnt what to do without an image or a text
+    (`data.missing: allow`) is asked without it.
 
     Args:
         table: all examples.
@@ -64,10 +65,14 @@ class Conditions:
         if condition == "without_image":
             if model.vision is None or inputs.image is None:
                 return None
+            if model.can_miss:  # what it learnt for an image that is not there
+                return replace(inputs, absent=(np.ones(len(self.table), bool), inputs.absent[1]))
             is_mean = inputs.image.ndim == 3
             return replace(inputs, image=self._flat_image(model, model.vision, steps, is_mean=is_mean))
         if model.text is None or inputs.text is None:
             return None
+        if condition == "without_text" and model.can_miss:
+            return replace(inputs, absent=(inputs.absent[0], np.ones(len(self.table), bool)))
         if condition == "without_text":
             return self._with_empty_text(model, model.text, steps, inputs, rows)
         donors = swapped([self.table.groups[row] for row in rows], self.seed)
@@ -78,7 +83,12 @@ class Conditions:
         if inputs.text_mean is not None:
             means = np.array(inputs.text_mean)
             means[rows] = means[rows[donors]]
-        return ModelInputs(inputs.image, _at_rows(texts, rows, len(self.table)), means)
+        absent, gone = inputs.absent, inputs.absent[1]
+        if gone is not None:
+            gone = gone.copy()
+            gone[rows] = gone[rows[donors]]
+            absent = (absent[0], gone)
+        return ModelInputs(inputs.image, _at_rows(texts, rows, len(self.table)), means, absent)
 
     def _flat_image(
         self, model: Classifier, vision: VisionEncoder, steps: InputSteps, *, is_mean: bool

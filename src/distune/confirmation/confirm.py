@@ -252,6 +252,7 @@ class _Confirmation:
                 "folds": self.folds,
                 "data_fingerprint": self.opening.dataset,
                 "asked": [task.as_plain() for task in self.table.tasks],
+                "may_lack": self.table.may_lack,
                 "opening": self.opening.record(number) if number else None,
                 "contenders": [self.about(entrant, jobs, failures) for entrant in self.entrants],
                 "baselines": [{"name": name, "settings": about} for name, about in settings.items()],

@@ -30,6 +30,8 @@ class ModelInputs:
         text: N sequences of token ids, or what the frozen layers made of them; None where no text is read.
         text_mean: (N, width) where only the mean over the frozen encoder's tokens is read; `text` then is the token
             ids, whose lengths still decide the batches.
+        absent: which examples lack their image, and their text, bool (N,) each; None where none does, or where it is
+            not read.
 
     Activations are float32, or uint16 that holds the bits of bf16.
     """
@@ -37,6 +39,7 @@ class ModelInputs:
     image: NDArray[Any] | None
     text: Ragged | None
     text_mean: NDArray[Any] | None = None
+    absent: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None] = (None, None)
     _on: dict[torch.device, _PlacedInputs] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -68,6 +71,7 @@ class Batch:
         labels: int64 (B, tasks).
         host_rows: the same rows on the CPU.
         targets: rows of further arrays, (B, ...) each.
+        absent: which examples lack their image, and their text, bool (B,) each; None where none does.
     """
 
     rows: Tensor
@@ -78,6 +82,7 @@ class Batch:
     labels: Tensor
     host_rows: Tensor
     targets: tuple[Tensor, ...] = ()
+    absent: tuple[Tensor | None, Tensor | None] = (None, None)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -203,6 +208,7 @@ def _batches(
             labels=labels_there.index_select(0, rows),
             host_rows=on_host,
             targets=tuple(array.take(seen if viewed else rows, copy) for array, viewed, copy in each),
+            absent=placed.absent(rows),
         )
 
 
@@ -239,10 +245,15 @@ class _PlacedInputs:
         self._lengths = torch.from_numpy(inputs.lengths)
         self._mean = None if inputs.text_mean is None else Placed(inputs.text_mean, room)
         self._image = None if inputs.image is None else Placed(inputs.image, room, axes=2)
+        self._absent = [None if gone is None else torch.from_numpy(gone).to(device) for gone in inputs.absent]
         self._text: Placed | None = None
         if inputs.text is not None and inputs.text_mean is None:
             self._text = Placed(inputs.text.values, room)
             self._offsets = torch.from_numpy(inputs.text.offsets).to(device)
+
+    def absent(self, rows: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        image, text = (None if gone is None else gone.index_select(0, rows) for gone in self._absent)
+        return image, text
 
     def send(self, host_rows: Tensor, host_seen: Tensor) -> _Copies:
         """Begins to copy what does not lie on the device."""

@@ -19,7 +19,8 @@ def image_fingerprints(table: Table) -> list[str]:
     """Hashes the content of every image file, and the rule by which deep or turned ones become pixels.
 
     Returns:
-        One hexadecimal BLAKE2b digest (32 characters) an example; equal pictures from equal files have equal digests.
+        One hexadecimal BLAKE2b digest (32 characters) an example, empty for one without an image; equal pictures from
+        equal files have equal digests.
     """
     distinct = list(dict.fromkeys(table.images))
     found = threaded(lambda image: image_fingerprint(image, table.rules), distinct)
@@ -28,7 +29,12 @@ def image_fingerprints(table: Table) -> list[str]:
 
 
 def image_fingerprint(image: str, rules: PixelRules) -> str:
-    """Hashes the content of an image file, and the rule by which it becomes pixels where it is deep or turned."""
+    """Hashes the content of an image file, and the rule by which it becomes pixels where it is deep or turned.
+
+    Empty for an example without an image.
+    """
+    if not image:
+        return ""
     file, frame = located(image)
     content = Path(file).read_bytes()
     made = hashlib.blake2b(content, digest_size=DIGEST_BYTES)

@@ -39,7 +39,8 @@ def decode(path: str | Path, size: int, rules: PixelRules = DEFAULT) -> NDArray[
     Shrinking averages areas (no aliasing), enlarging interpolates linearly.
 
     Args:
-        path: the image file; of a DICOM file of several frames, `scan.dcm#frame=7` names one, counted from 1.
+        path: the image file; empty for none, which is grey. Of a DICOM file of several frames, `scan.dcm#frame=7`
+            names one, counted from 1.
         size: side of the result in pixels.
         rules: how deep pixels become 8 bits.
 
@@ -49,6 +50,8 @@ def decode(path: str | Path, size: int, rules: PixelRules = DEFAULT) -> NDArray[
     Raises:
         UserError: the file is missing, damaged, or no image that OpenCV or pydicom can decode.
     """
+    if not path:  # an example without an image; models put what they learnt for that in its place
+        return np.full((3, size, size), 128, np.uint8)
     return squared(read_pixels(path, rules), size)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from distune.data.intensity import DEFAULT, PixelRules
 
 if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
-    from distune.config import ScoreName, TaskKind
+    from distune.config import Modality, ScoreName, TaskKind
 
 Split = Literal["train", "dev", "test", "unlabelled", "unused"]
 """`unlabelled` rows have no label and are asked of the teacher alone; `unused` ones take part in nothing: they have no
@@ -99,6 +99,7 @@ class Table:
         rules: how the image files become pixels.
         subgroups: for each of `data.subgroup_columns` the value of each example, empty text where there is none. No
             part of what training depends on.
+        may_lack: whether an example may lack its image (an empty path) or its text (an empty one).
     """
 
     root: Path
@@ -113,6 +114,7 @@ class Table:
     notes: tuple[str, ...] = ()
     rules: PixelRules = DEFAULT
     subgroups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    may_lack: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -130,9 +132,23 @@ class Table:
             chosen &= (self.labels[:, columns] != MISSING).any(axis=1)
         return np.flatnonzero(chosen).astype(np.int64)
 
+    def absent(self, modality: Modality) -> NDArray[np.bool_] | None:
+        """Which examples lack the image or the text, (N,); None where none may or does, or where nobody has one."""
+        if not self.may_lack:
+            return None
+        cells = self.images if modality == "image" else self.texts
+        found = np.array([not cell.strip() for cell in cells], bool)
+        return found if found.any() and not found.all() else None
+
     def labelled(self) -> Table:
         """The table without the rows of no labelled split."""
-        kept = [row for row, split in enumerate(self.splits) if split in SPLITS]
+        return self._at([row for row, split in enumerate(self.splits) if split in SPLITS])
+
+    def with_images(self) -> Table:
+        """The table without the examples that lack their image."""
+        return self._at([row for row, image in enumerate(self.images) if image])
+
+    def _at(self, kept: Sequence[int]) -> Table:
         if len(kept) == len(self):
             return self
         columns = ("ids", "images", "texts", "groups", "splits")

@@ -18,7 +18,8 @@ from distune.prediction.examples import Columns
 from distune.prediction.predictor import Predictor, Tokenizer
 
 FORMAT = 2
-"""Of the files below; a later Distune that writes another one raises it. Format 1 knows no multi-label tasks."""
+"""Of the files below; a later Distune that writes another one raises it. Format 1 knows no multi-label tasks, and no
+student that can do without its image or its text."""
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 LABELS = "labels.json"
@@ -63,9 +64,9 @@ def load_bundle(folder: Path | str) -> Predictor:
     return Predictor(model, temperatures, columns, str(folder))
 
 
-def format_of(tasks: Sequence[Task]) -> int:
-    """The oldest format that holds these tasks, so that every Distune that knows them reads the bundle."""
-    return 2 if any(task.kind == "multi_label" for task in tasks) else 1
+def format_of(tasks: Sequence[Task], *, can_miss: bool) -> int:
+    """The oldest format that holds such a student, so that every Distune that can answer for it reads the bundle."""
+    return 2 if can_miss or any(task.kind == "multi_label" for task in tasks) else 1
 
 
 def _task(about: Mapping[str, Any]) -> Task:

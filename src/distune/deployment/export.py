@@ -170,7 +170,7 @@ def _write_description(draft: Path, predictor: Predictor, model: TrainedStudent)
     _write_json(
         draft / files.PREPROCESS,
         {
-            "format": files.format_of(model.tasks),
+            "format": files.format_of(model.tasks, can_miss=model.can_miss),
             "distune_version": __version__,
             "modalities": list(model.modalities),
             "image_size": model.image_size,

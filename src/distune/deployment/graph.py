@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distune.data.table import Task
-from distune.deployment.onnx_model import IDS, MASK, PIXELS, tasks_as_text
+from distune.deployment.onnx_model import ABSENT, IDS, MASK, PIXELS, tasks_as_text
 from distune.errors import UserError
 from distune.models import Classifier
 from distune.models.answers import probabilities_of
@@ -37,7 +37,8 @@ class Graph(nn.Module):
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs."""
         image = (PIXELS,) if self.student.vision is not None else ()
-        return (*image, IDS, MASK) if self.student.text is not None else image
+        read = (*image, IDS, MASK) if self.student.text is not None else image
+        return (*read, *(ABSENT[name] for name in self.student.modalities)) if self.student.can_miss else read
 
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
         """The inputs in their order -> probabilities (B, classes) of each task."""
@@ -48,7 +49,8 @@ class Graph(nn.Module):
         if self.student.text is not None:
             mask = by_name[MASK]
             text = self.student.text.prefix(by_name[IDS], mask)
-        output = self.student(image, text, mask, with_map=False)
+        absent = by_name.get(ABSENT["image"]), by_name.get(ABSENT["text"])
+        output = self.student(image, text, mask, with_map=False, absent=absent)
         return tuple(map(probabilities_of, output.logits, self.student.tasks))
 
 
@@ -71,7 +73,8 @@ def write_graph(student: Classifier, tasks: tuple[Task, ...], file: Path) -> Non
     except ImportError:
         raise UserError(INSTALL) from None
     graph = Graph(student.float().cpu()).eval()
-    axes = {PIXELS: {0: "batch"}, IDS: {0: "batch", 1: "length"}, MASK: {0: "batch", 1: "length"}}
+    axes = {name: {0: "batch"} for name in ABSENT.values()}
+    axes |= {PIXELS: {0: "batch"}, IDS: {0: "batch", 1: "length"}, MASK: {0: "batch", 1: "length"}}
     outputs = [f"p_{number}" for number in range(len(tasks))]
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -104,5 +107,6 @@ def _traced(graph: Graph) -> tuple[Any, ...]:
         PIXELS: torch.full((EXAMPLES, 3, size, size), 128, dtype=torch.uint8),
         IDS: torch.ones(EXAMPLES, LENGTH, dtype=torch.int64),
         MASK: mask,
+        **{name: torch.tensor([True, False]) for name in ABSENT.values()},
     }
     return tuple(values[name] for name in graph.inputs)

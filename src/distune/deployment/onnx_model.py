@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from distune.prediction.predictor import Modality, Tokenizer
 INSTALL = "onnxruntime is not installed; pip install 'distune[edge]'"
 PIXELS, IDS, MASK = "pixels", "ids", "mask"
 """Names of the graph's inputs: uint8 (B, 3, S, S), int64 (B, L), bool (B, L)."""
+ABSENT: Mapping[Modality, str] = {"image": "image_absent", "text": "text_absent"}
+"""Names of further ones of a student that can miss them: bool (B,) each."""
 BATCH = 16
 """Examples at once: activations stay in a small machine's memory, and larger batches were no faster on a CPU."""
 
@@ -71,10 +74,15 @@ class OnnxModel:
         self._session: Any = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )
+        inputs = {each.name for each in self._session.get_inputs()}
+        self.can_miss = not inputs.isdisjoint(ABSENT.values())
         self._check_tasks(file)
 
     def probabilities(
-        self, pixels: NDArray[np.uint8] | None, ids: Ragged | None
+        self,
+        pixels: NDArray[np.uint8] | None,
+        ids: Ragged | None,
+        absent: Mapping[Modality, NDArray[np.bool_]] | None = None,
     ) -> list[NDArray[np.float32]]:
         """See `distune.prediction.predictor.Model`."""
         feed: dict[str, NDArray[Any]] = {}
@@ -82,6 +90,7 @@ class OnnxModel:
             feed[PIXELS] = pixels
         if ids is not None:
             feed[IDS], feed[MASK] = ids.padded(np.arange(len(ids)))
+        feed |= {ABSENT[name]: gone for name, gone in (absent or {}).items()}
         return list(self._session.run(None, feed))
 
     def _check_tasks(self, file: Path) -> None:

@@ -73,7 +73,7 @@ class Examples:
 def dev_examples(table: Table) -> Examples:
     """All dev examples of a data set."""
     rows = table.rows("dev")
-    examples = [Example(table.ids[row], table.images[row], table.texts[row]) for row in rows]
+    examples = [Example(table.ids[row], table.images[row] or None, table.texts[row]) for row in rows]
     return Examples(f"{len(rows)} dev examples", examples, table.labels[rows])
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import unit
+from distune.distillation.parts import mean_or_zero, there, unit
 from distune.models.outputs import ModelOutput
 
 
@@ -38,8 +38,11 @@ class AttentionTransferLoss(DistillationLoss):
         ours, theirs = student.image_map, teacher.image_map
         if ours is None or theirs is None or not ours.shape[1] or not theirs.shape[1]:
             raise ValueError("attention_transfer needs the models' image_map; compute them with it")
+        if (rows := there(student, teacher, 0)) is not None:
+            ours, theirs = ours[rows], theirs[rows]
         ours, theirs = same_cells(ours, theirs)
-        return self.weight * self.SCALE * (unit(ours) - unit(theirs)).square().sum(dim=1).mean()
+        distances = (unit(ours) - unit(theirs)).square().sum(dim=1)
+        return self.weight * self.SCALE * mean_or_zero(distances)
 
 
 def same_cells(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

@@ -96,4 +96,5 @@ def _as_float(output: ModelOutput, *, detach: bool = False) -> ModelOutput:
         image_feature=where_there(output.image_feature),
         text_feature=where_there(output.text_feature),
         image_map=where_there(output.image_map),
+        absent=output.absent,
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 from distune.config import DistillationConfig
 from distune.distillation.base import DistillationLoss, LossShapes
 from distune.distillation.crd import Contrast
-from distune.distillation.parts import Regressors, softened_divergence, unit
+from distune.distillation.parts import Regressors, mean_or_zero, softened_divergence, unit
 from distune.models.outputs import ModelOutput
 
 
@@ -45,7 +45,9 @@ class CombinedLoss(DistillationLoss):
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The three terms, added up."""
         pairs = self.regressors(student, teacher)
-        features = torch.stack([(unit(ours) - unit(theirs)).square().mean() for ours, theirs in pairs]).sum()
+        features = torch.stack(
+            [mean_or_zero((unit(ours) - unit(theirs)).square()) for ours, theirs in pairs]
+        ).sum()
         total = (
             softened_divergence(student, teacher, self.T, self.task_weights)
             + self.weight * self.SCALE * features

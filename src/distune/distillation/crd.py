@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from distune.config import DistillationConfig
 from distune.distillation.base import DistillationLoss, LossShapes
-from distune.distillation.parts import feature_pairs, unit
+from distune.distillation.parts import feature_pairs, mean_or_zero, there, unit
 from distune.models.outputs import ModelOutput
 
 EMBEDDING_DIM = 128
@@ -68,10 +69,16 @@ class Contrast(nn.Module):
             A scalar of at least 0.
         """
         drawn = self._draw()
-        other = index[:, None] != drawn
+        present = [
+            there(student, teacher, number)
+            for number, feature in enumerate((student.image_feature, student.text_feature))
+            if feature is not None and (teacher.image_feature, teacher.text_feature)[number] is not None
+        ]
+        places = [index if rows is None else index[rows] for rows in present]
         terms = []
         embeddings = []
         for modality, (ours, theirs) in enumerate(feature_pairs(student, teacher)):
+            other = places[modality][:, None] != drawn
             of_student = unit(self.student_heads[modality](ours))
             of_teacher = unit(self.teacher_heads[modality](theirs))
             students, teachers = self.memory[modality][:, drawn]
@@ -79,7 +86,7 @@ class Contrast(nn.Module):
             terms.append(noise_contrast(of_teacher, of_student, students, other))
             embeddings.append(torch.stack([of_student, of_teacher]))
         if self.training:
-            self._remember(torch.stack(embeddings).detach(), index)
+            self._remember(embeddings, places)
         return self.SCALE * torch.stack(terms).mean()
 
     def _draw(self) -> Tensor:
@@ -91,10 +98,10 @@ class Contrast(nn.Module):
         return torch.randperm(count, generator=generator)[:MOST_NEGATIVES]
 
     @torch.no_grad()
-    def _remember(self, embeddings: Tensor, index: Tensor) -> None:
-        """Moves the memories of these examples half way to their new embeddings, (modalities, 2, B, dim)."""
-        mixed = MOMENTUM * self.memory[:, :, index] + (1 - MOMENTUM) * embeddings
-        self.memory[:, :, index] = unit(mixed)
+    def _remember(self, embeddings: Sequence[Tensor], places: Sequence[Tensor]) -> None:
+        """Moves the memories of these examples half way to their new embeddings, (2, B, dim) a modality."""
+        for memory, new, index in zip(self.memory, embeddings, places, strict=True):
+            memory[:, index] = unit(MOMENTUM * memory[:, index] + (1 - MOMENTUM) * new.detach())
         self.steps += 1
 
 
@@ -115,7 +122,7 @@ def noise_contrast(anchor: Tensor, partner: Tensor, negatives: Tensor, other: Te
     match = (anchor * partner).sum(dim=1) / SHARPNESS - offset
     mismatch = anchor @ negatives.T / SHARPNESS - offset[:, None]
     each = F.softplus(-match) + (F.softplus(mismatch) * other).sum(dim=1)
-    return (each * (count > 0)).mean()
+    return mean_or_zero(each * (count > 0))
 
 
 class ContrastiveLoss(DistillationLoss):

@@ -60,13 +60,34 @@ def feature_pairs(student: ModelOutput, teacher: ModelOutput) -> tuple[tuple[Ten
     """(student, teacher) features of the image and of the text, as far as both read them.
 
     Returns:
-        Pairs of shapes (B, student_dim) and (B, teacher_dim).
+        Pairs of shapes (B, student_dim) and (B, teacher_dim); of an image or a text that some examples lack, with a row
+        for each of the others.
     """
     pairs = (
         (student.image_feature, teacher.image_feature),
         (student.text_feature, teacher.text_feature),
     )
-    return tuple((ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None)
+    present = (there(student, teacher, 0), there(student, teacher, 1))
+    return tuple(
+        (ours, theirs) if rows is None else (ours[rows], theirs[rows])
+        for (ours, theirs), rows in zip(pairs, present, strict=True)
+        if ours is not None and theirs is not None
+    )
+
+
+def there(student: ModelOutput, teacher: ModelOutput, modality: int) -> Tensor | None:
+    """The examples whose image (0) or text (1) both models had, bool (B,); None where these are all."""
+    gone = [each.absent[modality] for each in (student, teacher)]
+    found: Tensor | None = None
+    for absent in gone:
+        if absent is not None:
+            found = ~absent if found is None else found & ~absent
+    return found
+
+
+def mean_or_zero(values: Tensor) -> Tensor:
+    """The mean; 0 of no values, as where no example of a batch has what is compared."""
+    return values.mean() if values.numel() else values.sum()
 
 
 class Regressors(nn.ModuleDict):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import feature_pairs, unit
+from distune.distillation.parts import feature_pairs, mean_or_zero, unit
 from distune.models.outputs import ModelOutput
 
 
@@ -34,7 +34,7 @@ class SimilarityPreservingLoss(DistillationLoss):
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:
         """The weighted difference of the similarities, summed over the modalities."""
         terms = [
-            (unit(ours @ ours.T) - unit(theirs @ theirs.T)).square().sum(dim=1).mean()
+            mean_or_zero((unit(ours @ ours.T) - unit(theirs @ theirs.T)).square().sum(dim=1))
             for ours, theirs in feature_pairs(student, teacher)
         ]
         return self.weight * self.SCALE * torch.stack(terms).sum()

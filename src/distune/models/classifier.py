@@ -12,7 +12,9 @@ from distune.data.table import Task
 from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision, identity
 from distune.models.encoders.kept import copied
 from distune.models.fusion import FUSIONS, Fusion, FusionOutput, masked_mean
-from distune.models.outputs import ModelOutput
+from distune.models.outputs import Absent, ModelOutput
+
+NAMES: tuple[Modality, Modality] = ("image", "text")
 
 
 class Classifier(nn.Module):
@@ -25,6 +27,7 @@ class Classifier(nn.Module):
         tasks: the label columns, in the order of the logits.
         vision: image encoder; None where the model reads no image.
         text: text encoder; None where it reads no text.
+        can_miss: whether an example may lack its image or its text; the model then has a vector for either.
     """
 
     def __init__(
@@ -33,6 +36,8 @@ class Classifier(nn.Module):
         tasks: Sequence[Task],
         vision: VisionEncoder | None,
         text: TextEncoder | None,
+        *,
+        can_miss: bool = False,
     ):
         super().__init__()
         dim = config.fusion_dim
@@ -54,6 +59,10 @@ class Classifier(nn.Module):
             )
         self.dropout = nn.Dropout(config.dropout)
         self.heads = nn.ModuleList(nn.Linear(dim, len(task.classes)) for task in tasks)
+        # Zeros, so that they draw no random number: a model without them is the same model.
+        self.can_miss, self.modality_dropout = can_miss, config.modality_dropout
+        if can_miss:
+            self.absent = nn.ParameterDict({name: nn.Parameter(torch.zeros(dim)) for name in self.modalities})
         self.is_pooled = (
             self.fusion is None or config.fusion_tokens == "pooled" or "fusion_tokens" in self.fusion.ignores
         )
@@ -83,7 +92,13 @@ class Classifier(nn.Module):
         return text.unsqueeze(1) if is_mean else self.text_norm(self.text.suffix(text, text_mask))
 
     def forward(
-        self, image: Tensor | None, text: Tensor | None, text_mask: Tensor | None, *, with_map: bool = True
+        self,
+        image: Tensor | None,
+        text: Tensor | None,
+        text_mask: Tensor | None,
+        *,
+        with_map: bool = True,
+        absent: Absent = (None, None),
     ) -> ModelOutput:
         """Classifies a batch; what the model does not read may be None.
 
@@ -95,7 +110,9 @@ class Classifier(nn.Module):
             text_mask: true at real tokens, bool (B, L); every text has at least one.
             with_map: compute `image_map`; without it the map has no columns, and a pooled fusion need not project
                 every token, which is most of its cost.
+            absent: which examples lack their image, and their text; what stands in its place is not read.
         """
+        absent = self._absent(absent, image if image is not None else text)
         image_feature = text_feature = projected = None
         # Tokens, means, fusion, map: autograd adds gradients up in this order, so another one would round differently.
         if self.vision is not None:
@@ -109,6 +126,10 @@ class Classifier(nn.Module):
             text_feature = self.text_projection(masked_mean(text, text_mask))
         if self.vision is not None and image is not None:
             projected = self.image_projection(image) if with_map or not self.is_pooled else image[:, :0]
+        image_feature, projected = (
+            self._filled("image", each, absent) for each in (image_feature, projected)
+        )
+        text_feature = self._filled("text", text_feature, absent)
         features = [feature for feature in (image_feature, text_feature) if feature is not None]
         if self.fusion is None or text_mask is None:
             fusion = FusionOutput(features[0])
@@ -116,7 +137,8 @@ class Classifier(nn.Module):
             always = torch.ones_like(text_mask[:, :1])
             fusion = self.fusion(features[0].unsqueeze(1), features[1].unsqueeze(1), always)
         else:
-            fusion = self.fusion(projected, self.text_projection(text), text_mask)
+            words = self._filled("text", self.text_projection(text), absent)
+            fusion = self.fusion(projected, words, text_mask)
         fused = self.dropout(fusion.fused)
         return ModelOutput(
             logits=tuple(head(fused) for head in self.heads),
@@ -125,7 +147,36 @@ class Classifier(nn.Module):
             image_map=None if projected is None else _activity(projected, with_map=with_map),
             penalty=fusion.penalty,
             cost=fusion.cost,
+            absent=absent,
         )
+
+    def _absent(self, absent: Absent, given: Tensor | None) -> Absent:
+        """What is absent of a batch; in training also what is dropped, one at most of an example that has both."""
+        if not self.can_miss:
+            return (None, None)
+        reads = tuple(
+            gone if name in self.modalities else None for name, gone in zip(NAMES, absent, strict=True)
+        )
+        if not self.training or not self.modality_dropout or self.fusion is None or given is None:
+            return reads[0], reads[1]
+        draw = torch.rand(len(given), device=given.device)
+        dropped = draw < self.modality_dropout / 2, draw >= 1 - self.modality_dropout / 2
+        has_both = torch.ones_like(dropped[0])
+        for gone in reads:
+            has_both = has_both if gone is None else has_both & ~gone
+        image, text = (
+            has_both & drop if gone is None else gone | (has_both & drop)
+            for gone, drop in zip(reads, dropped, strict=True)
+        )
+        return image, text
+
+    def _filled(self, name: Modality, values: Tensor | None, absent: Absent) -> Tensor | None:
+        """Features (B, dim) or tokens (B, S, dim) with the learned vector in place of what is absent."""
+        gone = absent[NAMES.index(name)]
+        if values is None or gone is None or not values.shape[1]:
+            return values
+        learned = self.absent[name].to(values.dtype)
+        return torch.where(gone.view(-1, *[1] * (values.dim() - 1)), learned, values)
 
 
 def _activity(projected: Tensor, *, with_map: bool) -> Tensor:
@@ -140,6 +191,7 @@ def build_classifier(
     seed: int,
     image_size: int | None = None,
     keep_encoders: bool = False,
+    can_miss: bool = False,
 ) -> Classifier:
     """A classifier whose random weights depend on the seed alone; the global generator is left as it was.
 
@@ -149,6 +201,7 @@ def build_classifier(
         seed: seeds all random weights.
         image_size: side of the images in pixels; None takes the encoder's own.
         keep_encoders: keep them in this process as they were built, for the next model that has the same ones.
+        can_miss: whether an example may lack its image or its text.
 
     Raises:
         UserError: an encoder cannot be built.
@@ -169,4 +222,4 @@ def build_classifier(
         text = copied(key, text_encoder) if keep_encoders else text_encoder()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(config, tasks, vision, text)
+        return Classifier(config, tasks, vision, text, can_miss=can_miss)

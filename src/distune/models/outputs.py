@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+Absent = tuple[Tensor | None, Tensor | None]
+"""True for examples without their image, and for those without their text, bool (B,) each; None where all have one."""
+
 
 @dataclass(frozen=True)
 class ModelOutput:
@@ -19,6 +22,7 @@ class ModelOutput:
             encoder.
         penalty: cost term that the fusion adds to its own training loss, a scalar; None for most.
         cost: expected share of the full computation that the fusion spent, (B,); None for most.
+        absent: true for examples whose image, and whose text, was not there, bool (B,) each; None where all were.
     """
 
     logits: tuple[Tensor, ...]
@@ -27,3 +31,4 @@ class ModelOutput:
     image_map: Tensor | None
     penalty: Tensor | None = None
     cost: Tensor | None = None
+    absent: Absent = (None, None)

@@ -207,7 +207,9 @@ def read_table_of(
 
 
 def _file(files: ImageFiles, image: str) -> tuple[str | None, str | None]:
-    """The image's file, with its frame where one is named, or the reason why there is none."""
+    """The image's file, with its frame where one is named, or why there is none; nothing for an empty cell."""
+    if not image.strip():
+        return None, None
     name, frame = located(image)
     found = files.find(name)
     if not isinstance(found, Path):

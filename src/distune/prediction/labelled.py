@@ -125,7 +125,7 @@ def labelled_table(table: Table, name: str) -> Labelled:
     """All examples of a data set, whatever split they are in."""
     return Labelled(
         name,
-        [Example(table.ids[row], table.images[row], table.texts[row]) for row in range(len(table))],
+        [Example(table.ids[row], table.images[row] or None, table.texts[row]) for row in range(len(table))],
         {
             task.name: [_as_text(task, values) for values in table.labels[:, columns]]
             for task, columns in zip(table.tasks, label_columns(table.tasks), strict=True)

@@ -65,14 +65,22 @@ class Model(Protocol):
     def batch_size(self) -> int:
         """Most examples at once."""
 
+    @property
+    def can_miss(self) -> bool:
+        """Whether it learnt to answer examples that lack their image or their text."""
+
     def probabilities(
-        self, pixels: NDArray[np.uint8] | None, ids: Ragged | None
+        self,
+        pixels: NDArray[np.uint8] | None,
+        ids: Ragged | None,
+        absent: Mapping[Modality, NDArray[np.bool_]] | None = None,
     ) -> list[NDArray[np.float32]]:
         """Probabilities of B examples as the model gives them, one array (B, classes) a task.
 
         Args:
             pixels: (B, 3, S, S), RGB; None where the model reads no image.
             ids: token ids of B texts; None where the model reads no text.
+            absent: of a model that can miss them, which examples lack the image or the text, (B,) each.
         """
 
 
@@ -254,9 +262,10 @@ class Predictor:
         parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]
         for start in range(0, len(order), model.batch_size):
             batch = order[start : start + model.batch_size]
-            pixels, ids, count = work.read(batch)
-            if count:
-                for part, found in zip(parts, model.probabilities(pixels, ids), strict=True):
+            pixels, ids, good = work.read(batch)
+            if good:
+                answers = model.probabilities(pixels, ids, work.absent(good))
+                for part, found in zip(parts, answers, strict=True):
                     part.append(found)
             left = len(order) - start - len(batch)
             on_progress(len(examples) - left, len(examples))
@@ -297,7 +306,10 @@ class _Work:
     def __init__(self, examples: Sequence[Example], model: Model):
         self._examples = examples
         self._model = model
-        found = ((row, _problem(example, model.modalities)) for row, example in enumerate(examples))
+        found = (
+            (row, _problem(example, model.modalities, can_miss=model.can_miss))
+            for row, example in enumerate(examples)
+        )
         self.problems = {row: problem for row, problem in found if problem}
         self.answered: list[int] = []
         self._ids: dict[int, list[int]] = {}
@@ -311,8 +323,17 @@ class _Work:
             self._ids = dict(zip(usable, ids, strict=True))
         return sorted(usable, key=lambda row: -len(self._ids.get(row, ())))
 
-    def read(self, rows: Sequence[int]) -> tuple[NDArray[np.uint8] | None, Ragged | None, int]:
-        """Pixels and ids of those of the rows that can be read, and how many these are."""
+    def absent(self, rows: Sequence[int]) -> dict[Modality, NDArray[np.bool_]] | None:
+        """Which of the rows lack what the model reads; None for a model that cannot do without."""
+        if not self._model.can_miss:
+            return None
+        return {
+            name: np.array([lacks(self._examples[row], name) for row in rows], bool)
+            for name in self._model.modalities
+        }
+
+    def read(self, rows: Sequence[int]) -> tuple[NDArray[np.uint8] | None, Ragged | None, list[int]]:
+        """Pixels and ids of those of the rows that can be read, and which these are."""
         pixels, good = None, list(rows)
         if "image" in self._model.modalities:
             read = list(threaded(self._pixels, rows))
@@ -324,10 +345,13 @@ class _Work:
             pixels = np.stack(decoded) if decoded else None
         self.answered += good
         has_text = self._model.tokenizer is not None and good
-        return pixels, ragged([self._ids[row] for row in good], np.int64) if has_text else None, len(good)
+        return pixels, ragged([self._ids[row] for row in good], np.int64) if has_text else None, good
 
     def _pixels(self, row: int) -> NDArray[np.uint8] | str:
         """The pixels of an image, or the reason why there are none."""
+        if self._model.can_miss and lacks(self._examples[row], "image"):
+            size = self._model.image_size
+            return np.zeros((3, size, size), np.uint8)  # not read
         try:
             model = self._model
             return pixels_of(self._examples[row].image, model.image_size, model.rules, model.max_megapixels)
@@ -335,14 +359,23 @@ class _Work:
             return str(error)
 
 
-def _problem(example: Example, modalities: Sequence[Modality]) -> str | None:
+def lacks(example: Example, modality: Modality) -> bool:
+    """Whether an example has no image, or no text that says anything, as in training with `data.missing: allow`."""
+    if modality == "image":
+        return example.image is None or (isinstance(example.image, str) and not example.image)
+    return example.text is None or (isinstance(example.text, str) and not example.text.strip())
+
+
+def _problem(example: Example, modalities: Sequence[Modality], *, can_miss: bool = False) -> str | None:
     """Why an example cannot be answered, as far as its values tell."""
     reads = f"the model reads {' and '.join(modalities)}"
     if example.problem:
         return example.problem
-    if "image" in modalities and example.image is None:
+    if can_miss and all(lacks(example, name) for name in modalities):
+        return f"nothing of what the model reads ({' and '.join(modalities)})"
+    if "image" in modalities and lacks(example, "image") and not can_miss:
         return f"no image, and {reads}"
-    if "text" not in modalities:
+    if "text" not in modalities or (can_miss and lacks(example, "text")):
         return None
     if example.text is None:
         return f"no text, and {reads}; an empty text, '', is one that says nothing"

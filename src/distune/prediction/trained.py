@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from distune.analysis.calibration import exclusive_answers, fit_temperature
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import by_task, read_predictions
-from distune.config import Config, as_dict, with_values
+from distune.config import Config, Modality, as_dict, with_values
 from distune.data.batches import tensor
 from distune.data.intensity import PixelRules
 from distune.data.ragged import Ragged
@@ -22,6 +22,7 @@ from distune.data.table import Task
 from distune.errors import UserError
 from distune.models import Classifier
 from distune.models.answers import probabilities_of
+from distune.models.classifier import NAMES
 from distune.models.fusion import masked_mean
 from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor
@@ -54,12 +55,16 @@ class TrainedStudent:
         self.rules = PixelRules(config.data.window, config.data.percentiles)
         self.max_megapixels = config.data.max_image_megapixels
         self.batch_size = EVALUATION_BATCH
+        self.can_miss = student.can_miss
         self._compute = compute
         self._suffix = compute.for_model(student)
 
     @torch.no_grad()
     def probabilities(
-        self, pixels: NDArray[np.uint8] | None, ids: Ragged | None
+        self,
+        pixels: NDArray[np.uint8] | None,
+        ids: Ragged | None,
+        absent: Mapping[Modality, NDArray[np.bool_]] | None = None,
     ) -> list[NDArray[np.float32]]:
         """See `Model`."""
         count = len(pixels) if pixels is not None else len(ids) if ids is not None else 0
@@ -69,13 +74,17 @@ class TrainedStudent:
         parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]
         for start in range(0, count, at_once):
             rows = np.arange(start, min(start + at_once, count))
-            answers = zip(parts, self._logits(pixels, ids, rows), self.tasks, strict=True)
+            answers = zip(parts, self._logits(pixels, ids, rows, absent or {}), self.tasks, strict=True)
             for part, logits, task in answers:
                 part.append(probabilities_of(logits, task).cpu().numpy())
         return [np.concatenate(part) for part in parts]
 
     def _logits(
-        self, pixels: NDArray[np.uint8] | None, ids: Ragged | None, rows: NDArray[np.int64]
+        self,
+        pixels: NDArray[np.uint8] | None,
+        ids: Ragged | None,
+        rows: NDArray[np.int64],
+        absent: Mapping[Modality, NDArray[np.bool_]],
     ) -> tuple[Tensor, ...]:
         model, device = self.student, self._compute.device
         image = text = mask = None
@@ -91,7 +100,8 @@ class TrainedStudent:
                     text = masked_mean(model.text_tokens(text, mask), mask).float()
                     mask = mask[:, :1]  # a mean counts as one token
         with self._suffix.autocast():
-            output = model(image, text, mask, with_map=False)
+            gone = [tensor(absent[name][rows], device) if name in absent else None for name in NAMES]
+            output = model(image, text, mask, with_map=False, absent=(gone[0], gone[1]))
         return tuple(output.logits)
 
     def _stored(self, values: Tensor) -> Tensor:

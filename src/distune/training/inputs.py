@@ -18,6 +18,7 @@ from distune.data.images import decode_all, views
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
+from distune.models.classifier import NAMES
 from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
 from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
@@ -72,7 +73,8 @@ class InputSteps:
             image = self._image_inputs(model, vision, config, model_seed, with_map=with_map)
         if text is not None:
             sequences, mean = self._text_inputs(model, text, config, model_seed)
-        return ModelInputs(image, sequences, mean)
+        gone = [self.table.absent(name) if name in model.modalities else None for name in NAMES]
+        return ModelInputs(image, sequences, mean, (gone[0], gone[1]))
 
     def _image_inputs(
         self,

@@ -149,10 +149,11 @@ def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
     seed = model_seed(config, stage)
     encoders: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", section.vision), ("text", section.text))
     weights = [identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent]
-    values = as_dict(section)
+    values = _without_defaults(section, "modality_dropout")
     for kind, _ in encoders:
         del values[kind]["revision"]  # the commit is in the encoder's identity, whoever names it
-    return {stage: values, "weights": weights, **FUSIONS.source(section.fusion)}
+    missing = {"missing": config.data.missing} if config.data.missing != "stop" else {}
+    return {stage: values, "weights": weights, **missing, **FUSIONS.source(section.fusion)}
 
 
 def version_of(step: str) -> dict[str, int | str]:

@@ -243,7 +243,9 @@ def _one_step(state: _State, batch: Batch, plan: Plan, compute: Compute, targets
     terms_of_step = torch.zeros(3, device=compute.device)
     for part in batch.parts(plan.training.accumulation):
         with compute.autocast():
-            output = state.model(part.image, part.text, part.text_mask, with_map=state.with_map)
+            output = state.model(
+                part.image, part.text, part.text_mask, with_map=state.with_map, absent=part.absent
+            )
         teacher = targets.at(part) if targets else None
         terms = state.objective(output, part.labels, teacher, state.train_position.index_select(0, part.rows))
         share = len(part) / len(batch)

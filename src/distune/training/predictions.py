@@ -92,7 +92,9 @@ def write_targets(
         batches = eval_batches(inputs, labels, rows, batch_size=128, device=compute.device, view=view)
         for batch in batches:
             with compute.autocast():
-                output = teacher(batch.image, batch.text, batch.text_mask, with_map=with_map)
+                output = teacher(
+                    batch.image, batch.text, batch.text_mask, with_map=with_map, absent=batch.absent
+                )
             answers = {f"logits_{task}": logits for task, logits in enumerate(output.logits)}
             answers |= {name: getattr(output, name) for name in _features(teacher.modalities, with_map)}
             for name, answer in answers.items():
@@ -130,7 +132,7 @@ def predict(
     order, found = [], []
     for batch in eval_batches(inputs, labels, rows, batch_size=EVALUATION_BATCH, device=compute.device):
         with compute.autocast():
-            output = model(batch.image, batch.text, batch.text_mask, with_map=False)
+            output = model(batch.image, batch.text, batch.text_mask, with_map=False, absent=batch.absent)
         answers = zip(output.logits, model.tasks, strict=True)
         found.append([probabilities_of(logits, task) for logits, task in answers])
         order.append(position[batch.host_rows.numpy()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from distune.distillation.parts import exclusive_weights
 from distune.errors import ConfigError
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
+from distune.training.apart import scores_apart
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, best_epoch
 from distune.training.checkpoint import CheckpointFile
 from distune.training.commits import with_commits
@@ -206,8 +207,7 @@ class _Run(Callback):
             return stage.trained(self, self.folder / "checkpoint_teacher.safetensors")
 
     def judged_teacher(self, teacher: Teacher) -> dict[str, Any]:
-        labels = self.table.labels[self.table.rows("dev")]
-        dev = evaluate(labels, teacher.dev_probabilities, self.table.tasks)
+        dev = self.judged(self.table.rows("dev"), teacher.dev_probabilities)
         return {
             "score": dev["score"],
             "best_epoch": best_epoch(teacher.history).epoch,
@@ -309,13 +309,18 @@ class _Run(Callback):
         rows = self.table.rows(split)
         probabilities = predict(self.student, self.examples.inputs, rows, self.compute)
         write_predictions(self.folder, split, self.table, rows, probabilities)
-        return evaluate(self.table.labels[rows], probabilities, self.table.tasks)
+        return self.judged(rows, probabilities)
+
+    def judged(self, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        found = evaluate(self.table.labels[rows], probabilities, self.table.tasks)
+        apart = scores_apart(self.table, rows, probabilities)
+        return {**found, "apart": apart} if apart else found
 
     def judge_teacher(self, teacher: Teacher) -> dict[str, Any]:
         model, rows = teacher.model(), self.table.rows("test")
         inputs = self.steps.for_model(model, self.config.teacher, teacher.model_seed)
         probabilities = predict(model, inputs, rows, self.compute)
-        return evaluate(self.table.labels[rows], probabilities, self.table.tasks)
+        return self.judged(rows, probabilities)
 
     def result(self, fitted: Fitted | None, results: dict[str, Any]) -> RunResult:
         stopped = fitted is None or fitted.stopped

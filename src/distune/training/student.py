@@ -22,6 +22,7 @@ def build_student(config: Config, tasks: tuple[Task, ...], *, keep_encoders: boo
         seed=student_seed(config),
         image_size=config.data.image_size,
         keep_encoders=keep_encoders,
+        can_miss=config.data.missing == "allow",
     )
 
 

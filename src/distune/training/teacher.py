@@ -107,6 +107,7 @@ class TeacherStage:
             seed=self.model_seed,
             image_size=data.image_size,
             keep_encoders=self.compute.keeps_encoders,
+            can_miss=data.missing == "allow",
         )
         return model.to(self.compute.device)
 

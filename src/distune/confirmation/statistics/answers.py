@@ -46,7 +46,12 @@ class Answers:
 
 
 def read_contender(
-    confirmation: Path, name: str, seeds: Sequence[int], tasks: Sequence[Task] | None = None
+    confirmation: Path,
+    name: str,
+    seeds: Sequence[int],
+    tasks: Sequence[Task] | None = None,
+    *,
+    may_lack: bool = False,
 ) -> Answers | None:
     """The predictions of a trained contender; a seed counts once every split that others have is there.
 
@@ -55,6 +60,7 @@ def read_contender(
         name: of the contender.
         seeds: of its trainings.
         tasks: see `read_judged`.
+        may_lack: likewise.
 
     Returns:
         None where no seed has any.
@@ -64,7 +70,7 @@ def read_contender(
         s for s in JUDGED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
     ]
     found = {
-        seed: [read_judged(folder, split, tasks=tasks) for split in splits]
+        seed: [read_judged(folder, split, tasks=tasks, may_lack=may_lack) for split in splits]
         for seed, folder in folders.items()
     }
     done = tuple(seed for seed in seeds if splits and all(found[seed]))
@@ -84,12 +90,14 @@ def read_contender(
     return Answers(name, done, by_split, by_condition)
 
 
-def read_baseline(confirmation: Path, name: str, tasks: Sequence[Task] | None = None) -> Answers | None:
+def read_baseline(
+    confirmation: Path, name: str, tasks: Sequence[Task] | None = None, *, may_lack: bool = False
+) -> Answers | None:
     """The predictions of a baseline; None where it has none. Arguments are those of `read_contender`."""
     folder = baseline_folder(confirmation, name)
     by_split = {
         split: (judged,)
         for split in JUDGED_SPLITS
-        if (judged := read_judged(folder, split, tasks=tasks)) is not None
+        if (judged := read_judged(folder, split, tasks=tasks, may_lack=may_lack)) is not None
     }
     return Answers(name, (0,), by_split) if by_split else None

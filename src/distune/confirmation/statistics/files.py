@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import by_task, read_predictions
 from distune.data.table import Task
 from distune.errors import UserError
+from distune.training.apart import kinds_of_input
 from distune.training.metrics import decisions
 from distune.utils.atomic import replacing
 
@@ -54,6 +55,7 @@ class Judged:
         tasks: the label columns.
         labels: the columns of the tasks, (N, columns), as in a table; `MISSING` where one is not known.
         probabilities: one array (N, classes) a task.
+        kinds: for each of `distune.training.apart.kinds_of_input` which examples are of it, (N,).
     """
 
     ids: tuple[str, ...]
@@ -61,6 +63,18 @@ class Judged:
     tasks: tuple[Task, ...]
     labels: NDArray[np.int64]
     probabilities: tuple[NDArray[np.float64], ...]
+    kinds: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Judged:
+        """Some of the examples."""
+        places = np.flatnonzero(chosen).tolist()
+        return Judged(
+            tuple(self.ids[place] for place in places),
+            tuple(self.groups[place] for place in places),
+            self.tasks,
+            self.labels[chosen],
+            tuple(rows[chosen] for rows in self.probabilities),
+        )
 
     @property
     def predictions(self) -> NDArray[np.int64]:
@@ -104,7 +118,12 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
 
 
 def read_judged(
-    folder: Path, split: str, condition: str | None = None, tasks: Sequence[Task] | None = None
+    folder: Path,
+    split: str,
+    condition: str | None = None,
+    tasks: Sequence[Task] | None = None,
+    *,
+    may_lack: bool = False,
 ) -> Judged | None:
     """The predictions of a run folder for a split; None where there are none.
 
@@ -114,6 +133,7 @@ def read_judged(
         condition: under which they were made; None for the full input.
         tasks: what was asked; None where all tasks have exclusive classes and count with their macro F1, which the file
             does not say otherwise.
+        may_lack: an example without an image, or without a text, lacks it.
 
     Raises:
         UserError: the file is there and cannot be read.
@@ -126,18 +146,22 @@ def read_judged(
     if isinstance(found, Unknown):
         raise UserError(f"{path} cannot be used: {found.reason} Delete the folder and confirm again.")
     with path.open(newline="", encoding="utf-8") as handle:
-        rows = [(row["id"], row["group"]) for row in csv.DictReader(handle)]
+        rows = list(csv.DictReader(handle))
+    lacking = [
+        np.array([not row[cell].strip() for row in rows], bool) for cell in ("image", "text") if may_lack
+    ]
     asked = tuple(tasks) if tasks is not None else tuple(Task(part.task, part.classes) for part in found)
     try:
         columns = by_task(found, asked)
     except ValueError as error:
         raise UserError(f"{path} cannot be used: {error}; delete the folder and confirm again") from None
     return Judged(
-        ids=tuple(identity for identity, _ in rows),
-        groups=tuple(group for _, group in rows),
+        ids=tuple(row["id"] for row in rows),
+        groups=tuple(row["group"] for row in rows),
         tasks=asked,
         labels=np.concatenate([labels for labels, _ in columns], axis=1),
         probabilities=tuple(probabilities for _, probabilities in columns),
+        kinds=kinds_of_input(*lacking) if lacking else {},
     )
 
 

@@ -38,7 +38,9 @@ no seed differs.
     SPLIT               {"score": interval, "over_seeds": the same score's interval over seeds alone, "scores": [one a
                         seed], "forecast": null where nothing can be said, or {"mean", "low", "high", "cases",
                         "from_cases", "seeds"}: in 95 % of new sets of `cases` cases one model trained in this way
-                        scores from low to high (on dev it flatters), "tasks": {task: TASK}, "conditions": {
+                        scores from low to high (on dev it flatters), "tasks": {task: TASK}, "apart": {"complete" |
+                        "without_text" | "without_image": {"examples", "cases", "score": interval or null where these
+                        do not define it}} where some examples lack an input, "conditions": {
                         "without_image" | "without_text" |
                         "other_text": {"score": interval, "change": interval of the score minus the full input's,
                         "tasks": {task: {"macro_f1", "accuracy", "score" as in TASK}}}}}
@@ -178,14 +180,16 @@ def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, Answers]:
     written = plan.get("asked")  # an older confirmation was of exclusive classes and their macro F1 alone
     tasks = None if written is None else tuple(Task.from_plain(each) for each in written)
     found = {
-        about["name"]: read_contender(confirmation, about["name"], plan["seeds"], tasks)
+        about["name"]: read_contender(
+            confirmation, about["name"], plan["seeds"], tasks, may_lack=plan.get("may_lack", False)
+        )
         for about in plan["contenders"]
     }
     answers = {name: each for name, each in found.items() if each is not None}
     if not answers:
         raise UserError(f"{confirmation}: no run finished; see the failures in its plan.json")
     for about in plan["baselines"]:
-        baseline = read_baseline(confirmation, about["name"], tasks)
+        baseline = read_baseline(confirmation, about["name"], tasks, may_lack=plan.get("may_lack", False))
         if baseline is not None:
             answers[about["name"]] = baseline
     by_split: dict[str, list[Judged]] = {}

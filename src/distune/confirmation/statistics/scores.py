@@ -66,6 +66,10 @@ def split_numbers(answers: Answers, split: str, new_cases: int | None = None) ->
             for of_task in by_task
             for name in (of_task.task.name,)
         },
+        "apart": {
+            kind: _numbers_of([one.only(chosen) for one in judged])
+            for kind, chosen in judged[0].kinds.items()
+        },
         "conditions": {
             condition: _condition_numbers(answers.by_condition[split, condition], score)
             for condition in CONDITIONS
@@ -88,6 +92,17 @@ def interval(values: Iterable[float], lowest: float = 0.0, highest: float = 1.0)
     if found["low"] <= lowest and found["high"] >= highest:  # all that can be says nothing
         return {**found, "low": None, "high": None}
     return found | {"low": max(found["low"], lowest), "high": min(found["high"], highest)}
+
+
+def _numbers_of(judged: Sequence[Judged]) -> dict[str, Any]:
+    """The score of some examples; null where these do not define it, as where all are of one class."""
+    by_task = task_answers(judged)
+    score = overall(by_task) if len(by_task) == len(judged[0].tasks) else None
+    return {
+        "examples": len(judged[0].ids),
+        "cases": len(set(judged[0].groups)),
+        "score": _interval(score) if score is not None and np.isfinite(score.values).all() else None,
+    }
 
 
 def _table(judged: Judged) -> dict[str, Any]:

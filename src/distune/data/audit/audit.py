@@ -53,21 +53,22 @@ def audit(table: Table) -> AuditReport:
     flow = participant_flow(table)
     table = table.labelled().as_exclusive()
     words = word_baselines(table)
-    forms = file_forms(table.images)
-    content = image_fingerprints(table)
-    small = thumbnails(table.images, table.rules)
+    seen = table.with_images()
+    forms = file_forms(seen.images)
+    content = image_fingerprints(seen)
+    small = thumbnails(seen.images, seen.rules)
     findings = [
         *_split_findings(table),
         *group_findings(table),
-        *duplicate_findings(table, content),
-        *near_duplicate_findings(table, content, small),
-        *twin_case_findings(table, content, small),
-        *repeat_findings(table, content),
+        *duplicate_findings(seen, content),
+        *near_duplicate_findings(seen, content, small),
+        *twin_case_findings(seen, content, small),
+        *repeat_findings(seen, content),
         *same_caption_findings(table),
         *word_findings(words),
         *named_label_findings(table),
         *empty_text_findings(table),
-        *file_findings(table, forms),
+        *file_findings(seen, forms),
         *balance_findings(table),
         *unseen_pair_findings(table),
         *lookalike_label_findings(table),
@@ -80,7 +81,7 @@ def audit(table: Table) -> AuditReport:
         class_balance(table),
         text_lengths(table),
         word_section(words),
-        file_section(table, forms),
+        file_section(seen, forms),
     )
     return AuditReport(findings=tuple(findings), sections=sections)
 

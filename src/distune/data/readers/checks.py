@@ -31,7 +31,8 @@ def value_problems(
     Args:
         examples: all examples.
         task_names: the label columns.
-        allow_missing: a row may lack labels; one of dev or test needs one at least, to be judged on.
+        allow_missing: a row may lack labels, its image or its text; one of dev or test needs a label at least, to be
+            judged on.
 
     Returns:
         For each example its faults, empty where there is nothing wrong.
@@ -46,6 +47,8 @@ def value_problems(
         elif allow_missing:
             none = Fault("no label at all", f"a row of the {example.split} split is there to be judged on")
             faults = [none] if len(empty) == len(task_names) else []
+        if allow_missing and not (example.image.strip() or example.text.strip()):
+            faults.append(Fault("neither an image nor a text", "a row needs one of them"))
         if not example.group.strip():
             faults.append(Fault("empty group", "the patient or case is not known"))
         if not _is_unicode(example):

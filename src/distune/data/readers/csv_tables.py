@@ -163,7 +163,8 @@ def _add_rows(
         except ValueError as error:
             table.bad_rows.append((origin, Fault("label column that holds no 0 or 1", str(error))))
             continue
-        image = values[places.image] + (f"{FRAME}{int(float(frame))}" if frame else "")
+        image = values[places.image]
+        image += f"{FRAME}{int(float(frame))}" if frame and image.strip() else ""
         table.examples.append(
             RawExample(
                 id=image,

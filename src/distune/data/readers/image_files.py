@@ -132,7 +132,11 @@ class ImageFiles:
 
 
 def image_paths(
-    files: ImageFiles, examples: Sequence[RawExample], faults: Sequence[list[Fault]]
+    files: ImageFiles,
+    examples: Sequence[RawExample],
+    faults: Sequence[list[Fault]],
+    *,
+    may_lack: bool = False,
 ) -> list[str | None]:
     """Finds the image file of every example.
 
@@ -140,6 +144,7 @@ def image_paths(
         files: the files under the data root.
         examples: all examples.
         faults: for each example what is wrong with it; why there is no file is added.
+        may_lack: an example may have no image; its path is then empty.
 
     Returns:
         For each example the path of its file, or None; as text, because a path object of every example takes more
@@ -147,6 +152,9 @@ def image_paths(
     """
     paths: list[str | None] = []
     for example, own in zip(examples, faults, strict=True):
+        if may_lack and not example.image.strip():
+            paths.append("")
+            continue
         image, frame = located(example.image)
         found = files.find(image)
         if isinstance(found, Path):

@@ -115,7 +115,7 @@ def _add(
         return
     table.examples.append(
         RawExample(
-            id=record["image"],
+            id=record["image"] or origin,
             image=f"images/{record['image']}.png" if record["image"] else "",
             text=_text(description, cases.get(record["U_id"], {}), config),
             labels=tuple(intern(record[key]) for key in LABEL_KEYS),

@@ -114,7 +114,7 @@ def _checked(
     if config.missing == "allow":
         examples = set_apart(examples)
     files = ImageFiles(config.root, follow_links=config.follow_links)
-    paths = image_paths(files, examples, faults)
+    paths = image_paths(files, examples, faults, may_lack=config.missing == "allow")
     raw.notes += notes + files.notes()
     if (wrong := wrong_root(config.root, examples, faults)) is not None:
         return [], [], [wrong]
@@ -162,8 +162,8 @@ def _folded(
 def _add_image_problems(
     examples: list[RawExample], paths: list[str | None], faults: list[list[Fault]], config: DataConfig
 ) -> None:
-    rows = [row for row, path in enumerate(paths) if path is not None]
-    files = [path for path in paths if path is not None]
+    rows = [row for row, path in enumerate(paths) if path]
+    files = [path for path in paths if path]
     for row, problem in zip(
         rows, image_problems(files, config.max_image_megapixels, pixel_rules(config)), strict=True
     ):
@@ -215,4 +215,5 @@ def _table(
             name: tuple(_subgroup(example, place, config) for example in examples)
             for place, name in enumerate(config.subgroup_columns)
         },
+        may_lack=config.missing == "allow",
     )

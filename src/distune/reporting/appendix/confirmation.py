@@ -55,6 +55,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None
             numbers, figures.get("reliability") if findings.judged_run.is_confirmed else None
         ),
         recommended.conditions(numbers),
+        tables.apart(numbers),
         _openings(numbers),
         _left_out(numbers),
     )

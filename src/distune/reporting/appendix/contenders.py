@@ -26,6 +26,11 @@ KINDS = {
     "teacher": "best config's teacher",
     "baseline": "baseline",
 }
+KINDS_OF_INPUT = {
+    "complete": "with image and text",
+    "without_text": "without a text",
+    "without_image": "without an image",
+}
 
 
 def contenders(numbers: Numbers, folds: int | None = None) -> Section:
@@ -123,6 +128,27 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
             f": of its score in the study {formats.over_seeds(found.get('loss'), formats.gain)} was luck.",
         ),
     )
+
+
+def apart(numbers: Numbers) -> Section | None:
+    """The score of complete examples beside that of those which lack an input."""
+    split = numbers["split"]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Code(name),
+            KINDS_OF_INPUT.get(kind, kind),
+            str(held["examples"]),
+            formats.over_seeds(held["score"]) if held["score"] else "not defined",
+        )
+        for name, about in _trained(numbers)
+        if about["splits"][split] is not None
+        for kind, held in (about["splits"][split].get("apart") or {}).items()
+    ]
+    if not rows:
+        return None
+    header = ("Contender", "Examples", "How many", "Score")
+    caption = f"On {split}, where some examples lack their image or their text."
+    return Section("Complete examples and others", (Table(header, tuple(rows), frozenset({2, 3}), caption),))
 
 
 def _tasks(numbers: Numbers, split: str) -> Table:

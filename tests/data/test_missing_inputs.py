@@ -1,0 +1,76 @@
+"""Rows that lack an image or a text: refused, or read as such."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.config import Config, parse_config
+from distune.data import read_table
+from distune.data.audit.audit import audit
+from distune.data.fingerprint import image_fingerprints
+from distune.errors import ConfigError, DataError
+
+
+def config_of(root: Path, rows: list[tuple[str, str]], **data: str) -> Config:
+    """A set whose train rows have these images and texts; dev has one row of each class."""
+    for number in range(3):
+        values = np.random.default_rng(number).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        Image.fromarray(values).save(root / f"{number}.png")
+    splits = {"train": rows, "dev": [("0.png", "one"), ("1.png", "two")]}
+    for split, lines in splits.items():
+        with (root / f"metadata_{split}.csv").open("w", newline="") as handle:
+            writer = csv.writer(handle)
+            writer.writerow(["image", "text", "case", "kind"])
+            writer.writerows([*line, f"{split}{row}", "ab"[row % 2]] for row, line in enumerate(lines))
+    columns = {
+        "image_column": "image",
+        "text_column": "text",
+        "group_column": "case",
+        "label_columns": ["kind"],
+    }
+    return parse_config({"data": {"reader": "csv", "root": str(root), **columns, **data}})
+
+
+ROWS = [("0.png", "first"), ("", "second"), ("1.png", "  "), ("", "fourth")]
+
+
+def test_they_are_read_where_they_may_be_missing(tmp_path: Path) -> None:
+    table = read_table(config_of(tmp_path, ROWS, missing="allow").data, 0)
+    assert [bool(path) for path in table.images] == [True, False, True, False, True, True]
+    image, text = table.absent("image"), table.absent("text")
+    assert image is not None and image.tolist() == [False, True, False, True, False, False]
+    assert text is not None and text.tolist() == [False, False, True, False, False, False]
+    assert [bool(each) for each in image_fingerprints(table)] == [bool(path) for path in table.images]
+    assert len(table.with_images()) == 4
+    assert audit(table).to_dict()
+
+
+def test_complete_rows_lack_nothing(tmp_path: Path) -> None:
+    table = read_table(config_of(tmp_path, [("0.png", "x"), ("1.png", "y")], missing="allow").data, 0)
+    assert table.absent("image") is None and table.absent("text") is None
+
+
+def test_a_missing_image_is_refused_where_nothing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image path"):
+        read_table(config_of(tmp_path, ROWS).data, 0)
+
+
+def test_an_empty_text_is_a_text_where_nothing_is_said(tmp_path: Path) -> None:
+    table = read_table(config_of(tmp_path, [("0.png", ""), ("1.png", "x")]).data, 0)
+    assert table.absent("text") is None
+
+
+def test_a_row_with_neither_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="neither an image nor a text"):
+        read_table(config_of(tmp_path, [*ROWS, ("", "")], missing="allow").data, 0)
+
+
+def test_dropout_of_modalities_needs_rows_that_may_lack_them() -> None:
+    with pytest.raises(ConfigError, match="modality_dropout"):
+        parse_config({"student": {"modality_dropout": 0.2}})
+    parse_config({"student": {"modality_dropout": 0.2}, "data": {"missing": "allow"}})
