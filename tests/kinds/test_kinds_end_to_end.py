@@ -19,8 +19,9 @@ from distune.confirmation.confirm import confirm
 from distune.confirmation.request import ConfirmRequest
 from distune.data import read_table
 from distune.deployment.export import export_run
-from distune.prediction.evaluation import evaluate, labelled_table
+from distune.prediction.evaluation import evaluate
 from distune.prediction.examples import Example
+from distune.prediction.labelled import labelled_table
 from distune.prediction.load import load
 from distune.prediction.trained import load_run
 from distune.reporting.report import write_report
