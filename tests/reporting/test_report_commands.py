@@ -81,7 +81,7 @@ def request_of(command: str) -> TuneRequest:
 
 
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
-def test_the_command_that_goes_on_asks_for_the_same_study(tmp_path: Path, asked: dict[str, Any]) -> None:
+def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked: dict[str, Any]) -> None:
     folder = study_of(tmp_path, asked_for(asked))
     study = read_study(folder)
     usage = section(text_of(study, companions(analyse(study), tmp_path)), "Usage").split(

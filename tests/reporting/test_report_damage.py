@@ -38,7 +38,7 @@ CONFIRMATIONS: dict[str, tuple[str, Any]] = {
     "a word for a score": ("contenders.base.splits.test.score.mean", "high"),
     "half an interval": ("contenders.trial_0001.splits.test.score", {"mean": 0.5}),
     "a comparison without a verdict": ("comparisons.0.verdict", GONE),
-    "a recommendation of nobody": ("recommendation.contender", "trial_0099"),
+    "a recommendation of no contender": ("recommendation.contender", "trial_0099"),
     "no recommendation": ("recommendation", GONE),
     "a split that was not judged": ("split", "folds"),
     "no rank": ("contenders.trial_0001.rank", None),
@@ -75,7 +75,7 @@ def test_a_confirmation_of_another_form_is_named_with_its_fault(
     assert "confirmation.json in the study's folder" in said and "distune confirm" in said
     assert "not confirmed" in said and LAST in text and "Confirmation in full" not in text
     assert path.split(".")[0] in said or case in (
-        "a recommendation of nobody",
+        "a recommendation of no contender",
         "no rank",
         "a split that was not judged",
     )

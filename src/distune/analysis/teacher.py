@@ -37,7 +37,7 @@ class TeacherJudged:
 
     @property
     def is_below_regression(self) -> bool:
-        """Whether features that nobody trained do better."""
+        """Whether frozen features do better."""
         return self.regression is not None and self.score < self.regression
 
 

@@ -140,7 +140,7 @@ class StudyRecord:
 
     @property
     def is_table(self) -> bool:
-        """Whether it is a table of trials that Distune did not run: what the table does not hold, nobody knows."""
+        """Whether it is a table of trials that Distune did not run: what the table does not hold is not known."""
         return self.space_source == "observed"
 
     @property
