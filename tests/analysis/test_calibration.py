@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from distune.analysis.calibration import fit_temperature, recalibrate, reliability, with_temperature
+from distune.analysis.calibration import at_temperature, fit_temperature, reliability, with_temperature
 from distune.training.metrics import calibration_error
 
 
@@ -46,7 +46,7 @@ def test_scaling_keeps_the_prediction_and_matches_the_logits() -> None:
 
 def test_recalibration_is_fitted_on_one_split_and_judged_on_the_other() -> None:
     dev, test = overconfident(3000, 3.0, seed=1), overconfident(3000, 3.0, seed=2)
-    found = recalibrate(dev, test)
+    found = at_temperature(fit_temperature(*dev), test)
     assert found.temperature == fit_temperature(*dev)
     assert found.error_before == pytest.approx(calibration_error(*test))
     assert found.error_before > 0.15

@@ -100,19 +100,6 @@ def exclusive_answers(
     return found
 
 
-def recalibrate(
-    dev: tuple[NDArray[np.int64], NDArray[np.floating[Any]]],
-    other: tuple[NDArray[np.int64], NDArray[np.floating[Any]]],
-) -> Recalibration:
-    """Fits the temperature on the dev split and judges it on another.
-
-    Args:
-        dev: truth (N,) and probabilities (N, C).
-        other: the same of the split that is judged.
-    """
-    return at_temperature(fit_temperature(*dev), other)
-
-
 def at_temperature(
     temperature: float, answered: tuple[NDArray[np.int64], NDArray[np.floating[Any]]]
 ) -> Recalibration:

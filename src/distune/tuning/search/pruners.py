@@ -38,16 +38,6 @@ SHARES_OF_FOLDS: dict[str, float | None] = {"median": 0.5, "percentile": 0.25, "
 """Pruners for studies with folds: the share of complete trials that a trial must not fall below."""
 
 
-def check_pruner(name: str) -> None:
-    """Refuses a pruner that does not exist.
-
-    Raises:
-        UserError: unknown name.
-    """
-    if name not in PRUNERS:
-        raise UserError(f"pruner: there is no {name!r}; known: {', '.join(PRUNERS)}")
-
-
 def check_pruner_of_folds(name: str) -> None:
     """Refuses a pruner that makes no sense for a mean over folds.
 
