@@ -22,6 +22,8 @@ import psutil
 LEASE_SECONDS = 30.0
 BEAT_SECONDS = 5.0
 PREFIX = "coordinator:"
+_OLD_STYLE = 1e9
+"""Above it, `born` is of an older version: seconds since 1970."""
 
 
 def this_host() -> str:
@@ -36,7 +38,7 @@ def this_host() -> str:
 
 @dataclass(frozen=True)
 class Lease:
-    """What a coordinator says about itself."""
+    """What a coordinator says about itself; with its host and pid, `born` names the process: seconds after boot."""
 
     coordinator: str
     host: str
@@ -54,7 +56,7 @@ class Lease:
     def new(workers: int, devices: Sequence[str] = (), n_trials: int | None = None) -> Lease:
         """The lease of this process."""
         pid, now = os.getpid(), time.time()
-        born = psutil.Process(pid).create_time()
+        born = _since_boot(pid)
         name = uuid.uuid4().hex[:12]
         return Lease(name, this_host(), pid, born, 0, workers, list(devices), n_trials, now, now)
 
@@ -72,8 +74,8 @@ class Lease:
             return False
         try:
             process = psutil.Process(self.pid)
-            is_another = bool(abs(process.create_time() - self.born) > 1.0)
-            return is_another or process.status() == psutil.STATUS_ZOMBIE
+            began = process.create_time() if self.born > _OLD_STYLE else _since_boot(self.pid)
+            return bool(abs(began - self.born) > 1.0 or process.status() == psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -88,6 +90,15 @@ class Lease:
         if self.ended is not None or self.process_is_gone():
             return False
         return self.host == this_host() or now - self.seen < 2 * LEASE_SECONDS
+
+
+def _since_boot(pid: int) -> float:
+    """When a process began, in seconds since the machine's start.
+
+    Linux counts from there; in seconds since 1970 a process would seem to be another one after the clock was set.
+    """
+    booted = psutil.boot_time()  # first: an older psutil adds the value of its last call to what Linux counts
+    return float(psutil.Process(pid).create_time() - booted)
 
 
 def leases(attributes: Mapping[str, Any]) -> dict[str, Lease]:

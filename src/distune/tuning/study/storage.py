@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 _BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no such table", re.I)
+_DAMAGED = re.compile(r"malformed|not a database", re.I)
 CREATION_ATTEMPTS = 10
 OUTAGE_LIMIT = 600.0
 """Seconds that a coordinator waits for a storage that does not answer."""
@@ -158,6 +159,15 @@ def _reason(error: BaseException, url: str) -> str:
     return hide_secrets(str(cause).splitlines()[0], url)
 
 
+def _said(error: BaseException) -> str:
+    """The kind of a database's error and its first line, without addresses, which servers may put in later ones."""
+    original = getattr(error, "orig", None)
+    kind = type(error).__name__
+    if original is None or not type(original).__module__.startswith("sqlite3"):
+        return kind
+    return f"{kind}: {str(original).splitlines()[0] if str(original) else ''}"
+
+
 def _write_ahead(connection: Any, _: object) -> None:
     """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
     cursor = connection.cursor()
@@ -202,20 +212,27 @@ class Patience:
         """Calls until it works; the call must be one that may be repeated.
 
         Raises:
-            UserError: the storage refuses a value, or does not answer in time; every later call is tried once.
+            UserError: the storage is damaged, refuses a value, or does not answer in time; every later call is tried
+                once.
         """
         from optuna.exceptions import StorageInternalError
-        from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+        from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
 
         began: float | None = None
         pause = 0.25
         while True:
             try:
                 return call()
-            except (StorageInternalError, OperationalError, InterfaceError) as error:
+            except (StorageInternalError, DatabaseError, InterfaceError) as error:
+                cause = _said(error.__cause__ or error)
                 if isinstance(error.__cause__, DataError):  # MySQL's attributes end at 64 KiB
                     raise UserError(f"the storage refuses a value: {error.__cause__.orig}") from error
-                cause = type(error.__cause__ or error).__name__
+                if _DAMAGED.search(cause):
+                    raise UserError(
+                        f"the storage is damaged ({cause}); restore its file from a copy, or begin another study"
+                    ) from error
+                if not isinstance(error, StorageInternalError | OperationalError | InterfaceError):
+                    raise
                 began = self._clock() if began is None else began
                 if self._clock() - began >= self._seconds():
                     self._limit = 0.0

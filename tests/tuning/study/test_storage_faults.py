@@ -1,0 +1,81 @@
+"""A study's file that is cut, locked or read-only in mid-study, and a clock that is set: named, and nothing is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+from study_helpers import coordinator, settings_of, sqlite_study
+
+from distune.errors import UserError
+from distune.tuning.coordinator.leases import Lease
+from distune.tuning.study.storage import Patience
+
+
+class Waits:
+    """Counts the pauses of a `Patience` and takes none."""
+
+    def __init__(self):
+        self.seconds = []
+
+    def patience(self):
+        clock = iter(range(0, 10_000, 100))
+        return Patience(sleep=self.seconds.append, clock=lambda: next(clock))
+
+
+@pytest.fixture
+def study(tmp_path):
+    return sqlite_study(tmp_path, settings_of())
+
+
+def test_a_cut_file_is_named_at_once(tmp_path, study):
+    with sqlite3.connect(tmp_path / "study.db") as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    study._storage._backend.engine.dispose()
+    whole = (tmp_path / "study.db").read_bytes()
+    (tmp_path / "study.db").write_bytes(whole[: 4 * 4096])
+    waits = Waits()
+    with pytest.raises(UserError, match="damaged"):
+        waits.patience()(lambda: study.set_user_attr("a", 1))
+    assert waits.seconds == []
+
+
+def test_a_file_that_cannot_be_written_is_waited_for_and_named(study, caplog):
+    """As of a disk that turned read-only, which may be put right while the coordinator waits."""
+    from sqlalchemy import event
+
+    engine = study._storage._backend.engine
+    event.listen(engine, "checkout", lambda connection, *_: connection.execute("PRAGMA query_only=ON"))
+    waits = Waits()
+    with pytest.raises(UserError, match="does not answer"):
+        waits.patience()(lambda: study.set_user_attr("a", 1))
+    assert len(waits.seconds) > 2 and "readonly" in caplog.text
+
+
+def test_a_lock_of_another_program_is_waited_out(tmp_path, study):
+    other = sqlite3.connect(tmp_path / "study.db", check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    threading.Timer(0.3, other.rollback).start()
+    assert coordinator(study, settings_of(), tmp_path, n_trials=2).run() == "finished"
+    assert time.monotonic() - began >= 0.3
+    other.close()
+
+
+def test_a_living_coordinator_stays_alive_when_the_clock_is_set(monkeypatch):
+    """The kernel's time of its start moves with the clock, and with it when every process seems to have begun."""
+    lease, created, booted = Lease.new(1), psutil.Process.create_time, psutil.boot_time
+    assert not lease.process_is_gone()
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted() + 3600.0)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) + 3600.0)
+    assert not lease.process_is_gone()
+    assert replace(lease, born=lease.born - 2.0).process_is_gone(), "another process of that number"
+
+
+def test_a_lease_of_an_older_version_is_read():
+    lease = replace(Lease.new(1), born=psutil.Process().create_time())
+    assert not lease.process_is_gone() and replace(lease, born=lease.born - 2.0).process_is_gone()
