@@ -19,7 +19,7 @@ from distune.confirmation.confirm import confirm
 from distune.confirmation.request import ConfirmRequest
 from distune.data import read_table
 from distune.deployment.export import export_run
-from distune.prediction.evaluation import evaluate
+from distune.prediction.evaluation import judge
 from distune.prediction.examples import Example
 from distune.prediction.labelled import labelled_table
 from distune.prediction.load import load
@@ -121,7 +121,7 @@ def test_it_trains_resumes_predicts_and_is_exported(
     predictor, exported = load_run(tmp_path / "whole", "cpu"), distune.edge.load(tmp_path / "bundle")
     table = read_table(config.data, config.seed)
     judged = labelled_table(table, "all of it")
-    found, elsewhere = evaluate(predictor, judged), evaluate(exported, judged)
+    found, elsewhere = judge(predictor, judged), judge(exported, judged)
     assert found["score"] == pytest.approx(elsewhere["score"], abs=1e-6)
     assert found["interval"][0] < found["score"] < found["interval"][1]
     answers = predictor.answer(judged.examples)
