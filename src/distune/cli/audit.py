@@ -9,13 +9,14 @@ from distune.data.audit.audit import AuditReport
 from distune.data.audit.findings import Row, counted
 
 ROWS_SHOWN = 8
+SECTION_ROWS_SHOWN = 100
 
 
 def print_audit(report: AuditReport) -> None:
     """Prints the describing tables, then the findings with their evidence, the worst last."""
     for section in report.sections:
         say(f"\n{section.title}")
-        _print_rows(section.rows, len(section.rows))
+        _print_rows(section.rows, SECTION_ROWS_SHOWN)
     for finding in reversed(report.findings):
         say(f"\n[{finding.severity}] {finding.title}")
         say(f"  {finding.detail}")

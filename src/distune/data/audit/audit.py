@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from distune.data.audit.bag_of_words import word_baselines
 from distune.data.audit.files import file_findings, file_forms, file_section
 from distune.data.audit.findings import SEVERITIES, AuditReport, AuditSection, Finding
@@ -34,6 +36,9 @@ from distune.data.table import Table
 
 __all__ = ["AuditReport", "AuditSection", "Finding", "audit"]
 
+MOST_CLASSES = 200
+"""Classes of a task from which on it is not learned from words and file headers."""
+
 
 def audit(table: Table) -> AuditReport:
     """Looks for leaks between the splits, shortcuts to the labels, and classes too small to judge.
@@ -52,13 +57,15 @@ def audit(table: Table) -> AuditReport:
     """
     flow = participant_flow(table)
     table = table.labelled().as_exclusive()
-    words = word_baselines(table)
+    asked = _with_few_classes(table)
+    words = word_baselines(asked)
     seen = table.with_images()
     forms = file_forms(seen.images)
     content = image_fingerprints(seen)
     small = thumbnails(seen.images, seen.rules)
     findings = [
         *_split_findings(table),
+        *_many_class_findings(table),
         *group_findings(table),
         *duplicate_findings(seen, content),
         *near_duplicate_findings(seen, content, small),
@@ -66,9 +73,9 @@ def audit(table: Table) -> AuditReport:
         *repeat_findings(seen, content),
         *same_caption_findings(table),
         *word_findings(words),
-        *named_label_findings(table),
+        *named_label_findings(asked),
         *empty_text_findings(table),
-        *file_findings(seen, forms),
+        *file_findings(_with_few_classes(seen), forms),
         *balance_findings(table),
         *unseen_pair_findings(table),
         *lookalike_label_findings(table),
@@ -81,9 +88,33 @@ def audit(table: Table) -> AuditReport:
         class_balance(table),
         text_lengths(table),
         word_section(words),
-        file_section(seen, forms),
+        file_section(_with_few_classes(seen), forms),
     )
     return AuditReport(findings=tuple(findings), sections=sections)
+
+
+def _with_few_classes(table: Table) -> Table:
+    """The table with the tasks whose classes are few enough to be learned from words and file headers in seconds."""
+    kept = [position for position, task in enumerate(table.tasks) if len(task.classes) <= MOST_CLASSES]
+    if len(kept) == len(table.tasks):
+        return table
+    return replace(
+        table, tasks=tuple(table.tasks[position] for position in kept), labels=table.labels[:, kept]
+    )
+
+
+def _many_class_findings(table: Table) -> list[Finding]:
+    return [
+        Finding(
+            "many_classes",
+            "warning",
+            f"{task.name}: {len(task.classes)} classes",
+            f"Above {MOST_CLASSES} the audit does not ask whether words or the form of the files tell them: that would "
+            "take minutes. Is this column a label?",
+        )
+        for task in table.tasks
+        if len(task.classes) > MOST_CLASSES
+    ]
 
 
 def _split_findings(table: Table) -> list[Finding]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.audit.findings import Finding, Row
-from distune.data.audit.perceptual_hash import alike, difference_hashes, near_pairs
+from distune.data.audit.perceptual_hash import difference_hashes, near_duplicates, near_pairs
 from distune.data.table import MISSING, SPLITS, Split, Table
 
 EVALUATION: tuple[Split, ...] = ("dev", "test")
@@ -108,23 +108,22 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
 
 
 def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray[np.uint8]) -> list[Finding]:
-    """Finds images across splits that are the same picture, saved, scaled, lit or lettered again.
+    """Finds images across splits that are the same picture, saved again, scaled, lit, lettered or slightly moved.
 
     Candidates have difference hashes within 6 of 64 bits; their 32 x 32 thumbnails must correlate by 0.97 at
-    least. Severe where they touch 2 % of dev or of test or more, else a warning.
+    least, as they are or moved by half a pixel. Severe where they touch 2 % of dev or of test or more, else a warning.
 
     Args:
         table: the data set.
         content: its `image_fingerprints`; equal files are left to `duplicate_findings`.
         small: its `thumbnails`.
     """
-    hashes = difference_hashes(small)
     files = np.asarray(content)
     rows: list[Row] = []
     touched: dict[Split, set[int]] = {split: set() for split in SPLITS}
     for first, second in combinations(SPLITS, 2):
-        pairs = near_pairs(hashes, table.rows(first), table.rows(second), HASH_DISTANCE)
-        pairs = pairs[alike(small, pairs, CORRELATION) & (files[pairs[:, 0]] != files[pairs[:, 1]])]
+        pairs = near_duplicates(small, table.rows(first), table.rows(second), HASH_DISTANCE, CORRELATION)
+        pairs = pairs[files[pairs[:, 0]] != files[pairs[:, 1]]]
         rows += [_pair(table, int(a), int(b)) for a, b in pairs]
         touched[second] |= set(pairs[:, 1].tolist())
     if not rows:
@@ -160,10 +159,14 @@ def twin_case_findings(table: Table, content: Sequence[str], small: NDArray[np.u
     rows: list[Row] = []
     touched: set[int] = set()
     for split in POOLED:
-        pairs = near_pairs(hashes, table.rows(split), table.rows(split), HASH_DISTANCE)
+        rows_of = table.rows(split)
+        equal = near_pairs(
+            hashes, rows_of, rows_of, 0
+        )  # among them all equal files, also those of one colour
+        equal = equal[files[equal[:, 0]] == files[equal[:, 1]]]
+        near = near_duplicates(small, rows_of, rows_of, HASH_DISTANCE, CORRELATION)
+        pairs = np.unique(np.concatenate([equal, near]), axis=0)
         pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])]
-        is_equal = files[pairs[:, 0]] == files[pairs[:, 1]]
-        pairs = pairs[is_equal | alike(small, pairs, CORRELATION)]
         rows += [_pair(table, int(a), int(b)) for a, b in pairs]
         touched |= set(pairs.ravel().tolist())
     if not rows:

@@ -15,6 +15,9 @@ from distune.utils.threads import threaded
 
 THUMBNAIL = 32
 LARGEST_BLOCK = 2_000_000
+SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))
+"""Moves to the right and down, in pixels of a thumbnail, at which two pictures are compared: half a pixel is a whole
+one of a picture of 64."""
 
 
 def thumbnails(paths: Sequence[str], rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
@@ -52,6 +55,53 @@ def difference_hashes(small: NDArray[np.uint8]) -> NDArray[np.uint64]:
     bits = reduced[:, :, 1:] > reduced[:, :, :-1]
     packed = np.packbits(bits.reshape(len(small), 64), axis=1)
     return packed.view(">u8")[:, 0].astype(np.uint64)
+
+
+def near_duplicates(
+    small: NDArray[np.uint8],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    distance: int,
+    correlation: float,
+) -> NDArray[np.int64]:
+    """Finds all pairs of a row of `first` and a row of `second` that show one picture, also if it is slightly moved.
+
+    At each of `SHIFTS` both pictures are moved by half of it, towards each other, so that both are smoothed alike; then
+    their hashes must be near and their thumbnails correlate.
+
+    Args:
+        small: thumbnails, uint8 of shape (N, height, width).
+        first: rows on one side.
+        second: rows on the other side.
+        distance: largest number of differing bits of the hashes.
+        correlation: smallest Pearson correlation of the thumbnails.
+
+    Returns:
+        int64 of shape (pairs, 2), sorted, without repeats.
+    """
+    count, found = len(small), []
+    for right, down in SHIFTS:
+        both = np.concatenate([moved(small, right / 2, down / 2), moved(small, -right / 2, -down / 2)])
+        pairs = near_pairs(difference_hashes(both), first, second + count, distance)
+        found.append(pairs[alike(both, pairs, correlation)] - [0, count])
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def moved(small: NDArray[np.uint8], right: float, down: float) -> NDArray[np.uint8]:
+    """Moves thumbnails by parts of a pixel, interpolated linearly; the border is continued.
+
+    Args:
+        small: uint8 of shape (N, height, width).
+        right: pixels.
+        down: pixels.
+    """
+    if not (right or down) or not len(small):
+        return small
+    matrix = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    size = (small.shape[2], small.shape[1])
+    return np.stack(
+        [cv2.warpAffine(one, matrix, size, borderMode=cv2.BORDER_REPLICATE) for one in small]
+    ).astype(np.uint8)
 
 
 def near_pairs(
