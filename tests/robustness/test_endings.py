@@ -13,7 +13,7 @@ import pytest
 
 from distune.cli import run_command
 from distune.cli.ending import ending_of
-from distune.errors import UserError
+from distune.errors import DataError, UserError
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +115,13 @@ def test_a_terminal_of_few_characters_is_enough(tmp_path: Path) -> None:
     assert ended.returncode == 0 and "sound" in ended.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["größe.yaml"]  # a check makes no demo set
     assert "Traceback" not in ended.stderr and "UnicodeEncodeError" not in ended.stderr
+
+
+def test_many_bad_examples_are_all_listed_in_a_file() -> None:
+    lines = [f"metadata_train.csv:{row}: image file is missing: '{row}.png'" for row in range(2, 40)]
+    code, message = ending_of(DataError("data", ["image file is missing (38 examples)"], lines))
+    assert code == 2 and message.startswith("data: 1 problem")
+    listed = Path(message.rsplit(" ", 1)[1])
+    assert listed.read_text().splitlines() == lines
+    listed.unlink()
+    assert "listed in" not in ending_of(DataError("data", ["one"], lines[:1]))[1]

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distune.errors import UserError
+from distune.errors import DataError, UserError
 from distune.utils.text import harmless
 
 FAILED = 1
 BAD_INPUT = 2
 DISK_FULL = 4
+FEW_EXAMPLES = 3
+"""Bad examples that a message names itself; more are listed in a file."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -64,6 +66,8 @@ def ending_of(error: Exception) -> tuple[int, str]:
         The code, and a message that says what to do next. An error that nobody foresaw is written to a file with its
         traceback, which the message names.
     """
+    if isinstance(error, DataError) and len(error.examples) > FEW_EXAMPLES:
+        return BAD_INPUT, f"{error}\n  {_all_named(error)}"
     if isinstance(error, UserError):
         return BAD_INPUT, str(error)
     if _is_full(error):
@@ -91,14 +95,32 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:500]
 
 
+def _all_named(error: DataError) -> str:
+    """Writes a line for each bad example to a file; says where it is."""
+    name = _written("\n".join(error.examples) + "\n", prefix="distune-examples-", suffix=".txt")
+    count = len(error.examples)
+    return (
+        f"all {count} examples are listed in {name}"
+        if name
+        else f"no file could be written for all {count} examples"
+    )
+
+
 def _kept(error: Exception) -> str:
     """Writes the traceback to a file; says where it is."""
     text = "".join(traceback.format_exception(error))
-    try:
-        descriptor, name = tempfile.mkstemp(prefix="distune-traceback-", suffix=".log")
-        with Path(name).open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        os.close(descriptor)
-    except OSError:
+    name = _written(text, prefix="distune-traceback-", suffix=".log")
+    if name is None:
         return f"no file could be written for the traceback:\n{text}"
     return f"this is a fault of Distune; its traceback is in {name}"
+
+
+def _written(text: str, *, prefix: str, suffix: str) -> str | None:
+    """Writes a text to a new file in the system's temporary folder; None where that cannot be written."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=suffix)
+        os.close(descriptor)
+        Path(name).write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return None
+    return name

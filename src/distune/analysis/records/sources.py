@@ -33,8 +33,10 @@ def open_study(source: optuna.Study | StudyRecord | Path | str, storage: str | N
         folder = STUDIES / str(source)
         return _from_storage(storage, str(source), folder if folder.is_dir() else None)
     file = database_file(Path(source))
+    from distune.tuning.study.storage_url import sqlite_url
+
     folder = file.with_suffix("")
-    return _from_storage(f"sqlite:///{file.as_posix()}", file.stem, folder if folder.is_dir() else None)
+    return _from_storage(sqlite_url(file), file.stem, folder if folder.is_dir() else None)
 
 
 def database_file(given: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
 from distune.tuning.study.storage import engine_options, open_engine, parse_url
-from distune.tuning.study.storage_url import redacted
+from distune.tuning.study.storage_url import redacted, sqlite_file
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -46,7 +46,7 @@ def reading(url: str) -> Iterator[RDBStorage]:
         return
     with tempfile.TemporaryDirectory(prefix="distune-") as folder:
         copy = Path(folder) / "copy.db"
-        copy_sqlite(Path(str(parsed.database)), copy)
+        copy_sqlite(sqlite_file(parsed), copy)
         with _opened(f"sqlite:///{copy.as_posix()}", url) as storage:
             yield storage
 

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distune.errors import UserError
-from distune.tuning.study.storage_url import has_bare_at, hide_secrets, missing_driver, redacted
+from distune.tuning.study.storage_url import (
+    has_bare_at,
+    hide_secrets,
+    missing_driver,
+    redacted,
+    sqlite_file,
+    sqlite_url,
+)
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -33,7 +40,7 @@ _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 
 def default_url(logs: Path, study: str) -> str:
     """The SQLite file of a study."""
-    return f"sqlite:///{(logs / f'{study}.db').as_posix()}"
+    return sqlite_url(logs / f"{study}.db")
 
 
 def open_storage(url: str, *, create: bool = True) -> RDBStorage:
@@ -53,7 +60,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     parsed = parse_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     if sqlite:
-        file = Path(str(parsed.database))
+        file = sqlite_file(parsed)
         if not create and not file.is_file():
             raise UserError(f"storage: there is no file {file}")
         file.parent.mkdir(parents=True, exist_ok=True)

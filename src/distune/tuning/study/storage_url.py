@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 _SECRET_WORDS = re.compile(r"pass|pwd|secret|token|key|credential|auth", re.I)
 _SECRET_PART = re.compile(r"(?:pwd|password)\s*=\s*([^;\s]+)", re.I)
@@ -10,6 +16,28 @@ _PASSWORD = re.compile(r"(://[^:/@]*:)([^@]*(?:@[^?]*)?)@")
 """Up to the last @ before the query, as people write it; SQLAlchemy ends it at the first."""
 _TESTED = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 """How the URLs begin that Distune is tested with, by kind of server; what precedes the + is also the extra's name."""
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file, whatever its name holds.
+
+    SQLAlchemy 2.1 decodes percent signs in a path and 2.0 does not; in both a question mark ends it. So the path is
+    written as it is where that is read back, else with its special characters encoded, else as an SQLite URI.
+    """
+    from sqlalchemy.engine import make_url
+
+    path = file.as_posix()
+    for url in (f"sqlite:///{path}", f"sqlite:///{quote(path)}"):
+        if make_url(url).database == path and not make_url(url).query:
+            return url
+    return f"sqlite:///file:{quote(path)}?uri=true"
+
+
+def sqlite_file(url: URL) -> Path:
+    """The file of an SQLite URL."""
+    database = str(url.database)
+    is_uri = database.startswith("file:") and "uri" in url.query
+    return Path(unquote(database.removeprefix("file:")) if is_uri else database)
 
 
 def redacted(url: str) -> str:
