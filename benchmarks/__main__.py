@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     ),
     "limit": ("The student's epochs against bare steps", ["limit", *ON_MEDPIX]),
     "study": ("A study of 30 trials", ["study", *ON_MEDPIX]),
+    "prediction": ("Prediction, and the exported bundle", ["prediction", *ON_MEDPIX]),
     "compiled": ("Does torch.compile pay?", ["compiled"]),
     "scale": ("An epoch of few and of many images", ["scale"]),
     "ultra": ("The classic teacher and student", ["ultra"]),

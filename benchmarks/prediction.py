@@ -1,9 +1,10 @@
 """What is handed over: seconds for many images and for the first answer, and what 8 bits save and cost.
 
-    python -m benchmarks.prediction RUN [--images 2000] [--first 5] [--max-score-drop 0.01] [--out logs/prediction]
+    python -m benchmarks.prediction RUN [--images 2000] [--first 5] [--max-score-drop 1] [--out logs/prediction]
+    python -m benchmarks.prediction CONFIG --data-root FOLDER ...
 
-RUN is a finished run folder whose data set is there. Commands are timed as a user calls them, each in
-a process of its own; the bundle in 32 bits and the one in 8 bits answer in turn.
+RUN is a finished run folder whose data set is there; of a config the run is trained first, which is not timed. Commands
+are timed as a user calls them, each in a process of its own; the bundles in 32 and in 8 bits answer in turn.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine, table
-from distune import export, load_config, read_table
+from distune import export, load_config, read_table, train
 from distune.data import Table
 
 FIRST = """
@@ -78,6 +79,7 @@ def bundles_of(run: Path, out: Path, drop: float) -> dict[str, tuple[Path, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
+    parser.add_argument("--data-root", type=Path)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--first", type=int, default=5)
     parser.add_argument(
@@ -86,6 +88,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("logs/prediction"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    if given.run.is_file():
+        root = {} if given.data_root is None else {"data.root": str(given.data_root)}
+        given.run = train(load_config(given.run, root), out=given.out / "run").folder
     config = load_config(given.run / "config.yaml")
     examples = read_table(config.data, config.seed, check_images=False)
     bundles = bundles_of(given.run, given.out, given.max_score_drop)
