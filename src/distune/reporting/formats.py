@@ -14,6 +14,7 @@ from distune.utils.text import harmless
 
 DASH = "—"
 LONGEST_TEXT = 300
+LARGE = 1e6
 DECIMALS = {"alpha": ".3f", "beta": ".1f", "gamma": ".3f", "T": ".2f", "dropout": ".3f"}
 SCIENTIFIC = ("lr", "decay")
 LABELS = {
@@ -33,12 +34,17 @@ MEANINGS = {
 
 def score(value: float | None) -> str:
     """A score with four digits, such as `0.9294`."""
-    return DASH if value is None else f"{value:.4f}"
+    return DASH if value is None else format(value, _digits(value))
 
 
 def gain(value: float) -> str:
     """A difference of scores with its sign, such as `+0.0123`."""
-    return f"{value:+.4f}".replace("-", "−")
+    return format(value, f"+{_digits(value)}").replace("-", "−")
+
+
+def _digits(value: float) -> str:
+    """Four decimal places, or four digits of what is no F1 score but, say, a loss that ran away."""
+    return ".4f" if abs(value) < LARGE else ".3e"
 
 
 def interval(low: float, high: float) -> str:
@@ -96,6 +102,8 @@ def duration(seconds: float | None) -> str:
         minutes = f"{seconds / 60:.1f}" if seconds < 20 * 60 else f"{seconds / 60:.0f}"
         return f"{minutes.removesuffix('.0')} min"
     hours = seconds / 3600
+    if hours / 24 >= LARGE:
+        return f"{hours / 24:.3e} days"
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
