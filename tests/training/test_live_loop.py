@@ -55,6 +55,9 @@ class LiveTargets:
     model: Classifier
     width: int
 
+    def placed(self, device: torch.device) -> tuple[()]:
+        return ()
+
     def at(self, batch: Batch) -> ModelOutput:
         with torch.no_grad():
             return self.model(batch.image, batch.text, batch.text_mask)  # type: ignore[no-any-return]
@@ -80,7 +83,8 @@ def test_losses_equal_those_of_a_live_loop(
     changed, entries = KINDS[kind]
     config = tiny_config(**changed, training__batch_size=24)
     kept = run(config, tmp_path / "stored", store=Store(tmp_path / "cache_a"))
-    assert kept.cache["misses"].keys() == {"images", "tokens", "teacher", "targets"} | entries
+    judging = {"regression"}  # on a frozen teacher's features; no run is made from it
+    assert kept.cache["misses"].keys() - judging == {"images", "tokens", "teacher", "targets"} | entries
     suffix_only = Classifier.forward
 
     def whole(model: Classifier, image: Tensor, text: Tensor, mask: Tensor, **options: Any) -> ModelOutput:
@@ -89,6 +93,7 @@ def test_losses_equal_those_of_a_live_loop(
     monkeypatch.setattr(InputSteps, "for_model", raw_inputs)
     monkeypatch.setattr(Classifier, "forward", whole)
     monkeypatch.setattr(Teacher, "targets", live_targets)
+    monkeypatch.setattr(Teacher, "regression", lambda teacher: None)
     live = run(config, tmp_path / "live", store=Store(tmp_path / "cache_b"))
     assert live.cache["misses"].keys() == {"images", "tokens", "teacher"}
     for ours, theirs in zip(read_metrics(tmp_path / "stored"), read_metrics(tmp_path / "live"), strict=True):
