@@ -5,9 +5,12 @@ import logging
 from dataclasses import replace
 
 from rich.console import Console
+from study_helpers import coordinator, memory_study, settings_of, training
 
 from distune.tuning.coordinator.ledger import Counts
 from distune.tuning.coordinator.progress import PLAIN_SECONDS, Progress, Snapshot, line, log_file
+from distune.tuning.executors.simulated import Work
+from distune.tuning.trials.trial import PROGRESS
 
 
 class Clock:
@@ -63,3 +66,21 @@ def test_the_log_file_has_everything_and_is_let_go(tmp_path):
     with log_file(path):
         logger.warning("again")
     assert "trial 7" in path.read_text() and "WARNING again" in path.read_text()
+
+
+def test_a_coordinator_shows_what_its_active_trial_is_at_between_epochs(tmp_path):
+    at, shown = "encoding images: 512 of 9,000, 21/s, ends in 7 min", []
+
+    def script(task):
+        task.path.mkdir(parents=True, exist_ok=True)
+        (task.path / PROGRESS).write_text(at)
+        for epoch in (1, 2, 3):
+            yield Work(10.0, "teacher", epoch, 0.5)
+        (task.path / PROGRESS).unlink()
+        yield from training(task)
+
+    settings = settings_of()
+    study = memory_study(settings)
+    coordinator(study, settings, tmp_path, script, n_trials=1, show=shown.append).run()
+    assert {snapshot.progress for snapshot in shown} == {"", at}
+    assert shown[-1].progress == ""
