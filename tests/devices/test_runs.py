@@ -34,6 +34,7 @@ SHORT = {
     "student__epochs": 2,
     "training__device": "auto",
     "training__precision": "auto",
+    "training__batch_size": 40,
 }
 
 
