@@ -9,6 +9,7 @@ from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
 from distune.models import check_copyable, matching_parts
 from distune.models.encoders import inspect_encoder
+from distune.training.scores import check_scores
 
 
 def check_all(config: Config, source: str) -> Table:
@@ -53,6 +54,7 @@ def check_experiment(config: Config, source: str) -> Table:
     problems = [*undefined(config), *_encoder_problems(config)]
     try:
         table = read_table(config.data, config.seed)
+        check_scores(table, config.data.root)
     except DataError as error:
         if not problems:
             raise

@@ -15,7 +15,7 @@ from kind_files import FINDINGS, GRADES, data_section, write_kinds
 from run_files import Calls, read_metrics
 from sklearn.metrics import cohen_kappa_score, f1_score
 
-from distune.config import Config, as_dict, parse_config
+from distune.config import Config, DataConfig, as_dict, parse_config
 from distune.data import Table, read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
@@ -27,6 +27,7 @@ from distune.models.fusion import FUSIONS
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
 from distune.training.run import run
+from distune.training.scores import check_scores
 from distune.training.student import load_student
 
 pytestmark = pytest.mark.slow
@@ -219,3 +220,20 @@ def test_the_metric_names_the_scores(make: Make) -> None:
     assert own_scores({}) == "" and own_scores(make().data.tasks) == ""
     named = own_scores(make({"grade": {"score": "quadratic_kappa", "weight": 2}}).data.tasks)
     assert "grade: quadratic kappa with weight 2" in METRIC + named
+
+
+@pytest.mark.parametrize("score", ["auroc", "macro_f1"])
+def test_a_split_on_which_the_score_is_not_defined_is_refused_before_training(
+    tmp_path: Path, score: str
+) -> None:
+    root = write_kinds(tmp_path / "data")
+    dev = root / "metadata_dev.csv"
+    header, *rows = dev.read_text(encoding="utf-8").splitlines()
+    one_class = [",".join([*row.split(",")[:3], "a", *row.split(",")[4:]]) for row in rows]
+    dev.write_text("\n".join([header, *one_class]), encoding="utf-8")
+    data = DataConfig(**data_section(root, side={"score": score}))
+    if score == "macro_f1":
+        check_scores(read_table(data, 0), root)
+        return
+    with pytest.raises(DataError, match="dev split: task side"):
+        check_scores(read_table(data, 0), root)

@@ -42,9 +42,11 @@ from distune.confirmation.training import Job, Trained, forget_other_versions, j
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
+from distune.data.table import Split
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.run_folder import write_json
+from distune.training.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.retention import folder_name
@@ -129,9 +131,9 @@ class _Confirmation:
         has_test = len(self.table.rows("test")) > 0
         if has_test:
             self.opening.check()
-        check_predictions_are_read_back(
-            self.table, ("dev", "test") if has_test else ("dev",), self.confirmation
-        )
+        judged: tuple[Split, ...] = ("dev", "test") if has_test else ("dev",)
+        check_scores(self.table, self.entrants[0].config.data.root, judged)
+        check_predictions_are_read_back(self.table, judged, self.confirmation)
         forget_other_versions(jobs, is_open=self.opening.is_open)
         if (foresight := self.foresight()) is not None:
             self.tell(str(foresight))

@@ -41,6 +41,7 @@ from distune.training.run_folder import (
     write_metrics,
     write_predictions,
 )
+from distune.training.scores import check_scores
 from distune.training.student import build_student, count_parameters, save_student, student_seed
 from distune.training.teacher import Teacher, TeacherStage, class_weights
 
@@ -158,6 +159,7 @@ class _Run(Callback):
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
+            check_scores(self.table, config.data.root)
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)
             files = files_hash(images)

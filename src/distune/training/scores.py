@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distune.config import ScoreName
-from distune.data.table import MISSING, Task, label_columns
+from distune.data.table import MISSING, Split, Table, Task, label_columns
+from distune.errors import DataError
 from distune.training.metrics import Floats, confusion_matrix, decisions, macro_f1, mean_f1
 
 NAMES: Mapping[ScoreName, str] = {
@@ -83,6 +85,30 @@ def overall_score(
         for task, columns, rows in zip(tasks, label_columns(tasks), probabilities, strict=True)
     ]
     return mean_score(scores, tasks)
+
+
+def check_scores(table: Table, root: Path, splits: Sequence[Split] = ("dev",)) -> None:
+    """Refuses splits on which the score of a task is not defined: no label at all, or one class where two are compared.
+
+    Args:
+        table: all examples.
+        root: the data root, named in the error.
+        splits: that will be judged.
+
+    Raises:
+        DataError: lists each task and split.
+    """
+    problems = []
+    for split in splits:
+        labels = table.labels[table.rows(split)]
+        for task, columns in zip(table.tasks, label_columns(table.tasks), strict=True):
+            even = np.full((len(labels), len(task.classes)), 1 / len(task.classes))
+            try:
+                task_score(task, labels[:, columns], even)
+            except ValueError as error:
+                problems.append(f"{split} split: {error}")
+    if problems:
+        raise DataError(root, problems)
 
 
 def mean_score(scores: Sequence[float], tasks: Sequence[Task]) -> float:
