@@ -122,6 +122,9 @@ def test_durations(seconds: float | None, shown: str) -> None:
 def test_other_numbers() -> None:
     assert formats.score(0.92944) == "0.9294" and formats.score(-1.5e300) == "-1.500e+300"
     assert formats.gain(-2e9) == "−2.000e+09" and formats.duration(1e300) == "1.157e+295 days"
+    assert [formats.chance(each) for each in (0, 0.004, 0.84, 0.9962, 1)] == [
+        "< 1 %", "< 1 %", "84 %", "> 99 %", "> 99 %",
+    ]  # fmt: skip
     assert formats.share(84 / 360) == "23 %" and formats.share(0.004) == "0.4 %" and formats.share(0) == "0 %"
     assert formats.gain(0.0123) == "+0.0123" and formats.gain(-0.5) == "−0.5000"
     assert formats.memory(812.4) == "812 MB" and formats.memory(8400) == "8.4 GB"

@@ -68,8 +68,9 @@ def test_the_first_screen_answers_with_the_confirmation(write: Write) -> None:
     said = first_screen(write(recommending_the_trial()))
     for answer in (
         "**Config to use:** trial 1",
-        "**Score on test:** 0.7500 (mean of 5 seeds; 95 % interval over cases and seeds 0.7400 to 0.7600)",
-        "**Forecast for 95 new cases:** 0.6950 to 0.8070 (in 95 % of such sets)",
+        "**Score on test (held-out cases):** 0.7500 (mean of 5 seeds; 95 % interval over cases and seeds 0.7400 to "
+        "0.7600)",
+        "new cases of the same kind:** 0.6950 to 0.8070 (with 95 % probability)",
         "**Did tuning help?** Yes: +0.0123 (trial 1 over the base config; 95 % interval −0.0077 to +0.0323: "
         "significantly better)",
         "**Did distillation help?** Yes: +0.0567 (trial 1 over the same student without a teacher;",
@@ -110,6 +111,61 @@ def test_a_base_that_is_recommended_is_compared_with_the_best_trial(write: Write
     )
     advised = section(text, "Recommendations")
     assert "use the base config." in advised and "would take about 14 seeds or about 990 cases." in advised
+
+
+def test_a_gain_that_is_not_shown_stands_beside_no_probability(write: Write) -> None:
+    numbers = recommending_the_trial("not significantly different")
+    numbers["recommendation"]["candidates"]["trial_0001"] = {
+        "observed_gain": 0.0123,
+        "expected_gain": 0.01,
+        "probability_better": 0.95,
+        "probability_best": 0.95,
+    }
+    said = first_screen(write(numbers))
+    assert (
+        "trial 1 (the highest expected score; not shown to beat the base config)" in said
+        and "95 % the best" not in said
+    )
+    numbers["comparisons"][0]["verdict"] = "better"
+    assert "with probability 95 % the best" in first_screen(write(numbers))
+
+
+def test_a_gain_of_distillation_names_the_trial_it_was_measured_on(write: Write) -> None:
+    text = write(CONFIRMATION)
+    assert "Yes, for trial 1: +0.0567" in first_screen(text)
+    assert "not measured for the base config" in first_screen(text)
+    assert "Distillation of trial 1 improved the score." in section(text, "Conclusion")
+
+
+def test_a_base_that_no_trial_beat_in_the_search_is_said_to_be_so(write: Write) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["recommendation"]["reason"] = "base_is_best"
+    del numbers["comparisons"][0]
+    said = first_screen(write(numbers))
+    assert (
+        "Did tuning help?** No gain found (none of the 15 complete trials" in said
+        and "probability" not in said.split("Score")[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ahead"), [("worse", "significantly better than trial 1"), ("better", None)]
+)
+def test_a_baseline_that_is_not_beaten_stands_on_the_first_screen(
+    write: Write, verdict: str, ahead: str | None
+) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["comparisons"][2]["verdict"] = verdict
+    said = first_screen(write(numbers))
+    assert ("Without a network:** 0.3100" in said) == (ahead is not None) and (ahead or "") in said
+
+
+def test_the_next_command_asks_for_more_seeds_while_the_gain_is_open(write: Write) -> None:
+    numbers = recommending_the_trial("not significantly different")
+    assert "--again" not in first_screen(write(numbers))
+    numbers["seeds"] = [1, 2]
+    said = first_screen(write(numbers))
+    assert 0 < said.index("--seeds 5 --again") < said.index("distune export")
 
 
 def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
@@ -169,7 +225,7 @@ def test_what_more_power_would_take(
     numbers["comparisons"][0] |= {"power": power, "seeds_needed": seeds, "cases_needed": cases}
     text = write(numbers)
     assert f"| {100 * power:.0f} % | {said} |" in section(text, FULL)
-    assert f"a chance of {100 * power:.0f} % to be called better" in section(text, "Performance improvement")
+    assert f"detected with probability {100 * power:.0f} %" in section(text, "Performance improvement")
 
 
 def test_the_families_are_named_and_their_intervals_decide(write: Write) -> None:
@@ -297,7 +353,7 @@ def test_dev_alone_is_said_to_flatter(write: Write) -> None:
     assert "**Score on dev, which the search has seen:**" in first_screen(text)
     assert "Some runs of the confirmation failed" in first_screen(text)
     assert "There is no test split" in section(text, "Conclusion")
-    assert "Openings of the test split" not in section(text, FULL)
+    assert "Uses of the test split" not in section(text, FULL)
 
 
 def test_baseless_and_unfinished_confirmations_are_written(write: Write) -> None:

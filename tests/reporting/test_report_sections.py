@@ -69,7 +69,7 @@ def test_ids_are_unique(written: Path) -> None:
 
 def test_what_is_not_confirmed_says_so_first_and_names_the_command(written: Path) -> None:
     said = first_screen(read(written))
-    assert "not confirmed" in said and "it flatters" in said
+    assert "not confirmed" in said and "too optimistic" in said
     assert re.search(r"Did tuning help\?\*\* Not confirmed \(\+0\.\d{4} over the base config", said)
     assert "Did distillation help?** Not measured" in said
     assert re.search(r"^distune confirm ", said, re.M)

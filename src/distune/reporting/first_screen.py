@@ -8,6 +8,7 @@ from pathlib import Path
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.teacher import TeacherJudged
 from distune.data.audit.findings import counted
 from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Block, Commands, Headline, Strong, caution
@@ -16,6 +17,8 @@ from distune.reporting.paths import quoted
 from distune.training.teacher_check import WHAT_TO_CHANGE
 
 CONFIG, TUNING, DISTILLATION = "Config to use", "Did tuning help?", "Did distillation help?"
+
+ENOUGH_SEEDS = 5
 
 
 def headlines(findings: Findings) -> tuple[Headline, ...]:
@@ -33,38 +36,56 @@ def lead(findings: Findings) -> tuple[Block, ...]:
 
 def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headline]:
     split, chosen = numbers["split"], verdicts.recommended(numbers)
-    about = (numbers["recommendation"].get("candidates") or {}).get(chosen) or {}
-    chance = about.get("probability_best")
-    yield Headline(
-        CONFIG,
-        verdicts.named(numbers, chosen),
-        "" if chance is None else f"with probability {formats.share(chance)} the best of the candidates",
-    )
+    yield Headline(CONFIG, verdicts.named(numbers, chosen), _how_sure(numbers))
     judged = numbers["contenders"][chosen]["splits"].get(split)
     if judged is not None:
         score = judged["score"]
-        flatters = ", which the search has seen" if numbers["optimistic"] else ""
+        flatters = ", which the search has seen" if numbers["optimistic"] else " (held-out cases)"
         yield Headline(
             f"Score on {split}{flatters}",
             formats.score(score["mean"]),
-            "no interval: too few cases"
-            if score["low"] is None
-            else f"mean of {verdicts.seeds(numbers)}; 95 % interval over cases and seeds {formats.score(score['low'])} "
-            f"to {formats.score(score['high'])}",
+            f"{verdicts.counted_as(numbers)}mean of {verdicts.seeds(numbers)}; "
+            + (
+                "no interval: too few cases"
+                if score["low"] is None
+                else f"95 % interval over cases and seeds {formats.score(score['low'])} to "
+                f"{formats.score(score['high'])}"
+            ),
         )
         if (forecast := judged.get("forecast")) is not None:
+            seen = "; too optimistic, as the search has used these cases" if numbers["optimistic"] else ""
             yield Headline(
-                f"Forecast for {forecast['cases']} new cases",
+                f"Expected on {forecast['cases']} new cases of the same kind",
                 f"{formats.score(forecast['low'])} to {formats.score(forecast['high'])}",
-                "in 95 % of such sets" + ("; flatters" if numbers["optimistic"] else ""),
+                f"with 95 % probability{seen}",
             )
     yield _tuning(numbers)
     yield _distillation(numbers)
+    yield from _baseline(numbers)
     yield from _size(findings, verdicts.recommended_config(findings, findings.confirmation))  # type: ignore[arg-type]
+
+
+def _how_sure(numbers: verdicts.Numbers) -> str:
+    """Why this config: no probability beside a gain over the base that is not shown."""
+    found, made = numbers["recommendation"], verdicts.gain_over_base(numbers)
+    if found["reason"] == "base_is_best":
+        return f"no trial scored higher in the search ({found['searched']} complete)"
+    candidates = found.get("candidates") or {}
+    chance = (candidates.get(found["contender"]) or {}).get("probability_best")
+    if made is not None and found["kind"] != "base" and made["verdict"] not in verdicts.ANSWERS:
+        return "the highest expected score; not shown to beat the base config"
+    return "" if chance is None else f"with probability {formats.chance(chance)} the best of the candidates"
 
 
 def _tuning(numbers: verdicts.Numbers) -> Headline:
     made = verdicts.gain_over_base(numbers)
+    if made is None and numbers["recommendation"]["reason"] == "base_is_best":
+        searched = numbers["recommendation"]["searched"]
+        return Headline(
+            TUNING,
+            "No gain found",
+            f"none of the {searched} complete trials scored above the base config in the search",
+        )
     if made is None:
         return Headline(TUNING, "Not known", "the base config was not compared")
     compared = f"{verdicts.named(numbers, made['first'])} over the base config"
@@ -77,10 +98,32 @@ def _distillation(numbers: verdicts.Numbers) -> Headline:
     made = verdicts.comparison(numbers, "distillation_gain")
     if made is None:
         return Headline(DISTILLATION, "Not measured", "no student was trained without a teacher")
-    compared = f"{verdicts.named(numbers, made['first'])} over the same student without a teacher"
+    measured, chosen = verdicts.named(numbers, made["first"]), verdicts.recommended(numbers)
+    is_other = made["first"] != chosen
+    unmeasured = f"; not measured for {verdicts.named(numbers, chosen)}" if is_other else ""
     return Headline(
-        DISTILLATION, verdicts.answer(made), f"{compared}; {verdicts.between(made)}: {verdicts.verdict(made)}"
+        DISTILLATION,
+        verdicts.answer(made, measured if is_other else ""),
+        f"{measured} over the same student without a teacher; {verdicts.between(made)}: "
+        f"{verdicts.verdict(made)}{unmeasured}",
     )
+
+
+def _baseline(numbers: verdicts.Numbers) -> Iterator[Headline]:
+    """How far one gets without a network, where the strongest baseline was compared and is not beaten."""
+    made = verdicts.against_strongest_baseline(numbers)
+    if made is None or made["verdict"] == "better":
+        return
+    judged = ((numbers["contenders"].get(made["second"]) or {}).get("splits") or {}).get(numbers["split"])
+    if judged is not None:
+        ahead = (
+            "significantly better than" if made["verdict"] == "worse" else "not significantly different from"
+        )
+        yield Headline(
+            "Without a network",
+            formats.score(judged["score"]["mean"]),
+            f"{verdicts.named(numbers, made['second'])}; {ahead} {verdicts.named(numbers, made['first'])}",
+        )
 
 
 def _searched(findings: Findings) -> Iterator[Headline]:
@@ -92,7 +135,7 @@ def _searched(findings: Findings) -> Iterator[Headline]:
     yield Headline(
         f"Score{findings.study.on_what}",
         formats.score(best.value),
-        f"{_interval(findings)}; it flatters, as the trial was picked by it",
+        f"{_metric(findings)}{_interval(findings)}; too optimistic, as the trial was picked by it",
     )
     baseline = findings.baseline
     if isinstance(baseline, Baseline):
@@ -105,6 +148,11 @@ def _searched(findings: Findings) -> Iterator[Headline]:
     yield from _size(findings, None)
     if len(ranking.trials) == 1:
         yield Headline("Complete trials", "1", "too few to choose from")
+
+
+def _metric(findings: Findings) -> str:
+    metric = findings.study.metric
+    return f"{formats.plain(metric)}; " if metric else ""
 
 
 def _interval(findings: Findings) -> str:
@@ -133,7 +181,8 @@ def _size(findings: Findings, config: Path | None) -> Iterator[Headline]:
             f"{found.parameters:,} parameters",
             ""
             if milliseconds is None
-            else f"its encoders take about {formats.milliseconds(milliseconds)} an example on one server CPU thread",
+            else f"encoding one example takes about {formats.milliseconds(milliseconds)} on one server CPU thread, "
+            "fusion not counted",
         )
 
 
@@ -166,7 +215,7 @@ def _cautions(findings: Findings) -> Iterator[Block]:
 def _teacher(findings: Findings) -> Iterator[Block]:
     """That the teacher has nothing to teach."""
     judged = findings.teacher
-    if judged is None or not (judged.is_below_its_student or judged.is_below_regression):
+    if judged is None or not _is_of_no_use(judged):
         return
     below = [f"its student ({formats.score(judged.student)})"] if judged.is_below_its_student else []
     if judged.is_below_regression:
@@ -178,12 +227,9 @@ def _teacher(findings: Findings) -> Iterator[Block]:
 
 
 def _next(findings: Findings) -> Iterator[Block]:
-    study = findings.study
-    if verdicts.current(findings) is not None:
-        yield Commands(
-            "# next: the recommended student as files for the device that will run it\n"
-            f"distune export {commands.named(study)} --out bundle"
-        )
+    study, numbers = findings.study, verdicts.current(findings)
+    if numbers is not None:
+        yield Commands("\n".join(_after_confirmation(findings, numbers)))
     elif study.is_table:
         yield Commands(
             "# next: a study of your own data, whose gain can be confirmed\ndistune init metadata.csv --out mydata"
@@ -195,3 +241,23 @@ def _next(findings: Findings) -> Iterator[Block]:
             "# next: train the best trials again over several seeds, and judge them once on the test split\n"
             + commands.confirm(study)
         )
+
+
+def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
+    """Export comes first only where nothing says that there is a better model, or too few seeds to say so."""
+    study, gain = findings.study, verdicts.gain_over_base(numbers)
+    config = verdicts.recommended_config(findings, findings.confirmation)  # type: ignore[arg-type]
+    if config is not None and findings.teacher is not None and _is_of_no_use(findings.teacher):
+        yield f"# next: change teacher.* in {quoted(config)}, and tune again"
+        yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name NAME"
+    elif (
+        gain is not None and gain["verdict"] not in verdicts.ANSWERS and len(numbers["seeds"]) < ENOUGH_SEEDS
+    ):
+        yield "# next: more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)"
+        yield f"{commands.confirm(study)} --seeds {ENOUGH_SEEDS}" + (" --again" if numbers["opening"] else "")
+    yield "# the recommended student as files for the device that will run it"
+    yield f"distune export {commands.named(study)} --out bundle"
+
+
+def _is_of_no_use(judged: TeacherJudged) -> bool:
+    return judged.is_below_its_student or judged.is_below_regression

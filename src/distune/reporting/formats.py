@@ -68,6 +68,13 @@ def share(value: float) -> str:
     return f"{percent:.1f} %" if 0 < abs(percent) < 1 else f"{percent:.0f} %"
 
 
+def chance(value: float) -> str:
+    """A probability that was sampled, such as `84 %`; never as certain as `0 %` or `100 %`."""
+    if value < 0.01:
+        return "< 1 %"
+    return "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+
+
 def shares(counts: Sequence[int]) -> list[str]:
     """Parts of a whole in percent that add up to 100: whole numbers where those do and hide no part, else tenths."""
     total = sum(counts)

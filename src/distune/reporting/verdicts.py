@@ -9,8 +9,9 @@ from typing import Any
 from distune.analysis.findings import Findings
 from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.unknown import Unknown
+from distune.data.table import Task
 from distune.reporting import formats
-from distune.training.scores import NAMES
+from distune.training.scores import NAMES, score_in_words
 
 Numbers = Mapping[str, Any]
 ANSWERS = {"better": "Yes", "worse": "No"}
@@ -19,17 +20,25 @@ QUESTIONS = {
     "trial_gain": "Tuning: recommended trial",
     "tuning_gain": "Tuning: best of the search",
     "distillation_gain": "Distillation",
-    "teacher_gap": "Lead of the teacher",
+    "teacher_gap": "Teacher ahead of student",
     "against_baseline": "Strongest baseline",
 }
 """What the page calls the comparisons that answer its questions."""
 BASELINES = {
     "majority": "always naming the most frequent class",
     "text_tfidf": "logistic regression on the words of the text",
-    "features_image_text": "logistic regression on the student's frozen features of image and text",
-    "features_image": "logistic regression on the student's frozen features of the image",
-    "features_text": "logistic regression on the student's frozen features of the text",
+    "features_image_text": "logistic regression on frozen features of image and text",
+    "features_image": "logistic regression on frozen features of the image",
+    "features_text": "logistic regression on frozen features of the text",
 }
+INPUTS = {
+    "majority": "no input is",
+    "text_tfidf": "the text is",
+    "features_image_text": "image and text are",
+    "features_image": "the image is",
+    "features_text": "the text is",
+}
+"""What a baseline needs, as the subject of a sentence."""
 
 
 def current(findings: Findings) -> Numbers | None:
@@ -79,9 +88,10 @@ def gain_over_base(numbers: Numbers) -> Numbers | None:
     return next(own, comparison(numbers, "tuning_gain"))
 
 
-def answer(made: Numbers) -> str:
-    """Yes, No or Not shown, with the difference: `Yes: +0.0702`."""
-    return f"{ANSWERS.get(made['verdict'], UNDECIDED)}: {formats.gain(made['difference'])}"
+def answer(made: Numbers, of: str = "") -> str:
+    """Yes, No or Not shown, with the difference: `Yes: +0.0702`, of another contender `Yes, for trial 9: +0.0702`."""
+    said = ANSWERS.get(made["verdict"], UNDECIDED) + (f", for {of}" if of else "")
+    return f"{said}: {formats.gain(made['difference'])}"
 
 
 def verdict(made: Numbers) -> str:
@@ -123,9 +133,19 @@ def main_comparisons(numbers: Numbers) -> list[Numbers]:
     found = [comparison(numbers, kind) for kind in ("tuning_gain", "distillation_gain", "teacher_gap")]
     if own is not None and own["kind"] == "trial_gain":
         found.insert(0, own)
+    return [each for each in (*found, against_strongest_baseline(numbers)) if each is not None]
+
+
+def against_strongest_baseline(numbers: Numbers) -> Numbers | None:
+    """The comparison with the baseline that comes closest, or lies furthest ahead."""
     against = [each for each in numbers["comparisons"] if each["kind"] == "against_baseline"]
-    strongest = min(against, key=lambda each: float(each["difference"]), default=None)
-    return [each for each in (*found, strongest) if each is not None]
+    return min(against, key=lambda each: float(each["difference"]), default=None)
+
+
+def counted_as(numbers: Numbers) -> str:
+    """What a score is: `mean over tasks of the macro F1; `; empty in a confirmation that does not say."""
+    held = numbers.get("scored_by")
+    return f"{score_in_words([Task(name, (), **about) for name, about in held.items()])}; " if held else ""
 
 
 def metric(values: Numbers, name: str) -> str:

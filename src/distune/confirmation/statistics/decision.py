@@ -9,7 +9,8 @@ the wrong one. So the rule is that of least expected loss:
   the best of n equal ones lies above the mean by luck alone, in standard deviations. The more were searched for the
   same promise, the smaller tau, and the more a gain is shrunk toward the base.
 - The confirmation measures the gains with their common errors over cases and seeds; the expected gain is the mean after
-  both, and the probability of being best comes from draws of the same distribution.
+  both. The probability of being best comes from draws around it with the tails of Student's t: the spread over a few
+  seeds is itself hardly known, and a gain is not called certain here that its interval leaves open.
 - The highest expected score is taken. Candidates within a tenth of the relevant gain of it count as equal: among them
   the one with the fewest parameters is taken, and the base before others of the same size.
 
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.answers import Answers
-from distune.confirmation.statistics.standard_errors import interaction_of
+from distune.confirmation.statistics.standard_errors import errors_of, interaction_of
 
 Floats = NDArray[np.float64]
 DecisionReason = Literal["highest_expected", "smallest_of_equals", "base_is_best", "base_is_missing"]
@@ -166,9 +167,7 @@ def candidates_of(
     weight = prior @ np.linalg.pinv(prior + measured)
     expected, left = weight @ gains, prior - weight @ prior
     left = (left + left.T) / 2
-    generator = np.random.default_rng(0)
-    drawn = generator.multivariate_normal(expected, left, DRAWS, check_valid="ignore")
-    drawn = np.hstack([np.zeros((DRAWS, 1)), drawn])
+    drawn = np.hstack([np.zeros((DRAWS, 1)), expected + _deviations(left, tables)])
     best = np.bincount(drawn.argmax(axis=1), minlength=len(names)) / DRAWS
     return {
         name: Candidate(
@@ -181,6 +180,18 @@ def candidates_of(
         )
         for place, name in enumerate(names)
     }
+
+
+def _deviations(covariance: Floats, tables: Sequence[Floats]) -> Floats:
+    """Draws (DRAWS, gains) around 0, each gain with Student's t of as many degrees of freedom as its interval has."""
+    from scipy import stats
+
+    generator = np.random.default_rng(0)
+    normal = generator.multivariate_normal(np.zeros(len(covariance)), covariance, DRAWS, check_valid="ignore")
+    freedom = np.array([errors_of([table, -tables[0]]).freedom for table in tables[1:]])
+    # One rank for all gains: where the spread of the base's seeds was underestimated, it was for every gain.
+    squares = stats.chi2.ppf(generator.uniform(size=(DRAWS, 1)), freedom)
+    return np.asarray(normal / np.sqrt(squares / freedom), dtype=np.float64)
 
 
 def _covariance(tables: Sequence[Floats]) -> Floats:

@@ -12,7 +12,7 @@ Numbers = Mapping[str, Any]
 QUESTIONS = {
     "tuning_gain": "Tuning gain",
     "distillation_gain": "Distillation gain",
-    "teacher_gap": "Lead of the teacher",
+    "teacher_gap": "Teacher ahead of student",
     "against_trial": "Against another trial",
     "trial_gain": "Gain of another trial",
     "modality_gain": "Gain from reading both",
@@ -45,7 +45,7 @@ def comparisons(numbers: Numbers) -> Section:
             formats.interval(each["family_low"], each["family_high"]),
             formats.probability(each["adjusted_p"]),
             Strong(each["verdict"]),
-            formats.share(each["power"]),
+            formats.chance(each["power"]),
             needed(each),
         )
         for each in made

@@ -32,7 +32,7 @@ REASONS = {
     "smallest_of_equals": "no other is expected to score higher by as much as a tenth of the gain that matters, "
     "and none "
     "of these equals is smaller.",
-    "base_is_best": "the search found nothing better.",
+    "base_is_best": "no trial scored higher in the search.",
     "base_is_missing": "the base config could not be trained, so no gain is known; this one has the highest "
     "mean score.",
 }
@@ -74,13 +74,13 @@ def _recommendation(numbers: Mapping[str, Any]) -> Section:
         (
             Code(name),
             *(_or_dash(about, key, formats.gain) for key in ("observed_gain", "expected_gain")),
-            *(_or_dash(about, key, formats.share) for key in ("probability_better", "probability_best")),
+            *(_or_dash(about, key, formats.chance) for key in ("probability_better", "probability_best")),
         )
         for name, about in (found.get("candidates") or {}).items()
     ]
     if rows:
         header = ("Candidate", "Gain measured", "Gain expected", "Better than the base", "Best of these")
-        caption = f"Expected: shrunk for the {found['searched']} configs that were searched. Probabilities in percent."
+        caption = f"The expected gain is shrunk towards 0, as the best of {found['searched']} configs is partly lucky."
         blocks.append(Table(header, tuple(rows), frozenset({1, 2, 3, 4}), caption))
     return Section("Recommendation", tuple(blocks))
 
@@ -123,7 +123,7 @@ def _openings(numbers: Mapping[str, Any]) -> Section | None:
     ]
     if items:
         blocks.append(Bullets(tuple(items)))
-    return Section("Openings of the test split", tuple(blocks))
+    return Section("Uses of the test split", tuple(blocks))
 
 
 def _left_out(numbers: Mapping[str, Any]) -> Section | None:

@@ -125,7 +125,8 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
         Table(("What was measured", "Score"), tuple(rows), frozenset({1})),
         paragraph(
             Code(found["contender"]),
-            f": of its score in the study {formats.over_seeds(found.get('loss'), formats.gain)} was luck.",
+            ": its score in the study minus its mean over seeds is "
+            f"{formats.over_seeds(found.get('loss'), formats.gain)}.",
         ),
     )
 

@@ -48,20 +48,35 @@ def _confirmed(numbers: verdicts.Numbers) -> Iterator[str]:
         ("Distillation", verdicts.comparison(numbers, "distillation_gain")),
     ):
         if made is not None:
-            yield f"{what} {GAINS.get(made['verdict'], GAINS[verdicts.UNDECIDED])}."
+            other = verdicts.named(numbers, made["first"])
+            of = f" of {other}" if what == "Distillation" and other != chosen else ""
+            yield f"{what}{of} {GAINS.get(made['verdict'], GAINS[verdicts.UNDECIDED])}."
+    if gain is None and numbers["recommendation"]["reason"] == "base_is_best":
+        yield "The search found no trial above it."
+    yield from _baselines(numbers)
+    cases = numbers["examples"][numbers["split"]]["cases"]
+    if numbers["optimistic"]:
+        yield (
+            "There is no test split: the search has seen the examples that judge here, so all scores are too "
+            "optimistic."
+        )
+    else:
+        yield f"All of it rests on {cases} cases of one data set; other hospitals and devices can differ by more."
+
+
+def _baselines(numbers: verdicts.Numbers) -> Iterator[str]:
+    """The baselines that are not beaten, and which input the strongest of them needs."""
     ahead = [
         verdicts.named(numbers, made["second"])
         for made in numbers["comparisons"]
         if made["kind"] == "against_baseline" and made["verdict"] != "better"
     ]
-    if ahead:
-        yield (
-            f"Not beaten without a network: {'; '.join(ahead)}. Where the input of such a baseline is at hand "
-            "in use, it is "
-            "the simpler choice."
-        )
-    cases = numbers["examples"][numbers["split"]]["cases"]
-    if numbers["optimistic"]:
-        yield "There is no test split: the search has seen the examples that judge here, so all scores flatter."
-    else:
-        yield f"All of it rests on {cases} cases of one data set; other hospitals and devices can differ by more."
+    strongest = verdicts.against_strongest_baseline(numbers)
+    if not ahead or strongest is None:
+        return
+    needed = verdicts.INPUTS.get(strongest["second"], "its input")
+    what = "better" if strongest["verdict"] == "worse" else "not shown to be worse"
+    yield (
+        f"Not beaten without a network: {'; '.join(ahead)}. Where {needed} available in practice, the strongest of "
+        f"them is simpler and {what}."
+    )

@@ -73,10 +73,12 @@ def _table(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers | N
     if isinstance(baseline.gain, Unknown):
         yield missing(baseline.gain.reason)
     if numbers is not None and (loss := (numbers["optimism"] or {}).get("loss")) is not None:
+        on = f"the same {loss['on']}" if findings.study.folds is None else "new folds"
+        shown = loss["low"] is not None and loss["low"] > 0
+        said = "The search was too optimistic about" if shown else "No optimism of the search is shown for"
         yield paragraph(
-            f"How much the search flattered trial {baseline.best.number}, its score in the search minus the "
-            "mean of new "
-            f"trainings on the same {loss['on']}: {formats.over_seeds(loss, formats.gain)}."
+            f"{said} trial {baseline.best.number}: its score in the search minus the mean of new trainings on "
+            f"{on} is {formats.over_seeds(loss, formats.gain)}."
         )
 
 
@@ -126,7 +128,7 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         ),
         *([figures["gains"]] if "gains" in figures else []),
         paragraph(
-            "Verdicts count how many comparisons were made, so an interval that just excludes 0 can be not "
+            "Verdicts are corrected for the number of comparisons, so an interval that just excludes 0 can be not "
             f"significantly different. {_power(numbers, made[0])}"
         ),
     ]
@@ -135,8 +137,9 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
 
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
     return (
-        f"A true gain of {formats.gain(numbers['relevant_gain'])} had a chance of {formats.share(made['power'])} to be "
-        f"called better on {numbers['examples'][numbers['split']]['cases']} cases."
+        f"A true gain of {formats.gain(numbers['relevant_gain'])}, the smallest that was set as relevant, would have "
+        f"been detected with probability {formats.chance(made['power'])} on "
+        f"{numbers['examples'][numbers['split']]['cases']} cases."
     )
 
 
