@@ -80,7 +80,7 @@ def test_changes(name: str, new: Any, base: Any, shown: str) -> None:
 
 def test_choices_have_no_ratio() -> None:
     dim = Parameter("student_fusion_dim", "categorical", choices=(256, 384, 512))
-    assert formats.change("student_fusion_dim", dim, 384, 512) == "Changed"
+    assert formats.change("student_fusion_dim", dim, 384, 512) == "↓ 128"
     assert formats.change("student_fusion_dim", dim, 512, 512) == "Same"
 
 
@@ -188,3 +188,18 @@ def test_trials_are_said_to_be_equal_only_where_the_same_examples_say_so(equal: 
 )
 def test_a_span_of_times_names_its_unit_once(low: float, high: float, shown: str) -> None:
     assert formats.span_of_time(low, high) == shown
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "seeds", "said"),
+    [
+        (0.7865, 0.0601, 0.9953, 2, "0.7865 (too few seeds)"),
+        (2.0368, 0.0, 7.0332, 2, "2.0368 (too few seeds)"),
+        (0.7865, 0.0601, 0.9953, 5, "0.7865 [0.0601, 0.9953]"),
+        (0.8283, 0.7984, 0.8547, 2, "0.8283 [0.7984, 0.8547]"),
+    ],
+)
+def test_an_interval_over_two_seeds_that_spans_every_score_is_not_written(
+    mean: float, low: float, high: float, seeds: int, said: str
+) -> None:
+    assert formats.over_seeds({"mean": mean, "low": low, "high": high, "seeds": seeds}) == said

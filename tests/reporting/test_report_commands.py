@@ -87,9 +87,11 @@ def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked:
     usage = section(text_of(study, companions(analyse(study), tmp_path)), "Usage").split(
         "### This study again"
     )[1]
-    again, quick = re.findall(r"^python tools/run_optuna_tuning\.py (.*\\\n.*)$", usage, re.M)
+    again, quick = re.findall(r"^distune tune (.*\\\n.*)$", usage, re.M)
     request = request_of(again)
-    assert (request.asked.name, request.asked.n_trials) == ("s", 30)
+    assert f"--storage sqlite:///{tmp_path / 's.db'}" in again  # it lies elsewhere than under logs/optuna
+    teachers = study.teacher_record.trials if study.teacher_record is not None else ()
+    assert (request.asked.name, request.asked.n_trials) == ("s", 30 + len(study.trials) + len(teachers))
     with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
         for name, settings in zip(
             ("s", "s" + SUFFIX), _study_settings(request, _base(request), "data"), strict=True

@@ -193,7 +193,7 @@ def test_usage_follows_what_was_confirmed(write: Write, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "best_config.yaml").write_text("name: s\n")
     before = section(write(), "Usage")
-    assert f"python experiments/run.py {folder}/best_config.yaml\n" in before and "stays shut" in before
+    assert f"distune train {folder}/best_config.yaml\n" in before and "stays shut" in before
     train = section(write(CONFIRMATION), "Usage").split("### Applying")[0]
     assert f"{folder}/recommended_config.yaml --test\n" in train and "best_config" not in train
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confirmed_numbers import CONFIRMATION
 from studies import FOLDS, fold_folders, fold_study
 
 from distune.analysis.findings import analyse
@@ -14,7 +17,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import read_run
 from distune.cli.confirm import _print_optimism
 from distune.reporting import markdown
-from distune.reporting.appendix.contenders import optimism
+from distune.reporting.appendix.contenders import contenders, optimism
 from distune.reporting.contents import Written, build
 from distune.reporting.document import Note, Table
 from distune.reporting.figures import draw
@@ -109,6 +112,16 @@ def test_the_cases_of_all_folds_are_joined(tmp_path: Path) -> None:
         0,
         1,
     ]
+
+
+def test_contenders_are_shown_on_the_folds_that_judge_them() -> None:
+    numbers: dict[str, Any] = copy.deepcopy(CONFIRMATION) | {"split": "folds", "optimistic": True}
+    numbers["examples"] = {"dev": {"examples": 9, "cases": 9}, "folds": {"examples": 20, "cases": 20}}
+    for about in numbers["contenders"].values():
+        about["splits"] = {"dev": about["splits"]["dev"], "test": None, "folds": about["splits"]["test"]}
+    found = contenders(numbers, FOLDS).blocks[0]
+    assert isinstance(found, Table) and found.header[-2:] == ("Score on dev", "Score on folds")
+    assert all("0." in str(cell) for row in found.rows for cell in row[-2:])
 
 
 @pytest.mark.parametrize("folds", [None, FOLDS])

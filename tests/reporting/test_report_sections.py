@@ -81,7 +81,7 @@ def test_recommendations_are_by_purpose_with_their_expected_time(written: Path) 
     said = section(read(written), "Recommendations")
     for purpose in ("For production:", "For quick experiments:", "For edge deployment:", "For other data:"):
         assert f"**{purpose}**" in said
-    assert "For as much data, expected time: 3.2 h." in said
+    assert "For as much data, expected time: 3.2 h;" in said
     assert said.count("expected time: ") == 4 and "not known" not in said
 
 

@@ -37,7 +37,7 @@ def test_a_staged_study_says_so_and_shows_what_its_best_teacher_is() -> None:
     findings = analyse(from_optuna(strategy_study("staged", {6}, teachers=teachers, teacher_study=first)))
     text = markdown.render(build(findings, {}, Written()), "figures")
     assert "Strategy: staged: the teacher was tuned first" in text
-    assert "| Trials of teachers before | 10: 6 completed, 4 pruned, in `s_teacher` |" in text
+    assert "| Teacher trials (first stage) | 10: 6 completed, 4 pruned, in `s_teacher` |" in text
     assert findings.ranking.best.params["teacher"] == "teacher 3"
     changes = {change.parameter: (change.best, change.base) for change in findings.baseline.changes}
     assert changes["teacher"] == ("teacher 3", "base")
@@ -52,7 +52,7 @@ def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too() -> None:
     record = teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)
     text = text_of(record)
     for row in (
-        "| Trials of teachers before | 5: 4 completed, 1 pruned, in `s_teacher` |",
+        "| Teacher trials (first stage) | 5: 4 completed, 1 pruned, in `s_teacher` |",
         "| Teachers, complete | 4 | 50 s | 3.3 min |",
         "| Students, complete | 11 | 60 s | 11 min |",
         "Pruning saved **70 s**",

@@ -20,7 +20,8 @@ class Pace:
 
     Attributes:
         per_trial: seconds for one more finished trial, complete or pruned: duration / finished trials.
-        per_training: seconds for one complete training among as many at once as ran in the study.
+        per_training: seconds for one complete training (of a trial with folds, that of one fold) among as many at once
+            as ran in the study.
         quick_trial: the same for a training of fewer epochs; None where trials do not record their stages.
     """
 
@@ -54,7 +55,7 @@ def pace(searched: tuple[Phase, ...], quick: tuple[int, int]) -> Pace | Unknown:
     saved = _less(study.complete, shares)
     return Pace(
         per_trial=wall.seconds / finished,
-        per_training=complete / at_once,
+        per_training=complete / (study.folds or 1) / at_once,
         quick_trial=None if saved is None else (complete - saved) / at_once,
     )
 

@@ -37,6 +37,8 @@ def judged_run(
     if found is not None:
         return found
     name = f"trial {ranking.best.number}" if ranking.best else "the best trial"
+    if ranking.best and study.baseline is not None and study.baseline.number == ranking.best.number:
+        name = f"the base config ({name})"
     return JudgedRun(best, name, study.judged_on or "its own examples", is_confirmed=False)
 
 

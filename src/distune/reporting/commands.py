@@ -12,6 +12,7 @@ from distune.analysis.phases import trials_of
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting.paths import quoted
+from distune.utils.places import STUDIES
 
 MORE_TRIALS = 30
 QUICK_TRIALS = 20
@@ -51,15 +52,23 @@ def is_beside_its_folder(study: StudyRecord) -> bool:
 
 
 def resume(findings: Findings, base_config: Path) -> list[str]:
-    """Lines that add trials to this study until it has twice as many."""
+    """Lines that add trials to this study."""
     study = findings.study
     ended = sum(trial.state in ("complete", "pruned") for trial in trials_of(findings.phases))
-    trials = max(2 * ended, MORE_TRIALS)
+    trials = ended + MORE_TRIALS
     return [
         f"# resume this study until it has {trials} finished trials",
-        f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials {trials} \\",
-        f"  --study-name {quoted(study.name or 'STUDY')}{_asked(findings)}{storage(study)}",
+        f"distune tune --config {quoted(base_config)} --n-trials {trials} \\",
+        f"  --study-name {quoted(study.name or 'STUDY')}{_asked(findings)}{_storage_to_resume(study)}",
     ]
+
+
+def _storage_to_resume(study: StudyRecord) -> str:
+    """The storage, unless the tuning command looks there anyway: without it a study elsewhere would begin again."""
+    if storage(study) or study.source is None or study.folder is None:
+        return storage(study)
+    is_where_studies_lie = study.folder.parent.absolute() == STUDIES.absolute()
+    return "" if is_where_studies_lie else f" --storage {quoted(study.source)}"
 
 
 def quick(findings: Findings, base_config: Path) -> list[str]:
@@ -67,7 +76,7 @@ def quick(findings: Findings, base_config: Path) -> list[str]:
     teacher, student = quick_epochs(findings.study)
     return [
         "# quick tuning: a new study with fewer epochs",
-        f"python tools/run_optuna_tuning.py --config {quoted(base_config)} --n-trials {QUICK_TRIALS} \\",
+        f"distune tune --config {quoted(base_config)} --n-trials {QUICK_TRIALS} \\",
         f"  --teacher-epochs {teacher} --student-epochs {student}{_asked(findings)}",
     ]
 

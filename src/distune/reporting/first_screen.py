@@ -69,7 +69,7 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
     """Why this config: no probability beside a gain over the base that is not shown."""
     found, made = numbers["recommendation"], verdicts.gain_over_base(numbers)
     if found["reason"] == "base_is_best":
-        return f"no trial scored higher in the search ({found['searched']} complete)"
+        return f"none of {found['searched']} complete trials scored higher in the search"
     candidates = found.get("candidates") or {}
     chance = (candidates.get(found["contender"]) or {}).get("probability_best")
     if made is not None and found["kind"] != "base" and made["verdict"] not in verdicts.ANSWERS:

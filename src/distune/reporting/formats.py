@@ -15,6 +15,7 @@ from distune.utils.text import harmless
 DASH = "—"
 LONGEST_TEXT = 300
 LARGE = 1e6
+FEW_SEEDS, WIDEST = 3, 0.8
 DECIMALS = {"alpha": ".3f", "beta": ".1f", "gamma": ".3f", "T": ".2f", "dropout": ".3f"}
 SCIENTIFIC = ("lr", "decay")
 LABELS = {
@@ -59,7 +60,16 @@ def over_seeds(held: Mapping[str, Any] | None, number: Callable[[float], str] | 
     number = score if number is None else number
     if held["low"] is None or held["high"] is None:
         return number(held["mean"])
+    if number is score and _says_nothing(held):
+        return f"{number(held['mean'])} (too few seeds)"
     return f"{number(held['mean'])} [{number(held['low'])}, {number(held['high'])}]"
+
+
+def _says_nothing(held: Mapping[str, Any]) -> bool:
+    """Whether an interval over two or three seeds spans nearly all scores, or from 0 to more than double the mean."""
+    if held.get("seeds", FEW_SEEDS + 1) > FEW_SEEDS:
+        return False
+    return bool(held["high"] - held["low"] > WIDEST or (held["low"] <= 0 and held["high"] > 2 * held["mean"]))
 
 
 def share(value: float) -> str:
@@ -194,9 +204,7 @@ def change(name: str, parameter: Parameter | None, new: Any, base: Any) -> str:
         return DASH
     if new == base:
         return "Same"
-    if (parameter is not None and parameter.kind == "categorical") or not (
-        is_number(new) and is_number(base)
-    ):
+    if not (is_number(new) and is_number(base)):
         return "Changed"
     arrow = "↑" if new > base else "↓"
     if isinstance(new, int) and isinstance(base, int):
@@ -227,7 +235,7 @@ def bounds(parameter: Parameter) -> str:
     if parameter.kind == "categorical":
         return "{" + ", ".join(plain(choice) for choice in parameter.choices) + "}"
     low, high = (short(parameter, end) for end in (parameter.low, parameter.high))
-    text = f"[{low}, {high}]"
+    text = f"[{low}, {high}]" if low != high else low
     if parameter.log:
         text += " (log scale)"
     if parameter.step is not None:

@@ -11,7 +11,9 @@ KINDS = {
     "Regularization": ("dropout", "decay", "smoothing"),
     "Architecture": ("dim", "layers", "heads", "fusion", "tokens"),
     "Encoders": ("vision", "text"),
+    "Teacher": ("teacher",),
 }
+PARTS = {"Learning rates": "learning", "Regularization": "regularization", "Encoders": "encoders"}
 OTHER = "Other"
 
 
@@ -25,10 +27,9 @@ def owner(name: str) -> str:
     """The model and the kind of a parameter in the best configuration's table."""
     role = name.partition("_")[0]
     found = kind(name)
-    if role not in ("teacher", "student"):
+    if role not in ("teacher", "student") or role == name:
         return found
-    part = "learning" if found == "Learning rates" else "architecture"
-    return f"{role.capitalize()} {part}"
+    return f"{role.capitalize()} {PARTS.get(found, 'architecture')}"
 
 
 def grouped(names: Sequence[str], titles: Sequence[str]) -> list[tuple[str, str]]:

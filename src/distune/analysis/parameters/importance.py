@@ -105,7 +105,7 @@ def _too_few(scores: NDArray[np.float64]) -> str:
     said = f"Parameters are judged from {HALF} complete trials on; this study has {len(scores)}"
     if len(scores) < 3 or not np.ptp(scores):
         return f"{said}, too few to see any effect."
-    return f"{said}, which could have shown only an effect above {detectable(scores):.4f} from end to end of a range."
+    return f"{said}, which could have detected only effects above {detectable(scores):.4f} (lowest to highest value)."
 
 
 def _inside(trial: TrialRecord, study: StudyRecord) -> bool:

@@ -35,7 +35,7 @@ def text_lengths(table: Table) -> AuditSection:
                     "empty": int((words == 0).sum()),
                     "mean words": round(float(words.mean()), 1),
                     "median": float(np.median(words)),
-                    "95 %": float(np.percentile(words, 95)),
+                    "95th percentile": float(np.percentile(words, 95)),
                     "longest": int(words.max()),
                 }
             )

@@ -42,7 +42,7 @@ def comparisons(numbers: Numbers) -> Section:
             _pair(each),
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),
-            formats.interval(each["family_low"], each["family_high"]),
+            _family(each),
             formats.probability(each["adjusted_p"]),
             Strong(each["verdict"]),
             formats.chance(each["power"]),
@@ -77,6 +77,12 @@ def comparisons(numbers: Numbers) -> Section:
             Bullets(tuple(line("Not compared: ", *_pair(each), f": {each['reason']}.") for each in left_out))
         )
     return Section("All comparisons", tuple(blocks))
+
+
+def _family(made: Numbers) -> str:
+    """The family-wise interval; scores lie between 0 and 1, so one wider than that says nothing."""
+    low, high = made["family_low"], made["family_high"]
+    return "too few seeds" if high - low > 1 else formats.interval(low, high)
 
 
 def _of_single_models(numbers: Numbers) -> str:

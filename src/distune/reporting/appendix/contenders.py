@@ -41,17 +41,18 @@ def contenders(numbers: Numbers, folds: int | None = None) -> Section:
             _what(about),
             str(len(about["seeds"])),
             formats.score(about["search_score"]),
-            *(formats.over_seeds(_score(about, split)) for split in ("dev", "test")),
+            *(formats.over_seeds(_score(about, split)) for split in _columns(numbers)),
         )
         for name, about in _trained(numbers)
     ]
     searched = "Dev score in the study" if folds is None else f"Mean over {folds} folds in the study"
-    header = ("Contender", "What it is", "Seeds", searched, "Score on dev", "Score on test")
+    titles = [f"Score on {split}" for split in _columns(numbers)]
+    header = ("Contender", "What it is", "Seeds", searched, *titles)
     caption = (
         "Mean over seeds with its 95 % interval over seeds and cases, as for other cases of the same kind."
     )
-    blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4, 5}), caption)]
-    blocks += [_tasks(numbers, split) for split in _splits(numbers)]
+    blocks: list[Block] = [Table(header, tuple(rows), frozenset(range(2, len(header))), caption)]
+    blocks += [_tasks(numbers, split) for split in _columns(numbers) if split in numbers["examples"]]
     return Section("Contenders over seeds", tuple(blocks))
 
 
@@ -61,7 +62,7 @@ def baselines(numbers: Numbers) -> Section | None:
         (
             Code(name),
             verdicts.BASELINES.get(name, ""),
-            *(formats.over_seeds(_score(about, split)) for split in ("dev", "test")),
+            *(formats.over_seeds(_score(about, split)) for split in _columns(numbers)),
             _settings(about.get("settings") or {}),
         )
         for name, about in numbers["contenders"].items()
@@ -69,8 +70,9 @@ def baselines(numbers: Numbers) -> Section | None:
     ]
     if not rows:
         return None
-    header = ("Baseline", "What it uses", "Score on dev", "Score on test", "Chosen")
-    return Section("Baselines", (Table(header, tuple(rows), frozenset({2, 3})),))
+    titles = [f"Score on {split}" for split in _columns(numbers)]
+    header = ("Baseline", "What it uses", *titles, "Chosen")
+    return Section("Baselines", (Table(header, tuple(rows), frozenset(range(2, 2 + len(titles)))),))
 
 
 def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
@@ -93,8 +95,8 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
         )
     rows: list[tuple[Cell, ...]] = [
         ("Best dev score in the study, one seed, picked for it", formats.score(found["search_score"])),
-        ("Same config on dev, mean over seeds", formats.over_seeds(found["dev"])),
-        ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
+        ("Same config on dev, mean over seeds", _mean(found["dev"])),
+        ("Same config on test, mean over seeds", _mean(found["test"])),
     ]
     blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
     if found["search_score"] is not None:
@@ -118,8 +120,12 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
             f"Mean over {folds} folds in the study, one seed, picked for it",
             formats.score(found["search_score"]),
         ),
-        ("Same config over new folds, mean over seeds", formats.over_seeds(found.get("again"))),
-        ("Same config on test, mean over seeds", formats.over_seeds(found["test"])),
+        (
+            "Same config over new folds, mean of the folds' own scores and of the seeds (elsewhere, all examples are "
+            "scored together)",
+            formats.over_seeds(found.get("again")),
+        ),
+        ("Same config on test, mean over seeds", _mean(found["test"])),
     ]
     return (
         Table(("What was measured", "Score"), tuple(rows), frozenset({1})),
@@ -129,6 +135,11 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
             f"{formats.over_seeds(found.get('loss'), formats.gain)}.",
         ),
     )
+
+
+def _mean(held: Mapping[str, Any] | None) -> str:
+    """The mean alone: its interval, over seeds and cases, stands with the contenders."""
+    return formats.score(None if held is None else held["mean"])
 
 
 def apart(numbers: Numbers) -> Section | None:
@@ -158,7 +169,7 @@ def _tasks(numbers: Numbers, split: str) -> Table:
     shown = [
         (name, task, values)
         for name, about in numbers["contenders"].items()
-        if about["splits"][split] is not None
+        if about["splits"].get(split) is not None
         for task, values in about["splits"][split]["tasks"].items()
     ]
     if any("score" in values for _, _, values in shown):
@@ -190,12 +201,13 @@ def _settings(chosen: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _score(about: Numbers, split: str) -> Mapping[str, Any] | None:
-    found = about["splits"][split]
+    found = about["splits"].get(split)
     return found["score"] if found is not None else None
 
 
-def _splits(numbers: Numbers) -> list[str]:
-    return [split for split in ("dev", "test") if split in numbers["examples"]]
+def _columns(numbers: Numbers) -> list[str]:
+    """Dev, and the split that judges where that is another: test, or the folds of a study without one."""
+    return list(dict.fromkeys(("dev", str(numbers["split"]))))
 
 
 def _trained(numbers: Numbers) -> list[tuple[str, Numbers]]:

@@ -22,7 +22,9 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None
     if isinstance(run, Unknown):
         blocks.append(missing(run.reason))
     else:
-        parts = (run.curves, run.confusions, run.predictions)
+        # Where the confirmation shows its own model's answers, those of the search are not missed.
+        is_shown = findings.judged_run.is_confirmed
+        parts = (run.curves,) if is_shown else (run.curves, run.confusions, run.predictions)
         reasons = [part.reason for part in parts if isinstance(part, Unknown)]
         blocks += [missing(reason) for reason in dict.fromkeys(reasons)]
     if not isinstance(findings.noise, Unknown):

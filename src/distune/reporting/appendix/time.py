@@ -119,7 +119,7 @@ def _runs(findings: Findings) -> Iterator[Block]:
                 else f"started {formats.moment(run.started)}",
                 f"ended {formats.moment(run.finished)}" if run.finished else "left no end",
                 f"{run.workers} worker{'s' if run.workers != 1 else ''}" if run.workers is not None else "",
-                formats.listing([device for device in run.devices if device != "auto"]),
+                formats.listing(list(dict.fromkeys(device for device in run.devices if device != "auto"))),
                 f"reason: {run.reason}" if run.reason else "",
             ]
             items.append(line("; ".join(part for part in parts if part), "."))

@@ -62,7 +62,10 @@ def draw_all(findings: Findings) -> Figure | None:
     if skipped:
         caption += f" The first {skipped} trials are not drawn."
     curves = "Learning curves" if study.folds is None else "Means over folds"
-    alt = f"{curves} of {len(trials) - skipped} trials; {len(study.of('pruned'))} pruned ones end early."
+    pruned = len(study.of("pruned"))
+    alt = f"{curves} of {len(trials) - skipped} trials" + (
+        f"; {pruned} pruned ones end early." if pruned else "."
+    )
     return finish(figure, "intermediate", alt, caption)
 
 

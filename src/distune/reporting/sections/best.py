@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from distune.analysis.baseline import changes
+from collections.abc import Mapping
+
+from distune.analysis.baseline import Change, changes
 from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats, verdicts
@@ -19,6 +21,8 @@ def section(findings: Findings) -> Section:
     if trial is None:
         return Section(TITLE, (missing("No trial is complete, so there is no best one."),))
     changed = {change.parameter: change for change in changes(findings.study, trial)}
+    if findings.study.baseline is not None and trial.number == findings.study.baseline.number:
+        return Section(TITLE, (paragraph(_whose(findings, trial)), _values(changed)))
     rows: list[tuple[Cell, ...]] = [
         (
             Strong(title) if title else "",
@@ -46,6 +50,15 @@ def section(findings: Findings) -> Section:
     return Section(TITLE, tuple(blocks))
 
 
+def _values(changed: Mapping[str, Change]) -> Table:
+    """The base config's own values, beside which nothing changed."""
+    rows: list[tuple[Cell, ...]] = [
+        (Strong(title) if title else "", named(name), Strong(formats.default(name, changed[name].best)))
+        for title, name in grouped(list(changed), [owner(name) for name in changed])
+    ]
+    return Table(("Category", "Parameter", "Base config"), tuple(rows), numeric=frozenset({2}))
+
+
 def shown_trial(findings: Findings) -> TrialRecord | None:
     """The trial whose config is recommended; where that is no trial of the search, the best of the search."""
     numbers = verdicts.current(findings)
@@ -63,7 +76,10 @@ def _whose(findings: Findings, trial: TrialRecord) -> str:
     assert best is not None
     if numbers is None:
         return f"Trial {trial.number} has the best score of the search."
-    chosen = verdicts.named(numbers, verdicts.recommended(numbers))
+    chosen, about = verdicts.recommended(numbers), numbers["contenders"][verdicts.recommended(numbers)]
+    if about.get("is_base") and about.get("trial") == trial.number:
+        return "The base config, trial 0 of the search, is what the confirmation recommends: nothing changes."
+    chosen = verdicts.named(numbers, chosen)
     if chosen != f"trial {trial.number}":
         return f"The confirmation recommends {chosen}; for comparison, this is the best trial of the search."
     if trial.number != best.number:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from distune.analysis.findings import Findings
 from distune.analysis.parameters.space import is_number
-from distune.analysis.phases import Phase, parallelism_of, store_of
+from distune.analysis.phases import Phase, parallelism_of, store_of, trials_of
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Section, Strong, Table, caution, missing, paragraph
@@ -33,7 +33,8 @@ def section(findings: Findings) -> Section:
     )
     blocks += _savings(findings.phases)
     at_once = parallelism_of(findings.phases)
-    if not isinstance(at_once, Unknown):
+    workers = {trial.worker for trial in trials_of(findings.phases)}
+    if not isinstance(at_once, Unknown) and len(workers) > 1:
         blocks.append(paragraph(f"On average {formats.rate(at_once)} trials ran at once."))
     blocks += _unread_teachers(findings)
     return Section("Computational efficiency", tuple(blocks))

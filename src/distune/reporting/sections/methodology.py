@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distune.analysis.findings import Findings
-from distune.analysis.parameters.space import Parameter
+from distune.analysis.parameters.space import Parameter, is_number
 from distune.analysis.records.study_record import StudyRecord
 from distune.reporting import formats, verdicts
 from distune.reporting.document import (
@@ -67,14 +67,15 @@ def _space(findings: Findings) -> Section:
     study = findings.study
     if not study.space:
         return Section("Search space", (missing("The study records no search space and no parameters."),))
-    names = list(study.space)
+    teachers = study.teacher_record.space if study.teacher_record is not None else {}
+    space = {**teachers, **study.space}
     rows: list[tuple[Cell, ...]] = []
-    for title, name in grouped(names, [kind(name) for name in names]):
-        parameter = study.space[name]
+    for title, name in grouped(list(space), [kind(name) for name in space]):
+        parameter = space[name]
         rows.append((title, named(name), formats.bounds(parameter), _condition(parameter)))
     found = "Values in the table" if study.is_table else "Range or choices"
     header: tuple[str, ...] = ("Category", "Parameter", found, "Searched when")
-    if not any(parameter.when for parameter in study.space.values()):
+    if not any(parameter.when for parameter in space.values()):
         header, rows = header[:3], [row[:3] for row in rows]
     blocks: list[Block] = [Table(header, tuple(rows))]
     if study.is_table:
@@ -141,8 +142,8 @@ def _training(findings: Findings) -> Section:
     if numbers is not None:
         items.append(
             line(
-                f"Confirmation: the best trials, the base config and a student without a teacher, each trained with "
-                f"{verdicts.seeds(numbers)} that the search did not use and judged on {numbers['split']}."
+                f"Confirmation: {_confirmed(numbers)}, each trained with {verdicts.seeds(numbers)} that the search "
+                f"did not use and judged on {numbers['split']}."
             )
         )
     blocks: list[Block] = [Bullets(tuple(items))] if items else []
@@ -151,12 +152,28 @@ def _training(findings: Findings) -> Section:
     return Section("Training setup per trial", tuple(blocks))
 
 
+def _confirmed(numbers: verdicts.Numbers) -> str:
+    """The models that the confirmation trained."""
+    return formats.listing(
+        [
+            verdicts.named(numbers, name)
+            for name, about in numbers["contenders"].items()
+            if about["kind"] != "baseline"
+        ]
+    )
+
+
 def _kept_epoch(study: StudyRecord) -> str:
     """Which epoch a score is of; the choice flatters it."""
     judge = "dev" if study.folds is None else "the fold left out"
-    return (
+    said = (
         f"Evaluation after each epoch; the best epoch on {judge} is kept, which flatters its score a little."
     )
+    data = (study.base_config or {}).get("data")
+    fraction = data.get("label_fraction") if isinstance(data, Mapping) else None
+    if study.folds is not None and is_number(fraction) and float(str(fraction)) < 1:
+        said += " All labels of that fold are used; data.label_fraction holds for training alone."
+    return said
 
 
 def _encoders(model: Mapping[str, Any]) -> str | None:

@@ -88,7 +88,7 @@ def _teachers(findings: Findings) -> list[tuple[Cell, Cell]]:
     counts = [f"{first[state]} {STATES[state]}" for state in STATES if first.get(state)]
     return [
         (
-            "Trials of teachers before",
+            "Teacher trials (first stage)",
             line(f"{first['finished']}: {', '.join(counts)}, in ", Code(formats.plain(first.get("name")))),
         )
     ]

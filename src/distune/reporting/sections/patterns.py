@@ -50,8 +50,8 @@ def mattered(found: Importance) -> Line:
     """The parameters that stand out from shuffled scores, and what so few trials could have missed."""
     missed = (
         f"Had values been tried evenly, {found.trials} complete trials would show an effect of "
-        f"{formats.score(found.detects)} from end to end of a range in four studies of five; a sampler that leaves bad "
-        "values early shows it less often."
+        f"{formats.score(found.detects)} between the lowest and the highest value in four studies of five; a sampler "
+        "that leaves bad values early shows it less often."
     )
     if not found.named:
         return line(f"{NOTHING_STANDS_OUT} {missed}")

@@ -13,7 +13,7 @@ from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line
 
 MORE: dict[More, str] = {
-    "still_improving": "The best score was still rising, so more trials are likely to help",
+    "still_improving": "The best score was still rising, so more trials may raise the search score",
     "too_few": "The best score has stopped rising, but the trials are few for so many parameters",
     "flat": "The best score has stopped rising, so more trials of this space are unlikely to help much",
     "unknown": "The study is too short to say whether more trials would help",
@@ -53,7 +53,7 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
             purpose, "train the best trials again over several seeds, and judge them once on held-out data."
         )
     if numbers is None:
-        trainings = (TOP + 2) * SEEDS * (study.folds or 1)
+        trainings = (TOP + 2) * SEEDS * (1 + (study.folds or 0))
         return _for_purpose(
             purpose,
             "confirm before use. The best of many trials is partly luck, and one seed on examples that the search has "
@@ -62,11 +62,13 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
         )
     made = verdicts.gain_over_base(numbers)
     needs = "" if made is None else _needed(made, numbers["relevant_gain"])
+    seconds = None if measured is None else len(numbers["seeds"]) * measured.per_training
+    again = "" if seconds is None else f" Training it again with as many seeds, {_takes(seconds)}."
     return _for_purpose(
         purpose,
         f"use {verdicts.named(numbers, verdicts.recommended(numbers))}. Judge it on your own new cases with ",
-        Code("distune evaluate"),
-        f" before anyone relies on it.{needs}",
+        Code(f"distune evaluate {commands.named(study)} --csv new.csv --data-root FOLDER"),
+        f" before anyone relies on it.{needs}{again}",
     )
 
 
@@ -75,8 +77,11 @@ def _needed(made: verdicts.Numbers, relevant: float) -> str:
     if made["verdict"] in verdicts.ANSWERS:
         return ""
     wanted = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
-    either = " or ".join(each for each in wanted if each) or "both more seeds and more cases"
-    return f" To show a gain of {formats.gain(relevant)} in four of five confirmations would take {either}."
+    either = " or ".join(each for each in wanted if each)
+    return (
+        either
+        and f" To show a gain of {formats.gain(relevant)} in four of five confirmations would take {either}."
+    )
 
 
 def _quick(study: StudyRecord, measured: Pace | None) -> Line:
@@ -115,11 +120,11 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
 
 def _other_data(findings: Findings, measured: Pace | None) -> Line:
     seconds = None if measured is None else commands.MORE_TRIALS * measured.per_trial
+    start = "the recommended config" if isinstance(findings.ranges, Unknown) else "the starting values above"
     return _for_purpose(
         "For other data:",
-        f"{commands.MORE_TRIALS} trials from the starting values above, then a confirmation of its own: what "
-        "helped here need "
-        f"not help there. For as much data, {_takes(seconds)}.",
+        f"{commands.MORE_TRIALS} trials from {start}, then a confirmation of its own: what helped here need not help "
+        f"there. For as much data, {_takes(seconds)}; the first trials, which fill the store, take longer.",
     )
 
 

@@ -104,6 +104,9 @@ def _status(findings: Findings) -> Section:
         for (state, count), share in zip(counts.items(), formats.shares(list(counts.values())), strict=True)
     )
     blocks: list[Block] = [Table(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
+    if len(rows) == 1:
+        (state, count) = next(iter(counts.items()))
+        blocks = [paragraph(f"{count} trials, all of them {STATE_NAMES[state].lower()}.")]
     if failures := findings.ranking.failures:
         failure_rows: list[tuple[Cell, ...]] = [
             (

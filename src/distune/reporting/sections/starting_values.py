@@ -33,9 +33,7 @@ def section(findings: Findings, space_file: Path | None) -> Section:
         rows = [*_rows(teachers, findings.study.teacher_record), *rows]
     blocks: list[Block] = [
         paragraph(
-            f"Where the best {len(ranges.trials)} of {ranges.complete} complete trials lie: a place to start on "
-            "similar "
-            "data, not a finding about other data.",
+            f"{_whose(ranges)}: a place to start on similar data, not a finding about other data.",
             *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
         ),
         Table(("Parameter", "Start with", "Note"), tuple(rows)),
@@ -70,7 +68,10 @@ def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -
         if trial.state in ("complete", "pruned") and name in trial.params
     ]
     inside = sum(_lies_in(value, narrowed) for value in tried)
-    yield f"{formats.share(inside / len(tried))} of all trials lay here" if tried else "never tried"
+    if not tried:
+        yield "never tried"
+    elif inside < len(tried):
+        yield f"{formats.share(inside / len(tried))} of all trials lay here"
     if base is not None:
         yield _beside_base(name, narrowed, base)
     if not study.is_table and (end := _end(narrowed, searched)) is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distune.analysis.findings import Findings
 from distune.reporting import commands, verdicts
-from distune.reporting.document import Block, Code, Commands, Section, missing, paragraph
+from distune.reporting.document import Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted
 
 BEST_CONFIG = "best_config.yaml"
@@ -42,8 +42,9 @@ def _train(findings: Findings) -> Section:
     if verdicts.current(findings) is None:
         said = "The test split stays shut until the confirmation: once it was looked at, it cannot confirm anything."
         return Section(title, (Commands(_training(path)), paragraph(said)))
+    is_opened = verdicts.current(findings)["split"] == "test"  # type: ignore[index]
     lines = [
-        f"{_training(path)} --test",
+        _training(path) + (" --test" if is_opened else ""),
         "# or use the student that the confirmation trained",
         f"distune predict {commands.named(findings.study)} --csv new.csv --out answers.csv",
     ]
@@ -51,7 +52,7 @@ def _train(findings: Findings) -> Section:
 
 
 def _training(path: Path) -> str:
-    return f"python experiments/run.py {quoted(path)}"
+    return f"distune train {quoted(path)}"
 
 
 def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
@@ -62,7 +63,7 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
     lines = [
         f"distune init {table} --out {folder}",
-        f"python tools/run_optuna_tuning.py --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
+        f"distune tune --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
         f"--study-name {folder}{start}",
         f"distune confirm {folder}",
     ]
@@ -79,11 +80,4 @@ def _this_study(findings: Findings, base_config: Path | None) -> Section:
     lines += commands.quick(findings, base_config)
     if study.folder is not None:
         lines += ["# this page again", commands.report(study)]
-    blocks: list[Block] = [Commands("\n".join(lines))]
-    blocks.append(
-        paragraph(
-            Code("experiments/run.py"), " is ", Code("distune train"), ", ", Code("tools/run_optuna_tuning.py"), " is ",
-            Code("distune tune"), ".",
-        )
-    )  # fmt: skip
-    return Section(title, tuple(blocks))
+    return Section(title, (Commands("\n".join(lines)),))
