@@ -46,6 +46,9 @@ document.getElementById("page").onload = event => {{
   const figures = [...page.querySelectorAll("figure svg")].map(svg => svg.getBoundingClientRect());
   document.title = JSON.stringify({{
     folded, conclusionFirst: Number(conclusion <= contents),
+    cut: [...page.querySelectorAll("table.stacked")].filter(
+      table => table.parentElement.scrollWidth > table.parentElement.clientWidth + 1).length,
+    stacked: page.querySelectorAll("table.stacked").length,
     edged: [...page.querySelectorAll(".scroll")].filter(
       box => box.scrollWidth > box.clientWidth + 1 && !style(box).backgroundImage.includes("gradient")).length,
     overflow: root.scrollWidth - root.clientWidth,
@@ -130,6 +133,7 @@ class TestInTheBrowser:
         assert found["width"] == width
         assert found["overflow"] == found["outside"] == found["edged"] == 0
         assert (found["folded"], found["conclusionFirst"]) == (2, 1)
+        assert found["stacked"] > 2 and (found["cut"] == 0 or width > 640)
         assert (found["figures"], found["empty"], found["unnamed"]) == (9, 0, 0)
 
     def test_hostile_text_of_a_confirmed_study_stays_text_and_breaks_nothing(

@@ -24,6 +24,8 @@ from distune.utils.text import harmless
 
 TEMPLATE = "report.html.j2"
 STYLE = "report.css"
+MOST_STACKED, NARROW = 5, 30
+"""Columns that are stacked at most on a small screen, and characters of a row that fit side by side there."""
 BLOCKS = {
     Paragraph: "paragraph",
     Bullets: "bullets",
@@ -54,8 +56,15 @@ def render(document: Document) -> str:
         spans=spans,
         text_of=text_of,
         plain=lambda text: plain(text, longest=10_000),
+        is_stacked=is_stacked,
         anchor=anchor,
     )
+
+
+def is_stacked(table: Table) -> bool:
+    """Whether a small screen shows one cell a line: a few columns, yet too wide to stand side by side there."""
+    widest = max((sum(len(text_of(cell)) for cell in row) for row in table.rows), default=0)
+    return 3 <= len(table.header) <= MOST_STACKED and widest > NARROW
 
 
 def require() -> None:

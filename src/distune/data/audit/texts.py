@@ -100,7 +100,7 @@ def word_findings(baselines: list[WordBaseline]) -> list[Finding]:
             Finding(
                 "words_alone",
                 severity,
-                f"{baseline.task}: words alone reach a macro F1 of {baseline.macro_f1:.4f} on dev",
+                f"{baseline.task}: words alone reach a macro F1 of {baseline.macro_f1:.4f} on dev (quick fit)",
                 f"Always naming the most frequent class reaches {baseline.guessing:.4f}. {advice}",
             )
         )

@@ -16,7 +16,6 @@ from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, canvas, fi
 
 MOST_ROWS = 30
 LONGEST_LABEL = 70
-LONGEST_LINE = 44
 VERY_DIFFERENT = 4.0
 """How many times farther the widest interval may reach than the narrowest on one scale."""
 
@@ -94,11 +93,13 @@ def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
     panels = _by_size(list(zip(gains, clear, strict=True)))
     if len(panels) > 1:
         caption += " The panels have scales of their own."
-    figure = canvas(sum(0.75 + 0.36 * len(rows) for rows in panels) + 0.2)
+    figure = canvas(sum(0.75 + 0.46 * len(rows) for rows in panels) + 0.2)
     heights = [len(rows) + 0.6 for rows in panels]
     plots = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, rows in zip(plots, panels, strict=True):
+    titles = ("Small differences, on a scale of their own", "Large differences") if len(panels) > 1 else ("",)
+    for axes, rows, title in zip(plots, panels, titles, strict=True):
         _rows(axes, rows)
+        axes.set_title(title)
     plots[-1].set_xlabel("← worse  ·  difference of the score  ·  better →")
     return finish(figure, "gains", f"Gains: {said}.", caption)
 
@@ -116,14 +117,8 @@ def _by_size(rows: Sequence[Row]) -> list[list[Row]]:
     return [small, [row for row, each in zip(rows, reach, strict=True) if each > edge]]
 
 
-def _in_two_lines(label: str) -> str:
-    """A long label broken after its question, so that two labels never touch."""
-    label = formats.plain(label, LONGEST_LABEL)
-    return label.replace(": ", ":\n", 1) if len(label) > LONGEST_LINE else label
-
-
 def _rows(axes: Axes, rows: Sequence[Row]) -> None:
-    """One line a row, the first at the top."""
+    """One line a row, the first at the top; its label stands above it, so that a small screen shows the zero line."""
     axes.axvline(0.0, color=INK, linewidth=1.0)
     for place, (row, is_clear) in enumerate(reversed(rows)):
         colour = BLUE if is_clear else FAINT
@@ -131,5 +126,10 @@ def _rows(axes: Axes, rows: Sequence[Row]) -> None:
         axes.plot(
             [row.estimate], [place], "o", color=colour, markersize=6, fillstyle="full" if is_clear else "none"
         )
-    axes.set_yticks(range(len(rows)), [_in_two_lines(row.label) for row, _ in reversed(rows)])
-    axes.set_ylim(-0.7, len(rows) - 0.3)
+        axes.annotate(
+            formats.plain(row.label, LONGEST_LABEL), (0, place), xycoords=("axes fraction", "data"),
+            xytext=(4, 5), textcoords="offset points", fontsize=9,
+        )  # fmt: skip
+    axes.set_yticks([])
+    axes.grid(axis="y", visible=False)
+    axes.set_ylim(-0.5, len(rows) - 0.2)

@@ -42,6 +42,7 @@ def draw(findings: Findings) -> Figure | None:
     if ended:
         _ended(panels[1], study, ended, few)
     panels[-1].set_xlabel("trial")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside lower center", ncols=4, columnspacing=1.4, handletextpad=0.5)
     scores = [trial.value or 0.0 for trial in study.complete]
     counts = {state: len(study.of(state)) for state in ("pruned", "failed")}

@@ -30,7 +30,7 @@ def draw_learning(findings: Findings) -> Figure | None:
     figure = canvas(3.0)
     said = []
     for axes, (stage, curves) in zip(
-        figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
+        figure.subplots(1, len(shown), squeeze=False, sharey=True)[0], shown.items(), strict=True
     ):
         _panel(axes, curves, f"score on {judge}")
         axes.set_title(stage.capitalize())

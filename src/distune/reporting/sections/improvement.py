@@ -65,10 +65,9 @@ def _table(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers | N
             continue
         judged = by_trial.get(trial.number)
         again = formats.DASH if judged is None else formats.over_seeds(judged["score"])
-        rows.append((what, formats.score(trial.value), *((again,) if numbers is not None else ())))
-    header: tuple[str, ...] = ("Configuration", f"Score{findings.study.on_what}, in the search")
-    if numbers is not None:
-        header = (*header, f"Score on {numbers['split']}, mean of {verdicts.seeds(numbers)}")
+        rows.append((what, *((again,) if numbers is not None else ()), formats.score(trial.value)))
+    on = f"Score on {numbers['split']}, mean of {verdicts.seeds(numbers)}" if numbers is not None else ""
+    header = ("Configuration", *((on,) if on else ()), f"Score{findings.study.on_what}, in the search")
     yield Table(header, tuple(rows), numeric=frozenset(range(1, len(header))))
     if isinstance(baseline.gain, Unknown):
         yield missing(baseline.gain.reason)
