@@ -39,22 +39,6 @@ def test_values(name: str, held: Any, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "held", "shown"),
-    [
-        ("teacher_lr", 1e-5, "1.00e-05"),
-        ("alpha", 1.0, "1.0"),
-        ("beta", 100.0, "100.0"),
-        ("T", 2.0, "2.0"),
-        ("dropout", 0.1, "0.1"),
-        ("dropout", 0.123456, "0.123"),
-        ("layers", 3, "3"),
-    ],
-)
-def test_base_values_as_they_were_written(name: str, held: Any, shown: str) -> None:
-    assert formats.default(name, held) == shown
-
-
-@pytest.mark.parametrize(
     ("name", "new", "base", "shown"),
     [
         ("teacher_lr", 4.79e-5, 1e-5, "↑ 4.8×"),

@@ -378,6 +378,29 @@ def test_the_audit_is_named_on_the_page_and_shown_in_the_appendix(write: Write) 
     assert re.search(r"\| kind \| .* \| 40 \| 4 \|", said)
 
 
+def test_the_sizes_of_the_splits_are_those_of_the_audit_and_of_the_confirmation(write: Write) -> None:
+    audit = copy.deepcopy(AUDIT)
+    flow = [
+        {"step": "rows read", "examples": 700, "cases": ""},
+        {"step": "train", "examples": 431, "cases": 99},
+    ]
+    audit["sections"].append(
+        {"title": "Participant flow", "rows": [*flow, {"step": "dev", "examples": "<b>"}]}
+    )
+    assert "train: 431 examples of 99 cases" in section(write(audit=audit), "Overview")
+    said = section(write(CONFIRMATION, audit), "Overview")
+    assert (
+        "train: 431 examples of 99 cases; dev: 110 examples of 90 cases; test: 120" in said
+        and "<b>" not in said
+    )
+
+
+def test_the_gain_in_the_search_stands_beside_the_best_trial_until_it_is_confirmed(write: Write) -> None:
+    said = section(write(), "Performance improvement")
+    assert "| Base config | 0.7000 | — |" in said and "| 0.8000 | +0.1000 |" in said
+    assert "| Improvement |" not in write(CONFIRMATION)
+
+
 def test_without_an_audit_its_command_is_named(write: Write) -> None:
     text = write()
     assert "audit.json" in text and "`distune audit CONFIG`" in section(text, "Overview")

@@ -31,7 +31,7 @@ MOST_WORDS = 2500
 KINDS = ("unconfirmed", "confirmed", "folds", "staged", "table", "failures")
 QUANTITIES = ("score", "gain", "share", "duration", "memory", "probability", "rate", "milliseconds")
 """Functions of `formats` that write one measured number."""
-OTHERS = ("value", "default", "bounds", "change", "span_of_time", "shares")
+OTHERS = ("value", "bounds", "change", "span_of_time", "shares")
 DECIMAL = re.compile(r"(?<![\w.])\d+(?:,\d{3})*\.\d+(?:e[+-]?\d+)?(?!\.?\d)")
 NOT_TEXT = re.compile(r"```.*?```|`[^`]*`|\]\(figures/[^)]*\)", re.S)
 """Commands, names and paths."""

@@ -72,7 +72,8 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
         return f"none of {found['searched']} complete trials scored higher in the search"
     candidates = found.get("candidates") or {}
     chance = (candidates.get(found["contender"]) or {}).get("probability_best")
-    if made is not None and found["kind"] != "base" and made["verdict"] not in verdicts.ANSWERS:
+    is_own = made is not None and made["first"] == found["contender"]
+    if is_own and made is not None and made["verdict"] not in verdicts.ANSWERS:
         return "the highest expected score; not shown to beat the base config"
     return "" if chance is None else f"with probability {formats.chance(chance)} the best of the candidates"
 

@@ -190,14 +190,6 @@ def value(name: str, held: Any) -> str:
     return f"{held:.4g}"
 
 
-def default(name: str, held: Any) -> str:
-    """A value of the base config: as it was written (`1.0`, `0.1`) where that is shorter."""
-    formatted = value(name, held)
-    if not isinstance(held, float) or name.rpartition("_")[2] in SCIENTIFIC:
-        return formatted
-    return min(repr(held), formatted, key=len)
-
-
 def change(name: str, parameter: Parameter | None, new: Any, base: Any) -> str:
     """How a value differs from its base: `↑ 4.8×`, `↓ 1 layer`, `Changed`, `Same`, or a dash where unknown."""
     if base is None or new is None:

@@ -28,7 +28,7 @@ def section(findings: Findings) -> Section:
             Strong(title) if title else "",
             named(name),
             Strong(formats.value(name, changed[name].best)),
-            formats.default(name, changed[name].base),
+            formats.value(name, changed[name].base),
             formats.change(name, findings.study.space.get(name), changed[name].best, changed[name].base),
         )
         for title, name in grouped(list(changed), [owner(name) for name in changed])
@@ -53,7 +53,7 @@ def section(findings: Findings) -> Section:
 def _values(changed: Mapping[str, Change]) -> Table:
     """The base config's own values, beside which nothing changed."""
     rows: list[tuple[Cell, ...]] = [
-        (Strong(title) if title else "", named(name), Strong(formats.default(name, changed[name].best)))
+        (Strong(title) if title else "", named(name), Strong(formats.value(name, changed[name].best)))
         for title, name in grouped(list(changed), [owner(name) for name in changed])
     ]
     return Table(("Category", "Parameter", "Base config"), tuple(rows), numeric=frozenset({2}))

@@ -68,6 +68,9 @@ def _table(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers | N
         rows.append((what, *((again,) if numbers is not None else ()), formats.score(trial.value)))
     on = f"Score on {numbers['split']}, mean of {verdicts.seeds(numbers)}" if numbers is not None else ""
     header = ("Configuration", *((on,) if on else ()), f"Score{findings.study.on_what}, in the search")
+    if numbers is None and len(rows) > 1 and not isinstance(baseline.gain, Unknown):
+        header = (*header, "Improvement")
+        rows = [(*rows[0], formats.DASH), (*rows[1], formats.gain(baseline.gain))]
     yield Table(header, tuple(rows), numeric=frozenset(range(1, len(header))))
     if isinstance(baseline.gain, Unknown):
         yield missing(baseline.gain.reason)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from distune.analysis.findings import Findings
 from distune.analysis.phases import wall_of
 from distune.analysis.records.unknown import Unknown
 from distune.data.audit.findings import counted
+from distune.data.table import SPLITS
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, Table, line, missing, paragraph
 
@@ -51,17 +53,32 @@ def _judged_on(folds: int | None) -> str:
 
 def _data_set(findings: Findings) -> Cell:
     name = (findings.study.base_config or {}).get("name")
-    sizes = _sizes(verdicts.current(findings))
+    sizes = _sizes(findings)
     if not name:
         return sizes or UNRECORDED
     return line(Code(formats.plain(name)), f" ({sizes})" if sizes else "")
 
 
-def _sizes(numbers: verdicts.Numbers | None) -> str:
-    held: Mapping[str, Mapping[str, int]] = {} if numbers is None else numbers["examples"]
+def _sizes(findings: Findings) -> str:
+    """Examples and cases of each split, by the audit and the confirmation."""
+    numbers = verdicts.current(findings)
+    held: dict[str, Mapping[str, Any]] = {}
+    if not isinstance(findings.audit, Unknown):
+        rows = [row for part in findings.audit["sections"] if part["title"] == FLOW for row in part["rows"]]
+        held |= {row["step"]: row for row in rows if row.get("step") in SPLITS and _is_counted(row)}
+    if numbers is not None:
+        held |= numbers["examples"]
     return "; ".join(
         f"{split}: {about['examples']} examples of {about['cases']} cases" for split, about in held.items()
     )
+
+
+FLOW = "Participant flow"
+"""The audit's section with the sizes of the splits."""
+
+
+def _is_counted(row: Mapping[str, Any]) -> bool:
+    return all(isinstance(row.get(key), int) for key in ("examples", "cases"))
 
 
 def _counts(findings: Findings) -> str:

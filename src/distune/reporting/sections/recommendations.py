@@ -11,6 +11,8 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line
+from distune.reporting.paths import quoted
+from distune.reporting.sections.usage import config_to_use
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising, so more trials may raise the search score",
@@ -109,11 +111,15 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
         else (exported, " writes 8-bit weights and states what they cost on dev; ")
     )
     seconds = None if measured is None else count * measured.per_trial
+    config = config_to_use(findings)
+    tuned = (
+        "--tune-backbones" if config is None else f"distune tune --config {quoted(config)} --tune-backbones"
+    )
     return _for_purpose(
         "For edge deployment:",
         *said,
         "a smaller model needs smaller encoders: ",
-        Code("--tune-backbones"),
+        Code(tuned),
         f" adds them to the search; another {count} trials, {_takes(seconds, or_less=True)}.",
     )
 

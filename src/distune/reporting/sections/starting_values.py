@@ -97,7 +97,7 @@ def _lies_in(value: object, narrowed: Parameter) -> bool:
 
 
 def _beside_base(name: str, narrowed: Parameter, base: object) -> str:
-    shown = formats.default(name, base)
+    shown = formats.value(name, base)
     if _lies_in(base, narrowed):
         return f"holds the base value, {shown}"
     if narrowed.kind == "categorical" or not is_number(base) or narrowed.low is None:
