@@ -109,7 +109,12 @@ def test_other_numbers() -> None:
     assert [formats.chance(each) for each in (0, 0.004, 0.84, 0.9962, 1)] == [
         "< 1 %", "< 1 %", "84 %", "> 99 %", "> 99 %",
     ]  # fmt: skip
-    assert formats.share(84 / 360) == "23 %" and formats.share(0.004) == "0.4 %" and formats.share(0) == "0 %"
+    assert (
+        formats.share(84 / 360) == "23 %"
+        and formats.share(0.004) == "0.4 %"
+        and formats.share(0.0096) == "1 %"
+        and formats.share(0) == "0 %"
+    )
     assert formats.gain(0.0123) == "+0.0123" and formats.gain(-0.5) == "−0.5000"
     assert formats.memory(812.4) == "812 MB" and formats.memory(8400) == "8.4 GB"
     assert formats.days(date(2025, 12, 16), date(2025, 12, 17)) == "December 16-17, 2025"

@@ -107,6 +107,17 @@ def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked:
     assert "--only" not in again or asked.get("only")
 
 
+def test_a_study_where_the_tuning_command_looks_needs_no_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    logs = tmp_path / "logs" / "optuna"
+    logs.mkdir(parents=True)
+    study = read_study(study_of(logs, TuneRequest(config=Config())))
+    usage = section(text_of(study, companions(analyse(study), tmp_path)), "Usage")
+    assert "--study-name s" in usage and "--storage" not in usage
+
+
 def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> None:
     folder = study_of(tmp_path, TuneRequest(config=Config()))
     for severity in ("warning", "severe"):

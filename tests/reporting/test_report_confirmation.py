@@ -401,6 +401,15 @@ def test_the_gain_in_the_search_stands_beside_the_best_trial_until_it_is_confirm
     assert "| Improvement |" not in write(CONFIRMATION)
 
 
+@pytest.mark.parametrize(("low", "said"), [(0.02, "The search was too optimistic"), (-0.02, "No optimism")])
+def test_optimism_of_the_search_is_claimed_only_where_its_interval_is_above_0(
+    write: Write, low: float, said: str
+) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["optimism"]["loss"]["low"] = low
+    assert said in section(write(numbers), "Performance improvement")
+
+
 def test_without_an_audit_its_command_is_named(write: Write) -> None:
     text = write()
     assert "audit.json" in text and "`distune audit CONFIG`" in section(text, "Overview")

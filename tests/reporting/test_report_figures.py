@@ -32,6 +32,23 @@ def test_the_best_score_so_far_is_drawn_to_the_last_trial(findings: Findings) ->
     assert "0.99" not in re.sub(r"<[^>]*>", " ", long.svg)
 
 
+def test_trials_are_counted_in_whole_numbers_however_few_they_are(findings: Findings) -> None:
+    few = tuple(TrialRecord(number=number, state="complete", value=0.9) for number in range(3))
+    with look():
+        drawn = draw_history(replace(findings, study=replace(findings.study, trials=few)))
+    assert drawn is not None
+    ticks = re.findall(r">([−\d.]+)</text>", drawn.svg)
+    assert "1" in ticks and not {"0.5", "0.50", "1.25", "1.5", "1.50"} & set(ticks)
+
+
+def test_gains_of_very_different_size_have_labelled_panels() -> None:
+    with look():
+        drawn = draw_gains([Gain("small", 0.01, 0.0, 0.02), Gain("large", 0.5, 0.4, 0.6)], [True, True])
+        same = draw_gains([Gain("small", 0.01, 0.0, 0.02)], [True])
+    assert drawn is not None and "Small differences" in drawn.svg and "Large differences" in drawn.svg
+    assert same is not None and "Small differences" not in same.svg
+
+
 def test_a_teacher_from_the_store_is_named_where_its_time_is_missing(findings: Findings) -> None:
     first, *others = findings.study.trials
     stages = {**(first.stage_seconds or {}), "teacher": 0.1}

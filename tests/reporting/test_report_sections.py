@@ -97,6 +97,15 @@ def test_every_recommended_value_has_a_note(written: Path) -> None:
         for *_, note in rows
     )
     assert "reaches the high end of what was searched" in rows[-1][-1]
+    meanings = {
+        note.split(" the base")[0].rpartition(" ")[2]: note.rpartition(": ")[2]
+        for name, _, note in rows
+        if name in ("teacher_lr", "T") and ": " in note
+    }
+    assert meanings and all(
+        said.startswith(("larger", "softer") if side == "above" else ("smaller", "sharper"))
+        for side, said in meanings.items()
+    )
 
 
 def test_commands_for_other_data_start_from_this_study(written: Path) -> None:

@@ -78,8 +78,9 @@ def _table(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers | N
         on = f"the same {loss['on']}" if findings.study.folds is None else "new folds"
         shown = loss["low"] is not None and loss["low"] > 0
         said = "The search was too optimistic about" if shown else "No optimism of the search is shown for"
+        whose = "the base config" if baseline.is_base_best else f"trial {baseline.best.number}"
         yield paragraph(
-            f"{said} trial {baseline.best.number}: its score in the search minus the mean of new trainings on "
+            f"{said} {whose}: its score in the search minus the mean of new trainings on "
             f"{on} is {formats.over_seeds(loss, formats.gain)}."
         )
 
@@ -88,9 +89,9 @@ def _chance(findings: Findings) -> Iterator[Block]:
     """Which trials the size of the dev split allows to distinguish."""
     noise = findings.noise
     if findings.study.is_table:
-        yield missing("How far the scores can move by chance, a table does not hold.")
+        yield missing("A table of trials does not hold how far its scores can move by chance.")
     elif isinstance(noise, Unknown):
-        yield missing("How far the score of the search can move by chance is not known. ", noise.reason)
+        yield missing("How far the score of the search can move by chance: ", noise.reason)
     elif noise.compared:
         yield paragraph(distinguished(noise))
 

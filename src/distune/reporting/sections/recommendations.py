@@ -113,7 +113,9 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
     seconds = None if measured is None else count * measured.per_trial
     config = config_to_use(findings)
     tuned = (
-        "--tune-backbones" if config is None else f"distune tune --config {quoted(config)} --tune-backbones"
+        "--tune-backbones"
+        if config is None
+        else f"distune tune --config {quoted(config)} --n-trials {count} --tune-backbones"
     )
     return _for_purpose(
         "For edge deployment:",

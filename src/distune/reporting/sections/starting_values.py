@@ -16,6 +16,16 @@ from distune.reporting.paths import quoted
 
 TITLE = "Recommended starting values"
 NEAR = 0.1
+MEANINGS = {
+    "lr": ("smaller steps", "larger steps"),
+    "alpha": ("less weight on the labels", "more weight on the labels"),
+    "beta": ("weaker distillation", "stronger distillation"),
+    "gamma": ("weaker contrastive loss", "stronger contrastive loss"),
+    "T": ("sharper targets", "softer targets"),
+    "dropout": ("weaker regularization", "stronger regularization"),
+    "decay": ("weaker regularization", "stronger regularization"),
+}
+"""What values below and above the base mean for training."""
 
 
 def section(findings: Findings, space_file: Path | None) -> Section:
@@ -102,7 +112,11 @@ def _beside_base(name: str, narrowed: Parameter, base: object) -> str:
         return f"holds the base value, {shown}"
     if narrowed.kind == "categorical" or not is_number(base) or narrowed.low is None:
         return f"without the base value, {shown}"
-    return f"{'above' if float(str(base)) < narrowed.low else 'below'} the base value, {shown}"
+    is_above = float(str(base)) < narrowed.low
+    meaning = MEANINGS.get(name.rpartition("_")[2])
+    return f"{'above' if is_above else 'below'} the base value, {shown}" + (
+        f": {meaning[is_above]}" if meaning else ""
+    )
 
 
 def _end(narrowed: Parameter, searched: Parameter) -> str | None:
