@@ -15,6 +15,7 @@ from optuna.trial import TrialState, create_trial
 from pages import Found, first_screen, parts, read, section, text_of
 
 from distune.analysis.findings import Findings, analyse
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord
 from distune.config import parse_config
 from distune.reporting import html, markdown
@@ -22,6 +23,7 @@ from distune.reporting.contents import Written, build
 from distune.reporting.figures import history
 from distune.reporting.figures.style import look
 from distune.reporting.formats import plain
+from distune.reporting.sections.starting_values import _beside_base
 
 pytestmark = pytest.mark.slow
 
@@ -97,15 +99,21 @@ def test_every_recommended_value_has_a_note(written: Path) -> None:
         for *_, note in rows
     )
     assert "reaches the high end of what was searched" in rows[-1][-1]
-    meanings = {
-        note.split(" the base")[0].rpartition(" ")[2]: note.rpartition(": ")[2]
-        for name, _, note in rows
-        if name in ("teacher_lr", "T") and ": " in note
-    }
-    assert meanings and all(
-        said.startswith(("larger", "softer") if side == "above" else ("smaller", "sharper"))
-        for side, said in meanings.items()
-    )
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "said"),
+    [
+        ("T", 2.0, "above the base value, 2.00: softer targets"),
+        ("T", 9.0, "below the base value, 9.00: sharper targets"),
+        ("T", 4.0, "holds the base value, 4.00"),
+        ("beta", 1.0, "above the base value, 1.0: stronger distillation"),
+        ("own", 1.0, "above the base value, 1"),
+    ],
+)
+def test_a_note_says_what_values_beside_the_base_mean(name: str, base: float, said: str) -> None:
+    narrowed = Parameter(name=name, kind="float", low=3.0, high=6.0)
+    assert _beside_base(name, narrowed, base) == said
 
 
 def test_commands_for_other_data_start_from_this_study(written: Path) -> None:
