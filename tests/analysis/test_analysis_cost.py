@@ -94,7 +94,7 @@ def test_wall_time_is_the_sum_of_the_sessions() -> None:
     found = cost(study_of(*trials, sessions=sessions))
     assert isinstance(found.wall, Wall)
     assert found.wall.seconds == 90 * 60
-    assert parallelism_of((Phase("", study_of(), found),)) == pytest.approx(120 / 90)
+    assert parallelism_of((Phase("", study_of(*trials), found),)) == pytest.approx(120 / 90)
     assert "1 of which left no end" in found.wall.rule
 
 

@@ -25,6 +25,7 @@ STEPS = {
     "frozen_text",
     "image_means",
     "text_means",
+    "regression",
     "teacher",
     "targets",
 }
@@ -113,7 +114,7 @@ def test_clear_by_kind_and_by_age(own_cache: Path) -> None:
         f"removed {kinds.count('teachers')} entries"
     )
     assert cache("clear", "--kind", "features")[1][0].startswith(f"removed {kinds.count('features')} entries")
-    assert {entry.kind for entry in Store().entries()} == {"images", "tokens", "targets"}
+    assert {entry.kind for entry in Store().entries()} == {"images", "regression", "tokens", "targets"}
 
 
 def test_an_entry_of_an_older_version_is_listed_without_its_data_set(own_cache: Path) -> None:
