@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import optuna
@@ -138,6 +139,15 @@ def test_recommended_space_is_a_valid_config_section(written: Path) -> None:
     assert set(config.search_space) == {"teacher_lr", "T", "student_fusion_dim", "student_fusion_layers"}
     assert config.search_space["student_fusion_layers"].low == 2
     assert parse_config(yaml.safe_load((written / "base_config.yaml").read_text(encoding="utf-8")))
+
+
+def test_commands_on_the_page_are_those_of_the_markdown_and_break_at_no_option(written: Path) -> None:
+    page = (written / "report.html").read_text(encoding="utf-8")
+    shown = re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", page, re.S)
+    plain_text = [unescape(re.sub(r"<[^>]*>", "", command)).strip() for command in shown]
+    blocks = re.findall(r"```bash\n(.*?)\n```", read(written), re.S)
+    assert plain_text == [block.strip() for block in blocks] and len(blocks) > 3
+    assert '<span class="option">--n-trials</span>' in page
 
 
 def test_commands_name_files_that_exist(written: Path) -> None:

@@ -24,6 +24,7 @@ from distune.utils.text import harmless
 
 TEMPLATE = "report.html.j2"
 STYLE = "report.css"
+OPTION = re.compile(r"(--[a-z]+(?:-[a-z]+)*)")
 MOST_STACKED, NARROW = 5, 30
 """Columns that are stacked at most on a small screen, and characters of a row that fit side by side there."""
 BLOCKS = {
@@ -57,6 +58,7 @@ def render(document: Document) -> str:
         text_of=text_of,
         plain=lambda text: plain(text, longest=10_000),
         is_stacked=is_stacked,
+        split_at_options=OPTION.split,  # every second part is an option, whose name no line break divides
         anchor=anchor,
     )
 
