@@ -158,6 +158,7 @@ def test_a_baseline_that_is_not_beaten_stands_on_the_first_screen(
     numbers["comparisons"][2]["verdict"] = verdict
     said = first_screen(write(numbers))
     assert ("Without a network:** 0.3100" in said) == (ahead is not None) and (ahead or "") in said
+    assert ("most frequent class scores better; otherwise:" in said) == (verdict == "worse")
 
 
 def test_the_next_command_asks_for_more_seeds_while_the_gain_is_open(write: Write) -> None:

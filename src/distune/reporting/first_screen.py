@@ -256,6 +256,10 @@ def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterat
     ):
         yield "# next: more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)"
         yield f"{commands.confirm(study)} --seeds {ENOUGH_SEEDS}" + (" --again" if numbers["opening"] else "")
+    strongest = verdicts.against_strongest_baseline(numbers)
+    if strongest is not None and strongest["verdict"] == "worse":
+        needed = verdicts.INPUTS.get(strongest["second"], "its input is")
+        yield f"# where {needed} available, {verdicts.named(numbers, strongest['second'])} scores better; otherwise:"
     yield "# the recommended student as files for the device that will run it"
     yield f"distune export {commands.named(study)} --out bundle"
 

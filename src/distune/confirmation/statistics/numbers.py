@@ -304,7 +304,7 @@ def _in_words(found: Decision) -> str:
     likely = "over 99%" if about.probability_best > 0.99 else f"{about.probability_best:.0%}"
     chance = f"The probability that it is the best of the {len(found.candidates)} is {likely}."
     if found.reason == "base_is_best":
-        return f"The base config is the best trial: the search found nothing better. {chance}"
+        return f"The base config is the best trial: no other scored higher in the search. {chance}"
     if found.reason == "smallest_of_equals":
         return (
             "No other is expected to score higher by as much as a tenth of the gain that matters, and none of these "

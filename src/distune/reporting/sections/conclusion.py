@@ -74,7 +74,7 @@ def _baselines(numbers: verdicts.Numbers) -> Iterator[str]:
     strongest = verdicts.against_strongest_baseline(numbers)
     if not ahead or strongest is None:
         return
-    needed = verdicts.INPUTS.get(strongest["second"], "its input")
+    needed = verdicts.INPUTS.get(strongest["second"], "its input is")
     what = "better" if strongest["verdict"] == "worse" else "not shown to be worse"
     yield (
         f"Not beaten without a network: {'; '.join(ahead)}. Where {needed} available in practice, the strongest of "
