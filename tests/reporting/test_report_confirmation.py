@@ -229,6 +229,13 @@ def test_what_more_power_would_take(
     assert f"detected with probability {100 * power:.0f} %" in section(text, "Performance improvement")
 
 
+@pytest.mark.parametrize(("seeds", "is_said"), [(14, True), (170, False)])
+def test_more_seeds_than_anybody_trains_are_no_advice(write: Write, seeds: int, is_said: bool) -> None:
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["comparisons"][0] |= {"seeds_needed": seeds, "cases_needed": None}
+    assert ("would take about" in section(write(numbers), "Recommendations")) == is_said
+
+
 def test_the_families_are_named_and_their_intervals_decide(write: Write) -> None:
     said = section(write(CONFIRMATION), FULL)
     assert "families were fixed in advance" in said and "it alone decides the verdict" in said

@@ -125,8 +125,9 @@ def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
             "scored together)",
             formats.over_seeds(found.get("again")),
         ),
-        ("Same config on test, mean over seeds", _mean(found["test"])),
     ]
+    if found["test"] is not None:
+        rows.append(("Same config on test, mean over seeds", _mean(found["test"])))
     return (
         Table(("What was measured", "Score"), tuple(rows), frozenset({1})),
         paragraph(

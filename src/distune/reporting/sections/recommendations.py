@@ -20,6 +20,8 @@ MORE: dict[More, str] = {
     "flat": "The best score has stopped rising, so more trials of this space are unlikely to help much",
     "unknown": "The study is too short to say whether more trials would help",
 }
+MOST_SEEDS = 50
+"""More trainings than that of each config nobody is advised to make."""
 UNKNOWN_TIME = "expected time: not known, as this study records no durations"
 
 
@@ -78,7 +80,12 @@ def _needed(made: verdicts.Numbers, relevant: float) -> str:
     """What a clear answer would have taken, where the confirmation gave none."""
     if made["verdict"] in verdicts.ANSWERS:
         return ""
-    wanted = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
+    seeds = made["seeds_needed"]
+    is_feasible = seeds is not None and seeds <= MOST_SEEDS
+    wanted = [
+        formats.about(seeds if is_feasible else None, "seeds"),
+        formats.about(made["cases_needed"], "cases"),
+    ]
     either = " or ".join(each for each in wanted if each)
     return (
         either
