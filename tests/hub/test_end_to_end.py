@@ -11,6 +11,7 @@ import optuna
 import pytest
 import yaml
 
+from distune import reporting
 from distune.cli import run_command
 from distune.data.demo.demo import write_demo
 from distune.data.demo.wounds import write_wound_demo
@@ -112,7 +113,9 @@ def test_tune_from_an_empty_cache_and_again_without_a_hub(
     distune: Command,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(reporting, "installed", lambda: False)  # a report of each is no part of the proof
     config = small(name, data, tmp_path)
     hub.refuse(429, 20, match="/api/models")
     command = ("tune", "--config", config, "--n-trials", "4", "--only", "student_lr,alpha,beta,T")

@@ -239,7 +239,7 @@ def _next(findings: Findings) -> Iterator[Block]:
         yield Commands(f"# next: why no trial is complete\ndistune status {quoted(study.name or 'STUDY')}")
     else:
         yield Commands(
-            "# next: train the best trials again over several seeds, and judge them once on the test split\n"
+            "# next: train the best trials again over several seeds; a test split, if there is one, is opened once\n"
             + commands.confirm(study)
         )
 
