@@ -98,6 +98,8 @@ BAD = {
     "no text": (["--image", "IMAGE"], "no text"),
     "both": (["--image", "IMAGE", "--csv", "new.csv"], "--csv"),
     "neither": ([], "--image"),
+    "no image": (["--text", "CT"], "no image"),
+    "text and table": (["--text", "CT", "--csv", "new.csv"], "--csv"),
     "no out": (["--csv", "new.csv"], "--out"),
     "no table": (["--csv", "none.csv", "--out", "p.csv"], "no such file"),
     "other columns": (["--csv", "new.csv", "--out", "p.csv"], "'picture', 'caption'"),

@@ -143,6 +143,8 @@ def test_what_is_absent_is_answered_as_trained_or_refused(
     images, texts = [each[0] for each in given], [each[1] for each in given]
     rows = able.predict_proba(images, texts)["side"]
     assert np.array_equal(rows[1], rows[3]) and not np.allclose(rows[0], rows[1])
+    assert np.allclose(able.predict_proba(None, "side left")["side"], rows[2], atol=1e-6)
+    assert np.allclose(able.predict_proba(None, ["side left"])["side"], rows[2], atol=1e-6)
     nothing = [Example("x", None, ""), Example("y", image, None), Example("z", None, "side left")]
     assert [problem[0] for problem in able.answer(nothing).problems] == ["x"]
     assert [problem[0] for problem in unable.answer(nothing).problems] == ["x", "y", "z"]

@@ -28,7 +28,9 @@ PROBLEMS_SHOWN = 20
 
 def predict(
     source: Source,
-    image: Annotated[Path | None, typer.Option(help="One image file.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="One image file; none for a student that can do without.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Its text.")] = None,
     table: Annotated[
         Path | None,
@@ -50,18 +52,18 @@ def predict(
 
     Exit code: 0 all predicted, 1 some rows could not be read (they are listed, the others predicted), 2 bad input.
     """
-    if (image is None) == (table is None):
-        raise UserError("predict needs --image (and --text) or --csv, one of the two")
+    if (image is None and text is None) == (table is None):
+        raise UserError("predict needs --image, --text or both, or else --csv")
     if table is not None and out is None:
         raise UserError("predict --csv needs --out, the file for the answers")
 
     from distune.prediction.load import load
 
     predictor = load(source, device=gpu, storage=storage)
-    if image is not None:
+    if table is None:
         _print_one(predictor, image, text)
         return
-    assert table is not None and out is not None
+    assert out is not None
     answers = _answer_all(predictor, table, data_root or table.parent)
     answers.write(out)
     say(f"wrote {out}")
@@ -70,7 +72,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def _print_one(predictor: Predictor, image: Path, text: str | None) -> None:
+def _print_one(predictor: Predictor, image: Path | None, text: str | None) -> None:
     probabilities = predictor.predict_proba(image, text)
     for task in predictor.tasks:
         ranked = sorted(

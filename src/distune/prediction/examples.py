@@ -70,17 +70,22 @@ def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
     """The examples that a caller gives: one, several, or a data frame.
 
     Args:
-        images: an image, a sequence of images, or a data frame with a column for images and one for texts.
+        images: an image, a sequence of images, or a data frame with a column for images and one for texts; None where
+            there are texts alone.
         texts: a text, or one for each image; None with a data frame.
         columns: their names in a data frame.
 
     Raises:
-        UserError: images and texts are not equally many, or a column is missing.
+        UserError: there is neither, images and texts are not equally many, or a column is missing.
     """
     if is_frame(images):
         if texts is not None:
             raise UserError("a data frame holds its texts itself; leave the second argument out")
         return _of_frame(images, columns)
+    if images is None and texts is None:
+        raise UserError("give images, texts, or both")
+    if images is None:
+        images = [None] * (1 if isinstance(texts, str) else len(texts))
     if is_image(images):
         images = [images]
         texts = [texts] if texts is None or isinstance(texts, str) else texts

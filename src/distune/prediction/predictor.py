@@ -117,7 +117,8 @@ class Predictor:
         """The predicted classes.
 
         Args:
-            images: one image, a sequence of N images, or a data frame with a column for images and one for texts.
+            images: one image, a sequence of N images, or a data frame with a column for images and one for texts; None
+                with texts alone, for a student that reads no image or was trained for rows without one.
             texts: one text, or one for each image.
 
         Returns:
