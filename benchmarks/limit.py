@@ -23,13 +23,13 @@ from distune.data.fingerprint import table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.store import Store
 from distune.training.callbacks import Callback
-from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import compute_for
-from distune.training.inputs import InputSteps
+from distune.training.files.checkpoint import CheckpointFile
+from distune.training.inputs.inputs import InputSteps
 from distune.training.loop import Examples, Plan, fit
 from distune.training.optimizer import Optimizer
 from distune.training.student import build_student, student_seed
-from distune.training.teacher import TeacherStage
+from distune.training.teacher.teacher import TeacherStage
 
 EPOCHS = 5
 

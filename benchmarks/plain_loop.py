@@ -26,9 +26,9 @@ from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models import Classifier, build_classifier
 from distune.models.encoders import TextEncoder
 from distune.models.outputs import ModelOutput
-from distune.training.metrics import score
 from distune.training.optimizer import Optimizer
-from distune.training.teacher import class_weights
+from distune.training.scoring.metrics import score
+from distune.training.teacher.teacher import class_weights
 from distune.utils.seeds import derived_seed
 
 LENGTH = 256

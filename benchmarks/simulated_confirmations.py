@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.significance import Contender
+from distune.confirmation.statistics.inference.significance import Contender
 
 CLASSES = (2, 5)
 GAINS = {0: 0.0, 2: 0.0962, 5: 0.2593}

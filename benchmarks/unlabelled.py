@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from benchmarks.machine import machine, table
 from distune.config import load_config, with_values
 from distune.store import Store
-from distune.training.metrics import confusion_matrix, macro_f1
+from distune.training.files.run_folder import read_results
 from distune.training.run import run
-from distune.training.run_folder import read_results
+from distune.training.scoring.metrics import confusion_matrix, macro_f1
 
 RESAMPLES = 2000
 STUDENTS: Mapping[str, Mapping[str, Any]] = {

@@ -9,7 +9,7 @@ from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
 from distune.models import check_copyable, matching_parts
 from distune.models.encoders import inspect_encoder
-from distune.training.scores import check_scores
+from distune.training.scoring.scores import check_scores
 
 
 def check_all(config: Config, source: str) -> Table:

@@ -96,17 +96,17 @@ class Components(Mapping[str, Component]):
 LOSSES: Components[type[DistillationLoss]] = Components(
     "loss",
     {
-        "vanilla": "distune.distillation.vanilla:VanillaLoss",
-        "combined": "distune.distillation.combined:CombinedLoss",
-        "crd": "distune.distillation.crd:ContrastiveLoss",
-        "rkd": "distune.distillation.rkd:RelationalLoss",
-        "mmd": "distune.distillation.mmd:DiscrepancyLoss",
-        "dkd": "distune.distillation.dkd:DecoupledLoss",
-        "dist": "distune.distillation.dist:CorrelationLoss",
-        "attention_transfer": "distune.distillation.attention_transfer:AttentionTransferLoss",
-        "similarity_preserving": "distune.distillation.similarity_preserving:SimilarityPreservingLoss",
-        "logit_standardisation": "distune.distillation.logit_standardisation:StandardisedLogitsLoss",
-        "none": "distune.distillation.none:NoLoss",
+        "vanilla": "distune.distillation.losses.vanilla:VanillaLoss",
+        "combined": "distune.distillation.losses.combined:CombinedLoss",
+        "crd": "distune.distillation.losses.crd:ContrastiveLoss",
+        "rkd": "distune.distillation.losses.rkd:RelationalLoss",
+        "mmd": "distune.distillation.losses.mmd:DiscrepancyLoss",
+        "dkd": "distune.distillation.losses.dkd:DecoupledLoss",
+        "dist": "distune.distillation.losses.dist:CorrelationLoss",
+        "attention_transfer": "distune.distillation.losses.attention_transfer:AttentionTransferLoss",
+        "similarity_preserving": "distune.distillation.losses.similarity_preserving:SimilarityPreservingLoss",
+        "logit_standardisation": "distune.distillation.losses.logit_standardisation:StandardisedLogitsLoss",
+        "none": "distune.distillation.losses.none:NoLoss",
     },
 )
 FUSIONS: Components[type[Fusion]] = Components(

@@ -13,7 +13,7 @@ from distune.analysis.ranking import rank
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run
-from distune.training.metrics import score
+from distune.training.scoring.metrics import score
 
 
 def test_curves_survive_a_cut_off_line_and_a_repeated_epoch(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize, special
 
 from distune.analysis.calibration import at_temperature, fit_temperature, reliability, with_temperature
-from distune.training.metrics import calibration_error
+from distune.training.scoring.metrics import calibration_error
 
 
 def overconfident(examples: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import judge_teacher
-from distune.training.teacher_check import regression_score, teacher_score, teacher_warning
+from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
 
 
 def confirmation(teacher: float | None, student: float, regression: float | None) -> Confirmation:

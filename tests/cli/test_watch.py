@@ -10,7 +10,8 @@ import optuna
 import pytest
 from typer.testing import CliRunner
 
-from distune.cli import app, watch
+from distune.cli import app
+from distune.cli.commands import watch
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.study.storage import open_storage
 from distune.tuning.trials.trial import PROGRESS

@@ -13,7 +13,7 @@ import filelock
 import pytest
 from confirmation_helpers import config_on, numbers_of, request_for, timeless, write_study
 
-from distune.cli.confirm import print_numbers
+from distune.cli.commands.confirm import print_numbers
 from distune.config import load_config, with_values
 from distune.confirmation.candidates import confirmation_seeds
 from distune.confirmation.confirm import confirm
@@ -21,7 +21,7 @@ from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import CONDITIONS, MARKER
 from distune.data import read_table
 from distune.errors import UserError
-from distune.training.run_folder import OPENINGS, openings
+from distune.training.files.run_folder import OPENINGS, openings
 
 pytestmark = pytest.mark.slow
 

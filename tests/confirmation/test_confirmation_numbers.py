@@ -15,12 +15,12 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_scor
 
 from distune.confirmation.baselines import ends_of_grid
 from distune.confirmation.statistics.comparisons import Pair, planned
+from distune.confirmation.statistics.inference.significance import Contender, compare
 from distune.confirmation.statistics.numbers import confirmation_numbers
-from distune.confirmation.statistics.scores import interval
-from distune.confirmation.statistics.significance import Contender, compare
+from distune.confirmation.statistics.scores.scores import interval
 from distune.data.table import Table, Task
 from distune.errors import UserError
-from distune.training.run_folder import write_predictions
+from distune.training.files.run_folder import write_predictions
 
 TASKS = (Task("modality", ("CT", "MR")), Task("location", ("Abdomen", "Head", "Thorax")))
 SEEDS = (7, 8, 9)

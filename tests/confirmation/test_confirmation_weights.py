@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from distune.cli import app
 from distune.confirmation import weights
 from distune.confirmation.confirm import confirm
-from distune.training.run_folder import openings
+from distune.training.files.run_folder import openings
 from distune.training.student import load_student
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from distune.confirmation.rehearsal import check_predictions_are_read_back
 from distune.data import Table, read_table
 from distune.data.table import Task
 from distune.errors import UserError
-from distune.training.run_folder import openings
+from distune.training.files.run_folder import openings
 
 
 @pytest.fixture(scope="module")

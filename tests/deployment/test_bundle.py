@@ -77,7 +77,7 @@ def test_a_bundle_predicts_elsewhere_without_torch_and_the_sources_of_training(
 
     from distune.store import Store
     from distune.training.devices import Compute
-    from distune.training.inputs import InputSteps
+    from distune.training.inputs.inputs import InputSteps
     from distune.training.student import load_student
 
     moved = shutil.copytree(bundle, tmp_path / "elsewhere")

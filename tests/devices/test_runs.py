@@ -15,8 +15,8 @@ from pretended import PretendedDevice, pretended
 from distune.config import Config, with_values
 from distune.confirmation import confirm as confirm_module
 from distune.store import Store
-from distune.training import checkpoint
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
+from distune.training.files import checkpoint
 from distune.training.run import run
 from distune.tuning.executors.base import Executor
 from distune.tuning.trials.messages import Event, TrialFinished, TrialTask

@@ -14,8 +14,8 @@ from scipy.special import log_softmax, softmax
 
 from distune.config import DistillationConfig
 from distune.distillation import LOSSES
-from distune.distillation.attention_transfer import area_weights, grid_side
-from distune.distillation.crd import MOST_NEGATIVES
+from distune.distillation.losses.attention_transfer import area_weights, grid_side
+from distune.distillation.losses.crd import MOST_NEGATIVES
 
 T = 3.0
 BETA = 130.0
@@ -190,7 +190,7 @@ def test_mmd_pair_by_pair(make_batch: Callable[..., Any]) -> None:
 
 
 def test_mmd_is_unbiased_for_paired_examples() -> None:
-    from distune.distillation.mmd import discrepancy
+    from distune.distillation.losses.mmd import discrepancy
 
     generator = torch.Generator().manual_seed(0)
     found = []
@@ -205,7 +205,7 @@ def test_mmd_is_unbiased_for_paired_examples() -> None:
 
 def test_mmd_holds_its_bandwidth_still_when_it_pulls() -> None:
     """The gradient is that of the kernels alone; a student must not win by moving the median."""
-    from distune.distillation.mmd import discrepancy
+    from distune.distillation.losses.mmd import discrepancy
 
     generator = np.random.default_rng(0)
     s, t = generator.normal(size=(4, 3)), generator.normal(size=(4, 3)) + 1

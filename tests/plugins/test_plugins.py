@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 SRC = Path(__file__).parents[2] / "src"
 SOURCE = '''
 from distune.data.readers.medpix import read_medpix
-from distune.distillation.vanilla import VanillaLoss
+from distune.distillation.losses.vanilla import VanillaLoss
 from distune.models.fusion.simple import Simple
 from distune.tuning.trials.messages import TrialOutcome
 

@@ -19,7 +19,7 @@ from pages import first_screen, section, text_of
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.study_record import StudyRecord
-from distune.cli.compare import compare as compare_command
+from distune.cli.commands.compare import compare as compare_command
 from distune.reporting.figures.bars import draw_confirmed
 from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds

@@ -15,7 +15,7 @@ from distune.analysis.findings import analyse
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import read_run
-from distune.cli.confirm import _print_optimism
+from distune.cli.commands.confirm import _print_optimism
 from distune.reporting import markdown
 from distune.reporting.appendix.contenders import contenders, optimism
 from distune.reporting.contents import Written, build

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distune.analysis.runs import read_predictions
-from distune.training.run_folder import OPENINGS, openings, record_opening
+from distune.training.files.run_folder import OPENINGS, openings, record_opening
 from distune.utils.jsonl import append_line, read_lines
 
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n"

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from distune.components import FUSIONS, LOSSES, READERS
-from distune.distillation.vanilla import VanillaLoss
+from distune.distillation.losses.vanilla import VanillaLoss
 from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
 from distune.testing import FusionContract, LossContract, ReaderContract

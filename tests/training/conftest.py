@@ -11,4 +11,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def checkpoint_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny stages are over before a checkpoint is due; here every epoch takes one."""
-    monkeypatch.setattr("distune.training.checkpoint.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("distune.training.files.checkpoint.EVERY_SECONDS", 0.0)

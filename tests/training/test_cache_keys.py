@@ -17,12 +17,13 @@ from distune.data import fingerprint, read_table
 from distune.data.batches import train_batches
 from distune.data.fingerprint import table_fingerprint
 from distune.store import Store
-from distune.training import keys, predictions, teacher
+from distune.training import keys, predictions
 from distune.training.callbacks import Callback
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.inputs.inputs import InputSteps
 from distune.training.keys import student_key
 from distune.training.run import run, run_teacher
+from distune.training.teacher import teacher
 
 pytestmark = pytest.mark.slow
 

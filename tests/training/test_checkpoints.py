@@ -19,9 +19,9 @@ from run_files import Calls, read_metrics
 
 from distune.config import Config
 from distune.store import Store
-from distune.training import checkpoint as checkpoint_module
 from distune.training.callbacks import EpochRecord
-from distune.training.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
+from distune.training.files import checkpoint as checkpoint_module
+from distune.training.files.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
 from distune.training.run import run
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pytest
 
 from distune.config import Config, save_config
 from distune.errors import UserError
-from distune.training.claim import LOCK, claimed
-from distune.training.run_folder import CONFIG, RESULTS
+from distune.training.files.claim import LOCK, claimed
+from distune.training.files.run_folder import CONFIG, RESULTS
 
 MakeConfig = Callable[..., Config]
 

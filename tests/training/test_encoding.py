@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from distune.store import Store
-from distune.training import encoding
 from distune.training.devices import Compute
-from distune.training.encoding import Encoding, encoded
+from distune.training.inputs import encoding
+from distune.training.inputs.encoding import Encoding, encoded
 
 pytestmark = pytest.mark.slow
 

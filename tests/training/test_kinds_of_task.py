@@ -27,7 +27,7 @@ from distune.models.fusion import FUSIONS
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
 from distune.training.run import run
-from distune.training.scores import check_scores
+from distune.training.scoring.scores import check_scores
 from distune.training.student import load_student
 
 pytestmark = pytest.mark.slow

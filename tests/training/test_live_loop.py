@@ -19,10 +19,10 @@ from distune.data.batches import Batch, ModelInputs
 from distune.models import Classifier, ModelOutput
 from distune.store import Store
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.inputs.inputs import InputSteps
 from distune.training.run import run
 from distune.training.student import build_student, student_seed
-from distune.training.teacher import Teacher
+from distune.training.teacher.teacher import Teacher
 
 pytestmark = pytest.mark.slow
 

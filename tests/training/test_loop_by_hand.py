@@ -21,10 +21,10 @@ from distune.store import Store
 from distune.training import loop
 from distune.training.callbacks import Callback
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.inputs.inputs import InputSteps
 from distune.training.loop import Examples, Plan, fit
 from distune.training.student import build_student, student_seed
-from distune.training.teacher import class_weights
+from distune.training.teacher.teacher import class_weights
 
 MakeConfig = Callable[..., Config]
 CPU = Compute(torch.device("cpu"), bf16=False)

@@ -14,7 +14,7 @@ from distune.data import read_table
 from distune.data.batches import ModelInputs, eval_batches, train_batches
 from distune.store import Store
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.inputs.inputs import InputSteps
 from distune.training.student import build_student, student_seed
 
 FROZEN = {"student__vision__freeze": "all", "student__text__freeze": "all"}

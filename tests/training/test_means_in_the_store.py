@@ -22,10 +22,10 @@ from distune.config import Config
 from distune.data import read_table
 from distune.data.batches import ModelInputs
 from distune.store import Store
-from distune.training import inputs as inputs_module
 from distune.training import loop
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.inputs import inputs as inputs_module
+from distune.training.inputs.inputs import InputSteps
 from distune.training.run import run
 from distune.training.student import build_student, student_seed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from distune.config import load_config, with_values
+from distune.training.files.run_folder import openings
 from distune.training.run import run
-from distune.training.run_folder import openings
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distune.data.table import Task
-from distune.training import metrics
+from distune.training.scoring import metrics
 
 THREE = Task("organ", ("brain", "chest", "knee"))
 TWO = Task("modality", ("CT", "MR"))
@@ -153,7 +153,7 @@ def test_score_of_nothing_is_refused() -> None:
 
 def test_the_score_of_each_epoch_imports_no_heavy_library() -> None:
     code = (
-        "import sys, numpy as np; from distune.training.metrics import score;"
+        "import sys, numpy as np; from distune.training.scoring.metrics import score;"
         "assert score(np.array([[0],[1]]), np.array([[0],[1]])) == 1.0;"
         "print([m for m in ('sklearn', 'scipy') if m in sys.modules])"
     )

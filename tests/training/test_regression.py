@@ -13,9 +13,9 @@ from sklearn.metrics import f1_score
 from distune.config import Config
 from distune.data import read_table
 from distune.store import Store
-from distune.training.regression import FEW_STRENGTHS, regression_score, standardised
 from distune.training.run import run
-from distune.training.teacher_check import regression_score as of_results
+from distune.training.teacher.check import regression_score as of_results
+from distune.training.teacher.regression import FEW_STRENGTHS, regression_score, standardised
 
 pytestmark = pytest.mark.slow
 

@@ -21,11 +21,11 @@ from distune.config import Config, load_config, with_values
 from distune.data import Table
 from distune.errors import DataError, UserError
 from distune.store import Store
-from distune.training import checkpoint
 from distune.training.callbacks import Callback, EpochRecord
-from distune.training.results import RunResult
+from distune.training.files import checkpoint
+from distune.training.files.results import RunResult
+from distune.training.files.run_folder import openings
 from distune.training.run import run, run_teacher
-from distune.training.run_folder import openings
 from distune.training.student import load_student, student_seed
 
 pytestmark = pytest.mark.slow
@@ -332,7 +332,7 @@ def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_
 
     from distune.data import read_table
     from distune.training.devices import Compute
-    from distune.training.inputs import InputSteps
+    from distune.training.inputs.inputs import InputSteps
     from distune.training.predictions import predict
 
     run(tiny_config(student__vision__freeze=1), tmp_path / "run")

@@ -10,8 +10,8 @@ import pytest
 
 from distune.config import Config
 from distune.training import run as run_module
+from distune.training.files.run_folder import openings
 from distune.training.run import run
-from distune.training.run_folder import openings
 
 MakeConfig = Callable[..., Config]
 

@@ -16,8 +16,8 @@ from sklearn.metrics import (
 )
 
 from distune.data.table import MISSING, Task
-from distune.training.metrics import evaluate
-from distune.training.scores import macro_f1_by_task, overall_score, task_score
+from distune.training.scoring.metrics import evaluate
+from distune.training.scoring.scores import macro_f1_by_task, overall_score, task_score
 
 RANDOM = np.random.default_rng(3)
 N = 80

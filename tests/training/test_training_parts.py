@@ -17,7 +17,7 @@ from distune.config import TrainingConfig
 from distune.data.batches import ModelInputs, eval_batches, train_batches, train_order
 from distune.data.ragged import ragged
 from distune.training.callbacks import EpochRecord, best_epoch
-from distune.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from distune.training.optimizer import MovingAverage, schedule_factor
 from distune.utils.seeds import derived_seed
 

@@ -17,15 +17,15 @@ from distune.config import Config
 from distune.data import read_table
 from distune.data.table import MISSING, Task
 from distune.distillation import LOSSES, LossShapes, Objective, balanced_class_weights, label_shares
-from distune.distillation.dkd import target_class
+from distune.distillation.losses.dkd import target_class
 from distune.models import ModelOutput
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
 from distune.training.devices import compute_for
 from distune.training.keys import student_key
-from distune.training.metrics import evaluate, score
 from distune.training.predictions import Targets
 from distune.training.run import run
+from distune.training.scoring.metrics import evaluate, score
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from distune.data.table import MISSING, Task
-from distune.training.scores import task_score
-from distune.training.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
+from distune.training.scoring.scores import task_score
+from distune.training.scoring.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
 
 RANDOM = np.random.default_rng(5)
 N, ROUNDS = 40, 60

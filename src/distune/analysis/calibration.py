@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.table import MISSING, Task
-from distune.training.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, calibration_error, log_loss
+from distune.training.scoring.metrics import (
+    CALIBRATION_BINS,
+    SMALLEST_PROBABILITY,
+    calibration_error,
+    log_loss,
+)
 
 Floats = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, by_task, read_predictions, tasks_behind
 from distune.data.table import Task
-from distune.training.scores import score_in_words
-from distune.training.weighted_scores import weighted_mean_score, weighted_task_score
+from distune.training.scoring.scores import score_in_words
+from distune.training.scoring.weighted_scores import weighted_mean_score, weighted_task_score
 
 RESAMPLES = 1000
 NEXT_BEST = 10

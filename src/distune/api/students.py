@@ -66,7 +66,7 @@ def train(
         DataError: the data set breaks rules; all are listed.
         UserError: something else is wrong with what was asked.
     """
-    from distune.training.claim import claimed
+    from distune.training.files.claim import claimed
     from distune.training.run import run
 
     config = with_data(config, data)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from distune import __version__
-from distune.cli import (
+from distune.cli.commands import (
     cache,
     compare,
     confirm,

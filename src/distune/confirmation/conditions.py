@@ -17,7 +17,7 @@ from distune.models import Classifier
 from distune.models.encoders import TextEncoder, VisionEncoder
 from distune.models.fusion import masked_mean
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.inputs.inputs import InputSteps
 
 
 @dataclass

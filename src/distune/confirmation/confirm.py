@@ -37,7 +37,7 @@ from distune.confirmation.statistics.files import (
     run_folder,
 )
 from distune.confirmation.statistics.numbers import confirmation_numbers
-from distune.confirmation.statistics.subgroups import write_subgroups
+from distune.confirmation.statistics.scores.subgroups import write_subgroups
 from distune.confirmation.training import Job, Trained, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
@@ -45,8 +45,8 @@ from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Split
 from distune.errors import UserError
 from distune.store import Store
-from distune.training.run_folder import write_json
-from distune.training.scores import check_scores
+from distune.training.files.run_folder import write_json
+from distune.training.scoring.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.retention import folder_name

@@ -10,10 +10,10 @@ import numpy as np
 
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import by_task, read_run
-from distune.confirmation.statistics.case_scores import overall, task_answers
 from distune.confirmation.statistics.files import Judged
-from distune.confirmation.statistics.power import needs, power
-from distune.confirmation.statistics.significance import compare_scores, family_level
+from distune.confirmation.statistics.inference.power import needs, power
+from distune.confirmation.statistics.inference.significance import compare_scores, family_level
+from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import Task
 
 PRIMARY_QUESTIONS = 2

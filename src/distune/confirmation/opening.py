@@ -12,7 +12,7 @@ from distune.confirmation.candidates import Candidate, identity
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
-from distune.training.run_folder import OPENINGS, openings, record_opening
+from distune.training.files.run_folder import OPENINGS, openings, record_opening
 
 
 @dataclass(frozen=True)

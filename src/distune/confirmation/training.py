@@ -12,8 +12,8 @@ from distune.config import Config, as_dict, load_config, with_values
 from distune.confirmation.candidates import Candidate, identity
 from distune.confirmation.statistics.files import MARKER, folds_folder, run_folder
 from distune.errors import ConfigError, UserError
+from distune.training.files.run_folder import RESULTS, read_results
 from distune.training.keys import versions_behind
-from distune.training.run_folder import RESULTS, read_results
 from distune.training.student import WEIGHTS
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
 from distune.tuning.executors import Executor

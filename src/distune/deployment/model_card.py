@@ -14,8 +14,8 @@ from distune.data.table import SPLITS, Table, Task
 from distune.models.encoders import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, judged_with_interval
 from distune.reporting.formats import plain
-from distune.training.run_folder import read_results
-from distune.training.scores import score_in_words
+from distune.training.files.run_folder import read_results
+from distune.training.scoring.scores import score_in_words
 
 KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}
 

@@ -16,8 +16,8 @@ from distune.data.table import Task, exclusive_tasks
 from distune.errors import DataError
 from distune.prediction.examples import Example
 from distune.prediction.predictor import Model, Predictor
-from distune.training.metrics import decisions
-from distune.training.scores import overall_score
+from distune.training.scoring.metrics import decisions
+from distune.training.scoring.scores import overall_score
 from distune.utils.text import as_written
 
 PARITY = 1e-4

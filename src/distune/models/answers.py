@@ -1,6 +1,6 @@
 """What a task's logits say: its probabilities. The one place that knows, for training, prediction and export alike.
 
-What is predicted from them, `distune.training.metrics.decisions` says, which needs no torch:
+What is predicted from them, `distune.training.scoring.metrics.decisions` says, which needs no torch:
 
     single_label   softmax over the classes; the most probable class
     ordinal        softmax over the classes, which have an order; the most probable class

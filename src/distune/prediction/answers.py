@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distune.analysis.calibration import with_temperature
 from distune.data.table import Task
-from distune.training.metrics import decisions
+from distune.training.scoring.metrics import decisions
 from distune.utils.atomic import replacing
 
 SEPARATOR, NO_LABEL = ";", "none"

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.case_scores import CaseScores, overall, task_answers
 from distune.confirmation.statistics.files import Judged, read_judged
-from distune.confirmation.statistics.intervals import Interval, interval_of, of_class
+from distune.confirmation.statistics.inference.intervals import Interval, interval_of, of_class
+from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.readers.values import normal_form
 from distune.data.table import Task
 from distune.errors import DataError
 from distune.prediction.labelled import Labelled, label_columns_of
 from distune.prediction.novelty import check_novelty
 from distune.prediction.predictor import OnProgress, Predictor
-from distune.training.metrics import evaluate as all_metrics
+from distune.training.scoring.metrics import evaluate as all_metrics
 from distune.utils.jsonl import append_line
 
 EXTERNAL = "external_evaluations.jsonl"
@@ -58,7 +58,7 @@ def judge(
 
     Returns:
         `data`, `time`, `examples`, `cases`, `score` and its 95 % `interval` over cases, and `tasks`: what
-        `distune.training.metrics.evaluate` gives, with an `interval` for the macro F1 and the recall of each class.
+        `distune.training.scoring.metrics.evaluate` gives, with an `interval` for the macro F1 and each class's recall.
 
     Raises:
         DataError: labels that the student does not know, or examples that cannot be read.

@@ -19,7 +19,7 @@ from distune.errors import DataError, UserError
 from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
 from distune.prediction.examples import Example, examples_of, is_frame, is_missing, read_table_of
 from distune.prediction.predictor import Predictor
-from distune.training.run_folder import read_results
+from distune.training.files.run_folder import read_results
 from distune.utils.text import listed
 
 GROUP_COLUMNS = ("group", "patient", "case")

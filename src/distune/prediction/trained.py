@@ -27,9 +27,9 @@ from distune.models.fusion import masked_mean
 from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor
 from distune.training.devices import Compute, resolved
-from distune.training.encoding import PREFIX_BATCH
+from distune.training.files.run_folder import RESULTS, read_results
+from distune.training.inputs.encoding import PREFIX_BATCH
 from distune.training.predictions import EVALUATION_BATCH
-from distune.training.run_folder import RESULTS, read_results
 from distune.training.student import load_student
 
 

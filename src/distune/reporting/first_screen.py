@@ -14,7 +14,7 @@ from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Block, Commands, Headline, Strong, caution
 from distune.reporting.model_size import size_of
 from distune.reporting.paths import quoted
-from distune.training.teacher_check import WHAT_TO_CHANGE
+from distune.training.teacher.check import WHAT_TO_CHANGE
 
 CONFIG, TUNING, DISTILLATION = "Config to use", "Did tuning help?", "Did distillation help?"
 

@@ -11,7 +11,7 @@ from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.unknown import Unknown
 from distune.data.table import Task
 from distune.reporting import formats
-from distune.training.scores import NAMES, score_in_words
+from distune.training.scoring.scores import NAMES, score_in_words
 
 Numbers = Mapping[str, Any]
 ANSWERS = {"better": "Yes", "worse": "No"}

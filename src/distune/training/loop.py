@@ -19,11 +19,11 @@ from distune.data.table import Task
 from distune.distillation import Objective
 from distune.models import Classifier, load_trained_state, trained_tensors
 from distune.training.callbacks import Callback, EpochRecord, asks_to_stop, best_epoch
-from distune.training.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
 from distune.training.devices import Compute
+from distune.training.files.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
 from distune.training.optimizer import MovingAverage, Optimizer
 from distune.training.predictions import Targets, predict
-from distune.training.scores import macro_f1_by_task, overall_score
+from distune.training.scoring.scores import macro_f1_by_task, overall_score
 from distune.utils.seeds import derived_seed
 
 

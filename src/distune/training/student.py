@@ -8,7 +8,7 @@ from distune.config import Config, load_config
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
-from distune.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from distune.training.keys import model_seed
 
 WEIGHTS = "student.safetensors"

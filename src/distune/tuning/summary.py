@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune import __version__
 from distune.config import Config, parse_config, save_config
-from distune.training.teacher_check import teacher_warning
+from distune.training.teacher.check import teacher_warning
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.proposals import configured

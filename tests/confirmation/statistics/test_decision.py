@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distune.confirmation.statistics.answers import Answers
 from distune.confirmation.statistics.decision import (
     Decision,
     candidates_of,
@@ -17,6 +16,7 @@ from distune.confirmation.statistics.decision import (
     prior_deviation,
 )
 from distune.confirmation.statistics.files import Judged
+from distune.confirmation.statistics.scores.answers import Answers
 from distune.data.table import Task
 
 CLASSES = ("a", "b", "c")

@@ -5,14 +5,14 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from distune.confirmation.statistics.intervals import (
+from distune.confirmation.statistics.inference.intervals import (
     bounds,
     interval_over_cases,
     interval_over_seeds,
     of_class,
 )
-from distune.confirmation.statistics.pseudovalues import counts_by_case
-from distune.confirmation.statistics.standard_errors import Errors
+from distune.confirmation.statistics.inference.standard_errors import Errors
+from distune.confirmation.statistics.scores.pseudovalues import counts_by_case
 
 
 class TestIntervalOverSeeds:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from distune.confirmation.statistics.mcnemar import mcnemar
+from distune.confirmation.statistics.inference.mcnemar import mcnemar
 
 
 class TestMcNemar:

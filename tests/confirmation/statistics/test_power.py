@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distune.confirmation.statistics.power import needs, power
-from distune.confirmation.statistics.standard_errors import Errors
+from distune.confirmation.statistics.inference.power import needs, power
+from distune.confirmation.statistics.inference.standard_errors import Errors
 
 ERRORS = Errors(cases=0.01**2, seeds=0.006**2, interaction=0.004**2, freedom=20.0)
 

@@ -7,10 +7,10 @@ import pytest
 from sklearn.metrics import f1_score
 
 from benchmarks.simulated_confirmations import World
-from distune.confirmation.statistics.pseudovalues import counts_by_case, mean_macro_f1, pseudovalues
-from distune.confirmation.statistics.standard_errors import errors_of
+from distune.confirmation.statistics.inference.standard_errors import errors_of
+from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, mean_macro_f1, pseudovalues
 from distune.data.table import MISSING
-from distune.training import metrics
+from distune.training.scoring import metrics
 
 
 def drawn(cases: int, seeds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,10 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from distune.confirmation.statistics.pseudovalues import counts_by_case, pseudovalues
-from distune.confirmation.statistics.significance import Comparison, Contender, compare, family_level, judge
-from distune.confirmation.statistics.standard_errors import Errors
-from distune.training.metrics import score
+from distune.confirmation.statistics.inference.significance import (
+    Comparison,
+    Contender,
+    compare,
+    family_level,
+    judge,
+)
+from distune.confirmation.statistics.inference.standard_errors import Errors
+from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
+from distune.training.scoring.metrics import score
 
 SEEDS = (0, 1, 2, 3, 4)
 

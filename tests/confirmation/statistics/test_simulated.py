@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.confirmations import differences, forecast_summary, forecasts, summary
 from benchmarks.simulated_confirmations import GAINS, World
-from distune.confirmation.statistics.pseudovalues import counts_by_case, pseudovalues
-from distune.confirmation.statistics.significance import compare, judge
+from distune.confirmation.statistics.inference.significance import compare, judge
+from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 pytestmark = pytest.mark.slow
 

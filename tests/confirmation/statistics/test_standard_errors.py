@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distune.confirmation.statistics.standard_errors import Errors, errors_of
+from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 
 
 def test_the_parts_are_the_mean_squares_of_a_two_way_table() -> None:

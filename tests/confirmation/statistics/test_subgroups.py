@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from distune.confirmation.statistics.files import Judged
-from distune.confirmation.statistics.subgroups import (
+from distune.confirmation.statistics.scores.subgroups import (
     SMALL,
     groups_in,
     read_subgroups,

@@ -9,7 +9,7 @@ from fold_trials import Listener
 from study_helpers import coordinator, settings_of, sqlite_study
 
 from distune.config import as_dict
-from distune.training.run_folder import read_metrics
+from distune.training.files.run_folder import read_metrics
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.executors import LocalExecutor
 from distune.tuning.trials.messages import TrialTask

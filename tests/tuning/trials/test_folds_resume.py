@@ -8,8 +8,8 @@ import time
 import pytest
 from fold_trials import Listener, task_of
 
-from distune.training import checkpoint
 from distune.training.cost import cost_until
+from distune.training.files import checkpoint
 from distune.tuning.trials.folds import run_folds_trial
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from distune.confirmation.request import RELEVANT_GAIN
-from distune.confirmation.statistics.answers import Answers
-from distune.confirmation.statistics.mcnemar import mcnemar
-from distune.confirmation.statistics.power import needs, power
-from distune.confirmation.statistics.significance import (
+from distune.confirmation.statistics.inference.mcnemar import mcnemar
+from distune.confirmation.statistics.inference.power import needs, power
+from distune.confirmation.statistics.inference.significance import (
     Comparison,
     Judgement,
     Scored,
@@ -19,6 +18,7 @@ from distune.confirmation.statistics.significance import (
     family_level,
     judge,
 )
+from distune.confirmation.statistics.scores.answers import Answers
 from distune.data.table import MISSING, exclusive_tasks
 
 Kind = Literal[

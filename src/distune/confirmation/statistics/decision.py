@@ -27,8 +27,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.answers import Answers
-from distune.confirmation.statistics.standard_errors import errors_of, interaction_of
+from distune.confirmation.statistics.inference.standard_errors import errors_of, interaction_of
+from distune.confirmation.statistics.scores.answers import Answers
 
 Floats = NDArray[np.float64]
 DecisionReason = Literal["highest_expected", "smallest_of_equals", "base_is_best", "base_is_missing"]

@@ -28,8 +28,8 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import by_task, read_predictions
 from distune.data.table import Task
 from distune.errors import UserError
-from distune.training.apart import kinds_of_input
-from distune.training.metrics import decisions
+from distune.training.scoring.apart import kinds_of_input
+from distune.training.scoring.metrics import decisions
 from distune.utils.atomic import replacing
 
 FOLDER = "confirmation"
@@ -55,7 +55,7 @@ class Judged:
         tasks: the label columns.
         labels: the columns of the tasks, (N, columns), as in a table; `MISSING` where one is not known.
         probabilities: one array (N, classes) a task.
-        kinds: for each of `distune.training.apart.kinds_of_input` which examples are of it, (N,).
+        kinds: for each of `distune.training.scoring.apart.kinds_of_input` which examples are of it, (N,).
     """
 
     ids: tuple[str, ...]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.intervals import MOST_OF_ALL
-from distune.confirmation.statistics.standard_errors import Errors, errors_of
+from distune.confirmation.statistics.inference.intervals import MOST_OF_ALL
+from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 
 Floats = NDArray[np.float64]
 

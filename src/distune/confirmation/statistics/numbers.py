@@ -95,7 +95,6 @@ from pathlib import Path
 from typing import Any
 
 from distune.confirmation.request import RELEVANT_GAIN
-from distune.confirmation.statistics.answers import Answers, read_baseline, read_contender
 from distune.confirmation.statistics.comparisons import comparisons, planned
 from distune.confirmation.statistics.decision import Decision, decide
 from distune.confirmation.statistics.files import (
@@ -107,11 +106,12 @@ from distune.confirmation.statistics.files import (
     read_plan,
     same_examples,
 )
-from distune.confirmation.statistics.scores import interval, split_numbers
-from distune.confirmation.statistics.subgroups import read_subgroups, subgroup_numbers
+from distune.confirmation.statistics.scores.answers import Answers, read_baseline, read_contender
+from distune.confirmation.statistics.scores.scores import interval, split_numbers
+from distune.confirmation.statistics.scores.subgroups import read_subgroups, subgroup_numbers
 from distune.data.table import Task
 from distune.errors import UserError
-from distune.training.run_folder import read_results
+from distune.training.files.run_folder import read_results
 from distune.tuning.trials.folds import fold_folder
 
 VERSION = 2

@@ -24,7 +24,7 @@ from distune.reporting.document import (
     line,
     paragraph,
 )
-from distune.training.scores import score_in_words
+from distune.training.scoring.scores import score_in_words
 
 TITLE = "Confirmation in full"
 REASONS = {

@@ -17,7 +17,7 @@ from distune.data.table import MISSING
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one
-from distune.training.metrics import CALIBRATION_BINS, calibration_error
+from distune.training.scoring.metrics import CALIBRATION_BINS, calibration_error
 
 FEWEST_IN_BIN = 5
 MOST_CLASSES = 30

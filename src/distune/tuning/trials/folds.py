@@ -54,7 +54,7 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
 
 def _found(task: TrialTask, number: int) -> TrialOutcome | None:
     """A fold that an earlier attempt has done; its seconds were reported by that attempt."""
-    from distune.training.results import finished_run
+    from distune.training.files.results import finished_run
 
     found = finished_run(_config_of(task, number), fold_folder(task.path, number))
     return outcome_of(replace(found, cost=found.cost.without_seconds)) if found else None

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from distune.config import Config, laid_over, parse_config
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
-from distune.training.teacher_check import regression_score, teacher_score
+from distune.training.teacher.check import regression_score, teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 from distune.utils.atomic import write_text
 from distune.utils.progress import ProgressLines
 
 if TYPE_CHECKING:
-    from distune.training.results import RunResult
+    from distune.training.files.results import RunResult
 
 PROGRESS = "progress.txt"
 """What a trial is at between its epochs, in words; there only while it is."""
@@ -91,7 +91,7 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
-    from distune.training.results import finished_run
+    from distune.training.files.results import finished_run
     from distune.training.run import run
     from distune.training.student import WEIGHTS
 

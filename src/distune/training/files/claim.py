@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
-from distune.training.run_folder import CONFIG, RESULTS
+from distune.training.files.run_folder import CONFIG, RESULTS
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")

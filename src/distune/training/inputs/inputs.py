@@ -23,7 +23,7 @@ from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
 from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
 from distune.training.devices import Compute
-from distune.training.encoding import PREFIX_BATCH, Encoding, encoded
+from distune.training.inputs.encoding import PREFIX_BATCH, Encoding, encoded
 from distune.training.keys import version_of
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.case_scores import TaskAnswers
-from distune.confirmation.statistics.intervals import interval_over_seeds, ratio_over_cases
+from distune.confirmation.statistics.inference.intervals import interval_over_seeds, ratio_over_cases
+from distune.confirmation.statistics.scores.case_scores import TaskAnswers
 from distune.data.table import MISSING
 
 SPECIFICITIES = (0.8, 0.9, 0.95)

@@ -50,7 +50,7 @@ def tune(
     storage = chosen.study.storage
 
     from distune import reporting
-    from distune.cli.outcome import print_outcome
+    from distune.cli.commands.outcome import print_outcome
 
     written: list[Path] = []
     if reporting.installed():

@@ -17,13 +17,13 @@ from distune.distillation import LOSSES, Objective, balanced_class_weights, labe
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
 from distune.store import Entry, Store, key_of
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, asks_to_stop
-from distune.training.checkpoint import CheckpointFile
 from distune.training.devices import Compute
-from distune.training.inputs import InputSteps
+from distune.training.files.checkpoint import CheckpointFile
+from distune.training.inputs.inputs import InputSteps
 from distune.training.keys import model_seed, regression_key, teacher_key, version_of
 from distune.training.loop import Examples, Plan, fit
 from distune.training.predictions import Targets, predict, read_targets, write_targets
-from distune.training.regression import pooled_features, regression_score
+from distune.training.teacher.regression import pooled_features, regression_score
 
 
 @dataclass

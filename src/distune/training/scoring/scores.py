@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from distune.config import ScoreName
 from distune.data.table import MISSING, Split, Table, Task, label_columns
 from distune.errors import DataError
-from distune.training.metrics import Floats, confusion_matrix, decisions, macro_f1, mean_f1
+from distune.training.scoring.metrics import Floats, confusion_matrix, decisions, macro_f1, mean_f1
 
 NAMES: Mapping[ScoreName, str] = {
     "macro_f1": "macro F1",

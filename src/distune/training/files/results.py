@@ -13,8 +13,8 @@ from distune.store import key_of
 from distune.training.callbacks import Callback, EpochRecord, asks_to_stop, best_epoch
 from distune.training.cost import Cost
 from distune.training.devices import compute_for
+from distune.training.files.run_folder import read_metrics, read_results
 from distune.training.keys import student_key
-from distune.training.run_folder import read_metrics, read_results
 
 
 @dataclass(frozen=True)

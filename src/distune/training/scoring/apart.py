@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.table import Table, Task
-from distune.training.scores import overall_score
+from distune.training.scoring.scores import overall_score
 
 COMPLETE, NO_TEXT, NO_IMAGE = "complete", "without_text", "without_image"
 

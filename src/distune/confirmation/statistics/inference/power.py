@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from distune.confirmation.statistics.standard_errors import Errors
+from distune.confirmation.statistics.inference.standard_errors import Errors
 
 WANTED = 0.8
 QUANTILES = 1000

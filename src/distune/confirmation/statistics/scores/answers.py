@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distune.confirmation.statistics.case_scores import CaseScores, overall, task_answers
 from distune.confirmation.statistics.files import (
     CONDITIONS,
     JUDGED_SPLITS,
@@ -15,7 +14,8 @@ from distune.confirmation.statistics.files import (
     read_judged,
     run_folder,
 )
-from distune.confirmation.statistics.significance import Scored
+from distune.confirmation.statistics.inference.significance import Scored
+from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.table import Task
 
 

@@ -155,7 +155,7 @@ def evaluate(
         those of having a label; calibration error and log loss are means over the labels; and `confusion` holds a
         table of no and yes for each label.
     """
-    from distune.training.scores import mean_score, task_score
+    from distune.training.scoring.scores import mean_score, task_score
 
     columns = label_columns(tasks)
     if (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distune.config import ScoreName
 from distune.data.table import MISSING, Task
-from distune.training.metrics import Floats, decisions, mean_f1
+from distune.training.scoring.metrics import Floats, decisions, mean_f1
 
 Answered = tuple[NDArray[np.int64], NDArray[np.int64], int, Floats]
 """True and predicted classes, how many classes there are, and the weights, of the examples whose label is known."""
@@ -37,7 +37,7 @@ def weighted_task_score(
 
 
 def weighted_mean_score(scores: Sequence[Floats], tasks: Sequence[Task]) -> Floats:
-    """The weighted mean of the tasks' scores, each of the same shape; see `distune.training.scores.mean_score`."""
+    """The weighted mean of the tasks' scores, each of the same shape, as `scores.mean_score` of one each."""
     weights = [task.weight for task in tasks]
     if len(set(weights)) == 1:
         return np.asarray(np.mean(scores, axis=0), np.float64)

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from distune.cli.commands.predict import Device, Source, progress_of
 from distune.cli.options import Storage
 from distune.cli.output import say
-from distune.cli.predict import Device, Source, progress_of
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
 
 def print_evaluation(found: Mapping[str, Any]) -> None:
     """Prints scores, intervals and the recall of each class."""
-    from distune.training.scores import NAMES
+    from distune.training.scoring.scores import NAMES
 
     say(f"external data: {found['data']}, {found['examples']} examples of {found['cases']} patients or cases")
     say(f"score {_number(found['score'], found['interval'])}   (95 % interval over cases)")

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.files import Judged
-from distune.confirmation.statistics.pseudovalues import Counts, counts_by_case
+from distune.confirmation.statistics.scores.pseudovalues import Counts, counts_by_case
 from distune.data.table import MISSING, Task, exclusive_tasks, label_columns
-from distune.training.metrics import mean_f1
-from distune.training.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
+from distune.training.scoring.metrics import mean_f1
+from distune.training.scoring.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
 
 Floats = NDArray[np.float64]
 LARGEST_WEIGHTS = 4_000_000
@@ -39,7 +39,7 @@ class CaseScores:
 
     @property
     def pseudovalues(self) -> Floats:
-        """Of each case and seed, (G, seeds); see `distune.confirmation.statistics.pseudovalues`."""
+        """Of each case and seed, (G, seeds); see `distune.confirmation.statistics.scores.pseudovalues`."""
         cases = len(self.without)
         return np.asarray(cases * self.values - (cases - 1) * self.without)
 

@@ -14,8 +14,8 @@ from distune.data.batches import ModelInputs, eval_batches
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.models import Classifier
 from distune.models.fusion import masked_mean
-from distune.training.metrics import decisions
-from distune.training.scores import mean_score, task_score
+from distune.training.scoring.metrics import decisions
+from distune.training.scoring.scores import mean_score, task_score
 
 STRENGTHS = (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths C of the L2 penalty that are tried; the best on dev is taken, the smallest of equals."""

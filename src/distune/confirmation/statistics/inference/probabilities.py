@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.analysis.calibration import with_temperature
-from distune.confirmation.statistics.case_scores import CaseScores, TaskAnswers
-from distune.confirmation.statistics.intervals import Interval, interval_above_zero, interval_of
+from distune.confirmation.statistics.inference.intervals import Interval, interval_above_zero, interval_of
+from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers
 from distune.data.table import MISSING
-from distune.training.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY
+from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distune.config import DistillationConfig
 from distune.distillation.base import DistillationLoss, LossShapes
-from distune.distillation.crd import Contrast
+from distune.distillation.losses.crd import Contrast
 from distune.distillation.parts import Regressors, mean_or_zero, softened_divergence, unit
 from distune.models.outputs import ModelOutput
 

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.pseudovalues import counts_by_case, pseudovalues
-from distune.confirmation.statistics.standard_errors import LEVEL, NO_ERROR, Errors, errors_of
+from distune.confirmation.statistics.inference.standard_errors import LEVEL, NO_ERROR, Errors, errors_of
+from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 Verdict = Literal["better", "worse", "not significantly different"]
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.table import MISSING
-from distune.training.metrics import mean_f1
+from distune.training.scoring.metrics import mean_f1
 
 Floats = NDArray[np.float64]
 

@@ -64,11 +64,11 @@ def audit(
     """Report on the data: balance, leaks between splits, shortcuts to the labels."""
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
-    from distune.cli.audit import print_audit
+    from distune.cli.commands.audit_output import print_audit
     from distune.data import read_table
     from distune.data.audit.audit import audit as audit_table
     from distune.data.demo.demo import without_writing
-    from distune.training.run_folder import write_json
+    from distune.training.files.run_folder import write_json
 
     with without_writing(chosen) as looked_at:
         report = audit_table(read_table(looked_at.data, looked_at.seed))

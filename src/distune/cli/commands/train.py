@@ -84,10 +84,10 @@ def train(
         ),
     )
 
-    from distune.training.claim import claimed
+    from distune.training.files.claim import claimed
+    from distune.training.files.run_folder import CONFIG
     from distune.training.run import run
-    from distune.training.run_folder import CONFIG
-    from distune.training.teacher_check import regression_score, teacher_score, teacher_warning
+    from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
         say(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")

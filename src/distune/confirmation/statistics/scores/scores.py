@@ -15,17 +15,22 @@ from distune.analysis.calibration import (
     exclusive_answers,
     fit_temperature,
 )
-from distune.confirmation.statistics.answers import Answers
-from distune.confirmation.statistics.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.confirmation.statistics.files import CONDITIONS, OUT_OF_FOLD, Judged
 from distune.confirmation.statistics.forecast import forecast
-from distune.confirmation.statistics.intervals import accuracy, interval_of, interval_over_seeds, of_class
-from distune.confirmation.statistics.operating_points import operating_points
-from distune.confirmation.statistics.probabilities import area_under_curve, calibration
-from distune.confirmation.statistics.pseudovalues import Counts
-from distune.confirmation.statistics.standard_errors import errors_of
+from distune.confirmation.statistics.inference.intervals import (
+    accuracy,
+    interval_of,
+    interval_over_seeds,
+    of_class,
+)
+from distune.confirmation.statistics.inference.probabilities import area_under_curve, calibration
+from distune.confirmation.statistics.inference.standard_errors import errors_of
+from distune.confirmation.statistics.scores.answers import Answers
+from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
+from distune.confirmation.statistics.scores.operating_points import operating_points
+from distune.confirmation.statistics.scores.pseudovalues import Counts
 from distune.data.table import label_columns
-from distune.training.metrics import evaluate
+from distune.training.scoring.metrics import evaluate
 
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 

@@ -1,0 +1,1 @@
+"""Scores of every contender: over cases, by subgroup, and at operating points."""

@@ -1,0 +1,1 @@
+"""The scores that are tuned, and every metric that is reported."""

@@ -1,0 +1,1 @@
+"""The teacher: its training, and whether it has something to teach."""
