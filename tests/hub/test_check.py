@@ -16,7 +16,7 @@ from distune.config import Config, EncoderConfig
 from distune.errors import ConfigError, UserError
 from distune.models.encoders import CATALOGUE, Kind, build_text, build_vision, inspect_encoder
 
-from .repositories import Format, repositories, save
+from .repositories import SPECIAL, Format, repositories, save
 from .server import HubServer
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def inspect(folder: Path | str, kind: Kind, image_size: int | None = None, **val
     inspect_encoder(EncoderConfig(name=str(folder), **values), kind, image_size)
 
 
-def refused(folder: Path, kind: Kind, match: str, image_size: int | None = None) -> None:
+def assert_refused(folder: Path, kind: Kind, match: str, image_size: int | None = None) -> None:
     """One sentence of `check`, and of `train` as well."""
     config = EncoderConfig(name=str(folder))
     with pytest.raises(UserError, match=match) as caught:
@@ -90,13 +90,13 @@ def test_a_damaged_weight_file(folder_of: Callable[..., Path], form: Format, fau
     file = folder / ("model.safetensors" if form == "safetensors" else "pytorch_model.bin")
     content = file.read_bytes()
     file.write_bytes({"half": content[: len(content) // 2], "pointer": LFS, "empty": b""}[fault])
-    refused(folder, "vision", "Git LFS pointer" if fault == "pointer" else str(file.name))
+    assert_refused(folder, "vision", "Git LFS pointer" if fault == "pointer" else str(file.name))
 
 
 def test_a_missing_shard(folder_of: Callable[..., Path]) -> None:
     folder = folder_of(VIT, "sharded safetensors")
     (folder / "model-00002-of-00002.safetensors").unlink()
-    refused(folder, "vision", "with all its parts")
+    assert_refused(folder, "vision", "with all its parts")
 
 
 @pytest.mark.parametrize("name", [VIT, BERT])
@@ -109,24 +109,24 @@ def test_weights_that_lack_a_part_or_belong_to_another_configuration(
         key for key in state if "layer.1." in key and "intermediate" in key and key.endswith("weight")
     ]
     save({key: t for key, t in state.items() if key != dropped}, folder, "safetensors")
-    refused(folder, kind_of(name), "not in the file")
+    assert_refused(folder, kind_of(name), "not in the file")
     save({**state, dropped: torch.zeros(3, 3)}, folder, "safetensors")
-    refused(folder, kind_of(name), "another shape")
+    assert_refused(folder, kind_of(name), "another shape")
 
 
 def test_weights_without_a_vocabulary(folder_of: Callable[..., Path]) -> None:
     folder = folder_of(BERT)
     (folder / "vocab.txt").write_text("")
-    refused(folder, "text", "vocabulary|tokenizer")
+    assert_refused(folder, "text", "vocabulary|tokenizer")
     (folder / "vocab.txt").unlink()
-    refused(folder, "text", "no vocabulary")
+    assert_refused(folder, "text", "no vocabulary")
 
 
 def test_a_vocabulary_of_another_model(folder_of: Callable[..., Path]) -> None:
     folder = folder_of(BERT)
     words = (folder / "vocab.txt").read_text().splitlines()
     (folder / "vocab.txt").write_text("\n".join([*words, "one", "more"]) + "\n")
-    refused(folder, "text", "do not belong together")
+    assert_refused(folder, "text", "do not belong together")
 
 
 def test_a_tokenizer_that_needs_a_package_which_is_not_installed(folder_of: Callable[..., Path]) -> None:
@@ -134,7 +134,7 @@ def test_a_tokenizer_that_needs_a_package_which_is_not_installed(folder_of: Call
     (folder / "tokenizer.json").unlink()
     about = {"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}
     (folder / "tokenizer_config.json").write_text(json.dumps(about))
-    refused(folder, "text", "tokenizer cannot be read")
+    assert_refused(folder, "text", "tokenizer cannot be read")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_tokenizer_that_needs_a_package_which_is_not_installed(folder_of: Call
 def test_configurations_that_no_encoder_has(
     folder_of: Callable[..., Path], name: str, values: dict[str, Any], match: str
 ) -> None:
-    refused(folder_of(name, **values), kind_of(name), match)
+    assert_refused(folder_of(name, **values), kind_of(name), match)
 
 
 def test_a_text_model_that_says_not_how_long_a_text_may_be(tmp_path: Path) -> None:
@@ -159,7 +159,38 @@ def test_a_text_model_that_says_not_how_long_a_text_may_be(tmp_path: Path) -> No
     ElectraModel(ElectraConfig(vocab_size=9, embedding_size=8, **shape)).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "max_position_embeddings": -1}))
-    refused(tmp_path, "text", "max_position_embeddings is -1")
+    assert_refused(tmp_path, "text", "max_position_embeddings is -1")
+
+
+@pytest.mark.parametrize("family", ["xlm-roberta", "longformer"])
+def test_a_model_that_looks_at_values_is_left_to_training(tmp_path: Path, family: str) -> None:
+    """Its forward pass reads the mask's values, which the meta device does not have."""
+    from transformers import AutoConfig, AutoModel
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    options = {"attention_window": 4} if family == "longformer" else {}
+    words = [*SPECIAL, "the", "ct"]
+    about = AutoConfig.for_model(family, vocab_size=len(words), **shape, **options)
+    AutoModel.from_config(about).save_pretrained(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
+    inspect(tmp_path, "text")
+    built = build_text(EncoderConfig(name=str(tmp_path)), 0)
+    tokens = built(torch.ones(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.bool))
+    assert tokens.shape == (1, 4, 16)
+
+
+def test_a_layer_that_is_not_written_is_no_fault_of_the_meta_device(
+    folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    def unwritten(*_: Any, **__: Any) -> None:
+        raise NotImplementedError("no such attention")
+
+    monkeypatch.setattr(BertLayer, "forward", unwritten)
+    with pytest.raises(UserError, match="no such attention"):
+        inspect(folder_of(BERT), "text")
 
 
 def test_a_whole_clip_is_no_image_encoder(tmp_path: Path) -> None:
@@ -167,7 +198,7 @@ def test_a_whole_clip_is_no_image_encoder(tmp_path: Path) -> None:
 
     part = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     CLIPModel(CLIPConfig(text_config=part, vision_config=part)).save_pretrained(tmp_path)
-    refused(tmp_path, "vision", "in one")
+    assert_refused(tmp_path, "vision", "in one")
 
 
 @pytest.mark.parametrize(

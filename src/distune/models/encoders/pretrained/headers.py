@@ -88,6 +88,7 @@ def _safetensors(file: Path) -> dict[str, Tensor]:
 def _pickled(file: Path) -> dict[str, Tensor]:
     """Shapes in a file of `torch.save`; of the old format, which has no list of contents, the whole file is read."""
     try:
+        # `weights_only` runs no code of the file: an unpickler that knows tensors and plain containers alone.
         state = torch.load(
             file, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(file) or None
         )
