@@ -12,7 +12,8 @@ from distune.analysis.dev_noise import DevNoise, dev_noise
 from distune.analysis.ranking import rank
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run
+from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run, tasks_behind
+from distune.data.table import Task
 from distune.training.scoring.metrics import score
 
 
@@ -140,3 +141,14 @@ def test_a_text_of_several_lines_is_one_example(tmp_path: Path) -> None:
     found = read_predictions(tmp_path)
     assert not isinstance(found, Unknown)
     assert found[0].truth.tolist() == [0, 1] and found[0].classes == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    "config", ["data:", "data: {tasks: {k: {of_a_later_version: 1}}}", "- data", "data: {tasks: [k]}", "{"]
+)
+def test_a_config_that_says_nothing_of_its_tasks_leaves_plain_ones(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.yaml").write_text(config)
+    parts = [Predictions("k", ("a", "b"), np.array([0, 1]), np.eye(2))]
+    assert tasks_behind(tmp_path, parts) == (Task("k", ("a", "b")),)
+    (tmp_path / "config.yaml").write_text("data: {tasks: {k: {score: auroc, weight: 2}}}")
+    assert tasks_behind(tmp_path, parts) == (Task("k", ("a", "b"), "single_label", "auroc", 2.0),)

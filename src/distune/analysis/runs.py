@@ -18,6 +18,8 @@ from distune.analysis.records.attributes import number, text, whole
 from distune.analysis.records.unknown import Unknown
 from distune.config import TaskConfig
 from distune.data.table import MISSING, Task, exclusive_tasks
+from distune.errors import UserError
+from distune.training.scoring.metrics import confusion_matrix
 
 STAGES = ("teacher", "student")
 LONGEST = 50_000_000
@@ -108,9 +110,9 @@ def _confused(predictions: tuple[Predictions, ...] | Unknown) -> tuple[Confusion
         return predictions
     found = []
     for task in predictions:
-        counts = np.zeros((len(task.classes), len(task.classes)), dtype=np.int64)
         known = task.truth != MISSING
-        np.add.at(counts, (task.truth[known], task.probabilities[known].argmax(axis=1)), 1)
+        said = task.probabilities[known].argmax(axis=1)
+        counts = confusion_matrix(task.truth[known], said, len(task.classes))
         found.append(Confusion(task.task, task.classes, counts))
     return tuple(found)
 
@@ -307,7 +309,7 @@ def _task_settings(path: Path) -> Mapping[str, TaskConfig]:
     try:
         data = yaml.safe_load(written)["data"]
         return {name: TaskConfig(**values) for name, values in (data.get("tasks") or {}).items()}
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UserError):
         return {}
 
 
