@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from distune.analysis.calibration import at_temperature, fit_temperature, reliability, with_temperature
-from distune.training.scoring.metrics import calibration_error
+from distune.analysis.calibration import fit_temperature, reliability, task_temperature, with_temperature
+from distune.data.table import MISSING, Task
+from distune.training.scoring.metrics import calibration_error, log_loss
 
 
 def overconfident(examples: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -46,12 +47,28 @@ def test_scaling_keeps_the_prediction_and_matches_the_logits() -> None:
 
 def test_recalibration_is_fitted_on_one_split_and_judged_on_the_other() -> None:
     dev, test = overconfident(3000, 3.0, seed=1), overconfident(3000, 3.0, seed=2)
-    found = at_temperature(fit_temperature(*dev), test)
-    assert found.temperature == fit_temperature(*dev)
-    assert found.error_before == pytest.approx(calibration_error(*test))
-    assert found.error_before > 0.15
-    assert found.error_after < 0.03
-    assert found.log_loss_after < found.log_loss_before
+    truth, before = test
+    after = with_temperature(before, fit_temperature(*dev))
+    assert calibration_error(truth, before) > 0.15
+    assert calibration_error(truth, after) < 0.03
+    assert log_loss(truth, after) < log_loss(truth, before)
+
+
+def test_a_task_is_fitted_on_what_is_known_and_left_alone_where_all_is_right_or_nothing_known() -> None:
+    truth, told = overconfident(200, 2.0)
+    task = Task("kind", ("a", "b", "c", "d"))
+    partly = np.where(np.arange(200) < 150, truth, MISSING)[:, None]
+    assert task_temperature(task, partly, told) == fit_temperature(truth[:150], told[:150])
+    assert task_temperature(task, told.argmax(1)[:, None], told) == 1.0
+    assert task_temperature(task, np.full((200, 1), MISSING), told) is None
+
+
+def test_all_labels_of_a_task_have_one_temperature() -> None:
+    generator = np.random.default_rng(0)
+    labels, told = generator.integers(0, 2, (100, 2)), generator.random((100, 2))
+    pairs = np.concatenate([np.stack([1 - column, column], axis=1) for column in told.T])
+    found = task_temperature(Task("findings", ("a", "b"), "multi_label"), labels, told)
+    assert found == fit_temperature(labels.T.ravel(), pairs)
 
 
 def test_certain_and_wrong_stays_finite() -> None:

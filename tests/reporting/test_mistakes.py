@@ -14,7 +14,9 @@ import pytest
 from distune.analysis.mistakes import read_mistakes
 from distune.cli import run_command
 from distune.config import Config, save_config
+from distune.data.table import Task
 from distune.errors import UserError
+from distune.prediction.trained import fitted_temperatures
 from distune.reporting.mistakes import write_mistakes
 
 HOSTILE = "<script>alert(1)</script>"
@@ -91,3 +93,19 @@ def test_the_command(
             run_command()
         assert int(ended.value.code or 0) == code
     assert "mistakes_dev.html" in capsys.readouterr().out
+
+
+def test_the_labels_of_a_task_have_the_temperature_of_its_predictions(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("data: {tasks: {f: {separator: ';'}}}")
+    names = ("f: a", "f: b")
+    header = ["id", *(f"truth_{name}" for name in names)]
+    header += [f"p_{name}_{said}" for name in names for said in ("no", "yes")]
+    rows = [
+        [number, ("no", "yes")[number % 3 == 0], ("no", "yes")[number % 2], 0.9, 0.1, 0.2, 0.8]
+        for number in range(12)
+    ]
+    with (tmp_path / "predictions_dev.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    expected = fitted_temperatures(tmp_path, (Task("f", ("a", "b"), "multi_label"),))["f"]
+    assert [task.temperature for task in read_mistakes(tmp_path)] == [expected, expected]
+    assert expected != 1.0

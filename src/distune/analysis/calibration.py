@@ -10,27 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.table import MISSING, Task
-from distune.training.scoring.metrics import (
-    CALIBRATION_BINS,
-    SMALLEST_PROBABILITY,
-    calibration_error,
-    log_loss,
-)
+from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, log_loss
 
 Floats = NDArray[np.float64]
 
 LOWEST, HIGHEST = 0.05, 20.0
-
-
-@dataclass(frozen=True)
-class Recalibration:
-    """Expected calibration error and log loss of one task, before and after temperature scaling."""
-
-    temperature: float
-    error_before: float
-    error_after: float
-    log_loss_before: float
-    log_loss_after: float
 
 
 @dataclass(frozen=True)
@@ -105,24 +89,27 @@ def exclusive_answers(
     return found
 
 
-def at_temperature(
-    temperature: float, answered: tuple[NDArray[np.int64], NDArray[np.floating[Any]]]
-) -> Recalibration:
-    """Judges a temperature.
+def task_temperature(
+    task: Task, labels: NDArray[np.int64], probabilities: NDArray[np.floating[Any]]
+) -> float | None:
+    """The temperature of a task with the smallest log loss, one for all labels of a multi-label task.
+
+    Where every example is right, any sharper probability fits better still, so nothing can be fitted and the
+    temperature is 1.
 
     Args:
-        temperature: fitted elsewhere.
-        answered: truth (N,) and probabilities (N, C).
+        task: its kind.
+        labels: its columns on the dev split, (N, width); `MISSING` where one is not known.
+        probabilities: of the dev split, (N, classes).
+
+    Returns:
+        None where no label is known.
     """
-    truth, before = answered[0], answered[1].astype(np.float64)
-    after = with_temperature(before, temperature)
-    return Recalibration(
-        temperature,
-        calibration_error(truth, before),
-        calibration_error(truth, after),
-        log_loss(truth, before),
-        log_loss(truth, after),
-    )
+    answers = exclusive_answers(task, labels, probabilities)
+    truth, rows = (np.concatenate(values) for values in zip(*answers, strict=True))
+    if not len(truth):
+        return None
+    return 1.0 if (rows.argmax(axis=1) == truth).all() else fit_temperature(truth, rows)
 
 
 def reliability(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from distune.analysis.calibration import fit_temperature, with_temperature
+from distune.analysis.calibration import task_temperature, with_temperature
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Predictions, read_predictions
-from distune.data.table import MISSING
+from distune.analysis.runs import Predictions, by_task, read_predictions, tasks_behind
+from distune.data.table import MISSING, exclusive_tasks
 from distune.errors import UserError
 from distune.utils.text import as_written, listed
 
@@ -55,7 +55,7 @@ class TaskMistakes:
         task: its name.
         judged: examples with a label.
         wrong: examples whose predicted class is another.
-        temperature: that the probabilities were divided by, fitted on dev.
+        temperature: that the probabilities are scaled with, fitted on dev as `distune predict` does.
         most_confident: the first of them, the most confident one first.
     """
 
@@ -87,19 +87,20 @@ def read_mistakes(folder: Path, split: str = "dev", most: int = MOST) -> tuple[T
     if isinstance(found, Unknown):
         raise UserError(found.reason)
     dev = found if split == "dev" else read_predictions(folder)
-    temperatures = {} if isinstance(dev, Unknown) else {each.task: _temperature(each) for each in dev}
+    temperatures = {} if isinstance(dev, Unknown) else _temperatures(folder, dev)
     with (folder / f"predictions_{split}.csv").open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     return tuple(_of_task(each, rows, temperatures.get(each.task, 1.0), most) for each in found)
 
 
-def _temperature(dev: Predictions) -> float:
-    """The temperature with the smallest log loss on dev; 1 where every example is right."""
-    known = dev.truth != MISSING
-    truth, probabilities = dev.truth[known], dev.probabilities[known]
-    if not len(truth) or (probabilities.argmax(axis=1) == truth).all():
-        return 1.0
-    return fit_temperature(truth, probabilities)
+def _temperatures(folder: Path, dev: tuple[Predictions, ...]) -> dict[str, float]:
+    """The temperature of each task, or label of a multi-label task; 1 where none can be fitted."""
+    tasks = tasks_behind(folder, dev)
+    return {
+        part.name: task_temperature(task, labels, probabilities) or 1.0
+        for task, (labels, probabilities) in zip(tasks, by_task(dev, tasks), strict=True)
+        for part in exclusive_tasks(task)
+    }
 
 
 def _of_task(found: Predictions, rows: list[dict[str, str]], temperature: float, most: int) -> TaskMistakes:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.analysis.calibration import exclusive_answers, fit_temperature
+from distune.analysis.calibration import task_temperature
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import by_task, read_predictions
 from distune.config import Config, Modality, as_dict, with_values
@@ -138,10 +137,7 @@ def load_run(folder: Path, device: str | None = None, precision: str | None = No
 
 
 def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, float]:
-    """The temperature of each task with the smallest log loss on the run's dev predictions.
-
-    Where every dev example is right, any sharper probability fits better still, so nothing can be fitted and the
-    temperature is 1.
+    """The temperature of each task with the smallest log loss on the run's dev predictions; 1 where none can be fitted.
 
     Raises:
         UserError: there are no dev predictions, or of other classes than the weights are.
@@ -156,13 +152,6 @@ def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, floa
             f"{folder}: its dev predictions are not of its weights ({error}); train the run again"
         ) from None
     return {
-        task.name: _temperature(exclusive_answers(task, labels, probabilities))
+        task.name: task_temperature(task, labels, probabilities) or 1.0
         for task, (labels, probabilities) in zip(tasks, columns, strict=True)
     }
-
-
-def _temperature(dev: Sequence[tuple[NDArray[np.int64], NDArray[np.floating[Any]]]]) -> float:
-    truth, probabilities = (np.concatenate(values) for values in zip(*dev, strict=True))
-    if (probabilities.argmax(axis=1) == truth).all():
-        return 1.0
-    return fit_temperature(truth, probabilities)

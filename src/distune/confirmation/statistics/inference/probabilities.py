@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.analysis.calibration import with_temperature
-from distune.confirmation.statistics.inference.intervals import Interval, interval_above_zero, interval_of
+from distune.analysis.calibration import exclusive_answers, with_temperature
+from distune.confirmation.statistics.inference.intervals import Interval, interval_above_zero
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers
 from distune.data.table import MISSING
 from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY
@@ -24,7 +24,7 @@ def area_under_curve(answers: TaskAnswers) -> dict[str, Any]:
     found = as_area.score()
     if _fewest_cases(answers) < 2:
         return asdict(Interval(float(found.values.mean()), None, None, len(found.values), len(found.without)))
-    return asdict(interval_of(found.values, found.pseudovalues))
+    return asdict(found.interval())
 
 
 def calibration(
@@ -44,7 +44,7 @@ def calibration(
         for which in (0, 1)
     )
     return {
-        "calibration_error": asdict(interval_of(error.values, error.pseudovalues)),
+        "calibration_error": asdict(error.interval()),
         "log_loss": asdict(interval_above_zero(loss.values, loss.pseudovalues)),
     }
 
@@ -71,23 +71,20 @@ def _of_a_seed(
     rows = answers.probabilities[seed].astype(np.float64)
     cases = int(answers.cases.max()) + 1
     errors, losses = [], []
-    for place, truth in enumerate(answers.labels.T):
-        known = truth != MISSING
-        if not known.any():
+    columns = exclusive_answers(answers.task, answers.labels, rows)
+    for labels, (truth, asked) in zip(answers.labels.T, columns, strict=True):
+        if not len(truth):
             continue
-        asked = rows[known]
-        if answers.task.kind == "multi_label":
-            asked = np.stack([1 - asked[:, place], asked[:, place]], axis=1)
         if temperatures is not None:
             asked = with_temperature(asked, temperatures[seed])
-        error, loss = _of_a_column(truth[known], asked, answers.cases[known], cases)
+        error, loss = _of_a_column(truth, asked, answers.cases[labels != MISSING], cases)
         errors.append(error)
         losses.append(loss)
     return _mean(errors), _mean(losses)
 
 
 def _of_a_column(
-    truth: NDArray[np.int64], rows: Floats, case_of: NDArray[np.int64], cases: int
+    truth: NDArray[np.int64], rows: NDArray[np.floating[Any]], case_of: NDArray[np.int64], cases: int
 ) -> tuple[Without, Without]:
     examples = np.bincount(case_of, minlength=cases).astype(np.float64)
     left = np.maximum(len(truth) - examples, 1.0)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.files import Judged
+from distune.confirmation.statistics.inference.intervals import Interval, interval_of
 from distune.confirmation.statistics.scores.pseudovalues import Counts, counts_by_case
 from distune.data.table import MISSING, Task, exclusive_tasks, label_columns
 from distune.training.scoring.metrics import mean_f1
@@ -42,6 +43,10 @@ class CaseScores:
         """Of each case and seed, (G, seeds); see `distune.confirmation.statistics.scores.pseudovalues`."""
         cases = len(self.without)
         return np.asarray(cases * self.values - (cases - 1) * self.without)
+
+    def interval(self) -> Interval:
+        """The mean over the seeds with its 95 % interval over cases and seeds."""
+        return interval_of(self.values, self.pseudovalues, self.lowest)
 
 
 TaskMetric = Callable[[Sequence[Counts]], Floats]

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from distune.analysis.calibration import (
-    Recalibration,
-    at_temperature,
-    exclusive_answers,
-    fit_temperature,
-)
+from distune.analysis.calibration import task_temperature
 from distune.confirmation.statistics.files import CONDITIONS, OUT_OF_FOLD, Judged
 from distune.confirmation.statistics.forecast import forecast
-from distune.confirmation.statistics.inference.intervals import (
-    accuracy,
-    interval_of,
-    interval_over_seeds,
-    of_class,
-)
+from distune.confirmation.statistics.inference.intervals import accuracy, interval_over_seeds, of_class
 from distune.confirmation.statistics.inference.probabilities import area_under_curve, calibration
 from distune.confirmation.statistics.inference.standard_errors import errors_of
 from distune.confirmation.statistics.scores.answers import Answers
@@ -49,23 +39,23 @@ def split_numbers(answers: Answers, split: str, new_cases: int | None = None) ->
     judged = answers.by_split.get(split)
     if not judged:
         return None
-    tables = [_table(one) for one in judged]
-    scaled = [_recalibrated(dev, one) for dev, one in zip(answers.by_split["dev"], judged, strict=True)]
+    table = evaluate(judged[0].labels, judged[0].probabilities, judged[0].tasks)
+    fitted = [_temperatures(dev) for dev in answers.by_split["dev"]]
     by_task = task_answers(judged)
     dev = {each.task.name: each for each in task_answers(answers.by_split["dev"])}
-    score, scores = overall(by_task), [table["score"] for table in tables]
+    score = overall(by_task)
     like = answers.by_split["dev" if split == OUT_OF_FOLD else split][0]
     expected = forecast(score.values, score.pseudovalues, new_cases or len(set(like.groups)), score.lowest)
     return {
-        "score": _interval(score),
-        "over_seeds": interval(scores, score.lowest),
-        "scores": scores,
+        "score": asdict(score.interval()),
+        "over_seeds": interval(score.values, score.lowest),
+        "scores": score.values.tolist(),
         "forecast": asdict(expected) if expected is not None else None,
         "tasks": {
             name: _task_numbers(
                 of_task,
-                [table["tasks"][name] for table in tables],
-                [found[name] for found in scaled if name in found],
+                table["tasks"][name],
+                [found[name] for found in fitted if name in found],
                 dev.get(name) if split == "test" else None,
             )
             for of_task in by_task
@@ -106,71 +96,53 @@ def _numbers_of(judged: Sequence[Judged]) -> dict[str, Any]:
     return {
         "examples": len(judged[0].ids),
         "cases": len(set(judged[0].groups)),
-        "score": _interval(score) if score is not None and np.isfinite(score.values).all() else None,
+        "score": asdict(score.interval()) if score is not None and np.isfinite(score.values).all() else None,
     }
 
 
-def _table(judged: Judged) -> dict[str, Any]:
-    return evaluate(judged.labels, judged.probabilities, judged.tasks)
-
-
-def _interval(score: CaseScores) -> dict[str, Any]:
-    return asdict(interval_of(score.values, score.pseudovalues, score.lowest))
-
-
-def _recalibrated(dev: Judged, other: Judged) -> dict[str, Recalibration]:
-    """By task; a multi-label task has one temperature, and its numbers are means over its labels."""
-    found = {}
-    columns = label_columns(dev.tasks)
-    for task, of_task, known, asked in zip(
-        dev.tasks, columns, dev.probabilities, other.probabilities, strict=True
-    ):
-        fitted_on = exclusive_answers(task, dev.labels[:, of_task], known)
-        truth, rows = (np.concatenate(values) for values in zip(*fitted_on, strict=True))
-        judged = [each for each in exclusive_answers(task, other.labels[:, of_task], asked) if len(each[0])]
-        if len(truth) and judged:
-            temperature = fit_temperature(truth, rows)
-            each = [astuple(at_temperature(temperature, one)) for one in judged]
-            found[task.name] = Recalibration(*np.mean(each, axis=0).tolist())
-    return found
+def _temperatures(dev: Judged) -> dict[str, float]:
+    """By task; those of which dev knows no label have none."""
+    columns = zip(dev.tasks, label_columns(dev.tasks), dev.probabilities, strict=True)
+    fitted = {task.name: task_temperature(task, dev.labels[:, place], rows) for task, place, rows in columns}
+    return {name: temperature for name, temperature in fitted.items() if temperature is not None}
 
 
 def _task_numbers(
     answers: TaskAnswers,
-    tables: Sequence[Mapping[str, Any]],
-    scaled: Sequence[Recalibration],
+    table: Mapping[str, Any],
+    temperatures: Sequence[float],
     dev: TaskAnswers | None,
 ) -> dict[str, Any]:
     # The area exists for all seeds or for none: that depends on the labels of the split alone.
-    has_area = tables[0]["auc"] is not None
+    has_area = table["auc"] is not None
     return {
         **_scores_of(answers),
         **calibration(answers),
         "auc": area_under_curve(answers) if has_area else None,
-        "auc_missing": tables[0]["auc_missing"],
-        **_scaled(answers, scaled),
+        "auc_missing": table["auc_missing"],
+        **_scaled(answers, temperatures),
         "operating_points": None if dev is None else operating_points(dev, answers),
         "classes": {
-            name: _class_numbers(*answers.of_class(number), tables[0]["classes"][name]["support"])
+            name: _class_numbers(*answers.of_class(number), table["classes"][name]["support"])
             for number, name in enumerate(answers.task.classes)
-            if name in tables[0]["classes"]  # a label that no example knows is not judged
+            if name in table["classes"]  # a label that no example knows is not judged
         },
     }
 
 
 def _scores_of(answers: TaskAnswers) -> dict[str, Any]:
     """Macro F1, accuracy, and what the task counts with where that is another score."""
-    found = {"macro_f1": _interval(answers.macro_f1()), "accuracy": _interval(answers.counted(accuracy))}
+    scores = {"macro_f1": answers.macro_f1(), "accuracy": answers.counted(accuracy)}
+    found = {name: asdict(score.interval()) for name, score in scores.items()}
     if answers.task.score != "macro_f1":
-        found["score"] = {"name": answers.task.score, **_interval(answers.score())}
+        found["score"] = {"name": answers.task.score, **asdict(answers.score().interval())}
     return found
 
 
-def _scaled(answers: TaskAnswers, scaled: Sequence[Recalibration]) -> dict[str, Any]:
+def _scaled(answers: TaskAnswers, temperatures: Sequence[float]) -> dict[str, Any]:
     """Calibration after scaling; null where dev knows no label to fit a temperature on."""
-    if not scaled:
+    if not temperatures:
         return dict.fromkeys(("temperature", "calibration_error_scaled", "log_loss_scaled"))
-    temperatures = [each.temperature for each in scaled]
     found = calibration(answers, temperatures)
     return {
         "temperature": interval(temperatures, highest=math.inf),
@@ -191,7 +163,7 @@ def _condition_numbers(judged: Sequence[Judged], full: CaseScores) -> dict[str, 
     by_task = task_answers(judged)
     score = overall(by_task)
     return {
-        "score": _interval(score),
+        "score": asdict(score.interval()),
         "change": _change(score, full),
         "tasks": {each.task.name: _scores_of(each) for each in by_task},
     }
