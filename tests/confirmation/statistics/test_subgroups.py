@@ -80,6 +80,17 @@ def test_a_difference_is_claimed_of_no_small_group_and_of_no_chance(
         assert 1.9 * error < half < 2.6 * error
 
 
+def test_groups_without_an_error_are_not_claimed_to_be_exactly_equal() -> None:
+    truth, case_of = np.zeros(100, np.int64), np.arange(100)
+    site = {f"e{n}": "north" if n < 30 else "south" for n in range(100)}
+    found = by_name(subgroup_numbers(judged(truth, truth == 0, case_of), {"site": site}), "site")["north"]
+    about = found["difference"]
+    assert (about["mean"], about["verdict"]) == (0.0, "not significantly different")
+    # None of 30 cases differs: as many as 1 - (level / 2)^(1 / 30) of all may, at the level of two differences.
+    widest = 1 - ((1 - 0.95**0.5) / 2) ** (1 / 30)
+    assert (about["low"], about["high"]) == pytest.approx((-widest, widest))
+
+
 def test_equal_groups_are_told_apart_in_one_column_of_twenty_at_most() -> None:
     generator = np.random.default_rng(2)
     claims = 0

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import compress, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.files import Judged
-from distune.confirmation.statistics.inference.intervals import accuracy, interval_of
+from distune.confirmation.statistics.inference.intervals import accuracy
 from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
@@ -81,8 +81,8 @@ def subgroup_numbers(judged: Sequence[Judged], values: Values) -> dict[str, Any]
     claims = [group for about in found.values() for group in about["groups"] if group["difference"]]
     level = family_level(len(claims))
     for group in claims:
-        mean, error, freedom = group["difference"]
-        half = Errors(error**2, 0.0, 0.0, freedom).quantile(level) * error
+        mean, errors = group["difference"]
+        half = errors.half_width(group["cases"], level)
         low, high = max(-1.0, mean - half), min(1.0, mean + half)
         verdict = "higher" if low > 0 else "lower" if high < 0 else "not significantly different"
         group["difference"] = {"mean": mean, "low": low, "high": high, "verdict": verdict}
@@ -136,7 +136,7 @@ def _in_order(name: str) -> tuple[float, str]:
 
 def _group(name: str, groups: NDArray[Any], judged: Sequence[Judged]) -> dict[str, Any]:
     chosen = groups == name
-    own = task_answers([_examples(one, chosen) for one in judged])
+    own = task_answers([one.only(chosen) for one in judged])
     cases = len(set(np.asarray(judged[0].groups)[chosen]))
     score, right = overall(own), _accuracy(own)
     is_small = cases < SMALL
@@ -145,24 +145,10 @@ def _group(name: str, groups: NDArray[Any], judged: Sequence[Judged]) -> dict[st
         "examples": int(chosen.sum()),
         "cases": cases,
         "small": is_small,
-        "score": _interval(score) if np.isfinite(score.values).all() else None,
-        "accuracy": _interval(right),
+        "score": asdict(score.interval()) if np.isfinite(score.values).all() else None,
+        "accuracy": asdict(right.interval()),
         "difference": None if is_small else _difference(judged, chosen, (groups != "") & ~chosen, cases),
     }
-
-
-def _interval(score: CaseScores) -> dict[str, Any]:
-    return asdict(interval_of(score.values, score.pseudovalues, score.lowest))
-
-
-def _examples(one: Judged, chosen: NDArray[np.bool_]) -> Judged:
-    return Judged(
-        tuple(compress(one.ids, chosen)),
-        tuple(compress(one.groups, chosen)),
-        one.tasks,
-        one.labels[chosen],
-        tuple(rows[chosen] for rows in one.probabilities),
-    )
 
 
 def _accuracy(answers: Sequence[TaskAnswers]) -> CaseScores:
@@ -176,8 +162,8 @@ def _accuracy(answers: Sequence[TaskAnswers]) -> CaseScores:
 
 def _difference(
     judged: Sequence[Judged], chosen: NDArray[np.bool_], rest: NDArray[np.bool_], cases: int
-) -> tuple[float, float, float] | None:
-    """The group's accuracy less that of all others, its standard error, and its degrees of freedom.
+) -> tuple[float, Errors] | None:
+    """The group's accuracy less that of all others, and its errors.
 
     Both are taken over all cases, as a case may have examples on both sides; the group's own bound the degrees of
     freedom. None where the others are few.
@@ -194,4 +180,4 @@ def _difference(
     )
     errors = errors_of([ours.pseudovalues - theirs.pseudovalues])
     mean = float(ours.values.mean() - theirs.values.mean())
-    return mean, errors.standard_error, min(errors.freedom, cases - 1.0)
+    return mean, replace(errors, freedom=min(errors.freedom, cases - 1.0))
