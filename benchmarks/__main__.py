@@ -1,6 +1,7 @@
-"""`make bench`: every benchmark in turn, into RESULTS.md; `python -m benchmarks NAME ...` measures some of them anew.
+"""`make bench`: every benchmark in turn, into RESULTS.md; `python -m benchmarks NAME ...` measures some of them again.
 
-Those on real data need MEDPIX_ROOT and are left out without it, which RESULTS.md says.
+Those on real data need MEDPIX_ROOT and are left out without it, which RESULTS.md says. Sections of RESULTS.md that are
+not measured stay as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-HEAD = "# Results\n\nWritten by `make bench`; ratios are of runs side by side on one machine."
+HEAD = (
+    "# Results\n\n`make bench` writes these sections, each as a whole; remarks below a table are by hand. "
+    "Ratios are of runs side by side on one machine."
+)
 MEDPIX = os.environ.get("MEDPIX_ROOT", "")
 ON_MEDPIX = ["config/medpix_offline.yaml", "--data-root", MEDPIX]
 BENCHMARKS: dict[str, tuple[str, list[str]]] = {
@@ -70,8 +74,7 @@ def main() -> None:
         if title in sections() and not MEDPIX and "--data-root" in arguments:
             continue  # figures that were measured stay
         found = sections() | {title: measured(title, arguments)}
-        kept = [found[title] for title, _ in BENCHMARKS.values() if title in found]
-        RESULTS.write_text("\n\n".join([HEAD, *kept]) + "\n", encoding="utf-8")
+        RESULTS.write_text("\n\n".join([HEAD, *found.values()]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ def default_of(field: FieldInfo) -> str:
     """A field's default as YAML would write it."""
     if field.is_required():
         return "**required**"
-    default = field.default
+    default = field.get_default(call_default_factory=True)
     if isinstance(default, BaseModel):
         return f"`{default.name}`" if hasattr(default, "name") and len(type(default).model_fields) < 8 else ""
     return (
