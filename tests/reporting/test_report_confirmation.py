@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,8 +99,19 @@ def test_a_verdict_is_the_answer_and_the_closing(
     text = write(recommending_the_trial(verdict))
     assert f"Did tuning help?** {answer} (" in first_screen(text)
     assert closing in section(text, "Conclusion")
-    no_gain = "None of the confirmed trials is significantly better" in text
-    assert not no_gain  # two trials are too few for starting values
+
+
+@pytest.mark.parametrize(("verdict", "is_said"), [("better", False), ("not significantly different", True)])
+def test_starting_values_say_where_no_trial_is_shown_to_be_better(
+    full_study: StudyRecord, tmp_path: Path, verdict: str, is_said: bool
+) -> None:
+    study = replace(full_study, trials=full_study.trials[:10], folder=tmp_path)
+    numbers = recommending_the_trial(verdict)
+    best = max(study.complete, key=lambda trial: trial.value or 0.0).number
+    numbers["contenders"]["trial_0001"]["trial"] = numbers["recommendation"]["trial"] = best
+    (tmp_path / "confirmation.json").write_text(json.dumps(numbers), encoding="utf-8")
+    said = section(text_of(study), "Recommended starting values")
+    assert ("None of the confirmed trials is significantly better" in said) == is_said
 
 
 def test_a_base_that_is_recommended_is_compared_with_the_best_trial(write: Write) -> None:

@@ -43,8 +43,8 @@ def test_trials_are_counted_in_whole_numbers_however_few_they_are(findings: Find
 
 def test_gains_of_very_different_size_have_labelled_panels() -> None:
     with look():
-        drawn = draw_gains([Gain("small", 0.01, 0.0, 0.02), Gain("large", 0.5, 0.4, 0.6)], [True, True])
-        same = draw_gains([Gain("small", 0.01, 0.0, 0.02)], [True])
+        drawn = draw_gains([Gain("small", 0.01, 0.0, 0.02, True), Gain("large", 0.5, 0.4, 0.6, True)])
+        same = draw_gains([Gain("small", 0.01, 0.0, 0.02, True)])
     assert drawn is not None and "Small differences" in drawn.svg and "Large differences" in drawn.svg
     assert same is not None and "Small differences" not in same.svg
 
@@ -69,9 +69,9 @@ def test_reliability_has_the_bins_of_its_error(findings: Findings) -> None:
 def test_gains_are_drawn_with_their_intervals() -> None:
     with look():
         drawn = draw_gains(
-            [Gain("tuning <b>", 0.02, 0.01, 0.03), Gain("distillation", 0.01, -0.02, 0.04)], [True, False]
+            [Gain("tuning <b>", 0.02, 0.01, 0.03, True), Gain("distillation", 0.01, -0.02, 0.04, False)]
         )
-        assert draw_gains([], []) is None
+        assert draw_gains([]) is None
     assert drawn is not None and drawn.name == "gains"
     assert "tuning <b> +0.0200, from +0.0100 to +0.0300" in drawn.alt
     assert "<b>" not in drawn.svg and "tuning &lt;b&gt;" in drawn.svg

@@ -39,12 +39,12 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
     yield Headline(CONFIG, verdicts.named(numbers, chosen), _how_sure(numbers))
     judged = numbers["contenders"][chosen]["splits"].get(split)
     if judged is not None:
-        score = judged["score"]
+        score, counted_as = judged["score"], verdicts.counted_as(numbers)
         flatters = ", which the search has seen" if numbers["optimistic"] else " (held-out cases)"
         yield Headline(
             f"Score on {split}{flatters}",
             formats.score(score["mean"]),
-            f"{verdicts.counted_as(numbers)}mean of {verdicts.seeds(numbers)}; "
+            f"{f'{counted_as}; ' if counted_as else ''}mean of {verdicts.seeds(numbers)}; "
             + (
                 "no interval: too few cases"
                 if score["low"] is None
@@ -62,7 +62,7 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
     yield _tuning(numbers)
     yield _distillation(numbers)
     yield from _baseline(numbers)
-    yield from _size(findings, verdicts.recommended_config(findings, findings.confirmation))  # type: ignore[arg-type]
+    yield from _size(findings, verdicts.recommended_config(findings, numbers))
 
 
 def _how_sure(numbers: verdicts.Numbers) -> str:
@@ -247,7 +247,7 @@ def _next(findings: Findings) -> Iterator[Block]:
 def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     """Export comes first only where nothing says that there is a better model, or too few seeds to say so."""
     study, gain = findings.study, verdicts.gain_over_base(numbers)
-    config = verdicts.recommended_config(findings, findings.confirmation)  # type: ignore[arg-type]
+    config = verdicts.recommended_config(findings, numbers)
     if config is not None and findings.teacher is not None and _is_of_no_use(findings.teacher):
         yield f"# next: change teacher.* in {quoted(config)}, and tune again"
         yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name NAME"

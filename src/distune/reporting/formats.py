@@ -25,6 +25,8 @@ LABELS = {
     "gamma": "Gamma",
     "T": "T",
 }
+STATES = {"complete": "completed", "pruned": "pruned", "failed": "failed", "running": "unfinished"}
+"""What the states of trials are called where they are counted."""
 MEANINGS = {
     "alpha": "CE weight",
     "beta": "distillation weight",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from distune.analysis.findings import Findings
-from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.unknown import Unknown
 from distune.data.table import Task
 from distune.reporting import formats
@@ -111,11 +110,11 @@ def seeds(numbers: Numbers) -> str:
     return f"{count} seeds" if count != 1 else "one seed"
 
 
-def recommended_config(findings: Findings, confirmation: Confirmation) -> Path | None:
+def recommended_config(findings: Findings, numbers: Numbers) -> Path | None:
     """The file with the config that the confirmation recommends, where it exists."""
     if findings.study.folder is None:
         return None
-    path = findings.study.folder / Path(str(confirmation.numbers["recommendation"]["config"])).name
+    path = findings.study.folder / Path(str(numbers["recommendation"]["config"])).name
     return path if path.is_file() else None
 
 
@@ -143,9 +142,9 @@ def against_strongest_baseline(numbers: Numbers) -> Numbers | None:
 
 
 def counted_as(numbers: Numbers) -> str:
-    """What a score is: `mean over tasks of the macro F1; `; empty in a confirmation that does not say."""
+    """What a score is: `mean over tasks of the macro F1`; empty in a confirmation that does not say."""
     held = numbers.get("scored_by")
-    return f"{score_in_words([Task(name, (), **about) for name, about in held.items()])}; " if held else ""
+    return score_in_words([Task(name, (), **about) for name, about in held.items()]) if held else ""
 
 
 def metric(values: Numbers, name: str) -> str:

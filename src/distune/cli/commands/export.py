@@ -17,7 +17,7 @@ def export(
         Path | None, typer.Option(help="New folder for the bundle; default: logs/bundles/<name>_<run>.")
     ] = None,
     quantize: Annotated[
-        str, typer.Option(help="none, or int8: 8-bit weights of linear layers and embeddings.")
+        str, typer.Option(help="none, or int8: 8-bit weights; those of convolutions where the score allows.")
     ] = "none",
     max_score_drop: Annotated[
         float, typer.Option(min=0, help="Most that int8 may cost in dev score; above it nothing is written.")

@@ -7,6 +7,8 @@ from collections import Counter
 from distune.data.audit.findings import AuditSection, Row
 from distune.data.table import Split, Table
 
+FLOW = "Participant flow"
+"""The title of the section with the sizes of the splits."""
 NAMES: dict[Split, str] = {
     "train": "train",
     "dev": "dev",
@@ -28,7 +30,7 @@ def participant_flow(table: Table) -> AuditSection:
         if len(chosen):
             cases = len({table.groups[row] for row in chosen})
             rows.append({"step": name, "examples": len(chosen), "cases": cases})
-    return AuditSection("Participant flow", tuple(rows))
+    return AuditSection(FLOW, tuple(rows))
 
 
 def _cause(line: str) -> str:

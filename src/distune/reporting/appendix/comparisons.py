@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from distune.reporting import formats
 from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
+from distune.reporting.verdicts import Numbers
 
-Numbers = Mapping[str, Any]
 QUESTIONS = {
     "tuning_gain": "Tuning gain",
     "distillation_gain": "Distillation gain",

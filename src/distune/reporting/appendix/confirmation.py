@@ -7,8 +7,7 @@ from typing import Any
 
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
-from distune.data.table import Task
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.appendix import contenders as tables
 from distune.reporting.appendix import recommended
 from distune.reporting.appendix.comparisons import comparisons
@@ -24,7 +23,6 @@ from distune.reporting.document import (
     line,
     paragraph,
 )
-from distune.training.scoring.scores import score_in_words
 
 TITLE = "Confirmation in full"
 REASONS = {
@@ -67,9 +65,8 @@ def _recommendation(numbers: Mapping[str, Any]) -> Section:
     found = numbers["recommendation"]
     reason = REASONS.get(found["reason"], formats.plain(found["reason"]))
     blocks: list[Block] = [paragraph(Code(found["contender"]), f": {reason}{_unmeasured(numbers)}")]
-    if scored_by := numbers.get("scored_by"):
-        tasks = [Task(name, (), **about) for name, about in scored_by.items()]
-        blocks.append(paragraph(f"The score is the {score_in_words(tasks)}."))
+    if counted_as := verdicts.counted_as(numbers):
+        blocks.append(paragraph(f"The score is the {counted_as}."))
     rows: list[tuple[Cell, ...]] = [
         (
             Code(name),

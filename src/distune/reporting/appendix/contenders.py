@@ -15,8 +15,8 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
+from distune.reporting.verdicts import Numbers
 
-Numbers = Mapping[str, Any]
 KINDS = {
     "trial": "trial of the study",
     "base": "base config",
@@ -100,9 +100,8 @@ def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
     ]
     blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
     if found["search_score"] is not None:
-        lost = {**found["dev"], **(found["loss"] or {"mean": found["search_score"] - found["dev"]["mean"]})}
-        if found["loss"] is None:
-            lost |= {"low": None, "high": None}
+        difference = found["search_score"] - found["dev"]["mean"]
+        lost = found["loss"] or {"mean": difference, "low": None, "high": None}
         blocks.append(
             paragraph(
                 Code(found["contender"]),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from distune.reporting import formats
 from distune.reporting.document import Cell, Code, Figure, Section, Table
+from distune.reporting.verdicts import Numbers
 
-Numbers = Mapping[str, Any]
 CONDITIONS = {
     "without_image": "without the image",
     "without_text": "without the text",

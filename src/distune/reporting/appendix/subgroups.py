@@ -1,4 +1,4 @@
-"""How the recommended config scores by sex, age or site, and at fixed specificities: appendix material."""
+"""How the recommended config scores by sex, age or site."""
 
 from __future__ import annotations
 

@@ -48,12 +48,12 @@ def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Iterator[Block
             for stage, seconds in by_stage.items()
         ]
         yield Table(("Stage", "Total", "Share"), tuple(rows), numeric=frozenset({1, 2}))
-        recorded, everyone = (
+        recorded, all_trials = (
             sum(phase.cost.staged_trials for phase in findings.phases),
             len(trials_of(findings.phases)),
         )
-        if recorded < everyone:
-            yield caution(f"{recorded} of {everyone} trials record their time by stage.")
+        if recorded < all_trials:
+            yield caution(f"{recorded} of {all_trials} trials record their time by stage.")
     if "cost" in figures:
         yield figures["cost"]
 

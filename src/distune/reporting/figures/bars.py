@@ -29,12 +29,14 @@ class Gain:
         estimate: the difference.
         low: lower end of the interval.
         high: upper end.
+        is_significant: whether the verdict is better or worse.
     """
 
     label: str
     estimate: float
     low: float
     high: float
+    is_significant: bool
 
 
 def draw_importance(findings: Findings) -> Figure | None:
@@ -64,22 +66,25 @@ def draw_confirmed(findings: Findings) -> Figure | None:
     numbers = verdicts.current(findings)
     if numbers is None:
         return None
-    made = verdicts.main_comparisons(numbers)
     return draw_gains(
         [
-            Gain(verdicts.QUESTIONS[each["kind"]], each["difference"], each["low"], each["high"])
-            for each in made
-        ],
-        [each["verdict"] != "not significantly different" for each in made],
+            Gain(
+                verdicts.QUESTIONS[each["kind"]],
+                each["difference"],
+                each["low"],
+                each["high"],
+                each["verdict"] in verdicts.ANSWERS,
+            )
+            for each in verdicts.main_comparisons(numbers)
+        ]
     )
 
 
-def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
+def draw_gains(gains: Sequence[Gain]) -> Figure | None:
     """Confirmed gains with their intervals; those of very different size on scales of their own.
 
     Args:
         gains: one a comparison.
-        clear: whether each verdict is better or worse.
     """
     if not gains:
         return None
@@ -90,7 +95,7 @@ def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
     caption = (
         "Differences with their 95 % intervals; filled where the verdict is significantly better or worse."
     )
-    panels = _by_size(list(zip(gains, clear, strict=True)))
+    panels = _by_size(gains)
     if len(panels) > 1:
         caption += " The panels have scales of their own."
     figure = canvas(sum(0.75 + 0.46 * len(rows) for rows in panels) + 0.2)
@@ -104,32 +109,34 @@ def draw_gains(gains: Sequence[Gain], clear: Sequence[bool]) -> Figure | None:
     return finish(figure, "gains", f"Gains: {said}.", caption)
 
 
-Row = tuple[Gain, bool]
-
-
-def _by_size(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows in their order, in two groups where the widest reaches much farther from 0 than the narrowest."""
-    reach = [max(abs(gain.low), abs(gain.high)) for gain, _ in rows]
+def _by_size(gains: Sequence[Gain]) -> list[list[Gain]]:
+    """Gains in their order, in two groups where the widest reaches much farther from 0 than the narrowest."""
+    reach = [max(abs(gain.low), abs(gain.high)) for gain in gains]
     if max(reach) <= VERY_DIFFERENT * min(reach):
-        return [list(rows)]
+        return [list(gains)]
     edge = math.sqrt(max(reach) * max(min(reach), max(reach) / 1e6))
-    small = [row for row, each in zip(rows, reach, strict=True) if each <= edge]
-    return [small, [row for row, each in zip(rows, reach, strict=True) if each > edge]]
+    small = [gain for gain, each in zip(gains, reach, strict=True) if each <= edge]
+    return [small, [gain for gain, each in zip(gains, reach, strict=True) if each > edge]]
 
 
-def _rows(axes: Axes, rows: Sequence[Row]) -> None:
-    """One line a row, the first at the top; its label stands above it, so that a small screen shows the zero line."""
+def _rows(axes: Axes, gains: Sequence[Gain]) -> None:
+    """One line a gain, the first at the top; its label stands above it, so that a small screen shows the zero line."""
     axes.axvline(0.0, color=INK, linewidth=1.0)
-    for place, (row, is_clear) in enumerate(reversed(rows)):
-        colour = BLUE if is_clear else FAINT
-        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.8, solid_capstyle="round")
+    for place, gain in enumerate(reversed(gains)):
+        colour = BLUE if gain.is_significant else FAINT
+        axes.plot([gain.low, gain.high], [place, place], color=colour, linewidth=1.8, solid_capstyle="round")
         axes.plot(
-            [row.estimate], [place], "o", color=colour, markersize=6, fillstyle="full" if is_clear else "none"
+            [gain.estimate],
+            [place],
+            "o",
+            color=colour,
+            markersize=6,
+            fillstyle="full" if gain.is_significant else "none",
         )
         axes.annotate(
-            formats.plain(row.label, LONGEST_LABEL), (0, place), xycoords=("axes fraction", "data"),
+            formats.plain(gain.label, LONGEST_LABEL), (0, place), xycoords=("axes fraction", "data"),
             xytext=(4, 5), textcoords="offset points", fontsize=9,
         )  # fmt: skip
     axes.set_yticks([])
     axes.grid(axis="y", visible=False)
-    axes.set_ylim(-0.5, len(rows) - 0.2)
+    axes.set_ylim(-0.5, len(gains) - 0.2)

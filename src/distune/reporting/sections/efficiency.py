@@ -11,14 +11,12 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Section, Strong, Table, caution, missing, paragraph
 
-STATE_NAMES = {"complete": "Complete", "pruned": "Pruned", "failed": "Failed"}
-
 
 def section(findings: Findings) -> Section:
     """Times and savings; of a staged search over both its phases."""
     rows = [
         (
-            _of(phase, STATE_NAMES[state]),
+            _of(phase, state),
             f"{times.timed} of {times.trials}" if times.timed < times.trials else str(times.trials),
             formats.duration(times.mean),
             formats.duration(times.total),
@@ -40,7 +38,7 @@ def section(findings: Findings) -> Section:
     return Section("Computational efficiency", tuple(blocks))
 
 
-def saved_between(searched: Sequence[Phase]) -> tuple[float, float] | None:
+def _saved_between(searched: Sequence[Phase]) -> tuple[float, float] | None:
     """The least and the most seconds that pruning saved over all phases, by yardstick; None where nothing is known."""
     savings = [phase.cost.saving for phase in searched if not isinstance(phase.cost.saving, Unknown)]
     if not savings:
@@ -53,7 +51,7 @@ def saved_between(searched: Sequence[Phase]) -> tuple[float, float] | None:
 
 
 def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
-    between = saved_between(searched)
+    between = _saved_between(searched)
     if between is None:
         reasons = [phase.cost.saving.reason for phase in searched if isinstance(phase.cost.saving, Unknown)]
         yield paragraph(reasons[0])
@@ -95,4 +93,4 @@ def _unread_teachers(findings: Findings) -> Iterator[Block]:
 
 
 def _of(phase: Phase, what: str) -> str:
-    return f"{phase.title.capitalize()}, {what.lower()}" if phase.title else what
+    return f"{phase.title}, {what}".capitalize() if phase.title else what.capitalize()

@@ -9,12 +9,12 @@ from distune.analysis.findings import Findings
 from distune.analysis.phases import wall_of
 from distune.analysis.records.unknown import Unknown
 from distune.data.audit.findings import counted
+from distune.data.audit.flow import FLOW
 from distune.data.table import SPLITS
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, Table, line, missing, paragraph
 
 UNRECORDED = "not recorded"
-STATES = {"complete": "completed", "pruned": "pruned", "failed": "failed", "running": "unfinished"}
 
 
 def section(findings: Findings) -> Section:
@@ -73,16 +73,12 @@ def _sizes(findings: Findings) -> str:
     )
 
 
-FLOW = "Participant flow"
-"""The audit's section with the sizes of the splits."""
-
-
 def _is_counted(row: Mapping[str, Any]) -> bool:
     return all(isinstance(row.get(key), int) for key in ("examples", "cases"))
 
 
 def _counts(findings: Findings) -> str:
-    parts = [f"{count} {STATES[state]}" for state, count in findings.ranking.counts.items()]
+    parts = [f"{count} {formats.STATES[state]}" for state, count in findings.ranking.counts.items()]
     said = str(len(findings.study.trials)) + (f": {', '.join(parts)}" if parts else "")
     if findings.study.surplus:
         said += (
@@ -102,7 +98,7 @@ def _teachers(findings: Findings) -> list[tuple[Cell, Cell]]:
     first = findings.study.teacher_study or {}
     if not isinstance(first.get("finished"), int):
         return []
-    counts = [f"{first[state]} {STATES[state]}" for state in STATES if first.get(state)]
+    counts = [f"{first[state]} {said}" for state, said in formats.STATES.items() if first.get(state)]
     return [
         (
             "Teacher trials (first stage)",

@@ -21,7 +21,7 @@ MORE: dict[More, str] = {
     "unknown": "The study is too short to say whether more trials would help",
 }
 MOST_SEEDS = 50
-"""More trainings than that of each config nobody is advised to make."""
+"""Most trainings of each config that are advised."""
 UNKNOWN_TIME = "expected time: not known, as this study records no durations"
 
 

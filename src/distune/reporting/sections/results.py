@@ -12,7 +12,6 @@ from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Figure, Section, Strong, Table, missing, paragraph
 
-STATE_NAMES = {"complete": "Completed", "pruned": "Pruned", "failed": "Failed", "running": "Unfinished"}
 FUSION_PARTS = tuple(
     f"{role}_fusion_{part}" for role in ("teacher", "student") for part in ("dim", "layers", "heads")
 )
@@ -100,13 +99,13 @@ def _course(figures: Mapping[str, Figure]) -> tuple[Section, ...]:
 def _status(findings: Findings) -> Section:
     counts = findings.ranking.counts
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (STATE_NAMES[state], str(count), share)
+        (formats.STATES[state].capitalize(), str(count), share)
         for (state, count), share in zip(counts.items(), formats.shares(list(counts.values())), strict=True)
     )
     blocks: list[Block] = [Table(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
     if len(rows) == 1:
         (state, count) = next(iter(counts.items()))
-        blocks = [paragraph(f"{count} trials, all of them {STATE_NAMES[state].lower()}.")]
+        blocks = [paragraph(f"{count} trials, all of them {formats.STATES[state]}.")]
     if failures := findings.ranking.failures:
         failure_rows: list[tuple[Cell, ...]] = [
             (

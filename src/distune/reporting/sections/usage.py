@@ -29,22 +29,22 @@ def section(findings: Findings, base_config: Path | None, space_file: Path | Non
 
 def config_to_use(findings: Findings) -> Path | None:
     """The recommended config, before a confirmation the best one; None where its file does not exist."""
-    folder, confirmation = findings.study.folder, findings.confirmation
-    if verdicts.current(findings) is not None:
-        return verdicts.recommended_config(findings, confirmation)  # type: ignore[arg-type]
+    folder, numbers = findings.study.folder, verdicts.current(findings)
+    if numbers is not None:
+        return verdicts.recommended_config(findings, numbers)
     return folder / BEST_CONFIG if folder is not None and (folder / BEST_CONFIG).is_file() else None
 
 
 def _train(findings: Findings) -> Section:
     title, path = "Training with the optimized hyperparameters", config_to_use(findings)
+    numbers = verdicts.current(findings)
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
-    if verdicts.current(findings) is None:
+    if numbers is None:
         said = "The test split stays shut until the confirmation: once it was looked at, it cannot confirm anything."
         return Section(title, (Commands(_training(path)), paragraph(said)))
-    is_opened = verdicts.current(findings)["split"] == "test"  # type: ignore[index]
     lines = [
-        _training(path) + (" --test" if is_opened else ""),
+        _training(path) + (" --test" if numbers["split"] == "test" else ""),
         "# or use the student that the confirmation trained",
         f"distune predict {commands.named(findings.study)} --csv new.csv --out answers.csv",
     ]
