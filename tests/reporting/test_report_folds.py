@@ -41,6 +41,10 @@ def test_every_score_is_called_a_mean_over_folds(page: str) -> None:
         assert wrong not in page
 
 
+def test_a_confirmation_trains_every_contender_once_and_on_every_fold(page: str) -> None:
+    assert "At most 120 trainings" in page
+
+
 def test_base_and_best_are_shown_fold_by_fold(page: str) -> None:
     assert "| 2 | 0.6000 | 0.7300 | +0.1300 |" in page and "this is no test of the gain" in page
 

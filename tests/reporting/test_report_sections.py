@@ -86,6 +86,9 @@ def test_recommendations_are_by_purpose_with_their_expected_time(written: Path) 
         assert f"**{purpose}**" in said
     assert "For as much data, expected time: 3.2 h;" in said
     assert said.count("expected time: ") == 4 and "not known" not in said
+    assert (
+        "At most 30 trainings, expected time: " in said
+    )  # three trials, base, student alone, teacher; five seeds
 
 
 def test_every_recommended_value_has_a_note(written: Path) -> None:

@@ -9,9 +9,9 @@ from distune.analysis.phases import Phase, parallelism_of, wall_of
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 
-TOP, SEEDS = 3, 5
-"""What `distune confirm` trains where nothing else is asked: the best three, base and student alone, five "
-"times each."""
+CONTENDERS, SEEDS = 6, 5
+"""What `distune confirm` trains at most where nothing else is asked: the best three, base, student alone and teacher,
+five times each."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distune.analysis.expected_time import SEEDS, TOP, Pace, pace
+from distune.analysis.expected_time import CONTENDERS, SEEDS, Pace, pace
 from distune.analysis.findings import Findings
 from distune.analysis.recommendations import More
 from distune.analysis.records.study_record import StudyRecord
@@ -57,12 +57,12 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
             purpose, "train the best trials again over several seeds, and judge them once on held-out data."
         )
     if numbers is None:
-        trainings = (TOP + 2) * SEEDS * (1 + (study.folds or 0))
+        trainings = CONTENDERS * SEEDS * (1 + (study.folds or 0))
         return _for_purpose(
             purpose,
             "confirm before use. The best of many trials is partly luck, and one seed on examples that the search has "
-            f"seen cannot show how much. {trainings} trainings, ",
-            f"{_takes(None if measured is None else trainings * measured.per_training)}.",
+            f"seen cannot show how much. At most {trainings} trainings, ",
+            f"{_takes(None if measured is None else trainings * measured.per_training, or_less=True)}.",
         )
     made = verdicts.gain_over_base(numbers)
     needs = "" if made is None else _needed(made, numbers["relevant_gain"])
