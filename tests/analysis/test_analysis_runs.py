@@ -14,6 +14,7 @@ from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run, tasks_behind
 from distune.data.table import Task
+from distune.training.files.prediction_files import read_judged
 from distune.training.scoring.metrics import score
 
 
@@ -59,6 +60,18 @@ def test_predictions_of_tasks_whose_names_begin_alike(tmp_path: Path) -> None:
     assert not isinstance(found, Unknown)
     assert [(task.task, task.classes) for task in found] == [("type", ("a", "z")), ("type_2", ("b", "c"))]
     assert found[1].truth.tolist() == [1] and found[1].probabilities.tolist() == [[0.25, 0.75]]
+
+
+def test_only_a_report_leaves_large_predictions_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A confirmation and a prediction need all of them."""
+    (tmp_path / "predictions_dev.csv").write_text(
+        "id,group,truth_a,p_a_x,p_a_y,image,text\n1,g,x,0.9,0.1,i.png,\n"
+    )
+    monkeypatch.setattr("distune.analysis.runs.LARGEST", 20)
+    left_out = read_predictions(tmp_path)
+    assert isinstance(left_out, Unknown) and "larger than" in left_out.reason
+    judged = read_judged(tmp_path, "dev")
+    assert judged is not None and judged.ids == ("1",) and judged.labels.tolist() == [[0]]
 
 
 def noise_of(count: int, said: float | None = None, copies: int = 1) -> DevNoise | Unknown:

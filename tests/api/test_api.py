@@ -47,6 +47,11 @@ def test_importing_distune_imports_nothing_heavy() -> None:
     assert light == "False"
 
 
+def test_what_only_reads_runs_and_studies_imports_no_torch() -> None:
+    readers = "distune.training.files.prediction_files, distune.training.files.run_folder, distune.analysis.findings"
+    assert in_process(f"import sys, {readers}; print('torch' in sys.modules)") == "False"
+
+
 @pytest.mark.parametrize("name", distune.__all__)
 def test_every_public_name_is_there_and_documented(name: str) -> None:
     value = getattr(distune, name)

@@ -20,7 +20,7 @@ from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.statistics.scores.scores import interval
 from distune.data.table import Table, Task
 from distune.errors import UserError
-from distune.training.files.run_folder import write_predictions
+from distune.training.files.prediction_files import write_predictions
 
 TASKS = (Task("modality", ("CT", "MR")), Task("location", ("Abdomen", "Head", "Thorax")))
 SEEDS = (7, 8, 9)

@@ -9,7 +9,7 @@ import pytest
 
 from distune.confirmation.foresight import foresee
 from distune.data.table import Table, Task
-from distune.training.files.run_folder import write_predictions
+from distune.training.files.prediction_files import write_predictions
 
 TASK = Task("kind", ("a", "b", "c"))
 

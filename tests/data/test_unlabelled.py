@@ -163,7 +163,7 @@ def test_no_file_outside_the_root(path: str) -> None:
 
 def test_predictions_leave_an_unknown_truth_empty(root: Path, tmp_path: Path) -> None:
     from distune.analysis.runs import read_predictions
-    from distune.training.files.run_folder import write_predictions
+    from distune.training.files.prediction_files import write_predictions
 
     table = read(root, missing="allow")
     rows = np.array([1, 2])

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.analysis.calibration import fit_temperature
 from distune.config import load_config
 from distune.data import Table, read_table
 from distune.errors import DataError, UserError
@@ -19,6 +18,7 @@ from distune.prediction.examples import Example
 from distune.prediction.load import load
 from distune.training import predictions
 from distune.training.run import run
+from distune.training.scoring.temperature import fit_temperature
 
 pytestmark = pytest.mark.slow
 

@@ -98,10 +98,10 @@ def test_the_command(
 def test_the_labels_of_a_task_have_the_temperature_of_its_predictions(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("data: {tasks: {f: {separator: ';'}}}")
     names = ("f: a", "f: b")
-    header = ["id", *(f"truth_{name}" for name in names)]
+    header = ["id", "group", *(f"truth_{name}" for name in names)]
     header += [f"p_{name}_{said}" for name in names for said in ("no", "yes")]
     rows = [
-        [number, ("no", "yes")[number % 3 == 0], ("no", "yes")[number % 2], 0.9, 0.1, 0.2, 0.8]
+        [number, number, ("no", "yes")[number % 3 == 0], ("no", "yes")[number % 2], 0.9, 0.1, 0.2, 0.8]
         for number in range(12)
     ]
     with (tmp_path / "predictions_dev.csv").open("w", newline="") as file:

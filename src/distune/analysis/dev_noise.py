@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from distune.analysis.ranking import Ranking
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Predictions, Run, by_task, read_predictions, tasks_behind
+from distune.analysis.runs import Run, read_predictions, tasks_behind
 from distune.data.table import Task
+from distune.training.files.prediction_files import Predictions, by_task
 from distune.training.scoring.scores import score_in_words
 from distune.training.scoring.weighted_scores import weighted_mean_score, weighted_task_score
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from distune.analysis.calibration import task_temperature, with_temperature
-from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Predictions, by_task, read_predictions, tasks_behind
+from distune.analysis.runs import tasks_behind
 from distune.data.table import MISSING, exclusive_tasks
 from distune.errors import UserError
+from distune.training.files.prediction_files import Predictions, by_task, read_predictions, read_rows
+from distune.training.scoring.temperature import task_temperature, with_temperature
 from distune.utils.text import as_written, listed
 
 MOST = 12
@@ -84,13 +83,9 @@ def read_mistakes(folder: Path, split: str = "dev", most: int = MOST) -> tuple[T
             "dev, those of test are made by `distune confirm` or `distune train --test`"
         )
     found = read_predictions(folder, split)
-    if isinstance(found, Unknown):
-        raise UserError(found.reason)
-    dev = found if split == "dev" else read_predictions(folder)
-    temperatures = {} if isinstance(dev, Unknown) else _temperatures(folder, dev)
-    with (folder / f"predictions_{split}.csv").open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    return tuple(_of_task(each, rows, temperatures.get(each.task, 1.0), most) for each in found)
+    temperatures = _temperatures(folder, found if split == "dev" else read_predictions(folder))
+    rows = read_rows(folder, split)
+    return tuple(_of_task(each, rows, temperatures[each.task], most) for each in found)
 
 
 def _temperatures(folder: Path, dev: tuple[Predictions, ...]) -> dict[str, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +15,16 @@ from numpy.typing import NDArray
 from distune.analysis.records.attributes import number, text, whole
 from distune.analysis.records.unknown import Unknown
 from distune.config import TaskConfig
-from distune.data.table import MISSING, Task, exclusive_tasks
+from distune.data.table import MISSING, Task
 from distune.errors import UserError
+from distune.training.files import prediction_files
+from distune.training.files.prediction_files import Predictions
+from distune.training.files.run_folder import read_text
 from distune.training.scoring.metrics import confusion_matrix
 
 STAGES = ("teacher", "student")
-LONGEST = 50_000_000
+LARGEST = 50_000_000
+"""Bytes of a file that a report reads."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +53,6 @@ class Confusion:
     task: str
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """The predictions for one task.
-
-    Attributes:
-        task: the task's name.
-        classes: the classes, in the order of the columns.
-        truth: class indices, (N,); `MISSING` where the label is not known.
-        probabilities: (N, classes).
-        groups: patient or case of each example; None where the file does not name them.
-    """
-
-    task: str
-    classes: tuple[str, ...]
-    truth: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    groups: tuple[str, ...] | None = None
 
 
 Part = TypeVar("Part", Confusion, Predictions)
@@ -227,55 +210,11 @@ def _confusion(task: str, classes: Any, table: Any) -> Confusion | None:
 
 def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...] | Unknown:
     """The predictions of one split, by task."""
-    path = folder / f"predictions_{split}.csv"
-    written = _text(path)
-    if isinstance(written, Unknown):
-        return written
     try:
-        rows = list(csv.DictReader(io.StringIO(written, newline="")))
-    except csv.Error as error:
-        return Unknown(f"{path} cannot be read: {error}.")
-    columns = list(rows[0]) if rows else []
-    tasks = [column.removeprefix("truth_") for column in columns if column.startswith("truth_")]
-    groups = tuple(row["group"] for row in rows) if "group" in columns else None
-    found = []
-    for task in tasks:
-        owned = [column for column in columns if _owner(column, tasks) == task]
-        classes = tuple(column.removeprefix(f"p_{task}_") for column in owned)
-        try:
-            truth = np.array([_number(row[f"truth_{task}"], classes) for row in rows], dtype=np.int64)
-            probabilities = np.array([[float(row[column]) for column in owned] for row in rows])
-        except (ValueError, TypeError):
-            return Unknown(f"{path} holds a class or a probability for task {task} that cannot be read.")
-        found.append(Predictions(task, classes, truth, probabilities, groups))
-    return tuple(found) or Unknown(f"{path} holds no predictions.")
-
-
-def by_task(
-    parts: Sequence[Predictions], tasks: Sequence[Task]
-) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """The labels (N, width) and the probabilities (N, classes) of each task, from the predictions of its parts.
-
-    Args:
-        parts: as a run folder holds them: a task of the classes no and yes for each label of a multi-label task.
-        tasks: that these are of.
-
-    Raises:
-        ValueError: the parts are of other tasks or classes.
-    """
-    expected = [part for task in tasks for part in exclusive_tasks(task)]
-    if [(part.task, part.classes) for part in parts] != [(part.name, part.classes) for part in expected]:
-        raise ValueError(
-            f"predictions of {[part.task for part in parts]}, not of {[task.name for task in tasks]}"
-        )
-    found, left = [], list(parts)
-    for task in tasks:
-        own, left = left[: task.width], left[task.width :]
-        probabilities = own[0].probabilities
-        if task.kind == "multi_label":
-            probabilities = np.stack([part.probabilities[:, 1] for part in own], axis=1)
-        found.append((np.stack([part.truth for part in own], axis=1), probabilities))
-    return found
+        _check_size(prediction_files.predictions_file(folder, split))
+        return prediction_files.read_predictions(folder, split)
+    except UserError as error:
+        return Unknown(str(error))
 
 
 def tasks_behind(folder: Path, parts: Sequence[Predictions]) -> tuple[Task, ...]:
@@ -313,25 +252,18 @@ def _task_settings(path: Path) -> Mapping[str, TaskConfig]:
         return {}
 
 
-def _number(label: str, classes: Sequence[str]) -> int:
-    return classes.index(label) if label else MISSING
-
-
-def _owner(column: str, tasks: list[str]) -> str | None:
-    """The task of a probability column; where one task's name begins another's, the longer one fits."""
-    fitting = [task for task in tasks if column.startswith(f"p_{task}_")]
-    return max(fitting, key=len) if fitting else None
-
-
 def _text(path: Path) -> str | Unknown:
     try:
-        if path.stat().st_size > LONGEST:
-            return Unknown(f"{path} is larger than {LONGEST // 1_000_000} MB and is not read.")
-        return path.read_bytes().decode("utf-8")  # line ends as they are
-    except FileNotFoundError:
-        return Unknown(f"There is no {path}.")
-    except (OSError, UnicodeDecodeError) as error:
-        return Unknown(f"{path} cannot be read: {error}.")
+        _check_size(path)
+        return read_text(path)
+    except UserError as error:
+        return Unknown(str(error))
+
+
+def _check_size(path: Path) -> None:
+    """A report is drawn in seconds, or says what it leaves out."""
+    if path.is_file() and path.stat().st_size > LARGEST:
+        raise UserError(f"{path} is larger than {LARGEST // 1_000_000} MB and is not read.")
 
 
 def _json(written: str) -> Any:

@@ -13,7 +13,8 @@ from distune.confirmation.statistics.files import baseline_folder, join_folds
 from distune.data import read_table
 from distune.data.table import Table
 from distune.store import key_of
-from distune.training.files.run_folder import write_json, write_predictions
+from distune.training.files.prediction_files import write_predictions
+from distune.training.files.run_folder import write_json
 from distune.training.student import build_student, student_seed
 from distune.training.teacher.regression import STRENGTHS, Features, fitted, pooled_features, standardised
 from distune.tuning.trials.folds import fold_folder

@@ -17,7 +17,8 @@ from distune.data.table import Split, Table
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.devices import Compute, compute_for
-from distune.training.files.run_folder import write_json, write_predictions
+from distune.training.files.prediction_files import write_predictions
+from distune.training.files.run_folder import write_json
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.predictions import predict
 from distune.training.student import load_student, student_seed

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import by_task, read_run
-from distune.confirmation.statistics.files import Judged
+from distune.analysis.runs import read_run
 from distune.confirmation.statistics.inference.power import needs, power
 from distune.confirmation.statistics.inference.significance import compare_scores, family_level
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import Task
+from distune.training.files.prediction_files import Judged, by_task
 
 PRIMARY_QUESTIONS = 2
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from distune.confirmation.statistics.files import read_judged
 from distune.data.table import Split, Table
 from distune.errors import UserError
-from distune.training.files.run_folder import write_predictions
+from distune.training.files.prediction_files import read_judged, write_predictions
 
 
 def check_predictions_are_read_back(table: Table, splits: Sequence[Split], folder: Path) -> None:

@@ -23,12 +23,12 @@ from distune.deployment.parity import (
     compared,
     dev_examples,
     generated_examples,
-    recorded_predictions,
 )
 from distune.deployment.quantise import quantise
 from distune.errors import DataError, UserError
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
+from distune.training.files.prediction_files import read_rows
 from distune.utils.new_folder import new_folder
 
 QUANTISATIONS = ("none", "int8")
@@ -132,7 +132,7 @@ def _table(folder: Path, model: TrainedStudent, data_root: Path | None, *, is_ne
     elif not config.data.root.is_dir() and not is_needed:
         return None
     table = read_table(config.data, config.seed, check_images=False)
-    recorded = [row["id"] for row in recorded_predictions(folder)]
+    recorded = [row["id"] for row in read_rows(folder)]
     if table.tasks != model.tasks or [table.ids[row] for row in table.rows("dev")] != recorded:
         raise DataError(
             table.root,

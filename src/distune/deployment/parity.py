@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from distune.data.table import Task, exclusive_tasks
 from distune.errors import DataError
 from distune.prediction.examples import Example
 from distune.prediction.predictor import Model, Predictor
+from distune.training.files.prediction_files import read_rows
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.scores import overall_score
 from distune.utils.text import as_written
@@ -86,18 +86,12 @@ def generated_examples(folder: Path, model: Model) -> Examples:
     """
     random = np.random.default_rng(0)
     side = max(1, model.image_size // 8)
-    texts = [as_written(row.get("text") or "") for row in recorded_predictions(folder)] or [""]
+    texts = [as_written(row.get("text") or "") for row in read_rows(folder)] or [""]
     examples = [
         Example(str(number), random.integers(0, 256, (side, side, 3), np.uint8), texts[number % len(texts)])
         for number in range(GENERATED)
     ]
     return Examples(f"{GENERATED} generated examples, as the data set is gone,", examples)
-
-
-def recorded_predictions(folder: Path) -> list[dict[str, str]]:
-    """The rows of a run's `predictions_dev.csv`."""
-    with (folder / "predictions_dev.csv").open(newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
 
 
 def answers_of(predictor: Predictor, asked: Examples) -> list[NDArray[Any]]:
@@ -137,7 +131,7 @@ def compared(
     changed_from_run = score = exported_score = None
     if asked.labels is not None:
         parts = [part for task in tasks for part in exclusive_tasks(task)]
-        recorded = recorded_predictions(folder)
+        recorded = read_rows(folder)
         if all(f"pred_{part.name}" in recorded[0] for part in parts):
             before = np.array(
                 [[part.classes.index(row[f"pred_{part.name}"]) for part in parts] for row in recorded]

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.data.table import Task, exclusive_tasks
+from distune.data.table import Task
 from distune.models.outputs import ModelOutput
 
 
@@ -54,23 +51,3 @@ def as_exclusive(output: ModelOutput, tasks: Sequence[Task]) -> ModelOutput:
         else:
             logits.append(values)
     return replace(output, logits=tuple(logits))
-
-
-def as_binary(
-    tasks: Sequence[Task], probabilities: Sequence[NDArray[Any]]
-) -> tuple[list[Task], list[NDArray[Any]]]:
-    """Tasks of exclusive classes with their probabilities: in place of a multi-label task one of (no, yes) a label.
-
-    Args:
-        tasks: in the order of the probabilities.
-        probabilities: one array (N, classes) a task.
-    """
-    parts: list[Task] = []
-    answers: list[NDArray[Any]] = []
-    for task, values in zip(tasks, probabilities, strict=True):
-        parts += exclusive_tasks(task)
-        if task.kind == "multi_label":
-            answers += [np.stack([1 - each, each], axis=1) for each in values.T]
-        else:
-            answers.append(values)
-    return parts, answers

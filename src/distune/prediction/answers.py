@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.analysis.calibration import with_temperature
 from distune.data.table import Task
 from distune.training.scoring.metrics import decisions
+from distune.training.scoring.temperature import with_temperature
 from distune.utils.atomic import replacing
 
 SEPARATOR, NO_LABEL = ";", "none"

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.files import Judged, read_judged
 from distune.confirmation.statistics.inference.intervals import Interval, interval_of, of_class
 from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.readers.values import normal_form
@@ -20,6 +19,7 @@ from distune.errors import DataError
 from distune.prediction.labelled import Labelled, label_columns_of
 from distune.prediction.novelty import check_novelty
 from distune.prediction.predictor import OnProgress, Predictor
+from distune.training.files.prediction_files import Judged, read_judged
 from distune.training.scoring.metrics import evaluate as all_metrics
 from distune.utils.jsonl import append_line
 

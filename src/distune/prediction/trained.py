@@ -10,14 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.analysis.calibration import task_temperature
-from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import by_task, read_predictions
 from distune.config import Config, Modality, as_dict, with_values
 from distune.data.batches import tensor
 from distune.data.intensity import PixelRules
 from distune.data.ragged import Ragged
-from distune.data.table import Task
+from distune.data.table import Task, label_columns
 from distune.errors import UserError
 from distune.models import Classifier
 from distune.models.answers import probabilities_of
@@ -26,9 +23,11 @@ from distune.models.fusion import masked_mean
 from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor
 from distune.training.devices import Compute, resolved
+from distune.training.files.prediction_files import predictions_file, read_judged
 from distune.training.files.run_folder import RESULTS, read_results
 from distune.training.inputs.encoding import PREFIX_BATCH
 from distune.training.predictions import EVALUATION_BATCH
+from distune.training.scoring.temperature import task_temperature
 from distune.training.student import load_student
 
 
@@ -142,16 +141,12 @@ def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, floa
     Raises:
         UserError: there are no dev predictions, or of other classes than the weights are.
     """
-    found = read_predictions(folder)
-    if isinstance(found, Unknown):
-        raise UserError(f"{folder} cannot be used: {found.reason}")
-    try:
-        columns = by_task(found, tasks)
-    except ValueError as error:
+    dev = read_judged(folder, "dev", tasks)
+    if dev is None:
         raise UserError(
-            f"{folder}: its dev predictions are not of its weights ({error}); train the run again"
-        ) from None
+            f"there is no {predictions_file(folder, 'dev')}, which a finished run has; train it again"
+        )
     return {
-        task.name: task_temperature(task, labels, probabilities) or 1.0
-        for task, (labels, probabilities) in zip(tasks, columns, strict=True)
+        task.name: task_temperature(task, dev.labels[:, columns], probabilities) or 1.0
+        for task, columns, probabilities in zip(tasks, label_columns(tasks), dev.probabilities, strict=True)
     }

@@ -26,15 +26,9 @@ from distune.training.commits import with_commits
 from distune.training.cost import Cost, carried, peak_process_mb
 from distune.training.devices import Compute, compute_for
 from distune.training.files.checkpoint import CheckpointFile
+from distune.training.files.prediction_files import write_predictions
 from distune.training.files.results import RunResult
-from distune.training.files.run_folder import (
-    RESULTS,
-    record_opening,
-    start_folder,
-    write_json,
-    write_metrics,
-    write_predictions,
-)
+from distune.training.files.run_folder import RESULTS, record_opening, start_folder, write_json, write_metrics
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import Examples, Fitted, Plan, fit

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.files import Judged
 from distune.confirmation.statistics.inference.intervals import interval_of
 from distune.confirmation.statistics.inference.significance import compare_scores
 from distune.confirmation.statistics.inference.standard_errors import errors_of
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import MISSING, Task, label_columns
+from distune.training.files.prediction_files import Judged
 from distune.training.scoring.metrics import evaluate
 from distune.training.scoring.weighted_scores import weighted_mean_score, weighted_task_score
 

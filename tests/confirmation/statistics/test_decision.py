@@ -15,9 +15,9 @@ from distune.confirmation.statistics.decision import (
     expected_maximum,
     prior_deviation,
 )
-from distune.confirmation.statistics.files import Judged
 from distune.confirmation.statistics.scores.answers import Answers
 from distune.data.table import Task
+from distune.training.files.prediction_files import Judged
 
 CLASSES = ("a", "b", "c")
 CASES = 120

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from distune.confirmation.statistics.files import Judged
 from distune.confirmation.statistics.inference.intervals import interval_above_zero, interval_of
 from distune.confirmation.statistics.inference.probabilities import area_under_curve, calibration
 from distune.confirmation.statistics.scores.case_scores import TaskAnswers, task_answers
 from distune.confirmation.statistics.scores.operating_points import operating_points, threshold
 from distune.data.table import MISSING, Task
+from distune.training.files.prediction_files import Judged
 from distune.training.scoring.metrics import calibration_error
 
 SEEDS = 3

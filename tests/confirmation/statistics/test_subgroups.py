@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from distune.confirmation.statistics.files import Judged
 from distune.confirmation.statistics.scores.subgroups import (
     SMALL,
     groups_in,
@@ -17,6 +16,7 @@ from distune.confirmation.statistics.scores.subgroups import (
     subgroup_numbers,
 )
 from distune.data.table import Task
+from distune.training.files.prediction_files import Judged
 
 
 def judged(truth: np.ndarray, right: np.ndarray, case_of: np.ndarray, seeds: int = 2) -> list[Judged]:

@@ -1,4 +1,4 @@
-"""Where a confirmation keeps what, and how its predictions are read back.
+"""Where a confirmation keeps what.
 
     <study>/confirmation/plan.json                                what was trained, and what failed
     <study>/confirmation/<contender>/seed_<n>/                    a run folder, and beside its own files:
@@ -17,19 +17,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import by_task, read_predictions
-from distune.data.table import Task
 from distune.errors import UserError
-from distune.training.scoring.apart import kinds_of_input
-from distune.training.scoring.metrics import decisions
+from distune.training.files.prediction_files import Judged
 from distune.utils.atomic import replacing
 
 FOLDER = "confirmation"
@@ -43,44 +37,6 @@ OUT_OF_FOLD = "folds"
 JUDGED_SPLITS = ("dev", "test", OUT_OF_FOLD)
 CONDITIONS = ("without_image", "without_text", "other_text")
 """The flat mean colour of the train images; the empty text; the text of another case."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The predictions of one model for one split.
-
-    Attributes:
-        ids: unique name of each example.
-        groups: case of each example.
-        tasks: the label columns.
-        labels: the columns of the tasks, (N, columns), as in a table; `MISSING` where one is not known.
-        probabilities: one array (N, classes) a task.
-        kinds: for each of `distune.training.scoring.apart.kinds_of_input` which examples are of it, (N,).
-    """
-
-    ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    tasks: tuple[Task, ...]
-    labels: NDArray[np.int64]
-    probabilities: tuple[NDArray[np.float64], ...]
-    kinds: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
-
-    def only(self, chosen: NDArray[np.bool_]) -> Judged:
-        """Some of the examples."""
-        places = np.flatnonzero(chosen).tolist()
-        return Judged(
-            tuple(self.ids[place] for place in places),
-            tuple(self.groups[place] for place in places),
-            self.tasks,
-            self.labels[chosen],
-            tuple(rows[chosen] for rows in self.probabilities),
-        )
-
-    @property
-    def predictions(self) -> NDArray[np.int64]:
-        """What is predicted, as it would stand in the labels, (N, columns)."""
-        answers = zip(self.tasks, self.probabilities, strict=True)
-        return np.concatenate([decisions(task, rows) for task, rows in answers], axis=1)
 
 
 def run_folder(confirmation: Path, contender: str, seed: int) -> Path:
@@ -115,54 +71,6 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise UserError(f"there is no {path}: the study is not confirmed; run distune confirm") from None
     return plan
-
-
-def read_judged(
-    folder: Path,
-    split: str,
-    condition: str | None = None,
-    tasks: Sequence[Task] | None = None,
-    *,
-    may_lack: bool = False,
-) -> Judged | None:
-    """The predictions of a run folder for a split; None where there are none.
-
-    Args:
-        folder: of the run.
-        split: its name.
-        condition: under which they were made; None for the full input.
-        tasks: what was asked; None where all tasks have exclusive classes and count with their macro F1, which the file
-            does not say otherwise.
-        may_lack: an example without an image, or without a text, lacks it.
-
-    Raises:
-        UserError: the file is there and cannot be read.
-    """
-    name = split_name(split, condition)
-    path = folder / f"predictions_{name}.csv"
-    if not path.is_file():
-        return None
-    found = read_predictions(folder, name)
-    if isinstance(found, Unknown):
-        raise UserError(f"{path} cannot be used: {found.reason} Delete the folder and confirm again.")
-    with path.open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    lacking = [
-        np.array([not row[cell].strip() for row in rows], bool) for cell in ("image", "text") if may_lack
-    ]
-    asked = tuple(tasks) if tasks is not None else tuple(Task(part.task, part.classes) for part in found)
-    try:
-        columns = by_task(found, asked)
-    except ValueError as error:
-        raise UserError(f"{path} cannot be used: {error}; delete the folder and confirm again") from None
-    return Judged(
-        ids=tuple(row["id"] for row in rows),
-        groups=tuple(row["group"] for row in rows),
-        tasks=asked,
-        labels=np.concatenate([labels for labels, _ in columns], axis=1),
-        probabilities=tuple(probabilities for _, probabilities in columns),
-        kinds=kinds_of_input(*lacking) if lacking else {},
-    )
 
 
 def same_examples(judged: Sequence[Judged]) -> bool:

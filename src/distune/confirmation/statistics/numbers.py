@@ -101,7 +101,6 @@ from distune.confirmation.statistics.files import (
     JUDGED_SPLITS,
     OUT_OF_FOLD,
     RECOMMENDED,
-    Judged,
     folds_folder,
     read_plan,
     same_examples,
@@ -111,6 +110,7 @@ from distune.confirmation.statistics.scores.scores import interval, split_number
 from distune.confirmation.statistics.scores.subgroups import read_subgroups, subgroup_numbers
 from distune.data.table import Task
 from distune.errors import UserError
+from distune.training.files.prediction_files import Judged
 from distune.training.files.run_folder import read_results
 from distune.tuning.trials.folds import fold_folder
 

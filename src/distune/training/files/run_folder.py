@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import platform
@@ -12,19 +11,17 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from distune.config import Config, save_config
-from distune.data.table import MISSING, Table, Task
-from distune.models.answers import as_binary
+from distune.data.table import Table
+from distune.errors import UserError
 from distune.training.callbacks import EpochRecord
-from distune.training.devices import Compute
 from distune.utils.atomic import write_text
 from distune.utils.jsonl import append_line, read_lines
-from distune.utils.text import inert
+
+if TYPE_CHECKING:  # torch, which readers of a folder need not
+    from distune.training.devices import Compute
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 CONFIG = "config.yaml"
@@ -65,9 +62,7 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
 
 def environment(config: Config, compute: Compute) -> dict[str, Any]:
     """Versions, device, git commit, seed, and the commits of hub models, as far as they are known."""
-    from distune.models.encoders.hub.revisions import (
-        origins,  # imports torch, which readers of a folder need not
-    )
+    from distune.models.encoders.hub.revisions import origins
 
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -89,49 +84,18 @@ def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
     write_text(folder / METRICS, "\n".join(lines) + "\n")
 
 
-def write_predictions(
-    folder: Path, split: str, table: Table, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]
-) -> None:
-    """Writes `predictions_{split}.csv`: each example with its true and predicted classes and its probabilities.
+def read_text(path: Path) -> str:
+    """A file of a run folder as text, line ends as they are.
 
-    A true class that is not known is left empty.
-
-    The image's path is relative to the data root; probabilities have six digits. The predicted class is that of the
-    whole probabilities, the first of equal ones. The image and the text are for people: a cell that a spreadsheet would
-    take for a formula begins with an apostrophe; ids, groups and classes stand as they are, since programs read them.
-
-    Args:
-        folder: of the run.
-        split: may name a split with another input, such as `test_without_text`; texts are the data set's all the same.
-        table: all examples.
-        rows: of the split.
-        probabilities: one array (rows, classes) a task.
+    Raises:
+        UserError: it is not there, or not in UTF-8.
     """
-    # A multi-label task is written as what it is to every reader: a task of the classes no and yes for each label.
-    tasks, answers = as_binary(table.tasks, probabilities)
-    header = ["id", "group", *(f"truth_{task.name}" for task in tasks)]
-    header += [f"pred_{task.name}" for task in tasks]
-    header += [f"p_{task.name}_{name}" for task in tasks for name in task.classes]
-    with (folder / f"predictions_{split}.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        writer.writerow([*header, "image", "text"])
-        for position, row in enumerate(rows):
-            truth = [_label(task, table.labels[row, column]) for column, task in enumerate(tasks)]
-            chosen = [task.classes[int(p[position].argmax())] for task, p in zip(tasks, answers, strict=True)]
-            shown = [f"{p:.6f}" for task in answers for p in task[position]]
-            about = (inert(relative_image(table, row)), inert(table.texts[row]))
-            writer.writerow([table.ids[row], table.groups[row], *truth, *chosen, *shown, *about])
-
-
-def relative_image(table: Table, row: int) -> str:
-    """The path of an example's image below the data root; its bare name where it is elsewhere."""
-    path = Path(table.images[row])
-    return path.relative_to(table.root).as_posix() if path.is_relative_to(table.root) else path.name
-
-
-def _label(task: Task, number: int) -> str:
-    """The class of a number; empty where the label is not known."""
-    return "" if number == MISSING else task.classes[number]
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise UserError(f"There is no {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from None
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:

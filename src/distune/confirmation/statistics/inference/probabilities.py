@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.analysis.calibration import exclusive_answers, with_temperature
 from distune.confirmation.statistics.inference.intervals import Interval, interval_above_zero
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers
 from distune.data.table import MISSING
 from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY
+from distune.training.scoring.temperature import exclusive_answers, with_temperature
 
 Floats = NDArray[np.float64]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from distune.confirmation.statistics.files import (
     CONDITIONS,
     JUDGED_SPLITS,
-    Judged,
     baseline_folder,
-    read_judged,
     run_folder,
+    split_name,
 )
 from distune.confirmation.statistics.inference.significance import Scored
 from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.table import Task
+from distune.training.files.prediction_files import Judged, read_judged
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def read_contender(
     by_condition = {}
     for split in splits:
         for condition in CONDITIONS:
-            changed = [read_judged(folders[seed], split, condition, tasks) for seed in done]
+            changed = [read_judged(folders[seed], split_name(split, condition), tasks) for seed in done]
             known = tuple(judged for judged in changed if judged is not None)
             if len(known) == len(done):
                 by_condition[split, condition] = known

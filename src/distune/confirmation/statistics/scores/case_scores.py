@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.files import Judged
 from distune.confirmation.statistics.inference.intervals import Interval, interval_of
 from distune.confirmation.statistics.scores.pseudovalues import Counts, counts_by_case
 from distune.data.table import MISSING, Task, exclusive_tasks, label_columns
+from distune.training.files.prediction_files import Judged
 from distune.training.scoring.metrics import mean_f1
 from distune.training.scoring.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
 

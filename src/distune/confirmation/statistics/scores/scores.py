@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distune.analysis.calibration import task_temperature
-from distune.confirmation.statistics.files import CONDITIONS, OUT_OF_FOLD, Judged
+from distune.confirmation.statistics.files import CONDITIONS, OUT_OF_FOLD
 from distune.confirmation.statistics.forecast import forecast
 from distune.confirmation.statistics.inference.intervals import accuracy, interval_over_seeds, of_class
 from distune.confirmation.statistics.inference.probabilities import area_under_curve, calibration
@@ -20,7 +19,9 @@ from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskA
 from distune.confirmation.statistics.scores.operating_points import operating_points
 from distune.confirmation.statistics.scores.pseudovalues import Counts
 from distune.data.table import label_columns
+from distune.training.files.prediction_files import Judged
 from distune.training.scoring.metrics import evaluate
+from distune.training.scoring.temperature import task_temperature
 
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.files import Judged
 from distune.confirmation.statistics.inference.intervals import accuracy
 from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.data.table import MISSING, Table
+from distune.training.files.prediction_files import Judged
 from distune.utils.atomic import replacing
 
 FILE = "subgroups.csv"
