@@ -30,24 +30,13 @@ def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: s
     Returns:
         Whether this claimant won.
     """
-    from sqlalchemy import insert
-    from sqlalchemy.exc import IntegrityError
-
     engine = _engine(storage)
     if engine is None:
         storage.set_trial_user_attr(trial_id, key, new)
         return True
-    with _transaction(engine) as session:
-        if old is not None:
-            return _replaces(session, trial_id, key, old, new)
-        from optuna.storages._rdb.models import TrialUserAttributeModel as Attribute
+    from optuna.storages._rdb.models import TrialUserAttributeModel
 
-        try:
-            session.execute(insert(Attribute).values(trial_id=trial_id, key=key, value_json=json.dumps(new)))
-        except IntegrityError:
-            session.rollback()
-            return False
-        return True
+    return _claimed(engine, TrialUserAttributeModel, {"trial_id": trial_id, "key": key}, old, new)
 
 
 def claim_of_study(storage: BaseStorage, study_id: int, key: str, old: Any, new: Any) -> bool:
@@ -63,30 +52,13 @@ def claim_of_study(storage: BaseStorage, study_id: int, key: str, old: Any, new:
     Returns:
         Whether this claimant won.
     """
-    from sqlalchemy import insert, update
-    from sqlalchemy.exc import IntegrityError
-
     engine = _engine(storage)
     if engine is None:
         storage.set_study_user_attr(study_id, key, new)
         return True
-    from optuna.storages._rdb.models import StudyUserAttributeModel as Attribute
+    from optuna.storages._rdb.models import StudyUserAttributeModel
 
-    with _transaction(engine) as session:
-        if old is not None:
-            was = (
-                Attribute.study_id == study_id,
-                Attribute.key == key,
-                Attribute.value_json == json.dumps(old),
-            )
-            changed = session.execute(update(Attribute).where(*was).values(value_json=json.dumps(new)))
-            return bool(getattr(changed, "rowcount", 0) == 1)
-        try:
-            session.execute(insert(Attribute).values(study_id=study_id, key=key, value_json=json.dumps(new)))
-        except IntegrityError:
-            session.rollback()
-            return False
-        return True
+    return _claimed(engine, StudyUserAttributeModel, {"study_id": study_id, "key": key}, old, new)
 
 
 def requeue_if_owned(storage: BaseStorage, trial_id: int, key: str, owner: str) -> bool:
@@ -107,12 +79,13 @@ def requeue_if_owned(storage: BaseStorage, trial_id: int, key: str, owner: str) 
     if engine is None:
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
         return True
-    from optuna.storages._rdb.models import TrialModel
+    from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
 
     runs = (TrialModel.trial_id == trial_id, TrialModel.state == TrialState.RUNNING)
     with _transaction(engine) as session:
         # Writing the name again locks its row, so that nobody claims it until the trial waits.
-        is_own = _replaces(session, trial_id, key, owner, owner)
+        names = {"trial_id": trial_id, "key": key}
+        is_own = _replaces(session, TrialUserAttributeModel, names, owner, owner)
         if is_own:
             session.execute(update(TrialModel).where(*runs).values(state=TrialState.WAITING))
     return is_own
@@ -193,11 +166,25 @@ def _transaction(engine: Engine) -> Iterator[Any]:
         yield session
 
 
-def _replaces(session: Any, trial_id: int, key: str, old: str, new: str) -> bool:
-    """Whether the attribute had the old value and has the new one now."""
-    from optuna.storages._rdb.models import TrialUserAttributeModel as Attribute
+def _claimed(engine: Engine, table: Any, names: Mapping[str, Any], old: Any, new: Any) -> bool:
+    """Whether an attribute had the old value, or did not exist where that is None, and has the new one now."""
+    from sqlalchemy import insert
+    from sqlalchemy.exc import IntegrityError
+
+    with _transaction(engine) as session:
+        if old is not None:
+            return _replaces(session, table, names, old, new)
+        try:
+            session.execute(insert(table).values(**names, value_json=json.dumps(new)))
+        except IntegrityError:
+            session.rollback()
+            return False
+        return True
+
+
+def _replaces(session: Any, table: Any, names: Mapping[str, Any], old: Any, new: Any) -> bool:
+    """Whether the attribute that a table's columns name had the old value and has the new one now."""
     from sqlalchemy import update
 
-    where = (Attribute.trial_id == trial_id, Attribute.key == key, Attribute.value_json == json.dumps(old))
-    changed = session.execute(update(Attribute).where(*where).values(value_json=json.dumps(new)))
-    return bool(getattr(changed, "rowcount", 0) == 1)
+    had = update(table).filter_by(**names, value_json=json.dumps(old))
+    return bool(getattr(session.execute(had.values(value_json=json.dumps(new))), "rowcount", 0) == 1)
