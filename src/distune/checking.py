@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from distune.config import Config
 from distune.config.revisions import encoders_of
 from distune.data import Table, read_table
@@ -12,30 +14,7 @@ from distune.models.encoders import inspect_encoder
 from distune.training.scoring.scores import check_scores
 
 
-def check_all(config: Config, source: str) -> Table:
-    """Checks what `check_experiment` does, and where a config has search ranges, that they hold its own values.
-
-    A config without any may be made for training alone: `tune` refuses it, `train` does not.
-
-    Raises:
-        ConfigError: as `check_experiment`, and for a value that its range does not hold.
-        DataError: as `check_experiment`.
-    """
-    from distune.tuning.tune import values_outside
-
-    problems = values_outside(config) if config.search_space else []
-    try:
-        table = check_experiment(config, source)
-    except (ConfigError, DataError) as error:
-        if not problems:
-            raise
-        raise ConfigError(source, [*problems, *error.problems]) from None
-    if problems:
-        raise ConfigError(source, problems)
-    return table
-
-
-def check_experiment(config: Config, source: str) -> Table:
+def check_experiment(config: Config, source: str, known: Sequence[str] = ()) -> Table:
     """Checks the data, every example of it, that the loss is defined, and that every encoder can be built and run.
 
     Where the student starts from its teacher's layers, the two are compared.
@@ -43,6 +22,7 @@ def check_experiment(config: Config, source: str) -> Table:
     Args:
         config: a valid config.
         source: its file, named in the errors.
+        known: what is known to be wrong with the config already, listed first.
 
     Returns:
         The table of usable examples.
@@ -51,7 +31,7 @@ def check_experiment(config: Config, source: str) -> Table:
         ConfigError: lists all that is wrong with the loss, encoders and data.
         DataError: lists all that is wrong, where only the data are at fault.
     """
-    problems = [*undefined(config), *_encoder_problems(config)]
+    problems = [*known, *undefined(config), *_encoder_problems(config)]
     try:
         table = read_table(config.data, config.seed)
         check_scores(table, config.data.root)

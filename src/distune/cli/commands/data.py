@@ -25,15 +25,17 @@ def check(
     """Validate a config and its data; name every error; say what a trial and a study will take."""
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
-    from distune.checking import check_all
+    from distune.checking import check_experiment
     from distune.data import SPLITS
     from distune.data.demo.demo import without_writing
     from distune.setup.downloads import download_lines
     from distune.setup.estimate import estimate_lines
     from distune.tuning.tune import values_outside
 
+    outside = values_outside(chosen)
     with without_writing(chosen) as looked_at:
-        table = check_all(looked_at, str(config))
+        # A config without ranges of its own may be made for training alone: `tune` refuses it, `train` does not.
+        table = check_experiment(looked_at, str(config), outside if chosen.search_space else ())
         costs = estimate_lines(looked_at, table) if estimates else []
     counts = ", ".join(f"{len(table.rows(split))} {split}" for split in SPLITS if len(table.rows(split)))
     say(f"{config}: sound. {len(table)} examples ({counts}).")
@@ -47,11 +49,7 @@ def check(
         say(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:
             say(f"    {line}")
-    for line in [
-        *costs,
-        *download_lines(chosen),
-        *(f"to tune it: {line}" for line in values_outside(chosen)),
-    ]:
+    for line in [*costs, *download_lines(chosen), *(f"to tune it: {line}" for line in outside)]:
         say(f"  {line}")
 
 
