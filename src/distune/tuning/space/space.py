@@ -80,6 +80,11 @@ class Space:
         """The config key that a parameter is written to."""
         return self.parameters[name].key or key_of(name) or name
 
+    def values_at(self, key: str, base: Config) -> list[Any]:
+        """What a trial can have at a config key: the base config's value, and all choices of a parameter there."""
+        choices = (p.choices or () for name, p in self.parameters.items() if self.key(name) == key)
+        return list(dict.fromkeys([value_at(base, key), *(value for each in choices for value in each)]))
+
     def base_values(self, base: Config) -> dict[str, Any]:
         """The base config's own value of every parameter."""
         return {name: value_at(base, self.key(name)) for name in self.parameters}
@@ -152,9 +157,7 @@ class Space:
     def is_section_used(self, section: str, base: Config) -> bool:
         """Whether some point of the space gives a section of the config an effect."""
         for choice, table in self.ignored.items():
-            varied = [p.choices or () for name, p in self.parameters.items() if self.key(name) == choice]
-            values = {value_at(base, choice), *(value for choices in varied for value in choices)}
-            if all(section in table.get(value, frozenset()) for value in values):
+            if all(section in table.get(value, frozenset()) for value in self.values_at(choice, base)):
                 return False
         return True
 

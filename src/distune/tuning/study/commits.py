@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 from optuna.study import Study
 
@@ -64,22 +63,15 @@ def with_commits(
 
 def drawn_encoders(settings: StudySettings) -> Iterator[tuple[Place, EncoderConfig]]:
     """Every encoder that the base config has or a trial can draw, with its section and field, each once."""
-    for (role, kind), encoder in encoders_of(settings.base):
-        if not settings.space.is_section_used(role, settings.base):
+    base, space = settings.base, settings.space
+    for (role, kind), encoder in encoders_of(base):
+        if not space.is_section_used(role, base):
             continue
-        names = _values(settings, f"{role}.{kind}.name", encoder.name)
-        pretrained = _values(settings, f"{role}.{kind}.pretrained", encoder.pretrained)
-        revisions = _values(settings, f"{role}.{kind}.revision", encoder.revision)
-        for name, trained, revision in product(names, pretrained, revisions):
+        fields = ("name", "pretrained", "revision")
+        values = (space.values_at(f"{role}.{kind}.{field}", base) for field in fields)
+        for name, pretrained, revision in product(*values):
             if name == encoder.name:
-                yield (role, kind), encoder.model_copy(update={"pretrained": trained, "revision": revision})
+                own = {"pretrained": pretrained, "revision": revision}
+                yield (role, kind), encoder.model_copy(update=own)
             else:  # which layers a trial keeps of another model may be drawn as well
-                yield (role, kind), EncoderConfig(name=name, pretrained=trained)
-
-
-def _values(settings: StudySettings, key: str, base: Any) -> list[Any]:
-    space = settings.space
-    choices = [
-        parameter.choices or () for name, parameter in space.parameters.items() if space.key(name) == key
-    ]
-    return list(dict.fromkeys([base, *(value for each in choices for value in each)]))
+                yield (role, kind), EncoderConfig(name=name, pretrained=pretrained)

@@ -8,7 +8,7 @@ from typing import Any
 
 from distune import __version__
 from distune.components import FUSIONS, LOSSES, READERS
-from distune.config import Config, TaskConfig, as_dict, parse_config, value_at
+from distune.config import Config, TaskConfig, as_dict, parse_config
 from distune.config.revisions import encoders_of, model_key
 from distune.tuning.search.pruners import WARMUP_EPOCHS, pruner_settings
 from distune.tuning.space.space import TEACHER, Space
@@ -105,10 +105,7 @@ def plugin_sources(base: Config, space: Space) -> dict[str, str]:
     """The hash of the source of every plugin's component that some trial of a study can use, by kind and name."""
     found = {}
     for key, components in _COMPONENTS:
-        searched = (
-            parameter.choices or () for name, parameter in space.parameters.items() if space.key(name) == key
-        )
-        for name in {value_at(base, key), *(choice for choices in searched for choice in choices)}:
+        for name in space.values_at(key, base):
             for source in components.source(name).values():
                 found[f"{components.kind} {name}"] = source
     return dict(sorted(found.items()))
