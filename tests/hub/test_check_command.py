@@ -154,7 +154,7 @@ def test_it_ends_with_2_and_says_what_is_wrong(
 def test_what_is_to_fetch_is_said_with_its_size(
     hub: HubServer,
     tiny_config: Callable[..., Config],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     check: Callable[[Config], tuple[Any, str]],
 ) -> None:
     from distune.models.encoders.hub.revisions import fetch_encoders
@@ -163,6 +163,14 @@ def test_what_is_to_fetch_is_said_with_its_size(
     code, said = check(config)
     size = (hub.root / CATALOGUE["deit-tiny"].location / "pytorch_model.bin").stat().st_size
     assert not code and f"deit-tiny, {size / 1e6:.1f} MB" in said
+    searched = tmp_path / "space.yaml"
+    searched.write_text(
+        "search_space: {student_vision: {type: categorical, choices: [tiny-cnn, deit-tiny]}}\n"
+    )
+    code, said = check(
+        tiny_config(**{"study.space": str(searched), "study.only": ["alpha", "student_vision"]})
+    )
+    assert not code and "deit-tiny, " in said
     fetch_encoders([(config.student.vision, "vision")])
     hub.die()
     code, said = check(config)

@@ -48,7 +48,9 @@ def test_more_work_takes_more(demo: tuple[Config, Table]) -> None:
     folds = estimate(with_values(config, {"study.folds": 5}), table)
     workers = estimate(with_values(config, {"study.workers": 5}), table)
     alone = estimate(with_values(config, {"distillation.loss": "none"}), table)
+    longer = estimate(with_values(config, {"study.student_epochs": 400, "study.teacher_epochs": 200}), table)
     assert folds.trial_mb > 4 * plain.trial_mb
+    assert longer.further_s > 10 * plain.further_s
     assert workers.study_s < workers.first_s + 2 * workers.further_s
     assert alone.trial_mb < plain.trial_mb
 

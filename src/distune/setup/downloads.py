@@ -9,15 +9,16 @@ def download_lines(config: Config) -> list[str]:
     """One line for each model that is not in the cache: its size, as the hub says it.
 
     Args:
-        config: the base config; its `study` section says which encoders are searched.
+        config: the config; its `study` section says which encoders are searched.
     """
     from distune.models.encoders.hub.revisions import bytes_to_fetch, repository
     from distune.models.encoders.hub.transfer import megabytes
     from distune.tuning.study.commits import drawn_encoders
     from distune.tuning.study.settings import StudySettings
-    from distune.tuning.tune import search_space
+    from distune.tuning.tune import base_of, search_space
 
-    drawn = drawn_encoders(StudySettings(config, search_space(config, config.study), dataset=""))
+    base = base_of(config)
+    drawn = drawn_encoders(StudySettings(base, search_space(base, config.study), dataset=""))
     asked = {(repository(encoder, kind), encoder.revision): (encoder, kind) for (_, kind), encoder in drawn}
     lines = []
     for (name, _), (encoder, kind) in asked.items():

@@ -17,6 +17,7 @@ from distune.data.table import Table
 from distune.models import Classifier, build_classifier
 from distune.training.devices import Compute, resolved
 from distune.training.keys import uses_teacher
+from distune.tuning.tune import base_of
 
 TRIED = 4
 """Examples that are measured."""
@@ -62,9 +63,10 @@ def estimate(config: Config, table: Table) -> Estimate:
     """Measures teacher and student on a few examples of the data set.
 
     Args:
-        config: the experiment; what its `study` section says of trials, workers and folds counts.
+        config: the experiment; what its `study` section says of trials, epochs, workers and folds counts.
         table: its examples.
     """
+    study, config = config.study, base_of(config)
     compute = resolved(config.training)
     roles: list[ModelConfig] = [config.student]
     if uses_teacher(config):
@@ -79,7 +81,6 @@ def estimate(config: Config, table: Table) -> Estimate:
     )
     if len(costs) > 1:
         training += len(table) * views * costs[0].forward_s  # the teacher's targets
-    study = config.study
     folds = study.folds or 1
     workers = study.workers or max(1, len(study.gpus))
     further = training * folds

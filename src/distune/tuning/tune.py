@@ -46,7 +46,7 @@ from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_run import Ending, StudyRun, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
-__all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "search_space", "tune"]
+__all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "base_of", "search_space", "tune", "values_outside"]
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +58,7 @@ def tune(request: TuneRequest) -> TuneResult:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _check(request)
-    base = _base(request)
+    base = base_of(request.config, request.config_path or "config")
     dataset = _dataset(request, base)
     settings, teacher = _study_settings(request, base, dataset.fingerprint)
     asked = request.asked
@@ -90,6 +90,17 @@ def tune(request: TuneRequest) -> TuneResult:
     return TuneResult(name, folder, ending.reason, summary, best, ending.failure)
 
 
+def base_of(config: Config, source: str = "config") -> Config:
+    """What trial 0 of a study runs; the `study` section, which says only how to search, is no part of it."""
+    asked = config.study
+    epochs = {"teacher.epochs": asked.teacher_epochs, "student.epochs": asked.student_epochs}
+    given = {key: value for key, value in epochs.items() if value is not None}
+    base = with_values(config, {**given, "study": {}}, source=source)
+    if asked.start_from is not None:
+        base = started_from(base, asked.start_from)
+    return base if asked.space is None else with_space(base, asked.space)
+
+
 def search_space(base: Config, asked: StudyConfig) -> Space:
     """The search space around a base config that a `study` section asks for."""
     groups = {
@@ -102,7 +113,7 @@ def search_space(base: Config, asked: StudyConfig) -> Space:
 
 def values_outside(config: Config) -> list[str]:
     """What a new study of a config would be refused for: values that their own search ranges do not hold."""
-    base, asked = _base(TuneRequest(config)), config.study
+    base, asked = base_of(config), config.study
     return outside(search_space(base, asked), base, narrowed(asked.space))
 
 
@@ -144,17 +155,6 @@ def _check_folds(config: Config) -> None:
         raise UserError("folds: the base config is one fold already; remove data.fold from it")
     if config.study.pruner is not None:
         check_pruner_of_folds(config.study.pruner)
-
-
-def _base(request: TuneRequest) -> Config:
-    """What trial 0 runs; the `study` section, which says only how to search, is no part of it."""
-    asked = request.asked
-    epochs = {"teacher.epochs": asked.teacher_epochs, "student.epochs": asked.student_epochs}
-    given = {key: value for key, value in epochs.items() if value is not None}
-    base = with_values(request.config, {**given, "study": {}}, source=request.config_path or "config")
-    if asked.start_from is not None:
-        base = started_from(base, asked.start_from)
-    return base if asked.space is None else with_space(base, asked.space)
 
 
 def _study_settings(
