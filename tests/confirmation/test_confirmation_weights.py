@@ -77,7 +77,8 @@ def test_a_nearly_full_disk_stops_before_the_test_split_is_opened(
 ) -> None:
     file = new_study(config_on(demo_root))
     monkeypatch.setattr(weights, "RESERVE_BYTES", 10**18)
-    result = CliRunner().invoke(app, ["confirm", str(file), "--top", "1", "--seeds", "1"])
+    options = ["--top", "1", "--seeds", "1", "--subgroup-columns", "sex, age"]
+    result = CliRunner().invoke(app, ["confirm", str(file), *options])
     assert result.exit_code == 4
     assert "too little disk space" in result.output
     folder = file.with_suffix("")

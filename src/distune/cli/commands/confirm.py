@@ -19,6 +19,7 @@ from distune.cli.options import (
     Study,
     Workers,
     devices_of,
+    listed,
 )
 from distune.cli.output import say
 from distune.confirmation.request import RELEVANT_GAIN
@@ -95,7 +96,7 @@ def confirm(
         ray_address=ray_address,
         gpus_per_trial=gpus_per_trial,
         one_modality=one_modality,
-        subgroup_columns=tuple((subgroup_columns or "").split(",")) if subgroup_columns else (),
+        subgroup_columns=listed(subgroup_columns),
     )
     result = run_confirmation(request, show=say)
     if result.reason == "interrupted":
