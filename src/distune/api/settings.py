@@ -8,15 +8,19 @@ from contextlib import contextmanager
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """Puts threads, TF32 and Optuna's verbosity back to what they were; training sets them for itself."""
+    """Puts back what training and tuning set for themselves: threads, kernels of a GPU, and Optuna's verbosity."""
     import optuna
     import torch
 
     threads, verbosity = torch.get_num_threads(), optuna.logging.get_verbosity()
-    tf32 = torch.backends.cuda.matmul.allow_tf32
+    tf32, efficient = torch.backends.cuda.matmul.allow_tf32, torch.backends.cuda.mem_efficient_sdp_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cuda.enable_mem_efficient_sdp(efficient)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
         optuna.logging.set_verbosity(verbosity)
