@@ -188,6 +188,78 @@ def test_a_data_frame_is_written_once_and_read_like_files(
     assert {*distune.read_table(without.data, 3).splits} == {"train", "dev", "test"}
 
 
+def test_every_column_that_the_config_asks_for_is_written(
+    tiny_config: Callable[..., Config],
+    demo_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from distune.api.data import with_data
+
+    monkeypatch.chdir(tmp_path)
+    frame = frame_of(demo_root, tiny_config(), "paths").rename(columns={"text": "caption"})
+    frame["ct"], frame["mr"] = (
+        (frame["modality"] == "CT").astype(int),
+        (frame["modality"] == "MR").astype(int),
+    )
+    frame["site"] = ["a", "ä"] * (len(frame) // 2)
+    frame["split"] = frame["split"].map({"train": "Training", "dev": "val", "test": "test"})
+    asked: dict[str, Any] = {
+        "reader": "wound", "text_column": "caption", "subgroup_columns": ["site"], "encoding": "cp1250",
+        "tables": str(tmp_path / "elsewhere"), "tasks": {"scan": {"columns": ["ct", "mr"]}},
+    }  # fmt: skip
+    config = tiny_config(**{f"data__{name}": value for name, value in asked.items()})
+    found = with_data(config, frame)
+    table = distune.read_table(found.data, found.seed)
+    assert [task.name for task in table.tasks] == ["scan", "modality"]
+    assert table.splits.count("dev") == list(frame["split"]).count("val")
+    assert len(table) == len(frame) and set(table.subgroups["site"]) == {"a", "ä"}
+    frame.loc[3, "split"] = "trian"
+    with pytest.raises(DataError, match="row 3: split 'trian'"):
+        with_data(config, frame)
+
+
+def test_a_data_frame_without_texts_is_enough_for_models_that_read_none(
+    tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distune.api.data import with_data
+
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config(teacher__text="none", student__text="none")
+    found = with_data(config, frame_of(demo_root, config, "paths").drop(columns="text"))
+    assert found.data.text_column is None and len(distune.read_table(found.data, found.seed)) == 80
+
+
+def test_split_brings_the_images_and_audit_writes_nothing(
+    tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path
+) -> None:
+    rows = [f"{path.name},{'ab'[row % 2]}" for row, path in enumerate(sorted(demo_root.glob("images/*.png")))]
+    (tmp_path / "old").mkdir()
+    for path in demo_root.glob("images/*.png"):
+        (tmp_path / "old" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "old/all.csv").write_text("\n".join(["file,label", *rows]))
+    counts = distune.split(tmp_path / "old/all.csv", tmp_path / "new", labels=["label"])
+    assert sum(sum(classes["label"].values()) for classes in counts.values()) == len(rows)
+    assert len(list((tmp_path / "new").glob("*.png"))) == len(rows)
+    assert distune.audit(Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "demo")}))
+    assert not (tmp_path / "demo").exists()
+
+
+def test_what_training_sets_in_torch_is_put_back(tiny_config: Callable[..., Config]) -> None:
+    from distune.api.settings import restored
+    from distune.training.devices import compute_for
+
+    torch.use_deterministic_algorithms(True)
+    try:
+        with restored():
+            compute_for(tiny_config().training)
+            assert not torch.are_deterministic_algorithms_enabled()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_a_data_frame_that_cannot_be_used_is_refused(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

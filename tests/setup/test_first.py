@@ -147,6 +147,7 @@ def test_a_split_beside_its_table_or_without_images_brings_none(tmp_path: Path) 
     assert split_whole(table, tmp_path / "new", label_columns=("Größe",))[1] is None
     with pytest.raises(UserError, match="'Bild' names"):
         split_whole(table, tmp_path / "third", label_columns=("Größe",), image_column="Bild")
+    assert not (tmp_path / "third").exists()
 
 
 def test_no_image_replaces_another(tmp_path: Path) -> None:

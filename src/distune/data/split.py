@@ -19,6 +19,8 @@ from distune.errors import DataError, UserError
 from distune.utils.atomic import replacing
 from distune.utils.text import listed, nearest_hint
 
+FRACTIONS = (0.7, 0.15, 0.15)
+"""Shares of train, dev and test where none are asked for."""
 RARE = 10
 SplitCounts = dict[Split, dict[str, dict[str, int]]]
 
@@ -29,7 +31,7 @@ def split_csv(
     *,
     label_columns: Sequence[str],
     group_column: str | None = None,
-    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 42,
 ) -> SplitCounts:
     """Splits a table in any form that can be read into `metadata_{train,dev,test}.csv`.
@@ -60,7 +62,7 @@ def split_csv(
             raise UserError(
                 f"{out / f'metadata_{split}.csv'}: is there already; delete it or choose another folder"
             )
-    header, rows = _read(metadata, [*label_columns, *([group_column] if group_column else [])])
+    header, rows = read_rows(metadata, [*label_columns, *([group_column] if group_column else [])])
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
     groups = (
         [normal_form(row[header.index(group_column)]) for row in rows]
@@ -162,7 +164,16 @@ def _wanted_splits(fractions: tuple[float, float, float]) -> tuple[Split, ...]:
     return SPLITS if test > 0 else SPLITS[:2]
 
 
-def _read(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def read_rows(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """The header and all rows of a table, each as wide as its header.
+
+    Args:
+        path: the file.
+        needed: columns that must be there once and be filled in every row.
+
+    Raises:
+        DataError: the file cannot be read, a column is missing, or a row lacks a value.
+    """
     try:
         table = open_table(path, needed)
         header, numbered = table.header, list(table.rows)

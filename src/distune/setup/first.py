@@ -16,7 +16,7 @@ from distune.config import DataConfig, parse_config
 from distune.data import SPLITS, Table, read_table
 from distune.data.readers.table_files import TableError, open_table
 from distune.data.readers.values import normal_form
-from distune.data.split import assign_splits
+from distune.data.split import FRACTIONS, assign_splits
 from distune.data.table import Split
 from distune.errors import DataError, UserError
 from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
@@ -25,7 +25,6 @@ from distune.setup.machine import fitting
 from distune.utils.atomic import replacing, write_text
 
 CONFIG = "config.yaml"
-FRACTIONS = (0.7, 0.15, 0.15)
 MOST_BAD = 0.2
 """Share of examples that may be left out; more of them are a fault to be corrected first."""
 _TOKENS_A_WORD = 1.5

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distune.data.readers.table_files import open_table
-from distune.data.split import SplitCounts, split_csv
+from distune.data.readers.image_files import ImageFiles
+from distune.data.split import SplitCounts, read_rows, split_csv
 from distune.errors import UserError
 from distune.setup.columns import images_of
 
@@ -31,20 +31,30 @@ def split_whole(
         no column names any.
 
     Raises:
-        UserError: as `split_csv` and `bring_images`.
+        UserError: as `split_csv`, or `image_column` names no image files, which is said before anything is written, or
+            another file is where an image should go.
     """
+    found = None
+    if out.resolve() != metadata.parent.resolve():
+        needed = [*options["label_columns"], options.get("group_column")]
+        found = _images(metadata, [name for name in needed if name], image_column)
     counts = split_csv(metadata, out, **options)
-    if out.resolve() == metadata.parent.resolve():
-        return counts, None
-    table = open_table(metadata)
-    rows = [cells for _, cells in table.rows]
+    return counts, None if found is None else bring_images(*found, out)
+
+
+def _images(
+    metadata: Path, needed: Sequence[str], wished: str | None
+) -> tuple[str, ImageFiles, list[str]] | None:
+    """The column that names image files, the files, and its cells; None where no column does and none is wished."""
+    header, rows = read_rows(metadata, needed)
     try:
-        images_of(metadata.parent, table.header, rows, image_column)
+        column, files = images_of(metadata.parent, header, rows, wished)
     except UserError:
-        if image_column is not None:
+        if wished is not None:
             raise
-        return counts, None
-    return counts, bring_images(metadata.parent, out, table.header, rows, image_column)
+        return None
+    place = header.index(column)
+    return column, files, [cells[place] for cells in rows]
 
 
 @dataclass(frozen=True)
@@ -64,25 +74,20 @@ class Brought:
     missing: int
 
 
-def bring_images(
-    folder: Path, out: Path, header: Sequence[str], rows: Sequence[Sequence[str]], column: str | None = None
-) -> Brought:
-    """Gives every image file that a table names the same path under another folder, as a hard link if it can be.
+def bring_images(column: str, files: ImageFiles, cells: Sequence[str], out: Path) -> Brought:
+    """Gives every image file that a column names the same path under another folder, as a hard link if it can be.
 
     Args:
-        folder: where the table lies.
+        column: its name.
+        files: the files that its cells name.
+        cells: of all rows.
         out: the other folder.
-        header: names of the columns.
-        rows: all rows.
-        column: the one with the image paths; None looks for it.
 
     Raises:
-        UserError: no column names image files, or another file is where one should go.
+        UserError: another file is where one should go.
     """
-    name, files = images_of(folder, header, rows, column)
-    place = header.index(name)
     linked = copied = missing = 0
-    for image in dict.fromkeys(cells[place] for cells in rows):
+    for image in dict.fromkeys(cells):
         found = files.find(image)
         if not isinstance(found, Path):
             missing += 1
@@ -99,4 +104,4 @@ def bring_images(
         except OSError:  # another disk, or one without links
             shutil.copy2(found, target)
             copied += 1
-    return Brought(name, linked, copied, missing)
+    return Brought(column, linked, copied, missing)
