@@ -13,7 +13,8 @@ def restored() -> Iterator[None]:
     import torch
 
     threads, verbosity = torch.get_num_threads(), optuna.logging.get_verbosity()
-    tf32, efficient = torch.backends.cuda.matmul.allow_tf32, torch.backends.cuda.mem_efficient_sdp_enabled()
+    tf32 = torch.backends.cuda.matmul.allow_tf32
+    efficient = torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
     deterministic = torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
