@@ -27,7 +27,7 @@ from distune.models import Classifier, build_classifier
 from distune.models.encoders import TextEncoder
 from distune.models.outputs import ModelOutput
 from distune.training.optimizer import Optimizer
-from distune.training.scoring.metrics import score
+from distune.training.scoring.metrics import confusion_matrix, macro_f1
 from distune.training.teacher.teacher import class_weights
 from distune.utils.seeds import derived_seed
 
@@ -89,7 +89,8 @@ class PlainRun:
                 output = outputs(model, image, text, mask)
                 predicted.append(torch.stack([logits.argmax(1) for logits in output.logits], 1))
                 truth.append(labels)
-        return score(torch.cat(truth).numpy(), torch.cat(predicted).numpy())
+        pairs = zip(torch.cat(truth).numpy().T, torch.cat(predicted).numpy().T, self.table.tasks, strict=True)
+        return float(np.mean([macro_f1(confusion_matrix(t, p, len(task.classes))) for t, p, task in pairs]))
 
     def train(
         self,

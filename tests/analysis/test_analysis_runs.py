@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from distune.analysis.dev_noise import DevNoise, dev_noise
 from distune.analysis.ranking import rank
@@ -15,7 +16,6 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run, tasks_behind
 from distune.data.table import Task
 from distune.training.files.prediction_files import read_judged
-from distune.training.scoring.metrics import score
 
 
 def test_curves_survive_a_cut_off_line_and_a_repeated_epoch(tmp_path: Path) -> None:
@@ -74,6 +74,10 @@ def test_only_a_report_leaves_large_predictions_out(tmp_path: Path, monkeypatch:
     assert judged is not None and judged.ids == ("1",) and judged.labels.tolist() == [[0]]
 
 
+def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(truth, predicted, average="macro"))
+
+
 def noise_of(count: int, said: float | None = None, copies: int = 1) -> DevNoise | Unknown:
     """The noise of random predictions, each example standing so many times in the file as one case."""
     rng = np.random.default_rng(0)
@@ -89,7 +93,7 @@ def noise_of(count: int, said: float | None = None, copies: int = 1) -> DevNoise
                 f"t{column}", ("a", "b", "c"), truth[rows, column], np.eye(3)[predicted[rows]], groups
             )
         )
-    measured = score(truth[rows], np.stack([task.probabilities.argmax(axis=1) for task in tasks], axis=1))
+    measured = float(np.mean([macro_f1(task.truth, task.probabilities.argmax(axis=1)) for task in tasks]))
     value = measured if said is None else said
     trials = (TrialRecord(0, "complete", value, {}), TrialRecord(1, "complete", value - 0.01, {}),
               TrialRecord(2, "complete", value - 0.3, {}))  # fmt: skip
@@ -124,7 +128,7 @@ def test_trials_are_compared_with_the_best_on_the_same_resamples(tmp_path: Path)
     for number, rows in wrong.items():
         predicted = truth.copy()
         predicted[rows] = 1 - predicted[rows]
-        values[number] = score(truth[:, None], predicted[:, None])
+        values[number] = macro_f1(truth, predicted)
         folder = tmp_path / str(number)
         folder.mkdir()
         lines = ["id,group,truth_t,p_t_a,p_t_b"] + [

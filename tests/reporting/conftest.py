@@ -22,7 +22,7 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
 from distune.data.table import Task
 from distune.reporting.report import write_report
-from distune.training.scoring.metrics import evaluate
+from distune.training.scoring.evaluation import evaluate
 
 sys.path.insert(0, str(Path(__file__).parent))
 from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from distune.data.table import Task
 from distune.training.scoring import metrics
+from distune.training.scoring.evaluation import evaluate
+from distune.training.scoring.scores import overall_score
 
 THREE = Task("organ", ("brain", "chest", "knee"))
 TWO = Task("modality", ("CT", "MR"))
@@ -30,7 +32,7 @@ ROWS = np.array(
 
 
 def _evaluate(truth: np.ndarray, rows: np.ndarray, task: Task) -> dict:
-    return metrics.evaluate(truth[:, None], [rows], [task])["tasks"][task.name]
+    return evaluate(truth[:, None], [rows], [task])["tasks"][task.name]
 
 
 def test_golden_table_by_hand() -> None:
@@ -81,12 +83,11 @@ def test_binary_area_is_that_of_the_second_class() -> None:
 def test_score_is_the_mean_over_tasks_and_equals_evaluate() -> None:
     labels = np.stack([TRUTH, np.array([0, 1, 0, 1, 1, 1])], axis=1)
     binary = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9], [0.8, 0.2]])
-    full = metrics.evaluate(labels, [ROWS, binary], [THREE, TWO])
+    full = evaluate(labels, [ROWS, binary], [THREE, TWO])
     each = [full["tasks"][name]["macro_f1"] for name in ("organ", "modality")]
     assert full["score"] == pytest.approx(np.mean(each))
     assert full["examples"] == 6
-    predictions = np.stack([ROWS.argmax(1), binary.argmax(1)], axis=1)
-    assert metrics.score(labels, predictions) == pytest.approx(full["score"])
+    assert overall_score(labels, [ROWS, binary], [THREE, TWO]) == pytest.approx(full["score"])
 
 
 @pytest.mark.filterwarnings("ignore:A single label")
@@ -103,7 +104,6 @@ def test_equals_scikit_learn(classes: int, examples: int, seed: int) -> None:
     settings_ = {"average": "macro", "zero_division": 0}
     columns = range(classes)
     assert found["macro_f1"] == pytest.approx(reference.f1_score(truth, predicted, **settings_))
-    assert metrics.score(truth[:, None], predicted[:, None]) == pytest.approx(found["macro_f1"])
     assert found["macro_precision"] == pytest.approx(reference.precision_score(truth, predicted, **settings_))
     assert found["macro_recall"] == pytest.approx(reference.recall_score(truth, predicted, **settings_))
     assert found["accuracy"] == pytest.approx(reference.accuracy_score(truth, predicted))
@@ -125,7 +125,7 @@ def test_macro_f1_takes_many_weighted_matrices_at_once() -> None:
 
 
 def test_everything_is_plain_json() -> None:
-    full = metrics.evaluate(TRUTH[:, None], [ROWS.astype(np.float32)], [THREE])
+    full = evaluate(TRUTH[:, None], [ROWS.astype(np.float32)], [THREE])
     assert json.loads(json.dumps(full, allow_nan=False)) == full
 
 
@@ -143,18 +143,16 @@ def test_everything_is_plain_json() -> None:
 )
 def test_shapes_that_do_not_fit_are_refused(labels: np.ndarray, rows: np.ndarray, text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        metrics.evaluate(labels, [rows], [THREE])
-
-
-def test_score_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="non-empty"):
-        metrics.score(np.zeros((0, 1), dtype=np.int64), np.zeros((0, 1), dtype=np.int64))
+        evaluate(labels, [rows], [THREE])
 
 
 def test_the_score_of_each_epoch_imports_no_heavy_library() -> None:
     code = (
-        "import sys, numpy as np; from distune.training.scoring.metrics import score;"
-        "assert score(np.array([[0],[1]]), np.array([[0],[1]])) == 1.0;"
+        "import sys, numpy as np; from distune.data.table import Task;"
+        "from distune.training.scoring.evaluation import evaluate;"
+        "tasks = [Task('a', ('x', 'y')), Task('b', ('x', 'y'), score='auroc')];"
+        "found = evaluate(np.array([[0, 0], [1, 1]]), [np.eye(2), np.eye(2)], tasks);"
+        "assert found['score'] == found['tasks']['a']['auc'] == 1.0;"
         "print([m for m in ('sklearn', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

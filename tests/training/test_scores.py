@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,9 +17,11 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from distune.config import ScoreName
 from distune.data.table import MISSING, Task
-from distune.training.scoring.metrics import evaluate
+from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.scores import macro_f1_by_task, overall_score, task_score
+from distune.training.scoring.weighted_scores import weighted_task_score
 
 RANDOM = np.random.default_rng(3)
 N = 80
@@ -71,6 +75,27 @@ def test_two_classes_have_one_area() -> None:
     truth, rows = (TRUTH > 0).astype(np.int64), np.stack([ROWS[:, 0], 1 - ROWS[:, 0]], axis=1)
     task = Task("t", ("no", "yes"), score="auroc")
     assert task_score(task, truth[:, None], rows) == pytest.approx(roc_auc_score(truth, rows[:, 1]))
+
+
+@pytest.mark.parametrize(
+    ("score", "reference"), [("auroc", roc_auc_score), ("average_precision", average_precision_score)]
+)
+def test_areas_with_ties_and_weights(score: str, reference: Callable[..., float]) -> None:
+    rows, weights = np.round(ROWS, 1), RANDOM.integers(0, 3, N)
+    expected = [reference(k == TRUTH, rows[:, k], sample_weight=weights) for k in range(3)]
+    (found,) = weighted_task_score(single(score), TRUTH[:, None], rows, weights[None].astype(float))
+    assert found == pytest.approx(np.mean(expected), abs=1e-12)
+    plain = np.mean([reference(k == TRUTH, rows[:, k]) for k in range(3)])
+    assert task_score(single(score), TRUTH[:, None], rows) == pytest.approx(plain, abs=1e-12)
+
+
+@pytest.mark.parametrize("score", get_args(ScoreName))
+def test_probabilities_that_are_not_finite_have_no_score(score: ScoreName) -> None:
+    """NaN is no vote for the first class."""
+    rows = ROWS.copy()
+    rows[5, 1] = np.nan
+    with pytest.raises(FloatingPointError, match="grade"):
+        task_score(single(score), TRUTH[:, None], rows)
 
 
 @pytest.mark.parametrize("score", ["macro_f1", "balanced_accuracy", "auroc", "average_precision"])

@@ -53,7 +53,7 @@ def test_a_weight_repeats_an_example(kind: str, score: str) -> None:
         repeated = np.repeat(np.arange(N), weights)
         try:
             expected = task_score(task, truth[repeated], rows[repeated])
-        except (ValueError, IndexError):
+        except ValueError:
             expected = float("nan")
         assert value == pytest.approx(expected, abs=1e-12, nan_ok=True)
 

@@ -20,7 +20,7 @@ from distune.prediction.labelled import Labelled, label_columns_of
 from distune.prediction.novelty import check_novelty
 from distune.prediction.predictor import OnProgress, Predictor
 from distune.training.files.prediction_files import Judged, read_judged
-from distune.training.scoring.metrics import evaluate as all_metrics
+from distune.training.scoring.evaluation import evaluate as all_metrics
 from distune.utils.jsonl import append_line
 
 EXTERNAL = "external_evaluations.jsonl"
@@ -57,8 +57,8 @@ def judge(
         on_progress: called after each batch.
 
     Returns:
-        `data`, `time`, `examples`, `cases`, `score` and its 95 % `interval` over cases, and `tasks`: what
-        `distune.training.scoring.metrics.evaluate` gives, with an `interval` for the macro F1 and each class's recall.
+        `data`, `time`, `examples`, `cases`, `score` and its 95 % `interval` over cases, and `tasks`: what `evaluate` of
+        `distune.training.scoring.evaluation` gives, with an `interval` for the macro F1 and each class's recall.
 
     Raises:
         DataError: labels that the student does not know, or examples that cannot be read.

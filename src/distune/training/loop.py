@@ -110,7 +110,7 @@ def fit(
         checkpoint: to resume from and to write to; None keeps nothing.
 
     Raises:
-        FloatingPointError: the loss is not finite.
+        FloatingPointError: the loss or a prediction is not finite.
     """
     callback, compute = callback or Callback(), compute.for_model(model)
     state = _State(model, objective, examples, plan, compute)

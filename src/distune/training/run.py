@@ -34,7 +34,7 @@ from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import Examples, Fitted, Plan, fit
 from distune.training.predictions import Targets, predict
 from distune.training.scoring.apart import scores_apart
-from distune.training.scoring.metrics import evaluate
+from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.scores import check_scores
 from distune.training.student import build_student, count_parameters, save_student, student_seed
 from distune.training.teacher.teacher import Teacher, TeacherStage, class_weights

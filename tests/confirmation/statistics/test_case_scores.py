@@ -12,7 +12,7 @@ from distune.confirmation.statistics.inference.standard_errors import errors_of
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import MISSING, Task, label_columns
 from distune.training.files.prediction_files import Judged
-from distune.training.scoring.metrics import evaluate
+from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.weighted_scores import weighted_mean_score, weighted_task_score
 
 CASES, SEEDS = 60, 3

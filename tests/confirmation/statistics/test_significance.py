@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import f1_score
 
 from distune.confirmation.statistics.inference.significance import (
     Comparison,
@@ -17,7 +18,6 @@ from distune.confirmation.statistics.inference.significance import (
 )
 from distune.confirmation.statistics.inference.standard_errors import Errors
 from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
-from distune.training.scoring.metrics import score
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -38,7 +38,11 @@ def make_labels(examples: int, seed: int = 0) -> np.ndarray:
 
 
 def scores(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    return np.array([score(labels, each) for each in predicted])
+    def score(predictions: np.ndarray) -> float:
+        pairs = zip(labels.T, predictions.T, strict=True)
+        return float(np.mean([f1_score(t, p, average="macro", zero_division=0) for t, p in pairs]))
+
+    return np.array([score(each) for each in predicted])
 
 
 def comparison(difference: float, error: float = 0.01, freedom: float = 30.0) -> Comparison:

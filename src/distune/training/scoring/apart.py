@@ -66,5 +66,5 @@ def _score(
     """The score; None where a few examples do not define it, as where all have one class or none has a label."""
     try:
         return overall_score(labels, probabilities, tasks)
-    except (ValueError, IndexError):
+    except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""How good predictions are: the score that is tuned, and the full table of one evaluation.
+"""How good the predictions of one task with exclusive classes are.
 
 Macro F1 is the mean over the classes that occur in the truth or among the predictions, as in scikit-learn
 with `labels` left open: a class of the train split that a small split lacks, and that is never predicted,
@@ -8,13 +8,12 @@ is 0 (`zero_division=0`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.table import MISSING, Task, exclusive_tasks, label_columns
+from distune.data.table import Task
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = 1e-15
@@ -83,33 +82,8 @@ def mean_f1(hits: NDArray[Any], mentions: NDArray[Any]) -> Floats:
     Returns:
         Mean of 2 hits / mentions over the classes with mentions, shape (...); 0 where there are none.
     """
-    f1 = _ratio(2 * hits, mentions)
-    return _ratio(f1.sum(axis=-1), (np.asarray(mentions) > 0).sum(axis=-1))
-
-
-def score(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
-    """The score that is tuned: mean over the tasks of the macro F1.
-
-    Args:
-        labels: true class indices, (N, tasks); `MISSING` where one is not known.
-        predictions: predicted class indices, (N, tasks).
-
-    Returns:
-        A number from 0 to 1.
-    """
-    if labels.shape != predictions.shape or labels.ndim != 2 or not labels.size:
-        raise ValueError(
-            f"labels {labels.shape} and predictions {predictions.shape}: need equal, non-empty (N, tasks)"
-        )
-    scores = []
-    for truth, predicted in zip(labels.T, predictions.T, strict=True):
-        known = truth != MISSING
-        truth, predicted = truth[known], predicted[known]
-        if not len(truth):
-            raise ValueError("a task without any label has no score")
-        classes = int(max(truth.max(), predicted.max())) + 1
-        scores.append(float(macro_f1(confusion_matrix(truth, predicted, classes))))
-    return float(np.mean(scores))
+    f1 = ratio(2 * hits, mentions)
+    return ratio(f1.sum(axis=-1), (np.asarray(mentions) > 0).sum(axis=-1))
 
 
 def calibration_error(truth: NDArray[np.int64], probabilities: Floats, bins: int = CALIBRATION_BINS) -> float:
@@ -136,141 +110,14 @@ def log_loss(truth: NDArray[np.int64], probabilities: Floats) -> float:
     return float(-np.log(np.maximum(chosen, SMALLEST_PROBABILITY)).mean())
 
 
-def evaluate(
-    labels: NDArray[np.int64], probabilities: Sequence[NDArray[np.floating[Any]]], tasks: Sequence[Task]
-) -> dict[str, Any]:
-    """Everything worth knowing about the predictions for one split, as plain JSON values.
+def ratio(above: NDArray[Any], below: NDArray[Any], *, empty: float = 0.0) -> Floats:
+    """Element-wise above / below in float64.
 
     Args:
-        labels: the table's columns, (N, columns); `MISSING` where one is not known: a task is judged on those that are.
-        probabilities: one array a task, (N, classes), rows adding up to 1, but those of multi-label tasks.
-        tasks: names and classes, in the order of the columns.
-
-    Returns:
-        `{"score", "examples", "tasks": {name: {...}}}`. Each task has `accuracy`, `macro_f1`,
-        `macro_precision`, `macro_recall`, `auc` (None with `auc_missing` saying why), `calibration_error`,
-        `log_loss`, `confusion` (rows = truth) and `classes: {name: {precision, recall, f1, support,
-        predicted}}`, `examples` where not all have its label, and `score: {name, value}` where that is not the
-        macro F1. In a multi-label task accuracy is the share of labels that are right; precision, recall and F1 are
-        those of having a label; calibration error and log loss are means over the labels; and `confusion` holds a
-        table of no and yes for each label.
+        above: counts or weights.
+        below: none negative; broadcast with `above`.
+        empty: the result where `below` is 0.
     """
-    from distune.training.scoring.scores import mean_score, task_score
-
-    columns = label_columns(tasks)
-    if (
-        labels.ndim != 2
-        or not len(labels)
-        or not labels.shape[1] == sum(t.width for t in tasks)
-        or (len(probabilities) != len(tasks))
-    ):
-        raise ValueError(
-            f"labels {labels.shape}, {len(probabilities)} probabilities, {len(tasks)} tasks: "
-            "need (N, columns) with N > 0 and one array a task"
-        )
-    found: dict[str, dict[str, Any]] = {}
-    scores = []
-    for place, task, rows in zip(columns, tasks, probabilities, strict=True):
-        expected = (len(labels), len(task.classes))
-        if rows.shape != expected:
-            raise ValueError(f"task {task.name}: probabilities {rows.shape}, not {expected}")
-        if not np.isfinite(rows).all():
-            raise ValueError(f"task {task.name}: probabilities that are not finite")
-        known = (labels[:, place] != MISSING).any(axis=1)
-        if not known.any():
-            raise ValueError(f"task {task.name}: no example has a label")
-        truth, answers = labels[known, place], rows[known].astype(np.float64)
-        if task.kind == "multi_label":
-            found[task.name] = _evaluate_labels(truth, answers, task)
-        else:
-            found[task.name] = _evaluate_task(truth[:, 0], answers, task)
-        if not known.all():
-            found[task.name]["examples"] = int(known.sum())
-        if task.score == "macro_f1":
-            scores.append(found[task.name]["macro_f1"])
-        else:
-            scores.append(task_score(task, truth, answers))
-            found[task.name]["score"] = {"name": task.score, "value": scores[-1]}
-    return {"score": mean_score(scores, tasks), "examples": len(labels), "tasks": found}
-
-
-def _evaluate_labels(truth: NDArray[np.int64], probabilities: Floats, task: Task) -> dict[str, Any]:
-    """A multi-label task: each label judged for itself, on the examples where it is known."""
-    by_label: dict[str, dict[str, Any]] = {}
-    for column, (label, binary) in enumerate(zip(task.classes, exclusive_tasks(task), strict=True)):
-        known = truth[:, column] != MISSING
-        if known.any():
-            yes = probabilities[known, column]
-            by_label[label] = _evaluate_task(truth[known, column], np.stack([1 - yes, yes], axis=1), binary)
-    having = {label: values["classes"]["yes"] for label, values in by_label.items()}
-    occurs = [each for each in having.values() if each["support"] + each["predicted"]]
-
-    def mean(values: Iterable[float]) -> float:
-        return float(np.mean(list(values) or [0.0]))
-
-    areas = [values["auc"] for values in by_label.values() if values["auc"] is not None]
-    return {
-        "accuracy": mean(values["accuracy"] for values in by_label.values()),
-        "macro_f1": mean(each["f1"] for each in occurs),
-        "macro_precision": mean(each["precision"] for each in occurs),
-        "macro_recall": mean(each["recall"] for each in occurs),
-        "auc": float(np.mean(areas)) if areas else None,
-        "auc_missing": None if areas else "no label that some examples have and some lack",
-        "calibration_error": mean(values["calibration_error"] for values in by_label.values()),
-        "log_loss": mean(values["log_loss"] for values in by_label.values()),
-        "confusion": {label: values["confusion"] for label, values in by_label.items()},
-        "classes": having,
-    }
-
-
-def _evaluate_task(truth: NDArray[np.int64], probabilities: Floats, task: Task) -> dict[str, Any]:
-    counts = confusion_matrix(truth, probabilities.argmax(axis=1), len(task.classes))
-    hits, support, predicted = np.diagonal(counts).astype(np.float64), counts.sum(axis=1), counts.sum(axis=0)
-    occurs = (support + predicted) > 0
-    precision, recall = _ratio(hits, predicted), _ratio(hits, support)
-    f1 = _ratio(2 * hits, support + predicted)
-    auc, auc_missing = _area_under_curve(truth, probabilities, task, support)
-    return {
-        "accuracy": float(hits.sum() / len(truth)),
-        "macro_f1": float(macro_f1(counts)),
-        "macro_precision": float(precision[occurs].mean()),
-        "macro_recall": float(recall[occurs].mean()),
-        "auc": auc,
-        "auc_missing": auc_missing,
-        "calibration_error": calibration_error(truth, probabilities),
-        "log_loss": log_loss(truth, probabilities),
-        "confusion": counts.tolist(),
-        "classes": {
-            name: {
-                "precision": float(precision[row]),
-                "recall": float(recall[row]),
-                "f1": float(f1[row]),
-                "support": int(support[row]),
-                "predicted": int(predicted[row]),
-            }
-            for row, name in enumerate(task.classes)
-        },
-    }
-
-
-def _area_under_curve(
-    truth: NDArray[np.int64], probabilities: Floats, task: Task, support: NDArray[np.int64]
-) -> tuple[float | None, str | None]:
-    """Macro mean over the classes of the one-vs-rest area; for two classes the area of the second."""
-    absent = [name for name, count in zip(task.classes, support, strict=True) if not count]
-    if absent:
-        return None, f"no example of {', '.join(absent)} in this split"
-    if len(task.classes) < 2:
-        return None, f"only one class, {task.classes[0]}"
-    from sklearn.metrics import roc_auc_score
-
-    columns = [1] if len(task.classes) == 2 else range(len(task.classes))
-    areas = [float(roc_auc_score(truth == column, probabilities[:, column])) for column in columns]
-    return float(np.mean(areas)), None
-
-
-def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Floats:
-    """Element-wise above / below in float64, 0 where `below` is 0."""
-    result: Floats = np.zeros(np.broadcast_shapes(above.shape, below.shape))
+    result: Floats = np.full(np.broadcast_shapes(above.shape, below.shape), empty)
     np.divide(above, below, out=result, where=np.asarray(below) > 0)
     return result

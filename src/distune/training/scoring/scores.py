@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from distune.config import ScoreName
 from distune.data.table import MISSING, Split, Table, Task, label_columns
 from distune.errors import DataError
-from distune.training.scoring.metrics import Floats, confusion_matrix, decisions, macro_f1, mean_f1
+from distune.training.scoring.weighted_scores import weighted_mean_score, weighted_task_score
 
 NAMES: Mapping[ScoreName, str] = {
     "macro_f1": "macro F1",
@@ -46,11 +47,20 @@ def task_score(task: Task, truth: NDArray[np.int64], probabilities: NDArray[Any]
 
     Raises:
         ValueError: no example has a label, or the score is not defined on these labels.
+        FloatingPointError: a probability is not finite.
     """
     known = (truth != MISSING).any(axis=1)
     if not known.any():
         raise ValueError(f"task {task.name}: no example has a label")
-    return _SCORES[task.score](task, truth[known], probabilities[known].astype(np.float64))
+    if not np.isfinite(probabilities[known]).all():
+        raise FloatingPointError(f"task {task.name}: probabilities that are not finite")
+    (value,) = weighted_task_score(task, truth[known], probabilities[known], np.ones((1, known.sum())))
+    if np.isnan(value):
+        raise ValueError(
+            f"task {task.name}: the {NAMES[task.score]} is not defined where all examples have the same class; choose "
+            "another score or split"
+        )
+    return float(value)
 
 
 def macro_f1_by_task(
@@ -63,11 +73,10 @@ def macro_f1_by_task(
         probabilities: one array (N, classes) a task.
         tasks: in the order of the columns.
     """
-    found = {}
-    for task, columns, rows in zip(tasks, label_columns(tasks), probabilities, strict=True):
-        known = (labels[:, columns] != MISSING).any(axis=1)
-        found[task.name] = _macro_f1(task, labels[known, columns], rows[known])
-    return found
+    return {
+        task.name: task_score(replace(task, score="macro_f1"), labels[:, columns], rows)
+        for task, columns, rows in zip(tasks, label_columns(tasks), probabilities, strict=True)
+    }
 
 
 def overall_score(
@@ -112,9 +121,8 @@ def check_scores(table: Table, root: Path, splits: Sequence[Split] = ("dev",)) -
 
 
 def mean_score(scores: Sequence[float], tasks: Sequence[Task]) -> float:
-    """The weighted mean of the tasks' scores."""
-    weights = [task.weight for task in tasks]
-    return float(np.mean(scores) if len(set(weights)) == 1 else np.average(scores, weights=weights))
+    """The mean of the tasks' scores, weighted where the tasks are."""
+    return float(weighted_mean_score([np.asarray(score) for score in scores], tasks))
 
 
 def score_in_words(tasks: Sequence[Task]) -> str:
@@ -126,86 +134,3 @@ def score_in_words(tasks: Sequence[Task]) -> str:
         for task in tasks
     )
     return f"mean over tasks of {', '.join(named)}"
-
-
-def _macro_f1(task: Task, truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
-    said = decisions(task, probabilities)
-    if task.kind == "multi_label":
-        known = truth != MISSING
-        hits = ((said == 1) & (truth == 1)).sum(axis=0)
-        return float(mean_f1(hits, (truth == 1).sum(axis=0) + ((said == 1) & known).sum(axis=0)))
-    return float(macro_f1(confusion_matrix(truth[:, 0], said[:, 0], len(task.classes))))
-
-
-def _balanced_accuracy(task: Task, truth: NDArray[np.int64], probabilities: Floats) -> float:
-    said = decisions(task, probabilities)
-    if task.kind != "multi_label":
-        return _mean_recall(truth[:, 0], said[:, 0], len(task.classes))
-    columns = [(truth[:, k], said[:, k]) for k in range(task.width)]
-    recalls = [_mean_recall(t[t != MISSING], s[t != MISSING], 2) for t, s in columns if (t != MISSING).any()]
-    return float(np.mean(recalls))
-
-
-def _mean_recall(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> float:
-    counts = confusion_matrix(truth, said, classes)
-    support = counts.sum(axis=1)
-    return float((np.diagonal(counts)[support > 0] / support[support > 0]).mean())
-
-
-def _auroc(task: Task, truth: NDArray[np.int64], probabilities: Floats) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return _over_classes(task, truth, probabilities, roc_auc_score, needs_both=True)
-
-
-def _average_precision(task: Task, truth: NDArray[np.int64], probabilities: Floats) -> float:
-    from sklearn.metrics import average_precision_score
-
-    return _over_classes(task, truth, probabilities, average_precision_score, needs_both=False)
-
-
-def _over_classes(
-    task: Task,
-    truth: NDArray[np.int64],
-    probabilities: Floats,
-    measure: Callable[..., float],
-    *,
-    needs_both: bool,
-) -> float:
-    """Mean of a measure of each class, or label, against the rest."""
-    values = []
-    exclusive = range(len(task.classes)) if len(task.classes) > 2 or not needs_both else [1]
-    for number in range(task.width) if task.kind == "multi_label" else exclusive:
-        if task.kind == "multi_label":
-            known = truth[:, number] != MISSING
-            has = truth[known, number] == 1
-        else:
-            known = np.ones(len(truth), bool)
-            has = truth[:, 0] == number
-        if has.any() and (not needs_both or not has.all()):
-            values.append(float(measure(has, probabilities[known, number])))
-    if not values:
-        raise ValueError(
-            f"task {task.name}: the {NAMES[task.score]} is not defined where all examples have the same class; choose "
-            "another score or split"
-        )
-    return float(np.mean(values))
-
-
-def _quadratic_kappa(task: Task, truth: NDArray[np.int64], probabilities: Floats) -> float:
-    classes = len(task.classes)
-    counts = confusion_matrix(truth[:, 0], decisions(task, probabilities)[:, 0], classes).astype(np.float64)
-    distance = np.subtract.outer(np.arange(classes), np.arange(classes)) ** 2
-    by_chance = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
-    expected = float((distance * by_chance).sum())
-    # All examples of one class and all predicted so: nothing to disagree about, and nothing shown.
-    return 1.0 - float((distance * counts).sum()) / expected if expected else 0.0
-
-
-_SCORES: Mapping[ScoreName, Callable[[Task, NDArray[np.int64], Floats], float]] = {
-    "macro_f1": _macro_f1,
-    "balanced_accuracy": _balanced_accuracy,
-    "auroc": _auroc,
-    "average_precision": _average_precision,
-    "quadratic_kappa": _quadratic_kappa,
-}

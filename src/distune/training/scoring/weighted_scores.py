@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distune.config import ScoreName
 from distune.data.table import MISSING, Task
-from distune.training.scoring.metrics import Floats, decisions, mean_f1
+from distune.training.scoring.metrics import Floats, decisions, mean_f1, ratio
 
 Answered = tuple[NDArray[np.int64], NDArray[np.int64], int, Floats]
 """True and predicted classes, how many classes there are, and the weights, of the examples whose label is known."""
@@ -44,6 +44,22 @@ def weighted_mean_score(scores: Sequence[Floats], tasks: Sequence[Task]) -> Floa
     return np.asarray(np.average(scores, axis=0, weights=weights), np.float64)
 
 
+def area_under_roc(has: NDArray[np.bool_], probabilities: Floats, weights: Floats) -> Floats:
+    """Area under the ROC curve of one class against the rest, by trapezoids between distinct probabilities.
+
+    Args:
+        has: which examples have the class, (N,).
+        probabilities: of having it, (N,).
+        weights: of the examples, none negative, (R, N).
+
+    Returns:
+        (R,); NaN where all examples with a weight have the class, or none has.
+    """
+    hits, others = _curve(has, probabilities, weights)
+    heights = (hits[:, 1:] + hits[:, :-1]) / 2
+    return ratio((np.diff(others) * heights).sum(axis=1), hits[:, -1] * others[:, -1], empty=np.nan)
+
+
 def lowest_score(tasks: Sequence[Task]) -> float:
     """The lowest value that the score of these tasks can have: 0, or less where a kappa is among them."""
     lowest = [-1.0 if task.score == "quadratic_kappa" else 0.0 for task in tasks]
@@ -65,7 +81,7 @@ def _balanced_accuracy(
     recalls = []
     for each in _answered(task, truth, probabilities, weights):
         hits, occurred, _ = _counts(each)
-        recalls.append(_mean(_share(hits, occurred)))
+        recalls.append(_mean(ratio(hits, occurred, empty=np.nan)))
     return _mean(np.stack(recalls, axis=-1))
 
 
@@ -74,31 +90,23 @@ def _quadratic_kappa(task: Task, truth: NDArray[np.int64], probabilities: Floats
     counts = (given @ np.eye(classes * classes)[true * classes + said]).reshape(-1, classes, classes)
     distance = np.subtract.outer(np.arange(classes), np.arange(classes)) ** 2
     total = counts.sum(axis=(1, 2))
-    by_chance = _share(np.einsum("ri,rj->rij", counts.sum(2), counts.sum(1)), total[:, None, None])
-    expected = (distance * by_chance).sum(axis=(1, 2))
-    kappa = 1.0 - _share((distance * counts).sum(axis=(1, 2)), expected)
-    # As in `task_score`: nothing to disagree about is 0.
+    pairs = np.einsum("ri,rj->rij", counts.sum(2), counts.sum(1))
+    expected = (distance * ratio(pairs, total[:, None, None], empty=np.nan)).sum(axis=(1, 2))
+    kappa = 1.0 - ratio((distance * counts).sum(axis=(1, 2)), expected, empty=np.nan)
+    # 0 where all examples are of one class and predicted so: nothing to disagree about, and nothing shown.
     return np.where(total > 0, np.nan_to_num(kappa), np.nan)
 
 
 def _auroc(task: Task, truth: NDArray[np.int64], probabilities: Floats, weights: Floats) -> Floats:
-    def area(hits: Floats, others: Floats) -> Floats:
-        """Of the ROC curve, by trapezes between distinct probabilities."""
-        heights = (hits[:, 1:] + hits[:, :-1]) / 2
-        return _share((np.diff(others) * heights).sum(axis=1), hits[:, -1] * others[:, -1])
-
-    return _over_classes(task, truth, probabilities, weights, area, ranks_two_classes_alike=True)
+    return _over_classes(task, truth, probabilities, weights, area_under_roc, ranks_two_classes_alike=True)
 
 
 def _average_precision(
     task: Task, truth: NDArray[np.int64], probabilities: Floats, weights: Floats
 ) -> Floats:
-    def area(hits: Floats, others: Floats) -> Floats:
-        """Precision at each distinct probability, weighted by the recall that it adds."""
-        precision = np.nan_to_num(_share(hits[:, 1:], hits[:, 1:] + others[:, 1:]))
-        return _share((np.diff(hits) * precision).sum(axis=1), hits[:, -1])
-
-    return _over_classes(task, truth, probabilities, weights, area, ranks_two_classes_alike=False)
+    return _over_classes(
+        task, truth, probabilities, weights, _area_under_precision, ranks_two_classes_alike=False
+    )
 
 
 def _over_classes(
@@ -106,7 +114,7 @@ def _over_classes(
     truth: NDArray[np.int64],
     probabilities: Floats,
     weights: Floats,
-    area: Callable[[Floats, Floats], Floats],
+    area: Callable[[NDArray[np.bool_], Floats, Floats], Floats],
     *,
     ranks_two_classes_alike: bool,
 ) -> Floats:
@@ -118,9 +126,15 @@ def _over_classes(
         column = number if task.kind == "multi_label" else 0
         known = truth[:, column] != MISSING
         has = truth[known, column] == (1 if task.kind == "multi_label" else number)
-        hits, others = _curve(has, probabilities[known, number], weights[:, known])
-        areas.append(area(hits, others))
+        areas.append(area(has, probabilities[known, number], weights[:, known]))
     return _mean(np.stack(areas, axis=-1))
+
+
+def _area_under_precision(has: NDArray[np.bool_], probabilities: Floats, weights: Floats) -> Floats:
+    """Average precision: that at each distinct probability, weighted by the recall that it adds."""
+    hits, others = _curve(has, probabilities, weights)
+    precision = ratio(hits[:, 1:], hits[:, 1:] + others[:, 1:])
+    return ratio((np.diff(hits) * precision).sum(axis=1), hits[:, -1], empty=np.nan)
 
 
 def _curve(has: NDArray[np.bool_], probability: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -157,17 +171,10 @@ def _counts(answered: Answered) -> tuple[Floats, Floats, Floats]:
     )
 
 
-def _share(above: Floats, below: Floats) -> Floats:
-    """The ratio of both, NaN where `below` is 0."""
-    result: Floats = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
-    np.divide(above, below, out=result, where=np.asarray(below) > 0)
-    return result
-
-
 def _mean(values: Floats) -> Floats:
     """Mean over the last axis of what is not NaN; NaN where nothing is."""
     known = np.isfinite(values)
-    return _share(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1).astype(np.float64))
+    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1), empty=np.nan)
 
 
 _SCORES: Mapping[ScoreName, Callable[[Task, NDArray[np.int64], Floats, Floats], Floats]] = {

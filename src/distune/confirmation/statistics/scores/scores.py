@@ -20,7 +20,7 @@ from distune.confirmation.statistics.scores.operating_points import operating_po
 from distune.confirmation.statistics.scores.pseudovalues import Counts
 from distune.data.table import label_columns
 from distune.training.files.prediction_files import Judged
-from distune.training.scoring.metrics import evaluate
+from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.temperature import task_temperature
 
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
