@@ -112,7 +112,7 @@ def student_alone(best: Candidate) -> Candidate:
 def one_modality_each(best: Candidate) -> list[Candidate]:
     """The best config's student without a teacher, once reading the image alone and once the text alone.
 
-    None where the student reads one of them anyway.
+    Nothing where the student reads one of them anyway.
     """
     if len(best.config.student.modalities) == 1:
         return []

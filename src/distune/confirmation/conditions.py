@@ -22,7 +22,7 @@ from distune.training.inputs.inputs import InputSteps
 
 @dataclass
 class Conditions:
-    """Makes inputs under the conditions of `confirmation_files.CONDITIONS`.
+    """Makes inputs under the conditions of `distune.confirmation.statistics.files.CONDITIONS`.
 
     - `without_image`: every image is a flat one in the mean colour of the train images, which tells nothing of a case
       and, unlike black, is no image that a model was never shown the like of.
@@ -59,8 +59,8 @@ class Conditions:
             inputs: the model's full ones.
 
         Returns:
-            None where the model does not read what is changed, or the split has a single case, whose texts nobody can
-            swap.
+            None where the model does not read what is changed, or the split has a single case, which has no other to
+            swap texts with.
         """
         if condition == "without_image":
             if model.vision is None or inputs.image is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,8 @@ class _Confirmation:
         check_scores(self.table, self.entrants[0].config.data.root, judged)
         check_predictions_are_read_back(self.table, judged, self.confirmation)
         forget_other_versions(jobs, is_open=self.opening.is_open)
-        if (foresight := self.foresight()) is not None:
-            self.tell(str(foresight))
+        if self.foresight is not None:
+            self.tell(str(self.foresight))
         trained = self.train(jobs)
         if trained.interrupted or self.interrupted():  # before the test split is opened
             return self.result("interrupted")
@@ -154,6 +155,7 @@ class _Confirmation:
         self.write_plan(jobs, trained, number, settings, notes)
         return self.result("incomplete" if trained.failed else "finished", self.write_numbers())
 
+    @cached_property
     def foresight(self) -> Foresight | None:
         """The power for the tuning gain; None where the search kept no predictions, or where the base is the best."""
         best, base = self.entrants[0], next(entrant for entrant in self.entrants if entrant.is_base)
@@ -250,7 +252,7 @@ class _Confirmation:
                 "searched": self.searched,
                 "relevant_gain": self.request.relevant_gain,
                 "new_cases": self.request.new_cases,
-                "power_before": asdict(before) if (before := self.foresight()) is not None else None,
+                "power_before": asdict(self.foresight) if self.foresight is not None else None,
                 "folds": self.folds,
                 "data_fingerprint": self.opening.dataset,
                 "asked": [task.as_plain() for task in self.table.tasks],

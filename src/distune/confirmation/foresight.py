@@ -24,7 +24,7 @@ class Foresight:
     """The power to show the tuning gain, as well as it can be known beforehand.
 
     Attributes:
-        power: the chance to show a true gain of `gain`, without the noise between seeds, which nobody knows yet.
+        power: the chance to show a true gain of `gain`, without the noise between seeds, which is not known yet.
         gain: the smallest one that matters.
         cases: that will judge it.
         cases_needed: for a power of 80 %.

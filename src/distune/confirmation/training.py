@@ -152,7 +152,7 @@ def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
     if others and is_open:
         raise UserError(
             f"{len(others)} of {len(jobs)} runs, {others[0].folder} the first, were trained by other versions of "
-            "Distune or its libraries (versions in results.json), and the test split was opened for them; go on "
+            "Distune or its libraries (versions in results.json), and the test split was opened for them; resume "
             "with those versions, or once they have finished, train again with --again: the second opening is recorded"
         )
     for job in others:

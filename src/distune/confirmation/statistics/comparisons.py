@@ -101,7 +101,7 @@ def comparisons(
     Args:
         pairs: all that are planned.
         answers: predictions by contender; those without any run are left out.
-        split: dev or test.
+        split: dev, test or folds.
         relevant_gain: the smallest difference that matters, fixed before anything was measured.
 
     Returns:

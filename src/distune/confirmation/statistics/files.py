@@ -7,7 +7,8 @@
         predictions_folds.csv                                     of a study with folds: see OUT_OF_FOLD
         folds/fold_<k>/                                           the run folders behind them
         evaluation.json                                           says that these predictions are all there
-    <study>/confirmation/baselines/<name>/predictions_{dev,test}.csv
+    <study>/confirmation/baselines/<name>/predictions_{dev,test,folds}.csv
+    <study>/confirmation/subgroups.csv                            where there are `data.subgroup_columns`
 
 The numbers themselves are in <study>/confirmation.json.
 """

@@ -54,9 +54,10 @@ def forecast(values: Floats, table: Floats, cases: int, lowest: float = 0.0) -> 
     known, mean, seeds = len(table), float(values.mean()), len(values)
     if known < 2 or cases < 1:
         return None
-    if errors_of([table]).standard_error < 1e-9:  # all right or all wrong: the next case may be otherwise
+    measured = errors_of([table])
+    if measured.standard_error < 1e-9:  # all right or all wrong: the next case may be otherwise
         return None
-    errors, width = _of_a_new_score(errors_of([table]), known, seeds, cases), 1 - lowest
+    errors, width = _of_a_new_score(measured, known, seeds, cases), 1 - lowest
     low, high = (lowest + width * end for end in _ends((mean - lowest) / width, errors.scaled(1 / width)))
     if high - low > MOST_OF_ALL * width:
         return None

@@ -17,7 +17,7 @@ no seed differs.
     relevant_gain       the smallest gain that matters, fixed beforehand (`--relevant-gain`)
     power_before        null, or what the search let expect: {"power" (for relevant_gain, without the noise between
                         seeds), "gain", "cases", "cases_needed" (for 80 %; null: no number is enough)}
-    examples            {split: {"examples", "cases"}}, for dev and, where there is one, test
+    examples            {split: {"examples", "cases"}}, for dev, and for test and folds where there are any
     tasks               {task: [classes]}; of a multi-label task its labels
     scored_by           {task: {"kind", "score", "weight"}}: what each task counts with in the score that was tuned,
                         which is the mean of these over the tasks; every "score" below is that one
@@ -61,7 +61,7 @@ no seed differs.
                         adjusted_p, verdict     ("better", "worse", "not significantly different") by that one alone,
                         standard_error and its parts case_error, seed_error, interaction_error (their squares add up),
                         freedom (of Student's t), examples, groups (cases), seeds: {"first", "second"},
-                        power                   the chance to be told "better" that a true gain of relevant_gain had,
+                        power                   the chance that a true gain of relevant_gain had to be called "better",
                         seeds_needed, cases_needed   for a power of 80 % for relevant_gain, each with the other as it
                         is; null: no number is enough,
                         excludes_relevant_gain  whether `high` lies below relevant_gain,

@@ -44,7 +44,7 @@ def interval_over_seeds(scores: Sequence[float]) -> Interval:
     if not len(values):
         raise ValueError("no score to average")
     mean = float(values.mean())
-    if len(values) < 2 or np.ptp(values) == 0:  # from equal values no one can tell how far others would lie
+    if len(values) < 2 or np.ptp(values) == 0:  # equal values do not say how far others would lie
         return Interval(mean, None, None, len(values))
     from scipy import stats
 
