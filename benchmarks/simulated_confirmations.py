@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.inference.significance import Contender
-
 CLASSES = (2, 5)
 GAINS = {0: 0.0, 2: 0.0962, 5: 0.2593}
 """Points of score -> the shift of ability that brings them at the default level."""
@@ -62,15 +60,6 @@ class World:
             wrong = (labels + shifts) % np.array(CLASSES)
             found.append(np.where(ability + luck > 0, labels, wrong))
         return labels, case_of, found
-
-    def contenders(
-        self, seed: object, gains: tuple[float, ...], *, cases: int, seeds: int
-    ) -> tuple[NDArray[np.int64], list[str], list[Contender]]:
-        """The same as contenders "0", "1", ..., with the names of the cases."""
-        generator = np.random.default_rng(seed)  # type: ignore[arg-type]
-        labels, case_of, drawn = self.draw(generator, gains, cases=cases, seeds=seeds)
-        named = [Contender(str(number), each, tuple(range(seeds))) for number, each in enumerate(drawn)]
-        return labels, [str(case) for case in case_of], named
 
     def true_score(self, gain: float = 0.0) -> float:
         """The score of very many cases and trainings, in closed form.

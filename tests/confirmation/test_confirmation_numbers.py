@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import Contender, compare
 from scipy import optimize, stats
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
 from distune.confirmation.baselines import ends_of_grid
 from distune.confirmation.statistics.comparisons import Pair, planned
-from distune.confirmation.statistics.inference.significance import Contender, compare
 from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.statistics.scores.scores import interval
 from distune.data.table import Table, Task
@@ -291,7 +291,6 @@ def test_contenders_that_lack_seeds_are_compared_over_those_they_have(tmp_path: 
                     for s in seeds
                 ]
             ),
-            seeds,
         )
         for name, seeds in (("trial_0004", SEEDS), ("base", (7, 9)))
     ]

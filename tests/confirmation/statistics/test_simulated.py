@@ -6,10 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from comparing import Contender, compare
 
 from benchmarks.confirmations import differences, forecast_summary, forecasts, summary
 from benchmarks.simulated_confirmations import GAINS, World
-from distune.confirmation.statistics.inference.significance import compare, judge
+from distune.confirmation.statistics.inference.significance import judge
 from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 pytestmark = pytest.mark.slow
@@ -44,7 +45,10 @@ def test_intervals_hold_the_truth_in_95_percent_and_are_no_wider_than_need_be(ca
 def test_without_a_difference_better_is_said_in_at_most_five_percent_of_families() -> None:
     lies = uncorrected = 0
     for number in range(150):
-        labels, groups, (base, *others) = SMALL.contenders((number, 9), (0.0,) * 9, cases=50, seeds=4)
+        generator = np.random.default_rng((number, 9))
+        labels, case_of, drawn = SMALL.draw(generator, (0.0,) * 9, cases=50, seeds=4)
+        base, *others = (Contender(str(place), each) for place, each in enumerate(drawn))
+        groups = [str(case) for case in case_of]
         family = {each.name: compare(labels, groups, each, base) for each in others}
         lies += any(each.verdict == "better" for each in judge(family).values())
         uncorrected += any(each.low > 0 for each in family.values())

@@ -27,7 +27,7 @@ def mcnemar(truth: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[
     """McNemar's exact test of one task: a fair coin over the examples that only one model gets right.
 
     It takes examples as independent and knows nothing of seeds; where cases hold several examples the interval of
-    `significance.compare` is the one to believe.
+    `significance.compare_scores` is the one to believe.
 
     Args:
         truth: class indices, (N,).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,31 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.standard_errors import LEVEL, NO_ERROR, Errors, errors_of
-from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 Verdict = Literal["better", "worse", "not significantly different"]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Predictions of one config, trained once with each seed, for the same test examples.
-
-    Attributes:
-        name: of the contender.
-        predictions: predicted class indices, (seeds, N, tasks).
-        seeds: the seed of each training; one entry where training is deterministic.
-    """
-
-    name: str
-    predictions: NDArray[np.int64]
-    seeds: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if self.predictions.ndim != 3 or len(self.seeds) != len(self.predictions) or not self.seeds:
-            raise ValueError(
-                f"{self.name}: {len(self.seeds)} seeds for predictions {self.predictions.shape}, "
-                "need (seeds, N, tasks) with at least one seed"
-            )
 
 
 @dataclass(frozen=True)
@@ -100,54 +77,25 @@ class Judgement:
     verdict: Verdict
 
 
-def compare(
-    labels: NDArray[np.int64], groups: Sequence[str], first: Contender, second: Contender
-) -> Comparison:
-    """Difference of two contenders' scores with its errors over test cases and seeds.
-
-    The score is the mean over tasks of the macro F1. Both contenders answer the same cases, so what a case adds to both
-    cancels. Their seeds count as unrelated even where they are the same: a seed that two configs share starts both from
-    the same numbers, and if that makes them more alike the interval errs to the safe side, while the noise of the seeds
-    is known from twice as many trainings.
-
-    Args:
-        labels: true class indices, (N, tasks).
-        groups: case of each example, N names.
-        first: the one that would be "better".
-        second: the other; deterministic baselines have one seed and no part from seeds.
-
-    Returns:
-        The comparison; with one seed on both sides it speaks of these two models, not of their configs.
-
-    Raises:
-        ValueError: predictions, labels and groups do not fit together, or fewer than two cases.
-    """
-    for contender in (first, second):
-        if contender.predictions.shape[1:] != labels.shape:
-            raise ValueError(
-                f"{contender.name}: predictions {contender.predictions.shape}, not (seeds, *{labels.shape})"
-            )
-    case_of = np.unique(np.asarray(groups), return_inverse=True)[1]
-    count = int(case_of.max()) + 1
-    if len(case_of) != len(labels) or count < 2:
-        raise ValueError(f"{len(labels)} examples in {count} cases: need a case an example, and two cases")
-    ours, theirs = (
-        pseudovalues(counts_by_case(labels, case_of, contender.predictions)) for contender in (first, second)
-    )
-    return compare_scores((first.name, *ours), (second.name, *theirs), examples=len(labels))
-
-
 Scored = tuple[str, NDArray[np.float64], NDArray[np.float64]]
 """A contender's name, its score with each seed, and the pseudo-values of these, (G, seeds)."""
 
 
 def compare_scores(first: Scored, second: Scored, *, examples: int) -> Comparison:
-    """Difference of two contenders' scores of any kind; see `compare`.
+    """Difference of two contenders' scores with its errors over test cases and seeds.
+
+    Both contenders answer the same cases, so what a case adds to both cancels. Their seeds count as unrelated even
+    where they are the same: a seed that two configs share starts both from the same numbers, and if that makes them
+    more alike the interval errs to the safe side, while the noise of the seeds is known from twice as many trainings.
 
     Args:
         first: the one that would be "better".
-        second: the other, judged on the same cases.
+        second: the other, judged on the same two cases or more; a deterministic baseline has one seed and no part from
+            seeds.
         examples: how many there are in these cases.
+
+    Returns:
+        The comparison; with one seed on both sides it speaks of these two models, not of their configs.
     """
     (name, ours, our_table), (other, theirs, their_table) = first, second
     return Comparison(
