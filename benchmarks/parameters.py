@@ -1,10 +1,11 @@
 """How often a study names a parameter that matters, and one that does not, where the truth is known.
 
-    python -m benchmarks.parameters [--studies 200] [--samplers tpe random]
+    python -m benchmarks.parameters [--studies 200] [--samplers tpe random] [--trials 24 50 100] [--share 0.5]
 
 Every row is so many simulated studies of eight parameters, judged by the code of the report. One parameter moves the
 score straight from end to end of its range, by so much that it explains the given share of the variance of evenly
-spread trials; the rest is noise. "Another" says how often any of the seven others is named.
+spread trials, by default the smallest that should be named; the rest is noise. "Another" says how often any of the
+seven others is named.
 """
 
 from __future__ import annotations
@@ -69,13 +70,17 @@ def main() -> int:
     )
     parser.add_argument("--studies", type=int, default=200, help="of each row")
     parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
+    parser.add_argument("--trials", nargs="+", type=int, default=TRIALS, help="complete trials of a study")
+    parser.add_argument(
+        "--share", type=float, help="of the variance; left open, HALF / (trials + HALF), and 0"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     rows = [["sampler", "complete trials", "share of the variance", "named", "another"]]
     with ProcessPoolExecutor(options.processes) as pool:
         for sampler in options.samplers:
-            for trials in TRIALS:
-                for share in (0.0, HALF / (trials + HALF)):
+            for trials in options.trials:
+                for share in (0.0, HALF / (trials + HALF)) if options.share is None else (options.share,):
                     effect = math.sqrt(12 * share / (1 - share))
                     simulate = partial(named, trials, effect, sampler)
                     found = np.array(list(pool.map(simulate, range(options.studies), chunksize=5)))

@@ -14,7 +14,6 @@ the same command resumes.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import machine, table
 from distune.config import load_config, with_values
 from distune.store import Store
+from distune.training.files.prediction_files import read_predictions
 from distune.training.files.run_folder import read_results
 from distune.training.run import run
 from distune.training.scoring.metrics import confusion_matrix, macro_f1
@@ -41,16 +41,9 @@ Task = tuple[NDArray[np.int64], NDArray[np.int64], int]
 
 def predictions(folder: Path, split: str) -> tuple[list[str], list[Task]]:
     """The cases of a split, and for each task true and predicted classes."""
-    with (folder / f"predictions_{split}.csv").open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    tasks = []
-    for task in (name.removeprefix("truth_") for name in rows[0] if name.startswith("truth_")):
-        columns = [name for name in rows[0] if name.startswith(f"p_{task}_")]
-        classes = [name.removeprefix(f"p_{task}_") for name in columns]
-        truth = np.array([classes.index(row[f"truth_{task}"]) for row in rows])
-        answers = np.array([[float(row[name]) for name in columns] for row in rows])
-        tasks.append((truth, answers.argmax(1), len(classes)))
-    return [row["group"] for row in rows], tasks
+    found = read_predictions(folder, split)
+    tasks = [(task.truth, task.probabilities.argmax(1), len(task.classes)) for task in found]
+    return list(found[0].groups or ()), tasks
 
 
 def score(tasks: Sequence[Task], rows: NDArray[np.int64]) -> float:

@@ -134,6 +134,8 @@ def test_the_page_claims_nothing_of_them(confirmed: Callable[[str], Path], name:
     file = confirmed(name)
     assert CliRunner().invoke(app, ["report", str(file), "--out", str(tmp_path)]).exit_code == 0
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
-    for low, high in RANGE.findall(page):
+    found = RANGE.findall(page)
+    assert found
+    for low, high in found:
         assert low != high and (low, high) != ("0.0000", "1.0000"), (low, high)
     assert "Parameters are judged from" in page and "slices.png" not in page
