@@ -13,9 +13,9 @@ from distune.config import Config, EncoderConfig
 from distune.data.table import SPLITS, Table, Task
 from distune.models.encoders import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, judged_with_interval
-from distune.reporting.formats import plain
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
+from distune.utils.text import one_line
 
 KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}
 
@@ -42,9 +42,10 @@ def model_card(
     """
     return "\n".join(
         [
-            f"# {plain(config.name)}",
+            f"# {one_line(config.name)}",
             "",
-            f"Exported by Distune {__version__} on {datetime.now(UTC):%Y-%m-%d} from the run `{plain(folder.name)}`.",
+            f"Exported by Distune {__version__} on {datetime.now(UTC):%Y-%m-%d} from the run "
+            f"`{one_line(folder.name)}`.",
             "",
             *_model(config, tasks, weights),
             *_data(config, table),
@@ -66,8 +67,8 @@ def _model(config: Config, tasks: Sequence[Task], weights: str) -> Iterator[str]
     yield ""
     for task in tasks:
         kind = KINDS[task.kind]
-        yield f"- {plain(task.name)}{kind}: {', '.join(plain(name) for name in task.classes)}"
-    names = ", ".join(plain(encoder.name) for encoder in _encoders(config))
+        yield f"- {one_line(task.name)}{kind}: {', '.join(one_line(name) for name in task.classes)}"
+    names = ", ".join(one_line(encoder.name) for encoder in _encoders(config))
     yield f"- encoders: {names}; fusion: {config.student.fusion}"
     yield f"- weights: {weights}"
     yield ""
@@ -106,7 +107,7 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
     yield "dev chose the epoch, and often the hyperparameters: its score flatters."
     if (read_results(folder) or {}).get("test_split") != "opened":
         yield "This run did not open its test split."
-    warm = ", ".join(f"{plain(name)} {value:.3f}" for name, value in temperatures.items())
+    warm = ", ".join(f"{one_line(name)} {value:.3f}" for name, value in temperatures.items())
     yield f"Probabilities are calibrated by temperatures fitted on dev: {warm}."
     yield ""
 
@@ -124,7 +125,7 @@ def _external(folder: Path) -> Iterator[str]:
         found = json.loads(line)
         low, high = found["interval"]
         yield (
-            f"- {plain(found['data'])}, {found['time'][:10]}: {found['score']:.4f} ({low:.4f} to {high:.4f}), "
+            f"- {one_line(found['data'])}, {found['time'][:10]}: {found['score']:.4f} ({low:.4f} to {high:.4f}), "
             f"{found['examples']} examples"
         )
     yield ""
@@ -170,7 +171,7 @@ def _licences(config: Config) -> Iterator[str]:
         entry = CATALOGUE.get(encoder.name)
         licence = entry.licence if entry else "not known to Distune"
         said = "built in, no published weights" if licence == "-" else licence
-        yield f"- {plain(encoder.name)}: {said}"
+        yield f"- {one_line(encoder.name)}: {said}"
     yield "- data: not known to Distune; see where the data set was published"
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from distune.analysis.parameters.space import Parameter, is_number
-from distune.utils.text import harmless
+from distune.utils.text import one_line
 
 DASH = "—"
-LONGEST_TEXT = 300
+plain = one_line
+"""How foreign text is written."""
 LARGE = 1e6
 FEW_SEEDS, WIDEST = 3, 0.8
 DECIMALS = {"alpha": ".3f", "beta": ".1f", "gamma": ".3f", "T": ".2f", "dropout": ".3f"}
@@ -251,12 +252,6 @@ def short(parameter: Parameter, end: float | None) -> str:
 def label(name: str) -> str:
     """A parameter's name as a column header: `teacher_lr` is `Teacher LR`."""
     return " ".join(LABELS.get(word, word[:1].upper() + word[1:]) for word in plain(name).split("_") if word)
-
-
-def plain(held: Any, longest: int = LONGEST_TEXT) -> str:
-    """Foreign text in one line: no control or direction-changing characters, cut at a length."""
-    shown = " ".join(harmless(str(held)).split())
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def listing(items: list[str], most: int = 12) -> str:

@@ -1,10 +1,13 @@
-"""Text for messages: near misses, and lists of names."""
+"""Text for messages and pages: near misses, lists of names, and text from elsewhere that does no harm."""
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+LONGEST_LINE = 300
 
 
 def nearest(name: str, known: Iterable[str], n: int = 1) -> list[str]:
@@ -32,6 +35,12 @@ def harmless(text: str) -> str:
 def _shown(character: str) -> str:
     is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\r\t"
     return "\N{REPLACEMENT CHARACTER}" if is_hidden else character
+
+
+def one_line(held: Any, longest: int = LONGEST_LINE) -> str:
+    """Foreign text in one line: no control or direction-changing characters, cut at a length."""
+    shown = " ".join(harmless(str(held)).split())
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

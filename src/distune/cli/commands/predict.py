@@ -13,6 +13,7 @@ import typer
 from distune.cli.options import Storage
 from distune.cli.output import say
 from distune.errors import UserError
+from distune.utils.text import one_line
 
 if TYPE_CHECKING:
     from distune.prediction.answers import Answers
@@ -125,10 +126,8 @@ def progress_of(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _print_problems(answers: Answers) -> None:
-    from distune.reporting.formats import plain
-
     say(f"{len(answers.problems)} rows could not be read:", err=True)
     for problem in answers.problems[:PROBLEMS_SHOWN]:
-        say(f"  {plain(problem, longest=300)}", err=True)
+        say(f"  {one_line(problem)}", err=True)
     if len(answers.problems) > PROBLEMS_SHOWN:
         say(f"  ... and {len(answers.problems) - PROBLEMS_SHOWN} more", err=True)
