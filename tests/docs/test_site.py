@@ -27,7 +27,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_pages_made_from_the_code_are_there(site: Path) -> None:
     assert "distune confirm" in (site / "reference/cli/index.html").read_text()
-    assert "fusion_tokens" in (site / "reference/config/index.html").read_text()
+    config = (site / "reference/config/index.html").read_text()
+    assert "fusion_tokens" in config and "Undefined" not in config
     assert "DistillationLoss" in (site / "reference/api/index.html").read_text()
     rooms = (site / "reference/rooms/index.html").read_text()
     for path in (ROOT / "src/distune").rglob("*.py"):
