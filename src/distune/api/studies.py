@@ -36,11 +36,16 @@ class Study:
     storage: str | None = None
 
     @property
+    def _source(self) -> str:
+        """What the functions that read a study take."""
+        return self.name if self.storage else str(self.folder)
+
+    @property
     def record(self) -> StudyRecord:
         """All trials as they stand now, read from the database."""
         from distune.analysis.records.sources import open_study
 
-        return open_study(self.name if self.storage else self.folder, self.storage)
+        return open_study(self._source, self.storage)
 
     @property
     def best(self) -> TrialRecord:
@@ -91,14 +96,13 @@ class Study:
         reporting.require()
         from distune.reporting.report import write_report
 
-        source = self.name if self.storage else str(self.folder)
-        return write_report(source, Path(out) if out else self.folder, storage=self.storage)
+        return write_report(self._source, Path(out) if out else self.folder, storage=self.storage)
 
     def predictor(self, device: str | None = None) -> Predictor:
         """The student that stands for the study, see `distune.load`."""
         from distune.prediction.load import load
 
-        return load(self.name if self.storage else self.folder, device=device, storage=self.storage)
+        return load(self._source, device=device, storage=self.storage)
 
 
 def tune(
@@ -186,7 +190,7 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
 
     source = str(study)
     if isinstance(study, Study):
-        source = study.name if study.storage else str(study.folder)
+        source = study._source
         others.setdefault("storage", study.storage)
     with restored():
         result = run_confirmation(ConfirmRequest(study=source, top=top, seeds=seeds, **others))

@@ -12,12 +12,13 @@ import torch
 
 from distune.config import Config, ModelConfig
 from distune.data.images import decode
-from distune.data.ragged import Ragged
+from distune.data.ragged import ragged
 from distune.data.table import Table
 from distune.models import Classifier, build_classifier
 from distune.training.devices import Compute, resolved
 from distune.training.keys import uses_teacher
 from distune.tuning.tune import base_of
+from distune.utils.progress import duration
 
 TRIED = 4
 """Examples that are measured."""
@@ -189,11 +190,8 @@ def _inputs(model: Classifier, config: Config, table: Table, compute: Compute) -
             for place in (np.linspace(0.5, 0.7, TRIED) * (len(ordered) - 1)).astype(int).tolist()
         ]
         ids = model.text.tokenizer.encode(texts, min(config.data.max_tokens, model.text.max_tokens))
-        offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in ids])]).astype(np.int64)
-        ragged = Ragged(np.concatenate(ids).astype(np.int64), offsets)
-        text, mask = (
-            torch.from_numpy(array).to(compute.device) for array in ragged.padded(np.arange(len(ids)))
-        )
+        padded = ragged(ids, np.int64).padded(np.arange(len(ids)))
+        text, mask = (torch.from_numpy(array).to(compute.device) for array in padded)
     return image, text, mask
 
 
@@ -214,9 +212,7 @@ def _mb(tensor: torch.Tensor) -> float:
 
 
 def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1.0, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return duration(max(1.0, seconds))
 
 
 def _size(mb: float) -> str:

@@ -6,8 +6,8 @@ import csv
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ def prepare(
         seed: decides between equally good splits.
 
     Raises:
-        UserError: the table cannot be read, its columns cannot be told, or the new files are there already.
+        UserError: the table cannot be read, it is not clear what its columns are, or the new files are there already.
         DataError: too many examples cannot be used.
     """
     _refuse_to_replace(out)
@@ -82,11 +82,11 @@ def prepare(
     layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
     place = {column: header.index(column) for column in header}
     if layout.split is not None:
-        splits, told = _given_splits(rows, place[layout.split])
-        told = f"{told}, as column {layout.split!r} says"
+        splits, counted = _given_splits(rows, place[layout.split])
+        counted = f"{counted}, as column {layout.split!r} says"
     else:
-        splits, told = _made_splits(rows, place, layout, is_missing, seed)
-        told = f"{told}, made by {layout.group or 'row'} with seed {seed}"
+        splits, counted = _made_splits(rows, place, layout, is_missing, seed)
+        counted = f"{counted}, made by {layout.group or 'row'} with seed {seed}"
     texts = None if layout.text is None else [rows[row][place[layout.text]] for row in range(len(rows))]
     with tempfile.TemporaryDirectory() as temporary:
         _write_tables(Path(temporary), header, rows, splits)
@@ -100,7 +100,7 @@ def prepare(
             name=name or _name(metadata),
             source=metadata,
             tables=_relative(out),
-            layout=_with_relative_root(layout),
+            layout=replace(layout, root=_relative(layout.root)),
             encoders=encoders,
             max_tokens=max_tokens,
             train=len(table.rows("train")),
@@ -114,7 +114,9 @@ def prepare(
 
     parse_config(yaml.safe_load(text), source=str(out / CONFIG))
     write_text(out / CONFIG, text)
-    return Prepared(out / CONFIG, layout.columns, form, told, encoders.why, table, (*remarks, *table.notes))
+    return Prepared(
+        out / CONFIG, layout.columns, form, counted, encoders.why, table, (*remarks, *table.notes)
+    )
 
 
 def _refuse_to_replace(out: Path) -> None:
@@ -155,11 +157,10 @@ def _made_splits(
     rows: Sequence[Sequence[str]],
     place: dict[str, int],
     layout: Layout,
-    is_missing: object,
+    is_missing: Callable[[str], bool],
     seed: int,
 ) -> tuple[list[Split | None], str]:
     """Splits by case; a row whose case is not known stands for itself."""
-    assert callable(is_missing)
     groups = [
         f"row {number}" if layout.group is None or is_missing(cells[place[layout.group]])
         else f"case {normal_form(cells[place[layout.group]])}"
@@ -202,9 +203,12 @@ def _write_tables(
 
 
 def _data_section(
-    tables: Path, layout: Layout, rows: Sequence[Sequence[str]], place: dict[str, int], is_missing: object
+    tables: Path,
+    layout: Layout,
+    rows: Sequence[Sequence[str]],
+    place: dict[str, int],
+    is_missing: Callable[[str], bool],
 ) -> dict[str, object]:
-    assert callable(is_missing)
     section: dict[str, object] = {
         "reader": "csv",
         "root": str(layout.root),
@@ -217,10 +221,9 @@ def _data_section(
     }
     if layout.follow_links:
         section["follow_links"] = True
-    if layout.separators and "tasks" in DataConfig.model_fields:
+    if layout.separators:
         section["tasks"] = {label: {"separator": separator} for label, separator in layout.separators.items()}
-    lacks = any(is_missing(cells[place[label]]) for cells in rows for label in layout.labels)
-    if lacks and "missing" in DataConfig.model_fields:
+    if any(is_missing(cells[place[label]]) for cells in rows for label in layout.labels):
         section["missing"] = "allow"
     return section
 
@@ -267,12 +270,6 @@ def _name(metadata: Path) -> str:
     )
     slug = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")[:60]
     return slug or "dataset"
-
-
-def _with_relative_root(layout: Layout) -> Layout:
-    from dataclasses import replace
-
-    return replace(layout, root=_relative(layout.root))
 
 
 def _relative(path: Path) -> Path:

@@ -158,14 +158,12 @@ class _Speed:
         import numpy as np
         import torch
 
-        from distune.data.ragged import Ragged
+        from distune.data.ragged import ragged
         from distune.models.encoders import build_text
 
         encoder = build_text(_frozen(name), 0)
         ids = encoder.tokenizer.encode(self._texts, min(self._max_tokens, encoder.max_tokens))
-        offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in ids])])
-        ragged = Ragged(np.concatenate(ids).astype(np.int64), offsets.astype(np.int64))
-        padded, mask = (torch.from_numpy(array) for array in ragged.padded(np.arange(len(ids))))
+        padded, mask = map(torch.from_numpy, ragged(ids, np.int64).padded(np.arange(len(ids))))
         return _shortest(lambda: encoder.prefix(padded, mask)) / len(self._texts)
 
 
