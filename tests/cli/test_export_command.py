@@ -8,6 +8,8 @@ import pytest
 
 from distune.cli import run_command
 from distune.config import Config
+from distune.deployment.bundle import is_bundle
+from distune.prediction.load import load
 from distune.store import Store
 from distune.training.run import run
 
@@ -44,3 +46,4 @@ def test_export_then_predict_with_the_bundle(
     assert code == 2 and "labels.json" in err and "Traceback" not in err
     assert distune("export", "r", "--quantize", "int4")[0] == 2
     assert distune("export", folder)[0] == 2
+    assert is_bundle(load("r").export(tmp_path / "own"))

@@ -159,11 +159,12 @@ def export(
     Returns:
         The bundle's folder, and how it compares with torch on every dev example.
     """
-    from distune.deployment.export import default_folder, export_run
-    from distune.prediction.load import run_behind
+    from distune.deployment.export import export_source
 
-    run = run_behind(source.folder if isinstance(source, Run) else source)
-    folder = Path(out) if out else default_folder(run)
-    root = Path(data_root) if data_root else None
-    parity = export_run(run, folder, quantisation=quantize, max_score_drop=max_score_drop, data_root=root)
-    return folder, parity
+    return export_source(
+        source.folder if isinstance(source, Run) else source,
+        out,
+        quantisation=quantize,
+        max_score_drop=max_score_drop,
+        data_root=data_root,
+    )

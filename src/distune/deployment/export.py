@@ -26,6 +26,7 @@ from distune.deployment.parity import (
 )
 from distune.deployment.quantise import quantise
 from distune.errors import DataError, UserError
+from distune.prediction.load import run_behind
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
@@ -33,6 +34,35 @@ from distune.utils.new_folder import new_folder
 
 QUANTISATIONS = ("none", "int8")
 BUNDLES = Path("logs/bundles")
+
+
+def export_source(
+    source: Path | str,
+    out: Path | str | None = None,
+    *,
+    storage: str | None = None,
+    data_root: Path | str | None = None,
+    **options: Any,
+) -> tuple[Path, Parity]:
+    """Writes the bundle of the student that a run folder or a study stands for.
+
+    Args:
+        source: a run folder, or a study: its name, its folder, or its `.db` file.
+        out: a new folder; None makes `logs/bundles/<name>_<run>`.
+        storage: SQLAlchemy URL of the database that holds the study of that name.
+        data_root: where the data set is now, if elsewhere.
+        options: further ones of `export_run`.
+
+    Returns:
+        The bundle's folder, and how it compares with torch.
+
+    Raises:
+        UserError: as `export_run`, or there is no such run.
+        DataError: as `export_run`.
+    """
+    run = run_behind(source, storage)
+    folder = Path(out) if out else default_folder(run)
+    return folder, export_run(run, folder, data_root=Path(data_root) if data_root else None, **options)
 
 
 def export_run(

@@ -238,11 +238,12 @@ class Predictor:
         Raises:
             UserError: this is a bundle already, or the student cannot be exported.
         """
-        from distune.api.students import export
+        from distune.deployment.export import export_source
 
-        return export(
-            self.source, out, quantize=quantize, max_score_drop=max_score_drop, data_root=data_root
-        )[0]
+        folder, _ = export_source(
+            self.source, out, quantisation=quantize, max_score_drop=max_score_drop, data_root=data_root
+        )
+        return folder
 
     def answer(
         self,

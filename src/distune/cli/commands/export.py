@@ -30,14 +30,12 @@ def export(
     The bundle predicts without torch (`distune.edge`). Every dev example is predicted by both; the differences are
     stated in the card.
     """
-    from distune.deployment.export import default_folder, export_run
-    from distune.prediction.load import run_behind
+    from distune.deployment.export import export_source
 
-    run = run_behind(source, storage)
-    folder = out or default_folder(run)
-    parity = export_run(
-        run,
-        folder,
+    folder, parity = export_source(
+        source,
+        out,
+        storage=storage,
         quantisation=quantize,
         max_score_drop=max_score_drop,
         data_root=data_root,
