@@ -47,7 +47,7 @@ def one_message() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter flushes once more at its end, into a pipe that nobody reads.
+        # The interpreter flushes once more at its end, into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(FAILED) from None
     except Exception as error:
@@ -63,7 +63,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
         error: as a command raised it.
 
     Returns:
-        The code, and a message that says what to do next. An error that nobody foresaw is written to a file with its
+        The code, and a message that says what to do next. An unexpected error is written to a file with its
         traceback, which the message names.
     """
     if isinstance(error, DataError) and len(error.examples) > FEW_EXAMPLES:

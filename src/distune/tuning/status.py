@@ -60,12 +60,12 @@ class StudyStatus:
         counts: trials by state, best score included.
         n_trials: finished trials wanted by the last coordinator; None if there was none.
         running: trials in the hands of living coordinators.
-        interrupted: numbers of trials that nobody runs and that are resumed with the study.
+        interrupted: numbers of trials that no worker runs and that are resumed with the study.
         failures: failed trials by kind.
         workers: of all living coordinators.
         ended: why the last coordinator ended; None while one lives or if it was killed.
         folds: a trial's score is the mean over so many folds; None if it is of the dev split.
-        ends: when the study is expected to end; None if nobody works on it or no trial is finished.
+        ends: when the study is expected to end; None if no coordinator works on it or no trial is finished.
         teacher_warning: that the best trial's teacher has little to teach; None where it has.
     """
 

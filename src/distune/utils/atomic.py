@@ -36,7 +36,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_drafts(path: Path) -> None:
-    """Removes what processes left that were killed while they wrote a file; nobody may be writing it now."""
+    """Removes what processes left that were killed while they wrote a file; no process may be writing it now."""
     for draft in path.parent.glob(f".*.{path.name}"):
         draft.unlink(missing_ok=True)
 

@@ -138,7 +138,7 @@ class ActiveTrial:
         return {"overrides": self.overrides, SMALLER: True, TEACHER_SCORES: {}}
 
     def spending(self) -> dict[str, Any]:
-        """User attributes of a trial: what its attempts cost so far; what nobody measured is left out."""
+        """User attributes of a trial: what its attempts cost so far; what was not measured is left out."""
         seen = {name: getattr(self.cost, name) for name in SEEN}
         return {
             # The clock of a killed coordinator is lost; the stages' seconds come from the run folder and are not.

@@ -142,7 +142,7 @@ class Watch:
     def living(self, known: Mapping[str, Lease]) -> set[str]:
         """The coordinators that may still be at work."""
         now = self._clock()
-        # While the storage was away nobody could renew: count no gap longer than two beats.
+        # While the storage was away no lease could be renewed: count no gap longer than two beats.
         passed = min(now - self._looked, 2 * BEAT_SECONDS)
         self._looked = now
         alive = {self._own} if self._own else set()

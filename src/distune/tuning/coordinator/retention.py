@@ -13,7 +13,7 @@ GIGABYTE = 10**9
 
 
 def weights_to_drop(trials: Iterable[FrozenTrial], keep: int) -> list[int]:
-    """Numbers of the ended trials whose weights nobody needs any more.
+    """Numbers of the ended trials whose weights are not needed any more.
 
     Args:
         trials: all trials of the study.
@@ -66,7 +66,7 @@ class Retention:
         return size
 
     def trim(self, trials: Iterable[FrozenTrial]) -> None:
-        """Deletes the weights that nobody needs any more."""
+        """Deletes the weights that are not needed any more."""
         for number in weights_to_drop(trials, self._keep):
             path = self.path(number)
             if number in self._dropped or not path.is_dir():

@@ -49,7 +49,7 @@ class _Worker:
     oom_kills: int = 0
     """How many the kernel had counted when the trial began, and those since then that ended other workers."""
     peak_memory_mb: float | None = None
-    """Most that the process was seen to hold since it began with the trial; None before, and where nobody sees it."""
+    """Most that the process was seen to hold since it began with the trial; None before, and where that is unknown."""
     first_memory_mb: float | None = None
     """What the process held after its first trial."""
 

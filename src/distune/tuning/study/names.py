@@ -32,7 +32,7 @@ def study_to_continue(
     n_trials: int,
     teacher: StudySettings | None = None,
 ) -> str | None:
-    """The newest study on the same question that nobody works on and that lacks trials; None if there is none.
+    """The newest study on the same question that no coordinator works on and that lacks trials; None if there is none.
 
     Args:
         logs: where studies with an SQLite file of their own live.
@@ -44,7 +44,7 @@ def study_to_continue(
     for name in _newest(logs, storage_url, settings.base.name):
         try:
             with reading(storage_url or default_url(logs, name)) as storage:
-                if _can_go_on(name, storage, settings, n_trials, teacher):
+                if _can_resume(name, storage, settings, n_trials, teacher):
                     return name
         except UserError as error:  # a file of that name that is no study, or a damaged one
             _log.warning("not looked at while searching for a study to resume: %s", error)
@@ -95,7 +95,7 @@ def _newest(logs: Path, storage_url: str | None, config: str) -> list[str]:
     return sorted(names, reverse=True)[:LOOK_BACK]
 
 
-def _can_go_on(
+def _can_resume(
     name: str, storage: BaseStorage, settings: StudySettings, n_trials: int, teacher: StudySettings | None
 ) -> bool:
     study = load(storage, name)
@@ -113,7 +113,7 @@ def _can_go_on(
 
 
 def _is_worked_on(name: str, study: Study) -> bool:
-    """Whether somebody works on a study, as far as one look tells; logs how to join it anyway."""
+    """Whether a coordinator works on a study, as far as one look tells; logs how to join it anyway."""
     now = time.time()
     for lease in leases(study.user_attrs).values():
         if lease.looks_alive(now):

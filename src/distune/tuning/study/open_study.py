@@ -72,7 +72,7 @@ def load(storage: BaseStorage, name: str) -> optuna.Study | None:
 
 
 def write_settings(study: optuna.Study, settings: StudySettings) -> None:
-    """Writes what the study is about; "ready" comes last, so that nobody reads half of it."""
+    """Writes what the study is about; "ready" comes last, so that no reader sees half of it."""
     for key, value in settings.as_attributes().items():
         study.set_user_attr(key, value)
     study.set_user_attr("ready", True)

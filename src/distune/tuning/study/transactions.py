@@ -1,6 +1,6 @@
 """Steps on a trial or a study that Optuna's storage does not offer, each in one transaction.
 
-A storage in memory belongs to one process with one coordinator, which nobody disturbs.
+A storage in memory belongs to one process with one coordinator, so its steps need no transaction.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def requeue_if_owned(storage: BaseStorage, trial_id: int, key: str, owner: str) 
 
     runs = (TrialModel.trial_id == trial_id, TrialModel.state == TrialState.RUNNING)
     with _transaction(engine) as session:
-        # Writing the name again locks its row, so that nobody claims it until the trial waits.
+        # Writing the name again locks its row, so that no coordinator claims it before the trial waits.
         names = {"trial_id": trial_id, "key": key}
         is_own = _replaces(session, TrialUserAttributeModel, names, owner, owner)
         if is_own:

@@ -24,7 +24,7 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
     """Runs a trial fold by fold; the mean of the folds so far is reported after each, and is the score in the end.
 
     Resumed after an interruption, it keeps the folds that are done and resumes the one that is not. A fold leaves no
-    weights behind: nobody needs a model of a part of the training data.
+    weights behind: a model of a part of the training data has no use.
 
     Args:
         task: the complete config, whose `data.fold` says how many folds there are; the folder, the device and the

@@ -70,7 +70,7 @@ class ReportEpochs(Callback):
 
 
 def read_progress(folder: Path) -> str:
-    """What a trial's worker is at between its epochs; empty where it trains, or nobody works on it."""
+    """What a trial's worker is at between its epochs; empty where it trains, or no worker has it."""
     try:
         return (folder / PROGRESS).read_text(encoding="utf-8")
     except OSError:
