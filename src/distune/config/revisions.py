@@ -47,9 +47,9 @@ def carried_over(config: Config, earlier: Config) -> Config:
     """A config that keeps the commits of an earlier one, where both name the same model and this one no revision."""
     before = dict(encoders_of(earlier))
     values = {
-        f"{role}.{kind}.revision": before[role, kind].revision
+        f"{role}.{kind}.revision": known.revision
         for (role, kind), encoder in encoders_of(config)
-        if encoder.revision is None and before[role, kind].name == encoder.name
+        if encoder.revision is None and (known := before.get((role, kind))) and known.name == encoder.name
     }
     values = {key: revision for key, revision in values.items() if revision is not None}
     return with_values(config, values, source="encoders") if values else config

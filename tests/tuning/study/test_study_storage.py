@@ -16,7 +16,7 @@ from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.space.space import build_space
 from distune.tuning.study.open_study import check_name, new_name, open_study
-from distune.tuning.study.settings import NEUTRAL_KEYS, StudySettings
+from distune.tuning.study.settings import NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
     OUTAGE_LIMIT,
@@ -27,7 +27,7 @@ from distune.tuning.study.storage import (
     open_storage,
 )
 from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted
-from distune.tuning.study.transactions import claim, requeue_if_owned
+from distune.tuning.study.transactions import claim, claim_of_study, requeue_if_owned
 
 
 @pytest.mark.parametrize(
@@ -229,6 +229,30 @@ def test_an_outage_ends_with_the_first_signal_that_comes_while_it_is_waited_out(
     with pytest.raises(UserError):
         patiently(gone)
     assert len(time.pauses) == 6
+
+
+@pytest.mark.parametrize("part", ["vision", "text"])
+def test_a_study_of_models_with_fewer_encoders_is_another_question(part):
+    alone = settings_of(base_config(**{f"student__{part}": "none", f"teacher__{part}": "none"}))
+    for one, other in ((alone, settings_of()), (settings_of(), alone)):
+        lines = differing(one.as_attributes(), other)
+        assert any(line.startswith(f"base config student.{part}.name: ") for line in lines)
+        assert not any(".revision" in line for line in lines)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["SQLite", "in memory"])
+def test_an_attribute_of_a_study_is_claimed_by_whoever_knows_its_value(tmp_path, kept):
+    study = optuna.create_study(storage=open_storage(default_url(tmp_path, "a")) if kept else None)
+
+    def claimed(old, new):
+        return claim_of_study(study._storage, study._study_id, "commits", old, new)
+
+    assert claimed(None, {}) and claimed({}, {"b": "1", "a": ["2"]})
+    assert study.user_attrs["commits"] == {"b": "1", "a": ["2"]}
+    if kept:
+        assert not claimed(None, {"b": "late"}) and not claimed({}, {"b": "late"})
+        assert study.user_attrs["commits"] == {"b": "1", "a": ["2"]}
+    assert claimed(study.user_attrs["commits"], {"b": "3"}) and study.user_attrs["commits"] == {"b": "3"}
 
 
 def test_one_of_many_claimants_wins(tmp_path):

@@ -168,8 +168,11 @@ def _other_revisions(attributes: Mapping[str, Any], settings: StudySettings) -> 
     lines, commits = [], attributes.get(COMMITS, {})
     before = dict(encoders_of(parse_config(attributes["base_config"])))
     for (role, kind), encoder in encoders_of(settings.base):
-        old, now = before[role, kind].revision, encoder.revision
-        if now not in (old, commits.get(model_key(before[role, kind]), old)):
+        known = before.get((role, kind))
+        if known is None:  # there was none: its name is another one now
+            continue
+        old, now = known.revision, encoder.revision
+        if now not in (old, commits.get(model_key(known), old)):
             lines.append(f"base config {role}.{kind}.revision: {old} in the study, {now} now")
     return lines
 
