@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
-from pages import section, text_of
+from pages import first_screen, section, text_of
 
 from distune.analysis.findings import analyse
 from distune.analysis.records.sources import open_study as read_study
@@ -23,7 +23,7 @@ from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.open_study import load, open_study
 from distune.tuning.study.settings import differing
 from distune.tuning.study.storage import opened
-from distune.tuning.tune import TuneRequest, _base, _study_settings
+from distune.tuning.tune import TuneRequest, _study_settings, base_of
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 def study_of(folder: Path, request: TuneRequest) -> Path:
     """A study with one trial, as the tuning command begins it; returns its folder."""
-    settings, teacher = _study_settings(request, _base(request), "data")
+    settings, teacher = _study_settings(request, base_of(request.config), "data")
     done = create_trial(
         state=TrialState.COMPLETE, value=0.5, user_attrs={"baseline": True, "fixed_params": {}}
     )
@@ -94,7 +94,7 @@ def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked:
     assert (request.asked.name, request.asked.n_trials) == ("s", 30 + len(study.trials) + len(teachers))
     with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
         for name, settings in zip(
-            ("s", "s" + SUFFIX), _study_settings(request, _base(request), "data"), strict=True
+            ("s", "s" + SUFFIX), _study_settings(request, base_of(request.config), "data"), strict=True
         ):
             study = load(storage, name)
             assert (study is None) == (settings is None)
@@ -136,6 +136,11 @@ def test_a_study_in_a_database_server_is_named_with_it(tmp_path: Path) -> None:
     text = text_of(elsewhere, companions(analyse(elsewhere), tmp_path))
     assert "distune report s --storage 'postgresql://me:***@host/db'" in text
     assert re.search(r"--study-name s.* --storage 'postgresql://", text)
+
+
+def test_a_study_without_a_complete_trial_is_named_where_it_lies(tmp_path: Path) -> None:
+    record = replace(read_study(study_of(tmp_path, TuneRequest(config=Config()))), trials=())
+    assert f"distune status {tmp_path / 's'}\n" in first_screen(text_of(record))
 
 
 def test_the_quick_study_is_not_longer_than_this_one(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def _next(findings: Findings) -> Iterator[Block]:
             "# next: a study of your own data, whose gain can be confirmed\ndistune init metadata.csv --out mydata"
         )
     elif findings.ranking.best is None:
-        yield Commands(f"# next: why no trial is complete\ndistune status {quoted(study.name or 'STUDY')}")
+        yield Commands(f"# next: why no trial is complete\ndistune status {commands.named(study)}")
     else:
         yield Commands(
             "# next: train the best trials again over several seeds; a test split, if there is one, is opened once\n"

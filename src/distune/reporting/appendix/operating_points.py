@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.document import Cell, Code, Section, Table, paragraph
 
 HEADER = (
@@ -23,7 +23,7 @@ def section(findings: Findings) -> Section | None:
     if isinstance(findings.confirmation, Unknown):
         return None
     numbers = findings.confirmation.numbers
-    chosen = numbers["recommendation"]["contender"]
+    chosen = verdicts.recommended(numbers)
     judged = numbers["contenders"][chosen]["splits"]["test"]
     rows: list[tuple[Cell, ...]] = [
         (

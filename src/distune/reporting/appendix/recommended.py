@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.document import Cell, Code, Figure, Section, Table
 from distune.reporting.verdicts import Numbers
 
@@ -94,9 +94,9 @@ def _tasks(numbers: Numbers) -> Iterator[tuple[str, str, Numbers]]:
 
 def _shown(numbers: Numbers) -> list[tuple[str, Numbers]]:
     """The recommended config and the base config, for tables that would be long with all."""
-    recommended = numbers["recommendation"]["contender"]
+    chosen = verdicts.recommended(numbers)
     return [
         (name, about)
         for name, about in numbers["contenders"].items()
-        if about["kind"] != "baseline" and (name == recommended or about["is_base"])
+        if about["kind"] != "baseline" and (name == chosen or about["is_base"])
     ]

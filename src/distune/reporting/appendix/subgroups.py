@@ -7,7 +7,7 @@ from typing import Any
 
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, Table, missing, paragraph
 
 HEADER = ("Group", "Examples", "Cases", "Score", "Accuracy", "From all others", "Reading")
@@ -21,7 +21,7 @@ def section(findings: Findings) -> Section | None:
     numbers = findings.confirmation.numbers
     if not numbers.get("subgroups"):
         return None
-    chosen, split = numbers["recommendation"]["contender"], numbers["split"]
+    chosen, split = verdicts.recommended(numbers), numbers["split"]
     said = paragraph(
         "Of ",
         Code(chosen),
