@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -46,7 +45,7 @@ from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Split
 from distune.errors import UserError
 from distune.store import Store
-from distune.training.files.run_folder import write_json
+from distune.training.files.run_folder import read_results, write_json
 from distune.training.scoring.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
@@ -270,7 +269,7 @@ class _Confirmation:
     ) -> dict[str, Any]:
         whole = [job for job in jobs if job.contender == entrant.name and job.folds is None]
         done = next((job for job in whole if job.is_done), None)
-        results = json.loads((done.folder / "results.json").read_text(encoding="utf-8")) if done else {}
+        results = (read_results(done.folder) if done else None) or {}
         return {
             "name": entrant.name,
             "kind": entrant.kind,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import read_run
 from distune.confirmation.statistics.inference.power import needs, power
 from distune.confirmation.statistics.inference.significance import compare_scores, family_level
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import Task
-from distune.training.files.prediction_files import Judged, by_task
+from distune.errors import UserError
+from distune.training.files.prediction_files import Judged, by_task, read_predictions
+from distune.tuning.trials.folds import fold_folder
 
 PRIMARY_QUESTIONS = 2
 
@@ -90,13 +90,17 @@ def foresee(
 
 def _answered(folder: Path | None, folds: int | None, tasks: Sequence[Task]) -> Judged | None:
     """What a trial of the search answered; None where that is not there, or names no cases."""
-    run = read_run(folder, folds)
-    parts = None if isinstance(run, Unknown) or isinstance(run.predictions, Unknown) else run.predictions
-    if parts is None or parts[0].groups is None:
+    if folder is None:
         return None
+    runs = [folder] if folds is None else [fold_folder(folder, number) for number in range(1, folds + 1)]
     try:
-        columns = by_task(parts, tasks)
-    except ValueError:
+        parts = [read_predictions(run) for run in runs]
+        columns = [by_task(part, tasks) for part in parts]
+    except (UserError, ValueError):  # deleted, cut off, or of other tasks
         return None
-    labels = np.concatenate([truth for truth, _ in columns], axis=1)
-    return Judged((), parts[0].groups, tuple(tasks), labels, tuple(rows for _, rows in columns))
+    if any(part[0].groups is None for part in parts):
+        return None
+    groups = tuple(group for part in parts for group in part[0].groups or ())
+    labels = [np.concatenate([truth for truth, _ in each], axis=1) for each in columns]
+    answers = (np.concatenate([rows for _, rows in of_task]) for of_task in zip(*columns, strict=True))
+    return Judged((), groups, tuple(tasks), np.concatenate(labels), tuple(answers))
