@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.training.scoring.metrics import CALIBRATION_BINS
+from distune.training.scoring.metrics import CALIBRATION_BINS, calibration_bin
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def reliability(
     """The bins of the reliability diagram; their weighted gaps add up to the expected calibration error."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == truth
-    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    bin_of = calibration_bin(confidence, bins)
     found = []
     for number in range(bins):
         inside = bin_of == number

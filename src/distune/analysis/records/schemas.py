@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=False)
-
-
-class _Interval(_Part):
+class _Interval(BaseModel):
     mean: float
     low: float | None
     high: float | None
 
 
-class _Support(_Part):
+class _Support(BaseModel):
     support: int
     recall: _Interval | None
 
 
-class _Task(_Part):
+class _Task(BaseModel):
     macro_f1: _Interval
     accuracy: _Interval
     auc: _Interval | None
@@ -35,30 +31,30 @@ class _Task(_Part):
     classes: dict[str, _Support]
 
 
-class _TaskScores(_Part):
+class _TaskScores(BaseModel):
     macro_f1: _Interval
 
 
-class _Condition(_Part):
+class _Condition(BaseModel):
     score: _Interval
     change: _Interval
     tasks: dict[str, _TaskScores] = {}
 
 
-class _Forecast(_Part):
+class _Forecast(BaseModel):
     low: float
     high: float
     cases: int
 
 
-class _Split(_Part):
+class _Split(BaseModel):
     score: _Interval
     forecast: _Forecast | None = None
     tasks: dict[str, _Task]
     conditions: dict[str, _Condition]
 
 
-class _Contender(_Part):
+class _Contender(BaseModel):
     kind: str
     trial: int | None
     rank: int | None
@@ -70,13 +66,13 @@ class _Contender(_Part):
     splits: dict[str, _Split | None]
 
 
-class _Mcnemar(_Part):
+class _Mcnemar(BaseModel):
     only_first: int
     only_second: int
     p_value: float
 
 
-class _Comparison(_Part):
+class _Comparison(BaseModel):
     kind: str
     first: str
     second: str
@@ -93,7 +89,7 @@ class _Comparison(_Part):
     mcnemar: dict[str, _Mcnemar]
 
 
-class _LeftOut(_Part):
+class _LeftOut(BaseModel):
     kind: str
     first: str
     second: str
@@ -104,7 +100,7 @@ class _Loss(_Interval):
     on: str
 
 
-class _Optimism(_Part):
+class _Optimism(BaseModel):
     contender: str
     search_score: float | None
     dev: _Interval
@@ -113,7 +109,7 @@ class _Optimism(_Part):
     loss: _Loss | None
 
 
-class _Opened(_Part):
+class _Opened(BaseModel):
     time: str
     by: str
 
@@ -122,20 +118,20 @@ class _OpenedElsewhere(_Opened):
     file: str
 
 
-class _Opening(_Part):
+class _Opening(BaseModel):
     number: int
     openings: list[_Opened]
     elsewhere: list[_OpenedElsewhere]
 
 
-class _Candidate(_Part):
+class _Candidate(BaseModel):
     observed_gain: float
     expected_gain: float
     probability_better: float | None
     probability_best: float
 
 
-class _Recommendation(_Part):
+class _Recommendation(BaseModel):
     contender: str
     kind: str
     reason: str
@@ -144,12 +140,12 @@ class _Recommendation(_Part):
     candidates: dict[str, _Candidate] = {}
 
 
-class _Size(_Part):
+class _Size(BaseModel):
     examples: int
     cases: int
 
 
-class _Failure(_Part):
+class _Failure(BaseModel):
     contender: str
     seed: int
     kind: str
@@ -160,7 +156,7 @@ class _Difference(_Interval):
     verdict: str
 
 
-class _Group(_Part):
+class _Group(BaseModel):
     name: Any
     examples: int
     cases: int
@@ -170,13 +166,13 @@ class _Group(_Part):
     small: bool
 
 
-class _Subgroups(_Part):
+class _Subgroups(BaseModel):
     groups: list[_Group]
     values: int
     unknown: int
 
 
-class ConfirmationForm(_Part):
+class ConfirmationForm(BaseModel):
     """What a report reads of `confirmation.json`; its schema is in `distune.confirmation.statistics.numbers`."""
 
     split: str
@@ -205,19 +201,19 @@ class ConfirmationForm(_Part):
         return self
 
 
-class _Finding(_Part):
+class _Finding(BaseModel):
     severity: str
     title: str
     detail: str
     rows: list[dict[str, Any]]
 
 
-class _Described(_Part):
+class _Described(BaseModel):
     title: str
     rows: list[dict[str, Any]]
 
 
-class AuditForm(_Part):
+class AuditForm(BaseModel):
     """What a report reads of `audit.json`."""
 
     findings: list[_Finding]

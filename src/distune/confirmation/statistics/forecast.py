@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.intervals import MOST_OF_ALL
-from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
+from distune.confirmation.statistics.inference.standard_errors import NO_ERROR, Errors, errors_of
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def forecast(values: Floats, table: Floats, cases: int, lowest: float = 0.0) -> 
     if known < 2 or cases < 1:
         return None
     measured = errors_of([table])
-    if measured.standard_error < 1e-9:  # all right or all wrong: the next case may be otherwise
+    if measured.standard_error < NO_ERROR:  # all right or all wrong: the next case may be otherwise
         return None
     errors, width = _of_a_new_score(measured, known, seeds, cases), 1 - lowest
     low, high = (lowest + width * end for end in _ends((mean - lowest) / width, errors.scaled(1 / width)))

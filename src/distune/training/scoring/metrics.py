@@ -92,16 +92,20 @@ def calibration_error(truth: NDArray[np.int64], probabilities: Floats, bins: int
     Args:
         truth: class indices, (N,).
         probabilities: (N, C).
-        bins: number of bins between 0 and 1; bin b holds confidences in (b / bins, (b + 1) / bins].
+        bins: number of bins between 0 and 1, see `calibration_bin`.
 
     Returns:
         sum_b n_b / N * |accuracy_b - mean confidence_b|, from 0 to 1.
     """
     confidence = probabilities.max(axis=1)
     correct = (probabilities.argmax(axis=1) == truth).astype(np.float64)
-    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
+    gaps = np.bincount(calibration_bin(confidence, bins), weights=correct - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))
+
+
+def calibration_bin(confidence: NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS) -> NDArray[np.int64]:
+    """The number of the bin that each confidence lies in: bin b holds those in (b / bins, (b + 1) / bins]."""
+    return np.asarray(np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1))
 
 
 def log_loss(truth: NDArray[np.int64], probabilities: Floats) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.inference.standard_errors import LEVEL, Errors, errors_of
+from distune.confirmation.statistics.inference.standard_errors import LEVEL, NO_ERROR, Errors, errors_of
 from distune.confirmation.statistics.scores.pseudovalues import Counts, Metric, mean_macro_f1, pseudovalues
 
 Floats = NDArray[np.float64]
@@ -92,7 +92,7 @@ def interval_above_zero(values: Floats, table: Floats) -> Interval:
     """
     mean, cases = float(values.mean()), len(table)
     error = errors_of([table]) if cases > 1 else None
-    if error is None or mean <= 0 or error.standard_error < 1e-9:
+    if error is None or mean <= 0 or error.standard_error < NO_ERROR:
         return Interval(mean, None, None, len(values), cases)
     factor = math.exp(error.quantile() * error.standard_error / mean)
     if factor > LARGEST_FACTOR:
@@ -109,7 +109,7 @@ def bounds(mean: float, errors: Errors, cases: int, lowest: float = 0.0) -> tupl
     from scipy import special, stats
 
     room = mean * (1 - mean)
-    if errors.standard_error < 1e-9 or room <= 0:
+    if errors.standard_error < NO_ERROR or room <= 0:
         right = mean * cases
         low = float(stats.beta.ppf(LEVEL / 2, right, cases - right + 1)) if right > 0 else 0.0
         high = float(stats.beta.ppf(1 - LEVEL / 2, right + 1, cases - right)) if right < cases else 1.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from distune.confirmation.statistics.inference.intervals import Interval, interval_above_zero
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers
 from distune.data.table import MISSING
-from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY
+from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, calibration_bin
 from distune.training.scoring.temperature import exclusive_answers, with_temperature
 
 Floats = NDArray[np.float64]
@@ -90,8 +90,7 @@ def _of_a_column(
     left = np.maximum(len(truth) - examples, 1.0)
     confidence = rows.max(axis=1)
     gaps = (rows.argmax(axis=1) == truth) - confidence
-    bin_of = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
-    place = case_of * CALIBRATION_BINS + bin_of
+    place = case_of * CALIBRATION_BINS + calibration_bin(confidence)
     by_case = np.bincount(place, weights=gaps, minlength=cases * CALIBRATION_BINS).reshape(cases, -1)
     every = by_case.sum(axis=0)
     error = np.abs(every).sum() / len(truth), np.abs(every - by_case).sum(axis=1) / left
