@@ -50,6 +50,20 @@ def test_they_are_read_where_they_may_be_missing(tmp_path: Path) -> None:
     assert audit(table).to_dict()
 
 
+@pytest.mark.parametrize("splits", [("train",), ("dev",), ("train", "dev")], ids=" and ".join)
+def test_a_set_without_images_in_a_split_is_audited_by_its_texts(
+    tmp_path: Path, splits: tuple[str, ...]
+) -> None:
+    config = config_of(tmp_path, [("0.png", "first"), ("1.png", "second")], missing="allow")
+    for split in splits:
+        file = tmp_path / f"metadata_{split}.csv"
+        file.write_text(file.read_text().replace("0.png", "").replace("1.png", ""))
+    table = read_table(config.data, 0)
+    assert len(table.with_images()) == 4 - 2 * len(splits)
+    found = audit(table)
+    assert "few_to_judge" in [finding.kind for finding in found.findings]
+
+
 def test_complete_rows_lack_nothing(tmp_path: Path) -> None:
     table = read_table(config_of(tmp_path, [("0.png", "x"), ("1.png", "y")], missing="allow").data, 0)
     assert table.absent("image") is None and table.absent("text") is None

@@ -85,6 +85,8 @@ def file_findings(table: Table, forms: Sequence[FileForm]) -> list[Finding]:
     findings = []
     for position, task in enumerate(table.tasks):
         train, dev = table.rows("train", position), table.rows("dev", position)
+        if not len(train) or not len(dev):  # none of them has an image
+            continue
         tree = DecisionTreeClassifier(
             max_leaf_nodes=16, min_samples_leaf=5, class_weight="balanced", random_state=0
         )

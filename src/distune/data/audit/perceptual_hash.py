@@ -35,6 +35,8 @@ def thumbnails(paths: Sequence[str], rules: PixelRules = DEFAULT) -> NDArray[np.
         grey: NDArray[np.uint8] = decode(path, THUMBNAIL, rules).mean(axis=0).round().astype(np.uint8)
         return grey
 
+    if not paths:
+        return np.empty((0, THUMBNAIL, THUMBNAIL), np.uint8)
     distinct = list(dict.fromkeys(paths))
     read_once = dict(zip(distinct, threaded(read, distinct), strict=True))
     return np.stack([read_once[path] for path in paths])
@@ -51,6 +53,8 @@ def difference_hashes(small: NDArray[np.uint8]) -> NDArray[np.uint64]:
     Returns:
         uint64 of shape (N,).
     """
+    if not len(small):
+        return np.empty(0, np.uint64)
     reduced = np.stack([cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA) for image in small])
     bits = reduced[:, :, 1:] > reduced[:, :, :-1]
     packed = np.packbits(bits.reshape(len(small), 64), axis=1)
