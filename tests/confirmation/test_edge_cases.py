@@ -98,13 +98,12 @@ def confirmed(
 def test_no_interval_has_no_width_or_holds_everything(confirmed: Callable[[str], Path], name: str) -> None:
     numbers = numbers_of(confirmed(name))
     found = dict(intervals(numbers))
-    assert found
-    for path, held in found.items():
-        low, high = held["low"], held["high"]
-        assert (low is None) == (high is None), path
-        if low is not None:
-            assert low < high, path
-            assert high - low < 0.99 or "comparisons" in path or "log_loss" in path, path
+    assert all((held["low"] is None) == (held["high"] is None) for held in found.values())
+    known = {path: (held["low"], held["high"]) for path, held in found.items() if held["low"] is not None}
+    assert len(known) > 100
+    for path, (low, high) in known.items():
+        assert low < high, path
+        assert high - low < 0.99 or "comparisons" in path or "log_loss" in path, path
 
 
 def test_equal_contenders_are_not_told_apart_and_one_seed_says_that_it_is_one(
@@ -126,7 +125,7 @@ def test_a_class_of_one_case_gets_a_number_without_an_interval(confirmed: Callab
     task = numbers["contenders"]["base"]["splits"]["dev"]["tasks"]["location"]
     head = task["classes"]["Head"]
     assert head["cases"] == 1 and head["recall"]["low"] is None
-    assert task["auc"] is None or task["auc"]["low"] is None
+    assert 0 <= task["auc"]["mean"] <= 1 and task["auc"]["low"] is None
 
 
 @pytest.mark.parametrize("name", ["hopeless", "rare"])
@@ -134,8 +133,8 @@ def test_the_page_claims_nothing_of_them(confirmed: Callable[[str], Path], name:
     file = confirmed(name)
     assert CliRunner().invoke(app, ["report", str(file), "--out", str(tmp_path)]).exit_code == 0
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
-    found = RANGE.findall(page)
-    assert found
-    for low, high in found:
+    ranges = RANGE.findall(page)
+    assert len(ranges) > 20
+    for low, high in ranges:
         assert low != high and (low, high) != ("0.0000", "1.0000"), (low, high)
     assert "Parameters are judged from" in page and "slices.png" not in page

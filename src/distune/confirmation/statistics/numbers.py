@@ -133,12 +133,13 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
     answers = _answers(confirmation, plan)
     reference = next(iter(answers.values())).by_split
     split = next(name for name in ("test", OUT_OF_FOLD, "dev") if name in reference)
+    new_cases = plan.get("new_cases")
     contenders = {
-        about["name"]: _numbers(about, answers.get(about["name"]), plan.get("new_cases"))
-        for about in plan["contenders"]
+        about["name"]: _numbers(about, answers.get(about["name"]), new_cases) for about in plan["contenders"]
     }
     contenders |= {
-        about["name"]: _baseline_numbers(about, answers.get(about["name"])) for about in plan["baselines"]
+        about["name"]: _baseline_numbers(about, answers.get(about["name"]), new_cases)
+        for about in plan["baselines"]
     }
     recommended = _recommendation(plan, contenders, answers, split)
     pairs = planned(plan["contenders"], [about["name"] for about in plan["baselines"]])
@@ -214,7 +215,9 @@ def _numbers(about: Mapping[str, Any], answers: Answers | None, new_cases: int |
     }
 
 
-def _baseline_numbers(about: Mapping[str, Any], answers: Answers | None) -> dict[str, Any]:
+def _baseline_numbers(
+    about: Mapping[str, Any], answers: Answers | None, new_cases: int | None
+) -> dict[str, Any]:
     return {
         "kind": "baseline",
         "trial": None,
@@ -225,11 +228,11 @@ def _baseline_numbers(about: Mapping[str, Any], answers: Answers | None) -> dict
         "missing": [],
         "parameters": None,
         "settings": about["settings"],
-        "splits": _splits(answers),
+        "splits": _splits(answers, new_cases),
     }
 
 
-def _splits(answers: Answers | None, new_cases: int | None = None) -> dict[str, Any]:
+def _splits(answers: Answers | None, new_cases: int | None) -> dict[str, Any]:
     found = {split: split_numbers(answers, split, new_cases) if answers else None for split in JUDGED_SPLITS}
     return {split: each for split, each in found.items() if each is not None or split != OUT_OF_FOLD}
 
