@@ -118,11 +118,11 @@ def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "tiff"])
 def test_half_a_file_is_refused(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"half.{suffix}"
+    path = tmp_path / f"a.{suffix}"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)).save(path)
     read_pixels(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(UserError, match="half"):
+    with pytest.raises(UserError, match=rf"a\.{suffix}: damaged"):
         read_pixels(path)
 
 

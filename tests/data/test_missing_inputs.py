@@ -15,6 +15,8 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import image_fingerprints
 from distune.errors import ConfigError, DataError
 
+from .planted import found
+
 
 def config_of(root: Path, rows: list[tuple[str, str]], **data: str) -> Config:
     """A set whose train rows have these images and texts; dev has one row of each class."""
@@ -47,7 +49,10 @@ def test_they_are_read_where_they_may_be_missing(tmp_path: Path) -> None:
     assert text is not None and text.tolist() == [False, False, True, False, False, False]
     assert [bool(each) for each in image_fingerprints(table)] == [bool(path) for path in table.images]
     assert len(table.with_images()) == 4
-    assert audit(table).to_dict()
+    report = audit(table)
+    duplicates = found(report, "duplicate_images_across_splits").rows
+    assert [row["first"] for row in duplicates] == ["metadata_train.csv:2", "metadata_train.csv:4"]
+    assert sum(row["empty"] for row in found(report, "empty_texts").rows) == 1
 
 
 @pytest.mark.parametrize("splits", [("train",), ("dev",), ("train", "dev")], ids=" and ".join)

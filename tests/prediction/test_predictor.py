@@ -198,14 +198,14 @@ def test_runs_that_cannot_predict_are_refused(trained_run: MakeRun, tmp_path: Pa
         (folder / gone).unlink()
         with pytest.raises(UserError, match=gone):
             load(folder)
-    folder = shutil.copytree(trained_run(), tmp_path / "classes")
+    folder = shutil.copytree(trained_run(), tmp_path / "swapped")
     file = folder / "predictions_dev.csv"
     header, _, rest = file.read_text().partition("\n")
     names = header.split(",")
     first = next(place for place, name in enumerate(names) if name.startswith("p_modality_"))
     names[first], names[first + 1] = names[first + 1], names[first]
     file.write_text(",".join(names) + "\n" + rest)
-    with pytest.raises(UserError, match="classes"):
+    with pytest.raises(UserError, match="not of its weights"):
         load(folder)
     with pytest.raises(UserError, match="nowhere"):
         load(tmp_path / "nowhere")

@@ -140,5 +140,5 @@ def test_a_closed_study_is_one_plain_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(url: str) -> None:
-    with pytest.raises(UserError, match="memory"), opened(url):
+    with pytest.raises(UserError, match="database in memory"), opened(url):
         pass

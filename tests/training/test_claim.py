@@ -51,7 +51,11 @@ def test_a_run_in_use_is_left_alone(tiny_config: MakeConfig, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("changed", "finished", "token"),
-    [({}, True, "finished"), ({"seed": 4}, True, "finished"), ({"seed": 4}, False, "unfinished")],
+    [
+        ({}, True, "a finished run of this very config"),
+        ({"seed": 4}, True, "a finished run of another config"),
+        ({"seed": 4}, False, "an unfinished run of another config"),
+    ],
 )
 def test_a_run_is_replaced_only_on_request(
     changed: dict[str, int], finished: bool, token: str, tiny_config: MakeConfig, tmp_path: Path

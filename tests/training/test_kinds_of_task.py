@@ -68,7 +68,12 @@ def test_the_columns_of_the_labels(make: Make, kinds_root: Path) -> None:
     ]
     assert table.labels[table.rows("train")].tolist() == expected
     assert table.as_exclusive().tasks[1].name == "findings: effusion"
-    assert audit(table).to_dict()
+    said = {
+        finding.title.split(": words")[0]
+        for finding in audit(table).findings
+        if finding.kind == "words_alone"
+    }
+    assert said == {"side", *(f"findings: {name}" for name in FINDINGS), "grade"}  # each text names them all
 
 
 def test_columns_of_0_and_1_are_the_same_task(make: Make, kinds_root: Path) -> None:

@@ -8,6 +8,7 @@ from study_helpers import base_config, settings_of, sqlite_study
 from typer.testing import CliRunner
 
 from distune.cli import app
+from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.staged import SUFFIX, split
 from distune.tuning.status import StudyStatus, UnreadableStudy, read_studies
@@ -72,4 +73,5 @@ def test_a_folder_without_studies_and_a_list_that_is_watched(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     empty = CliRunner().invoke(app, ["status"])
     assert empty.exit_code == 0 and "no studies in" in empty.output and not list(tmp_path.iterdir())
-    assert CliRunner().invoke(app, ["status", "--watch"]).exit_code != 0
+    watched = CliRunner().invoke(app, ["status", "--watch"])
+    assert isinstance(watched.exception, UserError) and "name it" in str(watched.exception)

@@ -360,6 +360,7 @@ class TestLocal:
         processes = executor.processes()
         executor.submit(task(tmp_path))
         executor.close()
+        assert len(processes) == 2
         for process in processes:
             with pytest.raises(ProcessLookupError):
                 os.kill(process, 0)

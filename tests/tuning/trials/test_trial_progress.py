@@ -37,7 +37,10 @@ def test_what_a_failed_or_killed_attempt_left_is_removed(
     assert read_progress(tmp_path) == ""
 
 
-def test_a_folder_that_cannot_be_written_stops_no_trial(tmp_path: Path) -> None:
-    callback = ReportEpochs(lambda *_: True, tmp_path / "gone")
-    callback._write("encoding images")
+def test_a_folder_that_cannot_be_written_stops_no_trial(callback: ReportEpochs, tmp_path: Path) -> None:
+    callback.on_progress("encoding images", 16, 80)
+    callback.on_progress("encoding images", 32, 80)
+    tmp_path.rename(moved := tmp_path.with_name("moved"))
+    callback.on_progress("encoding images", 48, 80)
     callback.on_stage_end("teacher")
+    assert not tmp_path.exists() and "32 of 80" in read_progress(moved)
