@@ -15,16 +15,19 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import image_fingerprints
 from distune.errors import ConfigError, DataError
 
-from .planted import found
+from .planted import found, kinds
 
 
-def config_of(root: Path, rows: list[tuple[str, str]], **data: str) -> Config:
-    """A set whose train rows have these images and texts; dev has one row of each class."""
+Rows = list[tuple[str, str]]
+DEV: Rows = [("0.png", "one"), ("1.png", "two")]
+
+
+def config_of(root: Path, rows: Rows, dev: Rows = DEV, **data: str) -> Config:
+    """A set whose rows have these images and texts; their classes take turns."""
     for number in range(3):
         values = np.random.default_rng(number).integers(0, 256, (12, 12, 3), dtype=np.uint8)
         Image.fromarray(values).save(root / f"{number}.png")
-    splits = {"train": rows, "dev": [("0.png", "one"), ("1.png", "two")]}
-    for split, lines in splits.items():
+    for split, lines in (("train", rows), ("dev", dev)):
         with (root / f"metadata_{split}.csv").open("w", newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow(["image", "text", "case", "kind"])
@@ -49,9 +52,12 @@ def test_they_are_read_where_they_may_be_missing(tmp_path: Path) -> None:
     assert text is not None and text.tolist() == [False, False, True, False, False, False]
     assert [bool(each) for each in image_fingerprints(table)] == [bool(path) for path in table.images]
     assert len(table.with_images()) == 4
-    report = audit(table)
-    duplicates = found(report, "duplicate_images_across_splits").rows
-    assert [row["first"] for row in duplicates] == ["metadata_train.csv:2", "metadata_train.csv:4"]
+
+
+def test_rows_without_an_image_are_no_copies_of_each_other(tmp_path: Path) -> None:
+    dev = [("2.png", "one"), ("", "two"), ("", "three")]
+    report = audit(read_table(config_of(tmp_path, ROWS, dev, missing="allow").data, 0))
+    assert not kinds(report) & {"duplicate_images_across_splits", "same_image_other_label"}
     assert sum(row["empty"] for row in found(report, "empty_texts").rows) == 1
 
 
