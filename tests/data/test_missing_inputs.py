@@ -17,7 +17,6 @@ from distune.errors import ConfigError, DataError
 
 from .planted import found, kinds
 
-
 Rows = list[tuple[str, str]]
 DEV: Rows = [("0.png", "one"), ("1.png", "two")]
 

@@ -21,7 +21,7 @@ from distune.data import read_table
 from distune.deployment.export import export_run
 from distune.prediction.evaluation import judge
 from distune.prediction.examples import Example
-from distune.prediction.labelled import labelled_table
+from distune.prediction.labelled import label_columns_of, labelled_table
 from distune.prediction.load import load
 from distune.prediction.trained import load_run
 from distune.reporting.report import write_report
@@ -121,7 +121,8 @@ def test_it_trains_resumes_predicts_and_is_exported(
     predictor, exported = load_run(tmp_path / "whole", "cpu"), distune.edge.load(tmp_path / "bundle")
     table = read_table(config.data, config.seed)
     judged = labelled_table(table, "all of it")
-    found, elsewhere = judge(predictor, judged), judge(exported, judged)
+    labels = label_columns_of(judged, predictor.tasks)
+    found, elsewhere = judge(predictor, judged, labels), judge(exported, judged, labels)
     assert found["score"] == pytest.approx(elsewhere["score"], abs=1e-6)
     assert found["interval"][0] < found["score"] < found["interval"][1]
     answers = predictor.answer(judged.examples)

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sklearn.metrics import recall_score
@@ -16,8 +17,10 @@ from distune.data import read_table
 from distune.data.demo.demo import write_demo
 from distune.deployment.model_card import model_card
 from distune.prediction.evaluation import EXTERNAL, judge
-from distune.prediction.labelled import labelled_file
+from distune.prediction.labelled import Labelled, label_columns_of, labelled_file
 from distune.prediction.load import load
+from distune.prediction.predictor import Predictor
+from distune.training.files.prediction_files import read_rows
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -49,8 +52,19 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def judged(predictor: Predictor, data: Labelled) -> dict[str, Any]:
+    return judge(predictor, data, label_columns_of(data, predictor.tasks))
+
+
+def write_table(file: Path, rows: list[dict[str, str]]) -> None:
+    with file.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def write_new(elsewhere: Path, file: Path, **changed: str) -> list[dict[str, str]]:
-    """All examples of the other data set as a labelled table."""
+    """All examples of the other data set as a labelled table; the first one may be changed."""
     lines = [
         json.loads(line)
         for path in sorted((elsewhere / "splitted_dataset").glob("descriptions_*.jsonl"))
@@ -67,32 +81,16 @@ def write_new(elsewhere: Path, file: Path, **changed: str) -> list[dict[str, str
         for line in lines
     ]
     rows[0] |= changed
-    with file.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(file, rows)
     return rows
 
 
-def write_labelled(run: Path, file: Path, **changed: str) -> list[dict[str, str]]:
-    """The dev examples of a run as somebody else's labelled table."""
-    rows = list(csv.DictReader((run / "predictions_dev.csv").open(newline="")))
-    labelled = [
-        {
-            "id": row["id"],
-            "image": row["image"],
-            "text": row["text"],
-            "group": row["group"],
-            "modality": row["truth_modality"],
-            "location": row["truth_location"],
-        }
-        for row in rows
-    ]
-    labelled[0] |= changed
-    with file.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, labelled[0].keys())
-        writer.writeheader()
-        writer.writerows(labelled)
+def write_labelled(run: Path, file: Path) -> list[dict[str, str]]:
+    """The dev examples of a run as somebody else's labelled table; returns what the run predicted for them."""
+    rows = read_rows(run)
+    labels = {task: f"truth_{task}" for task in ("modality", "location")}
+    columns = {**{name: name for name in ("id", "image", "text", "group")}, **labels}
+    write_table(file, [{name: row[column] for name, column in columns.items()} for row in rows])
     return rows
 
 
@@ -101,7 +99,7 @@ def test_scores_are_those_of_the_run_on_the_same_examples(
 ) -> None:
     rows = write_labelled(copied, tmp_path / "new.csv")
     predictor = load(copied)
-    found = judge(predictor, labelled_file(predictor, tmp_path / "new.csv", demo_root))
+    found = judged(predictor, labelled_file(predictor, tmp_path / "new.csv", demo_root))
     dev = json.loads((copied / "results.json").read_text())["splits"]["dev"]
     assert found["score"] == pytest.approx(dev["score"])
     assert found["interval"][0] < found["score"] < found["interval"][1]
@@ -177,7 +175,7 @@ def test_labels_and_cells_mean_what_they_mean_in_training(
     label_map = {"modality": {"tomography": rows[0]["modality"]}}
     save_config(with_values(config, {"data.label_map": label_map}), copied / "config.yaml")
     predictor = load(copied)
-    expected = judge(predictor, labelled_file(predictor, tmp_path / "plain.csv", elsewhere))
+    expected = judged(predictor, labelled_file(predictor, tmp_path / "plain.csv", elsewhere))
     written = [dict(row) for row in rows]
     for row in written:
         row["image"] = row["image"].replace("/", "\\").removesuffix(".png")
@@ -186,13 +184,13 @@ def test_labels_and_cells_mean_what_they_mean_in_training(
     written[0]["modality"] = "tomography"
     body = [";".join(values.values()) for values in written]
     (tmp_path / "odd.csv").write_bytes("\r\n".join([";".join(rows[0]), *body]).encode("cp1252"))
-    found = judge(predictor, labelled_file(predictor, tmp_path / "odd.csv", elsewhere))
+    found = judged(predictor, labelled_file(predictor, tmp_path / "odd.csv", elsewhere))
     assert (found["score"], found["cases"]) == (expected["score"], expected["cases"])
     written[1]["modality"] = "N/A"
     (tmp_path / "less.csv").write_text(
         "\n".join([";".join(rows[0]), *(";".join(row.values()) for row in written)])
     )
-    less = judge(predictor, labelled_file(predictor, tmp_path / "less.csv", elsewhere))
+    less = judged(predictor, labelled_file(predictor, tmp_path / "less.csv", elsewhere))
     assert sum(each["support"] for each in less["tasks"]["modality"]["classes"].values()) == len(rows) - 1
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,12 +100,31 @@ def test_a_reading_command_changes_no_byte(
     del kept
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_study_on_a_read_only_disk_is_read(tmp_path: Path) -> None:
-    tuned(tmp_path / "study.db")
-    tmp_path.chmod(0o500)
-    with reading(f"sqlite:///{tmp_path}/study.db") as storage:
-        assert len(storage.get_all_studies()) == 1
+def studies_in(folder: Path) -> int:
+    with reading(f"sqlite:///{folder}/study.db") as storage:
+        return len(storage.get_all_studies())
+
+
+def read_without_being_able_to_write(folder: Path) -> None:
+    studies_in(folder)  # imports what another user may not be able to read
+    folder.chmod(0o555)
+    if os.geteuid() == 0:  # who writes everywhere
+        os.setgid(1001)
+        os.setuid(1001)
+    with pytest.raises(PermissionError):
+        (folder / "new").touch()
+    assert studies_in(folder) == 1
+
+
+def test_a_study_on_a_read_only_disk_is_read() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are shut to others
+        tuned(Path(name) / "study.db")
+        process = multiprocessing.get_context("spawn").Process(
+            target=read_without_being_able_to_write, args=(Path(name),)
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == 0
 
 
 def test_what_is_in_the_log_only_is_read_too(tmp_path: Path) -> None:

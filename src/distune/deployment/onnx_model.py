@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from distune.data.intensity import PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import Task
 from distune.errors import UserError
-from distune.prediction.predictor import Modality, Tokenizer
+from distune.prediction.predictor import Tokenizer
+
+if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
+    from distune.config import Modality
 
 INSTALL = "onnxruntime is not installed; pip install 'distune[edge]'"
 PIXELS, IDS, MASK = "pixels", "ids", "mask"

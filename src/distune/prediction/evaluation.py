@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.inference.intervals import Interval, interval_of, of_class
-from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
+from distune.confirmation.statistics.inference.intervals import Interval, of_class
+from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.readers.values import normal_form
 from distune.data.table import Task
 from distune.errors import DataError
@@ -37,23 +37,26 @@ def evaluate(
         student was trained on, None where that is not there any more, as beside a bundle.
 
     Raises:
-        DataError: some examples are in that data set, or as `judge`.
+        DataError: some examples are in that data set, labels are not known to the student, or as `judge`.
     """
-    labels = label_columns_of(
-        data, predictor.tasks
-    )  # what cannot be judged is said before files are compared
+    # What cannot be judged is said before files are compared.
+    labels = label_columns_of(data, predictor.tasks)
     is_new = check_novelty(predictor, data.name, data.examples)
-    return {**_judged(predictor, data, labels, on_progress), "new": is_new}
+    return {**judge(predictor, data, labels, on_progress), "new": is_new}
 
 
 def judge(
-    predictor: Predictor, data: Labelled, on_progress: OnProgress = lambda done, total: None
+    predictor: Predictor,
+    data: Labelled,
+    labels: NDArray[np.int64],
+    on_progress: OnProgress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Judges a student on labelled examples; probabilities are calibrated.
 
     Args:
         predictor: the student.
         data: the examples.
+        labels: theirs, see `label_columns_of`.
         on_progress: called after each batch.
 
     Returns:
@@ -61,14 +64,8 @@ def judge(
         `distune.training.scoring.evaluation` gives, with an `interval` for the macro F1 and each class's recall.
 
     Raises:
-        DataError: labels that the student does not know, or examples that cannot be read.
+        DataError: examples that cannot be read.
     """
-    return _judged(predictor, data, label_columns_of(data, predictor.tasks), on_progress)
-
-
-def _judged(
-    predictor: Predictor, data: Labelled, labels: NDArray[np.int64], on_progress: OnProgress
-) -> dict[str, Any]:
     answers = predictor.answer(data.examples, on_progress=on_progress)
     if answers.problems:
         raise DataError(data.name, answers.problems)
@@ -78,9 +75,9 @@ def _judged(
     by_task = task_answers([judged])
     for of_task in by_task:
         about = numbers["tasks"][of_task.task.name]
-        about["interval"] = _ends(_interval(of_task.macro_f1()))
+        about["interval"] = _ends(of_task.macro_f1().interval())
         if "score" in about:
-            about["score"]["interval"] = _ends(_interval(of_task.score()))
+            about["score"]["interval"] = _ends(of_task.score().interval())
         for number, name in enumerate(of_task.task.classes):
             if name in about["classes"]:
                 found = of_class(*of_task.of_class(number), "recall")
@@ -89,13 +86,9 @@ def _judged(
         "data": data.name,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cases": len(set(groups)),
-        "interval": _ends(_interval(overall(by_task))),
+        "interval": _ends(overall(by_task).interval()),
         **numbers,
     }
-
-
-def _interval(score: CaseScores) -> Interval:
-    return interval_of(score.values, score.pseudovalues, score.lowest)
 
 
 def judged_with_interval(folder: Path, split: str, tasks: Sequence[Task]) -> dict[str, Any] | None:
@@ -103,7 +96,7 @@ def judged_with_interval(folder: Path, split: str, tasks: Sequence[Task]) -> dic
     judged = read_judged(folder, split, tasks=tasks)
     if judged is None:
         return None
-    found = asdict(_interval(overall(task_answers([judged]))))
+    found = asdict(overall(task_answers([judged])).interval())
     return {"score": found["mean"], "interval": [found["low"], found["high"]], "examples": len(judged.labels)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from distune.prediction.answers import Answers, calibrated, joined
 from distune.prediction.examples import Columns, Example, examples_of, pixels_of, read_examples
 from distune.utils.threads import threaded
 
-Modality = Literal["image", "text"]
+if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
+    from distune.config import Modality
+
 OnProgress = Callable[[int, int], None]
 """Called with the number of examples that are done, and of all."""
 
