@@ -27,6 +27,8 @@ SHIFT = 0.06
 SCALE = 0.1
 LIGHT = 0.1
 BITS_PER_SAMPLE = 0x0102
+DECODING = "decoding images"
+"""What progress calls the work of `decode_all`."""
 FRAME = "#frame="
 """What stands between the path of a file of several frames and the number of one."""
 
@@ -82,7 +84,7 @@ def decode_all(
         out: array of shape (N, 3, size, size) to write into, such as a memory map; None makes one.
         threads: decoding threads; None takes one a usable core.
         rules: how deep pixels become 8 bits.
-        progress: called with "decoding images", how many are done, and of how many.
+        progress: called with `DECODING`, how many are done, and of how many.
 
     Returns:
         uint8 of shape (N, 3, size, size); `out` where it was given.
@@ -99,7 +101,7 @@ def decode_all(
 
     for done, _ in enumerate(threaded(write, range(len(paths)), threads), start=1):
         if progress is not None:
-            progress("decoding images", done, len(paths))
+            progress(DECODING, done, len(paths))
     return pixels
 
 

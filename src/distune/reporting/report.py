@@ -19,6 +19,7 @@ from distune.reporting import commands, html, markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.document import Figure
 from distune.reporting.figures import NAMES, draw
+from distune.utils.atomic import write_bytes, write_text
 from distune.utils.paths import is_file_name
 from distune.utils.places import STUDIES
 
@@ -95,22 +96,26 @@ def _write(study: StudyRecord, out: Path, *, examples: bool = False) -> list[Pat
     written = companions(findings, out)
     document = build(findings, draw(findings), written, examples=examples)
     drawn = _save_figures(document.figures, out / FIGURES)
-    (out / MARKDOWN_FILE).write_text(markdown.render(document, FIGURES), encoding="utf-8")
-    (out / HTML_FILE).write_text(html.render(document), encoding="utf-8")
+    write_text(out / MARKDOWN_FILE, markdown.render(document, FIGURES))
+    write_text(out / HTML_FILE, html.render(document))
+    _remove_others(drawn, out / FIGURES)
     return [*(path for _, path in written.files if path.is_file()), *drawn]
 
 
 def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Writes the PNG files; figures of an earlier report that are not drawn any more go."""
     folder.mkdir(exist_ok=True)
-    for name in NAMES:
-        (folder / f"{name}.png").unlink(missing_ok=True)
     paths = []
     for figure in figures:
         path = folder / f"{figure.name}.png"
-        path.write_bytes(figure.png)
+        write_bytes(path, figure.png)
         paths.append(path)
     return paths
+
+
+def _remove_others(drawn: Sequence[Path], folder: Path) -> None:
+    """Removes figures of an earlier report that are not drawn any more; only now does no page show them."""
+    for path in {folder / f"{name}.png" for name in NAMES} - set(drawn):
+        path.unlink(missing_ok=True)
 
 
 def companions(findings: Findings, out: Path) -> Written:
@@ -124,12 +129,12 @@ def companions(findings: Findings, out: Path) -> Written:
     config = commands.config_of(study)
     if config is not None:
         base = out / BASE_FILE
-        base.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        write_text(base, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         files.append(("Base config and search space", base))
     if not isinstance(findings.ranges, Unknown) and not study.is_table:
         space = out / SPACE_FILE
         entries = {"search_space": _recommended(findings.ranges, findings.teacher_ranges)}
-        space.write_text(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        write_text(space, yaml.safe_dump(entries, sort_keys=False, allow_unicode=True))
         files.append(("Recommended ranges", space))
     return Written(tuple(files), base, space)
 

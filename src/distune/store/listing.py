@@ -10,7 +10,7 @@ from typing import Any
 from distune.store.manifest import MANIFEST
 
 KINDS = {
-    "images": ("images",),
+    "images": ("images", "images_part"),
     "tokens": ("tokens",),
     "features": (
         "frozen_vision", "frozen_text", "frozen_vision_part", "frozen_text_part", "image_means", "text_means",

@@ -9,6 +9,7 @@ from typing import Any
 
 from distune.config import Config, with_values
 from distune.errors import UserError
+from distune.utils.atomic import write_text
 
 AUDIT_NAME = "audit.json"
 
@@ -29,7 +30,7 @@ class Inspection:
         """Keeps the audit beside the study, for its report."""
         if self.audit is not None:
             text = json.dumps(self.audit, indent=2, ensure_ascii=False) + "\n"
-            (folder / AUDIT_NAME).write_text(text, encoding="utf-8")
+            write_text(folder / AUDIT_NAME, text)
 
 
 def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | None = None) -> Inspection:

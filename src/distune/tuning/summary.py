@@ -90,6 +90,7 @@ def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str 
     Returns:
         What was written into `study_summary.json`.
     """
+    folder.mkdir(parents=True, exist_ok=True)  # it may have been deleted in mid-study
     trials = study.get_trials(deepcopy=False)
     best = best_trial(trials)
     best_path = folder / BEST_CONFIG_NAME

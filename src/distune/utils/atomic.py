@@ -35,6 +35,12 @@ def write_text(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file as it is."""
+    with replacing(path) as draft:
+        draft.write_bytes(content)
+
+
 def remove_drafts(path: Path) -> None:
     """Removes what processes left that were killed while they wrote a file; no process may be writing it now."""
     for draft in path.parent.glob(f".*.{path.name}"):

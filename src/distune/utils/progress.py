@@ -39,8 +39,10 @@ class ProgressLines:
             done: items so far; what an earlier process did counts for no rate.
             total: items in all.
         """
+        if step == self._step and done == self._done:
+            return
         now = self._clock()
-        if step != self._step or done <= self._done:  # the same step of another model begins again
+        if step != self._step or done < self._done:  # the same step of another model begins again
             self._step, self._began, self._said, self._from = step, now, now - EVERY_SECONDS, done
         self._done = done
         if now - self._began < FIRST_SECONDS or (now - self._said < EVERY_SECONDS and done < total):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,12 @@ class TestContract:
         assert (failure.kind, failure.message) == (kind, message)
         if behaviour == "crash":
             assert "RuntimeError: the roof fell in" in failure.output
+        assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
+
+    def test_a_deleted_folder_of_output_ends_nothing(self, make, tmp_path):
+        executor = make()
+        shutil.rmtree(tmp_path / "workers", ignore_errors=True)
+        assert play(executor, [task(tmp_path, 0, "crash")])[0][-1].result.kind == "crash"
         assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
 
     def test_a_trial_without_any_score_is_a_failure(self, make, tmp_path):

@@ -1,19 +1,23 @@
-"""A study's file that is cut, locked or read-only in mid-study, and a clock that is set: named, and nothing is lost."""
+"""A study's file that is cut, deleted, replaced, locked or read-only in mid-study, its folder that is deleted, and a
+clock that is set: named, and nothing is lost."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 import time
 from dataclasses import replace
 
+import optuna
 import psutil
 import pytest
-from study_helpers import coordinator, settings_of, sqlite_study
+from study_helpers import coordinator, settings_of, sqlite_study, training
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.study.storage import Patience
+from distune.tuning.summary import write_summary
 
 
 class Waits:
@@ -42,6 +46,49 @@ def test_a_cut_file_is_named_at_once(tmp_path, study):
     with pytest.raises(UserError, match="damaged"):
         waits.patience()(lambda: study.set_user_attr("a", 1))
     assert waits.seconds == []
+
+
+def test_a_deleted_file_is_named_and_not_made_again(tmp_path, study):
+    """What is written into a file without a name is lost, and an empty one in its place would look like a study."""
+    for path in tmp_path.glob("study.db*"):
+        path.unlink()
+    with pytest.raises(UserError, match="deleted or replaced"):
+        Patience()(lambda: study.set_user_attr("a", 1))
+    study._storage._backend.engine.dispose()
+    with pytest.raises(UserError, match="deleted or replaced"):
+        Patience()(lambda: study.set_user_attr("a", 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_into_a_file_that_takes_the_place(tmp_path, study):
+    sqlite_study(tmp_path, settings_of(), "other")._storage._backend.engine.dispose()
+    (tmp_path / "other.db").replace(tmp_path / "study.db")
+    before = (tmp_path / "study.db").read_bytes()
+    with pytest.raises(UserError, match="deleted or replaced"):
+        coordinator(study, settings_of(), tmp_path).run()
+    assert (tmp_path / "study.db").read_bytes() == before
+
+
+def test_a_study_that_another_program_deletes_is_named(tmp_path, study):
+    def delete_and_train(task):
+        optuna.delete_study(study_name="study", storage=f"sqlite:///{tmp_path}/study.db")
+        yield from training(task)
+
+    with pytest.raises(UserError, match="was deleted from its storage"):
+        coordinator(study, settings_of(), tmp_path, delete_and_train).run()
+
+
+def test_a_study_goes_on_without_the_folders_that_are_deleted(tmp_path, study):
+    folder = tmp_path / "study"
+
+    def delete_and_train(task):
+        yield from training(task)
+        shutil.rmtree(folder / "trials", ignore_errors=True)
+
+    assert coordinator(study, settings_of(), folder, delete_and_train, n_trials=3).run() == "finished"
+    shutil.rmtree(folder)
+    summary = write_summary(study, folder, storage="", reason="finished")
+    assert summary["trials"]["finished"] == 3 and (folder / "best_config.yaml").is_file()
 
 
 def test_a_file_that_cannot_be_written_is_waited_for_and_named(study, caplog):

@@ -17,6 +17,7 @@ from distune.errors import UserError
 from distune.training.files.run_folder import read_text
 from distune.training.scoring.apart import kinds_of_input
 from distune.training.scoring.metrics import decisions
+from distune.utils.atomic import replacing
 from distune.utils.text import inert
 
 REMEDY = "Delete the folder and run the command that made it again."
@@ -107,7 +108,8 @@ def write_predictions(
     header = ["id", "group", *(f"truth_{task.name}" for task in tasks)]
     header += [f"pred_{task.name}" for task in tasks]
     header += [f"p_{task.name}_{name}" for task in tasks for name in task.classes]
-    with predictions_file(folder, split).open("w", newline="", encoding="utf-8") as handle:
+    path = predictions_file(folder, split)
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow([*header, "image", "text"])
         for position, row in enumerate(rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from distune.store import Entry, Store
 from distune.training.devices import Compute
+from distune.training.inputs import parts
+from distune.training.inputs.parts import Parts, cut
 
 PREFIX_BATCH = 16
 """Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
-PART = 512
-"""Examples of a part, a multiple of the batch: the same examples are computed together with and without parts."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -52,8 +52,7 @@ def encoded(
 ) -> NDArray[Any]:
     """The activations of all examples, from the store or computed.
 
-    More than `PART` examples are computed in parts, each an entry of its own in the store; what a process that was
-    killed has left of them is used. The whole takes their place.
+    More than `parts.PART` examples are computed part by part.
 
     What was computed under bf16 autocast is kept as the bits of bf16 (NumPy has no such type): half the size. A last
     layer that autocast leaves in fp32, such as a norm, is rounded by that, as any linear layer after it would do.
@@ -69,23 +68,22 @@ def encoded(
     Returns:
         float32, or uint16 with the bits of bf16; (rows, ...).
     """
-    parts: list[dict[str, Any]] = []
+    kept = Parts(store, step, key)
 
     def fill(entry: Entry) -> None:
         work = encoding()
         whole = _Rows(entry, int(work.offsets[-1]))
-        for done, examples in _cut(work.order, PART):
-            if len(work.order) <= PART:
-                _encode(work, examples, 0, compute, progress, whole.put)
-                return
-            parts.append({**key, "part": [done, len(examples)]})
-            part = store.get(f"{step}_part", parts[-1], _part(work, examples, done, compute, progress))
-            whole.put(work.rows(examples), part.array("hidden"))
-            progress(work.name, done + len(examples), len(work.order))
+        if len(work.order) <= parts.PART:
+            _encode(work, work.order, 0, compute, progress, whole.put)
+            return
+        for part in cut(len(work.order)):
+            examples = work.order[part]
+            found = kept.get(part, _part(work, examples, part.start, compute, progress))
+            whole.put(work.rows(examples), found.array("hidden"))
+            progress(work.name, part.stop, len(work.order))
 
     hidden = store.get(step, key, fill).array("hidden")
-    for each in parts:
-        store.remove(f"{step}_part", each)
+    kept.remove()
     return hidden
 
 
@@ -103,8 +101,7 @@ def _part(
             rows.put(slice(at, at + len(values)), values)
             at += len(values)
 
-        # The last batch is not shown: the whole shows it with its part.
-        _encode(work, examples, done, compute, progress, put, shows_last=False)
+        _encode(work, examples, done, compute, progress, put)
 
     return fill
 
@@ -116,22 +113,14 @@ def _encode(
     compute: Compute,
     progress: Progress,
     put: Callable[[NDArray[np.int64], NDArray[Any]], None],
-    *,
-    shows_last: bool = True,
 ) -> None:
-    for start, batch in _cut(examples, PREFIX_BATCH):
+    for piece in cut(len(examples), PREFIX_BATCH):
+        batch = examples[piece]
         with torch.no_grad(), compute.autocast():
             values = work.encode(batch)
         kept = values.to(torch.bfloat16).view(torch.uint16) if compute.bf16 else values.float()
         put(work.rows(batch), kept.cpu().numpy())
-        end = start + len(batch)
-        if shows_last or end < len(examples):
-            progress(work.name, done + end, len(work.order))
-
-
-def _cut(order: NDArray[np.int64], size: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Pieces of at most a size, each with the count of those before it."""
-    yield from ((start, order[start : start + size]) for start in range(0, len(order), size))
+        progress(work.name, done + piece.stop, len(work.order))
 
 
 class _Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from distune.config import DataConfig, ModelConfig
 from distune.data.batches import ModelInputs, tensor
 from distune.data.fingerprint import image_fingerprints
-from distune.data.images import decode_all, views
+from distune.data.images import DECODING, decode_all, views
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier
@@ -23,7 +24,9 @@ from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
 from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
 from distune.training.devices import Compute
+from distune.training.inputs import parts
 from distune.training.inputs.encoding import PREFIX_BATCH, Encoding, encoded
+from distune.training.inputs.parts import Parts, cut
 from distune.training.keys import version_of
 
 
@@ -142,15 +145,37 @@ class InputSteps:
         }
 
     def _images(self, size: int, key: dict[str, Any]) -> NDArray[Any]:
-        count = self.data.views if self.data.augment != "none" else 1
+        count, examples = self.data.views if self.data.augment != "none" else 1, len(self.table)
+        kept = Parts(self.store, "images", key)
+
+        def decode_rows(entry: Entry, rows: slice) -> None:
+            shape = (count, rows.stop - rows.start, 3, size, size)
+            self._decode(rows, entry.new_array("pixels", shape, np.uint8))
 
         def compute(entry: Entry) -> None:
-            pixels = entry.new_array("pixels", (count, len(self.table), 3, size, size), np.uint8)
-            decode_all(self.table.images, size, out=pixels[0], rules=self.table.rules, progress=self.progress)
-            for row in range(len(self.table)) if count > 1 else ():
-                pixels[:, row] = views(pixels[0, row], seed=self.seed, index=row, count=count)
+            if examples <= parts.PART:
+                decode_rows(entry, slice(0, examples))
+                return
+            pixels = entry.new_array("pixels", (count, examples, 3, size, size), np.uint8)
+            for part in cut(examples):
+                pixels[:, part] = kept.get(part, partial(decode_rows, rows=part)).array("pixels")
+                self.progress(DECODING, part.stop, examples)
 
-        return self.store.get("images", key, compute).array("pixels")
+        pixels = self.store.get("images", key, compute).array("pixels")
+        kept.remove()
+        return pixels
+
+    def _decode(self, rows: slice, pixels: NDArray[np.uint8]) -> None:
+        """Fills (views, rows, 3, size, size) with the images of some rows and their fixed random views."""
+
+        def tell(step: str, done: int, _: int) -> None:
+            self.progress(step, rows.start + done, len(self.table))
+
+        images, rules = self.table.images[rows], self.table.rules
+        decode_all(images, pixels.shape[-1], out=pixels[0], rules=rules, progress=tell)
+        for position in range(len(images)) if len(pixels) > 1 else ():
+            row = rows.start + position
+            pixels[:, position] = views(pixels[0, position], seed=self.seed, index=row, count=len(pixels))
 
     def _tokens(self, text: TextEncoder, key: dict[str, Any]) -> Ragged:
         def compute(entry: Entry) -> None:

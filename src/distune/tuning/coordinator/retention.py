@@ -82,6 +82,7 @@ class Retention:
         Args:
             active: trials that run; each of them may yet become as big as the biggest one.
         """
+        self._folder.mkdir(parents=True, exist_ok=True)  # it may have been deleted in mid-study
         return shutil.disk_usage(self._folder).free < max(self._reserve, (active + 1) * self._biggest)
 
 

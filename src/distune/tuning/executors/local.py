@@ -88,7 +88,6 @@ class LocalExecutor(Executor):
         self._threads = threads or max(1, available_cores() // workers)
         self._memory_limit_mb = memory_limit_mb or total_bytes() / 2e6 / workers
         self._failed_starts = 0
-        folder.mkdir(parents=True, exist_ok=True)
         self._workers = [self._start(f"worker-{i}", devices[i % len(devices)]) for i in range(workers)]
 
     @property
@@ -153,6 +152,7 @@ class LocalExecutor(Executor):
         ours, theirs = Pipe()
         limit = {variable: str(self._threads) for variable in _THREAD_VARIABLES}
         path = os.pathsep.join(part for part in sys.path if part and Path(part) != Path.cwd())
+        self._folder.mkdir(parents=True, exist_ok=True)  # whoever deletes it in mid-study ends no study
         # Coordinators may share the folder.
         log = self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
         with log.open("ab") as output:
@@ -171,7 +171,7 @@ class LocalExecutor(Executor):
 
     def _give(self, worker: _Worker, task: TrialTask) -> None:
         worker.task = task
-        worker.offset = worker.log.stat().st_size
+        worker.offset = worker.log.stat().st_size if worker.log.exists() else 0
         worker.oom_kills = oom_kills()
         worker.peak_memory_mb = None
         try:
@@ -269,7 +269,9 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int:
 
 
 def _tail(worker: _Worker) -> str:
-    """What the worker printed since it got its trial."""
+    """What the worker printed since it got its trial; nothing where its file was deleted."""
+    if not worker.log.exists():
+        return ""
     with worker.log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(worker.offset, size - TAIL))

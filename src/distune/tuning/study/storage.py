@@ -70,6 +70,9 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     if sqlite:
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()
+        check = _SameFile(file)
+        event.listen(storage.engine, "do_connect", check)  # which would make a new file
+        event.listen(storage.engine, "checkout", check)
     return storage
 
 
@@ -175,6 +178,37 @@ def _said(error: BaseException) -> str:
     return f"{kind}: {str(original).splitlines()[0] if str(original) else ''}"
 
 
+class _SameFile:
+    """Checks that an SQLite file is still the one that was opened; what is written into a deleted one is lost.
+
+    Args:
+        file: exists.
+    """
+
+    def __init__(self, file: Path):
+        self._file = file
+        self._was = self._identity()
+
+    def __call__(self, *_: object) -> None:
+        """Called before a connection is made, or used.
+
+        Raises:
+            UserError: the file was deleted, or another one lies in its place.
+        """
+        if self._identity() != self._was:
+            raise UserError(
+                f"storage: {self._file} was deleted or replaced by another file while this command worked on it; put "
+                "the file back, and the same command resumes its study. The run folders of its trials are kept"
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+
 def _write_ahead(connection: Any, _: object) -> None:
     """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
     cursor = connection.cursor()
@@ -219,10 +253,11 @@ class Patience:
         """Calls until it works; the call must be one that may be repeated.
 
         Raises:
-            UserError: the storage is damaged, refuses a value, or does not answer in time; every later call is tried
-                once.
+            UserError: the storage is damaged, lacks its study, refuses a value, or does not answer in time; every
+                later call is tried once.
         """
         from optuna.exceptions import StorageInternalError
+        from optuna.storages._rdb.models import NOT_FOUND_MSG
         from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
 
         began: float | None = None
@@ -230,6 +265,13 @@ class Patience:
         while True:
             try:
                 return call()
+            except KeyError as error:
+                if error.args != (NOT_FOUND_MSG,):
+                    raise
+                raise UserError(
+                    "the study, or a trial of it, was deleted from its storage while this command worked on it; the "
+                    "run folders of its trials are kept"
+                ) from error
             except (StorageInternalError, DatabaseError, InterfaceError) as error:
                 cause = _said(error.__cause__ or error)
                 if isinstance(error.__cause__, DataError):  # MySQL's attributes end at 64 KiB
