@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import filelock
+import numpy as np
 import pytest
 from confirmation_helpers import config_on, numbers_of, request_for, timeless, write_study
 
@@ -21,7 +22,9 @@ from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import CONDITIONS, MARKER
 from distune.data import read_table
 from distune.errors import UserError
+from distune.training.files.prediction_files import write_predictions
 from distune.training.files.run_folder import OPENINGS, openings
+from distune.tuning.coordinator.retention import folder_name
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +95,27 @@ def test_the_optimism_of_the_search_stands_side_by_side(finished: Path) -> None:
     assert (found["dev"], found["test"]) == (dev, splits["test"]["score"])
     loss = found["loss"]
     assert (loss and loss["mean"]) == (None if dev["low"] is None else pytest.approx(0.7 - dev["mean"]))
+
+
+def test_the_power_is_said_before_anything_is_trained(confirmed: Path, demo_root: Path) -> None:
+    lines: list[str] = []
+    numbers = confirm(request_for(confirmed), show=lines.append).numbers
+    assert lines[0].startswith("power: not known beforehand") and numbers["power_before"] is None
+    base = config_on(demo_root)
+    table = read_table(base.data, base.seed)
+    rows = table.rows("dev")
+    for trial in (1, 0):  # what the search's best trial and its base would have left
+        run = confirmed.with_suffix("") / "trials" / folder_name(trial)
+        run.mkdir(parents=True)
+        generator = np.random.default_rng(trial)
+        answers = [generator.dirichlet(np.ones(len(task.classes)), len(rows)) for task in table.tasks]
+        write_predictions(run, "dev", table, rows, answers)
+    lines.clear()
+    request = request_for(confirmed, relevant_gain=0.05)
+    before = confirm(request, show=lines.append).numbers["power_before"]
+    cases = numbers["examples"]["test"]["cases"]
+    assert lines[0].startswith(f"power: on {cases} cases a true gain of 0.05")
+    assert (before["gain"], before["cases"]) == (0.05, cases) and 0 < before["power"] < 1
 
 
 def test_the_family_is_compared_and_the_recommended_config_written(finished: Path) -> None:
@@ -301,9 +325,15 @@ def test_a_study_with_folds_is_confirmed_on_new_folds(
         path.unlink()
     base = config_on(root)
     file = write_study(tmp_path / "folded" / "optuna", base, [({}, 0.9)], folds=2)
-    result = confirm(request_for(file, top=1, seeds=1))
+    lines: list[str] = []
+    result = confirm(request_for(file, top=1, seeds=1), show=lines.append)
+    assert "no tuning gain to show" in lines[0] and "runs to train" in lines[1]
     numbers, table = result.numbers, read_table(base.data, base.seed)
     assert (result.reason, numbers["split"], numbers["optimistic"]) == ("finished", "folds", True)
+    found = numbers["contenders"]["base"]["splits"]["folds"]["tasks"]
+    assert {name: bool(each["operating_points"]) for name, each in found.items()} == {
+        name: len(classes) == 2 for name, classes in numbers["tasks"].items()
+    }
     examples = len(table.rows("train")) + len(table.rows("dev"))
     assert numbers["examples"]["folds"]["examples"] == examples
     seed = numbers["seeds"][0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from distune.confirmation.foresight import foresee
+from distune.confirmation.foresight import cases_to_judge, foresee
 from distune.data.table import Table, Task
 from distune.training.files.prediction_files import write_predictions
 
@@ -62,3 +63,24 @@ def test_without_the_same_predictions_of_both_nothing_is_said(tmp_path: Path) ->
     assert foresee(best, None, None, (TASK,), cases=60, gain=0.01) is None
     assert foresee(best, tmp_path / "nowhere", None, (TASK,), cases=60, gain=0.01) is None
     assert foresee(best, other, None, (TASK,), cases=60, gain=0.01) is None
+
+
+def test_the_cases_are_those_that_comparisons_will_be_made_on() -> None:
+    splits = (*("train",) * 6, *("dev",) * 4, *("test",) * 2)
+    table = Table(
+        root=Path(),
+        ids=tuple(map(str, range(12))),
+        images=("",) * 12,
+        texts=("",) * 12,
+        labels=np.zeros((12, 1), np.int64),
+        groups=tuple(str(row // 2) for row in range(12)),
+        splits=splits,  # type: ignore[arg-type]
+        tasks=(TASK,),
+    )
+    shut = replace(table, splits=(*splits[:10], "train", "train"))  # type: ignore[arg-type]
+    found = {
+        (name, folds): cases_to_judge(each, folds)
+        for name, each in (("test", table), ("none", shut))
+        for folds in (None, 5)
+    }
+    assert found == {("test", None): 1, ("test", 5): 1, ("none", None): 2, ("none", 5): 6}

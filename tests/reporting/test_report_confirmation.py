@@ -472,3 +472,8 @@ def test_operating_points_stand_in_the_appendix(write: Write) -> None:
     assert "| 0.90 or more | 0.4000 [0.3900, 0.4100] | 0.7000 [0.6900, 0.7100] |" in said
     assert "| 0.95 or more | — | — | — |" in said and "<i>" not in said
     assert "Operating points" not in write(CONFIRMATION)
+    # A study with folds has no other split to choose thresholds on.
+    numbers["split"], numbers["examples"]["folds"] = "folds", numbers["examples"]["test"]
+    for contender in numbers["contenders"].values():
+        contender["splits"]["folds"] = contender["splits"]["test"]
+    assert "all other cases give" in section(write(numbers), "Operating points")

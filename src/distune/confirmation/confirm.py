@@ -23,7 +23,7 @@ from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, judge_baselines
 from distune.confirmation.candidates import Candidate, confirmation_seeds, contenders
 from distune.confirmation.evaluation import Evaluation, judge_all
-from distune.confirmation.foresight import Foresight, foresee
+from distune.confirmation.foresight import Foresight, cases_to_judge, foresee
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.rehearsal import check_predictions_are_read_back
 from distune.confirmation.request import ConfirmEndReason, ConfirmRequest, ConfirmResult
@@ -135,8 +135,7 @@ class _Confirmation:
         check_scores(self.table, self.entrants[0].config.data.root, judged)
         check_predictions_are_read_back(self.table, judged, self.confirmation)
         forget_other_versions(jobs, is_open=self.opening.is_open)
-        if self.foresight is not None:
-            self.tell(str(self.foresight))
+        self.tell(str(self.foresight or self.why_unforeseen))
         trained = self.train(jobs)
         if trained.interrupted or self.interrupted():  # before the test split is opened
             return self.result("interrupted")
@@ -162,11 +161,16 @@ class _Confirmation:
             None if entrant.trial is None else self.folder / "trials" / folder_name(entrant.trial)
             for entrant in (best, base)
         ]
-        rows = self.table.rows("test")
-        judged = rows if len(rows) else self.table.rows("dev")
-        cases = len({self.table.groups[row] for row in judged})
-        gain, tasks = self.request.relevant_gain, self.table.tasks
-        return foresee(folders[0], folders[1], self.folds, tasks, cases=cases, gain=gain)
+        cases, gain = cases_to_judge(self.table, self.folds), self.request.relevant_gain
+        return foresee(folders[0], folders[1], self.folds, self.table.tasks, cases=cases, gain=gain)
+
+    @property
+    def why_unforeseen(self) -> str:
+        if self.entrants[0].is_base:
+            return "power: no trial scored above the base config in the search, so there is no tuning gain to show"
+        return (
+            "power: not known beforehand, as the search kept no answers of its best trial and the base config"
+        )
 
     def train(self, jobs: Sequence[Job]) -> Trained:
         left = [job for job in jobs if not job.is_done]

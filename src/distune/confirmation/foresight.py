@@ -11,7 +11,7 @@ import numpy as np
 from distune.confirmation.statistics.inference.power import needs, power
 from distune.confirmation.statistics.inference.significance import compare_scores, family_level
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
-from distune.data.table import Task
+from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.training.files.prediction_files import Judged, by_task, read_predictions
 from distune.tuning.trials.folds import fold_folder
@@ -86,6 +86,20 @@ def foresee(
         return None
     wanted = needs(errors, gain, level, seeds=1, cases=cases)["cases_needed"]
     return Foresight(power(errors, gain, level), gain, cases, wanted)
+
+
+def cases_to_judge(table: Table, folds: int | None) -> int:
+    """How many cases the comparisons of a confirmation will be made on.
+
+    Args:
+        table: of the study.
+        folds: of the study; without a test split its trainings together answer all of train and dev.
+    """
+    rows = table.rows("test")
+    if not len(rows):
+        parts = [table.rows("dev")] if folds is None else [table.rows("train"), table.rows("dev")]
+        rows = np.concatenate(parts)
+    return len({table.groups[row] for row in rows})
 
 
 def _answered(folder: Path | None, folds: int | None, tasks: Sequence[Task]) -> Judged | None:

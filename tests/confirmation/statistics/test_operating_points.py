@@ -11,7 +11,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 from distune.confirmation.statistics.inference.intervals import interval_above_zero, interval_of
 from distune.confirmation.statistics.inference.probabilities import area_under_curve, calibration
 from distune.confirmation.statistics.scores.case_scores import TaskAnswers, task_answers
-from distune.confirmation.statistics.scores.operating_points import operating_points, threshold
+from distune.confirmation.statistics.scores.operating_points import (
+    operating_points,
+    operating_points_out_of_fold,
+    threshold,
+    thresholds_of_others,
+)
 from distune.data.table import MISSING, Task
 from distune.training.files.prediction_files import Judged
 from distune.training.scoring.metrics import calibration_error
@@ -138,3 +143,54 @@ def test_examples_without_a_label_are_neither_found_nor_missed() -> None:
     for name, label in (("sensitivity", 1), ("specificity", 0)):
         inside = kept & (test.labels[:, 0] == label)
         assert point[name]["cases"] == len(set(test.cases[inside]))
+
+
+def by_leaving_out(rows: np.ndarray, truth: np.ndarray, cases: np.ndarray, wanted: float) -> np.ndarray:
+    """Whether each example is found, with a threshold computed again without its case."""
+    found = np.zeros(len(truth), bool)
+    for case in set(cases.tolist()):
+        others = np.sort(rows[(truth == 0) & (cases != case), 1])
+        allowed = int(np.floor((1 - wanted) * len(others) + 1e-9))  # false alarms among the others
+        found[cases == case] = rows[cases == case, 1] > others[len(others) - 1 - allowed]
+    return found
+
+
+def test_out_of_fold_answers_judge_each_case_with_the_threshold_of_all_others() -> None:
+    given = answers(10, cases=25, per_case=4)
+    truth = given.labels[:, 0]
+    found = operating_points_out_of_fold(given)
+    assert found is not None and [each["positive"] for each in found] == ["b"]
+    for point in found[0]["points"]:
+        whole = [threshold(rows[truth == 0, 1], point["wanted"]) for rows in given.probabilities]
+        assert point["threshold"]["mean"] == pytest.approx(np.mean(whole))
+        above = [by_leaving_out(rows, truth, given.cases, point["wanted"]) for rows in given.probabilities]
+        assert point["sensitivity"]["mean"] == pytest.approx(np.mean([a[truth == 1].mean() for a in above]))
+        assert point["specificity"]["mean"] == pytest.approx(
+            np.mean([1 - a[truth == 0].mean() for a in above])
+        )
+        assert point["specificity"]["cases"] == len(set(given.cases[truth == 0]))
+    assert operating_points_out_of_fold(answers(1, 3)) is None
+
+
+def test_a_case_that_makes_a_threshold_possible_does_not_choose_its_own() -> None:
+    negatives, cases = np.arange(1.0, 6.0), np.array([0, 0, 1, 1, 2])
+    assert threshold(negatives, 0.8) == 4
+    assert (
+        thresholds_of_others(negatives, cases, 3, 0.8) is None
+    )  # three others allow no false alarm of a fifth
+    assert thresholds_of_others(negatives, cases, 3, 0.5) == pytest.approx([4, 2, 2])
+
+
+def test_labels_out_of_fold_are_looked_for_one_by_one() -> None:
+    generator = np.random.default_rng(3)
+    labels, rows = generator.integers(0, 2, (90, 2)), generator.random((90, 2))
+    groups = tuple(str(row // 3) for row in range(90))
+    task = Task("signs", ("x", "y"), kind="multi_label")
+    (given,) = task_answers([Judged(tuple(map(str, range(90))), groups, (task,), labels, (rows,))] * 2)
+    found = operating_points_out_of_fold(given)
+    assert found is not None and [each["positive"] for each in found] == ["x", "y"]
+    for column, each in enumerate(found):
+        asked = np.stack([1 - rows[:, column], rows[:, column]], axis=1)
+        above = by_leaving_out(asked, labels[:, column], given.cases, 0.9)
+        point = each["points"][1]
+        assert point["sensitivity"]["mean"] == pytest.approx(above[labels[:, column] == 1].mean())

@@ -10,7 +10,7 @@ from distune.cli.output import say
 
 
 def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> None:
-    """Prints counts, best and base, time, and the files that were written.
+    """Prints whether the best trial's teacher is of use, counts, best and base, time, and the files that were written.
 
     Args:
         summary: the content of `study_summary.json`.
@@ -25,6 +25,8 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> No
         else "on the same folds flatters; `distune confirm` trains it again"
     )
     say()
+    if best is not None and best.get("teacher_warning"):  # first: a useless teacher makes the rest idle
+        say(f"warning    {best['teacher_warning']}")
     say(f"study      {summary['study']}")
     say(
         f"trials     {trials['finished']} finished: {trials['complete']} complete, {trials['pruned']} pruned; "
@@ -38,8 +40,6 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> No
         say(f"base       {base['value']:.4f} {score}, trial {base['number']} (the config as given)")
     if best is not None:
         say(f"           the best of many {flatters}")
-        if best.get("teacher_warning"):
-            say(f"warning    {best['teacher_warning']}")
     say(
         f"wall time  {seconds['wall']:.0f} s; peak memory {summary['machine']['peak_memory_mb']:.0f} MiB a worker"
     )

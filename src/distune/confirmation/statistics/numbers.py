@@ -47,10 +47,12 @@ no seed differs.
     TASK                intervals macro_f1 and accuracy, and where the task counts with another score "score":
                         {"name", and the fields of an interval}; calibration_error and log_loss, and after scaling
                         calibration_error_scaled and log_loss_scaled: intervals; temperature (fitted on dev): over seeds
-                        alone; auc: interval or null, and then auc_missing says why; operating_points: on test, of a
-                        task of two classes or of labels, [{"positive": the class that is looked for, "points":
-                        [{"wanted": specificity on dev, "threshold": over seeds alone, "sensitivity", "specificity":
-                        intervals, all three null where dev has too few examples without the class}]}], else null;
+                        alone; auc: interval or null, and then auc_missing says why; operating_points: on test and
+                        folds, of a task of two classes or of labels, [{"positive": the class that is looked for,
+                        "points": [{"wanted": specificity where the threshold is chosen, on dev, or for folds on the
+                        out-of-fold answers, each case then judged with the threshold of all others, "threshold": over
+                        seeds alone, "sensitivity", "specificity": intervals, all three null where too few examples
+                        without the class choose}]}], else null;
                         classes: {class: {"support": examples, "cases": that hold one, "recall", "precision",
                         "specificity", "f1": interval over the cases that it depends on, or null without any}};
                         of a multi-label task the classes are its labels, and what is said is of having them

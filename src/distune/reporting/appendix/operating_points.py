@@ -7,24 +7,22 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Cell, Code, Section, Table, paragraph
 
-HEADER = (
-    "Task",
-    "Looked for",
-    "Specificity on dev",
-    "Threshold",
-    "Sensitivity on test",
-    "Specificity on test",
-)
+HEADER = ("Task", "Looked for", "Specificity asked for", "Threshold", "Sensitivity", "Specificity")
 TITLE = "Operating points"
+CHOSEN = {
+    "test": "are chosen on dev and judged on test",
+    "folds": "are chosen on the out-of-fold answers; each case is judged with the threshold that all other cases give",
+}
+"""How thresholds come about, by the split that is judged."""
 
 
 def section(findings: Findings) -> Section | None:
-    """One row a specificity; no section without a confirmed task of two classes on a test split."""
+    """One row a specificity; no section without a confirmed task of two classes on a test split or on folds."""
     if isinstance(findings.confirmation, Unknown):
         return None
     numbers = findings.confirmation.numbers
-    chosen = verdicts.recommended(numbers)
-    judged = numbers["contenders"][chosen]["splits"]["test"]
+    chosen, split = verdicts.recommended(numbers), numbers["split"]
+    judged = numbers["contenders"][chosen]["splits"].get(split)
     rows: list[tuple[Cell, ...]] = [
         (
             task,
@@ -36,12 +34,12 @@ def section(findings: Findings) -> Section | None:
         for each in values.get("operating_points") or []
         for point in each["points"]
     ]
-    if not rows:
+    if not rows or split not in CHOSEN:
         return None
     said = paragraph(
         "Of ",
         Code(chosen),
-        ": thresholds of the probability are chosen on dev and judged on test, with 95 % intervals over cases and "
-        f"seeds. {formats.DASH} where dev has too few examples for such a specificity.",
+        f": thresholds of the probability {CHOSEN[split]}, with 95 % intervals over cases and seeds. "
+        f"{formats.DASH} where too few examples without the class choose one.",
     )
     return Section(TITLE, (said, Table(HEADER, tuple(rows), frozenset({2, 3, 4, 5}))))

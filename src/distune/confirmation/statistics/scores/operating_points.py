@@ -1,9 +1,13 @@
-"""What a two-class task finds at a fixed specificity: the threshold is chosen on dev, and judged on test."""
+"""What a two-class task finds at a fixed specificity, judged on cases that its threshold was not chosen on.
+
+With a test split the threshold is chosen on dev and judged on test. Out-of-fold answers serve as both: the threshold is
+that of all of them, and each case is judged with the one that all other cases give.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,8 +19,11 @@ from distune.confirmation.statistics.scores.case_scores import TaskAnswers
 from distune.data.table import MISSING
 
 SPECIFICITIES = (0.8, 0.9, 0.95)
+ROUNDING = 1e-9
 
 Floats = NDArray[np.float64]
+Thresholds = Sequence[tuple[float, Floats]]
+"""Of each seed the threshold to use, and those that judge the examples: one each, (N,), or one for all, (1,)."""
 
 
 def operating_points(dev: TaskAnswers, test: TaskAnswers) -> list[dict[str, Any]] | None:
@@ -29,10 +36,40 @@ def operating_points(dev: TaskAnswers, test: TaskAnswers) -> list[dict[str, Any]
     Returns:
         One entry for each class that is looked for, see the text of `numbers`; None for a task of more classes.
     """
-    if dev.task.kind == "multi_label":
-        columns = range(len(dev.task.classes))
-        return [_points(dev, test, column, column, 1) for column in columns]
-    return [_points(dev, test, 0, 1, 1)] if len(dev.task.classes) == 2 else None
+
+    def chosen(column: int, place: int, specificity: float) -> Thresholds | None:
+        without = _lacks(dev, column)
+        cuts = [threshold(rows[without, place], specificity) for rows in dev.probabilities]
+        known = [(cut, np.array([cut])) for cut in cuts if cut is not None]
+        return known if len(known) == len(cuts) else None
+
+    return _of_each_class(test, chosen)
+
+
+def operating_points_out_of_fold(answers: TaskAnswers) -> list[dict[str, Any]] | None:
+    """The same where no other split chooses the threshold: each case is judged with that of all other cases.
+
+    Args:
+        answers: each example answered by a training that lacked its case.
+
+    Returns:
+        See `operating_points`.
+    """
+    cases = int(answers.cases.max()) + 1
+
+    def chosen(column: int, place: int, specificity: float) -> Thresholds | None:
+        without = _lacks(answers, column)
+        found = []
+        for rows in answers.probabilities:
+            negatives, of = rows[without, place], answers.cases[without]
+            cut = threshold(negatives, specificity)
+            others = thresholds_of_others(negatives, of, cases, specificity)
+            if cut is None or others is None:
+                return None
+            found.append((cut, others[answers.cases]))
+        return found
+
+    return _of_each_class(answers, chosen)
 
 
 def threshold(negatives: Floats, specificity: float) -> float | None:
@@ -42,50 +79,94 @@ def threshold(negatives: Floats, specificity: float) -> float | None:
         None where one false alarm is already more than that share.
     """
     count = len(negatives)
-    if count * (1 - specificity) < 1 - 1e-9:
+    if count * (1 - specificity) < 1 - ROUNDING:
         return None
-    return float(np.sort(negatives)[math.ceil(specificity * count - 1e-9) - 1])
+    return float(np.sort(negatives)[math.ceil(specificity * count - ROUNDING) - 1])
 
 
-def _points(dev: TaskAnswers, test: TaskAnswers, column: int, place: int, positive: int) -> dict[str, Any]:
-    """One class; `column` holds its labels, `place` its probabilities, and `positive` stands for it."""
-    return {
-        "positive": dev.task.classes[place],
-        "points": list(_each(dev, test, column, place, positive)),
-    }
+def thresholds_of_others(
+    negatives: Floats, case_of: NDArray[np.int64], cases: int, specificity: float
+) -> Floats | None:
+    """For each case the threshold of the negatives of all other cases.
+
+    Args:
+        negatives: probabilities of the examples without the class, (N,).
+        case_of: number of each one's case, (N,).
+        cases: how many there are.
+        specificity: that is kept among the others.
+
+    Returns:
+        One threshold a case, (cases,); None where the others of some case are too few for one.
+    """
+    others = len(negatives) - np.bincount(case_of, minlength=cases)
+    if others.min() * (1 - specificity) < 1 - ROUNDING:
+        return None
+    order = np.argsort(negatives, kind="stable")
+    place = np.ceil(specificity * others - ROUNDING).astype(np.int64) - 1
+    # In the order of all negatives, a case's own that lie at or before its threshold are stepped over.
+    for position, case in enumerate(case_of[order]):
+        place[case] += position <= place[case]
+    return np.asarray(negatives[order][place], dtype=np.float64)
 
 
-def _each(
-    dev: TaskAnswers, test: TaskAnswers, column: int, place: int, positive: int
+def _lacks(answers: TaskAnswers, column: int) -> NDArray[np.bool_]:
+    """The examples that are known to lack the class."""
+    labels = answers.labels[:, column]
+    return np.asarray((labels != 1) & (labels != MISSING))
+
+
+def _of_each_class(
+    judged: TaskAnswers, chosen: Callable[[int, int, float], Thresholds | None]
+) -> list[dict[str, Any]] | None:
+    """The points of every class that is looked for: the second of two, or each label.
+
+    Args:
+        judged: the answers that the points are of.
+        chosen: the thresholds, by column of the labels, column of the probabilities and specificity.
+    """
+    classes = judged.task.classes
+    if judged.task.kind == "multi_label":
+        columns = [(place, place) for place in range(len(classes))]
+    elif len(classes) == 2:
+        columns = [(0, 1)]
+    else:
+        return None
+    return [
+        {"positive": classes[place], "points": list(_points(judged, column, place, chosen))}
+        for column, place in columns
+    ]
+
+
+def _points(
+    judged: TaskAnswers, column: int, place: int, chosen: Callable[[int, int, float], Thresholds | None]
 ) -> Iterator[dict[str, Any]]:
-    known, judged = (answers.labels[:, column] for answers in (dev, test))
-    without = (known != positive) & (known != MISSING)
-    has, lacks = judged == positive, (judged != positive) & (judged != MISSING)
     for wanted in SPECIFICITIES:
-        cuts = [threshold(rows[without, place], wanted) for rows in dev.probabilities]
         found: dict[str, Any] = {
             "wanted": wanted,
             "threshold": None,
             "sensitivity": None,
             "specificity": None,
         }
-        given = [cut for cut in cuts if cut is not None]
-        if len(given) == len(cuts):
+        thresholds = chosen(column, place, wanted)
+        if thresholds is not None:
             above = np.stack(
-                [rows[:, place] > cut for rows, cut in zip(test.probabilities, given, strict=True)]
+                [
+                    rows[:, place] > cuts
+                    for rows, (_, cuts) in zip(judged.probabilities, thresholds, strict=True)
+                ]
             )
-            found["threshold"] = asdict(interval_over_seeds(given))
-            found["sensitivity"] = _share(above, has, test)
-            found["specificity"] = _share(~above, lacks, test)
+            found["threshold"] = asdict(interval_over_seeds([cut for cut, _ in thresholds]))
+            found["sensitivity"] = _share(above, judged.labels[:, column] == 1, judged)
+            found["specificity"] = _share(~above, _lacks(judged, column), judged)
         yield found
 
 
-def _share(right: NDArray[np.bool_], chosen: NDArray[np.bool_], test: TaskAnswers) -> dict[str, Any] | None:
+def _share(right: NDArray[np.bool_], chosen: NDArray[np.bool_], judged: TaskAnswers) -> dict[str, Any] | None:
     """The share of the chosen examples that are right, (seeds, N), with its interval over the cases that hold any."""
-    cases = int(test.cases.max()) + 1
-    of = np.bincount(test.cases[chosen], minlength=cases).astype(np.float64)
-    hits = np.stack([np.bincount(test.cases[chosen & row], minlength=cases) for row in right], axis=1).astype(
-        np.float64
-    )
+    cases = int(judged.cases.max()) + 1
+    of = np.bincount(judged.cases[chosen], minlength=cases).astype(np.float64)
+    hits = np.stack(
+        [np.bincount(judged.cases[chosen & row], minlength=cases) for row in right], axis=1
+    ).astype(np.float64)
     found = ratio_over_cases(hits[:, :, None], of[:, None, None])
     return None if found is None else asdict(found)

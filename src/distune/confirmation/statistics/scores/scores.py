@@ -16,7 +16,10 @@ from distune.confirmation.statistics.inference.probabilities import area_under_c
 from distune.confirmation.statistics.inference.standard_errors import errors_of
 from distune.confirmation.statistics.scores.answers import Answers
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
-from distune.confirmation.statistics.scores.operating_points import operating_points
+from distune.confirmation.statistics.scores.operating_points import (
+    operating_points,
+    operating_points_out_of_fold,
+)
 from distune.confirmation.statistics.scores.pseudovalues import Counts
 from distune.data.table import label_columns
 from distune.training.files.prediction_files import Judged
@@ -57,8 +60,8 @@ def split_numbers(answers: Answers, split: str, new_cases: int | None = None) ->
                 of_task,
                 table["tasks"][name],
                 [found[name] for found in fitted if name in found],
-                dev.get(name) if split == "test" else None,
             )
+            | {"operating_points": _operating_points(split, dev.get(name), of_task)}
             for of_task in by_task
             for name in (of_task.task.name,)
         },
@@ -112,7 +115,6 @@ def _task_numbers(
     answers: TaskAnswers,
     table: Mapping[str, Any],
     temperatures: Sequence[float],
-    dev: TaskAnswers | None,
 ) -> dict[str, Any]:
     # The area exists for all seeds or for none: that depends on the labels of the split alone.
     has_area = table["auc"] is not None
@@ -122,13 +124,21 @@ def _task_numbers(
         "auc": area_under_curve(answers) if has_area else None,
         "auc_missing": table["auc_missing"],
         **_scaled(answers, temperatures),
-        "operating_points": None if dev is None else operating_points(dev, answers),
         "classes": {
             name: _class_numbers(*answers.of_class(number), table["classes"][name]["support"])
             for number, name in enumerate(answers.task.classes)
             if name in table["classes"]  # a label that no example knows is not judged
         },
     }
+
+
+def _operating_points(
+    split: str, dev: TaskAnswers | None, answers: TaskAnswers
+) -> list[dict[str, Any]] | None:
+    """None on dev, which chooses thresholds, and where dev knows no label of the task to choose one by."""
+    if split == OUT_OF_FOLD:
+        return operating_points_out_of_fold(answers)
+    return operating_points(dev, answers) if split == "test" and dev is not None else None
 
 
 def _scores_of(answers: TaskAnswers) -> dict[str, Any]:
