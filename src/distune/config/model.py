@@ -113,7 +113,7 @@ class TeacherConfig(ModelConfig):
 
 
 class StudentConfig(ModelConfig):
-    """The small model that is handed over."""
+    """The small model that is deployed."""
 
     vision: Encoder = EncoderConfig(name="deit-small")
     text: Encoder = EncoderConfig(name="distilbert")

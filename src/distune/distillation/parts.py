@@ -77,9 +77,9 @@ def feature_pairs(student: ModelOutput, teacher: ModelOutput) -> tuple[tuple[Ten
 
 def there(student: ModelOutput, teacher: ModelOutput, modality: int) -> Tensor | None:
     """The examples whose image (0) or text (1) both models had, bool (B,); None where these are all."""
-    gone = [each.absent[modality] for each in (student, teacher)]
+    masks = [each.absent[modality] for each in (student, teacher)]
     found: Tensor | None = None
-    for absent in gone:
+    for absent in masks:
         if absent is not None:
             found = ~absent if found is None else found & ~absent
     return found

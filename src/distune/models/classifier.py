@@ -155,28 +155,28 @@ class Classifier(nn.Module):
         if not self.can_miss:
             return (None, None)
         reads = tuple(
-            gone if name in self.modalities else None for name, gone in zip(NAMES, absent, strict=True)
+            lacking if name in self.modalities else None for name, lacking in zip(NAMES, absent, strict=True)
         )
         if not self.training or not self.modality_dropout or self.fusion is None or given is None:
             return reads[0], reads[1]
         draw = torch.rand(len(given), device=given.device)
         dropped = draw < self.modality_dropout / 2, draw >= 1 - self.modality_dropout / 2
         has_both = torch.ones_like(dropped[0])
-        for gone in reads:
-            has_both = has_both if gone is None else has_both & ~gone
+        for lacking in reads:
+            has_both = has_both if lacking is None else has_both & ~lacking
         image, text = (
-            has_both & drop if gone is None else gone | (has_both & drop)
-            for gone, drop in zip(reads, dropped, strict=True)
+            has_both & drop if lacking is None else lacking | (has_both & drop)
+            for lacking, drop in zip(reads, dropped, strict=True)
         )
         return image, text
 
     def _filled(self, name: Modality, values: Tensor | None, absent: Absent) -> Tensor | None:
         """Features (B, dim) or tokens (B, S, dim) with the learned vector in place of what is absent."""
-        gone = absent[NAMES.index(name)]
-        if values is None or gone is None or not values.shape[1]:
+        lacking = absent[NAMES.index(name)]
+        if values is None or lacking is None or not values.shape[1]:
             return values
         learned = self.absent[name].to(values.dtype)
-        return torch.where(gone.view(-1, *[1] * (values.dim() - 1)), learned, values)
+        return torch.where(lacking.view(-1, *[1] * (values.dim() - 1)), learned, values)
 
 
 def _activity(projected: Tensor, *, with_map: bool) -> Tensor:

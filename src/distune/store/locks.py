@@ -15,7 +15,7 @@ class SharedLock:
     """Marks an entry as in use by this process until released.
 
     Args:
-        path: the lock file, made where it is missing; where it cannot be made, nobody removes entries either.
+        path: the lock file, made where it is missing; where it cannot be made, entries cannot be removed either.
     """
 
     _handle: IO[str] | None = None
@@ -36,7 +36,7 @@ class SharedLock:
     @staticmethod
     @contextmanager
     def exclusive(path: Path) -> Iterator[bool]:
-        """Yields whether nobody else holds the lock, nor owns it; nobody can take it inside."""
+        """Yields whether the lock was free; inside the block no other process can take it."""
         with ExitStack() as stack:
             is_ours = False
             with where_writable(), suppress(BlockingIOError):

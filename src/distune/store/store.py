@@ -159,7 +159,7 @@ class Store:
         return removed
 
     def clear(self, kind: str | None = None, unused_for: float = 0.0) -> list[str]:
-        """Removes entries that nobody uses, and what killed writers left; returns the names removed.
+        """Removes unused entries, and what killed writers left; returns the names removed.
 
         Args:
             kind: one of `KINDS`; None takes every entry.
@@ -206,7 +206,7 @@ class Store:
     def _discard(self, folder: Path) -> bool:
         aside = _aside(folder)
         with suppress(FileNotFoundError):  # gone already
-            folder.rename(aside)  # at once, so that nobody meets half of it
+            folder.rename(aside)  # at once, so that no reader meets half of it
             _remove(aside)
         return not aside.exists()
 

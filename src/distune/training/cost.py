@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cost:
-    """Time and memory that were spent; what nobody saw is left out.
+    """Time and memory that were spent; what was not measured is left out.
 
     Attributes:
         seconds: wall time by stage.
@@ -61,7 +61,7 @@ def carried(cost: Callable[[], Cost]) -> Iterator[None]:
 
 
 def cost_until(error: BaseException) -> Cost:
-    """What an exception carries; nothing is known where nobody measured."""
+    """What an exception carries; nothing is known where nothing was measured."""
     found: Cost = error.__dict__.get("cost", Cost())
     return found
 

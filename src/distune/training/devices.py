@@ -210,7 +210,7 @@ def _uses_tf32(device: torch.device) -> bool:
 def _fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "mps":  # nobody has measured it yet
+    if device.type == "mps":  # not measured yet
         return False
     # Measured on an EPYC with AVX512-BF16: 1.3 to 1.5 times faster than fp32; emulated bf16 is slower than fp32.
     capabilities = torch.cpu.get_capabilities()

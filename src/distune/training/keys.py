@@ -151,7 +151,7 @@ def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
     weights = [identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent]
     values = _without_defaults(section, "modality_dropout")
     for kind, _ in encoders:
-        del values[kind]["revision"]  # the commit is in the encoder's identity, whoever names it
+        del values[kind]["revision"]  # the commit is in the encoder's identity, wherever it is named
     missing = {"missing": config.data.missing} if config.data.missing != "stop" else {}
     return {stage: values, "weights": weights, **missing, **FUSIONS.source(section.fusion)}
 

@@ -29,14 +29,14 @@ from distune.utils.seeds import derived_seed
 
 @dataclass(frozen=True)
 class Examples:
-    """What a model is trained and judged on.
+    """What a model is trained and evaluated on.
 
     Attributes:
         inputs: for all examples of the table.
         labels: int64 (N, tasks).
         tasks: the label columns.
         train: rows to learn from.
-        dev: rows to judge each epoch on.
+        dev: rows to evaluate each epoch on.
     """
 
     inputs: ModelInputs
@@ -225,15 +225,15 @@ def _one_epoch(
         )
     with state.average.applied() if state.average else nullcontext():
         probabilities = predict(state.model, examples.inputs, examples.dev, compute)
-    judged = (examples.labels[examples.dev], probabilities, examples.tasks)
+    answers = (examples.labels[examples.dev], probabilities, examples.tasks)
     return EpochRecord(
         plan.stage,
         epoch,
         total,
         cross_entropy,
         distillation,
-        overall_score(*judged),
-        macro_f1_by_task(*judged),
+        overall_score(*answers),
+        macro_f1_by_task(*answers),
         state.optimizer.lr,
         time.perf_counter() - started,
     )

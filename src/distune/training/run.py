@@ -83,7 +83,7 @@ def run(
 def run_teacher(
     config: Config, folder: Path, *, callback: Callback | None = None, check_images: bool = True
 ) -> RunResult:
-    """Trains the teacher alone and judges it by its own score on dev; every student after finds it in the store.
+    """Trains the teacher alone and scores it on dev; every student after finds it in the store.
 
     Args:
         config: the experiment; its student does not matter.
@@ -105,7 +105,7 @@ def run_teacher(
                 teacher = job.train_teacher()
             except StopTraining:
                 return job.result(Fitted(job.history, stopped=True), {})
-            results = job.judged_teacher(teacher)
+            results = job.evaluated_teacher(teacher)
             write_json(folder / RESULTS, results)
             return job.result(Fitted(teacher.history, stopped=False), results)
 
@@ -202,8 +202,8 @@ class _Run(Callback):
         with self.timed("teacher"):
             return stage.trained(self, self.folder / "checkpoint_teacher.safetensors")
 
-    def judged_teacher(self, teacher: Teacher) -> dict[str, Any]:
-        dev = self.judged(self.table.rows("dev"), teacher.dev_probabilities)
+    def evaluated_teacher(self, teacher: Teacher) -> dict[str, Any]:
+        dev = self.scores(self.table.rows("dev"), teacher.dev_probabilities)
         return {
             "score": dev["score"],
             "best_epoch": best_epoch(teacher.history).epoch,
@@ -272,19 +272,19 @@ class _Run(Callback):
 
     def evaluate(self, teacher: Teacher | None, *, open_test: bool) -> dict[str, Any]:
         with self.timed("evaluation"):
-            splits = {"dev": self.judge_student("dev")}
-            judged = self.judged_teacher(teacher)["teacher"] if teacher else None
+            splits = {"dev": self.evaluate_student("dev")}
+            of_teacher = self.evaluated_teacher(teacher)["teacher"] if teacher else None
             if open_test and len(self.table.rows("test")):
                 record_opening(self.folder.parent, by=self.folder.name, dataset=self.fingerprint)
-                splits["test"] = self.judge_student("test")
-                if teacher and judged:
-                    judged["splits"]["test"] = self.judge_teacher(teacher)
+                splits["test"] = self.evaluate_student("test")
+                if teacher and of_teacher:
+                    of_teacher["splits"]["test"] = self.evaluate_teacher(teacher)
         best = best_epoch([record for record in self.history if record.stage == "student"])
         results = {
             "score": splits["dev"]["score"],
             "best_epoch": best.epoch,
             "splits": splits,
-            "teacher": judged,
+            "teacher": of_teacher,
             "test_split": "opened"
             if "test" in splits
             else "shut"
@@ -301,25 +301,25 @@ class _Run(Callback):
         self.checkpoint.remove()
         return results
 
-    def judge_student(self, split: Any) -> dict[str, Any]:
+    def evaluate_student(self, split: Any) -> dict[str, Any]:
         rows = self.table.rows(split)
         probabilities = predict(self.student, self.examples.inputs, rows, self.compute)
         write_predictions(self.folder, split, self.table, rows, probabilities)
-        return self.judged(rows, probabilities)
+        return self.scores(rows, probabilities)
 
-    def judged(self, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]) -> dict[str, Any]:
+    def scores(self, rows: NDArray[np.int64], probabilities: Sequence[NDArray[Any]]) -> dict[str, Any]:
         found = evaluate(self.table.labels[rows], probabilities, self.table.tasks)
         apart = scores_apart(self.table, rows, probabilities)
         return {**found, "apart": apart} if apart else found
 
-    def judge_teacher(self, teacher: Teacher) -> dict[str, Any]:
+    def evaluate_teacher(self, teacher: Teacher) -> dict[str, Any]:
         model, rows = teacher.model(), self.table.rows("test")
         inputs = self.steps.for_model(model, self.config.teacher, teacher.model_seed)
         probabilities = predict(model, inputs, rows, self.compute)
-        return self.judged(rows, probabilities)
+        return self.scores(rows, probabilities)
 
     def result(self, fitted: Fitted | None, results: dict[str, Any]) -> RunResult:
         stopped = fitted is None or fitted.stopped
-        judged = None if fitted is None else fitted.history[-1] if stopped else fitted.best
+        epoch = None if fitted is None else fitted.history[-1] if stopped else fitted.best
         cost = Cost(**results["cost"]) if results else self.cost()
-        return RunResult.of(judged, results, cost, self.cache)
+        return RunResult.of(epoch, results, cost, self.cache)

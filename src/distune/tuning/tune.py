@@ -146,10 +146,10 @@ def _check(request: TuneRequest) -> None:
 
 def _check_folds(config: Config) -> None:
     if config.study.strategy != "joint":
-        raise UserError("folds: a staged search judges its teachers on the dev split; use --strategy joint")
+        raise UserError("folds: a staged search scores its teachers on the dev split; use --strategy joint")
     if config.study.prune_teacher:
         raise UserError(
-            "folds: every fold has a teacher of its own, which --prune-teacher cannot judge; leave it out"
+            "folds: every fold has a teacher of its own, which --prune-teacher cannot compare; leave it out"
         )
     if config.data.fold is not None:
         raise UserError("folds: the base config is one fold already; remove data.fold from it")

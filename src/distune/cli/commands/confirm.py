@@ -49,7 +49,7 @@ def confirm(
     new_cases: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Cases of the set whose score is forecast; default: as many as were judged."
+            min=1, help="Cases of the set whose score is forecast; default: as many as were evaluated."
         ),
     ] = None,
     workers: Workers = None,
@@ -76,7 +76,7 @@ def confirm(
     ] = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Train the best trials again over seeds, judge them once on the test split, and compare them."""
+    """Train the best trials again over seeds, evaluate them once on the test split, and compare them."""
     from distune.confirmation.confirm import confirm as run_confirmation
     from distune.confirmation.request import ConfirmRequest
 
@@ -103,7 +103,7 @@ def confirm(
         say("interrupted; the same command resumes it")
     elif result.reason == "low_disk":
         say(
-            f"stopped before anything was judged: {result.folder} has too little disk space for another run; "
+            f"stopped before anything was evaluated: {result.folder} has too little disk space for another run; "
             "free some, and the same command resumes it"
         )
     else:
@@ -129,10 +129,10 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     """Prints scores, comparisons, optimism and recommendation."""
     split = numbers["split"]
     say()
-    judged_on = ("dev", split if split != "dev" else "test")
-    say(f"{'score, mean and 95 % interval, seeds and cases':48}{judged_on[0]:>24}{judged_on[1]:>24}")
+    splits = ("dev", split if split != "dev" else "test")
+    say(f"{'score, mean and 95 % interval, seeds and cases':48}{splits[0]:>24}{splits[1]:>24}")
     for name, about in numbers["contenders"].items():
-        shown = [_interval(about["splits"].get(each)) for each in judged_on]
+        shown = [_interval(about["splits"].get(each)) for each in splits]
         say(f"{name:48}{shown[0]:>24}{shown[1]:>24}")
     say()
     say(f"differences on {split}" + (", which the search has seen: optimistic" * numbers["optimistic"]))
@@ -152,8 +152,8 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     recommendation = numbers["recommendation"]
     say()
     say(f"recommended: {recommendation['contender']}. {recommendation['text']}")
-    judged = numbers["contenders"][recommendation["contender"]]["splits"][split]
-    if judged is not None and (forecast := judged["forecast"]) is not None:
+    scored = numbers["contenders"][recommendation["contender"]]["splits"][split]
+    if scored is not None and (forecast := scored["forecast"]) is not None:
         flatters = f" (from {split}, which the search has seen: it flatters)" * numbers["optimistic"]
         say(
             f"forecast: a new set of {forecast['cases']} cases will score between {forecast['low']:.3f} and "

@@ -30,7 +30,7 @@ def evaluate(
     gpu: Device = None,
     storage: Storage = None,
 ) -> None:
-    """Judge a trained student on external data: scores with intervals over patients or cases, recorded in its run."""
+    """Evaluate a trained student on external data: scores with intervals over cases, recorded in its run."""
     from distune.prediction.load import load
 
     predictor = load(source, device=gpu, storage=storage)

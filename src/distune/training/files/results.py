@@ -1,4 +1,4 @@
-"""What a run came to: from a run that ended just now, or read from its folder."""
+"""The result of a run: of one that ended just now, or read from its folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from distune.training.keys import student_key
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         score: dev score of the student's best epoch, of its last one where it was stopped; None if stopped before.
@@ -39,15 +39,15 @@ class RunResult:
 
     @staticmethod
     def of(
-        judged: EpochRecord | None, results: dict[str, Any], cost: Cost, cache: dict[str, Any]
+        epoch: EpochRecord | None, results: dict[str, Any], cost: Cost, cache: dict[str, Any]
     ) -> RunResult:
-        """The result of a run that is judged by one of its epochs; one without results was stopped."""
-        score, epoch = (judged.dev_score, judged.epoch) if judged else (None, None)
-        return RunResult(score, epoch, not results, results, cost, cache)
+        """The result of a run that is scored by one of its epochs; one without results was stopped."""
+        score, number = (epoch.dev_score, epoch.epoch) if epoch else (None, None)
+        return RunResult(score, number, not results, results, cost, cache)
 
 
 def finished_run(config: Config, folder: Path, *, callback: Callback | None = None) -> RunResult | None:
-    """What a run came to, and cost, that is done.
+    """The result and the cost of a finished run.
 
     Args:
         config: the experiment.
@@ -64,9 +64,9 @@ def finished_run(config: Config, folder: Path, *, callback: Callback | None = No
     cost, cache = Cost(**results["cost"]), results["cache"]
     for record in history:
         if asks_to_stop(callback or Callback(), record) and not _is_last(record, config):
-            judged = record if record.stage == "student" else None
+            last = record if record.stage == "student" else None
             # It may be read again: its seconds count where it is read to the end.
-            return RunResult.of(judged, {}, cost.without_seconds, cache)
+            return RunResult.of(last, {}, cost.without_seconds, cache)
     return RunResult.of(best_epoch(students), results, cost, cache)
 
 

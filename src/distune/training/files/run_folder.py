@@ -35,7 +35,7 @@ OUTCOMES = (
     "student.safetensors",
     "dropped.txt",
 )
-"""What a run that begins, or resumes, has not come to yet; an earlier one in its folder may have left it."""
+"""What a run that starts, or resumes, has not written yet; an earlier one in its folder may have left it."""
 OPENINGS = "test_openings.jsonl"
 """Every time the test split was opened, a line each; beside the run folders."""
 _DAMAGED = {"time": "an unknown day", "dataset": None}
@@ -135,7 +135,7 @@ def record_opening(beside: Path, *, by: str, dataset: str) -> None:
 def openings(beside: Path, dataset: str | None = None) -> list[dict[str, Any]]:
     """All recorded openings, of one data set where it is given, oldest first.
 
-    A damaged line is an opening, too: nobody knows of what, so it counts for every data set.
+    A damaged line is an opening, too, of an unknown data set, so it counts for every one.
     """
     found = [
         _DAMAGED | {"by": f"a damaged record (line {number} of {OPENINGS})"} if line is None else line

@@ -76,8 +76,8 @@ class InputSteps:
             image = self._image_inputs(model, vision, config, model_seed, with_map=with_map)
         if text is not None:
             sequences, mean = self._text_inputs(model, text, config, model_seed)
-        gone = [self.table.absent(name) if name in model.modalities else None for name in NAMES]
-        return ModelInputs(image, sequences, mean, (gone[0], gone[1]))
+        absent = [self.table.absent(name) if name in model.modalities else None for name in NAMES]
+        return ModelInputs(image, sequences, mean, (absent[0], absent[1]))
 
     def _image_inputs(
         self,

@@ -50,7 +50,7 @@ def scores_apart(
         probabilities: one array (rows, classes) a task.
     """
     absent = [table.absent(name) for name in ("image", "text")]
-    chosen = [None if gone is None else gone[rows] for gone in absent]
+    chosen = [None if lacking is None else lacking[rows] for lacking in absent]
     return {
         name: {
             "examples": int(kind.sum()),

@@ -27,7 +27,7 @@ def evaluate(
     """Everything worth knowing about the predictions for one split, as plain JSON values.
 
     Args:
-        labels: the table's columns, (N, columns); `MISSING` where one is not known: a task is judged on those that are.
+        labels: the table's columns, (N, columns); `MISSING` where one is not known: a task is evaluated on the others.
         probabilities: one array a task, (N, classes), rows adding up to 1, but those of multi-label tasks.
         tasks: names and classes, in the order of the columns.
 
@@ -78,7 +78,7 @@ def evaluate(
 
 
 def _evaluate_labels(truth: NDArray[np.int64], probabilities: Floats, task: Task) -> dict[str, Any]:
-    """A multi-label task: each label judged for itself, on the examples where it is known."""
+    """A multi-label task: each label evaluated for itself, on the examples where it is known."""
     by_label: dict[str, dict[str, Any]] = {}
     for column, (label, binary) in enumerate(zip(task.classes, exclusive_tasks(task), strict=True)):
         known = truth[:, column] != MISSING

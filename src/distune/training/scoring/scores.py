@@ -102,7 +102,7 @@ def check_scores(table: Table, root: Path, splits: Sequence[Split] = ("dev",)) -
     Args:
         table: all examples.
         root: the data root, named in the error.
-        splits: that will be judged.
+        splits: that will be evaluated.
 
     Raises:
         DataError: lists each task and split.

@@ -26,7 +26,7 @@ def regression_score(results: Mapping[str, Any]) -> float | None:
 def teacher_warning(
     teacher: float | None, student: float | None, on: str = "dev", regression: float | None = None
 ) -> str | None:
-    """What to say first of a teacher that scores below its student, or below features that nobody trained.
+    """What to say first of a teacher that scores below its student, or below features of untrained encoders.
 
     Args:
         teacher: its score; None where there is none.

@@ -59,9 +59,9 @@ def pooled_features(model: Classifier, inputs: ModelInputs, table: Table, device
                 tokens = model.text_tokens(batch.text, batch.text_mask)
                 text[rows] = masked_mean(tokens, batch.text_mask).cpu().numpy()
     train = table.rows("train")
-    for values, gone in zip((image, text), inputs.absent, strict=True):
-        if gone is not None:  # an average example, as far as a regression can tell
-            values[gone] = values[train[~gone[train]]].mean(axis=0)
+    for values, lacking in zip((image, text), inputs.absent, strict=True):
+        if lacking is not None:  # an average example, as far as a regression can tell
+            values[lacking] = values[train[~lacking[train]]].mean(axis=0)
     return Features(standardised(image, train), standardised(text, train))
 
 

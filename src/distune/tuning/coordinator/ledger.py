@@ -199,7 +199,7 @@ class Ledger:
         return self._tell(trial, {**values, **why}, TrialState.FAIL)
 
     def requeue(self, trial: Trial, values: Mapping[str, Any]) -> None:
-        """Requeues an interrupted trial for whoever resumes the study."""
+        """Requeues an interrupted trial, for the next coordinator of the study."""
         if not self._owns(trial._trial_id):
             return
         try:

@@ -23,7 +23,7 @@ PLAIN_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where the study stands, for whoever shows it."""
+    """Where the study stands, to be shown."""
 
     counts: Counts
     active: int

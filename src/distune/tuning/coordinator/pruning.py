@@ -46,7 +46,7 @@ class Pruning:
         if event.epoch not in active.teacher_scores:
             self._ledger.note(active.trial, active.with_teacher_score(event))
         if event.epoch < last:
-            return False  # a resumed attempt reports once more the epochs that were judged before
+            return False  # a resumed attempt reports again the epochs that were reported before
         earlier = earlier_teachers(event.number, trials)
         return should_prune_teacher(active.teacher_scores, earlier, event.epoch)
 
@@ -56,6 +56,6 @@ class Pruning:
             active.scores[event.epoch] = event.score
             self._ledger.report(active.trial, event.epoch, event.score)
         if event.epoch < last:
-            return False  # a resumed attempt reports once more the epochs that were judged before
+            return False  # a resumed attempt reports again the epochs that were reported before
         is_last = event.epoch >= self._proposals.epochs(active.config)
         return not is_last and self._ledger.should_prune(active.trial)

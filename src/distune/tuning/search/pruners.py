@@ -47,7 +47,7 @@ def check_pruner_of_folds(name: str) -> None:
     if name not in SHARES_OF_FOLDS:
         known = ", ".join(SHARES_OF_FOLDS)
         raise UserError(
-            f"pruner: {name} judges scores that rise with the epochs, and folds do not; take {known}"
+            f"pruner: {name} compares scores that rise with the epochs, and folds do not; take {known}"
         )
 
 

@@ -119,7 +119,7 @@ def _is_worked_on(name: str, study: Study) -> bool:
         if lease.looks_alive(now):
             _log.warning(
                 "study %s asks the same and lacks trials, but process %d on %s was at work on it %.0f s ago: it is "
-                "passed over; to resume it, or to work on it too, add --study-name %s",
+                "left alone; to resume it, or to work on it too, add --study-name %s",
                 name, lease.pid, lease.host.partition("/")[0], now - lease.seen, name,
             )  # fmt: skip
             return True

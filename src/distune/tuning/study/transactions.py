@@ -62,7 +62,7 @@ def claim_of_study(storage: BaseStorage, study_id: int, key: str, old: Any, new:
 
 
 def requeue_if_owned(storage: BaseStorage, trial_id: int, key: str, owner: str) -> bool:
-    """Lets a running trial wait if it still has its owner; whoever claims it does so before or after.
+    """Lets a running trial wait if it still has its owner; another coordinator claims it before or after.
 
     Args:
         storage: the study's storage.

@@ -78,7 +78,7 @@ def _drop_weights(folder: Path) -> None:
 
 @dataclass
 class _Done:
-    """What the folds of one attempt came to."""
+    """The result of the folds of one attempt."""
 
     scores: list[float] = field(default_factory=list)
     cost: Cost = field(default_factory=Cost)

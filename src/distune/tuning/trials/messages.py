@@ -23,7 +23,7 @@ class TrialTask:
     Args:
         number: the trial's number in its study.
         config: the complete config as plain values.
-        folder: the trial's run folder; a trial that was begun before is resumed from what lies there.
+        folder: the trial's run folder; a trial that was started before is resumed from it.
         device: "auto", "cpu", "cuda:0", ...
         threads: CPU threads that the worker may use.
         attempt: 1 for the first time that this trial is given to a worker.
@@ -80,7 +80,7 @@ class Failure:
         kind: one of `distune.tuning.coordinator.failures.KINDS`.
         message: the reason in one line.
         output: the tail of what the worker printed, traceback included.
-        cost: what this attempt took, as far as anybody saw it.
+        cost: what this attempt took, as far as it was measured.
     """
 
     kind: str
@@ -103,7 +103,7 @@ no score is lost that was trained but not received."""
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A worker has begun with a trial."""
+    """A worker has started a trial."""
 
     number: int
     worker: str

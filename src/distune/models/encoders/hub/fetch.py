@@ -107,7 +107,7 @@ def _download(repository: str, name: str, revision: str, patience: Patience, **o
 
 
 def _note_absence(repository: str, name: str, commit: str) -> None:
-    """Asks for a file that is not there: the library notes this in its cache, so that nobody has to ask again."""
+    """Asks for a file that is not there: the library notes this in its cache, so that it is not asked for again."""
     from huggingface_hub import hf_hub_download
 
     try:

@@ -42,7 +42,7 @@ def fetch_encoders(
     """Brings everything that encoders need from the hub into the cache; what is there is not asked for again.
 
     Args:
-        encoders: with their kinds; those that need no hub are passed over.
+        encoders: with their kinds; those that need no hub are skipped.
         patience: how long a hub that refuses is asked again.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Finding a commit of a repository: in the Hugging Face cache first, by whoever it was filled."""
+"""Finding a commit of a repository: in the Hugging Face cache first, whichever program filled it."""
 
 from __future__ import annotations
 
