@@ -26,14 +26,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from benchmarks.guarantees import Figure, below, exactly, publish
 from benchmarks.resumable import undisturbed
 from distune.config import Config, as_dict, with_values
+from distune.testing.simulated import SimulatedExecutor, Work
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Takeover
-from distune.tuning.executors import SimulatedExecutor
-from distune.tuning.executors.simulated import Work
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.search.samplers import plain_sampler
 from distune.tuning.space.space import build_space

@@ -8,8 +8,7 @@ from pathlib import Path
 from distune.config import Config, with_values
 from distune.confirmation.training import Job, train_all
 from distune.errors import UserError
-from distune.tuning.executors import SimulatedExecutor
-from distune.tuning.executors.simulated import Work, WorkerDied
+from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
 from distune.tuning.trials.messages import TrialTask
 
 

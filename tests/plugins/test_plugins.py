@@ -18,7 +18,7 @@ from distune.errors import ConfigError, UserError
 from distune.plugins import load_plugins, loaded_plugins
 from distune.training.devices import compute_for
 from distune.training.keys import student_key, teacher_key
-from distune.tuning.executors import LocalExecutor
+from distune.tuning.executors.local import LocalExecutor
 from distune.tuning.space.groups import loss_group
 from distune.tuning.space.space import build_space
 from distune.tuning.study.settings import PLUGINS, StudySettings, differing

@@ -92,7 +92,7 @@ def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked:
     assert f"--storage sqlite:///{tmp_path / 's.db'}" in again  # it lies elsewhere than under logs/optuna
     teachers = study.teacher_record.trials if study.teacher_record is not None else ()
     assert (request.asked.name, request.asked.n_trials) == ("s", 30 + len(study.trials) + len(teachers))
-    with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
+    with opened(f"sqlite:///{tmp_path / 's.db'}") as storage:
         for name, settings in zip(
             ("s", "s" + SUFFIX), _study_settings(request, base_of(request.config), "data"), strict=True
         ):
@@ -158,7 +158,7 @@ def test_the_ranges_of_a_staged_search_are_those_of_its_teachers_too(tmp_path: P
         ("s", "T", temperature, [3.0, 3.2, 3.4, 3.6, 5.9]),
         ("s" + SUFFIX, "teacher_lr", lr, [1e-5, 1.2e-5, 1.4e-5, 1.6e-5, 2e-5]),
     ):
-        with opened(f"sqlite:///{tmp_path / 's.db'}", create=False) as storage:
+        with opened(f"sqlite:///{tmp_path / 's.db'}") as storage:
             study = optuna.load_study(storage=storage, study_name=name)
             for value in values:
                 study.add_trial(

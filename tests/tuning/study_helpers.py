@@ -12,14 +12,14 @@ from closed_form_trials import score_at
 from optuna.trial import TrialState
 
 from distune.config import Config, StudyConfig, with_values
+from distune.testing.simulated import Script, SimulatedExecutor, Work
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Takeover
-from distune.tuning.executors import Executor, SimulatedExecutor
-from distune.tuning.executors.simulated import Script, Work
+from distune.tuning.executors.base import Executor
 from distune.tuning.request import TrialFunctions, TuneRequest
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.space import build_space

@@ -15,9 +15,9 @@ from distune.cli import run_command
 from distune.config import as_dict, load_config, save_config, with_values
 from distune.errors import UserError
 from distune.store import Store
+from distune.testing.simulated import Work
 from distune.training.run import run
 from distune.tuning.coordinator.proposals import FoldProposals
-from distune.tuning.executors.simulated import Work
 from distune.tuning.search.fold_pruner import FoldPruner
 from distune.tuning.search.pruners import make_pruner_of_folds
 from distune.tuning.study.settings import differing, warmup_of_folds

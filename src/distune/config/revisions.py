@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from distune.config.experiment import Config
 from distune.config.files import with_values
@@ -41,6 +41,19 @@ def pinned(config: Config, commits: Mapping[str, str]) -> Config:
         if (key := model_key(encoder)) in commits
     }
     return with_values(config, values, source="encoders") if values else config
+
+
+def pin_values(values: dict[str, Any], commits: Mapping[str, str]) -> dict[str, Any]:
+    """As `pinned`, for a complete config as plain values, which is changed and not validated."""
+    for role in ("teacher", "student"):
+        for kind in ("vision", "text"):
+            given = values[role][kind]
+            encoder = given if isinstance(given, dict) else {"name": given}
+            name, revision = encoder["name"], encoder.get("revision")
+            key = name if revision is None else f"{name}@{revision}"
+            if key in commits:
+                values[role][kind] = {**encoder, "revision": commits[key]}
+    return values
 
 
 def carried_over(config: Config, earlier: Config) -> Config:

@@ -16,7 +16,7 @@ from distune.training.files.run_folder import RESULTS, read_results
 from distune.training.keys import versions_behind
 from distune.training.student import WEIGHTS
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
-from distune.tuning.executors import Executor
+from distune.tuning.executors.base import Executor
 from distune.tuning.trials.folds import fold_folder
 from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialTask
 

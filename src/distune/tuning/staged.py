@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from distune.config import Config, SearchParameter
 from distune.errors import UserError
-from distune.tuning.coordinator.ledger import count
+from distune.tuning.coordinator.ledger import count, ranked
 from distune.tuning.space.space import TEACHER, Space
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.summary import params_of
@@ -134,13 +134,12 @@ def best_teachers(study: Study) -> dict[str, dict[str, Any]]:
     Returns:
         By choice: the trial's `number`, its `score`, its `params` by name and its `overrides` by config key.
     """
-    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.COMPLETE]
-    ranked = sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
+    complete = ranked(study.get_trials(deepcopy=False))
     kept: list[FrozenTrial] = []
-    for trial in ranked:
+    for trial in complete:
         if len(kept) < KEPT and all(params_of(trial) != params_of(other) for other in kept):
             kept.append(trial)
-    base = next((trial for trial in ranked if trial.user_attrs.get("baseline")), None)
+    base = next((trial for trial in complete if trial.user_attrs.get("baseline")), None)
     if base is not None and all(params_of(base) != params_of(other) for other in kept):
         kept.append(base)
     return {_choice(trial): _description(trial) for trial in kept}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.errors import UserError
-from distune.tuning.coordinator.failures import SURPLUS
+from distune.tuning.coordinator.failures import count_kinds
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import OWNER, Counts, count
 from distune.tuning.staged import SUFFIX
@@ -185,7 +184,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         wanted,
         tuple(_running(trial, living[trial.user_attrs[OWNER]]) for trial in held),
         tuple(trial.number for trial in left),
-        dict(_failures(trials)),
+        count_kinds(trials),
         workers,
         None if living or last is None else last.ended,
         study.user_attrs.get("folds"),
@@ -208,11 +207,6 @@ def _running(trial: FrozenTrial, lease: Lease) -> RunningTrial:
         known.get("attempts", 0),
         read_progress(Path(known["folder"])) if "folder" in known else "",
     )
-
-
-def _failures(trials: list[FrozenTrial]) -> Counter[str]:
-    kinds = (t.user_attrs.get("failure_kind", "crash") for t in trials if t.state == TrialState.FAIL)
-    return Counter(kind for kind in kinds if kind != SURPLUS)
 
 
 def _expected_end(

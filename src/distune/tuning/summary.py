@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 from distune import __version__
 from distune.config import Config, parse_config, save_config
 from distune.training.teacher.check import teacher_warning
-from distune.tuning.coordinator.failures import SURPLUS
+from distune.tuning.coordinator.failures import count_kinds
 from distune.tuning.coordinator.leases import leases
+from distune.tuning.coordinator.ledger import count, ranked
 from distune.tuning.coordinator.proposals import configured
 from distune.tuning.study.settings import COMMITS
 from distune.tuning.trials.folds import FOLD_SCORES
@@ -48,8 +48,7 @@ BEST_CONFIG_NAME = "best_config.yaml"
 
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """The complete trial with the highest score, the earliest of equals; None if none is complete."""
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
-    return min(complete, key=lambda trial: (-(trial.value or 0.0), trial.number), default=None)
+    return next(iter(ranked(trials)), None)
 
 
 def base_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -101,7 +100,7 @@ def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str 
         "storage": storage,
         "reason": reason,
         "trials": _states(trials),
-        "failures": dict(_failures(trials)),
+        "failures": count_kinds(trials),
         "best": _entry(best),
         "base": _entry(base_trial(trials)),
         "note": None if best else "no trial is complete, so there is no best config",
@@ -123,15 +122,9 @@ def _about(study: Study) -> dict[str, Any]:
 
 
 def _states(trials: Sequence[FrozenTrial]) -> dict[str, int]:
-    states = Counter(t.state.name.lower() for t in trials if t.user_attrs.get("failure_kind") != SURPLUS)
-    counts = {name: states[name] for name in ("complete", "pruned", "fail", "running", "waiting")}
-    counts["failed"] = counts.pop("fail")
-    return {"finished": counts["complete"] + counts["pruned"], **counts}
-
-
-def _failures(trials: Sequence[FrozenTrial]) -> Counter[str]:
-    kinds = (t.user_attrs.get("failure_kind", "crash") for t in trials if t.state == TrialState.FAIL)
-    return Counter(kind for kind in kinds if kind != SURPLUS)
+    counts = count(trials)
+    states = ("finished", "complete", "pruned", "running", "waiting", "failed")
+    return {state: getattr(counts, state) for state in states}
 
 
 def _entry(trial: FrozenTrial | None) -> dict[str, Any] | None:

@@ -20,11 +20,11 @@ from study_helpers import (
     training,
 )
 
+from distune.config import parse_config
+from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
-from distune.tuning.executors import SimulatedExecutor
-from distune.tuning.executors.simulated import Work, WorkerDied
 
 pytestmark = pytest.mark.slow
 
@@ -261,7 +261,12 @@ def test_values_that_break_the_config_together_fail_as_config(tmp_path):
     base = base_config(search_space=raw)
     settings = settings_of(base)
     study = memory_study(settings)
-    assert coordinator(study, settings, tmp_path, n_trials=2).run() in ("finished", "failed_alike")
+
+    def validated(task):
+        parse_config(task.config)
+        yield from training(task)
+
+    assert coordinator(study, settings, tmp_path, validated, n_trials=2).run() in ("finished", "failed_alike")
     failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
     assert failed and all(trial.user_attrs["failure_kind"] == "config" for trial in failed)
     assert "not a multiple of fusion_heads" in failed[0].user_attrs["failure_message"]
@@ -501,7 +506,7 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatc
     cpu_time = SimpleNamespace(
         perf_counter=time.thread_time
     )  # a busy machine makes the coordinator no slower
-    monkeypatch.setattr("distune.tuning.executors.simulated.time", cpu_time)
+    monkeypatch.setattr("distune.testing.simulated.time", cpu_time)
     settings = settings_of(pruner="none")
     study = memory_study(settings)
     executor = SimulatedExecutor(training, workers=64, charge=True)

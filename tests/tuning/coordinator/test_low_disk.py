@@ -9,9 +9,9 @@ import pytest
 from closed_form_trials import fold_score
 from study_helpers import coordinator, memory_study, settings_of, states, training
 
+from distune.testing.simulated import Work
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals
 from distune.tuning.coordinator.retention import Retention
-from distune.tuning.executors.simulated import Work
 
 
 def training_by_folds(task):

@@ -7,9 +7,9 @@ from dataclasses import replace
 from rich.console import Console
 from study_helpers import coordinator, memory_study, settings_of, training
 
+from distune.testing.simulated import Work
 from distune.tuning.coordinator.ledger import Counts
 from distune.tuning.coordinator.progress import PLAIN_SECONDS, Progress, Snapshot, line, log_file
-from distune.tuning.executors.simulated import Work
 from distune.tuning.trials.trial import PROGRESS
 
 

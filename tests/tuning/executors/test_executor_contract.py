@@ -12,7 +12,8 @@ import pytest
 from closed_form_trials import script
 
 from distune.errors import UserError
-from distune.tuning.executors import LocalExecutor, SimulatedExecutor
+from distune.testing.simulated import SimulatedExecutor
+from distune.tuning.executors.local import LocalExecutor
 from distune.tuning.executors.memory import total_bytes
 from distune.tuning.trials.messages import (
     EpochReported,

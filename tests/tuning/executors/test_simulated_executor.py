@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from distune.tuning.executors import SimulatedExecutor, simulated
-from distune.tuning.executors.simulated import Work
+from distune.testing import simulated
+from distune.testing.simulated import SimulatedExecutor, Work
 from distune.tuning.trials.messages import EpochReported, TrialTask
 
 

@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 from study_helpers import coordinator, settings_of, sqlite_study, states, training
 
-from distune.tuning.executors.simulated import Work
+from distune.testing.simulated import Work
 from distune.tuning.fork import fork
 from distune.tuning.search.teacher_pruner import should_prune_teacher
 

@@ -208,9 +208,9 @@ def test_whether_a_value_can_be_drawn(parameter, value, inside):
 def test_the_base_trial_keeps_values_outside_the_space_out_of_optunas_table():
     base = base_config(teacher__lr=1e-3, teacher__fusion_dim=64)
     space = build_space(base)
-    from distune.tuning.search.seeded_sampler import BaseValues
+    from distune.tuning.search.seeded_sampler import sampler_of_values
 
-    study = optuna.create_study(sampler=BaseValues(space.base_values(base)))
+    study = optuna.create_study(sampler=sampler_of_values(space.base_values(base)))
     trial = study.ask()
     params = suggest_base(trial, space, base)
     assert (params["teacher_lr"], params["teacher_fusion_dim"], params["T"]) == (1e-3, 64, 2.0)

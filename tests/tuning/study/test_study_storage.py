@@ -16,6 +16,7 @@ from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.space.space import build_space
 from distune.tuning.study.open_study import check_name, new_name, open_study
+from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
@@ -119,8 +120,8 @@ def test_a_command_whose_storage_cannot_be_opened_shows_no_secret(command, url, 
 
 
 def test_reading_makes_no_file(tmp_path):
-    with pytest.raises(UserError, match="there is no file"):
-        open_storage(default_url(tmp_path, "nothing"), create=False)
+    with pytest.raises(UserError, match="there is no file"), reading(default_url(tmp_path, "nothing")):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from study_helpers import coordinator, settings_of, sqlite_study
 from distune.config import as_dict
 from distune.training.files.run_folder import read_metrics
 from distune.tuning.coordinator.leases import Lease
-from distune.tuning.executors import LocalExecutor
+from distune.tuning.executors.local import LocalExecutor
 from distune.tuning.trials.messages import TrialTask
 from distune.tuning.trials.trial import run_trial
 

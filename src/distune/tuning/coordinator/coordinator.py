@@ -15,7 +15,6 @@ from typing import Literal
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 
-from distune.errors import ConfigError
 from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
@@ -218,12 +217,8 @@ class Coordinator:
         scores = self._trials[trial.number].intermediate_values
         active = ActiveTrial.of(trial, proposal, self._retention.path(trial.number), scores)
         self._ledger.note(trial, active.opening())
-        try:
-            active.config = self._proposals.config(active.overrides)
-        except ConfigError as error:
-            self._fail(active, Failure("config", str(error)))
-        else:
-            self._queue.append(active)
+        active.config = self._proposals.config(active.overrides)
+        self._queue.append(active)
 
     def _submit(self, active: ActiveTrial) -> None:
         self._active[active.trial.number] = active

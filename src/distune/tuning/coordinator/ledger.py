@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -48,7 +48,7 @@ class Counts:
         return self.complete + self.pruned
 
 
-def count(trials: list[FrozenTrial], *, minimise: bool = False) -> Counts:
+def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> Counts:
     """Counts trials; surplus ones are no failures.
 
     Args:
@@ -75,6 +75,12 @@ def count(trials: list[FrozenTrial], *, minimise: bool = False) -> Counts:
         else:
             counts.waiting += 1
     return counts
+
+
+def ranked(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The complete trials, the highest score first, the earliest of equals."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
 
 
 class Ledger:

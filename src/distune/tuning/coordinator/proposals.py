@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from optuna.study import Study
 from optuna.trial import Trial
 
-from distune.config import Config, as_dict, with_values
-from distune.config.revisions import pinned, renamed
-from distune.tuning.search.seeded_sampler import BaseValues, SeededSampler
+from distune.config import Config, as_dict, laid_over, parse_config
+from distune.config.revisions import pin_values, renamed
+from distune.tuning.search.seeded_sampler import SeededSampler, sampler_of_values
 from distune.tuning.space.suggest import distribution, suggest, suggest_base
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.trials.messages import FOLD
@@ -35,7 +35,12 @@ class JointProposals:
 
     Args:
         settings: what the study is about.
+
+    Attributes:
+        stage: the one whose scores the pruner sees.
     """
+
+    stage: ClassVar[str] = "student"
 
     def __init__(self, settings: StudySettings):
         self._settings = settings
@@ -46,69 +51,51 @@ class JointProposals:
         """Draws a trial's parameters; the same ones again for a trial that was interrupted."""
         settings = self._settings
         if trial.number == 0:
-            study.sampler = BaseValues(settings.space.base_values(settings.base))
+            study.sampler = sampler_of_values(settings.space.base_values(settings.base))
             return Proposal(suggest_base(trial, settings.space, settings.base), {})
         study.sampler = SeededSampler(settings.sampler, settings.seed, trial.number, self._joint)
         params = suggest(trial, settings.space, settings.base)
         return Proposal(params, settings.space.overrides(params))
 
-    def prunes_on(self, stage: str) -> bool:
-        """Whether the pruner sees the scores of a stage."""
-        return stage == "student"
-
     def epochs(self, config: Mapping[str, Any]) -> int:
-        """Epochs that a complete trial reports."""
-        return int(config["student"]["epochs"])
+        """Scores that a complete trial reports in its stage."""
+        return int(config[self.stage]["epochs"])
 
     def config(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """The complete config of a trial.
-
-        Raises:
-            ConfigError: the values break a rule of the config together.
-        """
-        return as_dict(configured(self._settings.base, overrides, self._settings.commits))
+        """The complete config of a trial as plain values; its worker validates them, once."""
+        return _values(self._settings.base, overrides, self._settings.commits)
 
 
 class TeacherProposals(JointProposals):
     """The teacher's parameters alone; the score is the teacher's own; trial 0 is the base config's teacher."""
 
-    def prunes_on(self, stage: str) -> bool:
-        """Whether the pruner sees the scores of a stage."""
-        return stage == "teacher"
-
-    def epochs(self, config: Mapping[str, Any]) -> int:
-        """Epochs that a complete trial reports."""
-        return int(config["teacher"]["epochs"])
+    stage = "teacher"
 
 
 class FoldProposals(JointProposals):
-    """As the joint ones; the score is the mean over the folds done so far, and the config names the first fold.
+    """As the joint ones; the score is the mean over the folds done so far, and the config names the first fold."""
 
-    Args:
-        settings: what the study is about; it says how many folds there are.
-    """
-
-    def prunes_on(self, stage: str) -> bool:
-        """Whether the pruner sees the scores of a stage."""
-        return stage == FOLD
+    stage = FOLD
 
     def epochs(self, config: Mapping[str, Any]) -> int:
         """Scores that a complete trial reports: one a fold."""
         return int(config["data"]["fold"]["of"])
 
     def config(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """The complete config of a trial's first fold.
-
-        Raises:
-            ConfigError: the values break a rule of the config together.
-        """
+        """The complete config of a trial's first fold, as plain values."""
         return super().config({**overrides, "data.fold": {"number": 1, "of": self._settings.folds}})
 
 
 def configured(
     base: Config, overrides: Mapping[str, Any], commits: Mapping[str, str] | None = None
 ) -> Config:
-    """The base config with a trial's values, and with the commits of its hub models where they are known."""
-    values = {**renamed(base, overrides), **overrides}
-    config = with_values(base, values, source="trial") if values else base
-    return pinned(config, commits) if commits else config
+    """The base config with a trial's values, and with the commits of its hub models where they are known.
+
+    Raises:
+        ConfigError: the values break a rule of the config together.
+    """
+    return parse_config(_values(base, overrides, commits or {}), source="trial")
+
+
+def _values(base: Config, overrides: Mapping[str, Any], commits: Mapping[str, str]) -> dict[str, Any]:
+    return pin_values(laid_over(as_dict(base), {**renamed(base, overrides), **overrides}), commits)

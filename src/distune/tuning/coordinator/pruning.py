@@ -35,7 +35,7 @@ class Pruning:
             event: its last epoch.
             trials: all trials of the study as they were last read.
         """
-        if self._proposals.prunes_on(event.stage):
+        if event.stage == self._proposals.stage:
             return self._by_score(active, event)
         if event.stage == "teacher" and self._prune_teacher:
             return self._by_teacher(active, event, trials)

@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
+
+from distune.tuning.coordinator.ledger import ranked
 
 GIGABYTE = 10**9
 
@@ -20,9 +22,7 @@ def weights_to_drop(trials: Iterable[FrozenTrial], keep: int) -> list[int]:
         keep: how many of the best complete trials keep theirs.
     """
     ended = [trial for trial in trials if trial.state.is_finished()]
-    complete = [trial for trial in ended if trial.state == TrialState.COMPLETE and trial.value is not None]
-    best = sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:keep]
-    kept = {trial.number for trial in best}
+    kept = {trial.number for trial in ranked(ended)[:keep]}
     return [trial.number for trial in ended if trial.number not in kept]
 
 

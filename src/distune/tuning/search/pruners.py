@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
 
@@ -79,24 +80,20 @@ def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePrun
     from optuna import pruners
     from optuna.exceptions import ExperimentalWarning
 
-    # Optuna counts steps from 0; ours are epochs from 1, so two epochs of warm-up end before step 3.
-    steps = warmup + 1
-
-    def median() -> BasePruner:
-        return pruners.MedianPruner(n_startup_trials=FEWEST_COMPLETE, n_warmup_steps=steps)
-
-    table: dict[str, Callable[[], BasePruner]] = {
-        "median": median,
-        "percentile": lambda: pruners.PercentilePruner(
-            75.0, n_startup_trials=FEWEST_COMPLETE, n_warmup_steps=steps
-        ),
-        "hyperband": lambda: pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 1)),
-        "patient": lambda: pruners.PatientPruner(median(), patience=3),
+    settings: dict[str, Any] = pruner_settings(name, warmup)
+    if "n_warmup_steps" in settings:
+        # Optuna counts steps from 0; ours are epochs from 1, so two epochs of warm-up end before step 3.
+        settings["n_warmup_steps"] += 1
+    table: dict[str, Callable[..., BasePruner]] = {
+        "median": pruners.MedianPruner,
+        "percentile": pruners.PercentilePruner,
+        "hyperband": partial(pruners.HyperbandPruner, max_resource=max(epochs, 1)),
+        "patient": lambda patience, **median: pruners.PatientPruner(pruners.MedianPruner(**median), patience),
         "none": pruners.NopPruner,
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return table[name]()
+        return table[name](**settings)
 
 
 def make_pruner_of_folds(name: str, warmup: int) -> BasePruner:

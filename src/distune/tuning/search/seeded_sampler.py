@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, QMCSampler
+from optuna.samplers import BaseSampler, PartialFixedSampler, QMCSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -66,31 +66,11 @@ class SeededSampler(BaseSampler):
         return plain_sampler(name, seed).sample_independent(study, trial, param_name, param_distribution)
 
 
-class BaseValues(BaseSampler):
-    """Draws given values: the base config's own.
-
-    Args:
-        values: by parameter.
-    """
-
-    def __init__(self, values: dict[str, Any]):
-        self._values = values
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Nothing is drawn together."""
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Nothing is drawn together."""
-        return {}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """The given value."""
-        return self._values[param_name]
+def sampler_of_values(values: dict[str, Any]) -> BaseSampler:
+    """Draws given values by the parameters' names, such as the base config's own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return PartialFixedSampler(values, RandomSampler())
 
 
 class _NumberedQMC(QMCSampler):

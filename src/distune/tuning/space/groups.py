@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from distune.components import FUSIONS, LOSSES
 from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter
 from distune.config.model import NO_ENCODER
-from distune.tuning.space.space import key_of
+from distune.tuning.space.space import choice_of, key_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
 STUDENT_TEXT = ("distilbert", "minilm", "bert-mini")
@@ -18,12 +18,12 @@ PACKAGED_TEXT_LAYERS = (2, 3, 4, 6)
 
 def fusion_group() -> dict[str, SearchParameter]:
     """`--tune-fusion`: the fusion module of teacher and student."""
-    return {name: _choice(tuple(FUSIONS)) for name in ("teacher_fusion", "student_fusion")}
+    return {name: choice_of(*FUSIONS) for name in ("teacher_fusion", "student_fusion")}
 
 
 def loss_group() -> dict[str, SearchParameter]:
     """`--tune-loss`: the distillation loss."""
-    return {"loss": _choice(tuple(LOSSES))}
+    return {"loss": choice_of(*LOSSES)}
 
 
 def backbone_group(base: Config) -> dict[str, SearchParameter]:
@@ -35,26 +35,18 @@ def backbone_group(base: Config) -> dict[str, SearchParameter]:
 
 def _vision(name: str) -> dict[str, SearchParameter]:
     if name.startswith("efficientnet-lite"):
-        return {"student_vision": _choice(PACKAGED_VISION)}
+        return {"student_vision": choice_of(*PACKAGED_VISION)}
     if name.startswith("tiny"):
-        return {"student_vision_layers": _layers("vision", (1, 2))}
-    return {"student_vision": _choice(STUDENT_VISION)}
+        return {"student_vision_layers": choice_of(1, 2, key="student.vision.layers")}
+    return {"student_vision": choice_of(*STUDENT_VISION)}
 
 
 def _text(name: str) -> dict[str, SearchParameter]:
     if name == PACKAGED_TEXT:
-        return {"student_text_layers": _layers("text", PACKAGED_TEXT_LAYERS)}
+        return {"student_text_layers": choice_of(*PACKAGED_TEXT_LAYERS, key="student.text.layers")}
     if name.startswith("tiny"):
-        return {"student_text_layers": _layers("text", (1, 2))}
-    return {"student_text": _choice(STUDENT_TEXT)}
-
-
-def _choice(values: tuple[str, ...]) -> SearchParameter:
-    return SearchParameter(type="categorical", choices=values)
-
-
-def _layers(part: str, counts: tuple[int, ...]) -> SearchParameter:
-    return SearchParameter(type="categorical", choices=counts, key=f"student.{part}.layers")
+        return {"student_text_layers": choice_of(1, 2, key="student.text.layers")}
+    return {"student_text": choice_of(*STUDENT_TEXT)}
 
 
 def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[str]]]:

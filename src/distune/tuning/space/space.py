@@ -33,32 +33,35 @@ _SEARCHABLE = (
 _LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
 
 
-def _float(low: float, high: float, log: bool = False) -> SearchParameter:
+def floats(low: float, high: float, log: bool = False) -> SearchParameter:
+    """A range of numbers."""
     return SearchParameter(type="float", low=low, high=high, log=log)
 
 
-def _int(low: int, high: int) -> SearchParameter:
+def whole_numbers(low: int, high: int) -> SearchParameter:
+    """A range of whole numbers."""
     return SearchParameter(type="int", low=low, high=high)
 
 
-def _choice(*values: Value) -> SearchParameter:
-    return SearchParameter(type="categorical", choices=values)
+def choice_of(*values: Value, key: str | None = None) -> SearchParameter:
+    """A choice; `key` is its config key where its name does not say it."""
+    return SearchParameter(type="categorical", choices=values, key=key)
 
 
 DEFAULT_SPACE: dict[str, SearchParameter] = {
-    "teacher_lr": _float(5e-6, 1e-4, log=True),
-    "student_lr": _float(1e-4, 5e-4, log=True),
-    "alpha": _float(0.5, 2.0),
-    "beta": _float(50.0, 200.0),
-    "T": _float(2.0, 6.0),
-    "teacher_fusion_dim": _choice(256, 384, 512),
-    "student_fusion_dim": _choice(256, 384, 512),
-    "teacher_fusion_layers": _int(1, 3),
-    "student_fusion_layers": _int(1, 2),
-    "teacher_fusion_heads": _choice(4, 8),
-    "student_fusion_heads": _choice(4, 8),
-    "teacher_dropout": _float(0.05, 0.3),
-    "student_dropout": _float(0.05, 0.3),
+    "teacher_lr": floats(5e-6, 1e-4, log=True),
+    "student_lr": floats(1e-4, 5e-4, log=True),
+    "alpha": floats(0.5, 2.0),
+    "beta": floats(50.0, 200.0),
+    "T": floats(2.0, 6.0),
+    "teacher_fusion_dim": choice_of(256, 384, 512),
+    "student_fusion_dim": choice_of(256, 384, 512),
+    "teacher_fusion_layers": whole_numbers(1, 3),
+    "student_fusion_layers": whole_numbers(1, 2),
+    "teacher_fusion_heads": choice_of(4, 8),
+    "student_fusion_heads": choice_of(4, 8),
+    "teacher_dropout": floats(0.05, 0.3),
+    "student_dropout": floats(0.05, 0.3),
 }
 
 

@@ -18,33 +18,26 @@ from distune.config import (
     with_values,
 )
 from distune.errors import UserError
+from distune.tuning.space.space import choice_of, floats
 
 RECOMMENDED = "recommended"
 ROLES = ("teacher", "student")
 
 
-def _between(low: float, high: float, log: bool = False) -> SearchParameter:
-    return SearchParameter(type="float", low=low, high=high, log=log)
-
-
-def _at(value: int) -> SearchParameter:
-    return SearchParameter(type="categorical", choices=(value,))
-
-
 RECOMMENDED_SPACE: Mapping[str, SearchParameter] = {
-    "teacher_lr": _between(4e-5, 5e-5, log=True),
-    "student_lr": _between(1e-4, 1.5e-4, log=True),
-    "alpha": _between(0.5, 0.7),
-    "beta": _between(110.0, 130.0),
-    "T": _between(3.0, 3.5),
-    "teacher_fusion_dim": _at(384),
-    "student_fusion_dim": _at(384),
-    "teacher_fusion_layers": _at(2),
-    "student_fusion_layers": _at(2),
-    "teacher_fusion_heads": _at(8),
-    "student_fusion_heads": _at(4),
-    "teacher_dropout": _between(0.18, 0.22),
-    "student_dropout": _between(0.23, 0.27),
+    "teacher_lr": floats(4e-5, 5e-5, log=True),
+    "student_lr": floats(1e-4, 1.5e-4, log=True),
+    "alpha": floats(0.5, 0.7),
+    "beta": floats(110.0, 130.0),
+    "T": floats(3.0, 3.5),
+    "teacher_fusion_dim": choice_of(384),
+    "student_fusion_dim": choice_of(384),
+    "teacher_fusion_layers": choice_of(2),
+    "student_fusion_layers": choice_of(2),
+    "teacher_fusion_heads": choice_of(8),
+    "student_fusion_heads": choice_of(4),
+    "teacher_dropout": floats(0.18, 0.22),
+    "student_dropout": floats(0.23, 0.27),
 }
 """What the classic MedPix study recommends for similar tasks."""
 

@@ -43,31 +43,27 @@ def default_url(logs: Path, study: str) -> str:
     return sqlite_url(logs / f"{study}.db")
 
 
-def open_storage(url: str, *, create: bool = True) -> RDBStorage:
+def open_storage(url: str) -> RDBStorage:
     """Opens a storage and creates its tables where they are missing; to look only, use `read_only.reading`.
 
     Args:
         url: SQLAlchemy URL: `sqlite:///FILE`, `postgresql+psycopg://...`, `mysql+pymysql://...`.
-        create: make the file of an SQLite storage if there is none.
 
     Raises:
-        UserError: not a URL, no driver, no server, no such file.
+        UserError: not a URL, no driver, no server.
     """
     from sqlalchemy import event
 
     from distune.tuning.study.fast_reading import FastReadingStorage
 
     parsed = parse_url(url)
-    sqlite = parsed.get_backend_name() == "sqlite"
-    if sqlite:
-        file = sqlite_file(parsed)
-        if not create and not file.is_file():
-            raise UserError(f"storage: there is no file {file}")
+    file = sqlite_file(parsed) if parsed.get_backend_name() == "sqlite" else None
+    if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
     with open_engine(url):
         options = engine_options(parsed)
         storage = _with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
-    if sqlite:
+    if file is not None:
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()
         check = _SameFile(file)
@@ -137,9 +133,9 @@ def engine_options(url: URL) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(url: str, *, create: bool = True) -> Iterator[RDBStorage]:
+def opened(url: str) -> Iterator[RDBStorage]:
     """A storage that is closed at the end, so that SQLite leaves a single file."""
-    storage = open_storage(url, create=create)
+    storage = open_storage(url)
     try:
         yield storage
     finally:

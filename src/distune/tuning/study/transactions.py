@@ -40,18 +40,7 @@ def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: s
 
 
 def claim_of_study(storage: BaseStorage, study_id: int, key: str, old: Any, new: Any) -> bool:
-    """As `claim`, for a user attribute of a study; the values are anything that JSON can hold.
-
-    Args:
-        storage: the study's storage.
-        study_id: Optuna's id of the study.
-        key: the attribute.
-        old: the value that it must have, as it was read; None where it must not exist yet.
-        new: the value that it gets.
-
-    Returns:
-        Whether this claimant won.
-    """
+    """As `claim`, for a user attribute of a study; the values are anything that JSON can hold."""
     engine = _engine(storage)
     if engine is None:
         storage.set_study_user_attr(study_id, key, new)

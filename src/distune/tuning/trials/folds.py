@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distune.config import Config, with_values
+from distune.config import Config
 from distune.training.cost import Cost, carried
 from distune.tuning.trials.messages import FOLD, Report, TrialOutcome, TrialTask
 from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE, ReportEpochs, config_of, outcome_of
@@ -36,39 +36,43 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
-    done = _Done()
-    fold = config_of(task).data.fold
-    assert fold is not None
-    for number in range(1, fold.of + 1):
+    done, config = _Done(), config_of(task)
+    assert config.data.fold is not None
+    folds = config.data.fold.of
+    for number in range(1, folds + 1):
         with carried(lambda: done.cost):
-            outcome = _found(task, number) or _train(task, number, report)
+            own = _of_fold(config, number)
+            outcome = _found(own, task, number) or _train(own, task, number, report)
         done.count(outcome)
         if outcome.state != "complete" or outcome.score is None:
             return done.outcome("stopped")
         _drop_weights(fold_folder(task.path, number))
         done.scores.append(outcome.score)
-        if not report(FOLD, number, done.mean) and number < fold.of:
+        if not report(FOLD, number, done.mean) and number < folds:
             return done.outcome("stopped")
     return done.outcome("complete")
 
 
-def _found(task: TrialTask, number: int) -> TrialOutcome | None:
+def _found(config: Config, task: TrialTask, number: int) -> TrialOutcome | None:
     """A fold that an earlier attempt has done; its seconds were reported by that attempt."""
     from distune.training.files.results import finished_run
 
-    found = finished_run(_config_of(task, number), fold_folder(task.path, number))
+    found = finished_run(config, fold_folder(task.path, number))
     return outcome_of(replace(found, cost=found.cost.without_seconds)) if found else None
 
 
-def _train(task: TrialTask, number: int, report: Report) -> TrialOutcome:
+def _train(config: Config, task: TrialTask, number: int, report: Report) -> TrialOutcome:
     from distune.training.run import run
 
     folder, callback = fold_folder(task.path, number), ReportEpochs(report, task.path, f"fold {number} ")
-    return outcome_of(run(_config_of(task, number), folder, callback=callback, check_images=False))
+    return outcome_of(run(config, folder, callback=callback, check_images=False))
 
 
-def _config_of(task: TrialTask, number: int) -> Config:
-    return with_values(config_of(task), {"data.fold.number": number}, source=f"fold {number}")
+def _of_fold(config: Config, number: int) -> Config:
+    """The config of one fold: valid because the first one's is, so it is not validated again."""
+    assert config.data.fold is not None
+    fold = config.data.fold.model_copy(update={"number": number})
+    return config.model_copy(update={"data": config.data.model_copy(update={"fold": fold})})
 
 
 def _drop_weights(folder: Path) -> None:

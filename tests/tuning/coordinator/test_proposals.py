@@ -1,0 +1,88 @@
+"""From a trial's values to the config that its worker runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distune.config import Config, as_dict, parse_config
+from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, configured
+from distune.tuning.space.space import build_space
+from distune.tuning.study.settings import StudySettings
+from distune.tuning.trials import folds
+from distune.tuning.trials.messages import TrialOutcome, TrialTask
+from distune.tuning.trials.trial import config_of
+
+DISTILBERT, DEIT = "a" * 40, "b" * 40
+COMMITS = {"distilbert": DISTILBERT, "deit-tiny@v1": DEIT}
+BASE = Config().replace(
+    **{"student.text": "distilbert", "student.vision": {"name": "deit-small", "revision": "old"}}
+)
+
+
+def settings(**values: Any) -> StudySettings:
+    return StudySettings(BASE, build_space(BASE), "sha256:0", commits=COMMITS, **values)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({}, {"text": DISTILBERT, "vision": "old"}),
+        ({"student.vision.name": "deit-tiny"}, {"text": DISTILBERT, "vision": None}),
+        (
+            {"student.vision.name": "deit-tiny", "student.vision.revision": "v1"},
+            {"text": DISTILBERT, "vision": DEIT},
+        ),
+        ({"student.text.name": "bert-mini"}, {"text": None, "vision": "old"}),
+        ({"student.text": "none"}, {"text": None, "vision": "old"}),
+    ],
+)
+def test_a_trial_has_its_values_and_the_commits_of_its_models(
+    overrides: dict[str, Any], expected: dict[str, str | None]
+) -> None:
+    overrides = {"teacher.lr": 3e-5, **overrides}
+    config = parse_config(JointProposals(settings()).config(overrides))
+    assert {kind: getattr(config.student, kind).revision for kind in expected} == expected
+    assert config.teacher.lr == 3e-5
+    assert config == configured(BASE, overrides, COMMITS)
+    assert as_dict(BASE)["student"]["vision"]["revision"] == "old"
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One entry for each whole config that is validated."""
+    found: list[str] = []
+    validate = Config.model_validate
+
+    def counting(raw: Any, **options: Any) -> Config:
+        found.append(str(raw))
+        return validate(raw, **options)
+
+    monkeypatch.setattr(Config, "model_validate", counting)
+    return found
+
+
+def test_a_config_is_validated_once_on_its_way_to_a_worker(tmp_path: Path, passes: list[str]) -> None:
+    sent = JointProposals(settings()).config({"teacher.lr": 3e-5})
+    config = config_of(TrialTask(1, json.loads(json.dumps(sent)), str(tmp_path), device="cpu", threads=1))
+    assert config.teacher.lr == 3e-5
+    assert len(passes) == 1
+
+
+def test_a_config_of_folds_is_validated_once_for_all_of_them(
+    tmp_path: Path, passes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def outcome(config: Config, *_: Any) -> TrialOutcome:
+        seen.append(config.data.fold)
+        return TrialOutcome("complete", 0.5)
+
+    monkeypatch.setattr(folds, "_found", outcome)
+    sent = FoldProposals(settings(folds=3)).config({"teacher.lr": 3e-5})
+    assert folds.run_folds_trial(TrialTask(1, sent, str(tmp_path)), lambda *_: True).score == 0.5
+    assert [(fold.number, fold.of) for fold in seen] == [(1, 3), (2, 3), (3, 3)]
+    assert len(passes) == 1
