@@ -8,7 +8,7 @@ from torch import nn
 
 from distune.config import EncoderConfig, TrainingConfig, parse_config
 from distune.data.table import Task
-from distune.models import build_classifier
+from distune.models import build_classifier, parameter_groups
 from distune.models.encoders import build_text, build_vision
 from distune.training.optimizer import Optimizer
 
@@ -60,8 +60,34 @@ def test_convolutions_have_their_channels_innermost(name: str, layers: int) -> N
     assert len(layouts) == len(convolutions) > 3 and all(layouts)
 
 
-def test_the_optimizer_is_fused() -> None:
-    config = parse_config({"student": {"vision": "tiny-cnn", "text": "tiny-text", "fusion_dim": 8}}).student
-    model = build_classifier(config, [Task("modality", ("CT", "MR"))], seed=0, image_size=32)
-    optimizer = Optimizer(model, nn.Module(), 1e-3, 10, TrainingConfig())
-    assert all(group["fused"] for group in optimizer._adamw.param_groups)
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_the_optimizer_is_torchs_fused_adamw(decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit, also for a parameter without a gradient at first, and where it is loaded on the way."""
+    calls: list[int] = []
+    fused = torch._fused_adamw_
+    monkeypatch.setattr(torch, "_fused_adamw_", lambda *a, **k: calls.append(1) or fused(*a, **k))
+    section = {"vision": "tiny-cnn", "text": "tiny-text", "fusion_dim": 8}
+    config = parse_config({"student": section, "training": {"layerwise_lr_decay": decay}})
+    model, other = (
+        build_classifier(config.student, [Task("modality", ("CT", "MR"))], seed=0, image_size=32)
+        for _ in range(2)
+    )
+    training = TrainingConfig(warmup=0, schedule="constant", grad_clip=None, layerwise_lr_decay=decay)
+    optimizer = Optimizer(model, nn.Module(), 1e-2, 10, training)
+    groups = parameter_groups(other, 1e-2, training.weight_decay, decay)
+    adamw = torch.optim.AdamW(groups, fused=True)
+    generator, late = torch.Generator().manual_seed(0), next(model.parameters())
+    for step in range(4):
+        for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+            if step or ours is not late:
+                ours.grad = torch.randn(ours.shape, generator=generator)
+                theirs.grad = ours.grad.clone()
+        optimizer.step()
+        adamw.step()
+        if step == 1:
+            saved, optimizer = optimizer.state(), Optimizer(model, nn.Module(), 1e-2, 10, training)
+            optimizer.load(saved, 2)
+    assert len({group["weight_decay"] for group in groups}) == 2 and (len(groups) > 2) is (decay < 1)
+    assert len(calls) >= 2 * 3 * len(groups), "both in each step after the first"
+    for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert ours.grad is None and torch.equal(ours, theirs)

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -192,7 +193,8 @@ def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
     checkpoint.EVERY_SECONDS = 0.0
 
     def linger(record: EpochRecord) -> bool:
-        (folder / f"{record.stage}_{record.epoch}").touch()
+        compiler = sorted({"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules))
+        (folder / f"{record.stage}_{record.epoch}").write_text(" ".join(compiler))
         time.sleep(0.5)
         return True
 
@@ -212,6 +214,7 @@ def test_killed_run_resumes_with_the_same_numbers(whole: Callable[[str], Whole],
     os.kill(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
     process.join()
     assert (tmp_path / "killed/checkpoint_student.safetensors").exists()
+    assert not (tmp_path / "killed/student_2").read_text(), "training imports torch's compiler"
     run(config, tmp_path / "killed", store=Store(tmp_path / "cache_b"))
     assert_same_run(first.folder, tmp_path / "killed")
 

@@ -112,7 +112,9 @@ def compute_for(config: TrainingConfig) -> Compute:
         torch.cuda.reset_peak_memory_stats(compute.device)
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cuda.enable_mem_efficient_sdp(not config.deterministic)
-    torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
+    # Only where it changes something: setting it imports torch's compiler, a second of every start.
+    if config.deterministic or torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
     if config.threads:
         torch.set_num_threads(config.threads)
     reset_peak_memory()

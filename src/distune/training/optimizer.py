@@ -1,13 +1,18 @@
-"""AdamW over the model and the loss, the learning rate schedule, and the moving average of the weights."""
+"""AdamW over the model and the loss, the learning rate schedule, and the moving average of the weights.
+
+torch's function is called, not its class, which takes a second to import a compiler that nothing here uses.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from distune.config import TrainingConfig
 from distune.models import Classifier, parameter_groups
@@ -46,13 +51,12 @@ class Optimizer:
     def __init__(
         self, model: Classifier, objective: nn.Module, lr: float, total_steps: int, config: TrainingConfig
     ):
-        groups = parameter_groups(model, lr, config.weight_decay, config.layerwise_lr_decay)
+        self._groups = parameter_groups(model, lr, config.weight_decay, config.layerwise_lr_decay)
         own = [parameter for parameter in objective.parameters() if parameter.requires_grad]
         if own:
-            groups.append({"params": own, "lr": lr, "weight_decay": config.weight_decay})
-        self._parameters = [parameter for group in groups for parameter in group["params"]]
-        self._adamw = torch.optim.AdamW(groups, fused=True)
-        self._peaks = [float(group["lr"]) for group in self._adamw.param_groups]
+            self._groups.append({"params": own, "lr": lr, "weight_decay": config.weight_decay})
+        self._parameters = [parameter for group in self._groups for parameter in group["params"]]
+        self._moments: dict[nn.Parameter, dict[str, Tensor]] = {}
         self._total_steps = total_steps
         self._config = config
         self.steps = 0
@@ -60,24 +64,54 @@ class Optimizer:
     @property
     def lr(self) -> float:
         """Learning rate of the next step, largest over the groups."""
-        return max(self._peaks) * schedule_factor(self.steps, self._total_steps, self._config)
+        return max(float(group["lr"]) for group in self._groups) * self._factor()
 
     def step(self) -> None:
         """Clips the gradients, updates the parameters, and clears the gradients."""
         if self._config.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._config.grad_clip)
-        factor = schedule_factor(self.steps, self._total_steps, self._config)
-        for group, peak in zip(self._adamw.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * factor
-        self._adamw.step()
-        self._adamw.zero_grad(set_to_none=True)
+        for group in self._groups:
+            self._update(group)
+        for parameter in self._parameters:
+            parameter.grad = None
         self.steps += 1
+
+    def _factor(self) -> float:
+        return schedule_factor(self.steps, self._total_steps, self._config)
+
+    @torch.no_grad()
+    def _update(self, group: dict[str, Any]) -> None:
+        """One step of a group, of those of its parameters that have a gradient."""
+        parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+        moments = [self._moments.setdefault(p, {}) or self._start(p) for p in parameters]
+        adamw(
+            parameters,
+            [parameter.grad for parameter in parameters],
+            [of["exp_avg"] for of in moments],
+            [of["exp_avg_sq"] for of in moments],
+            [],  # the largest second moments, of AMSGrad alone
+            [of["step"] for of in moments],
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            lr=group["lr"] * self._factor(),
+            weight_decay=group["weight_decay"],
+            maximize=False,
+        )
+
+    def _start(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        step = torch.zeros((), device=parameter.device)
+        moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+        self._moments[parameter] = {"step": step, **moments}
+        return self._moments[parameter]
 
     def state(self) -> dict[str, Tensor]:
         """AdamW's moments, by position of the parameter."""
         saved = {}
         for position, parameter in enumerate(self._parameters):
-            for name, value in self._adamw.state[parameter].items():
+            for name, value in self._moments.get(parameter, {}).items():
                 saved[f"{position}.{name}"] = value
         return saved
 
@@ -88,7 +122,7 @@ class Optimizer:
             parameter = self._parameters[int(position)]
             # Fused AdamW pairs weights and moments by their place in memory, and files know no channels-last layout.
             own = value.to(parameter.device) if name == "step" else torch.empty_like(parameter).copy_(value)
-            self._adamw.state[parameter][name] = own.detach()
+            self._moments.setdefault(parameter, {})[name] = own.detach()
         self.steps = steps
 
 
