@@ -1,4 +1,4 @@
-"""What `distune tune` prints at the end."""
+"""What `distune tune` and `distune train` print at the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from distune.cli.commands.outcome import print_outcome
+from distune.cli.commands.train import print_results
 
 
 def summary(warning: str | None) -> dict[str, Any]:
@@ -23,9 +24,22 @@ def summary(warning: str | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("warning", ["the teacher scores 0.6000 on dev, below its student", None])
-def test_a_teacher_with_nothing_to_teach_is_the_first_thing_said(
+def test_tune_says_first_that_a_teacher_has_nothing_to_teach(
     warning: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_outcome(summary(warning), [])
     first = capsys.readouterr().out.strip().splitlines()[0]
     assert first.split(maxsplit=1) == (["warning", warning] if warning else ["study", "s"])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "regression", "is_warned"), [(0.6, 0.5, True), (0.9, 0.95, True), (0.9, None, False)]
+)
+def test_train_says_first_that_a_teacher_has_nothing_to_teach(
+    teacher: float, regression: float | None, is_warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dev = {"score": 0.8, "tasks": {"kind": {"macro_f1": 0.8}}}
+    judged = {"splits": {"dev": {"score": teacher}}, "regression": regression}
+    print_results({"score": 0.8, "splits": {"dev": dev}, "teacher": judged, "test_split": "none"})
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("warning: the teacher scores" if is_warned else "dev  score 0.8000")

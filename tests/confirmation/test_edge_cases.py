@@ -18,6 +18,7 @@ import pytest
 from confirmation_helpers import config_on, numbers_of, request_for, write_study
 from typer.testing import CliRunner
 
+from distune.analysis.parameters.importance import HALF
 from distune.cli import app
 from distune.confirmation.confirm import confirm
 
@@ -128,13 +129,75 @@ def test_a_class_of_one_case_gets_a_number_without_an_interval(confirmed: Callab
     assert 0 <= task["auc"]["mean"] <= 1 and task["auc"]["low"] is None
 
 
+@pytest.fixture(scope="module")
+def page(confirmed: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    written: dict[str, str] = {}
+
+    def report(name: str) -> str:
+        if name not in written:
+            out = tmp_path_factory.mktemp(f"page_{name}")
+            file = confirmed(name)
+            assert CliRunner().invoke(app, ["report", str(file), "--out", str(out)]).exit_code == 0
+            written[name] = (out / "report.md").read_text(encoding="utf-8")
+        return written[name]
+
+    return report
+
+
+def headline(page: str, question: str) -> str:
+    """What the first screen answers."""
+    (found,) = [line for line in page.splitlines() if line.startswith(f"- **{question}")]
+    return found
+
+
 @pytest.mark.parametrize("name", ["hopeless", "rare"])
-def test_the_page_claims_nothing_of_them(confirmed: Callable[[str], Path], name: str, tmp_path: Path) -> None:
-    file = confirmed(name)
-    assert CliRunner().invoke(app, ["report", str(file), "--out", str(tmp_path)]).exit_code == 0
-    page = (tmp_path / "report.md").read_text(encoding="utf-8")
-    ranges = RANGE.findall(page)
+def test_the_page_of_few_trials_draws_nothing_of_parameters(page: Callable[[str], str], name: str) -> None:
+    said = page(name)
+    ranges = RANGE.findall(said)
     assert len(ranges) > 20
     for low, high in ranges:
         assert low != high and (low, high) != ("0.0000", "1.0000"), (low, high)
-    assert "Parameters are judged from" in page and "slices.png" not in page
+    assert f"Parameters are judged from {HALF} complete trials on; this study has 3" in said
+    assert not [figure for figure in ("slices", "importance", "contour") if f"{figure}.png" in said]
+
+
+def test_the_page_of_equal_contenders_sees_no_gain_and_says_what_it_could_have_seen(
+    page: Callable[[str], str],
+) -> None:
+    said = page("hopeless")
+    assert "not significantly different" in headline(said, "Did tuning help?")
+    assert "+0.0000" in headline(said, "Did tuning help?") and "would have been detected" in said
+
+
+@pytest.mark.parametrize("name", ["hopeless", "rare"])
+def test_the_page_of_one_seed_speaks_of_that_training(page: Callable[[str], str], name: str) -> None:
+    assert "mean of one seed" in headline(page(name), "Score on")
+    assert "by this one training" in headline(page(name), "Expected on")
+    assert "of these single trainings" in page(name).split("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", ["hopeless", "rare"])
+def test_a_useless_teacher_is_the_first_thing_that_the_page_says(
+    confirmed: Callable[[str], Path], page: Callable[[str], str], name: str
+) -> None:
+    numbers, said = numbers_of(confirmed(name)), page(name)
+    split, about = numbers["split"], numbers["contenders"]
+    best = min((each for each in about if about[each]["rank"]), key=lambda each: about[each]["rank"])
+    teacher, student, features = (
+        about[each]["splits"][split]["score"]["mean"]
+        for each in (f"{best}_teacher", best, "features_image_text")
+    )
+    first = said.split("\n## ")[0]
+    is_useless = teacher < student or teacher < features
+    assert ("The teacher has little to teach" in first) == is_useless
+    assert (
+        is_useless or name != "rare"
+    )  # after one epoch it is far below its features on labels that mean something
+    assert ("# next: change teacher." in first) == is_useless
+
+
+def test_the_page_of_a_dev_split_that_the_search_has_seen_says_so(page: Callable[[str], str]) -> None:
+    assert "which the search has seen" in headline(page("rare"), "Score on dev")
+    assert "too optimistic" in headline(page("rare"), "Expected on")
+    head = next(line for line in page("rare").splitlines() if line.startswith("| `") and "| Head |" in line)
+    assert "[" not in head  # a recall of one case

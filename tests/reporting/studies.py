@@ -162,7 +162,7 @@ def confirmation_of(study: StudyRecord) -> dict[str, Any]:
         }
 
     def split(seeds: int | None) -> dict[str, Any]:
-        forecast = {**over(), "from_cases": 95}
+        forecast = {**over(), "from_cases": 95, "seeds": 5}
         condition = {
             "score": over(seeds),
             "change": over(seeds),

@@ -192,3 +192,8 @@ def test_an_interval_over_two_seeds_that_spans_every_score_is_not_written(
     mean: float, low: float, high: float, seeds: int, said: str
 ) -> None:
     assert formats.over_seeds({"mean": mean, "low": low, "high": high, "seeds": seeds}) == said
+
+
+def test_an_interval_over_cases_stands_however_few_seeds_there_were() -> None:
+    none_of_seven = {"mean": 0.0, "low": 0.0, "high": 0.41, "seeds": 1, "cases": 7}
+    assert formats.over_seeds(none_of_seven) == "0.0000 [0.0000, 0.4100]"

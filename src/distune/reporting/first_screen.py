@@ -53,11 +53,12 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
             ),
         )
         if (forecast := judged.get("forecast")) is not None:
+            of_one = ", by this one training; others were not tried" * (forecast["seeds"] == 1)
             seen = "; too optimistic, as the search has used these cases" if numbers["optimistic"] else ""
             yield Headline(
                 f"Expected on {forecast['cases']} new cases of the same kind",
                 f"{formats.score(forecast['low'])} to {formats.score(forecast['high'])}",
-                f"with 95 % probability{seen}",
+                f"with 95 % probability{of_one}{seen}",
             )
     yield _tuning(numbers)
     yield _distillation(numbers)
@@ -209,7 +210,13 @@ def _cautions(findings: Findings) -> Iterator[Block]:
             Strong("The confirmation is out of date."),
             " It was made of another best trial than the study has now; the numbers here are those of the search.",
         )
-    elif not confirmation.numbers.get("complete", True):
+        return
+    if len(confirmation.numbers["seeds"]) == 1:
+        yield caution(
+            Strong("One seed."),
+            " Intervals and probabilities are of these single trainings; how far others lie is not known.",
+        )
+    if not confirmation.numbers.get("complete", True):
         yield caution("Some runs of the confirmation failed; the same command resumes them.")
 
 

@@ -69,8 +69,11 @@ def over_seeds(held: Mapping[str, Any] | None, number: Callable[[float], str] | 
 
 
 def _says_nothing(held: Mapping[str, Any]) -> bool:
-    """Whether an interval over two or three seeds spans nearly all scores, or from 0 to more than double the mean."""
-    if held.get("seeds", FEW_SEEDS + 1) > FEW_SEEDS:
+    """Whether an interval over two or three seeds spans nearly all scores, or from 0 to more than double the mean.
+
+    One over cases honours their number already, and is left out by the confirmation where it says nothing.
+    """
+    if held.get("cases") is not None or held.get("seeds", FEW_SEEDS + 1) > FEW_SEEDS:
         return False
     return bool(held["high"] - held["low"] > WIDEST or (held["low"] <= 0 and held["high"] > 2 * held["mean"]))
 

@@ -45,6 +45,7 @@ class _Forecast(BaseModel):
     low: float
     high: float
     cases: int
+    seeds: int
 
 
 class _Split(BaseModel):

@@ -154,10 +154,11 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     say(f"recommended: {recommendation['contender']}. {recommendation['text']}")
     scored = numbers["contenders"][recommendation["contender"]]["splits"][split]
     if scored is not None and (forecast := scored["forecast"]) is not None:
+        of_one = ", by this one training: one seed does not say how far others lie" * (forecast["seeds"] == 1)
         flatters = f" (from {split}, which the search has seen: it flatters)" * numbers["optimistic"]
         say(
             f"forecast: a new set of {forecast['cases']} cases will score between {forecast['low']:.3f} and "
-            f"{forecast['high']:.3f} in 95 %{flatters}"
+            f"{forecast['high']:.3f} in 95 %{of_one}{flatters}"
         )
     say(f"files        {folder / 'confirmation.json'}")
     say(f"             {folder / recommendation['config']}")

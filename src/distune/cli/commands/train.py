@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -87,19 +88,29 @@ def train(
     from distune.training.files.claim import claimed
     from distune.training.files.run_folder import CONFIG
     from distune.training.run import run
-    from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
         say(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")
         result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
-    regression = regression_score(result.results)
-    if warning := teacher_warning(teacher_score(result.results), result.score, regression=regression):
+    print_results(result.results)
+    say(f"wrote {folder}")
+
+
+def print_results(results: Mapping[str, Any]) -> None:
+    """Prints the scores of a run; that its teacher has little to teach comes first.
+
+    Args:
+        results: the content of `results.json`.
+    """
+    from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
+
+    regression = regression_score(results)
+    if warning := teacher_warning(teacher_score(results), results["score"], regression=regression):
         say(f"warning: {warning}")
-    for split, metrics in result.results["splits"].items():
+    for split, metrics in results["splits"].items():
         tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())
         say(f"{split:5}score {metrics['score']:.4f}  ({tasks})")
-    if result.results["test_split"] == "none":
+    if results["test_split"] == "none":
         say("test: this data set has no test split")
-    elif result.results["test_split"] == "shut":
+    elif results["test_split"] == "shut":
         say("test: left shut; --test opens it, and records that")
-    say(f"wrote {folder}")

@@ -1,4 +1,8 @@
-"""What a new set of cases will score: the interval in which one training's score on other cases lies."""
+"""What a new set of cases will score: the interval in which one training's score on other cases lies.
+
+With two seeds or more this is any training; with one seed it is that training itself, as nothing says how far another
+lies from it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Forecast:
-    """In 95 % of new sets of so many cases, a model trained in this way scores from `low` to `high`.
+    """In 95 % of new sets of so many cases, a model trained in this way scores from `low` to `high`; see `seeds`.
 
     Attributes:
         mean: the score that is expected.
@@ -24,7 +28,7 @@ class Forecast:
         high: upper end.
         cases: of the new set.
         from_cases: cases that the forecast rests on.
-        seeds: trainings that it rests on; with one the noise of training is not in the interval.
+        seeds: trainings that it rests on; with one it holds for this training, and others scatter more.
     """
 
     mean: float

@@ -38,11 +38,11 @@ no seed differs.
     SPLIT               {"score": interval, "over_seeds": the same score's interval over seeds alone, "scores": [one a
                         seed], "forecast": null where nothing can be said, or {"mean", "low", "high", "cases",
                         "from_cases", "seeds"}: in 95 % of new sets of `cases` cases one model trained in this way
-                        scores from low to high (on dev it flatters), "tasks": {task: TASK}, "apart": {"complete" |
-                        "without_text" | "without_image": {"examples", "cases", "score": interval or null where these
-                        do not define it}} where some examples lack an input, "conditions": {
-                        "without_image" | "without_text" |
-                        "other_text": {"score": interval, "change": interval of the score minus the full input's,
+                        scores from low to high (on dev it flatters; with one seed it is of this training alone),
+                        "tasks": {task: TASK}, "apart": {"complete" | "without_text" | "without_image": {"examples",
+                        "cases", "score": interval or null where these do not define it}} where some examples lack an
+                        input, "conditions": {"without_image" | "without_text" | "other_text": {"score": interval,
+                        "change": interval of the score minus the full input's,
                         "tasks": {task: {"macro_f1", "accuracy", "score" as in TASK}}}}}
     TASK                intervals macro_f1 and accuracy, and where the task counts with another score "score":
                         {"name", and the fields of an interval}; calibration_error and log_loss, and after scaling
