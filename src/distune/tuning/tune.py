@@ -241,34 +241,13 @@ def _run_staged(
     first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, patiently)
     if "teachers" not in study.user_attrs:
         wanted, _ = stage_budgets(n_trials)
-        ending = _run_teachers(request, first, teacher, folder, runner, wanted) if wanted else None
+        ending = _run(request, first, teacher, folder, runner, wanted) if wanted else None
         patiently(lambda: study.set_user_attr("teacher_study", outline(first)))
         if ending is not None and ending.reason != "finished":
             return ending
     students = patiently(lambda: settle(study, best_teachers(first), students))
     left = max(0, n_trials - outline(first)["finished"])
     return _run(request, study, students, folder, runner, left)
-
-
-def _run_teachers(
-    request: TuneRequest,
-    study: Study,
-    settings: StudySettings,
-    folder: Path,
-    runner: StudyRunner,
-    wanted: int,
-) -> Ending:
-    run = StudyRun(
-        study,
-        settings,
-        TeacherProposals(settings),
-        request.functions.teacher,
-        folder / "teacher",
-        wanted,
-        settings.base.teacher.epochs,
-        title="teachers",
-    )
-    return runner.run(run)
 
 
 def _run(
@@ -279,17 +258,19 @@ def _run(
     runner: StudyRunner,
     wanted: int | None = None,
 ) -> Ending:
-    folds = settings.folds
-    run = StudyRun(
-        study,
-        settings,
-        FoldProposals(settings) if folds else JointProposals(settings),
-        request.functions.folds if folds else request.functions.joint,
-        folder,
-        request.asked.n_trials if wanted is None else wanted,
-        folds or settings.base.student.epochs,
-        title="students" if settings.strategy == "staged" else "",
-    )
+    base, functions = settings.base, request.functions
+    wanted = request.asked.n_trials if wanted is None else wanted
+    if settings.strategy == "teacher":
+        run = StudyRun(study, settings, TeacherProposals(settings), functions.teacher, folder / "teacher", wanted,
+                       base.teacher.epochs, title="teachers")  # fmt: skip
+    elif settings.folds:
+        run = StudyRun(
+            study, settings, FoldProposals(settings), functions.folds, folder, wanted, settings.folds
+        )
+    else:
+        title = "students" if settings.strategy == "staged" else ""
+        run = StudyRun(study, settings, JointProposals(settings), functions.joint, folder, wanted,
+                       base.student.epochs, title=title)  # fmt: skip
     return runner.run(run)
 
 

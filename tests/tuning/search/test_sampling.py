@@ -8,7 +8,7 @@ from study_helpers import base_config, coordinator, memory_study, points, settin
 
 from distune.errors import UserError
 from distune.tuning.coordinator.proposals import JointProposals
-from distune.tuning.search.pruners import PRUNERS
+from distune.tuning.search.pruners import PRUNER_SETTINGS
 from distune.tuning.search.samplers import SAMPLERS, check_sampler
 from distune.tuning.space.space import contains
 from distune.tuning.space.suggest import distribution
@@ -96,7 +96,7 @@ def test_an_unknown_sampler_names_the_known_ones():
         check_sampler("tpee")
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize("pruner", PRUNER_SETTINGS)
 def test_every_pruner_runs_a_study(tmp_path, pruner):
     settings = settings_of(base_config(student__epochs=9), pruner=pruner, sampler="random")
     study = memory_study(settings)

@@ -13,7 +13,6 @@ from distune.errors import ConfigError, DataError, UserError
 from distune.training.cost import Cost, cost_until
 from distune.tuning.trials.messages import Failure
 
-KINDS = ("crash", "out_of_memory", "not_finite", "preempted", "data", "config")
 SURPLUS = "surplus"
 """Kind of a trial that another coordinator's trial made unnecessary; no failure."""
 FIRST_ALIKE = 3

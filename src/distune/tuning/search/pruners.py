@@ -15,14 +15,6 @@ from distune.errors import UserError
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
-PRUNERS: dict[str, str] = {
-    "median": "stops a trial whose best score is below the median of finished trials at that epoch (default)",
-    "percentile": "as median, but only the worst quarter stops",
-    "hyperband": "gives many trials a few epochs and the best third of them more; for 30 epochs and more",
-    "patient": "median, but only after 3 epochs without a better score; for noisy scores",
-    "none": "every trial runs to its end",
-}
-
 WARMUP_EPOCHS = 2
 FEWEST_COMPLETE = 5
 PRUNER_SETTINGS: dict[str, dict[str, int | float]] = {
@@ -32,8 +24,9 @@ PRUNER_SETTINGS: dict[str, dict[str, int | float]] = {
     "patient": {"patience": 3, "n_startup_trials": FEWEST_COMPLETE, "n_warmup_steps": WARMUP_EPOCHS},
     "none": {},
 }
-"""A trial can be pruned once `n_startup_trials` are complete, after its first `n_warmup_steps` epochs."""
+"""By pruner; what each is for, `StudyConfig.pruner` says.
 
+A trial can be pruned once `n_startup_trials` are complete, after its first `n_warmup_steps` epochs."""
 
 SHARES_OF_FOLDS: dict[str, float | None] = {"median": 0.5, "percentile": 0.25, "none": None}
 """Pruners for studies with folds: the share of complete trials that a trial must not fall below."""
@@ -62,7 +55,7 @@ def is_too_short(name: str, epochs: int, warmup: int) -> bool:
     """Whether a trial ends before a pruner could stop it: never in its first epochs, nor after its last one.
 
     Args:
-        name: one of `PRUNERS`.
+        name: one of `PRUNER_SETTINGS`.
         epochs: reported epochs of a complete trial; with folds, their number.
         warmup: first epochs after which nothing is pruned.
     """
@@ -73,7 +66,7 @@ def make_pruner(name: str, epochs: int, warmup: int = WARMUP_EPOCHS) -> BasePrun
     """Optuna's pruner of a name.
 
     Args:
-        name: one of `PRUNERS`.
+        name: one of `PRUNER_SETTINGS`.
         epochs: reported epochs of a complete trial.
         warmup: first epochs after which nothing is pruned.
     """

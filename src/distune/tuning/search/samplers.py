@@ -11,12 +11,8 @@ from distune.errors import UserError
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-SAMPLERS: dict[str, str] = {
-    "tpe": "learns from all trials, pruned ones too; the choice for 20 trials and more (default)",
-    "random": "independent draws; an honest baseline, and any number of trials at once",
-    "gp": "Gaussian process; strong with 10 to 100 long trials on few, mostly continuous parameters",
-    "qmc": "evenly spread points (Sobol); for mapping a space rather than finding its best point",
-}
+SAMPLERS = ("tpe", "random", "gp", "qmc")
+"""What each is for, `StudyConfig.sampler` says."""
 
 
 def check_sampler(name: str) -> None:

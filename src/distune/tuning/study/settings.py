@@ -49,7 +49,7 @@ class StudySettings:
         space: the search space.
         dataset: fingerprint of the examples.
         sampler: one of `distune.tuning.search.samplers.SAMPLERS`.
-        pruner: one of `distune.tuning.search.pruners.PRUNERS`.
+        pruner: one of `distune.tuning.search.pruners.PRUNER_SETTINGS`.
         strategy: "joint"; "staged" for the study of students that follows one of teachers, whose own is "teacher".
         seed: of the sampler.
         config_path: the file that the base config came from, for reports.
