@@ -95,7 +95,7 @@ def test_train_says_that_there_is_no_test_split(
     (tmp_path / "c.yaml").write_text(dump_config(tiny_config()))
     code, out, _ = distune("train", "c.yaml", "--data-root", root, "--student-epochs", "1")
     assert code == 0
-    assert "test: this data set has no test split" in out
+    assert "no test split" in out
     folder = next(Path("logs/runs").glob("tiny_*"))
     assert load_config(folder / "config.yaml").student.epochs == 1
 
@@ -293,7 +293,7 @@ def test_status_of_a_finished_study(distune: Command, study: str) -> None:
     for name in ("s", "logs/optuna/s"):
         code, out, _ = distune("status", name)
         assert code == 0
-        assert "3 of 3 finished: 3 complete, 0 pruned; 0 failed" in out
+        assert "3 complete, 0 pruned; 0 failed" in out
         assert "ended     finished" in out
     code, _, err = distune("status", "t")
     assert code == 2 and "t.db" in err

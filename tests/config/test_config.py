@@ -92,7 +92,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "none.yaml")
 
 
@@ -164,7 +164,7 @@ def test_overrides_keep_what_they_do_not_name() -> None:
 
 
 def test_overriding_a_key_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"student\.fusion_dimm: unknown key \(did you mean fusion_dim\?\)"):
+    with pytest.raises(ConfigError, match=r"student\.fusion_dimm: .*did you mean fusion_dim\?"):
         with_values(Config(), {"student.fusion_dimm": 3})
 
 

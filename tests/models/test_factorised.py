@@ -88,14 +88,12 @@ def test_a_copy_trains_on_its_own() -> None:
 
 
 def test_a_rank_above_the_width_is_refused() -> None:
-    with pytest.raises(UserError, match=r"embedding_rank: 129 is more than 128, .* of bert-tiny"):
+    with pytest.raises(UserError, match=r"embedding_rank: 129 .* 128"):
         build_text(make(embedding_rank=129), 0)
 
 
 def test_encoders_without_a_word_embedding_refuse_a_rank() -> None:
-    with pytest.raises(
-        UserError, match=r"embedding_rank: tiny-text has no word .* bert, distilbert, mobilebert"
-    ):
+    with pytest.raises(UserError, match=r"embedding_rank: tiny-text "):
         build_text(make(name="tiny-text", embedding_rank=8), 0)
-    with pytest.raises(UserError, match="embedding_rank: deit-tiny has no word embedding"):
+    with pytest.raises(UserError, match="embedding_rank: deit-tiny "):
         build_vision(make(name="deit-tiny", embedding_rank=8), 0, None)

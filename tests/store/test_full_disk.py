@@ -81,9 +81,9 @@ def test_a_file_that_the_step_itself_cannot_use_is_no_matter_of_the_cache(tmp_pa
 
     def compute(draft: Entry) -> None:
         computed.append(draft)
-        raise OSError(code, "of an image or a checkpoint")
+        raise OSError(code, "a checkpoint")
 
-    with pytest.raises(OSError, match="of an image or a checkpoint"):
+    with pytest.raises(OSError, match="a checkpoint"):
         Store(tmp_path).get("step", INPUTS, compute)
     assert len(computed) == 1 and list((tmp_path / "step").iterdir()) == []
 

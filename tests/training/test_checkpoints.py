@@ -166,7 +166,7 @@ def test_unreadable_checkpoint_lets_its_stage_start_over(
     with Store(cache) as store:
         run(tiny_config(), tmp_path / "run", store=store)
     assert trained == STUDENT
-    assert "checkpoint_student.safetensors cannot be read" in caplog.text
+    assert "cannot be read" in caplog.text
 
 
 def test_a_run_that_broke_off_after_its_last_epoch_trains_none_again(

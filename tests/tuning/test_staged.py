@@ -87,7 +87,7 @@ def test_a_question_without_a_teacher_is_refused(changes, message):
 
 
 def test_a_search_of_the_student_alone_is_refused():
-    with pytest.raises(UserError, match="no parameter of the teacher is searched"):
+    with pytest.raises(UserError, match="no parameter of the teacher"):
         split(StudySettings(base_config(), build_space(base_config(), only=("alpha", "T")), "sha256:0"))
 
 
@@ -313,11 +313,11 @@ def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
 
 def test_another_strategy_or_another_teacher_s_space_is_another_question(tmp_path):
     tune(request(tmp_path, n_trials=6))
-    with pytest.raises(UserError, match="strategy: staged in the study, joint now"):
+    with pytest.raises(UserError, match=r"strategy: staged .* joint"):
         tune(request(tmp_path, strategy="joint"))
     narrow = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-4, "log": True}}
     changed = with_values(base_config(student__epochs=6), {"search_space": narrow})
-    with pytest.raises(UserError, match=r"study study_teacher exists .*\n  search space teacher_lr"):
+    with pytest.raises(UserError, match=r"study_teacher exists .*\n.* teacher_lr"):
         tune(request(tmp_path, config=changed))
 
 

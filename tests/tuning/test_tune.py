@@ -100,7 +100,7 @@ def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplo
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
     tune(request(tmp_path, study_name="study"))
     changed = base_config(search_space={"alpha": {"type": "float", "low": 0.5, "high": 1.9}})
-    with pytest.raises(UserError, match=r"search space alpha: .* high 2.0 in the study, .* high 1.9 now"):
+    with pytest.raises(UserError, match=r"alpha: .* high 2.0 .* high 1.9"):
         tune(request(tmp_path, study_name="study", config=changed))
     result = tune(request(tmp_path, study_name="study", config=changed, fork="narrow", n_trials=6))
     assert (result.study_name, result.summary["trials"]["complete"]) == ("narrow", 6)

@@ -269,7 +269,7 @@ def test_values_that_break_the_config_together_fail_as_config(tmp_path):
     assert coordinator(study, settings, tmp_path, validated, n_trials=2).run() in ("finished", "failed_alike")
     failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
     assert failed and all(trial.user_attrs["failure_kind"] == "config" for trial in failed)
-    assert "not a multiple of fusion_heads" in failed[0].user_attrs["failure_message"]
+    assert "fusion_heads" in failed[0].user_attrs["failure_message"]
 
 
 def test_the_time_limit_stops_trials_at_their_next_epoch_and_they_resume_later(world):
@@ -426,7 +426,7 @@ def test_a_trial_that_another_coordinator_took_over_and_finished_is_left_to_it(t
     one, study, heard = robbed(tmp_path, at_epoch, finishes=True)
     with caplog.at_level(logging.WARNING, logger="distune"):
         assert one.run() == "finished"
-    assert "trial 0 was taken over by another coordinator" in caplog.text
+    assert "trial 0 was taken over" in caplog.text
     assert states(study) == {"COMPLETE": 2}
     assert study.trials[0].value == 0.123 and study.trials[0].user_attrs["worker"] == "thief-0"
     epochs = [epoch for number, stage, epoch in heard if number == 0 and stage == "student"]
@@ -438,7 +438,7 @@ def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog, fa
     one, study, _ = robbed(tmp_path, ("student", 4), finishes=False, fails=fails)
     with caplog.at_level(logging.WARNING, logger="distune"):
         one.run()
-    assert "taken over by another coordinator" in caplog.text
+    assert "taken over" in caplog.text
     trial = study.trials[0]
     assert trial.state == TrialState.RUNNING
     assert {key: trial.user_attrs[key] for key in THIEF} == THIEF

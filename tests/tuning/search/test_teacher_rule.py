@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from study_helpers import coordinator, settings_of, sqlite_study, states, training
 
 from distune.testing.simulated import Work
 from distune.tuning.fork import fork
-from distune.tuning.search.teacher_pruner import should_prune_teacher
+from distune.tuning.search.teacher_pruner import TEACHER_SCORES, earlier_teachers, should_prune_teacher
 
 FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
 
@@ -30,6 +30,23 @@ FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
 )
 def test_a_teacher_keeps_up_with_the_median_at_its_epoch(scores, earlier, epoch, keeps_up):
     assert should_prune_teacher(scores, earlier, epoch) is not keeps_up
+
+
+def test_teachers_are_compared_with_those_of_earlier_trials_that_did_not_fail():
+    states_of = (
+        TrialState.COMPLETE,
+        TrialState.FAIL,
+        TrialState.RUNNING,
+        TrialState.PRUNED,
+        TrialState.COMPLETE,
+    )
+    trials = [
+        FrozenTrial(
+            number, state, 0.5, None, None, {}, {}, {TEACHER_SCORES: {"1": number / 10}}, {}, {}, number
+        )
+        for number, state in enumerate(states_of)
+    ]
+    assert earlier_teachers(4, trials) == [{1: 0.0}, {1: 0.2}, {1: 0.3}]
 
 
 def with_teachers(scores, teacher_epochs=2):

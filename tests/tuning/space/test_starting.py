@@ -139,5 +139,5 @@ def test_the_start_is_trial_0_and_what_is_not_searched_keeps_its_value(tmp_path:
 
 def test_values_that_do_not_fit_the_config_are_named(tmp_path: Path):
     (tmp_path / "best.yaml").write_text("teacher: {fusion_dim: 100, fusion_heads: 8}\n")
-    with pytest.raises(ConfigError, match="fusion_dim 100 is not a multiple"):
+    with pytest.raises(ConfigError, match="fusion_dim 100"):
         started_from(base_config(), tmp_path / "best.yaml")

@@ -85,7 +85,7 @@ def test_coordinators_wait_out_a_stopped_server_and_ctrl_c_ends_one_that_waits(s
     ended.send_signal(signal.SIGINT)
     said = ended.communicate(timeout=240)[0]
     assert ended.returncode == 2 and "Traceback" not in said, said
-    assert "error: the storage does not answer" in said
+    assert "does not answer" in said
     go(folder)
     wait_for(lambda: log.read_text().count("storage does not answer") >= COORDINATORS)
     assert all(process.poll() is None for process in processes)
@@ -229,7 +229,7 @@ def test_the_longest_output_of_a_failure_fits_and_what_does_not_fit_is_refused_a
     trial = study.ask()
     trial.set_user_attr("failure_output", output)
     assert storage.get_trial(trial._trial_id).user_attrs == {"failure_output": output}
-    with pytest.raises(UserError, match=r"the storage refuses a value: .*too long"):
+    with pytest.raises(UserError, match=r"refuses a value"):
         Patience()(lambda: study.set_user_attr("k" * 1000, 0))
 
 

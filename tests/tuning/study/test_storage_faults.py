@@ -74,7 +74,7 @@ def test_a_study_that_another_program_deletes_is_named(tmp_path, study):
         optuna.delete_study(study_name="study", storage=f"sqlite:///{tmp_path}/study.db")
         yield from training(task)
 
-    with pytest.raises(UserError, match="was deleted from its storage"):
+    with pytest.raises(UserError, match="was deleted"):
         coordinator(study, settings_of(), tmp_path, delete_and_train).run()
 
 
