@@ -134,6 +134,7 @@ class Classifier(nn.Module):
         if self.fusion is None or text_mask is None:
             fusion = FusionOutput(features[0])
         elif self.is_pooled:
+            # A pooled text is a sequence of one token, and that one is real.
             always = torch.ones_like(text_mask[:, :1])
             fusion = self.fusion(features[0].unsqueeze(1), features[1].unsqueeze(1), always)
         else:
@@ -159,6 +160,7 @@ class Classifier(nn.Module):
         )
         if not self.training or not self.modality_dropout or self.fusion is None or given is None:
             return reads[0], reads[1]
+        # One draw for both, so that an example with image and text keeps one of them.
         draw = torch.rand(len(given), device=given.device)
         dropped = draw < self.modality_dropout / 2, draw >= 1 - self.modality_dropout / 2
         has_both = torch.ones_like(dropped[0])
@@ -220,6 +222,7 @@ def build_classifier(
     if not config.text.is_absent:
         key = identity(config.text, "text", seed)
         text = copied(key, text_encoder) if keep_encoders else text_encoder()
+    # Encoders seed themselves; the rest does not depend on how many random numbers they drew.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Classifier(config, tasks, vision, text, can_miss=can_miss)

@@ -72,6 +72,7 @@ def matching_parts(teacher: Encoder, student: Encoder) -> list[tuple[nn.Module, 
     pairs: list[tuple[nn.Module, nn.Module]] = [
         (teacher.embeddings, student.embeddings),
         *(
+            # Evenly spaced from the first on: 6 of 12 are layers 0, 2, 4, ..., 10.
             (teacher.layers[i * teacher.depth // student.depth], layer)
             for i, layer in enumerate(student.layers)
         ),

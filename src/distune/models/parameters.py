@@ -34,6 +34,7 @@ def load_trained_state(model: Classifier, state: Mapping[str, Tensor]) -> None:
     expected = trained_tensors(model).keys()
     if expected != state.keys():
         raise RuntimeError(f"weights of another model: {sorted(expected ^ state.keys())[:6]} differ")
+    # Not strict, as the frozen prefixes are not in the state; the names were compared above.
     model.load_state_dict(state, strict=False)
 
 
@@ -50,6 +51,7 @@ def parameter_groups(
             `lr * layerwise_decay`, the one before it `lr * layerwise_decay ** 2` (Bao et al., 2021: BEiT). An encoder's
             head counts as its last layer.
     """
+    # By identity: a parameter that two modules share is one parameter, in one group.
     decaying = {id(module.weight) for module in model.modules() if isinstance(module, _DECAYING)}
     depths: dict[int, int] = {}
     for encoder in model.encoders:

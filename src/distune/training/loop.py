@@ -142,6 +142,7 @@ class _State:
         self.model, self.objective, self.plan = model, objective, plan
         # Once: to list those of frozen encoders takes as long as a step.
         self._weights = trained_tensors(model)
+        # Of the whole plan, also where early stopping makes it shorter: the schedule depends on nothing else.
         steps = math.ceil(len(examples.train) / plan.training.batch_size) * plan.epochs
         self.optimizer = Optimizer(model, objective, plan.lr, steps, plan.training)
         self.average = MovingAverage(model, plan.training.ema) if plan.training.ema else None
@@ -218,6 +219,7 @@ def _one_epoch(
     ):
         sums += _one_step(state, batch, plan, compute, targets)
         steps += 1
+    # Read once an epoch: to read a loss after each step would make the host wait for the device every time.
     total, cross_entropy, distillation = (sums / steps).tolist()
     if not math.isfinite(total):
         raise FloatingPointError(
@@ -248,6 +250,7 @@ def _one_step(state: _State, batch: Batch, plan: Plan, compute: Compute, targets
             )
         teacher = targets.at(part) if targets else None
         terms = state.objective(output, part.labels, teacher, state.train_position.index_select(0, part.rows))
+        # Parts may differ in size; weighted by it, their gradients add up to that of the whole batch.
         share = len(part) / len(batch)
         (terms.total * share).backward()  # a gradient as argument would import sympy
         parts = torch.stack([terms.total.detach(), terms.cross_entropy.detach(), terms.distillation.detach()])

@@ -77,6 +77,7 @@ class Contrast(nn.Module):
         places = [index if rows is None else index[rows] for rows in present]
         terms = []
         embeddings = []
+        # Both losses of a modality before the memories move: an anchor must not meet its own new embedding.
         for modality, (ours, theirs) in enumerate(feature_pairs(student, teacher)):
             other = places[modality][:, None] != drawn
             of_student = unit(self.student_heads[modality](ours))
@@ -118,6 +119,7 @@ def noise_contrast(anchor: Tensor, partner: Tensor, negatives: Tensor, other: Te
         Mean over the batch of -log h(partner) - sum_n log(1 - h(negative_n)); 0 for an anchor without negatives.
     """
     count = other.sum(dim=1)
+    # log(N c) of the docstring; with it h is a sigmoid, and softplus keeps both logarithms finite.
     offset = count.clamp_min(1).log() + 1 / (2 * anchor.shape[1] * SHARPNESS**2)
     match = (anchor * partner).sum(dim=1) / SHARPNESS - offset
     mismatch = anchor @ negatives.T / SHARPNESS - offset[:, None]

@@ -61,5 +61,6 @@ def discrepancy(first: Tensor, second: Tensor) -> Tensor:
     median = squared.detach()[above[0], above[1]].quantile(0.5).clamp_min(SMALLEST_BANDWIDTH)
     kernel = torch.exp(-squared / median)
     within, across = kernel[:count, :count] + kernel[count:, count:], kernel[:count, count:]
+    # Off the diagonal only: an example and itself, or its own other half, say nothing about two distributions.
     gaps = within - across - across.T
     return (gaps.sum() - gaps.diagonal().sum()) / (count * (count - 1))

@@ -58,6 +58,7 @@ class SelfAttention(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
     """Softmax attention (Vaswani et al., 2017) of all heads; (B, heads, N, D / heads) -> (B, N, D)."""
     if allowed is not None and query.device.type != "cpu":
+        # `attention_mask` made the mask longer than the tokens; the keys that it forbids must exist all the same.
         missing = allowed.shape[-1] - key.shape[2]
         key, value = (functional.pad(tokens, (0, 0, 0, missing)) for tokens in (key, value))
     seen = functional.scaled_dot_product_attention(query, key, value, allowed)

@@ -34,12 +34,14 @@ class Bottleneck(Fusion):
     def forward(self, image: Tensor, text: Tensor, text_mask: Tensor) -> FusionOutput:
         """See `Fusion`."""
         shared = self.shared.to(image.dtype).expand(image.shape[0], -1, -1)
+        # The shared tokens stand in front of the text and are never padding.
         always = torch.ones_like(shared[:, :, 0], dtype=torch.bool)
         allowed = attention_mask(torch.cat([always, text_mask], dim=1))
         for image_layer, text_layer in zip(self.image_layers, self.text_layers, strict=True):
             with_image = image_layer(torch.cat([shared, image], dim=1))
             with_text = text_layer(torch.cat([shared, text], dim=1), allowed)
             image, text = with_image[:, BOTTLENECKS:], with_text[:, BOTTLENECKS:]
+            # Each side has changed its own copy of the shared tokens: their mean is all that one side tells the other.
             shared = (with_image[:, :BOTTLENECKS] + with_text[:, :BOTTLENECKS]) / 2
         pooled = [image.mean(1), masked_mean(text, text_mask), shared.mean(1)]
         return FusionOutput(self.combine(torch.cat(pooled, dim=-1)))

@@ -60,6 +60,7 @@ class CrossLayer(nn.Module):
         text_query, text_key, text_value = self.text_projection(text)
         image_key, image_value = self._with_nothing(image_key, 0, 0), self._with_nothing(image_value, 0, 1)
         text_key, text_value = self._with_nothing(text_key, 1, 0), self._with_nothing(text_value, 1, 1)
+        # Both sides look at the state before the layer, so neither order of these two lines favours a side.
         image = image + self.image_output(attend(image_query, text_key, text_value, allowed))
         text = text + self.text_output(attend(text_query, image_key, image_value))
         return image + self.image_feed_forward(image), text + self.text_feed_forward(text)

@@ -27,6 +27,7 @@ class EnergyAware(RoutedFusion):
         if not self.training:
             chosen = one_route(logits)
             return FusionOutput(mix(answers, chosen), PENALTY * expected.mean(), (chosen * costs).sum(-1))
+        # Gumbel noise, minus the log of an exponential draw: the argmax of logits + noise is a draw of the softmax.
         noise = -torch.empty_like(logits).exponential_().log()
         drawn = (logits + noise).softmax(-1)
         weights = straight_through(one_route(drawn), drawn)

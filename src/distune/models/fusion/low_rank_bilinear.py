@@ -24,6 +24,7 @@ class LowRankBilinear(Fusion):
     def __init__(self, dim: int, layers: int, heads: int, dropout: float):
         super().__init__(dim, layers, heads, dropout)
         self.rank = heads
+        # The bias of each map is the 1 beside i and t: it keeps the terms of one modality alone in the product.
         self.image = nn.Linear(dim, heads * dim)
         self.text = nn.Linear(dim, heads * dim)
         self.output = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout))

@@ -35,6 +35,7 @@ class ModalityDropout(Fusion):
         """See `Fusion`."""
         image, text = image.mean(1), masked_mean(text, text_mask)
         if self.training:
+            # One draw decides both, from opposite ends, so that no example loses image and text.
             draw = torch.rand(image.shape[0], 1, device=image.device)
             image = torch.where(draw < self.probability / 2, self.missing[0].to(image.dtype), image)
             text = torch.where(draw >= 1 - self.probability / 2, self.missing[1].to(text.dtype), text)

@@ -36,6 +36,7 @@ class Routes(nn.Module):
         self.full = CrossAttention(dim, layers, heads, dropout)
         self.router = nn.Sequential(nn.LayerNorm(2 * dim), nn.Linear(2 * dim, ROUTES))
         counts = [sum(p.numel() for p in route.parameters()) for route in (self.image, self.text, self.full)]
+        # Follows from the shapes, so it is no part of the saved weights.
         self.register_buffer("weights", torch.tensor(counts, dtype=torch.float32), persistent=False)
 
     def forward(self, image: Tensor, text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,6 +44,7 @@ class Routes(nn.Module):
         image_mean, text_mean = image.mean(1), masked_mean(text, text_mask)
         answers = [self.image(image_mean), self.text(text_mean), self.full(image, text, text_mask).fused]
         logits = self.router(torch.cat([image_mean, text_mean], dim=-1))
+        # float32 under autocast too: the softmax of the router and its costs are compared with each other.
         return torch.stack([answer.float() for answer in answers], dim=1), logits.float()
 
 

@@ -124,6 +124,7 @@ class CheckpointWriter:
             return
         if last or self._finished():
             self._taken_at = time.perf_counter()
+            # Copied here, written there: the next step changes the tensors while the thread still writes.
             self._writing = self._thread.submit(self._file.save, state().copied())
 
     def _finished(self) -> bool:

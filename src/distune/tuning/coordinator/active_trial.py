@@ -133,6 +133,7 @@ class ActiveTrial:
         """
         self.overrides[MICRO_BATCHES_KEY] = 2 * int(self.config["training"]["accumulation"])
         self.attempts = Attempts(0, smaller=True)
+        # The batch is the same, its rounding is not: scores of both would be one curve of two runs.
         for known in (self.scores, self.teacher_scores, self._seen):
             known.clear()
         return {"overrides": self.overrides, SMALLER: True, TEACHER_SCORES: {}}

@@ -127,6 +127,7 @@ class Coordinator:
                     self._handle(event)
         finally:
             self._executor.close()
+            # Workers are gone now, so nothing reports what these attempts cost: their seconds count up to here.
             for active in self._active.values():
                 active.end_attempt(self._executor.now(), Cost())
             for active in (*self._active.values(), *self._queue):
@@ -208,6 +209,7 @@ class Coordinator:
             self._drop(trial.number)
 
     def _queue_up(self, trial: Trial) -> None:
+        # Read again: a coordinator that asked a moment earlier has a lower number, and it may be the last one needed.
         self._refresh()
         if is_surplus(trial.number, self._counts.alive, self._limits.n_trials):
             self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials suffice"), {})
@@ -290,6 +292,7 @@ class Coordinator:
 
     def _after_failure(self, active: ActiveTrial, failure: Failure) -> None:
         number = active.trial.number
+        # Its worker was ended with the study, which is no failure of the trial.
         if self._stopping and failure.kind == "preempted":
             self._ledger.requeue(active.trial, active.spending())
             return

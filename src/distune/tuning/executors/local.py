@@ -102,6 +102,7 @@ class LocalExecutor(Executor):
     def submit(self, task: TrialTask) -> None:
         """Gives a trial to a free worker."""
         idle = [i for i, worker in enumerate(self._workers) if worker.number is None]
+        # A worker that still imports would make the trial wait while another one is ready.
         index = min(idle, key=lambda i: not self._workers[i].ready)
         worker = self._workers[index]
         if worker.process.poll() is not None:
@@ -166,6 +167,7 @@ class LocalExecutor(Executor):
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
+        # The child has its own; with this one open, its death would never close the pipe.
         theirs.close()
         return _Worker(name, device, log, process, ours)
 

@@ -131,6 +131,7 @@ class Space:
         deciding = {name: self.deciding(name) for name in self.parameters}
         ordered: list[str] = []
         while len(ordered) < len(deciding):
+            # In rounds, not depth first: names that are ready keep the order in which the space gives them.
             ready = [n for n, needs in deciding.items() if n not in ordered and needs <= set(ordered)]
             if not ready:
                 circle = ", ".join(name for name in deciding if name not in ordered)

@@ -256,6 +256,7 @@ class Patience:
         from optuna.storages._rdb.models import NOT_FOUND_MSG
         from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
 
+        # From the first failure, not from the call: a call that takes long and works is no outage.
         began: float | None = None
         pause = 0.25
         while True:

@@ -46,6 +46,7 @@ class FactorisedEmbedding(nn.Module):
 
 def _factors(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """W (words, width) -> W V (words, rank) and V (width, rank), largest singular value first."""
+    # A product of a matrix with itself squares its range: float32 would lose the small singular values.
     exact = matrix.double()
     _, vectors = torch.linalg.eigh(exact.T @ exact)
     basis = vectors.flip(1)[:, :rank]

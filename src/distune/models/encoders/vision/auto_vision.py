@@ -27,6 +27,7 @@ class AutoVision(VisionEncoder):
     def __init__(self, config: EncoderConfig, origin: Origin, pixels: Pixels, image_size: int | None):
         model = whole_model(config, origin)
         size = image_size or getattr(origin.settings, "image_size", None) or 224
+        # Families name their width differently; one picture shows it.
         with torch.no_grad():
             hidden = model(torch.zeros(1, 3, size, size))
         width = hidden.shape[1] if hidden.dim() == 4 else hidden.shape[-1]

@@ -69,6 +69,7 @@ class SameConv(nn.Conv2d):
         down, across = (
             max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in features.shape[-2:]
         )
+        # Equal on all sides: the convolution pads by itself, without a copy of the features.
         if down % 2 == 0 and down == across:
             padding = (down // 2, down // 2)
         else:

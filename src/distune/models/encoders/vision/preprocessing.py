@@ -101,6 +101,7 @@ def _measured(processor: Any, stated: Pixels) -> Pixels | None:
         The stated arithmetic where it is the same, else the scale and shift that were seen; None where they explain
         not every byte.
     """
+    # Three different pictures, so that a processor which swaps channels is seen to do so.
     ramp = np.arange(256, dtype=np.uint8).reshape(_SIDE, _SIDE)
     image = np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=-1)
     off = {name: False for name in _GEOMETRY if getattr(processor, name, None)}
