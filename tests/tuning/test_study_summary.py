@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from study_helpers import base_config, coordinator, memory_study, settings_of, training
 
 from distune.config import as_dict, load_config
+from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.summary import best_trial, config_of, write_summary
 
 
@@ -94,3 +95,16 @@ def test_coordinators_that_end_together_write_whole_files(tmp_path):
     assert json.loads((tmp_path / "study_summary.json").read_text()) == written[-1]
     assert load_config(tmp_path / "best_config.yaml") == config_of(study, best_trial(study.trials))
     assert {path.name for path in tmp_path.iterdir()} == {"study_summary.json", "best_config.yaml", "trials"}
+
+
+def test_wall_time_counts_coordinators_that_overlap_once_and_pauses_not_at_all(tmp_path):
+    study = memory_study(settings_of())
+    for name, started, seen in (
+        ("a", 100.0, 160.0),
+        ("b", 130.0, 150.0),
+        ("c", 150.0, 200.0),
+        ("d", 500.0, 510.0),
+    ):
+        lease = Lease(name, "host", 1, 0.0, started=started, seen=seen)
+        study.set_user_attr(PREFIX + name, lease.__dict__)
+    assert write_summary(study, tmp_path)["seconds"]["wall"] == 110.0
