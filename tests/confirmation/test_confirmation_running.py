@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from distune.config import Config, with_values
 from distune.confirmation.training import Job, train_all
 from distune.errors import UserError
 from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
 from distune.tuning.trials.messages import TrialTask
+from distune.tuning.trials.trial import PROGRESS
 
 
 def jobs(count: int) -> list[Job]:
@@ -46,6 +49,22 @@ def test_every_job_is_trained_once_with_its_own_config() -> None:
     assert sorted(script.played) == [(0, 0), (1, 1), (2, 2), (3, 3)]
     assert not trained.failed and not trained.interrupted
     assert lines[-1] == "4/4  base seed 3: dev score 0.6000"
+
+
+def test_what_takes_long_within_a_run_is_shown_and_when_all_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(task: TrialTask) -> Iterator[Work]:
+        task.path.mkdir()
+        (task.path / PROGRESS).write_text("encoding images: 3 of 9")
+        yield Work(10.0, "student", 1, 0.5)
+        yield Work(10.0, "student", 2, 0.6)
+
+    monkeypatch.chdir(tmp_path)
+    lines = list[str]()
+    train_all(jobs(3), SimulatedExecutor(slow), show=lines.append)
+    assert "base seed 0: encoding images: 3 of 9" in lines
+    assert "1/3  base seed 0: dev score 0.6000, all end in 40 s" in lines
 
 
 def test_a_failure_is_tried_once_more_and_then_listed() -> None:

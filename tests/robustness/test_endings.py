@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
 from distune.cli import run_command
@@ -125,3 +126,29 @@ def test_many_bad_examples_are_all_listed_in_a_file() -> None:
     assert listed.read_text().splitlines() == lines
     listed.unlink()
     assert "listed in" not in ending_of(DataError("data", ["one"], lines[:1]))[1]
+
+
+def test_a_full_temporary_folder_is_named(tmp_path: Path) -> None:
+    """TMPDIR is a file system of its own, too small for the copy of a study that readers make."""
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="study")
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = f"mount -t tmpfs -o size=64k none {small} || exit 99; exec {sys.executable} -m distune status study.db"
+    try:
+        ended = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount],
+            cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(SOURCE), "TMPDIR": str(small)},
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("no command unshare")
+    if ended.returncode in (1, 99):
+        pytest.skip(f"no file system of its own: {ended.stderr}")
+    assert ended.returncode == 4
+    assert f"while writing {small}" in ended.stderr and "TMPDIR" in ended.stderr
+
+
+def test_a_study_in_the_working_folder_is_found(tmp_path: Path) -> None:
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="study")
+    for name in ("./study.db", "study"):
+        assert run("status", name, cwd=tmp_path).returncode == 0

@@ -391,5 +391,10 @@ def test_every_long_step_reports_how_far_it_is(tiny_config: MakeConfig, tmp_path
         f"{side}__{kind}__freeze": "all" for side in ("teacher", "student") for kind in ("vision", "text")
     }
     run(tiny_config(**frozen), tmp_path / "run", callback=steps)
-    assert set(steps.last) == {"decoding images", "encoding images", "encoding texts"}
+    epochs = {
+        f"{stage} epoch {n}, steps"
+        for stage, last in (("teacher", 2), ("student", 3))
+        for n in range(1, last + 1)
+    }
+    assert set(steps.last) == {"decoding images", "encoding images", "encoding texts", *epochs}
     assert all(done == total for done, total in steps.last.values())

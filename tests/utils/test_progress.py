@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from distune.utils.progress import ProgressLines, duration
+from distune.utils.progress import ProgressLines, duration, progress_to, report_progress
+from distune.utils.threads import threaded
 
 
 def lines_of(updates: list[tuple[float, str, int, int]]) -> list[str]:
@@ -32,6 +33,19 @@ def test_what_was_done_before_counts_for_no_rate() -> None:
 def test_each_step_begins_by_itself() -> None:
     assert lines_of([(0, "a", 0, 10), (9, "b", 0, 10), (10, "b", 5, 10)]) == []
     assert lines_of([(0, "a", 5, 10), (1, "a", 10, 10), (9, "a", 5, 10), (10, "a", 10, 10)]) == []
+
+
+def test_work_on_files_is_told_to_whoever_listens() -> None:
+    heard: list[tuple[str, int, int]] = []
+    with progress_to(lambda *progress: heard.append(progress)):
+        assert list(threaded(str, [4, 5], step="checking images")) == ["4", "5"]
+        list(threaded(str, [6]))
+    report_progress("nobody listens", 1, 1)
+    assert heard == [("checking images", 1, 2), ("checking images", 2, 2)]
+
+
+def test_a_state_that_is_told_twice_is_said_once() -> None:
+    assert lines_of([(0, "a", 0, 10), (9, "a", 10, 10), (10, "a", 10, 10)]) == ["a: 10 of 10, 1.11/s"]
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(30, "30 s"), (600, "10 min"), (9000, "2.5 h")])

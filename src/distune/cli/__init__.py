@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ from distune.cli.commands import (
 from distune.cli.ending import TerminalFormatter, one_message
 from distune.cli.output import say
 from distune.cli.plugin_option import takes_plugins
+from distune.utils.progress import ProgressLines, progress_to
 
 app = typer.Typer(
     help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
@@ -87,5 +89,5 @@ def run_command(*command: str) -> None:
     warnings.setLevel(logging.WARNING)
     warnings.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[warnings])
-    with one_message():
+    with one_message(), progress_to(ProgressLines(partial(say, err=True))):
         app([*command, *sys.argv[1:]])

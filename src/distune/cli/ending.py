@@ -71,8 +71,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, UserError):
         return BAD_INPUT, str(error)
     if _is_full(error):
-        where = f" while writing {error.filename}" if isinstance(error, OSError) and error.filename else ""
-        return DISK_FULL, f"the disk is full{where}; free some space, then the same command resumes"
+        return DISK_FULL, f"the disk is full{_where_full(error)}, then the same command resumes"
     if isinstance(error, FloatingPointError):
         advice = "lower the learning rate, or use training.precision: fp32"
         return FAILED, f"the training failed: {error}; {advice}"
@@ -89,6 +88,15 @@ def ending_of(error: Exception) -> tuple[int, str]:
 
 def _is_full(error: BaseException) -> bool:
     return (isinstance(error, OSError) and error.errno in _FULL) or "disk is full" in str(error)
+
+
+def _where_full(error: BaseException) -> str:
+    """The file that could not be written, where it is known, and what to do."""
+    written = isinstance(error, OSError) and (error.filename2 or error.filename)  # of a copy the second one
+    if not isinstance(written, str):
+        return "; free some space"
+    is_temporary = Path(written).is_relative_to(tempfile.gettempdir())
+    return f" while writing {written}; free some space" + " or set TMPDIR to another folder" * is_temporary
 
 
 def _first_line(error: Exception) -> str:

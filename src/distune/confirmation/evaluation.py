@@ -22,6 +22,7 @@ from distune.training.files.run_folder import write_json
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.predictions import predict
 from distune.training.student import load_student, student_seed
+from distune.utils.progress import report_progress
 
 
 @dataclass
@@ -75,7 +76,9 @@ class Evaluation:
     def steps(self, config: Config) -> InputSteps:
         """The way from the table to a model's inputs; the files are hashed once for all models."""
         compute = self.compute(config)
-        return InputSteps(self.table, config.data, self.store, compute, config.seed, self._files)
+        return InputSteps(
+            self.table, config.data, self.store, compute, config.seed, self._files, report_progress
+        )
 
     @cached_property
     def _files(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from distune.errors import ConfigError, UserError
 from distune.training.files.run_folder import RESULTS, read_results
 from distune.training.keys import versions_behind
 from distune.training.student import WEIGHTS
+from distune.tuning.coordinator.coordinator import SHOW_SECONDS
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
 from distune.tuning.executors.base import Executor
 from distune.tuning.trials.folds import fold_folder
 from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialTask
+from distune.tuning.trials.trial import read_progress
+from distune.utils.progress import duration
 
 ATTEMPTS = 2
 """How often a run that fails is tried; one whose worker was only lost is tried more often."""
@@ -180,6 +183,7 @@ def train_all(
     waiting, active = deque(jobs), dict[int, Job]()
     tries, lost = dict[int, int](), dict[int, int]()
     trained, ended = Trained(), 0
+    began = said = executor.now()
     while active or (waiting and not interrupted()):
         if interrupted() > 1:
             break
@@ -191,6 +195,9 @@ def train_all(
             tries[job.number] = tries.get(job.number, 0) + 1
             active[job.number] = job
             executor.submit(job.task(tries[job.number]))
+        if executor.now() - said >= SHOW_SECONDS:
+            said = executor.now()
+            _show_within(active.values(), show)
         for event in executor.wait(0.5):
             if isinstance(event, EpochReported):
                 executor.answer(event.number, not interrupted())
@@ -201,7 +208,9 @@ def train_all(
                 trained.failed.pop(job.number, None)
                 if event.result.state == "complete":
                     ended += 1
-                    show(_line(job, f"dev score {event.result.score:.4f}", ended, len(jobs)))
+                    left = (executor.now() - began) / ended * (len(jobs) - ended)
+                    ends = f", all end in {duration(left)}" if ended < len(jobs) else ""
+                    show(_line(job, f"dev score {event.result.score:.4f}{ends}", ended, len(jobs)))
                 continue
             failure = event.result
             _log.warning("%s seed %d: %s: %s", job.contender, job.seed, failure.kind, failure.message)
@@ -221,6 +230,14 @@ def _tries_again(failure: Failure, tries: int, lost: int) -> bool:
     if failure.kind == "preempted":
         return lost < STALLED_LIMIT
     return failure.kind not in HOPELESS and tries - lost < ATTEMPTS
+
+
+def _show_within(active: Iterable[Job], show: Callable[[str], None]) -> None:
+    """Shows what the first run that takes long between or within its epochs is at."""
+    for job in active:
+        if at := read_progress(job.folder):
+            show(f"{job.contender} seed {job.seed}: {at}")
+            return
 
 
 def _line(job: Job, result: str, ended: int, jobs: int) -> str:

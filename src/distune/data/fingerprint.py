@@ -23,7 +23,7 @@ def image_fingerprints(table: Table) -> list[str]:
         equal files have equal digests.
     """
     distinct = list(dict.fromkeys(table.images))
-    found = threaded(lambda image: image_fingerprint(image, table.rules), distinct)
+    found = threaded(lambda image: image_fingerprint(image, table.rules), distinct, step="hashing images")
     digests = dict(zip(distinct, found, strict=True))
     return [digests[path] for path in table.images]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 
@@ -124,7 +124,7 @@ def fit(
     with CheckpointWriter(checkpoint) as writer:
         while len(state.history) < plan.epochs and not state.stops_early():
             epoch = len(state.history) + 1
-            state.keep(_one_epoch(state, epoch, examples, plan, compute, targets))
+            state.keep(_one_epoch(state, epoch, examples, plan, compute, targets, callback.on_progress))
             # Before the callback, which may wait long for an answer.
             writer.save(state.checkpoint)
             if asks_to_stop(callback, state.history[-1]):
@@ -199,14 +199,20 @@ class _State:
 
 
 def _one_epoch(
-    state: _State, epoch: int, examples: Examples, plan: Plan, compute: Compute, targets: Targets | None
+    state: _State,
+    epoch: int,
+    examples: Examples,
+    plan: Plan,
+    compute: Compute,
+    targets: Targets | None,
+    progress: Callable[[str, int, int], None],
 ) -> EpochRecord:
     started = time.perf_counter()
     torch.manual_seed(derived_seed(plan.seed, plan.stage, epoch))
     state.model.train()
     state.objective.train()
     sums = torch.zeros(3, device=compute.device)
-    steps = 0
+    steps, in_all = 0, math.ceil(len(examples.train) / plan.training.batch_size)
     for batch in train_batches(
         examples.inputs,
         examples.labels,
@@ -219,6 +225,7 @@ def _one_epoch(
     ):
         sums += _one_step(state, batch, plan, compute, targets)
         steps += 1
+        progress(f"{plan.stage} epoch {epoch}, steps", steps, in_all)
     # Read once an epoch: to read a loss after each step would make the host wait for the device every time.
     total, cross_entropy, distillation = (sums / steps).tolist()
     if not math.isfinite(total):

@@ -177,6 +177,9 @@ class _Run(Callback):
         """The student's; it stays until the results are written, so that a kill during evaluation costs no epoch."""
         return CheckpointFile(self.folder / "checkpoint_student.safetensors", self.key)
 
+    def on_progress(self, step: str, done: int, total: int) -> None:
+        self.callback.on_progress(step, done, total)
+
     def on_replay(self, stage: str, epochs: int) -> None:
         self.callback.on_replay(stage, epochs)
 

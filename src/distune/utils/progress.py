@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 FIRST_SECONDS = 2.0
 """Work that is done sooner says nothing."""
 EVERY_SECONDS = 5.0
+
+
+Progress = Callable[[str, int, int], None]
+"""Takes note of what is done, how many items of it, and of how many."""
+_listener: ContextVar[Progress | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def progress_to(listener: Progress) -> Iterator[None]:
+    """Within the block, `report_progress` calls the listener; elsewhere, as in a library's call, it says nothing."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def report_progress(step: str, done: int, total: int) -> None:
+    """Tells whoever started the command what is done, as `ProgressLines` takes it."""
+    if (listener := _listener.get()) is not None:
+        listener(step, done, total)
 
 
 class ProgressLines:

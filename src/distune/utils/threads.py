@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from distune.utils.progress import report_progress
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 CHUNK = 1024
@@ -14,7 +16,7 @@ CHUNK = 1024
 
 
 def threaded(
-    function: Callable[[Item], Result], items: Sequence[Item], threads: int | None = None
+    function: Callable[[Item], Result], items: Sequence[Item], threads: int | None = None, *, step: str = ""
 ) -> Iterator[Result]:
     """Calls a function for every item and gives the results in their order.
 
@@ -22,10 +24,14 @@ def threaded(
         function: called by several threads at once.
         items: its arguments.
         threads: how many; None takes one a usable core.
+        step: what progress calls the work; empty reports none.
     """
     with ThreadPoolExecutor(threads or usable_cores()) as pool:
         for start in range(0, len(items), CHUNK):
-            yield from pool.map(function, items[start : start + CHUNK])
+            for done, result in enumerate(pool.map(function, items[start : start + CHUNK]), start=start + 1):
+                if step:
+                    report_progress(step, done, len(items))
+                yield result
 
 
 def usable_cores() -> int:

@@ -43,12 +43,12 @@ def status(
             raise UserError("--watch shows one study; name it")
         _print_list(read_studies(storage=storage), str(STUDIES) if storage is None else redacted(storage))
         return
-    name, logs = _place(study)
-    found = read_status(name, logs=logs, storage=storage)
+    name, url = _place(study, storage)
+    found = read_status(name, storage=url)
     _print(found)
     while watch and found.workers:
         time.sleep(REFRESH_SECONDS)
-        found = read_status(name, logs=logs, storage=storage)
+        found = read_status(name, storage=url)
         Console().clear()
         _print(found)
 
@@ -61,8 +61,8 @@ def dashboard(
     """Open optuna-dashboard on a copy of the study; what is changed there changes the copy only."""
     from distune.tuning.dashboard import open_dashboard
 
-    name, logs = _place(study)
-    open_dashboard(name, logs=logs, storage=storage, port=port)
+    name, url = _place(study, storage)
+    open_dashboard(name, storage=url, port=port)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -71,10 +71,15 @@ def add_commands(app: typer.Typer) -> None:
     app.command("dashboard")(dashboard)
 
 
-def _place(study: str) -> tuple[str, Path]:
-    """A study's name, and the folder that it lies in."""
-    path = Path(study)
-    return path.name.removesuffix(".db"), path.parent if path.parent != Path() else STUDIES
+def _place(study: str, storage: str | None) -> tuple[str, str]:
+    """A study's name, and the URL of the database that holds it."""
+    if storage is not None:
+        return study, storage
+    from distune.analysis.records.sources import database_file
+    from distune.tuning.study.storage_url import sqlite_url
+
+    file = database_file(Path(study))
+    return file.stem, sqlite_url(file)
 
 
 def _print_list(studies: Sequence[StudyStatus | UnreadableStudy], place: str) -> None:

@@ -41,7 +41,7 @@ def file_forms(paths: Sequence[str]) -> list[FileForm]:
         with Image.open(path) as opened:
             return FileForm(opened.format or Path(path).suffix, opened.mode, *opened.size)
 
-    return list(threaded(read, paths))
+    return list(threaded(read, paths, step="reading image headers"))
 
 
 def file_section(table: Table, forms: Sequence[FileForm]) -> AuditSection:

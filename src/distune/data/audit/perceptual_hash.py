@@ -38,7 +38,7 @@ def thumbnails(paths: Sequence[str], rules: PixelRules = DEFAULT) -> NDArray[np.
     if not paths:
         return np.empty((0, THUMBNAIL, THUMBNAIL), np.uint8)
     distinct = list(dict.fromkeys(paths))
-    read_once = dict(zip(distinct, threaded(read, distinct), strict=True))
+    read_once = dict(zip(distinct, threaded(read, distinct, step="comparing images"), strict=True))
     return np.stack([read_once[path] for path in paths])
 
 

@@ -126,7 +126,9 @@ def image_problems(
         For each path why it is unusable, or None.
     """
     distinct = list(dict.fromkeys(paths))
-    problems = threaded(lambda path: _image_problem(path, max_megapixels, rules), distinct)
+    problems = threaded(
+        lambda path: _image_problem(path, max_megapixels, rules), distinct, step="checking images"
+    )
     found = dict(zip(distinct, problems, strict=True))
     return [found[path] for path in paths]
 

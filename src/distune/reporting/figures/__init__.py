@@ -5,6 +5,7 @@ from __future__ import annotations
 from distune.analysis.findings import Findings
 from distune.reporting.document import Figure
 from distune.reporting.figures import bars, cost, curves, history, learning, model, parallel, space, style
+from distune.utils.progress import report_progress
 
 DRAWERS = (
     history.draw,
@@ -28,5 +29,8 @@ NAMES = (
 def draw(findings: Findings) -> dict[str, Figure]:
     """Draws every figure that the findings hold the numbers for, by name."""
     with style.look():
-        drawn = [drawer(findings) for drawer in DRAWERS]
+        drawn = []
+        for done, drawer in enumerate(DRAWERS, start=1):
+            drawn.append(drawer(findings))
+            report_progress("drawing figures", done, len(DRAWERS))
     return {figure.name: figure for figure in drawn if figure is not None}

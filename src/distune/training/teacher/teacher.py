@@ -198,6 +198,9 @@ class _Seen(Callback):
         self.epochs = 0
         self.stopped = False
 
+    def on_progress(self, step: str, done: int, total: int) -> None:
+        self._callback.on_progress(step, done, total)
+
     def on_replay(self, stage: str, epochs: int) -> None:
         self._callback.on_replay(stage, epochs)
 

@@ -1,0 +1,120 @@
+"""`confirm` and the report that it writes, killed at the files that they write: none is half-written, and the same
+command ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confirmation_helpers import numbers_of, timeless
+
+from distune.training.files.run_folder import openings
+
+pytestmark = pytest.mark.slow
+
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload(["distune.confirmation.confirm", "distune.reporting.report", "distune.cli"])
+STAGES = [
+    "predictions_test_without_image.csv",  # a run is judged
+    "evaluation.json",
+    "predictions_test.csv",  # a baseline is judged
+    "subgroups.csv",
+    "plan.json",
+    "recommended_config.yaml",
+    "confirmation.json",
+    "base_config.yaml",  # the report begins
+    "history.png",
+    "report.md",
+    "report.html",
+]
+
+
+def command(file: Path, seen: Path, kill_at: str | None) -> None:
+    """The command in a process of its own; what it writes is noted, and the first file of one name kills it."""
+
+    def watch(event: str, given: tuple[Any, ...]) -> None:
+        if event == "os.rename" and Path(given[1]).is_relative_to(file.parent):
+            name = Path(given[1]).name
+            with seen.open("a") as lines:
+                lines.write(f"renamed {name}\n")
+            if name == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        elif event == "open" and isinstance(given[0], str | os.PathLike):
+            path, mode = Path(given[0]), given[1] or ""
+            if "a" not in mode and set(mode) & set("wx+") and path.is_relative_to(file.parent):
+                with seen.open("a") as lines:
+                    lines.write(f"opened {path.relative_to(file.parent)}\n")
+
+    sys.addaudithook(watch)
+    from distune.cli import app
+
+    app(["confirm", str(file), "--top", "2", "--seeds", "2"], standalone_mode=False)
+
+
+def run(file: Path, kill_at: str | None = None) -> tuple[int, list[str]]:
+    seen = file.parents[2] / "seen.txt"
+    seen.write_text("")
+    process = FRESH.Process(target=command, args=(file, seen, kill_at))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode, seen.read_text().splitlines()
+
+
+def forget_the_end(file: Path) -> None:
+    """As after the training: one run and the baselines are not judged, and there are no numbers."""
+    confirmation = file.with_suffix("") / "confirmation"
+    judged = min(path.parent for path in confirmation.glob("*/seed_*/student.safetensors"))
+    for path in (
+        judged / "evaluation.json",
+        confirmation / "plan.json",
+        file.with_suffix("") / "confirmation.json",
+    ):
+        path.unlink()
+    shutil.rmtree(confirmation / "baselines")
+
+
+def half_written(folder: Path) -> list[Path]:
+    """Visible files that end too early."""
+    found = []
+    for path in folder.rglob("*"):
+        if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        content = path.read_bytes()
+        if path.suffix == ".json":
+            json.loads(content)
+        is_whole = content.endswith(b"IEND\xaeB`\x82") if path.suffix == ".png" else content.endswith(b"\n")
+        if path.suffix in (".json", ".csv", ".yaml", ".md", ".html", ".png") and not is_whole:
+            found.append(path)
+    return found
+
+
+def test_every_file_is_written_beside_its_place(confirmed: Path) -> None:
+    forget_the_end(confirmed)
+    code, seen = run(confirmed)
+    assert code == 0
+    renamed = {line.removeprefix("renamed ") for line in seen if line.startswith("renamed ")}
+    opened = [Path(line.removeprefix("opened ")) for line in seen if line.startswith("opened ")]
+    assert set(STAGES) <= renamed, renamed
+    assert [path for path in opened if not any(part.startswith(".") for part in path.parts)] == []
+    assert half_written(confirmed.parent) == []
+
+
+@pytest.mark.parametrize("stage", STAGES[::2])  # a minute less; the others were killed when this was written
+def test_a_kill_at_any_stage_costs_nothing(confirmed: Path, stage: str) -> None:
+    numbers = timeless(numbers_of(confirmed))
+    forget_the_end(confirmed)
+    code, _ = run(confirmed, stage)
+    assert code == -signal.SIGKILL
+    assert half_written(confirmed.parent) == []
+    assert run(confirmed)[0] == 0
+    assert timeless(numbers_of(confirmed)) == numbers
+    assert (confirmed.with_suffix("") / "report.html").is_file()
+    assert len(openings(confirmed.with_suffix(""))) == 1
