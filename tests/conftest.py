@@ -64,6 +64,14 @@ def tiny_space() -> dict[str, Any]:
 
 
 @pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local workers are threads, for tests whose proof does not lie in a process of its own."""
+    from tests.in_this_process import workers_in_this_process
+
+    workers_in_this_process(monkeypatch)
+
+
+@pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """The epochs that are trained, not those that are only told again."""
     from distune.training import loop

@@ -17,6 +17,7 @@ from distune.data.demo.demo import write_demo
 from distune.data.demo.wounds import write_wound_demo
 from distune.models.encoders import CATALOGUE
 from distune.training.files.run_folder import read_metrics
+from tests.in_this_process import workers_in_this_process
 
 from .server import HubServer
 
@@ -116,6 +117,8 @@ def test_tune_from_an_empty_cache_and_again_without_a_hub(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reporting, "installed", lambda: False)  # a report of each is no part of the proof
+    if name == "wound":  # that worker processes find what was fetched, the other one proves
+        workers_in_this_process(monkeypatch)
     config = small(name, data, tmp_path)
     hub.refuse(429, 20, match="/api/models")
     command = ("tune", "--config", config, "--n-trials", "4", "--only", "student_lr,alpha,beta,T")

@@ -83,7 +83,7 @@ class Optimizer:
     def _update(self, group: dict[str, Any]) -> None:
         """One step of a group, of those of its parameters that have a gradient."""
         parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-        moments = [self._moments.setdefault(p, {}) or self._start(p) for p in parameters]
+        moments = [self._moments.get(p) or self._start(p) for p in parameters]
         adamw(
             parameters,
             [parameter.grad for parameter in parameters],

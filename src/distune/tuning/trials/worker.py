@@ -14,7 +14,7 @@ import sys
 import traceback
 from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 from filelock import FileLock, Timeout
@@ -39,14 +39,27 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator alone
     _die_with(parent)
     try:
-        send(pipe, {"ready": True})
-        while True:
-            task = TrialTask(**receive(pipe))
-            reset_peak_memory()
-            send(pipe, {"begun": True})
-            send(pipe, {**_result(name, task, pipe), "memory_mb": _memory_mb()})
+        serve(pipe, name)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the coordinator is gone: what the trial needs to be resumed is already in its folder
+
+
+def serve(pipe: Connection, name: str) -> NoReturn:
+    """Takes one trial after the other.
+
+    Args:
+        pipe: to the coordinator.
+        name: the trial function as `package.module:function`.
+
+    Raises:
+        EOFError, BrokenPipeError, ConnectionResetError: the coordinator has closed the pipe.
+    """
+    send(pipe, {"ready": True})
+    while True:
+        task = TrialTask(**receive(pipe))
+        reset_peak_memory()
+        send(pipe, {"begun": True})
+        send(pipe, {**_result(name, task, pipe), "memory_mb": _memory_mb()})
 
 
 def load_function(name: str) -> TrialFunction:
