@@ -23,7 +23,7 @@ from benchmarks.guarantees import FINISHED, Figure, exactly, guarantees, publish
 from benchmarks.resumable import undisturbed
 from benchmarks.study_process import STUDY, start
 from distune.config import Config, as_dict, with_values
-from distune.tuning.study.storage import Patience, open_storage
+from distune.tuning.study.storage import StorageRetry, open_storage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tuning"))
 from mariadb import MariaDB
@@ -69,7 +69,7 @@ def shared(logs: Path, server: Server, given: argparse.Namespace) -> list[Figure
     server.start()
     codes = [process.wait(timeout=LIMIT_SECONDS) for process in processes]
     seconds = time.perf_counter() - began
-    trials = Patience()(lambda: study.get_trials(deepcopy=False))
+    trials = StorageRetry()(lambda: study.get_trials(deepcopy=False))
     shares = [trial.user_attrs.get("coordinator") for trial in trials if trial.state in FINISHED]
     by_coordinator = sorted((shares.count(name) for name in set(shares)), reverse=True)
     shown = [

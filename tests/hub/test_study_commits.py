@@ -21,7 +21,7 @@ from distune.tuning.study.commits import with_commits
 from distune.tuning.study.names import commits_so_far
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import COMMITS, StudySettings
-from distune.tuning.study.storage import Patience, default_url, open_storage
+from distune.tuning.study.storage import StorageRetry, default_url, open_storage
 from distune.tuning.tune import _dataset
 
 from .server import HubServer
@@ -60,7 +60,7 @@ def study() -> optuna.Study:
 
 
 def settled(study: optuna.Study, question: StudySettings) -> StudySettings:
-    return with_commits(study, [question], Patience(), lambda: 0)[0]
+    return with_commits(study, [question], StorageRetry(), lambda: 0)[0]
 
 
 def test_every_encoder_that_can_be_drawn_is_fetched_before_the_first_trial(

@@ -32,12 +32,12 @@ from distune.config import load_config
 from distune.tuning.space.space import build_space
 from distune.tuning.study.commits import with_commits
 from distune.tuning.study.settings import StudySettings
-from distune.tuning.study.storage import Patience, open_storage
+from distune.tuning.study.storage import StorageRetry, open_storage
 
 base = load_config(sys.argv[1])
 study = optuna.load_study(study_name="shared", storage=open_storage(sys.argv[2]))
 settings = StudySettings(base, build_space(base), "sha256:0")
-print(json.dumps(dict(with_commits(study, [settings], Patience(), lambda: 0)[0].commits)))
+print(json.dumps(dict(with_commits(study, [settings], StorageRetry(), lambda: 0)[0].commits)))
 """
 
 

@@ -209,12 +209,12 @@ class _Confirmation:
 
         A name that nothing stands for is passed over: its run fails and is listed, and the others are judged.
         """
-        from distune.models.encoders.hub.patience import Patience
+        from distune.models.encoders.hub.retry import HubRetry
         from distune.models.encoders.hub.revisions import fetch_encoders, is_known
 
         encoders = (found for entrant in self.entrants for found in encoders_of(entrant.config))
         wanted = ((encoder, kind) for (_, kind), encoder in encoders if is_known(encoder, kind))
-        fetch_encoders(wanted, Patience(interrupted=self.interrupted))
+        fetch_encoders(wanted, HubRetry(interrupted=self.interrupted))
 
     def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
         """Predictions of all runs and baselines; None where it was interrupted."""

@@ -21,7 +21,7 @@ from distune.tuning.executors.make import described, make_executor
 from distune.tuning.request import TuneRequest
 from distune.tuning.search.pruners import is_too_short, make_pruner, make_pruner_of_folds
 from distune.tuning.study.settings import StudySettings
-from distune.tuning.study.storage import Patience
+from distune.tuning.study.storage import StorageRetry
 from distune.tuning.trials.messages import Failure
 
 _log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class StudyRunner:
         request, asked = self._request, self._request.asked
         devices = request.worker_devices()
         lease = Lease.new(request.workers, devices, run.n_trials)
-        ledger = Ledger(run.study, lease.coordinator, Patience(interrupted=self._interrupted))
+        ledger = Ledger(run.study, lease.coordinator, StorageRetry(interrupted=self._interrupted))
         run.study.pruner = (
             make_pruner_of_folds(run.settings.pruner, run.settings.warmup)
             if run.settings.folds

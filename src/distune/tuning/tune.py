@@ -41,7 +41,7 @@ from distune.tuning.study.names import commits_so_far, exists, study_to_continue
 from distune.tuning.study.open_study import check_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
-from distune.tuning.study.storage import Patience, default_url, opened
+from distune.tuning.study.storage import StorageRetry, default_url, opened
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_run import Ending, StudyRun, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
@@ -70,21 +70,21 @@ def tune(request: TuneRequest) -> TuneResult:
     url = asked.storage or default_url(request.logs, name)
     _check_ranges(request, url, name)
     with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
-        patiently = Patience(interrupted=interrupted)
-        study, settings = _open(request, storage, name, settings, patiently)
+        retrying = StorageRetry(interrupted=interrupted)
+        study, settings = _open(request, storage, name, settings, retrying)
         dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), asked.n_trials)
         runner = StudyRunner(request, interrupted)
         try:
-            settings, teacher = _with_encoders(request, study, settings, teacher, patiently, interrupted)
+            settings, teacher = _with_encoders(request, study, settings, teacher, retrying, interrupted)
         except KeyboardInterrupt:
             ending = Ending("interrupted")
         else:
             if teacher is None:
                 ending = _run(request, study, settings, folder, runner)
             else:
-                ending = _run_staged(request, storage, study, (settings, teacher), folder, runner, patiently)
-        summary = patiently(lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason))
+                ending = _run_staged(request, storage, study, (settings, teacher), folder, runner, retrying)
+        summary = retrying(lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason))
         _log.info("study %s: %s", name, ending.reason)
     best = folder / BEST_CONFIG_NAME if summary["best"] else None
     return TuneResult(name, folder, ending.reason, summary, best, ending.failure)
@@ -181,7 +181,7 @@ def _study_settings(
 
 
 def _open(
-    request: TuneRequest, storage: BaseStorage, name: str, settings: StudySettings, patiently: Patience
+    request: TuneRequest, storage: BaseStorage, name: str, settings: StudySettings, retrying: StorageRetry
 ) -> tuple[Study, StudySettings]:
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
     asked = request.asked
@@ -190,20 +190,20 @@ def _open(
         with reading(old_url) as old_storage:
             old = open_old(old_storage, asked.name)
             commits = old.user_attrs.get(COMMITS, {})
-            patiently(lambda: fork(old, storage, name, replace(settings, commits=commits)))
-    study = patiently(lambda: open_study(storage, name, settings))
+            retrying(lambda: fork(old, storage, name, replace(settings, commits=commits)))
+    study = retrying(lambda: open_study(storage, name, settings))
     known = study.user_attrs
     settings = replace(
         settings, sampler=asked.sampler or known["sampler"], pruner=asked.pruner or known["pruner"]
     )
     check_sampler(settings.sampler)
     if settings.commits and settings.commits != known.get(COMMITS):
-        patiently(lambda: study.set_user_attr(COMMITS, dict(settings.commits)))
+        retrying(lambda: study.set_user_attr(COMMITS, dict(settings.commits)))
     for key in ("sampler", "pruner", "pruner_settings", "prune_teacher"):
         value = settings.as_attributes()[key]
         if value != known.get(key):
             _log.info("%s: %s so far, %s from here on", key, known.get(key), value)
-            patiently(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
+            retrying(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
     return study, settings
 
 
@@ -212,13 +212,13 @@ def _with_encoders(
     study: Study,
     settings: StudySettings,
     teacher: StudySettings | None,
-    patiently: Patience,
+    retrying: StorageRetry,
     interrupted: Interrupts,
 ) -> tuple[StudySettings, StudySettings | None]:
     """The set-ups with the commits of their encoders, which are fetched; left out where the caller checks inputs."""
     if request.dataset is not None:
         return settings, teacher
-    found = with_commits(study, [s for s in (settings, teacher) if s is not None], patiently, interrupted)
+    found = with_commits(study, [s for s in (settings, teacher) if s is not None], retrying, interrupted)
     return found[0], found[1] if teacher is not None else None
 
 
@@ -229,7 +229,7 @@ def _run_staged(
     settings_of_both: tuple[StudySettings, StudySettings],
     folder: Path,
     runner: StudyRunner,
-    patiently: Patience,
+    retrying: StorageRetry,
 ) -> Ending:
     """Tunes the teacher by its own score, then the students with the best few teachers as a choice.
 
@@ -238,14 +238,14 @@ def _run_staged(
     students, teacher = settings_of_both
     n_trials = request.asked.n_trials
     _log.log(logging.WARNING if is_small(n_trials) else logging.INFO, "%s", describe_budget(n_trials))
-    first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, patiently)
+    first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, retrying)
     if "teachers" not in study.user_attrs:
         wanted, _ = stage_budgets(n_trials)
         ending = _run(request, first, teacher, folder, runner, wanted) if wanted else None
-        patiently(lambda: study.set_user_attr("teacher_study", outline(first)))
+        retrying(lambda: study.set_user_attr("teacher_study", outline(first)))
         if ending is not None and ending.reason != "finished":
             return ending
-    students = patiently(lambda: settle(study, best_teachers(first), students))
+    students = retrying(lambda: settle(study, best_teachers(first), students))
     left = max(0, n_trials - outline(first)["finished"])
     return _run(request, study, students, folder, runner, left)
 

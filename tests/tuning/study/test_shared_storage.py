@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from distune.errors import UserError
 from distune.tuning.coordinator.failures import TAIL
-from distune.tuning.study.storage import Patience, open_storage
+from distune.tuning.study.storage import StorageRetry, open_storage
 from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
 from distune.tuning.summary import config_of
 
@@ -138,7 +138,7 @@ def test_one_of_many_claimants_wins_and_may_ask_again(server):
 
         def run(name, old=old, won=won, barrier=barrier):
             barrier.wait()
-            if Patience()(lambda: claim(storage, trial_id, "coordinator", old, name)):
+            if StorageRetry()(lambda: claim(storage, trial_id, "coordinator", old, name)):
                 won.append(name)
 
         together([lambda name=name: run(name) for name in "123456"])
@@ -186,7 +186,9 @@ def test_a_transaction_that_a_deadlock_ends_is_repeated(server):
                 if key == first and attempts.count(first) == 1:
                     both_hold_one.wait(timeout=60)
 
-    together([lambda: Patience()(lambda: write("a", "b")), lambda: Patience()(lambda: write("b", "a"))])
+    together(
+        [lambda: StorageRetry()(lambda: write("a", "b")), lambda: StorageRetry()(lambda: write("b", "a"))]
+    )
     assert len(attempts) == 3
     assert study.user_attrs == dict.fromkeys("ab", attempts[-1])
 
@@ -230,7 +232,7 @@ def test_the_longest_output_of_a_failure_fits_and_what_does_not_fit_is_refused_a
     trial.set_user_attr("failure_output", output)
     assert storage.get_trial(trial._trial_id).user_attrs == {"failure_output": output}
     with pytest.raises(UserError, match=r"refuses a value"):
-        Patience()(lambda: study.set_user_attr("k" * 1000, 0))
+        StorageRetry()(lambda: study.set_user_attr("k" * 1000, 0))
 
 
 def test_a_wrong_password_is_refused_without_being_shown(server):

@@ -16,19 +16,19 @@ from study_helpers import coordinator, settings_of, sqlite_study, training
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
-from distune.tuning.study.storage import Patience
+from distune.tuning.study.storage import StorageRetry
 from distune.tuning.summary import write_summary
 
 
 class Waits:
-    """Counts the pauses of a `Patience` and takes none."""
+    """Counts the pauses of a `StorageRetry` and takes none."""
 
     def __init__(self):
         self.seconds = []
 
-    def patience(self):
+    def retry(self):
         clock = iter(range(0, 10_000, 100))
-        return Patience(sleep=self.seconds.append, clock=lambda: next(clock))
+        return StorageRetry(sleep=self.seconds.append, clock=lambda: next(clock))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_cut_file_is_named_at_once(tmp_path, study):
     (tmp_path / "study.db").write_bytes(whole[: 4 * 4096])
     waits = Waits()
     with pytest.raises(UserError, match="damaged"):
-        waits.patience()(lambda: study.set_user_attr("a", 1))
+        waits.retry()(lambda: study.set_user_attr("a", 1))
     assert waits.seconds == []
 
 
@@ -53,10 +53,10 @@ def test_a_deleted_file_is_named_and_not_made_again(tmp_path, study):
     for path in tmp_path.glob("study.db*"):
         path.unlink()
     with pytest.raises(UserError, match="deleted or replaced"):
-        Patience()(lambda: study.set_user_attr("a", 1))
+        StorageRetry()(lambda: study.set_user_attr("a", 1))
     study._storage._backend.engine.dispose()
     with pytest.raises(UserError, match="deleted or replaced"):
-        Patience()(lambda: study.set_user_attr("a", 1))
+        StorageRetry()(lambda: study.set_user_attr("a", 1))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_written_is_waited_for_and_named(study, caplog):
     event.listen(engine, "checkout", lambda connection, *_: connection.execute("PRAGMA query_only=ON"))
     waits = Waits()
     with pytest.raises(UserError, match="does not answer"):
-        waits.patience()(lambda: study.set_user_attr("a", 1))
+        waits.retry()(lambda: study.set_user_attr("a", 1))
     assert len(waits.seconds) > 2 and "readonly" in caplog.text
 
 

@@ -22,7 +22,7 @@ from distune.tuning.study.storage import (
     CONNECT_SECONDS,
     OUTAGE_LIMIT,
     PARTING_SECONDS,
-    Patience,
+    StorageRetry,
     default_url,
     engine_options,
     open_storage,
@@ -176,7 +176,7 @@ def test_a_database_outage_is_waited_out(error):
             raise answer
         return answer
 
-    assert Patience(sleep=time.sleep, clock=time)(call) == "value"
+    assert StorageRetry(sleep=time.sleep, clock=time)(call) == "value"
     assert time.pauses == [0.25, 0.5, 1.0]
 
 
@@ -186,16 +186,16 @@ def gone():
 
 def test_an_outage_without_end_is_given_up_and_other_errors_are_raised():
     time = Time()
-    patiently = Patience(limit=60, sleep=time.sleep, clock=time)
+    retrying = StorageRetry(limit=60, sleep=time.sleep, clock=time)
     with pytest.raises(UserError, match="does not answer \\(StorageInternalError\\)"):
-        patiently(gone)
+        retrying(gone)
     assert 60 <= sum(time.pauses) < 70 and max(time.pauses) == 5.0
     time.pauses.clear()
     with pytest.raises(UserError):
-        patiently(gone)
+        retrying(gone)
     assert time.pauses == [], "what is left to write is tried once"
     with pytest.raises(ZeroDivisionError):
-        Patience(sleep=time.sleep, clock=time)(lambda: 1 / 0)
+        StorageRetry(sleep=time.sleep, clock=time)(lambda: 1 / 0)
 
 
 @pytest.mark.parametrize(("asked", "limit"), [(0, OUTAGE_LIMIT), (1, PARTING_SECONDS)])
@@ -207,28 +207,28 @@ def test_the_time_that_attempts_take_counts(asked, limit):
         gone()
 
     with pytest.raises(UserError):
-        Patience(sleep=time.sleep, clock=time, interrupted=lambda: asked)(blocks_and_fails)
+        StorageRetry(sleep=time.sleep, clock=time, interrupted=lambda: asked)(blocks_and_fails)
     assert limit <= time.now <= limit + 2 * 10.0 + max(time.pauses)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(1, True), (2, False)])
 def test_an_outage_is_not_waited_out_by_one_who_was_asked_to_end(asked, waits):
     time = Time()
-    patiently = Patience(sleep=time.sleep, clock=time, interrupted=lambda: asked)
+    retrying = StorageRetry(sleep=time.sleep, clock=time, interrupted=lambda: asked)
     with pytest.raises(UserError, match="does not answer"):
-        patiently(gone)
+        retrying(gone)
     assert (sum(time.pauses) > 0) is waits and sum(time.pauses) <= 2 * PARTING_SECONDS
     before = len(time.pauses)
     with pytest.raises(UserError):
-        patiently(gone)
+        retrying(gone)
     assert len(time.pauses) == before
 
 
 def test_an_outage_ends_with_the_first_signal_that_comes_while_it_is_waited_out():
     time = Time()
-    patiently = Patience(sleep=time.sleep, clock=time, interrupted=lambda: int(len(time.pauses) > 5))
+    retrying = StorageRetry(sleep=time.sleep, clock=time, interrupted=lambda: int(len(time.pauses) > 5))
     with pytest.raises(UserError):
-        patiently(gone)
+        retrying(gone)
     assert len(time.pauses) == 6
 
 

@@ -23,7 +23,7 @@ from distune.models.encoders.build import (
 from distune.models.encoders.catalogue import Entry, Kind, find
 from distune.models.encoders.hub.fetch import listing
 from distune.models.encoders.hub.files import WEIGHTS, weight_files
-from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.snapshot import cached_snapshot, snapshot
 from distune.models.encoders.pretrained.transformers_model import Origin, first_line
 from distune.models.encoders.pretrained.weights import model_folder, needs, repository_of
@@ -86,7 +86,7 @@ def _folder(config: EncoderConfig, source: Entry | Path | str, kind: Kind) -> tu
         return folder, config.pretrained
     small = needs(source, kind, with_weights=False, with_vocabulary=kind == "text")
     folder = snapshot(repository, config.revision, small)
-    if not weight_files(listing(repository, folder.name, Patience()).sizes):
+    if not weight_files(listing(repository, folder.name, HubRetry()).sizes):
         raise UserError(f"{repository}: it has none of {', '.join(WEIGHTS)}; name another model")
     return folder, False
 

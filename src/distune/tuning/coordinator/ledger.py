@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.coordinator.proposals import JointProposals, Proposal
-from distune.tuning.study.storage import Patience
+from distune.tuning.study.storage import StorageRetry
 from distune.tuning.study.transactions import (
     claim,
     delete_scores,
@@ -89,19 +89,19 @@ class Ledger:
     Args:
         study: an open study.
         owner: the coordinator's name, stamped on its trials.
-        patience: repeats calls while the storage is away.
+        retry: repeats calls while the storage is away.
     """
 
-    def __init__(self, study: Study, owner: str, patience: Patience | None = None):
+    def __init__(self, study: Study, owner: str, retry: StorageRetry | None = None):
         self.study = study
         self._owner = owner
         self._storage = study._storage
-        self._patiently = patience or Patience()
+        self._retrying = retry or StorageRetry()
         self._known: list[FrozenTrial] = []
 
     def trials(self) -> list[FrozenTrial]:
         """All trials in the order of their numbers; not to be changed."""
-        self._known = self._patiently(lambda: self.study.get_trials(deepcopy=False))
+        self._known = self._retrying(lambda: self.study.get_trials(deepcopy=False))
         return self._known
 
     def ask(self) -> Trial:
@@ -110,7 +110,7 @@ class Ledger:
 
     def _requeued(self) -> Trial | None:
         """The first waiting trial that this coordinator can claim; Optuna's own `ask` would not name its owner."""
-        for trial_id in self._patiently(lambda: waiting_trials(self._storage, self.study._study_id)):
+        for trial_id in self._retrying(lambda: waiting_trials(self._storage, self.study._study_id)):
             # Claim first, then set RUNNING: a coordinator that dies in between leaves a waiting trial. Another one may
             # have claimed it after us and before it ran: then it is not ours.
             if (
@@ -118,7 +118,7 @@ class Ledger:
                 and self._begins(trial_id)
                 and self._owns(trial_id)
             ):
-                return self._patiently(lambda trial_id=trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
+                return self._retrying(lambda trial_id=trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
         return None
 
     def _new(self) -> Trial:
@@ -128,12 +128,12 @@ class Ledger:
         )
         template = create_trial(state=TrialState.RUNNING, user_attrs={OWNER: self._owner})
         study_id = self.study._study_id
-        trial_id = self._patiently(lambda: self._storage.create_new_trial(study_id, template))
-        return self._patiently(lambda: Trial(self.study, trial_id))
+        trial_id = self._retrying(lambda: self._storage.create_new_trial(study_id, template))
+        return self._retrying(lambda: Trial(self.study, trial_id))
 
     def _begins(self, trial_id: int) -> bool:
         try:
-            return self._patiently(lambda: self._storage.set_trial_state_values(trial_id, TrialState.RUNNING))
+            return self._retrying(lambda: self._storage.set_trial_state_values(trial_id, TrialState.RUNNING))
         except UpdateFinishedTrialError:
             return False
 
@@ -144,7 +144,7 @@ class Ledger:
         # Its coordinator may have requeued it meanwhile: then it waits for the next `ask`.
         if self._read(frozen._trial_id).state != TrialState.RUNNING:
             return None
-        return self._patiently(lambda: Trial(self.study, frozen._trial_id))
+        return self._retrying(lambda: Trial(self.study, frozen._trial_id))
 
     def _claims(self, trial_id: int, old: str | None) -> bool:
         """Makes this coordinator the owner in place of an old one.
@@ -153,16 +153,16 @@ class Ledger:
             Whether it is the owner now, read again: the answer to the claim may have been lost on its way.
         """
         if old != self._owner:
-            self._patiently(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
+            self._retrying(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
         return self._owns(trial_id)
 
     def propose(self, proposals: JointProposals, trial: Trial) -> Proposal:
         """Draws a trial's parameters."""
-        return self._patiently(lambda: proposals.propose(self.study, trial))
+        return self._retrying(lambda: proposals.propose(self.study, trial))
 
     def note(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Writes user attributes of a trial that runs."""
-        self._patiently(lambda: set_attributes(self._storage, trial._trial_id, values))
+        self._retrying(lambda: set_attributes(self._storage, trial._trial_id, values))
         trial._cached_frozen_trial.user_attrs.update(values)  # as `Trial.set_user_attr` does
 
     def should_prune(self, trial: Trial) -> bool:
@@ -173,19 +173,19 @@ class Ledger:
         """
         trial.study = self._as_last_read()
         try:
-            return self._patiently(trial.should_prune)
+            return self._retrying(trial.should_prune)
         finally:
             trial.study = self.study
 
     def report(self, trial: Trial, epoch: int, score: float) -> None:
         """Reports an epoch's score."""
-        self._patiently(lambda: trial.report(score, epoch))
+        self._retrying(lambda: trial.report(score, epoch))
 
     def start_over(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Writes user attributes of a trial that starts over, and deletes the scores that it has reported."""
         if self._owns(trial._trial_id):
             # Scores first: a coordinator that dies here leaves a trial that runs out of memory once more.
-            self._patiently(lambda: delete_scores(self._storage, trial._trial_id))
+            self._retrying(lambda: delete_scores(self._storage, trial._trial_id))
             trial._cached_frozen_trial.intermediate_values.clear()  # what Optuna shows its pruners
             self.note(trial, values)
 
@@ -210,7 +210,7 @@ class Ledger:
             return
         try:
             self.note(trial, values)
-            is_own = self._patiently(
+            is_own = self._retrying(
                 lambda: requeue_if_owned(self._storage, trial._trial_id, OWNER, self._owner)
             )
         except UpdateFinishedTrialError:
@@ -220,16 +220,16 @@ class Ledger:
 
     def write_lease(self, lease: Lease) -> None:
         """Renews this coordinator's lease."""
-        self._patiently(lambda: self.study.set_user_attr(PREFIX + lease.coordinator, lease.__dict__))
+        self._retrying(lambda: self.study.set_user_attr(PREFIX + lease.coordinator, lease.__dict__))
 
     def write_sessions(self) -> None:
         """Writes when the tuning command ran on the study, for reports."""
         found = sessions(self.leases())
-        self._patiently(lambda: self.study.set_user_attr("sessions", found))
+        self._retrying(lambda: self.study.set_user_attr("sessions", found))
 
     def leases(self) -> dict[str, Lease]:
         """All coordinators' leases."""
-        return leases(self._patiently(lambda: self.study.user_attrs))
+        return leases(self._retrying(lambda: self.study.user_attrs))
 
     def _as_last_read(self) -> Study:
         view = copy.copy(self.study)
@@ -247,7 +247,7 @@ class Ledger:
         return is_owned(self._read(trial_id), self._owner)
 
     def _read(self, trial_id: int) -> FrozenTrial:
-        return self._patiently(lambda: self._storage.get_trial(trial_id))
+        return self._retrying(lambda: self._storage.get_trial(trial_id))
 
     def _tell(
         self, trial: Trial, values: Mapping[str, Any], state: TrialState, value: float | None = None
@@ -258,7 +258,7 @@ class Ledger:
             )
             return False
         self.note(trial, values)
-        self._patiently(lambda: self.study.tell(trial, value, state, skip_if_finished=True))
+        self._retrying(lambda: self.study.tell(trial, value, state, skip_if_finished=True))
         return True
 
 

@@ -11,14 +11,14 @@ from optuna.study import Study
 from distune.config import EncoderConfig
 from distune.config.revisions import Place, encoders_of, model_key
 from distune.tuning.study.settings import COMMITS, StudySettings
-from distune.tuning.study.storage import Patience
+from distune.tuning.study.storage import StorageRetry
 from distune.tuning.study.transactions import claim_of_study
 
 
 def with_commits(
     study: Study,
     questions: Sequence[StudySettings],
-    patiently: Patience,
+    retrying: StorageRetry,
     interrupted: Callable[[], int],
 ) -> list[StudySettings]:
     """Fetches and inspects every encoder that a study can draw, at the commits that it has used so far.
@@ -26,7 +26,7 @@ def with_commits(
     Args:
         study: keeps the commits in an attribute.
         questions: the settings of the study, and of the study of its teachers if there is one.
-        patiently: calls the storage.
+        retrying: calls the storage.
         interrupted: asked while a model is fetched or the hub waited for.
 
     Returns:
@@ -37,23 +37,23 @@ def with_commits(
         UserError: an encoder cannot be had or cannot be built.
     """
     from distune.models.encoders import inspect_encoder
-    from distune.models.encoders.hub.patience import Patience as HubPatience
+    from distune.models.encoders.hub.retry import HubRetry
     from distune.models.encoders.hub.revisions import fetch_encoders
 
-    patience = HubPatience(interrupted=interrupted)
+    retry = HubRetry(interrupted=interrupted)
     drawn = [found for question in questions for found in drawn_encoders(question)]
     while True:
-        known: dict[str, str] | None = patiently(lambda: study.user_attrs.get(COMMITS))
+        known: dict[str, str] | None = retrying(lambda: study.user_attrs.get(COMMITS))
         commits = dict(known or {})
         for (_, kind), encoder in drawn:
             revision = commits.get(model_key(encoder), encoder.revision)
             wanted = encoder.model_copy(update={"revision": revision})
-            for commit in fetch_encoders([(wanted, kind)], patience).values():
+            for commit in fetch_encoders([(wanted, kind)], retry).values():
                 commits.setdefault(model_key(encoder), commit)
             if not encoder.is_absent:
                 inspect_encoder(wanted, kind, questions[0].base.data.image_size)
         # Of coordinators that look at once the first to write wins; the others take its commits in the next turn.
-        if commits == known or patiently(
+        if commits == known or retrying(
             lambda known=known, commits=commits: claim_of_study(  # type: ignore[misc]
                 study._storage, study._study_id, COMMITS, known, commits
             )

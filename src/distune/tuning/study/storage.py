@@ -223,7 +223,7 @@ def _leave_write_ahead(engine: Engine) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
 
 
-class Patience:
+class StorageRetry:
     """Repeats a call on the storage while the database does not answer.
 
     Args:

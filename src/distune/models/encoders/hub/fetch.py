@@ -11,7 +11,7 @@ from typing import Any
 
 from distune.errors import UserError
 from distune.models.encoders.hub.files import CONFIG, PROCESSORS, Needs, any_of
-from distune.models.encoders.hub.patience import Patience, is_final, reason, status
+from distune.models.encoders.hub.retry import HubRetry, is_final, reason, status
 from distune.models.encoders.hub.transfer import shown
 
 MAIN = "main"
@@ -32,15 +32,13 @@ class Listing:
     sizes: dict[str, int]
 
 
-def listing(
-    repository: str, revision: str | None, patience: Patience, what: str = "list of files"
-) -> Listing:
+def listing(repository: str, revision: str | None, retry: HubRetry, what: str = "list of files") -> Listing:
     """Asks the hub which commit a revision is and which files it has.
 
     Args:
         repository: organisation/model.
         revision: branch, tag or commit; None is the hub's `main`.
-        patience: asks again where the hub refuses for the moment.
+        retry: asks again where the hub refuses for the moment.
         what: cannot be had without it, for the message.
 
     Raises:
@@ -52,19 +50,19 @@ def listing(
         return HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=_SECONDS)
 
     with _explained(repository, revision, what):
-        info = patience(ask, repository)
+        info = retry(ask, repository)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
     return Listing(str(info.sha), sizes)
 
 
-def fetch(repository: str, revision: str | None, needs: Needs, patience: Patience) -> Path:
+def fetch(repository: str, revision: str | None, needs: Needs, retry: HubRetry) -> Path:
     """Fetches what a model needs at one commit; files that are in the cache already are not fetched again.
 
     Args:
         repository: organisation/model.
         revision: branch, tag or commit; None is the hub's `main`.
         needs: what is wanted of it.
-        patience: asks again where the hub refuses for the moment.
+        retry: asks again where the hub refuses for the moment.
 
     Returns:
         The snapshot's folder, named after the commit.
@@ -74,27 +72,27 @@ def fetch(repository: str, revision: str | None, needs: Needs, patience: Patienc
     """
     what = "weights" if needs.weights else "configuration"
     while True:
-        found = listing(repository, revision, patience, what)
+        found = listing(repository, revision, retry, what)
         names = needs.choose(found.sizes)
         if CONFIG not in names:
             raise UserError(
                 f"{repository}: there is no {CONFIG}, so transformers cannot build it; name another model"
             )
         # Under its own name, so that the library writes into the cache what the revision stood for.
-        folder = _download(repository, CONFIG, revision or MAIN, patience).parent
+        folder = _download(repository, CONFIG, revision or MAIN, retry).parent
         if folder.name == found.commit:
             break
         _log.info("%s: %s moved while it was read", repository, revision or MAIN)
     left = {name: found.sizes[name] for name in names if not (folder / name).is_file()}
-    with shown(repository, sum(left.values()), patience.interrupted) as transfer:
+    with shown(repository, sum(left.values()), retry.interrupted) as transfer:
         for name in left:
-            _download(repository, name, found.commit, patience, tqdm_class=transfer.bar())
+            _download(repository, name, found.commit, retry, tqdm_class=transfer.bar())
     if needs.processor and not any_of(names, PROCESSORS):
         _note_absence(repository, PROCESSORS[0], found.commit)
     return folder
 
 
-def _download(repository: str, name: str, revision: str, patience: Patience, **options: Any) -> Path:
+def _download(repository: str, name: str, revision: str, retry: HubRetry, **options: Any) -> Path:
     from huggingface_hub import hf_hub_download
 
     def get() -> Path:
@@ -103,7 +101,7 @@ def _download(repository: str, name: str, revision: str, patience: Patience, **o
         return Path(path)
 
     with _explained(repository, revision, name):
-        return patience(get, f"{repository}/{name}")
+        return retry(get, f"{repository}/{name}")
 
 
 def _note_absence(repository: str, name: str, commit: str) -> None:

@@ -9,7 +9,7 @@ from distune.config import Config, EncoderConfig
 from distune.config.revisions import encoders_of, model_key
 from distune.errors import UserError
 from distune.models.encoders.catalogue import Entry, Kind, find
-from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.snapshot import cached_snapshot, missing_sizes
 from distune.models.encoders.pretrained.weights import model_folder, needs, repository_of
 
@@ -37,13 +37,13 @@ def is_known(encoder: EncoderConfig, kind: Kind) -> bool:
 
 
 def fetch_encoders(
-    encoders: Iterable[tuple[EncoderConfig, Kind]], patience: Patience | None = None
+    encoders: Iterable[tuple[EncoderConfig, Kind]], retry: HubRetry | None = None
 ) -> dict[str, str]:
     """Brings everything that encoders need from the hub into the cache; what is there is not asked for again.
 
     Args:
         encoders: with their kinds; those that need no hub are skipped.
-        patience: how long a hub that refuses is asked again.
+        retry: how long a hub that refuses is asked again.
 
     Returns:
         The commit of each, by `distune.config.revisions.model_key`.
@@ -51,13 +51,13 @@ def fetch_encoders(
     Raises:
         UserError: one of them cannot be had.
     """
-    patience = patience or Patience()
+    retry = retry or HubRetry()
     commits: dict[str, str] = {}
     for encoder, kind in encoders:
         if repository(encoder, kind) is not None:
             source = find(encoder.name, kind)
             folder = model_folder(
-                source, kind, with_weights=encoder.pretrained, revision=encoder.revision, patience=patience
+                source, kind, with_weights=encoder.pretrained, revision=encoder.revision, retry=retry
             )
             commits.setdefault(model_key(encoder), folder.name)
     return commits
@@ -75,7 +75,7 @@ def bytes_to_fetch(encoder: EncoderConfig, kind: Kind) -> int | None:
     if name is None or cached_snapshot(name, encoder.revision, wanted):
         return 0
     try:
-        left = missing_sizes(name, encoder.revision, wanted, Patience())
+        left = missing_sizes(name, encoder.revision, wanted, HubRetry())
     except UserError:
         return None
     return sum(left.values()) if all(left.values()) else None

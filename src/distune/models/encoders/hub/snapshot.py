@@ -7,10 +7,10 @@ from pathlib import Path
 from distune.errors import UserError
 from distune.models.encoders.hub.fetch import MAIN, fetch, listing
 from distune.models.encoders.hub.files import CONFIG, PROCESSORS, WEIGHTS, Needs, complete_weights
-from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub.retry import HubRetry
 
 
-def snapshot(repository: str, revision: str | None, needs: Needs, patience: Patience | None = None) -> Path:
+def snapshot(repository: str, revision: str | None, needs: Needs, retry: HubRetry | None = None) -> Path:
     """Folder of one commit of a repository, named after it; the hub is asked only for what the cache lacks.
 
     Args:
@@ -18,7 +18,7 @@ def snapshot(repository: str, revision: str | None, needs: Needs, patience: Pati
         revision: branch, tag or full commit hash; None takes what the cache calls `main`, else the only complete
             snapshot in it, else the hub's `main`: asking the hub for a newer one would change results unasked.
         needs: what the folder has to hold.
-        patience: how long a hub that refuses is asked again.
+        retry: how long a hub that refuses is asked again.
 
     Raises:
         UserError: it is in no place that can be reached.
@@ -36,7 +36,7 @@ def snapshot(repository: str, revision: str | None, needs: Needs, patience: Pati
             f"({constants.HF_HUB_CACHE}), and HF_HUB_OFFLINE is set; fetch it once with a network"
         )
     # A part that is there, as `AutoModel` alone leaves it, is completed at its commit, wherever `main` is by now.
-    fetched = fetch(repository, folder.name if folder else revision, needs, patience or Patience())
+    fetched = fetch(repository, folder.name if folder else revision, needs, retry or HubRetry())
     if needs.weights and not complete_weights(fetched):
         raise UserError(
             f"{repository}: commit {fetched.name[:12]} has none of {', '.join(WEIGHTS)} with all its parts; "
@@ -58,14 +58,14 @@ def cached_snapshot(repository: str, revision: str | None, needs: Needs) -> Path
     return complete[0] if len(complete) == 1 else None
 
 
-def missing_sizes(repository: str, revision: str | None, needs: Needs, patience: Patience) -> dict[str, int]:
+def missing_sizes(repository: str, revision: str | None, needs: Needs, retry: HubRetry) -> dict[str, int]:
     """Bytes of each file that `snapshot` would fetch, 0 where the hub does not say; the hub is asked, nothing fetched.
 
     Raises:
         UserError: the hub cannot be asked.
     """
     folder = _named(repository, revision)
-    sizes = listing(repository, folder.name if folder else revision, patience).sizes
+    sizes = listing(repository, folder.name if folder else revision, retry).sizes
     return {
         name: sizes[name] for name in needs.choose(sizes) if folder is None or not (folder / name).is_file()
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from distune.errors import UserError
 from distune.models.encoders.catalogue import Entry, Kind
 from distune.models.encoders.hub.files import SHARDS, SMALL, WEIGHTS, Needs, complete_weights
-from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.snapshot import snapshot
 
 
@@ -46,7 +46,7 @@ def model_folder(
     *,
     with_weights: bool,
     revision: str | None = None,
-    patience: Patience | None = None,
+    retry: HubRetry | None = None,
 ) -> Path:
     """Folder with a transformers model: `config.json`, tokenizer, and weights if asked for.
 
@@ -55,14 +55,14 @@ def model_folder(
         kind: of the encoder; texts need a vocabulary, images say how their pixels are prepared.
         with_weights: the weights are needed, not only the configuration.
         revision: of a hub model; None takes what `hub.snapshot` says.
-        patience: how long a hub that refuses is asked again.
+        retry: how long a hub that refuses is asked again.
 
     Raises:
         UserError: it is in no place that can be reached, or lacks its weights.
     """
     repository = repository_of(source)
     if repository is not None:
-        return snapshot(repository, revision, needs(source, kind, with_weights=with_weights), patience)
+        return snapshot(repository, revision, needs(source, kind, with_weights=with_weights), retry)
     if revision is not None:
         raise UserError(
             f"revision: only a model of the hub has revisions, {_name(source)} has none; leave it out"

@@ -22,7 +22,7 @@ _LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 _log = logging.getLogger(__name__)
 
 
-class Patience:
+class HubRetry:
     """Repeats what the hub refuses for the moment: 429, 5xx, timeouts and cut connections.
 
     The library repeats a download five times and other questions not at all; a shared address that is over its rate
@@ -46,7 +46,7 @@ class Patience:
         self._answered = False
 
     def __call__(self, action: Callable[[], Answer], what: str) -> Answer:
-        """Does something until it succeeds, fails for good, or patience ends; then the last error is raised.
+        """Does something until it succeeds, fails for good or was tried long enough; then the last error is raised.
 
         Args:
             action: what may be repeated.

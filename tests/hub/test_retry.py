@@ -11,8 +11,8 @@ from huggingface_hub import constants
 from distune.config import EncoderConfig
 from distune.errors import UserError
 from distune.models.encoders import CATALOGUE
-from distune.models.encoders.hub import patience
-from distune.models.encoders.hub.patience import Patience
+from distune.models.encoders.hub import retry
+from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.revisions import fetch_encoders
 from distune.models.encoders.hub.transfer import Transfer, rate
 
@@ -33,8 +33,8 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def patience(self) -> Patience:
-        return Patience(sleep=self.sleep, clock=lambda: self.now)
+    def retry(self) -> HubRetry:
+        return HubRetry(sleep=self.sleep, clock=lambda: self.now)
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def clock() -> Clock:
 
 
 def fetch(clock: Clock) -> dict[str, str]:
-    return fetch_encoders(ENCODER, clock.patience())  # type: ignore[arg-type]
+    return fetch_encoders(ENCODER, clock.retry())  # type: ignore[arg-type]
 
 
 def test_twenty_refusals_are_waited_out_as_the_hub_asks(
     hub: HubServer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hub.refuse(429, 20, match="/api/", retry_after="7")
+    hub.refuse(429, 20, match="/api/models/", retry_after="7")
     with caplog.at_level(logging.WARNING):
         assert fetch(clock) == {"deit-tiny": hub.commits(DEIT)[0]}
     assert clock.now == pytest.approx(140)
@@ -58,16 +58,16 @@ def test_twenty_refusals_are_waited_out_as_the_hub_asks(
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_broken_hub_is_asked_again_more_and_more_slowly(hub: HubServer, clock: Clock, status: int) -> None:
-    hub.refuse(status, 8, match="/api/", retry_after=None)
+    hub.refuse(status, 8, match="/api/models/", retry_after=None)
     fetch(clock)
     assert clock.now == pytest.approx(1 + 2 + 4 + 8 + 16 + 32 + 60 + 60)
 
 
-def test_patience_ends(hub: HubServer, clock: Clock) -> None:
-    hub.refuse(503, 10_000, match="/api/", retry_after=None)
+def test_asking_again_ends(hub: HubServer, clock: Clock) -> None:
+    hub.refuse(503, 10_000, match="/api/models/", retry_after=None)
     with pytest.raises(UserError, match="503"):
         fetch(clock)
-    assert patience.GIVE_UP_SECONDS - 60 <= clock.now <= patience.GIVE_UP_SECONDS
+    assert retry.GIVE_UP_SECONDS - 60 <= clock.now <= retry.GIVE_UP_SECONDS
 
 
 def test_a_hub_that_never_answered_is_given_up_soon(hub: HubServer, clock: Clock) -> None:
@@ -100,7 +100,7 @@ def test_a_cut_download_resumes_where_it_stopped(
 def test_an_interrupt_ends_the_waiting(hub: HubServer) -> None:
     hub.refuse(429, 1, retry_after="600")
     with pytest.raises(KeyboardInterrupt):
-        fetch_encoders(ENCODER, Patience(interrupted=lambda: 1))  # type: ignore[arg-type]
+        fetch_encoders(ENCODER, HubRetry(interrupted=lambda: 1))  # type: ignore[arg-type]
 
 
 def test_a_transfer_counts_what_arrives_once() -> None:
