@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -147,12 +146,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         save_file(tensors, draft, metadata={"values": json.dumps(checkpoint.values)})
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint | None:
+def load_checkpoint(path: Path) -> Checkpoint | None:
     """Reads a checkpoint; None where there is none."""
     if not path.exists():
         return None
     tensors: dict[str, dict[str, Tensor]] = {}
-    with safetensors.safe_open(path, framework="pt", device=str(device)) as file:
+    with safetensors.safe_open(path, framework="pt") as file:
         values = json.loads((file.metadata() or {})["values"])
         for key in file.keys():  # noqa: SIM118 - not a mapping
             group, _, name = key.partition("/")
