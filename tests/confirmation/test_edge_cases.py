@@ -157,7 +157,7 @@ def test_the_page_of_few_trials_draws_nothing_of_parameters(page: Callable[[str]
     assert len(ranges) > 20
     for low, high in ranges:
         assert low != high and (low, high) != ("0.0000", "1.0000"), (low, high)
-    assert f"Parameters are judged from {HALF} complete trials on; this study has 3" in said
+    assert f"Which parameters matter is judged from {HALF} complete trials on; this study has 3" in said
     assert not [figure for figure in ("slices", "importance", "contour") if f"{figure}.png" in said]
 
 
@@ -193,7 +193,7 @@ def test_a_useless_teacher_is_the_first_thing_that_the_page_says(
     assert (
         is_useless or name != "rare"
     )  # after one epoch it is far below its features on labels that mean something
-    assert ("# next: change teacher." in first) == is_useless
+    assert ("# change teacher." in first) == is_useless
 
 
 def test_the_page_of_a_dev_split_that_the_search_has_seen_says_so(page: Callable[[str], str]) -> None:

@@ -27,7 +27,14 @@ def split(score: float, half: float | None = 0.01) -> dict[str, Any]:
         "log_loss_scaled": over(0.4, half),
         "classes": {HOSTILE: {"recall": over(0.7, half), "support": 12}, "b": {"recall": None, "support": 0}},
     }
-    trained = {} if half is None else {"without_image": {"score": over(0.3333), "change": over(-0.4444)}}
+    trained = (
+        {}
+        if half is None
+        else {
+            "without_image": {"score": over(0.3333), "change": over(-0.4444)},
+            "without_text": {"score": over(0.2222), "change": over(-0.5555)},
+        }
+    )
     forecast = {
         "mean": score,
         "low": score - 0.055,

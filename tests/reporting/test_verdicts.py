@@ -48,18 +48,19 @@ STRONG, WEAK = (
 
 
 @pytest.mark.parametrize(
-    ("chosen", "comparisons", "gain", "main"),
+    ("chosen", "comparisons", "gain", "further"),
     [
-        ("trial_0012", [GAIN, OWN, WEAK, STRONG], OWN, [OWN, GAIN, STRONG]),
-        ("trial_0001", [GAIN, OWN], GAIN, [GAIN]),
-        ("base", [OWN, GAIN, WEAK], GAIN, [GAIN, WEAK]),
+        ("trial_0012", [GAIN, OWN, WEAK, STRONG], OWN, [GAIN, STRONG]),
+        ("trial_0001", [GAIN, OWN], GAIN, []),
+        ("base", [OWN, GAIN, WEAK], GAIN, [WEAK]),
         ("base", [], None, []),
     ],
 )
 def test_the_gain_is_that_of_the_recommended_config(
-    chosen: str, comparisons: list[Any], gain: Any, main: list[Any]
+    chosen: str, comparisons: list[Any], gain: Any, further: list[Any]
 ) -> None:
     contenders = {"base": {"is_base": True}, "trial_0001": {}, "trial_0012": {}}
     numbers = {"recommendation": {"contender": chosen}, "contenders": contenders, "comparisons": comparisons}
     assert verdicts.gain_over_base(numbers) == gain
-    assert verdicts.main_comparisons(numbers) == main
+    assert verdicts.first_answers(numbers) == ([gain] if gain else [])
+    assert verdicts.further_answers(numbers) == further

@@ -11,7 +11,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import TeacherJudged
 from distune.data.audit.findings import counted
 from distune.reporting import commands, formats, verdicts
-from distune.reporting.document import Block, Commands, Headline, Strong, caution
+from distune.reporting.document import Block, Commands, Headline, Strong, caution, paragraph
 from distune.reporting.model_size import size_of
 from distune.reporting.paths import quoted
 from distune.training.teacher.check import WHAT_TO_CHANGE
@@ -36,7 +36,7 @@ def lead(findings: Findings) -> tuple[Block, ...]:
 
 def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headline]:
     split, chosen = numbers["split"], verdicts.recommended(numbers)
-    yield Headline(CONFIG, verdicts.named(numbers, chosen), _how_sure(numbers))
+    yield Headline(CONFIG, verdicts.named(numbers, chosen), _file_and_reason(findings, numbers))
     judged = numbers["contenders"][chosen]["splits"].get(split)
     if judged is not None:
         score, counted_as = judged["score"], verdicts.counted_as(numbers)
@@ -66,6 +66,11 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
     yield from _size(findings, verdicts.recommended_config(findings, numbers))
 
 
+def _file_and_reason(findings: Findings, numbers: verdicts.Numbers) -> str:
+    config = verdicts.recommended_config(findings, numbers)
+    return "; ".join(part for part in (config.name if config else "", _how_sure(numbers)) if part)
+
+
 def _how_sure(numbers: verdicts.Numbers) -> str:
     """Why this config: no probability beside a gain over the base that is not shown."""
     found, made = numbers["recommendation"], verdicts.gain_over_base(numbers)
@@ -76,7 +81,11 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
     is_own = made is not None and made["first"] == found["contender"]
     if is_own and made is not None and made["verdict"] not in verdicts.ANSWERS:
         return "the highest expected score; not shown to beat the base config"
-    return "" if chance is None else f"with probability {formats.chance(chance)} the best of the candidates"
+    return (
+        ""
+        if chance is None
+        else f"with probability {formats.chance(chance)} the best of the {len(candidates)} configs compared"
+    )
 
 
 def _tuning(numbers: verdicts.Numbers) -> Headline:
@@ -112,7 +121,7 @@ def _distillation(numbers: verdicts.Numbers) -> Headline:
 
 
 def _baseline(numbers: verdicts.Numbers) -> Iterator[Headline]:
-    """How far one gets without a network, where the strongest baseline was compared and is not beaten."""
+    """How far a simple model gets, where the strongest baseline was compared and is not beaten."""
     made = verdicts.against_strongest_baseline(numbers)
     if made is None or made["verdict"] == "better":
         return
@@ -122,7 +131,7 @@ def _baseline(numbers: verdicts.Numbers) -> Iterator[Headline]:
             "significantly better than" if made["verdict"] == "worse" else "not significantly different from"
         )
         yield Headline(
-            "Without a network",
+            "Strongest simple baseline",
             formats.score(judged["score"]["mean"]),
             f"{verdicts.named(numbers, made['second'])}; {ahead} {verdicts.named(numbers, made['first'])}",
         )
@@ -133,13 +142,18 @@ def _searched(findings: Findings) -> Iterator[Headline]:
     if best is None:
         yield Headline(CONFIG, "None yet", "no trial is complete")
         return
-    yield Headline(CONFIG, f"trial {best.number}", "the best of the search so far; not confirmed")
+    baseline = findings.baseline
+    is_base = isinstance(baseline, Baseline) and baseline.is_base_best
+    yield Headline(
+        CONFIG,
+        "the base config" if is_base else f"trial {best.number}",
+        "the best of the search so far; not confirmed",
+    )
     yield Headline(
         f"Score{findings.study.on_what}",
         formats.score(best.value),
         f"{_metric(findings)}{_interval(findings)}; too optimistic, as the trial was picked by it",
     )
-    baseline = findings.baseline
     if isinstance(baseline, Baseline):
         yield _searched_gain(baseline)
     yield Headline(
@@ -183,8 +197,8 @@ def _size(findings: Findings, config: Path | None) -> Iterator[Headline]:
             f"{found.parameters:,} parameters",
             ""
             if milliseconds is None
-            else f"encoding one example takes about {formats.milliseconds(milliseconds)} on one server CPU thread, "
-            "fusion not counted",
+            else f"estimated from the catalogue of encoders: {formats.milliseconds(milliseconds)} an example on one "
+            "server CPU thread, fusion not counted",
         )
 
 
@@ -225,28 +239,29 @@ def _teacher(findings: Findings) -> Iterator[Block]:
     judged = findings.teacher
     if judged is None or not _is_of_no_use(judged):
         return
-    below = [f"its student ({formats.score(judged.student)})"] if judged.is_below_its_student else []
+    below = ["its student"] if judged.is_below_its_student else []
     if judged.is_below_regression:
-        below.append(f"logistic regression on frozen features ({formats.score(judged.regression)})")
+        below.append("logistic regression on frozen features")
     yield caution(
         Strong("The teacher has little to teach."),
-        f" It scores {formats.score(judged.score)} on {judged.on}, below {' and '.join(below)}: {WHAT_TO_CHANGE}.",
+        f" On {judged.on} it scores below {' and '.join(below)}: {WHAT_TO_CHANGE}.",
     )
 
 
 def _next(findings: Findings) -> Iterator[Block]:
     study, numbers = findings.study, verdicts.current(findings)
+    yield paragraph(Strong("What to type next"))
     if numbers is not None:
         yield Commands("\n".join(_after_confirmation(findings, numbers)))
     elif study.is_table:
         yield Commands(
-            "# next: a study of your own data, whose gain can be confirmed\ndistune init metadata.csv --out mydata"
+            "# a study of your own data, whose gain can be confirmed\ndistune init metadata.csv --out mydata"
         )
     elif findings.ranking.best is None:
-        yield Commands(f"# next: why no trial is complete\ndistune status {commands.named(study)}")
+        yield Commands(f"# why no trial is complete\ndistune status {commands.named(study)}")
     else:
         yield Commands(
-            "# next: train the best trials again over several seeds; a test split, if there is one, is opened once\n"
+            "# train the best trials again over several seeds; a test split, if there is one, is opened once\n"
             + commands.confirm(study)
         )
 
@@ -256,12 +271,12 @@ def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterat
     study, gain = findings.study, verdicts.gain_over_base(numbers)
     config = verdicts.recommended_config(findings, numbers)
     if config is not None and findings.teacher is not None and _is_of_no_use(findings.teacher):
-        yield f"# next: change teacher.* in {quoted(config)}, and tune again"
+        yield f"# change teacher.* in {quoted(config)}, and tune again"
         yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name NAME"
     elif (
         gain is not None and gain["verdict"] not in verdicts.ANSWERS and len(numbers["seeds"]) < ENOUGH_SEEDS
     ):
-        yield "# next: more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)"
+        yield "# more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)"
         yield f"{commands.confirm(study)} --seeds {ENOUGH_SEEDS}" + (" --again" if numbers["opening"] else "")
     strongest = verdicts.against_strongest_baseline(numbers)
     if strongest is not None and strongest["verdict"] == "worse":

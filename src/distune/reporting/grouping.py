@@ -15,6 +15,25 @@ KINDS = {
 }
 PARTS = {"Learning rates": "learning", "Regularization": "regularization", "Encoders": "encoders"}
 OTHER = "Other"
+MEANINGS = {
+    "lr": ("smaller steps", "larger steps"),
+    "alpha": ("less weight on the labels", "more weight on the labels"),
+    "beta": ("weaker distillation", "stronger distillation"),
+    "gamma": ("weaker contrastive loss", "stronger contrastive loss"),
+    "T": ("sharper targets", "softer targets"),
+    "dropout": ("weaker regularization", "stronger regularization"),
+    "decay": ("weaker regularization", "stronger regularization"),
+    "dim": ("a narrower fusion", "a wider fusion"),
+    "layers": ("a shallower fusion", "a deeper fusion"),
+    "heads": ("fewer attention patterns", "more attention patterns"),
+}
+"""What smaller and larger values mean for training."""
+
+
+def meaning(name: str, is_larger: bool) -> str:
+    """What a smaller or a larger value of a parameter means, such as `softer targets`; empty where it is not known."""
+    found = MEANINGS.get(name.rpartition("_")[2])
+    return found[is_larger] if found else ""
 
 
 def kind(name: str) -> str:

@@ -25,8 +25,9 @@ from distune.utils.text import harmless
 TEMPLATE = "report.html.j2"
 STYLE = "report.css"
 OPTION = re.compile(r"(--[a-z]+(?:-[a-z]+)*)")
-MOST_STACKED, NARROW = 5, 30
-"""Columns that are stacked at most on a small screen, and characters of a row that fit side by side there."""
+MOST_STACKED, NARROW, WIDE = 150, 30, 5
+"""Cells that are stacked at most on a small screen, characters of a row that fit side by side there, and columns of
+which each needs no line of its own there."""
 BLOCKS = {
     Paragraph: "paragraph",
     Bullets: "bullets",
@@ -58,15 +59,17 @@ def render(document: Document) -> str:
         text_of=text_of,
         plain=lambda text: plain(text, longest=10_000),
         is_stacked=is_stacked,
+        is_wide=lambda table: len(table.header) > WIDE,
         split_at_options=OPTION.split,  # every second part is an option, whose name no line break divides
         anchor=anchor,
     )
 
 
 def is_stacked(table: Table) -> bool:
-    """Whether a small screen shows one cell a line: a few columns, yet too wide to stand side by side there."""
+    """Whether a small screen shows its cells one after the other: too wide to stand side by side, yet not long."""
     widest = max((sum(len(text_of(cell)) for cell in row) for row in table.rows), default=0)
-    return 3 <= len(table.header) <= MOST_STACKED and widest > NARROW
+    columns = len(table.header)
+    return columns >= 3 and columns * len(table.rows) <= MOST_STACKED and widest > NARROW
 
 
 def require() -> None:

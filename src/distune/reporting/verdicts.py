@@ -16,13 +16,15 @@ Numbers = Mapping[str, Any]
 ANSWERS = {"better": "Yes", "worse": "No"}
 UNDECIDED = "Not shown"
 QUESTIONS = {
-    "trial_gain": "Tuning: recommended trial",
     "tuning_gain": "Tuning: best of the search",
+    "trial_gain": "Tuning: another trial",
     "distillation_gain": "Distillation",
     "teacher_gap": "Teacher ahead of student",
-    "against_baseline": "Strongest baseline",
+    "against_baseline": "Against a baseline",
+    "against_trial": "Against another trial",
+    "modality_gain": "Reading both inputs",
 }
-"""What the page calls the comparisons that answer its questions."""
+"""What each kind of comparison asks."""
 BASELINES = {
     "majority": "always naming the most frequent class",
     "text_tfidf": "logistic regression on the words of the text",
@@ -126,13 +128,29 @@ def has_significant_gain(numbers: Numbers) -> bool:
     )
 
 
-def main_comparisons(numbers: Numbers) -> list[Numbers]:
-    """Tuning, distillation, teacher and the strongest baseline, one comparison each; all others are in the appendix."""
-    own = gain_over_base(numbers)
-    found = [comparison(numbers, kind) for kind in ("tuning_gain", "distillation_gain", "teacher_gap")]
-    if own is not None and own["kind"] == "trial_gain":
-        found.insert(0, own)
-    return [each for each in (*found, against_strongest_baseline(numbers)) if each is not None]
+def first_answers(numbers: Numbers) -> list[Numbers]:
+    """Tuning and distillation, which the first screen answers."""
+    found = (gain_over_base(numbers), comparison(numbers, "distillation_gain"))
+    return [each for each in found if each is not None]
+
+
+def further_answers(numbers: Numbers) -> list[Numbers]:
+    """The best of the search, the teacher, the strongest baseline; all other comparisons are in the appendix."""
+    found = (
+        comparison(numbers, "tuning_gain"),
+        comparison(numbers, "teacher_gap"),
+        against_strongest_baseline(numbers),
+    )
+    return [each for each in found if each is not None and each != gain_over_base(numbers)]
+
+
+def question(numbers: Numbers, made: Numbers) -> str:
+    """What a comparison asks: `Tuning: recommended trial`, `Strongest baseline`."""
+    if made["kind"] in ("tuning_gain", "trial_gain") and made["first"] == recommended(numbers):
+        return "Tuning: recommended trial"
+    if made == against_strongest_baseline(numbers):
+        return "Strongest baseline"
+    return QUESTIONS.get(made["kind"], formats.plain(made["kind"]))
 
 
 def against_strongest_baseline(numbers: Numbers) -> Numbers | None:

@@ -102,10 +102,13 @@ def detectable(scores: Sequence[float] | NDArray[np.float64]) -> float:
 
 
 def _too_few(scores: NDArray[np.float64]) -> str:
-    said = f"Parameters are judged from {HALF} complete trials on; this study has {len(scores)}"
+    said = f"Which parameters matter is judged from {HALF} complete trials on; this study has {len(scores)}"
     if len(scores) < 3 or not np.ptp(scores):
         return f"{said}, too few to see any effect."
-    return f"{said}, which could have detected only effects above {detectable(scores):.4f} (lowest to highest value)."
+    return (
+        f"{said}, among which a parameter would stand out only if it moved the score by more than "
+        f"{detectable(scores):.4f} between its lowest and its highest value."
+    )
 
 
 def _inside(trial: TrialRecord, study: StudyRecord) -> bool:

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
 from distune.reporting.verdicts import Numbers
 
-QUESTIONS = {
-    "tuning_gain": "Tuning gain",
-    "distillation_gain": "Distillation gain",
-    "teacher_gap": "Teacher ahead of student",
-    "against_trial": "Against another trial",
-    "trial_gain": "Gain of another trial",
-    "modality_gain": "Gain from reading both",
-    "against_baseline": "Against a baseline",
-}
-"""What each kind of a confirmation's comparisons asks."""
 POWER = 0.8
 HEADER = (
     "Question",
@@ -37,7 +27,7 @@ def comparisons(numbers: Numbers) -> Section:
     made, gain = numbers["comparisons"], formats.gain(numbers["relevant_gain"])
     rows: list[tuple[Cell, ...]] = [
         (
-            QUESTIONS.get(each["kind"], each["kind"]),
+            verdicts.question(numbers, each),
             _pair(each),
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),
@@ -56,8 +46,8 @@ def comparisons(numbers: Numbers) -> Section:
                 f"Differences of the mean scores on {numbers['split']}. The intervals are over both the seeds and the "
                 "cases. The first holds for its row alone; the family-wise one holds for all rows of its family "
                 "together, and it alone decides the verdict. The families were fixed in advance: the questions that a "
-                "confirmation is made for (tuning gain, distillation gain), and all other rows. So in each the chance "
-                "of any false “better” or “worse” is at most 5 %."
+                "confirmation is made for (tuning: best of the search, distillation), and all other rows. So in each "
+                "the chance of any false “better” or “worse” is at most 5 %."
             ),
             Table(HEADER, tuple(rows), frozenset({2, 3, 4, 5, 7})),
             paragraph(

@@ -45,7 +45,6 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None
     parts = (
         _recommendation(numbers),
         comparisons(numbers),
-        tables.optimism(numbers, findings.study.folds),
         tables.contenders(numbers, findings.study.folds),
         tables.baselines(numbers),
         recommended.classes(numbers),

@@ -12,8 +12,6 @@ from distune.reporting.document import (
     Code,
     Section,
     Table,
-    missing,
-    paragraph,
 )
 from distune.reporting.verdicts import Numbers
 
@@ -33,7 +31,7 @@ KINDS_OF_INPUT = {
 }
 
 
-def contenders(numbers: Numbers, folds: int | None = None) -> Section:
+def contenders(numbers: Numbers, folds: int | None) -> Section:
     """Mean score of each that was trained, on both splits, and the metrics of each task."""
     rows: list[tuple[Cell, ...]] = [
         (
@@ -72,74 +70,10 @@ def baselines(numbers: Numbers) -> Section | None:
         return None
     titles = [f"Score on {split}" for split in _columns(numbers)]
     header = ("Baseline", "What it uses", *titles, "Chosen")
-    return Section("Baselines", (Table(header, tuple(rows), frozenset(range(2, 2 + len(titles)))),))
-
-
-def optimism(numbers: Numbers, folds: int | None = None) -> Section | None:
-    """How much the search flattered its best trial."""
-    found = numbers["optimism"]
-    if found is None:
-        return None
-    title = "Optimism of the search"
-    if folds is not None and found["loss"] is not None:
-        return Section(title, _optimism_of_folds(found, folds))
-    if folds is not None:
-        return Section(
-            title,
-            (
-                missing(
-                    f"Not measured: the study's score is a mean over {folds} folds of train and dev, from models that "
-                    "lacked a fold, and no score over seeds is of the same examples."
-                ),
-            ),
-        )
-    rows: list[tuple[Cell, ...]] = [
-        ("Best dev score in the study, one seed, picked for it", formats.score(found["search_score"])),
-        ("Same config on dev, mean over seeds", _mean(found["dev"])),
-        ("Same config on test, mean over seeds", _mean(found["test"])),
-    ]
-    blocks: list[Block] = [Table(("What was measured", "Score"), tuple(rows), frozenset({1}))]
-    if found["search_score"] is not None:
-        difference = found["search_score"] - found["dev"]["mean"]
-        lost = found["loss"] or {"mean": difference, "low": None, "high": None}
-        blocks.append(
-            paragraph(
-                Code(found["contender"]),
-                ": its dev score in the study minus its mean dev score over seeds is "
-                f"{formats.over_seeds(lost, formats.gain)}.",
-            )
-        )
-    return Section(title, tuple(blocks))
-
-
-def _optimism_of_folds(found: Numbers, folds: int) -> tuple[Block, ...]:
-    """The search's mean over folds beside that of the same config over new folds and seeds."""
-    rows: list[tuple[Cell, ...]] = [
-        (
-            f"Mean over {folds} folds in the study, one seed, picked for it",
-            formats.score(found["search_score"]),
-        ),
-        (
-            "Same config over new folds, mean of the folds' own scores and of the seeds (elsewhere, all examples are "
-            "scored together)",
-            formats.over_seeds(found.get("again")),
-        ),
-    ]
-    if found["test"] is not None:
-        rows.append(("Same config on test, mean over seeds", _mean(found["test"])))
-    return (
-        Table(("What was measured", "Score"), tuple(rows), frozenset({1})),
-        paragraph(
-            Code(found["contender"]),
-            ": its score in the study minus its mean over seeds is "
-            f"{formats.over_seeds(found.get('loss'), formats.gain)}.",
-        ),
+    caption = (
+        "Frozen features are of the student's encoders; of an input that it does not read, of the teacher's."
     )
-
-
-def _mean(held: Mapping[str, Any] | None) -> str:
-    """The mean alone: its interval, over seeds and cases, stands with the contenders."""
-    return formats.score(None if held is None else held["mean"])
+    return Section("Baselines", (Table(header, tuple(rows), frozenset(range(2, 2 + len(titles))), caption),))
 
 
 def apart(numbers: Numbers) -> Section | None:

@@ -58,7 +58,7 @@ def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | Non
 
 
 def conditions(numbers: Numbers) -> Section | None:
-    """What is left of the score with an input missing or foreign."""
+    """What is left of the score with an input missing or foreign; a student of one input is nothing without it."""
     split = numbers["split"]
     rows: list[tuple[Cell, ...]] = [
         (
@@ -72,7 +72,7 @@ def conditions(numbers: Numbers) -> Section | None:
             ),
         )
         for name, about in _shown(numbers)
-        if about["splits"][split] is not None
+        if about["splits"][split] is not None and len(about["splits"][split]["conditions"]) > 1
         for condition, values in about["splits"][split]["conditions"].items()
     ]
     if not rows:

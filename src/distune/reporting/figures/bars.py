@@ -69,13 +69,13 @@ def draw_confirmed(findings: Findings) -> Figure | None:
     return draw_gains(
         [
             Gain(
-                verdicts.QUESTIONS[each["kind"]],
+                verdicts.question(numbers, each),
                 each["difference"],
                 each["low"],
                 each["high"],
                 each["verdict"] in verdicts.ANSWERS,
             )
-            for each in verdicts.main_comparisons(numbers)
+            for each in (*verdicts.first_answers(numbers), *verdicts.further_answers(numbers))
         ]
     )
 

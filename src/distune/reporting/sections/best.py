@@ -9,7 +9,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Section, Strong, Table, caution, missing, paragraph
-from distune.reporting.grouping import grouped, owner
+from distune.reporting.grouping import grouped, meaning, owner
 from distune.reporting.sections.methodology import named
 
 TITLE = "Best hyperparameters"
@@ -29,7 +29,7 @@ def section(findings: Findings) -> Section:
             named(name),
             Strong(formats.value(name, changed[name].best)),
             formats.value(name, changed[name].base),
-            formats.change(name, findings.study.space.get(name), changed[name].best, changed[name].base),
+            _changed(name, findings, changed[name]),
         )
         for title, name in grouped(list(changed), [owner(name) for name in changed])
     ]
@@ -48,6 +48,15 @@ def section(findings: Findings) -> Section:
         blocks.append(missing("The study does not record the base value of ", formats.listing(unknown), "."))
     blocks.append(caution("The table says what changed, not what helped: all parameters changed together."))
     return Section(TITLE, tuple(blocks))
+
+
+def _changed(name: str, findings: Findings, change: Change) -> str:
+    """How far a value lies from the base config's, and what that means for training."""
+    said = formats.change(name, findings.study.space.get(name), change.best, change.base)
+    if said[0] not in "↑↓":
+        return said
+    means = meaning(name, said[0] == "↑")
+    return f"{said}: {means}" if means else said
 
 
 def _values(changed: Mapping[str, Change]) -> Table:

@@ -65,7 +65,7 @@ def _confirmed(numbers: verdicts.Numbers) -> Iterator[str]:
 
 
 def _baselines(numbers: verdicts.Numbers) -> Iterator[str]:
-    """The baselines that are not beaten, and which input the strongest of them needs."""
+    """The simple baselines that are not beaten, and which input the strongest of them needs."""
     ahead = [
         verdicts.named(numbers, made["second"])
         for made in numbers["comparisons"]
@@ -77,6 +77,6 @@ def _baselines(numbers: verdicts.Numbers) -> Iterator[str]:
     needed = verdicts.INPUTS.get(strongest["second"], "its input is")
     what = "better" if strongest["verdict"] == "worse" else "not shown to be worse"
     yield (
-        f"Not beaten without a network: {'; '.join(ahead)}. Where {needed} available in practice, the strongest of "
-        f"them is simpler and {what}."
+        f"Simple baselines that are not beaten: {'; '.join(ahead)}. Where {needed} available in practice, the "
+        f"strongest of them is simpler and {what}."
     )

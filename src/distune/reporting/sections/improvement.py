@@ -25,64 +25,70 @@ TITLE = "Performance improvement"
 
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
-    """The base config beside the best, the gains with their verdicts, and the recommended model task by task."""
-    baseline = findings.baseline
+    """What the recommended model is compared with, the verdicts, and its tasks; its own numbers stand at the top."""
+    baseline, numbers = findings.baseline, verdicts.current(findings)
     if isinstance(baseline, Unknown):
         return Section(TITLE, (missing(baseline.reason),))
-    numbers = verdicts.current(findings)
-    blocks = [*_table(findings, baseline, numbers), *_chance(findings)]
-    parts = []
-    if numbers is not None:
-        parts.append(_gains(numbers, figures))
-    parts += _model(findings, numbers, figures)
-    return Section(TITLE, tuple(blocks), tuple(parts))
-
-
-def _table(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers | None) -> Iterator[Block]:
-    """Base, best and recommended config: in the search, and over seeds where they were trained again."""
-    named = [
-        ("Base config", baseline.base),
-        (f"Trial {baseline.best.number}, the best of the search", baseline.best),
-    ]
-    if baseline.is_base_best:
-        named = [("Base config, the best of the search", baseline.best)]
-    chosen = None if numbers is None else numbers["contenders"][verdicts.recommended(numbers)].get("trial")
-    other = next((trial for trial in findings.ranking.trials if trial.number == chosen), None)
-    if other is not None and other.number not in (baseline.best.number, 0):
-        named.append((f"Trial {other.number}, recommended", other))
-    by_trial = (
-        {}
-        if numbers is None
-        else {
-            about["trial"]: about["splits"].get(numbers["split"])
-            for about in numbers["contenders"].values()
-            if about["kind"] in ("trial", "base")
-        }
+    if numbers is None:
+        return Section(
+            TITLE,
+            (*_searched(findings, baseline), *_chance(findings)),
+            tuple(_model(findings, numbers, figures)),
+        )
+    return Section(
+        TITLE,
+        (*_beside(numbers), *_optimism(findings, baseline, numbers), *_chance(findings)),
+        (_gains(numbers, figures), *_model(findings, numbers, figures)),
     )
-    rows: list[tuple[Cell, ...]] = []
-    for what, trial in named:
-        if isinstance(trial, Unknown):
-            continue
-        judged = by_trial.get(trial.number)
-        again = formats.DASH if judged is None else formats.over_seeds(judged["score"])
-        rows.append((what, *((again,) if numbers is not None else ()), formats.score(trial.value)))
-    on = f"Score on {numbers['split']}, mean of {verdicts.seeds(numbers)}" if numbers is not None else ""
-    header = ("Configuration", *((on,) if on else ()), f"Score{findings.study.on_what}, in the search")
-    if numbers is None and len(rows) > 1 and not isinstance(baseline.gain, Unknown):
-        header = (*header, "Improvement")
-        rows = [(*rows[0], formats.DASH), (*rows[1], formats.gain(baseline.gain))]
-    yield Table(header, tuple(rows), numeric=frozenset(range(1, len(header))))
+
+
+def _searched(findings: Findings, baseline: Baseline) -> Iterator[Block]:
+    """The base config's score in the search; the best trial's, and what it gained, stand at the top."""
     if isinstance(baseline.gain, Unknown):
         yield missing(baseline.gain.reason)
-    if numbers is not None and (loss := (numbers["optimism"] or {}).get("loss")) is not None:
-        on = f"the same {loss['on']}" if findings.study.folds is None else "new folds"
-        shown = loss["low"] is not None and loss["low"] > 0
-        said = "The search was too optimistic about" if shown else "No optimism of the search is shown for"
-        whose = "the base config" if baseline.is_base_best else f"trial {baseline.best.number}"
+    elif baseline.is_base_best:
+        yield paragraph("The base config has the best score of the search: no trial improved on it.")
+    elif not isinstance(baseline.base, Unknown):
         yield paragraph(
-            f"{said} {whose}: its score in the search minus the mean of new trainings on "
-            f"{on} is {formats.over_seeds(loss, formats.gain)}."
+            f"The base config scored {formats.score(baseline.base.value)}{findings.study.on_what}, with one seed; the "
+            f"score and the gain of trial {baseline.best.number} stand at the top."
         )
+
+
+def _beside(numbers: verdicts.Numbers) -> Iterator[Block]:
+    """The base config, the best of the search, the student alone and the teacher, over seeds and in the search."""
+    chosen, split = verdicts.recommended(numbers), numbers["split"]
+    best = verdicts.comparison(numbers, "tuning_gain")
+    rows: list[tuple[Cell, ...]] = [
+        (
+            verdicts.named(numbers, name).capitalize() + (", the best of the search" if is_best else ""),
+            formats.over_seeds((about["splits"].get(split) or {}).get("score")),
+            formats.score(about["search_score"]),
+        )
+        for name, about in numbers["contenders"].items()
+        for is_best in [best is not None and best["first"] == name]
+        if name != chosen and (is_best or about["is_base"] or about["kind"] in ("student_alone", "teacher"))
+    ]
+    yield paragraph(
+        f"The score of {verdicts.named(numbers, chosen)} and its gains stand at the top. What it is compared with:"
+    )
+    header = ("Model", f"Score on {split}, mean of {verdicts.seeds(numbers)}", "Score in the search")
+    yield Table(header, tuple(rows), numeric=frozenset({1, 2}))
+
+
+def _optimism(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers) -> Iterator[Block]:
+    """How much of the best score of the search was luck."""
+    loss = (numbers["optimism"] or {}).get("loss")
+    if loss is None:
+        return
+    on = f"the same {loss['on']}" if findings.study.folds is None else "new folds"
+    is_shown = loss["low"] is not None and loss["low"] > 0
+    said = "The search was too optimistic about" if is_shown else "No optimism of the search is shown for"
+    whose = "the base config" if baseline.is_base_best else f"trial {baseline.best.number}"
+    yield paragraph(
+        f"{said} {whose}: its score in the search minus the mean of new trainings on {on} is "
+        f"{formats.over_seeds(loss, formats.gain)}."
+    )
 
 
 def _chance(findings: Findings) -> Iterator[Block]:
@@ -111,13 +117,13 @@ def distinguished(noise: DevNoise) -> str:
 
 
 def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
-    """The questions that a confirmation is made for; all of its comparisons are in the appendix."""
-    made = verdicts.main_comparisons(numbers)
-    if not made:
+    """The verdicts that the first screen does not hold; all comparisons are in the appendix."""
+    first, made = verdicts.first_answers(numbers), verdicts.further_answers(numbers)
+    if not first and not made:
         return Section("Confirmed gains", (missing("The confirmation compared nothing."),))
     rows: list[tuple[Cell, ...]] = [
         (
-            verdicts.QUESTIONS[each["kind"]],
+            verdicts.question(numbers, each),
             f"{verdicts.named(numbers, each['first'])} − {verdicts.named(numbers, each['second'])}",
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),
@@ -125,14 +131,13 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         )
         for each in made
     ]
+    header = ("Also asked", "Compared", "Difference", "95 % interval", "Verdict")
     blocks: list[Block] = [
-        Table(
-            ("Question", "Compared", "Difference", "95 % interval", "Verdict"), tuple(rows), frozenset({2, 3})
-        ),
         *([figures["gains"]] if "gains" in figures else []),
+        *([Table(header, tuple(rows), frozenset({2, 3}))] if rows else []),
         paragraph(
             "Verdicts are corrected for the number of comparisons, so an interval that just excludes 0 can be not "
-            f"significantly different. {_power(numbers, made[0])}"
+            f"significantly different. {_power(numbers, (first or made)[0])}"
         ),
     ]
     return Section("Confirmed gains", tuple(blocks))

@@ -23,6 +23,9 @@ from distune.reporting.document import (
 
 TITLE = "Patterns and observations"
 NOTHING_STANDS_OUT = "No parameter stands out from what shuffled scores give."
+DESCRIBED = (
+    "Recommended starting values describe where the best trials lie, which is no evidence of an effect."
+)
 HEADER = ("Parameter", "Among the best", "Share of the best", "Share of all tried")
 
 
@@ -33,8 +36,8 @@ def section(findings: Findings) -> Section:
         missing(importance.reason) if isinstance(importance, Unknown) else Paragraph(mattered(importance))
     ]
     if isinstance(found, Unknown):
-        reasons = [each.reason for each in (importance, found) if isinstance(each, Unknown)]
-        return Section(TITLE, (*blocks[: isinstance(importance, Importance)], missing(" ".join(reasons))))
+        described = () if isinstance(findings.ranges, Unknown) else (paragraph(DESCRIBED),)
+        return Section(TITLE, (*blocks, *described))
     rows: list[tuple[Cell, ...]] = [
         (Code(row.parameter), _shared(row), formats.share(row.of_best), formats.share(row.of_tried))
         for row in found.rows

@@ -34,7 +34,8 @@ def section(findings: Findings) -> Section:
         _quick(findings.study, known),
         _edge(findings, known),
         _other_data(findings, known),
-        *_this_study(findings, known),
+        _this_study(findings, known),
+        *_suggested(findings),
     ]
     return Section("Recommendations", (Bullets(tuple(items), numbered=True),))
 
@@ -111,31 +112,30 @@ def _quick(study: StudyRecord, measured: Pace | None) -> Line:
 
 def _edge(findings: Findings, measured: Pace | None) -> Line:
     exported = Code(f"distune export {commands.named(findings.study)} --out bundle --quantize int8")
-    count = len(findings.study.trials)
     said = (
         ()
         if findings.study.is_table
         else (exported, " writes 8-bit weights and states what they cost on dev; ")
     )
-    seconds = None if measured is None else count * measured.per_trial
-    config = config_to_use(findings)
+    config, count = config_to_use(findings), commands.MORE_TRIALS
     tuned = (
         "--tune-backbones"
         if config is None
         else f"distune tune --config {quoted(config)} --n-trials {count} --tune-backbones"
     )
+    seconds = None if measured is None else count * measured.per_trial
     return _for_purpose(
         "For edge deployment:",
         *said,
         "a smaller model needs smaller encoders: ",
         Code(tuned),
-        f" adds them to the search; another {count} trials, {_takes(seconds, or_less=True)}.",
+        f" adds them to the search; {_takes(seconds, or_less=True)}.",
     )
 
 
 def _other_data(findings: Findings, measured: Pace | None) -> Line:
-    seconds = None if measured is None else commands.MORE_TRIALS * measured.per_trial
     start = "the recommended config" if isinstance(findings.ranges, Unknown) else "the starting values above"
+    seconds = None if measured is None else commands.MORE_TRIALS * measured.per_trial
     return _for_purpose(
         "For other data:",
         f"{commands.MORE_TRIALS} trials from {start}, then a confirmation of its own: what helped here need not help "
@@ -143,14 +143,29 @@ def _other_data(findings: Findings, measured: Pace | None) -> Line:
     )
 
 
-def _this_study(findings: Findings, measured: Pace | None) -> Iterator[Line]:
-    """More trials, ranges to widen, failures: what the trials themselves suggest."""
+def _this_study(findings: Findings, measured: Pace | None) -> Line:
+    """More trials, or a wider search: what the course of the scores suggests."""
+    more = MORE[findings.recommendations.more_trials]
+    if findings.study.is_table:
+        return _for_purpose("For this study:", f"{more}.")
+    takes = ""
+    if measured is not None:
+        takes = f"; {commands.MORE_TRIALS} more take {formats.duration(commands.MORE_TRIALS * measured.per_trial)}"
+    return _for_purpose(
+        "For this study:",
+        f"{more}{takes}. In a new study, ",
+        Code("--tune-fusion --tune-loss"),
+        " also compares kinds of fusion and of distillation loss; ",
+        Code("--workers"),
+        " or ",
+        Code("--gpus"),
+        " trains several trials at once.",
+    )
+
+
+def _suggested(findings: Findings) -> Iterator[Line]:
+    """Ranges to widen, and failures to look at."""
     decided = findings.recommendations
-    more = MORE[decided.more_trials]
-    if not findings.study.is_table and measured is not None:
-        seconds = commands.MORE_TRIALS * measured.per_trial
-        more += f"; {commands.MORE_TRIALS} more would take {formats.duration(seconds)}"
-    yield _for_purpose("For this study:", f"{more}.")
     for found in decided.widen:
         yield _for_purpose(
             "Widen a range:",

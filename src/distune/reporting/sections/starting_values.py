@@ -12,20 +12,11 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, Strong, Table, caution, missing, paragraph
+from distune.reporting.grouping import meaning
 from distune.reporting.paths import quoted
 
 TITLE = "Recommended starting values"
 NEAR = 0.1
-MEANINGS = {
-    "lr": ("smaller steps", "larger steps"),
-    "alpha": ("less weight on the labels", "more weight on the labels"),
-    "beta": ("weaker distillation", "stronger distillation"),
-    "gamma": ("weaker contrastive loss", "stronger contrastive loss"),
-    "T": ("sharper targets", "softer targets"),
-    "dropout": ("weaker regularization", "stronger regularization"),
-    "decay": ("weaker regularization", "stronger regularization"),
-}
-"""What values below and above the base mean for training."""
 
 
 def section(findings: Findings, space_file: Path | None) -> Section:
@@ -107,16 +98,13 @@ def _lies_in(value: object, narrowed: Parameter) -> bool:
 
 
 def _beside_base(name: str, narrowed: Parameter, base: object) -> str:
-    shown = formats.value(name, base)
     if _lies_in(base, narrowed):
-        return f"holds the base value, {shown}"
+        return "holds the base value"
     if narrowed.kind == "categorical" or not is_number(base) or narrowed.low is None:
-        return f"without the base value, {shown}"
+        return "without the base value"
     is_above = float(str(base)) < narrowed.low
-    meaning = MEANINGS.get(name.rpartition("_")[2])
-    return f"{'above' if is_above else 'below'} the base value, {shown}" + (
-        f": {meaning[is_above]}" if meaning else ""
-    )
+    said = meaning(name, is_above)
+    return f"{'above' if is_above else 'below'} the base value" + (f": {said}" if said else "")
 
 
 def _end(narrowed: Parameter, searched: Parameter) -> str | None:
