@@ -36,7 +36,7 @@ def lead(findings: Findings) -> tuple[Block, ...]:
 
 def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headline]:
     split, chosen = numbers["split"], verdicts.recommended(numbers)
-    yield Headline(CONFIG, verdicts.named(numbers, chosen), _file_and_reason(findings, numbers))
+    yield Headline(CONFIG, verdicts.named(numbers, chosen), _file_and(findings, _how_sure(numbers)))
     judged = numbers["contenders"][chosen]["splits"].get(split)
     if judged is not None:
         score, counted_as = judged["score"], verdicts.counted_as(numbers)
@@ -63,12 +63,12 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
     yield _tuning(numbers)
     yield _distillation(numbers)
     yield from _baseline(numbers)
-    yield from _size(findings, verdicts.recommended_config(findings, numbers))
+    yield from _size(findings, verdicts.config_to_use(findings))
 
 
-def _file_and_reason(findings: Findings, numbers: verdicts.Numbers) -> str:
-    config = verdicts.recommended_config(findings, numbers)
-    return "; ".join(part for part in (config.name if config else "", _how_sure(numbers)) if part)
+def _file_and(findings: Findings, reason: str) -> str:
+    config = verdicts.config_to_use(findings)
+    return "; ".join(part for part in (config.name if config else "", reason) if part)
 
 
 def _how_sure(numbers: verdicts.Numbers) -> str:
@@ -269,7 +269,7 @@ def _next(findings: Findings) -> Iterator[Block]:
 def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     """Export comes first only where nothing says that there is a better model, or too few seeds to say so."""
     study, gain = findings.study, verdicts.gain_over_base(numbers)
-    config = verdicts.recommended_config(findings, numbers)
+    config = verdicts.config_to_use(findings)
     if config is not None and findings.teacher is not None and _is_of_no_use(findings.teacher):
         yield f"# change teacher.* in {quoted(config)}, and tune again"
         yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name NAME"

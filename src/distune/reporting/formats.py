@@ -28,6 +28,15 @@ LABELS = {
 }
 STATES = {"complete": "completed", "pruned": "pruned", "failed": "failed", "running": "unfinished"}
 """What the states of trials are called where they are counted."""
+FAILURES = {
+    "crash": "crash of the worker",
+    "out_of_memory": "out of memory",
+    "not_finite": "loss not finite (nan or infinite)",
+    "preempted": "machine taken away",
+    "data": "bad data",
+    "config": "bad config",
+}
+"""What the kinds of failure are called."""
 MEANINGS = {
     "alpha": "CE weight",
     "beta": "distillation weight",

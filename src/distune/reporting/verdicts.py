@@ -15,6 +15,7 @@ from distune.training.scoring.scores import NAMES, score_in_words
 Numbers = Mapping[str, Any]
 ANSWERS = {"better": "Yes", "worse": "No"}
 UNDECIDED = "Not shown"
+BEST_CONFIG = "best_config.yaml"
 QUESTIONS = {
     "tuning_gain": "Tuning: best of the search",
     "trial_gain": "Tuning: another trial",
@@ -112,11 +113,12 @@ def seeds(numbers: Numbers) -> str:
     return f"{count} seeds" if count != 1 else "one seed"
 
 
-def recommended_config(findings: Findings, numbers: Numbers) -> Path | None:
-    """The file with the config that the confirmation recommends, where it exists."""
-    if findings.study.folder is None:
+def config_to_use(findings: Findings) -> Path | None:
+    """The file of the recommended config, before a confirmation of the best one; None where it does not exist."""
+    folder, numbers = findings.study.folder, current(findings)
+    if folder is None:
         return None
-    path = findings.study.folder / Path(str(numbers["recommendation"]["config"])).name
+    path = folder / (BEST_CONFIG if numbers is None else Path(str(numbers["recommendation"]["config"])).name)
     return path if path.is_file() else None
 
 

@@ -12,7 +12,6 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line
 from distune.reporting.paths import quoted
-from distune.reporting.sections.usage import config_to_use
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising, so more trials may raise the search score",
@@ -20,6 +19,12 @@ MORE: dict[More, str] = {
     "flat": "The best score has stopped rising, so more trials of this space are unlikely to help much",
     "unknown": "The study is too short to say whether more trials would help",
 }
+REMEDIES = {
+    "out_of_memory": "; a smaller training.batch_size, or smaller sizes in the search space",
+    "not_finite": "; lower the upper end of the learning rates",
+    "crash": "; the log of the study names the workers that ended",
+}
+"""What to do about a kind of failure."""
 MOST_SEEDS = 50
 """Most trainings of each config that are advised."""
 UNKNOWN_TIME = "expected time: not known, as this study records no durations"
@@ -117,7 +122,7 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
         if findings.study.is_table
         else (exported, " writes 8-bit weights and states what they cost on dev; ")
     )
-    config, count = config_to_use(findings), commands.MORE_TRIALS
+    config, count = verdicts.config_to_use(findings), commands.MORE_TRIALS
     tuned = (
         "--tune-backbones"
         if config is None
@@ -175,10 +180,9 @@ def _suggested(findings: Findings) -> Iterator[Line]:
             "; what is beyond it was not tried.",
         )
     if decided.many_failures:
-        failed = findings.ranking.counts.get("failed", 0)
+        failed, kind = findings.ranking.counts.get("failed", 0), findings.ranking.failures[0].kind
         yield _for_purpose(
             "Look at the failures:",
-            f"{failed} of {len(findings.study.trials)} trials failed, most often for ",
-            Code(formats.plain(findings.ranking.failures[0].kind)),
-            ".",
+            f"{failed} of {len(findings.study.trials)} trials failed, most often: "
+            f"{formats.FAILURES.get(kind, formats.plain(kind))}{REMEDIES.get(kind, '')}.",
         )

@@ -109,7 +109,7 @@ def _status(findings: Findings) -> Section:
     if failures := findings.ranking.failures:
         failure_rows: list[tuple[Cell, ...]] = [
             (
-                failure.kind,
+                formats.FAILURES.get(failure.kind, formats.plain(failure.kind)),
                 formats.listing([str(number) for number in failure.trials]),
                 formats.plain(failure.message or "not recorded", LONGEST_MESSAGE),
             )

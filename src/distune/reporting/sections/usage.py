@@ -27,16 +27,8 @@ def section(findings: Findings, base_config: Path | None, space_file: Path | Non
     )
 
 
-def config_to_use(findings: Findings) -> Path | None:
-    """The recommended config, before a confirmation the best one; None where its file does not exist."""
-    folder, numbers = findings.study.folder, verdicts.current(findings)
-    if numbers is not None:
-        return verdicts.recommended_config(findings, numbers)
-    return folder / BEST_CONFIG if folder is not None and (folder / BEST_CONFIG).is_file() else None
-
-
 def _train(findings: Findings) -> Section:
-    title, path = "Training with the optimized hyperparameters", config_to_use(findings)
+    title, path = "Training with the optimized hyperparameters", verdicts.config_to_use(findings)
     numbers = verdicts.current(findings)
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
@@ -58,7 +50,7 @@ def _training(path: Path) -> str:
 def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     """From a table of other examples to a confirmed study, starting from the values of this one."""
     table, folder = OTHER
-    path = config_to_use(findings)
+    path = verdicts.config_to_use(findings)
     start = f" \\\n  --start-from {quoted(path)}" if path is not None else ""
     start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
     lines = [
