@@ -19,7 +19,7 @@ from distune.cli.commands.confirm import _print_optimism
 from distune.reporting import markdown
 from distune.reporting.appendix.contenders import contenders
 from distune.reporting.contents import Written, build
-from distune.reporting.document import Table
+from distune.reporting.document import TableBlock
 from distune.reporting.figures import draw
 from distune.reporting.figures.learning import draw_learning
 from distune.reporting.figures.style import look
@@ -123,7 +123,7 @@ def test_contenders_are_shown_on_the_folds_that_judge_them() -> None:
     for about in numbers["contenders"].values():
         about["splits"] = {"dev": about["splits"]["dev"], "test": None, "folds": about["splits"]["test"]}
     found = contenders(numbers, FOLDS).blocks[0]
-    assert isinstance(found, Table) and found.header[-2:] == ("Score on dev", "Score on folds")
+    assert isinstance(found, TableBlock) and found.header[-2:] == ("Score on dev", "Score on folds")
     assert all("0." in str(cell) for row in found.rows for cell in row[-2:])
 
 

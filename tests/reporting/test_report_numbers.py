@@ -160,6 +160,12 @@ def twice(page: str) -> dict[str, int]:
     return {number: count for number, count in Counter(re.findall(SCORE, text)).items() if count > 1}
 
 
+def test_failures_are_named_in_words_with_what_to_do(reports: dict[str, Report]) -> None:
+    page, _ = parts(reports["failures"].text)
+    assert "| out of memory |" in page and "not_finite" not in page
+    assert re.search(r"trials failed, most often: [a-z ()]+; \w", section(page, "Recommendations"))
+
+
 def test_confusions_are_of_the_recommended_model_on_test(
     reports: dict[str, Report], full_study: StudyRecord
 ) -> None:

@@ -105,6 +105,14 @@ def test_every_recommended_value_has_a_note(written: Path) -> None:
     assert "reaches the high end of what was searched" in rows[-1][-1]
 
 
+def test_a_change_says_what_it_means(written: Path) -> None:
+    table = section(read(written), "Best hyperparameters")
+    assert re.search(
+        r"\| `T` \(temperature\) \| .* \| (Same|↑ [\d.]+×: softer targets|↓ .*: sharper targets) \|", table
+    )
+    assert re.search(r"\| ([↑↓] 1 layer: a (deep|shallow)er fusion|Same) \|", table)
+
+
 @pytest.mark.parametrize(
     ("name", "base", "said"),
     [

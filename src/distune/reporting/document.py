@@ -60,7 +60,7 @@ class Bullets:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableBlock:
     """A table.
 
     Attributes:
@@ -124,7 +124,7 @@ class Commands:
     text: str
 
 
-Block = Paragraph | Bullets | Table | Figure | Note | Commands
+Block = Paragraph | Bullets | TableBlock | Figure | Note | Commands
 
 
 @dataclass(frozen=True)

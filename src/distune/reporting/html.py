@@ -15,7 +15,7 @@ from distune.reporting.document import (
     Note,
     Paragraph,
     Section,
-    Table,
+    TableBlock,
     spans,
     text_of,
 )
@@ -31,7 +31,7 @@ which each needs no line of its own there."""
 BLOCKS = {
     Paragraph: "paragraph",
     Bullets: "bullets",
-    Table: "table",
+    TableBlock: "table",
     Figure: "figure",
     Note: "note",
     Commands: "commands",
@@ -65,7 +65,7 @@ def render(document: Document) -> str:
     )
 
 
-def is_stacked(table: Table) -> bool:
+def is_stacked(table: TableBlock) -> bool:
     """Whether a small screen shows its cells one after the other: too wide to stand side by side, yet not long."""
     widest = max((sum(len(text_of(cell)) for cell in row) for row in table.rows), default=0)
     columns = len(table.header)

@@ -21,7 +21,7 @@ from distune.reporting.document import (
     Section,
     Span,
     Strong,
-    Table,
+    TableBlock,
     spans,
 )
 from distune.reporting.formats import plain
@@ -126,7 +126,7 @@ def render_block(block: Block, figures: str = "figures") -> str:
     if isinstance(block, Bullets):
         marks = (f"{number}." if block.numbered else "-" for number in range(1, len(block.items) + 1))
         return "\n".join(f"{mark} {_line(item)}" for mark, item in zip(marks, block.items, strict=True))
-    if isinstance(block, Table):
+    if isinstance(block, TableBlock):
         return _table(block)
     if isinstance(block, Figure):
         return f"![{escape(block.alt)}]({figures}/{block.name}.png)\n\n*{escape(block.caption)}*"
@@ -142,7 +142,7 @@ def _fenced(text: str) -> str:
     return f"{fence}bash\n{text.strip()}\n{fence}"
 
 
-def _table(table: Table) -> str:
+def _table(table: TableBlock) -> str:
     rule = [("---:" if column in table.numeric else "---") for column in range(len(table.header))]
     rows = [_row([escape(title) for title in table.header]), _row(rule)]
     rows += [_row([_cell(cell) for cell in row]) for row in table.rows]

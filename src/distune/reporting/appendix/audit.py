@@ -9,7 +9,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.data.audit.findings import SEVERITIES
 from distune.reporting import formats
-from distune.reporting.document import Bullets, Section, Strong, Table, line
+from distune.reporting.document import Bullets, Section, Strong, TableBlock, line
 
 TITLE = "Audit of the data"
 ROWS_OF_EVIDENCE = 5
@@ -50,7 +50,7 @@ def section(findings: Findings, *, examples: bool = False) -> Section | None:
     return Section(TITLE, parts=tuple(parts))
 
 
-def _table(rows: Sequence[Mapping[str, Any]], most: int) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]], most: int) -> TableBlock:
     """Rows of equal keys, the first of them where they are many."""
     header = list(rows[0])
     shown = rows[:most]
@@ -59,7 +59,7 @@ def _table(rows: Sequence[Mapping[str, Any]], most: int) -> Table:
         for column, key in enumerate(header)
         if all(isinstance(row.get(key), int | float) for row in shown)
     }
-    return Table(
+    return TableBlock(
         tuple(formats.plain(key, LONGEST_CELL) for key in header),
         tuple(tuple(_cell(row.get(key)) for key in header) for row in shown),
         numeric=frozenset(numeric),

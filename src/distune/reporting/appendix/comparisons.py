@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distune.reporting import formats, verdicts
-from distune.reporting.document import Block, Bullets, Cell, Code, Section, Strong, Table, line, paragraph
+from distune.reporting.document import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Section,
+    Strong,
+    TableBlock,
+    line,
+    paragraph,
+)
 from distune.reporting.verdicts import Numbers
 
 POWER = 0.8
@@ -49,7 +59,7 @@ def comparisons(numbers: Numbers) -> Section:
                 "confirmation is made for (tuning: best of the search, distillation), and all other rows. So in each "
                 "the chance of any false “better” or “worse” is at most 5 %."
             ),
-            Table(HEADER, tuple(rows), frozenset({2, 3, 4, 5, 7})),
+            TableBlock(HEADER, tuple(rows), frozenset({2, 3, 4, 5, 7})),
             paragraph(
                 f"Power: the chance of the verdict “better” where the true difference is {gain}, the smallest that was "
                 "said beforehand to matter. Where it is low, “not significantly different” says little. The last "
@@ -59,7 +69,7 @@ def comparisons(numbers: Numbers) -> Section:
         ]
     if single := [row for each in made for row in _mcnemar(each)]:
         header = ("Compared", "Task", "Only the first is right", "Only the second is right", "p")
-        blocks.append(Table(header, tuple(single), frozenset({2, 3, 4}), _of_single_models(numbers)))
+        blocks.append(TableBlock(header, tuple(single), frozenset({2, 3, 4}), _of_single_models(numbers)))
     left_out = numbers.get("comparisons_missing") or []
     if left_out:
         blocks.append(

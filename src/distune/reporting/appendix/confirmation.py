@@ -18,7 +18,7 @@ from distune.reporting.document import (
     Code,
     Figure,
     Section,
-    Table,
+    TableBlock,
     caution,
     line,
     paragraph,
@@ -77,7 +77,7 @@ def _recommendation(numbers: Mapping[str, Any]) -> Section:
     if rows:
         header = ("Candidate", "Gain measured", "Gain expected", "Better than the base", "Best of these")
         caption = f"The expected gain is shrunk towards 0, as the best of {found['searched']} configs is partly lucky."
-        blocks.append(Table(header, tuple(rows), frozenset({1, 2, 3, 4}), caption))
+        blocks.append(TableBlock(header, tuple(rows), frozenset({1, 2, 3, 4}), caption))
     return Section("Recommendation", tuple(blocks))
 
 

@@ -11,7 +11,7 @@ from distune.reporting.document import (
     Cell,
     Code,
     Section,
-    Table,
+    TableBlock,
 )
 from distune.reporting.verdicts import Numbers
 
@@ -49,7 +49,7 @@ def contenders(numbers: Numbers, folds: int | None) -> Section:
     caption = (
         "Mean over seeds with its 95 % interval over seeds and cases, as for other cases of the same kind."
     )
-    blocks: list[Block] = [Table(header, tuple(rows), frozenset(range(2, len(header))), caption)]
+    blocks: list[Block] = [TableBlock(header, tuple(rows), frozenset(range(2, len(header))), caption)]
     blocks += [_tasks(numbers, split) for split in _columns(numbers) if split in numbers["examples"]]
     return Section("Contenders over seeds", tuple(blocks))
 
@@ -73,7 +73,9 @@ def baselines(numbers: Numbers) -> Section | None:
     caption = (
         "Frozen features are of the student's encoders; of an input that it does not read, of the teacher's."
     )
-    return Section("Baselines", (Table(header, tuple(rows), frozenset(range(2, 2 + len(titles))), caption),))
+    return Section(
+        "Baselines", (TableBlock(header, tuple(rows), frozenset(range(2, 2 + len(titles))), caption),)
+    )
 
 
 def apart(numbers: Numbers) -> Section | None:
@@ -94,10 +96,12 @@ def apart(numbers: Numbers) -> Section | None:
         return None
     header = ("Contender", "Examples", "How many", "Score")
     caption = f"On {split}, where some examples lack their image or their text."
-    return Section("Complete examples and others", (Table(header, tuple(rows), frozenset({2, 3}), caption),))
+    return Section(
+        "Complete examples and others", (TableBlock(header, tuple(rows), frozenset({2, 3}), caption),)
+    )
 
 
-def _tasks(numbers: Numbers, split: str) -> Table:
+def _tasks(numbers: Numbers, split: str) -> TableBlock:
     metrics = ["macro_f1", "accuracy", "auc"]
     header = ["Contender", "Task", "Macro F1", "Accuracy", "AUC"]
     shown = [
@@ -113,7 +117,7 @@ def _tasks(numbers: Numbers, split: str) -> Table:
         (Code(name), task, *(verdicts.metric(values, metric) for metric in metrics))
         for name, task, values in shown
     ]
-    return Table(
+    return TableBlock(
         tuple(header),
         tuple(rows),
         frozenset(range(2, len(header))),

@@ -8,7 +8,7 @@ from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Figure, Section, Table, missing, paragraph
+from distune.reporting.document import Block, Cell, Figure, Section, TableBlock, missing, paragraph
 
 TITLE = "Learning curves"
 
@@ -48,7 +48,7 @@ def _fold_by_fold(baseline: Baseline) -> list[Block]:
     base = None if isinstance(baseline.base, Unknown) or baseline.is_base_best else baseline.base.fold_scores
     if base is None or len(base) != len(best):
         plain: list[tuple[Cell, ...]] = [(str(n), formats.score(score)) for n, score in enumerate(best, 1)]
-        return [Table(("Fold", "Best trial"), tuple(plain), numeric=frozenset({0, 1}))]
+        return [TableBlock(("Fold", "Best trial"), tuple(plain), numeric=frozenset({0, 1}))]
     rows: list[tuple[Cell, ...]] = [
         (str(number), formats.score(before), formats.score(after), formats.gain(after - before))
         for number, (before, after) in enumerate(zip(base, best, strict=True), start=1)
@@ -57,4 +57,4 @@ def _fold_by_fold(baseline: Baseline) -> list[Block]:
     caption = (
         "Both on the same folds. Folds share most of what they train on, so this is no test of the gain."
     )
-    return [Table(header, tuple(rows), frozenset({0, 1, 2, 3}), caption)]
+    return [TableBlock(header, tuple(rows), frozenset({0, 1, 2, 3}), caption)]

@@ -10,7 +10,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.config import Config, load_config
 from distune.errors import UserError
 from distune.reporting import formats
-from distune.reporting.document import Cell, Picture, Section, Table, caution, missing
+from distune.reporting.document import Cell, Picture, Section, TableBlock, caution, missing
 from distune.reporting.thumbnails import thumbnail
 
 TITLE = "Most confident mistakes"
@@ -41,7 +41,7 @@ def _of_task(task: TaskMistakes, config: Config) -> Section:
     rows = tuple(row for mistake in task.most_confident for row in _rows(mistake, config))
     caption = f"{task.wrong} of {task.judged} examples are wrong; the {len(rows)} most confident ones."
     header = ("Image", "Example", "Label", "Predicted", "Probability", "Text")
-    return Section(formats.plain(task.task), (Table(header, rows, frozenset({4}), caption),))
+    return Section(formats.plain(task.task), (TableBlock(header, rows, frozenset({4}), caption),))
 
 
 def _rows(mistake: Mistake, config: Config) -> Iterator[tuple[Cell, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
-from distune.reporting.document import Cell, Code, Section, Table, paragraph
+from distune.reporting.document import Cell, Code, Section, TableBlock, paragraph
 
 HEADER = ("Task", "Looked for", "Specificity asked for", "Threshold", "Sensitivity", "Specificity")
 TITLE = "Operating points"
@@ -42,4 +42,4 @@ def section(findings: Findings) -> Section | None:
         f": thresholds of the probability {CHOSEN[split]}, with 95 % intervals over cases and seeds. "
         f"{formats.DASH} where too few examples without the class choose one.",
     )
-    return Section(TITLE, (said, Table(HEADER, tuple(rows), frozenset({2, 3, 4, 5}))))
+    return Section(TITLE, (said, TableBlock(HEADER, tuple(rows), frozenset({2, 3, 4, 5}))))

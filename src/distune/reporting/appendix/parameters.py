@@ -8,7 +8,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.parameters.importance import Importance
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Code, Figure, Section, Table, caution, paragraph
+from distune.reporting.document import Block, Cell, Code, Figure, Section, TableBlock, caution, paragraph
 
 FIGURES = ("slices", "parallel")
 
@@ -27,7 +27,7 @@ def _importance(found: Importance, figures: Mapping[str, Figure]) -> Section:
     rows.append(("shuffled scores, 95th percentile of the largest", formats.share(found.floor), ""))
     blocks: list[Block] = [
         *([figures["importance"]] if "importance" in figures else []),
-        Table(("Parameter", "Importance", "Above shuffled scores"), tuple(rows), numeric=frozenset({1})),
+        TableBlock(("Parameter", "Importance", "Above shuffled scores"), tuple(rows), numeric=frozenset({1})),
         paragraph(
             f"Optuna's mean decrease of impurity in a random forest over {found.trials} complete trials. It says not "
             "in which direction: see the slices."

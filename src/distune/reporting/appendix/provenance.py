@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.findings import Findings
 from distune.reporting import formats
-from distune.reporting.document import Block, Bullets, Cell, Code, Section, Table, line
+from distune.reporting.document import Block, Bullets, Cell, Code, Section, TableBlock, line
 
 UNRECORDED = "not recorded"
 
@@ -24,7 +24,7 @@ def section(findings: Findings) -> Section:
         (what, UNRECORDED if held is None else Code(held) if is_name else formats.plain(held))
         for what, held, is_name in facts
     ]
-    blocks: list[Block] = [Table(("Environment", "Details"), tuple(rows))]
+    blocks: list[Block] = [TableBlock(("Environment", "Details"), tuple(rows))]
     if study.missing:
         blocks.append(Bullets(tuple(line(sentence) for sentence in study.missing)))
     return Section("Provenance", tuple(blocks))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distune.reporting import formats, verdicts
-from distune.reporting.document import Cell, Code, Figure, Section, Table
+from distune.reporting.document import Cell, Code, Figure, Section, TableBlock
 from distune.reporting.verdicts import Numbers
 
 CONDITIONS = {
@@ -29,7 +29,7 @@ def classes(numbers: Numbers) -> Section | None:
         return None
     caption = f"Recall of each class on {split}; of each task at most {MOST_CLASSES} classes. {REST}"
     header = ("Contender", "Task", "Class", "Examples", "Recall")
-    return Section("Each class", (Table(header, tuple(rows), frozenset({3, 4}), caption),))
+    return Section("Each class", (TableBlock(header, tuple(rows), frozenset({3, 4}), caption),))
 
 
 def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | None:
@@ -53,7 +53,7 @@ def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | Non
     )
     fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
     caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {REST}"
-    table = Table(header, tuple(rows), frozenset(range(2, 7)), caption)
+    table = TableBlock(header, tuple(rows), frozenset(range(2, 7)), caption)
     return Section("Calibration", (table, *([figure] if figure is not None else [])))
 
 
@@ -80,7 +80,7 @@ def conditions(numbers: Numbers) -> Section | None:
     header = ("Contender", "Input", "Score", "Against the full input", "Macro F1 of each task")
     return Section(
         "With an input missing",
-        (Table(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining. {REST}"),),
+        (TableBlock(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining. {REST}"),),
     )
 
 

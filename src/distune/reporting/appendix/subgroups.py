@@ -8,7 +8,7 @@ from typing import Any
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
-from distune.reporting.document import Block, Cell, Code, Section, Table, missing, paragraph
+from distune.reporting.document import Block, Cell, Code, Section, TableBlock, missing, paragraph
 
 HEADER = ("Group", "Examples", "Cases", "Score", "Accuracy", "From all others", "Reading")
 TITLE = "Subgroups"
@@ -56,7 +56,7 @@ def _column(name: str, about: Mapping[str, Any]) -> Section:
         )
         for group in about["groups"]
     ]
-    blocks: list[Block] = [Table(HEADER, tuple(rows), frozenset({1, 2, 3, 4, 5}))]
+    blocks: list[Block] = [TableBlock(HEADER, tuple(rows), frozenset({1, 2, 3, 4, 5}))]
     if about["unknown"]:
         blocks.append(paragraph(f"{about['unknown']} examples have no value."))
     return Section(title, tuple(blocks))

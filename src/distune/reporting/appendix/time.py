@@ -16,7 +16,7 @@ from distune.reporting.document import (
     Figure,
     Line,
     Section,
-    Table,
+    TableBlock,
     caution,
     line,
     missing,
@@ -47,7 +47,7 @@ def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Iterator[Block
             (stage, formats.duration(seconds), formats.share(seconds / total) if total else formats.DASH)
             for stage, seconds in by_stage.items()
         ]
-        yield Table(("Stage", "Total", "Share"), tuple(rows), numeric=frozenset({1, 2}))
+        yield TableBlock(("Stage", "Total", "Share"), tuple(rows), numeric=frozenset({1, 2}))
         recorded, all_trials = (
             sum(phase.cost.staged_trials for phase in findings.phases),
             len(trials_of(findings.phases)),
@@ -64,7 +64,7 @@ def _pruning(phase: Phase) -> Iterator[Block]:
         yield missing(f"{phase.title.capitalize()}: " if phase.title else "", saving.reason)
         return
     what = f"pruned trial of the {phase.title}" if phase.title else "pruned trial"
-    yield Table(
+    yield TableBlock(
         (f"A {what} would have taken", "Saved", "Share of the time without pruning"),
         _yardsticks(phase, saving),
         numeric=frozenset({1, 2}),
@@ -95,7 +95,7 @@ def _store(findings: Findings) -> Iterator[Block]:
         for name, total in counted.items()
         if "seconds" not in name
     ]
-    yield Table(
+    yield TableBlock(
         ("Over all trials", "Sum"),
         tuple(rows),
         numeric=frozenset({1}),

@@ -8,7 +8,7 @@ from distune.analysis.baseline import Change, changes
 from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats, verdicts
-from distune.reporting.document import Block, Cell, Section, Strong, Table, caution, missing, paragraph
+from distune.reporting.document import Block, Cell, Section, Strong, TableBlock, caution, missing, paragraph
 from distune.reporting.grouping import grouped, meaning, owner
 from distune.reporting.sections.methodology import named
 
@@ -35,7 +35,7 @@ def section(findings: Findings) -> Section:
     ]
     blocks: list[Block] = [
         paragraph(_whose(findings, trial)),
-        Table(
+        TableBlock(
             ("Category", "Parameter", f"Trial {trial.number}", "Base config", "Change"),
             tuple(rows),
             numeric=frozenset({2, 3}),
@@ -59,13 +59,13 @@ def _changed(name: str, findings: Findings, change: Change) -> str:
     return f"{said}: {means}" if means else said
 
 
-def _values(changed: Mapping[str, Change]) -> Table:
+def _values(changed: Mapping[str, Change]) -> TableBlock:
     """The base config's own values, beside which nothing changed."""
     rows: list[tuple[Cell, ...]] = [
         (Strong(title) if title else "", named(name), Strong(formats.value(name, changed[name].best)))
         for title, name in grouped(list(changed), [owner(name) for name in changed])
     ]
-    return Table(("Category", "Parameter", "Base config"), tuple(rows), numeric=frozenset({2}))
+    return TableBlock(("Category", "Parameter", "Base config"), tuple(rows), numeric=frozenset({2}))
 
 
 def shown_trial(findings: Findings) -> TrialRecord | None:

@@ -9,7 +9,7 @@ from distune.analysis.parameters.space import is_number
 from distune.analysis.phases import Phase, parallelism_of, store_of, trials_of
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Section, Strong, Table, caution, missing, paragraph
+from distune.reporting.document import Block, Section, Strong, TableBlock, caution, missing, paragraph
 
 
 def section(findings: Findings) -> Section:
@@ -25,7 +25,7 @@ def section(findings: Findings) -> Section:
         for state, times in phase.cost.times.items()
     ]
     blocks: list[Block] = (
-        [Table(("Trials", "Count", "Average time", "Total"), tuple(rows), numeric=frozenset({1, 2, 3}))]
+        [TableBlock(("Trials", "Count", "Average time", "Total"), tuple(rows), numeric=frozenset({1, 2, 3}))]
         if rows
         else [missing("No trial of this study has a time.")]
     )

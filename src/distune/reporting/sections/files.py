@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distune.analysis.findings import Findings
-from distune.reporting.document import Cell, Code, Section, Table, missing
+from distune.reporting.document import Cell, Code, Section, TableBlock, missing
 from distune.reporting.paths import shown
 
 OF_THE_STUDY = {
@@ -36,4 +36,4 @@ def section(findings: Findings, written: Sequence[tuple[str, Path]]) -> Section:
     rows += [(what, Code(shown(path))) for what, path in written]
     if not rows:
         return Section("Files", (missing("The study has no folder of its own."),))
-    return Section("Files", (Table(("What", "Where"), tuple(rows)),))
+    return Section("Files", (TableBlock(("What", "Where"), tuple(rows)),))

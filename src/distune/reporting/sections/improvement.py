@@ -16,7 +16,7 @@ from distune.reporting.document import (
     Figure,
     Section,
     Strong,
-    Table,
+    TableBlock,
     missing,
     paragraph,
 )
@@ -73,7 +73,7 @@ def _beside(numbers: verdicts.Numbers) -> Iterator[Block]:
         f"The score of {verdicts.named(numbers, chosen)} and its gains stand at the top. What it is compared with:"
     )
     header = ("Model", f"Score on {split}, mean of {verdicts.seeds(numbers)}", "Score in the search")
-    yield Table(header, tuple(rows), numeric=frozenset({1, 2}))
+    yield TableBlock(header, tuple(rows), numeric=frozenset({1, 2}))
 
 
 def _optimism(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers) -> Iterator[Block]:
@@ -134,7 +134,7 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
     header = ("Also asked", "Compared", "Difference", "95 % interval", "Verdict")
     blocks: list[Block] = [
         *([figures["gains"]] if "gains" in figures else []),
-        *([Table(header, tuple(rows), frozenset({2, 3}))] if rows else []),
+        *([TableBlock(header, tuple(rows), frozenset({2, 3}))] if rows else []),
         paragraph(
             "Verdicts are corrected for the number of comparisons, so an interval that just excludes 0 can be not "
             f"significantly different. {_power(numbers, (first or made)[0])}"
@@ -171,7 +171,7 @@ def _model(
     )
 
 
-def _tasks(tasks: Mapping[str, Any]) -> Table:
+def _tasks(tasks: Mapping[str, Any]) -> TableBlock:
     keys = ["macro_f1", "accuracy", "auc", "calibration_error_scaled"]
     header = ["Task", "Macro F1", "Accuracy", "AUC", "Calibration error after scaling"]
     if any("score" in values for values in tasks.values()):
@@ -181,4 +181,4 @@ def _tasks(tasks: Mapping[str, Any]) -> Table:
         (formats.plain(task), *(verdicts.metric(values, key) for key in keys))
         for task, values in tasks.items()
     ]
-    return Table(tuple(header), tuple(rows), frozenset(range(1, len(header))))
+    return TableBlock(tuple(header), tuple(rows), frozenset(range(1, len(header))))

@@ -17,7 +17,7 @@ from distune.reporting.document import (
     Line,
     Section,
     Span,
-    Table,
+    TableBlock,
     caution,
     line,
     missing,
@@ -77,7 +77,7 @@ def _space(findings: Findings) -> Section:
     header: tuple[str, ...] = ("Category", "Parameter", found, "Searched when")
     if not any(parameter.when for parameter in space.values()):
         header, rows = header[:3], [row[:3] for row in rows]
-    blocks: list[Block] = [Table(header, tuple(rows))]
+    blocks: list[Block] = [TableBlock(header, tuple(rows))]
     if study.is_table:
         blocks.append(
             caution("The smallest and largest values in the table; the ranges searched are not known.")

@@ -12,7 +12,7 @@ from distune.data.audit.findings import counted
 from distune.data.audit.flow import FLOW
 from distune.data.table import SPLITS
 from distune.reporting import formats, verdicts
-from distune.reporting.document import Block, Cell, Code, Section, Table, line, missing, paragraph
+from distune.reporting.document import Block, Cell, Code, Section, TableBlock, line, missing, paragraph
 
 UNRECORDED = "not recorded"
 
@@ -36,7 +36,7 @@ def section(findings: Findings) -> Section:
             else f"Computed from the study's own records. Scores of the search are of one seed, on "
             f"{_judged_on(study.folds)}."
         ),
-        Table(("Study", "Details"), tuple(rows)),
+        TableBlock(("Study", "Details"), tuple(rows)),
     ]
     if not study.is_table:
         blocks.append(_audit(findings))

@@ -14,7 +14,7 @@ from distune.reporting.document import (
     Line,
     Paragraph,
     Section,
-    Table,
+    TableBlock,
     line,
     missing,
     names,
@@ -46,7 +46,9 @@ def section(findings: Findings) -> Section:
         f"The best {found.best} trials beside all {found.tried} complete and pruned ones. A sampler that learns tries "
         "good values often, so a shared value is no evidence that it helps."
     )
-    return Section(TITLE, (*blocks, paragraph(said), Table(HEADER, tuple(rows), numeric=frozenset({2, 3}))))
+    return Section(
+        TITLE, (*blocks, paragraph(said), TableBlock(HEADER, tuple(rows), numeric=frozenset({2, 3})))
+    )
 
 
 def mattered(found: Importance) -> Line:

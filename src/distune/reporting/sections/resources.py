@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from distune.analysis.findings import Findings
 from distune.analysis.phases import trials_of
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Section, Table, missing
+from distune.reporting.document import Block, Cell, Section, TableBlock, missing
 
 
 def section(findings: Findings) -> Section:
@@ -30,7 +30,7 @@ def section(findings: Findings) -> Section:
     workers = {trial.worker for trial in trials if trial.worker}
     if workers:
         rows.append(("Workers", str(len(workers))))
-    blocks: list[Block] = [Table(("Resource", "Used"), tuple(rows))] if rows else []
+    blocks: list[Block] = [TableBlock(("Resource", "Used"), tuple(rows))] if rows else []
     absent = [
         what
         for what, known in (

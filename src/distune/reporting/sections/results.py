@@ -10,7 +10,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.ranking import TOP
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Figure, Section, Strong, Table, missing, paragraph
+from distune.reporting.document import Block, Cell, Figure, Section, Strong, TableBlock, missing, paragraph
 
 FUSION_PARTS = tuple(
     f"{role}_fusion_{part}" for role in ("teacher", "student") for part in ("dim", "layers", "heads")
@@ -22,7 +22,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     return Section("Results", parts=(_top(findings), _status(findings), *_course(figures)))
 
 
-def top_table(findings: Findings) -> Table:
+def top_table(findings: Findings) -> TableBlock:
     """The best trials with their parameters, one row a trial."""
     top = findings.ranking.top()
     shown = {name for trial in top for name in trial.params}
@@ -50,7 +50,7 @@ def top_table(findings: Findings) -> Table:
         )
         for rank, trial in enumerate(top, start=1)
     )
-    return Table(header, rows, numeric=_numeric(top, before, after, len(roles)))
+    return TableBlock(header, rows, numeric=_numeric(top, before, after, len(roles)))
 
 
 ORDER = ("teacher_lr", "student_lr", "alpha", "beta", "T")
@@ -102,7 +102,7 @@ def _status(findings: Findings) -> Section:
         (formats.STATES[state].capitalize(), str(count), share)
         for (state, count), share in zip(counts.items(), formats.shares(list(counts.values())), strict=True)
     )
-    blocks: list[Block] = [Table(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
+    blocks: list[Block] = [TableBlock(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
     if len(rows) == 1:
         (state, count) = next(iter(counts.items()))
         blocks = [paragraph(f"{count} trials, all of them {formats.STATES[state]}.")]
@@ -116,7 +116,7 @@ def _status(findings: Findings) -> Section:
             for failure in failures[:MOST_KINDS]
         ]
         header = ("Kind of failure", "Trials", "Message of the first")
-        blocks.append(Table(header, tuple(failure_rows), caption="Failed trials have no score."))
+        blocks.append(TableBlock(header, tuple(failure_rows), caption="Failed trials have no score."))
     return Section("Trial status distribution", tuple(blocks))
 
 

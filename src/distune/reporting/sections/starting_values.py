@@ -11,7 +11,17 @@ from distune.analysis.parameters.space import Parameter, is_number
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
-from distune.reporting.document import Block, Cell, Code, Section, Strong, Table, caution, missing, paragraph
+from distune.reporting.document import (
+    Block,
+    Cell,
+    Code,
+    Section,
+    Strong,
+    TableBlock,
+    caution,
+    missing,
+    paragraph,
+)
 from distune.reporting.grouping import meaning
 from distune.reporting.paths import quoted
 
@@ -37,7 +47,7 @@ def section(findings: Findings, space_file: Path | None) -> Section:
             f"{_whose(ranges)}: a place to start on similar data, not a finding about other data.",
             *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
         ),
-        Table(("Parameter", "Start with", "Note"), tuple(rows)),
+        TableBlock(("Parameter", "Start with", "Note"), tuple(rows)),
     ]
     if isinstance(teachers, Unknown):
         blocks.append(missing(f"For the teacher's parameters: {teachers.reason}"))
