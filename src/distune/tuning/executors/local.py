@@ -67,7 +67,7 @@ class LocalExecutor(Executor):
         folder: where the workers' output goes, one file a worker.
         workers: trials at once.
         devices: given to the workers in turn: `["cuda:0", "cuda:1"]`.
-        threads: CPU threads a worker; empty divides the cores among the workers.
+        threads: CPU threads a worker; empty divides the cores among the workers, see `threads_each`.
         memory_limit_mb: a worker that has grown by more since its first trial is replaced; what it holds then, a GPU's
             context among it, is no leak. Empty takes half of the memory that this process may use, divided among the
             workers.
@@ -85,7 +85,7 @@ class LocalExecutor(Executor):
     ):
         self._function = function
         self._folder = folder
-        self._threads = threads or max(1, available_cores() // workers)
+        self._threads = threads or threads_each(workers)
         self._memory_limit_mb = memory_limit_mb or total_bytes() / 2e6 / workers
         self._failed_starts = 0
         self._workers = [self._start(f"worker-{i}", devices[i % len(devices)]) for i in range(workers)]
@@ -260,6 +260,13 @@ class LocalExecutor(Executor):
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_each(workers: int) -> int:
+    """A worker's share of the cores, and no more than OMP_NUM_THREADS where that is set."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # a list names nested levels
+    share = max(1, available_cores() // workers)
+    return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) else share
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int:
