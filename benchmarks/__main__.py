@@ -39,6 +39,7 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     "confirmations": ("How often a confirmation is right", ["confirmations", "--simulations", "1000"]),
     "parameters": ("What a study can say about its parameters", ["parameters"]),
     "demo": ("What the demo shows, over data seeds", ["demo"]),
+    "report": ("The report of very many trials", ["report"]),
     "ray_node_loss": ("A Ray node lost", ["ray_node_loss"]),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from distune.cli import app
+from distune.data.demo.demo import write_demo
+from distune.data.demo.wounds import write_wound_demo
 
 from .pages import ROOT, Block, blocks
 
@@ -23,6 +26,11 @@ pytestmark = pytest.mark.slow
 SMALL = {"--n-trials": "2", "--seeds": "2", "--workers": "1", "--top": "1"}
 """What is made small, so that a page runs in seconds."""
 
+
+OWN_TABLE = "with your own metadata.csv"
+NEEDS_LOSS = "needs cosine_loss.py on PYTHONPATH"
+SUPPLIED = {NEEDS_LOSS, "needs the extra export", "predict.py, needs a bundle"}
+"""What the test has that a reader may lack."""
 
 NUMBER = re.compile(r"\d+(?:[._:]\d+)*")
 STUDY = re.compile(r"(^study +|logs/optuna/)[\w-]+")
@@ -92,15 +100,38 @@ def with_one_epoch(text: str) -> str:
     return re.sub(r"epochs: \d+", "epochs: 1", text)
 
 
-@pytest.mark.slow
+def tiny(text: str) -> str:
+    """The config with encoders that train from nothing in no time."""
+    for part in ("vision", "text"):
+        text = re.sub(
+            rf"{part}: {{name: [^}}]*}}", f"{part}: tiny-{'cnn' if part == 'vision' else 'text'}", text
+        )
+    return with_one_epoch(text).replace("data:\n", "data:\n  image_size: 32\n")
+
+
+def run_block(block: Block, printed: dict[tuple[str, ...], str]) -> tuple[str, ...]:
+    """Runs the commands of a block that were not run yet; the last one's arguments."""
+    args: tuple[str, ...] = ()
+    for words in block.commands():
+        command = small(as_distune(words) or [])
+        if not command:
+            continue
+        args = tuple(" ".join(command).replace(" --study-name demo", "").split())
+        if args not in printed:
+            result = CliRunner().invoke(app, command, catch_exceptions=False)
+            assert result.exit_code == 0, (block.page, words, result.output)
+            printed[args] = result.output
+            for config in Path().glob("*/config.yaml") if command[0] == "init" else ():
+                config.write_text(tiny(config.read_text()))
+    return args
+
+
 @pytest.mark.timeout(900)
 def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All pages in the order of the site, in one folder, with little data, one epoch and two trials.
 
     A block with the title "output" is what the command before it prints.
     """
-    from distune.data.demo.demo import write_demo
-
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "config", "config")
     demo = Path("config/demo.yaml")
@@ -113,25 +144,47 @@ def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert_printed(block, printed[args])
         elif block.language in ("yaml", "text") and block.title:
             Path(block.title).write_text(with_one_epoch(block.code))
-        elif block.language == "python" and block.is_run:
+        elif block.language == "python" and (block.is_run or block.title in SUPPLIED):
             exec(compile(block.code, block.page, "exec"), {"__name__": "page"})
-        elif block.language == "bash" and block.is_run:
-            for words in block.commands():
-                command = small(as_distune(words) or [])
-                if not command:
-                    continue
-                args = tuple(" ".join(command).replace(" --study-name demo", "").split())
-                if args not in printed:
-                    result = CliRunner().invoke(app, command, catch_exceptions=False)
-                    assert result.exit_code == 0, (block.page, words, result.output)
-                    printed[args] = result.output
+        elif block.language == "bash" and (block.is_run or block.title in SUPPLIED):
+            if block.title == NEEDS_LOSS:
+                write_plugin(tmp_path / "plugins")
+                monkeypatch.syspath_prepend(tmp_path / "plugins")
+            args = run_block(block, printed) or args
+
+
+def write_plugin(folder: Path) -> None:
+    """The modules that the pages about plugins show."""
+    folder.mkdir(exist_ok=True)
+    for block in blocks("python"):
+        if block.title.endswith(".py"):
+            (folder / block.title).write_text(block.code)
+
+
+@pytest.mark.timeout(900)
+def test_the_pages_can_be_followed_with_a_table_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wound_demo(tmp_path, seed=42, examples=90)
+    rows = []
+    for file in sorted(tmp_path.glob("metadata_*.csv")):
+        rows += list(csv.DictReader(file.open(newline="")))
+        file.unlink()
+    with (tmp_path / "metadata.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, [*rows[0], "patient"])
+        writer.writeheader()
+        writer.writerows({**row, "patient": f"P{number // 2}"} for number, row in enumerate(rows))
+    shutil.copy(tmp_path / rows[0]["file_path"], tmp_path / "scan.png")
+    monkeypatch.chdir(tmp_path)
+    found = [block for block in blocks("bash") if block.title == OWN_TABLE]
+    assert len(found) == 3
+    for block in found:
+        run_block(block, {})
 
 
 @pytest.mark.slow
 def test_the_loss_of_the_guide_keeps_the_contract(tmp_path: Path) -> None:
-    for block in blocks("python"):
-        if block.title.endswith(".py"):
-            (tmp_path / block.title).write_text(block.code)
+    write_plugin(tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_cosine_loss.py"],
         cwd=tmp_path,

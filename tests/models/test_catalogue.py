@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -76,15 +75,14 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(60)  # no attempt to reach the hub, which is repeated for minutes
 def test_without_hub_and_weights_one_sentence_says_what_and_the_two_ways_out(offline: Path) -> None:
-    start = time.monotonic()
     with pytest.raises(UserError) as caught:
         build_vision(EncoderConfig(name="deit-tiny"), 0, None)
     message = str(caught.value)
     assert message.startswith("no weights of facebook/deit-tiny-patch16-224: ")
     assert "on a machine with a network" in message and "pretrained: false" in message
     assert "\n" not in message and ". " not in message
-    assert time.monotonic() - start < 5
     assert type(caught.value.__cause__).__name__ == "OfflineModeIsEnabled"
 
 

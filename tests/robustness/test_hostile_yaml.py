@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -37,15 +36,14 @@ HOSTILE = {
 }
 
 
+@pytest.mark.timeout(60)  # a bomb would take for ever
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_one_message(name: str, tmp_path: Path) -> None:
     content, token = HOSTILE[name]
     file = tmp_path / "config.yaml"
     file.write_text(content)
-    began = time.perf_counter()
     with pytest.raises(ConfigError) as raised:
         load_config(file)
-    assert time.perf_counter() - began < 5
     message = str(raised.value)
     assert token in message
     assert len(message) < 3000
