@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
-from distune.tuning.study.storage import engine_options, open_engine, parse_url
+from distune.tuning.study.storage import engine_options, open_engine, parse_url, reason
 from distune.tuning.study.storage_url import redacted, sqlite_file
 
 if TYPE_CHECKING:
@@ -104,12 +105,10 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
         cursor.close()
         connection.commit()
 
-    from distune.tuning.study.fast_reading import FastReadingStorage
-
     with open_engine(shown):
         probe = create_engine(parsed, **options)
         _check_tables(probe, shown)
-        storage = FastReadingStorage(url, engine_kwargs=options, skip_table_creation=True)
+        storage = _readable(shown)(url, engine_kwargs=options, skip_table_creation=True)
     if parsed.get_backend_name() in _READ_ONLY:
         event.listen(storage.engine, "connect", forbid_writing)
         storage.engine.dispose()
@@ -118,6 +117,31 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _readable(shown: str) -> type[RDBStorage]:
+    """A storage whose reading calls name the database where they cannot be carried out.
+
+    A damaged page or value is met only where it is read, and then the driver, SQLAlchemy or Optuna raise anything.
+    """
+    from distune.tuning.study.fast_reading import FastReadingStorage
+
+    def naming(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(*given: Any, **named: Any) -> Any:
+            try:
+                return method(*given, **named)
+            except (KeyError, UserError):  # no such study
+                raise
+            except Exception as error:
+                raise UserError(
+                    f"storage {redacted(shown)} cannot be read: {reason(error, shown)}"
+                ) from error
+
+        return call
+
+    reads = [name for name in dir(FastReadingStorage) if name.startswith("get_") or name == "_get_trials"]
+    return type("Readable", (FastReadingStorage,), {n: naming(getattr(FastReadingStorage, n)) for n in reads})
 
 
 def _check_tables(engine: Engine, shown: str) -> None:

@@ -101,13 +101,15 @@ def open_engine(url: str) -> Iterator[None]:
     Raises:
         UserError: no driver, no server, or no database.
     """
+    from alembic.util.exc import CommandError
     from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+    from sqlalchemy.exc import SQLAlchemyError
 
+    database = (SQLAlchemyError, StorageInternalError, CommandError)
     try:
         yield
-    except (SQLAlchemyError, StorageInternalError, NoSuchModuleError, ImportError, RuntimeError) as error:
-        raise UserError(f"storage {redacted(url)} cannot be opened: {_reason(error, url)}") from None
+    except (*database, ImportError, RuntimeError, LookupError, ValueError) as error:
+        raise UserError(f"storage {redacted(url)} cannot be opened: {reason(error, url)}") from None
 
 
 def engine_options(url: URL) -> dict[str, Any]:
@@ -158,7 +160,8 @@ def _with_tables(make: Callable[[], RDBStorage]) -> RDBStorage:
     return make()
 
 
-def _reason(error: BaseException, url: str) -> str:
+def reason(error: BaseException, url: str) -> str:
+    """Why a storage cannot be used, in one line without its secrets."""
     cause = error.__cause__ or error
     if isinstance(cause, ImportError):
         return missing_driver(url, cause)

@@ -1,0 +1,59 @@
+"""A database that is damaged anywhere is named as such by whoever reads it, and never a traceback."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import optuna
+import pytest
+
+from distune.analysis.records.sources import open_study
+from distune.errors import UserError
+from distune.tuning.status import read_status
+
+PAGE = 4096
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    file = tmp_path_factory.mktemp("whole") / "study.db"
+    study = optuna.create_study(storage=f"sqlite:///{file}", study_name="study")
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.report(0.5, 1)
+        trial.set_user_attr("seconds", 1.5)
+        return trial.suggest_float("x", 0, 1)
+
+    study.optimize(objective, n_trials=3)
+    study._storage._backend.engine.dispose()
+    return file.read_bytes()
+
+
+def without_a_page(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), PAGE):
+        yield content[:start] + bytes(PAGE) + content[start + PAGE :]
+
+
+def with_other_bits(content: bytes) -> Iterator[bytes]:
+    """Values that are not what Optuna writes: other names of states, other characters, other numbers."""
+    used = [at for at in range(PAGE, len(content)) if content[at]]
+    for seed in range(40):
+        damaged, rng = bytearray(content), random.Random(seed)
+        for at in rng.sample(used, 8):
+            damaged[at] ^= 1 << rng.randrange(8)
+        yield bytes(damaged)
+
+
+@pytest.mark.parametrize("damage", [without_a_page, with_other_bits])
+@pytest.mark.parametrize("read", [open_study, lambda file: read_status("study", logs=file.parent)])
+def test_damage_is_named(whole, damage, read, tmp_path) -> None:
+    file, named = tmp_path / "study.db", 0
+    for content in damage(whole):
+        file.write_bytes(content)
+        try:
+            read(file)
+        except UserError as error:
+            assert "study.db" in str(error) or "no study study" in str(error)
+            named += 1
+    assert named > 5
