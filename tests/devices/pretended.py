@@ -20,7 +20,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-import torch._dynamo  # torch imports it at its first need, which must not be under these modes
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
@@ -195,7 +194,7 @@ def _tensors(*values: Any) -> list[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
             found.append(value)
-        elif isinstance(value, tuple | list):
+        elif isinstance(value, tuple | list) and value:
             found += _tensors(*value)
     return found
 
@@ -223,33 +222,48 @@ class _Operations(TorchDispatchMode):
     def __init__(self, pretended: PretendedDevice):
         super().__init__()
         self._pretended = pretended
+        self._names: dict[Any, str] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled, and to say so costs as much as an operation
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        pretended, name = self._pretended, str(func)
-        tensors = _tensors(args, *(kwargs or {}).values())
+        pretended, kwargs = self._pretended, kwargs or {}
+        name = self._names.get(func) or self._names.setdefault(func, str(func))
+        tensors = _tensors(*args, *kwargs.values())
         there = [pretended.holds(tensor) for tensor in tensors]
-        if any(there) and not all(there) and name not in COPIES:
-            self._check(name, tensors, there)
-        for tensor, is_there in zip(tensors, there, strict=True):
-            if is_there:
-                pretended.read(name, tensor)
-        if any(there):
-            pretended.order.append("operation")
-        result = func(*args, **(kwargs or {}))
-        if any(there) and name in WAITING:
-            pretended.note_wait(name.split(".")[1])
-        if any(there) and name in INDEXING and any(t.dtype == torch.bool for t in tensors[1:3]):
-            pretended.note_wait("boolean mask")
+        on_device = True in there
+        if on_device:
+            self._before(name, tensors, there)
+        result = func(*args, **kwargs)
+        if on_device:
+            self._after(name, tensors)
         if name == "aten.copy_.default":
             if there[0] != there[1]:
                 pretended.note_copy("copy_")
                 pretended.note_wait("copy_")
             return result
-        on_device = any(there) if tensors else getattr(pretended.factories, "on_device", False)
-        for made in _tensors(result):
+        if not tensors:
+            on_device = getattr(pretended.factories, "on_device", False)
+        for made in [result] if isinstance(result, Tensor) else _tensors(result):
             if not any(made is tensor for tensor in tensors):
                 pretended.put(made, on_device)
         return result
+
+    def _before(self, name: str, tensors: list[Tensor], there: list[bool]) -> None:
+        if False in there and name not in COPIES:
+            self._check(name, tensors, there)
+        for tensor, is_there in zip(tensors, there, strict=True):
+            if is_there:
+                self._pretended.read(name, tensor)
+        self._pretended.order.append("operation")
+
+    def _after(self, name: str, tensors: list[Tensor]) -> None:
+        if name in WAITING:
+            self._pretended.note_wait(name.split(".")[1])
+        if name in INDEXING and any(t.dtype == torch.bool for t in tensors[1:3]):
+            self._pretended.note_wait("boolean mask")
 
     def _check(self, name: str, tensors: list[Tensor], there: list[bool]) -> None:
         if name in INDEXING and there[0]:
@@ -279,6 +293,8 @@ class _Calls(TorchFunctionMode):
         if func in (_GET_IS_CUDA, _GET_IS_MPS):
             asked = "cuda" if func == _GET_IS_CUDA else "mps"
             return pretended.device.type == asked and pretended.holds(args[0])
+        if name == "__get__":
+            return func(*args, **kwargs)
         if name in ("numpy", "__array__") and pretended.holds(args[0]):
             raise TypeError(f"can't convert {pretended.device} device type tensor to numpy at {_place()}")
         if func == torch.Tensor.cpu:
@@ -311,8 +327,13 @@ class _Calls(TorchFunctionMode):
                 pretended.put(made, on_device)
             return result
         # Composites in C++ and backward passes make helpers where their arguments lie.
-        with self._making(any(pretended.holds(tensor) for tensor in _tensors(args, *kwargs.values()))):
+        factories = pretended.factories
+        before = getattr(factories, "on_device", False)
+        factories.on_device = any(map(pretended.holds, _tensors(*args, *kwargs.values())))
+        try:
             return func(*args, **kwargs)
+        finally:
+            factories.on_device = before
 
     def _to(self, args: Any, kwargs: dict[str, Any]) -> Any:
         tensor, device = args[0], kwargs.pop("device", None)
