@@ -16,6 +16,8 @@ from distune.analysis.records.study_record import Direction, StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
 from distune.reporting import commands, html, markdown
+from distune.reporting.checklist import NAMES as CHECKLISTS
+from distune.reporting.checklist import tripod_ai
 from distune.reporting.contents import Written, build
 from distune.reporting.document import Figure
 from distune.reporting.figures import NAMES, draw
@@ -30,6 +32,7 @@ SPACE_FILE = "recommended_space.yaml"
 BASE_FILE = "base_config.yaml"
 MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
+CHECKLIST_FILE = "checklist.md"
 FIGURES = "figures"
 
 
@@ -39,6 +42,7 @@ def write_report(
     *,
     storage: str | None = None,
     examples: bool = False,
+    checklist: str | None = None,
 ) -> list[Path]:
     """Writes `report.md`, `report.html` and `figures/` for a study, and its recommended ranges.
 
@@ -47,14 +51,17 @@ def write_report(
         out: the folder to write into; files of an earlier report are replaced.
         storage: SQLAlchemy URL of the database that holds the study of that name.
         examples: whether the page shows its most confident mistakes: images and texts of patients.
+        checklist: tripod-ai also writes which items of that guideline the report answers; empty writes none.
 
     Returns:
         The files written.
 
     Raises:
-        UserError: there is no such study.
+        UserError: there is no such study, or no such checklist.
     """
-    return _write(open_study(study_source, storage), Path(out), examples=examples)
+    if checklist is not None and checklist not in CHECKLISTS:
+        raise UserError(f"checklist {checklist!r} is not known; there is {', '.join(CHECKLISTS)}")
+    return _write(open_study(study_source, storage), Path(out), examples=examples, checklist=checklist)
 
 
 def study_folder(study_source: str, storage: str | None = None) -> Path:
@@ -90,7 +97,9 @@ def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maxim
     return _write(from_csv(csv, direction), Path(out))
 
 
-def _write(study: StudyRecord, out: Path, *, examples: bool = False) -> list[Path]:
+def _write(
+    study: StudyRecord, out: Path, *, examples: bool = False, checklist: str | None = None
+) -> list[Path]:
     findings = analyse(study)
     out.mkdir(parents=True, exist_ok=True)
     written = companions(findings, out)
@@ -99,7 +108,10 @@ def _write(study: StudyRecord, out: Path, *, examples: bool = False) -> list[Pat
     write_text(out / MARKDOWN_FILE, markdown.render(document, FIGURES))
     write_text(out / HTML_FILE, html.render(document))
     _remove_others(drawn, out / FIGURES)
-    return [*(path for _, path in written.files if path.is_file()), *drawn]
+    if checklist is not None:
+        write_text(out / CHECKLIST_FILE, markdown.render(tripod_ai(document)))
+    asked = [out / CHECKLIST_FILE] if checklist is not None else []
+    return [*(path for _, path in written.files if path.is_file()), *asked, *drawn]
 
 
 def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:

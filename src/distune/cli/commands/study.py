@@ -88,6 +88,12 @@ def report(
             help="Show the most confident mistakes: images and texts of patients are on the page.",
         ),
     ] = False,
+    checklist: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tripod-ai", help="Also write which items of this reporting guideline the report answers."
+        ),
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Write report.md, report.html and figures of a study, or of a table of trials."""
@@ -99,11 +105,13 @@ def report(
 
     if (study is None) == (from_csv is None):
         raise UserError("report needs a study or --from-csv, one of the two")
+    if from_csv is not None and checklist is not None:
+        raise UserError("--checklist is of a study; a table of trials (--from-csv) answers too little of it")
     if from_csv is not None:
         written = write_report_from_csv(from_csv, out or from_csv.with_suffix(""), direction=direction)
     else:
         folder = out or study_folder(str(study), storage)
-        written = write_report(str(study), folder, storage=storage, examples=examples)
+        written = write_report(str(study), folder, storage=storage, examples=examples, checklist=checklist)
     for path in written:
         say(f"wrote {path}")
 
