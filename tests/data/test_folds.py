@@ -67,6 +67,16 @@ def test_every_example_is_in_dev_once_and_no_group_on_both_sides(patients: Path)
         assert np.bincount(table.labels[table.rows("dev"), 0]).tolist() in ([6, 4], [8, 2])
 
 
+def test_each_fold_leaves_out_the_part_of_its_number(patients: Path) -> None:
+    """A resumed study finds its folds under the numbers that they had."""
+    tables = folds_of(patients)
+    rows = np.sort(np.concatenate([tables[0].rows("train"), tables[0].rows("dev")]))
+    labels = [(tables[0].tasks[0].classes[tables[0].labels[row, 0]],) for row in rows]
+    parts = assign_folds(labels, [tables[0].groups[row] for row in rows], FOLDS, ["label"])
+    for number, table in enumerate(tables):
+        assert table.rows("dev").tolist() == rows[parts == number].tolist()
+
+
 def test_only_the_splits_differ_between_folds(patients: Path) -> None:
     tables, plain = folds_of(patients), read_table(config_of(patients), 0)
     for table in tables:
