@@ -2,10 +2,10 @@
 
     python -m benchmarks.confirmations [--simulations 4000] [--seed 1] [--keep rows.jsonl]
 
-Every row is so many simulated confirmations, judged by the code that `distune confirm` runs. Coverage is the share of
-95 % intervals that hold the truth; width is the mean width over that of an interval from the true standard error, which
-no one knows in practice; "better" is said by the family-wise interval of the two primary questions. "Takes it" is how
-often the decision takes the tuned config, where the search promised its true gain and the luck of the best of 30. A
+Every row is so many simulated confirmations, evaluated by the code that `distune confirm` runs. Coverage is the share
+of 95 % intervals that hold the truth; width is the mean width over that of an interval from the true standard error,
+which no one knows in practice; "better" is said by the family-wise interval of the two primary questions. "Takes it" is
+how often the decision takes the tuned config, where the search promised its true gain and the luck of the best of 30. A
 forecast's width is given over the scatter of a new score, and over that of the narrowest forecast from so many known
 cases: the one that knew all errors but the mean itself. With one seed a forecast is of that same training; how often it
 would hold for another one stands beside it.
@@ -123,7 +123,7 @@ def _difference(cases: int, seeds: int, points: int, world: World, key: tuple[in
 
 
 def _forecast(cases: int, seeds: int, world: World, key: tuple[int, int]) -> tuple[float, ...]:
-    """Some cases and trainings are known; another training is judged on other cases."""
+    """Some cases and trainings are known; another training is evaluated on other cases."""
     generator = _draws(key, cases, seeds, 1)
     labels, case_of, (drawn,) = world.draw(generator, (0.0,), cases=cases + NEW_CASES, seeds=seeds + 1)
     is_known = case_of < cases

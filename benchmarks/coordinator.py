@@ -43,7 +43,7 @@ from distune.tuning.study.storage import default_url, open_storage
 from distune.tuning.trials.messages import TrialTask
 
 STUDENT_EPOCHS = 10
-JUDGED_SECONDS, SHORT_SECONDS = 60.0, 6.0
+REFERENCE_SECONDS, SHORT_SECONDS = 60.0, 6.0
 """Of an epoch: what the limit is for, and one that a small model on few examples takes."""
 
 
@@ -62,7 +62,7 @@ def main() -> None:
         folder = Path(name)
         figures = [
             Figure("storage", "memory" if given.memory else "SQLite"),
-            *waiting(JUDGED_SECONDS, settings, folder, given),
+            *waiting(REFERENCE_SECONDS, settings, folder, given),
             *waiting(SHORT_SECONDS, settings, folder, given),
             alone(settings, folder, given),
             *asking(settings, folder, given),
@@ -102,7 +102,7 @@ def waiting(
         exactly("finished trials", len(finished), given.trials),
         Figure("epochs, of virtual seconds each", f"{STUDENT_EPOCHS} x {epoch_seconds:g} s"),
         below(waits, 100 * share, 2, "%")
-        if epoch_seconds == JUDGED_SECONDS
+        if epoch_seconds == REFERENCE_SECONDS
         else Figure(waits, f"{100 * share:.3g} %"),
         Figure(
             "the coordinator's own time",

@@ -2,7 +2,7 @@
 
     python -m benchmarks.limit config/medpix_offline.yaml --data-root data/medpix-2.0 [--rounds 15]
 
-The ratio is the distance to the limit: what gathering batches, looking up the teacher's answers, judging dev and
+The ratio is the distance to the limit: what gathering batches, looking up the teacher's answers, evaluating dev and
 writing checkpoints cost on top, and keeping the weights of the best epoch. Both run in turn in one process.
 """
 

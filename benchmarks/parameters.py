@@ -2,7 +2,7 @@
 
     python -m benchmarks.parameters [--studies 200] [--samplers tpe random] [--trials 24 50 100] [--share 0.5]
 
-Every row is so many simulated studies of eight parameters, judged by the code of the report. One parameter moves the
+Every row is so many simulated studies of eight parameters, evaluated by the code of the report. One parameter moves the
 score straight from end to end of its range, by so much that it explains the given share of the variance of evenly
 spread trials, by default the smallest that should be named; the rest is noise. "Another" says how often any of the
 seven others is named.

@@ -7,8 +7,8 @@ Every fold of train and dev, by case, is left out once. Of the other cases a sha
 the same number of steps: one learns from the labels alone, one also from its teacher's answers on the same cases, and
 one from them on the unlabelled cases too. The teacher reads image and text, and is trained on the same few labels.
 Scores are those of the best epoch on the fold left out, as in a study. Intervals: cases drawn again, whole, 2000 times,
-of the mean over seeds; they hold the chance of which cases are judged, not of which have labels. What is done is kept:
-the same command resumes.
+of the mean over seeds; they hold the chance of which cases are evaluated, not of which have labels. What is done is
+kept: the same command resumes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def score(tasks: Sequence[Task], rows: NDArray[np.int64]) -> float:
     )
 
 
-def judged(folders: Mapping[str, Sequence[Sequence[Path]]], split: str) -> list[list[str]]:
+def scored(folders: Mapping[str, Sequence[Sequence[Path]]], split: str) -> list[list[str]]:
     """Mean scores over folds and seeds, and their gains over the first, each with its interval over cases."""
     loaded = {
         name: [[predictions(folder, split) for folder in seeds] for seeds in folds]
@@ -67,7 +67,7 @@ def judged(folders: Mapping[str, Sequence[Sequence[Path]]], split: str) -> list[
         groups = np.asarray(seeds[0][0])
         members.append([np.flatnonzero(groups == case) for case in np.unique(groups)])
     for resample in range(RESAMPLES + 1):
-        # The first is the sample itself. All students, seeds and folds of one split are judged on the same draw.
+        # The first is the sample itself. All students, seeds and folds of one split are evaluated on the same draw.
         chosen = [
             np.concatenate([cases[i] for i in random.integers(len(cases), size=len(cases))])
             if resample
@@ -137,7 +137,7 @@ def main() -> None:
                         print(f"fold {fold} seed {seed} {student}: {result.score:.4f}", flush=True)
                     folders[student][-1].append(folder)
     print(machine(), "\n")
-    print(table([["student", "score", "95 % interval over cases"], *judged(folders, "dev")]))
+    print(table([["student", "score", "95 % interval over cases"], *scored(folders, "dev")]))
     print(table([["student", "score by seed"], *by_seed(folders)]))
 
 

@@ -15,7 +15,7 @@ from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run, tasks_behind
 from distune.data.table import Task
-from distune.training.files.prediction_files import read_judged
+from distune.training.files.prediction_files import read_split_predictions
 
 
 def test_curves_survive_a_cut_off_line_and_a_repeated_epoch(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_only_a_report_leaves_large_predictions_out(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("distune.analysis.runs.LARGEST", 20)
     left_out = read_predictions(tmp_path)
     assert isinstance(left_out, Unknown) and "larger than" in left_out.reason
-    judged = read_judged(tmp_path, "dev")
-    assert judged is not None and judged.ids == ("1",) and judged.labels.tolist() == [[0]]
+    scored = read_split_predictions(tmp_path, "dev")
+    assert scored is not None and scored.ids == ("1",) and scored.labels.tolist() == [[0]]
 
 
 def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:

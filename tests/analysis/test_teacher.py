@@ -8,7 +8,7 @@ from distune.analysis.ranking import Ranking
 from distune.analysis.records.study_files import Confirmation
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.teacher import judge_teacher
+from distune.analysis.teacher import evaluate_teacher
 from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
 
 
@@ -26,21 +26,21 @@ def confirmation(teacher: float | None, student: float, regression: float | None
     ("scores", "below_student", "below_regression"),
     [((0.45, 0.88, 0.8), True, True), ((0.85, 0.88, 0.8), True, False), ((0.9, 0.88, None), False, False)],
 )
-def test_a_confirmed_teacher_is_judged_beside_its_student_and_regression(
+def test_a_confirmed_teacher_is_evaluated_beside_its_student_and_regression(
     scores: tuple[float, float, float | None], below_student: bool, below_regression: bool
 ) -> None:
-    found = judge_teacher(Ranking((), {}, ()), confirmation(*scores), None)
+    found = evaluate_teacher(Ranking((), {}, ()), confirmation(*scores), None)
     assert found is not None and (found.on, found.seeds) == ("test", 5)
     assert (found.is_below_its_student, found.is_below_regression) == (below_student, below_regression)
 
 
-def test_a_teacher_that_did_not_finish_is_not_judged() -> None:
-    assert judge_teacher(Ranking((), {}, ()), confirmation(None, 0.8, 0.7), None) is None
+def test_a_teacher_that_did_not_finish_is_not_evaluated() -> None:
+    assert evaluate_teacher(Ranking((), {}, ()), confirmation(None, 0.8, 0.7), None) is None
 
 
-def test_without_a_confirmation_the_search_judges() -> None:
+def test_without_a_confirmation_the_search_evaluates() -> None:
     best = TrialRecord(3, "complete", 0.8, {}, teacher_score=0.6, regression_score=0.7)
-    found = judge_teacher(Ranking((best,), {"complete": 1}, ()), Unknown("not confirmed"), 5)
+    found = evaluate_teacher(Ranking((best,), {"complete": 1}, ()), Unknown("not confirmed"), 5)
     assert found is not None and found.is_below_its_student and found.is_below_regression
     assert (found.score, found.on) == (0.6, "5 folds of train and dev")
 

@@ -39,7 +39,7 @@ def test_train_says_first_that_a_teacher_has_nothing_to_teach(
     teacher: float, regression: float | None, is_warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dev = {"score": 0.8, "tasks": {"kind": {"macro_f1": 0.8}}}
-    judged = {"splits": {"dev": {"score": teacher}}, "regression": regression}
-    print_results({"score": 0.8, "splits": {"dev": dev}, "teacher": judged, "test_split": "none"})
+    scored = {"splits": {"dev": {"score": teacher}}, "regression": regression}
+    print_results({"score": 0.8, "splits": {"dev": dev}, "teacher": scored, "test_split": "none"})
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("warning: the teacher scores" if is_warned else "dev  score 0.8000")

@@ -1,4 +1,4 @@
-"""A baseline knows nothing of the split that it is judged on."""
+"""A baseline knows nothing of the split that it is evaluated on."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload(["distune.confirmation.confirm", "distune.reporting.report", "distune.cli"])
 STAGES = [
-    "predictions_test_without_image.csv",  # a run is judged
+    "predictions_test_without_image.csv",  # a run is evaluated
     "evaluation.json",
-    "predictions_test.csv",  # a baseline is judged
+    "predictions_test.csv",  # a baseline is evaluated
     "subgroups.csv",
     "plan.json",
     "recommended_config.yaml",
@@ -69,11 +69,11 @@ def run(file: Path, kill_at: str | None = None) -> tuple[int, list[str]]:
 
 
 def forget_the_end(file: Path) -> None:
-    """As after the training: one run and the baselines are not judged, and there are no numbers."""
+    """As after the training: one run and the baselines are not evaluated, and there are no numbers."""
     confirmation = file.with_suffix("") / "confirmation"
-    judged = min(path.parent for path in confirmation.glob("*/seed_*/student.safetensors"))
+    scored = min(path.parent for path in confirmation.glob("*/seed_*/student.safetensors"))
     for path in (
-        judged / "evaluation.json",
+        scored / "evaluation.json",
         confirmation / "plan.json",
         file.with_suffix("") / "confirmation.json",
     ):

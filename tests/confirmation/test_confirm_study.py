@@ -43,7 +43,7 @@ def written(file: Path) -> dict[str, int]:
     return {f"{path.parent.parent.name}/{path.parent.name}": path.stat().st_mtime_ns for path in ended}
 
 
-def test_every_contender_is_trained_with_every_seed_and_judged_on_dev_and_test(finished: Path) -> None:
+def test_every_contender_is_trained_with_every_seed_and_evaluated_on_dev_and_test(finished: Path) -> None:
     numbers, seeds = numbers_of(finished), list(confirmation_seeds(11, 2))
     assert list(numbers["contenders"]) == [*ENTRANTS, *BASELINES]
     assert numbers["seeds"] == seeds and len(set(seeds)) == 2 and 3 not in seeds
@@ -150,8 +150,8 @@ def test_a_set_of_other_size_is_forecast_where_one_asks(confirmed: Path) -> None
         if (known := about["splits"]["test"]["forecast"]) is not None
     }
     assert {"base", "majority"} <= forecasts.keys()
-    judged = numbers["examples"]["test"]["cases"]
-    assert {(known["cases"], known["from_cases"]) for known in forecasts.values()} == {(500, judged)}
+    scored = numbers["examples"]["test"]["cases"]
+    assert {(known["cases"], known["from_cases"]) for known in forecasts.values()} == {(500, scored)}
 
 
 def test_the_recommended_contender_is_scored_by_subgroup(finished: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_opening_is_on_record_before_anything_is_predicted(
     def cut(evaluation: Evaluation, run: Path) -> None:
         raise PowerCut
 
-    monkeypatch.setattr(Evaluation, "judge", cut)
+    monkeypatch.setattr(Evaluation, "evaluate", cut)
     with pytest.raises(PowerCut):
         confirm(request_for(confirmed))
     assert len(openings(folder)) == 1
@@ -295,7 +295,7 @@ def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
     assert timeless(numbers) == timeless(through)
 
 
-def test_without_a_test_split_everything_is_judged_on_dev_and_marked(
+def test_without_a_test_split_everything_is_evaluated_on_dev_and_marked(
     new_study: NewStudy, demo_root: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "without_test"
@@ -307,8 +307,8 @@ def test_without_a_test_split_everything_is_judged_on_dev_and_marked(
     assert (numbers["split"], numbers["optimistic"], numbers["opening"]) == ("dev", True, None)
     assert not openings(file.with_suffix(""))
     assert numbers["contenders"]["base"]["splits"]["test"] is None
-    judged = numbers["contenders"]["base"]["splits"]["dev"]
-    assert judged["over_seeds"]["low"] is None and judged["score"]["low"] < judged["score"]["high"]
+    scored = numbers["contenders"]["base"]["splits"]["dev"]
+    assert scored["over_seeds"]["low"] is None and scored["score"]["low"] < scored["score"]["high"]
     assert numbers["recommendation"]["contender"] in ("base", "base_student_alone")
     assert any("no test split" in note for note in numbers["notes"])
     # The base is the best trial: it is trained once, and there is no tuning gain to measure.
@@ -348,14 +348,14 @@ def test_a_study_with_folds_is_confirmed_on_new_folds(
     assert numbers["optimism"]["again"]["mean"] == pytest.approx(sum(scores) / 2)
     assert not list(folds[0].glob("*.safetensors"))
     for name in ("base", "base_teacher", *BASELINES):
-        judged = numbers["contenders"][name]["splits"]["folds"]
-        assert judged["score"]["cases"] == numbers["examples"]["folds"]["cases"]
+        scored = numbers["contenders"][name]["splits"]["folds"]
+        assert scored["score"]["cases"] == numbers["examples"]["folds"]["cases"]
     assert {each["second"] for each in numbers["comparisons"]} >= set(BASELINES)
     again = confirm(request_for(file, top=1, seeds=1))
     assert timeless(again.numbers) == timeless(numbers)
 
 
-def test_what_failed_is_listed_and_the_rest_is_judged(
+def test_what_failed_is_listed_and_the_rest_is_evaluated(
     new_study: NewStudy, demo_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = {"student.vision.name": "no-such-encoder"}

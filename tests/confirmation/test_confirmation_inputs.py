@@ -16,7 +16,7 @@ from confirmation_helpers import numbers_of
 from sklearn.metrics import f1_score
 
 from distune.config import Config
-from distune.confirmation.baselines import BASELINES, frozen_features, judge_baselines
+from distune.confirmation.baselines import BASELINES, evaluate_baselines, frozen_features
 from distune.confirmation.conditions import Conditions, swapped
 from distune.confirmation.evaluation import Evaluation
 from distune.data import Table, fingerprint, read_table
@@ -161,7 +161,7 @@ class TestBaselines:
         labels = table.labels.copy()
         labels[table.rows("test")] = labels[table.rows("test")][::-1]
         for folder, each in (("a", table), ("b", table), ("c", replace(table, labels=labels))):
-            judge_baselines(evaluation_of(each), config, tmp_path / folder)
+            evaluate_baselines(evaluation_of(each), config, tmp_path / folder)
         for name in BASELINES:
             found = [probabilities(tmp_path / folder / "baselines" / name) for folder in "abc"]
             assert found[0] == found[1] == found[2]

@@ -307,14 +307,14 @@ def test_contenders_that_lack_seeds_are_compared_over_those_they_have(tmp_path: 
     ]
 
 
-def test_without_a_test_split_dev_is_judged_and_marked(tmp_path: Path) -> None:
+def test_without_a_test_split_dev_is_evaluated_and_marked(tmp_path: Path) -> None:
     numbers = confirmation_numbers(make(tmp_path, splits=("dev",)))
     assert (numbers["split"], numbers["optimistic"]) == ("dev", True)
     assert numbers["comparisons"][0]["examples"] == SIZES["dev"]
     assert numbers["optimism"]["test"] is None and numbers["optimism"]["search_score"] == 0.93
 
 
-def test_runs_that_were_judged_on_different_examples_are_refused(tmp_path: Path) -> None:
+def test_runs_that_were_evaluated_on_different_examples_are_refused(tmp_path: Path) -> None:
     folder = make(tmp_path)
     path = folder / "base" / "seed_8" / "predictions_test.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")

@@ -1,4 +1,4 @@
-"""The disk that a confirmation needs: weights go when they are judged, and a nearly full disk stops it clearly."""
+"""The disk that a confirmation needs: weights go when they are evaluated, and a nearly full disk stops it clearly."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_the_recommended_config_alone_keeps_its_weights(finished: Path) -> None:
     assert load_student(folder)[1].seed == numbers["seeds"][0]
 
 
-def test_a_run_that_is_not_judged_keeps_what_it_needs_to_resume(tmp_path: Path) -> None:
+def test_a_run_that_is_not_evaluated_keeps_what_it_needs_to_resume(tmp_path: Path) -> None:
     kept = {"best/seed_1/student", "other/seed_2/student", "other/seed_3/checkpoint_student"}
     for name in (*kept, "other/seed_1/student"):
         path = tmp_path / f"{name}.safetensors"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"weights")
-    for judged in ("best/seed_1", "other/seed_1"):
-        (tmp_path / judged / "evaluation.json").write_text("{}")
+    for scored in ("best/seed_1", "other/seed_1"):
+        (tmp_path / scored / "evaluation.json").write_text("{}")
     weights.drop_weights(tmp_path, "best")
     found = {
         path.relative_to(tmp_path).with_suffix("").as_posix() for path in tmp_path.rglob("*.safetensors")

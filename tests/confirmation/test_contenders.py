@@ -16,7 +16,7 @@ from distune.tuning.study.storage import opened
 pytestmark = pytest.mark.slow
 
 
-def entrants_of(folder: Path, base: Config, *trials: Any, top: int = 3) -> tuple[list[Any], list[str]]:
+def candidates_of(folder: Path, base: Config, *trials: Any, top: int = 3) -> tuple[list[Any], list[str]]:
     file = write_study(folder, base, trials)
     with opened(f"sqlite:///{file}") as storage:
         return contenders(optuna.load_study(study_name=STUDY, storage=storage), top)
@@ -28,10 +28,10 @@ def base(demo_root: Path) -> Config:
 
 
 def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> None:
-    entrants, notes = entrants_of(
+    candidates, notes = candidates_of(
         tmp_path, base, ({}, 0.6), ({"student.lr": 1e-3}, 0.7), ({"student.lr": 2e-3}, 0.5), top=2
     )
-    assert [(e.name, e.kind, e.trial, e.rank, e.search_score) for e in entrants] == [
+    assert [(e.name, e.kind, e.trial, e.rank, e.search_score) for e in candidates] == [
         ("trial_0001", "trial", 1, 1, 0.7),
         ("base", "base", 0, 2, 0.6),
         ("trial_0001_student_alone", "student_alone", None, None, None),
@@ -41,9 +41,9 @@ def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> N
 
 
 def test_a_base_below_the_top_comes_after_it(base: Config, tmp_path: Path) -> None:
-    entrants, _ = entrants_of(tmp_path, base, ({}, 0.5), ({"student.lr": 1e-3}, 0.7), top=1)
-    assert [(e.name, e.rank) for e in entrants][:2] == [("trial_0001", 1), ("base", None)]
-    assert entrants[1].search_score == 0.5
+    candidates, _ = candidates_of(tmp_path, base, ({}, 0.5), ({"student.lr": 1e-3}, 0.7), top=1)
+    assert [(e.name, e.rank) for e in candidates][:2] == [("trial_0001", 1), ("base", None)]
+    assert candidates[1].search_score == 0.5
 
 
 def test_a_config_that_was_tried_twice_takes_one_place(base: Config, tmp_path: Path) -> None:
@@ -51,15 +51,15 @@ def test_a_config_that_was_tried_twice_takes_one_place(base: Config, tmp_path: P
     # Half the batch in memory changes no result, and 4e-3 is what the base has.
     split, as_base = {**same, "training.accumulation": 2}, {"student.lr": 4e-3}
     trials = (({}, 0.5), (same, 0.7), (split, 0.7), (as_base, 0.69), ({"student.lr": 2e-3}, 0.6))
-    entrants, notes = entrants_of(tmp_path, base, *trials, top=3)
-    assert [e.name for e in entrants[:3]] == ["trial_0001", "base", "trial_0004"]
-    entrants, notes = entrants_of(tmp_path / "more", base, *trials, top=5)
-    assert len(entrants) == 5 and notes == ["only 3 different configs are complete in the study"]
+    candidates, notes = candidates_of(tmp_path, base, *trials, top=3)
+    assert [e.name for e in candidates[:3]] == ["trial_0001", "base", "trial_0004"]
+    candidates, notes = candidates_of(tmp_path / "more", base, *trials, top=5)
+    assert len(candidates) == 5 and notes == ["only 3 different configs are complete in the study"]
 
 
 def test_a_student_that_has_no_teacher_has_no_distillation_gain(base: Config, tmp_path: Path) -> None:
-    entrants, notes = entrants_of(tmp_path, base, ({}, 0.5), ({"distillation.loss": "none"}, 0.7), top=1)
-    assert [e.name for e in entrants] == ["trial_0001", "base"]
+    candidates, notes = candidates_of(tmp_path, base, ({}, 0.5), ({"distillation.loss": "none"}, 0.7), top=1)
+    assert [e.name for e in candidates] == ["trial_0001", "base"]
     assert notes == ["the best config uses no teacher: there is no distillation gain to measure"]
 
 
@@ -67,15 +67,15 @@ def test_without_its_teacher_a_student_inherits_nothing_and_still_learns(
     base: Config, tmp_path: Path
 ) -> None:
     overrides = {"student.init_from_teacher": True, "distillation.alpha": 0.0, "distillation.loss": "vanilla"}
-    entrants, _ = entrants_of(tmp_path, base, ({}, 0.5), (overrides, 0.7), top=1)
-    alone = next(e for e in entrants if e.kind == "student_alone").config
+    candidates, _ = candidates_of(tmp_path, base, ({}, 0.5), (overrides, 0.7), top=1)
+    alone = next(e for e in candidates if e.kind == "student_alone").config
     changed = {"distillation.loss": "none", "distillation.alpha": 1.0, "student.init_from_teacher": False}
-    assert alone == with_values(entrants[0].config, changed)
+    assert alone == with_values(candidates[0].config, changed)
 
 
 def test_a_study_without_a_complete_trial_cannot_be_confirmed(base: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no complete trial"):
-        entrants_of(tmp_path, base)
+        candidates_of(tmp_path, base)
 
 
 def test_seeds_depend_on_the_study_alone_and_more_of_them_keep_the_first() -> None:
@@ -87,14 +87,14 @@ def test_seeds_depend_on_the_study_alone_and_more_of_them_keep_the_first() -> No
 def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
     base: Config, tmp_path: Path
 ) -> None:
-    entrants, _ = entrants_of(tmp_path, base, ({}, 0.5), top=1)
-    elsewhere, _ = entrants_of(
+    candidates, _ = candidates_of(tmp_path, base, ({}, 0.5), top=1)
+    elsewhere, _ = candidates_of(
         tmp_path / "b", with_values(base, {"training.device": "auto"}), ({}, 0.5), top=1
     )
-    other, _ = entrants_of(tmp_path / "c", with_values(base, {"teacher.lr": 1e-3}), ({}, 0.5), top=1)
-    names = [plan_name("s", each, (1, 2), "d") for each in (entrants, elsewhere, other)]
+    other, _ = candidates_of(tmp_path / "c", with_values(base, {"teacher.lr": 1e-3}), ({}, 0.5), top=1)
+    names = [plan_name("s", each, (1, 2), "d") for each in (candidates, elsewhere, other)]
     assert names[0] == names[1] != names[2]
-    assert plan_name("s", entrants, (1, 3), "d") != names[0] != plan_name("s", entrants, (1, 2), "e")
+    assert plan_name("s", candidates, (1, 3), "d") != names[0] != plan_name("s", candidates, (1, 2), "e")
     assert identity(base) == identity(with_values(base, {"data.root": "elsewhere"}))
 
 

@@ -1,7 +1,7 @@
 """Small and hopeless data, end to end: every number says what it can, and none of them more.
 
-One confirmation each of labels that mean nothing (so the teacher can teach nothing), judged with one seed on contenders
-that answer alike; and of a dev split with one case of a class and without a test split.
+One confirmation each of labels that mean nothing (so the teacher can teach nothing), evaluated with one seed on
+contenders that answer alike; and of a dev split with one case of a class and without a test split.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def test_equal_contenders_are_not_told_apart_and_one_seed_says_that_it_is_one(
     assert gain["low"] < 0 < gain["high"] and gain["p_value"] == 1
     about = numbers["recommendation"]["candidates"]
     assert all(about[gain[side]]["probability_best"] < 0.9 for side in ("first", "second"))
-    judged = numbers["contenders"]["base"]["splits"]["test"]
-    assert judged["over_seeds"]["low"] is None and judged["score"]["low"] is not None
+    scored = numbers["contenders"]["base"]["splits"]["test"]
+    assert scored["over_seeds"]["low"] is None and scored["score"]["low"] is not None
 
 
 def test_a_class_of_one_case_gets_a_number_without_an_interval(confirmed: Callable[[str], Path]) -> None:
@@ -157,7 +157,7 @@ def test_the_page_of_few_trials_draws_nothing_of_parameters(page: Callable[[str]
     assert len(ranges) > 20
     for low, high in ranges:
         assert low != high and (low, high) != ("0.0000", "1.0000"), (low, high)
-    assert f"Which parameters matter is judged from {HALF} complete trials on; this study has 3" in said
+    assert f"Which parameters matter is evaluated from {HALF} complete trials on; this study has 3" in said
     assert not [figure for figure in ("slices", "importance", "contour") if f"{figure}.png" in said]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distune.confirmation.foresight import cases_to_judge, foresee
+from distune.confirmation.foresight import cases_to_evaluate, foresee
 from distune.data.table import Table, Task
 from distune.training.files.prediction_files import write_predictions
 
@@ -48,7 +48,7 @@ def test_more_cases_have_more_power_and_fewer_are_needed_for_a_larger_gain(tmp_p
     )
 
 
-def test_folds_are_judged_together(tmp_path: Path) -> None:
+def test_folds_are_evaluated_together(tmp_path: Path) -> None:
     for name, rate, seed in (("a", 0.85, 1), ("b", 0.8, 2)):
         for number, part in enumerate((slice(0, 60), slice(60, 120)), 1):
             answered(tmp_path / name / f"fold_{number}", rate, seed, rows=part)
@@ -79,7 +79,7 @@ def test_the_cases_are_those_that_comparisons_will_be_made_on() -> None:
     )
     shut = replace(table, splits=(*splits[:10], "train", "train"))  # type: ignore[arg-type]
     found = {
-        (name, folds): cases_to_judge(each, folds)
+        (name, folds): cases_to_evaluate(each, folds)
         for name, each in (("test", table), ("none", shut))
         for folds in (None, 5)
     }

@@ -1,4 +1,4 @@
-"""Cross-validation folds: whole groups, every example judged once, and the same table in every fold."""
+"""Cross-validation folds: whole groups, every example evaluated once, and the same table in every fold."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def patients(tmp_path: Path) -> Path:
 
 def test_every_example_is_in_dev_once_and_no_group_on_both_sides(patients: Path) -> None:
     tables, plain = folds_of(patients), read_table(config_of(patients), 0)
-    judged = Counter(row for table in tables for row in table.rows("dev").tolist())
-    assert judged == Counter(np.flatnonzero(np.asarray(plain.splits) != "test").tolist())
+    scored = Counter(row for table in tables for row in table.rows("dev").tolist())
+    assert scored == Counter(np.flatnonzero(np.asarray(plain.splits) != "test").tolist())
     for table in tables:
         assert table.rows("test").tolist() == plain.rows("test").tolist()
         sides = [{table.groups[row] for row in table.rows(split)} for split in ("train", "dev")]
@@ -108,7 +108,7 @@ def test_a_class_of_one_group_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         folds_of(root)
     assert caught.value.problems == (
-        "group 'lone' alone has label 'c' of task 'label', and no folds part its examples: the fold judged on it "
+        "group 'lone' alone has label 'c' of task 'label', and no folds part its examples: the fold evaluated on it "
         "cannot learn it; join the label with another, leave its examples out, or do without folds",
     )
 

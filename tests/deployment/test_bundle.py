@@ -122,7 +122,7 @@ def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundl
     assert str(table.root) not in card
 
 
-def test_8_bit_weights_are_smaller_and_their_cost_is_judged(
+def test_8_bit_weights_are_smaller_and_their_cost_is_evaluated(
     run_folder: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parity = export_run(run_folder, tmp_path / "small", quantisation="int8", max_score_drop=1.0)
@@ -186,7 +186,7 @@ def test_a_run_whose_data_set_is_gone_is_exported_and_the_card_says_so(
     card = (tmp_path / "bundle/model_card.md").read_text()
     assert "generated images" in card and "| dev |" in card
     assert load(tmp_path / "bundle").classes == load(run).classes
-    with pytest.raises(DataError, match="gone"):  # nothing to judge the quantisation by
+    with pytest.raises(DataError, match="gone"):  # nothing to evaluate the quantisation by
         export_run(run, tmp_path / "small", quantisation="int8")
     with pytest.raises(DataError):
         export_run(run, tmp_path / "other", data_root=tmp_path / "also gone")

@@ -19,7 +19,7 @@ from distune.confirmation.confirm import confirm
 from distune.confirmation.request import ConfirmRequest
 from distune.data import read_table
 from distune.deployment.export import export_run
-from distune.prediction.evaluation import judge
+from distune.prediction.evaluation import evaluation_of
 from distune.prediction.examples import Example
 from distune.prediction.labelled import label_columns_of, labelled_table
 from distune.prediction.load import load
@@ -120,12 +120,12 @@ def test_it_trains_resumes_predicts_and_is_exported(
     assert parity.score == pytest.approx(whole.score, abs=1e-6) and parity.changed == 0
     predictor, exported = load_run(tmp_path / "whole", "cpu"), distune.edge.load(tmp_path / "bundle")
     table = read_table(config.data, config.seed)
-    judged = labelled_table(table, "all of it")
-    labels = label_columns_of(judged, predictor.tasks)
-    found, elsewhere = judge(predictor, judged, labels), judge(exported, judged, labels)
+    scored = labelled_table(table, "all of it")
+    labels = label_columns_of(scored, predictor.tasks)
+    found, elsewhere = evaluation_of(predictor, scored, labels), evaluation_of(exported, scored, labels)
     assert found["score"] == pytest.approx(elsewhere["score"], abs=1e-6)
     assert found["interval"][0] < found["score"] < found["interval"][1]
-    answers = predictor.answer(judged.examples)
+    answers = predictor.answer(scored.examples)
     assert not answers.problems
     classes = answers.classes()
     assert set(classes["grade"]) <= set(GRADES)
@@ -197,16 +197,16 @@ def test_a_study_is_tuned_confirmed_reported_and_loaded(
     numbers = json.loads((result.folder / "confirmation.json").read_text())
     expected = {task.name: (task.kind, task.score, task.weight) for task in read_table(config.data, 3).tasks}
     assert {task: tuple(about.values()) for task, about in numbers["scored_by"].items()} == expected
-    judged = next(about for about in numbers["contenders"].values() if about["is_base"])["splits"]["test"]
-    assert judged["score"]["mean"] == pytest.approx(np.mean(judged["scores"]))
-    assert bool(judged["apart"]) == (name == "gaps and scores")
-    assert judged["tasks"]["findings"]["temperature"] is not None
+    scored = next(about for about in numbers["contenders"].values() if about["is_base"])["splits"]["test"]
+    assert scored["score"]["mean"] == pytest.approx(np.mean(scored["scores"]))
+    assert bool(scored["apart"]) == (name == "gaps and scores")
+    assert scored["tasks"]["findings"]["temperature"] is not None
     assert {each["kind"] for each in numbers["comparisons"]} >= {"distillation_gain", "against_baseline"}
     write_report(tmp_path / "logs" / "kinds.db", result.folder)
     page = (result.folder / "report.md").read_text()
     for token in (
         "findings: effusion",
-        *({"quadratic kappa", "average precision"} if judged["apart"] else ()),
+        *({"quadratic kappa", "average precision"} if scored["apart"] else ()),
     ):
         assert token in page
     assert load(tmp_path / "logs" / "kinds").tasks[1].kind == "multi_label"

@@ -16,7 +16,7 @@ from distune.config import load_config, save_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo
 from distune.deployment.model_card import model_card
-from distune.prediction.evaluation import EXTERNAL, judge
+from distune.prediction.evaluation import EXTERNAL, evaluation_of
 from distune.prediction.labelled import Labelled, label_columns_of, labelled_file
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
@@ -52,8 +52,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def judged(predictor: Predictor, data: Labelled) -> dict[str, Any]:
-    return judge(predictor, data, label_columns_of(data, predictor.tasks))
+def scored(predictor: Predictor, data: Labelled) -> dict[str, Any]:
+    return evaluation_of(predictor, data, label_columns_of(data, predictor.tasks))
 
 
 def write_table(file: Path, rows: list[dict[str, str]]) -> None:
@@ -99,7 +99,7 @@ def test_scores_are_those_of_the_run_on_the_same_examples(
 ) -> None:
     rows = write_labelled(copied, tmp_path / "new.csv")
     predictor = load(copied)
-    found = judged(predictor, labelled_file(predictor, tmp_path / "new.csv", demo_root))
+    found = scored(predictor, labelled_file(predictor, tmp_path / "new.csv", demo_root))
     dev = json.loads((copied / "results.json").read_text())["splits"]["dev"]
     assert found["score"] == pytest.approx(dev["score"])
     assert found["interval"][0] < found["score"] < found["interval"][1]
@@ -111,7 +111,7 @@ def test_scores_are_those_of_the_run_on_the_same_examples(
         assert found["tasks"]["modality"]["classes"][name]["recall"] == pytest.approx(value)
 
 
-def test_external_data_are_judged_and_recorded(distune: Command, copied: Path, elsewhere: Path) -> None:
+def test_external_data_are_evaluated_and_recorded(distune: Command, copied: Path, elsewhere: Path) -> None:
     rows = write_new(elsewhere, Path("new.csv"))
     code, out, err = distune("evaluate", copied, "--csv", "new.csv", "--data-root", elsewhere)
     assert code == 0, err
@@ -175,7 +175,7 @@ def test_labels_and_cells_mean_what_they_mean_in_training(
     label_map = {"modality": {"tomography": rows[0]["modality"]}}
     save_config(with_values(config, {"data.label_map": label_map}), copied / "config.yaml")
     predictor = load(copied)
-    expected = judged(predictor, labelled_file(predictor, tmp_path / "plain.csv", elsewhere))
+    expected = scored(predictor, labelled_file(predictor, tmp_path / "plain.csv", elsewhere))
     written = [dict(row) for row in rows]
     for row in written:
         row["image"] = row["image"].replace("/", "\\").removesuffix(".png")
@@ -184,13 +184,13 @@ def test_labels_and_cells_mean_what_they_mean_in_training(
     written[0]["modality"] = "tomography"
     body = [";".join(values.values()) for values in written]
     (tmp_path / "odd.csv").write_bytes("\r\n".join([";".join(rows[0]), *body]).encode("cp1252"))
-    found = judged(predictor, labelled_file(predictor, tmp_path / "odd.csv", elsewhere))
+    found = scored(predictor, labelled_file(predictor, tmp_path / "odd.csv", elsewhere))
     assert (found["score"], found["cases"]) == (expected["score"], expected["cases"])
     written[1]["modality"] = "N/A"
     (tmp_path / "less.csv").write_text(
         "\n".join([";".join(rows[0]), *(";".join(row.values()) for row in written)])
     )
-    less = judged(predictor, labelled_file(predictor, tmp_path / "less.csv", elsewhere))
+    less = scored(predictor, labelled_file(predictor, tmp_path / "less.csv", elsewhere))
     assert sum(each["support"] for each in less["tasks"]["modality"]["classes"].values()) == len(rows) - 1
 
 
@@ -201,7 +201,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_judged_is_refused_and_not_recorded(
+def test_what_cannot_be_evaluated_is_refused_and_not_recorded(
     distune: Command, copied: Path, elsewhere: Path, case: str
 ) -> None:
     changed, token = BAD[case]

@@ -44,7 +44,7 @@ def run_folder(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
 
 def test_the_most_confident_mistakes_come_first(run_folder: Path) -> None:
     (task,) = read_mistakes(run_folder)
-    assert (task.task, task.judged, task.wrong) == ("k", 3, 2)
+    assert (task.task, task.labelled, task.wrong) == ("k", 3, 2)
     first, second = task.most_confident
     assert (first.id, first.truth, first.predicted, first.group) == ("sure", "a", "b", "c2")
     assert (second.id, second.predicted, second.text) == ("unsure", "<b>", "=1+1")

@@ -263,7 +263,7 @@ def test_mcnemars_p_is_said_to_be_too_small_where_cases_hold_several_examples(wr
     assert "as independent" not in section(write(numbers), FULL)
 
 
-def test_calibration_after_scaling_is_said_to_flatter_where_it_is_judged_on_the_split_it_is_fitted_on(
+def test_calibration_after_scaling_is_said_to_flatter_where_it_is_evaluated_on_the_split_it_is_fitted_on(
     write: Write,
 ) -> None:
     said = "temperatures are fitted on these very examples, so “after” flatters"
@@ -297,8 +297,8 @@ def test_a_missing_input_is_shown_task_by_task(write: Write) -> None:
 def test_a_student_of_one_input_is_not_shown_without_it(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     for about in numbers["contenders"].values():
-        for judged in about["splits"].values():
-            judged["conditions"].pop("without_text", None)
+        for evaluated in about["splits"].values():
+            evaluated["conditions"].pop("without_text", None)
     assert "With an input missing" in write(CONFIRMATION) and "With an input missing" not in write(numbers)
 
 
@@ -474,8 +474,8 @@ def test_operating_points_stand_in_the_appendix(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}
     coarse = {**dict.fromkeys(point), "wanted": 0.95}
-    judged = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
-    next(iter(judged["tasks"].values()))["operating_points"] = [
+    evaluated = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
+    next(iter(evaluated["tasks"].values()))["operating_points"] = [
         {"positive": "<i>MR", "points": [point, coarse]}
     ]
     said = section(write(numbers), "Operating points")

@@ -40,7 +40,7 @@ CONFIRMATIONS: dict[str, tuple[str, Any]] = {
     "a comparison without a verdict": ("comparisons.0.verdict", GONE),
     "a recommendation of no contender": ("recommendation.contender", "trial_0099"),
     "no recommendation": ("recommendation", GONE),
-    "a split that was not judged": ("split", "folds"),
+    "a split that was not evaluated": ("split", "folds"),
     "no rank": ("contenders.trial_0001.rank", None),
     "openings of another form": ("opening", {"number": 1}),
     "another version": ("version", 7),
@@ -77,7 +77,7 @@ def test_a_confirmation_of_another_form_is_named_with_its_fault(
     assert path.split(".")[0] in said or case in (
         "a recommendation of no contender",
         "no rank",
-        "a split that was not judged",
+        "a split that was not evaluated",
     )
 
 

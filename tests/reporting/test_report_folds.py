@@ -117,7 +117,7 @@ def test_the_cases_of_all_folds_are_joined(tmp_path: Path) -> None:
     ]
 
 
-def test_contenders_are_shown_on_the_folds_that_judge_them() -> None:
+def test_contenders_are_shown_on_the_folds_that_evaluate_them() -> None:
     numbers: dict[str, Any] = copy.deepcopy(CONFIRMATION) | {"split": "folds", "optimistic": True}
     numbers["examples"] = {"dev": {"examples": 9, "cases": 9}, "folds": {"examples": 20, "cases": 20}}
     for about in numbers["contenders"].values():

@@ -39,7 +39,7 @@ def own_data(demo_root: Path, tmp_path: Path) -> Path:
 def misses(config: Config, folder: Path) -> set[str]:
     return set(run(config, folder).cache["misses"]) - {
         "regression"
-    }  # judges a teacher; no run is made from it
+    }  # evaluates a teacher; no run is made from it
 
 
 IMAGE, TEXT = {"frozen_vision", "image_means"}, {"frozen_text", "text_means"}

@@ -1,4 +1,4 @@
-"""Multi-label and ordinal tasks beside single-label ones: read, trained, resumed, judged and written."""
+"""Multi-label and ordinal tasks beside single-label ones: read, trained, resumed, evaluated and written."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_folds_and_shares_spread_the_labels(make: Make) -> None:
         {"distillation__loss": "dkd", "student__text": "none", "data__label_fraction": 0.5},
     ],
 )
-def test_it_trains_resumes_and_is_judged(make: Make, tmp_path: Path, values: dict[str, Any]) -> None:
+def test_it_trains_resumes_and_is_evaluated(make: Make, tmp_path: Path, values: dict[str, Any]) -> None:
     tasks = {"grade": {"score": "quadratic_kappa", "weight": 2.0}, "findings": {"score": "macro_f1"}}
     config = make(tasks, **values)
     whole = run(config, tmp_path / "whole", store=Store(tmp_path / "a"), open_test=True)

@@ -124,20 +124,20 @@ def test_the_weights_after_an_epoch(setting: Callable[..., Setting], accumulatio
     assert any(not torch.allclose(weight, start[name], atol=1e-4) for name, weight in expected.items())
 
 
-def test_what_is_judged_is_the_average_of_the_weights(
+def test_what_is_evaluated_is_the_average_of_the_weights(
     setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = setting(student__epochs=2, training__weight_decay=0.0, training__ema=0.999, student__lr=2e-2)
-    start, judged, predict = copy.deepcopy(ours.model), [], loop.predict
+    start, scored, predict = copy.deepcopy(ours.model), [], loop.predict
 
     def noting(model: Classifier, *others: Any) -> Any:
-        judged.append(trained_weights(model))
+        scored.append(trained_weights(model))
         return predict(model, *others)
 
     monkeypatch.setattr(loop, "predict", noting)
     ours.fit()
-    assert len(judged) == 2
-    for epoch, seen in enumerate(judged, start=1):
+    assert len(scored) == 2
+    for epoch, seen in enumerate(scored, start=1):
         weights, averages = by_hand(ours, copy.deepcopy(start), epoch)
         assert_close(seen, averages)
         assert any(not torch.allclose(seen[name], weights[name], atol=1e-3) for name in weights)

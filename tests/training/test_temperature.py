@@ -45,7 +45,7 @@ def test_scaling_keeps_the_prediction_and_matches_the_logits() -> None:
     assert np.allclose(with_temperature(told, 1.0), told)
 
 
-def test_recalibration_is_fitted_on_one_split_and_judged_on_the_other() -> None:
+def test_recalibration_is_fitted_on_one_split_and_evaluated_on_the_other() -> None:
     dev, test = overconfident(3000, 3.0, seed=1), overconfident(3000, 3.0, seed=2)
     truth, before = test
     after = with_temperature(before, fit_temperature(*dev))

@@ -65,12 +65,12 @@ def test_a_stop_between_folds_is_no_end(tmp_path, tiny_config):
     [
         (0.5, [0.9, 0.69], True),  # an easy first fold saves nobody
         (0.5, [0.1, 0.71], False),
-        (0.5, [0.1], False),  # the first fold is not judged
+        (0.5, [0.1], False),  # the first fold is not evaluated
         (0.25, [0.9, 0.69], False),
         (0.25, [0.9, 0.59], True),
     ],
 )
-def test_the_mean_so_far_is_judged_against_complete_trials(share, means, is_pruned):
+def test_the_mean_so_far_is_evaluated_against_complete_trials(share, means, is_pruned):
     study = optuna.create_study(direction="maximize")
     for final in (0.5, 0.6, 0.7, 0.8, 0.9):
         study.add_trial(create_trial(value=final, intermediate_values={1: final, 2: final, 3: final}))
@@ -88,8 +88,8 @@ def simulated(task):
         yield Work(1.0, "fold", number, total / number)
 
 
-@pytest.mark.parametrize(("folds", "judged"), [(2, 1), (3, 2), (4, 2)])
-def test_trials_are_pruned_after_their_second_fold_or_the_first_of_two(tmp_path, folds, judged):
+@pytest.mark.parametrize(("folds", "evaluated"), [(2, 1), (3, 2), (4, 2)])
+def test_trials_are_pruned_after_their_second_fold_or_the_first_of_two(tmp_path, folds, evaluated):
     settings = settings_of(folds=folds)
     study = memory_study(settings)
     study.pruner = make_pruner_of_folds("median", warmup_of_folds(folds))
@@ -98,9 +98,9 @@ def test_trials_are_pruned_after_their_second_fold_or_the_first_of_two(tmp_path,
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
     assert pruned and min(trial.number for trial in pruned) >= 5
     for trial in pruned:
-        assert max(trial.intermediate_values) == judged
+        assert max(trial.intermediate_values) == evaluated
         earlier = [t for t in trials[: trial.number] if t.state == TrialState.COMPLETE]
-        beaten = sum(t.intermediate_values[judged] > trial.intermediate_values[judged] for t in earlier)
+        beaten = sum(t.intermediate_values[evaluated] > trial.intermediate_values[evaluated] for t in earlier)
         assert beaten * 2 >= len(earlier)
     for trial in trials:
         if trial.state == TrialState.COMPLETE:

@@ -45,7 +45,7 @@ class Saving:
         spent: seconds that complete and pruned trials took.
         saved: seconds that pruned trials would have taken more; below zero where they took longer than complete ones.
         by_median: saved seconds where the median complete trial is the yardstick.
-        by_steps: saved seconds where each pruned trial's own judged epochs or folds are; Unknown without them.
+        by_steps: saved seconds where each pruned trial's own evaluated epochs or folds are; Unknown without them.
         untimed: pruned trials that have no time and count as having saved nothing.
     """
 
@@ -148,13 +148,13 @@ def _saving(study: StudyRecord, times: Mapping[State, Times]) -> Saving | Unknow
 
 
 def _saved_steps(pruned: Sequence[TrialRecord], study: StudyRecord) -> float | Unknown:
-    """Seconds of the judged epochs or folds that were not run, each as long as the trial's own mean one."""
+    """Seconds of the evaluated epochs or folds that were not run, each as long as the trial's own mean one."""
     whole = _steps(study)
     if whole is None:
-        return Unknown(f"The study does not record the {study.judged_stage}'s epochs.")
+        return Unknown(f"The study does not record the {study.scored_stage}'s epochs.")
     saved = 0.0
     for trial in pruned:
-        by_stage = (trial.stage_seconds or {}).get(study.judged_stage)
+        by_stage = (trial.stage_seconds or {}).get(study.scored_stage)
         spent, done = by_stage if study.folds is None else trial.seconds, len(trial.intermediate)
         if spent is None or not done:
             return Unknown("Not every pruned trial records what it had done and the seconds that took.")
@@ -163,10 +163,10 @@ def _saved_steps(pruned: Sequence[TrialRecord], study: StudyRecord) -> float | U
 
 
 def _steps(study: StudyRecord) -> int | None:
-    """Judged epochs of a complete trial, or its folds."""
+    """Evaluated epochs of a complete trial, or its folds."""
     if study.folds is not None:
         return study.folds
-    return study.student_epochs if study.judged_stage == "student" else study.teacher_epochs
+    return study.student_epochs if study.scored_stage == "student" else study.teacher_epochs
 
 
 def _wall(study: StudyRecord) -> Wall | Unknown:

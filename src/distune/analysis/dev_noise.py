@@ -56,7 +56,7 @@ def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) ->
     best = ranking.best
     if folds is not None:
         return Unknown(
-            f"The score is a mean over {folds} folds, each judged on other examples by another model."
+            f"The score is a mean over {folds} folds, each evaluated on other examples by another model."
         )
     if isinstance(run, Unknown):
         return run

@@ -9,7 +9,6 @@ from typing import Any
 from distune.analysis.baseline import Baseline, compare
 from distune.analysis.cost import StudyCost
 from distune.analysis.dev_noise import DevNoise, dev_noise
-from distune.analysis.judged_run import JudgedRun, judged_run
 from distune.analysis.parameters.bounds import AtBound, at_bounds
 from distune.analysis.parameters.importance import Importance, importance
 from distune.analysis.parameters.ranges import Ranges, best_ranges
@@ -22,7 +21,8 @@ from distune.analysis.records.study_files import Confirmation, read_audit, read_
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Run, read_run
-from distune.analysis.teacher import TeacherJudged, judge_teacher
+from distune.analysis.scored_run import ScoredRun, scored_run
+from distune.analysis.teacher import TeacherEvaluation, evaluate_teacher
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Findings:
     shared: SharedByBest | Unknown
     progress: Progress | Unknown
     best_run: Run | Unknown
-    judged_run: JudgedRun
+    scored_run: ScoredRun
     noise: DevNoise | Unknown
     recommendations: Recommendations
     confirmation: Confirmation | Unknown
-    teacher: TeacherJudged | None
+    teacher: TeacherEvaluation | None
     audit: Mapping[str, Any] | Unknown
 
     @property
@@ -81,7 +81,7 @@ def analyse(study: StudyRecord) -> Findings:
         shared=shared_by_best(study, ranking),
         progress=trend,
         best_run=run,
-        judged_run=judged_run(study, ranking, confirmation, run),
+        scored_run=scored_run(study, ranking, confirmation, run),
         noise=noise,
         recommendations=recommend(
             study,
@@ -92,6 +92,6 @@ def analyse(study: StudyRecord) -> Findings:
             noise=noise,
         ),
         confirmation=confirmation,
-        teacher=judge_teacher(ranking, confirmation, study.folds),
+        teacher=evaluate_teacher(ranking, confirmation, study.folds),
         audit=read_audit(study.folder),
     )

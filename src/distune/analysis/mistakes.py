@@ -52,14 +52,14 @@ class TaskMistakes:
 
     Attributes:
         task: its name.
-        judged: examples with a label.
+        scored: examples with a label.
         wrong: examples whose predicted class is another.
         temperature: that the probabilities are scaled with, fitted on dev as `distune predict` does.
         most_confident: the first of them, the most confident one first.
     """
 
     task: str
-    judged: int
+    labelled: int
     wrong: int
     temperature: float
     most_confident: tuple[Mistake, ...]

@@ -36,7 +36,7 @@ class Curve:
         epochs: the epochs.
         scores: dev score after each epoch.
         losses: mean train loss of each epoch; None where it was not written.
-        fold: number of the fold that judged it, from 1; None without folds.
+        fold: number of the fold that was left out, from 1; None without folds.
     """
 
     stage: str

@@ -102,6 +102,6 @@ def _confirmed(folder: Path | None, ranking: Ranking) -> float | None:
     if isinstance(found, Unknown) or not found.is_current:
         return None
     optimism = found.numbers["optimism"] or {}
-    judged = optimism.get("test") or optimism.get("dev") or {}
-    mean = judged.get("mean")
+    scored = optimism.get("test") or optimism.get("dev") or {}
+    mean = scored.get("mean")
     return float(mean) if mean is not None else None

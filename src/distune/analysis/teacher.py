@@ -12,7 +12,7 @@ REGRESSION = "features_image_text"
 
 
 @dataclass(frozen=True)
-class TeacherJudged:
+class TeacherEvaluation:
     """The teacher beside its student, and beside logistic regression on frozen features.
 
     Attributes:
@@ -41,10 +41,10 @@ class TeacherJudged:
         return self.regression is not None and self.score < self.regression
 
 
-def judge_teacher(
+def evaluate_teacher(
     ranking: Ranking, confirmation: Confirmation | Unknown, folds: int | None
-) -> TeacherJudged | None:
-    """Judges the best trial's teacher: by the confirmation where there is a current one, else by the search.
+) -> TeacherEvaluation | None:
+    """Evaluates the best trial's teacher: by the confirmation where there is a current one, else by the search.
 
     Returns:
         None where the best trial has no teacher, or the study does not record its score.
@@ -55,22 +55,22 @@ def judge_teacher(
     if best is None or best.value is None or best.teacher_score is None:
         return None
     on = "dev" if folds is None else f"{folds} folds of train and dev"
-    return TeacherJudged(best.teacher_score, best.value, best.regression_score, on, 1)
+    return TeacherEvaluation(best.teacher_score, best.value, best.regression_score, on, 1)
 
 
-def _confirmed(confirmation: Confirmation) -> TeacherJudged | None:
+def _confirmed(confirmation: Confirmation) -> TeacherEvaluation | None:
     numbers = confirmation.numbers
     split, contenders = numbers["split"], numbers["contenders"]
     teacher = next((about for about in contenders.values() if about["kind"] == "teacher"), None)
     regression = (contenders.get(REGRESSION) or {}).get("splits", {}).get(split)
     student = contenders[confirmation.best]["splits"][split]
-    judged = None if teacher is None else teacher["splits"][split]
-    if judged is None or student is None:
+    scored = None if teacher is None else teacher["splits"][split]
+    if scored is None or student is None:
         return None
-    return TeacherJudged(
-        judged["score"]["mean"],
+    return TeacherEvaluation(
+        scored["score"]["mean"],
         student["score"]["mean"],
         regression["score"]["mean"] if regression else None,
         split,
-        judged["score"]["seeds"],
+        scored["score"]["seeds"],
     )

@@ -73,7 +73,7 @@ def split(
 
 
 def audit(data: Config | Table) -> AuditReport:
-    """Looks for leaks between splits, shortcuts to the labels, and classes too small to judge.
+    """Looks for leaks between splits, shortcuts to the labels, and classes too small to evaluate.
 
     Args:
         data: a table, or a config whose data set is read.

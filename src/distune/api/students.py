@@ -84,7 +84,7 @@ def evaluate(
     groups: Sequence[str] | None = None,
     name: str | None = None,
 ) -> dict[str, Any]:
-    """Judges a student on labelled examples that its study never saw.
+    """Evaluates a student on labelled examples that its study never saw.
 
     Args:
         source: a predictor, or what `distune.load` takes.

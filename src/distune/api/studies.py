@@ -136,7 +136,7 @@ def tune(
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The best trials trained again over seeds and judged once on the test split.
+    """The best trials trained again over seeds and evaluated once on the test split.
 
     Attributes:
         folder: of the study.
@@ -174,7 +174,7 @@ class Confirmation:
 
 
 def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others: Any) -> Confirmation:
-    """Trains the best trials again over seeds, judges them once on the test split, and compares them.
+    """Trains the best trials again over seeds, evaluates them once on the test split, and compares them.
 
     Args:
         study: what `tune` gave, or a study's name, folder or `.db` file.

@@ -1,1 +1,1 @@
-"""Confirmation: the best trials trained again over several seeds, and judged once on the test split."""
+"""Confirmation: the best trials trained again over several seeds, and evaluated once on the test split."""

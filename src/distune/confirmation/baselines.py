@@ -31,7 +31,7 @@ LARGEST_VOCABULARY = 20_000
 SETTINGS = "settings.json"
 
 
-def judge_baselines(
+def evaluate_baselines(
     evaluation: Evaluation, config: Config, confirmation: Path, folds: int | None = None
 ) -> dict[str, Any]:
     """Fits every baseline on train and writes its predictions; what was made for the same config is kept.
@@ -72,7 +72,7 @@ def judge_baselines(
             inputs = makers[name]() if name in makers else None
             _write_baseline(evaluation, folder, inputs)
             if folds is not None:
-                _judge_folds(evaluation, config, folds, folder, name, inputs)
+                _evaluate_folds(evaluation, config, folds, folder, name, inputs)
             evaluation.mark(folder, made_from)
         settings[name] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return settings
@@ -131,7 +131,7 @@ def _write_baseline(evaluation: Evaluation, folder: Path, inputs: Any) -> None:
         write_predictions(folder, split, table, rows, [answer(rows) for _, answer in made])
 
 
-def _judge_folds(
+def _evaluate_folds(
     evaluation: Evaluation, config: Config, folds: int, folder: Path, name: str, inputs: Any
 ) -> None:
     """Fits a baseline without each fold and writes what it answers on them."""

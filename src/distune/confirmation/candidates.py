@@ -71,7 +71,7 @@ def contenders(study: Study, top: int, *, one_modality: bool = False) -> tuple[l
         one_modality: also the best config's student without a teacher reading the image alone, and the text alone.
 
     Returns:
-        The entrants, the best trial first, and one sentence for each that there is not.
+        The candidates, the best trial first, and one sentence for each that there is not.
 
     Raises:
         UserError: no trial is complete.
@@ -85,16 +85,16 @@ def contenders(study: Study, top: int, *, one_modality: bool = False) -> tuple[l
             "resume `distune tune`"
         )
     notes = [f"only {len(ranked)} different configs are complete in the study"] if len(ranked) < top else []
-    entrants = ranked if any(entrant.is_base for entrant in ranked) else [*ranked, base]
+    candidates = ranked if any(candidate.is_base for candidate in ranked) else [*ranked, base]
     best = ranked[0]
     if one_modality:
-        entrants = [*entrants, *one_modality_each(best)]
+        candidates = [*candidates, *one_modality_each(best)]
         if len(best.config.student.modalities) == 1:
             notes.append("the best config's student reads one modality: there is no other one to leave out")
     if not uses_teacher(best.config):
         notes.append("the best config uses no teacher: there is no distillation gain to measure")
-        return entrants, notes
-    return [*entrants, student_alone(best), teacher_of(best)], notes
+        return candidates, notes
+    return [*candidates, student_alone(best), teacher_of(best)], notes
 
 
 def student_alone(best: Candidate) -> Candidate:
@@ -153,16 +153,16 @@ def _base(study: Study, trials: Sequence[FrozenTrial]) -> Candidate:
 
 def _ranked(study: Study, trials: Sequence[FrozenTrial], base: Candidate, top: int) -> list[Candidate]:
     ranked: list[Candidate] = []
-    for entrant in _by_score(study, trials):
-        if any(identity(entrant.config) == identity(other.config) for other in ranked):
+    for candidate in _by_score(study, trials):
+        if any(identity(candidate.config) == identity(other.config) for other in ranked):
             continue
         rank = len(ranked) + 1
         if rank > top:
             break
-        if identity(entrant.config) == identity(base.config):
-            ranked.append(replace(entrant, name="base", kind="base", rank=rank))
+        if identity(candidate.config) == identity(base.config):
+            ranked.append(replace(candidate, name="base", kind="base", rank=rank))
         else:
-            ranked.append(replace(entrant, rank=rank))
+            ranked.append(replace(candidate, rank=rank))
     return ranked
 
 

@@ -20,10 +20,10 @@ from distune import __version__
 from distune.analysis.records.sources import database_file
 from distune.config import save_config, with_values
 from distune.config.revisions import encoders_of
-from distune.confirmation.baselines import ends_of_grid, judge_baselines
+from distune.confirmation.baselines import ends_of_grid, evaluate_baselines
 from distune.confirmation.candidates import Candidate, confirmation_seeds, contenders
-from distune.confirmation.evaluation import Evaluation, judge_all
-from distune.confirmation.foresight import Foresight, cases_to_judge, foresee
+from distune.confirmation.evaluation import Evaluation, evaluate_all
+from distune.confirmation.foresight import Foresight, cases_to_evaluate, foresee
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.rehearsal import check_predictions_are_read_back
 from distune.confirmation.request import ConfirmEndReason, ConfirmRequest, ConfirmResult
@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 
 def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmResult:
-    """Trains the contenders of a study over seeds, judges them once on the test split and compares them.
+    """Trains the contenders of a study over seeds, evaluates them once on the test split and compares them.
 
     After any interruption the same request resumes where it was.
 
@@ -79,24 +79,24 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
     check_executor(request.executor)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(request) as (study, folder):
-        entrants, notes = contenders(study, request.top, one_modality=request.one_modality)
+        candidates, notes = contenders(study, request.top, one_modality=request.one_modality)
         fingerprint = str(study.user_attrs["data_fingerprint"])
         seed = int(study.user_attrs["seed"])
         name, folds = study.study_name, study.user_attrs.get("folds")
         searched = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     if request.data_root is not None:
-        entrants = [_moved(entrant, request.data_root) for entrant in entrants]
+        candidates = [_moved(candidate, request.data_root) for candidate in candidates]
     confirmation = folder / FOLDER
     confirmation.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(_alone(confirmation))
         stack.enter_context(log_file(folder / "confirmation.log"))
-        heard = stack.enter_context(interrupts())
-        table = _table(entrants[0], fingerprint, request.subgroup_columns)
+        interrupted = stack.enter_context(interrupts())
+        table = _table(candidates[0], fingerprint, request.subgroup_columns)
         seeds = confirmation_seeds(seed, request.seeds)
-        opening = Opening(folder, plan_name(name, entrants, seeds, fingerprint), fingerprint, request.again)
+        opening = Opening(folder, plan_name(name, candidates, seeds, fingerprint), fingerprint, request.again)
         work = _Confirmation(
-            request, name, folder, entrants, seeds, table, seed, opening, heard, show, folds, searched
+            request, name, folder, candidates, seeds, table, seed, opening, interrupted, show, folds, searched
         )
         return work.run([*notes, *_about(table, folds)])
 
@@ -106,7 +106,7 @@ class _Confirmation:
     request: ConfirmRequest
     study: str
     folder: Path
-    entrants: Sequence[Candidate]
+    candidates: Sequence[Candidate]
     seeds: tuple[int, ...]
     table: Table
     study_seed: int
@@ -122,18 +122,18 @@ class _Confirmation:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        return self.request.devices or (self.entrants[0].config.training.device,)
+        return self.request.devices or (self.candidates[0].config.training.device,)
 
     def run(self, notes: Sequence[str]) -> ConfirmResult:
-        jobs = jobs_of(self.entrants, self.seeds, self.confirmation, self.folds)
+        jobs = jobs_of(self.candidates, self.seeds, self.confirmation, self.folds)
         for job in jobs:
             job.check_folder()
         has_test = len(self.table.rows("test")) > 0
         if has_test:
             self.opening.check()
-        judged: tuple[Split, ...] = ("dev", "test") if has_test else ("dev",)
-        check_scores(self.table, self.entrants[0].config.data.root, judged)
-        check_predictions_are_read_back(self.table, judged, self.confirmation)
+        evaluated: tuple[Split, ...] = ("dev", "test") if has_test else ("dev",)
+        check_scores(self.table, self.candidates[0].config.data.root, evaluated)
+        check_predictions_are_read_back(self.table, evaluated, self.confirmation)
         forget_other_versions(jobs, is_open=self.opening.is_open)
         self.tell(str(self.foresight or self.why_unforeseen))
         trained = self.train(jobs)
@@ -146,7 +146,7 @@ class _Confirmation:
             reasons = "\n".join(f"  {failure.kind}: {failure.message}" for failure in trained.failed.values())
             raise UserError(f"no run of the confirmation of {self.study} finished:\n{reasons}")
         number = self.opening.open() if has_test else 0
-        settings = self.judge(done, number)
+        settings = self.evaluate(done, number)
         if settings is None:
             return self.result("interrupted")
         write_subgroups(self.table, self.confirmation)
@@ -156,17 +156,17 @@ class _Confirmation:
     @cached_property
     def foresight(self) -> Foresight | None:
         """The power for the tuning gain; None where the search kept no predictions, or where the base is the best."""
-        best, base = self.entrants[0], next(entrant for entrant in self.entrants if entrant.is_base)
+        best, base = self.candidates[0], next(candidate for candidate in self.candidates if candidate.is_base)
         folders = [
-            None if entrant.trial is None else self.folder / "trials" / folder_name(entrant.trial)
-            for entrant in (best, base)
+            None if candidate.trial is None else self.folder / "trials" / folder_name(candidate.trial)
+            for candidate in (best, base)
         ]
-        cases, gain = cases_to_judge(self.table, self.folds), self.request.relevant_gain
+        cases, gain = cases_to_evaluate(self.table, self.folds), self.request.relevant_gain
         return foresee(folders[0], folders[1], self.folds, self.table.tasks, cases=cases, gain=gain)
 
     @property
     def why_unforeseen(self) -> str:
-        if self.entrants[0].is_base:
+        if self.candidates[0].is_base:
             return "power: no trial scored above the base config in the search, so there is no tuning gain to show"
         return (
             "power: not known beforehand, as the search kept no answers of its best trial and the base config"
@@ -191,7 +191,7 @@ class _Confirmation:
             self.folder / "workers",
             workers=len(devices),
             devices=devices,
-            threads=self.entrants[0].config.training.threads,
+            threads=self.candidates[0].config.training.threads,
             ray_address=request.ray_address,
             gpus_per_trial=request.gpus_per_trial,
             interrupted=self.interrupted,
@@ -207,28 +207,28 @@ class _Confirmation:
     def fetch(self) -> None:
         """Brings the encoders of all runs into the cache, so that no run waits for the hub.
 
-        A name that nothing stands for is passed over: its run fails and is listed, and the others are judged.
+        A name that nothing stands for is skipped: its run fails and is listed, and the others are evaluated.
         """
         from distune.models.encoders.hub.retry import HubRetry
         from distune.models.encoders.hub.revisions import fetch_encoders, is_known
 
-        encoders = (found for entrant in self.entrants for found in encoders_of(entrant.config))
+        encoders = (found for candidate in self.candidates for found in encoders_of(candidate.config))
         wanted = ((encoder, kind) for (_, kind), encoder in encoders if is_known(encoder, kind))
         fetch_encoders(wanted, HubRetry(interrupted=self.interrupted))
 
-    def judge(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
+    def evaluate(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
         """Predictions of all runs and baselines; None where it was interrupted."""
         # The best trial's encoders, unless none of its runs ended: then they may be what cannot be built.
         whole = [job for job in done if job.folds is None]
-        first = next(e for e in self.entrants if any(job.contender == e.name for job in whole))
+        first = next(e for e in self.candidates if any(job.contender == e.name for job in whole))
         with Store(max_gb=first.config.cache.max_gb) as store:
             evaluation = Evaluation(self.table, store, self.study_seed, number, self.devices[0])
-            if not judge_all(evaluation, whole, interrupted=self.interrupted, show=self.tell):
+            if not evaluate_all(evaluation, whole, interrupted=self.interrupted, show=self.tell):
                 return None
             for job in done:
                 if job.folds is not None:
                     join_folds(job.runs, run_folder(self.confirmation, job.contender, job.seed))
-            return judge_baselines(evaluation, first.at(self.seeds[0]), self.confirmation, self.folds)
+            return evaluate_baselines(evaluation, first.at(self.seeds[0]), self.confirmation, self.folds)
 
     def write_plan(
         self,
@@ -261,7 +261,7 @@ class _Confirmation:
                 "asked": [task.as_plain() for task in self.table.tasks],
                 "may_lack": self.table.may_lack,
                 "opening": self.opening.record(number) if number else None,
-                "contenders": [self.about(entrant, jobs, failures) for entrant in self.entrants],
+                "contenders": [self.about(candidate, jobs, failures) for candidate in self.candidates],
                 "baselines": [{"name": name, "settings": about} for name, about in settings.items()],
                 "failures": failures,
                 "notes": [*notes, *ends_of_grid(settings)],
@@ -269,29 +269,29 @@ class _Confirmation:
         )
 
     def about(
-        self, entrant: Candidate, jobs: Sequence[Job], failures: Sequence[dict[str, Any]]
+        self, candidate: Candidate, jobs: Sequence[Job], failures: Sequence[dict[str, Any]]
     ) -> dict[str, Any]:
-        whole = [job for job in jobs if job.contender == entrant.name and job.folds is None]
+        whole = [job for job in jobs if job.contender == candidate.name and job.folds is None]
         done = next((job for job in whole if job.is_done), None)
         results = (read_results(done.folder) if done else None) or {}
         return {
-            "name": entrant.name,
-            "kind": entrant.kind,
-            "trial": entrant.trial,
-            "rank": entrant.rank,
-            "is_base": entrant.is_base,
-            "search_score": entrant.search_score,
+            "name": candidate.name,
+            "kind": candidate.kind,
+            "trial": candidate.trial,
+            "rank": candidate.rank,
+            "is_base": candidate.is_base,
+            "search_score": candidate.search_score,
             "parameters": results.get("parameters"),
             "missing": [
                 {key: failure[key] for key in ("seed", "kind", "message")}
                 for failure in failures
-                if failure["contender"] == entrant.name
+                if failure["contender"] == candidate.name
             ],
         }
 
     def write_numbers(self) -> dict[str, Any]:
         numbers = confirmation_numbers(self.confirmation)
-        chosen = next(e for e in self.entrants if e.name == numbers["recommendation"]["contender"])
+        chosen = next(e for e in self.candidates if e.name == numbers["recommendation"]["contender"])
         save_config(chosen.config, self.folder / RECOMMENDED)
         write_json(self.folder / NUMBERS, numbers)
         drop_weights(self.confirmation, chosen.name)
@@ -342,13 +342,13 @@ def _alone(confirmation: Path) -> Iterator[None]:
         ) from None
 
 
-def _moved(entrant: Candidate, root: Path) -> Candidate:
-    config = with_values(entrant.config, {"data.root": str(root)})
-    return replace(entrant, config=config)
+def _moved(candidate: Candidate, root: Path) -> Candidate:
+    config = with_values(candidate.config, {"data.root": str(root)})
+    return replace(candidate, config=config)
 
 
-def _table(entrant: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -> Table:
-    config = entrant.config
+def _table(candidate: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -> Table:
+    config = candidate.config
     if subgroups:
         config = with_values(config, {"data.subgroup_columns": list(subgroups)})
     table = read_table(config.data, config.seed, check_images=False)
@@ -363,5 +363,7 @@ def _table(entrant: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -> 
 def _about(table: Table, folds: int | None) -> list[str]:
     if len(table.rows("test")):
         return []
-    judged = "dev" if folds is None else f"{folds} folds of train and dev"
-    return [f"the data set has no test split: everything is judged on {judged}, which the search has seen"]
+    evaluated = "dev" if folds is None else f"{folds} folds of train and dev"
+    return [
+        f"the data set has no test split: everything is evaluated on {evaluated}, which the search has seen"
+    ]

@@ -48,7 +48,7 @@ class Evaluation:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """Those that are judged."""
+        """Those that are evaluated."""
         return ("dev", "test") if self.opening else ("dev",)
 
     def is_done(self, folder: Path, made_from: str = "") -> bool:
@@ -84,7 +84,7 @@ class Evaluation:
     def _files(self) -> str:
         return files_hash(image_fingerprints(self.table))
 
-    def judge(self, folder: Path) -> None:
+    def evaluate(self, folder: Path) -> None:
         """Writes the predictions of one run folder for every split and condition.
 
         Raises:
@@ -106,23 +106,23 @@ class Evaluation:
         self.mark(folder)
 
 
-def judge_all(
+def evaluate_all(
     evaluation: Evaluation,
     jobs: Sequence[Job],
     *,
     interrupted: Callable[[], int] = lambda: 0,
     show: Callable[[str], None] = lambda line: None,
 ) -> bool:
-    """Judges every run that is not judged yet.
+    """Evaluates every run that is not evaluated yet.
 
     Returns:
-        Whether all are judged; False where it was interrupted between two runs.
+        Whether all are evaluated; False where it was interrupted between two runs.
     """
     left = [job for job in jobs if not evaluation.is_done(job.folder)]
     for number, job in enumerate(left, 1):
         if interrupted():
             return False
-        evaluation.judge(job.folder)
+        evaluation.evaluate(job.folder)
         show(
             f"{number}/{len(left)}  {job.contender} seed {job.seed}: predicted {', '.join(evaluation.splits)}"
         )

@@ -13,7 +13,7 @@ from distune.confirmation.statistics.inference.significance import compare_score
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import Table, Task
 from distune.errors import UserError
-from distune.training.files.prediction_files import Judged, by_task, read_predictions
+from distune.training.files.prediction_files import SplitPredictions, by_task, read_predictions
 from distune.tuning.trials.folds import fold_folder
 
 PRIMARY_QUESTIONS = 2
@@ -26,7 +26,7 @@ class Foresight:
     Attributes:
         power: the chance to show a true gain of `gain`, without the noise between seeds, which is not known yet.
         gain: the smallest one that matters.
-        cases: that will judge it.
+        cases: that will be evaluated.
         cases_needed: for a power of 80 %.
     """
 
@@ -52,14 +52,14 @@ def foresee(
     cases: int,
     gain: float,
 ) -> Foresight | None:
-    """Judges the power from what one training of each of two configs answered in the search.
+    """Estimates the power from what one training of each of two configs answered in the search.
 
     Args:
         best: run folder of the best trial.
         base: run folder of the base config's trial.
-        folds: of the study; None where its trials are judged on dev.
+        folds: of the study; None where its trials are evaluated on dev.
         tasks: of the study.
-        cases: that the confirmation will judge.
+        cases: that the confirmation will evaluate.
         gain: the smallest one that matters.
 
     Returns:
@@ -72,7 +72,7 @@ def foresee(
         return None
     if len(set(ours.groups)) < 2:
         return None
-    scores = [overall(task_answers([judged])) for judged in (ours, theirs)]
+    scores = [overall(task_answers([scored])) for scored in (ours, theirs)]
     compared = compare_scores(
         *(
             (name, score.values, score.pseudovalues)
@@ -88,7 +88,7 @@ def foresee(
     return Foresight(power(errors, gain, level), gain, cases, wanted)
 
 
-def cases_to_judge(table: Table, folds: int | None) -> int:
+def cases_to_evaluate(table: Table, folds: int | None) -> int:
     """How many cases the comparisons of a confirmation will be made on.
 
     Args:
@@ -102,7 +102,7 @@ def cases_to_judge(table: Table, folds: int | None) -> int:
     return len({table.groups[row] for row in rows})
 
 
-def _answered(folder: Path | None, folds: int | None, tasks: Sequence[Task]) -> Judged | None:
+def _answered(folder: Path | None, folds: int | None, tasks: Sequence[Task]) -> SplitPredictions | None:
     """What a trial of the search answered; None where that is not there, or names no cases."""
     if folder is None:
         return None
@@ -117,4 +117,4 @@ def _answered(folder: Path | None, folds: int | None, tasks: Sequence[Task]) -> 
     groups = tuple(group for part in parts for group in part[0].groups or ())
     labels = [np.concatenate([truth for truth, _ in each], axis=1) for each in columns]
     answers = (np.concatenate([rows for _, rows in of_task]) for of_task in zip(*columns, strict=True))
-    return Judged((), groups, tuple(tasks), np.concatenate(labels), tuple(answers))
+    return SplitPredictions((), groups, tuple(tasks), np.concatenate(labels), tuple(answers))

@@ -20,7 +20,7 @@ class Opening:
     """The right to look at the test split for one plan: these contenders, these seeds.
 
     The same plan is the same opening, however often it is resumed. Everything that the plan names is fixed before the
-    split is opened, so nothing that it shows can change what is judged.
+    split is opened, so nothing that it shows can change what is evaluated.
 
     Args:
         study_folder: where the openings of this study are recorded.
@@ -88,12 +88,12 @@ class Opening:
         return bool(done["opening"] and done["opening"]["number"] >= number)
 
 
-def plan_name(study: str, entrants: Sequence[Candidate], seeds: Sequence[int], dataset: str) -> str:
-    """Names a plan so that a person reads what it judges, and equal names mean equal plans."""
+def plan_name(study: str, candidates: Sequence[Candidate], seeds: Sequence[int], dataset: str) -> str:
+    """Names a plan so that a person reads what it evaluates, and equal names mean equal plans."""
     content = {
-        "configs": {entrant.name: identity(entrant.config) for entrant in entrants},
+        "configs": {candidate.name: identity(candidate.config) for candidate in candidates},
         "seeds": list(seeds),
         "dataset": dataset,
     }
-    names = ", ".join(entrant.name for entrant in entrants)
+    names = ", ".join(candidate.name for candidate in candidates)
     return f"distune confirm {study} ({names}; {len(seeds)} seeds; plan {key_of(content)[:12]})"

@@ -10,7 +10,7 @@ import numpy as np
 
 from distune.data.table import Split, Table
 from distune.errors import UserError
-from distune.training.files.prediction_files import read_judged, write_predictions
+from distune.training.files.prediction_files import read_split_predictions, write_predictions
 
 
 def check_predictions_are_read_back(table: Table, splits: Sequence[Split], folder: Path) -> None:
@@ -20,7 +20,7 @@ def check_predictions_are_read_back(table: Table, splits: Sequence[Split], folde
 
     Args:
         table: all examples.
-        splits: that will be judged.
+        splits: that will be evaluated.
         folder: where a temporary folder is made.
 
     Raises:
@@ -42,12 +42,12 @@ def check_predictions_are_read_back(table: Table, splits: Sequence[Split], folde
 def _difference(folder: Path, split: Split, table: Table) -> str:
     rows = table.rows(split)
     try:
-        judged = read_judged(folder, split, tasks=table.tasks)
+        scored = read_split_predictions(folder, split, tasks=table.tasks)
     except UserError:
         names = ", ".join(f"{task.name} ({len(task.classes)} classes)" for task in table.tasks)
         return f"two columns have one name among the tasks {names}"
-    if judged is None or judged.ids != tuple(table.ids[row] for row in rows):
+    if scored is None or scored.ids != tuple(table.ids[row] for row in rows):
         return "the ids of the examples differ"
-    if judged.groups != tuple(table.groups[row] for row in rows):
+    if scored.groups != tuple(table.groups[row] for row in rows):
         return "the groups of the examples differ"
-    return "" if np.array_equal(judged.labels, table.labels[rows]) else "the labels differ"
+    return "" if np.array_equal(scored.labels, table.labels[rows]) else "the labels differ"

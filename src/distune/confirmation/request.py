@@ -21,7 +21,7 @@ class ConfirmRequest:
         top: how many of the best trials take part.
         seeds: trainings of each contender.
         relevant_gain: the smallest gain that matters, in score; one point is 0.01.
-        new_cases: cases of the set whose score is forecast; empty takes as many as the judged split has.
+        new_cases: cases of the set whose score is forecast; empty takes as many as the evaluated split has.
         workers: trainings at once.
         devices: of the workers, in turn; empty takes the study's `training.device`.
         storage: SQLAlchemy URL of the database that holds the study; empty is its SQLite file.

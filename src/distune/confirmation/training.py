@@ -59,7 +59,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether the run has ended and can be judged, or was: results are written last, weights may be gone then."""
+        """Whether the run has ended and can be evaluated, or was: results come last, weights may be gone then."""
         if self.folds is not None:  # the folds answer for themselves, and keep no weights
             return all((run / RESULTS).is_file() for run in self.runs)
         has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
@@ -111,20 +111,20 @@ class Trained:
 
 
 def jobs_of(
-    entrants: Sequence[Candidate], seeds: Sequence[int], confirmation: Path, folds: int | None = None
+    candidates: Sequence[Candidate], seeds: Sequence[int], confirmation: Path, folds: int | None = None
 ) -> list[Job]:
     """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it.
 
     Args:
-        entrants: who takes part.
+        candidates: who takes part.
         seeds: of the trainings.
         confirmation: folder of the confirmation.
         folds: of the study. Each seed then draws its own folds too, and trains once without each of them.
     """
-    pairs = [(entrant, seed) for entrant in entrants for seed in seeds]
+    pairs = [(candidate, seed) for candidate in candidates for seed in seeds]
     jobs = [
-        Job(number, entrant.name, seed, entrant.at(seed), run_folder(confirmation, entrant.name, seed))
-        for number, (entrant, seed) in enumerate(pairs)
+        Job(number, candidate.name, seed, candidate.at(seed), run_folder(confirmation, candidate.name, seed))
+        for number, (candidate, seed) in enumerate(pairs)
     ]
     if folds is None:
         return jobs
@@ -171,7 +171,7 @@ def train_all(
     has_room: Callable[[], bool] = lambda: True,
     show: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Runs all jobs; one that was begun before resumes from its last checkpoint.
+    """Runs all jobs; one that was started before resumes from its last checkpoint.
 
     Args:
         jobs: those that are not done.

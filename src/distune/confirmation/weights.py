@@ -1,4 +1,4 @@
-"""Weight files of a confirmation: each is there to be judged, and only the recommended config's stay."""
+"""Weight files of a confirmation: each is there to be evaluated, and only the recommended config's stay."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ RESERVE_BYTES = 10**9
 
 
 def drop_weights(confirmation: Path, recommended: str) -> None:
-    """Deletes the weights of all runs that are judged, those of the recommended contender excepted.
+    """Deletes the weights of all runs that are evaluated, those of the recommended contender excepted.
 
-    Runs of an earlier plan are cleared too. What is not judged keeps its weights and checkpoints.
+    Runs of an earlier plan are cleared too. What is not evaluated keeps its weights and checkpoints.
 
     Args:
         confirmation: folder of the confirmation; nothing outside it is touched.

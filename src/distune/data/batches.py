@@ -213,7 +213,7 @@ def _batches(
 
 
 def one_ahead(items: Iterable[_Item], begin: Callable[[_Item], _Begun]) -> Iterator[tuple[_Item, _Begun]]:
-    """Each item with what was begun for it while the item before it was in use.
+    """Each item with what was started for it while the item before it was in use.
 
     Args:
         items: taken one earlier than they are yielded.

@@ -119,6 +119,6 @@ def _confined(
     found = names[holding]
     where = f"group {str(found[0])!r} alone has" if len(found) == 1 else f"{len(found)} groups have"
     return (
-        f"{where} label {label!r} of task {task_names[task]!r}, and no folds part its examples: the fold judged "
+        f"{where} label {label!r} of task {task_names[task]!r}, and no folds part its examples: the fold evaluated "
         "on it cannot learn it; join the label with another, leave its examples out, or do without folds"
     )

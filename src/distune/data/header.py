@@ -34,7 +34,7 @@ def size_of(path: str) -> tuple[int, int] | None:
         pass
     try:
         header = dicom_header_of(path)
-    except (OSError, UserError):  # said with its reason by whoever decodes it
+    except (OSError, UserError):  # whatever decodes it says why
         return None
     return None if header is None else (header.width, header.height)
 

@@ -87,7 +87,7 @@ class Copy:
 
     Attributes:
         values: on the device; to be read only as `arrived` returns them.
-        done: recorded behind the copy, on its stream; None where nobody has to wait.
+        done: recorded behind the copy, on its stream; None where no stream has to wait.
     """
 
     values: Tensor

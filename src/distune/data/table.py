@@ -133,7 +133,7 @@ class Table:
         return np.flatnonzero(chosen).astype(np.int64)
 
     def absent(self, modality: Modality) -> NDArray[np.bool_] | None:
-        """Which examples lack the image or the text, (N,); None where none may or does, or where nobody has one."""
+        """Which examples lack the image or the text, (N,); None where none may or does, or where all lack it."""
         if not self.may_lack:
             return None
         cells = self.images if modality == "image" else self.texts

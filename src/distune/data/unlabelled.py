@@ -14,7 +14,7 @@ from distune.data.table import Split
 
 SEED = 0
 """Whose labels are kept depends on the data alone: two seeds of a run learn from the same ones."""
-JUDGED: tuple[Split, ...] = ("dev", "test")
+EVALUATED: tuple[Split, ...] = ("dev", "test")
 
 
 def set_apart(examples: Sequence[RawExample]) -> list[RawExample]:
@@ -34,17 +34,17 @@ def _known(label: str) -> str:
 
 def left_out(examples: Sequence[RawExample]) -> list[RawExample]:
     """Moves unlabelled rows of cases that a fold leaves out to the split `unused`: they would show what it asks."""
-    judged = {example.group for example in examples if example.split == "dev"}
+    evaluated = {example.group for example in examples if example.split == "dev"}
     return [
         replace(example, split="unused")
-        if example.split == "unlabelled" and example.group in judged
+        if example.split == "unlabelled" and example.group in evaluated
         else example
         for example in examples
     ]
 
 
 def leak_problems(examples: Sequence[RawExample]) -> list[list[Fault]]:
-    """Finds unlabelled rows of a case that a model is judged on.
+    """Finds unlabelled rows of a case that a model is evaluated on.
 
     Args:
         examples: all examples, in their splits.
@@ -52,13 +52,13 @@ def leak_problems(examples: Sequence[RawExample]) -> list[list[Fault]]:
     Returns:
         For each example its faults, empty where there is nothing wrong.
     """
-    splits = {example.group: example.split for example in examples if example.split in JUDGED}
+    splits = {example.group: example.split for example in examples if example.split in EVALUATED}
     return [
         [
             Fault(
                 f"unlabelled row of a case of the {splits[example.group]} split",
                 repr(example.group),
-                "take it out: the teacher's answer on it would tell of what is judged",
+                "take it out: the teacher's answer on it would reveal what is evaluated",
             )
         ]
         if example.split == "unlabelled" and example.group in splits

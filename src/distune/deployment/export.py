@@ -88,7 +88,7 @@ def export_run(
     Raises:
         UserError: the run cannot be exported, the graph does not compute what torch computes, quantisation costs more
             than allowed, or `out` is taken.
-        DataError: the data set is another one, or is gone and needed to judge the quantisation.
+        DataError: the data set is another one, or is gone and needed to check the quantisation.
     """
     if quantisation not in QUANTISATIONS:
         raise UserError(f"quantize: there is no {quantisation!r}; known: {', '.join(QUANTISATIONS)}")

@@ -12,7 +12,7 @@ from distune import __version__
 from distune.config import Config, EncoderConfig
 from distune.data.table import SPLITS, Table, Task
 from distune.models.encoders import CATALOGUE
-from distune.prediction.evaluation import EXTERNAL, judged_with_interval
+from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
 from distune.utils.text import one_line
@@ -99,10 +99,10 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
     yield "| split | score | 95 % interval | examples |"
     yield "|---|---|---|---|"
     for split in ("dev", "test"):
-        judged = judged_with_interval(folder, split, tasks)
-        if judged is not None:
-            low, high = judged["interval"]
-            yield f"| {split} | {judged['score']:.4f} | {low:.4f} to {high:.4f} | {judged['examples']} |"
+        scored = score_with_interval(folder, split, tasks)
+        if scored is not None:
+            low, high = scored["interval"]
+            yield f"| {split} | {scored['score']:.4f} | {low:.4f} to {high:.4f} | {scored['examples']} |"
     yield ""
     yield "dev chose the epoch, and often the hyperparameters: its score flatters."
     if (read_results(folder) or {}).get("test_split") != "opened":

@@ -19,7 +19,7 @@ from distune.errors import DataError
 from distune.prediction.labelled import Labelled, label_columns_of
 from distune.prediction.novelty import check_novelty
 from distune.prediction.predictor import OnProgress, Predictor
-from distune.training.files.prediction_files import Judged, read_judged
+from distune.training.files.prediction_files import SplitPredictions, read_split_predictions
 from distune.training.scoring.evaluation import evaluate as all_metrics
 from distune.utils.jsonl import append_line
 
@@ -30,28 +30,28 @@ EXTERNAL = "external_evaluations.jsonl"
 def evaluate(
     predictor: Predictor, data: Labelled, on_progress: OnProgress = lambda done, total: None
 ) -> dict[str, Any]:
-    """Judges a student on labelled examples that its study never saw.
+    """Evaluates a student on labelled examples that its study never saw.
 
     Returns:
-        What `judge` gives, and `new`: True where the content of the examples was compared with the data set that the
-        student was trained on, None where that is not there any more, as beside a bundle.
+        What `evaluation_of` gives, and `new`: True where the content of the examples was compared with the data set
+        that the student was trained on, None where that is not there any more, as beside a bundle.
 
     Raises:
-        DataError: some examples are in that data set, labels are not known to the student, or as `judge`.
+        DataError: some examples are in that data set, labels are not known to the student, or as `evaluation_of`.
     """
-    # What cannot be judged is said before files are compared.
+    # What cannot be evaluated is said before files are compared.
     labels = label_columns_of(data, predictor.tasks)
     is_new = check_novelty(predictor, data.name, data.examples)
-    return {**judge(predictor, data, labels, on_progress), "new": is_new}
+    return {**evaluation_of(predictor, data, labels, on_progress), "new": is_new}
 
 
-def judge(
+def evaluation_of(
     predictor: Predictor,
     data: Labelled,
     labels: NDArray[np.int64],
     on_progress: OnProgress = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Judges a student on labelled examples; probabilities are calibrated.
+    """Evaluates a student on labelled examples; probabilities are calibrated.
 
     Args:
         predictor: the student.
@@ -70,9 +70,9 @@ def judge(
     if answers.problems:
         raise DataError(data.name, answers.problems)
     groups = tuple(map(normal_form, data.groups))
-    judged = Judged(answers.ids, groups, predictor.tasks, labels, answers.probabilities)
+    scored = SplitPredictions(answers.ids, groups, predictor.tasks, labels, answers.probabilities)
     numbers = all_metrics(labels, answers.probabilities, predictor.tasks)
-    by_task = task_answers([judged])
+    by_task = task_answers([scored])
     for of_task in by_task:
         about = numbers["tasks"][of_task.task.name]
         about["interval"] = _ends(of_task.macro_f1().interval())
@@ -91,13 +91,13 @@ def judge(
     }
 
 
-def judged_with_interval(folder: Path, split: str, tasks: Sequence[Task]) -> dict[str, Any] | None:
+def score_with_interval(folder: Path, split: str, tasks: Sequence[Task]) -> dict[str, Any] | None:
     """Score, 95 % interval over cases and size of a run's recorded predictions; None where there are none."""
-    judged = read_judged(folder, split, tasks=tasks)
-    if judged is None:
+    scored = read_split_predictions(folder, split, tasks=tasks)
+    if scored is None:
         return None
-    found = asdict(overall(task_answers([judged])).interval())
-    return {"score": found["mean"], "interval": [found["low"], found["high"]], "examples": len(judged.labels)}
+    found = asdict(overall(task_answers([scored])).interval())
+    return {"score": found["mean"], "interval": [found["low"], found["high"]], "examples": len(scored.labels)}
 
 
 def record(folder: Path, found: Mapping[str, Any]) -> Path:

@@ -27,7 +27,7 @@ GROUP_COLUMNS = ("group", "patient", "case")
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled examples that a student is judged on.
+    """Labelled examples that a student is evaluated on.
 
     Attributes:
         name: of the data, as it is recorded.
@@ -211,7 +211,7 @@ def label_columns_of(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]
         if unknown := sorted(named - set(task.classes)):
             problems.append(
                 f"task {task.name!r}: the data have the classes {listed(sorted(named))}, the "
-                f"student knows {listed(task.classes)}; {listed(unknown)} cannot be judged"
+                f"student knows {listed(task.classes)}; {listed(unknown)} cannot be evaluated"
             )
         elif cells and all(names is None for names in found):
             problems.append(f"task {task.name!r}: no example has a label")

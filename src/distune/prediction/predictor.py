@@ -187,7 +187,7 @@ class Predictor:
         record: bool = False,
         on_progress: OnProgress = lambda done, total: None,
     ) -> dict[str, Any]:
-        """Judges the student on labelled examples that its study never saw.
+        """Evaluates the student on labelled examples that its study never saw.
 
         Args:
             data: a table file, a folder that is read as the data set of the run was, a `Table`, a data frame that also
@@ -205,7 +205,7 @@ class Predictor:
             `recorded`, the file.
 
         Raises:
-            DataError: examples cannot be read or judged, or are in the data set that the student was trained on.
+            DataError: examples cannot be read or evaluated, or are in the data set that the student was trained on.
         """
         from distune.prediction import evaluation
         from distune.prediction.labelled import labelled

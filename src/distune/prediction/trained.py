@@ -23,7 +23,7 @@ from distune.models.fusion import masked_mean
 from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor
 from distune.training.devices import Compute, resolved
-from distune.training.files.prediction_files import predictions_file, read_judged
+from distune.training.files.prediction_files import predictions_file, read_split_predictions
 from distune.training.files.run_folder import RESULTS, read_results
 from distune.training.inputs.encoding import PREFIX_BATCH
 from distune.training.predictions import EVALUATION_BATCH
@@ -141,7 +141,7 @@ def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, floa
     Raises:
         UserError: there are no dev predictions, or of other classes than the weights are.
     """
-    dev = read_judged(folder, "dev", tasks)
+    dev = read_split_predictions(folder, "dev", tasks)
     if dev is None:
         raise UserError(
             f"there is no {predictions_file(folder, 'dev')}, which a finished run has; train it again"

@@ -8,7 +8,7 @@ from pathlib import Path
 from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.teacher import TeacherJudged
+from distune.analysis.teacher import TeacherEvaluation
 from distune.data.audit.findings import counted
 from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Block, Commands, Headline, Strong, caution, paragraph
@@ -37,9 +37,9 @@ def lead(findings: Findings) -> tuple[Block, ...]:
 def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headline]:
     split, chosen = numbers["split"], verdicts.recommended(numbers)
     yield Headline(CONFIG, verdicts.named(numbers, chosen), _file_and(findings, _how_sure(numbers)))
-    judged = numbers["contenders"][chosen]["splits"].get(split)
-    if judged is not None:
-        score, counted_as = judged["score"], verdicts.counted_as(numbers)
+    evaluated = numbers["contenders"][chosen]["splits"].get(split)
+    if evaluated is not None:
+        score, counted_as = evaluated["score"], verdicts.counted_as(numbers)
         flatters = ", which the search has seen" if numbers["optimistic"] else " (held-out cases)"
         yield Headline(
             f"Score on {split}{flatters}",
@@ -52,7 +52,7 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
                 f"{formats.score(score['high'])}"
             ),
         )
-        if (forecast := judged.get("forecast")) is not None:
+        if (forecast := evaluated.get("forecast")) is not None:
             of_one = ", by this one training; others were not tried" * (forecast["seeds"] == 1)
             seen = "; too optimistic, as the search has used these cases" if numbers["optimistic"] else ""
             yield Headline(
@@ -125,14 +125,14 @@ def _baseline(numbers: verdicts.Numbers) -> Iterator[Headline]:
     made = verdicts.against_strongest_baseline(numbers)
     if made is None or made["verdict"] == "better":
         return
-    judged = ((numbers["contenders"].get(made["second"]) or {}).get("splits") or {}).get(numbers["split"])
-    if judged is not None:
+    evaluated = ((numbers["contenders"].get(made["second"]) or {}).get("splits") or {}).get(numbers["split"])
+    if evaluated is not None:
         ahead = (
             "significantly better than" if made["verdict"] == "worse" else "not significantly different from"
         )
         yield Headline(
             "Strongest simple baseline",
-            formats.score(judged["score"]["mean"]),
+            formats.score(evaluated["score"]["mean"]),
             f"{verdicts.named(numbers, made['second'])}; {ahead} {verdicts.named(numbers, made['first'])}",
         )
 
@@ -236,15 +236,15 @@ def _cautions(findings: Findings) -> Iterator[Block]:
 
 def _teacher(findings: Findings) -> Iterator[Block]:
     """That the teacher has nothing to teach."""
-    judged = findings.teacher
-    if judged is None or not _is_of_no_use(judged):
+    evaluated = findings.teacher
+    if evaluated is None or not _is_of_no_use(evaluated):
         return
-    below = ["its student"] if judged.is_below_its_student else []
-    if judged.is_below_regression:
+    below = ["its student"] if evaluated.is_below_its_student else []
+    if evaluated.is_below_regression:
         below.append("logistic regression on frozen features")
     yield caution(
         Strong("The teacher has little to teach."),
-        f" On {judged.on} it scores below {' and '.join(below)}: {WHAT_TO_CHANGE}.",
+        f" On {evaluated.on} it scores below {' and '.join(below)}: {WHAT_TO_CHANGE}.",
     )
 
 
@@ -286,5 +286,5 @@ def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterat
     yield f"distune export {commands.named(study)} --out bundle"
 
 
-def _is_of_no_use(judged: TeacherJudged) -> bool:
-    return judged.is_below_its_student or judged.is_below_regression
+def _is_of_no_use(evaluated: TeacherEvaluation) -> bool:
+    return evaluated.is_below_its_student or evaluated.is_below_regression

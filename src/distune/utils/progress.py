@@ -28,7 +28,7 @@ def progress_to(listener: Progress) -> Iterator[None]:
 
 
 def report_progress(step: str, done: int, total: int) -> None:
-    """Tells whoever started the command what is done, as `ProgressLines` takes it."""
+    """Shows the user what is done, as `ProgressLines` takes it."""
     if (listener := _listener.get()) is not None:
         listener(step, done, total)
 

@@ -11,7 +11,7 @@ from distune.confirmation.statistics.inference.significance import compare_score
 from distune.confirmation.statistics.inference.standard_errors import errors_of
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import MISSING, Task, label_columns
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.weighted_scores import weighted_mean_score, weighted_task_score
 
@@ -37,7 +37,7 @@ TASKS = {
 }
 
 
-def trainings(tasks: tuple[Task, ...], skill: float = 0.5, seed: int = 0) -> list[Judged]:
+def trainings(tasks: tuple[Task, ...], skill: float = 0.5, seed: int = 0) -> list[SplitPredictions]:
     """Three seeds on the same cases of one to three examples each, a few labels unknown."""
     cases = np.repeat(np.arange(CASES), np.random.default_rng(9).integers(1, 4, CASES))
     labels = np.concatenate([labels_of(task, len(cases)) for task in tasks], axis=1)
@@ -55,7 +55,7 @@ def trainings(tasks: tuple[Task, ...], skill: float = 0.5, seed: int = 0) -> lis
                 found_rows if task.kind == "multi_label" else found_rows / found_rows.sum(1, keepdims=True)
             )
         ids = tuple(map(str, range(len(cases))))
-        found.append(Judged(ids, tuple(f"case {c}" for c in cases), tasks, labels, tuple(rows)))
+        found.append(SplitPredictions(ids, tuple(f"case {c}" for c in cases), tasks, labels, tuple(rows)))
     return found
 
 
@@ -70,9 +70,9 @@ def labels_of(task: Task, count: int) -> NDArray[np.int64]:
 
 @pytest.mark.parametrize("score", TASKS)
 def test_the_score_is_that_of_the_evaluation(score: str) -> None:
-    judged = trainings(TASKS[score])
-    found = overall(task_answers(judged))
-    expected = [evaluate(one.labels, one.probabilities, one.tasks)["score"] for one in judged]
+    scored = trainings(TASKS[score])
+    found = overall(task_answers(scored))
+    expected = [evaluate(one.labels, one.probabilities, one.tasks)["score"] for one in scored]
     assert found.values == pytest.approx(expected, abs=1e-12)
     assert interval_of(found.values, found.pseudovalues, found.lowest).mean == pytest.approx(
         np.mean(expected)
@@ -81,12 +81,12 @@ def test_the_score_is_that_of_the_evaluation(score: str) -> None:
 
 @pytest.mark.parametrize("score", TASKS)
 def test_each_case_is_left_out_whole(score: str) -> None:
-    judged = trainings(TASKS[score])
-    found = overall(task_answers(judged))
-    groups = np.array(judged[0].groups)
+    scored = trainings(TASKS[score])
+    found = overall(task_answers(scored))
+    groups = np.array(scored[0].groups)
     for number, name in enumerate(np.unique(groups)[:5]):
         kept = groups != name
-        one = judged[1]
+        one = scored[1]
         rest = evaluate(one.labels[kept], [rows[kept] for rows in one.probabilities], one.tasks)["score"]
         assert found.without[number, 1] == pytest.approx(rest, abs=1e-12)
 
@@ -98,13 +98,13 @@ def test_the_error_is_that_of_a_bootstrap_of_cases(score: str) -> None:
     drawn = np.random.default_rng(0).multinomial(CASES, np.full(CASES, 1 / CASES), size=1500)
     weights = drawn[:, case_of].astype(float)
 
-    def scores_on(one: Judged) -> NDArray[np.float64]:
+    def scores_on(one: SplitPredictions) -> NDArray[np.float64]:
         columns = zip(one.tasks, label_columns(one.tasks), one.probabilities, strict=True)
         scores = [weighted_task_score(t, one.labels[:, c], rows, weights) for t, c, rows in columns]
         return weighted_mean_score(scores, one.tasks)
 
     spread = np.nanstd(scores_on(first[0]) - scores_on(second[0]))
-    ours, theirs = (overall(task_answers(judged[:1])) for judged in (first, second))
+    ours, theirs = (overall(task_answers(scored[:1])) for scored in (first, second))
     errors = errors_of([ours.pseudovalues, -theirs.pseudovalues])
     assert errors.standard_error == pytest.approx(spread, rel=0.15)
 
@@ -121,11 +121,11 @@ def test_a_better_training_is_told_from_a_worse_one(score: str) -> None:
 
 def test_a_kappa_may_lie_below_zero() -> None:
     tasks = TASKS["quadratic_kappa"][:1]
-    judged = trainings(tasks, 0.0, 4)
-    opposite = [np.roll(np.eye(3), 1, axis=1)[one.labels[:, 0]] for one in judged]
+    scored = trainings(tasks, 0.0, 4)
+    opposite = [np.roll(np.eye(3), 1, axis=1)[one.labels[:, 0]] for one in scored]
     answers = [
-        Judged(one.ids, one.groups, tasks, one.labels, (rows,))
-        for one, rows in zip(judged, opposite, strict=True)
+        SplitPredictions(one.ids, one.groups, tasks, one.labels, (rows,))
+        for one, rows in zip(scored, opposite, strict=True)
     ]
     found = overall(task_answers(answers))
     interval = interval_of(found.values, found.pseudovalues, found.lowest)
@@ -135,9 +135,9 @@ def test_a_kappa_may_lie_below_zero() -> None:
     assert interval.mean < 0
 
 
-def test_a_task_without_a_label_is_not_judged() -> None:
-    judged = trainings(TASKS["macro_f1"])
-    labels = judged[0].labels.copy()
+def test_a_task_without_a_label_is_not_evaluated() -> None:
+    scored = trainings(TASKS["macro_f1"])
+    labels = scored[0].labels.copy()
     labels[:, 0] = MISSING
-    unknown = [Judged(one.ids, one.groups, one.tasks, labels, one.probabilities) for one in judged]
+    unknown = [SplitPredictions(one.ids, one.groups, one.tasks, labels, one.probabilities) for one in scored]
     assert [each.task.name for each in task_answers(unknown)] == ["findings"]

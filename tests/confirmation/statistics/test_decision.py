@@ -17,7 +17,7 @@ from distune.confirmation.statistics.decision import (
 )
 from distune.confirmation.statistics.scores.answers import Answers
 from distune.data.table import Task
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 
 CLASSES = ("a", "b", "c")
 CASES = 120
@@ -33,13 +33,13 @@ def answering(name: str, rate: float, seeds: int = 5) -> Answers:
     """Right with a chance, on the same examples as all others."""
     labels = np.random.default_rng(0).integers(0, 3, (CASES, 1))
     generator = np.random.default_rng(sum(map(ord, name)))
-    judged = []
+    scored = []
     for _ in range(seeds):
         wrong = (labels[:, 0] + generator.integers(1, 3, CASES)) % 3
         chosen = np.where(generator.random(CASES) < rate, labels[:, 0], wrong)
         names = tuple(map(str, range(CASES)))
-        judged.append(Judged(names, names, (Task("kind", CLASSES),), labels, (np.eye(3)[chosen],)))
-    return Answers(name, tuple(range(seeds)), {"test": tuple(judged)})
+        scored.append(SplitPredictions(names, names, (Task("kind", CLASSES),), labels, (np.eye(3)[chosen],)))
+    return Answers(name, tuple(range(seeds)), {"test": tuple(scored)})
 
 
 def decided(rates: dict[str, float], *contenders: dict[str, Any], searched: int = 30) -> Decision:

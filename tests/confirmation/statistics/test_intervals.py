@@ -53,7 +53,7 @@ def test_metrics_of_a_class_are_those_of_scikit_learn(name: str) -> None:
     assert 0 < found.low < found.mean < found.high < 1
 
 
-def test_a_class_is_judged_over_the_cases_that_hold_it() -> None:
+def test_a_class_is_evaluated_over_the_cases_that_hold_it() -> None:
     truth, guess = np.array([0, 0, 1, 1, 1, 0]), np.array([0, 0, 1, 0, 1, 0])
     (counts,) = counts_by_case(truth[:, None], np.array([0, 1, 2, 2, 3, 4]), guess[None, :, None], [3])
     recall = of_class(counts, 1, "recall")

@@ -1,4 +1,4 @@
-"""Thresholds chosen on dev and judged on test; areas and calibration without each case, by computing them again."""
+"""Thresholds chosen on dev and evaluated on test; areas and calibration without each case, by computing them again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from distune.confirmation.statistics.scores.operating_points import (
     thresholds_of_others,
 )
 from distune.data.table import MISSING, Task
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.metrics import calibration_error
 
 SEEDS = 3
@@ -29,12 +29,12 @@ def answers(seed: int, classes: int = 2, cases: int = 40, per_case: int = 3) -> 
     generator = np.random.default_rng(seed)
     count = cases * per_case
     truth = generator.integers(0, classes, count)
-    judged = []
+    scored = []
     for _ in range(SEEDS):
         logits = generator.normal(0, 1, (count, classes)) + 1.5 * np.eye(classes)[truth]
         powers = np.exp(logits)
-        judged.append(
-            Judged(
+        scored.append(
+            SplitPredictions(
                 tuple(map(str, range(count))),
                 tuple(str(n // per_case) for n in range(count)),
                 (Task("kind", tuple("abcde"[:classes])),),
@@ -42,7 +42,7 @@ def answers(seed: int, classes: int = 2, cases: int = 40, per_case: int = 3) -> 
                 (powers / powers.sum(1, keepdims=True),),
             )
         )
-    (found,) = task_answers(judged)
+    (found,) = task_answers(scored)
     return found
 
 
@@ -108,7 +108,7 @@ def test_the_threshold_is_the_lowest_that_keeps_the_specificity(
         assert (negatives <= cut).mean() >= specificity > (negatives < cut).mean()
 
 
-def test_points_are_judged_on_test_with_the_thresholds_of_dev() -> None:
+def test_points_are_evaluated_on_test_with_the_thresholds_of_dev() -> None:
     dev, test = answers(8), answers(9)
     found = operating_points(dev, test)
     assert found is not None and [each["positive"] for each in found] == ["b"]
@@ -155,7 +155,7 @@ def by_leaving_out(rows: np.ndarray, truth: np.ndarray, cases: np.ndarray, wante
     return found
 
 
-def test_out_of_fold_answers_judge_each_case_with_the_threshold_of_all_others() -> None:
+def test_out_of_fold_answers_evaluate_each_case_with_the_threshold_of_all_others() -> None:
     given = answers(10, cases=25, per_case=4)
     truth = given.labels[:, 0]
     found = operating_points_out_of_fold(given)
@@ -186,7 +186,9 @@ def test_labels_out_of_fold_are_looked_for_one_by_one() -> None:
     labels, rows = generator.integers(0, 2, (90, 2)), generator.random((90, 2))
     groups = tuple(str(row // 3) for row in range(90))
     task = Task("signs", ("x", "y"), kind="multi_label")
-    (given,) = task_answers([Judged(tuple(map(str, range(90))), groups, (task,), labels, (rows,))] * 2)
+    (given,) = task_answers(
+        [SplitPredictions(tuple(map(str, range(90))), groups, (task,), labels, (rows,))] * 2
+    )
     found = operating_points_out_of_fold(given)
     assert found is not None and [each["positive"] for each in found] == ["x", "y"]
     for column, each in enumerate(found):

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from distune.confirmation.statistics.inference.significance import (
     Comparison,
     family_level,
-    judge,
+    family_verdicts,
 )
 from distune.confirmation.statistics.inference.standard_errors import Errors
 from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
@@ -111,7 +111,7 @@ class TestCompare:
         same = Contender("a", predictions(labels, 0.7, 0))
         found = compare(labels, [str(row) for row in range(50)], same, same)
         assert (found.difference, found.p_value) == (0.0, 1.0) and found.low == -found.high
-        assert judge({"same": found})["same"].verdict == "not significantly different"
+        assert family_verdicts({"same": found})["same"].verdict == "not significantly different"
 
 
 class TestFamily:
@@ -126,7 +126,7 @@ class TestFamily:
         self, differences: list[float], freedom: float
     ) -> None:
         family = {str(place): comparison(each, freedom=freedom) for place, each in enumerate(differences)}
-        for name, found in judge(family).items():
+        for name, found in family_verdicts(family).items():
             each = family[name]
             assert found.family_low <= each.low <= each.high <= found.family_high
             excludes = found.family_low > 0 or found.family_high < 0
@@ -137,9 +137,9 @@ class TestFamily:
 
     def test_what_alone_would_be_shown_is_not_where_much_is_asked(self) -> None:
         alone = comparison(0.023)
-        assert judge({"gain": alone})["gain"].verdict == "better"
+        assert family_verdicts({"gain": alone})["gain"].verdict == "better"
         family = {"gain": alone, "loss": comparison(-0.05), "nothing": comparison(0.001)}
-        assert {name: each.verdict for name, each in judge(family).items()} == {
+        assert {name: each.verdict for name, each in family_verdicts(family).items()} == {
             "gain": "not significantly different",
             "loss": "worse",
             "nothing": "not significantly different",

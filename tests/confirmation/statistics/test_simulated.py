@@ -10,7 +10,7 @@ from comparing import Contender, compare
 
 from benchmarks.confirmations import differences, forecast_summary, forecasts, summary
 from benchmarks.simulated_confirmations import GAINS, World
-from distune.confirmation.statistics.inference.significance import judge
+from distune.confirmation.statistics.inference.significance import family_verdicts
 from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def test_without_a_difference_better_is_said_in_at_most_five_percent_of_families
         base, *others = (Contender(str(place), each) for place, each in enumerate(drawn))
         groups = [str(case) for case in case_of]
         family = {each.name: compare(labels, groups, each, base) for each in others}
-        lies += any(each.verdict == "better" for each in judge(family).values())
+        lies += any(each.verdict == "better" for each in family_verdicts(family).values())
         uncorrected += any(each.low > 0 for each in family.values())
     assert lies <= 0.05 * 150 < uncorrected
 

@@ -16,13 +16,15 @@ from distune.confirmation.statistics.scores.subgroups import (
     subgroup_numbers,
 )
 from distune.data.table import Task
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 
 
-def judged(truth: np.ndarray, right: np.ndarray, case_of: np.ndarray, seeds: int = 2) -> list[Judged]:
+def scored(
+    truth: np.ndarray, right: np.ndarray, case_of: np.ndarray, seeds: int = 2
+) -> list[SplitPredictions]:
     """One task of three classes, answered alike by all seeds."""
     answers = np.where(right, truth, (truth + 1) % 3)
-    one = Judged(
+    one = SplitPredictions(
         ids=tuple(f"e{n}" for n in range(len(truth))),
         groups=tuple(f"c{n}" for n in case_of),
         tasks=(Task("kind", ("a", "b", "c")),),
@@ -42,7 +44,7 @@ def test_a_group_is_scored_on_its_own_examples_and_cases() -> None:
     right = generator.random(200) < 0.8
     sex = np.where(case_of % 3 == 0, "female", "male")
     values = {"sex": {f"e{n}": str(sex[n]) for n in range(200) if n != 8}}
-    found = subgroup_numbers(judged(truth, right, case_of), values)
+    found = subgroup_numbers(scored(truth, right, case_of), values)
     assert found["sex"]["unknown"] == 1 and found["sex"]["values"] == 2
     female = by_name(found, "sex")["female"]
     inside = sex == "female"
@@ -68,7 +70,7 @@ def test_a_difference_is_claimed_of_no_small_group_and_of_no_chance(
     inside = case_of < cases
     right = generator.random(count) > np.where(inside, wrong_in_group, 0.2)
     site = {f"e{n}": "north" if inside[n] else "south" for n in range(count)}
-    group = by_name(subgroup_numbers(judged(truth, right, case_of), {"site": site}), "site")["north"]
+    group = by_name(subgroup_numbers(scored(truth, right, case_of), {"site": site}), "site")["north"]
     assert group["small"] == (verdict is None)
     assert (group["difference"] or {}).get("verdict") == verdict
     if group["difference"]:
@@ -83,7 +85,7 @@ def test_a_difference_is_claimed_of_no_small_group_and_of_no_chance(
 def test_groups_without_an_error_are_not_claimed_to_be_exactly_equal() -> None:
     truth, case_of = np.zeros(100, np.int64), np.arange(100)
     site = {f"e{n}": "north" if n < 30 else "south" for n in range(100)}
-    found = by_name(subgroup_numbers(judged(truth, truth == 0, case_of), {"site": site}), "site")["north"]
+    found = by_name(subgroup_numbers(scored(truth, truth == 0, case_of), {"site": site}), "site")["north"]
     about = found["difference"]
     assert (about["mean"], about["verdict"]) == (0.0, "not significantly different")
     # None of 30 cases differs: as many as 1 - (level / 2)^(1 / 30) of all may, at the level of two differences.
@@ -98,7 +100,7 @@ def test_equal_groups_are_told_apart_in_one_column_of_twenty_at_most() -> None:
         truth, case_of = generator.integers(0, 3, 120), np.arange(120) // 2
         right = generator.random(120) < 0.8
         values = {f"e{n}": str(case_of[n] % 3) for n in range(120)}
-        found = subgroup_numbers(judged(truth, right, case_of), {"site": values})
+        found = subgroup_numbers(scored(truth, right, case_of), {"site": values})
         claims += any(
             group["difference"]["verdict"] != "not significantly different"
             for group in found["site"]["groups"]
@@ -127,7 +129,7 @@ def test_few_numbers_and_words_are_their_own_groups_whatever_their_case() -> Non
 def test_a_column_of_names_makes_no_groups() -> None:
     truth = np.zeros(40, np.int64)
     values = {f"e{n}": f"name {n}" for n in range(40)}
-    found = subgroup_numbers(judged(truth, truth == 0, np.arange(40)), {"name": values})
+    found = subgroup_numbers(scored(truth, truth == 0, np.arange(40)), {"name": values})
     assert found["name"] == {"groups": [], "unknown": 0, "values": 40}
 
 

@@ -311,7 +311,7 @@ def test_an_interruption_waits_for_the_epoch_and_a_second_one_does_not(world):
     assert points(world.study)[1:2] and states(world.study) == {"COMPLETE": 3}
 
 
-def test_an_epoch_that_is_trained_again_is_not_judged_again(world):
+def test_an_epoch_that_is_trained_again_is_not_evaluated_again(world):
     """An attempt may go over known epochs; the pruner's earlier answers stand, the open one is given again."""
     heard = []
 

@@ -30,12 +30,12 @@ def study_with(complete: int) -> optuna.Study:
 @pytest.mark.parametrize(
     ("complete", "scores", "pruned_at"),
     [
-        (5, [0.0, 0.0, 0.0], 3),  # epochs 1 and 2 are never judged
+        (5, [0.0, 0.0, 0.0], 3),  # epochs 1 and 2 are never evaluated
         (5, [0.0, 0.0, 0.31, 0.0, 0.0], None),  # its best so far is above the median
         (5, [0.4, 0.0, 0.0], None),
         (5, [0.29] * 10, 3),  # the median of 0.1 ... 0.5 is 0.3
         (5, [0.31] * 10, None),
-        (4, [0.0] * 10, None),  # too few complete trials to judge by
+        (4, [0.0] * 10, None),  # too few complete trials to evaluate by
     ],
 )
 def test_median_rule(complete: int, scores: list[float], pruned_at: int | None) -> None:

@@ -16,7 +16,7 @@ FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
 @pytest.mark.parametrize(
     ("scores", "earlier", "epoch", "keeps_up"),
     [
-        ({1: 0.0}, FIVE, 1, True),  # the first epoch is not judged
+        ({1: 0.0}, FIVE, 1, True),  # the first epoch is not evaluated
         ({1: 0.0, 2: 0.29}, FIVE, 2, False),
         ({1: 0.0, 2: 0.3}, FIVE, 2, True),  # the median itself is not behind
         ({1: 0.35, 2: 0.0}, FIVE, 2, True),  # its best so far counts
@@ -25,7 +25,7 @@ FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
         ({1: 0.0, 2: 0.4, 3: 0.4}, [*FIVE, {1: 0.9, 2: 0.9}], 3, True),  # its scores elsewhere do not count
         ({1: 0.1, 2: 0.34}, [*FIVE, {2: 0.6}], 2, False),  # six: between 0.3 and 0.4
         ({1: 0.1, 2: 0.36}, [*FIVE, {2: 0.6}], 2, True),
-        ({1: 0.1, 2: 0.1, 3: 0.9}, FIVE, 2, False),  # judged by what was known then
+        ({1: 0.1, 2: 0.1, 3: 0.9}, FIVE, 2, False),  # evaluated by what was known then
     ],
 )
 def test_a_teacher_keeps_up_with_the_median_at_its_epoch(scores, earlier, epoch, keeps_up):
@@ -85,7 +85,7 @@ def test_a_weak_teacher_ends_its_trial_before_the_student_trains(study_of, tmp_p
     assert states(study) == {"COMPLETE": 8, "PRUNED": 1}
 
 
-def test_without_the_option_teachers_are_not_judged(tmp_path):
+def test_without_the_option_teachers_are_not_evaluated(tmp_path):
     settings = settings_of(pruner="none")
     study = sqlite_study(tmp_path, settings)
     script = with_teachers([0.1, 0.2, 0.3, 0.4, 0.5, 0.0])
@@ -93,7 +93,7 @@ def test_without_the_option_teachers_are_not_judged(tmp_path):
     assert states(study) == {"COMPLETE": 6}
 
 
-def test_an_interrupted_trial_keeps_its_teacher_scores_and_is_judged_where_it_stopped(study_of):
+def test_an_interrupted_trial_keeps_its_teacher_scores_and_is_evaluated_where_it_stopped(study_of):
     scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.2]
     study = study_of(with_teachers(scores), n_trials=6, timeout=5 * 60.0 + 5.0)
     assert states(study) == {"COMPLETE": 5, "WAITING": 1}

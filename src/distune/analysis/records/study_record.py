@@ -144,7 +144,7 @@ class StudyRecord:
         return self.space_source == "observed"
 
     @property
-    def judged_on(self) -> str | None:
+    def scored_on(self) -> str | None:
         """What the scores were measured on, as a sentence says it; None where that is not known."""
         if self.is_table:
             return None
@@ -153,11 +153,11 @@ class StudyRecord:
     @property
     def on_what(self) -> str:
         """The same as the end of a phrase, such as ` on dev`; empty where it is not known."""
-        return f" on {self.judged_on}" if self.judged_on else ""
+        return f" on {self.scored_on}" if self.scored_on else ""
 
     @property
-    def judged_stage(self) -> str:
-        """The stage of a trial whose epochs are judged: the student, or the teacher where it is tuned alone."""
+    def scored_stage(self) -> str:
+        """The stage of a trial whose epochs are evaluated: the student, or the teacher where it is tuned alone."""
         return "teacher" if self.strategy == "teacher" else "student"
 
     def of(self, state: State) -> list[TrialRecord]:

@@ -34,7 +34,7 @@ def evaluate(
     from distune.prediction.load import load
 
     predictor = load(source, device=gpu, storage=storage)
-    with progress_of("judging") as tell:
+    with progress_of("evaluating") as tell:
         found = predictor.evaluate(table or data_root, root=data_root, record=True, on_progress=tell)
     print_evaluation(found)
     if found["new"] is None:

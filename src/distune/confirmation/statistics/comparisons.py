@@ -12,11 +12,11 @@ from distune.confirmation.statistics.inference.mcnemar import mcnemar
 from distune.confirmation.statistics.inference.power import needs, power
 from distune.confirmation.statistics.inference.significance import (
     Comparison,
-    Judgement,
+    FamilyVerdict,
     Scored,
     compare_scores,
     family_level,
-    judge,
+    family_verdicts,
 )
 from distune.confirmation.statistics.scores.answers import Answers
 from distune.data.table import MISSING, exclusive_tasks
@@ -96,7 +96,7 @@ def planned(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -
 def comparisons(
     pairs: Sequence[Pair], answers: Mapping[str, Answers], split: str, *, relevant_gain: float = RELEVANT_GAIN
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Makes the comparisons on one split, and judges each family by itself.
+    """Makes the comparisons on one split, and evaluates each family by itself.
 
     Args:
         pairs: all that are planned.
@@ -115,22 +115,22 @@ def comparisons(
         if absent:
             left_out.append({**asdict(pair), "reason": f"{' and '.join(absent)}: no run finished"})
             continue
-        unjudged = [name for name in (pair.first, pair.second) if split not in answers[name].by_split]
-        if unjudged:
-            left_out.append({**asdict(pair), "reason": f"{' and '.join(unjudged)}: not judged on {split}"})
+        unscored = [name for name in (pair.first, pair.second) if split not in answers[name].by_split]
+        if unscored:
+            left_out.append({**asdict(pair), "reason": f"{' and '.join(unscored)}: not evaluated on {split}"})
             continue
-        judged = answers[pair.first].by_split[split][0]
-        if len(set(judged.groups)) < 2:
+        evaluated = answers[pair.first].by_split[split][0]
+        if len(set(evaluated.groups)) < 2:
             left_out.append({**asdict(pair), "reason": f"{split} holds a single case"})
             continue
         for name in (pair.first, pair.second):
             if name not in scored:
                 scored[name] = answers[name].scored(split)
-        made[pair] = compare_scores(scored[pair.first], scored[pair.second], examples=len(judged.ids))
-    verdicts: dict[str, Judgement] = {}
+        made[pair] = compare_scores(scored[pair.first], scored[pair.second], examples=len(evaluated.ids))
+    verdicts: dict[str, FamilyVerdict] = {}
     sizes = {family: sum(pair.family == family for pair in made) for family in ("primary", "secondary")}
     for family in sizes:
-        verdicts |= judge({pair.name: each for pair, each in made.items() if pair.family == family})
+        verdicts |= family_verdicts({pair.name: each for pair, each in made.items() if pair.family == family})
     return [
         {
             "kind": pair.kind,
@@ -186,11 +186,11 @@ def _single_pairs(first: Answers, second: Answers, split: str) -> dict[str, Any]
     seeds = (common[0], common[0]) if common else (first.seeds[0], second.seeds[0])
     one = first.by_split[split][first.seeds.index(seeds[0])].predictions
     other = second.by_split[split][second.seeds.index(seeds[1])].predictions
-    judged = first.by_split[split][0]
+    evaluated = first.by_split[split][0]
     found = {}
-    parts = [part for task in judged.tasks for part in exclusive_tasks(task)]
+    parts = [part for task in evaluated.tasks for part in exclusive_tasks(task)]
     for column, task in enumerate(parts):
-        known = judged.labels[:, column] != MISSING
-        truth = judged.labels[known, column]
+        known = evaluated.labels[:, column] != MISSING
+        truth = evaluated.labels[known, column]
         found[task.name] = asdict(mcnemar(truth, one[known, column], other[known, column]))
     return found

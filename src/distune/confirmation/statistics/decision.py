@@ -92,7 +92,7 @@ def decide(
     Args:
         contenders: those of the plan, each with `name`, `kind`, `rank`, `is_base`, `search_score`, `parameters`.
         answers: predictions by contender; those without any run are left out.
-        split: the one that is judged.
+        split: the one that is evaluated.
         searched: complete trials of the study.
         relevant_gain: the smallest one that matters.
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from distune.errors import UserError
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 from distune.utils.atomic import replacing
 
 FOLDER = "confirmation"
@@ -35,7 +35,7 @@ BASELINES = "baselines"
 MARKER = "evaluation.json"
 OUT_OF_FOLD = "folds"
 """Train and dev together, each example answered by the training that lacked its fold."""
-JUDGED_SPLITS = ("dev", "test", OUT_OF_FOLD)
+SCORED_SPLITS = ("dev", "test", OUT_OF_FOLD)
 CONDITIONS = ("without_image", "without_text", "other_text")
 """The flat mean colour of the train images; the empty text; the text of another case."""
 
@@ -74,13 +74,13 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
     return plan
 
 
-def same_examples(judged: Sequence[Judged]) -> bool:
+def same_examples(scored: Sequence[SplitPredictions]) -> bool:
     """Whether predictions are for the same examples with the same labels, in the same order."""
-    first = judged[0]
+    first = scored[0]
     return all(
         (other.ids, other.groups, other.tasks) == (first.ids, first.groups, first.tasks)
         and np.array_equal(other.labels, first.labels)
-        for other in judged[1:]
+        for other in scored[1:]
     )
 
 

@@ -50,8 +50,8 @@ no seed differs.
                         alone; auc: interval or null, and then auc_missing says why; operating_points: on test and
                         folds, of a task of two classes or of labels, [{"positive": the class that is looked for,
                         "points": [{"wanted": specificity where the threshold is chosen, on dev, or for folds on the
-                        out-of-fold answers, each case then judged with the threshold of all others, "threshold": over
-                        seeds alone, "sensitivity", "specificity": intervals, all three null where too few examples
+                        out-of-fold answers, each case then evaluated with the threshold of all others, "threshold":
+                        over seeds alone, "sensitivity", "specificity": intervals, all three null where too few examples
                         without the class choose}]}], else null;
                         classes: {class: {"support": examples, "cases": that hold one, "recall", "precision",
                         "specificity", "f1": interval over the cases that it depends on, or null without any}};
@@ -100,9 +100,9 @@ from distune.confirmation.request import RELEVANT_GAIN
 from distune.confirmation.statistics.comparisons import comparisons, planned
 from distune.confirmation.statistics.decision import Decision, decide
 from distune.confirmation.statistics.files import (
-    JUDGED_SPLITS,
     OUT_OF_FOLD,
     RECOMMENDED,
+    SCORED_SPLITS,
     folds_folder,
     read_plan,
     same_examples,
@@ -112,7 +112,7 @@ from distune.confirmation.statistics.scores.scores import interval, split_number
 from distune.confirmation.statistics.scores.subgroups import read_subgroups, subgroup_numbers
 from distune.data.table import Task
 from distune.errors import UserError
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 from distune.training.files.run_folder import read_results
 from distune.tuning.trials.folds import fold_folder
 
@@ -129,7 +129,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         Plain values; the schema is in this module's text.
 
     Raises:
-        UserError: the folder holds no confirmation, no run finished, or runs were judged on different examples.
+        UserError: the folder holds no confirmation, no run finished, or runs were evaluated on different examples.
     """
     plan = read_plan(confirmation)
     answers = _answers(confirmation, plan)
@@ -157,8 +157,8 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         "relevant_gain": relevant_gain,
         "power_before": plan.get("power_before"),
         "examples": {
-            name: {"examples": len(judged[0].ids), "cases": len(set(judged[0].groups))}
-            for name, judged in reference.items()
+            name: {"examples": len(evaluated[0].ids), "cases": len(set(evaluated[0].groups))}
+            for name, evaluated in reference.items()
         },
         "tasks": {task.name: list(task.classes) for task in reference[split][0].tasks},
         "scored_by": {
@@ -195,14 +195,14 @@ def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, Answers]:
         baseline = read_baseline(confirmation, about["name"], tasks, may_lack=plan.get("may_lack", False))
         if baseline is not None:
             answers[about["name"]] = baseline
-    by_split: dict[str, list[Judged]] = {}
+    by_split: dict[str, list[SplitPredictions]] = {}
     for each in answers.values():
-        for split, judged in each.by_split.items():
-            by_split.setdefault(split, []).extend(judged)
-    for split, all_judged in by_split.items():
-        if not same_examples(all_judged):
+        for split, evaluated in each.by_split.items():
+            by_split.setdefault(split, []).extend(evaluated)
+    for split, all_predictions in by_split.items():
+        if not same_examples(all_predictions):
             raise UserError(
-                f"{confirmation}: its runs were judged on different {split} examples; delete it and confirm again"
+                f"{confirmation}: its runs were evaluated on different {split} examples; delete it and confirm again"
             )
     return answers
 
@@ -235,7 +235,7 @@ def _baseline_numbers(
 
 
 def _splits(answers: Answers | None, new_cases: int | None) -> dict[str, Any]:
-    found = {split: split_numbers(answers, split, new_cases) if answers else None for split in JUDGED_SPLITS}
+    found = {split: split_numbers(answers, split, new_cases) if answers else None for split in SCORED_SPLITS}
     return {split: each for split, each in found.items() if each is not None or split != OUT_OF_FOLD}
 
 

@@ -41,7 +41,7 @@ MOST_CLASSES = 200
 
 
 def audit(table: Table) -> AuditReport:
-    """Looks for leaks between the splits, shortcuts to the labels, and classes too small to judge.
+    """Looks for leaks between the splits, shortcuts to the labels, and classes too small to evaluate.
 
     Labels of the test split are counted and compared between equal images, never predicted. The thresholds are
     written in the docstrings of the single rules, and the severe ones are: a case in two splits; an equal image

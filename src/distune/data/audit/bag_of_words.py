@@ -49,8 +49,8 @@ def word_baselines(table: Table) -> list[WordBaseline]:
     dev_inputs = vectorizer.transform(table.texts_at(dev))
     baselines = []
     for position, task in enumerate(table.tasks):
-        known, judged = (table.labels[rows, position] != MISSING for rows in (train, dev))
-        labels, truth = table.labels[train[known], position], table.labels[dev[judged], position]
+        known, scored = (table.labels[rows, position] != MISSING for rows in (train, dev))
+        labels, truth = table.labels[train[known], position], table.labels[dev[scored], position]
         model = LogisticRegression(C=10.0, max_iter=1000).fit(inputs[known], labels)
         weights = model.coef_ if len(model.coef_) > 1 else np.stack([-model.coef_[0], model.coef_[0]])
         most_frequent = np.full(len(truth), np.bincount(labels).argmax())
@@ -58,7 +58,7 @@ def word_baselines(table: Table) -> list[WordBaseline]:
             WordBaseline(
                 task=task.name,
                 macro_f1=float(
-                    f1_score(truth, model.predict(dev_inputs[judged]), average="macro", zero_division=0)
+                    f1_score(truth, model.predict(dev_inputs[scored]), average="macro", zero_division=0)
                 ),
                 guessing=float(f1_score(truth, most_frequent, average="macro", zero_division=0)),
                 words={

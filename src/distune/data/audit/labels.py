@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from distune.data.audit.findings import AuditSection, Finding, Row
-from distune.data.audit.leaks import judged_splits
+from distune.data.audit.leaks import evaluation_splits
 from distune.data.table import MISSING, SPLITS, Split, Table
 
 FEW_IN_TRAIN = 10
@@ -87,7 +87,7 @@ def unseen_pair_findings(table: Table) -> list[Finding]:
                 {
                     one.name: one.classes[a],
                     other.name: other.classes[b],
-                    **{split: count[split] for split in judged_splits(table)},
+                    **{split: count[split] for split in evaluation_splits(table)},
                 }
                 for (a, b), count in sorted(places.items())
             ]
@@ -97,7 +97,7 @@ def unseen_pair_findings(table: Table) -> list[Finding]:
                     "unseen_label_pairs",
                     "warning",
                     f"label pairs of {one.name} and {other.name} that train never shows",
-                    f"{len(places)} pairs, {total} examples of {' and '.join(judged_splits(table))}.",
+                    f"{len(places)} pairs, {total} examples of {' and '.join(evaluation_splits(table))}.",
                     tuple(rows),
                 )
             )

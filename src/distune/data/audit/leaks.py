@@ -23,8 +23,8 @@ LEAST_WORDS = 5
 MANY_SAME_CAPTIONS = 0.05
 
 
-def judged_splits(table: Table) -> tuple[Split, ...]:
-    """The splits that models are judged on: dev, and test where there is one."""
+def evaluation_splits(table: Table) -> tuple[Split, ...]:
+    """The splits that models are evaluated on: dev, and test where there is one."""
     return tuple(split for split in EVALUATION if len(table.rows(split)))
 
 
@@ -45,7 +45,7 @@ def group_findings(table: Table) -> list[Finding]:
             "group": str(group),
             **{
                 split: sum(table.splits[row] == split for row in members)
-                for split in ("train", *judged_splits(table))
+                for split in ("train", *evaluation_splits(table))
             },
         }
         for group, members in _across(table, table.groups).items()
@@ -130,7 +130,7 @@ def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray
         return []
     shares = {split: len(touched[split]) / max(1, len(table.rows(split))) for split in EVALUATION}
     said = ", ".join(
-        f"{split}: {len(touched[split])} ({shares[split]:.1%})" for split in judged_splits(table)
+        f"{split}: {len(touched[split])} ({shares[split]:.1%})" for split in evaluation_splits(table)
     )
     return [
         Finding(
@@ -198,13 +198,13 @@ def same_caption_findings(table: Table) -> list[Finding]:
         return []
     outside_train = [row for members in across for row in members if table.splits[row] != "train"]
     share = len(outside_train) / sum(split != "train" for split in table.splits)
-    judged = " and ".join(judged_splits(table))
+    scored = " and ".join(evaluation_splits(table))
     return [
         Finding(
             "same_captions_across_splits",
             "warning" if share >= MANY_SAME_CAPTIONS else "info",
             "the same text in several splits and cases",
-            f"{len(across)} texts, {len(outside_train)} examples of {judged} ({share:.1%}).",
+            f"{len(across)} texts, {len(outside_train)} examples of {scored} ({share:.1%}).",
             tuple(
                 {**_pair(table, *_first_in_two_splits(table, m)), "text": table.texts[m[0]][:200]}
                 for m in across

@@ -15,7 +15,7 @@ def repeat_findings(table: Table, content: Sequence[str]) -> list[Finding]:
     """Finds examples that are equal in everything, and images of one split and one case that are there again.
 
     Both count twice in training and in scores; a warning where a row is there twice or images of 2 % of the examples
-    are, else a note. The same image in several splits or cases is told by the rules on leaks.
+    are, else a note. The same image in several splits or cases is reported by the rules on leaks.
 
     Args:
         table: the data set.

@@ -84,7 +84,7 @@ def word_section(baselines: list[WordBaseline]) -> AuditSection:
 
 
 def word_findings(baselines: list[WordBaseline]) -> list[Finding]:
-    """Judges the baselines: a macro F1 on dev of 0.99 or more is severe, of 0.9 or more a warning."""
+    """Grades the baselines: a macro F1 on dev of 0.99 or more is severe, of 0.9 or more a warning."""
     findings = []
     for baseline in baselines:
         score = baseline.macro_f1
@@ -93,7 +93,7 @@ def word_findings(baselines: list[WordBaseline]) -> list[Finding]:
         )
         advice = {
             "severe": "The text gives the label away; no image is needed. Take the telling words out of the text.",
-            "warning": "Judge every model against this number: most of the task is in the words.",
+            "warning": "Compare every model with this number: most of the task is in the words.",
             "info": "A model that reads image and text should do better than this.",
         }[severity]
         findings.append(

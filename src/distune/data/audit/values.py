@@ -52,7 +52,7 @@ def class_word_findings(table: Table) -> list[Finding]:
             "classes_like_nothing",
             "info",
             "classes whose name could stand for a missing label",
-            "They are classes like any other. Where they mean that nobody looked, list them in data.missing_values.",
+            "They are classes like any other. Where they stand for an unknown label, list them in data.missing_values.",
             tuple(rows),
         )
     ]

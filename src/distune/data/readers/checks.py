@@ -26,13 +26,13 @@ NO_SETTINGS: Mapping[str, TaskConfig] = {}
 def value_problems(
     examples: Sequence[RawExample], task_names: Sequence[str], *, allow_missing: bool = False
 ) -> list[list[Fault]]:
-    """Judges ids, groups, texts and labels, each example for itself.
+    """Checks ids, groups, texts and labels, each example for itself.
 
     Args:
         examples: all examples.
         task_names: the label columns.
         allow_missing: a row may lack labels, its image or its text; one of dev or test needs a label at least, to be
-            judged on.
+            evaluated on.
 
     Returns:
         For each example its faults, empty where there is nothing wrong.
@@ -45,7 +45,7 @@ def value_problems(
         if example.split == "unlabelled" or (allow_missing and example.split == "train"):
             faults = []
         elif allow_missing:
-            none = Fault("no label at all", f"a row of the {example.split} split is there to be judged on")
+            none = Fault("no label at all", f"a row of the {example.split} split is there to be evaluated on")
             faults = [none] if len(empty) == len(task_names) else []
         if allow_missing and not (example.image.strip() or example.text.strip()):
             faults.append(Fault("neither an image nor a text", "a row needs one of them"))
@@ -196,7 +196,7 @@ def split_problems(
     for split, name in read.items():
         rows = [example for example in examples if example.split == split]
         problems += [
-            f"{name}: task {task!r} has no label in the {split} split, so nothing can be judged on it"
+            f"{name}: task {task!r} has no label in the {split} split, so nothing can be evaluated on it"
             for position, task in enumerate(task_names)
             if split in ("dev", "test") and rows and not any(row.labels[position] for row in rows)
         ]

@@ -1,4 +1,4 @@
-"""Why examples cannot be used, told by cause: how many share it, three of them, and what to do."""
+"""Why examples cannot be used, listed by cause: how many share it, three of them, and what to do."""
 
 from __future__ import annotations
 

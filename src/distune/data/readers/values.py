@@ -51,14 +51,14 @@ def interpreted(
     ]
     notes = missing.notes()
     faults: list[list[Fault]] = [[] for _ in examples]
-    joined, told = _one_spelling(groups, "group")
-    notes += told
+    joined, noted = _one_spelling(groups, "group")
+    notes += noted
     _add(faults, joined, _alike_but_for_case(joined, examples), "group", _GROUP_REMEDY)
     for task, name in enumerate(task_names):
         label_map = dict((config.label_map or {}).get(name, {}))
         mapped = [label_map.get(label, label_map.get(label.strip(), label)) for label in columns[task]]
-        columns[task], told = _one_spelling(mapped, f"label {name}")
-        notes += told
+        columns[task], noted = _one_spelling(mapped, f"label {name}")
+        notes += noted
         twins = _alike_but_for_case(columns[task], examples, apart=set(label_map.values()))
         remedy = (
             f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"

@@ -49,7 +49,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None
         tables.baselines(numbers),
         recommended.classes(numbers),
         recommended.calibration(
-            numbers, figures.get("reliability") if findings.judged_run.is_confirmed else None
+            numbers, figures.get("reliability") if findings.scored_run.is_confirmed else None
         ),
         recommended.conditions(numbers),
         tables.apart(numbers),
@@ -109,7 +109,7 @@ def _openings(numbers: Mapping[str, Any]) -> Section | None:
         blocks.append(
             caution(
                 f"These numbers are of opening {opening['number']}: what was seen at an earlier one may have "
-                "shaped what is judged here."
+                "shaped what is evaluated here."
             )
         )
     items = [line(f"{each['time']}: ", Code(each["by"])) for each in opening["openings"]]

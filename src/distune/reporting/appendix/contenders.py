@@ -144,7 +144,7 @@ def _score(about: Numbers, split: str) -> Mapping[str, Any] | None:
 
 
 def _columns(numbers: Numbers) -> list[str]:
-    """Dev, and the split that judges where that is another: test, or the folds of a study without one."""
+    """Dev, and the split that decides where that is another: test, or the folds of a study without one."""
     return list(dict.fromkeys(("dev", str(numbers["split"]))))
 
 

@@ -16,14 +16,14 @@ TITLE = "Learning curves"
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None:
     """The curves, what is missing of them, and the folds; None where there is nothing to show."""
     blocks: list[Block] = [figures[name] for name in ("intermediate", "learning") if name in figures]
-    if not findings.judged_run.is_confirmed and "reliability" in figures:
+    if not findings.scored_run.is_confirmed and "reliability" in figures:
         blocks.append(figures["reliability"])
     run = findings.best_run
     if isinstance(run, Unknown):
         blocks.append(missing(run.reason))
     else:
         # Where the confirmation shows its own model's answers, those of the search are not missed.
-        is_shown = findings.judged_run.is_confirmed
+        is_shown = findings.scored_run.is_confirmed
         parts = (run.curves,) if is_shown else (run.curves, run.confusions, run.predictions)
         reasons = [part.reason for part in parts if isinstance(part, Unknown)]
         blocks += [missing(reason) for reason in dict.fromkeys(reasons)]

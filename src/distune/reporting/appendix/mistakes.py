@@ -20,26 +20,26 @@ MOST = 8
 
 def section(findings: Findings) -> Section:
     """One table a task; without its run folder or its predictions, the reason."""
-    judged = findings.judged_run
-    if isinstance(judged.run, Unknown):
-        return Section(TITLE, (missing(judged.run.reason),))
-    split = judged.on if judged.is_confirmed else "dev"
+    scored = findings.scored_run
+    if isinstance(scored.run, Unknown):
+        return Section(TITLE, (missing(scored.run.reason),))
+    split = scored.on if scored.is_confirmed else "dev"
     try:
         config, found = (
-            load_config(judged.run.folder / "config.yaml"),
-            read_mistakes(judged.run.folder, split, MOST),
+            load_config(scored.run.folder / "config.yaml"),
+            read_mistakes(scored.run.folder, split, MOST),
         )
     except UserError as error:
         return Section(TITLE, (missing(str(error)),))
     said = caution(
-        f"Of {judged.name} on {split}. This page shows images and texts of patients: keep it where they may be seen."
+        f"Of {scored.name} on {split}. This page shows images and texts of patients: keep it where they may be seen."
     )
     return Section(TITLE, (said,), tuple(_of_task(task, config) for task in found))
 
 
 def _of_task(task: TaskMistakes, config: Config) -> Section:
     rows = tuple(row for mistake in task.most_confident for row in _rows(mistake, config))
-    caption = f"{task.wrong} of {task.judged} examples are wrong; the {len(rows)} most confident ones."
+    caption = f"{task.wrong} of {task.labelled} examples are wrong; the {len(rows)} most confident ones."
     header = ("Image", "Example", "Label", "Predicted", "Probability", "Text")
     return Section(formats.plain(task.task), (TableBlock(header, rows, frozenset({4}), caption),))
 

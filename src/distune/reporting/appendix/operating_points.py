@@ -10,10 +10,10 @@ from distune.reporting.document import Cell, Code, Section, TableBlock, paragrap
 HEADER = ("Task", "Looked for", "Specificity asked for", "Threshold", "Sensitivity", "Specificity")
 TITLE = "Operating points"
 CHOSEN = {
-    "test": "are chosen on dev and judged on test",
-    "folds": "are chosen on the out-of-fold answers; each case is judged with the threshold that all other cases give",
+    "test": "are chosen on dev and evaluated on test",
+    "folds": "are chosen on the out-of-fold answers; each case with the threshold that all other cases give",
 }
-"""How thresholds come about, by the split that is judged."""
+"""How thresholds come about, by the split that is evaluated."""
 
 
 def section(findings: Findings) -> Section | None:
@@ -22,7 +22,7 @@ def section(findings: Findings) -> Section | None:
         return None
     numbers = findings.confirmation.numbers
     chosen, split = verdicts.recommended(numbers), numbers["split"]
-    judged = numbers["contenders"][chosen]["splits"].get(split)
+    scored = numbers["contenders"][chosen]["splits"].get(split)
     rows: list[tuple[Cell, ...]] = [
         (
             task,
@@ -30,7 +30,7 @@ def section(findings: Findings) -> Section | None:
             f"{point['wanted']:.2f} or more",
             *(formats.over_seeds(point[key]) for key in ("threshold", "sensitivity", "specificity")),
         )
-        for task, values in (judged or {"tasks": {}})["tasks"].items()
+        for task, values in (scored or {"tasks": {}})["tasks"].items()
         for each in values.get("operating_points") or []
         for point in each["points"]
     ]

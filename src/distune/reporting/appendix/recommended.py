@@ -87,8 +87,8 @@ def conditions(numbers: Numbers) -> Section | None:
 def _tasks(numbers: Numbers) -> Iterator[tuple[str, str, Numbers]]:
     """Contender, task and metrics of both, on the split that counts."""
     for name, about in _shown(numbers):
-        judged = about["splits"][numbers["split"]]
-        for task, values in judged["tasks"].items() if judged is not None else ():
+        scored = about["splits"][numbers["split"]]
+        for task, values in scored["tasks"].items() if scored is not None else ():
             yield name, task, values
 
 

@@ -80,7 +80,7 @@ def _yardsticks(phase: Phase, saving: Saving) -> tuple[tuple[Cell, ...], ...]:
         (f"as long as the median complete trial, {formats.duration(complete.median)}", saving.by_median),
     ]
     if not isinstance(saving.by_steps, Unknown):
-        step = "folds" if phase.study.folds is not None else f"{phase.study.judged_stage} epochs"
+        step = "folds" if phase.study.folds is not None else f"{phase.study.scored_stage} epochs"
         rows.append((f"the rest of its {step} at its own pace", saving.by_steps))
     return tuple((said, formats.duration(saved), formats.share(saving.share(saved))) for said, saved in rows)
 

@@ -44,7 +44,7 @@ def draw_all(findings: Findings) -> Figure | None:
             axes.plot(steps[-1:], scores[-1:], "v", color=COLOURS[trial.state], markersize=4, rasterized=many)
     if best is not None and best.intermediate:
         axes.plot(*_line(best, medians), color=INK, linewidth=2.2, label=f"best, trial {best.number}")
-    axes.set_xlabel(f"{study.judged_stage} epoch" if study.folds is None else "folds done")
+    axes.set_xlabel(f"{study.scored_stage} epoch" if study.folds is None else "folds done")
     axes.set_ylabel(score_axis(findings) if not medians else "mean score − median of the complete")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=4, columnspacing=1.4)
@@ -56,7 +56,7 @@ def draw_all(findings: Findings) -> Figure | None:
         if medians
         else "Mean score of the folds done so far"
         if study.folds is not None
-        else f"Score after each {study.judged_stage} epoch"
+        else f"Score after each {study.scored_stage} epoch"
     )
     caption += "; pruned trials end where their line ends."
     if skipped:

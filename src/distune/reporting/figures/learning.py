@@ -26,19 +26,20 @@ def draw_learning(findings: Findings) -> Figure | None:
     by_stage = {stage: [curve for curve in run.curves if curve.stage == stage] for stage in STAGES}
     shown = {stage: curves for stage, curves in by_stage.items() if curves}
     folds = findings.study.folds
-    judge = "dev" if folds is None else "the fold left out"
+    held_out = "dev" if folds is None else "the fold left out"
     figure = canvas(3.0)
     said = []
     for axes, (stage, curves) in zip(
         figure.subplots(1, len(shown), squeeze=False, sharey=True)[0], shown.items(), strict=True
     ):
-        _panel(axes, curves, f"score on {judge}")
+        _panel(axes, curves, f"score on {held_out}")
         axes.set_title(stage.capitalize())
         _, scores = _mean([_scores(curve) for curve in curves])
         said.append(f"{stage} from {formats.score(scores[0])} to {formats.score(scores[-1])}")
     lines = "" if folds is None else f"; thin lines are the {folds} folds, thick ones their mean"
-    caption = f"Trial {best.number}: score on {judge} (solid, left scale) and train loss (dashed, right scale){lines}."
-    alt = f"Learning curves of trial {best.number}: score on {judge} of the {', of the '.join(said)}."
+    scales = "(solid, left scale) and train loss (dashed, right scale)"
+    caption = f"Trial {best.number}: score on {held_out} {scales}{lines}."
+    alt = f"Learning curves of trial {best.number}: score on {held_out} of the {', of the '.join(said)}."
     return finish(figure, "learning", alt, caption)
 
 

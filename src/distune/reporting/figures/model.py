@@ -33,7 +33,7 @@ MARGIN = 0.1
 
 def draw_confusion(findings: Findings) -> Figure | None:
     """One matrix a task; the depth of a cell is its share of the row."""
-    run, name = findings.judged_run.run, findings.judged_run.name
+    run, name = findings.scored_run.run, findings.scored_run.name
     if isinstance(run, Unknown) or isinstance(run.confusions, Unknown):
         return None
     shown = [matrix for matrix in run.confusions if 2 <= len(matrix.classes) <= MOST_CLASSES]
@@ -56,18 +56,18 @@ def draw_confusion(findings: Findings) -> Figure | None:
         f"{matrix.task}: {int(np.trace(matrix.counts))} of {int(matrix.counts.sum())} on the diagonal"
         for matrix in shown
     ]
-    caption = f"{_judged(findings)}: counts; rows are the truth, columns the prediction."
+    caption = f"{_scored(findings)}: counts; rows are the truth, columns the prediction."
     return finish(figure, "confusion", f"Confusion matrices of {name}. {'; '.join(said)}.", caption)
 
 
-def _judged(findings: Findings) -> str:
+def _scored(findings: Findings) -> str:
     """Whose answers they are, and of which examples."""
-    judged, folds = findings.judged_run, findings.study.folds
-    name = judged.name[:1].upper() + judged.name[1:]
-    if judged.is_confirmed:
-        return f"{name} on {judged.on}, the model of the first seed, which distune predict loads"
+    scored, folds = findings.scored_run, findings.study.folds
+    name = scored.name[:1].upper() + scored.name[1:]
+    if scored.is_confirmed:
+        return f"{name} on {scored.on}, the model of the first seed, which distune predict loads"
     if folds is None:
-        return f"{name} on {judged.on}"
+        return f"{name} on {scored.on}"
     return f"{name} on train and dev, each example by the one of {folds} models that did not learn it"
 
 
@@ -118,7 +118,7 @@ def _cut(figure: Canvas) -> None:
 
 def draw_reliability(findings: Findings) -> Figure | None:
     """Accuracy against confidence, one line a task, with the interval of each bin."""
-    run, name = findings.judged_run.run, findings.judged_run.name
+    run, name = findings.scored_run.run, findings.scored_run.name
     if isinstance(run, Unknown) or isinstance(run.predictions, Unknown):
         return None
     figure, axes = one(3.8)
@@ -149,7 +149,7 @@ def draw_reliability(findings: Findings) -> Figure | None:
     axes.set_ylim(0, 1.03)
     figure.legend(loc="outside lower center", ncols=3)
     caption = (
-        f"{_judged(findings)}, before any temperature scaling: accuracy by confidence in "
+        f"{_scored(findings)}, before any temperature scaling: accuracy by confidence in "
         f"{CALIBRATION_BINS} bins, with 95 % intervals as if no two examples were of one case; bins of fewer than "
         f"{FEWEST_IN_BIN} examples are not drawn."
     )

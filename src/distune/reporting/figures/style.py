@@ -112,7 +112,7 @@ def score_axis(findings: Findings) -> str:
     """What an axis of trials' scores is called."""
     if findings.study.folds is not None:
         return "mean score of the folds"
-    return "score on dev" if findings.study.judged_on else "score"
+    return "score on dev" if findings.study.scored_on else "score"
 
 
 def finish(figure: Canvas, name: str, alt: str, caption: str) -> Figure:

@@ -30,7 +30,7 @@ def _sentences(findings: Findings) -> Iterator[str]:
     elif numbers is None:
         yield f"Trial {best.number} leads the search, but nothing about it is confirmed."
         yield (
-            "Its score is of one training, picked among many on the examples that it is judged on; expect "
+            "Its score is of one training, picked among many on the examples that it is evaluated on; expect "
             "less on new cases."
         )
         yield "Confirmation answers what is left open: how good it is, and whether tuning and distillation helped."
@@ -57,7 +57,7 @@ def _confirmed(numbers: verdicts.Numbers) -> Iterator[str]:
     cases = numbers["examples"][numbers["split"]]["cases"]
     if numbers["optimistic"]:
         yield (
-            "There is no test split: the search has seen the examples that judge here, so all scores are too "
+            "There is no test split: the search has seen the examples that are scored here, so all scores are too "
             "optimistic."
         )
     else:

@@ -157,15 +157,15 @@ def _model(
     """Each task of the recommended model: scores over seeds, and its confusions."""
     blocks: list[Block] = []
     if numbers is not None:
-        judged = numbers["contenders"][verdicts.recommended(numbers)]["splits"].get(numbers["split"])
-        if judged is not None:
-            blocks.append(_tasks(judged["tasks"]))
+        evaluated = numbers["contenders"][verdicts.recommended(numbers)]["splits"].get(numbers["split"])
+        if evaluated is not None:
+            blocks.append(_tasks(evaluated["tasks"]))
     if "confusion" in figures:
         blocks.append(figures["confusion"])
-    elif isinstance(findings.judged_run.run, Unknown) and not findings.study.is_table:
-        blocks.append(missing(findings.judged_run.run.reason))
+    elif isinstance(findings.scored_run.run, Unknown) and not findings.study.is_table:
+        blocks.append(missing(findings.scored_run.run.reason))
     return (
-        [Section(f"{findings.judged_run.name.capitalize()} on {findings.judged_run.on}", tuple(blocks))]
+        [Section(f"{findings.scored_run.name.capitalize()} on {findings.scored_run.on}", tuple(blocks))]
         if blocks
         else []
     )

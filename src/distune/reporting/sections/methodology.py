@@ -51,10 +51,10 @@ PRUNERS_OF_FOLDS = {
     "none": "none: every trial runs to its last fold",
 }
 STRATEGIES = {
-    "joint": "joint: teacher and student parameters are drawn together and judged by the student's score",
+    "joint": "joint: teacher and student parameters are drawn together and evaluated by the student's score",
     "staged": "staged: the teacher was tuned first, by its own score; the best few teachers are choices of the "
     "parameter teacher, and the other parameters are the student's",
-    "teacher": "the teacher alone, judged by its own score; the students of a staged search follow",
+    "teacher": "the teacher alone, evaluated by its own score; the students of a staged search follow",
 }
 
 
@@ -143,7 +143,7 @@ def _training(findings: Findings) -> Section:
         items.append(
             line(
                 f"Confirmation: {_confirmed(numbers)}, each trained with {verdicts.seeds(numbers)} that the search "
-                f"did not use and judged on {numbers['split']}."
+                f"did not use and evaluated on {numbers['split']}."
             )
         )
     blocks: list[Block] = [Bullets(tuple(items))] if items else []
@@ -165,10 +165,8 @@ def _confirmed(numbers: verdicts.Numbers) -> str:
 
 def _kept_epoch(study: StudyRecord) -> str:
     """Which epoch a score is of; the choice flatters it."""
-    judge = "dev" if study.folds is None else "the fold left out"
-    said = (
-        f"Evaluation after each epoch; the best epoch on {judge} is kept, which flatters its score a little."
-    )
+    held_out = "dev" if study.folds is None else "the fold left out"
+    said = f"Evaluation after each epoch; the best epoch on {held_out} is kept, which flatters its score a little."
     data = (study.base_config or {}).get("data")
     fraction = data.get("label_fraction") if isinstance(data, Mapping) else None
     if study.folds is not None and is_number(fraction) and float(str(fraction)) < 1:

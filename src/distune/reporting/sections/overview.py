@@ -34,7 +34,7 @@ def section(findings: Findings) -> Section:
             "Computed from a table of trials, which does not say on which examples its scores were measured."
             if study.is_table
             else f"Computed from the study's own records. Scores of the search are of one seed, on "
-            f"{_judged_on(study.folds)}."
+            f"{_scored_on(study.folds)}."
         ),
         TableBlock(("Study", "Details"), tuple(rows)),
     ]
@@ -45,10 +45,10 @@ def section(findings: Findings) -> Section:
     return Section("Overview", tuple(blocks))
 
 
-def _judged_on(folds: int | None) -> str:
+def _scored_on(folds: int | None) -> str:
     if folds is None:
         return "the dev split"
-    return f"{folds} folds of train and dev: the mean over trainings that each lack one fold and are judged on it"
+    return f"{folds} folds of train and dev: the mean over trainings that each lack one fold and are evaluated on it"
 
 
 def _data_set(findings: Findings) -> Cell:

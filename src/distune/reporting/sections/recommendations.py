@@ -60,7 +60,8 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     purpose = "For production:"
     if study.is_table:
         return _for_purpose(
-            purpose, "train the best trials again over several seeds, and judge them once on held-out data."
+            purpose,
+            "train the best trials again over several seeds, and evaluate them once on held-out data.",
         )
     if numbers is None:
         trainings = CONTENDERS * SEEDS * (1 + (study.folds or 0))
@@ -76,7 +77,7 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     again = "" if seconds is None else f" Training it again with as many seeds, {_takes(seconds)}."
     return _for_purpose(
         purpose,
-        f"use {verdicts.named(numbers, verdicts.recommended(numbers))}. Judge it on your own new cases with ",
+        f"use {verdicts.named(numbers, verdicts.recommended(numbers))}. Evaluate it on your own new cases with ",
         Code(f"distune evaluate {commands.named(study)} --csv new.csv --data-root FOLDER"),
         f" before anyone relies on it.{needs}{again}",
     )

@@ -43,7 +43,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Judged:
+class SplitPredictions:
     """The predictions of one model for one split.
 
     Attributes:
@@ -62,10 +62,10 @@ class Judged:
     probabilities: tuple[NDArray[np.float64], ...]
     kinds: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
-    def only(self, chosen: NDArray[np.bool_]) -> Judged:
+    def only(self, chosen: NDArray[np.bool_]) -> SplitPredictions:
         """Some of the examples."""
         places = np.flatnonzero(chosen).tolist()
-        return Judged(
+        return SplitPredictions(
             tuple(self.ids[place] for place in places),
             tuple(self.groups[place] for place in places),
             self.tasks,
@@ -183,9 +183,9 @@ def by_task(
     return found
 
 
-def read_judged(
+def read_split_predictions(
     folder: Path, split: str, tasks: Sequence[Task] | None = None, *, may_lack: bool = False
-) -> Judged | None:
+) -> SplitPredictions | None:
     """The predictions of a run folder for a split; None where there are none.
 
     Args:
@@ -211,7 +211,7 @@ def read_judged(
         columns = by_task(found, asked)
     except ValueError as error:
         raise UserError(f"{path} holds {error}. {REMEDY}") from None
-    return Judged(
+    return SplitPredictions(
         ids=tuple(row["id"] for row in rows),
         groups=tuple(row["group"] for row in rows),
         tasks=asked,

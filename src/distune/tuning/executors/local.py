@@ -153,7 +153,7 @@ class LocalExecutor(Executor):
         ours, theirs = Pipe()
         limit = {variable: str(self._threads) for variable in _THREAD_VARIABLES}
         path = os.pathsep.join(part for part in sys.path if part and Path(part) != Path.cwd())
-        self._folder.mkdir(parents=True, exist_ok=True)  # whoever deletes it in mid-study ends no study
+        self._folder.mkdir(parents=True, exist_ok=True)  # it may be deleted in mid-study, which ends no study
         # Coordinators may share the folder.
         log = self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
         with log.open("ab") as output:

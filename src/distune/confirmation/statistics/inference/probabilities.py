@@ -34,7 +34,7 @@ def calibration(
 
     Args:
         answers: of one contender.
-        temperatures: one a seed, fitted on dev; empty judges the probabilities as they are.
+        temperatures: one a seed, fitted on dev; empty takes the probabilities as they are.
     """
     pairs = [_of_a_seed(answers, seed, temperatures) for seed in range(len(answers.probabilities))]
     error, loss = (

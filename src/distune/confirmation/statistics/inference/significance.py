@@ -61,7 +61,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class FamilyVerdict:
     """What a comparison says as one of a family that is made together.
 
     Attributes:
@@ -90,8 +90,8 @@ def compare_scores(first: Scored, second: Scored, *, examples: int) -> Compariso
 
     Args:
         first: the one that would be "better".
-        second: the other, judged on the same two cases or more; a deterministic baseline has one seed and no part from
-            seeds.
+        second: the other, evaluated on the same two cases or more; a deterministic baseline has one seed and no part
+            from seeds.
         examples: how many there are in these cases.
 
     Returns:
@@ -117,7 +117,7 @@ def family_level(comparisons: int) -> float:
     return float(1 - (1 - LEVEL) ** (1 / max(1, comparisons)))
 
 
-def judge(comparisons: Mapping[str, Comparison]) -> dict[str, Judgement]:
+def family_verdicts(comparisons: Mapping[str, Comparison]) -> dict[str, FamilyVerdict]:
     """Verdicts over a family of comparisons, by intervals that hold for all of them together.
 
     Args:
@@ -127,10 +127,10 @@ def judge(comparisons: Mapping[str, Comparison]) -> dict[str, Judgement]:
         For each, "better" or "worse" (the first against the second) where its family-wise interval excludes 0.
     """
     level = family_level(len(comparisons))
-    return {name: _judged(each, level, len(comparisons)) for name, each in comparisons.items()}
+    return {name: _family_verdict(each, level, len(comparisons)) for name, each in comparisons.items()}
 
 
-def _judged(comparison: Comparison, level: float, comparisons: int) -> Judgement:
+def _family_verdict(comparison: Comparison, level: float, comparisons: int) -> FamilyVerdict:
     low, high = comparison.interval(level)
     verdict: Verdict = "better" if low > 0 else "worse" if high < 0 else "not significantly different"
-    return Judgement(low, high, float(1 - (1 - comparison.p_value) ** comparisons), verdict)
+    return FamilyVerdict(low, high, float(1 - (1 - comparison.p_value) ** comparisons), verdict)

@@ -7,7 +7,7 @@ errs by
     variance = (MS_C + MS_S - MS_I) / (G * S)
 
 in which the interaction, that is in both other mean squares, counts once. Its degrees of freedom are Satterthwaite's.
-Studies with several readers and cases are judged in this way; seeds take the place of the readers.
+Studies with several readers and cases are evaluated in this way; seeds take the place of the readers.
 
 Source: Dorfman, Berbaum, Metz, "Receiver operating characteristic rating analysis", 1992; Hillis, "A comparison of
 denominator degrees of freedom methods for multiple observer ROC analysis", 2007; Satterthwaite, 1946.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distune.confirmation.statistics.files import (
     CONDITIONS,
-    JUDGED_SPLITS,
+    SCORED_SPLITS,
     baseline_folder,
     run_folder,
     split_name,
@@ -16,7 +16,7 @@ from distune.confirmation.statistics.files import (
 from distune.confirmation.statistics.inference.significance import Scored
 from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.table import Task
-from distune.training.files.prediction_files import Judged, read_judged
+from distune.training.files.prediction_files import SplitPredictions, read_split_predictions
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Answers:
     Attributes:
         name: of the contender.
         seeds: those whose run has predictions; a baseline has the one seed 0.
-        by_split: for each split that was judged one entry a seed.
+        by_split: for each split that was evaluated one entry a seed.
         by_condition: the same by split and condition; only conditions that all seeds have.
     """
 
     name: str
     seeds: tuple[int, ...]
-    by_split: Mapping[str, tuple[Judged, ...]]
-    by_condition: Mapping[tuple[str, str], tuple[Judged, ...]] = field(default_factory=dict)
+    by_split: Mapping[str, tuple[SplitPredictions, ...]]
+    by_condition: Mapping[tuple[str, str], tuple[SplitPredictions, ...]] = field(default_factory=dict)
 
     def score(self, split: str) -> CaseScores:
         """The score that was tuned, of all seeds on a split."""
@@ -59,7 +59,7 @@ def read_contender(
         confirmation: its folder.
         name: of the contender.
         seeds: of its trainings.
-        tasks: see `read_judged`.
+        tasks: see `read_split_predictions`.
         may_lack: likewise.
 
     Returns:
@@ -67,24 +67,26 @@ def read_contender(
     """
     folders = {seed: run_folder(confirmation, name, seed) for seed in seeds}
     splits = [
-        s for s in JUDGED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
+        s for s in SCORED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
     ]
     found = {
-        seed: [read_judged(folder, split, tasks=tasks, may_lack=may_lack) for split in splits]
+        seed: [read_split_predictions(folder, split, tasks=tasks, may_lack=may_lack) for split in splits]
         for seed, folder in folders.items()
     }
     done = tuple(seed for seed in seeds if splits and all(found[seed]))
     if not done:
         return None
     by_split = {
-        split: tuple(judged for seed in done if (judged := found[seed][column]) is not None)
+        split: tuple(evaluated for seed in done if (evaluated := found[seed][column]) is not None)
         for column, split in enumerate(splits)
     }
     by_condition = {}
     for split in splits:
         for condition in CONDITIONS:
-            changed = [read_judged(folders[seed], split_name(split, condition), tasks) for seed in done]
-            known = tuple(judged for judged in changed if judged is not None)
+            changed = [
+                read_split_predictions(folders[seed], split_name(split, condition), tasks) for seed in done
+            ]
+            known = tuple(evaluated for evaluated in changed if evaluated is not None)
             if len(known) == len(done):
                 by_condition[split, condition] = known
     return Answers(name, done, by_split, by_condition)
@@ -96,8 +98,8 @@ def read_baseline(
     """The predictions of a baseline; None where it has none. Arguments are those of `read_contender`."""
     folder = baseline_folder(confirmation, name)
     by_split = {
-        split: (judged,)
-        for split in JUDGED_SPLITS
-        if (judged := read_judged(folder, split, tasks=tasks, may_lack=may_lack)) is not None
+        split: (evaluated,)
+        for split in SCORED_SPLITS
+        if (evaluated := read_split_predictions(folder, split, tasks=tasks, may_lack=may_lack)) is not None
     }
     return Answers(name, (0,), by_split) if by_split else None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from distune.confirmation.statistics.inference.intervals import Interval, interval_of
 from distune.confirmation.statistics.scores.pseudovalues import Counts, counts_by_case
 from distune.data.table import MISSING, Task, exclusive_tasks, label_columns
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.metrics import mean_f1
 from distune.training.scoring.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
 
@@ -113,20 +113,20 @@ class TaskAnswers:
         return float(whole[0]), np.where(np.isfinite(found), found, whole[0])
 
 
-def task_answers(judged: Sequence[Judged]) -> list[TaskAnswers]:
+def task_answers(scored: Sequence[SplitPredictions]) -> list[TaskAnswers]:
     """The answers to each task of which a label is known.
 
     Args:
-        judged: one model a seed, on the same examples.
+        scored: one model a seed, on the same examples.
     """
-    first = judged[0]
+    first = scored[0]
     cases = np.unique(np.asarray(first.groups), return_inverse=True)[1]
     found = []
     for place, (task, columns) in enumerate(zip(first.tasks, label_columns(first.tasks), strict=True)):
         labels = first.labels[:, columns]
         if (labels == MISSING).all():
             continue
-        predictions = np.stack([one.predictions[:, columns] for one in judged])
+        predictions = np.stack([one.predictions[:, columns] for one in scored])
         parts = exclusive_tasks(task)
         names = [part.name for part, column in zip(parts, labels.T, strict=True) if (column != MISSING).any()]
         counts = counts_by_case(labels, cases, predictions, [len(part.classes) for part in parts])
@@ -135,7 +135,7 @@ def task_answers(judged: Sequence[Judged]) -> list[TaskAnswers]:
                 task,
                 labels,
                 cases,
-                [one.probabilities[place] for one in judged],
+                [one.probabilities[place] for one in scored],
                 dict(zip(names, counts, strict=True)),
             )
         )

@@ -1,7 +1,7 @@
-"""What a two-class task finds at a fixed specificity, judged on cases that its threshold was not chosen on.
+"""What a two-class task finds at a fixed specificity, evaluated on cases that its threshold was not chosen on.
 
-With a test split the threshold is chosen on dev and judged on test. Out-of-fold answers serve as both: the threshold is
-that of all of them, and each case is judged with the one that all other cases give.
+With a test split the threshold is chosen on dev and evaluated on test. Out-of-fold answers serve as both: the threshold
+is that of all of them, and each case is evaluated with the one that all other cases give.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDING = 1e-9
 
 Floats = NDArray[np.float64]
 Thresholds = Sequence[tuple[float, Floats]]
-"""Of each seed the threshold to use, and those that judge the examples: one each, (N,), or one for all, (1,)."""
+"""Of each seed the threshold to use, and those that evaluate the examples: one each, (N,), or one for all, (1,)."""
 
 
 def operating_points(dev: TaskAnswers, test: TaskAnswers) -> list[dict[str, Any]] | None:
@@ -31,7 +31,7 @@ def operating_points(dev: TaskAnswers, test: TaskAnswers) -> list[dict[str, Any]
 
     Args:
         dev: of the same trainings as `test`.
-        test: what is judged.
+        test: what is evaluated.
 
     Returns:
         One entry for each class that is looked for, see the text of `numbers`; None for a task of more classes.
@@ -47,7 +47,7 @@ def operating_points(dev: TaskAnswers, test: TaskAnswers) -> list[dict[str, Any]
 
 
 def operating_points_out_of_fold(answers: TaskAnswers) -> list[dict[str, Any]] | None:
-    """The same where no other split chooses the threshold: each case is judged with that of all other cases.
+    """The same where no other split chooses the threshold: each case is evaluated with that of all other cases.
 
     Args:
         answers: each example answered by a training that lacked its case.
@@ -116,29 +116,29 @@ def _lacks(answers: TaskAnswers, column: int) -> NDArray[np.bool_]:
 
 
 def _of_each_class(
-    judged: TaskAnswers, chosen: Callable[[int, int, float], Thresholds | None]
+    scored: TaskAnswers, chosen: Callable[[int, int, float], Thresholds | None]
 ) -> list[dict[str, Any]] | None:
     """The points of every class that is looked for: the second of two, or each label.
 
     Args:
-        judged: the answers that the points are of.
+        scored: the answers that the points are of.
         chosen: the thresholds, by column of the labels, column of the probabilities and specificity.
     """
-    classes = judged.task.classes
-    if judged.task.kind == "multi_label":
+    classes = scored.task.classes
+    if scored.task.kind == "multi_label":
         columns = [(place, place) for place in range(len(classes))]
     elif len(classes) == 2:
         columns = [(0, 1)]
     else:
         return None
     return [
-        {"positive": classes[place], "points": list(_points(judged, column, place, chosen))}
+        {"positive": classes[place], "points": list(_points(scored, column, place, chosen))}
         for column, place in columns
     ]
 
 
 def _points(
-    judged: TaskAnswers, column: int, place: int, chosen: Callable[[int, int, float], Thresholds | None]
+    scored: TaskAnswers, column: int, place: int, chosen: Callable[[int, int, float], Thresholds | None]
 ) -> Iterator[dict[str, Any]]:
     for wanted in SPECIFICITIES:
         found: dict[str, Any] = {
@@ -152,21 +152,21 @@ def _points(
             above = np.stack(
                 [
                     rows[:, place] > cuts
-                    for rows, (_, cuts) in zip(judged.probabilities, thresholds, strict=True)
+                    for rows, (_, cuts) in zip(scored.probabilities, thresholds, strict=True)
                 ]
             )
             found["threshold"] = asdict(interval_over_seeds([cut for cut, _ in thresholds]))
-            found["sensitivity"] = _share(above, judged.labels[:, column] == 1, judged)
-            found["specificity"] = _share(~above, _lacks(judged, column), judged)
+            found["sensitivity"] = _share(above, scored.labels[:, column] == 1, scored)
+            found["specificity"] = _share(~above, _lacks(scored, column), scored)
         yield found
 
 
-def _share(right: NDArray[np.bool_], chosen: NDArray[np.bool_], judged: TaskAnswers) -> dict[str, Any] | None:
+def _share(right: NDArray[np.bool_], chosen: NDArray[np.bool_], scored: TaskAnswers) -> dict[str, Any] | None:
     """The share of the chosen examples that are right, (seeds, N), with its interval over the cases that hold any."""
-    cases = int(judged.cases.max()) + 1
-    of = np.bincount(judged.cases[chosen], minlength=cases).astype(np.float64)
+    cases = int(scored.cases.max()) + 1
+    of = np.bincount(scored.cases[chosen], minlength=cases).astype(np.float64)
     hits = np.stack(
-        [np.bincount(judged.cases[chosen & row], minlength=cases) for row in right], axis=1
+        [np.bincount(scored.cases[chosen & row], minlength=cases) for row in right], axis=1
     ).astype(np.float64)
     found = ratio_over_cases(hits[:, :, None], of[:, None, None])
     return None if found is None else asdict(found)

@@ -22,7 +22,7 @@ from distune.confirmation.statistics.scores.operating_points import (
 )
 from distune.confirmation.statistics.scores.pseudovalues import Counts
 from distune.data.table import label_columns
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.temperature import task_temperature
 
@@ -40,12 +40,12 @@ def split_numbers(answers: Answers, split: str, new_cases: int | None = None) ->
         split: dev, test or folds.
         new_cases: cases of the set that is forecast; empty takes as many as the split has, of folds as many as dev.
     """
-    judged = answers.by_split.get(split)
-    if not judged:
+    scored = answers.by_split.get(split)
+    if not scored:
         return None
-    table = evaluate(judged[0].labels, judged[0].probabilities, judged[0].tasks)
+    table = evaluate(scored[0].labels, scored[0].probabilities, scored[0].tasks)
     fitted = [_temperatures(dev) for dev in answers.by_split["dev"]]
-    by_task = task_answers(judged)
+    by_task = task_answers(scored)
     dev = {each.task.name: each for each in task_answers(answers.by_split["dev"])}
     score = overall(by_task)
     like = answers.by_split["dev" if split == OUT_OF_FOLD else split][0]
@@ -66,8 +66,8 @@ def split_numbers(answers: Answers, split: str, new_cases: int | None = None) ->
             for name in (of_task.task.name,)
         },
         "apart": {
-            kind: _numbers_of([one.only(chosen) for one in judged])
-            for kind, chosen in judged[0].kinds.items()
+            kind: _numbers_of([one.only(chosen) for one in scored])
+            for kind, chosen in scored[0].kinds.items()
         },
         "conditions": {
             condition: _condition_numbers(answers.by_condition[split, condition], score)
@@ -93,18 +93,18 @@ def interval(values: Iterable[float], lowest: float = 0.0, highest: float = 1.0)
     return found | {"low": max(found["low"], lowest), "high": min(found["high"], highest)}
 
 
-def _numbers_of(judged: Sequence[Judged]) -> dict[str, Any]:
+def _numbers_of(scored: Sequence[SplitPredictions]) -> dict[str, Any]:
     """The score of some examples; null where these do not define it, as where all are of one class."""
-    by_task = task_answers(judged)
-    score = overall(by_task) if len(by_task) == len(judged[0].tasks) else None
+    by_task = task_answers(scored)
+    score = overall(by_task) if len(by_task) == len(scored[0].tasks) else None
     return {
-        "examples": len(judged[0].ids),
-        "cases": len(set(judged[0].groups)),
+        "examples": len(scored[0].ids),
+        "cases": len(set(scored[0].groups)),
         "score": asdict(score.interval()) if score is not None and np.isfinite(score.values).all() else None,
     }
 
 
-def _temperatures(dev: Judged) -> dict[str, float]:
+def _temperatures(dev: SplitPredictions) -> dict[str, float]:
     """By task; those of which dev knows no label have none."""
     columns = zip(dev.tasks, label_columns(dev.tasks), dev.probabilities, strict=True)
     fitted = {task.name: task_temperature(task, dev.labels[:, place], rows) for task, place, rows in columns}
@@ -127,7 +127,7 @@ def _task_numbers(
         "classes": {
             name: _class_numbers(*answers.of_class(number), table["classes"][name]["support"])
             for number, name in enumerate(answers.task.classes)
-            if name in table["classes"]  # a label that no example knows is not judged
+            if name in table["classes"]  # a label that no example knows is not evaluated
         },
     }
 
@@ -170,8 +170,8 @@ def _class_numbers(counts: Counts, number: int, support: int) -> dict[str, Any]:
     }
 
 
-def _condition_numbers(judged: Sequence[Judged], full: CaseScores) -> dict[str, Any]:
-    by_task = task_answers(judged)
+def _condition_numbers(scored: Sequence[SplitPredictions], full: CaseScores) -> dict[str, Any]:
+    by_task = task_answers(scored)
     score = overall(by_task)
     return {
         "score": asdict(score.interval()),

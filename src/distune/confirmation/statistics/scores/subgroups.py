@@ -1,9 +1,9 @@
 """How the recommended model scores by sex, age, site or scanner: `data.subgroup_columns`.
 
-A numeric column is cut into bands: ages at 18, 40 and 65, others at the thirds of the judged examples. What a group of
-fewer than SMALL cases scores is shown with its interval and called small; no difference is claimed of it. Differences
-are of a group from all other examples, in accuracy, as a class that a group hardly has would swing its macro F1; all
-differences of all columns are one family.
+A numeric column is cut into bands: ages at 18, 40 and 65, others at the thirds of the evaluated examples. What a group
+of fewer than SMALL cases scores is shown with its interval and called small; no difference is claimed of it.
+Differences are of a group from all other examples, in accuracy, as a class that a group hardly has would swing its
+macro F1; all differences of all columns are one family.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.data.table import MISSING, Table
-from distune.training.files.prediction_files import Judged
+from distune.training.files.prediction_files import SplitPredictions
 from distune.utils.atomic import replacing
 
 FILE = "subgroups.csv"
@@ -67,15 +67,15 @@ def read_subgroups(confirmation: Path) -> Values:
     }
 
 
-def subgroup_numbers(judged: Sequence[Judged], values: Values) -> dict[str, Any]:
+def subgroup_numbers(scored: Sequence[SplitPredictions], values: Values) -> dict[str, Any]:
     """Scores and differences of every group of every column; the schema is in the text of `numbers`.
 
     Args:
-        judged: predictions of one contender, a seed each.
+        scored: predictions of one contender, a seed each.
         values: of the examples, by column.
     """
     found = {
-        column: _column([of.get(name) for name in judged[0].ids], column, judged)
+        column: _column([of.get(name) for name in scored[0].ids], column, scored)
         for column, of in values.items()
     }
     claims = [group for about in found.values() for group in about["groups"] if group["difference"]]
@@ -114,13 +114,13 @@ def _number(value: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _column(values: Sequence[str | None], column: str, judged: Sequence[Judged]) -> dict[str, Any]:
+def _column(values: Sequence[str | None], column: str, scored: Sequence[SplitPredictions]) -> dict[str, Any]:
     groups = np.array([group or "" for group in groups_in(values, column)])
     names = sorted({str(name) for name in groups} - {""}, key=_in_order)
     if len(names) > MOST:
         return {"groups": [], "unknown": int((groups == "").sum()), "values": len(names)}
     return {
-        "groups": [_group(name, groups, judged) for name in names],
+        "groups": [_group(name, groups, scored) for name in names],
         "unknown": int((groups == "").sum()),
         "values": len(names),
     }
@@ -134,10 +134,10 @@ def _in_order(name: str) -> tuple[float, str]:
     return (0.0 if number is None else number), name
 
 
-def _group(name: str, groups: NDArray[Any], judged: Sequence[Judged]) -> dict[str, Any]:
+def _group(name: str, groups: NDArray[Any], scored: Sequence[SplitPredictions]) -> dict[str, Any]:
     chosen = groups == name
-    own = task_answers([one.only(chosen) for one in judged])
-    cases = len(set(np.asarray(judged[0].groups)[chosen]))
+    own = task_answers([one.only(chosen) for one in scored])
+    cases = len(set(np.asarray(scored[0].groups)[chosen]))
     score, right = overall(own), _accuracy(own)
     is_small = cases < SMALL
     return {
@@ -147,7 +147,7 @@ def _group(name: str, groups: NDArray[Any], judged: Sequence[Judged]) -> dict[st
         "small": is_small,
         "score": asdict(score.interval()) if np.isfinite(score.values).all() else None,
         "accuracy": asdict(right.interval()),
-        "difference": None if is_small else _difference(judged, chosen, (groups != "") & ~chosen, cases),
+        "difference": None if is_small else _difference(scored, chosen, (groups != "") & ~chosen, cases),
     }
 
 
@@ -161,19 +161,19 @@ def _accuracy(answers: Sequence[TaskAnswers]) -> CaseScores:
 
 
 def _difference(
-    judged: Sequence[Judged], chosen: NDArray[np.bool_], rest: NDArray[np.bool_], cases: int
+    scored: Sequence[SplitPredictions], chosen: NDArray[np.bool_], rest: NDArray[np.bool_], cases: int
 ) -> tuple[float, Errors] | None:
     """The group's accuracy less that of all others, and its errors.
 
     Both are taken over all cases, as a case may have examples on both sides; the group's own bound the degrees of
     freedom. None where the others are few.
     """
-    if len(set(np.asarray(judged[0].groups)[rest])) < SMALL:
+    if len(set(np.asarray(scored[0].groups)[rest])) < SMALL:
         return None
     ours, theirs = (
         _accuracy(
             task_answers(
-                [replace(one, labels=np.where(part[:, None], one.labels, MISSING)) for one in judged]
+                [replace(one, labels=np.where(part[:, None], one.labels, MISSING)) for one in scored]
             )
         )
         for part in (chosen, rest)

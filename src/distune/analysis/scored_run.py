@@ -13,7 +13,7 @@ from distune.confirmation.statistics.files import FOLDER, run_folder
 
 
 @dataclass(frozen=True)
-class JudgedRun:
+class ScoredRun:
     """One model and what it answered.
 
     Attributes:
@@ -29,9 +29,9 @@ class JudgedRun:
     is_confirmed: bool
 
 
-def judged_run(
+def scored_run(
     study: StudyRecord, ranking: Ranking, confirmation: Confirmation | Unknown, best: Run | Unknown
-) -> JudgedRun:
+) -> ScoredRun:
     """The recommended model where there is a current confirmation that kept its answers, else the best trial's."""
     found = None if isinstance(confirmation, Unknown) else _recommended(study, confirmation)
     if found is not None:
@@ -39,10 +39,10 @@ def judged_run(
     name = f"trial {ranking.best.number}" if ranking.best else "the best trial"
     if ranking.best and study.baseline is not None and study.baseline.number == ranking.best.number:
         name = f"the base config ({name})"
-    return JudgedRun(best, name, study.judged_on or "its own examples", is_confirmed=False)
+    return ScoredRun(best, name, study.scored_on or "its own examples", is_confirmed=False)
 
 
-def _recommended(study: StudyRecord, confirmation: Confirmation) -> JudgedRun | None:
+def _recommended(study: StudyRecord, confirmation: Confirmation) -> ScoredRun | None:
     numbers = confirmation.numbers
     chosen, split = str(numbers["recommendation"]["contender"]), numbers["split"]
     about = numbers["contenders"][chosen]
@@ -53,5 +53,5 @@ def _recommended(study: StudyRecord, confirmation: Confirmation) -> JudgedRun | 
         if (folder / f"predictions_{split}.csv").is_file():
             trial = f"trial {about['trial']}" if about["trial"] is not None else chosen
             name = "the base config" if about["is_base"] else trial
-            return JudgedRun(read_run(folder, split=split), name, split, is_confirmed=True)
+            return ScoredRun(read_run(folder, split=split), name, split, is_confirmed=True)
     return None
