@@ -147,7 +147,7 @@ def _searched(findings: Findings) -> Iterator[Headline]:
     yield Headline(
         CONFIG,
         "the base config" if is_base else f"trial {best.number}",
-        "the best of the search so far; not confirmed",
+        _file_and(findings, "the best of the search so far; not confirmed"),
     )
     yield Headline(
         f"Score{findings.study.on_what}",

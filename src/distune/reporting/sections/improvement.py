@@ -65,7 +65,7 @@ def _beside(numbers: verdicts.Numbers) -> Iterator[Block]:
             formats.over_seeds((about["splits"].get(split) or {}).get("score")),
             formats.score(about["search_score"]),
         )
-        for name, about in numbers["contenders"].items()
+        for name, about in sorted(numbers["contenders"].items(), key=lambda held: not held[1]["is_base"])
         for is_best in [best is not None and best["first"] == name]
         if name != chosen and (is_best or about["is_base"] or about["kind"] in ("student_alone", "teacher"))
     ]
