@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-
-class Interrupts:
-    """Counts the signals that ask for an end; a call answers how many there were."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self) -> int:
-        """0 continue, 1 stop at the next epoch, 2 or more stop now."""
-        return self._count
-
-    def handler(self, number: int, _: object) -> None:
-        """Counts one, as a signal handler."""
-        self._count += 1
+Interrupts = Callable[[], int]
+"""How often an end was asked for: 0 continue, 1 stop at the next epoch, 2 or more stop now."""
 
 
 @contextmanager
 def interrupts() -> Iterator[Interrupts]:
-    """Turns Ctrl-C and SIGTERM into counts; outside the main thread nothing is caught."""
-    counted = Interrupts()
-    if threading.current_thread() is not threading.main_thread():
-        yield counted
-        return
-    before = {number: signal.signal(number, counted.handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Counts the signals that ask for an end; outside the main thread nothing is caught."""
+    asked: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    caught = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, lambda each, _: asked.append(each)) for number in caught}
     try:
-        yield counted
+        yield lambda: len(asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

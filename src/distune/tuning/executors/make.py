@@ -84,9 +84,8 @@ def make_executor(
         interrupted: how often the user asked for an end; ends the wait for room in the cluster.
 
     Raises:
-        UserError: there is no such executor, or no such cluster.
+        UserError: there is no such cluster.
     """
-    check_executor(name)
     if name == "local":
         return LocalExecutor(function, folder, workers=workers, devices=devices, threads=threads)
     from distune.tuning.executors.ray import RayExecutor
