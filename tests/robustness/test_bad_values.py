@@ -40,6 +40,7 @@ BAD = {
     ),
     "search over the seed": (SPACE.format(key="seed", type="int", rest="low: 1, high: 3"), "seed"),
     "negative seed": ("seed: -1", "seed"),
+    "true where a number is meant": ("student: {epochs: true}", "student.epochs"),
     "width beyond memory": ("student: {fusion_dim: 100000000}", "fusion_dim"),
     "epochs without end": ("student: {epochs: 10000000000}", "epochs"),
     "a batch beyond any set": ("training: {batch_size: 1000000000000}", "batch_size"),

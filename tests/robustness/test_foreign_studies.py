@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -11,8 +13,11 @@ from typer.testing import CliRunner
 from distune.analysis.ranking import rank
 from distune.analysis.records.from_csv import from_csv
 from distune.cli import app
+from distune.data.images import read_pixels
+from distune.data.readers.table_files import TableError, open_table
 from distune.errors import UserError
 from distune.tuning.status import read_status
+from distune.utils.jsonl import read_lines
 from distune.utils.paths import is_file_name
 
 HEADER = "number,value,state,params_x\n"
@@ -72,6 +77,7 @@ def test_several_objectives_are_refused(tmp_path: Path) -> None:
     ("content", "token"),
     [
         (HEADER + "0,0.5,COMPLETE,1,2,3\n", "row 2"),
+        (HEADER + "0,0.5,COMPLETE,1\n1,0.5\n", "row 3"),
         ("number,value,value,params_x\n0,0.5,0.6,1\n", "'value'"),
         (HEADER + '0,0.5,COMPLETE,"1\n', "CSV"),
         (HEADER + "0,0.5,COMPLETE,1\n0,0.6,COMPLETE,1\n", "number 0"),
@@ -84,6 +90,18 @@ def test_a_table_that_breaks_a_rule_is_refused(content: str, token: str, tmp_pat
     table.write_text(content)
     with pytest.raises(UserError, match=token):
         from_csv(table)
+
+
+@pytest.mark.parametrize("read", [from_csv, read_pixels, open_table, read_lines])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda file: file.symlink_to("/dev/zero"), Path.mkdir])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_what_may_never_end_is_not_read(
+    read: Callable[[Path], object], make: Callable[[Path], object], suffix: str, tmp_path: Path
+) -> None:
+    file = tmp_path / f"trials.{suffix}"
+    make(file)
+    with pytest.raises((UserError, TableError, OSError), match="no regular file"):
+        read(file)
 
 
 def test_times_of_several_zones_can_be_compared(tmp_path: Path) -> None:

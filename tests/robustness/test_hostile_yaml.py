@@ -23,6 +23,8 @@ HOSTILE = {
     "twice": ("seed: 1\nseed: 2\n", "line 2, column 1"),
     "twice in a section": ("student:\n  lr: 1\n  lr: 2\n", "line 3, column 3"),
     "bad date": ("seed: 2001-99-99\n", "YAML"),
+    "no date": ("seed: !!timestamp x\n", "YAML"),
+    "no number": ("seed: !!int ''\n", "YAML"),
     "unknown tag": ("seed: !!python/object/apply:os.system [id]\n", "line 1"),
     "sexagesimal": ("seed: 190:20:30:99999999999999999999\n", "seed"),
     "unclosed": ("seed: [1, 2\n", "line"),

@@ -14,6 +14,7 @@ from distune.data.dicom import SUFFIXES, is_dicom, read_dicom
 from distune.data.intensity import DEFAULT, PixelRules, eight_bit
 from distune.data.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
 from distune.errors import UserError
+from distune.utils.paths import read_file
 from distune.utils.threads import threaded
 
 # A bad file is reported with its name by our own error; OpenCV would add nameless lines to the terminal.
@@ -139,7 +140,7 @@ def read_pixels(path: str | Path, rules: PixelRules = DEFAULT) -> NDArray[np.uin
     """
     file, frame = located(path)
     try:
-        content = Path(file).read_bytes()
+        content = read_file(Path(file))
     except OSError as error:
         raise UserError(f"{path}: not readable: {error.strerror or error}") from None
     try:

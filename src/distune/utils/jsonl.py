@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distune.utils.paths import read_file
+
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Appends one record and waits until it is on the disk.
@@ -38,7 +40,7 @@ def read_lines(path: Path) -> list[dict[str, Any] | None]:
         One object a line, in file order, and None for a line that is damaged; empty where there is no file.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         return []
     return [_object(line) for line in content.split(b"\n") if line.strip()]

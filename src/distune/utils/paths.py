@@ -1,8 +1,11 @@
-"""Names that come from data, and whether they may become paths."""
+"""Paths that come from users and from data: whether a name may become one, and what lies there."""
 
 from __future__ import annotations
 
+import errno
 import re
+import stat
+from pathlib import Path
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
@@ -10,3 +13,19 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 def is_file_name(name: str) -> bool:
     """Whether a name from data can be the name of one file or folder: no separator, no dots first, not too long."""
     return _FILE_NAME.fullmatch(name) is not None
+
+
+def check_is_file(path: Path) -> None:
+    """Refuses a pipe or a device, which may never end.
+
+    Raises:
+        OSError: there is nothing, or no regular file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a regular file; see `check_is_file`."""
+    check_is_file(path)
+    return path.read_bytes()

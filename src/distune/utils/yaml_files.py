@@ -58,13 +58,9 @@ def parse_yaml(text: str) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise YamlFileError(f"{where}{_short(error.problem or error)}") from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        OverflowError,
-        TypeError,
-        KeyError,
-    ) as error:  # bad dates, numbers, tags
+    except YamlFileError:
+        raise
+    except Exception as error:  # bad dates, numbers and tags make PyYAML raise anything
         raise YamlFileError(f"not readable as YAML: {_short(error)}") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.study_record import Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
+from distune.utils.paths import read_file
 
 PARAMETER = "params_"
 ATTRIBUTE = "user_attrs_"
@@ -72,10 +74,10 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
 
 def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", strict=True)
-            rows = list(reader)
-            header = list(reader.fieldnames or [])
+        text = read_file(path).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows = list(reader)
+        header = list(reader.fieldnames or [])
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -85,10 +87,13 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         raise UserError(
             f"{path}: columns that stand twice: {', '.join(map(repr, twice))}; rename or remove one"
         )
-    longer = [number for number, row in enumerate(rows, start=2) if None in row]
-    if longer:
-        raise UserError(f"{path}: row {longer[0]} has more cells than the header has columns ({len(header)})")
-    return header, [{key: value or "" for key, value in row.items()} for row in rows]
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            other = "more" if None in row else "fewer"
+            raise UserError(
+                f"{path}: row {number} has {other} cells than the header has columns ({len(header)})"
+            )
+    return header, rows
 
 
 def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], problems: list[str]) -> TrialRecord:

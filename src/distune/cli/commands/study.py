@@ -108,7 +108,7 @@ def report(
     if from_csv is not None and checklist is not None:
         raise UserError("--checklist is of a study; a table of trials (--from-csv) answers too little of it")
     if from_csv is not None:
-        written = write_report_from_csv(from_csv, out or from_csv.with_suffix(""), direction=direction)
+        written = write_report_from_csv(from_csv, out or from_csv.parent / from_csv.stem, direction=direction)
     else:
         folder = out or study_folder(str(study), storage)
         written = write_report(str(study), folder, storage=storage, examples=examples, checklist=checklist)

@@ -12,6 +12,7 @@ from distune.config import DataConfig
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.table import SPLITS, Split
+from distune.utils.paths import check_is_file
 from distune.utils.text import nearest_hint
 
 FOLDER = "splitted_dataset"
@@ -68,6 +69,7 @@ def _records(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, dict
 def _lines(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, str]]:
     """Yields row number and text of every line that says something; an unreadable file is a structural problem."""
     try:
+        check_is_file(root / name)
         with (root / name).open(encoding="utf-8-sig") as file:
             yield from ((row, line) for row, line in enumerate(file, start=1) if line.strip())
     except FileNotFoundError:

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from distune.utils.paths import check_is_file, read_file
+
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
 """The table files that can be read, by the end of their names."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -114,7 +116,7 @@ def _likely(content: bytes) -> tuple[str, ...]:
 
 
 def _delimited(path: Path, wanted: Sequence[str], encoding: str | None) -> TableFile:
-    text, name = decoded(path.read_bytes(), encoding)
+    text, name = decoded(read_file(path), encoding)
     separator, skipped = _separator(text, wanted)
     rows = _csv_rows(text, separator, skipped)
     _, header = next(rows, (0, None))
@@ -173,7 +175,7 @@ def _fit(sample: str, separator: str, wanted: Sequence[str]) -> tuple[int, float
 
 def _json_lines(path: Path) -> TableFile:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TableError(f"not readable as UTF-8: {error}") from None
     records: list[tuple[int, dict[str, Any]]] = []
@@ -201,6 +203,7 @@ def _parquet(path: Path) -> TableFile:
     except ImportError:
         raise TableError("parquet files need pyarrow: pip install 'distune[parquet]'") from None
     try:
+        check_is_file(path)
         with path.open("rb"):  # an error of the system, not of pyarrow
             pass
         file = ParquetFile(path)

@@ -19,6 +19,7 @@ from distune.errors import UserError
 from distune.training.callbacks import EpochRecord
 from distune.utils.atomic import write_text
 from distune.utils.jsonl import append_line, read_lines
+from distune.utils.paths import read_file
 
 if TYPE_CHECKING:  # torch, which readers of a folder need not
     from distune.training.devices import Compute
@@ -91,7 +92,7 @@ def read_text(path: Path) -> str:
         UserError: it is not there, or not in UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_file(path).decode("utf-8")
     except FileNotFoundError:
         raise UserError(f"There is no {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
