@@ -38,7 +38,7 @@ def check_experiment(config: Config, source: str, known: Sequence[str] = ()) -> 
     except DataError as error:
         if not problems:
             raise
-        raise ConfigError(source, [*problems, *error.problems]) from None
+        raise ConfigError(source, [*problems, *error.problems], error.examples) from None
     if problems:
         raise ConfigError(source, problems)
     return table

@@ -18,11 +18,13 @@ class ConfigError(UserError):
     Args:
         source: the file (or other origin) that the config was read from.
         problems: one line a broken rule, each starting with the key.
+        examples: one line for each bad example, where the data are at fault, too; not in the message.
     """
 
-    def __init__(self, source: str, problems: Sequence[str]):
+    def __init__(self, source: str, problems: Sequence[str], examples: Sequence[str] = ()):
         self.source = source
         self.problems = tuple(problems)
+        self.examples = tuple(examples)
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         super().__init__("\n".join([f"{source}: {count}", *(f"  {line}" for line in problems)]))
 

@@ -12,6 +12,8 @@ from PIL import Image
 
 from distune.data.images import decode, is_deep, read_pixels, reading_rule
 from distune.data.intensity import PixelRules, eight_bit, scaled, windowed
+from distune.data.orientation import turned
+from distune.errors import UserError
 
 GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6
 
@@ -32,14 +34,42 @@ def deep_png(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
+def deep_tiff(path: Path, pixels: np.ndarray) -> Path:
+    """A TIFF of 16 bits a value, uncompressed; the last of two or four channels is opacity."""
+    height, width = pixels.shape[:2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    body = pixels.astype("<u2").tobytes()
+    short, long, start = 3, 4, 8 + pixels.size * 2
+    tags = [
+        (256, short, width), (257, short, height), (258, short, 16), (259, short, 1), (262, short, 1 + (channels > 2)),
+        (273, long, 8), (277, short, channels), (278, short, height), (279, long, len(body)), (284, short, 1),
+        *([(338, short, 2)] if channels in (2, 4) else []),
+    ]  # fmt: skip
+    depths = start + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    one_depth = struct.pack("<HHII", 258, short, 1, 16)
+    pair = struct.pack("<HHI", 258, short, channels) + struct.pack("<HH", 16, 16)
+    several = struct.pack("<HHII", 258, short, channels, depths)
+    entries = entries.replace(one_depth, [one_depth, pair, several, several][channels - 1])
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, start) + body + struct.pack("<H", len(tags)) + entries + bytes(4)
+        + struct.pack(f"<{channels}H", *[16] * channels)
+    )  # fmt: skip
+    return path
+
+
+DEEP = {"png": deep_png, "tiff": deep_tiff}
+
+
 def ramp(side: int = 64, top: int = 4095) -> np.ndarray:
     return np.linspace(0, top, side * side).reshape(side, side).astype(np.uint16)
 
 
-def test_a_saturated_pixel_darkens_no_scan(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", DEEP)
+def test_a_saturated_pixel_darkens_no_scan(tmp_path: Path, form: str) -> None:
     plain, broken = ramp(), ramp()
     broken[5, 5:10] = 65535
-    got = read_pixels(deep_png(tmp_path / "broken.png", broken)).astype(int)
+    got = read_pixels(DEEP[form](tmp_path / "broken", broken)).astype(int)
     assert np.abs(np.delete(got.ravel(), 5 * 64 + np.arange(5, 10))
                   - np.delete(scaled(plain).astype(int).ravel(), 5 * 64 + np.arange(5, 10))).max() <= 1  # fmt: skip
     assert got[5, 5] == 255
@@ -66,24 +96,69 @@ def test_all_percentiles_are_the_whole_range_and_a_lone_bright_spot_is_still_see
     assert (scaled(np.full((4, 4), np.nan, np.float32)) == 0).all()
 
 
-def test_grey_with_opacity_is_as_bright_as_grey(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", DEEP)
+def test_grey_with_opacity_is_as_bright_as_grey(tmp_path: Path, form: str) -> None:
+    write = DEEP[form]
     grey = ramp()
     opaque = np.dstack([grey, np.full_like(grey, 65535)])
-    got = read_pixels(deep_png(tmp_path / "la.png", opaque))
+    got = read_pixels(write(tmp_path / "la", opaque))
     assert got.ndim == 2
-    assert np.array_equal(got, read_pixels(deep_png(tmp_path / "l.png", grey)))
+    assert np.array_equal(got, read_pixels(write(tmp_path / "l", grey)))
     half = opaque.copy()
     half[:32, :, 1] = 0
     half[:32, :, 0] = 60000  # hidden, so it does not count for the percentiles either
-    got = read_pixels(deep_png(tmp_path / "half.png", half))
+    got = read_pixels(write(tmp_path / "half", half))
     assert (got[:32] == 0).all()
     assert got[-1, -1] == 255
 
 
-def test_deep_colours_are_scaled_together_and_keep_their_hue(tmp_path: Path) -> None:
+TURNED, DIFFERENCED = {274: 6}, {317: 2, 274: 7}
+"""TIFF tags: turned by a quarter; and also with each value stored as what it differs by from its neighbour."""
+
+
+@pytest.mark.parametrize(
+    ("compression", "tags"),
+    [
+        *(
+            (name, tags)
+            for name in (None, "packbits", "tiff_lzw", "tiff_adobe_deflate")
+            for tags in ({}, TURNED)
+        ),
+        ("tiff_lzw", DIFFERENCED),
+        ("tiff_adobe_deflate", DIFFERENCED),
+    ],
+)
+def test_tiff_of_grey_and_opacity_in_any_compression_hides_what_is_transparent(
+    tmp_path: Path, compression: str | None, tags: dict[int, int]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 2), dtype=np.uint8)
+    Image.fromarray(pixels, "LA").save(tmp_path / "a.tiff", compression=compression, tiffinfo=tags)
+    expected = np.rint(pixels[..., 0] * (pixels[..., 1] / np.float32(255))).astype(np.uint8)
+    assert np.array_equal(read_pixels(tmp_path / "a.tiff")[..., 0], turned(expected, tags.get(274, 1)))
+
+
+def test_a_damaged_tiff_of_grey_and_opacity_is_named(tmp_path: Path) -> None:
+    path = deep_tiff(tmp_path / "a.tiff", np.dstack([ramp(), ramp()]))
+    content = bytearray(path.read_bytes())
+    for place in (
+        content.find(struct.pack("<HHII", 284, 3, 1, 1)),
+        content.find(struct.pack("<HHII", 256, 3, 1, 64)),
+    ):
+        changed = bytearray(content)
+        changed[place + 8] = 2 if place == content.find(struct.pack("<HHII", 284, 3, 1, 1)) else 0
+        path.write_bytes(changed)
+        with pytest.raises(UserError, match=r"a\.tiff: .*(separate planes|cannot be decoded)"):
+            read_pixels(path)
+
+
+@pytest.mark.parametrize("form", DEEP)
+@pytest.mark.parametrize("opacity", [False, True])
+def test_deep_colours_are_scaled_together_and_keep_their_hue(
+    tmp_path: Path, form: str, opacity: bool
+) -> None:
     grey = ramp().astype(np.uint16) // 2
-    pixels = np.dstack([grey, grey // 2, grey // 4])
-    got = decode(deep_png(tmp_path / "rgb.png", pixels), 64)
+    pixels = np.dstack([grey, grey // 2, grey // 4, *([np.full_like(grey, 65535)] if opacity else [])])
+    got = decode(DEEP[form](tmp_path / "rgb", pixels), 64)
     assert got[0].max() >= 250
     middle = got[:, 48, 32].astype(float)
     assert middle[1] / middle[0] == pytest.approx(0.5, abs=0.02)
@@ -137,13 +212,15 @@ def test_pictures_are_turned_as_the_camera_says(tmp_path: Path, orientation: int
     assert np.abs(got - expected[..., ::-1]).max() <= 3
 
 
-def test_a_turned_picture_keeps_its_transparency(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+def test_a_turned_picture_keeps_its_transparency(tmp_path: Path, suffix: str) -> None:
     pixels = np.full((2, 3, 4), (200, 200, 200, 255), np.uint8)
     pixels[0, 0, 3] = 0
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    assert read_pixels(tmp_path / "a.png")[..., 0].tolist() == [[200, 0], [200, 200], [200, 200]]
+    options = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", exif=exif, **options)
+    assert read_pixels(tmp_path / f"a.{suffix}")[..., 0].tolist() == [[200, 0], [200, 200], [200, 200]]
 
 
 @pytest.mark.parametrize("exif", [b"", b"II*\0", b"MM\0*\0\0\0\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"])
@@ -166,7 +243,8 @@ def test_the_rule_enters_keys_only_where_pixels_depend_on_it(tmp_path: Path) -> 
     Image.fromarray(deep).save(tmp_path / "c.png")
     Image.fromarray(deep).save(tmp_path / "c.tiff")
     assert not is_deep((tmp_path / "b.png").read_bytes())
-    for name in ("b.png", "c.png", "c.tiff"):
+    Image.fromarray(np.zeros((2, 3, 2), np.uint8), "LA").save(tmp_path / "d.tiff")
+    for name in ("b.png", "c.png", "c.tiff", "d.tiff"):
         content = (tmp_path / name).read_bytes()
         rules = [PixelRules(), PixelRules((1, 2)), PixelRules(percentiles=(1, 99))]
         assert len({reading_rule(content, rule) for rule in rules} - {""}) == 3, name

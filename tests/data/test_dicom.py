@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.config import DataConfig
+from distune.config import Config, DataConfig, as_dict, parse_config
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.dicom import dicom_header_of
@@ -24,7 +25,7 @@ from .conftest import write_csv
 
 pydicom = pytest.importorskip("pydicom")
 Write = Callable[..., Path]
-NAME = "Mustermann^Erika"
+NAME, PATIENT_ID, BIRTH_DATE = "Mustermann^Erika", "ID4711ID", "19600229"
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def write(tmp_path: Path) -> Write:
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         file = FileDataset(str(tmp_path / name), {}, file_meta=meta, preamble=b"\0" * 128)
         file.SOPClassUID, file.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-        file.PatientName, file.PatientID, file.PatientBirthDate = NAME, "4711", "19600229"
+        file.PatientName, file.PatientID, file.PatientBirthDate = NAME, PATIENT_ID, BIRTH_DATE
         is_colour = pixels.ndim == 3 and pixels.shape[-1] == 3
         frames = pixels.shape[0] if pixels.ndim == 3 and not is_colour else None
         file.Rows, file.Columns = pixels.shape[:2] if frames is None else pixels.shape[1:3]
@@ -163,10 +164,15 @@ def test_an_enhanced_file_windows_each_frame_by_its_own_group(write: Write) -> N
 
 
 def test_run_length_encoding_and_deflate(write: Write) -> None:
-    from pydicom.uid import RLELossless
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
-    plain = read_pixels(write("plain.dcm", ramp()))
+    path = write("plain.dcm", ramp())
+    plain = read_pixels(path)
     assert np.array_equal(read_pixels(write("rle.dcm", ramp(), compress=RLELossless)), plain)
+    file = pydicom.dcmread(path)
+    file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file.save_as(path)
+    assert np.array_equal(read_pixels(path), plain)
 
 
 @pytest.mark.parametrize("syntax", ["JPEGBaseline8Bit", "JPEG2000Lossless", "JPEGLSLossless"])
@@ -239,8 +245,35 @@ def test_a_table_of_dicom_files_names_frames_and_no_patient(
     said = f"{table} {report} {capsys.readouterr()} {[str(w.message) for w in recwarn]}"
     assert "DICOM MONOCHROME2 16 bit" in said
     assert "Mustermann" not in said
-    assert "4711" not in said
-    assert "19600229" not in said
+    assert PATIENT_ID not in said
+    assert BIRTH_DATE not in said
+
+
+@pytest.mark.slow
+def test_no_file_that_training_prediction_and_export_write_names_a_patient(
+    write: Write, tmp_path: Path, tiny_config: Callable[..., Config], own_cache: Path
+) -> None:
+    from distune.prediction.load import load
+    from distune.reporting.mistakes import write_mistakes
+    from distune.training.run import run
+
+    data = dicom_set(tmp_path / "set", lambda name, *given, **header: write(f"set/{name}", *given, **header))
+    raw = as_dict(tiny_config(teacher__epochs=1, student__epochs=1))
+    config = parse_config({**raw, "data": {**as_dict(data), "max_tokens": 16}})
+    run(config, tmp_path / "out/run")
+    load(tmp_path / "out/run").predict_table(tmp_path / "set/metadata_dev.csv").write(
+        tmp_path / "out/answers.csv"
+    )
+    write_mistakes(tmp_path / "out/run", tmp_path / "out/mistakes.html", split="dev", most=12)
+    if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
+        load(tmp_path / "out/run").export(tmp_path / "out/bundle")
+    written = [
+        path for folder in (tmp_path / "out", own_cache) for path in folder.rglob("*") if path.is_file()
+    ]
+    assert len(written) > 10
+    for path in written:
+        content = path.read_bytes()
+        assert not any(word.encode() in content for word in ("Mustermann", PATIENT_ID, BIRTH_DATE)), path
 
 
 def test_window_and_frame_belong_to_the_fingerprint(write: Write, tmp_path: Path) -> None:

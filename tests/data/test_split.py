@@ -166,6 +166,27 @@ def test_bad_metadata_is_named_all_at_once(tmp_path: Path) -> None:
         split_csv(tmp_path / "none.csv", tmp_path, label_columns=["type"])
 
 
+def test_one_patient_in_two_spellings_is_in_one_split_and_two_of_other_case_are_refused(
+    tmp_path: Path,
+) -> None:
+    path = metadata(tmp_path / "set")
+    rows_ = read(path)
+    for row in rows_[1:]:
+        row[4] = row[4].removeprefix("p")
+    for row in rows_[2::2]:
+        row[4] += ".0 "
+    write_csv(path, rows_)
+    split_csv(path, tmp_path / "out", label_columns=["type"], group_column="patient")
+    parts = [read(tmp_path / f"out/metadata_{split}.csv")[1:] for split in ("train", "dev", "test")]
+    patients = [{row[4].strip().removesuffix(".0") for row in part} for part in parts]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 30
+    rows_[3][4], rows_[5][4] = "Ab", "aB"
+    write_csv(path, rows_)
+    with pytest.raises(DataError, match="'aB', 'Ab'"):
+        split_csv(path, tmp_path / "other", label_columns=["type"], group_column="patient")
+    assert not (tmp_path / "other").exists()
+
+
 def test_too_few_groups_are_an_error() -> None:
     with pytest.raises(UserError, match="2 groups cannot fill 3 splits"):
         assign_splits([("a",), ("b",)], ["1", "2"], fractions=FRACTIONS, seed=0)

@@ -41,6 +41,7 @@ FORMS: dict[str, tuple[str, Callable[[list[list[str]]], bytes]]] = {
     "excel": ("csv", lambda rows: ("sep=;\r\n" + quoted(rows, ";")).encode("cp1252")),
     "latin": ("csv", lambda rows: quoted(rows, ";").encode("latin-1")),
     "utf-16": ("csv", lambda rows: quoted(rows, "\t").encode("utf-16")),
+    "utf-16 big-endian": ("csv", lambda rows: codecs.BOM_UTF16_BE + quoted(rows, ";").encode("utf-16-be")),
     "utf-16 without a mark": ("csv", lambda rows: quoted(rows, ",").encode("utf-16-be")),
     "json lines": ("jsonl", lambda rows: "".join(
         json.dumps(dict(zip(rows[0], row, strict=True)), ensure_ascii=False) + "\n" for row in rows[1:]).encode()),
@@ -48,7 +49,7 @@ FORMS: dict[str, tuple[str, Callable[[list[list[str]]], bytes]]] = {
 SAID = {
     "comma": (), "mark": (), "semicolon": ("semicolons",), "tab": ("tabs",), "bar": ("bars",),
     "excel": ("semicolons", "Windows-1252"), "latin": ("semicolons", "Windows-1252"), "utf-16": ("tabs", "UTF-16"),
-    "utf-16 without a mark": ("UTF-16",), "json lines": ("JSON lines",),
+    "utf-16 big-endian": ("semicolons", "UTF-16"), "utf-16 without a mark": ("UTF-16",), "json lines": ("JSON lines",),
 }  # fmt: skip
 
 
@@ -160,13 +161,15 @@ def test_empty_rows_of_a_spreadsheet_are_left_out(root: Path) -> None:
     assert len(read(root)) == 12
 
 
-def test_a_text_of_a_megabyte_is_cut_and_not_refused(root: Path) -> None:
-    write(root, "comma")
-    path = root / "metadata_train.csv"
-    path.write_text(path.read_text().replace("groß, mit Ödem; links", "x" * 1_000_000, 1))
+@pytest.mark.parametrize("form", ["comma", "json lines"])
+@pytest.mark.parametrize("length", [131_072, 131_073, 1_000_000])
+def test_a_longer_text_is_cut_and_not_refused(root: Path, form: str, length: int) -> None:
+    write(root, form)
+    (path,) = root.glob("metadata_train.*")
+    path.write_text(path.read_text().replace("groß, mit Ödem; links", "x" * length, 1))
     table = read(root)
-    assert len(table.texts[0]) == 131_072
-    assert any("131,072" in note for note in table.notes)
+    assert table.texts[0] == "x" * 131_072
+    assert any("131,072" in note for note in table.notes) == (length > 131_072)
 
 
 def test_two_tables_of_one_split_are_refused(root: Path) -> None:
@@ -186,7 +189,35 @@ def test_tables_may_lie_elsewhere_and_the_home_folder_has_a_sign(
         path.rename(elsewhere / path.name)
     assert content(read(root, tables=elsewhere)) == expected
     monkeypatch.setenv("HOME", str(root.parent))
-    assert content(read(Path("~") / root.name, tables=elsewhere)) == expected
+    at_home = elsewhere.rename(root.parent / f"{root.name} tables")
+    assert content(read(Path("~") / root.name, tables=Path("~") / at_home.name)) == expected
+
+
+def test_links_to_files_outside_of_the_root_are_followed_on_request(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write(root, "comma")
+    expected = content(read(root))
+    outside = tmp_path_factory.mktemp("archive")
+    for path in root.glob("*.png"):
+        path.symlink_to(path.rename(outside / path.name))
+    with pytest.raises(DataError, match=r"data\.follow_links: true"):
+        read(root)
+    assert content(read(root, follow_links=True)) == expected
+
+
+def test_paths_that_windows_wrote_name_the_same_images(root: Path) -> None:
+    write(root, "comma")
+    expected = read(root)
+    for split, rows in ROWS.items():
+        body = [[row[0].replace("scan", ".\\SCAN").removesuffix(".png"), *row[1:]] for row in rows]
+        (root / f"metadata_{split}.csv").write_text(quoted([HEADER, *body], ","))
+    found = read(root)
+    assert found.images == expected.images
+    assert any(note.startswith("image: 12 paths with backslashes") for note in found.notes)
+    (root / "scan 3.tif").write_bytes((root / "scan 3.png").read_bytes())
+    with pytest.raises(DataError, match=r"scan 3\.png, scan 3\.tif"):
+        read(root)
 
 
 @pytest.mark.parametrize("name", ["what?", "a%2Fb", "a#frame=2", "naïve café", "[x]"])

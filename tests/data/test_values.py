@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from distune.config import DataConfig
+from distune.config import DataConfig, FoldConfig
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
@@ -54,6 +55,14 @@ def test_spellings_of_one_patient_are_one_group_everywhere() -> None:
     assert any(note.startswith("group: one in several spellings") for note in notes)
 
 
+def test_spellings_of_one_label_but_for_its_case_are_one_class() -> None:
+    spelled = [f"caf{E_ACUTE}", f"caf{E_COMBINED}", " 1", "1.0", "b", "b "]
+    rows, faults, notes = understood(label=spelled)
+    assert [row.labels[0] for row in rows] == ["café", "café", "1", "1", "b", "b"]
+    assert not any(faults)
+    assert any(note.startswith("label grade: one in several spellings") for note in notes)
+
+
 def test_what_has_one_spelling_stays_as_it_is_written() -> None:
     rows, faults, notes = understood(group=["1.0", "1.0", "P1 "], label=["2.0", "2.0", "a "])
     assert [(row.group, *row.labels) for row in rows] == [("1.0", "2.0"), ("1.0", "2.0"), ("P1 ", "a ")]
@@ -94,7 +103,9 @@ def test_a_label_map_takes_numbers_as_yaml_reads_them() -> None:
     assert [row.labels[0] for row in rows] == ["one", "two", "two"]
 
 
-@pytest.mark.parametrize("word", ["", "  ", "nan", "NaN", "N/A", "NULL", "null"])
+@pytest.mark.parametrize(
+    "word", ["", "  ", "nan", "NaN", " nan ", "N/A", "n/a", "NULL", "null", "<NA>", "#N/A"]
+)
 def test_missing_cells_are_neither_text_nor_group_nor_class(word: str) -> None:
     rows, _, notes = understood(label=["a", word, "b"], text=[word, "t", "t"], group=["P", "P", word])
     assert (rows[1].labels[0], rows[0].text, rows[2].group) == ("", "", "")
@@ -167,16 +178,44 @@ def test_exact_duplicates_are_findings(tmp_path: Path) -> None:
     assert not {"duplicate_rows", "repeated_images", "how_it_was_read"} & plain
 
 
-def test_a_table_without_such_cells_keeps_its_fingerprint(tmp_path: Path) -> None:
-    config = table_of(tmp_path, rows_of(range(8)), rows_of(range(8, 12)))
+# What the readers before these rules gave for the table below (commit 1bb45f7): its fingerprint, and the dev rows and
+# fingerprint of each of three folds.
+BEFORE = "51b16d82aba80d24aa62f4982348b4df"
+FOLDS_BEFORE = {
+    1: ([9, 13, 18, 19, 20, 21, 29, 30, 34, 36, 40, 41, 43, 45, 47, 49, 51, 52, 54],
+        "98aa1cb70951cb5c602c1068dc19de33"),
+    2: ([1, 2, 3, 5, 6, 8, 10, 11, 14, 16, 17, 22, 23, 35, 38, 44, 48, 50, 53], "00cefe7429aa8cc203aecae85553a09a"),
+    3: ([0, 4, 7, 12, 15, 24, 25, 26, 27, 28, 31, 32, 33, 37, 39, 42, 46], "0e411744c6ca09b87ba830fd0c4c079c"),
+}  # fmt: skip
+
+
+def test_a_table_without_such_cells_gives_the_table_and_folds_that_it_gave_before(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    rows = [
+        [f"img/{n}.bmp", f"text {n}, of a photo", "abc"[random.integers(3)], "xy"[random.integers(2)],
+         f"P{random.integers(20)}"]
+        for n in range(60)
+    ]  # fmt: skip
+    (tmp_path / "img").mkdir()
+    for number in range(60):
+        Image.fromarray(np.full((4, 5), 4 * number, np.uint8)).save(tmp_path / f"img/{number}.bmp")
+    groups = sorted({row[4] for row in rows})
+    for split, mine in (("train", groups[:12]), ("dev", groups[12:16]), ("test", groups[16:])):
+        chosen = [row for row in rows if row[4] in mine]
+        write_csv(
+            tmp_path / f"metadata_{split}.csv", [["image", "text", "grade", "side", "patient"], *chosen]
+        )
+    config = DataConfig(
+        reader="csv", root=tmp_path, image_column="image", text_column="text", label_columns=("grade", "side"),
+        group_column="patient",
+    )  # fmt: skip
     table = read_table(config, 0)
     assert table.notes == ()
-    # by the reader of October 2026, which trimmed nothing and knew no missing words
-    old = replace(
-        table, groups=tuple(f"P{n // 2}" for n in range(12)), texts=tuple(f"text {n}" for n in range(12))
-    )
-    assert table_fingerprint(table) == table_fingerprint(old)
-    assert table.tasks[0].classes == ("a", "b")
+    assert table_fingerprint(table) == BEFORE
+    for number, (dev, fingerprint) in FOLDS_BEFORE.items():
+        folded = read_table(config.model_copy(update={"fold": FoldConfig(number=number, of=3)}), 0)
+        assert folded.rows("dev").tolist() == dev
+        assert table_fingerprint(folded) == fingerprint
 
 
 def test_errors_are_one_line_a_cause_and_hide_what_follows_from_them(tmp_path: Path) -> None:
@@ -203,3 +242,29 @@ def test_a_wrong_root_is_one_line_that_names_the_right_one(tmp_path: Path) -> No
     (line,) = caught.value.problems
     assert "none of the 12 image files" in line
     assert str(tables / "photos") in line
+
+
+def test_ids_and_labels_that_differ_by_case_alone_stop_the_reading(tmp_path: Path) -> None:
+    train, dev = rows_of(range(8)), rows_of(range(8, 12))
+    train[1][3], train[4][2], train[5][2] = "p0", "A", "B"
+    with pytest.raises(DataError) as caught:
+        read_table(table_of(tmp_path, train, dev), 0)
+    assert [problem.split(";")[0] for problem in caught.value.problems] == [
+        "metadata_train.csv:3: group in two spellings that differ in case alone: 'p0', 'P0'",
+        "label of task 'grade' in two spellings that differ in case alone (2 examples)",
+    ]
+    train[1][3] = "P0"
+    mapped = table_of(tmp_path, train, dev, label_map={"grade": {"A": "a", "B": "b"}})
+    assert read_table(mapped, 0).tasks[0].classes == ("a", "b")
+
+
+def test_what_follows_from_another_fault_is_no_fault_of_its_own(tmp_path: Path) -> None:
+    """A class that only bad rows of train have, and splits and tasks that are empty without bad rows."""
+    train, dev = rows_of(range(8)), rows_of(range(8, 12))
+    for row in train[1::2]:
+        row[0] = f"gone/{row[0]}"
+    dev[0][0] = dev[1][0] = dev[2][0] = dev[3][0] = "gone.png"
+    with pytest.raises(DataError) as caught:
+        read_table(table_of(tmp_path, train, dev), 0)
+    (problem,) = caught.value.problems
+    assert problem.startswith("image file is missing (8 examples)")

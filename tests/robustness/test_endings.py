@@ -14,7 +14,7 @@ import pytest
 
 from distune.cli import run_command
 from distune.cli.ending import ending_of
-from distune.errors import DataError, UserError
+from distune.errors import ConfigError, DataError, UserError
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +124,12 @@ def test_many_bad_examples_are_all_listed_in_a_file() -> None:
     assert code == 2 and message.startswith("data: 1 problem")
     listed = Path(message.rsplit(" ", 1)[1])
     assert listed.read_text().splitlines() == lines
+    listed.unlink()
+    code, message = ending_of(
+        ConfigError("c.yaml", ["student.lr: too large", "38 images are missing"], lines)
+    )
+    listed = Path(message.rsplit(" ", 1)[1])
+    assert code == 2 and listed.read_text().splitlines() == lines
     listed.unlink()
     assert "listed in" not in ending_of(DataError("data", ["one"], lines[:1]))[1]
 

@@ -8,11 +8,11 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from distune.errors import DataError, UserError
+from distune.errors import ConfigError, DataError, UserError
 from distune.utils.text import harmless
 
 FAILED = 1
@@ -66,8 +66,8 @@ def ending_of(error: Exception) -> tuple[int, str]:
         The code, and a message that says what to do next. An unexpected error is written to a file with its
         traceback, which the message names.
     """
-    if isinstance(error, DataError) and len(error.examples) > FEW_EXAMPLES:
-        return BAD_INPUT, f"{error}\n  {_all_named(error)}"
+    if isinstance(error, ConfigError | DataError) and len(error.examples) > FEW_EXAMPLES:
+        return BAD_INPUT, f"{error}\n  {_all_named(error.examples)}"
     if isinstance(error, UserError):
         return BAD_INPUT, str(error)
     if _is_full(error):
@@ -103,10 +103,10 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:500]
 
 
-def _all_named(error: DataError) -> str:
+def _all_named(examples: Sequence[str]) -> str:
     """Writes a line for each bad example to a file; says where it is."""
-    name = _written("\n".join(error.examples) + "\n", prefix="distune-examples-", suffix=".txt")
-    count = len(error.examples)
+    name = _written("\n".join(examples) + "\n", prefix="distune-examples-", suffix=".txt")
+    count = len(examples)
     return (
         f"all {count} examples are listed in {name}"
         if name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,10 +62,15 @@ def dicom_header_of(path: str) -> DicomHeader | None:
         OSError: the file cannot be read.
     """
     with Path(path).open("rb") as file:
-        start = file.read(132)
-        if not (is_dicom(start) or (start and path.lower().endswith(SUFFIXES))):
-            return None
-        return _header(_read(start + file.read(), _HEADER))
+        return dicom_header_in(file, path)
+
+
+def dicom_header_in(file: BinaryIO, path: str) -> DicomHeader | None:
+    """What `dicom_header_of` gives for a file that is open at its start; it is then read to an unknown place."""
+    start = file.read(132)
+    if not (is_dicom(start) or (start and path.lower().endswith(SUFFIXES))):
+        return None
+    return _header(_read(start + file.read(), _HEADER))
 
 
 def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.dicom import SUFFIXES, is_dicom, read_dicom
+from distune.data.grey_alpha_tiff import grey_and_opacity, has_grey_and_opacity
 from distune.data.intensity import DEFAULT, PixelRules, eight_bit
 from distune.data.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
 from distune.errors import UserError
@@ -169,6 +170,8 @@ def pixels_of(
     is_jpeg = content[:2] == b"\xff\xd8"
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_jpeg else cv2.IMREAD_UNCHANGED
     try:
+        if has_grey_and_opacity(content):
+            return eight_bit(grey_and_opacity(content)[..., [0, 0, 0, 1]], rules)
         pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
     except cv2.error as error:
         raise UserError(f"not an image that can be decoded: {error.err}") from None
@@ -188,6 +191,8 @@ def reading_rule(content: bytes, rules: PixelRules, frame: int | None = None) ->
 
     It belongs to the keys of whatever is computed from the pixels.
     """
+    if has_grey_and_opacity(content):  # until version 2 their opacity was not read
+        return f"pixels-3|{rules.window}|{rules.percentiles}"
     if not (is_deep(content) or orientation(content) != UPRIGHT):
         return ""
     return f"pixels-2|{rules.window}|{rules.percentiles}|{frame}"

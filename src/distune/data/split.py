@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
+from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
 from distune.data.readers.table_files import TableError, open_table
-from distune.data.readers.values import normal_form
+from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.atomic import replacing
@@ -53,7 +53,8 @@ def split_csv(
         The number of rows by split, label column and class.
 
     Raises:
-        DataError: the file cannot be read, a column is missing, or a label or group is empty.
+        DataError: the file cannot be read, a column is missing, a label or group is empty, or two groups differ in case
+            alone.
         UserError: the fractions make no sense, a new file is there already, or there are too few groups.
     """
     splits = _wanted_splits(fractions)
@@ -64,11 +65,10 @@ def split_csv(
             )
     header, rows = read_rows(metadata, [*label_columns, *([group_column] if group_column else [])])
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
-    groups = (
-        [normal_form(row[header.index(group_column)]) for row in rows]
-        if group_column
-        else [str(n) for n in range(len(rows))]
-    )
+    groups = [str(n) for n in range(len(rows))]
+    if group_column:
+        groups = [normal_form(row[header.index(group_column)]) for row in rows]
+        refuse_case_twins(metadata, group_column, groups)
     assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     for number, split in enumerate(splits):
@@ -85,6 +85,28 @@ def split_csv(
         }
         for number, split in enumerate(splits)
     }
+
+
+def refuse_case_twins(source: Path, column: str, groups: Sequence[str]) -> None:
+    """Refuses groups that differ in case alone: they may be one patient, who would then be in two splits.
+
+    Args:
+        source: the table.
+        column: of the groups.
+        groups: one a row, in their normal form.
+
+    Raises:
+        DataError: there are some; both spellings are named.
+    """
+    twins = case_twins(groups)
+    if twins:
+        pairs = [f"{one!r}, {other!r}" for one, other in twins.items()]
+        more = f"; and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+        shown = f"{'; '.join(pairs[:SHOWN])}{more}"
+        raise DataError(
+            source,
+            [f"column {column!r}: in two spellings that differ in case alone: {shown}; {GROUP_REMEDY}"],
+        )
 
 
 def assign_splits(

@@ -13,22 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from distune.config import DataConfig, parse_config
-from distune.data import SPLITS, Table, read_table
+from distune.data import SPLITS, Table
 from distune.data.readers.table_files import TableError, open_table
 from distune.data.readers.values import normal_form
-from distune.data.split import FRACTIONS, assign_splits
+from distune.data.split import FRACTIONS, assign_splits, refuse_case_twins
 from distune.data.table import Split
 from distune.errors import DataError, UserError
 from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
 from distune.setup.config_text import FirstConfig, config_text
+from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
 from distune.utils.atomic import replacing, write_text
 
 CONFIG = "config.yaml"
-MOST_BAD = 0.2
-"""Share of examples that may be left out; more of them are a fault to be corrected first."""
 _TOKENS_A_WORD = 1.5
-_SPECIAL = ("tasks", "missing", "follow_links")
 _LENGTHS = (32, 64, 128, 256)
 
 
@@ -81,6 +79,9 @@ def prepare(
     header, rows, form, remarks = _rows(metadata)
     layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
     place = {column: header.index(column) for column in header}
+    if layout.group is not None:
+        groups = [normal_form(cells[place[layout.group]]) for cells in rows]
+        refuse_case_twins(metadata, layout.group, ["" if is_missing(group) else group for group in groups])
     if layout.split is not None:
         splits, counted = _given_splits(rows, place[layout.split])
         counted = f"{counted}, as column {layout.split!r} says"
@@ -90,9 +91,9 @@ def prepare(
     texts = None if layout.text is None else [rows[row][place[layout.text]] for row in range(len(rows))]
     with tempfile.TemporaryDirectory() as temporary:
         _write_tables(Path(temporary), header, rows, splits)
-        draft = _data_section(Path(temporary), layout, rows, place, is_missing)
-        table, extra, left_out = _tried(draft)
-        remarks += left_out
+        draft = data_section(Path(temporary), layout, rows, place, is_missing)
+        table, extra, left_out = tried(draft)
+        remarks += left_out + mapped(extra)
         max_tokens = _max_tokens(texts or [])
         usual = None if texts is None else _usual(table.texts)
         encoders = fitting(table.images, usual, len(table), max_tokens, table.rules)
@@ -200,54 +201,6 @@ def _write_tables(
             draft.open("w", encoding="utf-8", newline="") as file,
         ):
             csv.writer(file, lineterminator="\n").writerows([header, *mine])
-
-
-def _data_section(
-    tables: Path,
-    layout: Layout,
-    rows: Sequence[Sequence[str]],
-    place: dict[str, int],
-    is_missing: Callable[[str], bool],
-) -> dict[str, object]:
-    section: dict[str, object] = {
-        "reader": "csv",
-        "root": str(layout.root),
-        "tables": str(tables),
-        "image_column": layout.image,
-        "text_column": layout.text,
-        "group_column": layout.group,
-        "label_columns": list(layout.labels),
-        "frame_column": layout.frame,
-    }
-    if layout.follow_links:
-        section["follow_links"] = True
-    if layout.separators:
-        section["tasks"] = {label: {"separator": separator} for label, separator in layout.separators.items()}
-    if any(is_missing(cells[place[label]]) for cells in rows for label in layout.labels):
-        section["missing"] = "allow"
-    return section
-
-
-def _tried(section: dict[str, object]) -> tuple[Table, dict[str, object], list[str]]:
-    """Reads the set as the config will; bad examples are left out if they are few.
-
-    Returns:
-        The table, the lines that the config needs besides the columns, and what to say about what was left out.
-    """
-    extra: dict[str, object] = {key: section[key] for key in _SPECIAL if key in section}
-    try:
-        return read_table(DataConfig.model_validate(section), 0), extra, []
-    except DataError as error:
-        bad, problems = len(error.examples), error.problems
-    try:
-        table = read_table(DataConfig.model_validate({**section, "on_bad_example": "drop"}), 0)
-    except DataError:
-        raise DataError(section["root"], problems) from None
-    if bad > MOST_BAD * (len(table) + bad):
-        raise DataError(section["root"], problems)
-    causes = "; ".join(problem.splitlines()[0] for problem in problems)
-    remark = f"{bad} of {len(table) + bad} examples cannot be used and are left out: {causes}"
-    return table, {**extra, "on_bad_example": "drop"}, [" ".join(remark.split())[:300]]
 
 
 def _usual(texts: Sequence[str]) -> list[str]:

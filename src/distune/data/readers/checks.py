@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from distune.config import TaskConfig
-from distune.data.dicom import dicom_header_of
-from distune.data.images import located, read_pixels
+from distune.data.dicom import dicom_header_in
+from distune.data.images import located, pixels_of
 from distune.data.intensity import DEFAULT, PixelRules
 from distune.data.labels import PLAIN, parts
 from distune.data.readers.problems import Fault
@@ -134,13 +135,15 @@ def image_problems(
 
 
 def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Fault | None:
-    path, _ = located(image)
+    path, frame = located(image)
     try:
-        if (header := dicom_header_of(path)) is not None:
-            width, height = header.width, header.height
-        else:
-            with Image.open(path) as opened:
-                width, height = opened.size
+        with Path(path).open("rb") as file:
+            width, height = _size(file, path)
+            if width * height > max_megapixels * 1e6:
+                limit_name = f"image is larger than data.max_image_megapixels {max_megapixels:g}"
+                return Fault(limit_name, f"{width} x {height} pixels")
+            file.seek(0)
+            content = file.read()
     except UserError as error:
         return Fault("image cannot be read", str(error))
     except Image.DecompressionBombError:
@@ -150,14 +153,20 @@ def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Faul
         return Fault("image file is empty" if Path(path).stat().st_size == 0 else "file is not an image")
     except (OSError, ValueError, SyntaxError) as error:
         return Fault("image is not readable", str(error))
-    if width * height > max_megapixels * 1e6:
-        limit_name = f"image is larger than data.max_image_megapixels {max_megapixels:g}"
-        return Fault(limit_name, f"{width} x {height} pixels")
     try:
-        read_pixels(image, rules)
+        pixels_of(content, rules, frame, suffix=Path(path).suffix)
     except UserError as error:
-        return Fault("image cannot be decoded", str(error).removeprefix(f"{image}: "))
+        return Fault("image cannot be decoded", str(error))
     return None
+
+
+def _size(file: BinaryIO, path: str) -> tuple[int, int]:
+    """Width and height by the header of an image file."""
+    if (header := dicom_header_in(file, path)) is not None:
+        return header.width, header.height
+    file.seek(0)
+    with Image.open(file) as opened:
+        return opened.size
 
 
 def split_problems(

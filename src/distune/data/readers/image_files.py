@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -42,7 +43,9 @@ class ImageFiles:
     def __init__(self, root: Path, *, follow_links: bool = False):
         self.root = root.resolve()
         self.follow_links = follow_links
-        self._folders: dict[Path, Path] = {}
+        self._root = str(self.root)
+        self._inside = self._root.rstrip("/") + "/"
+        self._folders: dict[str, str] = {}
         self._listings: dict[Path, dict[str, list[str]]] = {}
         self._adapted: Counter[str] = Counter()
         self._first: dict[str, str] = {}
@@ -68,20 +71,36 @@ class ImageFiles:
 
     def _exact(self, image: str) -> Path | Fault | None:
         """The file that is named exactly; None where there is no such file."""
+        if not self.follow_links and (plain := self._plain_file(image)) is not None:
+            return plain
         path = self.root / image
         if self.follow_links:
             inside = Path(os.path.normpath(path))
             if not inside.is_relative_to(self.root):
                 return _outside(image)
             return inside if inside.is_file() else self._no_file(image, inside)
-        folder = self._folders.get(path.parent)
-        if folder is None:
-            folder = self._folders[path.parent] = path.parent.resolve()
-        real = Path(os.path.realpath(folder / path.name)) if path.name else folder
+        real = path.resolve()
         if not real.is_relative_to(self.root):
             linked = path.is_symlink() or path.parent.is_symlink()
             return _outside(image, "to follow links inside it, set data.follow_links: true" if linked else "")
         return real if real.is_file() else self._no_file(image, real)
+
+    def _plain_file(self, image: str) -> Path | None:
+        """The file that is named exactly, if it lies under the root and is no link; one look at the disk tells."""
+        folder, name = os.path.split(image if image.startswith("/") else self._inside + image)
+        if name in ("", ".", ".."):
+            return None
+        real = self._folders.get(folder)
+        if real is None:  # resolved once for all its files
+            real = self._folders[folder] = os.path.realpath(folder)
+        if real != self._root and not real.startswith(self._inside):
+            return None
+        file = f"{real.rstrip('/')}/{name}"
+        try:
+            is_plain = stat.S_ISREG(os.lstat(file).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Path(file) if is_plain else None
 
     def _no_file(self, image: str, path: Path) -> Fault | None:
         return Fault("image that is not a file", repr(image)) if path.exists() else None

@@ -53,13 +53,14 @@ def interpreted(
     faults: list[list[Fault]] = [[] for _ in examples]
     joined, noted = _one_spelling(groups, "group")
     notes += noted
-    _add(faults, joined, _alike_but_for_case(joined, examples), "group", _GROUP_REMEDY)
+    in_train = [example.split == "train" for example in examples]
+    _add(faults, joined, case_twins(joined, in_train), "group", GROUP_REMEDY)
     for task, name in enumerate(task_names):
         label_map = dict((config.label_map or {}).get(name, {}))
         mapped = [label_map.get(label, label_map.get(label.strip(), label)) for label in columns[task]]
         columns[task], noted = _one_spelling(mapped, f"label {name}")
         notes += noted
-        twins = _alike_but_for_case(columns[task], examples, apart=set(label_map.values()))
+        twins = case_twins(columns[task], in_train, apart=set(label_map.values()))
         remedy = (
             f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
         )
@@ -80,7 +81,7 @@ def interpreted(
     return changed, faults, notes
 
 
-_GROUP_REMEDY = "one patient needs one spelling: correct the file"
+GROUP_REMEDY = "one patient needs one spelling: correct the file"
 
 
 def _with(example: RawExample, text: str, group: str, labels: tuple[str, ...]) -> RawExample:
@@ -138,16 +139,14 @@ def _one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str
     ]
 
 
-def _alike_but_for_case(
-    values: Sequence[str],
-    examples: Sequence[RawExample],
-    apart: Set[str] = frozenset(),
+def case_twins(
+    values: Sequence[str], weighty: Sequence[bool] | None = None, apart: Set[str] = frozenset()
 ) -> Mapping[str, str]:
     """For each value that differs from a more frequent one in case or inner space alone, that other one.
 
     Args:
         values: one an example.
-        examples: those of train count before those of dev and test.
+        weighty: examples that count before the others, such as those of train; None takes all.
         apart: values that are meant as they are.
     """
     folded: dict[str, list[str]] = {}
@@ -156,9 +155,7 @@ def _alike_but_for_case(
             folded.setdefault(" ".join(value.split()).casefold(), []).append(value)
     if all(len(same) == 1 for same in folded.values()):
         return {}
-    times = Counter(
-        (value, example.split == "train") for value, example in zip(values, examples, strict=True)
-    )
+    times = Counter(zip(values, [True] * len(values) if weighty is None else weighty, strict=True))
     twins: dict[str, str] = {}
     for same in folded.values():
         first, *others = sorted(same, key=lambda value: (-times[value, True], -times[value, False]))

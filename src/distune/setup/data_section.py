@@ -1,0 +1,100 @@
+"""The section `data` of a first config, and whether the set can be read by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from distune.config import DataConfig
+from distune.data import Table, read_table
+from distune.data.readers.values import case_twins, normal_form
+from distune.errors import DataError
+from distune.setup.columns import Layout
+
+MOST_BAD = 0.2
+"""Share of examples that may be left out; more of them are a fault to be corrected first."""
+_SPECIAL = ("tasks", "missing", "follow_links", "label_map")
+
+
+def data_section(
+    tables: Path,
+    layout: Layout,
+    rows: Sequence[Sequence[str]],
+    place: dict[str, int],
+    is_missing: Callable[[str], bool],
+) -> dict[str, object]:
+    """The columns of a table, and what its cells ask besides: separators, missing labels, spellings to be joined.
+
+    Args:
+        tables: folder with the tables of the splits.
+        layout: what the columns are.
+        rows: the cells of the whole table.
+        place: of each column.
+        is_missing: whether a cell stands for nothing.
+    """
+    section: dict[str, object] = {
+        "reader": "csv",
+        "root": str(layout.root),
+        "tables": str(tables),
+        "image_column": layout.image,
+        "text_column": layout.text,
+        "group_column": layout.group,
+        "label_columns": list(layout.labels),
+        "frame_column": layout.frame,
+    }
+    if layout.follow_links:
+        section["follow_links"] = True
+    if layout.separators:
+        section["tasks"] = {label: {"separator": separator} for label, separator in layout.separators.items()}
+    if any(is_missing(cells[place[label]]) for cells in rows for label in layout.labels):
+        section["missing"] = "allow"
+    if label_map := _label_map(layout, rows, place, is_missing):
+        section["label_map"] = label_map
+    return section
+
+
+def _label_map(
+    layout: Layout,
+    rows: Sequence[Sequence[str]],
+    place: dict[str, int],
+    is_missing: Callable[[str], bool],
+) -> dict[str, dict[str, str]]:
+    """Spellings of a class that differ in case alone, with the most frequent one."""
+    found = {}
+    for label in layout.labels:
+        if label not in layout.separators:
+            cells = [normal_form(row[place[label]]) for row in rows]
+            found[label] = dict(case_twins(["" if is_missing(cell) else cell for cell in cells]))
+    return {label: twins for label, twins in found.items() if twins}
+
+
+def mapped(extra: dict[str, object]) -> list[str]:
+    """What to say about spellings that the config joins."""
+    label_map = extra.get("label_map")
+    return [
+        f"column {label}: {', '.join(f'{spelling!r} is read as {name!r}' for spelling, name in twins.items())}; "
+        "data.label_map says so"
+        for label, twins in (label_map.items() if isinstance(label_map, dict) else ())
+    ]
+
+
+def tried(section: dict[str, object]) -> tuple[Table, dict[str, object], list[str]]:
+    """Reads the set as the config will; bad examples are left out if they are few.
+
+    Returns:
+        The table, the lines that the config needs besides the columns, and what to say about what was left out.
+    """
+    extra: dict[str, object] = {key: section[key] for key in _SPECIAL if key in section}
+    try:
+        return read_table(DataConfig.model_validate(section), 0), extra, []
+    except DataError as error:
+        bad, problems = len(error.examples), error.problems
+    try:
+        table = read_table(DataConfig.model_validate({**section, "on_bad_example": "drop"}), 0)
+    except DataError:
+        raise DataError(section["root"], problems) from None
+    if bad > MOST_BAD * (len(table) + bad):
+        raise DataError(section["root"], problems)
+    causes = "; ".join(problem.splitlines()[0] for problem in problems)
+    remark = f"{bad} of {len(table) + bad} examples cannot be used and are left out: {causes}"
+    return table, {**extra, "on_bad_example": "drop"}, [" ".join(remark.split())[:300]]
