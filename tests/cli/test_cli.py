@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -186,6 +188,28 @@ def test_check_of_a_sound_config(distune: Command, config_file: Path) -> None:
     assert code == 0
     assert "sound. 80 examples" in out
     assert "task modality: CT, MR" in out
+
+
+def test_check_says_how_a_table_was_read(distune: Command, config_file: Path) -> None:
+    rows = [[f"{n}.png", "ab"[n % 2], f"P{n // 2}", f"text {n}"] for n in range(12)]
+    rows[1][2], rows[2][1] = "P0 ", "N/A"
+    for n in range(12):
+        cv2.imwrite(f"{n}.png", np.full((8, 8), 20 * n, np.uint8))
+    for split, mine in (("train", rows[:8]), ("dev", rows[8:])):
+        body = "".join(";".join(row) + "\n" for row in [["image", "grade", "patient", "text"], *mine])
+        Path(f"metadata_{split}.csv").write_text(body)
+    raw = yaml.safe_load(config_file.read_text())
+    raw["data"] = {
+        "reader": "csv", "root": ".", "image_column": "image", "text_column": "text", "label_columns": ["grade"],
+        "group_column": "patient", "missing": "allow", "max_tokens": 16,
+    }  # fmt: skip
+    config_file.write_text(yaml.safe_dump(raw))
+    code, out, err = distune("check", config_file, "--no-estimate")
+    assert code == 0, err
+    read = [line for line in out.splitlines() if line.startswith("  read: ")]
+    assert any("semicolons" in line for line in read)
+    assert any("label grade: 1 cells are missing" in line for line in read)
+    assert any("'P0', 'P0 ' as 'P0'" in line for line in read)
 
 
 def test_demo_data_and_cache_commands(distune: Command, config_file: Path) -> None:

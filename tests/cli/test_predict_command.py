@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +103,10 @@ BAD = {
     "text and table": (["--text", "CT", "--csv", "new.csv"], "--csv"),
     "no out": (["--csv", "new.csv"], "--out"),
     "no table": (["--csv", "none.csv", "--out", "p.csv"], "no such file"),
-    "other columns": (["--csv", "new.csv", "--out", "p.csv"], "'picture', 'caption'"),
+    "other columns": (
+        ["--csv", "new.csv", "--out", "p.csv"],
+        "looked for 'image'; columns found: 'picture', 'caption'",
+    ),
     "empty table": (["--csv", "empty.csv", "--out", "p.csv"], "empty"),
 }
 
@@ -118,6 +122,15 @@ def test_bad_input_ends_with_exit_code_2(distune: Command, run_folder: Path, tab
     assert code == 2
     assert err.startswith("error: ") and token in err and "Traceback" not in err
     assert not Path("p.csv").exists()
+
+
+def test_a_run_that_did_not_finish_is_refused_in_one_sentence(
+    distune: Command, run_folder: Path, table: Table, tmp_path: Path
+) -> None:
+    run = shutil.copytree(run_folder, tmp_path / "cut")
+    (run / "results.json").unlink()
+    code, _, err = distune("predict", run, "--image", table.images[0], "--text", "CT")
+    assert code == 2 and "did not finish" in err and err.count("\n") == 1
 
 
 def test_what_is_no_run_and_no_study_is_refused(distune: Command) -> None:

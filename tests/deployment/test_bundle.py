@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
-import sys
+import venv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.config import load_config, save_config, with_values
+from distune.cli import run_command
+from distune.config import Config, load_config, save_config, with_values
 from distune.data import Table, read_table
+from distune.data.intensity import PixelRules, windowed
 from distune.deployment.bundle import CHECKSUMS, check_files, checksum_of, load_bundle
 from distune.deployment.export import default_folder, export_run
 from distune.deployment.quantise import FEWEST_WEIGHTS
 from distune.errors import DataError, UserError
+from distune.prediction.evaluation import judged_with_interval
 from distune.prediction.load import load
+from distune.training.run import run
 
 pytestmark = pytest.mark.slow
 
@@ -25,15 +31,6 @@ SRC = Path(__file__).parents[2] / "src"
 PREDICT = """
 import json, sys, time
 started = time.perf_counter()
-ALLOWED = {"numpy", "cv2", "tokenizers", "onnxruntime", "distune"}
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        if top not in ALLOWED and top not in sys.stdlib_module_names:
-            sys.blocked.add(top)
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.blocked = set()
-sys.meta_path.insert(0, Blocker())
 import distune.edge
 predictor = distune.edge.load(sys.argv[1])
 images, texts = json.load(sys.stdin)
@@ -69,10 +66,31 @@ def test_a_bundle_predicts_what_its_run_predicts(run_folder: Path, bundle: Path)
         assert list(chosen) == list(theirs.predict(images, texts)[task])
 
 
+EDGE_PACKAGES = ("numpy", "cv2", "tokenizers", "onnxruntime")
+
+
+def edge_environment(folder: Path) -> Path:
+    """An environment with NumPy, OpenCV, tokenizers, onnxruntime and this project, and nothing else.
+
+    Returns:
+        Its Python.
+    """
+    venv.create(folder, with_pip=False, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for name in EDGE_PACKAGES:
+        package = Path(str(importlib.import_module(name).__file__)).parent
+        (packages / name).symlink_to(package)
+        for libraries in package.parent.glob("*.libs"):  # of wheels, beside their packages
+            if not (packages / libraries.name).exists():
+                (packages / libraries.name).symlink_to(libraries)
+    shutil.copytree(SRC / "distune", packages / "distune")
+    return folder / "bin/python"
+
+
 def test_a_bundle_predicts_elsewhere_without_torch_and_the_sources_of_training(
     run_folder: Path, bundle: Path, tmp_path: Path
 ) -> None:
-    """Only NumPy, OpenCV, tokenizers and onnxruntime can be imported; pixels and tokens are those of training."""
+    """Pixels and tokens are those of training."""
     import torch
 
     from distune.store import Store
@@ -80,17 +98,20 @@ def test_a_bundle_predicts_elsewhere_without_torch_and_the_sources_of_training(
     from distune.training.inputs.inputs import InputSteps
     from distune.training.student import load_student
 
+    python = edge_environment(tmp_path / "edge")
+    missing = subprocess.run([python, "-c", "import torch"], capture_output=True, text=True)
+    assert "No module named 'torch'" in missing.stderr
     moved = shutil.copytree(bundle, tmp_path / "elsewhere")
     table = table_of(run_folder)
     rows = table.rows("dev")
     images, texts = of_dev(table)
     done = subprocess.run(
-        [sys.executable, "-c", PREDICT, str(moved)],
+        [python, "-c", PREDICT, str(moved)],
         input=json.dumps([images, texts]),
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={"PYTHONPATH": str(SRC), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
@@ -109,6 +130,23 @@ def test_a_bundle_predicts_elsewhere_without_torch_and_the_sources_of_training(
     assert ids == [trained.text[int(row)].tolist() for row in rows]
 
 
+def test_deep_pixels_are_shown_by_the_rules_of_training_from_the_run_to_the_bundle(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    run(tiny_config(data__window=[1000, 200], data__percentiles=[5, 95], teacher__epochs=1), tmp_path / "run")
+    export_run(tmp_path / "run", tmp_path / "bundle")
+    rules = PixelRules((1000, 200), (5, 95))
+    scan = np.random.default_rng(0).integers(700, 1300, (64, 64)).astype(np.uint16)
+    Image.fromarray(scan).save(tmp_path / "scan.png")
+    Image.fromarray(windowed(scan, (1000, 200))).save(tmp_path / "shown.png")
+    for folder in ("run", "bundle"):
+        predictor = load(tmp_path / folder)
+        assert predictor.model.rules == rules
+        given = [tmp_path / "scan.png", scan, tmp_path / "shown.png"]
+        for found in predictor.predict_proba(given, ["CT"] * 3).values():
+            np.testing.assert_allclose(found[1:], found[[0, 0]], atol=1e-6)
+
+
 def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundle: Path) -> None:
     card = (bundle / "model_card.md").read_text()
     results = json.loads((run_folder / "results.json").read_text())
@@ -116,7 +154,17 @@ def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundl
     assert f"| dev | {results['splits']['dev']['score']:.4f} |" in card
     assert f"| test | {results['splits']['test']['score']:.4f} |" in card
     assert f"train: {len(table.rows('train'))} examples" in card
-    assert "0 changed predictions" in card and "Licences" in card
+    assert "0 changed predictions" in card
+    for heading in (
+        "Data and splits",
+        "Scores",
+        "External evaluation",
+        "Intended use and limits",
+        "Licences",
+    ):
+        assert f"## {heading}" in card
+    interval = judged_with_interval(run_folder, "dev", table.tasks)
+    assert interval is not None and f"{interval['interval'][0]:.4f}" in card
     for task in table.tasks:
         assert all(name in card for name in task.classes)
     assert str(table.root) not in card
@@ -256,12 +304,23 @@ DAMAGE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_a_damaged_bundle_is_refused(bundle: Path, tmp_path: Path, case: str) -> None:
+def test_a_damaged_bundle_is_refused_in_one_sentence(
+    bundle: Path,
+    tmp_path: Path,
+    case: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     folder = shutil.copytree(bundle, tmp_path / "damaged")
     damage, token = DAMAGE[case]
     damage(folder)
     with pytest.raises(UserError, match=token):
         load(folder)
+    monkeypatch.setattr("sys.argv", ["distune", "predict", str(folder), "--image", "a.png", "--text", "CT"])
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1 and said.startswith("error: ")
 
 
 def test_every_file_has_a_checksum(bundle: Path) -> None:

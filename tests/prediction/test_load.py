@@ -64,6 +64,18 @@ def test_a_confirmed_study_gives_the_first_seed_of_what_is_recommended(
         run_of_study(study)
 
 
+def test_a_study_by_folds_has_a_model_once_it_is_confirmed(
+    tiny_config: Callable[..., Config], trained_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    study = study_with(tmp_path / "folds", tiny_config(), [0.5], folds=3)
+    with pytest.raises(UserError, match="distune confirm folds"):
+        load(study)
+    shutil.copytree(trained_run(), study / "confirmation/trial_0000/seed_3")
+    numbers: dict[str, Any] = {"recommendation": {"contender": "trial_0000"}, "seeds": [3]}
+    (study / "confirmation.json").write_text(json.dumps(numbers))
+    assert load(study).source.endswith("confirmation/trial_0000/seed_3")
+
+
 def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config()
     assert as_dict(config)["data"]["fold"] is None

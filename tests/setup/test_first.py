@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from distune.cli import run_command
 from distune.config import Config, DataConfig, load_config
+from distune.config.revisions import encoders_of
 from distune.data import SPLITS, read_table
 from distune.errors import DataError, UserError
 from distune.setup.columns import Wishes
@@ -47,7 +49,7 @@ def rows_of(path: Path) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
-    folder = tmp_path_factory.mktemp("klinik")
+    folder = tmp_path_factory.mktemp("klinik") / "what? a%2Fb"
     table = hospital(folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     out = tmp_path_factory.mktemp("out") / "new"
@@ -66,6 +68,7 @@ def test_the_config_is_sound_and_reads_what_the_table_says(made: tuple[Path, Con
     assert table.texts[0].startswith("Ödem am Fuß")
     assert config.data.group_column == "Patient"
     assert {split: len(table.rows(split)) > 0 for split in SPLITS} == dict.fromkeys(SPLITS, True)
+    assert {encoder.freeze for _, encoder in encoders_of(config)} <= {"all"}  # packaged ones, without a GPU
     assert (out / "config.yaml").read_text(encoding="utf-8").count("#") > 5
 
 
@@ -86,6 +89,59 @@ def test_the_search_ranges_hold_the_values_of_the_config(made: tuple[Path, Confi
         if not contains(space.parameters[name], value)
     }
     assert outside == {}
+
+
+def test_the_command_takes_the_columns_it_is_given_and_says_what_it_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Several labels in a cell, missing ones, and a class in two spellings, in a table with tabs."""
+    hospital(tmp_path / "klinik")
+    findings = ["effusion;oedema", "oedema", "none", "", "mass"]
+    body = [
+        [f"bilder/{n}.png", findings[n % 5], ["mild", "severe"][n % 2], f"P{n // 3}", f"note {n}"]
+        for n in range(90)
+    ]
+    body[4][2] = "Mild"
+    header = ["file", "findings", "grade", "case", "note"]
+    text = "".join("\t".join(row) + "\n" for row in [header, *body])
+    (tmp_path / "klinik/all.csv").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    options = (
+        "--image",
+        "file",
+        "--text",
+        "note",
+        "--labels",
+        "findings,grade",
+        "--group",
+        "case",
+        "--out",
+        "new",
+    )
+    monkeypatch.setattr("sys.argv", ["distune", "init", "klinik/all.csv", *options])
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    said = capsys.readouterr()
+    assert not ended.value.code, said.err
+    assert all(
+        word in said.out for word in ("tabs", "findings: 3 classes", "'Mild' is read as 'mild'", "wrote")
+    )
+    config = load_config(tmp_path / "new/config.yaml")
+    table = read_table(config.data, config.seed)
+    assert len(table) == 90 and config.data.on_bad_example == "stop"
+    assert [(task.name, task.kind) for task in table.tasks] == [
+        ("findings", "multi_label"),
+        ("grade", "single_label"),
+    ]
+    assert table.tasks[1].classes == ("mild", "severe")
+
+
+def test_ids_of_other_case_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    table = hospital(tmp_path)
+    table.write_bytes(table.read_bytes().replace(b";P7;", b";p6;", 1))
+    with pytest.raises(DataError, match="'p6', 'P6'"):
+        prepare(table, tmp_path / "new", Wishes())
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_is_there_is_never_replaced(made: tuple[Path, Config], tmp_path: Path) -> None:
