@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     "prediction": ("Prediction, and the exported bundle", ["prediction", *ON_MEDPIX]),
     "compiled": ("Does torch.compile pay?", ["compiled"]),
     "scale": ("An epoch of few and of many images", ["scale"]),
+    "reading": ("Reading a table of 20,000 rows", ["reading"]),
     "ultra": ("The classic teacher and student", ["ultra"]),
     "workers": ("Two workers against one", ["workers"]),
     "faults": ("Fifty kills, without a pruner and with one", ["faults"]),

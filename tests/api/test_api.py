@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import inspect
+import logging
+import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +20,12 @@ import numpy as np
 import optuna
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import distune
-from distune.config import Config
+from distune import reporting
+from distune.config import Config, load_config
 from distune.errors import ConfigError, DataError, UserError
 
 pytestmark = pytest.mark.slow
@@ -74,19 +81,65 @@ def test_the_examples_in_docstrings_run(module: str) -> None:
     assert run and not failed
 
 
-def test_one_error_for_one_fault() -> None:
+FAULTS: dict[str, dict[str, Any]] = {
+    "a value out of range": {"seed": -1},
+    "an unknown section": {"studnet": {}},
+    "an unknown key": {"student": {"epoch": 3}},
+    "a value of another type": {"student": {"epochs": "many"}},
+    "values that exclude each other": {"data": {"reader": "medpix", "image_column": "file"}},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_error_for_one_fault_from_python_and_from_yaml(fault: str, tmp_path: Path) -> None:
+    values = FAULTS[fault]
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(values))
     said = []
     for make in (
-        lambda: Config(seed=-1),
-        lambda: Config().replace(seed=-1),
-        lambda: Config.model_validate({"seed": 1}).replace(seed=-1),
+        lambda: Config(**values),
+        lambda: Config().replace(**values),
+        lambda: load_config(file),
+        lambda: load_config(tmp_path / "sound.yaml", values),
     ):
+        (tmp_path / "sound.yaml").write_text("name: sound\n")
         with pytest.raises(ConfigError) as refused:
             make()
         said.append(refused.value.problems)
-    assert said[0] == said[1] == said[2]
-    with pytest.raises(ConfigError, match=r"studnet.*did you mean student"):
-        Config(studnet={})  # type: ignore[call-arg]
+    assert len(set(said)) == 1, said
+
+
+@contextmanager
+def unchanged_process() -> Iterator[None]:
+    """Nothing that belongs to the caller's process is another after the block."""
+
+    def state() -> dict[str, Any]:
+        return {
+            "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+            "tf32": (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32),
+            "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
+            "dtype": torch.get_default_dtype(),
+            "gradients": torch.is_grad_enabled(),
+            "optuna": optuna.logging.get_verbosity(),
+            "signals": [
+                signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+            ],
+            "folder": Path.cwd(),
+            # What torch sets for its compiler when that is first imported is its own.
+            "environment": {
+                name: value for name, value in os.environ.items() if not name.startswith("TORCHINDUCTOR")
+            },
+            "handlers": (list(logging.getLogger().handlers), logging.getLogger().level),
+            "hooks": (sys.excepthook, sys.stdout, sys.stderr),
+            "random": (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()),
+        }
+
+    before = state()
+    yield
+    after = state()
+    changed = {name for name, value in before.items() if after[name] != value}
+    assert not changed, {name: (before[name], after[name]) for name in changed - {"random"}} or changed
 
 
 def test_train_predict_evaluate_and_leave_the_process_as_it_was(
@@ -95,22 +148,14 @@ def test_train_predict_evaluate_and_leave_the_process_as_it_was(
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    before = (
-        torch.get_num_threads(),
-        optuna.logging.get_verbosity(),
-        signal.getsignal(signal.SIGTERM),
-        Path.cwd(),
-    )
     epochs: list[str] = []
 
     class Note(distune.Callback):
         def on_epoch_end(self, record: distune.EpochRecord) -> None:
             epochs.append(record.stage)
 
-    run = distune.train(tiny_config(training__threads=1), callback=Note())
-    assert (
-        torch.get_num_threads(), optuna.logging.get_verbosity(), signal.getsignal(signal.SIGTERM), Path.cwd()
-    ) == before  # fmt: skip
+    with unchanged_process():
+        run = distune.train(tiny_config(training__threads=1), callback=Note())
     torch.set_num_threads(threads)
     assert epochs == ["teacher"] * 2 + ["student"] * 3
     assert run.folder.parent == Path("logs/runs") and run.results["test_split"] == "shut"
@@ -130,7 +175,11 @@ def test_train_predict_evaluate_and_leave_the_process_as_it_was(
     with pytest.raises(distune.DataError, match="external data"):
         distune.evaluate(run.predictor(), frame)
     frame["image"] = [Image.open(path).point(lambda value: value ^ 1) for path in frame["image"]]
-    found = distune.evaluate(run.predictor(), frame)
+    with unchanged_process():
+        found = distune.evaluate(run.predictor(), frame)
+        run.predictor().predict_proba(frame)
+        if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
+            distune.export(run.folder, tmp_path / "bundle")
     assert found["score"] == pytest.approx(run.score, abs=0.05)
     assert distune.evaluate(run.folder, frame)["tasks"] == found["tasks"]
     with pytest.raises(UserError, match="labels"):
@@ -289,9 +338,10 @@ def test_tune_and_confirm(
     monkeypatch.chdir(tmp_path)
     config = tiny_config(teacher__epochs=1, student__epochs=1, training__threads=1, search_space=tiny_space)
     optuna.logging.set_verbosity(optuna.logging.INFO)
-    study = distune.tune(
-        config, n_trials=2, name="s", data=frame_of(demo_root, config, "paths"), accept_leaks=True
-    )
+    with unchanged_process():
+        study = distune.tune(
+            config, n_trials=2, name="s", data=frame_of(demo_root, config, "paths"), accept_leaks=True
+        )
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     assert study.name == "s" and study.reason == "finished"
@@ -300,6 +350,9 @@ def test_tune_and_confirm(
     assert study.best_config.data.reader == "csv"
     image = next((demo_root / "images").glob("*.png"))
     assert study.predictor().predict(image, "CT")["modality"][0] in study.predictor().classes["modality"]
-    confirmation = distune.confirm(study, top=1, seeds=1)
+    if reporting.installed():
+        assert study.folder / "report.html" in study.report()
+    with unchanged_process():
+        confirmation = distune.confirm(study, top=1, seeds=1)
     assert confirmation.recommended in confirmation.numbers["contenders"]
     assert f"confirmation/{confirmation.recommended}/seed_" in confirmation.predictor().source

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """Puts back what training and tuning set for themselves: threads, kernels of a GPU, and Optuna's verbosity."""
+    """Puts back what training and tuning set: threads, kernels of a GPU, random state, and Optuna's verbosity."""
     import optuna
     import torch
 
@@ -17,8 +17,10 @@ def restored() -> Iterator[None]:
     efficient = torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
     deterministic = torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
-        yield
+        with torch.random.fork_rng(devices=devices):
+            yield
     finally:
         torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32 = tf32
