@@ -186,6 +186,12 @@ def test_train_predict_evaluate_and_leave_the_process_as_it_was(
         distune.evaluate(run.folder, list(frame["image"]), list(frame["text"]))
 
 
+def test_a_run_warns_of_a_teacher_that_has_little_to_teach() -> None:
+    teacher = {"splits": {"dev": {"score": 0.5}}}
+    assert "0.5000" in str(distune.Run(Path("run"), 0.6, {"score": 0.6, "teacher": teacher}).warning)
+    assert distune.Run(Path("run"), 0.4, {"score": 0.4, "teacher": teacher}).warning is None
+
+
 def frame_of(demo_root: Path, config: Config, kind: str) -> Any:
     """The demo set as a data frame whose images are paths, arrays or pictures."""
     table = distune.read_table(config.data, config.seed)

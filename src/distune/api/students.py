@@ -32,6 +32,13 @@ class Run:
     score: float | None
     results: Mapping[str, Any]
 
+    @property
+    def warning(self) -> str | None:
+        """That the teacher scores below its student, so that it has little to teach; None where it does not."""
+        from distune.training.teacher.check import run_warning
+
+        return run_warning(self.results)
+
     def predictor(self, device: str | None = None) -> Predictor:
         """The student, ready to predict."""
         from distune.prediction.load import load

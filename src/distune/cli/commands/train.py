@@ -102,10 +102,9 @@ def print_results(results: Mapping[str, Any]) -> None:
     Args:
         results: the content of `results.json`.
     """
-    from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
+    from distune.training.teacher.check import run_warning
 
-    regression = regression_score(results)
-    if warning := teacher_warning(teacher_score(results), results["score"], regression=regression):
+    if warning := run_warning(results):
         say(f"warning: {warning}")
     for split, metrics in results["splits"].items():
         tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())

@@ -53,3 +53,9 @@ def teacher_warning(
     if not below:
         return None
     return f"the teacher scores {teacher:.4f} on {on}, below {' and below '.join(below)}: {WHAT_TO_CHANGE}"
+
+
+def run_warning(results: Mapping[str, Any]) -> str | None:
+    """What `teacher_warning` says of the content of `results.json`."""
+    regression = regression_score(results)
+    return teacher_warning(teacher_score(results), results.get("score"), regression=regression)
