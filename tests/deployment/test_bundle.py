@@ -21,7 +21,7 @@ from distune.deployment.bundle import CHECKSUMS, check_files, checksum_of, load_
 from distune.deployment.export import default_folder, export_run
 from distune.deployment.quantise import FEWEST_WEIGHTS
 from distune.errors import DataError, UserError
-from distune.prediction.evaluation import judged_with_interval
+from distune.prediction.evaluation import score_with_interval
 from distune.prediction.load import load
 from distune.training.run import run
 
@@ -163,7 +163,7 @@ def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundl
         "Licences",
     ):
         assert f"## {heading}" in card
-    interval = judged_with_interval(run_folder, "dev", table.tasks)
+    interval = score_with_interval(run_folder, "dev", table.tasks)
     assert interval is not None and f"{interval['interval'][0]:.4f}" in card
     for task in table.tasks:
         assert all(name in card for name in task.classes)
