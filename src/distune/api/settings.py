@@ -17,7 +17,8 @@ def restored() -> Iterator[None]:
     efficient = torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
     deterministic = torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    has_begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if has_begun else ()
     try:
         with torch.random.fork_rng(devices=devices):
             yield
