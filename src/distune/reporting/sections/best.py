@@ -22,7 +22,13 @@ def section(findings: Findings) -> Section:
         return Section(TITLE, (missing("No trial is complete, so there is no best one."),))
     changed = {change.parameter: change for change in changes(findings.study, trial)}
     if findings.study.baseline is not None and trial.number == findings.study.baseline.number:
-        return Section(TITLE, (paragraph(_whose(findings, trial)), _values(changed)))
+        return Section(TITLE, (paragraph(_whose(findings, trial)), _values(changed, "Base config")))
+    unknown = [name for name, change in changed.items() if change.base is None]
+    if len(unknown) == len(changed):
+        said = missing("The study does not record the values of the base config.")
+        return Section(
+            TITLE, (paragraph(_whose(findings, trial)), _values(changed, f"Trial {trial.number}"), said)
+        )
     rows: list[tuple[Cell, ...]] = [
         (
             Strong(title) if title else "",
@@ -41,9 +47,6 @@ def section(findings: Findings) -> Section:
             numeric=frozenset({2, 3}),
         ),
     ]
-    unknown = [name for name, change in changed.items() if change.base is None]
-    if len(unknown) == len(changed):
-        return Section(TITLE, (*blocks, missing("The study does not record the values of the base config.")))
     if unknown:
         blocks.append(missing("The study does not record the base value of ", formats.listing(unknown), "."))
     blocks.append(caution("The table says what changed, not what helped: all parameters changed together."))
@@ -59,13 +62,13 @@ def _changed(name: str, findings: Findings, change: Change) -> str:
     return f"{said}: {means}" if means else said
 
 
-def _values(changed: Mapping[str, Change]) -> TableBlock:
-    """The base config's own values, beside which nothing changed."""
+def _values(changed: Mapping[str, Change], whose: str) -> TableBlock:
+    """The values alone, where nothing changed or what they were before is not known."""
     rows: list[tuple[Cell, ...]] = [
         (Strong(title) if title else "", named(name), Strong(formats.value(name, changed[name].best)))
         for title, name in grouped(list(changed), [owner(name) for name in changed])
     ]
-    return TableBlock(("Category", "Parameter", "Base config"), tuple(rows), numeric=frozenset({2}))
+    return TableBlock(("Category", "Parameter", whose), tuple(rows), numeric=frozenset({2}))
 
 
 def shown_trial(findings: Findings) -> TrialRecord | None:

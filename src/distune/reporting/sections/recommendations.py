@@ -10,7 +10,7 @@ from distune.analysis.recommendations import More
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, formats, verdicts
-from distune.reporting.document import Bullets, Code, Line, Section, Strong, line
+from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, missing
 from distune.reporting.paths import quoted
 
 MORE: dict[More, str] = {
@@ -27,7 +27,6 @@ REMEDIES = {
 """What to do about a kind of failure."""
 MOST_SEEDS = 50
 """Most trainings of each config that are advised."""
-UNKNOWN_TIME = "expected time: not known, as this study records no durations"
 
 
 def section(findings: Findings) -> Section:
@@ -42,17 +41,16 @@ def section(findings: Findings) -> Section:
         _this_study(findings, known),
         *_suggested(findings),
     ]
-    return Section("Recommendations", (Bullets(tuple(items), numbered=True),))
+    unknown = () if known else (missing("Expected times: this study records no durations."),)
+    return Section("Recommendations", (Bullets(tuple(items), numbered=True), *unknown))
 
 
 def _for_purpose(purpose: str, *said: str | Code) -> Line:
     return line(Strong(purpose), " ", *said)
 
 
-def _takes(seconds: float | None, or_less: bool = False) -> str:
-    if seconds is None:
-        return UNKNOWN_TIME
-    return f"expected time: {formats.duration(seconds)}{' or less' if or_less else ''}"
+def _takes(seconds: float | None) -> str:
+    return "" if seconds is None else f"; expected time: {formats.duration(seconds)} or less"
 
 
 def _production(findings: Findings, measured: Pace | None) -> Line:
@@ -68,13 +66,15 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
         return _for_purpose(
             purpose,
             "confirm before use. The best of many trials is partly luck, and one seed on examples that the search has "
-            f"seen cannot show how much. At most {trainings} trainings, ",
-            f"{_takes(None if measured is None else trainings * measured.per_training, or_less=True)}.",
+            f"seen cannot show how much. At most {trainings} trainings"
+            f"{_takes(None if measured is None else trainings * measured.per_training)}.",
         )
     made = verdicts.gain_over_base(numbers)
     needs = "" if made is None else _needed(made, numbers["relevant_gain"])
     seconds = None if measured is None else len(numbers["seeds"]) * measured.per_training
-    again = "" if seconds is None else f" Training it again with as many seeds, {_takes(seconds)}."
+    again = (
+        "" if seconds is None else f" To train it again with as many seeds takes {formats.duration(seconds)}."
+    )
     return _for_purpose(
         purpose,
         f"use {verdicts.named(numbers, verdicts.recommended(numbers))}. Evaluate it on your own new cases with ",
@@ -110,9 +110,8 @@ def _quick(study: StudyRecord, measured: Pace | None) -> Line:
     return _for_purpose(
         "For quick experiments:",
         f"{commands.QUICK_TRIALS} trials with {teacher} teacher and {student} student epochs"
-        f"{'' if study.is_table else ', the command is under Usage'}; {_takes(seconds, or_less=True)}. Few "
-        "epochs favour "
-        "high learning rates.",
+        f"{'' if study.is_table else ', the command is under Usage'}{_takes(seconds)}. Few epochs favour high "
+        "learning rates.",
     )
 
 
@@ -135,17 +134,22 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
         *said,
         "a smaller model needs smaller encoders: ",
         Code(tuned),
-        f" adds them to the search; {_takes(seconds, or_less=True)}.",
+        f" adds them to the search{_takes(seconds)}.",
     )
 
 
 def _other_data(findings: Findings, measured: Pace | None) -> Line:
     start = "the recommended config" if isinstance(findings.ranges, Unknown) else "the starting values above"
-    seconds = None if measured is None else commands.MORE_TRIALS * measured.per_trial
+    takes = ""
+    if measured is not None:
+        seconds = commands.MORE_TRIALS * measured.per_trial
+        takes = (
+            f" On as much data, expected time: {formats.duration(seconds)}, and longer while the store fills."
+        )
     return _for_purpose(
         "For other data:",
         f"{commands.MORE_TRIALS} trials from {start}, then a confirmation of its own: what helped here need not help "
-        f"there. For as much data, {_takes(seconds)}; the first trials, which fill the store, take longer.",
+        f"there.{takes}",
     )
 
 

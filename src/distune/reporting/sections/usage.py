@@ -30,6 +30,11 @@ def section(findings: Findings, base_config: Path | None, space_file: Path | Non
 def _train(findings: Findings) -> Section:
     title, path = "Training with the optimized hyperparameters", verdicts.config_to_use(findings)
     numbers = verdicts.current(findings)
+    if findings.study.is_table:
+        said = (
+            "A table of trials holds no config: set the values under Best hyperparameters in one of your own."
+        )
+        return Section(title, (paragraph(said), Commands("distune train config.yaml")))
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
     if numbers is None:
