@@ -117,14 +117,16 @@ def test_tune_from_an_empty_cache_and_again_without_a_hub(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reporting, "installed", lambda: False)  # a report of each is no part of the proof
-    if name == "wound":  # that worker processes find what was fetched, the other one proves
-        workers_in_this_process(monkeypatch)
     config = small(name, data, tmp_path)
     hub.refuse(429, 20, match="/api/models")
     command = ("tune", "--config", config, "--n-trials", "4", "--only", "student_lr,alpha,beta,T")
-    distune("first", *command)
-    assert sum("429" in message for message in caplog.messages) == 20
+    with monkeypatch.context() as patch:
+        workers_in_this_process(patch)
+        distune("first", *command)
+    assert sum("answers 429" in message for message in caplog.messages) == 20
     hub.die()
+    if name == "wound":  # the other one has worker processes, which find what was fetched
+        workers_in_this_process(monkeypatch)
     distune("second", *command)
     assert not hub.requests
     first, second = losses(tmp_path / "first"), losses(tmp_path / "second")

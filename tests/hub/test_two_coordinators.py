@@ -14,43 +14,45 @@ from pathlib import Path
 
 import optuna
 import pytest
+from huggingface_hub import constants
 
-from distune.config import Config, save_config
+from distune.config import Config, load_config, save_config
 from distune.models.encoders import CATALOGUE
-from distune.tuning.study.settings import COMMITS
-from distune.tuning.study.storage import open_storage
+from distune.tuning.space.space import build_space
+from distune.tuning.study.commits import with_commits
+from distune.tuning.study.settings import COMMITS, StudySettings
+from distune.tuning.study.storage import StorageRetry, open_storage
 
 from .server import HubServer
 
 pytestmark = pytest.mark.slow
 
 DEIT = CATALOGUE["deit-tiny"].location
-COORDINATOR = """
+COORDINATOR = f"""
 import json, sys
-import optuna
-from distune.config import load_config
-from distune.tuning.space.space import build_space
-from distune.tuning.study.commits import with_commits
-from distune.tuning.study.settings import StudySettings
-from distune.tuning.study.storage import StorageRetry, open_storage
-
-base = load_config(sys.argv[1])
-study = optuna.load_study(study_name="shared", storage=open_storage(sys.argv[2]))
-settings = StudySettings(base, build_space(base), "sha256:0")
-print(json.dumps(dict(with_commits(study, [settings], StorageRetry(), lambda: 0)[0].commits)))
+from {__name__} import commits_of
+print(json.dumps(commits_of(*sys.argv[1:])))
 """
 
 
+def commits_of(config: Path | str, url: str) -> dict[str, str]:
+    """What a coordinator of the shared study finds."""
+    base = load_config(config)
+    study = optuna.load_study(study_name="shared", storage=open_storage(url))
+    settings = StudySettings(base, build_space(base), "sha256:0")
+    return dict(with_commits(study, [settings], StorageRetry(), lambda: 0)[0].commits)
+
+
 def coordinator(config: Path, url: str, cache: Path) -> subprocess.Popen[str]:
-    """One on a host of its own, which has an empty cache."""
+    """A coordinator on a host of its own, which has an empty cache."""
     return subprocess.Popen(
-        [sys.executable, "-c", COORDINATOR, str(config), url],
+        [sys.executable, "-c", COORDINATOR, str(config), url], cwd=Path(__file__).parents[2],
         env={**os.environ, "HF_HUB_CACHE": str(cache)}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
 def test_they_agree_on_the_commit_of_the_first_to_write(
-    hub: HubServer, tiny_config: Callable[..., Config], tmp_path: Path
+    hub: HubServer, tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first has resolved `main` and fetches; then `main` moves, and the second resolves it before either writes."""
     config, url = tmp_path / "a.yaml", f"sqlite:///{tmp_path}/shared.db"
@@ -71,8 +73,9 @@ def test_they_agree_on_the_commit_of_the_first_to_write(
             both_resolved.set()
 
     hub.before = before
-    hosts = [coordinator(config, url, tmp_path / host) for host in ("one", "other")]
-    said = [json.loads(process.communicate(timeout=120)[0]) for process in hosts]
+    one = coordinator(config, url, tmp_path / "one")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "other"))
+    said = [commits_of(config, url), json.loads(one.communicate(timeout=120)[0])]
     old, new = hub.commits(DEIT)
     assert said[0] == said[1] == study.user_attrs[COMMITS]
     assert said[0]["deit-tiny"] in (old, new)
