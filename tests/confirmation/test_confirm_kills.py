@@ -21,6 +21,12 @@ pytestmark = pytest.mark.slow
 
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload(["distune.confirmation.confirm", "distune.reporting.report", "distune.cli"])
+ENDS = {
+    **dict.fromkeys((".json", ".csv", ".yaml", ".md"), b"\n"),
+    ".html": b"</html>",
+    ".png": b"IEND\xaeB`\x82",
+}
+"""With what a whole file of each kind ends."""
 STAGES = [
     "predictions_test_without_image.csv",  # a run is evaluated
     "evaluation.json",
@@ -90,8 +96,7 @@ def half_written(folder: Path) -> list[Path]:
         content = path.read_bytes()
         if path.suffix == ".json":
             json.loads(content)
-        is_whole = content.endswith(b"IEND\xaeB`\x82") if path.suffix == ".png" else content.endswith(b"\n")
-        if path.suffix in (".json", ".csv", ".yaml", ".md", ".html", ".png") and not is_whole:
+        if not content.endswith(ENDS.get(path.suffix, b"")):
             found.append(path)
     return found
 

@@ -69,7 +69,13 @@ def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["status", "no\x1b]0;title\x07such"], ["check", "no\x1b[31msuch.yaml"], ["report", "\x9b31m"]]
+    "words",
+    [
+        ["status", "no\x1b]0;title\x07such"],
+        ["check", "no\x1b[31msuch.yaml"],
+        ["status", "no\rerror: none"],
+        ["report", "\x9b31m"],
+    ],
 )
 def test_control_sequences_do_not_reach_the_terminal(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

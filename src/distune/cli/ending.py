@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from distune.cli.output import say
 from distune.errors import ConfigError, DataError, UserError
 from distune.utils.text import harmless
 
@@ -28,7 +29,7 @@ class TerminalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line as it is shown."""
-        return harmless(super().format(record))
+        return harmless(super().format(record)).replace("\r", "\N{REPLACEMENT CHARACTER}")
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def one_message() -> Iterator[None]:
         raise SystemExit(FAILED) from None
     except Exception as error:
         code, message = ending_of(error)
-        print(f"error: {harmless(message)}", file=sys.stderr)
+        say(f"error: {message}", err=True)
         raise SystemExit(code) from None
 
 

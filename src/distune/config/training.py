@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from distune.components import LOSSES
 from distune.config.section import ConfigSection, Fraction
@@ -61,14 +62,21 @@ class TrainingConfig(ConfigSection):
     """Avoid kernels of a GPU that add up in another order each time: slower, but the same numbers on one machine."""
     device: str = "auto"
     """cpu, cuda:0, mps; auto takes the first GPU if there is one, and a study's workers all of them in turn."""
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads; empty divides the cores among the workers of one study, at most OMP_NUM_THREADS each. Where two
     studies share a machine, set each one's share: threads without a core of their own spin and slowed both studies to a
     quarter."""
+
+    @field_validator("device")
+    @classmethod
+    def _names_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d{1,4})?", device):
+            raise ValueError(f"invalid device {device!r}; use auto, cpu, cuda:N or mps")
+        return device
 
 
 class CacheConfig(ConfigSection):
     """The store of results of expensive pure steps."""
 
-    max_gb: Annotated[float, Field(gt=0.0)] = 20.0
+    max_gb: Annotated[float, Field(gt=0.0, le=1e9)] = 20.0
     """Size that the store keeps under, in gigabytes."""
