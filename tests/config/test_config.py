@@ -192,3 +192,12 @@ def test_every_key_is_documented() -> None:
 
     inherited = {"fusion_layers", "epochs", "lr", "vision", "text"}
     assert [key for key in undocumented(Config) if key.rpartition(".")[2] not in inherited] == []
+
+
+def test_overrides_lie_over_the_file_and_are_validated(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("teacher: {epochs: 4}\nstudent: {epochs: 5}\n")
+    config = load_config(path, {"teacher.epochs": 3})
+    assert (config.teacher.epochs, config.student.epochs) == (3, 5)
+    with pytest.raises(ConfigError, match=r"teacher\.epochs"):
+        load_config(path, {"teacher.epochs": 0})

@@ -82,6 +82,15 @@ def test_among_equals_the_smallest_is_taken_and_the_base_before_others_of_its_si
         assert (found.contender, found.reason) == (expected, "smallest_of_equals")
 
 
+def test_a_gain_far_below_the_relevant_one_does_not_make_a_config_better() -> None:
+    answers = {name: answering(name, rate) for name, rate in (("a", 0.84), ("base", 0.8))}
+    contenders = [contender("a", 1), contender("base", None)]
+    taken = [
+        decide(contenders, answers, "test", searched=30, relevant_gain=gain).contender for gain in (0.01, 1.0)
+    ]
+    assert taken == ["a", "base"]
+
+
 def test_a_base_that_the_search_could_not_beat_says_so() -> None:
     found = decided({"base": 0.9, "a": 0.7}, contender("base", 1), contender("a", 2))
     assert (found.contender, found.reason, found.best_holds_up) == ("base", "base_is_best", True)
