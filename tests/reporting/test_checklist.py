@@ -49,8 +49,8 @@ def test_the_sections_of_all_items_are_those_of_a_report(full_study: StudyRecord
     group = {"name": "F", "examples": 9, "cases": 9, "small": True, "score": over(0.5), "accuracy": over(0.5)}
     numbers["subgroups"] = {"sex": {"groups": [{**group, "difference": None}], "unknown": 0, "values": 1}}
     point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}
-    judged = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
-    next(iter(judged["tasks"].values()))["operating_points"] = [{"positive": "MR", "points": [point]}]
+    scored = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
+    next(iter(scored["tasks"].values()))["operating_points"] = [{"positive": "MR", "points": [point]}]
     audit["sections"] += [{"title": title, "rows": [{"a": 1}]} for title in (FLOW, "Class balance")]
     for name, held in (("confirmation.json", numbers), ("audit.json", audit)):
         (tmp_path / name).write_text(json.dumps(held))
