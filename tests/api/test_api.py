@@ -344,9 +344,10 @@ def test_tune_and_confirm(
     monkeypatch.chdir(tmp_path)
     config = tiny_config(teacher__epochs=1, student__epochs=1, training__threads=1, search_space=tiny_space)
     optuna.logging.set_verbosity(optuna.logging.INFO)
-    study = distune.tune(
-        config, n_trials=2, name="s", data=frame_of(demo_root, config, "paths"), accept_leaks=True
-    )
+    with unchanged_process():
+        study = distune.tune(
+            config, n_trials=2, name="s", data=frame_of(demo_root, config, "paths"), accept_leaks=True
+        )
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     assert study.name == "s" and study.reason == "finished"
@@ -357,6 +358,7 @@ def test_tune_and_confirm(
     assert study.predictor().predict(image, "CT")["modality"][0] in study.predictor().classes["modality"]
     if reporting.installed():
         assert study.folder / "report.html" in study.report()
-    confirmation = distune.confirm(study, top=1, seeds=1)
+    with unchanged_process():
+        confirmation = distune.confirm(study, top=1, seeds=1)
     assert confirmation.recommended in confirmation.numbers["contenders"]
     assert f"confirmation/{confirmation.recommended}/seed_" in confirmation.predictor().source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -103,6 +104,20 @@ def test_train_from_an_empty_cache_and_again_without_a_hub(
         commit = hub.commits(repository)[0]
         assert environment["encoders"][f"{role}.{kind}"] == {"repository": repository, "commit": commit}
         assert written[role][kind]["revision"] == commit
+    run = tmp_path / "second/run"
+    image = next(path for path in sorted((data / name).rglob("*")) if path.suffix in (".png", ".jpg"))
+    ask = ("--image", image, "--text", "axial ct")
+    answer = distune("ask the run", "predict", run, *ask)
+    if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
+        assert "0 changed predictions" in distune("export", "export", run, "--out", "bundle")
+        exported = distune("ask the bundle", "predict", tmp_path / "export/bundle", *ask)
+        assert classes(exported) == classes(answer)
+    assert not hub.requests
+
+
+def classes(answer: str) -> list[str]:
+    """The predicted classes that `distune predict` printed; probabilities stand below each."""
+    return [line for line in answer.splitlines() if not line.startswith(" ")]
 
 
 @pytest.mark.slow

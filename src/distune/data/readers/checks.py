@@ -135,10 +135,11 @@ def image_problems(
 
 
 def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Fault | None:
-    path, frame = located(image)
+    name, frame = located(image)
+    path = Path(name)
     try:
-        with Path(path).open("rb") as file:
-            width, height = _size(file, path)
+        with path.open("rb") as file:
+            width, height = _size(file, name)
             if width * height > max_megapixels * 1e6:
                 limit_name = f"image is larger than data.max_image_megapixels {max_megapixels:g}"
                 return Fault(limit_name, f"{width} x {height} pixels")
@@ -150,11 +151,11 @@ def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Faul
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         return Fault(f"image is larger than Pillow's safety limit, {limit:.0f} MP")
     except UnidentifiedImageError:
-        return Fault("image file is empty" if Path(path).stat().st_size == 0 else "file is not an image")
+        return Fault("image file is empty" if path.stat().st_size == 0 else "file is not an image")
     except (OSError, ValueError, SyntaxError) as error:
         return Fault("image is not readable", str(error))
     try:
-        pixels_of(content, rules, frame, suffix=Path(path).suffix)
+        pixels_of(content, rules, frame, suffix=path.suffix)
     except UserError as error:
         return Fault("image cannot be decoded", str(error))
     return None
