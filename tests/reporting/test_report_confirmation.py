@@ -187,7 +187,7 @@ def test_the_next_command_asks_for_more_seeds_while_the_gain_is_open(write: Writ
 def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
     said = section(write(CONFIRMATION), FULL)
     for row in (
-        r"\| `trial_0001` \| trial of the study \(1\), rank 1 \| 5 \| 0\.8000 \| 0\.7700 \[0\.7600, 0\.7800\] "
+        r"\| `trial_0001` \| trial 1 \| 5 \| 0\.8000 \| 0\.7700 \[0\.7600, 0\.7800\] "
         r"\| 0\.7500",
         r"\| `majority` \| always naming the most frequent class \| 0\.3300 \| 0\.3100 \|",
         r"\| Tuning: best of the search \| `trial_0001` − `base` \| \+0\.0123 \| \[−0\.0077, \+0\.0323\] \| "

@@ -14,6 +14,7 @@ CONTENDERS = {
     "trial_0012_teacher": {"kind": "teacher", "trial": None, "is_base": False},
     "trial_0012_student_alone": {"kind": "student_alone", "trial": None, "is_base": False},
     "base_student_alone": {"kind": "student_alone", "trial": None, "is_base": False},
+    "base_image_alone": {"kind": "image_alone", "trial": None, "is_base": False},
     "text_tfidf": {"kind": "baseline", "trial": None, "is_base": False},
     "own": {"kind": "baseline", "trial": None, "is_base": False},
 }
@@ -28,6 +29,7 @@ CONTENDERS = {
         ("trial_0012_student_alone", "trial 12's student without a teacher"),
         ("base_student_alone", "the base config's student without a teacher"),
         ("text_tfidf", "logistic regression on the words of the text"),
+        ("base_image_alone", "the base config's student of the image alone"),
         ("own", "own"),
         ("unheard of", "unheard of"),
     ],

@@ -26,6 +26,13 @@ QUESTIONS = {
     "modality_gain": "Reading both inputs",
 }
 """What each kind of comparison asks."""
+MODELS = {
+    "teacher": "teacher",
+    "student_alone": "student without a teacher",
+    "image_alone": "student of the image alone",
+    "text_alone": "student of the text alone",
+}
+"""What is trained of a config beside its student."""
 BASELINES = {
     "majority": "always naming the most frequent class",
     "text_tfidf": "logistic regression on the words of the text",
@@ -59,18 +66,13 @@ def recommended(numbers: Numbers) -> str:
 def named(numbers: Numbers, contender: str) -> str:
     """A contender in words: `trial 12`, `the base config`, `trial 12's teacher`."""
     about = numbers["contenders"].get(contender) or {}
-    kind, owner = about.get("kind"), contender.partition("_teacher")[0].partition("_student")[0]
-    of = numbers["contenders"].get(owner) or {}
-    model = f"trial {of['trial']}" if of.get("trial") is not None else formats.plain(owner)
-    model = "the base config" if of.get("is_base") else model
+    kind = about.get("kind")
     if about.get("is_base"):
         return "the base config"
     if kind == "baseline" or contender in BASELINES:
         return BASELINES.get(contender, formats.plain(contender))
-    if kind == "teacher":
-        return f"{model}'s teacher"
-    if kind == "student_alone":
-        return f"{model}'s student without a teacher"
+    if kind in MODELS:
+        return f"{named(numbers, contender.removesuffix(f'_{kind}'))}'s {MODELS[kind]}"
     return f"trial {about['trial']}" if about.get("trial") is not None else formats.plain(contender)
 
 

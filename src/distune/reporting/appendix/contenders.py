@@ -15,15 +15,6 @@ from distune.reporting.document import (
 )
 from distune.reporting.verdicts import Numbers
 
-KINDS = {
-    "trial": "trial of the study",
-    "base": "base config",
-    "student_alone": "best config's student without a teacher",
-    "image_alone": "that student reading the image alone",
-    "text_alone": "that student reading the text alone",
-    "teacher": "best config's teacher",
-    "baseline": "baseline",
-}
 KINDS_OF_INPUT = {
     "complete": "with image and text",
     "without_text": "without a text",
@@ -36,7 +27,7 @@ def contenders(numbers: Numbers, folds: int | None) -> Section:
     rows: list[tuple[Cell, ...]] = [
         (
             Code(name),
-            _what(about),
+            verdicts.named(numbers, name),
             str(len(about["seeds"])),
             formats.score(about["search_score"]),
             *(formats.over_seeds(_score(about, split)) for split in _columns(numbers)),
@@ -123,12 +114,6 @@ def _tasks(numbers: Numbers, split: str) -> TableBlock:
         frozenset(range(2, len(header))),
         f"Each task on {split}: with 95 % intervals over seeds and cases.",
     )
-
-
-def _what(about: Numbers) -> str:
-    rank = f", rank {about['rank']}" if about["rank"] is not None else ""
-    trial = f" ({about['trial']})" if about["trial"] is not None else ""
-    return f"{KINDS.get(about['kind'], about['kind'])}{trial}{rank}"
 
 
 def _settings(chosen: Mapping[str, Mapping[str, Any]]) -> str:

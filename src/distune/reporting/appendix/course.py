@@ -8,7 +8,7 @@ from distune.analysis.baseline import Baseline
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Figure, Section, TableBlock, missing, paragraph
+from distune.reporting.document import Block, Cell, Figure, Section, TableBlock, missing
 
 TITLE = "Learning curves"
 
@@ -27,14 +27,6 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None
         parts = (run.curves,) if is_shown else (run.curves, run.confusions, run.predictions)
         reasons = [part.reason for part in parts if isinstance(part, Unknown)]
         blocks += [missing(reason) for reason in dict.fromkeys(reasons)]
-    if not isinstance(findings.noise, Unknown):
-        noise = findings.noise
-        blocks.append(
-            paragraph(
-                f"Resampling the {noise.examples} dev examples moves the score of trial {noise.trial} between "
-                f"{formats.score(noise.low)} and {formats.score(noise.high)} in 95 % of resamples."
-            )
-        )
     if isinstance(findings.baseline, Baseline):
         blocks += _fold_by_fold(findings.baseline)
     return Section(TITLE, tuple(blocks)) if blocks else None
