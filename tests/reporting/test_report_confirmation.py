@@ -145,6 +145,13 @@ def test_a_gain_that_is_not_shown_stands_beside_no_probability(write: Write) -> 
     assert "with probability 95 % the best" in first_screen(write(numbers))
 
 
+def test_the_smallest_of_equals_is_not_said_to_score_highest(write: Write) -> None:
+    numbers = recommending_the_trial("not significantly different")
+    numbers["recommendation"]["reason"] = "smallest_of_equals"
+    said = first_screen(write(numbers))
+    assert "about equal; not shown to beat" in said and "highest expected" not in said
+
+
 def test_a_gain_of_distillation_names_the_trial_it_was_measured_on(write: Write) -> None:
     text = write(CONFIRMATION)
     assert "Yes, for trial 1: +0.0567" in first_screen(text)

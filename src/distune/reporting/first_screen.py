@@ -80,7 +80,9 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
     chance = (candidates.get(found["contender"]) or {}).get("probability_best")
     is_own = made is not None and made["first"] == found["contender"]
     if is_own and made is not None and made["verdict"] not in verdicts.ANSWERS:
-        return "the highest expected score; not shown to beat the base config"
+        of_equals = "the smallest of those whose expected scores are about equal"
+        why = of_equals if found["reason"] == "smallest_of_equals" else "the highest expected score"
+        return f"{why}; not shown to beat the base config"
     return (
         ""
         if chance is None
