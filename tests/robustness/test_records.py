@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distune.analysis.runs import read_predictions
-from distune.training.files.run_folder import OPENINGS, openings, record_opening
+from distune.analysis.side_by_side import side_by_side
+from distune.confirmation.statistics.files import PLAN, read_plan
+from distune.errors import UserError
+from distune.training.files.run_folder import OPENINGS, RESULTS, openings, read_results, record_opening
+from distune.training.student import WEIGHTS, load_student
 from distune.utils.jsonl import append_line, read_lines
 
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n"
@@ -57,3 +61,23 @@ def test_classes_and_groups_with_line_separators_are_read_back(tmp_path, separat
     assert found.classes == (name, "c")
     assert found.groups == (name, "g")
     np.testing.assert_array_equal(found.truth, [0, 1])
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"contenders": ', b"\xff\xfe", b"\0" * 100])
+def test_damaged_json_is_named(tmp_path, content):
+    (tmp_path / PLAN).write_bytes(content)
+    (tmp_path / RESULTS).write_bytes(content)
+    (tmp_path / OPENINGS).write_bytes(content)
+    with pytest.raises(UserError, match=PLAN):
+        read_plan(tmp_path)
+    with pytest.raises(UserError, match=RESULTS):
+        side_by_side([str(tmp_path)])
+    assert read_results(tmp_path) is None
+    assert read_lines(tmp_path / OPENINGS) == [None]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      "])
+def test_damaged_weights_are_named(tmp_path, content):
+    (tmp_path / WEIGHTS).write_bytes(content)
+    with pytest.raises(UserError, match=WEIGHTS):
+        load_student(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,29 @@ def test_what_is_computed_stays_in_memory(
     assert asked.misses == {} and list((tmp_path / "step").iterdir()) == []
     Store(tmp_path).get("step", INPUTS, compute)
     assert len(Store(tmp_path).entries()) == 1, "with room again, it is kept"
+
+
+def test_a_cache_that_is_deleted_while_a_step_computes_costs_that_entry_alone(tmp_path: Path) -> None:
+    root, computed = tmp_path / "cache", []
+
+    def compute(entry: Entry) -> None:
+        computed.append(1)
+        before = entry.new_array("before", (2,), np.float32)
+        if len(computed) == 1:
+            shutil.rmtree(root)
+        before[:] = 1.0
+        entry.new_array("after", (2,), np.float32)[:] = 2.0
+        entry.put_tensors("weights", {"w": np.ones(2, np.float32)})
+
+    for times in (1, 2, 2):
+        with Store(root) as store:
+            found = store.get("step", {}, compute)
+            assert found.array("before").tolist() == [1.0, 1.0] and found.array("after").tolist() == [
+                2.0,
+                2.0,
+            ]
+            assert found.tensors("weights")["w"].tolist() == [1.0, 1.0]
+        assert len(computed) == times
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])

@@ -21,6 +21,7 @@ from distune.training.files import prediction_files
 from distune.training.files.prediction_files import Predictions
 from distune.training.files.run_folder import read_text
 from distune.training.scoring.metrics import confusion_matrix
+from distune.utils.json_files import parse_json
 
 STAGES = ("teacher", "student")
 LARGEST = 50_000_000
@@ -269,6 +270,6 @@ def _check_size(path: Path) -> None:
 def _json(written: str) -> Any:
     """JSON, or None for a line that was cut off when the run was killed."""
     try:
-        return json.loads(written)
+        return parse_json(written)
     except json.JSONDecodeError:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from distune.analysis.records.sources import open_study
 from distune.analysis.records.study_files import read_confirmation
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
+from distune.utils.json_files import read_json
 
 RESULTS = "results.json"
 
@@ -68,7 +68,7 @@ def _run(folder: Path) -> Contestant | None:
     if not path.is_file():
         return None
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = read_json(path)
         splits = results["splits"]
         tasks = {name: float(task["macro_f1"]) for name, task in splits["dev"]["tasks"].items()}
         test = splits["test"]["score"] if "test" in splits else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +21,7 @@ from distune.training.files.run_folder import write_json
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.predictions import predict
 from distune.training.student import load_student, student_seed
+from distune.utils.json_files import read_json
 from distune.utils.progress import report_progress
 
 
@@ -59,7 +59,7 @@ class Evaluation:
             made_from: names what the predictions depend on, where the folder itself does not fix it.
         """
         try:
-            marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+            marker = read_json(folder / MARKER)
         except (OSError, ValueError):
             return False
         return bool(marker["splits"] == list(self.splits) and marker.get("made_from", "") == made_from)

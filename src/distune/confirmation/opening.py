@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
 from distune.training.files.run_folder import OPENINGS, openings, record_opening
+from distune.utils.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Opening:
 
     def _is_finished(self, number: int) -> bool:
         try:
-            done = json.loads((self.study_folder / NUMBERS).read_text(encoding="utf-8"))
+            done = read_json(self.study_folder / NUMBERS)
         except (OSError, ValueError):
             return False
         return bool(done["opening"] and done["opening"]["number"] >= number)

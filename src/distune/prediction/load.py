@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from distune.analysis.ranking import rank
@@ -13,6 +12,7 @@ from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError
 from distune.prediction.predictor import Predictor
 from distune.training.student import WEIGHTS
+from distune.utils.json_files import read_json
 
 
 def load(source: Path | str, *, device: str | None = None, storage: str | None = None) -> Predictor:
@@ -77,9 +77,12 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
 
 
 def _recommended(folder: Path) -> Path:
-    numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-    name = numbers["recommendation"]["contender"]
-    seeds = [int(seed) for seed in numbers["seeds"]]
+    try:
+        numbers = read_json(folder / NUMBERS)
+        name = str(numbers["recommendation"]["contender"])
+        seeds = [int(seed) for seed in numbers["seeds"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / NUMBERS} is damaged ({error!r}); run distune confirm again") from None
     runs = [run_folder(folder / FOLDER, name, seed) for seed in seeds]
     found = next((run for run in runs if (run / WEIGHTS).is_file()), None)
     if found is None:

@@ -74,11 +74,14 @@ class Entry:
 
     @contextmanager
     def in_memory_otherwise(self) -> Iterator[Path | None]:
-        """Gives the folder to write to; if that cannot be written, the entry stays in memory from here on."""
+        """Gives the folder to write to; if that cannot be written, the entry stays in memory from here on.
+
+        A folder that is gone was deleted with the whole cache while the step computed.
+        """
         try:
             yield self.folder
         except OSError as error:
-            if error.errno not in NOT_WRITABLE:
+            if error.errno not in (*NOT_WRITABLE, errno.ENOENT):
                 raise
             self.folder, self.fault = None, error
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from distune.config import Config, load_config
 from distune.data.table import Table, Task
 from distune.errors import UserError
@@ -44,13 +46,18 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
         The model, the run's config, and the tasks in the order of the heads.
 
     Raises:
-        UserError: the folder has no student.
+        UserError: the folder has no student, or a damaged one.
     """
-    saved = load_checkpoint(folder / WEIGHTS)
-    if saved is None:
-        raise UserError(f"{folder} has no {WEIGHTS}: the run did not finish, or its weights were cleaned up")
+    try:
+        saved = load_checkpoint(folder / WEIGHTS)
+        if saved is None:
+            raise UserError(
+                f"{folder} has no {WEIGHTS}: the run did not finish, or its weights were cleaned up"
+            )
+        tasks = tuple(Task(**{**task, "classes": tuple(task["classes"])}) for task in saved.values["tasks"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train the run again") from None
     config = load_config(folder / "config.yaml")
-    tasks = tuple(Task(**{**task, "classes": tuple(task["classes"])}) for task in saved.values["tasks"])
     student = build_student(config, tasks)
     load_trained_state(student, saved.tensors["model"])
     return student.eval(), config, tasks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.confirmation.statistics.numbers import VERSION
 from distune.tuning.dataset import AUDIT_NAME
+from distune.utils.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _read(folder: Path | None, name: str) -> Mapping[str, Any] | Unknown:
     if folder is None or not (folder / name).is_file():
         return Unknown(f"The study's folder holds no {name}.")
     try:
-        held = json.loads((folder / name).read_text(encoding="utf-8"))
+        held = read_json(folder / name)
     except (OSError, ValueError):
         return Unknown(f"{name} in the study's folder cannot be read.")
     return held if isinstance(held, dict) else Unknown(f"{name} in the study's folder cannot be read.")

@@ -16,7 +16,6 @@ The numbers themselves are in <study>/confirmation.json.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import numpy as np
 from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions
 from distune.utils.atomic import replacing
+from distune.utils.json_files import read_json
 
 FOLDER = "confirmation"
 PLAN = "plan.json"
@@ -68,9 +68,11 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
     """
     path = confirmation / PLAN
     try:
-        plan: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        plan: Mapping[str, Any] = read_json(path)
     except FileNotFoundError:
         raise UserError(f"there is no {path}: the study is not confirmed; run distune confirm") from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); run distune confirm again") from None
     return plan
 
 

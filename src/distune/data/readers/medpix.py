@@ -12,6 +12,7 @@ from distune.config import DataConfig
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.table import SPLITS, Split
+from distune.utils.json_files import parse_json
 from distune.utils.paths import check_is_file
 from distune.utils.text import nearest_hint
 
@@ -55,7 +56,7 @@ def _records(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, dict
     """Yields the row number and the mapping of every line that holds one; the others become bad rows."""
     for row, line in _lines(root, name, table):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except (ValueError, RecursionError) as error:
             table.bad_rows.append((f"{name}:{row}", Fault("not JSON", str(error))))
             continue

@@ -18,6 +18,7 @@ from distune.data.table import Table
 from distune.errors import UserError
 from distune.training.callbacks import EpochRecord
 from distune.utils.atomic import write_text
+from distune.utils.json_files import read_json
 from distune.utils.jsonl import append_line, read_lines
 from distune.utils.paths import read_file
 
@@ -103,10 +104,10 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     """What `results.json` holds, which a run writes last; None before, and where it was cut off."""
     path = folder / RESULTS
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(path)
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (OSError, ValueError):
         _log.warning("%s cannot be read; its run does not count as finished", path)
         return None
     return found

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 _BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no such table", re.I)
-_DAMAGED = re.compile(r"malformed|not a database", re.I)
+_DAMAGED = re.compile(r"malformed|not a database|no such (table|column)", re.I)
 CREATION_ATTEMPTS = 10
 OUTAGE_LIMIT = 600.0
 """Seconds that a coordinator waits for a storage that does not answer."""
