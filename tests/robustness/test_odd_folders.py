@@ -1,4 +1,4 @@
-"""A folder whose name means something in URLs works everywhere: train, tune, report, predict, errors, export."""
+"""A folder whose name means something in URLs works everywhere: check, train, tune, report, predict, errors, export."""
 
 from __future__ import annotations
 
@@ -42,7 +42,12 @@ def test_every_command_works_there(
     Path("c.yaml").write_text(dump_config(config))
     study, run = folder / "logs/optuna/s", folder / "run"
     image = next((folder / "data/images").glob("*.png"))
+    rows = [f"{path.name},{'ab'[n % 2]}" for n, path in enumerate(sorted((folder / "data/images").iterdir()))]
+    Path("all.csv").write_text("\n".join(["file,label", *rows]))
     for command in (
+        ("check", folder / "c.yaml", "--no-estimate"),
+        ("audit", folder / "c.yaml", "--out", folder / "audit.json"),
+        ("data", "split", folder / "all.csv", "--labels", "label", "--out", folder / "split"),
         ("train", folder / "c.yaml", "--out", run),
         ("tune", "--config", folder / "c.yaml", "--n-trials", "1", "--study-name", "s", "--gpu", "cpu"),
         ("status", study),
