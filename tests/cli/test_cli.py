@@ -237,6 +237,7 @@ def test_split_makes_three_files(distune: Command) -> None:
     assert "wrote" in out
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_tune_in_stages_from_a_best_config_and_its_best_config_trains(
     distune: Command, tiny_config: Callable[..., Config], own_cache: Path
 ) -> None:

@@ -12,6 +12,14 @@ from distune.confirmation.confirm import confirm
 sys.path.insert(0, str(Path(__file__).parent))
 from confirmation_helpers import TRIALS, config_on, request_for, write_study
 
+from tests.in_this_process import workers_in_this_process
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are threads; the tests that kill a confirmation start its command, which has real ones."""
+    workers_in_this_process(monkeypatch)
+
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,6 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, demo_root: Path, shared_c
     file = write_study(tmp_path_factory.mktemp("finished") / "logs" / "optuna", config_on(demo_root))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISTUNE_CACHE", str(shared_cache))
+        workers_in_this_process(patch)
         result = confirm(request_for(file))
     assert result.reason == "finished"
     return file

@@ -182,6 +182,7 @@ STUDIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_is_tuned_confirmed_reported_and_loaded(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, tiny_space: dict[str, Any]
