@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,12 @@ def test_seeds_depend_on_the_study_alone_and_more_of_them_keep_the_first() -> No
     assert confirmation_seeds(42, 3) == confirmation_seeds(42, 5)[:3]
     assert len({*confirmation_seeds(42, 5), *confirmation_seeds(43, 5), 42}) == 11
     assert all(0 <= seed < 2**31 for seed in confirmation_seeds(42, 50))
+    # Folders of stored confirmations are named after them: blake2b of the parts, its 64 bits shifted right by 2.
+    digests = (
+        hashlib.blake2b(f"42\x1fconfirmation\x1f{n}".encode(), digest_size=8).digest() for n in range(3)
+    )
+    stored = tuple((int.from_bytes(digest, "big") >> 2) % 2**31 for digest in digests)
+    assert confirmation_seeds(42, 3) == stored
 
 
 def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
