@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from distune.analysis.ranking import rank
 from distune.analysis.records.from_csv import from_csv
 from distune.cli import app
+from distune.confirmation.confirm import confirm
+from distune.confirmation.request import ConfirmRequest
 from distune.data.images import read_pixels
 from distune.data.readers.table_files import TableError, open_table
 from distune.errors import UserError
@@ -65,6 +67,12 @@ def test_a_table_is_minimised_on_request(tmp_path: Path) -> None:
         "minimize": 1,
     }
     assert any("--direction minimize" in line for line in from_csv(table, "minimize").missing)
+
+
+def test_a_study_that_only_looks_like_one_of_tune_is_not_confirmed(tmp_path: Path) -> None:
+    study_named("s", tmp_path / "s.db").set_user_attr("ready", True)
+    with pytest.raises(UserError, match="not made by distune tune"):
+        confirm(ConfirmRequest(study=str(tmp_path / "s.db")))
 
 
 def test_several_objectives_are_refused(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno is not None:
         if error.errno == errno.ENOENT and error.filename is None:  # what os.getcwd raises
             return BAD_INPUT, "the working folder does not exist any more; change to one that does"
-        named = error.filename if error.filename is not None else type(error).__name__
+        named = error.filename2 or error.filename or type(error).__name__  # of a draft what it would become
         return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
     return FAILED, f"internal error: {type(error).__name__}: {_first_line(error)}; {_kept(error)}"
 

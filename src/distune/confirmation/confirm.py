@@ -320,7 +320,7 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         if name not in names and (request.storage is not None or len(names) != 1):
             raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
         study = optuna.load_study(study_name=name if name in names else names[0], storage=storage)
-        if not study.user_attrs.get("ready"):
+        if not {"ready", "base_config", "data_fingerprint", "seed"} <= study.user_attrs.keys():
             raise UserError(f"study {study.study_name} was not made by distune tune; it cannot be confirmed")
         if status_of(study, redacted(url), datetime.now().astimezone()).workers:
             raise UserError(

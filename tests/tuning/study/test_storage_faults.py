@@ -15,7 +15,7 @@ import pytest
 from study_helpers import coordinator, settings_of, sqlite_study, training
 
 from distune.errors import UserError
-from distune.tuning.coordinator.leases import Lease
+from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.study.storage import StorageRetry
 from distune.tuning.summary import write_summary
 
@@ -121,6 +121,14 @@ def test_a_living_coordinator_stays_alive_when_the_clock_is_set(monkeypatch):
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) + 3600.0)
     assert not lease.process_is_gone()
     assert replace(lease, born=lease.born - 2.0).process_is_gone(), "another process of that number"
+
+
+def test_what_is_no_lease_is_passed_over_and_one_of_a_newer_version_is_read(study):
+    lease = Lease.new(1)
+    study.set_user_attr("coordinator:number", 5)
+    study.set_user_attr("coordinator:half", {"pid": 1})
+    study.set_user_attr("coordinator:newer", {**lease.__dict__, "of_tomorrow": 1})
+    assert leases(study.user_attrs) == {lease.coordinator: lease}
 
 
 def test_a_lease_of_an_older_version_is_read():

@@ -12,7 +12,8 @@ import platform
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,15 @@ def _since_boot(pid: int) -> float:
 
 
 def leases(attributes: Mapping[str, Any]) -> dict[str, Lease]:
-    """All leases in a study's user attributes, by coordinator."""
-    found = (Lease(**value) for key, value in attributes.items() if key.startswith(PREFIX))
-    return {lease.coordinator: lease for lease in found}
+    """All leases in a study's user attributes, by coordinator; what another version adds to one is left out."""
+    known = {field.name for field in fields(Lease)}
+    found = {}
+    for key, value in attributes.items():
+        if key.startswith(PREFIX) and isinstance(value, Mapping):
+            with suppress(TypeError):  # it lacks something: no coordinator of ours wrote it
+                lease = Lease(**{name: held for name, held in value.items() if name in known})
+                found[lease.coordinator] = lease
+    return found
 
 
 def sessions(known: Mapping[str, Lease]) -> list[dict[str, Any]]:
