@@ -12,8 +12,10 @@ import pytest
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
-from distune.data.readers.table_files import TableError, open_table
+from distune.data.readers.table_files import TableError, open_table, row_fault
+from distune.data.split import split_csv
 from distune.errors import ConfigError, DataError
+from distune.prediction.examples import Columns, read_examples
 
 from .conftest import write_png
 
@@ -129,6 +131,10 @@ def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
         ("t.jsonl", b'{"a": 1}\n[1]', "not list", 2),
         ("t.jsonl", b'{"a": 1}\n{', "not JSON", 2),
         ("t.jsonl", b"\n", "empty", 1),
+        ("t.jsonl", b'{"a": 1}\n{"a": 1, "a": 2}', "'a' stands twice", 2),
+        ("t.jsonl", b'{"a": 1}\n{"a": {"b": 1, "b": 1}}', "'b' stands twice", 2),
+        ("t.jsonl", b'{"a": 1}\n{"a": ' + b"[" * 900 + b"]" * 900 + b"}", "deeper", 2),
+        ("t.jsonl", b'{"a": 1}\n{"\\ud800": 1}', "Unicode", 1),
         ("t.csv", b"", "empty", 1),
         ("t.csv", b'a,b\n1,"open', "not readable as CSV", 2),
         ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file", None),
@@ -141,6 +147,44 @@ def test_what_is_no_table_is_named_with_its_row(
     with pytest.raises(TableError, match=reason) as caught:
         list(open_table(tmp_path / name).rows)
     assert caught.value.row == row
+
+
+def split_problems(path: Path) -> list[str]:
+    with pytest.raises(DataError) as refused:
+        split_csv(path, path.parent / "out", label_columns=["kind"])
+    return list(refused.value.problems)
+
+
+def prediction_problems(path: Path) -> list[str]:
+    examples = read_examples(path, path.parent, Columns(image=(), text=("t",)))
+    return [f"{example.id}: {example.problem}" for example in examples if example.problem]
+
+
+@pytest.mark.parametrize("problems", [split_problems, prediction_problems])
+@pytest.mark.parametrize("column", ["kind", "t", "id"])
+@pytest.mark.parametrize("value", ["a\ud83d", ["\udc00"], {"\ud800": 1}], ids=repr)
+def test_a_row_of_odd_text_is_named_with_its_column(
+    tmp_path: Path, problems: Callable[[Path], list[str]], column: str, value: object
+) -> None:
+    good = {"kind": "x", "t": "y", "id": "z"}
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, [good, {**good, column: value}])))
+    (problem,) = problems(tmp_path / "t.jsonl")
+    assert "2: text that is not valid Unicode" in problem and repr(column) in problem
+    problem.encode()
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-7", "unicode_escape", "raw_unicode_escape", "undefined", "idna", "\0"]
+)
+def test_no_encoding_breaks_a_reader(tmp_path: Path, encoding: str) -> None:
+    odd = {"utf-7": b"+2AA-"}.get(encoding, b"\\ud800")
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1," + odd + b"\n")
+    try:
+        table = open_table(tmp_path / "t.csv", encoding=encoding)
+        rows = list(table.rows)
+    except TableError:
+        return
+    assert all(row_fault(table.header, cells) or "".join(cells).encode() for _, cells in rows)
 
 
 def test_the_encoding_can_be_given(root: Path) -> None:

@@ -33,6 +33,9 @@ HOSTILE = {
     "infinite": ("student: {lr: .inf}\n", "student.lr"),
     "list as key": ("? [a, b]\n: 1\n", "line 1"),
     "null byte": ("seed: \0\n", "YAML"),
+    "half a surrogate pair": ('name: "\\ud800"\n', "line 1, column 7"),
+    "a surrogate pair in two escapes": ('name: "\\ud83d\\ude00"\n', "line 1"),
+    "half a surrogate pair in a key": ('data: {tasks: {"\\udc00": {}}}\n', "line 1"),
     "nothing": ("", "mapping"),
     "long text": ("student: {lr: " + "x" * 100_000 + "}\n", "student.lr"),
 }

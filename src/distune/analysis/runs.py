@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from distune.analysis.records.attributes import number, text, whole
@@ -22,6 +20,7 @@ from distune.training.files.prediction_files import Predictions
 from distune.training.files.run_folder import read_text
 from distune.training.scoring.metrics import confusion_matrix
 from distune.utils.json_files import parse_json
+from distune.utils.yaml_files import YamlFileError, parse_yaml
 
 STAGES = ("teacher", "student")
 LARGEST = 50_000_000
@@ -247,9 +246,9 @@ def _task_settings(path: Path) -> Mapping[str, TaskConfig]:
     if isinstance(written, Unknown):
         return {}
     try:
-        data = yaml.safe_load(written)["data"]
+        data = parse_yaml(written)["data"]
         return {name: TaskConfig(**values) for name, values in (data.get("tasks") or {}).items()}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UserError):
+    except (YamlFileError, KeyError, TypeError, AttributeError, UserError):
         return {}
 
 
@@ -271,5 +270,5 @@ def _json(written: str) -> Any:
     """JSON, or None for a line that was cut off when the run was killed."""
     try:
         return parse_json(written)
-    except json.JSONDecodeError:
+    except ValueError:
         return None

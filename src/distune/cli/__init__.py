@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -28,7 +29,9 @@ from distune.cli.commands import (
 from distune.cli.ending import TerminalFormatter, one_message
 from distune.cli.output import say
 from distune.cli.plugin_option import takes_plugins
+from distune.errors import UserError
 from distune.utils.progress import ProgressLines, progress_to
+from distune.utils.text import NOT_UNICODE, harmless, is_unicode
 
 app = typer.Typer(
     help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
@@ -90,4 +93,12 @@ def run_command(*command: str) -> None:
     warnings.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[warnings])
     with one_message(), progress_to(ProgressLines(partial(say, err=True))):
+        _check_arguments(sys.argv[1:])
         app([*command, *sys.argv[1:]])
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuses bytes that are no UTF-8: what they name could be written into no config, table or record."""
+    for argument in arguments:
+        if not is_unicode(argument):
+            raise UserError(f"{harmless(argument)}: {NOT_UNICODE} in an argument; rename the file")

@@ -11,6 +11,7 @@ import typer
 from distune.config import Config, load_config
 from distune.errors import UserError
 from distune.utils.places import STUDIES
+from distune.utils.seeds import LARGEST_SEED
 
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data set, instead of the config's.")]
 TeacherEpochs = Annotated[
@@ -43,7 +44,10 @@ RayAddress = Annotated[
 GpusPerTrial = Annotated[
     float, typer.Option(min=0, max=1, help="GPUs that Ray sets aside for a training; below 1 shares one.")
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything, instead of the config's.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed of everything, instead of the config's.")
+]
+SplitSeed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same split.")]
 
 
 Assignments = Annotated[
@@ -82,9 +86,29 @@ def _assigned(assignment: str) -> tuple[str, Any]:
         raise UserError(f"--set {assignment}: {error}") from None
 
 
-def listed(text: str | None) -> tuple[str, ...]:
-    """The parts of an option that takes several, separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+def listed(option: str, text: str | None) -> tuple[str, ...]:
+    """The parts of an option that takes several, separated by commas; none where it is not given.
+
+    Raises:
+        UserError: it is given and names nothing.
+    """
+    if text is None:
+        return ()
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not parts:
+        raise UserError(f"{option}: {text!r} names nothing; leave the option out, or name one at least")
+    return parts
+
+
+def named(option: str, text: str | None) -> str | None:
+    """The name that an option gives; None where it is not given.
+
+    Raises:
+        UserError: it is given and blank.
+    """
+    if text is not None and not text.strip():
+        raise UserError(f"{option}: {text!r} names nothing; leave the option out, or name a column")
+    return text
 
 
 def devices_of(gpu: str | None, gpus: str | None, executor: str) -> tuple[str, ...]:
@@ -98,7 +122,7 @@ def devices_of(gpu: str | None, gpus: str | None, executor: str) -> tuple[str, .
             f"gpus: {gpus}; Ray itself chooses the GPUs of its workers, so leave --gpus out and say with "
             "--gpus-per-trial how many a training gets"
         )
-    return listed(gpus) or listed(gpu)
+    return listed("--gpus", gpus) or listed("--gpu", gpu)
 
 
 def overrides(

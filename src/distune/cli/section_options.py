@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from distune.cli.options import listed
 from distune.config.section import ConfigSection
 
 SINGLE = (bool, int, float, Path)
@@ -62,7 +63,7 @@ def _parameter(option: str, section: type[ConfigSection], name: str) -> inspect.
     info = typer.Option(
         flag,
         help=help_text,
-        parser=_listed if annotation is tuple else None,
+        parser=functools.partial(_listed, flag) if annotation is tuple else None,
         metavar=_metavar(field.annotation),
     )
     python_type = str if annotation is tuple else annotation
@@ -105,6 +106,5 @@ def _metavar(annotation: Any) -> str | None:
     return "A,B,..." if any(typing.get_origin(part) is tuple for part in parts) else None
 
 
-def _listed(text: str) -> list[str]:
-    """The parts of an option that takes several, separated by commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _listed(flag: str, text: str) -> list[str]:
+    return list(listed(flag, text))

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
-from distune.data.readers.table_files import TableError, open_table
+from distune.data.readers.table_files import TableError, open_table, row_fault
 from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.atomic import replacing
+from distune.utils.seeds import check_seed
 from distune.utils.text import listed, nearest_hint
 
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -55,8 +56,12 @@ def split_csv(
     Raises:
         DataError: the file cannot be read, a column is missing, a label or group is empty, or two groups differ in case
             alone.
-        UserError: the fractions make no sense, a new file is there already, or there are too few groups.
+        UserError: there is no label column, the fractions or the seed make no sense, a
+            new file is there already, or there are too few groups.
     """
+    if not label_columns:
+        raise UserError("a split needs a label column at least, to spread the classes over its parts")
+    check_seed(seed)
     splits = _wanted_splits(fractions)
     for split in splits:
         if (out / f"metadata_{split}.csv").exists():
@@ -211,8 +216,8 @@ def read_rows(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[s
         )
     faults: list[Faulty] = []
     for number, row in numbered:
-        if len(row) != len(header):
-            fault = Fault("too many or too few fields", f"{len(row)} where the header has {len(header)}")
+        fault = row_fault(header, row)
+        if fault is not None:
             faults.append((str(number), fault))
         else:
             empty = [name for name in needed if not row[header.index(name)].strip()]

@@ -15,7 +15,7 @@ from distune.data.header import size_of
 from distune.data.images import FRAME, decode, from_array, located, squared
 from distune.data.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
-from distune.data.readers.table_files import TableError, open_table
+from distune.data.readers.table_files import TableError, open_table, row_fault
 from distune.errors import DataError, UserError
 from distune.utils.text import listed, nearest_hint
 
@@ -180,7 +180,7 @@ def read_table_of(
     """Reads a table of examples as `read_examples` does.
 
     Returns:
-        The header, the fields of every row, and its example; a row of another length has no fields but empty ones.
+        The header, the fields of every row, and its example; a row with a fault (see `row_fault`) has empty ones.
 
     Raises:
         DataError: see `read_examples`.
@@ -193,11 +193,10 @@ def read_table_of(
         image, text = positions(str(path), header, columns)
         name = header.index("id") if "id" in header else None
         for number, values in table.rows:
-            origin, fault = f"{path.name}:{number}", None
-            if len(values) != len(header):
-                fault = f"{len(values)} fields where the header has {len(header)}"
+            origin, odd = f"{path.name}:{number}", row_fault(header, values)
+            if odd is not None:
                 values = [""] * len(header)
-            file = None
+            file, fault = None, None if odd is None else str(odd)
             if image is not None and fault is None:
                 file, fault = _file(files, values[image])
             said = None if text is None else columns.text_of(values[text])

@@ -16,6 +16,7 @@ from distune.data.table import Task
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
 from distune.prediction.examples import Columns, Example, examples_of, pixels_of, read_examples
+from distune.utils.text import NOT_UNICODE, is_unicode
 from distune.utils.threads import threaded
 
 if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
@@ -385,8 +386,4 @@ def _problem(example: Example, modalities: Sequence[Modality], *, can_miss: bool
         return f"no text, and {reads}; an empty text, '', is one that says nothing"
     if not isinstance(example.text, str):
         return f"a text of type {type(example.text).__name__}"
-    try:
-        example.text.encode()
-    except UnicodeEncodeError:
-        return "text that is not valid Unicode (half of a surrogate pair)"
-    return None
+    return None if is_unicode(example.text) else NOT_UNICODE

@@ -14,7 +14,7 @@ import numpy as np
 
 from distune.config import DataConfig, parse_config
 from distune.data import SPLITS, Table
-from distune.data.readers.table_files import TableError, open_table
+from distune.data.readers.table_files import TableError, open_table, row_fault
 from distune.data.readers.values import normal_form
 from distune.data.split import FRACTIONS, assign_splits, refuse_case_twins
 from distune.data.table import Split
@@ -24,6 +24,7 @@ from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
 from distune.utils.atomic import replacing, write_text
+from distune.utils.seeds import check_seed
 
 CONFIG = "config.yaml"
 _TOKENS_A_WORD = 1.5
@@ -69,6 +70,7 @@ def prepare(
         UserError: the table cannot be read, it is not clear what its columns are, or the new files are there already.
         DataError: too many examples cannot be used.
     """
+    check_seed(seed)
     _refuse_to_replace(out)
     rules = DataConfig(reader="demo")
     missing = {value.casefold() for value in rules.missing_values} | {""}
@@ -136,16 +138,18 @@ def _rows(metadata: Path) -> tuple[list[str], list[list[str]], str, list[str]]:
         raise DataError(metadata, ["there is no such file"]) from None
     except TableError as error:
         raise DataError(metadata, [f"row {error.row}: {error}" if error.row else str(error)]) from None
-    rows = [cells for _, cells in found if len(cells) == len(file.header)]
-    odd = [number for number, cells in found if len(cells) != len(file.header)]
+    faults = [row_fault(file.header, cells) for _, cells in found]
+    rows = [cells for (_, cells), fault in zip(found, faults, strict=True) if fault is None]
+    odd: dict[str, list[int]] = {}
+    for (number, _), fault in zip(found, faults, strict=True):
+        if fault is not None:
+            odd.setdefault(fault.cause, []).append(number)
     if not rows:
         raise DataError(metadata, ["there is no row below the header"])
     remarks = []
-    if odd:
-        shown = ", ".join(map(str, odd[:5]))
-        remarks.append(
-            f"{len(odd)} rows have another number of fields than the header and are left out: rows {shown}"
-        )
+    for cause, numbers in odd.items():
+        shown = ", ".join(map(str, numbers[:5]))
+        remarks.append(f"{len(numbers)} rows with {cause} are left out: rows {shown}")
     return file.header, rows, file.form, remarks
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 LONGEST_LINE = 300
+NOT_UNICODE = "text that is not valid Unicode (half of a surrogate pair)"
 
 
 def nearest(name: str, known: Iterable[str], n: int = 1) -> list[str]:
@@ -25,6 +26,15 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
 def listed(names: Sequence[str]) -> str:
     """Returns names as a readable list."""
     return ", ".join(repr(name) for name in names) or "none"
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written in UTF-8: it holds no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def harmless(text: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from distune.utils.text import NOT_UNICODE, is_unicode
+
 LARGEST = 1_000_000
 """Bytes of a file that is read."""
 DEEPEST = 50
@@ -84,6 +86,11 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(
                 None, None, f"a number of {len(node.value):,} characters", node.start_mark
             )
+        if isinstance(node.value, str) and not is_unicode(
+            node.value
+        ):  # written as an escape, such as "\\ud800"
+            problem = f"{NOT_UNICODE}; write the character itself"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return super().construct_scalar(node)
 
 

@@ -96,7 +96,7 @@ def confirm(
         ray_address=ray_address,
         gpus_per_trial=gpus_per_trial,
         one_modality=one_modality,
-        subgroup_columns=listed(subgroup_columns),
+        subgroup_columns=listed("--subgroup-columns", subgroup_columns),
     )
     result = run_confirmation(request, show=say)
     if result.reason == "interrupted":

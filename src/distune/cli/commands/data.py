@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import Assignments, DataRoot, chosen_config, listed, overrides
+from distune.cli.options import (
+    Assignments,
+    DataRoot,
+    SplitSeed,
+    chosen_config,
+    listed,
+    named,
+    overrides,
+)
 from distune.cli.output import say
+from distune.utils.seeds import LARGEST_SEED
 
 app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_help=True)
 
@@ -80,7 +89,7 @@ def audit(
 def demo(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("data/demo"),
     kind: Annotated[str, typer.Option(help="slices (MedPix layout) or wound (CSV layout).")] = "slices",
-    seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same files.")] = 42,
 ) -> None:
     """Generate the demo data set; nothing is downloaded."""
     from distune.data.demo.demo import write_demo, write_demo_config, write_wound_demo
@@ -112,7 +121,7 @@ def split(
         0.15,
         0.15,
     ),
-    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 42,
+    seed: SplitSeed = 42,
 ) -> None:
     """Make stratified, group-safe metadata_{train,dev,test}.csv from one metadata.csv."""
     from distune.setup.linked import split_whole
@@ -121,9 +130,9 @@ def split(
     counts, images = split_whole(
         metadata,
         target,
-        label_columns=listed(labels),
-        group_column=group,
-        image_column=image,
+        label_columns=listed("--labels", labels),
+        group_column=named("--group", group),
+        image_column=named("--image", image),
         fractions=fractions,
         seed=seed,
     )

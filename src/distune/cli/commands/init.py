@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import listed
+from distune.cli.options import SplitSeed, listed, named
 from distune.cli.output import say
 
 
@@ -22,13 +22,18 @@ def init(
     out: Annotated[
         Path | None, typer.Option(help="Folder for config and tables; default: one named after the data set.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 42,
+    seed: SplitSeed = 42,
 ) -> None:
     """Look at a table, split it by case, and write a config that trains here in minutes."""
     from distune.setup.columns import Wishes
     from distune.setup.first import default_folder, prepare
 
-    wishes = Wishes(image=image, text=text, labels=listed(labels), group=group)
+    wishes = Wishes(
+        image=named("--image", image),
+        text=named("--text", text),
+        labels=listed("--labels", labels),
+        group=named("--group", group),
+    )
     made = prepare(metadata, out or default_folder(metadata), wishes, seed=seed)
     if made.form:
         say(f"{metadata}: read {made.form}")

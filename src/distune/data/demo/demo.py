@@ -24,6 +24,7 @@ from distune.data.readers.raw import RawTable
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
 from distune.utils.new_folder import new_folder
+from distune.utils.seeds import check_seed
 
 __all__ = ["read_demo", "without_writing", "write_demo", "write_wound_demo"]
 
@@ -67,7 +68,9 @@ def write_demo(root: Path, seed: int, examples: int = 1200) -> None:
 
     Raises:
         DataError: the folder holds something already, or too few examples are asked for.
+        UserError: the seed is none.
     """
+    check_seed(seed)
     if examples < SMALLEST:
         raise DataError(root, [f"a demo set needs at least {SMALLEST} examples, not {examples}"])
     with new_folder(root) as folder:

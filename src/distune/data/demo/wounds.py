@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
 from distune.utils.new_folder import new_folder
+from distune.utils.seeds import check_seed
 
 HEIGHT, WIDTH = 64, 80
 SMALLEST = 60
@@ -76,7 +77,9 @@ def write_wound_demo(root: Path, seed: int, examples: int = 600) -> None:
 
     Raises:
         DataError: the folder holds something already, or too few examples are asked for.
+        UserError: the seed is none.
     """
+    check_seed(seed)
     if examples < SMALLEST:
         raise DataError(root, [f"a wound demo set needs at least {SMALLEST} examples, not {examples}"])
     rows: dict[Split, list[tuple[str, ...]]] = {split: [] for split in SPLITS}

@@ -18,7 +18,7 @@ from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample
 from distune.data.table import Split
 from distune.errors import UserError
-from distune.utils.text import listed, nearest_hint
+from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint
 from distune.utils.threads import threaded
 
 NO_SETTINGS: Mapping[str, TaskConfig] = {}
@@ -53,7 +53,7 @@ def value_problems(
         if not example.group.strip():
             faults.append(Fault("empty group", "the patient or case is not known"))
         if not _is_unicode(example):
-            faults.append(Fault("text that is not valid Unicode", "half of a surrogate pair"))
+            faults.append(Fault(NOT_UNICODE))
         first = first_origin.setdefault(example.id, example.origin)
         if first != example.origin:
             faults.append(Fault("id is already taken", f"{example.id!r} by {first}"))
@@ -62,11 +62,8 @@ def value_problems(
 
 
 def _is_unicode(example: RawExample) -> bool:
-    try:
-        "".join((example.id, example.text, example.group, *example.labels)).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    texts = (example.id, example.image, example.text, example.group, *example.labels, *example.subgroups)
+    return is_unicode("".join(texts))
 
 
 def label_problems(

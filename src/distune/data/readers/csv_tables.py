@@ -14,7 +14,7 @@ from distune.data.images import FRAME
 from distune.data.labels import PLAIN, joined_columns
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample, RawTable
-from distune.data.readers.table_files import SUFFIXES, TableError, TableFile, open_table
+from distune.data.readers.table_files import SUFFIXES, TableError, TableFile, open_table, row_fault
 from distune.data.table import SPLITS, Split
 from distune.utils.text import listed, nearest_hint
 
@@ -150,9 +150,9 @@ def _add_rows(
 ) -> None:
     for row, values in file.rows:
         origin = f"{name}:{row}"
-        if len(values) != len(file.header):
-            detail = f"{len(values)} where the header has {len(file.header)}"
-            table.bad_rows.append((origin, Fault("too many or too few fields", detail)))
+        fault = row_fault(file.header, values)
+        if fault is not None:
+            table.bad_rows.append((origin, fault))
             continue
         frame = "" if places.frame is None else values[places.frame].strip()
         if frame and not _FRAME.fullmatch(frame):

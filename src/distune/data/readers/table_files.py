@@ -12,7 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from distune.data.readers.problems import Fault
+from distune.utils.json_files import parse_json
 from distune.utils.paths import check_is_file, read_file
+from distune.utils.text import NOT_UNICODE, is_unicode
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
 """The table files that can be read, by the end of their names."""
@@ -50,7 +53,7 @@ class TableFile:
     Attributes:
         header: names of the columns.
         rows: row number, counted from 1 with the header as row 1, and the cells as text; rows without anything in them
-            are left out. A row may have more or fewer cells than the header. Raises `TableError`.
+            are left out. A row may have more or fewer cells than the header, see `row_fault`. Raises `TableError`.
         form: how the file was read, in words, such as `separated by semicolons, in Windows-1252`; empty where that is
             usual.
     """
@@ -75,14 +78,29 @@ def open_table(path: Path, wanted: Sequence[str] = (), encoding: str | None = No
     try:
         suffix = path.suffix.lower()
         if suffix in (".jsonl", ".ndjson"):
-            return _json_lines(path)
-        if suffix == ".parquet":
-            return _parquet(path)
-        return _delimited(path, wanted, encoding)
+            table = _json_lines(path)
+        elif suffix == ".parquet":
+            table = _parquet(path)
+        else:
+            table = _delimited(path, wanted, encoding)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise TableError(f"not readable: {error.strerror or error}") from None
+    for name in table.header:
+        if not is_unicode(name):
+            raise TableError(f"column {name!r}: {NOT_UNICODE}", 1)
+    return table
+
+
+def row_fault(header: Sequence[str], cells: Sequence[str]) -> Fault | None:
+    """What is wrong with a row of a table whatever its columns mean; None where nothing is."""
+    if len(cells) != len(header):
+        return Fault("too many or too few fields", f"{len(cells)} where the header has {len(header)}")
+    if is_unicode("".join(cells)):
+        return None
+    column = next(name for name, cell in zip(header, cells, strict=True) if not is_unicode(cell))
+    return Fault(NOT_UNICODE, f"column {column!r}")
 
 
 def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
@@ -94,7 +112,7 @@ def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
     if encoding is not None:
         try:
             return content.decode(encoding), encoding
-        except (UnicodeDecodeError, LookupError) as error:
+        except (ValueError, LookupError) as error:
             raise TableError(f"not readable in data.encoding {encoding!r}: {error}") from None
     marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
     for name in (marked,) if marked else _likely(content):
@@ -183,8 +201,8 @@ def _json_lines(path: Path) -> TableFile:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = parse_json(line, any_text=True)
+        except ValueError as error:
             raise TableError(f"not JSON: {error}", row) from None
         if not isinstance(record, dict):
             raise TableError(f"a row is a JSON object, not {type(record).__name__}", row)
@@ -219,7 +237,7 @@ def _parquet(path: Path) -> TableFile:
                 for values in zip(*columns, strict=True):
                     row += 1
                     yield row, [_cell(value) for value in values]
-        except ArrowException as error:
+        except (ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"not readable as parquet: {error}", row) from None
 
     return TableFile(header, rows(), "as parquet")

@@ -1,0 +1,108 @@
+"""Values of options that mean nothing are refused before any work, with exit code 2 and the option's name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup, TyperOption
+
+from distune.cli import app, run_command
+from distune.data.demo.demo import write_demo
+from distune.data.split import split_csv
+from distune.errors import UserError
+from distune.setup.columns import Wishes
+from distune.setup.first import prepare
+
+Command = Callable[..., tuple[int, str]]
+TABLE = "kind,case\n" + "".join(f"{'AB'[n % 2]},{n}\n" for n in range(20))
+
+
+@pytest.fixture
+def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(TABLE)
+
+    def call(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["distune", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return call
+
+
+def options(name: str) -> Iterator[tuple[str, TyperOption]]:
+    """Every option of that name, with its command."""
+    waiting = [("", typer.main.get_command(app))]
+    while waiting:
+        path, command = waiting.pop()
+        if isinstance(command, TyperGroup):
+            waiting += [(f"{path} {child}".strip(), each) for child, each in command.commands.items()]
+        for option in command.params:
+            if isinstance(option, TyperOption) and name in option.opts:
+                yield path, option
+
+
+def test_every_seed_has_a_range() -> None:
+    seeds = list(options("--seed"))
+    assert {path for path, _ in seeds} >= {"train", "tune", "init", "data split", "data demo"}
+    for path, option in seeds:
+        assert (option.min, option.max) == (0, 2**31 - 1), path
+
+
+SPLIT = ("data", "split", "t.csv", "--out", "new", "--labels")
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [
+        ("--seed", (*SPLIT, "kind", "--seed", "-1")),
+        ("--seed", (*SPLIT, "kind", "--seed", "2147483648")),
+        ("--seed", ("init", "t.csv", "--seed", "-3")),
+        ("--seed", ("data", "demo", "new", "--seed", "-1")),
+        ("--labels", (*SPLIT, " , ,")),
+        ("--labels", (*SPLIT, "")),
+        ("--group", (*SPLIT, "kind", "--group", "")),
+        ("--image", (*SPLIT, "kind", "--image", " ")),
+        ("--labels", ("init", "t.csv", "--labels", ",")),
+        ("--group", ("init", "t.csv", "--group", "")),
+        ("--text", ("init", "t.csv", "--text", " ")),
+        ("--image", ("init", "t.csv", "--image", "")),
+        ("--gpus", ("confirm", "study", "--gpus", ",")),
+        ("--gpu", ("confirm", "study", "--gpu", "")),
+        ("--subgroup-columns", ("confirm", "study", "--subgroup-columns", " ,")),
+        ("--gpus", ("tune", "--config", "t.csv", "--gpus", " ")),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused(
+    distune: Command, option: str, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    code, said = distune(*command)
+    assert code == 2 and option in said
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize(
+    "command", [("check", "\udcff.yaml"), (*SPLIT, "\udc80"), ("train", "t.yaml", "--set", "name=\ud800")]
+)
+def test_an_argument_that_is_no_text_is_refused(distune: Command, command: tuple[str, ...]) -> None:
+    code, said = distune(*command)
+    assert code == 2 and "Unicode" in said
+
+
+def test_python_refuses_such_seeds_and_no_labels_too(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    table, out = tmp_path / "t.csv", tmp_path / "new"
+    with pytest.raises(UserError, match="seed -1"):
+        split_csv(table, out, label_columns=["kind"], seed=-1)
+    with pytest.raises(UserError, match="seed -1"):
+        prepare(table, out, Wishes(labels=("kind",)), seed=-1)
+    with pytest.raises(UserError, match="seed -1"):
+        write_demo(out, -1)
+    with pytest.raises(UserError, match="label"):
+        split_csv(table, out, label_columns=[])
+    assert not out.exists()
