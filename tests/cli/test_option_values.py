@@ -54,6 +54,19 @@ def test_every_seed_has_a_range() -> None:
         assert (option.min, option.max) == (0, 2**31 - 1), path
 
 
+def test_every_command_that_writes_where_it_is_told_is_known() -> None:
+    """Each refuses to replace what it did not make: a new one needs a test of that, too."""
+    files = {"predict", "audit", "errors"}  # tests/utils/test_outputs.py, tests/reporting/test_mistakes.py
+    folders = {
+        "train",
+        "export",
+        "report",
+        "init",
+        "data split",
+    }  # test_claim, test_bundle, test_report_page, ...
+    assert {path for path, _ in options("--out")} == files | folders
+
+
 SPLIT = ("data", "split", "t.csv", "--out", "new", "--labels")
 
 

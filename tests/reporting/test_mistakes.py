@@ -70,6 +70,20 @@ def test_the_page_is_escaped_and_loads_nothing(run_folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in run_folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("name", ["results.json", "mine.txt", "report.html"])
+def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) -> None:
+    (run_folder / "mine.txt").write_text("notes")
+    (run_folder / "report.html").write_text("<!DOCTYPE html><title>Hyperparameter tuning summary</title>")
+    before = {path.name: path.read_bytes() for path in run_folder.iterdir() if path.is_file()}
+    if name in before:
+        with pytest.raises(UserError, match=name):
+            write_mistakes(run_folder, run_folder / name)
+    assert {path.name: path.read_bytes() for path in run_folder.iterdir() if path.is_file()} == before
+    page = write_mistakes(run_folder)
+    assert write_mistakes(run_folder, page) == page
+    page.unlink()
+
+
 def test_data_that_are_elsewhere_now(run_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").rename(tmp_path / "moved")
     assert "data:image/jpeg" not in write_mistakes(run_folder, tmp_path / "a.html").read_text()

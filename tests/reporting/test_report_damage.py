@@ -16,8 +16,10 @@ from pages import at, first_screen, section, text_of
 
 from distune.analysis.findings import analyse
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.errors import UserError
 from distune.reporting.figures import history, model
 from distune.reporting.figures.style import look
+from distune.reporting.report import write_report
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +87,18 @@ WHOLE = json.dumps(CONFIRMATION).encode()
 
 
 @pytest.mark.parametrize(
-    "held", [b"", b"{", b"[]", b"null", b"\xff\xfe{}", WHOLE[: len(WHOLE) // 2], b'"text"']
+    "held",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe{}",
+        WHOLE[: len(WHOLE) // 2],
+        b'"text"',
+        b"[" * 100_000,
+        b'["\\ud800"]',
+    ],
 )
 def test_half_a_file_is_no_confirmation_and_no_audit(few: StudyRecord, tmp_path: Path, held: bytes) -> None:
     text = page_beside(few, tmp_path, confirmation=held, audit=held)
@@ -180,3 +193,27 @@ def test_a_space_of_another_form_is_reported(few: StudyRecord) -> None:
     }
     study = replace(few, space=space, base_config={"teacher": 3, "student": [], "name": {"a": 1}})
     assert LAST in text_of(study)
+
+
+NAMES = [
+    "report.md",
+    "report.html",
+    "base_config.yaml",
+    "recommended_space.yaml",
+    "figures/history.png",
+    "checklist.md",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_replaces_no_file_of_another_kind(few: StudyRecord, tmp_path: Path, name: str) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / name).write_text("# my own\n")
+    before = {path: path.stat() for path in tmp_path.rglob("*")}
+    with pytest.raises(UserError, match=name):
+        write_report(few, tmp_path, checklist="tripod-ai")
+    assert {path: path.stat() for path in tmp_path.rglob("*")} == before
+
+
+def test_a_report_replaces_an_earlier_one(few: StudyRecord, tmp_path: Path) -> None:
+    assert write_report(few, tmp_path) == write_report(few, tmp_path)

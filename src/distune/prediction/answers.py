@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from distune.data.table import Task
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.temperature import with_temperature
 from distune.utils.atomic import replacing
+from distune.utils.outputs import check_output
 
 SEPARATOR, NO_LABEL = ";", "none"
 """How the labels of a multi-label task are written into one cell."""
@@ -95,13 +97,29 @@ class Answers:
         ]
 
     def write(self, file: Path | str) -> None:
-        """Writes `header` and `table` as CSV."""
+        """Writes `header` and `table` as CSV.
+
+        Bytes of a file's name that are no UTF-8 stand as their codes, so that one odd id costs no other answer.
+        """
         path = Path(file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
+        with (
+            replacing(path) as draft,
+            draft.open("w", newline="", encoding="utf-8", errors="backslashreplace") as handle,
+        ):
             writer = csv.writer(handle)
             writer.writerow(self.header())
             writer.writerows(self.table())
+
+
+def check_answers_file(file: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """Refuses a file for answers that would replace anything but earlier answers; see `check_output`."""
+    check_output(
+        file,
+        lambda start: start.removeprefix(codecs.BOM_UTF8).startswith(b"id,pred_"),
+        "answers.csv",
+        inputs=inputs,
+    )
 
 
 def joined(parts: Sequence[NDArray[Any]], classes: int) -> NDArray[Any]:

@@ -36,6 +36,8 @@ from distune.reporting.sections import (
     usage,
 )
 
+TITLE = "Hyperparameter tuning summary"
+
 
 @dataclass(frozen=True)
 class Written:
@@ -76,7 +78,7 @@ def build(
         provenance.section(findings),
     )
     return Document(
-        title="Hyperparameter tuning summary",
+        title=TITLE,
         subtitle=line("Study ", Code(study.name or "without a name")),
         headlines=first_screen.headlines(findings),
         lead=first_screen.lead(findings),

@@ -106,6 +106,11 @@ def rendered(template: str, **values: Any) -> str:
     return environment.get_template(template).render(style=Markup(style), **values)
 
 
+def is_page(start: bytes, title: str) -> bool:
+    """Whether a file that begins like this is a page of ours, which may load nothing, with a title that begins so."""
+    return b"default-src 'none'; style-src 'unsafe-inline'" in start and f"<title>{title}".encode() in start
+
+
 def anchor(section: Section) -> str:
     """The id of a section: its title in lower case with dashes."""
     return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-")

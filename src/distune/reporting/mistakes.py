@@ -8,10 +8,10 @@ from pathlib import Path
 
 from distune.analysis.mistakes import MOST, Mistake, TaskMistakes, read_mistakes
 from distune.config import Config, load_config, with_values
-from distune.errors import UserError
 from distune.reporting import html
 from distune.reporting.thumbnails import thumbnail
 from distune.utils.atomic import write_text
+from distune.utils.outputs import check_output
 
 TEMPLATE = "mistakes.html.j2"
 CLASSES_SHOWN = 5
@@ -62,8 +62,7 @@ def write_mistakes(
         config = with_values(config, {"data.root": str(data_root)})
     found = read_mistakes(run, split, most)
     page = out or run / f"mistakes_{split}.html"
-    if page.is_dir():
-        raise UserError(f"{page} is a folder; name the page, such as {page / f'mistakes_{split}.html'}")
+    check_output(page, lambda start: html.is_page(start, "Mistakes of"), f"mistakes_{split}.html")
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, mistakes_page(run.resolve().name, split, config, found))
     return page

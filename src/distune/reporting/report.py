@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ from distune.errors import UserError
 from distune.reporting import commands, html, markdown
 from distune.reporting.checklist import NAMES as CHECKLISTS
 from distune.reporting.checklist import tripod_ai
-from distune.reporting.contents import Written, build
+from distune.reporting.contents import TITLE, Written, build
 from distune.reporting.document import Figure
 from distune.reporting.figures import NAMES, draw
 from distune.utils.atomic import write_bytes, write_text
+from distune.utils.outputs import check_output
 from distune.utils.paths import is_file_name
 from distune.utils.places import STUDIES
 
@@ -34,6 +36,7 @@ MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
 CHECKLIST_FILE = "checklist.md"
 FIGURES = "figures"
+_TITLED = re.compile(rf"# ({TITLE}|TRIPOD\+AI checklist)\n".encode())
 
 
 def write_report(
@@ -100,6 +103,7 @@ def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maxim
 def _write(
     study: StudyRecord, out: Path, *, examples: bool = False, checklist: str | None = None
 ) -> list[Path]:
+    _refuse_to_replace(out, study.folder, with_checklist=checklist is not None)
     findings = analyse(study)
     out.mkdir(parents=True, exist_ok=True)
     written = companions(findings, out)
@@ -112,6 +116,22 @@ def _write(
         write_text(out / CHECKLIST_FILE, markdown.render(tripod_ai(document)))
     asked = [out / CHECKLIST_FILE] if checklist is not None else []
     return [*(path for _, path in written.files if path.is_file()), *asked, *drawn]
+
+
+def _refuse_to_replace(out: Path, study: Path | None, *, with_checklist: bool) -> None:
+    """Refuses a folder where something else has the names of a report's files.
+
+    Raises:
+        UserError: there is such a file.
+    """
+    check_output(out / MARKDOWN_FILE, _TITLED.match, "report")
+    check_output(out / HTML_FILE, lambda start: html.is_page(start, TITLE), "report")
+    if with_checklist:
+        check_output(out / CHECKLIST_FILE, _TITLED.match, "checklist")
+    if (out / MARKDOWN_FILE).exists() or (study is not None and out.resolve() == study.resolve()):
+        return
+    for file in (out / BASE_FILE, out / SPACE_FILE, *(out / FIGURES / f"{name}.png" for name in NAMES)):
+        check_output(file, lambda start: False, "part of a report")
 
 
 def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:

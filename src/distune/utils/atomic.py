@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,12 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     Args:
         path: the file.
         durable: wait until the draft is on the disk, so that even a power cut leaves a whole file.
+
+    Raises:
+        OSError: the path is a device, a pipe or a socket, whose place no file may take.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "is no regular file and is not replaced", str(path))
     draft = path.with_name(f".{uuid4().hex}.{path.name}")
     try:
         yield draft

@@ -71,6 +71,13 @@ def audit(
     """Report on the data: balance, leaks between splits, shortcuts to the labels."""
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
+    from distune.utils.outputs import check_output
+
+    if out:
+        check_output(
+            out, lambda start: start.startswith(b'{\n  "findings": ['), "audit.json", inputs=[config]
+        )
+
     from distune.cli.commands.audit_output import print_audit
     from distune.data import read_table
     from distune.data.audit.audit import audit as audit_table

@@ -58,8 +58,11 @@ def predict(
     if table is not None and out is None:
         raise UserError("predict --csv needs --out, the file for the answers")
 
+    from distune.prediction.answers import check_answers_file
     from distune.prediction.load import load
 
+    if table is not None and out is not None:
+        check_answers_file(out, inputs=[table])
     predictor = load(source, device=gpu, storage=storage)
     if table is None:
         _print_one(predictor, image, text)

@@ -1,0 +1,105 @@
+"""What stands where a command would write is replaced only by its like; nothing is opened that may never end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distune.cli import run_command
+from distune.errors import UserError
+from distune.utils.atomic import replacing, write_text
+from distune.utils.outputs import check_output
+
+Command = Callable[..., tuple[int, str]]
+MINE = b"my notes\n"
+
+
+def check(out: Path, *inputs: Path) -> None:
+    check_output(out, lambda start: start.startswith(b"ours"), "page.html", inputs=inputs)
+
+
+def test_what_is_new_empty_or_of_the_same_kind_is_written(tmp_path: Path) -> None:
+    check(tmp_path / "new" / "file")
+    for content in (b"", b"ours", b"ours" + bytes(10_000)):
+        (tmp_path / "file").write_bytes(content)
+        check(tmp_path / "file", tmp_path / "missing")
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "another file": lambda path: path.write_bytes(MINE),
+    "binary": lambda path: path.write_bytes(bytes(10)),
+    "a kind further down": lambda path: path.write_bytes(b"\nours"),
+    "folder": lambda path: path.mkdir(),
+    "pipe": _pipe,
+    "link to another file": lambda path: path.symlink_to(_mine(path)),
+    "link to a device": lambda path: path.symlink_to(os.devnull),
+}
+
+
+def _mine(path: Path) -> Path:
+    path.with_name("mine.txt").write_bytes(MINE)
+    return path.with_name("mine.txt")
+
+
+@pytest.mark.timeout(20)  # a pipe that is opened waits for ever
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_anything_else_is_refused(tmp_path: Path, kind: str) -> None:
+    FOREIGN[kind](tmp_path / "out")
+    with pytest.raises(UserError, match="out"):
+        check(tmp_path / "out")
+
+
+@pytest.mark.parametrize("link", [None, os.link, os.symlink])
+def test_an_input_is_never_an_output(tmp_path: Path, link: Callable[[Path, Path], None] | None) -> None:
+    (tmp_path / "in").write_bytes(b"ours")
+    out = tmp_path / "in" if link is None else tmp_path / "out"
+    if link is not None:
+        link(tmp_path / "in", out)
+    with pytest.raises(UserError, match="read here"):
+        check(out, tmp_path / "in")
+
+
+def test_no_writer_takes_the_place_of_a_pipe_or_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to(os.devnull)
+    for name in ("pipe", "null"):
+        with pytest.raises(OSError, match="no regular file"):
+            write_text(tmp_path / name, "text")
+        with pytest.raises(OSError, match=name), replacing(tmp_path / name):
+            pass
+    assert (tmp_path / "pipe").is_fifo() and len(list(tmp_path.iterdir())) == 2
+
+
+COMMANDS = {
+    "predict": ("predict", "no_such_run", "--csv", "t.csv", "--out"),
+    "audit": ("audit", "t.csv", "--out"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("out", ["t.csv", "mine.txt", "./link"])
+def test_a_command_says_so_before_it_reads_anything_else(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    command: str,
+    out: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("data: {reader: demo, root: demo}\n")
+    (tmp_path / "mine.txt").write_bytes(MINE)
+    (tmp_path / "link").symlink_to("t.csv")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(sys, "argv", ["distune", *COMMANDS[command], out])
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    assert ended.value.code == 2 and Path(out).name in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
