@@ -276,8 +276,27 @@ def _rewrite(folder: Path, name: str, change: Any) -> None:
     about = json.loads((folder / name).read_text())
     change(about)
     (folder / name).write_text(json.dumps(about))
+    _update_checksum(folder, name)
+
+
+def _replace(name: str, content: bytes | None) -> Any:
+    """Changes a file and its checksum; None cuts it to its half."""
+
+    def change(folder: Path) -> None:
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2] if content is None else content)
+        _update_checksum(folder, name)
+
+    return change
+
+
+def _update_checksum(folder: Path, name: str) -> None:
     sums = json.loads((folder / CHECKSUMS).read_text())
     (folder / CHECKSUMS).write_text(json.dumps(sums | {name: checksum_of(folder / name)}))
+
+
+def _set(name: str, key: str, value: Any) -> Any:
+    return lambda folder: _rewrite(folder, name, lambda about: about.update({key: value}))
 
 
 DAMAGE: dict[str, tuple[Any, str]] = {
@@ -300,6 +319,34 @@ DAMAGE: dict[str, tuple[Any, str]] = {
         lambda folder: _rewrite(folder, "labels.json", lambda about: about["tasks"][0]["classes"].reverse()),
         "classes",
     ),
+    "deep checksums": (lambda folder: (folder / CHECKSUMS).write_text("[" * 100_000), "checksums.json"),
+    "checksums that are numbers": (
+        lambda folder: (folder / CHECKSUMS).write_text(
+            '{"model.onnx": 1, "labels.json": 1, "preprocess.json": 1}'
+        ),
+        "model.onnx is not the file",
+    ),
+    "labels without tasks": (_replace("labels.json", b"{}"), "labels.json: tasks"),
+    "labels in a list": (_replace("labels.json", b"[]"), "labels.json"),
+    "preprocess nested too deep": (_replace("preprocess.json", b"[" * 100_000), "preprocess.json"),
+    "no format": (_replace("preprocess.json", b"{}"), "preprocess.json: format"),
+    "an image size in letters": (_set("preprocess.json", "image_size", "a"), "image_size"),
+    "an image size beyond memory": (_set("preprocess.json", "image_size", 1_000_000), "image_size"),
+    "an image size of another model": (_set("preprocess.json", "image_size", 48), "model.onnx"),
+    "a modality less": (
+        lambda folder: _rewrite(
+            folder, "preprocess.json", lambda about: about.update(modalities=["image"], tokenizer=None)
+        ),
+        "model.onnx",
+    ),
+    "a tokenizer of another kind": (
+        _set("preprocess.json", "tokenizer", {"kind": "tokenizers", "maximum": 9}),
+        "tokenizer.json",
+    ),
+    "a graph without content": (_replace("model.onnx", b""), "model.onnx"),
+    "a graph that was cut": (_replace("model.onnx", None), "model.onnx"),
+    "a graph of zeros": (_replace("model.onnx", bytes(1000)), "model.onnx"),
+    "a graph that is text": (_replace("model.onnx", b"no graph"), "model.onnx"),
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,13 @@ from typing import Any
 from distune.data.intensity import PixelRules
 from distune.data.table import Task
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
+from distune.deployment.description import HASHED_WORDS, check_format, check_labels, check_preprocess
 from distune.deployment.onnx_model import OnnxModel
 from distune.errors import UserError
 from distune.prediction.examples import Columns
 from distune.prediction.predictor import Predictor, Tokenizer
+from distune.utils import json_files
+from distune.utils.text import one_line
 
 FORMAT = 2
 """Of the files below; a later Distune that writes another one raises it. Format 1 knows no multi-label tasks, and no
@@ -26,7 +28,7 @@ LABELS = "labels.json"
 PREPROCESS = "preprocess.json"
 CARD = "model_card.md"
 CHECKSUMS = "checksums.json"
-HASHED_WORDS = "hashed_words"
+COLUMNS = ("image", "text", "missing")
 
 
 def load_bundle(folder: Path | str) -> Predictor:
@@ -36,17 +38,22 @@ def load_bundle(folder: Path | str) -> Predictor:
         folder: what `distune export` wrote; it is only read.
 
     Raises:
-        UserError: a file is missing or altered, the bundle is of a newer format, or its parts do not belong together.
+        UserError: a file is missing, altered or damaged, the bundle is of a newer format, or its parts do not belong
+            together.
     """
     folder = Path(folder)
     check_files(folder)
     about = read_json(folder / PREPROCESS)
+    check_format(folder / PREPROCESS, about)
     if about["format"] > FORMAT:
         raise UserError(
-            f"{folder}: a bundle of format {about['format']}, written by Distune {about['distune_version']}; this "
+            f"{folder}: a bundle of format {about['format']}, written by Distune {about.get('distune_version')}; this "
             f"version reads format {FORMAT}: install that one, or export again"
         )
-    labels = read_json(folder / LABELS)["tasks"]
+    check_preprocess(folder / PREPROCESS, about)
+    named = read_json(folder / LABELS)
+    check_labels(folder / LABELS, named)
+    labels = named["tasks"]
     tasks = tuple(_task(task) for task in labels)
     window = tuple(about["window"]) if about["window"] else None
     model = OnnxModel(
@@ -59,7 +66,7 @@ def load_bundle(folder: Path | str) -> Predictor:
         rules=PixelRules(window, tuple(about["percentiles"])),  # type: ignore[arg-type]
         max_megapixels=about.get("max_image_megapixels", math.inf),
     )
-    columns = Columns(**{name: tuple(values) for name, values in about["columns"].items()})
+    columns = Columns(**{name: tuple(about["columns"][name]) for name in COLUMNS if name in about["columns"]})
     temperatures = {task["name"]: task["temperature"] for task in labels}
     return Predictor(model, temperatures, columns, str(folder))
 
@@ -109,7 +116,7 @@ def read_json(file: Path) -> dict[str, Any]:
         UserError: it is missing, or no JSON object.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json_files.read_json(file)
     except FileNotFoundError:
         raise UserError(f"{file.parent} has no {file.name}: it is no whole bundle") from None
     except (OSError, ValueError) as error:
@@ -126,4 +133,8 @@ def _tokenizer(folder: Path, about: Mapping[str, Any] | None) -> Tokenizer | Non
         return HashTokenizer(about["buckets"], about["maximum"])
     from tokenizers import Tokenizer as Subwords
 
-    return SubwordTokenizer(Subwords.from_file(str(folder / TOKENIZER)), about["maximum"])
+    try:
+        subwords = Subwords.from_file(str(folder / TOKENIZER))
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise UserError(f"{folder / TOKENIZER}: is no tokenizer: {one_line(error)}; export again") from None
+    return SubwordTokenizer(subwords, about["maximum"])

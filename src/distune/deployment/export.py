@@ -14,6 +14,7 @@ from distune.data import Table, read_table
 from distune.data.ragged import LENGTH_STEP
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
 from distune.deployment import bundle as files
+from distune.deployment.description import HASHED_WORDS, SUBWORDS
 from distune.deployment.graph import INSTALL, write_graph
 from distune.deployment.model_card import model_card
 from distune.deployment.parity import (
@@ -221,10 +222,10 @@ def _write_tokenizer(draft: Path, model: TrainedStudent) -> Mapping[str, Any] | 
     if tokenizer is None:
         return None
     if isinstance(tokenizer, HashTokenizer):
-        return {"kind": files.HASHED_WORDS, "buckets": tokenizer.buckets, "maximum": tokenizer.maximum}
+        return {"kind": HASHED_WORDS, "buckets": tokenizer.buckets, "maximum": tokenizer.maximum}
     assert isinstance(tokenizer, SubwordTokenizer)
     (draft / files.TOKENIZER).write_text(tokenizer.as_json(), encoding="utf-8")
-    return {"kind": "tokenizers", "maximum": tokenizer.maximum}
+    return {"kind": SUBWORDS, "maximum": tokenizer.maximum}
 
 
 def _write_checksums(draft: Path) -> None:

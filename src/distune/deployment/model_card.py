@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 from distune import __version__
 from distune.config import Config, EncoderConfig
 from distune.data.table import SPLITS, Table, Task
+from distune.errors import UserError
 from distune.models.encoders import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
+from distune.utils.jsonl import read_lines
 from distune.utils.text import one_line
 
 KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}
@@ -115,19 +116,18 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
 def _external(folder: Path) -> Iterator[str]:
     yield "## External evaluation"
     yield ""
-    try:
-        lines = (folder / EXTERNAL).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        lines = []
+    lines = read_lines(folder / EXTERNAL)
     if not lines:
         yield "None is recorded; `distune evaluate` makes one on data that the study never saw."
-    for line in lines:
-        found = json.loads(line)
-        low, high = found["interval"]
-        yield (
-            f"- {one_line(found['data'])}, {found['time'][:10]}: {found['score']:.4f} ({low:.4f} to {high:.4f}), "
-            f"{found['examples']} examples"
-        )
+    for number, found in enumerate(lines, start=1):
+        try:
+            low, high = (found or {})["interval"]
+            said = f"{found['score']:.4f} ({low:.4f} to {high:.4f}), {found['examples']} examples"
+            yield f"- {one_line(found['data'])}, {found['time'][:10]}: {said}"
+        except (KeyError, TypeError, ValueError):
+            raise UserError(
+                f"{folder / EXTERNAL}: line {number} holds no evaluation; delete it, and evaluate again"
+            ) from None
     yield ""
 
 

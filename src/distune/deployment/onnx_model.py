@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from distune.data.ragged import Ragged
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.prediction.predictor import Tokenizer
+from distune.utils.json_files import parse_json
+from distune.utils.text import one_line
 
 if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
     from distune.config import Modality
@@ -43,7 +45,7 @@ class OnnxModel:
         max_megapixels: larger images are refused.
 
     Raises:
-        UserError: onnxruntime is not installed, or the graph is of other tasks or classes.
+        UserError: onnxruntime is not installed, the file is damaged, or the graph is of other inputs, tasks or classes.
     """
 
     def __init__(
@@ -74,12 +76,18 @@ class OnnxModel:
         options.log_severity_level = 3  # errors; what cannot be computed is raised
         # Weights that are stored in 8 bits become float32 once, here, and not at each prediction.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self._session: Any = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
-        inputs = {each.name for each in self._session.get_inputs()}
-        self.can_miss = not inputs.isdisjoint(ABSENT.values())
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own errors have no public class
+            raise UserError(
+                f"{file}: is no graph that can be computed: {one_line(error)}; export again"
+            ) from None
+        self._file = file
+        self.can_miss = any(each.name in ABSENT.values() for each in self._session.get_inputs())
         self._check_tasks(file)
+        self._check_shapes()
 
     def probabilities(
         self,
@@ -94,16 +102,49 @@ class OnnxModel:
         if ids is not None:
             feed[IDS], feed[MASK] = ids.padded(np.arange(len(ids)))
         feed |= {ABSENT[name]: gone for name, gone in (absent or {}).items()}
-        return list(self._session.run(None, feed))
+        try:
+            return list(self._session.run(None, feed))
+        except Exception as error:  # see above
+            if "memory" in str(error).lower():
+                raise MemoryError(one_line(error)) from None
+            raise UserError(f"{self._file}: cannot be computed: {one_line(error)}; export again") from None
 
     def _check_tasks(self, file: Path) -> None:
         written = self._session.get_modelmeta().custom_metadata_map.get("tasks", "[]")
         expected = tasks_as_text(self.tasks)
-        if json.loads(written) != json.loads(expected):
+        try:
+            is_same = parse_json(written) == json.loads(expected)
+        except ValueError:
+            is_same = False
+        if not is_same:
             raise UserError(
                 f"{file.parent}: labels.json names the classes {expected}, the graph was exported with {written}; "
                 "take the labels.json of this bundle, or export again"
             )
+
+    def _check_shapes(self) -> None:
+        """The graph must read and answer what the other files of the bundle say; sizes left open are names."""
+        size = self.image_size
+        read = {PIXELS: [3, size, size]} if "image" in self.modalities else {}
+        read |= {IDS: [], MASK: []} if "text" in self.modalities else {}
+        read |= {ABSENT[name]: [] for name in self.modalities} if self.can_miss else {}
+        inputs = {each.name: _sizes(each.shape) for each in self._session.get_inputs()}
+        answered = [_sizes(each.shape)[-1:] for each in self._session.get_outputs()]
+        expected = [[len(task.classes)] for task in self.tasks]
+        if inputs != read or any(
+            found not in (own, []) for found, own in zip(answered, expected, strict=False)
+        ):
+            raise UserError(
+                f"{self._file}: reads {inputs} and answers {answered}; preprocess.json and labels.json say {read} and "
+                f"{expected}: these files are of different bundles, export again"
+            )
+        if len(answered) != len(expected):
+            raise UserError(f"{self._file}: answers {len(answered)} tasks, labels.json names {len(expected)}")
+
+
+def _sizes(shape: Sequence[object]) -> list[int]:
+    """The sizes of a shape that are fixed."""
+    return [size for size in shape if isinstance(size, int)]
 
 
 def tasks_as_text(tasks: tuple[Task, ...]) -> str:

@@ -12,6 +12,7 @@ from distune.errors import UserError
 from distune.models import Classifier, build_classifier, load_trained_state, trained_state
 from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from distune.training.keys import model_seed
+from distune.utils.text import one_line
 
 WEIGHTS = "student.safetensors"
 
@@ -55,11 +56,17 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
                 f"{folder} has no {WEIGHTS}: the run did not finish, or its weights were cleaned up"
             )
         tasks = tuple(Task(**{**task, "classes": tuple(task["classes"])}) for task in saved.values["tasks"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train the run again") from None
     config = load_config(folder / "config.yaml")
     student = build_student(config, tasks)
-    load_trained_state(student, saved.tensors["model"])
+    try:
+        load_trained_state(student, saved.tensors.get("model", {}))
+    except RuntimeError as error:
+        said = one_line(error)
+        raise UserError(
+            f"{folder / WEIGHTS} is not of the model that config.yaml describes ({said}); train the run again"
+        ) from None
     return student.eval(), config, tasks
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from distune.utils.atomic import remove_drafts, replacing
+from distune.utils.json_files import parse_json
 
 EVERY_SECONDS = 5.0
 """Training that a kill may cost; a stage that is over sooner leaves no checkpoint."""
@@ -152,7 +153,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         return None
     tensors: dict[str, dict[str, Tensor]] = {}
     with safetensors.safe_open(path, framework="pt") as file:
-        values = json.loads((file.metadata() or {})["values"])
+        values = parse_json((file.metadata() or {})["values"])
         for key in file.keys():  # noqa: SIM118 - not a mapping
             group, _, name = key.partition("/")
             tensors.setdefault(group, {})[name] = file.get_tensor(key)

@@ -104,13 +104,13 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     """What `results.json` holds, which a run writes last; None before, and where it was cut off."""
     path = folder / RESULTS
     try:
-        found: dict[str, Any] = read_json(path)
+        found = read_json(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
         _log.warning("%s cannot be read; its run does not count as finished", path)
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
 def read_metrics(folder: Path) -> list[EpochRecord]:
