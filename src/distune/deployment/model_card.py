@@ -119,9 +119,10 @@ def _external(folder: Path) -> Iterator[str]:
     lines = read_lines(folder / EXTERNAL)
     if not lines:
         yield "None is recorded; `distune evaluate` makes one on data that the study never saw."
-    for number, found in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=1):
+        found = line or {}
         try:
-            low, high = (found or {})["interval"]
+            low, high = found["interval"]
             said = f"{found['score']:.4f} ({low:.4f} to {high:.4f}), {found['examples']} examples"
             yield f"- {one_line(found['data'])}, {found['time'][:10]}: {said}"
         except (KeyError, TypeError, ValueError):

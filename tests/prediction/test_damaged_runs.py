@@ -1,0 +1,145 @@
+"""A run folder that was cut, overwritten or put together from others is refused with the name of the file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from distune.cli import run_command
+from distune.config import load_config
+from distune.errors import UserError
+from distune.prediction.load import load
+from distune.reporting.mistakes import write_mistakes
+
+WEIGHTS, RESULTS, CONFIG = "student.safetensors", "results.json", "config.yaml"
+
+
+def _content(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def _cut(name: str, share: float) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: int(len(whole) * share)])
+
+    return change
+
+
+def _saved(
+    values: Any = None, tensors: Callable[[dict[str, torch.Tensor]], object] = lambda tensors: None
+) -> Callable[[Path], None]:
+    """Writes the weights again: with other values beside them, or other tensors."""
+
+    def change(folder: Path) -> None:
+        held = load_file(folder / WEIGHTS)
+        tensors(held)
+        tasks = [
+            {"name": "modality", "classes": ["CT", "MR"]},
+            {"name": "location", "classes": list("abcde")},
+        ]
+        said = json.dumps({"tasks": tasks}) if values is None else values
+        save_file(held, folder / WEIGHTS, metadata=None if said == "" else {"values": said})
+
+    return change
+
+
+def _wider(held: dict[str, torch.Tensor]) -> None:
+    name = next(name for name, tensor in held.items() if tensor.ndim == 2)
+    held[name] = torch.zeros(3, 5)
+
+
+DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "weights of nothing": (WEIGHTS, _content(WEIGHTS, b"")),
+    "weights that are text": (WEIGHTS, _content(WEIGHTS, b"no weights at all")),
+    "weights of zeros": (WEIGHTS, _content(WEIGHTS, bytes(5000))),
+    "a header beyond the file": (WEIGHTS, _content(WEIGHTS, b"\xff" * 8 + b"{}")),
+    "weights cut in the header": (WEIGHTS, _cut(WEIGHTS, 0.001)),
+    "weights cut in the middle": (WEIGHTS, _cut(WEIGHTS, 0.5)),
+    "weights without values": (WEIGHTS, _saved("")),
+    "weights with values too deep": (WEIGHTS, _saved("[" * 100_000)),
+    "weights whose values are a list": (WEIGHTS, _saved("[]")),
+    "weights of no tasks": (WEIGHTS, _saved('{"tasks": []}')),
+    "weights whose tasks are names": (WEIGHTS, _saved('{"tasks": ["modality"]}')),
+    "weights whose tasks are a number": (WEIGHTS, _saved('{"tasks": 1}')),
+    "weights whose task has no classes": (WEIGHTS, _saved('{"tasks": [{"name": "modality"}]}')),
+    "weights whose task has more": (WEIGHTS, _saved('{"tasks": [{"name": "k", "classes": ["a"], "x": 1}]}')),
+    "weights of another task": (WEIGHTS, _saved('{"tasks": [{"name": "k", "classes": ["a", "b"]}]}')),
+    "weights of classes that are numbers": (WEIGHTS, _saved('{"tasks": [{"name": 1, "classes": [1, 2]}]}')),
+    "a tensor less": (WEIGHTS, _saved(tensors=lambda held: held.pop(next(iter(held))))),
+    "a tensor more": (WEIGHTS, _saved(tensors=lambda held: held.update({"model/x": torch.zeros(1)}))),
+    "no tensors of the model": (WEIGHTS, _saved(tensors=lambda held: held.clear())),
+    "a tensor of another shape": (WEIGHTS, _saved(tensors=_wider)),
+    "results of nothing": (RESULTS, _content(RESULTS, b"")),
+    "results in a list": (RESULTS, _content(RESULTS, b"[]")),
+    "results too deep": (RESULTS, _content(RESULTS, b"[" * 100_000)),
+    "a config that is a list": (CONFIG, _content(CONFIG, b"[]")),
+    "a config too deep": (CONFIG, _content(CONFIG, b"[" * 5000)),
+    "a config of another student": (
+        WEIGHTS,
+        lambda folder: (folder / CONFIG).write_text(
+            (folder / CONFIG).read_text().replace("head_hidden: ", "head_hidden: 1")
+            if "head_hidden: " in (folder / CONFIG).read_text()
+            else (folder / CONFIG).read_text().replace("fusion: cross_attention", "fusion: film")
+        ),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def small(trained_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a run that its readers need."""
+    folder = tmp_path_factory.mktemp("small") / "run"
+    shutil.copytree(trained_run(), folder, ignore=shutil.ignore_patterns("*.onnx", "predictions_test*"))
+    return folder
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_run_is_refused_with_the_name_of_the_file(small: Path, tmp_path: Path, case: str) -> None:
+    folder = shutil.copytree(small, tmp_path / "damaged")
+    name, damage = DAMAGE[case]
+    damage(folder)
+    with pytest.raises(UserError, match=name) as refused:
+        load(folder, device="cpu")
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "export"])
+def test_every_command_ends_with_one_message(
+    small: Path,
+    tmp_path: Path,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = shutil.copytree(small, tmp_path / "damaged")
+    _cut(WEIGHTS, 0.5)(folder)
+    root = load_config(small / CONFIG).data.root
+    rest = {
+        "predict": ("--image", "a.png", "--text", "t"),
+        "evaluate": ("--data-root", str(root)),
+        "export": ("--out", str(tmp_path / "bundle")),
+    }[command]
+    monkeypatch.setattr(sys, "argv", ["distune", command, str(folder), *rest])
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and WEIGHTS in said and said.count("\n") == 1
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_page_of_mistakes_needs_no_weights_and_names_a_damaged_config(small: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(small, tmp_path / "damaged")
+    (folder / WEIGHTS).unlink()
+    assert write_mistakes(folder, tmp_path / "page.html").is_file()
+    (folder / CONFIG).write_text("[]")
+    with pytest.raises(UserError, match=CONFIG):
+        write_mistakes(folder, tmp_path / "other.html")
