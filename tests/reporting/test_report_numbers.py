@@ -160,10 +160,25 @@ def twice(page: str) -> dict[str, int]:
     return {number: count for number, count in Counter(re.findall(SCORE, text)).items() if count > 1}
 
 
-def test_failures_are_named_in_words_with_what_to_do(reports: dict[str, Report]) -> None:
+def kinds_of_failures(full: StudyRecord) -> list[str]:
+    """The kinds of the failed trials, as the study of that name holds them."""
+    return [trial.failure_kind or "" for trial in with_failures(full).trials if trial.state == "failed"]
+
+
+def test_every_kind_of_failure_is_named_in_words_with_what_to_do(
+    reports: dict[str, Report], full_study: StudyRecord
+) -> None:
     page, _ = parts(reports["failures"].text)
     assert "| out of memory |" in page and "not_finite" not in page
-    assert re.search(r"trials failed, most often: [a-z ()]+; \w", section(page, "Recommendations"))
+    failed = Counter(kinds_of_failures(full_study))
+    assert len(failed) == 3 and f"**Failed trials:** {sum(failed.values())} of 40" in first_screen(page)
+    advised = section(page, "Recommendations")
+    for kind, words in (
+        ("out_of_memory", "out of memory"),
+        ("not_finite", "loss not finite"),
+        ("crash", "crash"),
+    ):
+        assert re.search(rf"{failed[kind]} × {words}[a-z ()]*: \w", advised), kind
 
 
 def test_confusions_are_of_the_recommended_model_on_test(

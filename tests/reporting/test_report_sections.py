@@ -11,7 +11,7 @@ import optuna
 import pytest
 import yaml
 from markdown_it import MarkdownIt  # comes with rich
-from optuna.distributions import FloatDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 from pages import Found, first_screen, parts, read, section, text_of
 
@@ -84,7 +84,7 @@ def test_recommendations_are_by_purpose_with_their_expected_time(written: Path) 
     said = section(read(written), "Recommendations")
     for purpose in ("For production:", "For quick experiments:", "For edge deployment:", "For other data:"):
         assert f"**{purpose}**" in said
-    assert "On as much data, expected time: 3.2 h," in said
+    assert "With as many examples, expected time: 3.2 h," in said
     assert said.count("expected time: ") == 4 and "not known" not in said
     assert (
         "At most 30 trainings; expected time: " in said
@@ -99,10 +99,48 @@ def test_every_recommended_value_has_a_note(written: Path) -> None:
     )
     assert [name for name, *_ in rows] == ["teacher_lr", "T", "student_fusion_dim", "student_fusion_layers"]
     assert all(
-        re.match(r"\d+ % of all trials lay here; (holds|above|below|without) .*base value", note)
+        re.match(
+            r"(\d+ of \d+ trials lay here; (holds|above|below|without)|hardly narrowed: start with) .*base value",
+            note,
+        )
         for *_, note in rows
     )
     assert "reaches the high end of what was searched" in rows[-1][-1]
+
+
+def test_starting_values_are_a_span_and_say_where_it_is_hardly_narrower_than_the_space() -> None:
+    study = optuna.create_study(study_name="s", direction="maximize")
+    study.set_user_attr(
+        "search_space", {"T": {"type": "float", "low": 2.0, "high": 6.0, "key": "distillation.T"}}
+    )
+    inside = {"T": FloatDistribution(2.0, 6.0)}
+    study.add_trial(
+        create_trial(value=0.4, params={"T": 4.0}, distributions=inside, user_attrs={"baseline": True})
+    )
+    for number in range(20):
+        study.add_trial(
+            create_trial(value=0.5 + number / 100, params={"T": 2.5 + number % 5 * 0.7}, distributions=inside)
+        )
+    said = section(text_of(study), "Recommended starting values")
+    assert "The span of the best 6 of 21 complete trials, widened a little." in said
+    assert "| hardly narrowed: start with the base value, 4.00 |" in said
+
+
+def test_a_value_that_all_of_the_best_share_is_described() -> None:
+    study = optuna.create_study(study_name="s", direction="maximize")
+    study.set_user_attr(
+        "search_space", {"layers": {"type": "int", "low": 1, "high": 2, "key": "student.fusion.layers"}}
+    )
+    layers = {"layers": IntDistribution(1, 2)}
+    for number in range(14):
+        study.add_trial(
+            create_trial(value=number / 20, params={"layers": 2 if number > 2 else 1}, distributions=layers)
+        )
+    said = section(text_of(study), "Patterns and observations")
+    assert (
+        "All of the best 10 have `layers` = 2, as have 11 of 14 completed or pruned trials: no evidence either."
+        in said
+    )
 
 
 def test_a_change_says_what_it_means(written: Path) -> None:
@@ -130,9 +168,10 @@ def test_a_note_says_what_values_beside_the_base_mean(name: str, base: float, sa
 
 def test_commands_for_other_data_start_from_this_study(written: Path) -> None:
     usage = section(read(written), "Usage")
-    assert re.search(r"distune init other\.csv --out other\n", usage)
+    assert re.search(r"distune init other\.csv --out other_data\n", usage)
     assert re.search(
-        r"--config other/config\.yaml .*\\\n  --start-from \S+best_config\.yaml --space \S+space\.yaml", usage
+        r"--config other_data/config\.yaml .*\\\n  --start-from \S+best_config\.yaml --space \S+space\.yaml",
+        usage,
     )
 
 

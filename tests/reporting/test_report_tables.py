@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pages import read
+from pages import read, text_of
 
 from distune.analysis.findings import analyse
 from distune.analysis.records.from_optuna import from_csv
@@ -48,13 +48,32 @@ def test_report_from_csv_names_what_the_table_lacks(page: str) -> None:
     assert "no trial of this study is marked as the base config" in page.lower()
 
 
+def test_a_table_that_lacks_numbers_may_be_a_selection(page: str) -> None:
+    # The table holds 1, 10-15, 17, 19 and 21.
+    assert "lacks the numbers 0, 2-9, 16, 18, 20: it may hold the best trials alone." in page
+    assert (
+        "pruning saved nothing" not in page
+        and "stopped rising" not in page
+        and "not recorded |" not in page.split("# Appendix")[0]
+    )
+    assert "--tune-backbones`" in page and "distune tune --config mydata/config.yaml --n-trials 20" in page
+
+
+def test_a_table_of_all_trials_is_no_selection(tmp_path: Path) -> None:
+    (tmp_path / "all.csv").write_text(
+        "number,value,params_T\n" + "".join(f"{n},0.{n + 5},{n}.5\n" for n in range(4))
+    )
+    study = from_csv(tmp_path / "all.csv")
+    assert study.absent == () and "pruning saved nothing" in text_of(study)
+
+
 def test_report_from_csv_invents_nothing(page: str) -> None:
     assert "- **Config to use:** trial 11 (the best of the search so far; not confirmed)" in page
     assert re.search(r"- \*\*Score:\*\* 0\.9294 \(.*too optimistic", page)
     assert "does not say on which examples its scores were measured" in page
     assert "| `teacher_fusion_heads` | {4, 8} |" in page
     commands = re.findall(r"```bash\n(.*?)```", page, re.S)
-    assert f"distune report --from-csv {shown(FIXTURE)}\n" in commands
+    assert f"distune report --from-csv {shown(FIXTURE)} --direction maximize\n" in commands
     assert not any("logs/" in command or "STUDY" in command for command in commands)
     for invented in ("on dev", "dev split", "one seed", "earched in this study", "at the high end", "at the low end",
                      "Widen", "[384, 384]", "best epoch", "learnt", "of what was searched"):  # fmt: skip

@@ -129,6 +129,8 @@ def _times(trials: Sequence[TrialRecord]) -> Times | None:
 
 def _saving(study: StudyRecord, times: Mapping[State, Times]) -> Saving | Unknown:
     pruned = study.of("pruned")
+    if not pruned and study.absent:
+        return Unknown("The table may hold the best trials alone, so what pruning saved is not known.")
     if not pruned:
         return Unknown("No trial was pruned, so pruning saved nothing.")
     if "complete" not in times:

@@ -28,6 +28,8 @@ class Progress:
 
 def progress(study: StudyRecord) -> Progress | Unknown:
     """Looks at complete and pruned trials in the order of their numbers."""
+    if study.absent:
+        return Unknown("The table may hold the best trials alone, so no trend can be seen.")
     ended = [trial for trial in study.trials if trial.state in ("complete", "pruned")]
     scores = [study.sign * trial.value if trial.value is not None else float("-inf") for trial in ended]
     if len(ended) < FEWEST or max(scores) == float("-inf"):

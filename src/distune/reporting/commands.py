@@ -16,6 +16,8 @@ from distune.utils.places import STUDIES
 
 MORE_TRIALS = 30
 QUICK_TRIALS = 20
+OWN_DATA = "mydata"
+"""Folder of data of the reader's own in the examples."""
 SQLITE = "sqlite:///"
 
 
@@ -27,7 +29,7 @@ def confirm(study: StudyRecord) -> str:
 def report(study: StudyRecord) -> str:
     """Writes the report again."""
     if study.is_table:
-        return f"distune report --from-csv {quoted(Path(study.source or 'TRIALS.csv'))}"
+        return f"distune report --from-csv {quoted(Path(study.source or 'TRIALS.csv'))} --direction {study.direction}"
     return f"distune report {named(study)}"
 
 
@@ -56,8 +58,9 @@ def resume(findings: Findings, base_config: Path) -> list[str]:
     study = findings.study
     ended = sum(trial.state in ("complete", "pruned") for trial in trials_of(findings.phases))
     trials = ended + MORE_TRIALS
+    teachers = ", those of teachers counted" if study.teacher_record is not None else ""
     return [
-        f"# resume this study until it has {trials} finished trials",
+        f"# {MORE_TRIALS} more trials: resume this study until {trials} are finished{teachers}",
         f"distune tune --config {quoted(base_config)} --n-trials {trials} \\",
         f"  --study-name {quoted(study.name or 'STUDY')}{_asked(findings)}{_storage_to_resume(study)}",
     ]

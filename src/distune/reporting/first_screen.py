@@ -49,8 +49,9 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
                 "no interval: too few cases"
                 if score["low"] is None
                 else f"95 % interval over cases and seeds {formats.score(score['low'])} to "
-                f"{formats.score(score['high'])}"
-            ),
+                f"{formats.score(score['high'])}{_of_few(numbers)}"
+            )
+            + _shared_with_other_splits(findings),
         )
         if (forecast := evaluated.get("forecast")) is not None:
             of_one = ", by this one training; others were not tried" * (forecast["seeds"] == 1)
@@ -58,12 +59,36 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
             yield Headline(
                 f"Expected on {forecast['cases']} new cases of the same kind",
                 f"{formats.score(forecast['low'])} to {formats.score(forecast['high'])}",
-                f"with 95 % probability{of_one}{seen}",
+                f"with 95 % probability{of_one}{_of_few(numbers)}{seen}",
             )
     yield _tuning(numbers)
     yield _distillation(numbers)
-    yield from _baseline(numbers)
+    yield from _baseline(findings, numbers)
+    yield from _failed(findings)
     yield from _size(findings, verdicts.config_to_use(findings))
+
+
+def _of_few(numbers: verdicts.Numbers) -> str:
+    """That an interval over so few seeds is itself rough."""
+    is_few = 1 < len(numbers["seeds"]) < ENOUGH_SEEDS
+    return f", itself unreliable: {ENOUGH_SEEDS} seeds are needed" if is_few else ""
+
+
+def _shared_with_other_splits(findings: Findings) -> str:
+    """How many of the held-out examples the audit found in another split too."""
+    if isinstance(findings.audit, Unknown):
+        return ""
+    return "".join(
+        f"; {formats.plain(found['title'])}: {formats.plain(found['detail']).partition(' (')[0]}"
+        for found in findings.audit["findings"]
+        if str(found.get("kind")).endswith("across_splits") and found["severity"] == "warning"
+    )
+
+
+def _failed(findings: Findings) -> Iterator[Headline]:
+    failed, trials = findings.ranking.counts.get("failed", 0), len(findings.study.trials)
+    if findings.recommendations.many_failures and failed:
+        yield Headline("Failed trials", f"{failed} of {trials}", "causes and remedies under Recommendations")
 
 
 def _file_and(findings: Findings, reason: str) -> str:
@@ -113,7 +138,11 @@ def _distillation(numbers: verdicts.Numbers) -> Headline:
         return Headline(DISTILLATION, "Not measured", "no student was trained without a teacher")
     measured, chosen = verdicts.named(numbers, made["first"]), verdicts.recommended(numbers)
     is_other = made["first"] != chosen
-    unmeasured = f"; not measured for {verdicts.named(numbers, chosen)}" if is_other else ""
+    unmeasured = (
+        f"; not measured for {verdicts.named(numbers, chosen)}: only the best of the search is trained without one"
+        if is_other
+        else ""
+    )
     return Headline(
         DISTILLATION,
         verdicts.answer(made, measured if is_other else ""),
@@ -122,7 +151,7 @@ def _distillation(numbers: verdicts.Numbers) -> Headline:
     )
 
 
-def _baseline(numbers: verdicts.Numbers) -> Iterator[Headline]:
+def _baseline(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headline]:
     """How far a simple model gets, where the strongest baseline was compared and is not beaten."""
     made = verdicts.against_strongest_baseline(numbers)
     if made is None or made["verdict"] == "better":
@@ -132,10 +161,20 @@ def _baseline(numbers: verdicts.Numbers) -> Iterator[Headline]:
         ahead = (
             "significantly better than" if made["verdict"] == "worse" else "not significantly different from"
         )
+        is_other = made["first"] != verdicts.recommended(numbers)
+        alone = ", with which alone baselines are compared" if is_other else ""
+        leaked, without = verdicts.leaked(findings, made["second"]), verdicts.strongest_without_text(numbers)
+        unfair = ""
+        if leaked is not None:
+            unfair = f"; no fair rival, as {formats.share(leaked[1])} of the texts name the {leaked[0]}"
+            unfair += (
+                "" if without is None else f"; the best without the text scores {formats.score(without)}"
+            )
         yield Headline(
             "Strongest simple baseline",
             formats.score(evaluated["score"]["mean"]),
-            f"{verdicts.named(numbers, made['second'])}; {ahead} {verdicts.named(numbers, made['first'])}",
+            f"{verdicts.named(numbers, made['second'])}; {ahead} {verdicts.named(numbers, made['first'])}{alone}"
+            f"{unfair}",
         )
 
 
@@ -163,6 +202,7 @@ def _searched(findings: Findings) -> Iterator[Headline]:
         "Not measured",
         "a table of trials does not say" if findings.study.is_table else "distune confirm measures it",
     )
+    yield from _failed(findings)
     yield from _size(findings, None)
     if len(ranking.trials) == 1:
         yield Headline("Complete trials", "1", "too few to choose from")
@@ -257,7 +297,9 @@ def _next(findings: Findings) -> Iterator[Block]:
         yield Commands("\n".join(_after_confirmation(findings, numbers)))
     elif study.is_table:
         yield Commands(
-            "# a study of your own data, whose gain can be confirmed\ndistune init metadata.csv --out mydata"
+            "# a study of your own data, whose gain can be confirmed\n"
+            "# metadata.csv: a row an example, with the path of its image, its text and its labels\n"
+            f"distune init metadata.csv --out {commands.OWN_DATA}"
         )
     elif findings.ranking.best is None:
         yield Commands(f"# why no trial is complete\ndistune status {commands.named(study)}")
@@ -269,9 +311,10 @@ def _next(findings: Findings) -> Iterator[Block]:
 
 
 def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
-    """Export comes first only where nothing says that there is a better model, or too few seeds to say so."""
+    """One command first: export only where the teacher is of use and the seeds are enough to say what helped."""
     study, gain = findings.study, verdicts.gain_over_base(numbers)
-    config = verdicts.config_to_use(findings)
+    config, strongest = verdicts.config_to_use(findings), verdicts.against_strongest_baseline(numbers)
+    instead = "# or, if you accept this: "
     if config is not None and findings.teacher is not None and _is_of_no_use(findings.teacher):
         yield f"# change teacher.* in {quoted(config)}, and tune again"
         yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name NAME"
@@ -280,11 +323,13 @@ def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterat
     ):
         yield "# more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)"
         yield f"{commands.confirm(study)} --seeds {ENOUGH_SEEDS}" + (" --again" if numbers["opening"] else "")
-    strongest = verdicts.against_strongest_baseline(numbers)
-    if strongest is not None and strongest["verdict"] == "worse":
-        needed = verdicts.INPUTS.get(strongest["second"], "its input is")
-        yield f"# where {needed} available, {verdicts.named(numbers, strongest['second'])} scores better; otherwise:"
-    yield "# the recommended student as files for the device that will run it"
+    else:
+        instead = "# "
+        second = strongest["second"] if strongest and strongest["verdict"] == "worse" else None
+        if second is not None and verdicts.leaked(findings, second) is None:
+            needed = verdicts.INPUTS.get(second, "its input is")
+            yield f"# where {needed} available, {verdicts.named(numbers, second)} scores better; otherwise:"
+    yield f"{instead}the recommended student as files for the device that will run it"
     yield f"distune export {commands.named(study)} --out bundle"
 
 

@@ -101,20 +101,14 @@ def chance(value: float) -> str:
 
 
 def shares(counts: Sequence[int]) -> list[str]:
-    """Parts of a whole in percent that add up to 100: whole numbers where those do and hide no part, else tenths."""
+    """Parts of a whole in percent, each rounded on its own: whole where those add up and hide no part, else tenths."""
     total = sum(counts)
     if not total:
         return [DASH] * len(counts)
     whole = [(200 * count + total) // (2 * total) for count in counts]
-    if sum(whole) == 100 and all(
-        bool(percent) == bool(count) for percent, count in zip(whole, counts, strict=True)
-    ):
-        return [f"{percent} %" for percent in whole]
-    tenths = [1000 * count // total for count in counts]
-    remainders = [1000 * count % total for count in counts]
-    for index in sorted(range(len(counts)), key=lambda i: -remainders[i])[: 1000 - sum(tenths)]:
-        tenths[index] += 1
-    return [f"{tenth / 10:.1f} %" for tenth in tenths]
+    hides_none = all(bool(percent) == bool(count) for percent, count in zip(whole, counts, strict=True))
+    digits = 0 if hides_none and sum(whole) == 100 else 1
+    return [f"{100 * count / total:.{digits}f} %" for count in counts]
 
 
 def probability(value: float) -> str:

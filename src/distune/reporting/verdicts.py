@@ -48,6 +48,8 @@ INPUTS = {
     "features_text": "the text is",
 }
 """What a baseline needs, as the subject of a sentence."""
+READ_TEXTS = ("text_tfidf", "features_image_text", "features_text")
+"""Baselines that read the text."""
 
 
 def current(findings: Findings) -> Numbers | None:
@@ -161,6 +163,42 @@ def against_strongest_baseline(numbers: Numbers) -> Numbers | None:
     """The comparison with the baseline that comes closest, or lies furthest ahead."""
     against = [each for each in numbers["comparisons"] if each["kind"] == "against_baseline"]
     return min(against, key=lambda each: float(each["difference"]), default=None)
+
+
+def strongest_without_text(numbers: Numbers) -> float | None:
+    """The best score of the baselines that do not read the text; None without one."""
+    means = [
+        float(evaluated["score"]["mean"])
+        for name, about in numbers["contenders"].items()
+        if about["kind"] == "baseline" and name not in READ_TEXTS
+        for evaluated in [about["splits"].get(numbers["split"])]
+        if evaluated is not None
+    ]
+    return max(means, default=None)
+
+
+def named_in_texts(findings: Findings) -> tuple[str, float] | None:
+    """The task whose classes most texts name, with their share, where the audit warns of it."""
+    if isinstance(findings.audit, Unknown):
+        return None
+    shares = []
+    for found in findings.audit["findings"]:
+        if found.get("kind") == "texts_name_the_label" and found["severity"] != "info":
+            counts = [(row.get("texts that name it"), row.get("examples")) for row in found["rows"]]
+            counts = [each for each in counts if all(isinstance(count, int) for count in each)]
+            named, examples = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+            if examples:
+                shares.append((formats.plain(found["title"]).partition(":")[0], named / examples))
+    return max(shares, key=lambda each: each[1], default=None)
+
+
+def leaked(findings: Findings, baseline: str) -> tuple[str, float] | None:
+    """The same for a baseline that reads the text beside a student that does not: it is no fair rival."""
+    student = (findings.study.base_config or {}).get("student") or {}
+    text = student.get("text") if isinstance(student, Mapping) else None
+    name = text.get("name") if isinstance(text, Mapping) else text
+    reads = str(name or "none") != "none"
+    return None if reads or baseline not in READ_TEXTS else named_in_texts(findings)
 
 
 def counted_as(numbers: Numbers) -> str:

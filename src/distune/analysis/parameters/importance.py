@@ -103,7 +103,7 @@ def detectable(scores: Sequence[float] | NDArray[np.float64]) -> float:
 
 def _too_few(scores: NDArray[np.float64]) -> str:
     said = (
-        f"Which parameters matter is evaluated from {HALF} complete trials on; this study has {len(scores)}"
+        f"To say which parameters matter needs at least {HALF} complete trials; this study has {len(scores)}"
     )
     if len(scores) < 3 or not np.ptp(scores):
         return f"{said}, too few to see any effect."

@@ -19,6 +19,8 @@ from distune.utils.paths import read_file
 
 PARAMETER = "params_"
 ATTRIBUTE = "user_attrs_"
+FIRST = tuple(f"{PARAMETER}{name}" for name in ("teacher_lr", "student_lr", "alpha", "beta", "T"))
+"""Parameters in the order in which a study of Distune names them."""
 MOST_CHOICES = 12
 EXPECTED = ("number", "value", "datetime_start", "datetime_complete", "duration", "state")
 STATES: Mapping[str, State] = {
@@ -45,6 +47,7 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
     path = Path(path)
     header, rows = _table(path)
     names = [column for column in header if column.startswith(PARAMETER)]
+    names = [name for name in FIRST if name in names] + [name for name in names if name not in FIRST]
     if not rows or ("value" not in header and not names):
         raise UserError(
             f"{path}: no table of trials: it needs rows, and a column value or params_*; "

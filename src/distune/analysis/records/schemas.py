@@ -80,6 +80,7 @@ class _Comparison(BaseModel):
     difference: float
     low: float
     high: float
+    standard_error: float | None = None
     family_low: float
     family_high: float
     adjusted_p: float

@@ -144,6 +144,12 @@ class StudyRecord:
         return self.space_source == "observed"
 
     @property
+    def absent(self) -> tuple[int, ...]:
+        """Numbers below the highest that a table of trials lacks: it may be a selection, such as the best trials."""
+        held = {trial.number for trial in self.trials} if self.is_table else set()
+        return tuple(number for number in range(max(held, default=0)) if number not in held)
+
+    @property
     def scored_on(self) -> str | None:
         """What the scores were measured on, as a sentence says it; None where that is not known."""
         if self.is_table:

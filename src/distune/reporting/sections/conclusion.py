@@ -35,10 +35,10 @@ def _sentences(findings: Findings) -> Iterator[str]:
         )
         yield "Confirmation answers what is left open: how good it is, and whether tuning and distillation helped."
     else:
-        yield from _confirmed(numbers)
+        yield from _confirmed(findings, numbers)
 
 
-def _confirmed(numbers: verdicts.Numbers) -> Iterator[str]:
+def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     chosen = verdicts.named(numbers, verdicts.recommended(numbers))
     gain = verdicts.gain_over_base(numbers)
     is_shown = gain is None or gain["verdict"] in verdicts.ANSWERS or chosen == "the base config"
@@ -53,7 +53,7 @@ def _confirmed(numbers: verdicts.Numbers) -> Iterator[str]:
             yield f"{what}{of} {GAINS.get(made['verdict'], GAINS[verdicts.UNDECIDED])}."
     if gain is None and numbers["recommendation"]["reason"] == "base_is_best":
         yield "The search found no trial above it."
-    yield from _baselines(numbers)
+    yield from _baselines(findings, numbers)
     cases = numbers["examples"][numbers["split"]]["cases"]
     if numbers["optimistic"]:
         yield (
@@ -64,7 +64,7 @@ def _confirmed(numbers: verdicts.Numbers) -> Iterator[str]:
         yield f"All of it rests on {cases} cases of one data set; other hospitals and devices can differ by more."
 
 
-def _baselines(numbers: verdicts.Numbers) -> Iterator[str]:
+def _baselines(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     """The simple baselines that are not beaten, and which input the strongest of them needs."""
     ahead = [
         verdicts.named(numbers, made["second"])
@@ -76,7 +76,9 @@ def _baselines(numbers: verdicts.Numbers) -> Iterator[str]:
         return
     needed = verdicts.INPUTS.get(strongest["second"], "its input is")
     what = "better" if strongest["verdict"] == "worse" else "not shown to be worse"
-    yield (
-        f"Simple baselines that are not beaten: {'; '.join(ahead)}. Where {needed} available in practice, the "
-        f"strongest of them is simpler and {what}."
-    )
+    said = f"Simple baselines that are not beaten: {'; '.join(ahead)}."
+    leaked = verdicts.leaked(findings, strongest["second"])
+    if leaked is not None:
+        yield f"{said} Part of that is leakage: most texts name the {leaked[0]}, which this student does not read."
+    else:
+        yield f"{said} Where {needed} available in practice, the strongest of them is simpler and {what}."

@@ -63,10 +63,12 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
             formats.share(saved / (spent + saved)) if spent + saved else formats.DASH for saved in between
         )
         share = least if least == most else f"{least.removesuffix(' %')} to {most}"
+        pruned = [phase for phase in searched if not isinstance(phase.cost.saving, Unknown)]
+        whose = "the trials" if len(pruned) == len(searched) else f"the {pruned[0].title}' trials alone"
         yield paragraph(
             "Pruning saved ",
             Strong(formats.span_of_time(*between)),
-            f", {share} of what the trials would have taken without it; how much depends on how long the pruned ones "
+            f", {share} of what {whose} would have taken without it; how much depends on how long the pruned ones "
             "would have run.",
         )
         if between[0] < 0:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distune.analysis.findings import Findings
-from distune.reporting.document import Cell, Code, Section, TableBlock, missing
+from distune.reporting.document import Block, Code, Section, TableBlock, missing, paragraph
 from distune.reporting.paths import shown
 
 OF_THE_STUDY = {
@@ -23,7 +23,8 @@ OF_THE_STUDY = {
 def section(findings: Findings, written: Sequence[tuple[str, Path]]) -> Section:
     """The files that exist beside the study, and those that were written with this report."""
     folder = findings.study.folder
-    rows: list[tuple[Cell, Cell]] = []
+    rows: list[tuple[str, Code]] = []
+    blocks: list[Block] = []
     if folder is not None:
         rows += [
             (what, Code(shown(folder / name)))
@@ -34,6 +35,10 @@ def section(findings: Findings, written: Sequence[tuple[str, Path]]) -> Section:
         if database.is_file():
             rows.append(("Study database", Code(shown(database))))
     rows += [(what, Code(shown(path))) for what, path in written]
+    if folder is not None and rows:
+        inside = f"{shown(folder)}/"
+        rows = [(what, Code(path.text.removeprefix(inside))) for what, path in rows]
+        blocks = [paragraph("In ", Code(inside), ", where no other folder is named:")]
     if not rows:
         return Section("Files", (missing("The study has no folder of its own."),))
-    return Section("Files", (TableBlock(("What", "Where"), tuple(rows)),))
+    return Section("Files", (*blocks, TableBlock(("What", "File"), tuple(rows))))

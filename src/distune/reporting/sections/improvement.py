@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import NormalDist
 from typing import Any
 
 from distune.analysis.baseline import Baseline
@@ -69,8 +70,9 @@ def _beside(numbers: verdicts.Numbers) -> Iterator[Block]:
         for is_best in [best is not None and best["first"] == name]
         if name != chosen and (is_best or about["is_base"] or about["kind"] in ("student_alone", "teacher"))
     ]
-    yield paragraph(
-        f"The score of {verdicts.named(numbers, chosen)} and its gains stand at the top. What it is compared with:"
+    in_search = formats.score(numbers["contenders"][chosen]["search_score"])
+    rows.append(
+        (f"{verdicts.named(numbers, chosen).capitalize()}, the config to use", "at the top", in_search)
     )
     header = ("Model", f"Score on {split}, mean of {verdicts.seeds(numbers)}", "Score in the search")
     yield TableBlock(header, tuple(rows), numeric=frozenset({1, 2}))
@@ -78,16 +80,27 @@ def _beside(numbers: verdicts.Numbers) -> Iterator[Block]:
 
 def _optimism(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers) -> Iterator[Block]:
     """How much of the best score of the search was luck."""
-    loss = (numbers["optimism"] or {}).get("loss")
-    if loss is None:
+    optimism = numbers["optimism"] or {}
+    loss, searched = optimism.get("loss"), optimism.get("search_score")
+    if loss is None or searched is None:
         return
     on = f"the same {loss['on']}" if findings.study.folds is None else "new folds"
-    is_shown = loss["low"] is not None and loss["low"] > 0
-    said = "The search was too optimistic about" if is_shown else "No optimism of the search is shown for"
     whose = "the base config" if baseline.is_base_best else f"trial {baseline.best.number}"
+    difference = formats.over_seeds(loss, formats.gain)
+    if loss["low"] is not None and loss["low"] > 0:
+        yield paragraph(
+            f"The search was too optimistic about {whose}: its score in the search minus the mean of new trainings on "
+            f"{on} is {difference}."
+        )
+        return
+    again = searched - loss["mean"]
+    about = numbers["contenders"].get(optimism["contender"]) or {"splits": {}}
+    held_out = None if numbers["optimistic"] else about["splits"].get(numbers["split"])
+    is_lower = held_out is not None and held_out["score"]["mean"] < again
     yield paragraph(
-        f"{said} {whose}: its score in the search minus the mean of new trainings on {on} is "
-        f"{formats.over_seeds(loss, formats.gain)}."
+        f"Trained again, {whose} scored {formats.score(again)} on {on}, not shown to be lower than in the search "
+        f"(search minus new: {difference})"
+        + (f"; on {numbers['split']} it is lower: expect such scores." if is_lower else ".")
     )
 
 
@@ -131,7 +144,7 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         )
         for each in made
     ]
-    header = ("Also asked", "Compared", "Difference", "95 % interval", "Verdict")
+    header = ("Further question", "Compared", "Difference", "95 % interval", "Verdict")
     blocks: list[Block] = [
         *([figures["gains"]] if "gains" in figures else []),
         *([TableBlock(header, tuple(rows), frozenset({2, 3}))] if rows else []),
@@ -144,11 +157,25 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
 
 
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
+    cases = f"{numbers['examples'][numbers['split']]['cases']} cases"
     return (
         f"A true gain of {formats.gain(numbers['relevant_gain'])}, the smallest that was set as relevant, would have "
-        f"been detected with probability {formats.chance(made['power'])} on "
-        f"{numbers['examples'][numbers['split']]['cases']} cases."
+        f"been detected with probability {formats.chance(made['power'])} on {cases}{_detectable(made)}."
     )
+
+
+def _detectable(made: Mapping[str, Any]) -> str:
+    """The gain that would have been called better in four of five confirmations with errors like this one's."""
+    if made.get("standard_error") is None or made["power"] >= WANTED:
+        return ""
+    gain = (made["family_high"] - made["family_low"]) / 2 + NormalDist().inv_cdf(WANTED) * made[
+        "standard_error"
+    ]
+    return f"; with {formats.share(WANTED)}, only one of about {formats.gain(gain)} or more"
+
+
+WANTED = 0.8
+"""The probability that is asked of a comparison."""
 
 
 def _model(

@@ -9,8 +9,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.phases import wall_of
 from distune.analysis.records.unknown import Unknown
 from distune.data.audit.findings import counted
-from distune.data.audit.flow import FLOW
-from distune.data.table import SPLITS
+from distune.data.audit.flow import FLOW, NAMES
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, TableBlock, line, missing, paragraph
 
@@ -36,7 +35,9 @@ def section(findings: Findings) -> Section:
             else f"Computed from the study's own records. Scores of the search are of one seed, on "
             f"{_scored_on(study.folds)}."
         ),
-        TableBlock(("Study", "Details"), tuple(rows)),
+        TableBlock(
+            ("Study", "Details"), tuple(row for row in rows if not (study.is_table and row[1] == UNRECORDED))
+        ),
     ]
     if not study.is_table:
         blocks.append(_audit(findings))
@@ -65,12 +66,18 @@ def _sizes(findings: Findings) -> str:
     held: dict[str, Mapping[str, Any]] = {}
     if not isinstance(findings.audit, Unknown):
         rows = [row for part in findings.audit["sections"] if part["title"] == FLOW for row in part["rows"]]
-        held |= {row["step"]: row for row in rows if row.get("step") in SPLITS and _is_counted(row)}
+        steps = {name: split for split, name in NAMES.items() if split != "unused"}
+        held |= {steps[row["step"]]: row for row in rows if row.get("step") in steps and _is_counted(row)}
     if numbers is not None:
         held |= numbers["examples"]
     return "; ".join(
-        f"{split}: {about['examples']} examples of {about['cases']} cases" for split, about in held.items()
+        f"{SIZES.get(split, split)}: {about['examples']} examples of {about['cases']} cases"
+        for split, about in held.items()
     )
+
+
+SIZES = {"unlabelled": "without labels in training", "folds": "folds of all of these but test"}
+"""What the sets beside train, dev and test are called."""
 
 
 def _is_counted(row: Mapping[str, Any]) -> bool:

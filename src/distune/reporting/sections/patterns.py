@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from distune.analysis.findings import Findings
 from distune.analysis.parameters.importance import Importance
 from distune.analysis.parameters.shared import Shared
@@ -36,8 +38,8 @@ def section(findings: Findings) -> Section:
         missing(importance.reason) if isinstance(importance, Unknown) else Paragraph(mattered(importance))
     ]
     if isinstance(found, Unknown):
-        described = () if isinstance(findings.ranges, Unknown) else (paragraph(DESCRIBED),)
-        return Section(TITLE, (*blocks, *described))
+        blocks += [] if isinstance(findings.ranges, Unknown) else [paragraph(DESCRIBED)]
+        return Section(TITLE, (*blocks, *_common(findings)))
     rows: list[tuple[Cell, ...]] = [
         (Code(row.parameter), _shared(row), formats.share(row.of_best), formats.share(row.of_tried))
         for row in found.rows
@@ -49,6 +51,22 @@ def section(findings: Findings) -> Section:
     return Section(
         TITLE, (*blocks, paragraph(said), TableBlock(HEADER, tuple(rows), numeric=frozenset({2, 3})))
     )
+
+
+def _common(findings: Findings) -> Iterator[Block]:
+    """Values that all of the best trials have and others do not, where there are too few trials for a table of them."""
+    best = findings.ranking.top()
+    tried = [trial for trial in findings.study.trials if trial.state in ("complete", "pruned")]
+    for name in findings.study.space:
+        values = {str(trial.params.get(name)) for trial in best}
+        count = sum(str(trial.params.get(name)) in values for trial in tried)
+        if len(values) == 1 and len(best) > 1 and count < len(tried):
+            value = formats.value(name, best[0].params.get(name))
+            yield paragraph(
+                f"All of the best {len(best)} have ",
+                Code(name),
+                f" = {value}, as have {count} of {len(tried)} completed or pruned trials: no evidence either.",
+            )
 
 
 def mattered(found: Importance) -> Line:

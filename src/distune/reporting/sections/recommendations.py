@@ -12,6 +12,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, missing
 from distune.reporting.paths import quoted
+from distune.reporting.sections.results import MOST_KINDS
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising, so more trials may raise the search score",
@@ -20,9 +21,9 @@ MORE: dict[More, str] = {
     "unknown": "The study is too short to say whether more trials would help",
 }
 REMEDIES = {
-    "out_of_memory": "; a smaller training.batch_size, or smaller sizes in the search space",
-    "not_finite": "; lower the upper end of the learning rates",
-    "crash": "; the log of the study names the workers that ended",
+    "out_of_memory": ": a smaller training.batch_size, or smaller sizes in the search space",
+    "not_finite": ": lower the upper end of the learning rates",
+    "crash": ": the log of the study names the workers that ended",
 }
 """What to do about a kind of failure."""
 MOST_SEEDS = 50
@@ -59,7 +60,10 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     if study.is_table:
         return _for_purpose(
             purpose,
-            "train the best trials again over several seeds, and evaluate them once on held-out data.",
+            "train the best trials again over several seeds, and evaluate them once on held-out data; in a study of "
+            "your own data ",
+            Code("distune confirm STUDY"),
+            " does both.",
         )
     if numbers is None:
         trainings = CONTENDERS * SEEDS * (1 + (study.folds or 0))
@@ -73,11 +77,13 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     needs = "" if made is None else _needed(made, numbers["relevant_gain"])
     seconds = None if measured is None else len(numbers["seeds"]) * measured.per_training
     again = (
-        "" if seconds is None else f" To train it again with as many seeds takes {formats.duration(seconds)}."
+        ""
+        if seconds is None
+        else f" Training it again with the same {verdicts.seeds(numbers)} takes about {formats.duration(seconds)}."
     )
     return _for_purpose(
         purpose,
-        f"use {verdicts.named(numbers, verdicts.recommended(numbers))}. Evaluate it on your own new cases with ",
+        f"evaluate {verdicts.named(numbers, verdicts.recommended(numbers))} on your own new cases with ",
         Code(f"distune evaluate {commands.named(study)} --csv new.csv --data-root FOLDER"),
         f" before anyone relies on it.{needs}{again}",
     )
@@ -107,10 +113,20 @@ def _quick(study: StudyRecord, measured: Pace | None) -> Line:
         if measured is None or measured.quick_trial is None
         else commands.QUICK_TRIALS * measured.quick_trial
     )
+    if study.is_table:
+        config = f"{commands.OWN_DATA}/config.yaml"
+        return _for_purpose(
+            "For quick experiments:",
+            Code(
+                f"distune tune --config {config} --n-trials {commands.QUICK_TRIALS} --teacher-epochs {teacher} "
+                f"--student-epochs {student}"
+            ),
+            "; few epochs favour high learning rates.",
+        )
     return _for_purpose(
         "For quick experiments:",
         f"{commands.QUICK_TRIALS} trials with {teacher} teacher and {student} student epochs"
-        f"{'' if study.is_table else ', the command is under Usage'}{_takes(seconds)}. Few epochs favour high "
+        f", the command is under Usage{_takes(seconds)}. Few epochs favour high "
         "learning rates.",
     )
 
@@ -123,11 +139,8 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
         else (exported, " writes 8-bit weights and states what they cost on dev; ")
     )
     config, count = verdicts.config_to_use(findings), commands.MORE_TRIALS
-    tuned = (
-        "--tune-backbones"
-        if config is None
-        else f"distune tune --config {quoted(config)} --n-trials {count} --tune-backbones"
-    )
+    path = f"{commands.OWN_DATA}/config.yaml" if config is None else quoted(config)
+    tuned = f"distune tune --config {path} --n-trials {count} --tune-backbones"
     seconds = None if measured is None else count * measured.per_trial
     return _for_purpose(
         "For edge deployment:",
@@ -143,9 +156,7 @@ def _other_data(findings: Findings, measured: Pace | None) -> Line:
     takes = ""
     if measured is not None:
         seconds = commands.MORE_TRIALS * measured.per_trial
-        takes = (
-            f" On as much data, expected time: {formats.duration(seconds)}, and longer while the store fills."
-        )
+        takes = f" With as many examples, expected time: {formats.duration(seconds)}, and longer while the store fills."
     return _for_purpose(
         "For other data:",
         f"{commands.MORE_TRIALS} trials from {start}, then a confirmation of its own: what helped here need not help "
@@ -156,6 +167,8 @@ def _other_data(findings: Findings, measured: Pace | None) -> Line:
 def _this_study(findings: Findings, measured: Pace | None) -> Line:
     """More trials, or a wider search: what the course of the scores suggests."""
     more = MORE[findings.recommendations.more_trials]
+    if findings.study.absent:
+        more = "The table may hold the best trials alone, so it does not say whether more would help"
     if findings.study.is_table:
         return _for_purpose("For this study:", f"{more}.")
     takes = ""
@@ -185,9 +198,9 @@ def _suggested(findings: Findings) -> Iterator[Line]:
             "; what is beyond it was not tried.",
         )
     if decided.many_failures:
-        failed, kind = findings.ranking.counts.get("failed", 0), findings.ranking.failures[0].kind
-        yield _for_purpose(
-            "Look at the failures:",
-            f"{failed} of {len(findings.study.trials)} trials failed, most often: "
-            f"{formats.FAILURES.get(kind, formats.plain(kind))}{REMEDIES.get(kind, '')}.",
-        )
+        causes = [
+            f"{len(failure.trials)} × {formats.FAILURES.get(failure.kind, formats.plain(failure.kind))}"
+            f"{REMEDIES.get(failure.kind, '')}"
+            for failure in findings.ranking.failures[:MOST_KINDS]
+        ]
+        yield _for_purpose("Look at the failures:", f"{'; '.join(causes)}.")

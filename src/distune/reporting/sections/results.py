@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distune.analysis.baseline import in_order
@@ -10,7 +10,17 @@ from distune.analysis.findings import Findings
 from distune.analysis.ranking import TOP
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats
-from distune.reporting.document import Block, Cell, Figure, Section, Strong, TableBlock, missing, paragraph
+from distune.reporting.document import (
+    Block,
+    Cell,
+    Figure,
+    Section,
+    Strong,
+    TableBlock,
+    caution,
+    missing,
+    paragraph,
+)
 
 FUSION_PARTS = tuple(
     f"{role}_fusion_{part}" for role in ("teacher", "student") for part in ("dim", "layers", "heads")
@@ -84,8 +94,8 @@ def _top(findings: Findings) -> Section:
         f"Top {count} trials" if count > 1 else "The one complete trial",
         (
             paragraph(
-                f"The best of {len(findings.ranking.trials)} complete trials, by their score"
-                f"{findings.study.on_what}."
+                f"The best of {len(findings.ranking.trials)} complete trials"
+                f"{' in the table' * findings.study.is_table}, by their score{findings.study.on_what}."
             ),
             top_table(findings),
         ),
@@ -106,6 +116,9 @@ def _status(findings: Findings) -> Section:
     if len(rows) == 1:
         (state, count) = next(iter(counts.items()))
         blocks = [paragraph(f"{count} trials, all of them {formats.STATES[state]}.")]
+    if absent := findings.study.absent:
+        said = f"The table lacks the numbers {formats.listing(_spans(absent))}: it may hold the best trials alone."
+        blocks.append(caution(said))
     if failures := findings.ranking.failures:
         failure_rows: list[tuple[Cell, ...]] = [
             (
@@ -118,6 +131,17 @@ def _status(findings: Findings) -> Section:
         header = ("Kind of failure", "Trials", "Message of the first")
         blocks.append(TableBlock(header, tuple(failure_rows), caption="Failed trials have no score."))
     return Section("Trial status distribution", tuple(blocks))
+
+
+def _spans(numbers: Sequence[int]) -> list[str]:
+    """Numbers with runs of them joined, such as `0`, `2-9`."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in spans]
 
 
 LONGEST_MESSAGE = 160

@@ -27,6 +27,8 @@ from distune.reporting.paths import quoted
 
 TITLE = "Recommended starting values"
 NEAR = 0.1
+MOST = 0.9
+"""Share of the trials from which a range that holds them says next to nothing."""
 
 
 def section(findings: Findings, space_file: Path | None) -> Section:
@@ -44,7 +46,8 @@ def section(findings: Findings, space_file: Path | None) -> Section:
         rows = [*_rows(teachers, findings.study.teacher_record), *rows]
     blocks: list[Block] = [
         paragraph(
-            f"{_whose(ranges)}: a place to start on similar data, not a finding about other data.",
+            f"{_whose(ranges)}. A place to start on similar data, not a finding about other data. "
+            "Trials are counted that completed or were pruned.",
             *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
         ),
         TableBlock(("Parameter", "Start with", "Note"), tuple(rows)),
@@ -61,8 +64,8 @@ def section(findings: Findings, space_file: Path | None) -> Section:
 
 def _whose(ranges: Ranges) -> str:
     if len(ranges.trials) == ranges.complete:
-        return f"Where all {ranges.complete} complete trials lie, too few to narrow anything"
-    return f"Where the best {len(ranges.trials)} of {ranges.complete} complete trials lie"
+        return f"The span of all {ranges.complete} complete trials, widened a little, too few to leave out bad ones"
+    return f"The span of the best {len(ranges.trials)} of {ranges.complete} complete trials, widened a little"
 
 
 def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
@@ -81,8 +84,14 @@ def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -
     inside = sum(_lies_in(value, narrowed) for value in tried)
     if not tried:
         yield "never tried"
+    elif inside >= MOST * len(tried) and (base is not None or inside < len(tried)):
+        is_base = base is not None and _lies_in(base, narrowed)
+        yield "hardly narrowed" + (
+            f": start with the base value, {formats.value(name, base)}" if is_base else ""
+        )
+        base = None if is_base else base
     elif inside < len(tried):
-        yield f"{formats.share(inside / len(tried))} of all trials lay here"
+        yield f"{inside} of {len(tried)} trials lay here"
     if base is not None:
         yield _beside_base(name, narrowed, base)
     if not study.is_table and (end := _end(narrowed, searched)) is not None:

@@ -10,7 +10,7 @@ from distune.reporting.document import Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted
 
 BEST_CONFIG = "best_config.yaml"
-OTHER = ("other.csv", "other")
+OTHER = ("other.csv", "other_data", "other_study")
 
 
 def section(findings: Findings, base_config: Path | None, space_file: Path | None) -> Section:
@@ -38,12 +38,12 @@ def _train(findings: Findings) -> Section:
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
     if numbers is None:
-        said = "The test split stays shut until the confirmation: once it was looked at, it cannot confirm anything."
+        said = "Leave the test split to the confirmation: once it was looked at, it cannot confirm anything."
         return Section(title, (Commands(_training(path)), paragraph(said)))
     lines = [
-        _training(path) + (" --test" if numbers["split"] == "test" else ""),
-        "# or use the student that the confirmation trained",
-        f"distune predict {commands.named(findings.study)} --csv new.csv --out answers.csv",
+        _training(path),
+        "# or use the student that the confirmation trained; new.csv: the columns of your table that it reads",
+        f"distune predict {commands.named(findings.study)} --csv new.csv --data-root FOLDER --out answers.csv",
     ]
     return Section(title, (Commands("\n".join(lines)),))
 
@@ -54,15 +54,15 @@ def _training(path: Path) -> str:
 
 def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     """From a table of other examples to a confirmed study, starting from the values of this one."""
-    table, folder = OTHER
+    table, folder, name = OTHER
     path = verdicts.config_to_use(findings)
     start = f" \\\n  --start-from {quoted(path)}" if path is not None else ""
     start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
     lines = [
         f"distune init {table} --out {folder}",
         f"distune tune --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
-        f"--study-name {folder}{start}",
-        f"distune confirm {folder}",
+        f"--study-name {name}{start}",
+        f"distune confirm {name}",
     ]
     return Section("Applying to other data sets", (Commands("\n".join(lines)),))
 
