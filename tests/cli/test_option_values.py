@@ -88,6 +88,7 @@ SPLIT = ("data", "split", "t.csv", "--out", "new", "--labels")
         ("--gpus", ("confirm", "study", "--gpus", ",")),
         ("--gpu", ("confirm", "study", "--gpu", "")),
         ("--subgroup-columns", ("confirm", "study", "--subgroup-columns", " ,")),
+        ("--gpu", ("tune", "--config", "t.csv", "--gpu", "")),
         ("--gpus", ("tune", "--config", "t.csv", "--gpus", " ")),
     ],
 )
@@ -116,6 +117,9 @@ def test_python_refuses_such_seeds_and_no_labels_too(tmp_path: Path) -> None:
         prepare(table, out, Wishes(labels=("kind",)), seed=-1)
     with pytest.raises(UserError, match="seed -1"):
         write_demo(out, -1)
+    for labels in ([], ["kind", "kind"]):
+        with pytest.raises(UserError, match="label"):
+            split_csv(table, out, label_columns=labels)
     with pytest.raises(UserError, match="label"):
-        split_csv(table, out, label_columns=[])
+        prepare(table, out, Wishes(labels=("kind", "kind")))
     assert not out.exists()

@@ -162,14 +162,15 @@ def prediction_problems(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("problems", [split_problems, prediction_problems])
 @pytest.mark.parametrize("column", ["kind", "t", "id"])
-@pytest.mark.parametrize("value", ["a\ud83d", ["\udc00"], {"\ud800": 1}], ids=repr)
+@pytest.mark.parametrize("value", ["a\ud83d", ["\udc00"], {"\ud800": 1}, "a\0"], ids=repr)
 def test_a_row_of_odd_text_is_named_with_its_column(
     tmp_path: Path, problems: Callable[[Path], list[str]], column: str, value: object
 ) -> None:
     good = {"kind": "x", "t": "y", "id": "z"}
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, [good, {**good, column: value}])))
     (problem,) = problems(tmp_path / "t.jsonl")
-    assert "2: text that is not valid Unicode" in problem and repr(column) in problem
+    cause = "a null character" if value == "a\0" else "text that is not valid Unicode"
+    assert f"2: {cause}" in problem and repr(column) in problem
     problem.encode()
 
 

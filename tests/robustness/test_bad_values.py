@@ -12,7 +12,12 @@ from distune.tuning.executors.make import devices_for
 from distune.tuning.space.space import build_space
 
 SPACE = "search_space: {{p: {{key: {key}, type: {type}, {rest}}}}}"
+COLUMNS = (
+    "data: {{reader: csv, root: ., image_column: i, label_columns: {labels}, subgroup_columns: {subgroups}}}"
+)
 BAD = {
+    "a label column twice": (COLUMNS.format(labels="[a, b, a]", subgroups="[]"), "data.label_columns"),
+    "a subgroup column twice": (COLUMNS.format(labels="[a]", subgroups="[s, s]"), "data.subgroup_columns"),
     "integer range of fractions": (
         SPACE.format(key="student.fusion_layers", type="int", rest="low: 1.5, high: 2.5"),
         "whole",

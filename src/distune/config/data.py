@@ -47,6 +47,13 @@ def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
     return percentiles
 
 
+def _each_once(columns: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(columns)) < len(columns):
+        raise ValueError("names each column once")
+    return columns
+
+
+_Columns = Annotated[tuple[str, ...], AfterValidator(_each_once)]
 _Text = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
 
 
@@ -109,11 +116,11 @@ class DataConfig(ConfigSection):
     """CSV: column with the text (wound: description); empty where no model reads a text."""
     group_column: str | None = None
     """CSV: column with the patient or case; empty makes every row its own group."""
-    label_columns: tuple[str, ...] | None = None
+    label_columns: _Columns | None = None
     """CSV: one column a task (wound: type, severity)."""
     missing_values: tuple[str, ...] = ("nan", "n/a", "null", "<na>", "#n/a")
     """Cells that hold nothing, in any case, besides empty ones; `none` is a class unless it is listed."""
-    subgroup_columns: tuple[str, ...] = ()
+    subgroup_columns: _Columns = ()
     """Columns (CSV), or fields of an image's description (MedPix: age, sex), by whose values a confirmation scores the
     recommended model apart. No model reads them."""
     label_map: dict[str, dict[_Text, _Text]] | None = None

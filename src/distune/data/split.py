@@ -59,8 +59,8 @@ def split_csv(
         UserError: there is no label column, the fractions or the seed make no sense, a
             new file is there already, or there are too few groups.
     """
-    if not label_columns:
-        raise UserError("a split needs a label column at least, to spread the classes over its parts")
+    if not label_columns or len(set(label_columns)) < len(label_columns):
+        raise UserError(f"label columns: {listed(label_columns)}; name one at least, and each once")
     check_seed(seed)
     splits = _wanted_splits(fractions)
     for split in splits:

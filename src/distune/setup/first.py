@@ -25,6 +25,7 @@ from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
 from distune.utils.atomic import replacing, write_text
 from distune.utils.seeds import check_seed
+from distune.utils.text import listed
 
 CONFIG = "config.yaml"
 _TOKENS_A_WORD = 1.5
@@ -71,6 +72,8 @@ def prepare(
         DataError: too many examples cannot be used.
     """
     check_seed(seed)
+    if len(set(wishes.labels)) < len(wishes.labels):
+        raise UserError(f"label columns: {listed(wishes.labels)}; name each once")
     _refuse_to_replace(out)
     rules = DataConfig(reader="demo")
     missing = {value.casefold() for value in rules.missing_values} | {""}

@@ -37,6 +37,12 @@ def parse_json(written: str | bytes, *, any_text: bool = False) -> Any:
     text = written if isinstance(written, str) else written.decode("utf-8")
     try:
         found = json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # Python's own words name a function of Python
+        raise ValueError(
+            "a number of thousands of digits" if "digits" in str(error) else str(error)
+        ) from None
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST} levels") from None
     _check_depth(text, found)

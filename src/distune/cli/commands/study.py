@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from distune.analysis.records.study_record import Direction
-from distune.cli.options import Assignments, DataRoot, Seed, Storage, chosen_config, overrides
+from distune.cli.options import Assignments, DataRoot, Seed, Storage, chosen_config, listed, overrides
 from distune.cli.output import say
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig
@@ -39,8 +39,8 @@ def tune(
     Options lie over the config's study section. Exit code: 0 finished, 1 stopped as trials fail for one reason,
     2 bad input, 3 out of time, 4 disk nearly full, 130 interrupted.
     """
-    if gpu and "study.gpus" not in given:
-        given["study.gpus"] = [gpu]
+    if gpu is not None and "study.gpus" not in given:
+        given["study.gpus"] = list(listed("--gpu", gpu))
     chosen = chosen_config(config, assignments, {**overrides(data_root=data_root, seed=seed), **given})
 
     from distune.tuning.tune import TuneRequest

@@ -97,10 +97,14 @@ def row_fault(header: Sequence[str], cells: Sequence[str]) -> Fault | None:
     """What is wrong with a row of a table whatever its columns mean; None where nothing is."""
     if len(cells) != len(header):
         return Fault("too many or too few fields", f"{len(cells)} where the header has {len(header)}")
-    if is_unicode("".join(cells)):
+    row = "".join(cells)
+    if is_unicode(row) and "\0" not in row:
         return None
-    column = next(name for name, cell in zip(header, cells, strict=True) if not is_unicode(cell))
-    return Fault(NOT_UNICODE, f"column {column!r}")
+    column, cell = next(
+        (name, cell) for name, cell in zip(header, cells, strict=True) if not is_unicode(cell) or "\0" in cell
+    )
+    # A CSV of it could not be read again.
+    return Fault("a null character" if is_unicode(cell) else NOT_UNICODE, f"column {column!r}")
 
 
 def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
