@@ -73,7 +73,7 @@ class OnnxModel:
         self.max_megapixels = max_megapixels
         self.batch_size = BATCH
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; what cannot be computed is raised
+        options.log_severity_level = 4  # what cannot be computed is raised, and named once
         # Weights that are stored in 8 bits become float32 once, here, and not at each prediction.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
