@@ -20,6 +20,7 @@ from types import ModuleType
 
 from distune.components import FUSIONS, LOSSES, READERS, Components
 from distune.errors import UserError
+from distune.utils.paths import read_file
 
 TABLES: dict[str, Components] = {"LOSSES": LOSSES, "FUSIONS": FUSIONS, "READERS": READERS}  # type: ignore[type-arg]
 _loaded: list[str] = []
@@ -100,5 +101,5 @@ def source_hash(module: ModuleType) -> str:
     digest = hashlib.sha256()
     for one in files:
         digest.update(f"{one.relative_to(file.parent).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(one.read_bytes()).digest())
+        digest.update(hashlib.sha256(read_file(one)).digest())
     return digest.hexdigest()

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from distune.cli import app
 from distune.config import Config
+from distune.errors import UserError
 from distune.store import Store
 from distune.training.run import run
 
@@ -115,6 +116,12 @@ def test_clear_by_kind_and_by_age(own_cache: Path) -> None:
     )
     assert cache("clear", "--kind", "features")[1][0].startswith(f"removed {kinds.count('features')} entries")
     assert {entry.kind for entry in Store().entries()} == {"images", "regression", "tokens", "targets"}
+
+
+@pytest.mark.parametrize("age", ["9" * 400 + "d", "1", "-1d", "1.5h", "1w", "\u0661\u0661x"])
+def test_an_age_that_is_none_is_refused(age: str) -> None:
+    result = CliRunner().invoke(app, ["cache", "clear", "--older-than", age])
+    assert isinstance(result.exception, UserError) and "--older-than" in str(result.exception)
 
 
 def test_an_entry_of_an_older_version_is_listed_without_its_data_set(own_cache: Path) -> None:

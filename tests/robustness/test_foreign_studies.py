@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import optuna
 import pytest
 from typer.testing import CliRunner
 
+import distune
 from distune.analysis.ranking import rank
 from distune.analysis.records.from_csv import from_csv
 from distune.cli import app
@@ -18,7 +20,9 @@ from distune.confirmation.request import ConfirmRequest
 from distune.data.images import read_pixels
 from distune.data.readers.table_files import TableError, open_table
 from distune.errors import UserError
+from distune.training.files.checkpoint import load_checkpoint
 from distune.tuning.status import read_status
+from distune.utils.json_files import read_json
 from distune.utils.jsonl import read_lines
 from distune.utils.paths import is_file_name
 
@@ -100,7 +104,7 @@ def test_a_table_that_breaks_a_rule_is_refused(content: str, token: str, tmp_pat
         from_csv(table)
 
 
-@pytest.mark.parametrize("read", [from_csv, read_pixels, open_table, read_lines])
+@pytest.mark.parametrize("read", [from_csv, read_pixels, open_table, read_lines, read_json, load_checkpoint])
 @pytest.mark.parametrize("make", [os.mkfifo, lambda file: file.symlink_to("/dev/zero"), Path.mkdir])
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_what_may_never_end_is_not_read(
@@ -110,6 +114,25 @@ def test_what_may_never_end_is_not_read(
     make(file)
     with pytest.raises((UserError, TableError, OSError), match="no regular file"):
         read(file)
+
+
+def test_every_file_is_read_through_the_one_check() -> None:
+    """`Path.read_text` and `Path.read_bytes` wait for ever for a pipe; `utils.paths.read_file` refuses it."""
+    source = Path(distune.__file__).parent
+    own = {
+        "utils/paths.py": "the check itself",
+        "training/cost.py": "of the kernel",
+        "tuning/executors/memory.py": "of the kernel",
+        "tuning/coordinator/leases.py": "of the kernel",
+        "data/demo/demo.py": "of the package",
+        "testing/readers.py": "asks first whether it is a file",
+    }
+    found = {
+        file.relative_to(source).as_posix()
+        for file in source.rglob("*.py")
+        if re.search(r"\.read_(text|bytes)\(", file.read_text(encoding="utf-8"))
+    }
+    assert found == own.keys()
 
 
 def test_times_of_several_zones_can_be_compared(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from distune.analysis.runs import read_predictions
 from distune.analysis.side_by_side import side_by_side
 from distune.confirmation.statistics.files import PLAN, read_plan
 from distune.errors import UserError
+from distune.training.files import prediction_files
 from distune.training.files.run_folder import OPENINGS, RESULTS, openings, read_results, record_opening
 from distune.training.student import WEIGHTS, load_student
 from distune.utils.jsonl import append_line, read_lines
@@ -81,3 +82,27 @@ def test_damaged_weights_are_named(tmp_path, content):
     (tmp_path / WEIGHTS).write_bytes(content)
     with pytest.raises(UserError, match=WEIGHTS):
         load_student(tmp_path)
+
+
+PREDICTIONS = (
+    b'id,group,truth_kind,pred_kind,p_kind_a,p_kind_b,image,text\r\n1,g,a,a,0.75,0.25,1.png,"one, two"\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "token"),
+    [
+        (PREDICTIONS[:-8], "unexpected end"),
+        (PREDICTIONS.replace(b',1.png,"one, two"', b""), "row 2"),
+        (PREDICTIONS.replace(b"1.png", b"1.png,1"), "row 2"),
+        (PREDICTIONS.replace(b"0.75", b"nan"), "between 0 and 1"),
+        (PREDICTIONS.replace(b"0.75", b"inf"), "between 0 and 1"),
+        (PREDICTIONS.replace(b"0.25", b"-0.25"), "between 0 and 1"),
+        (PREDICTIONS.replace(b"0.75", b""), "cannot be read"),
+        (PREDICTIONS.replace(b"g,a", b"g,c"), "cannot be read"),
+    ],
+)
+def test_damaged_predictions_are_named(tmp_path, content, token):
+    (tmp_path / "predictions_dev.csv").write_bytes(content)
+    with pytest.raises(UserError, match=token):
+        prediction_files.read_predictions(tmp_path)

@@ -20,7 +20,9 @@ from distune.errors import DataError, UserError
 from distune.prediction.examples import array_of, is_frame, is_picture
 from distune.setup.columns import split_of
 from distune.setup.linked import split_whole
+from distune.utils.arguments import check_argument, check_path
 from distune.utils.new_folder import new_folder
+from distune.utils.paths import read_file
 from distune.utils.text import listed
 
 if TYPE_CHECKING:
@@ -60,6 +62,17 @@ def split(
     Returns:
         The number of rows by split, label column and class.
     """
+    for name, given in (("metadata", metadata), ("out", out)):
+        check_path(name, given)
+    check_argument("labels", labels, list, tuple)  # a string is a sequence, too
+    for name, column in (("group", group), ("image", image)):
+        check_argument(name, column, str, type(None))
+    check_argument("fractions", fractions, list, tuple)
+    if len(fractions) != len(SPLITS):
+        raise UserError(f"fractions: {len(fractions)} of them; give those of train, dev and test")
+    for fraction in fractions:
+        check_argument("fractions", fraction, int, float)
+    check_argument("seed", seed, int)
     counts, _ = split_whole(
         Path(metadata),
         Path(out),
@@ -78,10 +91,11 @@ def audit(data: Config | Table) -> AuditReport:
     Args:
         data: a table, or a config whose data set is read.
     """
-    from distune.data import read_table
+    from distune.data import Table, read_table
     from distune.data.audit.audit import audit as audit_table
     from distune.data.demo.demo import without_writing
 
+    check_argument("data", data, Config, Table)
     if not isinstance(data, Config):
         return audit_table(data)
     with without_writing(data) as looked_at:
@@ -193,7 +207,7 @@ def _bytes_of(image: Any, where: str) -> tuple[bytes, str]:
         if frame is not None:
             raise DataError(_SOURCE, [f"{where}: {image}: frames of a file cannot be named here"])
         try:
-            return Path(file).read_bytes(), Path(file).suffix.lower()
+            return read_file(Path(file)), Path(file).suffix.lower()
         except OSError as error:
             raise DataError(_SOURCE, [f"{where}: {image}: {error.strerror or error}"]) from None
     values = array_of(image) if is_picture(image) else image

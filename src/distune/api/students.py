@@ -11,6 +11,7 @@ from distune.api.data import with_data
 from distune.api.settings import restored
 from distune.config import Config
 from distune.training.callbacks import Callback
+from distune.utils.arguments import check_argument, check_path
 from distune.utils.places import RUNS
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def train(
     from distune.training.files.claim import claimed
     from distune.training.run import run
 
+    check_argument("config", config, Config)
+    check_path("out", out, type(None))
     config = with_data(config, data)
     with restored(), claimed(config, Path(out) if out else None, RUNS, overwrite=overwrite) as folder:
         result = run(config, folder, callback=callback, open_test=test)
@@ -107,7 +110,7 @@ def evaluate(
     """
     from distune.prediction.load import load
 
-    predictor = load(source) if isinstance(source, Path | str) else source
+    predictor = source if hasattr(source, "evaluate") else load(source)
     return predictor.evaluate(images, texts, labels=labels, groups=groups, name=name)
 
 
@@ -136,6 +139,11 @@ def mistakes(
     """
     from distune.prediction.load import run_behind
     from distune.reporting.mistakes import write_mistakes
+
+    check_path("source", source)
+    for name, given in (("out", out), ("data_root", data_root)):
+        check_path(name, given, type(None))
+    check_argument("most", most, int)
 
     return write_mistakes(
         run_behind(source),
@@ -167,6 +175,11 @@ def export(
         The bundle's folder, and how it compares with torch on every dev example.
     """
     from distune.deployment.export import export_source
+
+    check_path("source", source, Run)
+    for name, given in (("out", out), ("data_root", data_root)):
+        check_path(name, given, type(None))
+    check_argument("max_score_drop", max_score_drop, int, float)
 
     return export_source(
         source.folder if isinstance(source, Run) else source,

@@ -11,6 +11,7 @@ from distune.api.data import with_data
 from distune.api.settings import restored
 from distune.config import Config, load_config
 from distune.errors import UserError
+from distune.utils.arguments import check_argument, check_path
 
 if TYPE_CHECKING:
     import pandas
@@ -125,6 +126,8 @@ def tune(
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
+    check_argument("config", config, Config)
+    check_argument("fork", fork, str, type(None))
     if n_trials is not None:
         settings["n_trials"] = n_trials
     config = with_data(config, data)
@@ -188,6 +191,9 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
     from distune.confirmation.confirm import confirm as run_confirmation
     from distune.confirmation.request import ConfirmRequest
 
+    check_path("study", study, Study)
+    check_argument("top", top, int)
+    check_argument("seeds", seeds, int)
     source = str(study)
     if isinstance(study, Study):
         source = study._source

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from distune.config.experiment import Config
 from distune.config.study import StudyConfig
 from distune.errors import ConfigError
+from distune.utils.arguments import check_argument, check_path
 from distune.utils.atomic import write_text
 from distune.utils.text import nearest
 from distune.utils.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
@@ -32,6 +33,8 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
     Raises:
         ConfigError: the file is missing, is no YAML mapping, or breaks rules (all are listed).
     """
+    check_path("path", path)
+    check_argument("overrides", overrides, Mapping, type(None))
     path = Path(path)
     try:
         raw = load_yaml(path)

@@ -18,6 +18,7 @@ from distune.training.files.run_folder import write_json
 from distune.training.student import build_student, student_seed
 from distune.training.teacher.regression import STRENGTHS, Features, fitted, pooled_features, standardised
 from distune.tuning.trials.folds import fold_folder
+from distune.utils.json_files import read_json
 
 BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
 NEEDS = {
@@ -45,8 +46,6 @@ def evaluate_baselines(
     Returns:
         What was chosen on dev, by baseline and task.
     """
-    import json
-
     table = evaluation.table
     makers: dict[str, Callable[[], Any]] = {
         "text_tfidf": lambda: _word_weights(table),
@@ -74,7 +73,7 @@ def evaluate_baselines(
             if folds is not None:
                 _evaluate_folds(evaluation, config, folds, folder, name, inputs)
             evaluation.mark(folder, made_from)
-        settings[name] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        settings[name] = read_json(folder / SETTINGS)
     return settings
 
 

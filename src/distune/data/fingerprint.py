@@ -10,6 +10,7 @@ from pathlib import Path
 from distune.data.images import located, reading_rule
 from distune.data.intensity import PixelRules
 from distune.data.table import Table
+from distune.utils.paths import read_file
 from distune.utils.threads import threaded
 
 DIGEST_BYTES = 16
@@ -36,7 +37,7 @@ def image_fingerprint(image: str, rules: PixelRules) -> str:
     if not image:
         return ""
     file, frame = located(image)
-    content = Path(file).read_bytes()
+    content = read_file(Path(file))
     made = hashlib.blake2b(content, digest_size=DIGEST_BYTES)
     made.update(reading_rule(content, rules, frame).encode())
     return made.hexdigest()

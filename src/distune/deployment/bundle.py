@@ -17,6 +17,7 @@ from distune.errors import UserError
 from distune.prediction.examples import Columns
 from distune.prediction.predictor import Predictor, Tokenizer
 from distune.utils import json_files
+from distune.utils.paths import check_is_file
 from distune.utils.text import one_line
 
 FORMAT = 2
@@ -105,6 +106,7 @@ def check_files(folder: Path) -> None:
 
 def checksum_of(file: Path) -> str:
     """SHA-256 of a file's content."""
+    check_is_file(file)
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -32,6 +32,7 @@ from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
 from distune.utils.new_folder import new_folder
+from distune.utils.paths import read_file
 
 QUANTISATIONS = ("none", "int8")
 BUNDLES = Path("logs/bundles")
@@ -129,7 +130,7 @@ def _quantised(
     graph: Path, parity: Callable[[], Parity], max_score_drop: float, show: Callable[[str], None]
 ) -> tuple[Parity, str]:
     """Quantises as much as the score allows: all weights, else all but those of convolutions; says which in words."""
-    exact = graph.read_bytes()
+    exact = read_file(graph)
     show("quantising")
     quantise(graph)
     found = parity()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -84,11 +84,13 @@ def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
         return _of_frame(images, columns)
     if images is None and texts is None:
         raise UserError("give images, texts, or both")
+    _check_many("texts", texts)
     if images is None:
         images = [None] * (1 if isinstance(texts, str) else len(texts))
     if is_image(images):
         images = [images]
         texts = [texts] if texts is None or isinstance(texts, str) else texts
+    _check_many("images", images)
     images = list(images)
     texts = [None] * len(images) if texts is None else [texts] if isinstance(texts, str) else list(texts)
     if len(images) != len(texts):
@@ -97,6 +99,16 @@ def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
         Example(_name(image, row), image, text)
         for row, (image, text) in enumerate(zip(images, texts, strict=True))
     ]
+
+
+def _check_many(name: str, value: Any) -> None:
+    """Refuses what is neither one example nor a sequence of them.
+
+    Raises:
+        UserError: it is of such a type.
+    """
+    if value is not None and not isinstance(value, Iterable):
+        raise UserError(f"{name}: takes one, or a sequence of them, not {type(value).__name__}")
 
 
 def is_frame(value: Any) -> bool:

@@ -20,6 +20,7 @@ from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
 from distune.prediction.examples import Example, examples_of, is_frame, is_missing, read_table_of
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import read_results
+from distune.utils.arguments import check_argument
 from distune.utils.text import listed
 
 GROUP_COLUMNS = ("group", "patient", "case")
@@ -85,6 +86,7 @@ def labelled(
         groups = groups or (list(map(str, data["group"])) if "group" in header else None)
     if labels is None:
         raise UserError("evaluate needs the labels of the examples, by task")
+    check_argument("labels", labels, Mapping)
     by_task = {task: [str(label) for label in values] for task, values in labels.items()}
     read = _as_in_training(_data_of(predictor), by_task)
     return Labelled(name or "external data", examples, read, groups or [example.id for example in examples])

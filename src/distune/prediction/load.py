@@ -12,6 +12,7 @@ from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError
 from distune.prediction.predictor import Predictor
 from distune.training.student import WEIGHTS
+from distune.utils.arguments import check_argument, check_path
 from distune.utils.json_files import read_json
 
 
@@ -31,6 +32,9 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     """
     from distune.prediction.trained import load_run
 
+    check_path("source", source)
+    check_argument("device", device, str, type(None))
+    check_argument("storage", storage, str, type(None))
     folder = Path(source)
     if is_bundle(folder):
         return load_bundle(folder)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from distune.analysis.findings import Findings
 from distune.models.encoders.catalogue import MILLISECONDS
 from distune.reporting import verdicts
+from distune.utils.json_files import read_json
+from distune.utils.yaml_files import YamlFileError, load_yaml
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,7 @@ def _milliseconds(student: Any) -> float | None:
 def _read(path: Path) -> Mapping[str, Any]:
     """A file of YAML or JSON; empty where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-        held = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError):
+        held = read_json(path) if path.suffix == ".json" else load_yaml(path)
+    except (OSError, ValueError, YamlFileError):
         return {}
     return held if isinstance(held, Mapping) else {}

@@ -13,6 +13,7 @@ from distune.data.readers.image_files import ImageFiles
 from distune.data.split import SplitCounts, read_rows, split_csv
 from distune.errors import UserError
 from distune.setup.columns import images_of
+from distune.utils.paths import read_file
 
 
 def split_whole(
@@ -94,7 +95,7 @@ def bring_images(column: str, files: ImageFiles, cells: Sequence[str], out: Path
             continue
         target = out / found.relative_to(files.root)
         if target.exists():
-            if not target.samefile(found) and target.read_bytes() != found.read_bytes():
+            if not target.samefile(found) and read_file(target) != read_file(found):
                 raise UserError(f"{target}: another file is there already; choose another folder")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distune.store.manifest import MANIFEST
+from distune.utils.json_files import read_json
 
 KINDS = {
     "images": ("images", "images_part"),
@@ -64,7 +64,7 @@ def stored(folder: Path) -> StoredEntry | None:
     except (FileNotFoundError, PermissionError):
         return None
     try:
-        found = json.loads(manifest.read_text())
+        found = read_json(manifest)
         inputs, dataset = found["inputs"], str(found.get("about", {}).get("dataset", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         inputs, dataset = {}, ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.store.checksums import block_checksums, mismatch
+from distune.utils.json_files import read_json
 
 MANIFEST = "entry.json"
 LAYOUT = 2
@@ -72,7 +73,7 @@ def read_manifest(folder: Path, *, every_block: bool = False) -> dict[str, Any]:
         EntryError: names the file and what is wrong with it.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
     except (OSError, ValueError) as error:
         raise EntryError(f"{MANIFEST} cannot be read ({error})") from None
     _check_manifest(manifest, folder)

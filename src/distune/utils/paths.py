@@ -21,7 +21,11 @@ def check_is_file(path: Path) -> None:
     Raises:
         OSError: there is nothing, or no regular file.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    try:
+        mode = path.stat().st_mode
+    except ValueError:  # a NUL character, or half of a character
+        raise OSError(errno.EINVAL, "no name of a file", repr(str(path))) from None
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "no regular file", str(path))
 
 

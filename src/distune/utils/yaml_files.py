@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from distune.utils.paths import read_file
 from distune.utils.text import NOT_UNICODE, is_unicode
 
 LARGEST = 1_000_000
@@ -39,7 +40,7 @@ def load_yaml(path: Path) -> Any:
             raise YamlFileError("this is no file")
         if path.stat().st_size > LARGEST:
             raise YamlFileError(f"larger than {LARGEST:,} bytes; this is no config")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL byte in the name
         raise YamlFileError(f"cannot be read: {_short(error)}") from None
     return parse_yaml(text)
@@ -79,6 +80,17 @@ class _Loader(yaml.SafeLoader):
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception:  # a bad date, number or tag makes PyYAML raise anything
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{_short(node.value)!r} cannot be read as {kind}", node.start_mark
+            ) from None
 
     def construct_scalar(self, node: Any) -> Any:
         is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")

@@ -56,10 +56,13 @@ def clear(
 
 def _seconds(text: str) -> float:
     from distune.errors import UserError
+    from distune.utils.text import one_line
 
-    found = re.fullmatch(r"(\d+)([dhm])", text.strip())
+    found = re.fullmatch(r"(\d{1,6})([dhm])", text.strip())
     if found is None:
-        raise UserError(f"--older-than: {text!r} is no time; write a number and d, h or m, such as 30d")
+        raise UserError(
+            f"--older-than: {one_line(text, 40)!r} is no time; write up to six digits and d, h or m, such as 30d"
+        )
     return int(found[1]) * {"d": 86400.0, "h": 3600.0, "m": 60.0}[found[2]]
 
 

@@ -16,6 +16,7 @@ The numbers themselves are in <study>/confirmation.json.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 
 from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions
+from distune.training.files.run_folder import read_text
 from distune.utils.atomic import replacing
 from distune.utils.json_files import read_json
 
@@ -102,8 +104,7 @@ def join_folds(parts: Sequence[Path], folder: Path) -> None:
         path = part / "predictions_dev.csv"
         if not path.is_file():
             raise UserError(f"{path} is missing: delete {part.parent} and confirm again")
-        with path.open(newline="", encoding="utf-8") as handle:
-            header, *found = csv.reader(handle)
+        header, *found = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
         rows += found
     named = header.index("id")
     # In the order of the names, so that every partition into folds comes to the same one.

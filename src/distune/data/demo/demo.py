@@ -23,6 +23,7 @@ from distune.data.readers.medpix import FOLDER, read_medpix
 from distune.data.readers.raw import RawTable
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
+from distune.utils.json_files import read_json
 from distune.utils.new_folder import new_folder
 from distune.utils.seeds import check_seed
 
@@ -120,7 +121,7 @@ def read_demo(root: Path, config: DataConfig, seed: int) -> RawTable:
             if not marker.is_file():  # else another process was faster
                 raise
     try:
-        version = json.loads(marker.read_text(encoding="utf-8"))["version"]
+        version = read_json(marker)["version"]
     except (OSError, ValueError, TypeError, KeyError):
         version = None
     if version != VERSION:

@@ -27,6 +27,7 @@ from distune.data.readers.values import interpreted
 from distune.data.table import Table
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
 from distune.errors import DataError
+from distune.utils.arguments import check_argument
 from distune.utils.text import nearest_hint
 
 
@@ -48,6 +49,7 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
     Raises:
         DataError: the set cannot be used; every cause is listed with its examples.
     """
+    check_argument("config", config, DataConfig)
     root = config.root
     if config.reader == "demo":
         raw = read_demo(root, config, seed)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from distune.utils.atomic import remove_drafts, replacing
 from distune.utils.json_files import parse_json
+from distune.utils.paths import check_is_file
 
 EVERY_SECONDS = 5.0
 """Training that a kill may cost; a stage that is over sooner leaves no checkpoint."""
@@ -148,9 +149,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Reads a checkpoint; None where there is none."""
+    """Reads a checkpoint; None where there is none.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
     if not path.exists():
         return None
+    check_is_file(path)
     tensors: dict[str, dict[str, Tensor]] = {}
     with safetensors.safe_open(path, framework="pt") as file:
         values = parse_json((file.metadata() or {})["values"])

@@ -138,10 +138,15 @@ def read_rows(folder: Path, split: str = "dev") -> list[dict[str, str]]:
         UserError: there are none, or the file cannot be read.
     """
     path = predictions_file(folder, split)
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+        rows = list(reader)
     except csv.Error as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
+        raise UserError(f"{path} cannot be read: line {reader.line_num}: {error}. {REMEDY}") from None
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise UserError(f"{path}: row {number} has another number of cells than the header. {REMEDY}")
+    return rows
 
 
 def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...]:
@@ -235,6 +240,8 @@ def _by_column(rows: Sequence[Mapping[str, str]]) -> tuple[Predictions, ...]:
             probabilities = np.array([[float(row[column]) for column in owned] for row in rows])
         except (ValueError, TypeError):
             raise ValueError(f"a class or a probability for task {task} that cannot be read") from None
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():  # nor NaN
+            raise ValueError(f"a probability for task {task} that is none between 0 and 1")
         found.append(Predictions(task, classes, truth, probabilities, groups))
     if not found:
         raise ValueError("no predictions")

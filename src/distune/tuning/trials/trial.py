@@ -13,6 +13,7 @@ from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.teacher.check import regression_score, teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 from distune.utils.atomic import write_text
+from distune.utils.paths import read_file
 from distune.utils.progress import ProgressLines
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class ReportEpochs(Callback):
 def read_progress(folder: Path) -> str:
     """What a trial's worker is at between its epochs; empty where it trains, or no worker has it."""
     try:
-        return (folder / PROGRESS).read_text(encoding="utf-8")
-    except OSError:
+        return read_file(folder / PROGRESS).decode("utf-8")
+    except (OSError, ValueError):
         return ""
 
 

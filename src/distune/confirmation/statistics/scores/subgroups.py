@@ -9,6 +9,7 @@ macro F1; all differences of all columns are one family.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections import Counter
@@ -27,6 +28,7 @@ from distune.confirmation.statistics.inference.standard_errors import Errors, er
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.data.table import MISSING, Table
 from distune.training.files.prediction_files import SplitPredictions
+from distune.training.files.run_folder import read_text
 from distune.utils.atomic import replacing
 
 FILE = "subgroups.csv"
@@ -59,8 +61,7 @@ def read_subgroups(confirmation: Path) -> Values:
     path = confirmation / FILE
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as handle:
-        header, *rows = csv.reader(handle)
+    header, *rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     return {
         column: {row[0]: row[place] for row in rows if row[place]}
         for place, column in enumerate(header[1:], 1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from distune.utils.json_files import read_json
 
 CONFIG = "config.json"
 WEIGHTS = (
@@ -93,7 +94,7 @@ def _names(folder: Path) -> list[str]:
 
 def _shards(index: Path) -> list[str]:
     try:
-        found = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        found = set(read_json(index)["weight_map"].values())
     except (ValueError, KeyError, AttributeError):
         return ["an unreadable index"]
     return sorted(Path(str(name)).name for name in found)

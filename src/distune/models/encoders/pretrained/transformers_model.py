@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from distune.errors import UserError
 from distune.models.encoders.pretrained.headers import placeholders, refuse_broken
+from distune.utils.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read_architecture(folder: Path, family: str | None = None) -> Any:
     from transformers import AutoConfig
 
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = read_json(folder / "config.json")
         if "model_type" not in values and family is not None:
             return architecture(family, values)
         return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from distune.data.tokenizer import SubwordTokenizer
 from distune.errors import UserError
 from distune.models.encoders.hub.files import VOCABULARIES, any_of
+from distune.utils.json_files import read_json
+from distune.utils.paths import read_file
 
 
 def read_tokenizer(folder: Path, settings: Any, maximum: int, cased: bool | None = None) -> SubwordTokenizer:
@@ -60,14 +61,14 @@ def is_cased(folder: Path, known: bool | None) -> bool | None:
     if (folder / "tokenizer.json").is_file() or not vocabulary.is_file():
         return None
     try:
-        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        said = read_json(folder / "tokenizer_config.json")
     except (FileNotFoundError, ValueError):
         said = {}
     if "do_lower_case" in said:
         return None
     if known is not None:
         return known
-    words = vocabulary.read_text(encoding="utf-8").splitlines()
+    words = read_file(vocabulary).decode("utf-8").splitlines()
     return any(word != word.lower() for word in words if not (word.startswith("[") and word.endswith("]")))
 
 

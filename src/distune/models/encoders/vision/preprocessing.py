@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from distune.models.encoders.base import Pixels
 from distune.models.encoders.catalogue import Entry
 from distune.models.encoders.hub.files import PROCESSORS
 from distune.models.encoders.pretrained.transformers_model import first_line, quiet
+from distune.utils.json_files import read_json
 
 _GEOMETRY = ("do_resize", "do_center_crop", "do_pad")
 _SIDE = 16
@@ -57,7 +57,7 @@ def read_pixels(name: str, source: Entry | None, settings: Any, folder: Path | N
 def is_plain(folder: Path, source: Entry | None) -> bool:
     """Whether four keys of one file say all of it, which is what earlier versions read."""
     try:
-        found = json.loads((folder / PROCESSORS[0]).read_text(encoding="utf-8"))
+        found = read_json(folder / PROCESSORS[0])
     except (OSError, ValueError):
         return source is not None
     rescaled = found.get("do_rescale", True) and abs(found.get("rescale_factor", 1 / 255) * 255 - 1) < 1e-6

@@ -1,0 +1,56 @@
+"""Arguments of the public functions: one of a wrong type is named before any work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from distune.errors import UserError
+from distune.utils.text import one_line
+
+LONGEST_NAME = 255
+"""Bytes of one file or folder's name, on every common file system."""
+LONGEST_PATH = 4000
+
+
+def check_argument(name: str, value: Any, *kinds: type) -> None:
+    """Refuses a value of another type, which would fail far from the call that gave it.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        kinds: the types that it may be of; True and False are no numbers.
+
+    Raises:
+        UserError: it is of none of them.
+    """
+    is_flag = isinstance(value, bool) and bool not in kinds
+    if is_flag or not isinstance(value, kinds):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise UserError(f"{name}: takes {wanted}, not {type(value).__name__}")
+
+
+def check_path(name: str, value: Any, *others: type) -> None:
+    """Refuses what can be no path of a file or folder, nor the name of a study.
+
+    Args:
+        name: of the argument.
+        value: a path or name, or something of the other types.
+        others: these types.
+
+    Raises:
+        UserError: it is of another type, empty, longer than a path can be, or of characters that no path can have.
+    """
+    check_argument(name, value, str, Path, *others)
+    if isinstance(value, others):
+        return
+    text = str(value)
+    if not text.strip():
+        raise UserError(f"{name}: empty")
+    try:
+        longest = max(len(os.fsencode(part)) for part in Path(text).parts or (text,))
+    except UnicodeEncodeError:
+        raise UserError(f"{name}: {text!r} holds half a character, which no path can") from None
+    if "\0" in text or longest > LONGEST_NAME or len(text) > LONGEST_PATH:
+        raise UserError(f"{name}: {one_line(text, 80)!r} cannot be a path: too long, or with a NUL character")

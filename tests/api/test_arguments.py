@@ -1,0 +1,77 @@
+"""An argument of a wrong type is named by the function that got it, before any work."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import distune
+from distune.errors import UserError
+
+CONFIG = distune.Config()
+STRANGE = [3, 1.5, True, b"x", [], object()]
+PATHS = ["", "\0", "x" * 300, "x/" * 3000, "a\ud800"]
+CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
+    "train": ("config", lambda given: distune.train(given), [None, *STRANGE]),
+    "train out": ("out", lambda given: distune.train(CONFIG, out=given), [*STRANGE, *PATHS]),
+    "train data": ("data", lambda given: distune.train(CONFIG, data=given), STRANGE),
+    "tune": ("config", lambda given: distune.tune(given), [None, *STRANGE]),
+    "tune fork": ("fork", lambda given: distune.tune(CONFIG, fork=given), STRANGE),
+    "confirm": ("study", lambda given: distune.confirm(given), [None, *STRANGE, *PATHS]),
+    "confirm top": ("top", lambda given: distune.confirm("s", top=given), [None, *STRANGE[1:]]),
+    "confirm seeds": ("seeds", lambda given: distune.confirm("s", seeds=given), [None, *STRANGE[1:]]),
+    "load": ("source", lambda given: distune.load(given), [None, *STRANGE, *PATHS]),
+    "load device": ("device", lambda given: distune.load("s", device=given), STRANGE),
+    "load storage": ("storage", lambda given: distune.load("s", storage=given), STRANGE),
+    "evaluate": ("source", lambda given: distune.evaluate(given, "x"), [None, *STRANGE, *PATHS]),
+    "export": ("source", lambda given: distune.export(given), [None, *STRANGE, *PATHS]),
+    "export out": ("out", lambda given: distune.export("s", given), [*STRANGE, *PATHS]),
+    "mistakes": ("source", lambda given: distune.mistakes(given), [None, *STRANGE, *PATHS]),
+    "mistakes data_root": (
+        "data_root",
+        lambda given: distune.mistakes("s", data_root=given),
+        [*STRANGE, *PATHS],
+    ),
+    "read_table": ("config", lambda given: distune.read_table(given, 1), [None, "x", *STRANGE]),
+    "load_config": ("path", lambda given: distune.load_config(given), [None, *STRANGE, *PATHS]),
+    "load_config overrides": (
+        "overrides",
+        lambda given: distune.load_config("c.yaml", given),
+        ["x", *STRANGE],
+    ),
+    "audit": ("data", lambda given: distune.audit(given), [None, "x", *STRANGE]),
+    "split": (
+        "metadata",
+        lambda given: distune.split(given, "o", labels=["a"]),
+        [None, *STRANGE, *PATHS],
+    ),
+    "split labels": ("labels", lambda given: distune.split("m", "o", labels=given), [None, "kind", 3]),
+    "split group": (
+        "group",
+        lambda given: distune.split("m", "o", labels=["a"], group=given),
+        STRANGE,
+    ),
+    "split fractions": (
+        "fractions",
+        lambda given: distune.split("m", "o", labels=["a"], fractions=given),
+        [None, 1, [], "abc", (0.5, 0.5), (0.5, 0.4, "x")],
+    ),
+    "split seed": ("seed", lambda given: distune.split("m", "o", labels=["a"], seed=given), [None, 1.5, "1"]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_wrong_argument_is_named(call: str) -> None:
+    name, function, values = CALLS[call]
+    for value in values:
+        with pytest.raises(UserError, match=f"^{name}: ") as caught:
+            function(value)
+        assert len(str(caught.value)) < 300
+
+
+def test_every_public_function_is_among_them() -> None:
+    functions = {name for name in distune.__all__ if inspect.isfunction(getattr(distune, name))}
+    assert functions == {call.partition(" ")[0] for call in CALLS}
