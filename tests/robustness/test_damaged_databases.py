@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import datetime
 
 import optuna
 import pytest
+from optuna.storages import InMemoryStorage
 
 from distune.analysis.records.sources import open_study
 from distune.errors import UserError
-from distune.tuning.status import read_status
+from distune.tuning.status import read_status, status_of
+from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL
 
 PAGE = 4096
 
@@ -57,3 +60,29 @@ def test_damage_is_named(whole, damage, read, tmp_path) -> None:
             assert "study.db" in str(error) or "no study study" in str(error)
             named += 1
     assert named > 5
+
+
+STRANGE = [True, 1.5, "x", [], ["x"], {}, {"x": []}, None, float("nan")]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=repr)
+def test_an_attribute_of_another_kind_is_named(strange, tmp_path) -> None:
+    """`status` reads it, or names it: whoever computes with an attribute finds what `tune` writes."""
+    for rules, of_trial in ((OF_STUDY, False), (OF_TRIAL, True)):
+        for key in rules:
+            trial = optuna.trial.create_trial(value=0.5, user_attrs={key: strange} if of_trial else {})
+            storage = InMemoryStorage()
+            study = optuna.create_study(storage=storage, study_name="s")
+            study.add_trial(trial)
+            if not of_trial:
+                study.set_user_attr(key, strange)
+            try:
+                status_of(study, "", datetime.now().astimezone())
+            except UserError as error:
+                named = (
+                    f"study s, trial 0: the attribute {key}" if of_trial else f"study s: the attribute {key}"
+                )
+                assert named in str(error)
+            else:
+                words, holds = rules[key]
+                assert holds(strange), words

@@ -39,6 +39,8 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
     [
         (UserError("rule"), 2, "rule"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 4, "/x/y"),
+        (OSError(errno.EFBIG, "File too large", "/x/y"), 4, "/x/y"),
+        (OSError(errno.EFBIG, "File too large"), 4, "ulimit"),
         (OSError(errno.EDQUOT, "Quota exceeded"), 4, "disk is full"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), 4, "disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "/x/y"),

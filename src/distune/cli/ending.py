@@ -73,6 +73,10 @@ def ending_of(error: Exception) -> tuple[int, str]:
         return BAD_INPUT, str(error)
     if _is_full(error):
         return DISK_FULL, f"the disk is full{_where_full(error)}, then the same command resumes"
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        what = "the file became larger than this process, or the file system, may write"
+        written = error.filename2 or error.filename
+        return DISK_FULL, f"{written or 'a draft'}: {what}; raise ulimit -f, then the same command resumes"
     if isinstance(error, FloatingPointError):
         advice = "lower the learning rate, or use training.precision: fp32"
         return FAILED, f"the training failed: {error}; {advice}"

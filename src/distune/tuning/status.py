@@ -15,6 +15,7 @@ from distune.tuning.coordinator.failures import count_kinds
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import OWNER, Counts, count
 from distune.tuning.staged import SUFFIX
+from distune.tuning.study.attributes import check_study, check_trials
 from distune.tuning.study.open_study import check_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
@@ -161,14 +162,16 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
     """The status of an open study at a time.
 
     Raises:
-        UserError: the study has several objectives.
+        UserError: the study has several objectives, or an attribute that is not what `tune` writes.
     """
+    check_study(study.study_name, study.user_attrs)
     if len(study.directions) != 1:
         raise UserError(
             f"study {study.study_name} has {len(study.directions)} objectives; status shows studies with one"
         )
     minimise = study.direction == StudyDirection.MINIMIZE
     trials = study.get_trials(deepcopy=False)
+    check_trials(study.study_name, trials)
     known = leases(study.user_attrs)
     living = {name: lease for name, lease in known.items() if lease.looks_alive(now.timestamp())}
     last = max(known.values(), key=lambda lease: lease.started, default=None)

@@ -36,6 +36,7 @@ from distune.tuning.staged import (
     split,
     stage_budgets,
 )
+from distune.tuning.study.attributes import check_trials
 from distune.tuning.study.commits import with_commits
 from distune.tuning.study.names import commits_so_far, exists, study_to_continue
 from distune.tuning.study.open_study import check_name, new_name, open_study
@@ -192,6 +193,7 @@ def _open(
             commits = old.user_attrs.get(COMMITS, {})
             retrying(lambda: fork(old, storage, name, replace(settings, commits=commits)))
     study = retrying(lambda: open_study(storage, name, settings))
+    check_trials(name, retrying(lambda: study.get_trials(deepcopy=False)))
     known = study.user_attrs
     settings = replace(
         settings, sampler=asked.sampler or known["sampler"], pruner=asked.pruner or known["pruner"]

@@ -11,6 +11,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 
 from distune.errors import UserError
+from distune.tuning.study.attributes import check_study
 from distune.tuning.study.settings import StudySettings, differing
 from distune.utils.paths import is_file_name
 
@@ -64,11 +65,17 @@ def open_study(storage: BaseStorage, name: str, settings: StudySettings) -> optu
 
 
 def load(storage: BaseStorage, name: str) -> optuna.Study | None:
-    """The study of a name, None if there is none."""
+    """The study of a name, None if there is none.
+
+    Raises:
+        UserError: an attribute of it is not what `tune` writes.
+    """
     try:
-        return optuna.load_study(storage=storage, study_name=name)
+        study = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
         return None
+    check_study(name, study.user_attrs)
+    return study
 
 
 def write_settings(study: optuna.Study, settings: StudySettings) -> None:

@@ -1,0 +1,93 @@
+"""The user attributes that are computed with: each is what `tune` writes, or is named with its study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from distune.errors import UserError
+from distune.utils.text import one_line
+
+Rule = tuple[str, Callable[[Any], bool]]
+"""What an attribute must be, in words, and whether a value is that."""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _or_none(rule: Rule) -> Rule:
+    return f"{rule[0]}, or null", lambda value: value is None or rule[1](value)
+
+
+NUMBER: Rule = ("a number", _is_number)
+WHOLE: Rule = ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool))
+TEXT: Rule = ("text", lambda value: isinstance(value, str))
+NAME: Rule = ("a name", lambda value: isinstance(value, str | int))
+MOMENT: Rule = ("a time", _is_moment)
+MAPPING: Rule = ("a mapping", lambda value: isinstance(value, Mapping))
+NUMBERS: Rule = (
+    "a mapping to numbers",
+    lambda value: isinstance(value, Mapping) and all(map(_is_number, value.values())),
+)
+SCORES: Rule = ("a list of numbers", lambda value: isinstance(value, list) and all(map(_is_number, value)))
+
+OF_STUDY: Mapping[str, Rule] = {
+    **dict.fromkeys(("base_config", "search_space", "encoder_commits", "teachers"), MAPPING),
+    **dict.fromkeys(("sampler", "pruner", "strategy", "data_fingerprint"), TEXT),
+    "seed": WHOLE,
+    "folds": _or_none(WHOLE),
+}
+OF_TRIAL: Mapping[str, Rule] = {
+    **dict.fromkeys(("seconds", "peak_memory_mb", "peak_device_mb", "disk_mb"), NUMBER),
+    **dict.fromkeys(("teacher_score", "regression_score"), _or_none(NUMBER)),
+    **dict.fromkeys(("overrides", "fixed_params"), MAPPING),
+    **dict.fromkeys(("stage_seconds", "teacher_scores"), NUMBERS),
+    **dict.fromkeys(("device", "worker", "failure_kind"), NAME),
+    "fold_scores": _or_none(SCORES),
+    "attempts": WHOLE,
+    "folder": TEXT,
+    "started": MOMENT,
+    "coordinator": _or_none(TEXT),
+}
+
+
+def check_study(name: str, attributes: Mapping[str, Any]) -> None:
+    """Checks the attributes of a study.
+
+    Raises:
+        UserError: one is not what it must be; it names the study and the attribute.
+    """
+    _check(f"study {name}", attributes, OF_STUDY)
+
+
+def check_trials(name: str, trials: Iterable[FrozenTrial]) -> None:
+    """Checks the attributes of the trials of a study.
+
+    Raises:
+        UserError: one is not what it must be; it names the study, the trial and the attribute.
+    """
+    for trial in trials:
+        _check(f"study {name}, trial {trial.number}", trial.user_attrs, OF_TRIAL)
+
+
+def _check(where: str, attributes: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
+    for key in rules.keys() & attributes.keys():
+        words, holds = rules[key]
+        if not holds(attributes[key]):
+            shown = one_line(repr(attributes[key]), 80)
+            raise UserError(
+                f"{where}: the attribute {key} is {shown}, not {words}: its database was changed by another program"
+            )
