@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from distune.cli.output import say
+from distune.data.table import Task
+from distune.prediction.answers import Answers
 from distune.utils.text import harmless, inert
 
 HOSTILE = {
@@ -43,3 +49,12 @@ def test_a_formula_is_inert_in_a_cell_for_people(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "a=b", "1", "CT of the chest", "'=1"])
 def test_other_cells_stand_as_they_are(text: str) -> None:
     assert inert(text) == text
+
+
+def test_answers_keep_the_ids_that_programs_join_on(tmp_path: Path) -> None:
+    answers = Answers(
+        (Task("kind", ("=a", "b")),), np.array([0]), ("=1+1",), (np.array([[0.75, 0.25]]),), problems=()
+    )
+    answers.write(tmp_path / "answers.csv")
+    (row,) = csv.DictReader((tmp_path / "answers.csv").open(encoding="utf-8"))
+    assert (row["id"], row["pred_kind"]) == ("=1+1", "=a")

@@ -157,6 +157,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     check_is_file(path)
+    with path.open("rb"):  # without the right to read it, safetensors says that there is no such file
+        pass
     tensors: dict[str, dict[str, Tensor]] = {}
     with safetensors.safe_open(path, framework="pt") as file:
         values = parse_json((file.metadata() or {})["values"])
