@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -32,6 +33,7 @@ from distune.cli.plugin_option import takes_plugins
 from distune.errors import UserError
 from distune.utils.progress import ProgressLines, progress_to
 from distune.utils.text import NOT_UNICODE, harmless, is_unicode
+from distune.utils.threads import WAITING
 
 app = typer.Typer(
     help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
@@ -88,6 +90,8 @@ def run_command(*command: str) -> None:
     Args:
         command: the command, where the script that was called stands for it; else the first argument names it.
     """
+    for name, value in WAITING.items():
+        os.environ.setdefault(name, value)
     warnings = logging.StreamHandler()  # a study's log file takes more; the terminal has its progress line
     warnings.setLevel(logging.WARNING)
     warnings.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))

@@ -324,6 +324,7 @@ class TestLocal:
         found = [found[-1].result.extra for found in events.values()]
         assert sorted(one["device"] for one in found) == ["cuda:0", "cuda:0", "cuda:1"]
         assert all(one["OMP_NUM_THREADS"] == "2" and one["threads"] == 2 for one in found)
+        assert all(one["OMP_WAIT_POLICY"] == "PASSIVE" for one in found)
         assert not any(one["torch_was_imported"] for one in found)
 
     def test_a_folder_in_use_is_left_to_its_user(self, tmp_path):

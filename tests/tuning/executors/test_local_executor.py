@@ -21,7 +21,7 @@ from distune.tuning.executors import local
 def test_a_worker_has_its_share_of_the_cores_and_no_more_than_the_user_allows(
     wanted: str | None, workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "available_cores", lambda: 8)
+    monkeypatch.setattr(local, "usable_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if wanted is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", wanted)

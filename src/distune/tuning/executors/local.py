@@ -27,6 +27,7 @@ from distune.tuning.trials.messages import (
     TrialTask,
 )
 from distune.tuning.trials.pipe import receive, send
+from distune.utils.threads import WAITING, usable_cores
 
 START_LIMIT = 5
 """Workers in a row that may end by themselves before they take a trial."""
@@ -162,7 +163,7 @@ class LocalExecutor(Executor):
                 [sys.executable, "-P", "-m", "distune.tuning.trials.worker",
                  str(theirs.fileno()), str(os.getpid()), self._function],
                 env={
-                    **_MEMORY_VARIABLES, **os.environ, **limit, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1",
+                    **_MEMORY_VARIABLES, **WAITING, **os.environ, **limit, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1",
                 },
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()], start_new_session=True,
@@ -257,15 +258,10 @@ class LocalExecutor(Executor):
         return TrialFinished(number, replace(failure, output=_tail(worker)))
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def threads_each(workers: int) -> int:
     """A worker's share of the cores, and no more than OMP_NUM_THREADS where that is set."""
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # a list names nested levels
-    share = max(1, available_cores() // workers)
+    share = max(1, usable_cores() // workers)
     return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) else share
 
 

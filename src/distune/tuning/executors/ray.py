@@ -18,8 +18,9 @@ from typing import Any
 from distune.errors import UserError
 from distune.tuning.coordinator.failures import died
 from distune.tuning.executors.base import Executor
-from distune.tuning.executors.local import START_LIMIT, LocalExecutor, available_cores
+from distune.tuning.executors.local import START_LIMIT, LocalExecutor
 from distune.tuning.trials.messages import EpochReported, Event, TrialFinished, TrialStarted, TrialTask
+from distune.utils.threads import usable_cores
 
 START_SECONDS = 300.0
 """How long the first worker may wait for room in the cluster; one that scales itself up needs minutes."""
@@ -118,7 +119,7 @@ class RayExecutor(Executor):
             )
         self._threads = threads or 1
         self._gpus = gpus_per_trial
-        self._ray, self._owns_connection = _connect(address, max(available_cores(), workers * self._threads))
+        self._ray, self._owns_connection = _connect(address, max(usable_cores(), workers * self._threads))
         device = "cuda:0" if gpus_per_trial else "cpu"
         self._arguments = (function, str(folder.absolute()), str(Path.cwd()), list(sys.path), device)
         self._failed_starts = 0
