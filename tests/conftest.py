@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,22 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("DISTUNE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def plugins_forgotten() -> Iterator[None]:
+    """The plugins that a test loads are unknown again after it."""
+    from distune import plugins
+    from distune.components import FUSIONS, LOSSES, READERS
+
+    known = set(sys.modules)
+    yield
+    for name in set(plugins._loaded) & (set(sys.modules) - known):
+        del sys.modules[name]
+    plugins._loaded.clear()
+    for components in (LOSSES, FUSIONS, READERS):
+        components._added.clear()
+        components._sources.clear()
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,9 @@ def run_block(block: Block, printed: dict[tuple[str, ...], str]) -> tuple[str, .
 
 
 @pytest.mark.timeout(900)
-def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_can_be_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins_forgotten: None
+) -> None:
     """All pages in the order of the site, in one folder, with little data, one epoch and two trials.
 
     A block with the title "output" is what the command before it prints.
@@ -137,6 +139,7 @@ def test_the_pages_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     demo = Path("config/demo.yaml")
     demo.write_text(with_one_epoch(demo.read_text()))
     write_demo(Path("data/demo"), seed=42, examples=80)
+    shutil.copy(next(Path("data/demo").rglob("*.png")), "scan.png")
     printed = {("data", "demo", "data/demo"): ""}
     args: tuple[str, ...] = ()
     for block in blocks("bash", "yaml", "text", "python"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from distune import plugins
-from distune.components import FUSIONS, LOSSES, READERS
+from distune.components import FUSIONS, LOSSES
 from distune.config import Config, as_dict, dump_config, parse_config, with_values
 from distune.data import read_table
 from distune.errors import ConfigError, UserError
@@ -58,19 +58,12 @@ READERS = {"own_layout": read_medpix}
 
 
 @pytest.fixture(autouse=True)
-def forgotten_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of modules on the path; what a test loads is unknown again after it."""
+def modules_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins_forgotten: None) -> None:
+    """A folder of modules on the path."""
     modules = tmp_path / "modules"
     modules.mkdir()
     (modules / "my_components.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(modules))
-    yield
-    plugins._loaded.clear()
-    for components in (LOSSES, FUSIONS, READERS):
-        components._added.clear()
-        components._sources.clear()
-    for name in [name for name in sys.modules if name.startswith("my_")]:
-        del sys.modules[name]
 
 
 def config_with(own: Config) -> Config:

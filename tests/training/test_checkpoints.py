@@ -21,7 +21,7 @@ from distune.config import Config
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
 from distune.training.files import checkpoint as checkpoint_module
-from distune.training.files.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter
+from distune.training.files.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter, save_checkpoint
 from distune.training.run import run
 
 pytestmark = pytest.mark.slow
@@ -315,3 +315,9 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
     monkeypatch.setattr(os, "fsync", noting)
     CheckpointFile(path, "k").save(Checkpoint({"m": {"a": torch.zeros(1)}}, {}))
     assert there == [False] and path.exists()
+
+
+def test_who_may_read_a_run_may_read_its_weights(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "student.safetensors", Checkpoint({"model": {"w": torch.zeros(2)}}, {}))
+    (tmp_path / "results.json").touch()
+    assert (tmp_path / "student.safetensors").stat().st_mode == (tmp_path / "results.json").stat().st_mode

@@ -34,7 +34,8 @@ def test_studies_of_a_folder_are_listed_with_what_cannot_be_read(tmp_path, monke
     add_complete(finished, 0.25)
     add_complete(finished, 0.75)
     with_lease(finished, "finished")
-    with_lease(sqlite_study(logs, settings_of(), "running"), None)
+    running = sqlite_study(logs, settings_of(), "running")
+    with_lease(running, None)
     optuna.create_study(
         directions=["maximize", "minimize"], study_name="two", storage=f"sqlite:///{logs}/two.db"
     )
@@ -51,6 +52,7 @@ def test_studies_of_a_folder_are_listed_with_what_cannot_be_read(tmp_path, monke
     assert lines["running"][:3] == ["0/5", "-", "running,"]
     assert lines["damaged"][2] == lines["two"][2] == "unreadable:"
     assert {path: path.read_bytes() for path in logs.iterdir()} == before
+    del running, finished  # kept till here: who writes closes its database, and empties its log, when it goes
 
 
 def test_both_stages_of_a_staged_search_are_one_study_of_the_list(tmp_path):

@@ -145,7 +145,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for name, tensor in tensors.items()
     }
     with replacing(path, durable=True) as draft:
+        draft.touch()
+        rights = draft.stat().st_mode
         save_file(tensors, draft, metadata={"values": json.dumps(checkpoint.values)})
+        draft.chmod(rights)  # safetensors takes the rights of all others away
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
