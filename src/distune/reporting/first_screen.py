@@ -69,9 +69,8 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
 
 
 def _of_few(numbers: verdicts.Numbers) -> str:
-    """That an interval over so few seeds is itself rough."""
-    is_few = 1 < len(numbers["seeds"]) < ENOUGH_SEEDS
-    return f", itself unreliable: {ENOUGH_SEEDS} seeds are needed" if is_few else ""
+    """That an interval over two seeds is itself uncertain; from three on, simulations find it calibrated."""
+    return f", of 2 seeds and itself uncertain: take {ENOUGH_SEEDS}" if len(numbers["seeds"]) == 2 else ""
 
 
 def _shared_with_other_splits(findings: Findings) -> str:
