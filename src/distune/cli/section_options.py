@@ -63,7 +63,7 @@ def _parameter(option: str, section: type[ConfigSection], name: str) -> inspect.
     info = typer.Option(
         flag,
         help=help_text,
-        parser=functools.partial(_listed, flag) if annotation is tuple else None,
+        parser=_list_parser(flag) if annotation is tuple else None,
         metavar=_metavar(field.annotation),
     )
     python_type = str if annotation is tuple else annotation
@@ -106,5 +106,10 @@ def _metavar(annotation: Any) -> str | None:
     return "A,B,..." if any(typing.get_origin(part) is tuple for part in parts) else None
 
 
-def _listed(flag: str, text: str) -> list[str]:
-    return list(listed(flag, text))
+def _list_parser(flag: str) -> Callable[[str], list[str]]:
+    """What reads a list option; older Typers want a function that has a name."""
+
+    def parse(text: str) -> list[str]:
+        return list(listed(flag, text))
+
+    return parse
