@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from typer.core import TyperGroup, TyperOption
+from typer.testing import CliRunner
 
 from distune.cli import app, run_command
 from distune.data.demo.demo import write_demo
@@ -50,8 +51,10 @@ def options(name: str) -> Iterator[tuple[str, TyperOption]]:
 def test_every_seed_has_a_range() -> None:
     seeds = list(options("--seed"))
     assert {path for path, _ in seeds} >= {"train", "tune", "init", "data split", "data demo"}
-    for path, option in seeds:
-        assert (option.min, option.max) == (0, 2**31 - 1), path
+    for path, _ in seeds:
+        for value in ("-1", str(2**31)):
+            refused = CliRunner().invoke(app, [*path.split(), "--seed", value])
+            assert refused.exit_code == 2 and "Invalid value for '--seed'" in refused.output, path
 
 
 def test_every_command_that_writes_where_it_is_told_is_known() -> None:

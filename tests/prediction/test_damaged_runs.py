@@ -120,6 +120,8 @@ def test_every_command_ends_with_one_message(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if command == "export":
+        pytest.importorskip("onnx")
     folder = shutil.copytree(small, tmp_path / "damaged")
     _cut(WEIGHTS, 0.5)(folder)
     root = load_config(small / CONFIG).data.root
