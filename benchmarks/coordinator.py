@@ -145,7 +145,7 @@ def asking(settings: StudySettings, folder: Path, given: argparse.Namespace) -> 
     study, number = _study(folder, "asking", settings, given.memory), given.known
     study.add_trials(_known(study, settings, number))
     if not given.memory:
-        study = _study(folder, "asking", settings, in_memory=False)  # opened anew: nothing is read yet
+        study = _study(folder, "asking", settings, in_memory=False)  # opened again: nothing is read yet
     ledger, proposals = Ledger(study, "benchmark"), JointProposals(settings)
     seconds, processor = [], []
     for _ in range(6):

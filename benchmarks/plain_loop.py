@@ -37,7 +37,7 @@ CLASSIC_EPOCHS = {"teacher.epochs": 3, "student.epochs": 10}
 
 
 class PlainDataset(Dataset[tuple[Tensor, Tensor, Tensor, Tensor, int]]):
-    """Everything is done anew for each example that is asked for."""
+    """Everything is done again for each example that is asked for."""
 
     def __init__(self, table: Table, rows: np.ndarray, size: int, text: TextEncoder):
         self.table, self.rows, self.size, self.text = table, rows, size, text

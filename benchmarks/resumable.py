@@ -63,7 +63,7 @@ def undisturbed(config: Mapping[str, Any]) -> list[float]:
 
 
 def train(task: TrialTask, report: Report) -> TrialOutcome:
-    """Goes over the epochs, each of EPOCH_SECONDS; goes on from the checkpoint in the folder."""
+    """Goes over the epochs, each of EPOCH_SECONDS; continues from the checkpoint in the folder."""
     pause, path = float(os.environ.get("EPOCH_SECONDS", "0.1")), task.path / CHECKPOINT
     state = State(**json.loads(path.read_text())) if path.exists() else fresh(task.config)
     last = task.config["student"]["epochs"]

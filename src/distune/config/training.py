@@ -64,8 +64,7 @@ class TrainingConfig(ConfigSection):
     """cpu, cuda:0, mps; auto takes the first GPU if there is one, and a study's workers all of them in turn."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads; empty divides the cores among the workers of one study, at most OMP_NUM_THREADS each. Where two
-    studies share a machine, set each one's share: threads without a core of their own spin and slowed both studies to a
-    quarter."""
+    studies share a machine, set each one's share of them."""
 
     @field_validator("device")
     @classmethod
