@@ -139,15 +139,22 @@ def test_tiff_of_grey_and_opacity_in_any_compression_hides_what_is_transparent(
 
 def test_a_damaged_tiff_of_grey_and_opacity_is_named(tmp_path: Path) -> None:
     path = deep_tiff(tmp_path / "a.tiff", np.dstack([ramp(), ramp()]))
-    content = bytearray(path.read_bytes())
-    for place in (
-        content.find(struct.pack("<HHII", 284, 3, 1, 1)),
-        content.find(struct.pack("<HHII", 256, 3, 1, 64)),
-    ):
-        changed = bytearray(content)
-        changed[place + 8] = 2 if place == content.find(struct.pack("<HHII", 284, 3, 1, 1)) else 0
-        path.write_bytes(changed)
+    content = path.read_bytes()
+    planes, width = (struct.pack("<HHII", tag, 3, 1, value) for tag, value in ((284, 1), (256, 64)))
+    for entry, value in ((planes, 2), (width, 0), (width, 40_000)):
+        assert content.count(entry) == 1
+        path.write_bytes(content.replace(entry, entry[:8] + struct.pack("<I", value)))
         with pytest.raises(UserError, match=r"a\.tiff: .*(separate planes|cannot be decoded)"):
+            read_pixels(path)
+
+
+def test_a_tiff_of_grey_and_opacity_that_was_cut_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.tiff"
+    Image.fromarray(np.zeros((9, 7, 2), np.uint8), "LA").save(path)
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match=r"a\.tiff"):
             read_pixels(path)
 
 

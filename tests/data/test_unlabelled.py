@@ -77,7 +77,7 @@ def test_a_whole_set_is_the_same_table_whether_labels_may_be_missing_or_not(woun
     assert len({table_fingerprint(table) for table in tables}) == 1
 
 
-def test_a_evaluated_row_needs_a_label_and_a_evaluated_task_too(root: Path) -> None:
+def test_an_evaluated_row_needs_a_label_and_an_evaluated_task_too(root: Path) -> None:
     dev = [["d0.png", "t", "dev0", "", ""], ["d1.png", "t", "dev1", "x", ""]]
     write(root, "metadata_dev.csv", dev)
     with pytest.raises(DataError) as caught:
@@ -101,7 +101,7 @@ def test_a_file_of_unlabelled_examples(root: Path) -> None:
 
 
 @pytest.mark.parametrize("case", ["dev1", "late"])
-def test_unlabelled_rows_of_a_evaluated_case_are_refused(root: Path, case: str) -> None:
+def test_unlabelled_rows_of_an_evaluated_case_are_refused(root: Path, case: str) -> None:
     write(root, "metadata_test.csv", [["t.png", "t", "late", "x", "l"]])
     write_png(root / "u.png", 1)
     write_csv(root / "more.csv", [["case", "image", "text"], [case, "u.png", "t"], ["new", "u.png", "t"]])

@@ -37,7 +37,10 @@ def grey_and_opacity(content: bytes) -> NDArray[Any]:
     if tiff_value(content, _PLANES) == 2:
         raise UserError("a TIFF with grey and opacity in separate planes; save it with pixels interleaved")
     is_differenced = tiff_value(content, _PREDICTOR) == 2
-    wide = cv2.imdecode(np.frombuffer(_as_wide_grey(content), np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        wide = cv2.imdecode(np.frombuffer(_as_wide_grey(content), np.uint8), cv2.IMREAD_UNCHANGED)
+    except struct.error:  # a header that was cut, or a width that does not fit its field when doubled
+        wide = None
     if wide is None or wide.ndim != 2 or wide.shape[1] % 2:
         raise UserError("damaged, or a TIFF of grey and opacity that cannot be decoded")
     pixels = wide.reshape(wide.shape[0], -1, 2)
