@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from distune.config import load_config, save_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo
 from distune.deployment.model_card import model_card
-from distune.prediction.evaluation import EXTERNAL, evaluation_of
+from distune.prediction.evaluation import EXTERNAL, evaluation_of, record
 from distune.prediction.labelled import Labelled, label_columns_of, labelled_file
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
@@ -94,6 +95,20 @@ def write_labelled(run: Path, file: Path) -> list[dict[str, str]]:
     return rows
 
 
+def card_of(run: Path) -> str:
+    config = load_config(run / "config.yaml")
+    table = read_table(config.data, config.seed, check_images=False)
+    parity = {
+        "examples": 1,
+        "largest_difference": 0.0,
+        "changed": 0,
+        "changed_from_run": 0,
+        "score": 1.0,
+        "exported_score": 1.0,
+    }
+    return model_card(run, config, table.tasks, table, parity, "32-bit", {"modality": 1.0, "location": 1.0})
+
+
 def test_scores_are_those_of_the_run_on_the_same_examples(
     copied: Path, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -120,20 +135,24 @@ def test_external_data_are_evaluated_and_recorded(distune: Command, copied: Path
     found = json.loads(line)
     assert (found["examples"], found["new"]) == (len(rows), True)
     assert found["cases"] == len({row["patient"] for row in rows})
-    config = load_config(copied / "config.yaml")
-    table = read_table(config.data, config.seed, check_images=False)
-    parity = {
-        "examples": 1,
-        "largest_difference": 0.0,
-        "changed": 0,
-        "changed_from_run": 0,
-        "score": 1.0,
-        "exported_score": 1.0,
-    }
-    card = model_card(
-        copied, config, table.tasks, table, parity, "32-bit", {"modality": 1.0, "location": 1.0}
-    )
+    card = card_of(copied)
     assert f"new.csv, {found['time'][:10]}: {found['score']:.4f}" in card
+
+
+def test_scores_of_a_single_case_are_on_the_card_without_an_interval(
+    copied: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    rows = [{**row, "group": "one"} for row in read_rows(copied)]
+    write_table(copied / "predictions_dev.csv", rows)
+    write_new(elsewhere, tmp_path / "new.csv")
+    predictor = load(copied)
+    data = labelled_file(predictor, tmp_path / "new.csv", elsewhere)
+    found = scored(predictor, replace(data, groups=["one"] * len(data.groups)))
+    record(copied, found)
+    assert found["interval"] == [None, None]
+    card = card_of(copied)
+    assert f"| too few cases for an interval | {len(rows)} |" in card
+    assert f"{found['score']:.4f} (too few cases for an interval), {found['examples']} examples" in card
 
 
 @pytest.mark.parametrize("share", ["all", "one"])

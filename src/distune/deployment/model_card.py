@@ -102,8 +102,8 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
     for split in ("dev", "test"):
         scored = score_with_interval(folder, split, tasks)
         if scored is not None:
-            low, high = scored["interval"]
-            yield f"| {split} | {scored['score']:.4f} | {low:.4f} to {high:.4f} | {scored['examples']} |"
+            interval = _interval(*scored["interval"])
+            yield f"| {split} | {scored['score']:.4f} | {interval} | {scored['examples']} |"
     yield ""
     yield "dev chose the epoch, and often the hyperparameters: its score flatters."
     if (read_results(folder) or {}).get("test_split") != "opened":
@@ -111,6 +111,10 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
     warm = ", ".join(f"{one_line(name)} {value:.3f}" for name, value in temperatures.items())
     yield f"Probabilities are calibrated by temperatures fitted on dev: {warm}."
     yield ""
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "too few cases for an interval" if low is None or high is None else f"{low:.4f} to {high:.4f}"
 
 
 def _external(folder: Path) -> Iterator[str]:
@@ -122,8 +126,8 @@ def _external(folder: Path) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
         found = line or {}
         try:
-            low, high = found["interval"]
-            said = f"{found['score']:.4f} ({low:.4f} to {high:.4f}), {found['examples']} examples"
+            interval = _interval(*found["interval"])
+            said = f"{found['score']:.4f} ({interval}), {found['examples']} examples"
             yield f"- {one_line(found['data'])}, {found['time'][:10]}: {said}"
         except (KeyError, TypeError, ValueError):
             raise UserError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,8 @@ def score_with_interval(folder: Path, split: str, tasks: Sequence[Task]) -> dict
     scored = read_split_predictions(folder, split, tasks=tasks)
     if scored is None:
         return None
-    found = asdict(overall(task_answers([scored])).interval())
-    return {"score": found["mean"], "interval": [found["low"], found["high"]], "examples": len(scored.labels)}
+    found = overall(task_answers([scored])).interval()
+    return {"score": found.mean, "interval": _ends(found), "examples": len(scored.labels)}
 
 
 def record(folder: Path, found: Mapping[str, Any]) -> Path:
