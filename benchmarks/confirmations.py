@@ -33,9 +33,9 @@ from benchmarks.simulated_confirmations import CLASSES, GAINS, World
 from distune.confirmation.statistics.decision import candidates_of, expected_maximum, prior_deviation
 from distune.confirmation.statistics.forecast import forecast
 from distune.confirmation.statistics.inference.intervals import interval_over_cases
+from distune.confirmation.statistics.inference.pseudovalues import counts_by_case, mean_macro_f1, pseudovalues
 from distune.confirmation.statistics.inference.significance import Comparison, family_level
 from distune.confirmation.statistics.inference.standard_errors import errors_of
-from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, mean_macro_f1, pseudovalues
 
 CASES, SEEDS, POINTS = (40, 200, 1000), (3, 5, 10), (0, 2, 5)
 NORMAL = 1.959964

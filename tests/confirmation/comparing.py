@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.confirmation.statistics.inference.pseudovalues import counts_by_case, pseudovalues
 from distune.confirmation.statistics.inference.significance import Comparison, compare_scores
-from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 
 class Contender(NamedTuple):

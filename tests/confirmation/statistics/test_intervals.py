@@ -11,8 +11,8 @@ from distune.confirmation.statistics.inference.intervals import (
     interval_over_seeds,
     of_class,
 )
+from distune.confirmation.statistics.inference.pseudovalues import counts_by_case
 from distune.confirmation.statistics.inference.standard_errors import Errors
-from distune.confirmation.statistics.scores.pseudovalues import counts_by_case
 
 
 class TestIntervalOverSeeds:

@@ -9,7 +9,6 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from distune.confirmation.statistics.inference.intervals import interval_above_zero, interval_of
-from distune.confirmation.statistics.inference.probabilities import area_under_curve, calibration
 from distune.confirmation.statistics.scores.case_scores import TaskAnswers, task_answers
 from distune.confirmation.statistics.scores.operating_points import (
     operating_points,
@@ -17,6 +16,7 @@ from distune.confirmation.statistics.scores.operating_points import (
     threshold,
     thresholds_of_others,
 )
+from distune.confirmation.statistics.scores.probabilities import area_under_curve, calibration
 from distune.data.table import MISSING, Task
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.metrics import calibration_error

@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from benchmarks.simulated_confirmations import World
+from distune.confirmation.statistics.inference.pseudovalues import counts_by_case, mean_macro_f1, pseudovalues
 from distune.confirmation.statistics.inference.standard_errors import errors_of
-from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, mean_macro_f1, pseudovalues
 from distune.data.table import MISSING
 
 

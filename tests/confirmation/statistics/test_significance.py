@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import f1_score
 
+from distune.confirmation.statistics.inference.pseudovalues import counts_by_case, pseudovalues
 from distune.confirmation.statistics.inference.significance import (
     Comparison,
     family_level,
     family_verdicts,
 )
 from distune.confirmation.statistics.inference.standard_errors import Errors
-from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 
 def predictions(

@@ -10,8 +10,8 @@ from comparing import Contender, compare
 
 from benchmarks.confirmations import differences, forecast_summary, forecasts, summary
 from benchmarks.simulated_confirmations import GAINS, World
+from distune.confirmation.statistics.inference.pseudovalues import counts_by_case, pseudovalues
 from distune.confirmation.statistics.inference.significance import family_verdicts
-from distune.confirmation.statistics.scores.pseudovalues import counts_by_case, pseudovalues
 
 pytestmark = pytest.mark.slow
 

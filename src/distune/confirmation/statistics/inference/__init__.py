@@ -1,1 +1,1 @@
-"""Intervals, tests, power and probabilities."""
+"""Intervals, tests and power of scores and their pseudo-values; imports nothing of `statistics.scores`."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.confirmation.statistics.inference.pseudovalues import Counts, Metric, mean_macro_f1, pseudovalues
 from distune.confirmation.statistics.inference.standard_errors import LEVEL, NO_ERROR, Errors, errors_of
-from distune.confirmation.statistics.scores.pseudovalues import Counts, Metric, mean_macro_f1, pseudovalues
 
 Floats = NDArray[np.float64]
 MOST_OF_ALL = 0.98

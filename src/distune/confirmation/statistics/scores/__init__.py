@@ -1,1 +1,1 @@
-"""Scores of every contender: over cases, by subgroup, and at operating points."""
+"""Scores of every contender, with their intervals: over cases, by subgroup, at operating points, of probabilities."""

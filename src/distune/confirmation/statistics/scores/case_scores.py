@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.intervals import Interval, interval_of
-from distune.confirmation.statistics.scores.pseudovalues import Counts, counts_by_case
+from distune.confirmation.statistics.inference.pseudovalues import Counts, counts_by_case
 from distune.data.table import MISSING, Task, exclusive_tasks, label_columns
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.metrics import mean_f1
@@ -40,7 +40,7 @@ class CaseScores:
 
     @property
     def pseudovalues(self) -> Floats:
-        """Of each case and seed, (G, seeds); see `distune.confirmation.statistics.scores.pseudovalues`."""
+        """Of each case and seed, (G, seeds); see `distune.confirmation.statistics.inference.pseudovalues`."""
         cases = len(self.without)
         return np.asarray(cases * self.values - (cases - 1) * self.without)
 

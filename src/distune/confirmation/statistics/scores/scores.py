@@ -12,7 +12,7 @@ import numpy as np
 from distune.confirmation.statistics.files import CONDITIONS, OUT_OF_FOLD
 from distune.confirmation.statistics.forecast import forecast
 from distune.confirmation.statistics.inference.intervals import accuracy, interval_over_seeds, of_class
-from distune.confirmation.statistics.inference.probabilities import area_under_curve, calibration
+from distune.confirmation.statistics.inference.pseudovalues import Counts
 from distune.confirmation.statistics.inference.standard_errors import errors_of
 from distune.confirmation.statistics.scores.answers import Answers
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
@@ -20,7 +20,7 @@ from distune.confirmation.statistics.scores.operating_points import (
     operating_points,
     operating_points_out_of_fold,
 )
-from distune.confirmation.statistics.scores.pseudovalues import Counts
+from distune.confirmation.statistics.scores.probabilities import area_under_curve, calibration
 from distune.data.table import label_columns
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.evaluation import evaluate
