@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from distune.config import Config
 from distune.distillation import LOSSES
 from distune.models.fusion import FUSIONS
 from distune.store import Store
+from distune.training.files.prediction_files import read_split_predictions
 from distune.training.run import run
+from distune.training.scoring.scores import overall_score
 from distune.training.student import build_student, load_student
 
 pytestmark = pytest.mark.slow
@@ -68,26 +69,39 @@ def shortest(tiny_config: MakeConfig, root: Path, **values: Any) -> Config:
     return tiny_config(**{**smallest, **values})
 
 
-def check(config: Config, folder: Path, store: Store) -> None:
-    """Losses are finite, the results are there, and the student was trained."""
+def assert_whole_run(config: Config, folder: Path, store: Store) -> None:
+    """Every epoch's loss is the sum of its parts, the score that of the predictions, and the student was trained."""
     result = run(config, folder, store=store, check_images=False)
     epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     stages = ["teacher", "student"] if LOSSES[config.distillation.loss].uses_teacher else ["student"]
     assert [epoch["stage"] for epoch in epochs] == stages
-    assert all(math.isfinite(epoch["train_loss"]) for epoch in epochs)
+    for epoch in epochs:
+        is_taught = len(stages) == 2 and epoch["stage"] == "student"
+        assert (epoch["distillation"] != 0) is is_taught and epoch["cross_entropy"] > 0
+        alpha = config.distillation.alpha if epoch["stage"] == "student" else 1.0
+        penalty = epoch["train_loss"] - alpha * epoch["cross_entropy"] - epoch["distillation"]
+        costs = getattr(config, epoch["stage"]).fusion == "energy_aware"
+        assert 0.001 < penalty < 1 if costs else penalty == pytest.approx(0, abs=1e-4)
     written = json.loads((folder / "results.json").read_text())
     assert written["score"] == result.score == epochs[-1]["dev_score"]
-    assert 0.0 <= written["score"] <= 1.0
-    check_trained(folder)
+    assert_trained(folder)
+    answers = read_split_predictions(folder, "dev")
+    assert answers is not None and len(answers.ids) > 1
+    assert written["score"] == pytest.approx(
+        overall_score(answers.labels, answers.probabilities, answers.tasks)
+    )
 
 
-def check_trained(folder: Path) -> None:
-    """Nothing decays a bias, so one that moved was trained."""
+def assert_trained(folder: Path) -> None:
+    """Nothing decays a bias, so one that moved was trained; of the encoders those move that are not frozen."""
     student, config, tasks = load_student(folder)
     before, after = build_student(config, tasks).state_dict(), student.state_dict()
     assert all(bool(value.isfinite().all()) for value in after.values())
-    biases = ["image_projection.bias", "text_projection.bias", "heads.0.bias", "heads.1.bias"]
-    assert all(not torch.equal(after[name], before[name]) for name in biases)
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved >= {"image_projection.bias", "text_projection.bias", "heads.0.bias", "heads.1.bias"}
+    encoders = {"vision": config.student.vision, "text": config.student.text}
+    for name, encoder in encoders.items():
+        assert any(each.startswith(f"{name}.") for each in moved) is (encoder.freeze != "all"), name
 
 
 # A loss sees a fusion's outputs only: the logits, the pooled features and the map. So every loss is tried with one
@@ -113,7 +127,7 @@ def test_every_fusion_and_every_loss(
     config = shortest(
         tiny_config, small_root, teacher__fusion=fusion, student__fusion=fusion, distillation__loss=loss
     )
-    check(config, tmp_path / "run", store)
+    assert_whole_run(config, tmp_path / "run", store)
 
 
 @pytest.fixture(scope="module")
@@ -161,4 +175,4 @@ def test_every_encoder_family(
         ):  # without its package: random weights, and only the first blocks
             values |= {f"{role}__vision__pretrained": False, f"{role}__vision__layers": 2}
             values |= {"data__image_size": 32}
-    check(shortest(tiny_config, small_root, **values), tmp_path / "run", store)
+    assert_whole_run(shortest(tiny_config, small_root, **values), tmp_path / "run", store)
