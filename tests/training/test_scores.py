@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -18,7 +19,8 @@ from sklearn.metrics import (
 )
 
 from distune.config import ScoreName
-from distune.data.table import MISSING, Task
+from distune.data.table import MISSING, Table, Task
+from distune.training.scoring.apart import scores_apart
 from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.scores import macro_f1_by_task, overall_score, task_score
 from distune.training.scoring.weighted_scores import weighted_task_score
@@ -142,3 +144,20 @@ def test_the_evaluation_of_labels() -> None:
         [int(((LABELS[:, 2] == t) & (said[:, 2] == p)).sum()) for p in (0, 1)] for t in (0, 1)
     ]
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_examples_apart_may_leave_their_score_undefined_but_hide_no_other_fault() -> None:
+    """Two are complete, one of each class; two lack their text and are of one class."""
+    names = ("0", "1", "2", "3")
+    task = Task("sign", ("no", "yes"), score="auroc")
+    labels, rows = np.array([[0], [1], [1], [1]]), np.arange(4)
+    table = Table(
+        Path(), names, names, ("a", "b", "", ""), labels, names, ("dev",) * 4, (task,), may_lack=True
+    )
+    told = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.5, 0.5]])
+    assert scores_apart(table, rows, [told]) == {
+        "complete": {"examples": 2, "score": 1.0},
+        "without_text": {"examples": 2, "score": None},
+    }
+    with pytest.raises(ValueError, match="is longer"):
+        scores_apart(table, rows, [told, told])

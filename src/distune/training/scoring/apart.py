@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.table import Table, Task
-from distune.training.scoring.scores import overall_score
+from distune.training.scoring.scores import UndefinedScore, overall_score
 
 COMPLETE, NO_TEXT, NO_IMAGE = "complete", "without_text", "without_image"
 
@@ -66,5 +66,5 @@ def _score(
     """The score; None where a few examples do not define it, as where all have one class or none has a label."""
     try:
         return overall_score(labels, probabilities, tasks)
-    except ValueError:
+    except UndefinedScore:
         return None

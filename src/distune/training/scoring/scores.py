@@ -25,6 +25,10 @@ NAMES: Mapping[ScoreName, str] = {
 """The scores as a reader knows them."""
 
 
+class UndefinedScore(ValueError):
+    """The labels of these examples do not define the score."""
+
+
 def task_score(task: Task, truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
     """The score of one task, over the examples that have its label.
 
@@ -46,17 +50,17 @@ def task_score(task: Task, truth: NDArray[np.int64], probabilities: NDArray[Any]
         A number up to 1: 0 or more, but for a kappa, which is below 0 where agreement is worse than chance.
 
     Raises:
-        ValueError: no example has a label, or the score is not defined on these labels.
+        UndefinedScore: no example has a label, or the score is not defined on these labels.
         FloatingPointError: a probability is not finite.
     """
     known = (truth != MISSING).any(axis=1)
     if not known.any():
-        raise ValueError(f"task {task.name}: no example has a label")
+        raise UndefinedScore(f"task {task.name}: no example has a label")
     if not np.isfinite(probabilities[known]).all():
         raise FloatingPointError(f"task {task.name}: probabilities that are not finite")
     (value,) = weighted_task_score(task, truth[known], probabilities[known], np.ones((1, known.sum())))
     if np.isnan(value):
-        raise ValueError(
+        raise UndefinedScore(
             f"task {task.name}: the {NAMES[task.score]} is not defined where all examples have the same class; choose "
             "another score or split"
         )
@@ -114,7 +118,7 @@ def check_scores(table: Table, root: Path, splits: Sequence[Split] = ("dev",)) -
             even = np.full((len(labels), len(task.classes)), 1 / len(task.classes))
             try:
                 task_score(task, labels[:, columns], even)
-            except ValueError as error:
+            except UndefinedScore as error:
                 problems.append(f"{split} split: {error}")
     if problems:
         raise DataError(root, problems)

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.table import MISSING, Task
-from distune.training.scoring.metrics import SMALLEST_PROBABILITY, log_loss
-
-Floats = NDArray[np.float64]
+from distune.training.scoring.metrics import SMALLEST_PROBABILITY, Floats, log_loss
 
 LOWEST, HIGHEST = 0.05, 20.0
 
