@@ -64,6 +64,13 @@ def test_classes_and_groups_with_line_separators_are_read_back(tmp_path, separat
     np.testing.assert_array_equal(found.truth, [0, 1])
 
 
+@pytest.mark.parametrize("content", ["[1]", '{"score": '])
+def test_results_that_hold_none_are_named(tmp_path, content, caplog):
+    (tmp_path / RESULTS).write_text(content)
+    assert read_results(tmp_path) is None
+    assert str(tmp_path / RESULTS) in caplog.text
+
+
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"contenders": ', b"\xff\xfe", b"\0" * 100])
 def test_damaged_json_is_named(tmp_path, content):
     (tmp_path / PLAN).write_bytes(content)

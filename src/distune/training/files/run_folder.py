@@ -108,9 +108,11 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        _log.warning("%s cannot be read; its run does not count as finished", path)
-        return None
-    return found if isinstance(found, dict) else None
+        found = None
+    if isinstance(found, dict):
+        return found
+    _log.warning("%s cannot be read; its run does not count as finished", path)
+    return None
 
 
 def read_metrics(folder: Path) -> list[EpochRecord]:
