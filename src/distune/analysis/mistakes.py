@@ -52,7 +52,7 @@ class TaskMistakes:
 
     Attributes:
         task: its name.
-        scored: examples with a label.
+        labelled: examples with a label.
         wrong: examples whose predicted class is another.
         temperature: that the probabilities are scaled with, fitted on dev as `distune predict` does.
         most_confident: the first of them, the most confident one first.

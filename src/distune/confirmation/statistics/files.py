@@ -16,7 +16,6 @@ The numbers themselves are in <study>/confirmation.json.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ from typing import Any
 import numpy as np
 
 from distune.errors import UserError
-from distune.training.files.prediction_files import SplitPredictions
-from distune.training.files.run_folder import read_text
+from distune.training.files.prediction_files import SplitPredictions, predictions_file, read_rows
 from distune.utils.atomic import replacing
 from distune.utils.json_files import read_json
 
@@ -96,19 +94,19 @@ def join_folds(parts: Sequence[Path], folder: Path) -> None:
         folder: where predictions_folds.csv is written.
 
     Raises:
-        UserError: a fold has no predictions.
+        UserError: a fold has no predictions, or its file cannot be read.
     """
-    header: list[str] = []
-    rows: list[list[str]] = []
+    rows: list[dict[str, str]] = []
     for part in parts:
-        path = part / "predictions_dev.csv"
-        if not path.is_file():
-            raise UserError(f"{path} is missing: delete {part.parent} and confirm again")
-        header, *found = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+        path = predictions_file(part, "dev")
+        found = read_rows(part) if path.is_file() else []
+        if not found:
+            raise UserError(f"{path} is missing or empty: delete {part.parent} and confirm again")
         rows += found
-    named = header.index("id")
     # In the order of the names, so that every partition into folds comes to the same one.
-    rows.sort(key=lambda row: row[named])
-    joined = folder / f"predictions_{OUT_OF_FOLD}.csv"
+    rows.sort(key=lambda row: row["id"])
+    joined = predictions_file(folder, OUT_OF_FOLD)
     with replacing(joined) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([header, *rows])
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,1 +1,1 @@
-"""What a run writes: its folder, its results, its checkpoints."""
+"""What a run writes: its folder, its results, its predictions, its checkpoints."""

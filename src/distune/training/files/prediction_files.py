@@ -71,6 +71,7 @@ class SplitPredictions:
             self.tasks,
             self.labels[chosen],
             tuple(rows[chosen] for rows in self.probabilities),
+            {name: of_kind[chosen] for name, of_kind in self.kinds.items()},
         )
 
     @property
@@ -158,7 +159,7 @@ def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...
     try:
         return _by_column(read_rows(folder, split))
     except ValueError as error:
-        raise UserError(f"{predictions_file(folder, split)} holds {error}.") from None
+        raise UserError(f"{predictions_file(folder, split)} holds {error}. {REMEDY}") from None
 
 
 def by_task(
@@ -207,18 +208,20 @@ def read_split_predictions(
     if not path.is_file():
         return None
     rows = read_rows(folder, split)
-    lacking = [
-        np.array([not row[cell].strip() for row in rows], bool) for cell in ("image", "text") if may_lack
-    ]
+    inputs = ("image", "text") if may_lack else ()
     try:
         found = _by_column(rows)
         asked = tuple(tasks) if tasks is not None else tuple(Task(part.task, part.classes) for part in found)
         columns = by_task(found, asked)
+        ids, groups = (tuple(row[name] for row in rows) for name in ("id", "group"))
+        lacking = [np.array([not row[name].strip() for row in rows], bool) for name in inputs]
     except ValueError as error:
         raise UserError(f"{path} holds {error}. {REMEDY}") from None
+    except KeyError as error:
+        raise UserError(f"{path} has no column {error}. {REMEDY}") from None
     return SplitPredictions(
-        ids=tuple(row["id"] for row in rows),
-        groups=tuple(row["group"] for row in rows),
+        ids=ids,
+        groups=groups,
         tasks=asked,
         labels=np.concatenate([labels for labels, _ in columns], axis=1),
         probabilities=tuple(probabilities for _, probabilities in columns),

@@ -16,7 +16,7 @@ from distune.confirmation.statistics.files import (
 from distune.confirmation.statistics.inference.significance import Scored
 from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.table import Task
-from distune.training.files.prediction_files import SplitPredictions, read_split_predictions
+from distune.training.files.prediction_files import SplitPredictions, predictions_file, read_split_predictions
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,7 @@ def read_contender(
         None where no seed has any.
     """
     folders = {seed: run_folder(confirmation, name, seed) for seed in seeds}
-    splits = [
-        s for s in SCORED_SPLITS if any((f / f"predictions_{s}.csv").is_file() for f in folders.values())
-    ]
+    splits = [s for s in SCORED_SPLITS if any(predictions_file(f, s).is_file() for f in folders.values())]
     found = {
         seed: [read_split_predictions(folder, split, tasks=tasks, may_lack=may_lack) for split in splits]
         for seed, folder in folders.items()
