@@ -175,7 +175,7 @@ def surroundings(task: TrialTask, report: Report) -> TrialOutcome:
         "threads": task.threads,
         "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],
         "OMP_WAIT_POLICY": os.environ["OMP_WAIT_POLICY"],
-        "torch_was_imported": "torch" in sys.modules,
+        "imported": sorted({"torch", "optuna"} & set(sys.modules)),
     }
     return TrialOutcome("complete", 0.5, extra=extra)
 

@@ -11,9 +11,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.errors import UserError
-from distune.tuning.coordinator.failures import count_kinds
 from distune.tuning.coordinator.leases import Lease, leases
-from distune.tuning.coordinator.ledger import OWNER, Counts, count
+from distune.tuning.coordinator.ledger import OWNER, Counts, count, count_kinds
 from distune.tuning.staged import SUFFIX
 from distune.tuning.study.attributes import check_study, check_trials
 from distune.tuning.study.open_study import check_name, load

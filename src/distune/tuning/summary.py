@@ -15,9 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 from distune import __version__
 from distune.config import Config, parse_config, save_config
 from distune.training.teacher.check import teacher_warning
-from distune.tuning.coordinator.failures import count_kinds
 from distune.tuning.coordinator.leases import leases
-from distune.tuning.coordinator.ledger import count, ranked
+from distune.tuning.coordinator.ledger import count, count_kinds, ranked
 from distune.tuning.coordinator.proposals import configured
 from distune.tuning.study.settings import COMMITS
 from distune.tuning.trials.folds import FOLD_SCORES

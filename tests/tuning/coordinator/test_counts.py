@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from distune.tuning.coordinator.failures import count_kinds
-from distune.tuning.coordinator.ledger import count, ranked
+from distune.tuning.coordinator.ledger import count, count_kinds, ranked
 
 STATES = {
     0: (TrialState.COMPLETE, 0.5),

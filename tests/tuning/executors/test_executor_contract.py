@@ -325,7 +325,7 @@ class TestLocal:
         assert sorted(one["device"] for one in found) == ["cuda:0", "cuda:0", "cuda:1"]
         assert all(one["OMP_NUM_THREADS"] == "2" and one["threads"] == 2 for one in found)
         assert all(one["OMP_WAIT_POLICY"] == "PASSIVE" for one in found)
-        assert not any(one["torch_was_imported"] for one in found)
+        assert [one["imported"] for one in found] == [[]] * 3
 
     def test_a_folder_in_use_is_left_to_its_user(self, tmp_path):
         from filelock import FileLock

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-
-from optuna.trial import FrozenTrial, TrialState
+from collections.abc import Sequence
 
 from distune.errors import ConfigError, DataError, UserError
 from distune.training.cost import Cost, cost_until
@@ -71,12 +68,6 @@ def _death(exit_code: int | None, for_memory: bool) -> tuple[str, str]:
         how = "was lost" if exit_code is None else f"was killed (exit code {exit_code})"
         return "preempted", f"the worker {how}"
     return "crash", f"the worker died with exit code {exit_code}"
-
-
-def count_kinds(trials: Iterable[FrozenTrial]) -> dict[str, int]:
-    """The failed trials by kind; surplus ones are no failures."""
-    kinds = (t.user_attrs.get("failure_kind", "crash") for t in trials if t.state == TrialState.FAIL)
-    return dict(Counter(kind for kind in kinds if kind != SURPLUS))
 
 
 def not_finite(score: float, stage: str, epoch: int) -> Failure | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -75,6 +76,12 @@ def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> Counts:
         else:
             counts.waiting += 1
     return counts
+
+
+def count_kinds(trials: Iterable[FrozenTrial]) -> dict[str, int]:
+    """The failed trials by kind; surplus ones are no failures."""
+    kinds = (t.user_attrs.get("failure_kind", "crash") for t in trials if t.state == TrialState.FAIL)
+    return dict(Counter(kind for kind in kinds if kind != SURPLUS))
 
 
 def ranked(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
