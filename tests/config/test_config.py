@@ -203,3 +203,24 @@ def test_overrides_lie_over_the_file_and_are_validated(tmp_path: Path) -> None:
     assert (config.teacher.epochs, config.student.epochs) == (3, 5)
     with pytest.raises(ConfigError, match=r"teacher\.epochs"):
         load_config(path, {"teacher.epochs": 0})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", True),
+        ("training.threads", True),
+        ("study.timeout", True),
+        ("teacher.vision.freeze", True),
+        ("teacher.vision.layers", True),
+    ],
+)
+def test_true_is_no_number(key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: .*a number is needed"):
+        with_values(Config(), {key: value})
+
+
+def test_true_is_a_choice_of_a_search_space() -> None:
+    choices = {"student.vision.pretrained": {"type": "categorical", "choices": [True, False]}}
+    space = with_values(Config(), {"search_space": choices}).search_space
+    assert space["student.vision.pretrained"].choices == (True, False)

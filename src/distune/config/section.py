@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -44,8 +45,17 @@ class ConfigSection(BaseModel, metaclass=_OneError):
     def _true_is_not_one(cls, value: Any, info: ValidationInfo) -> Any:
         """Pydantic would take true for 1."""
         if isinstance(value, bool) and info.field_name in cls.model_fields:
-            annotation = cls.model_fields[info.field_name].annotation
-            kinds = {annotation, *get_args(annotation)}
+            kinds = _kinds(cls.model_fields[info.field_name].annotation)
             if kinds & {int, float} and bool not in kinds:
                 raise ValueError(f"a number is needed, not {str(value).lower()}")
         return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types that an annotation names side by side, those with limits of their own too."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kinds(parts[0])
+    if origin in (Union, UnionType):
+        return set[Any]().union(*map(_kinds, parts))
+    return {annotation}
