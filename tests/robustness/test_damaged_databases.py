@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 
 import optuna
@@ -60,6 +62,17 @@ def test_damage_is_named(whole, damage, read, tmp_path) -> None:
             assert "study.db" in str(error) or "no study study" in str(error)
             named += 1
     assert named > 5
+
+
+@pytest.mark.parametrize("held", ["{}", '{"name": "X", "attributes": {}}', "{"])
+@pytest.mark.parametrize("read", [open_study, lambda file: read_status("study", logs=file.parent)])
+def test_a_range_that_is_none_is_named(whole, held, read, tmp_path) -> None:
+    file = tmp_path / "study.db"
+    file.write_bytes(whole)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE trial_params SET distribution_json = ?", (held,))
+    with pytest.raises(UserError, match=r"study\.db cannot be read"):
+        read(file)
 
 
 STRANGE = [True, 1.5, "x", [], ["x"], {}, {"x": []}, None, float("nan")]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
-from distune.tuning.study.storage import engine_options, open_engine, parse_url, reason
+from distune.tuning.study.storage import engine_options, is_not_found, open_engine, parse_url, reason
 from distune.tuning.study.storage_url import redacted, sqlite_file
 
 if TYPE_CHECKING:
@@ -131,9 +131,9 @@ def _readable(shown: str) -> type[RDBStorage]:
         def call(*given: Any, **named: Any) -> Any:
             try:
                 return method(*given, **named)
-            except (KeyError, UserError):  # no such study
-                raise
             except Exception as error:
+                if isinstance(error, UserError) or is_not_found(error):
+                    raise
                 raise UserError(
                     f"storage {redacted(shown)} cannot be read: {reason(error, shown)}"
                 ) from error

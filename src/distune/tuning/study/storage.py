@@ -177,6 +177,13 @@ def _said(error: BaseException) -> str:
     return f"{kind}: {str(original).splitlines()[0] if str(original) else ''}"
 
 
+def is_not_found(error: Exception) -> bool:
+    """Whether Optuna says that there is no such study or trial; a damaged value may raise a `KeyError` as well."""
+    from optuna.storages._rdb.models import NOT_FOUND_MSG
+
+    return isinstance(error, KeyError) and error.args == (NOT_FOUND_MSG,)
+
+
 class _SameFile:
     """Checks that an SQLite file is still the one that was opened; what is written into a deleted one is lost.
 
@@ -256,7 +263,6 @@ class StorageRetry:
                 later call is tried once.
         """
         from optuna.exceptions import StorageInternalError
-        from optuna.storages._rdb.models import NOT_FOUND_MSG
         from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
 
         # From the first failure, not from the call: a call that takes long and works is no outage.
@@ -266,7 +272,7 @@ class StorageRetry:
             try:
                 return call()
             except KeyError as error:
-                if error.args != (NOT_FOUND_MSG,):
+                if not is_not_found(error):
                     raise
                 raise UserError(
                     "the study, or a trial of it, was deleted from its storage while this command worked on it; the "
