@@ -20,6 +20,7 @@ from distune.reporting.appendix import (
     time,
 )
 from distune.reporting.document import Code, Document, Figure, line
+from distune.reporting.lead import lead
 from distune.reporting.sections import (
     best,
     conclusion,
@@ -81,7 +82,7 @@ def build(
         title=TITLE,
         subtitle=line("Study ", Code(study.name or "without a name")),
         headlines=first_screen.headlines(findings),
-        lead=first_screen.lead(findings),
+        lead=lead(findings),
         sections=(
             overview.section(findings),
             methodology.section(findings),

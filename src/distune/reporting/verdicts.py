@@ -15,6 +15,8 @@ from distune.training.scoring.scores import NAMES, score_in_words
 Numbers = Mapping[str, Any]
 ANSWERS = {"better": "Yes", "worse": "No"}
 UNDECIDED = "Not shown"
+ENOUGH_SEEDS = 5
+"""Seeds that are advised where fewer leave an answer open."""
 BEST_CONFIG = "best_config.yaml"
 QUESTIONS = {
     "tuning_gain": "Tuning: best of the search",
