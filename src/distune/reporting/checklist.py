@@ -101,7 +101,7 @@ TRIPOD_AI = (
     Item("23b", "performance by site", authors="the same"),
     Item("24", "results of updating", authors="whether it was updated"),
     Item("25", "interpretation", ("Conclusion",), "what it means in practice"),
-    Item("26", "limitations", ("Performance improvement", "Recommendations"), "those of the data", CONFIRM),
+    Item("26", "limitations", ("Performance improvement", "Recommendations"), "those of the data"),
     Item("27a", "poor or missing inputs", ("With an input missing",), "what users are to do", CONFIRM),
     Item("27b-c", "users' expertise, next steps", authors="all of it"),
 )

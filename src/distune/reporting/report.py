@@ -60,7 +60,7 @@ def write_report(
         The files written.
 
     Raises:
-        UserError: there is no such study, or no such checklist.
+        UserError: there is no such study or checklist, or `out` holds other files of these names.
     """
     if checklist is not None and checklist not in CHECKLISTS:
         raise UserError(f"checklist {checklist!r} is not known; there is {', '.join(CHECKLISTS)}")
@@ -95,7 +95,7 @@ def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maxim
         The files written.
 
     Raises:
-        UserError: the table cannot be read.
+        UserError: the table cannot be read, or `out` holds other files of a report's names.
     """
     return _write(from_csv(csv, direction), Path(out))
 

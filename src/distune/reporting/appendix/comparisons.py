@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from distune.confirmation.statistics.inference.power import WANTED
 from distune.reporting import formats, verdicts
 from distune.reporting.document import (
     Block,
@@ -18,7 +19,6 @@ from distune.reporting.document import (
 )
 from distune.reporting.verdicts import Numbers
 
-POWER = 0.8
 HEADER = (
     "Question",
     "Compared",
@@ -108,7 +108,7 @@ def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
 
 def needed(made: Numbers) -> str:
     """Seeds or cases that would have given a power of 80 %; one of them alone, or both, where only that would do."""
-    if made["power"] >= POWER:
+    if made["power"] >= WANTED:
         return formats.DASH
     numbers = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
     return " or ".join(number for number in numbers if number) or "more of both"

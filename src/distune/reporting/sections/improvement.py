@@ -10,6 +10,7 @@ from distune.analysis.baseline import Baseline
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
+from distune.confirmation.statistics.inference.power import WANTED
 from distune.reporting import formats, verdicts
 from distune.reporting.document import (
     Block,
@@ -172,10 +173,6 @@ def _detectable(made: Mapping[str, Any]) -> str:
         "standard_error"
     ]
     return f"; with {formats.share(WANTED)}, only one of about {formats.gain(gain)} or more"
-
-
-WANTED = 0.8
-"""The probability that is asked of a comparison."""
 
 
 def _model(

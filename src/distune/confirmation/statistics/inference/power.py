@@ -14,6 +14,7 @@ import numpy as np
 from distune.confirmation.statistics.inference.standard_errors import Errors
 
 WANTED = 0.8
+"""The power that is asked of a comparison."""
 QUANTILES = 1000
 
 
