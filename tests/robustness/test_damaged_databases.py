@@ -75,10 +75,12 @@ def test_a_range_that_is_none_is_named(whole, held, read, tmp_path) -> None:
         read(file)
 
 
-STRANGE = [True, 1.5, "x", [], ["x"], {}, {"x": []}, None, float("nan")]
+HUGE = 10**400
+"""No float can hold it."""
+STRANGE = [True, 1.5, "x", [], ["x"], {}, {"x": []}, None, float("nan"), HUGE, [HUGE], {"x": HUGE}]
 
 
-@pytest.mark.parametrize("strange", STRANGE, ids=repr)
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange)[:12])
 def test_an_attribute_of_another_kind_is_named(strange, tmp_path) -> None:
     """`status` reads it, or names it: whoever computes with an attribute finds what `tune` writes."""
     for rules, of_trial in ((OF_STUDY, False), (OF_TRIAL, True)):

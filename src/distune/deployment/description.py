@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
+from distune.utils.numbers import is_number, is_whole
 from distune.utils.text import one_line
 
 LARGEST_IMAGE = 4096
@@ -36,24 +36,16 @@ class Rule:
 
 def _whole(low: int, high: int) -> Rule:
     return Rule(
-        f"a whole number from {low} to {high}", lambda value: _is_whole(value) and low <= value <= high
+        f"a whole number from {low} to {high}", lambda value: is_whole(value) and low <= value <= high
     )
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return (_is_whole(value) and abs(value) < 2**63) or (isinstance(value, float) and math.isfinite(value))
-
-
 def _is_positive(value: Any) -> bool:
-    return _is_number(value) and value > 0
+    return is_number(value) and value > 0
 
 
 def _are_numbers(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
 
 
 def _are_texts(value: Any) -> bool:
@@ -70,7 +62,7 @@ def _one_of(*names: str, needed: bool = True) -> Rule:
 
 _POSITIVE = Rule("a number above 0", _is_positive)
 FORMAT: Mapping[str, Rule] = {
-    "format": Rule("a whole number from 1", lambda value: _is_whole(value) and value > 0)
+    "format": Rule("a whole number from 1", lambda value: is_whole(value) and value > 0)
 }
 PREPROCESS: Mapping[str, Rule] = {
     "modalities": Rule(
@@ -106,7 +98,7 @@ TASK: Mapping[str, Rule] = {
     "score": _one_of(
         "macro_f1", "balanced_accuracy", "auroc", "average_precision", "quadratic_kappa", needed=False
     ),
-    "weight": Rule("a number from 0", lambda value: _is_number(value) and value >= 0, needed=False),
+    "weight": Rule("a number from 0", lambda value: is_number(value) and value >= 0, needed=False),
 }
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from distune.analysis.parameters.space import Parameter, is_number
+from distune.analysis.parameters.space import Parameter
+from distune.utils.numbers import is_number
 from distune.utils.text import one_line
 
 DASH = "—"

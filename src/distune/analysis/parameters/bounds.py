@@ -7,9 +7,10 @@ import statistics
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distune.analysis.parameters.space import Parameter, is_number
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import Ranking
 from distune.analysis.records.study_record import StudyRecord
+from distune.utils.numbers import is_number
 
 EDGE, EDGE_OF_MOST = 0.05, 0.15
 FEWEST_TRIALS, FEWEST_LEVELS = 3, 3

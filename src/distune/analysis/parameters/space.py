@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from distune.utils.numbers import is_number
+
 Kind = Literal["float", "int", "categorical"]
 
 LOSS_WEIGHTS = ("alpha", "beta", "T", "gamma")
@@ -101,8 +103,3 @@ class Parameter:
             return any(value == choice and type(value) is type(choice) for choice in self.choices)
         position = self.position(value)
         return position is not None and -1e-9 <= position <= 1 + 1e-9
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite int or float (and no bool)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

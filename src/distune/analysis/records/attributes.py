@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from distune.analysis.parameters.space import Parameter, is_number
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import Session
+from distune.utils.numbers import is_number
 
 KINDS = ("float", "int", "categorical")
 

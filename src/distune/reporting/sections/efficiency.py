@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from distune.analysis.findings import Findings
-from distune.analysis.parameters.space import is_number
 from distune.analysis.phases import Phase, parallelism_of, store_of, trials_of
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Section, Strong, TableBlock, caution, missing, paragraph
+from distune.utils.numbers import is_number
 
 
 def section(findings: Findings) -> Section:

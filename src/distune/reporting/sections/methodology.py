@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distune.analysis.findings import Findings
-from distune.analysis.parameters.space import Parameter, is_number
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord
 from distune.reporting import formats, verdicts
 from distune.reporting.document import (
@@ -23,6 +23,7 @@ from distune.reporting.document import (
     missing,
 )
 from distune.reporting.grouping import grouped, kind
+from distune.utils.numbers import is_number
 
 SAMPLERS = {
     "tpe": (

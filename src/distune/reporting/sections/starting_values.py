@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distune.analysis.findings import Findings
 from distune.analysis.parameters.ranges import Ranges
-from distune.analysis.parameters.space import Parameter, is_number
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
@@ -24,6 +24,7 @@ from distune.reporting.document import (
 )
 from distune.reporting.grouping import meaning
 from distune.reporting.paths import quoted
+from distune.utils.numbers import is_number
 
 TITLE = "Recommended starting values"
 NEAR = 0.1

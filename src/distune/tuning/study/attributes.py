@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -10,14 +9,11 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from distune.errors import UserError
+from distune.utils.numbers import is_number, is_whole
 from distune.utils.text import one_line
 
 Rule = tuple[str, Callable[[Any], bool]]
 """What an attribute must be, in words, and whether a value is that."""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_moment(value: Any) -> bool:
@@ -32,17 +28,17 @@ def _or_none(rule: Rule) -> Rule:
     return f"{rule[0]}, or null", lambda value: value is None or rule[1](value)
 
 
-NUMBER: Rule = ("a number", _is_number)
-WHOLE: Rule = ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool))
+NUMBER: Rule = ("a number", is_number)
+WHOLE: Rule = ("a whole number", is_whole)
 TEXT: Rule = ("text", lambda value: isinstance(value, str))
 NAME: Rule = ("a name", lambda value: isinstance(value, str | int))
 MOMENT: Rule = ("a time", _is_moment)
 MAPPING: Rule = ("a mapping", lambda value: isinstance(value, Mapping))
 NUMBERS: Rule = (
     "a mapping to numbers",
-    lambda value: isinstance(value, Mapping) and all(map(_is_number, value.values())),
+    lambda value: isinstance(value, Mapping) and all(map(is_number, value.values())),
 )
-SCORES: Rule = ("a list of numbers", lambda value: isinstance(value, list) and all(map(_is_number, value)))
+SCORES: Rule = ("a list of numbers", lambda value: isinstance(value, list) and all(map(is_number, value)))
 
 OF_STUDY: Mapping[str, Rule] = {
     **dict.fromkeys(("base_config", "search_space", "encoder_commits", "teachers"), MAPPING),
@@ -84,9 +80,8 @@ def check_trials(name: str, trials: Iterable[FrozenTrial]) -> None:
 
 
 def _check(where: str, attributes: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
-    for key in rules.keys() & attributes.keys():
-        words, holds = rules[key]
-        if not holds(attributes[key]):
+    for key, (words, holds) in rules.items():
+        if key in attributes and not holds(attributes[key]):
             shown = one_line(repr(attributes[key]), 80)
             raise UserError(
                 f"{where}: the attribute {key} is {shown}, not {words}: its database was changed by another program"
