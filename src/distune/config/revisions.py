@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from distune.config.experiment import Config
-from distune.config.files import with_values
+from distune.config.files import as_dict, parse_config, with_values
 from distune.config.model import EncoderConfig
 
 Place = tuple[Literal["teacher", "student"], Literal["vision", "text"]]
@@ -25,7 +25,11 @@ def encoders_of(config: Config) -> Iterator[tuple[Place, EncoderConfig]]:
 
 def model_key(encoder: EncoderConfig) -> str:
     """Names the model that an encoder asks for: `name`, or `name@revision` where it gives one."""
-    return encoder.name if encoder.revision is None else f"{encoder.name}@{encoder.revision}"
+    return _key(encoder.name, encoder.revision)
+
+
+def _key(name: str, revision: str | None) -> str:
+    return name if revision is None else f"{name}@{revision}"
 
 
 def pinned(config: Config, commits: Mapping[str, str]) -> Config:
@@ -35,12 +39,7 @@ def pinned(config: Config, commits: Mapping[str, str]) -> Config:
         config: of one run.
         commits: by `model_key`; models that are not among them stay as they are.
     """
-    values = {
-        f"{role}.{kind}.revision": commits[key]
-        for (role, kind), encoder in encoders_of(config)
-        if (key := model_key(encoder)) in commits
-    }
-    return with_values(config, values, source="encoders") if values else config
+    return parse_config(pin_values(as_dict(config), commits), source="encoders")
 
 
 def pin_values(values: dict[str, Any], commits: Mapping[str, str]) -> dict[str, Any]:
@@ -49,8 +48,7 @@ def pin_values(values: dict[str, Any], commits: Mapping[str, str]) -> dict[str, 
         for kind in ("vision", "text"):
             given = values[role][kind]
             encoder = given if isinstance(given, dict) else {"name": given}
-            name, revision = encoder["name"], encoder.get("revision")
-            key = name if revision is None else f"{name}@{revision}"
+            key = _key(encoder["name"], encoder.get("revision"))
             if key in commits:
                 values[role][kind] = {**encoder, "revision": commits[key]}
     return values
