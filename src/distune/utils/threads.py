@@ -10,8 +10,8 @@ from typing import TypeVar
 from distune.utils.progress import report_progress
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""For the environment of a process before it imports torch. By default threads that wait for each other spin: beside
-other work on the machine an epoch of a small model took 20 s where it takes 0.7 s so."""
+"""For the environment of a process before it imports torch. By default threads that wait for each other spin, which
+slows a small model many times over beside other work on the machine."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
