@@ -15,6 +15,7 @@ from distune.checking import check_experiment
 from distune.config import Config, EncoderConfig
 from distune.errors import ConfigError, UserError
 from distune.models.encoders import CATALOGUE, Kind, build_text, build_vision, inspect_encoder
+from distune.models.encoders.base import Encoder
 
 from .repositories import SPECIAL, Format, repositories, save
 from .server import HubServer
@@ -45,8 +46,12 @@ def kind_of(name: str) -> Kind:
     return CATALOGUE[name].kind
 
 
-def inspect(folder: Path | str, kind: Kind, image_size: int | None = None, **values: Any) -> None:
-    inspect_encoder(EncoderConfig(name=str(folder), **values), kind, image_size)
+def inspect(folder: Path | str, kind: Kind, image_size: int | None = None, **values: Any) -> Encoder:
+    return inspect_encoder(EncoderConfig(name=str(folder), **values), kind, image_size)
+
+
+def shapes(encoder: Encoder) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in encoder.state_dict().items()}
 
 
 def assert_refused(folder: Path, kind: Kind, match: str, image_size: int | None = None) -> None:
@@ -76,11 +81,9 @@ def test_headers_tell_the_shapes_of_every_format(
 ) -> None:
     folder = folder_of(name, form)
     config = EncoderConfig(name=str(folder), layers=1, freeze=1)
-    seen = inspect_encoder(config, kind_of(name), None).state_dict()
+    seen = inspect_encoder(config, kind_of(name), None)
     built = build_vision(config, 0, None) if kind_of(name) == "vision" else build_text(config, 0)
-    assert {key: t.shape for key, t in seen.items()} == {
-        key: t.shape for key, t in built.state_dict().items()
-    }
+    assert shapes(seen) == shapes(built)
 
 
 @pytest.mark.parametrize("form", ["safetensors", "bin", "old bin"])
@@ -257,7 +260,8 @@ def test_check_lists_every_encoder_that_is_wrong(
 def test_what_is_left_of_a_copy_is_no_concern(folder_of: Callable[..., Path], tmp_path: Path) -> None:
     """Weights in a format that is not read, and files in folders, change nothing."""
     folder = folder_of(VIT, "safetensors")
+    before = shapes(inspect(folder, "vision", 32))
     (folder / "onnx").mkdir()
     shutil.copy(folder / "config.json", folder / "onnx" / "config.json")
     (folder / "flax_model.msgpack").write_bytes(b"")
-    inspect(folder, "vision", 32)
+    assert shapes(inspect(folder, "vision", 32)) == before

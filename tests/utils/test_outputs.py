@@ -24,9 +24,11 @@ def check(out: Path, *inputs: Path) -> None:
 
 def test_what_is_new_empty_or_of_the_same_kind_is_written(tmp_path: Path) -> None:
     check(tmp_path / "new" / "file")
+    assert list(tmp_path.iterdir()) == [], "nothing is made before the work"
     for content in (b"", b"ours", b"ours" + bytes(10_000)):
         (tmp_path / "file").write_bytes(content)
         check(tmp_path / "file", tmp_path / "missing")
+        assert (tmp_path / "file").read_bytes() == content
 
 
 def _pipe(path: Path) -> None:
