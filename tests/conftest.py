@@ -90,7 +90,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """The epochs that are trained, not those that are only told again."""
+    """The epochs that are trained, not those that are only reported again."""
     from distune.training import loop
 
     epochs: list[tuple[str, int]] = []

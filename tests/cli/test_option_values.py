@@ -57,7 +57,7 @@ def test_every_seed_has_a_range() -> None:
             assert refused.exit_code == 2 and "Invalid value for '--seed'" in refused.output, path
 
 
-def test_every_command_that_writes_where_it_is_told_is_known() -> None:
+def test_every_command_with_an_output_option_is_known() -> None:
     """Each refuses to replace what it did not make: a new one needs a test of that, too."""
     files = {"predict", "audit", "errors"}  # tests/utils/test_outputs.py, tests/reporting/test_mistakes.py
     folders = {

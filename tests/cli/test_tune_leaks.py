@@ -1,4 +1,4 @@
-"""`distune tune` refuses data on which a score would mislead, unless it is told to take them."""
+"""`distune tune` refuses data on which a score would mislead, unless `--accept-leaks` is given."""
 
 from __future__ import annotations
 

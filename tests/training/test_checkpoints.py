@@ -1,4 +1,4 @@
-"""What a run goes on from, and what it leaves alone."""
+"""What a run resumes from, and what it leaves alone."""
 
 from __future__ import annotations
 

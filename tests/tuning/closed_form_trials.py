@@ -31,7 +31,7 @@ def score_at(config: dict, epoch: int) -> float:
 
 
 def quick(task: TrialTask, report: Report) -> TrialOutcome:
-    """Every epoch at once; goes on from the epochs that its folder holds."""
+    """Every epoch at once; resumes from the epochs that its folder holds."""
     return _train(task, report, pause=0.0)
 
 
@@ -126,7 +126,7 @@ def _teach(task: TrialTask, report: Report, pause: float) -> TrialOutcome:
 
 
 def script(task: TrialTask) -> Iterator[Work]:
-    """The behaviours that the contract suite asks for, told by the config."""
+    """The behaviours that the contract suite asks for, as the config names them."""
     behaviour = task.config["behaviour"]
     if behaviour == "crash":
         raise RuntimeError("the roof fell in")

@@ -94,7 +94,7 @@ def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplo
     assert (f"--study-name {name}" in caplog.text) is (not resumes)
     caplog.clear()
     assert study_to_continue(tmp_path, None, settings, 2) is None
-    assert caplog.text == "", "it has its trials: there is nothing to go on with"
+    assert caplog.text == "", "it has its trials: there is nothing to resume"
 
 
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
@@ -237,7 +237,7 @@ def undisturbed(tmp_path_factory):
 
 
 def start_until_held(folder):
-    """A study of seven trials whose third one is in the middle and does not go on by itself."""
+    """A study of seven trials whose third one is in the middle and does not continue by itself."""
     process = start(folder, 7, function="held", pruner="none")
     wait_for((folder / "study" / "trials" / "trial_0002" / "held").exists, seconds=120.0)
     return process
@@ -324,7 +324,7 @@ def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
 
 
 def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
-    """A study from before there was one goes on with a config that has one, and a trial's config knows none."""
+    """A study from before there was one continues with a config that has one, and a trial's config knows none."""
     first = tune(request(tmp_path, study_name="study", n_trials=2))
     assert "study" not in study_in(tmp_path).user_attrs["base_config"]
     in_the_file = with_values(base_config(), {"study": {"name": "study", "n_trials": 3, "keep_best": 1}})

@@ -156,7 +156,7 @@ def test_a_study_whose_first_three_trials_fail_alike_ends(world):
     assert one.run() == "failed_alike"
     assert states(world.study) == {"FAIL": 3}
     assert one.failure is not None and one.failure.message == "no CUDA device 3"
-    assert world.run(n_trials=5) == "finished", "mended, the same study goes on"
+    assert world.run(n_trials=5) == "finished", "the same study continues once the fault is gone"
     assert states(world.study) == {"COMPLETE": 5, "FAIL": 3}
 
 

@@ -36,7 +36,7 @@ def test_a_trial_with_its_coordinator_s_name_that_nobody_runs_is_run(tmp_path, w
 
 
 def waiting_study(folder):
-    """A study whose one trial waits to go on, after its coordinator ended."""
+    """A study whose one trial waits to be resumed, after its coordinator ended."""
     study = sqlite_study(folder, settings_of())
     gone = Ledger(study, "gone")
     gone.requeue(gone.ask(), {})

@@ -78,7 +78,7 @@ def test_a_study_that_another_program_deletes_is_named(tmp_path, study):
         coordinator(study, settings_of(), tmp_path, delete_and_train).run()
 
 
-def test_a_study_goes_on_without_the_folders_that_are_deleted(tmp_path, study):
+def test_a_study_continues_without_the_folders_that_are_deleted(tmp_path, study):
     folder = tmp_path / "study"
 
     def delete_and_train(task):

@@ -1,4 +1,4 @@
-"""A trial whose results were written, and heard by nobody, is told again instead of trained again."""
+"""A trial whose results were written but never received is reported again instead of trained again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trial by folds that was interrupted goes on where it was, with the numbers of one that was not."""
+"""A trial by folds that was interrupted resumes where it was, with the numbers of one that was not."""
 
 from __future__ import annotations
 
