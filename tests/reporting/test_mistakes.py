@@ -70,14 +70,13 @@ def test_the_page_is_escaped_and_loads_nothing(run_folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in run_folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["results.json", "mine.txt", "report.html"])
+@pytest.mark.parametrize("name", ["config.yaml", "predictions_dev.csv", "mine.txt", "report.html"])
 def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) -> None:
     (run_folder / "mine.txt").write_text("notes")
     (run_folder / "report.html").write_text("<!DOCTYPE html><title>Hyperparameter tuning summary</title>")
     before = {path.name: path.read_bytes() for path in run_folder.iterdir() if path.is_file()}
-    if name in before:
-        with pytest.raises(UserError, match=name):
-            write_mistakes(run_folder, run_folder / name)
+    with pytest.raises(UserError, match=name):
+        write_mistakes(run_folder, run_folder / name)
     assert {path.name: path.read_bytes() for path in run_folder.iterdir() if path.is_file()} == before
     page = write_mistakes(run_folder)
     assert write_mistakes(run_folder, page) == page

@@ -9,7 +9,6 @@ from distune.reporting import commands, verdicts
 from distune.reporting.document import Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted
 
-BEST_CONFIG = "best_config.yaml"
 OTHER = ("other.csv", "other_data", "other_study")
 
 
