@@ -15,7 +15,7 @@ from optuna.storages import InMemoryStorage
 from distune.analysis.records.sources import open_study
 from distune.errors import UserError
 from distune.tuning.status import read_status, status_of
-from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL
+from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL, check_study
 
 PAGE = 4096
 
@@ -77,6 +77,14 @@ def test_a_range_that_is_none_is_named(whole, held, read, tmp_path) -> None:
 
 HUGE = 10**400
 """No float can hold it."""
+
+
+def test_of_several_the_first_rule_that_is_broken_is_named() -> None:
+    held = dict.fromkeys(reversed(OF_STUDY), 1.5)
+    with pytest.raises(UserError, match=f"attribute {next(iter(OF_STUDY))} is"):
+        check_study("s", held)
+
+
 STRANGE = [True, 1.5, "x", [], ["x"], {}, {"x": []}, None, float("nan"), HUGE, [HUGE], {"x": HUGE}]
 
 
