@@ -35,7 +35,7 @@ def test_each_step_begins_by_itself() -> None:
     assert lines_of([(0, "a", 5, 10), (1, "a", 10, 10), (9, "a", 5, 10), (10, "a", 10, 10)]) == []
 
 
-def test_work_on_files_is_told_to_whoever_listens() -> None:
+def test_work_on_files_is_reported_to_the_listener() -> None:
     heard: list[tuple[str, int, int]] = []
     with progress_to(lambda *progress: heard.append(progress)):
         assert list(threaded(str, [4, 5], step="checking images")) == ["4", "5"]
@@ -44,7 +44,7 @@ def test_work_on_files_is_told_to_whoever_listens() -> None:
     assert heard == [("checking images", 1, 2), ("checking images", 2, 2)]
 
 
-def test_a_state_that_is_told_twice_is_said_once() -> None:
+def test_a_state_that_is_reported_twice_is_shown_once() -> None:
     assert lines_of([(0, "a", 0, 10), (9, "a", 10, 10), (10, "a", 10, 10)]) == ["a: 10 of 10, 1.11/s"]
 
 

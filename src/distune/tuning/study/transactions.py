@@ -166,7 +166,7 @@ def _claimed(engine: Engine, table: Any, names: Mapping[str, Any], old: Any, new
         try:
             session.execute(insert(table).values(**names, value_json=json.dumps(new)))
         except IntegrityError:
-            # The unique key of (trial, attribute) let another claimant in first.
+            # The unique key of (trial or study, attribute) let another claimant in first.
             session.rollback()
             return False
         return True
