@@ -24,7 +24,7 @@ def build(name: str) -> Encoder:
     return build_vision(config, 0, None) if kind == "vision" else build_text(config, 0)
 
 
-def check_weights(name: str, encoder: Encoder) -> None:
+def assert_weights(name: str, encoder: Encoder) -> None:
     """Every tensor is a published one, and every published one that is no head is used."""
     repository = repositories()[name]
     kept = {key: t for key, t in repository.tensors().items() if not key.startswith(repository.heads)}
@@ -46,7 +46,7 @@ def test_all_names_of_the_catalogue_are_published() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_loads_every_weight_and_is_found_again_without_a_request(hub: HubServer, name: str) -> None:
     encoder = build(name)
-    check_weights(name, encoder)
+    assert_weights(name, encoder)
     assert hub.requests
     hub.die()
     again = build(name)
@@ -59,4 +59,4 @@ def test_it_loads_every_weight_and_is_found_again_without_a_request(hub: HubServ
 def test_every_format_of_weights_is_read(hub: HubServer, tmp_path: Path, name: str, form: Format) -> None:
     hub.root = tmp_path / "other"
     repositories()[name].write(hub.root, (form,))
-    check_weights(name, build(name))
+    assert_weights(name, build(name))

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from distune.data.table import MISSING, Task
-from distune.training.scoring.scores import task_score
+from distune.training.scoring.scores import UndefinedScore, task_score
 from distune.training.scoring.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
 
 RANDOM = np.random.default_rng(5)
@@ -54,7 +54,7 @@ def test_a_weight_repeats_an_example(kind: str, score: str) -> None:
         repeated = np.repeat(np.arange(N), weights)
         try:
             expected = task_score(task, truth[repeated], rows[repeated])
-        except ValueError:
+        except UndefinedScore:
             expected = float("nan")
         assert value == pytest.approx(expected, abs=1e-12, nan_ok=True)
 

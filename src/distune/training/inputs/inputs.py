@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -222,8 +223,7 @@ class InputSteps:
         def compute(entry: Entry) -> None:
             hidden = self._frozen_vision(vision, images, key)
             means = entry.new_array("means", (*hidden.shape[:2], vision.width), np.float32)
-            for view, start in np.ndindex(hidden.shape[0], -(-hidden.shape[1] // PREFIX_BATCH)):
-                rows = slice(start * PREFIX_BATCH, (start + 1) * PREFIX_BATCH)
+            for view, rows in product(range(len(hidden)), cut(hidden.shape[1], PREFIX_BATCH)):
                 part = tensor(np.array(hidden[view, rows]), self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
                     means[view, rows] = model.image_tokens(part).mean(1).float().cpu().numpy()
@@ -238,8 +238,7 @@ class InputSteps:
             hidden = self._frozen_text(text, ids, key)
             means = entry.new_array("means", (len(hidden), text.width), np.float32)
             order = np.argsort(hidden.lengths, kind="stable")
-            for start in range(0, len(order), PREFIX_BATCH):
-                rows = order[start : start + PREFIX_BATCH]
+            for rows in (order[piece] for piece in cut(len(order), PREFIX_BATCH)):
                 part, mask = (tensor(array, self.compute.device) for array in hidden.padded(rows))
                 with torch.no_grad(), self.compute.autocast():
                     means[rows] = masked_mean(model.text_tokens(part, mask), mask).float().cpu().numpy()
