@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from distune.analysis.runs import read_predictions
 from distune.analysis.side_by_side import side_by_side
-from distune.confirmation.statistics.files import PLAN, read_plan
+from distune.confirmation.evaluation import Evaluation
+from distune.confirmation.statistics.files import MARKER, PLAN, read_plan
 from distune.errors import UserError
 from distune.training.files import prediction_files
 from distune.training.files.run_folder import OPENINGS, RESULTS, openings, read_results, record_opening
@@ -69,6 +70,18 @@ def test_results_that_hold_none_are_named(tmp_path, content, caplog):
     (tmp_path / RESULTS).write_text(content)
     assert read_results(tmp_path) is None
     assert str(tmp_path / RESULTS) in caplog.text
+
+
+@pytest.mark.parametrize("content", ["[1]", "{}", '{"splits": '])
+def test_a_confirmation_of_odd_records_is_damaged_or_not_done(tmp_path, content):
+    (tmp_path / PLAN).write_text(content if content != "{}" else "null")
+    with pytest.raises(UserError, match=f"{PLAN} is damaged"):
+        read_plan(tmp_path)
+    evaluation = Evaluation(None, None, 0, 0, "cpu")
+    (tmp_path / MARKER).write_text(content)
+    assert not evaluation.is_done(tmp_path)
+    evaluation.mark(tmp_path)
+    assert evaluation.is_done(tmp_path) and not evaluation.is_done(tmp_path, "another config")
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"contenders": ', b"\xff\xfe", b"\0" * 100])

@@ -62,7 +62,8 @@ class Evaluation:
             marker = read_json(folder / MARKER)
         except (OSError, ValueError):
             return False
-        return bool(marker["splits"] == list(self.splits) and marker.get("made_from", "") == made_from)
+        found = (marker.get("splits"), marker.get("made_from", "")) if isinstance(marker, dict) else None
+        return found == (list(self.splits), made_from)
 
     def mark(self, folder: Path, made_from: str = "") -> None:
         """Says that a folder holds all predictions; to be called last."""

@@ -64,11 +64,13 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
     """What `distune confirm` was asked for and how the runs ended.
 
     Raises:
-        UserError: the folder holds no confirmation.
+        UserError: the folder holds no confirmation, or a damaged one.
     """
     path = confirmation / PLAN
     try:
-        plan: Mapping[str, Any] = read_json(path)
+        plan = read_json(path)
+        if not isinstance(plan, dict):
+            raise ValueError("it holds no object")
     except FileNotFoundError:
         raise UserError(f"there is no {path}: the study is not confirmed; run distune confirm") from None
     except ValueError as error:
