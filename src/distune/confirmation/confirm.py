@@ -169,7 +169,8 @@ class _Confirmation:
         if self.candidates[0].is_base:
             return "power: no trial scored above the base config in the search, so there is no tuning gain to show"
         return (
-            "power: not known beforehand, as the search kept no answers of its best trial and the base config"
+            "power: not known beforehand, as the search kept no answers of its best trial and the base config "
+            "that can be compared"
         )
 
     def train(self, jobs: Sequence[Job]) -> Trained:
