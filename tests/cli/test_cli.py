@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -188,6 +189,13 @@ def test_check_of_a_sound_config(distune: Command, config_file: Path) -> None:
     assert code == 0
     assert "sound. 80 examples" in out
     assert "task modality: CT, MR" in out
+
+
+def test_check_counts_the_rows_without_labels_too(distune: Command, config_file: Path) -> None:
+    code, out, _ = distune("check", config_file, "--no-estimate", "--set", "data.label_fraction=0.5")
+    counts = re.search(r"sound\. 80 examples \((.*)\)", out)
+    assert code == 0 and counts is not None and " unlabelled" in counts[1]
+    assert sum(int(number) for number in re.findall(r"\d+", counts[1])) == 80
 
 
 def test_check_says_how_a_table_was_read(distune: Command, config_file: Path) -> None:

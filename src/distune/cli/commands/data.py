@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -35,8 +35,8 @@ def check(
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
     from distune.checking import check_experiment
-    from distune.data import SPLITS
     from distune.data.demo.demo import without_writing
+    from distune.data.table import Split
     from distune.setup.downloads import download_lines
     from distune.setup.estimate import estimate_lines
     from distune.tuning.tune import values_outside
@@ -46,7 +46,9 @@ def check(
         # A config without ranges of its own may be made for training alone: `tune` refuses it, `train` does not.
         table = check_experiment(looked_at, str(config), outside if chosen.search_space else ())
         costs = estimate_lines(looked_at, table) if estimates else []
-    counts = ", ".join(f"{len(table.rows(split))} {split}" for split in SPLITS if len(table.rows(split)))
+    counts = ", ".join(
+        f"{len(table.rows(split))} {split}" for split in get_args(Split) if len(table.rows(split))
+    )
     say(f"{config}: sound. {len(table)} examples ({counts}).")
     for task in table.tasks:
         say(f"  task {task.name}: {', '.join(task.classes)}")
