@@ -81,6 +81,25 @@ def tiny_space() -> dict[str, Any]:
 
 
 @pytest.fixture
+def distune(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command in this process, in an empty folder; gives exit code, output and errors."""
+    from distune.cli import run_command
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["distune", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Local workers are threads, for tests whose proof does not lie in a process of its own."""
     from tests.in_this_process import workers_in_this_process

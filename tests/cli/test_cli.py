@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from distune.cli import app, run_command
+from distune.cli import app
 from distune.cli.options import devices_of
 from distune.config import Config, dump_config, load_config
 
@@ -23,21 +23,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Runs a command in this process, in an empty folder; gives exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["distune", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

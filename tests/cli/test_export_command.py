@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from distune.cli import run_command
 from distune.config import Config
 from distune.deployment.bundle import is_bundle
 from distune.prediction.load import load
@@ -21,19 +19,9 @@ def test_export_then_predict_with_the_bundle(
     tiny_config: Callable[..., Config],
     demo_root: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    distune: Callable[..., tuple[int, str, str]],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     run(tiny_config(), tmp_path / "r", store=Store(tmp_path / "cache"))
-
-    def distune(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["distune", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
     code, out, _ = distune("export", "r")
     assert code == 0 and "0 changed predictions" in out
     folder = Path("logs/bundles/tiny_r")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,29 +10,22 @@ import typer
 from typer.core import TyperGroup, TyperOption
 from typer.testing import CliRunner
 
-from distune.cli import app, run_command
+from distune.cli import app
 from distune.data.demo.demo import write_demo
 from distune.data.split import split_csv
 from distune.errors import UserError
 from distune.setup.columns import Wishes
 from distune.setup.first import prepare
 
-Command = Callable[..., tuple[int, str]]
+Command = Callable[..., tuple[int, str, str]]
 TABLE = "kind,case\n" + "".join(f"{'AB'[n % 2]},{n}\n" for n in range(20))
 
 
-@pytest.fixture
-def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def table(tmp_path: Path) -> Path:
+    """Lies where the commands run."""
     (tmp_path / "t.csv").write_text(TABLE)
-
-    def call(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["distune", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        return int(ended.value.code or 0), capsys.readouterr().err
-
-    return call
+    return tmp_path / "t.csv"
 
 
 def options(name: str) -> Iterator[tuple[str, TyperOption]]:
@@ -98,7 +90,7 @@ SPLIT = ("data", "split", "t.csv", "--out", "new", "--labels")
 def test_a_value_that_means_nothing_is_refused(
     distune: Command, option: str, command: tuple[str, ...], tmp_path: Path
 ) -> None:
-    code, said = distune(*command)
+    code, _, said = distune(*command)
     assert code == 2 and option in said
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
@@ -107,13 +99,12 @@ def test_a_value_that_means_nothing_is_refused(
     "command", [("check", "\udcff.yaml"), (*SPLIT, "\udc80"), ("train", "t.yaml", "--set", "name=\ud800")]
 )
 def test_an_argument_that_is_no_text_is_refused(distune: Command, command: tuple[str, ...]) -> None:
-    code, said = distune(*command)
+    code, _, said = distune(*command)
     assert code == 2 and "Unicode" in said
 
 
-def test_python_refuses_such_seeds_and_no_labels_too(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text(TABLE)
-    table, out = tmp_path / "t.csv", tmp_path / "new"
+def test_python_refuses_such_seeds_and_no_labels_too(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new"
     with pytest.raises(UserError, match="seed -1"):
         split_csv(table, out, label_columns=["kind"], seed=-1)
     with pytest.raises(UserError, match="seed -1"):

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import csv
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from distune.cli import run_command
 from distune.config import load_config
 from distune.data import Table, read_table
 from distune.store import Store
@@ -28,20 +26,6 @@ def run_folder(tiny_config: Callable[..., object], tmp_path_factory: pytest.Temp
 def table(run_folder: Path) -> Table:
     config = load_config(run_folder / "config.yaml")
     return read_table(config.data, config.seed, check_images=False)
-
-
-@pytest.fixture
-def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["distune", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.cli import run_command
 from distune.config import Config, load_config, save_config, with_values
 from distune.data import Table, read_table
 from distune.data.intensity import PixelRules, windowed
@@ -352,22 +351,15 @@ DAMAGE: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_a_damaged_bundle_is_refused_in_one_sentence(
-    bundle: Path,
-    tmp_path: Path,
-    case: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    bundle: Path, tmp_path: Path, case: str, distune: Callable[..., tuple[int, str, str]]
 ) -> None:
     folder = shutil.copytree(bundle, tmp_path / "damaged")
     damage, token = DAMAGE[case]
     damage(folder)
     with pytest.raises(UserError, match=token):
         load(folder)
-    monkeypatch.setattr("sys.argv", ["distune", "predict", str(folder), "--image", "a.png", "--text", "CT"])
-    with pytest.raises(SystemExit) as ended:
-        run_command()
-    said = capsys.readouterr().err
-    assert ended.value.code == 2 and said.count("\n") == 1 and said.startswith("error: ")
+    code, _, said = distune("predict", folder, "--image", "a.png", "--text", "CT")
+    assert code == 2 and said.count("\n") == 1 and said.startswith("error: ")
 
 
 def test_every_file_has_a_checksum(bundle: Path) -> None:

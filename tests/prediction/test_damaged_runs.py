@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from distune.cli import run_command
 from distune.config import load_config
 from distune.errors import UserError
 from distune.prediction.load import load
@@ -117,8 +115,7 @@ def test_every_command_ends_with_one_message(
     small: Path,
     tmp_path: Path,
     command: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    distune: Callable[..., tuple[int, str, str]],
 ) -> None:
     if command == "export":
         pytest.importorskip("onnx")
@@ -127,14 +124,11 @@ def test_every_command_ends_with_one_message(
     root = load_config(small / CONFIG).data.root
     rest = {
         "predict": ("--image", "a.png", "--text", "t"),
-        "evaluate": ("--data-root", str(root)),
-        "export": ("--out", str(tmp_path / "bundle")),
+        "evaluate": ("--data-root", root),
+        "export": ("--out", tmp_path / "bundle"),
     }[command]
-    monkeypatch.setattr(sys, "argv", ["distune", command, str(folder), *rest])
-    with pytest.raises(SystemExit) as ended:
-        run_command()
-    said = capsys.readouterr().err
-    assert ended.value.code == 2 and WEIGHTS in said and said.count("\n") == 1
+    code, _, said = distune(command, folder, *rest)
+    assert code == 2 and WEIGHTS in said and said.count("\n") == 1
     assert not (tmp_path / "bundle").exists()
 
 

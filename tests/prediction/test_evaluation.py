@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from sklearn.metrics import recall_score
 
-from distune.cli import run_command
 from distune.config import load_config, save_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo
@@ -29,20 +27,6 @@ Command = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def copied(trained_run: Callable[..., Path], tmp_path: Path) -> Path:
     return shutil.copytree(trained_run(), tmp_path / "run")
-
-
-@pytest.fixture
-def distune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["distune", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

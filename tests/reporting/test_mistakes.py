@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import csv
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from distune.analysis.mistakes import read_mistakes
-from distune.cli import run_command
 from distune.config import Config, save_config
 from distune.data.table import Task
 from distune.errors import UserError
@@ -96,16 +94,11 @@ def test_a_split_without_predictions(run_folder: Path, split: str) -> None:
         read_mistakes(run_folder, split)
 
 
-def test_the_command(
-    run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command(run_folder: Path, distune: Callable[..., tuple[int, str, str]]) -> None:
     (run_folder / "environment.json").write_text("{}")
-    for arguments, code in (([], 0), (["--split", "test"], 2)):
-        monkeypatch.setattr(sys, "argv", ["distune", "errors", str(run_folder), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        assert int(ended.value.code or 0) == code
-    assert "mistakes_dev.html" in capsys.readouterr().out
+    code, printed, _ = distune("errors", run_folder)
+    assert code == 0 and "mistakes_dev.html" in printed
+    assert distune("errors", run_folder, "--split", "test")[0] == 2
 
 
 def test_the_labels_of_a_task_have_the_temperature_of_its_predictions(tmp_path: Path) -> None:

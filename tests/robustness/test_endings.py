@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
 
-from distune.cli import run_command
 from distune.cli.ending import ending_of
 from distune.errors import ConfigError, DataError, UserError
 
@@ -80,14 +80,11 @@ def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:
     ],
 )
 def test_control_sequences_do_not_reach_the_terminal(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], distune: Callable[..., tuple[int, str, str]]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["distune", *words])
-    with pytest.raises(SystemExit) as ended:
-        run_command()
-    assert ended.value.code == 2
-    shown = capsys.readouterr()
-    assert not any((ord(c) < 32 and c != "\n") or 0x7F <= ord(c) < 0xA0 for c in shown.out + shown.err)
+    code, printed, errors = distune(*words)
+    assert code == 2 and errors
+    assert not any((ord(c) < 32 and c != "\n") or 0x7F <= ord(c) < 0xA0 for c in printed + errors)
 
 
 def test_an_out_path_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:

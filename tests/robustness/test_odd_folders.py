@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from distune.cli import run_command
 from distune.config import Config, dump_config
 from distune.tuning.study.storage_url import sqlite_file, sqlite_url
 
@@ -31,7 +29,7 @@ def test_every_command_works_there(
     demo_root: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    distune: Callable[..., tuple[int, str, str]],
 ) -> None:
     folder = tmp_path / "what?" / "a%2Fb"
     shutil.copytree(demo_root, folder / "data")
@@ -57,11 +55,8 @@ def test_every_command_works_there(
         ("predict", run, "--image", image, "--text", "CT"),
         *([("export", run, "--out", folder / "bundle")] if _can_export() else []),
     ):
-        monkeypatch.setattr(sys, "argv", ["distune", *map(str, command)])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        said = capsys.readouterr()
-        assert (ended.value.code or 0) == 0, (command, said.err)
+        code, _, errors = distune(*command)
+        assert code == 0, (command, errors)
     assert (study / "report.html").is_file() and (study.parent / "s.db").is_file()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from distune.cli import run_command
 from distune.config import Config, DataConfig, load_config
 from distune.config.revisions import encoders_of
 from distune.data import SPLITS, read_table
@@ -92,7 +92,7 @@ def test_the_search_ranges_hold_the_values_of_the_config(made: tuple[Path, Confi
 
 
 def test_the_command_takes_the_columns_it_is_given_and_says_what_it_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, distune: Callable[..., tuple[int, str, str]]
 ) -> None:
     """Several labels in a cell, missing ones, and a class in two spellings, in a table with tabs."""
     hospital(tmp_path / "klinik")
@@ -105,26 +105,12 @@ def test_the_command_takes_the_columns_it_is_given_and_says_what_it_read(
     header = ["file", "findings", "grade", "case", "note"]
     text = "".join("\t".join(row) + "\n" for row in [header, *body])
     (tmp_path / "klinik/all.csv").write_text(text, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    options = (
-        "--image",
-        "file",
-        "--text",
-        "note",
-        "--labels",
-        "findings,grade",
-        "--group",
-        "case",
-        "--out",
-        "new",
-    )
-    monkeypatch.setattr("sys.argv", ["distune", "init", "klinik/all.csv", *options])
-    with pytest.raises(SystemExit) as ended:
-        run_command()
-    said = capsys.readouterr()
-    assert not ended.value.code, said.err
+    options = {"image": "file", "text": "note", "labels": "findings,grade", "group": "case", "out": "new"}
+    given = (word for name, value in options.items() for word in (f"--{name}", value))
+    code, printed, errors = distune("init", "klinik/all.csv", *given)
+    assert code == 0, errors
     assert all(
-        word in said.out for word in ("tabs", "findings: 3 classes", "'Mild' is read as 'mild'", "wrote")
+        word in printed for word in ("tabs", "findings: 3 classes", "'Mild' is read as 'mild'", "wrote")
     )
     config = load_config(tmp_path / "new/config.yaml")
     table = read_table(config.data, config.seed)

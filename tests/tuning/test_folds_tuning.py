@@ -11,7 +11,6 @@ from fold_trials import Listener, task_of
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, coordinator, memory_study, settings_of, tune_request
 
-from distune.cli import run_command
 from distune.config import as_dict, load_config, save_config, with_values
 from distune.errors import UserError
 from distune.store import Store
@@ -157,12 +156,7 @@ def test_what_folds_do_not_go_with_is_refused(tmp_path, options, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_ends_with_2_where_the_data_cannot_fill_the_folds(tmp_path, tiny_config, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_command_ends_with_2_where_the_data_cannot_fill_the_folds(tmp_path, tiny_config, distune):
     save_config(tiny_config(), tmp_path / "tiny.yaml")
-    monkeypatch.setattr(
-        "sys.argv", ["distune", "tune", "--config", "tiny.yaml", "--folds", "70", "--accept-leaks"]
-    )
-    with pytest.raises(SystemExit) as ended:
-        run_command()
-    assert ended.value.code == 2 and not (tmp_path / "logs").exists()
+    code, _, _ = distune("tune", "--config", "tiny.yaml", "--folds", "70", "--accept-leaks")
+    assert code == 2 and not (tmp_path / "logs").exists()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from distune.cli import run_command
 from distune.errors import UserError
 from distune.utils.atomic import replacing, write_text
 from distune.utils.outputs import check_output
@@ -89,19 +87,12 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("out", ["t.csv", "mine.txt", "./link"])
 def test_a_command_says_so_before_it_reads_anything_else(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    command: str,
-    out: str,
+    distune: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str, out: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text("data: {reader: demo, root: demo}\n")
     (tmp_path / "mine.txt").write_bytes(MINE)
     (tmp_path / "link").symlink_to("t.csv")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr(sys, "argv", ["distune", *COMMANDS[command], out])
-    with pytest.raises(SystemExit) as ended:
-        run_command()
-    assert ended.value.code == 2 and Path(out).name in capsys.readouterr().err
+    code, _, errors = distune(*COMMANDS[command], out)
+    assert code == 2 and Path(out).name in errors
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from study_helpers import base_config, tune_request
 
-from distune.cli import run_command
 from distune.config import Config, dump_config
 from distune.errors import ConfigError
 from distune.tuning import tune as tuning
@@ -54,17 +52,11 @@ def test_a_new_study_is_refused_and_one_from_before_is_resumed(
 
 
 def test_check_names_it_with_everything_else(
-    tiny_config: Callable[..., Config],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tiny_config: Callable[..., Config], tmp_path: Path, distune: Callable[..., tuple[int, str, str]]
 ) -> None:
     (tmp_path / "c.yaml").write_text(
         dump_config(tiny_config(data__root=str(tmp_path / "none"), search_space=NARROW))
     )
-    monkeypatch.setattr(sys, "argv", ["distune", "check", str(tmp_path / "c.yaml")])
-    with pytest.raises(SystemExit) as ended:
-        run_command()
-    said = capsys.readouterr().err
-    assert ended.value.code == 2
+    code, _, said = distune("check", "c.yaml")
+    assert code == 2
     assert "teacher.lr 0.002" in said and "no such folder" in said
