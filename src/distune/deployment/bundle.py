@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ LABELS = "labels.json"
 PREPROCESS = "preprocess.json"
 CARD = "model_card.md"
 CHECKSUMS = "checksums.json"
-COLUMNS = ("image", "text", "missing")
 
 
 def load_bundle(folder: Path | str) -> Predictor:
@@ -67,7 +67,8 @@ def load_bundle(folder: Path | str) -> Predictor:
         rules=PixelRules(window, tuple(about["percentiles"])),  # type: ignore[arg-type]
         max_megapixels=about.get("max_image_megapixels", math.inf),
     )
-    columns = Columns(**{name: tuple(about["columns"][name]) for name in COLUMNS if name in about["columns"]})
+    known = {field.name for field in fields(Columns)}
+    columns = Columns(**{name: tuple(held) for name, held in about["columns"].items() if name in known})
     temperatures = {task["name"]: task["temperature"] for task in labels}
     return Predictor(model, temperatures, columns, str(folder))
 

@@ -86,7 +86,7 @@ class OnnxModel:
             ) from None
         self._file = file
         self.can_miss = any(each.name in ABSENT.values() for each in self._session.get_inputs())
-        self._check_tasks(file)
+        self._check_tasks()
         self._check_shapes()
 
     def probabilities(
@@ -109,7 +109,7 @@ class OnnxModel:
                 raise MemoryError(one_line(error)) from None
             raise UserError(f"{self._file}: cannot be computed: {one_line(error)}; export again") from None
 
-    def _check_tasks(self, file: Path) -> None:
+    def _check_tasks(self) -> None:
         written = self._session.get_modelmeta().custom_metadata_map.get("tasks", "[]")
         expected = tasks_as_text(self.tasks)
         try:
@@ -118,8 +118,8 @@ class OnnxModel:
             is_same = False
         if not is_same:
             raise UserError(
-                f"{file.parent}: labels.json names the classes {expected}, the graph was exported with {written}; "
-                "take the labels.json of this bundle, or export again"
+                f"{self._file.parent}: labels.json names the classes {expected}, the graph was exported with "
+                f"{written}; take the labels.json of this bundle, or export again"
             )
 
     def _check_shapes(self) -> None:
@@ -131,15 +131,14 @@ class OnnxModel:
         inputs = {each.name: _sizes(each.shape) for each in self._session.get_inputs()}
         answered = [_sizes(each.shape)[-1:] for each in self._session.get_outputs()]
         expected = [[len(task.classes)] for task in self.tasks]
-        if inputs != read or any(
-            found not in (own, []) for found, own in zip(answered, expected, strict=False)
-        ):
+        if len(answered) != len(expected):
+            raise UserError(f"{self._file}: answers {len(answered)} tasks, labels.json names {len(expected)}")
+        sizes_fit = all(found in (own, []) for found, own in zip(answered, expected, strict=True))
+        if inputs != read or not sizes_fit:
             raise UserError(
                 f"{self._file}: reads {inputs} and answers {answered}; preprocess.json and labels.json say {read} and "
                 f"{expected}: these files are of different bundles, export again"
             )
-        if len(answered) != len(expected):
-            raise UserError(f"{self._file}: answers {len(answered)} tasks, labels.json names {len(expected)}")
 
 
 def _sizes(shape: Sequence[object]) -> list[int]:
