@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from distune.config import Config, with_values
 from distune.data.images import located
 from distune.data.readers.csv_tables import columns_of
+from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.split import FRACTIONS, SplitCounts, assign_splits
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
@@ -34,8 +35,6 @@ FRAMES = Path("logs/data")
 NOT_LABELS = ("id", "image", "text", "group", "split")
 """Columns of a data frame that are no labels, where the config names none."""
 _SOURCE = "the data frame"
-_FEW = 3
-"""Rows that an error names itself."""
 
 
 def split(
@@ -161,12 +160,12 @@ def _given_splits(cells: Iterable[Any]) -> list[Split]:
     """
     found = [(cell, split_of(str(cell))) for cell in cells]
     unknown = [
-        f"row {row}: split {cell!r}; use train, dev or test"
+        (f"row {row}", Fault("no split", repr(cell), "use train, dev or test"))
         for row, (cell, split) in enumerate(found)
         if not split
     ]
     if unknown:
-        raise DataError(_SOURCE, unknown[:_FEW], unknown)
+        raise DataError(_SOURCE, by_cause(unknown), by_example(unknown))
     return [split for _, split in found if split]
 
 
