@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.machine import machine, table
 from distune.config import Config
-from distune.tuning.summary import config_of
+from distune.tuning.summary import config_of_trial
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 Undisturbed = Callable[[int, Config], Sequence[float]]
@@ -74,7 +74,7 @@ def guarantees(study: Study, n_trials: int, undisturbed: Undisturbed, log: Path)
 
 
 def _wrong_scores(study: Study, trial: FrozenTrial, undisturbed: Undisturbed) -> int:
-    expected = list(undisturbed(trial.number, config_of(study, trial)))
+    expected = list(undisturbed(trial.number, config_of_trial(study, trial)))
     wrong = sum(expected[epoch - 1] != score for epoch, score in trial.intermediate_values.items())
     if trial.state == TrialState.COMPLETE:
         wrong += trial.value != max(expected)

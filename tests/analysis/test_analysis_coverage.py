@@ -13,7 +13,7 @@ from distune.analysis.parameters.importance import HALF
 from distune.analysis.parameters.ranges import Ranges, as_search_space, best_ranges
 from distune.analysis.parameters.shared import Shared, SharedByBest, shared_by_best
 from distune.analysis.parameters.space import Parameter
-from distune.analysis.progress import Progress, progress
+from distune.analysis.progress import RunningBest, progress
 from distune.analysis.ranking import rank
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
@@ -79,7 +79,7 @@ def test_parameters_that_do_not_vary_or_not_everywhere_share_nothing() -> None:
 def test_progress_looks_at_the_last_third() -> None:
     one = study([{}] * 9, [0.1, 0.5, 0.2, 0.3, 0.4, None, 0.6, 0.7, 0.1])
     found = progress(one)
-    assert isinstance(found, Progress)
+    assert isinstance(found, RunningBest)
     assert (found.ended, found.since_best, round(found.late_gain, 6)) == (9, 1, 0.2)
     assert isinstance(progress(study([{}] * 8, [0.1] * 8)), Unknown)
 

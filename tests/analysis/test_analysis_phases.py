@@ -19,7 +19,7 @@ from distune.analysis.phases import (
     trials_of,
     wall_of,
 )
-from distune.analysis.records.sources import open_study
+from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import Session, State, StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 
@@ -80,8 +80,8 @@ def test_the_study_of_the_teachers_is_read_from_the_same_storage(tmp_path: Path)
         study.add_trials([create_trial(state=TrialState.COMPLETE, value=0.5)] * trials)
     students = optuna.load_study(study_name="s", storage=url)
     students.set_user_attr("teacher_study", {"name": "s_teacher", "finished": 3})
-    record = open_study(tmp_path / "s.db")
+    record = read_study(tmp_path / "s.db")
     assert record.teacher_record is not None
     assert (record.teacher_record.name, len(record.teacher_record.trials)) == ("s_teacher", 3)
     students.set_user_attr("teacher_study", {"name": "gone", "finished": 3})
-    assert open_study(tmp_path / "s.db").teacher_record is None
+    assert read_study(tmp_path / "s.db").teacher_record is None

@@ -12,7 +12,7 @@ from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.bounds import AtBound
 from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.parameters.space import Parameter
-from distune.analysis.progress import Progress
+from distune.analysis.progress import RunningBest
 from distune.analysis.recommendations import Recommendations, recommend
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
@@ -57,7 +57,7 @@ def test_a_gain_is_within_the_noise_of_dev_below_half_its_interval(gain: float, 
 
 @pytest.mark.parametrize(("late_gain", "expected"), [(0.02, "still_improving"), (0.005, "flat")])
 def test_a_rise_smaller_than_what_dev_moves_a_score_is_no_rise(late_gain: float, expected: str) -> None:
-    trend = Progress(40, 5, late_gain)
+    trend = RunningBest(40, 5, late_gain)
     noise = DevNoise(1, 100, 40, 0.8, 0.78, 0.82, 3, 9)
     assert decided(progress=trend, noise=noise).more_trials == expected
     assert decided(progress=trend).more_trials == "still_improving"

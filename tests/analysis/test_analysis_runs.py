@@ -13,7 +13,14 @@ from distune.analysis.dev_noise import DevNoise, dev_noise
 from distune.analysis.ranking import rank
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Predictions, Run, read_curves, read_predictions, read_run, tasks_behind
+from distune.analysis.runs import (
+    Predictions,
+    RunRecord,
+    known_predictions,
+    read_curves,
+    read_run,
+    tasks_behind,
+)
 from distune.data.table import Task
 from distune.training.files.prediction_files import read_split_predictions
 
@@ -35,7 +42,7 @@ def test_curves_survive_a_cut_off_line_and_a_repeated_epoch(tmp_path: Path) -> N
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     run = read_run(tmp_path)
-    assert isinstance(run, Run)
+    assert isinstance(run, RunRecord)
     for part, name in (
         (run.curves, "metrics.jsonl"),
         (run.confusions, "results.json"),
@@ -51,12 +58,12 @@ def test_predictions_of_tasks_whose_names_begin_alike(tmp_path: Path) -> None:
     (tmp_path / "predictions_dev.csv").write_text(
         "id,truth_type,p_type_a,p_type_2_b,truth_type_2,p_type_2_c\n1,a,1.0,0.25,c,0.75\n2,2_b,0.5,0.5,c,0.5\n"
     )
-    broken = read_predictions(tmp_path)
+    broken = known_predictions(tmp_path)
     assert isinstance(broken, Unknown) and "task type" in broken.reason
     (tmp_path / "predictions_dev.csv").write_text(
         "id,truth_type,p_type_a,p_type_z,truth_type_2,p_type_2_b,p_type_2_c\n1,a,0.9,0.1,c,0.25,0.75\n"
     )
-    found = read_predictions(tmp_path)
+    found = known_predictions(tmp_path)
     assert not isinstance(found, Unknown)
     assert [(task.task, task.classes) for task in found] == [("type", ("a", "z")), ("type_2", ("b", "c"))]
     assert found[1].truth.tolist() == [1] and found[1].probabilities.tolist() == [[0.25, 0.75]]
@@ -68,7 +75,7 @@ def test_only_a_report_leaves_large_predictions_out(tmp_path: Path, monkeypatch:
         "id,group,truth_a,p_a_x,p_a_y,image,text\n1,g,x,0.9,0.1,i.png,\n"
     )
     monkeypatch.setattr("distune.analysis.runs.LARGEST", 20)
-    left_out = read_predictions(tmp_path)
+    left_out = known_predictions(tmp_path)
     assert isinstance(left_out, Unknown) and "larger than" in left_out.reason
     scored = read_split_predictions(tmp_path, "dev")
     assert scored is not None and scored.ids == ("1",) and scored.labels.tolist() == [[0]]
@@ -98,7 +105,7 @@ def noise_of(count: int, said: float | None = None, copies: int = 1) -> DevNoise
     trials = (TrialRecord(0, "complete", value, {}), TrialRecord(1, "complete", value - 0.01, {}),
               TrialRecord(2, "complete", value - 0.3, {}))  # fmt: skip
     study = StudyRecord("s", "maximize", trials, {}, "study")
-    return dev_noise(rank(study), Run(Path(), (), (), tuple(tasks)))
+    return dev_noise(rank(study), RunRecord(Path(), (), (), tuple(tasks)))
 
 
 def test_noise_shrinks_with_the_root_of_the_examples() -> None:
@@ -138,9 +145,9 @@ def test_trials_are_compared_with_the_best_on_the_same_resamples(tmp_path: Path)
         (folder / "predictions_dev.csv").write_text("\n".join(lines) + "\n")
         trials.append(TrialRecord(number, "complete", values[number], {}, folder=folder))
     ranking = rank(StudyRecord("s", "maximize", tuple(trials), {}, "study"))
-    best = read_predictions(tmp_path / "0")
+    best = known_predictions(tmp_path / "0")
     assert not isinstance(best, Unknown)
-    found = dev_noise(ranking, Run(tmp_path / "0", (), (), best))
+    found = dev_noise(ranking, RunRecord(tmp_path / "0", (), (), best))
     assert isinstance(found, DevNoise)
     assert found.low < values[2] < found.high  # unpaired, no trial would be told apart
     assert (found.equal, found.compared) == (1, 2)
@@ -155,7 +162,7 @@ def test_a_text_of_several_lines_is_one_example(tmp_path: Path) -> None:
     (tmp_path / "predictions_dev.csv").write_text(
         'id,group,truth_a,pred_a,p_a_x,p_a_y,image,text\n1,g,x,x,0.9,0.1,i.png,"two\nlines"\n2,g,y,x,0.6,0.4,i.png,one\n'
     )
-    found = read_predictions(tmp_path)
+    found = known_predictions(tmp_path)
     assert not isinstance(found, Unknown)
     assert found[0].truth.tolist() == [0, 1] and found[0].classes == ("x", "y")
 

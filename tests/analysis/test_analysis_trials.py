@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from distune.analysis.records.from_optuna import from_csv, from_optuna
-from distune.analysis.records.sources import open_study
+from distune.analysis.records.sources import read_study
 from distune.errors import UserError
 
 START = datetime(2025, 12, 16, 20, 31, 4)
@@ -150,9 +150,9 @@ def test_studies_are_found_by_folder_file_and_name(tmp_path: Path, monkeypatch: 
     study.add_trial(create_trial(value=0.25))
     monkeypatch.chdir(tmp_path)
     for source in (folder, folder.with_suffix(".db"), "mine"):
-        record = open_study(source)
+        record = read_study(source)
         assert record.name == "mine" and record.complete[0].value == 0.25
         assert record.folder is not None and record.folder.samefile(folder)
     with pytest.raises(UserError, match="there is no such study"):
-        open_study("other")
+        read_study("other")
     assert not (tmp_path / "other.db").exists()

@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 
 from distune.analysis.ranking import Ranking
-from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import evaluate_teacher
 from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
 
 
-def confirmation(teacher: float | None, student: float, regression: float | None) -> Confirmation:
+def confirmation(teacher: float | None, student: float, regression: float | None) -> ConfirmationRecord:
     def about(kind: str, rank: int | None, score: float | None) -> dict[str, Any]:
         split = None if score is None else {"score": {"mean": score, "seeds": 5}}
         return {"kind": kind, "rank": rank, "splits": {"test": split}}
 
     contenders = {"trial_0001": about("trial", 1, student), "teacher": about("teacher", None, teacher)}
     contenders["features_image_text"] = about("baseline", None, regression)
-    return Confirmation({"split": "test", "contenders": contenders}, is_current=True)
+    return ConfirmationRecord({"split": "test", "contenders": contenders}, is_current=True)
 
 
 @pytest.mark.parametrize(

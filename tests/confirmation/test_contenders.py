@@ -9,7 +9,7 @@ import pytest
 from confirmation_helpers import STUDY, config_on, write_study
 
 from distune.config import Config, with_values
-from distune.confirmation.candidates import confirmation_seeds, contenders, identity
+from distune.confirmation.candidates import config_identity, confirmation_seeds, contenders
 from distune.confirmation.opening import plan_name
 from distune.errors import UserError
 from distune.tuning.study.storage import opened
@@ -102,7 +102,7 @@ def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
     names = [plan_name("s", each, (1, 2), "d") for each in (candidates, elsewhere, other)]
     assert names[0] == names[1] != names[2]
     assert plan_name("s", candidates, (1, 3), "d") != names[0] != plan_name("s", candidates, (1, 2), "e")
-    assert identity(base) == identity(with_values(base, {"data.root": "elsewhere"}))
+    assert config_identity(base) == config_identity(with_values(base, {"data.root": "elsewhere"}))
 
 
 def test_one_modality_each_is_the_student_alone_without_an_encoder() -> None:

@@ -162,7 +162,7 @@ def test_no_file_outside_the_root(path: str) -> None:
 
 
 def test_predictions_leave_an_unknown_truth_empty(root: Path, tmp_path: Path) -> None:
-    from distune.analysis.runs import read_predictions
+    from distune.analysis.runs import known_predictions
     from distune.training.files.prediction_files import write_predictions
 
     table = read(root, missing="allow")
@@ -170,5 +170,5 @@ def test_predictions_leave_an_unknown_truth_empty(root: Path, tmp_path: Path) ->
     write_predictions(tmp_path, "dev", table, rows, [np.full((2, 2), 0.5)] * 2)
     with (tmp_path / "predictions_dev.csv").open(newline="") as handle:
         assert [row["truth_grade"] for row in csv.DictReader(handle)] == ["l", ""]
-    kind, grade = read_predictions(tmp_path)  # type: ignore[misc]
+    kind, grade = known_predictions(tmp_path)  # type: ignore[misc]
     assert kind.truth.tolist() == [0, 1] and grade.truth.tolist() == [0, MISSING]

@@ -19,7 +19,7 @@ from huggingface_hub import constants
 from distune.config import Config, load_config, save_config
 from distune.models.encoders import CATALOGUE
 from distune.tuning.space.space import build_space
-from distune.tuning.study.commits import with_commits
+from distune.tuning.study.commits import with_study_commits
 from distune.tuning.study.settings import COMMITS, StudySettings
 from distune.tuning.study.storage import StorageRetry, open_storage
 
@@ -40,7 +40,7 @@ def commits_of(config: Path | str, url: str) -> dict[str, str]:
     base = load_config(config)
     study = optuna.load_study(study_name="shared", storage=open_storage(url))
     settings = StudySettings(base, build_space(base), "sha256:0")
-    return dict(with_commits(study, [settings], StorageRetry(), lambda: 0)[0].commits)
+    return dict(with_study_commits(study, [settings], StorageRetry(), lambda: 0)[0].commits)
 
 
 def coordinator(config: Path, url: str, cache: Path) -> subprocess.Popen[str]:

@@ -9,12 +9,19 @@ import torch
 
 from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders import CATALOGUE, MILLISECONDS, Entry, build_text, build_vision, check_name
+from distune.models.encoders import (
+    CATALOGUE,
+    MILLISECONDS,
+    CatalogueEntry,
+    build_text,
+    build_vision,
+    check_name,
+)
 from distune.models.encoders.catalogue import find
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
-def test_the_table_states_the_size_that_is_built(entry: Entry) -> None:
+def test_the_table_states_the_size_that_is_built(entry: CatalogueEntry) -> None:
     if entry.millions > 20:
         from transformers import AutoConfig, AutoModel
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 from pages import first_screen, section, text_of
 
 from distune.analysis.findings import analyse
-from distune.analysis.records.sources import open_study as read_study
+from distune.analysis.records.sources import read_study
 from distune.config import Config, load_config, parse_config
 from distune.reporting import commands
 from distune.reporting.report import companions

@@ -18,7 +18,7 @@ from optuna.trial import create_trial
 from pages import first_screen, section, text_of
 
 from distune.analysis.records.from_optuna import from_optuna
-from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import StudyRecord
 from distune.cli.commands.compare import compare as compare_command
 from distune.data.audit.flow import NAMES as FLOWS
@@ -440,7 +440,7 @@ def test_a_gain_is_drawn_filled_where_its_verdict_is_significant(verdict: str) -
             compared("against_baseline", "trial_0001", "majority", 0.44, "better"),
         ]
         with look():
-            found = draw_confirmed(SimpleNamespace(confirmation=Confirmation(numbers, is_current=True)))
+            found = draw_confirmed(SimpleNamespace(confirmation=ConfirmationRecord(numbers, is_current=True)))
         assert (
             found is not None and "Tuning: best of the search +0.0300, from +0.0100 to +0.0500" in found.alt
         )

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.storages import InMemoryStorage
 
-from distune.analysis.records.sources import open_study
+from distune.analysis.records.sources import read_study
 from distune.errors import UserError
 from distune.tuning.status import read_status, status_of
 from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL, check_study
@@ -51,7 +51,7 @@ def with_other_bits(content: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("damage", [without_a_page, with_other_bits])
-@pytest.mark.parametrize("read", [open_study, lambda file: read_status("study", logs=file.parent)])
+@pytest.mark.parametrize("read", [read_study, lambda file: read_status("study", logs=file.parent)])
 def test_damage_is_named(whole, damage, read, tmp_path) -> None:
     file, named = tmp_path / "study.db", 0
     for content in damage(whole):
@@ -65,7 +65,7 @@ def test_damage_is_named(whole, damage, read, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("held", ["{}", '{"name": "X", "attributes": {}}', "{"])
-@pytest.mark.parametrize("read", [open_study, lambda file: read_status("study", logs=file.parent)])
+@pytest.mark.parametrize("read", [read_study, lambda file: read_status("study", logs=file.parent)])
 def test_a_range_that_is_none_is_named(whole, held, read, tmp_path) -> None:
     file = tmp_path / "study.db"
     file.write_bytes(whole)

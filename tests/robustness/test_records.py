@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distune.analysis.runs import read_predictions
+from distune.analysis.runs import known_predictions
 from distune.analysis.side_by_side import side_by_side
 from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import MARKER, PLAN, read_plan
@@ -59,7 +59,7 @@ def test_classes_and_groups_with_line_separators_are_read_back(tmp_path, separat
         writer.writerow(["id", "group", "truth_kind", f"p_kind_{name}", "p_kind_c"])
         writer.writerow(["1", name, name, "0.75", "0.25"])
         writer.writerow(["2", "g", "c", "0.25", "0.75"])
-    (found,) = read_predictions(tmp_path)
+    (found,) = known_predictions(tmp_path)
     assert found.classes == (name, "c")
     assert found.groups == (name, "g")
     np.testing.assert_array_equal(found.truth, [0, 1])

@@ -14,8 +14,8 @@ from distune.config import Config
 from distune.data import read_table
 from distune.store import Store
 from distune.training.run import run
-from distune.training.teacher.check import regression_score as of_results
-from distune.training.teacher.regression import FEW_STRENGTHS, regression_score, standardised
+from distune.training.teacher.check import regression_score
+from distune.training.teacher.regression import FEW_STRENGTHS, regression_on_dev, standardised_columns
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def test_the_score_is_that_of_the_best_penalty_on_dev(tiny_config: MakeConfig) -
     table = read_table(config.data, config.seed)
     train, dev = table.rows("train"), table.rows("dev")
     raw = np.random.default_rng(0).normal(size=(len(table), 6)) + table.labels[:, :1]
-    features = standardised(raw, train)
+    features = standardised_columns(raw, train)
     assert features[train].mean(axis=0) == pytest.approx(np.zeros(6), abs=1e-9)
     by_task = []
     for column in table.labels.T:
@@ -38,7 +38,7 @@ def test_the_score_is_that_of_the_best_penalty_on_dev(tiny_config: MakeConfig) -
         by_task.append(
             max(f1_score(column[dev], fit.predict(features[dev]), average="macro") for fit in fits)
         )
-    assert regression_score(table, features) == pytest.approx(np.mean(by_task))
+    assert regression_on_dev(table, features) == pytest.approx(np.mean(by_task))
 
 
 def test_a_run_records_it_once_for_all_teachers_on_the_same_features(
@@ -47,7 +47,7 @@ def test_a_run_records_it_once_for_all_teachers_on_the_same_features(
     def trained(name: str, **values: object) -> tuple[float | None, Store]:
         store = Store(tmp_path / "cache")
         result = run(tiny_config(**values), tmp_path / name, store=store, check_images=False)
-        return of_results(result.results), store
+        return regression_score(result.results), store
 
     first, made = trained("a", **FROZEN)
     again, found = trained("b", **FROZEN, teacher__lr=5e-3)

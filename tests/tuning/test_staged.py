@@ -24,11 +24,11 @@ from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import build_space
 from distune.tuning.space.suggest import suggest
-from distune.tuning.staged import StudentSpace, best_teachers, describe_budget, split, stage_budgets
+from distune.tuning.staged import StudentSpace, best_teachers, describe_budget, split_settings, stage_budgets
 from distune.tuning.status import read_status
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-from distune.tuning.summary import config_of
+from distune.tuning.summary import config_of_trial
 from distune.tuning.tune import tune
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def whole(base, **groups):
 
 
 def test_the_space_is_split_into_the_teachers_and_the_rest():
-    teacher, students = split(whole(base_config()))
+    teacher, students = split_settings(whole(base_config()))
     assert (teacher.strategy, students.strategy) == ("teacher", "staged")
     assert set(teacher.space.parameters) == {
         "teacher_lr", "teacher_fusion_dim", "teacher_fusion_layers", "teacher_fusion_heads", "teacher_dropout",
@@ -83,12 +83,14 @@ def test_the_space_is_split_into_the_teachers_and_the_rest():
 )  # fmt: skip
 def test_a_question_without_a_teacher_is_refused(changes, message):
     with pytest.raises(UserError, match=message):
-        split(whole(base_config(**changes)))
+        split_settings(whole(base_config(**changes)))
 
 
 def test_a_search_of_the_student_alone_is_refused():
     with pytest.raises(UserError, match="no parameter of the teacher"):
-        split(StudySettings(base_config(), build_space(base_config(), only=("alpha", "T")), "sha256:0"))
+        split_settings(
+            StudySettings(base_config(), build_space(base_config(), only=("alpha", "T")), "sha256:0")
+        )
 
 
 TEACHERS = {
@@ -103,7 +105,7 @@ def drawn(space, base, seed):
 
 def test_a_chosen_teacher_stands_for_its_values():
     base = base_config()
-    space = StudentSpace.offering(TEACHERS, split(whole(base))[1].space)
+    space = StudentSpace.offering(TEACHERS, split_settings(whole(base))[1].space)
     assert space.overrides({"teacher": "teacher 3", "alpha": 0.7}) == {
         "teacher.lr": 3e-5, "teacher.fusion": "simple", "distillation.alpha": 0.7,
     }  # fmt: skip
@@ -115,7 +117,7 @@ def test_a_chosen_teacher_stands_for_its_values():
 
 def test_no_teacher_is_drawn_for_a_loss_that_asks_none():
     base = base_config()
-    space = StudentSpace.offering(TEACHERS, split(whole(base, groups=True))[1].space)
+    space = StudentSpace.offering(TEACHERS, split_settings(whole(base, groups=True))[1].space)
     found = [drawn(space, base, seed) for seed in range(60)]
     assert all(("teacher" in params) == (params["loss"] != "none") for params in found)
     assert "none" in {params["loss"] for params in found}
@@ -126,7 +128,7 @@ def test_a_condition_on_the_teacher_follows_the_chosen_one():
     entry = {"type": "float", "low": 0.1, "high": 1.0, "when": {"teacher_fusion": ["simple"]}}
     base = base_config(search_space={"gamma": entry})
     asked = build_space(base, groups=fusion_group(), ignored=fields_without_effect(base))
-    space = StudentSpace.offering(TEACHERS, split(StudySettings(base, asked, "sha256:0"))[1].space)
+    space = StudentSpace.offering(TEACHERS, split_settings(StudySettings(base, asked, "sha256:0"))[1].space)
     found = [drawn(space, base, seed) for seed in range(20)]
     assert all(("gamma" in params) == (params["teacher"] == "teacher 3") for params in found)
     assert "gamma" not in space.always_active(base)
@@ -185,14 +187,14 @@ def check(folder, name="study"):
     teachers, students = studies_in(folder, name)
     kept = students.user_attrs["teachers"]
     for trial in teachers.get_trials(states=FINISHED):
-        config = config_of(teachers, trial).model_dump()
+        config = config_of_trial(teachers, trial).model_dump()
         for epoch, score in trial.intermediate_values.items():
             assert score == teacher_score(config, epoch)
     for trial in students.get_trials(states=(TrialState.COMPLETE,)):
-        config = config_of(students, trial)
+        config = config_of_trial(students, trial)
         assert trial.value == score_at(config.model_dump(), 6)
         chosen = kept[trial.params["teacher"]]
-        source = config_of(teachers, teachers.trials[chosen["number"]])
+        source = config_of_trial(teachers, teachers.trials[chosen["number"]])
         assert source.teacher == config.teacher
         assert all(value_at(config, key) == value for key, value in chosen["overrides"].items())
     return teachers, students
@@ -217,7 +219,7 @@ def test_a_staged_study_from_a_config_to_its_files(undisturbed):
     assert {trial.params["teacher"] for trial in students.trials} == set(kept)
     first = students.trials[0]
     assert first.user_attrs["overrides"] == {} and first.params["teacher"] == "base"
-    best = config_of(students, students.best_trial)
+    best = config_of_trial(students, students.best_trial)
     assert load_config(result.best_config) == best
     summary = json.loads((result.folder / "study_summary.json").read_text())
     assert summary["strategy"] == "staged" and set(summary["teachers"]) == set(kept)
@@ -232,7 +234,7 @@ def test_a_staged_study_from_a_config_to_its_files(undisturbed):
 def test_weak_teachers_stop_after_their_second_epoch(tmp_path):
     entries = {"teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True}}
     base = base_config(search_space=entries)
-    settings, _ = split(StudySettings(base, build_space(base), "sha256:0", sampler="random"))
+    settings, _ = split_settings(StudySettings(base, build_space(base), "sha256:0", sampler="random"))
     study = memory_study(settings)
     study.pruner = make_pruner("median", base.teacher.epochs, settings.warmup)
 

@@ -13,7 +13,7 @@ from distune.training.run import run, run_teacher
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import Space, build_space
 from distune.tuning.space.suggest import suggest
-from distune.tuning.staged import StudentSpace, split
+from distune.tuning.staged import StudentSpace, split_settings
 from distune.tuning.study.settings import StudySettings
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def test_students_find_their_teachers_in_the_store(
 ) -> None:
     base = tiny_config(student__epochs=1, search_space=SHARED)
     space = build_space(base, ignored=fields_without_effect(base))
-    of_teachers, of_students = split(StudySettings(base, space, "sha256:0"))
+    of_teachers, of_students = split_settings(StudySettings(base, space, "sha256:0"))
     assert SHARED.keys() <= set(of_teachers.space.parameters)
     assert not SHARED.keys() & set(of_students.space.parameters)
     kept = {f"teacher {seed}": {"overrides": drawn(of_teachers.space, base, seed)} for seed in range(3)}
@@ -55,7 +55,7 @@ def test_a_condition_on_what_teachers_settle_follows_the_chosen_teacher(
 ) -> None:
     gamma = {"type": "float", "low": 0.1, "high": 1.0, "when": {"batch": [32]}}
     base = tiny_config(search_space={**SHARED, "gamma": gamma})
-    _, of_students = split(StudySettings(base, build_space(base), "sha256:0"))
+    _, of_students = split_settings(StudySettings(base, build_space(base), "sha256:0"))
     kept = {str(size): {"overrides": {"training.batch_size": size}} for size in (16, 32)}
     students = StudentSpace.offering(kept, of_students.space)
     for seed in range(12):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from distune.cli import app
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
-from distune.tuning.staged import SUFFIX, split
+from distune.tuning.staged import SUFFIX, split_settings
 from distune.tuning.status import StudyStatus, UnreadableStudy, read_studies
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.storage import open_storage
@@ -56,7 +56,7 @@ def test_studies_of_a_folder_are_listed_with_what_cannot_be_read(tmp_path, monke
 
 
 def test_both_stages_of_a_staged_search_are_one_study_of_the_list(tmp_path):
-    teacher, students = split(settings_of(base_config()))
+    teacher, students = split_settings(settings_of(base_config()))
     url = f"sqlite:///{tmp_path}/shared.db"
     storage = open_storage(url)
     open_study(storage, "s", students)

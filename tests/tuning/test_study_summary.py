@@ -10,7 +10,7 @@ from study_helpers import base_config, coordinator, memory_study, settings_of, t
 
 from distune.config import as_dict, load_config
 from distune.tuning.coordinator.leases import PREFIX, Lease
-from distune.tuning.summary import best_trial, config_of, write_summary
+from distune.tuning.summary import best_trial, config_of_trial, write_summary
 
 
 def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_path):
@@ -41,7 +41,7 @@ def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_pa
     config = load_config(tmp_path / "best_config.yaml")
     assert score_at(config.model_dump(), 4) == pytest.approx(best.value)
     assert (config.training.batch_size, config.student.epochs) == (4, 4)
-    assert config == config_of(study, best)
+    assert config == config_of_trial(study, best)
 
 
 def test_without_a_complete_trial_there_is_no_best_config(tmp_path):
@@ -93,7 +93,7 @@ def test_coordinators_that_end_together_write_whole_files(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(lambda _: write_summary(study, tmp_path), range(80)))
     assert json.loads((tmp_path / "study_summary.json").read_text()) == written[-1]
-    assert load_config(tmp_path / "best_config.yaml") == config_of(study, best_trial(study.trials))
+    assert load_config(tmp_path / "best_config.yaml") == config_of_trial(study, best_trial(study.trials))
     assert {path.name for path in tmp_path.iterdir()} == {"study_summary.json", "best_config.yaml", "trials"}
 
 

@@ -22,7 +22,7 @@ from distune.tuning.coordinator.leases import Lease, this_host
 from distune.tuning.study.names import study_to_continue
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-from distune.tuning.summary import config_of
+from distune.tuning.summary import config_of_trial
 from distune.tuning.tune import TrialFunctions, TuneRequest, search_space, tune
 
 pytestmark = pytest.mark.slow
@@ -216,7 +216,7 @@ def check_scores(study):
     """Every recorded score is what its parameters give, and every trial has all its epochs once."""
     base = parse_config(study.user_attrs["base_config"])
     for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)):
-        config = config_of(study, trial).model_dump()
+        config = config_of_trial(study, trial).model_dump()
         assert config == with_values(base, trial.user_attrs["overrides"]).model_dump()
         for epoch, score in trial.intermediate_values.items():
             assert score == score_at(config, epoch)

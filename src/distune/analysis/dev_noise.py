@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from distune.analysis.ranking import Ranking
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Run, read_predictions, tasks_behind
+from distune.analysis.runs import RunRecord, known_predictions, tasks_behind
 from distune.data.table import Task
 from distune.training.files.prediction_files import Predictions, by_task
 from distune.training.scoring.scores import score_in_words
@@ -48,7 +48,7 @@ class DevNoise:
     compared: int
 
 
-def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) -> DevNoise | Unknown:
+def dev_noise(ranking: Ranking, run: RunRecord | Unknown, folds: int | None = None) -> DevNoise | Unknown:
     """Resamples the dev predictions of the best trial a thousand times.
 
     Whole cases are drawn where the predictions name them, single examples where they do not.
@@ -95,7 +95,7 @@ def dev_noise(ranking: Ranking, run: Run | Unknown, folds: int | None = None) ->
 
 def _same_examples(trial: TrialRecord, best: tuple[Predictions, ...]) -> tuple[Predictions, ...] | None:
     """The predictions of another trial; None where it left none of the same examples."""
-    found = None if trial.folder is None else read_predictions(trial.folder)
+    found = None if trial.folder is None else known_predictions(trial.folder)
     if found is None or isinstance(found, Unknown) or len(found) != len(best):
         return None
     is_same = all(

@@ -14,13 +14,13 @@ from distune.analysis.parameters.importance import Importance, importance
 from distune.analysis.parameters.ranges import Ranges, best_ranges
 from distune.analysis.parameters.shared import SharedByBest, shared_by_best
 from distune.analysis.phases import Phase, phases
-from distune.analysis.progress import Progress, progress
+from distune.analysis.progress import RunningBest, progress
 from distune.analysis.ranking import Ranking, rank
 from distune.analysis.recommendations import Recommendations, recommend
-from distune.analysis.records.study_files import Confirmation, read_audit, read_confirmation
+from distune.analysis.records.study_files import ConfirmationRecord, read_audit, read_confirmation
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Run, read_run
+from distune.analysis.runs import RunRecord, read_run
 from distune.analysis.scored_run import ScoredRun, scored_run
 from distune.analysis.teacher import TeacherEvaluation, evaluate_teacher
 
@@ -41,12 +41,12 @@ class Findings:
     importance: Importance | Unknown
     bounds: tuple[AtBound, ...]
     shared: SharedByBest | Unknown
-    progress: Progress | Unknown
-    best_run: Run | Unknown
+    progress: RunningBest | Unknown
+    best_run: RunRecord | Unknown
     scored_run: ScoredRun
     noise: DevNoise | Unknown
     recommendations: Recommendations
-    confirmation: Confirmation | Unknown
+    confirmation: ConfirmationRecord | Unknown
     teacher: TeacherEvaluation | None
     audit: Mapping[str, Any] | Unknown
 

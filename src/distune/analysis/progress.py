@@ -12,7 +12,7 @@ FEWEST = 9
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunningBest:
     """The running best.
 
     Attributes:
@@ -26,7 +26,7 @@ class Progress:
     late_gain: float
 
 
-def progress(study: StudyRecord) -> Progress | Unknown:
+def progress(study: StudyRecord) -> RunningBest | Unknown:
     """Looks at complete and pruned trials in the order of their numbers."""
     if study.absent:
         return Unknown("The table may hold the best trials alone, so no trend can be seen.")
@@ -39,4 +39,4 @@ def progress(study: StudyRecord) -> Progress | Unknown:
     if before == float("-inf"):
         return Unknown("No trial of the first two thirds is complete, so no trend can be seen.")
     best = scores.index(max(scores))
-    return Progress(len(ended), len(ended) - 1 - best, max(after - before, 0.0))
+    return RunningBest(len(ended), len(ended) - 1 - best, max(after - before, 0.0))

@@ -14,7 +14,7 @@ UNNAMED_KIND = "kind not recorded"
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailureKind:
     """The failed trials of one kind.
 
     Attributes:
@@ -40,7 +40,7 @@ class Ranking:
 
     trials: tuple[TrialRecord, ...]
     counts: Mapping[State, int]
-    failures: tuple[Failure, ...]
+    failures: tuple[FailureKind, ...]
 
     @property
     def best(self) -> TrialRecord | None:
@@ -63,12 +63,12 @@ def rank(study: StudyRecord) -> Ranking:
     )
 
 
-def _failures(failed: list[TrialRecord]) -> tuple[Failure, ...]:
+def _failures(failed: list[TrialRecord]) -> tuple[FailureKind, ...]:
     kinds: dict[str, list[TrialRecord]] = {}
     for trial in failed:
         kinds.setdefault(trial.failure_kind or UNNAMED_KIND, []).append(trial)
     found = [
-        Failure(
+        FailureKind(
             kind=kind,
             trials=tuple(trial.number for trial in trials),
             message=next((trial.failure_message for trial in trials if trial.failure_message), None),

@@ -10,7 +10,7 @@ from distune.analysis.baseline import Baseline
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.bounds import AtBound
 from distune.analysis.parameters.importance import Importance
-from distune.analysis.progress import Progress
+from distune.analysis.progress import RunningBest
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 
@@ -42,7 +42,7 @@ class Recommendations:
 def recommend(
     study: StudyRecord,
     *,
-    progress: Progress | Unknown,
+    progress: RunningBest | Unknown,
     bounds: Sequence[AtBound],
     importance: Importance | Unknown,
     baseline: Baseline | Unknown,
@@ -58,7 +58,7 @@ def recommend(
     )
 
 
-def _more(study: StudyRecord, progress: Progress | Unknown, noise: DevNoise | Unknown) -> More:
+def _more(study: StudyRecord, progress: RunningBest | Unknown, noise: DevNoise | Unknown) -> More:
     """Improving means: the last third added more than dev moves a score (standard deviation), where that is known."""
     if isinstance(progress, Unknown):
         return "unknown"

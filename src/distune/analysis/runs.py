@@ -59,7 +59,7 @@ Part = TypeVar("Part", Confusion, Predictions)
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """What is known of one run; each part may be unknown by itself."""
 
     folder: Path
@@ -68,7 +68,7 @@ class Run:
     predictions: tuple[Predictions, ...] | Unknown
 
 
-def read_run(folder: Path | None, folds: int | None = None, split: str = "dev") -> Run | Unknown:
+def read_run(folder: Path | None, folds: int | None = None, split: str = "dev") -> RunRecord | Unknown:
     """Reads what a report shows of a run folder; of a trial with folds, all of them together.
 
     Args:
@@ -82,9 +82,9 @@ def read_run(folder: Path | None, folds: int | None = None, split: str = "dev") 
         return Unknown(f"The run folder {folder} of the best trial is not there.")
     if folds is not None:
         return _run_of_folds(folder, folds)
-    predictions = read_predictions(folder, split)
+    predictions = known_predictions(folder, split)
     confusions = read_confusions(folder) if split == "dev" else _confused(predictions)
-    return Run(folder, read_curves(folder), confusions, predictions)
+    return RunRecord(folder, read_curves(folder), confusions, predictions)
 
 
 def _confused(predictions: tuple[Predictions, ...] | Unknown) -> tuple[Confusion, ...] | Unknown:
@@ -100,14 +100,14 @@ def _confused(predictions: tuple[Predictions, ...] | Unknown) -> tuple[Confusion
     return tuple(found)
 
 
-def _run_of_folds(folder: Path, folds: int) -> Run:
+def _run_of_folds(folder: Path, folds: int) -> RunRecord:
     """Each example by the model that did not learn it, and the learning curves of all models."""
     parts = [folder / f"fold_{number}" for number in range(1, folds + 1)]
-    return Run(
+    return RunRecord(
         folder,
         _curves_of_folds(parts),
         _together([read_confusions(part) for part in parts], _added),
-        _together([read_predictions(part) for part in parts], _joined),
+        _together([known_predictions(part) for part in parts], _joined),
     )
 
 
@@ -208,7 +208,7 @@ def _confusion(task: str, classes: Any, table: Any) -> Confusion | None:
     return Confusion(task, tuple(str(name) for name in classes), counts)
 
 
-def read_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...] | Unknown:
+def known_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ...] | Unknown:
     """The predictions of one split, by task."""
     try:
         _check_size(prediction_files.predictions_file(folder, split))

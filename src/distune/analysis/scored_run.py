@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distune.analysis.ranking import Ranking
-from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.runs import Run, read_run
+from distune.analysis.runs import RunRecord, read_run
 from distune.confirmation.statistics.files import FOLDER, run_folder
 
 
@@ -23,14 +23,17 @@ class ScoredRun:
         is_confirmed: whether it is a model of the confirmation, of the first seed that finished.
     """
 
-    run: Run | Unknown
+    run: RunRecord | Unknown
     name: str
     on: str
     is_confirmed: bool
 
 
 def scored_run(
-    study: StudyRecord, ranking: Ranking, confirmation: Confirmation | Unknown, best: Run | Unknown
+    study: StudyRecord,
+    ranking: Ranking,
+    confirmation: ConfirmationRecord | Unknown,
+    best: RunRecord | Unknown,
 ) -> ScoredRun:
     """The recommended model where there is a current confirmation that kept its answers, else the best trial's."""
     found = None if isinstance(confirmation, Unknown) else _recommended(study, confirmation)
@@ -42,7 +45,7 @@ def scored_run(
     return ScoredRun(best, name, study.scored_on or "its own examples", is_confirmed=False)
 
 
-def _recommended(study: StudyRecord, confirmation: Confirmation) -> ScoredRun | None:
+def _recommended(study: StudyRecord, confirmation: ConfirmationRecord) -> ScoredRun | None:
     numbers = confirmation.numbers
     chosen, split = str(numbers["recommendation"]["contender"]), numbers["split"]
     about = numbers["contenders"][chosen]

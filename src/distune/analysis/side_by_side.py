@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distune.analysis.ranking import Ranking, rank
-from distune.analysis.records.sources import open_study
+from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_files import read_confirmation
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
+from distune.training.files.run_folder import RESULTS
 from distune.utils.json_files import read_json
-
-RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _run(folder: Path) -> Contestant | None:
 
 
 def _study(source: str) -> Contestant:
-    study = open_study(source)
+    study = read_study(source)
     ranking = rank(study)
     best = ranking.best
     base = next((t for t in study.trials if t.baseline and t.state == "complete"), None)

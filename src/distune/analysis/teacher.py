@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distune.analysis.ranking import Ranking
-from distune.analysis.records.study_files import Confirmation
+from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.unknown import Unknown
 
 REGRESSION = "features_image_text"
@@ -42,7 +42,7 @@ class TeacherEvaluation:
 
 
 def evaluate_teacher(
-    ranking: Ranking, confirmation: Confirmation | Unknown, folds: int | None
+    ranking: Ranking, confirmation: ConfirmationRecord | Unknown, folds: int | None
 ) -> TeacherEvaluation | None:
     """Evaluates the best trial's teacher: by the confirmation where there is a current one, else by the search.
 
@@ -58,7 +58,7 @@ def evaluate_teacher(
     return TeacherEvaluation(best.teacher_score, best.value, best.regression_score, on, 1)
 
 
-def _confirmed(confirmation: Confirmation) -> TeacherEvaluation | None:
+def _confirmed(confirmation: ConfirmationRecord) -> TeacherEvaluation | None:
     numbers = confirmation.numbers
     split, contenders = numbers["split"], numbers["contenders"]
     teacher = next((about for about in contenders.values() if about["kind"] == "teacher"), None)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, with_values
 from distune.data.images import located
-from distune.data.readers.csv_tables import columns_of
+from distune.data.readers.csv_tables import csv_columns
 from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.split import FRACTIONS, SplitCounts, assign_splits
 from distune.data.table import SPLITS, Split
@@ -139,7 +139,7 @@ def with_data(config: Config, data: Any) -> Config:
         "label_columns": list(labels),
     }
     config = with_values(config, {f"data.{key}": value for key, value in {**values, **columns}.items()})
-    needed = [*(name for name in columns.values() if name), *columns_of(config.data).needed()]
+    needed = [*(name for name in columns.values() if name), *csv_columns(config.data).needed()]
     if missing := [name for name in dict.fromkeys(needed) if name not in header]:
         raise DataError(_SOURCE, [f"no column {listed(missing)}; it has {listed(header)}"])
     rows = {name: list(data.iloc[:, header.index(name)]) for name in dict.fromkeys(needed)}
@@ -192,7 +192,7 @@ def _written(config: Config, rows: dict[str, list[Any]], given: Sequence[Split] 
 
 
 def _made_splits(config: Config, rows: Mapping[str, list[Any]]) -> list[Split]:
-    columns = columns_of(config.data)
+    columns = csv_columns(config.data)
     of_row = list(zip(*(map(str, rows[name]) for name in columns.labels), strict=True))
     groups = list(map(str, rows[columns.group] if columns.group else range(len(of_row))))
     assigned = assign_splits(of_row, groups, fractions=FRACTIONS, seed=config.seed)

@@ -44,9 +44,9 @@ class Study:
     @property
     def record(self) -> StudyRecord:
         """All trials as they stand now, read from the database."""
-        from distune.analysis.records.sources import open_study
+        from distune.analysis.records.sources import read_study
 
-        return open_study(self._source, self.storage)
+        return read_study(self._source, self.storage)
 
     @property
     def best(self) -> TrialRecord:

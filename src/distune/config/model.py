@@ -53,15 +53,15 @@ def _name_alone(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-Encoder = Annotated[EncoderConfig, BeforeValidator(_name_alone)]
+_Encoder = Annotated[EncoderConfig, BeforeValidator(_name_alone)]
 
 
 class ModelConfig(ConfigSection):
     """The teacher or the student: one or two encoders, a fusion module, and how it is trained."""
 
-    vision: Encoder
+    vision: _Encoder
     """The image encoder; none for a model that reads the text alone."""
-    text: Encoder
+    text: _Encoder
     """The text encoder; none for a model that reads the image alone."""
     fusion: FusionName = "cross_attention"
     """How image and text are joined; a model that reads one of them has no fusion, whatever these fields say."""
@@ -105,8 +105,8 @@ class ModelConfig(ConfigSection):
 class TeacherConfig(ModelConfig):
     """The large model; the defaults are those of the classic MedPix study."""
 
-    vision: Encoder = EncoderConfig(name="vit-base")
-    text: Encoder = EncoderConfig(name="bio-clinical-bert")
+    vision: _Encoder = EncoderConfig(name="vit-base")
+    text: _Encoder = EncoderConfig(name="bio-clinical-bert")
     fusion_layers: Annotated[int, Field(ge=1, le=100)] = 3
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
     lr: Annotated[float, Field(gt=0.0)] = 1e-5
@@ -115,8 +115,8 @@ class TeacherConfig(ModelConfig):
 class StudentConfig(ModelConfig):
     """The small model that is deployed."""
 
-    vision: Encoder = EncoderConfig(name="deit-small")
-    text: Encoder = EncoderConfig(name="distilbert")
+    vision: _Encoder = EncoderConfig(name="deit-small")
+    text: _Encoder = EncoderConfig(name="distilbert")
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
     lr: Annotated[float, Field(gt=0.0)] = 3e-4
     init_from_teacher: bool = False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.config import Config, EncoderConfig, as_dict, with_values
-from distune.confirmation.candidates import identity
+from distune.confirmation.candidates import config_identity
 from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import baseline_folder, join_folds
 from distune.data import read_table
@@ -16,7 +16,13 @@ from distune.store import key_of
 from distune.training.files.prediction_files import write_predictions
 from distune.training.files.run_folder import write_json
 from distune.training.student import build_student, student_seed
-from distune.training.teacher.regression import STRENGTHS, Features, fitted, pooled_features, standardised
+from distune.training.teacher.regression import (
+    STRENGTHS,
+    Features,
+    fitted,
+    pooled_features,
+    standardised_columns,
+)
 from distune.tuning.trials.folds import fold_folder
 from distune.utils.json_files import read_json
 
@@ -60,7 +66,8 @@ def evaluate_baselines(
             kept.append(frozen_features(evaluation, config))
         return kept[0]
 
-    settings, made_from = {}, key_of({**identity(config), **({} if folds is None else {"folds": folds})})
+    settings: dict[str, Any] = {}
+    made_from = key_of({**config_identity(config), **({} if folds is None else {"folds": folds})})
     read = {*config.student.modalities, *config.teacher.modalities}
     for name in BASELINES:
         if not read.issuperset(NEEDS.get(name, ())):
@@ -134,7 +141,7 @@ def _evaluate_folds(
     evaluation: Evaluation, config: Config, folds: int, folder: Path, name: str, inputs: Any
 ) -> None:
     """Fits a baseline without each fold and writes what it answers on them."""
-    place = {identity: row for row, identity in enumerate(evaluation.table.ids)}
+    place = {each: row for row, each in enumerate(evaluation.table.ids)}
     parts = []
     for number in range(1, folds + 1):
         folded = with_values(config, {"data.fold": {"number": number, "of": folds}})
@@ -144,7 +151,7 @@ def _evaluate_folds(
         elif inputs is None:
             given = None
         else:  # standardised over the train part of this fold; what the whole train did before cancels
-            given = standardised(inputs[[place[each] for each in table.ids]], table.rows("train"))
+            given = standardised_columns(inputs[[place[each] for each in table.ids]], table.rows("train"))
         made = [fitted(table, column, given) for column in range(len(table.tasks))]
         part = fold_folder(folder, number)
         part.mkdir(exist_ok=True)

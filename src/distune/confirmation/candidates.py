@@ -15,7 +15,7 @@ from distune.errors import UserError
 from distune.training.keys import uses_teacher
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
 from distune.tuning.study.settings import comparable
-from distune.tuning.summary import base_config_of, base_trial, config_of
+from distune.tuning.summary import base_config_of, base_trial, config_of_trial
 from distune.utils.seeds import derived_seed
 
 Kind = Literal["trial", "base", "student_alone", "teacher", "image_alone", "text_alone"]
@@ -134,7 +134,7 @@ def teacher_of(best: Candidate) -> Candidate:
     return Candidate(f"{best.name}_teacher", "teacher", with_values(best.config, values))
 
 
-def identity(config: Config) -> dict[str, Any]:
+def config_identity(config: Config) -> dict[str, Any]:
     """What a config's results depend on, its seed included, by dotted key.
 
     `training.accumulation` is left out: a trial that ran out of memory gets more parts, and they change its results by
@@ -145,7 +145,7 @@ def identity(config: Config) -> dict[str, Any]:
 
 def _base(study: Study, trials: Sequence[FrozenTrial]) -> Candidate:
     trial = base_trial(trials)
-    config = config_of(study, trial) if trial else base_config_of(study)
+    config = config_of_trial(study, trial) if trial else base_config_of(study)
     return Candidate(
         "base", "base", config, trial.number if trial else None, None, trial.value if trial else None
     )
@@ -154,12 +154,12 @@ def _base(study: Study, trials: Sequence[FrozenTrial]) -> Candidate:
 def _ranked(study: Study, trials: Sequence[FrozenTrial], base: Candidate, top: int) -> list[Candidate]:
     ranked: list[Candidate] = []
     for candidate in _by_score(study, trials):
-        if any(identity(candidate.config) == identity(other.config) for other in ranked):
+        if any(config_identity(candidate.config) == config_identity(other.config) for other in ranked):
             continue
         rank = len(ranked) + 1
         if rank > top:
             break
-        if identity(candidate.config) == identity(base.config):
+        if config_identity(candidate.config) == config_identity(base.config):
             ranked.append(replace(candidate, name="base", kind="base", rank=rank))
         else:
             ranked.append(replace(candidate, rank=rank))
@@ -170,5 +170,5 @@ def _by_score(study: Study, trials: Sequence[FrozenTrial]) -> Iterator[Candidate
     complete = [(t, t.value) for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     for trial, value in sorted(complete, key=lambda pair: (-pair[1], pair[0].number)):
         yield Candidate(
-            f"trial_{trial.number:04d}", "trial", config_of(study, trial), trial.number, None, value
+            f"trial_{trial.number:04d}", "trial", config_of_trial(study, trial), trial.number, None, value
         )

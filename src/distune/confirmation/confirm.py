@@ -52,7 +52,7 @@ from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import check_executor, described, devices_for, make_executor
 from distune.tuning.status import status_of
-from distune.tuning.study.open_study import check_name
+from distune.tuning.study.open_study import check_study_name
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
@@ -311,7 +311,7 @@ class _Confirmation:
 def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
     """Opens the study and finds its folder."""
     if request.storage is not None:
-        check_name(request.study)
+        check_study_name(request.study)
         url, name, folder = request.storage, request.study, STUDIES / request.study
     else:
         file = database_file(Path(request.study))

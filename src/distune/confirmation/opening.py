@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distune.confirmation.candidates import Candidate, identity
+from distune.confirmation.candidates import Candidate, config_identity
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
@@ -91,7 +91,7 @@ class Opening:
 def plan_name(study: str, candidates: Sequence[Candidate], seeds: Sequence[int], dataset: str) -> str:
     """Names a plan so that a person reads what it evaluates, and equal names mean equal plans."""
     content = {
-        "configs": {candidate.name: identity(candidate.config) for candidate in candidates},
+        "configs": {candidate.name: config_identity(candidate.config) for candidate in candidates},
         "seeds": list(seeds),
         "dataset": dataset,
     }

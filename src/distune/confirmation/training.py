@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distune.config import Config, as_dict, load_config, with_values
-from distune.confirmation.candidates import Candidate, identity
+from distune.confirmation.candidates import Candidate, config_identity
 from distune.confirmation.statistics.files import MARKER, folds_folder, run_folder
 from distune.errors import ConfigError, UserError
 from distune.training.files.run_folder import RESULTS, read_results
@@ -83,10 +83,10 @@ class Job:
         """
         path = self.runs[0] / "config.yaml"
         try:
-            there = identity(load_config(path)) if path.is_file() else None
+            there = config_identity(load_config(path)) if path.is_file() else None
         except ConfigError:  # cut off when the run was killed; the run writes it again
             return
-        now = identity(self.config)
+        now = config_identity(self.config)
         if there is not None and there != now:
             keys = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
             raise UserError(

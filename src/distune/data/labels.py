@@ -57,7 +57,7 @@ def task_of(name: str, settings: TaskConfig, known: Collection[str]) -> Task:
     return Task(name, tuple(classes), settings.kind, settings.score, settings.weight)
 
 
-def encoded(label: str, task: Task, settings: TaskConfig) -> list[int]:
+def encoded_label(label: str, task: Task, settings: TaskConfig) -> list[int]:
     """A label text as the task's columns of a table's labels."""
     if task.kind != "multi_label":
         return [task.classes.index(label) if label else MISSING]

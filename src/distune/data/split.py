@@ -68,7 +68,7 @@ def split_csv(
             raise UserError(
                 f"{out / f'metadata_{split}.csv'}: is there already; delete it or choose another folder"
             )
-    header, rows = read_rows(metadata, [*label_columns, *([group_column] if group_column else [])])
+    header, rows = read_table_rows(metadata, [*label_columns, *([group_column] if group_column else [])])
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
     groups = [str(n) for n in range(len(rows))]
     if group_column:
@@ -191,7 +191,7 @@ def _wanted_splits(fractions: tuple[float, float, float]) -> tuple[Split, ...]:
     return SPLITS if test > 0 else SPLITS[:2]
 
 
-def read_rows(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def read_table_rows(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """The header and all rows of a table, each as wide as its header.
 
     Args:

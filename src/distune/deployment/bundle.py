@@ -44,7 +44,7 @@ def load_bundle(folder: Path | str) -> Predictor:
     """
     folder = Path(folder)
     check_files(folder)
-    about = read_json(folder / PREPROCESS)
+    about = read_bundle_json(folder / PREPROCESS)
     check_format(folder / PREPROCESS, about)
     if about["format"] > FORMAT:
         raise UserError(
@@ -52,7 +52,7 @@ def load_bundle(folder: Path | str) -> Predictor:
             f"version reads format {FORMAT}: install that one, or export again"
         )
     check_preprocess(folder / PREPROCESS, about)
-    named = read_json(folder / LABELS)
+    named = read_bundle_json(folder / LABELS)
     check_labels(folder / LABELS, named)
     labels = named["tasks"]
     tasks = tuple(_task(task) for task in labels)
@@ -94,7 +94,7 @@ def check_files(folder: Path) -> None:
     Raises:
         UserError: one is missing or altered.
     """
-    expected = read_json(folder / CHECKSUMS)
+    expected = read_bundle_json(folder / CHECKSUMS)
     missing = {MODEL, LABELS, PREPROCESS} - expected.keys()
     if missing:
         raise UserError(f"{folder}: {CHECKSUMS} does not name {', '.join(sorted(missing))}; export again")
@@ -112,7 +112,7 @@ def checksum_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_bundle_json(file: Path) -> dict[str, Any]:
     """What a JSON file of a bundle holds.
 
     Raises:

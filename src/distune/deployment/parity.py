@@ -56,7 +56,7 @@ class Parity:
 
 
 @dataclass(frozen=True)
-class Examples:
+class ParityExamples:
     """What both answer.
 
     Attributes:
@@ -70,14 +70,14 @@ class Examples:
     labels: NDArray[np.int64] | None = None
 
 
-def dev_examples(table: Table) -> Examples:
+def dev_examples(table: Table) -> ParityExamples:
     """All dev examples of a data set."""
     rows = table.rows("dev")
     examples = [Example(table.ids[row], table.images[row] or None, table.texts[row]) for row in rows]
-    return Examples(f"{len(rows)} dev examples", examples, table.labels[rows])
+    return ParityExamples(f"{len(rows)} dev examples", examples, table.labels[rows])
 
 
-def generated_examples(folder: Path, model: Model) -> Examples:
+def generated_examples(folder: Path, model: Model) -> ParityExamples:
     """Images of coarse noise with the texts that a run recorded; the same each time.
 
     Args:
@@ -91,10 +91,10 @@ def generated_examples(folder: Path, model: Model) -> Examples:
         Example(str(number), random.integers(0, 256, (side, side, 3), np.uint8), texts[number % len(texts)])
         for number in range(GENERATED)
     ]
-    return Examples(f"{GENERATED} generated examples, as the data set is gone,", examples)
+    return ParityExamples(f"{GENERATED} generated examples, as the data set is gone,", examples)
 
 
-def answers_of(predictor: Predictor, asked: Examples) -> list[NDArray[Any]]:
+def answers_of(predictor: Predictor, asked: ParityExamples) -> list[NDArray[Any]]:
     """Probabilities as the model gives them, one array (N, classes) a task.
 
     Raises:
@@ -109,7 +109,7 @@ def answers_of(predictor: Predictor, asked: Examples) -> list[NDArray[Any]]:
 def compared(
     folder: Path,
     tasks: Sequence[Task],
-    asked: Examples,
+    asked: ParityExamples,
     expected: Sequence[NDArray[Any]],
     exported: Sequence[NDArray[Any]],
 ) -> Parity:

@@ -233,7 +233,7 @@ def _file(files: ImageFiles, image: str) -> tuple[str | None, str | None]:
     return (str(found) if frame is None else f"{found}{FRAME}{frame}"), None
 
 
-def pixels_of(
+def encoder_pixels(
     image: Any, size: int, rules: PixelRules = DEFAULT, max_megapixels: float = math.inf
 ) -> NDArray[np.uint8]:
     """An image in any form -> what the encoder reads, uint8 (3, size, size).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.analysis.ranking import rank
-from distune.analysis.records.sources import open_study
+from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import StudyRecord
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.deployment.bundle import is_bundle, load_bundle
@@ -63,7 +63,7 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
     Raises:
         UserError: see `load`.
     """
-    study = open_study(source, storage)
+    study = read_study(source, storage)
     if study.folder is not None and (study.folder / NUMBERS).is_file():
         return _recommended(study.folder)
     if study.folds is not None:

@@ -48,7 +48,7 @@ def seen_by(predictor: Predictor) -> Seen | None:
         return None
 
 
-def known(examples: Sequence[Example], seen: Seen, *, reads_images: bool) -> list[int]:
+def seen_before(examples: Sequence[Example], seen: Seen, *, reads_images: bool) -> list[int]:
     """Positions of the examples whose image was seen, or for a student that reads none whose text was."""
     if not reads_images:
         return [
@@ -81,7 +81,7 @@ def check_novelty(predictor: Predictor, name: str, examples: Sequence[Example]) 
     if seen is None:
         return None
     reads_images = "image" in predictor.model.modalities
-    found = known(examples, seen, reads_images=reads_images)
+    found = seen_before(examples, seen, reads_images=reads_images)
     if found:
         what = "images" if reads_images else "texts"
         shown = ", ".join(examples[row].id for row in found[:SHOWN])

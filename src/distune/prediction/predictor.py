@@ -15,7 +15,7 @@ from distune.data.ragged import Ragged, ragged
 from distune.data.table import Task
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
-from distune.prediction.examples import Columns, Example, examples_of, pixels_of, read_examples
+from distune.prediction.examples import Columns, Example, encoder_pixels, examples_of, read_examples
 from distune.utils.text import NOT_UNICODE, is_unicode
 from distune.utils.threads import threaded
 
@@ -359,7 +359,9 @@ class _Work:
             return np.zeros((3, size, size), np.uint8)  # not read
         try:
             model = self._model
-            return pixels_of(self._examples[row].image, model.image_size, model.rules, model.max_megapixels)
+            return encoder_pixels(
+                self._examples[row].image, model.image_size, model.rules, model.max_megapixels
+            )
         except UserError as error:
             return str(error)
 

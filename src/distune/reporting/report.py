@@ -12,7 +12,7 @@ import yaml
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.parameters.ranges import Ranges, as_search_space
 from distune.analysis.records.from_csv import from_csv
-from distune.analysis.records.sources import open_study
+from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import Direction, StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
@@ -64,7 +64,7 @@ def write_report(
     """
     if checklist is not None and checklist not in CHECKLISTS:
         raise UserError(f"checklist {checklist!r} is not known; there is {', '.join(CHECKLISTS)}")
-    return _write(open_study(study_source, storage), Path(out), examples=examples, checklist=checklist)
+    return _write(read_study(study_source, storage), Path(out), examples=examples, checklist=checklist)
 
 
 def study_folder(study_source: str, storage: str | None = None) -> Path:
@@ -73,7 +73,7 @@ def study_folder(study_source: str, storage: str | None = None) -> Path:
     Raises:
         UserError: there is no such study, or its name is no folder's name.
     """
-    study = open_study(study_source, storage)
+    study = read_study(study_source, storage)
     if study.folder is not None:
         return study.folder
     if not is_file_name(str(study.name)):

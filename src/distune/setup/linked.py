@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.data.readers.image_files import ImageFiles
-from distune.data.split import SplitCounts, read_rows, split_csv
+from distune.data.split import SplitCounts, read_table_rows, split_csv
 from distune.errors import UserError
 from distune.setup.columns import images_of
 from distune.utils.paths import read_file
@@ -47,7 +47,7 @@ def _images(
     metadata: Path, needed: Sequence[str], wished: str | None
 ) -> tuple[str, ImageFiles, list[str]] | None:
     """The column that names image files, the files, and its cells; None where no column does and none is wished."""
-    header, rows = read_rows(metadata, needed)
+    header, rows = read_table_rows(metadata, needed)
     try:
         column, files = images_of(metadata.parent, header, rows, wished)
     except UserError:

@@ -19,7 +19,7 @@ EXAMPLES = 40
 
 
 @dataclass(frozen=True)
-class Batch:
+class LossBatch:
     """What a loss gets: outputs of both models for the same examples, their labels and their train positions."""
 
     student: ModelOutput
@@ -27,14 +27,14 @@ class Batch:
     labels: Tensor
     index: Tensor
 
-    def rows(self, rows: Tensor) -> Batch:
+    def rows(self, rows: Tensor) -> LossBatch:
         """Some of the examples, in another order."""
-        return Batch(
+        return LossBatch(
             _rows(self.student, rows), _rows(self.teacher, rows), self.labels[rows], self.index[rows]
         )
 
 
-def loss_batch(seed: int, count: int = 8) -> Batch:
+def loss_batch(seed: int, count: int = 8) -> LossBatch:
     """A batch as at the start of training: an undecided student, a teacher that is mostly right.
 
     Args:
@@ -47,7 +47,7 @@ def loss_batch(seed: int, count: int = 8) -> Batch:
         _output(generator, labels, WIDTHS[i], TOKENS[i], noise=(0.3, 1.0)[i], sureness=(0.0, 4.0)[i])
         for i in range(2)
     )
-    return Batch(student, teacher, labels, torch.randperm(EXAMPLES, generator=generator)[:count])
+    return LossBatch(student, teacher, labels, torch.randperm(EXAMPLES, generator=generator)[:count])
 
 
 class LossContract:
@@ -61,7 +61,7 @@ class LossContract:
         config = DistillationConfig().model_copy(update=values)
         return self.loss(config, LossShapes(*WIDTHS, CLASSES, EXAMPLES))
 
-    def value(self, loss: DistillationLoss, batch: Batch) -> Tensor:
+    def value(self, loss: DistillationLoss, batch: LossBatch) -> Tensor:
         """The weighted term."""
         found: Tensor = loss(batch.student, batch.teacher, batch.labels, batch.index)
         return found
@@ -178,7 +178,7 @@ def _rows(output: ModelOutput, rows: Tensor) -> ModelOutput:
     return _changed(output, lambda each: each[rows])
 
 
-def _with_gradients(batch: Batch) -> Batch:
+def _with_gradients(batch: LossBatch) -> LossBatch:
     def leaf(each: Tensor) -> Tensor:
         return each.clone().requires_grad_()
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.tuning.study.open_study import check_name, load
+from distune.tuning.study.open_study import check_study_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
@@ -48,7 +48,7 @@ def copy_study(name: str, target: Path, *, logs: Path = STUDIES, storage: str | 
     """
     import optuna
 
-    check_name(name)
+    check_study_name(name)
     url = storage or default_url(logs, name)
     copy_url = f"sqlite:///{target.as_posix()}"
     with reading(url) as source:

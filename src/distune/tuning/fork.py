@@ -17,9 +17,9 @@ from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.coordinator.proposals import configured
 from distune.tuning.space.space import contains
 from distune.tuning.space.suggest import distribution
-from distune.tuning.study.open_study import check_name, load, write_settings
+from distune.tuning.study.open_study import check_study_name, load, write_settings
 from distune.tuning.study.settings import StudySettings, comparable
-from distune.tuning.summary import config_of
+from distune.tuning.summary import config_of_trial
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
         name: of the new study; one that is there already is opened as it is.
         settings: what the new study is about.
     """
-    check_name(name)
+    check_study_name(name)
     there = load(storage, name)
     if there is not None and there.user_attrs.get("ready"):
         return there
@@ -79,7 +79,7 @@ def _copies(old: Study, settings: StudySettings) -> list[FrozenTrial]:
 
 
 def _copy(old: Study, trial: FrozenTrial, settings: StudySettings) -> FrozenTrial | None:
-    config = config_of(old, trial)
+    config = config_of_trial(old, trial)
     is_base = _same(config, settings.base)
     params = _point(config, settings)
     inside = {name: v for name, v in params.items() if contains(settings.space.parameters[name], v)}

@@ -58,7 +58,7 @@ def is_small(n_trials: int) -> bool:
     return n_trials < 3 * FEWEST_TEACHERS
 
 
-def split(settings: StudySettings) -> tuple[StudySettings, StudySettings]:
+def split_settings(settings: StudySettings) -> tuple[StudySettings, StudySettings]:
     """The set-ups of the teacher's and of the student's study.
 
     Args:

@@ -12,10 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease, leases
-from distune.tuning.coordinator.ledger import OWNER, Counts, count, count_kinds
+from distune.tuning.coordinator.ledger import OWNER, TrialCounts, count, count_kinds
 from distune.tuning.staged import SUFFIX
 from distune.tuning.study.attributes import check_study, check_trials
-from distune.tuning.study.open_study import check_name, load
+from distune.tuning.study.open_study import check_study_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
@@ -70,7 +70,7 @@ class StudyStatus:
 
     name: str
     storage: str
-    counts: Counts
+    counts: TrialCounts
     n_trials: int | None
     running: tuple[RunningTrial, ...]
     interrupted: tuple[int, ...]
@@ -106,7 +106,7 @@ def read_status(name: str, *, logs: Path = STUDIES, storage: str | None = None) 
     Raises:
         UserError: there is no such study.
     """
-    check_name(name)
+    check_study_name(name)
     url = storage or default_url(logs, name)
     with reading(url) as backend:
         return _status_in(backend, name, url)

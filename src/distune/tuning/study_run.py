@@ -13,7 +13,7 @@ from optuna.study import Study
 from distune.tuning.coordinator.coordinator import Coordinator, EndReason, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
-from distune.tuning.coordinator.progress import Progress
+from distune.tuning.coordinator.progress import StudyProgress
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Takeover
@@ -105,7 +105,7 @@ class StudyRunner:
             gpus_per_trial=asked.gpus_per_trial,
             interrupted=self._interrupted,
         )
-        with Progress(title=run.title) as progress, executor:
+        with StudyProgress(title=run.title) as progress, executor:
             who = f"devices: {described(asked.executor, devices, asked.gpus_per_trial)}"
             _log.info(who)
             progress.say(who)

@@ -63,7 +63,7 @@ def params_of(trial: FrozenTrial) -> dict[str, Any]:
     return {**trial.user_attrs.get("fixed_params", {}), **trial.params}
 
 
-def config_of(study: Study, trial: FrozenTrial) -> Config:
+def config_of_trial(study: Study, trial: FrozenTrial) -> Config:
     """The complete config that a trial ran."""
     known = study.user_attrs
     base = parse_config(known["base_config"])
@@ -93,7 +93,7 @@ def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str 
     best = best_trial(trials)
     best_path = folder / BEST_CONFIG_NAME
     if best is not None:
-        save_config(config_of(study, best), best_path)
+        save_config(config_of_trial(study, best), best_path)
     summary = {
         **_about(study),
         "storage": storage,

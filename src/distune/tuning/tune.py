@@ -33,13 +33,13 @@ from distune.tuning.staged import (
     is_small,
     outline,
     settle,
-    split,
+    split_settings,
     stage_budgets,
 )
 from distune.tuning.study.attributes import check_trials
-from distune.tuning.study.commits import with_commits
+from distune.tuning.study.commits import with_study_commits
 from distune.tuning.study.names import commits_so_far, exists, study_to_continue
-from distune.tuning.study.open_study import check_name, new_name, open_study
+from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
 from distune.tuning.study.storage import StorageRetry, default_url, opened
@@ -66,7 +66,7 @@ def tune(request: TuneRequest) -> TuneResult:
     name = request.fork or asked.name
     name = name or study_to_continue(request.logs, asked.storage, settings, asked.n_trials, teacher)
     name = name or new_name(request.config.name, datetime.now())
-    check_name(name)
+    check_study_name(name)
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
     _check_ranges(request, url, name)
@@ -129,7 +129,7 @@ def _check(request: TuneRequest) -> None:
     asked = request.asked
     for name in (asked.name, request.fork):
         if name is not None:
-            check_name(name)
+            check_study_name(name)
     if request.fork and not asked.name:
         raise UserError("fork: name the study to copy from with --study-name")
     if asked.strategy == "staged" and (request.fork or asked.prune_teacher):
@@ -177,7 +177,7 @@ def _study_settings(
     )
     if asked.strategy == "joint":
         return settings, None
-    teacher, students = split(settings)
+    teacher, students = split_settings(settings)
     return students, teacher
 
 
@@ -220,7 +220,9 @@ def _with_encoders(
     """The set-ups with the commits of their encoders, which are fetched; left out where the caller checks inputs."""
     if request.dataset is not None:
         return settings, teacher
-    found = with_commits(study, [s for s in (settings, teacher) if s is not None], retrying, interrupted)
+    found = with_study_commits(
+        study, [s for s in (settings, teacher) if s is not None], retrying, interrupted
+    )
     return found[0], found[1] if teacher is not None else None
 
 

@@ -15,7 +15,7 @@ from distune.confirmation.statistics.decision import (
     expected_maximum,
     prior_deviation,
 )
-from distune.confirmation.statistics.scores.answers import Answers
+from distune.confirmation.statistics.scores.answers import ContenderAnswers
 from distune.data.table import Task
 from distune.training.files.prediction_files import SplitPredictions
 
@@ -29,7 +29,7 @@ def contender(name: str, rank: int | None, **values: Any) -> dict[str, Any]:
     return {**about, "search_score": 0.9 - 0.1 * (kind == "base"), "parameters": {"total": 100}, **values}
 
 
-def answering(name: str, rate: float, seeds: int = 5) -> Answers:
+def answering(name: str, rate: float, seeds: int = 5) -> ContenderAnswers:
     """Right with a chance, on the same examples as all others."""
     labels = np.random.default_rng(0).integers(0, 3, (CASES, 1))
     generator = np.random.default_rng(sum(map(ord, name)))
@@ -39,7 +39,7 @@ def answering(name: str, rate: float, seeds: int = 5) -> Answers:
         chosen = np.where(generator.random(CASES) < rate, labels[:, 0], wrong)
         names = tuple(map(str, range(CASES)))
         scored.append(SplitPredictions(names, names, (Task("kind", CLASSES),), labels, (np.eye(3)[chosen],)))
-    return Answers(name, tuple(range(seeds)), {"test": tuple(scored)})
+    return ContenderAnswers(name, tuple(range(seeds)), {"test": tuple(scored)})
 
 
 def decided(rates: dict[str, float], *contenders: dict[str, Any], searched: int = 30) -> Decision:

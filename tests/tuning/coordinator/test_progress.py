@@ -8,8 +8,8 @@ from rich.console import Console
 from study_helpers import coordinator, memory_study, settings_of, training
 
 from distune.testing.simulated import Work
-from distune.tuning.coordinator.ledger import Counts
-from distune.tuning.coordinator.progress import PLAIN_SECONDS, Progress, Snapshot, line, log_file
+from distune.tuning.coordinator.ledger import TrialCounts
+from distune.tuning.coordinator.progress import PLAIN_SECONDS, Snapshot, StudyProgress, line, log_file
 from distune.tuning.trials.trial import PROGRESS
 
 
@@ -21,7 +21,7 @@ class Clock:
 
 
 def snapshot(complete=0, pruned=0, failed=0, active=2, best=None):
-    counts = Counts(complete=complete, pruned=pruned, failed=failed, best=best)
+    counts = TrialCounts(complete=complete, pruned=pruned, failed=failed, best=best)
     return Snapshot(counts, active, n_trials=30, workers=2, bytes_used=2_500_000_000)
 
 
@@ -35,7 +35,7 @@ def test_a_line_says_where_the_study_stands():
 
 def test_plain_lines_come_at_changes_and_now_and_then():
     clock, output = Clock(), io.StringIO()
-    with Progress(Console(file=output, soft_wrap=True), clock) as progress:
+    with StudyProgress(Console(file=output, soft_wrap=True), clock) as progress:
         for seconds, complete in ((0, 0), (1, 0), (2, 1), (3, 1), (2 + PLAIN_SECONDS, 1)):
             clock.now = seconds
             progress(snapshot(complete))
@@ -48,7 +48,7 @@ def test_plain_lines_come_at_changes_and_now_and_then():
 def test_a_terminal_gets_one_live_line():
     output = io.StringIO()
     console = Console(file=output, force_terminal=True, width=120)
-    with Progress(console, Clock()) as progress:
+    with StudyProgress(console, Clock()) as progress:
         for complete in (1, 2, 3):
             progress(snapshot(complete))
     assert output.getvalue().count("\n") == 1

@@ -14,7 +14,7 @@ from distune.tuning.space.space import build_space
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.trials import folds
 from distune.tuning.trials.messages import TrialOutcome, TrialTask
-from distune.tuning.trials.trial import config_of
+from distune.tuning.trials.trial import config_of_task
 
 DISTILBERT, DEIT = "a" * 40, "b" * 40
 COMMITS = {"distilbert": DISTILBERT, "deit-tiny@v1": DEIT}
@@ -67,7 +67,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_config_is_validated_once_on_its_way_to_a_worker(tmp_path: Path, passes: list[str]) -> None:
     sent = JointProposals(settings()).config({"teacher.lr": 3e-5})
-    config = config_of(TrialTask(1, json.loads(json.dumps(sent)), str(tmp_path), device="cpu", threads=1))
+    config = config_of_task(
+        TrialTask(1, json.loads(json.dumps(sent)), str(tmp_path), device="cpu", threads=1)
+    )
     assert config.teacher.lr == 3e-5
     assert len(passes) == 1
 

@@ -7,7 +7,7 @@ from study_helpers import base_config
 from distune.config import Config, SearchParameter, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
 from distune.tuning.space.groups import backbone_group, fusion_group, loss_group
-from distune.tuning.space.space import DEFAULT_SPACE, build_space, contains, key_of
+from distune.tuning.space.space import DEFAULT_SPACE, build_space, config_key_of, contains
 from distune.tuning.space.suggest import suggest, suggest_base
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
@@ -69,7 +69,7 @@ def test_every_point_of_the_default_space_is_a_valid_config():
     ],
 )
 def test_names_stand_for_config_keys(name, key):
-    assert key_of(name) == key
+    assert config_key_of(name) == key
 
 
 def test_groups_add_their_choices():

@@ -24,7 +24,7 @@ from distune.errors import UserError
 from distune.tuning.coordinator.failures import TAIL
 from distune.tuning.study.storage import StorageRetry, open_storage
 from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
-from distune.tuning.summary import config_of
+from distune.tuning.summary import config_of_trial
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,7 @@ def check(study, n_trials):
     others = [trial.user_attrs.get("failure_kind") for trial in trials if trial not in finished]
     assert set(others) <= {"surplus"}, "nothing runs, waits or failed"
     for trial in finished:
-        config = config_of(study, trial).model_dump()
+        config = config_of_trial(study, trial).model_dump()
         for epoch, score in trial.intermediate_values.items():
             assert score == score_at(config, epoch)
     assert len({tuple(trial.params.values()) for trial in finished}) == n_trials

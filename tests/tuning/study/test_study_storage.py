@@ -15,7 +15,7 @@ from distune.cli import main
 from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.space.space import build_space
-from distune.tuning.study.open_study import check_name, new_name, open_study
+from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
@@ -347,10 +347,10 @@ def test_names():
     from datetime import datetime
 
     assert new_name("medpix", datetime(2025, 12, 16, 20, 31, 4)) == "medpix_tuning_20251216_203104"
-    check_name("medpix_tuning_20251216_203104")
+    check_study_name("medpix_tuning_20251216_203104")
     for name in ("../up", "", "a/b", ".hidden", "a b"):
         with pytest.raises(UserError, match="plain name"):
-            check_name(name)
+            check_study_name(name)
 
 
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])

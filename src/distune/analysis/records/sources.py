@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import optuna
 
 
-def open_study(source: optuna.Study | StudyRecord | Path | str, storage: str | None = None) -> StudyRecord:
+def read_study(source: optuna.Study | StudyRecord | Path | str, storage: str | None = None) -> StudyRecord:
     """Reads a study from wherever it is.
 
     Args:

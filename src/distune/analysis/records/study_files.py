@@ -17,7 +17,7 @@ from distune.utils.json_files import read_json
 
 
 @dataclass(frozen=True)
-class Confirmation:
+class ConfirmationRecord:
     """A confirmation that was made.
 
     Attributes:
@@ -44,7 +44,7 @@ class Confirmation:
         return next((made for made in self.numbers["comparisons"] if made["kind"] == "tuning_gain"), None)
 
 
-def read_confirmation(folder: Path | None, ranking: Ranking) -> Confirmation | Unknown:
+def read_confirmation(folder: Path | None, ranking: Ranking) -> ConfirmationRecord | Unknown:
     """Reads a study's confirmation.
 
     Args:
@@ -61,10 +61,10 @@ def read_confirmation(folder: Path | None, ranking: Ranking) -> Confirmation | U
         )
     if wrong := fault(numbers, ConfirmationForm):
         return Unknown(f"{NUMBERS} in the study's folder cannot be read: {wrong}.")
-    found = Confirmation(numbers, is_current=False)
+    found = ConfirmationRecord(numbers, is_current=False)
     best = numbers["contenders"][found.best]["trial"]
     is_current = best is not None and ranking.best is not None and best == ranking.best.number
-    return Confirmation(numbers, is_current)
+    return ConfirmationRecord(numbers, is_current)
 
 
 def read_audit(folder: Path | None) -> Mapping[str, Any] | Unknown:

@@ -18,7 +18,7 @@ from distune.confirmation.statistics.inference.significance import (
     family_level,
     family_verdicts,
 )
-from distune.confirmation.statistics.scores.answers import Answers
+from distune.confirmation.statistics.scores.answers import ContenderAnswers
 from distune.data.table import MISSING, exclusive_tasks
 
 Kind = Literal[
@@ -94,7 +94,11 @@ def planned(contenders: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -
 
 
 def comparisons(
-    pairs: Sequence[Pair], answers: Mapping[str, Answers], split: str, *, relevant_gain: float = RELEVANT_GAIN
+    pairs: Sequence[Pair],
+    answers: Mapping[str, ContenderAnswers],
+    split: str,
+    *,
+    relevant_gain: float = RELEVANT_GAIN,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Makes the comparisons on one split, and evaluates each family by itself.
 
@@ -165,7 +169,7 @@ def _measured(found: Comparison) -> dict[str, Any]:
 
 
 def _can_show(
-    found: Comparison, first: Answers, second: Answers, relevant_gain: float, family: int
+    found: Comparison, first: ContenderAnswers, second: ContenderAnswers, relevant_gain: float, family: int
 ) -> dict[str, Any]:
     """What the comparison could have shown of a difference that matters."""
     level, seeds = family_level(family), max(len(first.seeds), len(second.seeds))
@@ -176,11 +180,11 @@ def _can_show(
     }
 
 
-def _seeds_of(first: Answers, second: Answers) -> dict[str, int]:
+def _seeds_of(first: ContenderAnswers, second: ContenderAnswers) -> dict[str, int]:
     return {"first": len(first.seeds), "second": len(second.seeds)}
 
 
-def _single_pairs(first: Answers, second: Answers, split: str) -> dict[str, Any]:
+def _single_pairs(first: ContenderAnswers, second: ContenderAnswers, split: str) -> dict[str, Any]:
     """McNemar's exact test by task, or label, of the two models with the first common seed."""
     common = [seed for seed in first.seeds if seed in second.seeds]
     seeds = (common[0], common[0]) if common else (first.seeds[0], second.seeds[0])

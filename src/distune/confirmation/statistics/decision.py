@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.standard_errors import errors_of, interaction_of
-from distune.confirmation.statistics.scores.answers import Answers
+from distune.confirmation.statistics.scores.answers import ContenderAnswers
 
 Floats = NDArray[np.float64]
 DecisionReason = Literal["highest_expected", "smallest_of_equals", "base_is_best", "base_is_missing"]
@@ -38,7 +38,7 @@ OF_THE_RELEVANT_GAIN = 0.1
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateGain:
     """A config that one could use.
 
     Attributes:
@@ -74,14 +74,14 @@ class Decision:
     contender: str
     reason: DecisionReason
     best_holds_up: bool
-    candidates: Mapping[str, Candidate]
+    candidates: Mapping[str, CandidateGain]
     searched: int
     prior_deviation: float | None
 
 
 def decide(
     contenders: Sequence[Mapping[str, Any]],
-    answers: Mapping[str, Answers],
+    answers: Mapping[str, ContenderAnswers],
     split: str,
     *,
     searched: int,
@@ -155,10 +155,10 @@ def candidates_of(
     tables: Sequence[Floats],
     tau: float,
     parameters: Mapping[str, int | None],
-) -> dict[str, Candidate]:
+) -> dict[str, CandidateGain]:
     """Expected gains and probabilities; the first name is the base, whose gain is 0."""
     if len(names) == 1:
-        return {names[0]: Candidate(0.0, 0.0, 0.0, 1.0, None, parameters[names[0]])}
+        return {names[0]: CandidateGain(0.0, 0.0, 0.0, 1.0, None, parameters[names[0]])}
     gains = np.array([means[name] - means[names[0]] for name in names[1:]])
     errors = _covariance(tables)
     contrast = np.hstack([-np.ones((len(gains), 1)), np.eye(len(gains))])
@@ -170,7 +170,7 @@ def candidates_of(
     drawn = np.hstack([np.zeros((DRAWS, 1)), expected + _deviations(left, tables)])
     best = np.bincount(drawn.argmax(axis=1), minlength=len(names)) / DRAWS
     return {
-        name: Candidate(
+        name: CandidateGain(
             observed_gain=float(gains[place - 1]) if place else 0.0,
             expected_gain=float(expected[place - 1]) if place else 0.0,
             expected_error=float(np.sqrt(max(0.0, left[place - 1, place - 1]))) if place else 0.0,

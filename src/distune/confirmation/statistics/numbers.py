@@ -107,7 +107,7 @@ from distune.confirmation.statistics.files import (
     read_plan,
     same_examples,
 )
-from distune.confirmation.statistics.scores.answers import Answers, read_baseline, read_contender
+from distune.confirmation.statistics.scores.answers import ContenderAnswers, read_baseline, read_contender
 from distune.confirmation.statistics.scores.scores import interval, split_numbers
 from distune.confirmation.statistics.scores.subgroups import read_subgroups, subgroup_numbers
 from distune.data.table import Task
@@ -179,7 +179,7 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
     }
 
 
-def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, Answers]:
+def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, ContenderAnswers]:
     written = plan.get("asked")  # an older confirmation was of exclusive classes and their macro F1 alone
     tasks = None if written is None else tuple(Task.from_plain(each) for each in written)
     found = {
@@ -207,7 +207,9 @@ def _answers(confirmation: Path, plan: Mapping[str, Any]) -> dict[str, Answers]:
     return answers
 
 
-def _numbers(about: Mapping[str, Any], answers: Answers | None, new_cases: int | None) -> dict[str, Any]:
+def _numbers(
+    about: Mapping[str, Any], answers: ContenderAnswers | None, new_cases: int | None
+) -> dict[str, Any]:
     return {
         **{key: about[key] for key in ("kind", "trial", "rank", "is_base", "search_score")},
         "seeds": list(answers.seeds) if answers else [],
@@ -218,7 +220,7 @@ def _numbers(about: Mapping[str, Any], answers: Answers | None, new_cases: int |
 
 
 def _baseline_numbers(
-    about: Mapping[str, Any], answers: Answers | None, new_cases: int | None
+    about: Mapping[str, Any], answers: ContenderAnswers | None, new_cases: int | None
 ) -> dict[str, Any]:
     return {
         "kind": "baseline",
@@ -234,7 +236,7 @@ def _baseline_numbers(
     }
 
 
-def _splits(answers: Answers | None, new_cases: int | None) -> dict[str, Any]:
+def _splits(answers: ContenderAnswers | None, new_cases: int | None) -> dict[str, Any]:
     found = {split: split_numbers(answers, split, new_cases) if answers else None for split in SCORED_SPLITS}
     return {split: each for split, each in found.items() if each is not None or split != OUT_OF_FOLD}
 
@@ -284,7 +286,10 @@ def _loss(searched: float | None, again: Mapping[str, Any] | None, on: str) -> d
 
 
 def _recommendation(
-    plan: Mapping[str, Any], contenders: Mapping[str, Any], answers: Mapping[str, Answers], split: str
+    plan: Mapping[str, Any],
+    contenders: Mapping[str, Any],
+    answers: Mapping[str, ContenderAnswers],
+    split: str,
 ) -> dict[str, Any]:
     found = decide(
         plan["contenders"],

@@ -22,7 +22,7 @@ _FRAME = re.compile(r"[1-9]\d{0,8}(\.0+)?")
 
 
 @dataclass(frozen=True)
-class Columns:
+class CsvColumns:
     """The columns to read.
 
     Attributes:
@@ -75,11 +75,11 @@ class Places:
     subgroups: tuple[int, ...]
 
 
-def columns_of(config: DataConfig) -> Columns:
+def csv_columns(config: DataConfig) -> CsvColumns:
     """Returns the configured columns, those of the Wound data set where reader wound names none."""
     names = config.label_columns or ("type", "severity")
     tasks = tuple((name, config.tasks.get(name, PLAIN)) for name in names)
-    return Columns(
+    return CsvColumns(
         image=(config.image_column,) if config.image_column else ("file_path", "img_path"),
         text=config.text_column or (None if config.reader == "csv" else "description"),
         labels=tuple(column for name, task in tasks for column in task.columns or (name,)),
@@ -97,7 +97,7 @@ def read_csv_tables(config: DataConfig) -> RawTable:
         One task a label column. The id is the image's path where it is unique, else `file:row`; the first
         row of a file, its header, is row 1.
     """
-    columns = columns_of(config)
+    columns = csv_columns(config)
     folder = config.tables or config.root
     table = RawTable(task_names=tuple(name for name, _ in columns.tasks))
     for split in SPLITS:
@@ -129,7 +129,7 @@ def _table_name(folder: Path, split: Split, table: RawTable) -> str | None:
     return None
 
 
-def _read_file(path: Path, split: Split, columns: Columns, config: DataConfig, table: RawTable) -> None:
+def _read_file(path: Path, split: Split, columns: CsvColumns, config: DataConfig, table: RawTable) -> None:
     name = path.name
     before = len(table.structure)
     try:
@@ -146,7 +146,7 @@ def _read_file(path: Path, split: Split, columns: Columns, config: DataConfig, t
 
 
 def _add_rows(
-    file: TableFile, name: str, split: Split, columns: Columns, places: Places, table: RawTable
+    file: TableFile, name: str, split: Split, columns: CsvColumns, places: Places, table: RawTable
 ) -> None:
     for row, values in file.rows:
         origin = f"{name}:{row}"
@@ -179,7 +179,7 @@ def _add_rows(
         )
 
 
-def _places(name: str, header: list[str], columns: Columns, table: RawTable) -> Places | None:
+def _places(name: str, header: list[str], columns: CsvColumns, table: RawTable) -> Places | None:
     """Returns where the columns are, or None after naming all that miss."""
     image = next((choice for choice in columns.image if choice in header), None)
     problems = []

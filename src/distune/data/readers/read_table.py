@@ -13,7 +13,7 @@ from distune.config import DataConfig, FoldConfig, TaskConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
 from distune.data.intensity import PixelRules
-from distune.data.labels import PLAIN, encoded, parts, task_of
+from distune.data.labels import PLAIN, encoded_label, parts, task_of
 from distune.data.readers.checks import (
     image_problems,
     label_problems,
@@ -195,7 +195,7 @@ def _table(
             [
                 number
                 for label, task, own in zip(example.labels, tasks, settings, strict=True)
-                for number in encoded(label, task, own)
+                for number in encoded_label(label, task, own)
             ]
             for example in examples
         ],

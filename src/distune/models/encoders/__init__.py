@@ -5,15 +5,15 @@ from __future__ import annotations
 from distune.config import EncoderConfig
 from distune.models.encoders.base import Encoder, TextEncoder, Tokenizer, VisionEncoder
 from distune.models.encoders.build import build_text, build_vision
-from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, Entry, Kind, find
+from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, CatalogueEntry, Kind, find
 from distune.models.encoders.identity import identity
 from distune.models.encoders.inspection import inspect_encoder
 
 __all__ = [
     "CATALOGUE",
     "MILLISECONDS",
+    "CatalogueEntry",
     "Encoder",
-    "Entry",
     "Kind",
     "TextEncoder",
     "Tokenizer",

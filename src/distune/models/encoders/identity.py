@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.config import EncoderConfig
-from distune.models.encoders.catalogue import Entry, Kind, find, known
+from distune.models.encoders.catalogue import CatalogueEntry, Kind, find, known
 from distune.models.encoders.pretrained.weights import file_hash, fingerprint, model_folder, weights_file
 from distune.models.encoders.text.tokenizer import is_cased
 from distune.models.encoders.vision.preprocessing import is_plain
@@ -25,10 +25,10 @@ def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:
         UserError: the name is unknown or the weights cannot be found.
     """
     source = find(config.name, kind)
-    is_random = not config.pretrained or (isinstance(source, Entry) and source.source == "built-in")
-    if isinstance(source, Entry) and is_random:
+    is_random = not config.pretrained or (isinstance(source, CatalogueEntry) and source.source == "built-in")
+    if isinstance(source, CatalogueEntry) and is_random:
         weights = f"random-{seed}"
-    elif isinstance(source, Entry) and source.family == "efficientnet-lite":
+    elif isinstance(source, CatalogueEntry) and source.family == "efficientnet-lite":
         weights = file_hash(weights_file(source))
     else:
         folder = model_folder(source, kind, with_weights=not is_random, revision=config.revision)
@@ -38,7 +38,7 @@ def identity(config: EncoderConfig, kind: Kind, seed: int) -> str:
     return f"{config.name}|{weights}|{kept}"
 
 
-def _reading(source: Entry | Path | str, kind: Kind, folder: Path) -> str:
+def _reading(source: CatalogueEntry | Path | str, kind: Kind, folder: Path) -> str:
     """How a folder's inputs are read, where earlier versions read them otherwise: their results are not used again."""
     entry = known(source, kind)
     if kind == "text":

@@ -20,7 +20,7 @@ from distune.models.encoders.build import (
     explained,
     settings_of,
 )
-from distune.models.encoders.catalogue import Entry, Kind, find
+from distune.models.encoders.catalogue import CatalogueEntry, Kind, find
 from distune.models.encoders.hub.fetch import listing
 from distune.models.encoders.hub.files import WEIGHTS, weight_files
 from distune.models.encoders.hub.retry import HubRetry
@@ -53,7 +53,11 @@ def inspect_encoder(config: EncoderConfig, kind: Kind, image_size: int | None) -
     """
     source = find(config.name, kind)
     with torch.random.fork_rng(devices=[]), explained(config.name, kind):
-        if isinstance(source, Entry) and source.family in ("tiny-cnn", "tiny-text", "efficientnet-lite"):
+        if isinstance(source, CatalogueEntry) and source.family in (
+            "tiny-cnn",
+            "tiny-text",
+            "efficientnet-lite",
+        ):
             encoder: Encoder = (
                 build_vision(config, 0, image_size) if kind == "vision" else build_text(config, 0)
             )
@@ -64,7 +68,7 @@ def inspect_encoder(config: EncoderConfig, kind: Kind, image_size: int | None) -
 
 
 def _assembled(
-    config: EncoderConfig, source: Entry | Path | str, kind: Kind, image_size: int | None
+    config: EncoderConfig, source: CatalogueEntry | Path | str, kind: Kind, image_size: int | None
 ) -> Encoder:
     folder, has_weights = _folder(config, source, kind)
     settings = settings_of(source, kind, folder)
@@ -75,9 +79,11 @@ def _assembled(
         return assemble_text(config, origin, folder)
 
 
-def _folder(config: EncoderConfig, source: Entry | Path | str, kind: Kind) -> tuple[Path | None, bool]:
+def _folder(
+    config: EncoderConfig, source: CatalogueEntry | Path | str, kind: Kind
+) -> tuple[Path | None, bool]:
     """A model's folder, and whether it holds weights that training would take."""
-    if isinstance(source, Entry) and not config.pretrained:
+    if isinstance(source, CatalogueEntry) and not config.pretrained:
         return None, False
     repository = repository_of(source)
     wanted = needs(source, kind, with_weights=config.pretrained)

@@ -15,10 +15,10 @@ from distune.store import Entry, Store
 from distune.training.devices import Compute
 from distune.training.inputs import parts
 from distune.training.inputs.parts import Parts, cut
+from distune.utils.progress import Progress
 
 PREFIX_BATCH = 16
 """Examples a forward pass of frozen layers: enough to keep a CPU busy, little memory for activations."""
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

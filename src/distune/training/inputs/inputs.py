@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -29,6 +29,7 @@ from distune.training.inputs import parts
 from distune.training.inputs.encoding import PREFIX_BATCH, Encoding, encoded
 from distune.training.inputs.parts import Parts, cut
 from distune.training.keys import version_of
+from distune.utils.progress import Progress
 
 
 def files_hash(fingerprints: Sequence[str]) -> str:
@@ -56,7 +57,7 @@ class InputSteps:
     compute: Compute
     seed: int
     files: str | None = None
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None
+    progress: Progress = lambda step, done, total: None
 
     def for_model(
         self, model: Classifier, config: ModelConfig, model_seed: int, *, with_map: bool = False

@@ -62,16 +62,16 @@ def pooled_features(model: Classifier, inputs: ModelInputs, table: Table, device
     for values, lacking in zip((image, text), inputs.absent, strict=True):
         if lacking is not None:  # an average example, as far as a regression can tell
             values[lacking] = values[train[~lacking[train]]].mean(axis=0)
-    return Features(standardised(image, train), standardised(text, train))
+    return Features(standardised_columns(image, train), standardised_columns(text, train))
 
 
-def standardised(values: Floats, train: NDArray[np.int64]) -> Floats:
+def standardised_columns(values: Floats, train: NDArray[np.int64]) -> Floats:
     """Mean 0 and deviation 1 over the train rows; a column that is constant there becomes 0."""
     spread = values[train].std(axis=0)
     return np.asarray((values - values[train].mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
 
-def regression_score(table: Table, features: Floats) -> float:
+def regression_on_dev(table: Table, features: Floats) -> float:
     """The dev score of logistic regression, its penalty chosen on dev: a little flattered, as a teacher's is."""
     dev_scores = []
     for place, (task, columns) in enumerate(zip(table.tasks, label_columns(table.tasks), strict=True)):

@@ -23,7 +23,7 @@ from distune.training.inputs.inputs import InputSteps
 from distune.training.keys import model_seed, regression_key, teacher_key, version_of
 from distune.training.loop import Examples, Plan, fit
 from distune.training.predictions import Targets, predict, read_targets, write_targets
-from distune.training.teacher.regression import pooled_features, regression_score
+from distune.training.teacher.regression import pooled_features, regression_on_dev
 
 
 @dataclass
@@ -126,7 +126,7 @@ class TeacherStage:
             model = self.build()
             inputs = self.steps.for_model(model, config, self.model_seed)
             features = pooled_features(model, inputs, self.table, self.compute.device)
-            entry.values["score"] = regression_score(self.table, features.joined)
+            entry.values["score"] = regression_on_dev(self.table, features.joined)
 
         key = regression_key(self.config, self.fingerprint, self.compute)
         return float(self.store.get("regression", key, compute).values["score"])

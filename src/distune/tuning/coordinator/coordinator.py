@@ -19,7 +19,7 @@ from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
 from distune.tuning.coordinator.failures import SURPLUS, failed_alike
-from distune.tuning.coordinator.ledger import Counts, Ledger, count
+from distune.tuning.coordinator.ledger import Ledger, TrialCounts, count
 from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.pruning import Pruning
@@ -101,7 +101,7 @@ class Coordinator:
         self._failures: list[Failure] = []
         self._stopping: EndReason | None = None
         self._trials: list[FrozenTrial] = []
-        self._counts = Counts()
+        self._counts = TrialCounts()
         self._started = self._refreshed = self._shown = executor.now()
         self.failure: Failure | None = None
         """Why the study was given up, where the reason is "failed_alike"."""

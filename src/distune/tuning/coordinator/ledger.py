@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Counts:
+class TrialCounts:
     """Trials of a study by what became of them."""
 
     complete: int = 0
@@ -49,7 +49,7 @@ class Counts:
         return self.complete + self.pruned
 
 
-def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> Counts:
+def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> TrialCounts:
     """Counts trials; surplus ones are no failures.
 
     Args:
@@ -57,7 +57,7 @@ def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> Counts:
         minimise: whether the lowest value is the best; Distune's own studies maximise.
     """
     sign = -1 if minimise else 1
-    counts = Counts()
+    counts = TrialCounts()
     for trial in trials:
         if trial.state == TrialState.FAIL:
             counts.failed += trial.user_attrs.get("failure_kind") != SURPLUS

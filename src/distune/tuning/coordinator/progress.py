@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from distune.tuning.coordinator.ledger import Counts
+from distune.tuning.coordinator.ledger import TrialCounts
 
 PLAIN_SECONDS = 30.0
 
@@ -25,7 +25,7 @@ PLAIN_SECONDS = 30.0
 class Snapshot:
     """Where the study stands, to be shown."""
 
-    counts: Counts
+    counts: TrialCounts
     active: int
     n_trials: int
     workers: int
@@ -57,7 +57,7 @@ def line(snapshot: Snapshot, ends: datetime | None) -> str:
     return " | ".join(parts)
 
 
-class Progress:
+class StudyProgress:
     """Shows snapshots of a study.
 
     Args:
@@ -79,7 +79,7 @@ class Progress:
         self._first: tuple[float, int] | None = None
         self._shown = (-PLAIN_SECONDS, -1)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> StudyProgress:
         """Takes the line."""
         if self._live:
             self._live.start()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from distune.components import FUSIONS, LOSSES
 from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter
 from distune.config.model import NO_ENCODER
-from distune.tuning.space.space import choice_of, key_of
+from distune.tuning.space.space import choice_of, config_key_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
 STUDENT_TEXT = ("distilbert", "minilm", "bert-mini")
@@ -83,5 +83,5 @@ def _absent(role: str) -> dict[str, dict[str, frozenset[str]]]:
 
 
 def _may_start_from_teacher(base: Config) -> bool:
-    keys = {parameter.key or key_of(name) for name, parameter in base.search_space.items()}
+    keys = {parameter.key or config_key_of(name) for name, parameter in base.search_space.items()}
     return base.student.init_from_teacher or "student.init_from_teacher" in keys

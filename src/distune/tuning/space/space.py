@@ -81,7 +81,7 @@ class Space:
 
     def key(self, name: str) -> str:
         """The config key that a parameter is written to."""
-        return self.parameters[name].key or key_of(name) or name
+        return self.parameters[name].key or config_key_of(name) or name
 
     def values_at(self, key: str, base: Config) -> list[Any]:
         """What a trial can have at a config key: the base config's value, and all choices of a parameter there."""
@@ -147,7 +147,7 @@ class Space:
         }
 
     def _key_of_condition(self, other: str) -> str:
-        return self.key(other) if other in self.parameters else (key_of(other) or other)
+        return self.key(other) if other in self.parameters else (config_key_of(other) or other)
 
     def part(self, names: Collection[str]) -> dict[str, SearchParameter]:
         """Some of the parameters, for a space of their own: their conditions name config keys."""
@@ -201,7 +201,7 @@ def _names(fields: frozenset[str], key: str, choice: str) -> bool:
     return leaf in fields and section == choice.rpartition(".")[0]
 
 
-def key_of(name: str) -> str | None:
+def config_key_of(name: str) -> str | None:
     """The config key that a parameter's name stands for; None if it stands for none."""
     side, _, rest = name.partition("_")
     if side in ("teacher", "student") and rest:
@@ -260,7 +260,7 @@ def _check_keys(parameters: Mapping[str, SearchParameter], base: Config) -> None
     problems = []
     space = Space(parameters)
     for name, parameter in parameters.items():
-        if parameter.key is None and key_of(name) is None:
+        if parameter.key is None and config_key_of(name) is None:
             problems.append(
                 f"search_space.{name}: the name stands for no config key; give it one (key: training.batch_size)"
             )

@@ -15,7 +15,7 @@ from distune.tuning.study.storage import StorageRetry
 from distune.tuning.study.transactions import claim_of_study
 
 
-def with_commits(
+def with_study_commits(
     study: Study,
     questions: Sequence[StudySettings],
     retrying: StorageRetry,

@@ -25,7 +25,7 @@ def new_name(dataset: str, now: datetime) -> str:
     return f"{dataset}_tuning_{now:%Y%m%d_%H%M%S}"
 
 
-def check_name(name: str) -> None:
+def check_study_name(name: str) -> None:
     """Refuses a study name that is no plain file name.
 
     Raises:

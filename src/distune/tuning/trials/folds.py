@@ -9,7 +9,13 @@ from typing import Any
 from distune.config import Config
 from distune.training.cost import Cost, carried
 from distune.tuning.trials.messages import FOLD, Report, TrialOutcome, TrialTask
-from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE, ReportEpochs, config_of, outcome_of
+from distune.tuning.trials.trial import (
+    REGRESSION_SCORE,
+    TEACHER_SCORE,
+    ReportEpochs,
+    config_of_task,
+    outcome_of,
+)
 
 FOLD_SCORES = "fold_scores"
 """User attribute of a trial: the scores of its folds, in their order."""
@@ -36,7 +42,7 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
         FloatingPointError: a loss is not finite.
         UserError: config or data break a rule.
     """
-    done, config = _Done(), config_of(task)
+    done, config = _Done(), config_of_task(task)
     assert config.data.fold is not None
     folds = config.data.fold.of
     for number in range(1, folds + 1):

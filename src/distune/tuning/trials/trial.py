@@ -96,7 +96,7 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
     from distune.training.run import run
     from distune.training.student import WEIGHTS
 
-    config, folder = config_of(task), task.path
+    config, folder = config_of_task(task), task.path
     callback = ReportEpochs(report, folder)
     found = finished_run(config, folder, callback=callback) if (folder / WEIGHTS).is_file() else None
     return outcome_of(found or run(config, folder, callback=callback, check_images=False))
@@ -108,7 +108,7 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
 
     return outcome_of(
         run_teacher(
-            config_of(task),
+            config_of_task(task),
             task.path,
             callback=ReportEpochs(report, task.path),
             check_images=False,
@@ -116,7 +116,7 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
     )
 
 
-def config_of(task: TrialTask) -> Config:
+def config_of_task(task: TrialTask) -> Config:
     """The config of a trial on its worker's device and threads."""
     where = {"training.device": task.device, "training.threads": task.threads}
     return parse_config(laid_over(copy.deepcopy(dict(task.config)), where), source=f"trial {task.number}")

@@ -20,7 +20,7 @@ from distune.training.files.prediction_files import SplitPredictions, prediction
 
 
 @dataclass(frozen=True)
-class Answers:
+class ContenderAnswers:
     """The predictions of one contender.
 
     Attributes:
@@ -52,7 +52,7 @@ def read_contender(
     tasks: Sequence[Task] | None = None,
     *,
     may_lack: bool = False,
-) -> Answers | None:
+) -> ContenderAnswers | None:
     """The predictions of a trained contender; a seed counts once every split that others have is there.
 
     Args:
@@ -87,12 +87,12 @@ def read_contender(
             known = tuple(evaluated for evaluated in changed if evaluated is not None)
             if len(known) == len(done):
                 by_condition[split, condition] = known
-    return Answers(name, done, by_split, by_condition)
+    return ContenderAnswers(name, done, by_split, by_condition)
 
 
 def read_baseline(
     confirmation: Path, name: str, tasks: Sequence[Task] | None = None, *, may_lack: bool = False
-) -> Answers | None:
+) -> ContenderAnswers | None:
     """The predictions of a baseline; None where it has none. Arguments are those of `read_contender`."""
     folder = baseline_folder(confirmation, name)
     by_split = {
@@ -100,4 +100,4 @@ def read_baseline(
         for split in SCORED_SPLITS
         if (evaluated := read_split_predictions(folder, split, tasks=tasks, may_lack=may_lack)) is not None
     }
-    return Answers(name, (0,), by_split) if by_split else None
+    return ContenderAnswers(name, (0,), by_split) if by_split else None

@@ -14,7 +14,7 @@ from distune.confirmation.statistics.forecast import forecast
 from distune.confirmation.statistics.inference.intervals import accuracy, interval_over_seeds, of_class
 from distune.confirmation.statistics.inference.pseudovalues import Counts
 from distune.confirmation.statistics.inference.standard_errors import errors_of
-from distune.confirmation.statistics.scores.answers import Answers
+from distune.confirmation.statistics.scores.answers import ContenderAnswers
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.confirmation.statistics.scores.operating_points import (
     operating_points,
@@ -29,7 +29,9 @@ from distune.training.scoring.temperature import task_temperature
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 
 
-def split_numbers(answers: Answers, split: str, new_cases: int | None = None) -> dict[str, Any] | None:
+def split_numbers(
+    answers: ContenderAnswers, split: str, new_cases: int | None = None
+) -> dict[str, Any] | None:
     """Everything about a contender on one split, as plain values; None where it has no predictions for it.
 
     Temperatures are fitted on dev, one a seed and task; on dev itself the calibration after scaling therefore

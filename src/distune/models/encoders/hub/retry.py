@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 LONGEST_WAIT = 60.0
 """Seconds between two attempts, where the hub does not ask for more."""
@@ -45,7 +45,7 @@ class HubRetry:
         self._clock = clock
         self._answered = False
 
-    def __call__(self, action: Callable[[], Answer], what: str) -> Answer:
+    def __call__(self, action: Callable[[], Result], what: str) -> Result:
         """Does something until it succeeds, fails for good or was tried long enough; then the last error is raised.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Any
 from distune.config import Config, EncoderConfig
 from distune.config.revisions import encoders_of, model_key
 from distune.errors import UserError
-from distune.models.encoders.catalogue import Entry, Kind, find
+from distune.models.encoders.catalogue import CatalogueEntry, Kind, find
 from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.snapshot import cached_snapshot, missing_sizes
 from distune.models.encoders.pretrained.weights import model_folder, needs, repository_of
@@ -23,7 +23,7 @@ def repository(encoder: EncoderConfig, kind: Kind) -> str | None:
     if encoder.is_absent:
         return None
     source = find(encoder.name, kind)
-    needs_no_files = isinstance(source, Entry) and not encoder.pretrained
+    needs_no_files = isinstance(source, CatalogueEntry) and not encoder.pretrained
     return None if needs_no_files else repository_of(source)
 
 

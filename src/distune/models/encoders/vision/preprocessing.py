@@ -11,7 +11,7 @@ from torch import Tensor
 
 from distune.errors import UserError
 from distune.models.encoders.base import Pixels
-from distune.models.encoders.catalogue import Entry
+from distune.models.encoders.catalogue import CatalogueEntry
 from distune.models.encoders.hub.files import PROCESSORS
 from distune.models.encoders.pretrained.transformers_model import first_line, quiet
 from distune.utils.json_files import read_json
@@ -21,7 +21,7 @@ _SIDE = 16
 """A square of so many pixels holds each byte once in every channel."""
 
 
-def read_pixels(name: str, source: Entry | None, settings: Any, folder: Path | None) -> Pixels:
+def read_pixels(name: str, source: CatalogueEntry | None, settings: Any, folder: Path | None) -> Pixels:
     """The normalisation that an image model was trained with.
 
     Args:
@@ -54,7 +54,7 @@ def read_pixels(name: str, source: Entry | None, settings: Any, folder: Path | N
     return found
 
 
-def is_plain(folder: Path, source: Entry | None) -> bool:
+def is_plain(folder: Path, source: CatalogueEntry | None) -> bool:
     """Whether four keys of one file say all of it, which is what earlier versions read."""
     try:
         found = read_json(folder / PROCESSORS[0])
@@ -65,7 +65,7 @@ def is_plain(folder: Path, source: Entry | None) -> bool:
     return bool(rescaled) and not others and not isinstance(found.get("image_mean"), float | int)
 
 
-def _catalogued(source: Entry) -> Pixels:
+def _catalogued(source: CatalogueEntry) -> Pixels:
     flip = source.family == "mobilevit"
     mean, std = ((0.0,) * 3, (1.0,) * 3) if flip else (source.mean, source.std)
     return Pixels(mean, std, flip_channels=flip)
