@@ -58,7 +58,7 @@ def test_a_study_below_the_stated_number_shows_one_line_and_nothing_else() -> No
     scores = [trial.value for trial in few.complete if trial.value is not None]
     assert isinstance(found, Unknown) and f"{detectable(scores):.4f}" in found.reason
     findings = analyse(few)
-    assert not {"importance", "slices", "parallel"} & set(draw(findings))
+    assert not {"importance", "slices"} & set(draw(findings))
     assert section(findings, {}) is None and isinstance(findings.shared, Unknown)
     assert isinstance(importance(study(HALF)), Importance)
 

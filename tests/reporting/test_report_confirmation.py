@@ -306,7 +306,7 @@ def test_usage_follows_what_was_confirmed(write: Write, tmp_path: Path) -> None:
     assert f"distune train {folder}/best_config.yaml\n" in before and "Leave the test split" in before
     train = section(write(CONFIRMATION), "Usage").split("### Applying")[0]
     assert f"{folder}/recommended_config.yaml\n" in train and "best_config" not in train
-    assert "--test" not in train and "--csv new.csv --data-root FOLDER" in train
+    assert "--test" not in train and "--csv new.csv --data-root " in train
 
 
 def test_baselines_that_are_not_beaten_are_named_at_the_end(write: Write) -> None:

@@ -121,7 +121,7 @@ def test_every_text_stands_out_from_light_and_from_dark_paper(
 ) -> None:
     found = measured(written / "report.html", tmp_path, 1400, media=media)
     assert (found["paper"] < 0.05) == (media == DARK)
-    assert found["texts"] > 200 and found["illegible"] == 0
+    assert found["texts"] > 150 and found["illegible"] == 0
 
 
 @pytest.mark.slow
@@ -134,13 +134,13 @@ class TestInTheBrowser:
         assert found["overflow"] == found["outside"] == found["edged"] == 0
         assert (found["folded"], found["conclusionFirst"]) == (2, 1)
         assert found["stacked"] > 2 and (found["cut"] == 0 or width > 640)
-        assert (found["figures"], found["empty"], found["unnamed"]) == (9, 0, 0)
+        assert (found["figures"], found["empty"], found["unnamed"]) == (8, 0, 0)
 
     def test_hostile_text_of_a_confirmed_study_stays_text_and_breaks_nothing(
         self, hostile: Path, tmp_path: Path, width: int
     ) -> None:
         found = measured(hostile / "report.html", tmp_path, width)
         assert found["overflow"] == found["outside"] == 0
-        assert (found["figures"], found["empty"], found["unnamed"]) == (10, 0, 0)
+        assert (found["figures"], found["empty"], found["unnamed"]) == (9, 0, 0)
         assert found["foreign"] == 0
         assert found["asText"] > 20 and found["drawnAsText"] >= 2

@@ -35,7 +35,7 @@ SECTIONS = (
 )
 """In the order of the reference page."""
 FIGURES = (
-    *("history", "confusion", "importance", "slices", "parallel"),
+    *("history", "confusion", "importance", "slices"),
     *("intermediate", "learning", "reliability", "cost"),
 )
 HOSTILE = '<script>alert("x")</script>|**b** `c` [a](javascript:x) $\\frac{1}$ &lt;\x1b[31m'

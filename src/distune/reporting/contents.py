@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distune.analysis.findings import Findings
@@ -19,7 +19,7 @@ from distune.reporting.appendix import (
     subgroups,
     time,
 )
-from distune.reporting.document import Code, Document, Figure, line
+from distune.reporting.document import Code, Document, Figure, Note, Section, line
 from distune.reporting.lead import lead
 from distune.reporting.sections import (
     best,
@@ -67,7 +67,22 @@ def build(
         examples: whether images and texts of patients are shown.
     """
     study = findings.study
-    appendix = (
+    sections = (
+        overview.section(findings),
+        methodology.section(findings),
+        results.section(findings, figures),
+        best.section(findings),
+        improvement.section(findings, figures),
+        patterns.section(findings),
+        usage.section(findings, written.base_config, written.space),
+        starting_values.section(findings, written.space),
+        efficiency.section(findings),
+        resources.section(findings),
+        recommendations.section(findings),
+        conclusion.section(findings),
+        files.section(findings, written.files),
+    )
+    appendix: tuple[Section | None, ...] = (
         confirmation.section(findings, figures),
         subgroups.section(findings),
         mistakes.section(findings) if examples else None,
@@ -78,26 +93,24 @@ def build(
         audit.section(findings, examples=examples),
         provenance.section(findings),
     )
+    found = [section for section in appendix if section]
     return Document(
         title=TITLE,
         subtitle=line("Study ", Code(study.name or "without a name")),
         headlines=first_screen.headlines(findings),
         lead=lead(findings),
-        sections=(
-            overview.section(findings),
-            methodology.section(findings),
-            results.section(findings, figures),
-            best.section(findings),
-            improvement.section(findings, figures),
-            patterns.section(findings),
-            usage.section(findings, written.base_config, written.space),
-            starting_values.section(findings, written.space),
-            efficiency.section(findings),
-            resources.section(findings),
-            recommendations.section(findings),
-            conclusion.section(findings),
-            files.section(findings, written.files),
-        ),
-        appendix=tuple(section for section in appendix if section),
+        sections=tuple(_known(sections) if study.is_table else sections),
+        appendix=tuple(_known(found) if study.is_table else found),
         footer=line("Made by ", Code("distune report"), " from ", Code(study.source or "an open study"), "."),
     )
+
+
+def _known(sections: Iterable[Section]) -> Iterator[Section]:
+    """Sections without what is not known: a foreign table lacks much, which one sentence of the overview says."""
+    for section in sections:
+        blocks = tuple(
+            block for block in section.blocks if not (isinstance(block, Note) and block.kind == "missing")
+        )
+        parts = tuple(_known(section.parts))
+        if blocks or parts:
+            yield replace(section, blocks=blocks, parts=parts)

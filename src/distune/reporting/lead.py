@@ -92,7 +92,7 @@ def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterat
     instead = "# or, if you accept this: "
     if config is not None and findings.teacher is not None and _is_of_no_use(findings.teacher):
         yield f"# change teacher.* in {quoted(config)}, and tune again"
-        yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name NAME"
+        yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name better_teacher"
     elif (
         gain is not None
         and gain["verdict"] not in verdicts.ANSWERS

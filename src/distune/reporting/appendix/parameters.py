@@ -10,8 +10,6 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Code, Figure, Section, TableBlock, caution, paragraph
 
-FIGURES = ("slices", "parallel")
-
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None:
     """The evidence behind what the page says of the parameters; None where the trials are too few for any."""
@@ -39,6 +37,5 @@ def _importance(found: Importance, figures: Mapping[str, Figure]) -> Section:
                 f"Without an importance, as they do not vary in every trial: {', '.join(found.left_out)}."
             )
         )
-    return Section(
-        "Importance of the parameters", (*blocks, *(figures[name] for name in FIGURES if name in figures))
-    )
+    blocks += [figures["slices"]] if "slices" in figures else []
+    return Section("Importance of the parameters", tuple(blocks))

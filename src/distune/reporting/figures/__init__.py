@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.findings import Findings
 from distune.reporting.document import Figure
-from distune.reporting.figures import bars, cost, curves, history, learning, model, parallel, space, style
+from distune.reporting.figures import bars, cost, curves, history, learning, model, space, style
 from distune.utils.progress import report_progress
 
 DRAWERS = (
@@ -12,7 +12,6 @@ DRAWERS = (
     curves.draw_all,
     bars.draw_importance,
     space.draw_slices,
-    parallel.draw_parallel,
     learning.draw_learning,
     model.draw_confusion,
     model.draw_reliability,
@@ -20,9 +19,9 @@ DRAWERS = (
     bars.draw_confirmed,
 )
 NAMES = (
-    *("history", "intermediate", "importance", "slices", "parallel"),
+    *("history", "intermediate", "importance", "slices"),
     *("learning", "confusion", "reliability", "cost", "gains"),
-    *("effects", "contour"),  # of reports of earlier versions
+    *("effects", "contour", "parallel"),  # of reports of earlier versions
 )
 
 

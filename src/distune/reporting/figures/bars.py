@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
@@ -138,5 +139,6 @@ def _rows(axes: Axes, gains: Sequence[Gain]) -> None:
             xytext=(4, 5), textcoords="offset points", fontsize=9,
         )  # fmt: skip
     axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.grid(axis="y", visible=False)
     axes.set_ylim(-0.5, len(gains) - 0.2)

@@ -47,7 +47,7 @@ def _by_stage(by_stage: Mapping[str, float], phases: Sequence[tuple[str, list[Tr
         axes.set_xlabel(f"trial of the {title}" if title else "trial")
     plots[0].set_ylabel(f"{name} per trial")
     handles, labels = plots[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, columnspacing=1.2, handletextpad=0.5)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, columnspacing=1.2, handletextpad=0.5)
     total = sum(by_stage.values())
     said = ", ".join(
         f"{stage} {formats.share(seconds / total)}" for stage, seconds in by_stage.items() if total
@@ -125,7 +125,7 @@ def _by_state(trials: list[TrialRecord]) -> Figure:
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{name} per trial")
     axes.grid(axis="x", visible=False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+    figure.legend(loc="outside lower center", ncols=3)
     mean = float(np.mean([trial.seconds or 0.0 for trial in trials]))
     return finish(
         figure,

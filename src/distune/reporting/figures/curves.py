@@ -47,7 +47,7 @@ def draw_all(findings: Findings) -> Figure | None:
     axes.set_xlabel(f"{study.scored_stage} epoch" if study.folds is None else "folds done")
     axes.set_ylabel(score_axis(findings) if not medians else "mean score − median of the complete")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=4, columnspacing=1.4)
+    legend = figure.legend(loc="outside lower center", ncols=3, columnspacing=1.4)
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1.0)

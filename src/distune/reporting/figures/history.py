@@ -32,7 +32,7 @@ def draw(findings: Findings) -> Figure | None:
     if best is None or not study.complete:
         return None
     ended = [trial for trial in study.trials if trial.state in ("pruned", "failed")]
-    figure = canvas(4.3 if ended else 3.4)
+    figure = canvas(3.6 if ended else 2.8)
     panels = figure.subplots(
         2 if ended else 1, 1, sharex=True, squeeze=False, height_ratios=(3, 1) if ended else None
     ).ravel()
@@ -43,7 +43,7 @@ def draw(findings: Findings) -> Figure | None:
         _ended(panels[1], study, ended, few)
     panels[-1].set_xlabel("trial")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(loc="outside lower center", ncols=4, columnspacing=1.4, handletextpad=0.5)
+    figure.legend(loc="outside lower center", ncols=4, columnspacing=1.0, handletextpad=0.4)
     scores = [trial.value or 0.0 for trial in study.complete]
     counts = {state: len(study.of(state)) for state in ("pruned", "failed")}
     alt = (

@@ -27,11 +27,10 @@ def draw_learning(findings: Findings) -> Figure | None:
     shown = {stage: curves for stage, curves in by_stage.items() if curves}
     folds = findings.study.folds
     held_out = "dev" if folds is None else "the fold left out"
-    figure = canvas(3.0)
+    figure = canvas(2.3 * len(shown))
     said = []
-    for axes, (stage, curves) in zip(
-        figure.subplots(1, len(shown), squeeze=False, sharey=True)[0], shown.items(), strict=True
-    ):
+    panels = figure.subplots(len(shown), 1, squeeze=False, sharey=True).ravel()
+    for axes, (stage, curves) in zip(panels, shown.items(), strict=True):
         _panel(axes, curves, f"score on {held_out}")
         axes.set_title(stage.capitalize())
         _, scores = _mean([_scores(curve) for curve in curves])

@@ -6,7 +6,6 @@ import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
 from distune.analysis.calibration import reliability
@@ -27,8 +26,9 @@ LONGEST_NAME = 60
 LONGEST_LINE = 18
 LONGEST_TITLE = 24
 SHORT_NAME = 6
-HIGHEST = 4.6
-MARGIN = 0.1
+CELL, AROUND, LETTER = 0.4, 0.75, 0.075
+"""Inches: a cell's side where there are few classes, title and axis label, and a letter of a class name."""
+HIGHEST = 24.0
 
 
 def draw_confusion(findings: Findings) -> Figure | None:
@@ -39,25 +39,26 @@ def draw_confusion(findings: Findings) -> Figure | None:
     shown = [matrix for matrix in run.confusions if 2 <= len(matrix.classes) <= MOST_CLASSES]
     if not shown:
         return None
-    sizes = [max(len(matrix.classes), 2) + 2.5 for matrix in shown]
-    in_a_row = sum(sizes) <= 18
-    height = HIGHEST if in_a_row else sum(0.34 * size + 2.0 for size in sizes)
-    figure = canvas(min(height, 24.0), layout="compressed" if in_a_row else "constrained")
-    panels = (
-        figure.subplots(1, len(shown), squeeze=False, width_ratios=sizes)
-        if in_a_row
-        else figure.subplots(len(shown), 1, squeeze=False, height_ratios=sizes)
-    ).ravel()
+    heights = [_height(matrix) for matrix in shown]
+    figure = canvas(min(sum(heights), HIGHEST))
+    panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights).ravel()
     for axes, matrix in zip(panels, shown, strict=True):
         _matrix(axes, matrix)
-    if in_a_row:
-        _cut(figure)
     said = [
         f"{matrix.task}: {int(np.trace(matrix.counts))} of {int(matrix.counts.sum())} on the diagonal"
         for matrix in shown
     ]
     caption = f"{_scored(findings)}: counts; rows are the truth, columns the prediction."
     return finish(figure, "confusion", f"Confusion matrices of {name}. {'; '.join(said)}.", caption)
+
+
+def _height(matrix: Confusion) -> float:
+    """Inches that a matrix takes with its class names below it."""
+    names = _names(matrix)
+    below = (
+        LETTER * max(len(line) for name in names for line in name.split("\n")) if _is_turned(names) else 0.2
+    )
+    return CELL * max(len(matrix.classes), 2) + below + AROUND
 
 
 def _scored(findings: Findings) -> str:
@@ -89,18 +90,27 @@ def _matrix(axes: Axes, matrix: Confusion) -> None:
                     va="center",
                     fontsize=9 if size <= 8 else 7,
                 )
-    names = [_wrapped(name, size) for name in matrix.classes]
+    names = _names(matrix)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
-    axes.set_xticks(range(size), names, rotation=0 if max(map(len, names)) <= SHORT_NAME else 90)
+    axes.set_xticks(range(size), names, rotation=90 if _is_turned(names) else 0)
     axes.set_yticks(range(size), names)
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", anchor="W")
     axes.grid(False)
     axes.set_title(formats.plain(matrix.task, LONGEST_TITLE))
     for spine in axes.spines.values():
         spine.set_visible(True)
+
+
+def _names(matrix: Confusion) -> list[str]:
+    return [_wrapped(name, len(matrix.classes)) for name in matrix.classes]
+
+
+def _is_turned(names: list[str]) -> bool:
+    """Whether the class names below a matrix stand upright, as they are too long to stand side by side."""
+    return max(map(len, names)) > SHORT_NAME
 
 
 def _wrapped(name: str, classes: int) -> str:
@@ -108,12 +118,6 @@ def _wrapped(name: str, classes: int) -> str:
     if classes > WRITTEN_CLASSES:
         return formats.plain(name, LONGEST_LINE)
     return textwrap.fill(formats.plain(name, LONGEST_NAME), LONGEST_LINE)
-
-
-def _cut(figure: Canvas) -> None:
-    """Cuts off the height that matrices as wide as the page leave empty."""
-    figure.draw_without_rendering()
-    figure.set_figheight(figure.get_tightbbox().height + MARGIN)
 
 
 def draw_reliability(findings: Findings) -> Figure | None:
@@ -147,7 +151,7 @@ def draw_reliability(findings: Findings) -> Figure | None:
     axes.set_ylabel("accuracy")
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, 1.03)
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=2)
     caption = (
         f"{_scored(findings)}, before any temperature scaling: accuracy by confidence in "
         f"{CALIBRATION_BINS} bins, with 95 % intervals as if no two examples were of one case; bins of fewer than "

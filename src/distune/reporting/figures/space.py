@@ -25,7 +25,7 @@ from distune.reporting.figures.style import (
     score_axis,
 )
 
-COLUMNS = 4
+COLUMNS = 3
 MOST_PANELS = 16
 MOST_TICKS = 400
 

@@ -43,7 +43,8 @@ VARIABLES = {
     RED: "--red",
     PURPLE: "--purple",
 }
-WIDTH = 8.0
+WIDTH = 4.8
+"""Inches, so that letters of nine points are as high on a phone, and the page need not scroll sideways."""
 MANY_POINTS = 1500
 PNG_DPI = 150
 
@@ -89,9 +90,9 @@ def look() -> Iterator[None]:
         yield
 
 
-def canvas(height: float, layout: Literal["constrained", "compressed"] = "constrained") -> Canvas:
-    """An empty figure of a height in inches; compressed is for plots whose shape is fixed."""
-    return Canvas(figsize=(WIDTH, height), layout=layout)
+def canvas(height: float) -> Canvas:
+    """An empty figure of a height in inches."""
+    return Canvas(figsize=(WIDTH, height), layout="constrained")
 
 
 def one(height: float) -> tuple[Canvas, Axes]:

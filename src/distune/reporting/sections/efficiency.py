@@ -54,7 +54,7 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
     between = _saved_between(searched)
     if between is None:
         reasons = [phase.cost.saving.reason for phase in searched if isinstance(phase.cost.saving, Unknown)]
-        yield paragraph(reasons[0])
+        yield missing(reasons[0]) if searched[0].study.absent else paragraph(reasons[0])
     else:
         spent = sum(
             phase.cost.saving.spent for phase in searched if not isinstance(phase.cost.saving, Unknown)
@@ -76,8 +76,8 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
     counted = store_of(searched)
     if "seconds_saved" in counted:
         yield paragraph(
-            f"The store had {counted.get('hits', 0):,.0f} results ready and saved "
-            f"{formats.duration(counted['seconds_saved'])}."
+            f"{counted.get('hits', 0):,.0f} intermediate results, such as decoded images, were found in the store; "
+            f"this saved {formats.duration(counted['seconds_saved'])}."
         )
 
 

@@ -30,7 +30,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     """What the recommended model is compared with, the verdicts, and its tasks; its own numbers stand at the top."""
     baseline, numbers = findings.baseline, verdicts.current(findings)
     if isinstance(baseline, Unknown):
-        return Section(TITLE, (missing(baseline.reason),))
+        return Section(TITLE, (paragraph(baseline.reason),))
     if numbers is None:
         return Section(
             TITLE,
@@ -47,7 +47,7 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
 def _searched(findings: Findings, baseline: Baseline) -> Iterator[Block]:
     """The base config's score in the search; the best trial's, and what it gained, stand at the top."""
     if isinstance(baseline.gain, Unknown):
-        yield missing(baseline.gain.reason)
+        yield paragraph(baseline.gain.reason)
     elif baseline.is_base_best:
         yield paragraph("The base config has the best score of the search: no trial improved on it.")
     elif not isinstance(baseline.base, Unknown):
@@ -108,9 +108,7 @@ def _optimism(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers)
 def _chance(findings: Findings) -> Iterator[Block]:
     """Which trials the size of the dev split allows to distinguish."""
     noise = findings.noise
-    if findings.study.is_table:
-        yield missing("A table of trials does not hold how far its scores can move by chance.")
-    elif isinstance(noise, Unknown):
+    if isinstance(noise, Unknown):
         yield missing("How far the score of the search can move by chance: ", noise.reason)
     elif noise.compared:
         yield paragraph(distinguished(noise))
@@ -183,7 +181,14 @@ def _model(
     if numbers is not None:
         evaluated = numbers["contenders"][verdicts.recommended(numbers)]["splits"].get(numbers["split"])
         if evaluated is not None:
-            blocks.append(_tasks(evaluated["tasks"]))
+            fitted = "the same examples, which flatters" if numbers["split"] == "dev" else "dev"
+            blocks += [
+                _tasks(evaluated["tasks"]),
+                paragraph(
+                    "Calibration error is how far stated probabilities lie from the share that is right, after scaling "
+                    f"by a temperature fitted on {fitted}."
+                ),
+            ]
     if "confusion" in figures:
         blocks.append(figures["confusion"])
     elif isinstance(findings.scored_run.run, Unknown) and not findings.study.is_table:
@@ -197,7 +202,7 @@ def _model(
 
 def _tasks(tasks: Mapping[str, Any]) -> TableBlock:
     keys = ["macro_f1", "accuracy", "auc", "calibration_error_scaled"]
-    header = ["Task", "Macro F1", "Accuracy", "AUC", "Calibration error after scaling"]
+    header = ["Task", "Macro F1", "Accuracy", "AUC", "Calibration error"]
     if any("score" in values for values in tasks.values()):
         keys.append("score")
         header.append("What the task counts with")

@@ -7,6 +7,7 @@ from typing import Any
 
 from distune.analysis.findings import Findings
 from distune.analysis.phases import wall_of
+from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.data.audit.findings import counted
 from distune.data.audit.flow import FLOW, NAMES
@@ -29,12 +30,7 @@ def section(findings: Findings) -> Section:
         *_times(findings),
     ]
     blocks: list[Block] = [
-        paragraph(
-            "Computed from a table of trials, which does not say on which examples its scores were measured."
-            if study.is_table
-            else f"Computed from the study's own records. Scores of the search are of one seed, on "
-            f"{_scored_on(study.folds)}."
-        ),
+        paragraph(_of_what(study)),
         TableBlock(
             ("Study", "Details"), tuple(row for row in rows if not (study.is_table and row[1] == UNRECORDED))
         ),
@@ -46,10 +42,29 @@ def section(findings: Findings) -> Section:
     return Section("Overview", tuple(blocks))
 
 
-def _scored_on(folds: int | None) -> str:
-    if folds is None:
-        return "the dev split"
-    return f"{folds} folds of train and dev: the mean over trainings that each lack one fold and are evaluated on it"
+def _of_what(study: StudyRecord) -> str:
+    """What the numbers are computed from, and the words that the page needs."""
+    if study.is_table:
+        return (
+            "Computed from a table of trials. It does not say on which examples its scores were measured, and has no "
+            "base config, searched ranges, sampler, pruner or epochs. What needs these, or a column that is not there, "
+            "is left out."
+        )
+    scored_on = "dev, the split for tuning; only the confirmation opens test"
+    if study.folds is not None:
+        scored_on = (
+            f"{study.folds} folds of train and dev: the mean over trainings that each lack one fold and are evaluated "
+            "on it"
+        )
+    said = (
+        "Computed from the study's own records. The search trains each trial with one seed, the random start of a "
+        f"training, and scores it on {scored_on}."
+    )
+    if "macro F1" in (study.metric or ""):
+        said += (
+            " Macro F1 is the mean of the classes' F1, in which rare classes weigh as much as common ones."
+        )
+    return said
 
 
 def _data_set(findings: Findings) -> Cell:

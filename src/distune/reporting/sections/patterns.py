@@ -18,7 +18,6 @@ from distune.reporting.document import (
     Section,
     TableBlock,
     line,
-    missing,
     names,
     paragraph,
 )
@@ -35,7 +34,7 @@ def section(findings: Findings) -> Section:
     """Which parameters matter, then each one's common value or range beside what the sampler tried anyway."""
     importance, found = findings.importance, findings.shared
     blocks: list[Block] = [
-        missing(importance.reason) if isinstance(importance, Unknown) else Paragraph(mattered(importance))
+        paragraph(importance.reason) if isinstance(importance, Unknown) else Paragraph(mattered(importance))
     ]
     if isinstance(found, Unknown):
         blocks += [] if isinstance(findings.ranges, Unknown) else [paragraph(DESCRIBED)]

@@ -60,9 +60,9 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     if study.is_table:
         return _for_purpose(
             purpose,
-            "train the best trials again over several seeds, and evaluate them once on held-out data; in a study of "
-            "your own data ",
-            Code("distune confirm STUDY"),
+            "train the best trials again with several seeds, and evaluate them once on held-out data; in a study of "
+            "your own data, ",
+            Code(f"distune confirm {commands.OWN_DATA}"),
             " does both.",
         )
     if numbers is None:
@@ -84,7 +84,7 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     return _for_purpose(
         purpose,
         f"evaluate {verdicts.named(numbers, verdicts.recommended(numbers))} on your own new cases with ",
-        Code(f"distune evaluate {commands.named(study)} --csv new.csv --data-root FOLDER"),
+        Code(f"distune evaluate {commands.named(study)} --csv new.csv --data-root new_images"),
         f" before anyone relies on it.{needs}{again}",
     )
 
@@ -119,7 +119,7 @@ def _quick(study: StudyRecord, measured: Pace | None) -> Line:
             "For quick experiments:",
             Code(
                 f"distune tune --config {config} --n-trials {commands.QUICK_TRIALS} --teacher-epochs {teacher} "
-                f"--student-epochs {student}"
+                f"--student-epochs {student} --study-name {commands.OWN_DATA}"
             ),
             "; few epochs favour high learning rates.",
         )

@@ -42,7 +42,7 @@ def _train(findings: Findings) -> Section:
     lines = [
         _training(path),
         "# or use the student that the confirmation trained; new.csv: the columns of your table that it reads",
-        f"distune predict {commands.named(findings.study)} --csv new.csv --data-root FOLDER --out answers.csv",
+        f"distune predict {commands.named(findings.study)} --csv new.csv --data-root new_images --out answers.csv",
     ]
     return Section(title, (Commands("\n".join(lines)),))
 
