@@ -53,7 +53,7 @@ def test_low_disk(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.exit_code == 4 and summary()["reason"] == "low_disk"
 
 
-def test_trials_that_all_fail(command: list[str]) -> None:
+def test_trials_that_all_fail(command: list[str], in_this_process: None) -> None:
     ended = CliRunner().invoke(app, [*command, "--set", "teacher.lr=1e30"])
     assert ended.exit_code == 1 and summary()["reason"] == "failed_alike"
     assert "(not_finite): the teacher" in ended.output

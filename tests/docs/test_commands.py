@@ -128,7 +128,7 @@ def run_block(block: Block, printed: dict[tuple[str, ...], str]) -> tuple[str, .
 
 @pytest.mark.timeout(900)
 def test_the_pages_can_be_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins_forgotten: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins_forgotten: None, in_this_process: None
 ) -> None:
     """All pages in the order of the site, in one folder, with little data, one epoch and two trials.
 
@@ -166,7 +166,7 @@ def write_plugin(folder: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_the_pages_can_be_followed_with_a_table_of_ones_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None
 ) -> None:
     write_wound_demo(tmp_path, seed=42, examples=90)
     rows = []

@@ -337,18 +337,14 @@ def test_what_does_not_go_together_is_refused(tmp_path, options, message):
 
 
 def test_two_coordinators_share_both_stages(tmp_path):
-    command = [
-        sys.executable,
-        str(HERE / "tune_process.py"),
-        str(tmp_path),
-        "7",
-        "1",
-        "quick",
-        "strategy=staged",
-    ]
+    command = [sys.executable, str(HERE / "tune_process.py"), str(tmp_path), "7", "1", "quick"]
     processes = [
         subprocess.Popen(
-            command, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*command, "strategy=staged", "as_threads=yes"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for _ in range(2)
     ]

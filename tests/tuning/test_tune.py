@@ -313,7 +313,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_epoch(tmp_path, undisturbed):
 
 
 def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
-    processes = [start(tmp_path, 8, function="quick", pruner="none") for _ in range(2)]
+    processes = [start(tmp_path, 8, function="quick", pruner="none", as_threads="yes") for _ in range(2)]
     for process in processes:
         assert "reason finished" in finish(process)
     study = study_in(tmp_path)

@@ -1,4 +1,6 @@
-"""`tune` in a process of its own, for tests that kill it: FOLDER N_TRIALS WORKERS FUNCTION [key=value ...]."""
+"""`tune` in a process of its own, for tests that kill it: FOLDER N_TRIALS WORKERS FUNCTION [key=value ...].
+
+With `as_threads=yes` its workers are threads: several coordinators cost half as many processes."""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from distune.tuning.tune import tune
 
 def main() -> None:
     folder, n_trials, workers, function, *others = sys.argv[1:]
-    options = dict(item.split("=") for item in others)
+    options = dict(item.split("=", 1) for item in others)
+    if "as_threads" in options:
+        import pytest
+
+        from tests.in_this_process import workers_in_this_process
+
+        workers_in_this_process(pytest.MonkeyPatch())
     try:
         result = tune(request(folder, int(n_trials), int(workers), function, options))
     except UserError as error:

@@ -46,7 +46,7 @@ def server(request):
 def start(folder, n_trials, url, function):
     command = [sys.executable, str(HERE / "tune_process.py"), str(folder), str(n_trials), "1", function]
     return subprocess.Popen(
-        [*command, f"storage={url}", f"study_name={folder.name}"],
+        [*command, f"storage={url}", f"study_name={folder.name}", "as_threads=yes"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]), "EPOCH_SECONDS": "0.02"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

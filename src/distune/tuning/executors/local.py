@@ -25,8 +25,9 @@ from distune.tuning.trials.messages import (
     TrialOutcome,
     TrialStarted,
     TrialTask,
+    receive,
+    send,
 )
-from distune.tuning.trials.pipe import receive, send
 from distune.utils.threads import WAITING, usable_cores
 
 START_LIMIT = 5

@@ -1,9 +1,11 @@
-"""Messages between coordinator and workers: plain data that JSON can hold."""
+"""Messages between coordinator and workers: plain data that JSON can hold, and how they pass a pipe."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,3 +137,18 @@ class TrialFinished:
 
 
 Event = TrialStarted | EpochReported | TrialFinished
+
+
+def send(pipe: Connection, message: Mapping[str, Any]) -> None:
+    """Sends plain values as JSON."""
+    pipe.send_bytes(json.dumps(message).encode())
+
+
+def receive(pipe: Connection) -> dict[str, Any]:
+    """Waits for plain values.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    message: dict[str, Any] = json.loads(pipe.recv_bytes())
+    return message

@@ -22,8 +22,15 @@ from filelock import FileLock, Timeout
 from distune.plugins import load_plugins
 from distune.training.cost import Cost, peak_process_mb, reset_peak_memory
 from distune.tuning.coordinator.failures import failure_of, not_finite
-from distune.tuning.trials.messages import Failure, Report, TrialFunction, TrialOutcome, TrialTask
-from distune.tuning.trials.pipe import receive, send
+from distune.tuning.trials.messages import (
+    Failure,
+    Report,
+    TrialFunction,
+    TrialOutcome,
+    TrialTask,
+    receive,
+    send,
+)
 
 LOCK_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
