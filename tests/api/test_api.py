@@ -219,7 +219,7 @@ def test_a_data_frame_is_written_once_and_read_like_files(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    from distune.api.data import with_data
+    from distune.api.frames import with_data
     from distune.data.images import decode
 
     monkeypatch.chdir(tmp_path)
@@ -251,7 +251,7 @@ def test_every_column_that_the_config_asks_for_is_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from distune.api.data import with_data
+    from distune.api.frames import with_data
 
     monkeypatch.chdir(tmp_path)
     frame = frame_of(demo_root, tiny_config(), "paths").rename(columns={"text": "caption"})
@@ -283,7 +283,7 @@ def test_every_column_that_the_config_asks_for_is_written(
 def test_a_data_frame_without_texts_is_enough_for_models_that_read_none(
     tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from distune.api.data import with_data
+    from distune.api.frames import with_data
 
     monkeypatch.chdir(tmp_path)
     config = tiny_config(teacher__text="none", student__text="none")

@@ -126,7 +126,7 @@ def test_layers_are_a_count_or_a_list_that_reads_back_equal(tmp_path: Path) -> N
     assert with_values(text([1, 3]), {"student.text.layers": [2, 4]}).student.text.layers == (2, 4)
 
 
-@pytest.mark.parametrize("layers", [[], [0, 1], [2, 2], [3, 1], [1.5], [True], ["1"]])
+@pytest.mark.parametrize("layers", [[], [0, 1], [2, 2], [3, 1], [1.5], ["1"]])
 def test_a_list_of_layers_that_breaks_the_rule_is_refused(layers: list[Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"student": {"text": {"name": "minilm-l6", "layers": layers}}})
@@ -213,10 +213,15 @@ def test_overrides_lie_over_the_file_and_are_validated(tmp_path: Path) -> None:
         ("study.timeout", True),
         ("teacher.vision.freeze", True),
         ("teacher.vision.layers", True),
+        ("teacher.vision.layers", [True, 2]),
+        ("data.percentiles", [True, 50]),
+        ("data.window", [40, True]),
+        ("search_space.p", {"type": "float", "low": True, "high": 3}),
+        ("data.tasks.t", {"weight": True}),
     ],
 )
 def test_true_is_no_number(key: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=f"{key}: .*a number is needed"):
+    with pytest.raises(ConfigError, match=f"{key}.*: .*a number is needed"):
         with_values(Config(), {key: value})
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import csv
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,31 @@ def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) ->
     page = write_mistakes(run_folder)
     assert write_mistakes(run_folder, page) == page
     page.unlink()
+
+
+def test_a_page_of_another_run_or_split_is_replaced_on_request_alone(run_folder: Path) -> None:
+    other = shutil.copytree(run_folder, run_folder.with_name("other & more"))
+    page = write_mistakes(run_folder, run_folder.with_name("page.html"))
+    before = page.read_bytes()
+    for run in (other, run_folder):
+        (run / "predictions_test.csv").write_bytes((run / "predictions_dev.csv").read_bytes())
+        with pytest.raises(UserError, match="overwrite"):
+            write_mistakes(run, page, split="test")
+    assert page.read_bytes() == before
+    for _ in range(2):
+        write_mistakes(other, page, overwrite=page.read_bytes() == before)
+    assert page.read_bytes() != before
+    inside = write_mistakes(run_folder)
+    run_folder.rename(run_folder.with_name("renamed"))
+    assert write_mistakes(run_folder.with_name("renamed")).name == inside.name
+
+
+@pytest.mark.parametrize("predicted", ["c", "", "B", "p_k_a"])
+def test_a_predicted_class_that_is_none_is_named(run_folder: Path, predicted: str) -> None:
+    file = run_folder / "predictions_dev.csv"
+    file.write_text(file.read_text().replace(",a,b,0.01", f",a,{predicted},0.01"))
+    with pytest.raises(UserError, match=r"predictions_dev\.csv"):
+        read_mistakes(run_folder)
 
 
 def test_data_that_are_elsewhere_now(run_folder: Path, tmp_path: Path) -> None:

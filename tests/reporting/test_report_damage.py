@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 from confirmed_numbers import AUDIT, CONFIRMATION
 from pages import at, first_screen, section, text_of
@@ -217,3 +221,30 @@ def test_a_report_replaces_no_file_of_another_kind(few: StudyRecord, tmp_path: P
 
 def test_a_report_replaces_an_earlier_one(few: StudyRecord, tmp_path: Path) -> None:
     assert write_report(few, tmp_path) == write_report(few, tmp_path)
+
+
+def test_a_report_replaces_that_of_another_study_on_request_alone(few: StudyRecord, tmp_path: Path) -> None:
+    write_report(few, tmp_path)
+    before = (tmp_path / "report.md").read_bytes()
+    other = replace(few, name="other")
+    with pytest.raises(UserError, match="overwrite"):
+        write_report(other, tmp_path)
+    assert (tmp_path / "report.md").read_bytes() == before
+    write_report(other, tmp_path, overwrite=True)
+    assert (tmp_path / "report.md").read_bytes() != before
+
+
+def test_figures_do_not_depend_on_the_users_settings(few: StudyRecord) -> None:
+    with look():
+        expected = history.draw(analyse(few))
+    with (
+        matplotlib.rc_context({"text.usetex": True, "font.size": 40, "axes.prop_cycle": "cycler('lw', [9])"}),
+        look(),
+    ):
+        assert history.draw(analyse(few)) == expected
+    shown = "import distune.reporting.figures.backend, os; print(os.environ['MPLBACKEND'])"
+    asked = {**os.environ, "MPLBACKEND": "nonsense"}
+    found = subprocess.run(
+        [sys.executable, "-c", shown], env=asked, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "nonsense\n"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from distune.config import load_config
+from distune.config import Config, load_config
 from distune.errors import UserError
 from distune.tuning.executors.make import devices_for
 from distune.tuning.space.space import build_space
@@ -52,6 +53,12 @@ BAD = {
     "width beyond memory": ("student: {fusion_dim: 100000000}", "fusion_dim"),
     "epochs without end": ("student: {epochs: 10000000000}", "epochs"),
     "a batch beyond any set": ("training: {batch_size: 1000000000000}", "batch_size"),
+    "a blank device": ("study: {gpus: [' ']}", "study.gpus"),
+    "a device that there is not": ("study: {gpus: ['cuda:0', nonsense]}", "study.gpus"),
+    "a blank column": ("data: {text_column: ' '}", "data.text_column"),
+    "a blank among columns": (COLUMNS.format(labels="[a, '']", subgroups="[]"), "data.label_columns"),
+    "a blank parameter": ("study: {only: [alpha, '']}", "study.only"),
+    "a blank database": ("study: {storage: ' '}", "study.storage"),
     "not a number": ("student: {dropout: .nan}", "student.dropout"),
 }
 
@@ -63,6 +70,22 @@ def test_a_value_that_fails_later_is_refused_at_once(name: str, tmp_path: Path) 
     file.write_text(content)
     with pytest.raises(UserError, match=token):
         build_space(load_config(file))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"study": {"storage": "sqlite:///\ud800.db"}},
+        {"data": {"root": Path("\udc80")}},
+        {"data": {"label_map": {"kind": {"\ud800": "a"}}}},
+        {"data": {"subgroup_columns": ["a", "\udfff"]}},
+        {"search_space": {"p": {"type": "categorical", "choices": ["\ud800"]}}},
+    ],
+)
+def test_text_that_no_file_can_hold_is_refused(values: dict[str, Any]) -> None:
+    """From Python; a YAML file cannot say it."""
+    with pytest.raises(UserError, match="Unicode"):
+        Config(**values)
 
 
 def test_workers_that_would_starve_the_machine_are_refused_before_any_is_started() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,6 +99,22 @@ def test_damaged_json_is_named(tmp_path, content):
         side_by_side([str(tmp_path)])
     assert read_results(tmp_path) is None
     assert read_lines(tmp_path / OPENINGS) == [None]
+
+
+RUN = {"score": 0.5, "splits": {"dev": {"tasks": {"k": {"macro_f1": 0.5}}}, "test": {"score": 0.5}}}
+
+
+@pytest.mark.parametrize("odd", ["0.5", None, True, [], {}, "NaN"])
+@pytest.mark.parametrize(
+    "path", [("score",), ("splits", "dev", "tasks", "k", "macro_f1"), ("splits", "test", "score")]
+)
+def test_a_score_that_is_none_is_named(tmp_path, path, odd):
+    results = copy.deepcopy(RUN)
+    *sections, last = path
+    functools.reduce(dict.__getitem__, sections, results)[last] = odd
+    (tmp_path / RESULTS).write_text(json.dumps(results).replace('"NaN"', "NaN"))
+    with pytest.raises(UserError, match=RESULTS):
+        side_by_side([str(tmp_path)])
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      "])

@@ -79,6 +79,11 @@ def lose_a_field(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
+def lose_a_number(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace('"size": 4', '"size": NaN'))
+
+
 FAULTS = {
     truncate: "numbers.npy: 130 bytes instead of 144",
     alter: "numbers.npy: block 0 was altered",
@@ -89,6 +94,7 @@ FAULTS = {
     foreign_step: "belongs to step 'other'",
     foreign_inputs: f"belongs to other inputs, those of {key_of({'other': 1})}",
     alter_a_value: "entry.json was altered",
+    lose_a_number: "entry.json cannot be read",
     lose_a_field: "entry.json lacks seconds, files",
 }
 
@@ -184,3 +190,12 @@ def test_a_file_in_the_place_of_an_entry_makes_way(tmp_path: Path) -> None:
     folder_of(tmp_path).write_text("no folder")
     np.testing.assert_array_equal(Store(tmp_path).get("step", INPUTS, fill).array("numbers"), [1, 2, 3, 4])
     Store(tmp_path).get("step", INPUTS, never)
+
+
+@pytest.mark.parametrize("inputs", [[1], {"weights": 3}, {"encoder": []}, {"teacher": [1]}, "text"])
+def test_a_manifest_of_another_form_is_listed(tmp_path: Path, inputs: object) -> None:
+    for step in ("targets", "tokens"):
+        Store(tmp_path).get(step, INPUTS, fill)
+        manifest = tmp_path / step / key_of(INPUTS) / MANIFEST
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"inputs": inputs}))
+    assert [entry.encoders for entry in Store(tmp_path).entries()] == [(), ()]

@@ -10,13 +10,14 @@ import pytest
 from distune.config import Config, save_config
 from distune.errors import UserError
 from distune.training.files.claim import LOCK, claimed
-from distune.training.files.run_folder import CONFIG, RESULTS
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS
 
 MakeConfig = Callable[..., Config]
 
 
 def begun(folder: Path, config: Config, *, finished: bool = False) -> Path:
     folder.mkdir(parents=True)
+    (folder / ENVIRONMENT).write_text("{}")
     save_config(config, folder / CONFIG)
     if finished:
         (folder / RESULTS).write_text("{}")
@@ -69,12 +70,27 @@ def test_a_run_is_replaced_only_on_request(
         assert [path.name for path in folder.iterdir()] == [LOCK]
 
 
-def test_a_folder_of_other_things_is_never_emptied(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").touch()
+@pytest.mark.parametrize("name", ["thesis.tex", CONFIG, "metadata_train.csv", "folder/file"])
+def test_a_folder_of_other_things_is_never_used(tiny_config: MakeConfig, tmp_path: Path, name: str) -> None:
+    """Such as that of the config which is trained, and of its tables."""
+    held = tmp_path / name
+    held.parent.mkdir(exist_ok=True)
+    save_config(tiny_config(), held)
+    before = held.read_bytes()
     for overwrite in (False, True):
         with (
             pytest.raises(UserError, match="no run"),
             claimed(tiny_config(), tmp_path, tmp_path / "runs", overwrite=overwrite),
         ):
             pass
-    assert (tmp_path / "thesis.tex").exists()
+    assert held.read_bytes() == before
+
+
+@pytest.mark.parametrize("left", [[], [LOCK], [LOCK, ENVIRONMENT], [LOCK, f".0a.{CONFIG}", ENVIRONMENT]])
+def test_a_run_that_was_killed_in_its_first_moment_begins_again(
+    tiny_config: MakeConfig, tmp_path: Path, left: list[str]
+) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    with claimed(tiny_config(), tmp_path, tmp_path / "runs") as folder:
+        assert folder == tmp_path

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from distune.errors import UserError
+from distune.errors import DataError, UserError
+from distune.prediction.answers import Answers
 from distune.utils.atomic import replacing, write_text
+from distune.utils.new_folder import new_folder
 from distune.utils.outputs import check_output
 
 Command = Callable[..., tuple[int, str]]
 MINE = b"my notes\n"
 
 
-def check(out: Path, *inputs: Path) -> None:
-    check_output(out, lambda start: start.startswith(b"ours"), "page.html", inputs=inputs)
+def check(out: Path, *inputs: Path, overwrite: bool = False) -> None:
+    is_ours = lambda start: start.startswith(b"ours")  # noqa: E731
+    check_output(out, is_ours, "page.html", inputs=inputs, overwrite=overwrite)
 
 
 def test_what_is_new_empty_or_of_the_same_kind_is_written(tmp_path: Path) -> None:
@@ -55,6 +60,11 @@ def test_anything_else_is_refused(tmp_path: Path, kind: str) -> None:
     FOREIGN[kind](tmp_path / "out")
     with pytest.raises(UserError, match="out"):
         check(tmp_path / "out")
+    if (tmp_path / "out").is_file():
+        check(tmp_path / "out", overwrite=True)
+    else:  # nor does anybody mean that
+        with pytest.raises(UserError, match="out"):
+            check(tmp_path / "out", overwrite=True)
 
 
 @pytest.mark.parametrize("link", [None, os.link, os.symlink])
@@ -63,8 +73,43 @@ def test_an_input_is_never_an_output(tmp_path: Path, link: Callable[[Path, Path]
     out = tmp_path / "in" if link is None else tmp_path / "out"
     if link is not None:
         link(tmp_path / "in", out)
-    with pytest.raises(UserError, match="read here"):
-        check(out, tmp_path / "in")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="read here"):
+            check(out, tmp_path / "in", overwrite=overwrite)
+
+
+def test_answers_never_replace_answers_unasked(tmp_path: Path) -> None:
+    """They may be another model's, and may have been worked on."""
+    answers = Answers((), np.arange(0), (), ())
+    answers.write(tmp_path / "a.csv")
+    before = (tmp_path / "a.csv").read_bytes()
+    (tmp_path / "a.csv").write_bytes(before + b"checked by hand")
+    with pytest.raises(UserError, match="overwrite"):
+        answers.write(tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_bytes() == before + b"checked by hand"
+    answers.write(tmp_path / "a.csv", overwrite=True)
+    assert (tmp_path / "a.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ENOSPC, errno.EFBIG])
+def test_an_error_names_the_file_and_not_its_draft(tmp_path: Path, code: int) -> None:
+    def fails(draft: Path) -> None:
+        raise OSError(code, "no", str(draft)) if code == errno.EACCES else OSError(code, "no")
+
+    with pytest.raises(OSError, match="no") as failed, replacing(tmp_path / "a.csv") as draft:
+        fails(draft)
+    assert failed.value.filename == str(tmp_path / "a.csv")
+    with pytest.raises(OSError, match="no") as failed, new_folder(tmp_path / "new") as folder:
+        fails(folder / "file")
+    assert Path(failed.value.filename).is_relative_to(tmp_path / "new")
+
+
+def test_of_two_that_make_one_folder_the_second_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="another process"), new_folder(tmp_path / "new") as folder:
+        (folder / "mine").touch()
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new/theirs").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "theirs"]
 
 
 def test_no_writer_takes_the_place_of_a_pipe_or_a_device(tmp_path: Path) -> None:

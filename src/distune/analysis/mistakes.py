@@ -100,11 +100,7 @@ def _temperatures(folder: Path, dev: tuple[Predictions, ...]) -> dict[str, float
 
 def _of_task(found: Predictions, rows: list[dict[str, str]], temperature: float, most: int) -> TaskMistakes:
     probabilities = with_temperature(found.probabilities, temperature)
-    # The file's own predicted class, which is that of the probabilities before they were rounded.
-    column = f"pred_{found.task}"
-    chosen = found.probabilities.argmax(axis=1)
-    if rows and column in rows[0]:
-        chosen = np.array([found.classes.index(row[column]) for row in rows])
+    chosen = found.probabilities.argmax(axis=1) if found.chosen is None else found.chosen
     known = found.truth != MISSING
     wrong = np.flatnonzero(known & (chosen != found.truth))
     order = wrong[np.argsort(-probabilities[wrong, chosen[wrong]], kind="stable")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distune.analysis.ranking import Ranking, rank
 from distune.analysis.records.sources import read_study
@@ -13,6 +14,8 @@ from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
 from distune.training.files.run_folder import RESULTS
 from distune.utils.json_files import read_json
+from distune.utils.numbers import is_number
+from distune.utils.text import one_line
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,25 @@ def _run(folder: Path) -> Contestant | None:
         return None
     try:
         results = read_json(path)
-        splits = results["splits"]
-        tasks = {name: float(task["macro_f1"]) for name, task in splits["dev"]["tasks"].items()}
-        test = splits["test"]["score"] if "test" in splits else None
+        splits, data = results["splits"], results.get("data_fingerprint")
+        tasks = {name: _number(task["macro_f1"]) for name, task in splits["dev"]["tasks"].items()}
+        test = _number(splits["test"]["score"]) if "test" in splits else None
         return Contestant(
-            folder.name, "run", results["score"], test=test, tasks=tasks, data=results.get("data_fingerprint")
+            folder.name,
+            "run",
+            _number(results["score"]),
+            test=test,
+            tasks=tasks,
+            data=data if isinstance(data, str) else None,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the result of a run ({error!r}); train it again") from None
+
+
+def _number(value: Any) -> float:
+    if not is_number(value):
+        raise ValueError(f"{one_line(value, 40)!r} as a score")
+    return float(value)
 
 
 def _study(source: str) -> Contestant:

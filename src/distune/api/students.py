@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.api.data import with_data
+from distune.api.frames import with_data
 from distune.api.settings import restored
 from distune.config import Config
 from distune.training.callbacks import Callback
@@ -46,9 +46,9 @@ class Run:
 
         return load(self.folder, device=device)
 
-    def mistakes(self, out: Path | str | None = None, *, split: str = "dev") -> Path:
+    def mistakes(self, out: Path | str | None = None, *, split: str = "dev", overwrite: bool = False) -> Path:
         """Writes a page of the student's most confident mistakes, see `distune.mistakes`."""
-        return mistakes(self.folder, out, split=split)
+        return mistakes(self.folder, out, split=split, overwrite=overwrite)
 
 
 def train(
@@ -121,6 +121,7 @@ def mistakes(
     split: str = "dev",
     most: int = 12,
     data_root: Path | str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Writes a page of a student's most confident mistakes: thumbnails, texts and probabilities.
 
@@ -130,12 +131,13 @@ def mistakes(
         split: dev, or test where the run has opened it.
         most: how many of each task.
         data_root: where the data set is now, if elsewhere.
+        overwrite: let it replace any file, not only an earlier page of that run and split.
 
     Returns:
         The page.
 
     Raises:
-        UserError: the run has no predictions of that split.
+        UserError: the run has no predictions of that split, or the page's place is taken.
     """
     from distune.prediction.load import run_behind
     from distune.reporting.mistakes import write_mistakes
@@ -151,6 +153,7 @@ def mistakes(
         split=split,
         most=most,
         data_root=Path(data_root) if data_root else None,
+        overwrite=overwrite,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.api.data import with_data
+from distune.api.frames import with_data
 from distune.api.settings import restored
 from distune.config import Config, load_config
 from distune.errors import UserError
@@ -90,14 +90,15 @@ class Study:
         ]
         return pandas.DataFrame(rows, columns=None if rows else ["number", "state", "value", "seconds"])
 
-    def report(self, out: Path | str | None = None) -> list[Path]:
-        """Writes the report; returns its files."""
+    def report(self, out: Path | str | None = None, *, overwrite: bool = False) -> list[Path]:
+        """Writes the report; returns its files. Only with `overwrite` it replaces what is no earlier report of it."""
         from distune import reporting
 
         reporting.require()
         from distune.reporting.report import write_report
 
-        return write_report(self._source, Path(out) if out else self.folder, storage=self.storage)
+        folder = Path(out) if out else self.folder
+        return write_report(self._source, folder, storage=self.storage, overwrite=overwrite)
 
     def predictor(self, device: str | None = None) -> Predictor:
         """The student that stands for the study, see `distune.load`."""

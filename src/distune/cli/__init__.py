@@ -1,82 +1,21 @@
-"""The command line: parse arguments, call one function, print; no logic of its own."""
+"""The command line: parse arguments, call one function, print; no logic of its own.
+
+What takes time to import is in `distune.cli.application`, so that a signal meets a process that can end.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-from collections.abc import Sequence
-from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from distune.cli.signals import ends_at_once, ends_by_exception
+from distune.utils.lazy import lazy_names
 
-from distune import __version__
-from distune.cli.commands import (
-    cache,
-    compare,
-    confirm,
-    data,
-    encoders,
-    evaluate,
-    export,
-    init,
-    mistakes,
-    predict,
-    study,
-    train,
-    watch,
-)
-from distune.cli.ending import TerminalFormatter, one_message
-from distune.cli.output import say
-from distune.cli.plugin_option import takes_plugins
-from distune.errors import UserError
-from distune.utils.progress import ProgressLines, progress_to
-from distune.utils.text import NOT_UNICODE, harmless, is_unicode
-from distune.utils.threads import WAITING
+if TYPE_CHECKING:
+    from distune.cli.application import app
 
-app = typer.Typer(
-    help="Distil an image + text teacher into a small student, tune both, and prove the gain.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
+__all__ = ["app", "main", "run_command"]
 
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        say(f"distune {__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """The options before any command."""
-
-
-app.command("init")(init.init)
-app.command("train")(train.train)
-app.command("predict")(predict.predict)
-app.command("evaluate")(evaluate.evaluate)
-app.command("errors")(mistakes.errors)
-app.command("export")(export.export)
-app.command("check")(data.check)
-app.command("audit")(data.audit)
-study.add_commands(app)
-watch.add_commands(app)
-app.command("confirm")(confirm.confirm)
-app.command("compare")(compare.compare)
-for registered in app.registered_commands:
-    if registered.callback is not None:
-        registered.callback = takes_plugins(registered.callback)
-app.add_typer(data.app, name="data")
-app.add_typer(encoders.app, name="encoders")
-app.add_typer(cache.app, name="cache")
+__getattr__ = lazy_names(__name__, {"app": "distune.cli.application"})
 
 
 def main() -> None:
@@ -90,19 +29,7 @@ def run_command(*command: str) -> None:
     Args:
         command: the command, where the script that was called stands for it; else the first argument names it.
     """
-    for name, value in WAITING.items():
-        os.environ.setdefault(name, value)
-    warnings = logging.StreamHandler()  # a study's log file takes more; the terminal has its progress line
-    warnings.setLevel(logging.WARNING)
-    warnings.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(handlers=[warnings])
-    with one_message(), progress_to(ProgressLines(partial(say, err=True))):
-        _check_arguments(sys.argv[1:])
-        app([*command, *sys.argv[1:]])
-
-
-def _check_arguments(arguments: Sequence[str]) -> None:
-    """Refuses bytes that are no UTF-8: what they name could be written into no config, table or record."""
-    for argument in arguments:
-        if not is_unicode(argument):
-            raise UserError(f"{harmless(argument)}: {NOT_UNICODE} in an argument; rename the file")
+    with ends_at_once():
+        from distune.cli.application import run_application
+    with ends_by_exception():
+        run_application(*command)

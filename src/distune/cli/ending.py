@@ -19,6 +19,7 @@ from distune.utils.text import harmless
 FAILED = 1
 BAD_INPUT = 2
 DISK_FULL = 4
+INTERRUPTED = 130
 FEW_EXAMPLES = 3
 """Bad examples that a message names itself; more are listed in a file."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -36,7 +37,8 @@ class TerminalFormatter(logging.Formatter):
 def one_message() -> Iterator[None]:
     """Ends the process with one message on standard error and an exit code, where the block raises.
 
-    Exit codes: 1 the work failed, 2 bad input, 4 the disk is full. A closed pipe ends quietly.
+    Exit codes: 1 the work failed, 2 bad input, 4 the disk is full, 130 interrupted. The last one and a closed pipe end
+    quietly.
 
     Raises:
         SystemExit: with the exit code.
@@ -52,6 +54,8 @@ def one_message() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(FAILED) from None
     except Exception as error:
+        if _is_interrupt(error):
+            raise SystemExit(INTERRUPTED) from None
         code, message = ending_of(error)
         say(f"error: {message}", err=True)
         raise SystemExit(code) from None
@@ -76,7 +80,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         what = "the file became larger than this process, or the file system, may write"
         written = error.filename2 or error.filename
-        return DISK_FULL, f"{written or 'a draft'}: {what}; raise ulimit -f, then the same command resumes"
+        return DISK_FULL, f"{written or 'a file'}: {what}; raise ulimit -f, then the same command resumes"
     if isinstance(error, FloatingPointError):
         advice = "lower the learning rate, or use training.precision: fp32"
         return FAILED, f"the training failed: {error}; {advice}"
@@ -86,9 +90,16 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno is not None:
         if error.errno == errno.ENOENT and error.filename is None:  # what os.getcwd raises
             return BAD_INPUT, "the working folder does not exist any more; change to one that does"
-        named = error.filename2 or error.filename or type(error).__name__  # of a draft what it would become
+        named = error.filename2 or error.filename or type(error).__name__  # of a copy the second one
         return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
     return FAILED, f"internal error: {type(error).__name__}: {_first_line(error)}; {_kept(error)}"
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C in a library's own words, as where a module could not be imported to its end."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _is_full(error: BaseException) -> bool:

@@ -50,6 +50,12 @@ Seed = Annotated[
 SplitSeed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same split.")]
 
 
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace what is there; without it only an earlier version of the same is."
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(

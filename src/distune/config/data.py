@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from distune.components import READERS
-from distune.config.section import ConfigSection
+from distune.config.section import ConfigSection, Name
 
 ReaderName = Annotated[str, AfterValidator(READERS.check)]
 TaskKind = Literal["single_label", "ordinal", "multi_label"]
@@ -53,18 +53,18 @@ def _each_once(columns: tuple[str, ...]) -> tuple[str, ...]:
     return columns
 
 
-_Columns = Annotated[tuple[str, ...], AfterValidator(_each_once)]
+_Columns = Annotated[tuple[Name, ...], AfterValidator(_each_once)]
 _Text = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
 
 
 class TaskConfig(ConfigSection):
     """What a label column asks, where it is more than one of several classes, and how it counts in the score."""
 
-    order: tuple[str, ...] | None = None
+    order: tuple[Name, ...] | None = None
     """Ordinal: all classes from the lowest to the highest, such as [mild, moderate, severe]."""
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Multi-label: what stands between the labels of a cell, such as ; in `effusion;oedema`."""
-    columns: tuple[str, ...] | None = None
+    columns: tuple[Name, ...] | None = None
     """Multi-label, CSV: the columns of 0 and 1 that are the labels; the task's name is then no column of its own."""
     negative: str = "none"
     """Multi-label: the cell that says that there is no label; an empty cell says that nothing is known."""
@@ -108,13 +108,13 @@ class DataConfig(ConfigSection):
     """Folder that holds the data set, relative to where the command is run; `~` is the home folder."""
     tables: HomePath | None = None
     """CSV: folder with the tables metadata_{train,dev,test}, where that is not `root`; images stay under `root`."""
-    encoding: str | None = None
+    encoding: Name | None = None
     """CSV: encoding of the tables, such as cp1250; empty finds it out."""
-    image_column: str | None = None
+    image_column: Name | None = None
     """CSV: column with the image path, relative to `root` (wound: file_path or img_path)."""
-    text_column: str | None = None
+    text_column: Name | None = None
     """CSV: column with the text (wound: description); empty where no model reads a text."""
-    group_column: str | None = None
+    group_column: Name | None = None
     """CSV: column with the patient or case; empty makes every row its own group."""
     label_columns: _Columns | None = None
     """CSV: one column a task (wound: type, severity)."""
@@ -148,7 +148,7 @@ class DataConfig(ConfigSection):
     DICOM files and images of more than 8 bits. Empty takes a DICOM file's own window, else the percentiles."""
     percentiles: Annotated[tuple[float, float], AfterValidator(_rising)] = (0.5, 99.5)
     """Images of more than 8 bits without a window: the percentiles of their values that become black and white."""
-    frame_column: str | None = None
+    frame_column: Name | None = None
     """CSV: column with the frame of a DICOM file of several, counted from 1; empty takes the middle one."""
     missing: Literal["stop", "allow"] = "stop"
     """Rows that lack a label, the image or the text: refused, or allowed. A row with some labels trains and scores

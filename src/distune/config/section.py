@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from distune.utils.text import NOT_UNICODE, is_unicode
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -13,6 +25,16 @@ else:
     ModelMetaclass = type(BaseModel)
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+def _says_something(name: str) -> str:
+    if not name.strip():
+        raise ValueError("a blank names nothing; leave it out")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_says_something)]
+"""Of a column, a parameter, a file or a place."""
 
 
 class _OneError(ModelMetaclass):
@@ -42,20 +64,39 @@ class ConfigSection(BaseModel, metaclass=_OneError):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _true_is_not_one(cls, value: Any, info: ValidationInfo) -> Any:
-        """Pydantic would take true for 1."""
-        if isinstance(value, bool) and info.field_name in cls.model_fields:
-            kinds = _kinds(cls.model_fields[info.field_name].annotation)
-            if kinds & {int, float} and bool not in kinds:
-                raise ValueError(f"a number is needed, not {str(value).lower()}")
+    def _is_what_it_seems(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic would take true for 1, and text that no file can hold for text."""
+        if info.field_name in cls.model_fields:
+            _check_numbers(value, cls.model_fields[info.field_name].annotation)
+        _check_texts(value)
         return value
 
 
-def _kinds(annotation: Any) -> set[Any]:
+def _check_numbers(value: Any, annotation: Any) -> None:
+    kinds = _kinds(annotation)
+    if isinstance(value, bool) and (int in kinds or float in kinds) and bool not in kinds:
+        raise ValueError(f"a number is needed, not {str(value).lower()}")
+    if isinstance(value, list | tuple):
+        for one in value:
+            for part in (part for kind in kinds if get_origin(kind) is tuple for part in get_args(kind)):
+                _check_numbers(one, part)
+
+
+def _check_texts(value: Any) -> None:
+    if isinstance(value, str | Path) and not is_unicode(str(value)):
+        raise ValueError(NOT_UNICODE)
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, list | tuple):
+        for one in value:
+            _check_texts(one)
+
+
+def _kinds(annotation: Any) -> list[Any]:
     """The types that an annotation names side by side, those with limits of their own too."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _kinds(parts[0])
     if origin in (Union, UnionType):
-        return set[Any]().union(*map(_kinds, parts))
-    return {annotation}
+        return [kind for part in parts for kind in _kinds(part)]
+    return [annotation]

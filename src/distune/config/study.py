@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distune.config.section import ConfigSection
+from distune.config.section import ConfigSection, Name
+from distune.config.training import DeviceName
 
 
 class StudyConfig(ConfigSection):
@@ -15,7 +16,7 @@ class StudyConfig(ConfigSection):
 
     n_trials: Annotated[int, Field(ge=1)] = 30
     """Finished trials that the study shall have, over all restarts."""
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[DeviceName, ...] = ()
     """Devices of the workers, one each in turn: cuda:0, cuda:1; empty takes training.device."""
     workers: Annotated[int, Field(ge=1)] | None = None
     """Trainings at once; empty: one for each device. They share the machine's cores as if they were alone on it:
@@ -30,7 +31,7 @@ class StudyConfig(ConfigSection):
     pruner: Literal["median", "percentile", "hyperband", "patient", "none"] | None = None
     """median: the default; percentile: stops only the worst quarter; hyperband: for very many trials; patient: median
     that waits out noise; none: every trial runs to its end. Empty keeps an existing study's."""
-    storage: str | None = None
+    storage: Name | None = None
     """Database of the study (SQLAlchemy URL); empty: its SQLite file."""
     teacher_epochs: Annotated[int, Field(ge=1)] | None = None
     """Epochs of a trial's teacher, instead of teacher.epochs."""
@@ -42,9 +43,9 @@ class StudyConfig(ConfigSection):
     """Also search the distillation loss."""
     tune_backbones: bool = False
     """Also search the student's encoders."""
-    only: tuple[str, ...] = ()
+    only: tuple[Name, ...] = ()
     """Search these parameters alone."""
-    space: str | None = None
+    space: Name | None = None
     """recommended: the narrow ranges of the classic MedPix study; or a YAML file with a search_space section, such as a
     report's recommended_space.yaml."""
     start_from: Path | None = None
@@ -64,7 +65,7 @@ class StudyConfig(ConfigSection):
     """How many of the best trials keep their weights on disk."""
     executor: Literal["local", "ray"] = "local"
     """Where workers live: local processes, or ray (pip install 'distune[ray]')."""
-    ray_address: str | None = None
+    ray_address: Name | None = None
     """Ray cluster, HOST:PORT; local starts a private one; empty: this machine's."""
     gpus_per_trial: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """GPUs that Ray sets aside for a training; below 1 shares one."""

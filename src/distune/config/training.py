@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
 from distune.components import LOSSES
 from distune.config.section import ConfigSection, Fraction
 
 LossName = Annotated[str, AfterValidator(LOSSES.check)]
+
+
+def _names_a_device(device: str) -> str:
+    if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d{1,4})?", device):
+        raise ValueError(f"invalid device {device!r}; use auto, cpu, cuda:N or mps")
+    return device
+
+
+DeviceName = Annotated[str, AfterValidator(_names_a_device)]
 
 
 class DistillationConfig(ConfigSection):
@@ -60,18 +69,11 @@ class TrainingConfig(ConfigSection):
     """bf16 autocast; auto uses it where the device is fast at it and, on a CPU, the encoders are large enough."""
     deterministic: bool = False
     """Avoid kernels of a GPU that add up in another order each time: slower, but the same numbers on one machine."""
-    device: str = "auto"
+    device: DeviceName = "auto"
     """cpu, cuda:0, mps; auto takes the first GPU if there is one, and a study's workers all of them in turn."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads; empty divides the cores among the workers of one study, at most OMP_NUM_THREADS each. Where two
     studies share a machine, set each one's share of them."""
-
-    @field_validator("device")
-    @classmethod
-    def _names_a_device(cls, device: str) -> str:
-        if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d{1,4})?", device):
-            raise ValueError(f"invalid device {device!r}; use auto, cpu, cuda:N or mps")
-        return device
 
 
 class CacheConfig(ConfigSection):

@@ -117,17 +117,26 @@ def from_array(values: NDArray[Any], rules: PixelRules = DEFAULT) -> NDArray[np.
     Raises:
         UserError: it has another shape, or no pixel.
     """
+    check_shape(values)
+    if values.dtype.kind not in "uif":
+        raise UserError(f"an image of {values.dtype}: give bytes, or numbers as in a scan")
+    if values.ndim == 3 and values.shape[2] > 1:
+        values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
+    return eight_bit(values, rules)
+
+
+def check_shape(values: NDArray[Any]) -> None:
+    """Refuses an array that is no image.
+
+    Raises:
+        UserError: it has another shape, or no pixel.
+    """
     is_grey = values.ndim == 2
     if not (is_grey or (values.ndim == 3 and values.shape[2] in (1, 3, 4))) or not values.size:
         raise UserError(
             f"an image of shape {values.shape}: give (height, width) or (height, width, channels) with 1, 3 or 4 "
             "channels, RGB"
         )
-    if values.dtype.kind not in "uif":
-        raise UserError(f"an image of {values.dtype}: give bytes, or numbers as in a scan")
-    if not is_grey and values.shape[2] > 1:
-        values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
-    return eight_bit(values, rules)
 
 
 def read_pixels(path: str | Path, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from distune.data.table import Task
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.temperature import with_temperature
 from distune.utils.atomic import replacing
-from distune.utils.outputs import check_output
+from distune.utils.outputs import check_output, is_never
 
 SEPARATOR, NO_LABEL = ";", "none"
 """How the labels of a multi-label task are written into one cell."""
@@ -96,12 +95,20 @@ class Answers:
             for row in range(len(self.ids))
         ]
 
-    def write(self, file: Path | str) -> None:
+    def write(self, file: Path | str, *, overwrite: bool = False) -> None:
         """Writes `header` and `table` as CSV.
 
         Bytes of a file's name that are no UTF-8 stand as their codes, so that one odd id costs no other answer.
+
+        Args:
+            file: where to.
+            overwrite: replace a file that is there already.
+
+        Raises:
+            UserError: it is there already.
         """
         path = Path(file)
+        check_answers_file(path, overwrite=overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
             replacing(path) as draft,
@@ -112,14 +119,9 @@ class Answers:
             writer.writerows(self.table())
 
 
-def check_answers_file(file: Path, *, inputs: Iterable[Path] = ()) -> None:
-    """Refuses a file for answers that would replace anything but earlier answers; see `check_output`."""
-    check_output(
-        file,
-        lambda start: start.removeprefix(codecs.BOM_UTF8).startswith(b"id,pred_"),
-        "answers.csv",
-        inputs=inputs,
-    )
+def check_answers_file(file: Path, *, inputs: Iterable[Path] = (), overwrite: bool = False) -> None:
+    """Refuses a file for answers that is there already, see `check_output`: no file says which answers it holds."""
+    check_output(file, is_never, "version of these answers", inputs=inputs, overwrite=overwrite)
 
 
 def joined(parts: Sequence[NDArray[Any]], classes: int) -> NDArray[Any]:

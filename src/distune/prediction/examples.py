@@ -17,7 +17,7 @@ from distune.data.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_files import TableError, open_table, row_fault
 from distune.errors import DataError, UserError
-from distune.utils.text import listed, nearest_hint
+from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint
 
 PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "F")
 """Modes of Pillow whose arrays are what they look like; the others are converted."""
@@ -116,6 +116,33 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "columns") and hasattr(value, "to_dict")
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether a cell of a data frame stands for nothing: None, an empty text, or what pandas has for it."""
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, str) and not value.strip())
+    )
+
+
+def cell_of(value: Any) -> str:
+    """A value of a data frame as a table file would hold it.
+
+    Raises:
+        UserError: it is several values, bytes, or text that no file can hold.
+    """
+    if is_nothing(value):
+        return ""
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        raise UserError(f"a value of type {type(value).__name__}; give text, or a number")
+    text = str(value)
+    if not is_unicode(text):
+        raise UserError(NOT_UNICODE)
+    return text
+
+
 def is_image(value: Any) -> TypeGuard[Any]:
     """Whether a value is one image rather than a sequence of them."""
     return (
@@ -142,9 +169,20 @@ def _of_frame(frame: Any, columns: Columns) -> list[Example]:
     texts = nothing if text is None else list(frame.iloc[:, text])
     ids = list(frame["id"]) if "id" in header else list(frame.index)
     return [
-        Example(str(name), picture, columns.text_of(said) if isinstance(said, str) else None)
+        _of_row(str(name), None if is_nothing(picture) else picture, said, columns)
         for name, picture, said in zip(ids, pictures, texts, strict=True)
     ]
+
+
+def _of_row(name: str, picture: Any, said: Any, columns: Columns) -> Example:
+    if said is None or (
+        not isinstance(said, str) and is_nothing(said)
+    ):  # an empty text is one that says nothing
+        return Example(name, picture, None)
+    try:
+        return Example(name, picture, columns.text_of(cell_of(said)))
+    except UserError as error:
+        return Example(name, picture, None, f"its text: {error}")
 
 
 def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int | None, int | None]:

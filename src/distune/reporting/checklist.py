@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from distune.reporting.document import Bullets, Cell, Document, Section, TableBlock, line, paragraph
 
+TITLE = "TRIPOD+AI checklist"
 NAMES = ("tripod-ai",)
 HEADER = ("Item", "What it asks", "In this report", "Left to the authors")
 
@@ -120,7 +121,7 @@ def tripod_ai(report: Document) -> Document:
     missing = Bullets(tuple(line(f"{item.number}: {_without(item, there)}") for item in absent))
     given = sum(bool(found) for _, found in rows)
     return Document(
-        title="TRIPOD+AI checklist",
+        title=TITLE,
         subtitle=report.subtitle,
         headlines=(),
         lead=(

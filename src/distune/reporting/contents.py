@@ -19,7 +19,7 @@ from distune.reporting.appendix import (
     subgroups,
     time,
 )
-from distune.reporting.document import Code, Document, Figure, Note, Section, line
+from distune.reporting.document import Code, Document, Figure, Line, Note, Section, line
 from distune.reporting.lead import lead
 from distune.reporting.sections import (
     best,
@@ -53,6 +53,11 @@ class Written:
     files: tuple[tuple[str, Path], ...] = ()
     base_config: Path | None = None
     space: Path | None = None
+
+
+def subtitle(study: str | None) -> Line:
+    """The line under the title, which says whose report it is."""
+    return line("Study ", Code(study or "without a name"))
 
 
 def build(
@@ -96,7 +101,7 @@ def build(
     found = [section for section in appendix if section]
     return Document(
         title=TITLE,
-        subtitle=line("Study ", Code(study.name or "without a name")),
+        subtitle=subtitle(study.name),
         headlines=first_screen.headlines(findings),
         lead=lead(findings),
         sections=tuple(_known(sections) if study.is_table else sections),

@@ -108,7 +108,10 @@ def rendered(template: str, **values: Any) -> str:
 
 def is_page(start: bytes, title: str) -> bool:
     """Whether a file that begins like this is a page of ours, which may load nothing, with a title that begins so."""
-    return b"default-src 'none'; style-src 'unsafe-inline'" in start and f"<title>{title}".encode() in start
+    from markupsafe import escape
+
+    begins = f"<title>{escape(harmless(title))}".encode()
+    return b"default-src 'none'; style-src 'unsafe-inline'" in start and begins in start
 
 
 def anchor(section: Section) -> str:

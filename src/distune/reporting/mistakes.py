@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from distune.analysis.mistakes import MOST, Mistake, TaskMistakes, read_mistakes
@@ -14,6 +15,7 @@ from distune.utils.atomic import write_text
 from distune.utils.outputs import check_output
 
 TEMPLATE = "mistakes.html.j2"
+TITLE = "Mistakes of"
 CLASSES_SHOWN = 5
 """Most probable classes that are named; the label always is."""
 
@@ -40,6 +42,7 @@ def write_mistakes(
     split: str = "dev",
     most: int = MOST,
     data_root: Path | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Writes a page with the most confident mistakes of a run: thumbnails, texts and probabilities.
 
@@ -49,22 +52,25 @@ def write_mistakes(
         split: dev, or test where the run has opened it.
         most: how many of each task.
         data_root: where the data set is now, if elsewhere.
+        overwrite: let it replace any file, not only an earlier page of that run and split.
 
     Returns:
         The page.
 
     Raises:
-        UserError: Jinja2 is not installed, or the run has no predictions of that split.
+        UserError: Jinja2 is not installed, the run has no predictions of that split, or the page's place is taken.
     """
     html.require()
     config = load_config(run / "config.yaml")
     if data_root is not None:
         config = with_values(config, {"data.root": str(data_root)})
     found = read_mistakes(run, split, most)
-    page = out or run / f"mistakes_{split}.html"
-    check_output(page, lambda start: html.is_page(start, "Mistakes of"), f"mistakes_{split}.html")
+    page, name = out or run / f"mistakes_{split}.html", run.resolve().name
+    # Elsewhere a page may be another run's; in the run folder it is this run's, by whatever name that had then.
+    is_earlier = partial(html.is_page, title=f"{TITLE} {name} on {split}" if out else TITLE)
+    check_output(page, is_earlier, f"mistakes_{split}.html of this run", overwrite=overwrite)
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, mistakes_page(run.resolve().name, split, config, found))
+    write_text(page, mistakes_page(name, split, config, found))
     return page
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,16 @@ from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
 from distune.reporting import commands, html, markdown
 from distune.reporting.checklist import NAMES as CHECKLISTS
+from distune.reporting.checklist import TITLE as CHECKLIST_TITLE
 from distune.reporting.checklist import tripod_ai
-from distune.reporting.contents import TITLE, Written, build
-from distune.reporting.document import Figure
+from distune.reporting.contents import TITLE, Written, build, subtitle
+from distune.reporting.document import Figure, Paragraph
 from distune.reporting.figures import NAMES, draw
 from distune.utils.atomic import write_bytes, write_text
-from distune.utils.outputs import check_output
+from distune.utils.outputs import check_output, is_never
 from distune.utils.paths import is_file_name
 from distune.utils.places import STUDIES
+from distune.utils.text import one_line
 
 if TYPE_CHECKING:
     import optuna
@@ -36,7 +38,6 @@ MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
 CHECKLIST_FILE = "checklist.md"
 FIGURES = "figures"
-_TITLED = re.compile(rf"# ({TITLE}|TRIPOD\+AI checklist)\n".encode())
 
 
 def write_report(
@@ -46,15 +47,17 @@ def write_report(
     storage: str | None = None,
     examples: bool = False,
     checklist: str | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Writes `report.md`, `report.html` and `figures/` for a study, and its recommended ranges.
 
     Args:
         study_source: an open study, a study's folder, its `.db` file, or its name under `logs/optuna`.
-        out: the folder to write into; files of an earlier report are replaced.
+        out: the folder to write into; files of an earlier report of this study are replaced.
         storage: SQLAlchemy URL of the database that holds the study of that name.
         examples: whether the page shows its most confident mistakes: images and texts of patients.
         checklist: tripod-ai also writes which items of that guideline the report answers; empty writes none.
+        overwrite: replace whatever else has the names of these files, too.
 
     Returns:
         The files written.
@@ -64,7 +67,8 @@ def write_report(
     """
     if checklist is not None and checklist not in CHECKLISTS:
         raise UserError(f"checklist {checklist!r} is not known; there is {', '.join(CHECKLISTS)}")
-    return _write(read_study(study_source, storage), Path(out), examples=examples, checklist=checklist)
+    study = read_study(study_source, storage)
+    return _write(study, Path(out), examples=examples, checklist=checklist, overwrite=overwrite)
 
 
 def study_folder(study_source: str, storage: str | None = None) -> Path:
@@ -83,13 +87,16 @@ def study_folder(study_source: str, storage: str | None = None) -> Path:
     return STUDIES / str(study.name)
 
 
-def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maximize") -> list[Path]:
+def write_report_from_csv(
+    csv: Path, out: Path, *, direction: Direction = "maximize", overwrite: bool = False
+) -> list[Path]:
     """Writes the same report from a table of trials that Distune did not run.
 
     Args:
         csv: the table, as Optuna's `trials_dataframe().to_csv()` writes it.
         out: the folder to write into.
         direction: maximize or minimize.
+        overwrite: as in `write_report`.
 
     Returns:
         The files written.
@@ -97,13 +104,18 @@ def write_report_from_csv(csv: Path, out: Path, *, direction: Direction = "maxim
     Raises:
         UserError: the table cannot be read, or `out` holds other files of a report's names.
     """
-    return _write(from_csv(csv, direction), Path(out))
+    return _write(from_csv(csv, direction), Path(out), overwrite=overwrite)
 
 
 def _write(
-    study: StudyRecord, out: Path, *, examples: bool = False, checklist: str | None = None
+    study: StudyRecord,
+    out: Path,
+    *,
+    examples: bool = False,
+    checklist: str | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
-    _refuse_to_replace(out, study.folder, with_checklist=checklist is not None)
+    _refuse_to_replace(out, study, with_checklist=checklist is not None, overwrite=overwrite)
     findings = analyse(study)
     out.mkdir(parents=True, exist_ok=True)
     written = companions(findings, out)
@@ -118,20 +130,25 @@ def _write(
     return [*(path for _, path in written.files if path.is_file()), *asked, *drawn]
 
 
-def _refuse_to_replace(out: Path, study: Path | None, *, with_checklist: bool) -> None:
-    """Refuses a folder where something else has the names of a report's files.
+def _refuse_to_replace(out: Path, study: StudyRecord, *, with_checklist: bool, overwrite: bool) -> None:
+    """Refuses a folder where something else, such as another study's report, has the names of a report's files.
 
     Raises:
         UserError: there is such a file.
     """
-    check_output(out / MARKDOWN_FILE, _TITLED.match, "report")
-    check_output(out / HTML_FILE, lambda start: html.is_page(start, TITLE), "report")
+    is_own = study.folder is not None and out.resolve() == study.folder.resolve()
+    whose = "" if is_own else markdown.render_block(Paragraph(subtitle(study.name))) + "\n"
+    check = partial(check_output, overwrite=overwrite)
+    report = f"report of study {one_line(study.name or 'without a name')}"
+    check(out / MARKDOWN_FILE, lambda start: start.startswith(f"# {TITLE}\n\n{whose}".encode()), report)
+    check(out / HTML_FILE, lambda start: html.is_page(start, TITLE), "report")
     if with_checklist:
-        check_output(out / CHECKLIST_FILE, _TITLED.match, "checklist")
-    if (out / MARKDOWN_FILE).exists() or (study is not None and out.resolve() == study.resolve()):
+        begins = f"# {markdown.escape(CHECKLIST_TITLE)}\n\n{whose}".encode()
+        check(out / CHECKLIST_FILE, lambda start: start.startswith(begins), "checklist of this study")
+    if (out / MARKDOWN_FILE).exists() or is_own:
         return
     for file in (out / BASE_FILE, out / SPACE_FILE, *(out / FIGURES / f"{name}.png" for name in NAMES)):
-        check_output(file, lambda start: False, "part of a report")
+        check(file, is_never, "part of a report")
 
 
 def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:

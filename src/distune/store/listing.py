@@ -51,8 +51,11 @@ class StoredEntry:
     def encoders(self) -> tuple[str, ...]:
         """Names of the encoders whose weights it depends on."""
         about = self.inputs.get("teacher", self.inputs) if self.kind == "targets" else self.inputs
-        weights = about.get("weights") or [about.get("encoder", {}).get("weights", "")]
-        return tuple(name for name in (str(each).partition("|")[0] for each in weights) if name)
+        try:
+            weights = about.get("weights") or [about.get("encoder", {}).get("weights", "")]
+            return tuple(name for name in (str(each).partition("|")[0] for each in weights) if name)
+        except (AttributeError, TypeError):  # the inputs are unchecked
+            return ()
 
 
 def stored(folder: Path) -> StoredEntry | None:
@@ -65,7 +68,7 @@ def stored(folder: Path) -> StoredEntry | None:
         return None
     try:
         found = read_json(manifest)
-        inputs, dataset = found["inputs"], str(found.get("about", {}).get("dataset", ""))
+        inputs, dataset = dict(found["inputs"]), str(found.get("about", {}).get("dataset", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         inputs, dataset = {}, ""
     return StoredEntry(f"{folder.parent.name}/{folder.name}", folder, size, used, inputs, dataset)

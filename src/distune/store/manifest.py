@@ -96,9 +96,10 @@ def _check_manifest(manifest: Any, folder: Path) -> None:
         raise EntryError(f"{MANIFEST} lacks {', '.join(missing)}")
     if manifest["step"] != folder.parent.name:
         raise EntryError(f"{MANIFEST} belongs to step {manifest['step']!r}")
-    if key_of(manifest["inputs"]) != folder.name:
-        raise EntryError(f"{MANIFEST} belongs to other inputs, those of {key_of(manifest['inputs'])}")
-    if _checksum(manifest) != manifest.get("checksum"):
+    key, checksum = key_of(manifest["inputs"]), _checksum(manifest)
+    if key != folder.name:
+        raise EntryError(f"{MANIFEST} belongs to other inputs, those of {key}")
+    if checksum != manifest.get("checksum"):
         raise EntryError(f"{MANIFEST} was altered")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -21,6 +22,8 @@ from distune.store.locks import SharedLock
 from distune.store.manifest import MANIFEST, EntryError, key_of, read_manifest, write_manifest
 
 log = logging.getLogger(__name__)
+_KEY = re.compile(r"[0-9a-f]{32}")
+_DRAFT = re.compile(r"\.(?P<key>[0-9a-f]{32})-[0-9a-f]{32}")
 
 
 def cache_folder() -> Path:
@@ -30,6 +33,9 @@ def cache_folder() -> Path:
 
 class Store:
     """The cache folder, shared by any number of processes.
+
+    The folder may hold other things: only what is named as an entry, or as the draft of one, and has its lock or its
+    manifest, is ever listed or removed.
 
     Args:
         root: the folder; `cache_folder()` by default.
@@ -213,11 +219,15 @@ class Store:
     def _remove_drafts(self, folder: Path) -> None:
         """Removes what killed writers of an entry left; this process has its lock."""
         for draft in folder.parent.glob(f".{folder.name}-*"):
-            _remove(draft)
+            if _DRAFT.fullmatch(draft.name):
+                _remove(draft)
 
     def _remove_dead_drafts(self) -> None:
         """The same of every entry; one whose lock is taken has a living writer."""
-        for folder in {draft.parent / draft.name[1:].partition("-")[0] for draft in self.root.glob("*/.*-*")}:
+        drafts = ((path.parent, _DRAFT.fullmatch(path.name)) for path in self.root.glob("*/.*-*"))
+        for folder in {step / draft["key"] for step, draft in drafts if draft}:
+            if not self._lock_file(folder).exists():  # no process of ours ever computed such an entry
+                continue
             lock = filelock.FileLock(self._lock_file(folder), timeout=0)
             with where_writable(), suppress(filelock.Timeout), lock:
                 self._remove_drafts(folder)
@@ -227,9 +237,16 @@ class Store:
         found = [
             stored(folder)
             for folder in sorted(self.root.glob("*/*"))
-            if folder.is_dir() and folder.parent != self._locks and not folder.name.startswith(".")
+            if _KEY.fullmatch(folder.name) and folder.is_dir() and self._is_own(folder)
         ]
         return [entry for entry in found if entry is not None]
+
+    def _is_own(self, folder: Path) -> bool:
+        """Whether a folder that is named as an entry is one, be it damaged; not where another user shuts it."""
+        try:
+            return (folder / MANIFEST).exists() or self._lock_file(folder).exists()
+        except PermissionError:
+            return False
 
     def verify(self) -> dict[str, str]:
         """Reads every byte of every entry; returns what is wrong, by entry name."""

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
@@ -21,7 +23,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         durable: wait until the draft is on the disk, so that even a power cut leaves a whole file.
 
     Raises:
-        OSError: the path is a device, a pipe or a socket, whose place no file may take.
+        OSError: the path is a device, a pipe or a socket, whose place no file may take; or the draft cannot be written,
+            which is said of the file.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "is no regular file and is not replaced", str(path))
@@ -31,8 +34,27 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         if durable:
             _flush(draft)
         draft.replace(path)
+    except OSError as error:
+        name_instead(error, draft, path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def name_instead(error: OSError, draft: Path, final: Path) -> None:
+    """Lets an error name a file or folder by the name that the user gave it, not by that of its draft.
+
+    Args:
+        error: it is changed. What the disk says while a file is written names none.
+        draft: what was written.
+        final: what it would have become.
+    """
+    if error.filename is None and error.errno in _OF_THE_DISK:
+        error.filename = str(final)
+    elif error.filename2 is None and isinstance(error.filename, str):
+        written = Path(error.filename)
+        if written.is_relative_to(draft):
+            error.filename = str(final / written.relative_to(draft))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,7 +22,8 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read, or is no regular file.
-        ValueError: it is no JSON in UTF-8, nested too deep, has a key twice, or text that is not valid Unicode.
+        ValueError: it is no JSON in UTF-8, nested too deep, has a key twice, a number that is none, or text that is not
+            valid Unicode.
     """
     return parse_json(read_file(path))
 
@@ -36,7 +37,7 @@ def parse_json(written: str | bytes, *, any_text: bool = False) -> Any:
     """
     text = written if isinstance(written, str) else written.decode("utf-8")
     try:
-        found = json.loads(text, object_pairs_hook=_object)
+        found = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError:
         raise
     except ValueError as error:  # Python's own words name a function of Python
@@ -59,6 +60,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:LONGEST_KEY]!r} stands twice")
     return found
+
+
+def _constant(name: str) -> Any:
+    """What Python takes for numbers: NaN, Infinity and -Infinity, which JSON does not know."""
+    raise ValueError(f"{name}, which is no number")
 
 
 def _check_depth(text: str, found: Any) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from distune.errors import DataError
+from distune.utils.atomic import name_instead
 
 
 @contextmanager
@@ -36,6 +37,12 @@ def new_folder(root: Path) -> Iterator[Path]:
         try:
             temporary.rename(root)
         except OSError as error:
-            raise DataError(root, [f"cannot be renamed into place: {error.strerror or error}"]) from None
+            reason = f"cannot be renamed into place: {error.strerror or error}"
+            if root.exists():
+                reason = "another process has made it meanwhile; choose another folder"
+            raise DataError(root, [reason]) from None
+    except OSError as error:
+        name_instead(error, temporary, root)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -31,11 +31,16 @@ def threaded(
         step: what progress calls the work; empty reports none.
     """
     with ThreadPoolExecutor(threads or usable_cores()) as pool:
-        for start in range(0, len(items), CHUNK):
-            for done, result in enumerate(pool.map(function, items[start : start + CHUNK]), start=start + 1):
-                if step:
-                    report_progress(step, done, len(items))
-                yield result
+        try:
+            for start in range(0, len(items), CHUNK):
+                results = pool.map(function, items[start : start + CHUNK])
+                for done, result in enumerate(results, start=start + 1):
+                    if step:
+                        report_progress(step, done, len(items))
+                    yield result
+        except BaseException:  # an interrupt waits for no item that is not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def usable_cores() -> int:

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 
-class _Interval(BaseModel):
+class _Form(BaseModel):
+    """Strict, as what is read is used as it stands: no text passes for a number, nor true."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Interval(_Form):
     mean: float
     low: float | None
     high: float | None
 
 
-class _Support(BaseModel):
+class _Support(_Form):
     support: int
     recall: _Interval | None
 
 
-class _Task(BaseModel):
+class _Task(_Form):
     macro_f1: _Interval
     accuracy: _Interval
     auc: _Interval | None
@@ -31,31 +37,31 @@ class _Task(BaseModel):
     classes: dict[str, _Support]
 
 
-class _TaskScores(BaseModel):
+class _TaskScores(_Form):
     macro_f1: _Interval
 
 
-class _Condition(BaseModel):
+class _Condition(_Form):
     score: _Interval
     change: _Interval
     tasks: dict[str, _TaskScores] = {}
 
 
-class _Forecast(BaseModel):
+class _Forecast(_Form):
     low: float
     high: float
     cases: int
     seeds: int
 
 
-class _Split(BaseModel):
+class _Split(_Form):
     score: _Interval
     forecast: _Forecast | None = None
     tasks: dict[str, _Task]
     conditions: dict[str, _Condition]
 
 
-class _Contender(BaseModel):
+class _Contender(_Form):
     kind: str
     trial: int | None
     rank: int | None
@@ -67,13 +73,13 @@ class _Contender(BaseModel):
     splits: dict[str, _Split | None]
 
 
-class _Mcnemar(BaseModel):
+class _Mcnemar(_Form):
     only_first: int
     only_second: int
     p_value: float
 
 
-class _Comparison(BaseModel):
+class _Comparison(_Form):
     kind: str
     first: str
     second: str
@@ -91,7 +97,7 @@ class _Comparison(BaseModel):
     mcnemar: dict[str, _Mcnemar]
 
 
-class _LeftOut(BaseModel):
+class _LeftOut(_Form):
     kind: str
     first: str
     second: str
@@ -102,7 +108,7 @@ class _Loss(_Interval):
     on: str
 
 
-class _Optimism(BaseModel):
+class _Optimism(_Form):
     contender: str
     search_score: float | None
     dev: _Interval
@@ -111,7 +117,7 @@ class _Optimism(BaseModel):
     loss: _Loss | None
 
 
-class _Opened(BaseModel):
+class _Opened(_Form):
     time: str
     by: str
 
@@ -120,20 +126,20 @@ class _OpenedElsewhere(_Opened):
     file: str
 
 
-class _Opening(BaseModel):
+class _Opening(_Form):
     number: int
     openings: list[_Opened]
     elsewhere: list[_OpenedElsewhere]
 
 
-class _Candidate(BaseModel):
+class _Candidate(_Form):
     observed_gain: float
     expected_gain: float
     probability_better: float | None
     probability_best: float
 
 
-class _Recommendation(BaseModel):
+class _Recommendation(_Form):
     contender: str
     kind: str
     reason: str
@@ -142,12 +148,12 @@ class _Recommendation(BaseModel):
     candidates: dict[str, _Candidate] = {}
 
 
-class _Size(BaseModel):
+class _Size(_Form):
     examples: int
     cases: int
 
 
-class _Failure(BaseModel):
+class _Failure(_Form):
     contender: str
     seed: int
     kind: str
@@ -158,7 +164,7 @@ class _Difference(_Interval):
     verdict: str
 
 
-class _Group(BaseModel):
+class _Group(_Form):
     name: Any
     examples: int
     cases: int
@@ -168,13 +174,13 @@ class _Group(BaseModel):
     small: bool
 
 
-class _Subgroups(BaseModel):
+class _Subgroups(_Form):
     groups: list[_Group]
     values: int
     unknown: int
 
 
-class ConfirmationForm(BaseModel):
+class ConfirmationForm(_Form):
     """What a report reads of `confirmation.json`; its schema is in `distune.confirmation.statistics.numbers`."""
 
     split: str
@@ -203,19 +209,19 @@ class ConfirmationForm(BaseModel):
         return self
 
 
-class _Finding(BaseModel):
+class _Finding(_Form):
     severity: str
     title: str
     detail: str
     rows: list[dict[str, Any]]
 
 
-class _Described(BaseModel):
+class _Described(_Form):
     title: str
     rows: list[dict[str, Any]]
 
 
-class AuditForm(BaseModel):
+class AuditForm(_Form):
     """What a report reads of `audit.json`."""
 
     findings: list[_Finding]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -10,6 +12,7 @@ import typer
 from distune.cli.options import (
     Assignments,
     DataRoot,
+    Overwrite,
     SplitSeed,
     chosen_config,
     listed,
@@ -67,6 +70,7 @@ def check(
 def audit(
     config: Annotated[Path, typer.Argument(help="Config file (YAML).")],
     out: Annotated[Path | None, typer.Option(help="Also write everything to this JSON file.")] = None,
+    overwrite: Overwrite = False,
     data_root: DataRoot = None,
     assignments: Assignments = None,
 ) -> None:
@@ -76,9 +80,8 @@ def audit(
     from distune.utils.outputs import check_output
 
     if out:
-        check_output(
-            out, lambda start: start.startswith(b'{\n  "findings": ['), "audit.json", inputs=[config]
-        )
+        is_audit = partial(re.match, rb'{\n  "findings": \[')
+        check_output(out, is_audit, "audit.json", inputs=[config], overwrite=overwrite)
 
     from distune.cli.commands.audit_output import print_audit
     from distune.data import read_table

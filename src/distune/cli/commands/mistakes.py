@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import DataRoot, Storage
+from distune.cli.options import DataRoot, Overwrite, Storage
 from distune.cli.output import say
 
 
@@ -17,6 +17,7 @@ def errors(
     out: Annotated[
         Path | None, typer.Option(help="The page; default: mistakes_<split>.html in the run folder.")
     ] = None,
+    overwrite: Overwrite = False,
     most: Annotated[int, typer.Option(min=1, help="How many of each task.")] = 12,
     data_root: DataRoot = None,
     storage: Storage = None,
@@ -29,4 +30,5 @@ def errors(
     from distune.reporting.mistakes import write_mistakes
 
     run = run_behind(source, storage)
-    say(f"wrote {write_mistakes(run, out, split=split, most=most, data_root=data_root)}")
+    page = write_mistakes(run, out, split=split, most=most, data_root=data_root, overwrite=overwrite)
+    say(f"wrote {page}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distune.cli.options import Storage
+from distune.cli.options import Overwrite, Storage
 from distune.cli.output import say
 from distune.errors import UserError
 from distune.utils.text import one_line
@@ -46,6 +46,7 @@ def predict(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths are relative to; default: that of the CSV.")
     ] = None,
+    overwrite: Overwrite = False,
     gpu: Device = None,
     storage: Storage = None,
 ) -> None:
@@ -62,14 +63,14 @@ def predict(
     from distune.prediction.load import load
 
     if table is not None and out is not None:
-        check_answers_file(out, inputs=[table])
+        check_answers_file(out, inputs=[table], overwrite=overwrite)
     predictor = load(source, device=gpu, storage=storage)
     if table is None:
         _print_one(predictor, image, text)
         return
     assert out is not None
     answers = _answer_all(predictor, table, data_root or table.parent)
-    answers.write(out)
+    answers.write(out, overwrite=overwrite)
     say(f"wrote {out}")
     if answers.problems:
         _print_problems(answers)

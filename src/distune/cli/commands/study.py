@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from distune.analysis.records.study_record import Direction
-from distune.cli.options import Assignments, DataRoot, Seed, Storage, chosen_config, listed, overrides
+from distune.cli.options import (
+    Assignments,
+    DataRoot,
+    Overwrite,
+    Seed,
+    Storage,
+    chosen_config,
+    listed,
+    overrides,
+)
 from distune.cli.output import say
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig
@@ -94,6 +103,7 @@ def report(
             metavar="tripod-ai", help="Also write which items of this reporting guideline the report answers."
         ),
     ] = None,
+    overwrite: Overwrite = False,
     storage: Storage = None,
 ) -> None:
     """Write report.md, report.html and figures of a study, or of a table of trials."""
@@ -108,10 +118,13 @@ def report(
     if from_csv is not None and checklist is not None:
         raise UserError("--checklist is of a study; a table of trials (--from-csv) answers too little of it")
     if from_csv is not None:
-        written = write_report_from_csv(from_csv, out or from_csv.parent / from_csv.stem, direction=direction)
+        folder = out or from_csv.parent / from_csv.stem
+        written = write_report_from_csv(from_csv, folder, direction=direction, overwrite=overwrite)
     else:
         folder = out or study_folder(str(study), storage)
-        written = write_report(str(study), folder, storage=storage, examples=examples, checklist=checklist)
+        written = write_report(
+            str(study), folder, storage=storage, examples=examples, checklist=checklist, overwrite=overwrite
+        )
     for path in written:
         say(f"wrote {path}")
 

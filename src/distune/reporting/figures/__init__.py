@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from distune.analysis.findings import Findings
 from distune.reporting.document import Figure
+from distune.reporting.figures import backend as backend
 from distune.reporting.figures import bars, cost, curves, history, learning, model, space, style
 from distune.utils.progress import report_progress
 

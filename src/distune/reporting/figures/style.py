@@ -50,6 +50,7 @@ PNG_DPI = 150
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
+OF_MATPLOTLIB = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
 SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "distune",
@@ -85,8 +86,8 @@ SETTINGS = {
 
 @contextmanager
 def look() -> Iterator[None]:
-    """The settings of all figures; text is never read as mathematics."""
-    with matplotlib.rc_context(SETTINGS):
+    """The settings of all figures, whatever the user's own; text is never read as mathematics."""
+    with matplotlib.rc_context(OF_MATPLOTLIB | SETTINGS):
         yield
 
 

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
-from distune.training.files.run_folder import CONFIG, RESULTS
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")
@@ -55,12 +55,12 @@ def _unfinished(config: Config, runs: Path) -> Path | None:
 
 
 def _check(config: Config, folder: Path, overwrite: bool) -> None:
+    # Hidden files are the lock, and drafts of a run that was killed.
+    there = [path.name for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+    if there and ENVIRONMENT not in there:  # such as the config's own folder, with its tables
+        raise UserError(f"{folder}: this folder holds something that is no run; choose another --out")
     held = _config_of(folder)
-    if held is None:
-        if folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
-            raise UserError(f"{folder}: this folder holds something that is no run; choose another --out")
-        return
-    if overwrite:
+    if overwrite or held is None:
         return
     if (folder / RESULTS).exists():
         same = "of this very config" if held == _asked(config) else "of another config"

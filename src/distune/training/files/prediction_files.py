@@ -33,6 +33,8 @@ class Predictions:
         truth: class indices, (N,); `MISSING` where the label is not known.
         probabilities: (N, classes).
         groups: patient or case of each example; None where the file does not name them.
+        chosen: indices of the predicted classes, (N,), as the file has them: of the probabilities before they were
+            rounded; None where it does not.
     """
 
     task: str
@@ -40,6 +42,7 @@ class Predictions:
     truth: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     groups: tuple[str, ...] | None = None
+    chosen: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -240,12 +243,13 @@ def _by_column(rows: Sequence[Mapping[str, str]]) -> tuple[Predictions, ...]:
         classes = tuple(column.removeprefix(f"p_{task}_") for column in owned)
         try:
             truth = np.array([_number(row[f"truth_{task}"], classes) for row in rows], dtype=np.int64)
+            chosen = _chosen(rows, f"pred_{task}", classes)
             probabilities = np.array([[float(row[column]) for column in owned] for row in rows])
         except (ValueError, TypeError):
             raise ValueError(f"a class or a probability for task {task} that cannot be read") from None
         if not ((probabilities >= 0) & (probabilities <= 1)).all():  # nor NaN
             raise ValueError(f"a probability for task {task} that is none between 0 and 1")
-        found.append(Predictions(task, classes, truth, probabilities, groups))
+        found.append(Predictions(task, classes, truth, probabilities, groups, chosen))
     if not found:
         raise ValueError("no predictions")
     return tuple(found)
@@ -273,6 +277,14 @@ def _as_binary(
 
 def _number(label: str, classes: Sequence[str]) -> int:
     return classes.index(label) if label else MISSING
+
+
+def _chosen(
+    rows: Sequence[Mapping[str, str]], column: str, classes: Sequence[str]
+) -> NDArray[np.int64] | None:
+    if column not in rows[0]:
+        return None
+    return np.array([classes.index(row[column]) for row in rows], dtype=np.int64)
 
 
 def _owner(column: str, tasks: list[str]) -> str | None:

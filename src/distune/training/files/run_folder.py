@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # torch, which readers of a folder need not
 
 PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy", "scikit-learn")
 CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
 METRICS = "metrics.jsonl"
 OUTCOMES = (
@@ -55,8 +56,9 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
     for name in OUTCOMES:
         for file in folder.glob(name):
             file.unlink(missing_ok=True)
+    # First what no other folder has: a config alone is also what people keep beside their tables.
+    write_json(folder / ENVIRONMENT, environment(config, compute))
     save_config(config, folder / CONFIG)
-    write_json(folder / "environment.json", environment(config, compute))
     if table.dropped:
         header = f"{len(table.dropped)} bad examples were left out on request (data.on_bad_example: drop)"
         write_text(folder / "dropped.txt", "\n".join([header, *table.dropped]) + "\n")

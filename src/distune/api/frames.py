@@ -1,0 +1,201 @@
+"""Data frames as data sets: written to disk for training, once."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distune.config import Config, with_values
+from distune.data.images import check_shape, located
+from distune.data.readers.csv_tables import csv_columns
+from distune.data.readers.problems import Fault, by_cause, by_example
+from distune.data.split import FRACTIONS, assign_splits
+from distune.data.table import SPLITS, Split
+from distune.errors import DataError, UserError
+from distune.prediction.examples import array_of, cell_of, is_frame, is_nothing, is_picture
+from distune.setup.columns import split_of
+from distune.utils.new_folder import new_folder
+from distune.utils.paths import read_file
+from distune.utils.text import listed
+
+FRAMES = Path("logs/data")
+"""Data frames that were trained on, a folder each; runs and studies name them as their data."""
+NOT_LABELS = ("id", "image", "text", "group", "split")
+"""Columns of a data frame that are no labels, where the config names none."""
+_SOURCE = "the data frame"
+
+
+def with_data(config: Config, data: Any) -> Config:
+    """The config whose data set is a data frame, written to disk once; every later call finds the same folder.
+
+    Args:
+        config: names the columns, or leaves them at `image`, `text` and `group`, all others being labels; a column
+            `split` says train, dev or test.
+        data: a data frame; images as paths, arrays or Pillow images. None leaves the config as it is.
+
+    Raises:
+        DataError: the data frame lacks a column, a row is of no split, or an image cannot be read.
+    """
+    if data is None:
+        return config
+    if not is_frame(data):
+        raise UserError(f"data: a data frame of pandas, not {type(data).__name__}")
+    header = [str(name) for name in data.columns]
+    asked = config.data
+    columns = {
+        "image_column": asked.image_column or "image",
+        "text_column": asked.text_column or ("text" if "text" in header or _reads_text(config) else None),
+        "group_column": asked.group_column or ("group" if "group" in header else None),
+    }
+    of_tasks = {name: task.columns for name, task in asked.tasks.items() if task.columns}
+    others = {*NOT_LABELS, *columns.values(), asked.frame_column, *asked.subgroup_columns}.union(
+        *of_tasks.values()
+    )
+    labels = asked.label_columns or (*of_tasks, *(name for name in header if name not in others))
+    if not labels:
+        raise DataError(_SOURCE, [f"no column of labels; it has {listed(header)}"])
+    # What says how the config's own tables are read says nothing about those that are written here.
+    values = {
+        "reader": "csv",
+        "root": str(FRAMES),
+        "tables": None,
+        "encoding": None,
+        "label_columns": list(labels),
+    }
+    config = with_values(config, {f"data.{key}": value for key, value in {**values, **columns}.items()})
+    needed = [*(name for name in columns.values() if name), *csv_columns(config.data).needed()]
+    if missing := [name for name in dict.fromkeys(needed) if name not in header]:
+        raise DataError(_SOURCE, [f"no column {listed(missing)}; it has {listed(header)}"])
+    rows = {name: list(data.iloc[:, header.index(name)]) for name in dict.fromkeys(needed)}
+    given = _given_splits(data.iloc[:, header.index("split")]) if "split" in header else None
+    images = rows.pop(str(columns["image_column"]))
+    cells = {name: _cells(name, values) for name, values in rows.items()}
+    folder = _written(config, images, cells, given)
+    return with_values(config, {"data.root": str(folder)})
+
+
+def _reads_text(config: Config) -> bool:
+    return any("text" in model.modalities for model in (config.teacher, config.student))
+
+
+def _given_splits(cells: Iterable[Any]) -> list[Split]:
+    """The splits that the column `split` names; a row of none would be lost.
+
+    Raises:
+        DataError: a cell names no split.
+    """
+    found = [(cell, split_of(str(cell))) for cell in cells]
+    unknown = [
+        (f"row {row}", Fault("no split", repr(cell), "use train, dev or test"))
+        for row, (cell, split) in enumerate(found)
+        if not split
+    ]
+    if unknown:
+        raise DataError(_SOURCE, by_cause(unknown), by_example(unknown))
+    return [split for _, split in found if split]
+
+
+def _cells(column: str, values: Sequence[Any]) -> list[str]:
+    """What a table file would hold.
+
+    Raises:
+        DataError: it can hold no such value.
+    """
+    cells = []
+    for row, value in enumerate(values):
+        try:
+            cells.append(cell_of(value))
+        except UserError as error:
+            raise DataError(_SOURCE, [f"row {row}: column {column!r}: {error}"]) from None
+    return cells
+
+
+def _written(
+    config: Config, images: Sequence[Any], cells: dict[str, list[str]], given: Sequence[Split] | None
+) -> Path:
+    """The folder with the images and tables; one that is there already holds the same."""
+    may_lack = config.data.missing == "allow"
+    files = [_file_of(image, f"row {row}", may_lack=may_lack) for row, image in enumerate(images)]
+    splits = given or _made_splits(config, cells)
+    names = [file and f"{hashlib.sha256(file[0]).hexdigest()[:16]}{file[1]}" for file in files]
+    rows = {str(config.data.image_column): [f"images/{name}" if name else "" for name in names], **cells}
+    content = [[name, *values] for name, values in [*rows.items(), ("split", splits)]]
+    digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+    folder = FRAMES / f"{config.name}_{digest}"
+    if not folder.is_dir():
+        with new_folder(folder) as draft:
+            (draft / "images").mkdir()
+            for name, file in zip(names, files, strict=True):
+                if name and file:
+                    (draft / "images" / name).write_bytes(file[0])
+            for each in SPLITS:
+                chosen = [row for row, there in enumerate(splits) if there == each]
+                if chosen or each != "test":
+                    _write_csv(draft / f"metadata_{each}.csv", rows, chosen)
+    return folder.resolve()
+
+
+def _made_splits(config: Config, cells: Mapping[str, list[str]]) -> list[Split]:
+    columns = csv_columns(config.data)
+    of_row = list(zip(*(cells[name] for name in columns.labels), strict=True))
+    groups = cells[columns.group] if columns.group else list(map(str, range(len(of_row))))
+    assigned = assign_splits(of_row, groups, fractions=FRACTIONS, seed=config.seed)
+    return [SPLITS[number] for number in assigned.tolist()]
+
+
+def _file_of(image: Any, where: str, *, may_lack: bool) -> tuple[bytes, str] | None:
+    """The file of an image, and its suffix; None where there is no image and there need not be one.
+
+    Raises:
+        DataError: the image cannot be read, or is missing.
+    """
+    if is_nothing(image):
+        if may_lack:
+            return None
+        raise DataError(_SOURCE, [f"{where}: no image; data.missing: allow takes rows without one"])
+    try:
+        return _bytes_of(image)
+    except (UserError, OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        shown = f"{image}: " if isinstance(image, str | Path) else ""
+        raise DataError(_SOURCE, [f"{where}: {shown}{reason or error}"]) from None
+
+
+def _bytes_of(image: Any) -> tuple[bytes, str]:
+    if isinstance(image, str | Path):
+        file, frame = located(image)
+        if frame is not None:
+            raise UserError("frames of a file cannot be named here")
+        return read_file(Path(file)), Path(file).suffix.lower()
+    values = array_of(image) if is_picture(image) else image
+    if not isinstance(values, np.ndarray):
+        raise UserError(f"an image of type {type(image).__name__}")
+    return _png(values), ".png"
+
+
+def _png(values: NDArray[Any]) -> bytes:
+    """The values without loss, as 8 or 16 bits."""
+    import cv2
+
+    if values.dtype not in (np.uint8, np.uint16):
+        raise UserError(f"an image of {values.dtype}; give bytes or 16 bits a value")
+    check_shape(values)
+    if values.ndim == 3 and values.shape[2] > 1:
+        values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
+    done, content = cv2.imencode(".png", values)
+    if not done:
+        raise UserError(f"an image of shape {values.shape}")
+    return content.tobytes()
+
+
+def _write_csv(file: Path, rows: Mapping[str, list[Any]], chosen: Sequence[int]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(rows)
+        writer.writerows([values[row] for values in rows.values()] for row in chosen)

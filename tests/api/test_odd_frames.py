@@ -1,0 +1,85 @@
+"""Data frames with cells that hold nothing, or nothing that a table can hold."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distune.api.frames import with_data
+from distune.config import Config
+from distune.errors import DataError
+from distune.prediction.examples import Columns, examples_of
+
+pandas = pytest.importorskip("pandas")
+PICTURE = np.zeros((4, 4), np.uint8)
+NOTHING = [None, float("nan"), np.float32("nan"), pandas.NaT, pandas.NA]
+
+
+def frame(**odd: Any) -> Any:
+    """Three rows; the first one's cells are replaced."""
+    rows = {
+        "image": [PICTURE] * 3,
+        "text": ["a", "b", "c"],
+        "label": ["x", "y", "z"],
+        "split": ["train", "dev", "test"],
+    }
+    for column, value in odd.items():
+        rows[column][0] = value
+    return pandas.DataFrame({name: pandas.Series(values, dtype=object) for name, values in rows.items()})
+
+
+@pytest.fixture
+def config(tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(tmp_path)
+    return tiny_config(data__missing="allow")
+
+
+@pytest.mark.parametrize("nothing", [*NOTHING, ""])
+def test_a_cell_that_holds_nothing_is_an_empty_one(config: Config, nothing: Any) -> None:
+    root = with_data(config, frame(image=nothing, text=nothing, label=nothing)).data.root
+    with (root / "metadata_train.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row == {"image": "", "text": "", "label": ""}
+    with pytest.raises(DataError, match="row 0: no image"):
+        with_data(config.replace(**{"data.missing": "stop"}), frame(image=nothing))
+
+
+ODD = {
+    "text": [b"bytes", ["several"], {"a": 1}, PICTURE, "half \ud800"],
+    "label": [b"x", ("x",), "\udfff"],
+    "image": [
+        3,
+        b"x",
+        PICTURE[:0],
+        np.zeros((2, 2, 5), np.uint8),
+        np.zeros(3, np.uint8),
+        np.zeros((2, 2)),
+        "no.png",
+        "\0",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(name, value) for name, values in ODD.items() for value in values]
+)
+def test_a_value_that_no_table_holds_is_refused_with_its_row(config: Config, column: str, value: Any) -> None:
+    with pytest.raises(DataError, match="row 0: "):
+        with_data(config, frame(**{column: value}))
+    assert not Path("logs").exists()
+
+
+def test_new_examples_are_understood_alike() -> None:
+    found = examples_of(frame(text=7), None, Columns())
+    assert [example.text for example in found] == ["7", "b", "c"]
+    for nothing in NOTHING:
+        (first, *_) = examples_of(frame(text=nothing, image=nothing), None, Columns())
+        assert (first.text, first.image, first.problem) == (None, None, None)
+    for value in ODD["text"]:
+        (first, *rest) = examples_of(frame(text=value), None, Columns())
+        assert first.problem and not rest[0].problem

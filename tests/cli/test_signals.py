@@ -1,0 +1,95 @@
+"""A signal ends a command without a traceback, and leaves no draft behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distune.cli.ending import INTERRUPTED, one_message
+from distune.cli.signals import SIGNALS, ends_at_once, ends_by_exception
+from distune.utils.atomic import replacing
+from distune.utils.new_folder import new_folder
+from distune.utils.progress import progress_to
+from distune.utils.threads import threaded
+
+
+@pytest.fixture(autouse=True)
+def handlers_are_put_back() -> Iterator[None]:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_what_comes_before_the_first_handler_takes_no_time() -> None:
+    heavy = "{'typer', 'rich', 'pydantic', 'numpy', 'distune.config', 'concurrent.futures'}"
+    seen = f"import sys, distune.cli, distune.__main__; print({heavy} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_import_is_left_at_once(number: int) -> None:
+    child = os.fork()
+    if child == 0:
+        with ends_at_once():
+            try:
+                os.kill(os.getpid(), number)
+            finally:  # as an import that takes an interrupt for a fault of its own
+                os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_drafts_are_removed(tmp_path: Path, number: int) -> None:
+    kind = KeyboardInterrupt if number == signal.SIGINT else SystemExit
+    with pytest.raises(kind) as ended, ends_by_exception(), replacing(tmp_path / "file") as draft:
+        draft.touch()
+        os.kill(os.getpid(), number)
+    with pytest.raises(kind), ends_by_exception(), new_folder(tmp_path / "folder") as folder:
+        (folder / "file").touch()
+        os.kill(os.getpid(), number)
+    assert list(tmp_path.iterdir()) == []
+    assert kind is KeyboardInterrupt or ended.value.code == 128 + number
+
+
+def test_a_signal_that_is_ignored_or_handled_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with ends_by_exception():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_in_the_words_of_a_library_is_still_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    def imported() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise ImportError("the module could not be initialised")  # noqa: B904
+
+    with pytest.raises(SystemExit) as ended, one_message():
+        imported()
+    assert ended.value.code == INTERRUPTED and capsys.readouterr() == ("", "")
+
+
+def test_an_interrupt_waits_for_no_item_that_is_not_begun() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        time.sleep(0.01)
+
+    def stopped(step: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), progress_to(stopped):
+        list(threaded(work, range(1000), threads=1, step="decoding"))
+    assert len(begun) < 100
