@@ -86,6 +86,12 @@ def test_the_percentiles_are_those_of_the_sorted_values() -> None:
         assert np.abs(got - expected).max() == 0, dtype
 
 
+def test_a_percentile_between_two_values_is_the_upper_one() -> None:
+    """99.5 % of 150 values are 149.25 of them: the largest becomes white, and the one below does not."""
+    shown = scaled(np.arange(150, dtype=np.uint16).reshape(10, 15)).ravel()
+    assert shown[0] == 0 and shown[148:].tolist() == [253, 255]
+
+
 def test_all_percentiles_are_the_whole_range_and_a_lone_bright_spot_is_still_seen() -> None:
     values = ramp(16)
     assert scaled(values, PixelRules(percentiles=(0, 100)))[[0, -1], [0, -1]].tolist() == [0, 255]

@@ -11,7 +11,7 @@ import pytest
 from distune.config import DataConfig, FoldConfig, with_values
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.data.folds import assign_folds
+from distune.data.folds import _spread_classes, assign_folds
 from distune.errors import ConfigError, DataError
 
 from .conftest import write_csv, write_png
@@ -95,6 +95,13 @@ def test_a_rare_class_is_in_two_folds_so_that_all_can_learn_it() -> None:
         folds = assign_folds(labels, [str(n) for n in range(40)], count, ["label"])
         assert folds[3] != folds[17]
         assert np.bincount(folds).tolist() == pytest.approx([40 / count] * count, abs=1)
+
+
+def test_the_smallest_group_moves_that_brings_a_class_into_a_second_fold() -> None:
+    fold_of_group = np.array([0, 0, 0, 1, 1])
+    holds = np.array([[True, False], [True, False], [False, True], [False, True], [False, True]])
+    left = _spread_classes(fold_of_group, holds, np.array([3, 1, 5, 4, 4]), 2)
+    assert fold_of_group.tolist() == [0, 1, 0, 1, 1] and not left.any()
 
 
 def test_more_folds_than_groups_are_refused(patients: Path) -> None:

@@ -74,6 +74,13 @@ def test_a_set_without_images_in_a_split_is_audited_by_its_texts(
     assert "few_to_judge" in [finding.kind for finding in found.findings]
 
 
+def test_what_all_rows_lack_is_no_row_s_to_lack(tmp_path: Path) -> None:
+    """There is nothing to learn from a difference: the model is one of the other modality alone."""
+    texts_alone = [("", "one"), ("", "two")]
+    table = read_table(config_of(tmp_path, texts_alone, texts_alone, missing="allow").data, 0)
+    assert table.absent("image") is None and table.absent("text") is None
+
+
 def test_complete_rows_lack_nothing(tmp_path: Path) -> None:
     table = read_table(config_of(tmp_path, [("0.png", "x"), ("1.png", "y")], missing="allow").data, 0)
     assert table.absent("image") is None and table.absent("text") is None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from distune.data.audit import perceptual_hash
+from distune.data.audit.leaks import near_duplicate_findings
 from distune.data.audit.perceptual_hash import (
     alike,
     difference_hashes,
@@ -19,6 +20,7 @@ from distune.data.audit.perceptual_hash import (
     near_pairs,
     thumbnails,
 )
+from distune.data.table import Table, Task
 
 
 def brute_force(hashes: np.ndarray, first: np.ndarray, second: np.ndarray, distance: int) -> list[list[int]]:
@@ -130,3 +132,17 @@ def test_moving_is_a_mean_of_neighbours() -> None:
     rising = np.tile(np.arange(0, 80, 10, dtype=np.uint8), (1, 8, 1))
     assert moved(rising, 0.5, 0)[0, 0].tolist() == [0, 5, 15, 25, 35, 45, 55, 65]
     assert moved(rising, 0, 0.5).tolist() == rising.tolist()
+
+
+@pytest.mark.parametrize(("dev", "severity"), [(40, "severe"), (60, "warning")])
+def test_near_duplicates_are_severe_from_two_in_a_hundred_of_a_split_on(dev: int, severity: str) -> None:
+    """One of 40 dev images is 2.5 %, one of 60 is 1.7 %; test has no twin, which excuses nothing."""
+    splits = ("train",) * 20 + ("dev",) * dev + ("test",) * 10
+    pictures = noisy_pictures(len(splits)).reshape(-1, 32, 2, 32, 2)
+    small = pictures.mean(axis=(2, 4)).round().astype(np.uint8)
+    small[25] = np.minimum(small[3], 250) + 5  # the same, a little brighter
+    names = tuple(map(str, range(len(splits))))
+    labels = np.zeros((len(splits), 1), np.int64)
+    table = Table(Path(), names, names, names, labels, names, splits, (Task("kind", ("a", "b")),))  # type: ignore[arg-type]
+    (found,) = near_duplicate_findings(table, names, small)
+    assert found.severity == severity and len(found.rows) == 1

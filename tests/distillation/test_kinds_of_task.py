@@ -62,12 +62,19 @@ def test_ordinal_loss_is_dearer_further_off_and_the_cross_entropy_for_two_classe
     torch.testing.assert_close(ordinal_loss(two, truth, label_smoothing=0.1), plain)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_hard_labels_of_every_kind_by_hand(weighted: bool) -> None:
+def test_balanced_weights_count_known_labels() -> None:
+    """Three examples have a label, two of them of the first class: 3 / (2 * 2) and 3 / (2 * 1)."""
+    (weights,) = balanced_class_weights(np.array([[0], [0], [1], [MISSING]]), [2])
+    assert weights.tolist() == [0.75, 1.5]
+
+
+@pytest.mark.parametrize(("weighted", "smoothing"), [(False, 0.0), (True, 0.0), (False, 0.1)])
+def test_the_hard_labels_of_every_kind_by_hand(weighted: bool, smoothing: float) -> None:
     student, shares = output(0, 4), label_shares(LABELS)
     assert shares == (1.0, 1.0, 0.75, 1.0, 0.75)
     weights = balanced_class_weights(LABELS, SHAPES.classes) if weighted else None
-    objective = Objective(DistillationConfig(), TrainingConfig(), None, weights, shares, TASKS)
+    training = TrainingConfig(label_smoothing=smoothing)
+    objective = Objective(DistillationConfig(), training, None, weights, shares, TASKS)
     found = objective(student, torch.from_numpy(LABELS)).cross_entropy.item()
     side, findings, grade = (logits.numpy().astype(np.float64) for logits in student.logits)
 
@@ -76,11 +83,16 @@ def test_the_hard_labels_of_every_kind_by_hand(weighted: bool) -> None:
         factor = weights[column].numpy() if weights else np.ones(3)
         return float(np.mean([factor[LABELS[row, column]] * losses[row] for row in known]))
 
-    expected = mean(0, [-log_softmax(side[row])[LABELS[row, 0]] for row in range(4)])
+    def smoothed(log_p: np.ndarray, truth: int) -> float:
+        target = (1 - smoothing) * np.eye(2)[truth] + smoothing / 2
+        return -float(target @ log_p)
+
+    expected = mean(0, [smoothed(log_softmax(side[row]), LABELS[row, 0]) for row in range(4)])
     for k in range(3):
         p = expit(findings[:, k])
-        expected += mean(1 + k, [-np.log(p[r] if LABELS[r, 1 + k] == 1 else 1 - p[r]) for r in range(4)]) / 3
-    expected += mean(4, [cumulative(grade[row], LABELS[row, 4], 0.0) for row in range(4)])
+        log_p = np.log(np.stack([1 - p, p], axis=1))
+        expected += mean(1 + k, [smoothed(log_p[row], int(LABELS[row, 1 + k] == 1)) for row in range(4)]) / 3
+    expected += mean(4, [cumulative(grade[row], LABELS[row, 4], smoothing) for row in range(4)])
     assert found == pytest.approx(expected, rel=1e-5)
 
 

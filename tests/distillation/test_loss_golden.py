@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import stats
 from scipy.special import log_softmax, softmax
 
 from distune.config import DistillationConfig
+from distune.data.table import MISSING
 from distune.distillation import LOSSES
 from distune.distillation.losses.attention_transfer import area_weights, grid_side
 from distune.distillation.losses.crd import MOST_NEGATIVES
@@ -233,6 +235,16 @@ def test_dkd_adds_up_to_its_two_parts(make_batch: Callable[..., Any]) -> None:
             rows.append(of_target + 8 * others)
         total += T**2 * np.mean(rows)
     assert number(build("dkd", batch), batch) == pytest.approx(WEIGHT * 0.2 * total, rel=1e-4)
+
+
+def test_dkd_takes_the_teachers_class_where_there_is_no_label(make_batch: Callable[..., Any]) -> None:
+    batch = make_batch(9, classes=(2, 5))
+    chosen = torch.stack([theirs.argmax(1) for theirs in batch.teacher.logits], dim=1)
+    unlabelled, named = (
+        replace(batch, labels=labels) for labels in (torch.full_like(chosen, MISSING), chosen)
+    )
+    assert (chosen != 0).any()
+    assert number(build("dkd", batch), unlabelled) == number(build("dkd", batch), named)
 
 
 def test_dist_against_scipy(make_batch: Callable[..., Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from distune.distillation import Objective
 from distune.models import Classifier
 from distune.store import Store
 from distune.training import loop
-from distune.training.callbacks import Callback
+from distune.training.callbacks import Callback, EpochRecord
 from distune.training.devices import Compute
 from distune.training.inputs.inputs import InputSteps
 from distune.training.loop import Examples, Plan, fit
@@ -191,3 +192,52 @@ def test_class_weights_are_those_of_train(tiny_config: MakeConfig) -> None:
         np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6)
         everyone = np.bincount(table.labels[:, column], minlength=len(task.classes))
         assert not np.allclose(counts / counts.sum(), everyone / everyone.sum())
+
+
+@pytest.mark.parametrize(("scores", "stops"), [((0.5, 0.7, 0.6), False), ((0.5, 0.7, 0.6, 0.7), True)])
+def test_training_stops_early_after_as_many_epochs_without_a_better_score(
+    setting: Callable[..., Setting], scores: tuple[float, ...], stops: bool
+) -> None:
+    ours = setting(training__early_stopping=2)
+    state = loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU)
+    state.history = [
+        EpochRecord("student", epoch, 0.0, 0.0, 0.0, score, {}, 0.0, 0.0)
+        for epoch, score in enumerate(scores, start=1)
+    ]
+    assert state.stops_early() is stops
+
+
+def test_a_loss_with_a_memory_counts_train_examples_alone(setting: Callable[..., Setting]) -> None:
+    ours = setting()
+    every_third = replace(ours.examples, train=ours.examples.train[::3])
+    state = loop._State(ours.model, ours.objective, every_third, ours.plan, CPU)
+    assert state.train_position[every_third.train].tolist() == list(range(len(every_third.train)))
+    assert (state.train_position >= 0).sum() == len(every_third.train)
+
+
+def test_a_resumed_moving_average_continues_its_warm_up(setting: Callable[..., Setting]) -> None:
+    ours = setting(training__ema=0.999)
+    before, after = (loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU) for _ in range(2))
+    assert before.average is not None and after.average is not None
+    before.average.update()
+    after.resume(before.checkpoint())
+    assert after.average.steps == 1
+
+
+def test_the_rate_that_is_recorded_is_that_of_the_last_layers(setting: Callable[..., Setting]) -> None:
+    ours = setting(training__layerwise_lr_decay=0.5, training__schedule="constant", training__warmup=0.0)
+    optimizer = loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU).optimizer
+    assert optimizer.lr == ours.plan.lr
+
+
+def test_the_gradients_of_all_parameters_are_clipped_together(setting: Callable[..., Setting]) -> None:
+    """AdamW's first moments after one step are a tenth of the gradients as they were clipped."""
+    ours = setting(training__grad_clip=0.5)
+    optimizer = loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU).optimizer
+    for parameter in ours.model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    moments = [value for name, value in optimizer.state().items() if name.endswith("exp_avg")]
+    norm = torch.sqrt(sum(value.square().sum() for value in moments))  # type: ignore[arg-type]
+    assert float(norm) == pytest.approx(0.1 * 0.5, rel=1e-4)

@@ -17,7 +17,7 @@ from distune.config import TrainingConfig
 from distune.data.batches import ModelInputs, eval_batches, train_batches, train_order
 from distune.data.ragged import ragged
 from distune.training.callbacks import EpochRecord, best_epoch
-from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from distune.training.files.checkpoint import Checkpoint, CheckpointFile, load_checkpoint, save_checkpoint
 from distune.training.optimizer import MovingAverage, schedule_factor
 from distune.utils.seeds import derived_seed
 
@@ -164,6 +164,14 @@ def test_interrupted_writing_leaves_the_old_checkpoint(
         save_checkpoint(path, Checkpoint({"m": {"a": torch.ones(1)}}, {"steps": 2}))
     kept = load_checkpoint(path)
     assert kept is not None and kept.values == {"steps": 1}
+
+
+def test_a_checkpoint_of_something_else_is_not_resumed(tmp_path: Path) -> None:
+    file = CheckpointFile(tmp_path / "file", "one")
+    file.save(Checkpoint({"m": {"a": torch.zeros(1)}}, {"steps": 1}))
+    found = file.load()
+    assert found is not None and found.values["steps"] == 1
+    assert CheckpointFile(tmp_path / "file", "another").load() is None
 
 
 def test_seeds_depend_on_every_part_and_on_their_order() -> None:
