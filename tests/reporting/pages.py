@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,20 @@ def read(folder: Path) -> str:
 def first_screen(text: str) -> str:
     """What stands before the first section."""
     return text.split("\n## ", 1)[0]
+
+
+@dataclass(frozen=True)
+class Card:
+    """An answer of the first screen, and what is said of it."""
+
+    value: str
+    remark: str
+
+
+def cards(text: str) -> dict[str, Card]:
+    """The answers of the first screen by their labels."""
+    found = re.findall(r"^- \*\*(.+?):?\*\* (.*?)(?: \((.*)\))?$", first_screen(text), re.M)
+    return {label: Card(value, remark) for label, value, remark in found}
 
 
 def section(text: str, title: str) -> str:

@@ -37,8 +37,8 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
             + (
                 "no interval: too few cases"
                 if score["low"] is None
-                else f"95 % interval over cases and seeds {formats.score(score['low'])} to "
-                f"{formats.score(score['high'])}{_of_few(numbers)}"
+                else f"95 % interval {formats.score(score['low'])} to {formats.score(score['high'])}, over cases and "
+                f"seeds{_of_few(numbers)}"
             )
             + _shared_with_other_splits(findings),
         )
@@ -60,9 +60,7 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
 def _of_few(numbers: verdicts.Numbers) -> str:
     """That an interval over two seeds is itself uncertain; from three on, simulations find it calibrated."""
     return (
-        f", of 2 seeds and itself uncertain: take {verdicts.ENOUGH_SEEDS}"
-        if len(numbers["seeds"]) == 2
-        else ""
+        f"; two seeds make it uncertain, so use {verdicts.ENOUGH_SEEDS}" if len(numbers["seeds"]) == 2 else ""
     )
 
 
@@ -71,7 +69,7 @@ def _shared_with_other_splits(findings: Findings) -> str:
     if isinstance(findings.audit, Unknown):
         return ""
     return "".join(
-        f"; {formats.plain(found['title'])}: {formats.plain(found['detail']).partition(' (')[0]}"
+        f"; not all held out: {formats.plain(found['title'])}, {formats.plain(found['detail']).partition(' (')[0]}"
         for found in findings.audit["findings"]
         if str(found.get("kind")).endswith("across_splits") and found["severity"] == "warning"
     )
@@ -103,7 +101,7 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
     return (
         ""
         if chance is None
-        else f"with probability {formats.chance(chance)} the best of the {len(candidates)} configs compared"
+        else f"the best of the {len(candidates)} configs compared, with probability {formats.chance(chance)}"
     )
 
 
@@ -131,7 +129,7 @@ def _distillation(numbers: verdicts.Numbers) -> Headline:
     measured, chosen = verdicts.named(numbers, made["first"]), verdicts.recommended(numbers)
     is_other = made["first"] != chosen
     unmeasured = (
-        f"; not measured for {verdicts.named(numbers, chosen)}: only the best of the search is trained without one"
+        f"; not measured for {verdicts.named(numbers, chosen)}: only the best of the search was also trained so"
         if is_other
         else ""
     )
@@ -154,13 +152,13 @@ def _baseline(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headlin
             "significantly better than" if made["verdict"] == "worse" else "not significantly different from"
         )
         is_other = made["first"] != verdicts.recommended(numbers)
-        alone = ", with which alone baselines are compared" if is_other else ""
+        alone = ", the one that baselines are compared with" if is_other else ""
         leaked, without = verdicts.leaked(findings, made["second"]), verdicts.strongest_without_text(numbers)
         unfair = ""
         if leaked is not None:
             unfair = f"; no fair rival, as {formats.share(leaked[1])} of the texts name the {leaked[0]}"
             unfair += (
-                "" if without is None else f"; the best without the text scores {formats.score(without)}"
+                "" if without is None else f"; the best one without the text scores {formats.score(without)}"
             )
         yield Headline(
             "Strongest simple baseline",
@@ -231,6 +229,6 @@ def _size(findings: Findings, config: Path | None) -> Iterator[Headline]:
             f"{found.parameters:,} parameters",
             ""
             if milliseconds is None
-            else f"estimated from the catalogue of encoders: {formats.milliseconds(milliseconds)} an example on one "
-            "server CPU thread, fusion not counted",
+            else f"about {formats.milliseconds(milliseconds)} an example on one server CPU thread, estimated from its "
+            "encoders without the fusion",
         )

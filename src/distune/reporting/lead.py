@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distune.analysis.findings import Findings
+from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import TeacherEvaluation
 from distune.data.audit.findings import counted
@@ -61,55 +62,70 @@ def _teacher(findings: Findings) -> Iterator[Block]:
         below.append("logistic regression on frozen features")
     yield caution(
         Strong("The teacher has little to teach."),
-        f" On {evaluated.on} it scores below {' and '.join(below)}: {WHAT_TO_CHANGE}.",
+        f" On {evaluated.on} it scores below {' and '.join(below)}. {WHAT_TO_CHANGE[:1].upper()}{WHAT_TO_CHANGE[1:]}.",
     )
 
 
 def _next(findings: Findings) -> Iterator[Block]:
-    study, numbers = findings.study, verdicts.current(findings)
     yield paragraph(Strong("What to type next"))
-    if numbers is not None:
-        yield Commands("\n".join(_after_confirmation(findings, numbers)))
-    elif study.is_table:
-        yield Commands(
-            "# a study of your own data, whose gain can be confirmed\n"
-            "# metadata.csv: a row an example, with the path of its image, its text and its labels\n"
-            f"distune init metadata.csv --out {commands.OWN_DATA}"
-        )
+    yield Commands("\n".join(_commands(findings)))
+
+
+def _commands(findings: Findings) -> Iterator[str]:
+    """One command first: the next step, and only where something speaks against it, that as well."""
+    study, numbers = findings.study, verdicts.current(findings)
+    if study.is_table:
+        yield "# a study of your own data, whose gain can be confirmed"
+        yield "# metadata.csv: a row an example, with the path of its image, its text and its labels"
+        yield f"distune init metadata.csv --out {commands.OWN_DATA}"
     elif findings.ranking.best is None:
-        yield Commands(f"# why no trial is complete\ndistune status {commands.named(study)}")
+        yield "# why no trial is complete"
+        yield f"distune status {commands.named(study)}"
     else:
-        yield Commands(
-            "# train the best trials again over several seeds; a test split, if there is one, is opened once\n"
-            + commands.confirm(study)
-        )
+        first = list(_change_teacher(findings) or _more_seeds(study, numbers))
+        yield from first
+        instead = "# or, if you accept this: " if first else "# "
+        if numbers is None:
+            yield f"{instead}train the best trials again with several seeds, and score them on test, opened once"
+            yield commands.confirm(study)
+        else:
+            yield from () if first else _rival(findings, numbers)
+            yield f"{instead}export the recommended student for the device that will run it"
+            yield f"distune export {commands.named(study)} --out bundle"
 
 
-def _after_confirmation(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
-    """One command first: export only where the teacher is of use and the seeds are enough to say what helped."""
-    study, gain = findings.study, verdicts.gain_over_base(numbers)
-    config, strongest = verdicts.config_to_use(findings), verdicts.against_strongest_baseline(numbers)
-    instead = "# or, if you accept this: "
-    if config is not None and findings.teacher is not None and _is_of_no_use(findings.teacher):
-        yield f"# change teacher.* in {quoted(config)}, and tune again"
-        yield f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name better_teacher"
-    elif (
-        gain is not None
-        and gain["verdict"] not in verdicts.ANSWERS
-        and len(numbers["seeds"]) < verdicts.ENOUGH_SEEDS
-    ):
-        yield "# more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)"
-        yield f"{commands.confirm(study)} --seeds {verdicts.ENOUGH_SEEDS}" + (
-            " --again" if numbers["opening"] else ""
-        )
-    else:
-        instead = "# "
-        second = strongest["second"] if strongest and strongest["verdict"] == "worse" else None
-        if second is not None and verdicts.leaked(findings, second) is None:
+def _change_teacher(findings: Findings) -> list[str]:
+    config = verdicts.config_to_use(findings)
+    if config is None or findings.teacher is None or not _is_of_no_use(findings.teacher):
+        return []
+    return [
+        f"# change teacher.* in {quoted(config)}, and tune again",
+        f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name better_teacher",
+    ]
+
+
+def _more_seeds(study: StudyRecord, numbers: verdicts.Numbers | None) -> list[str]:
+    """Where the seeds are too few to say whether tuning helped."""
+    gain = None if numbers is None else verdicts.gain_over_base(numbers)
+    if numbers is None or gain is None or gain["verdict"] in verdicts.ANSWERS:
+        return []
+    if len(numbers["seeds"]) >= verdicts.ENOUGH_SEEDS:
+        return []
+    again = " --again" if numbers["opening"] else ""
+    return [
+        "# more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)",
+        f"{commands.confirm(study)} --seeds {verdicts.ENOUGH_SEEDS}{again}",
+    ]
+
+
+def _rival(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
+    """A simple model that is better, unless it reads the answer in the text."""
+    strongest = verdicts.against_strongest_baseline(numbers)
+    if strongest is not None and strongest["verdict"] == "worse":
+        second = strongest["second"]
+        if verdicts.leaked(findings, second) is None:
             needed = verdicts.INPUTS.get(second, "its input is")
             yield f"# where {needed} available, {verdicts.named(numbers, second)} scores better; otherwise:"
-    yield f"{instead}the recommended student as files for the device that will run it"
-    yield f"distune export {commands.named(study)} --out bundle"
 
 
 def _is_of_no_use(evaluated: TeacherEvaluation) -> bool:

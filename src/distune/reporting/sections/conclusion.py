@@ -8,11 +8,8 @@ from distune.analysis.findings import Findings
 from distune.reporting import verdicts
 from distune.reporting.document import Section, paragraph
 
-GAINS = {
-    "better": "improved the score",
-    "worse": "made the score worse",
-    verdicts.UNDECIDED: "brought no gain that these data can show",
-}
+GAINS = {"better": "improved the score", "worse": "made the score worse"}
+UNDECIDED = "a gain that these data can show"
 
 
 def section(findings: Findings) -> Section:
@@ -43,14 +40,9 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     gain = verdicts.gain_over_base(numbers)
     is_shown = gain is None or gain["verdict"] in verdicts.ANSWERS or chosen == "the base config"
     yield f"Use {chosen}{'' if is_shown else ', as the better bet: that it beats the base config is not shown'}."
-    for what, made in (
-        ("Tuning", gain),
-        ("Distillation", verdicts.comparison(numbers, "distillation_gain")),
-    ):
-        if made is not None:
-            other = verdicts.named(numbers, made["first"])
-            of = f" of {other}" if what == "Distillation" and other != chosen else ""
-            yield f"{what}{of} {GAINS.get(made['verdict'], GAINS[verdicts.UNDECIDED])}."
+    distilled = verdicts.comparison(numbers, "distillation_gain")
+    other = chosen if distilled is None else verdicts.named(numbers, distilled["first"])
+    yield from _helped(gain, distilled, "" if other == chosen else f" of {other}")
     if gain is None and numbers["recommendation"]["reason"] == "base_is_best":
         yield "The search found no trial above it."
     yield from _baselines(findings, numbers)
@@ -62,6 +54,18 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
         )
     else:
         yield f"All of it rests on {cases} cases of one data set; other hospitals and devices can differ by more."
+
+
+def _helped(gain: verdicts.Numbers | None, distilled: verdicts.Numbers | None, of: str) -> Iterator[str]:
+    """What tuning and distillation did, the latter perhaps of another trial."""
+    did = [None if made is None else GAINS.get(made["verdict"]) for made in (gain, distilled)]
+    if gain is not None and distilled is not None and did == [None, None]:
+        yield f"Neither tuning nor distillation{of} brought {UNDECIDED}."
+        return
+    if gain is not None:
+        yield f"Tuning {did[0] or f'did not bring {UNDECIDED}'}."
+    if distilled is not None:
+        yield f"Distillation{of} {did[1] or f'did not bring {UNDECIDED}'}."
 
 
 def _baselines(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:

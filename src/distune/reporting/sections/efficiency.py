@@ -65,14 +65,10 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
         share = least if least == most else f"{least.removesuffix(' %')} to {most}"
         pruned = [phase for phase in searched if not isinstance(phase.cost.saving, Unknown)]
         whose = "the trials" if len(pruned) == len(searched) else f"the {pruned[0].title}' trials alone"
-        yield paragraph(
-            "Pruning saved ",
-            Strong(formats.span_of_time(*between)),
-            f", {share} of what {whose} would have taken without it; how much depends on how long the pruned ones "
-            "would have run.",
-        )
+        said = f", {share} of what {whose} would have taken without it, by how long the pruned ones would have run."
         if between[0] < 0:
-            yield caution("Below zero: the pruned trials took longer than complete ones.")
+            said += " Below zero means that pruned trials took longer than complete ones."
+        yield paragraph("Pruning saved ", Strong(formats.span_of_time(*between)), said)
     counted = store_of(searched)
     if "seconds_saved" in counted:
         yield paragraph(

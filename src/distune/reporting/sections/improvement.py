@@ -52,8 +52,8 @@ def _searched(findings: Findings, baseline: Baseline) -> Iterator[Block]:
         yield paragraph("The base config has the best score of the search: no trial improved on it.")
     elif not isinstance(baseline.base, Unknown):
         yield paragraph(
-            f"The base config scored {formats.score(baseline.base.value)}{findings.study.on_what}, with one seed; the "
-            f"score and the gain of trial {baseline.best.number} stand at the top."
+            f"The base config scored {formats.score(baseline.base.value)}{findings.study.on_what}; the score and the "
+            f"gain of trial {baseline.best.number} stand at the top."
         )
 
 
@@ -85,7 +85,7 @@ def _optimism(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers)
     loss, searched = optimism.get("loss"), optimism.get("search_score")
     if loss is None or searched is None:
         return
-    on = f"the same {loss['on']}" if findings.study.folds is None else "new folds"
+    on = loss["on"] if findings.study.folds is None else "new folds"
     whose = "the base config" if baseline.is_base_best else f"trial {baseline.best.number}"
     difference = formats.over_seeds(loss, formats.gain)
     if loss["low"] is not None and loss["low"] > 0:
@@ -99,9 +99,9 @@ def _optimism(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers)
     held_out = None if numbers["optimistic"] else about["splits"].get(numbers["split"])
     is_lower = held_out is not None and held_out["score"]["mean"] < again
     yield paragraph(
-        f"Trained again, {whose} scored {formats.score(again)} on {on}, not shown to be lower than in the search "
-        f"(search minus new: {difference})"
-        + (f"; on {numbers['split']} it is lower: expect such scores." if is_lower else ".")
+        f"Trained again, {whose} scored {formats.score(again)} on {on}, not significantly lower than in the search "
+        f"(search − new: {difference})."
+        + (f" On {numbers['split']} it scores lower: expect scores like that." if is_lower else "")
     )
 
 
@@ -109,7 +109,8 @@ def _chance(findings: Findings) -> Iterator[Block]:
     """Which trials the size of the dev split allows to distinguish."""
     noise = findings.noise
     if isinstance(noise, Unknown):
-        yield missing("How far the score of the search can move by chance: ", noise.reason)
+        if verdicts.current(findings) is None:
+            yield missing("How far the score of the search can move by chance: ", noise.reason)
     elif noise.compared:
         yield paragraph(distinguished(noise))
 
@@ -148,8 +149,8 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         *([figures["gains"]] if "gains" in figures else []),
         *([TableBlock(header, tuple(rows), frozenset({2, 3}))] if rows else []),
         paragraph(
-            "Verdicts are corrected for the number of comparisons, so an interval that just excludes 0 can be not "
-            f"significantly different. {_power(numbers, (first or made)[0])}"
+            "Verdicts are corrected for the number of comparisons, so an interval that only just excludes 0 can still "
+            f"be not significantly different. {_power(numbers, (first or made)[0])}"
         ),
     ]
     return Section("Confirmed gains", tuple(blocks))
@@ -158,8 +159,8 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
     cases = f"{numbers['examples'][numbers['split']]['cases']} cases"
     return (
-        f"A true gain of {formats.gain(numbers['relevant_gain'])}, the smallest that was set as relevant, would have "
-        f"been detected with probability {formats.chance(made['power'])} on {cases}{_detectable(made)}."
+        f"On {cases}, a true gain of {formats.gain(numbers['relevant_gain'])}, the smallest set as relevant, would be "
+        f"detected with probability {formats.chance(made['power'])}{_detectable(made)}."
     )
 
 
@@ -170,7 +171,7 @@ def _detectable(made: Mapping[str, Any]) -> str:
     gain = (made["family_high"] - made["family_low"]) / 2 + NormalDist().inv_cdf(WANTED) * made[
         "standard_error"
     ]
-    return f"; with {formats.share(WANTED)}, only one of about {formats.gain(gain)} or more"
+    return f"; for {formats.share(WANTED)} it has to be about {formats.gain(gain)}"
 
 
 def _model(

@@ -25,7 +25,7 @@ from distune.reporting.document import (
 TITLE = "Patterns and observations"
 NOTHING_STANDS_OUT = "No parameter stands out from what shuffled scores give."
 DESCRIBED = (
-    "Recommended starting values describe where the best trials lie, which is no evidence of an effect."
+    "The recommended starting values describe where the best trials lie, which is no evidence of an effect."
 )
 HEADER = ("Parameter", "Among the best", "Share of the best", "Share of all tried")
 
@@ -64,7 +64,7 @@ def _common(findings: Findings) -> Iterator[Block]:
             yield paragraph(
                 f"All of the best {len(best)} have ",
                 Code(name),
-                f" = {value}, as have {count} of {len(tried)} completed or pruned trials: no evidence either.",
+                f" = {value}, but so do {count} of all {len(tried)} completed or pruned trials: no evidence either.",
             )
 
 

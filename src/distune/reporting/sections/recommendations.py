@@ -125,9 +125,8 @@ def _quick(study: StudyRecord, measured: Pace | None) -> Line:
         )
     return _for_purpose(
         "For quick experiments:",
-        f"{commands.QUICK_TRIALS} trials with {teacher} teacher and {student} student epochs"
-        f", the command is under Usage{_takes(seconds)}. Few epochs favour high "
-        "learning rates.",
+        f"{commands.QUICK_TRIALS} trials with {teacher} teacher and {student} student epochs, by the command under "
+        f"Usage{_takes(seconds)}. Few epochs favour high learning rates.",
     )
 
 

@@ -48,7 +48,7 @@ def section(findings: Findings, space_file: Path | None) -> Section:
     blocks: list[Block] = [
         paragraph(
             f"{_whose(ranges)}. A place to start on similar data, not a finding about other data. "
-            "Trials are counted that completed or were pruned.",
+            "The notes count the trials that completed or were pruned.",
             *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
         ),
         TableBlock(("Parameter", "Start with", "Note"), tuple(rows)),

@@ -37,11 +37,11 @@ def _train(findings: Findings) -> Section:
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
     if numbers is None:
-        said = "Leave the test split to the confirmation: once it was looked at, it cannot confirm anything."
+        said = "Leave test to the confirmation: once it has been looked at, it cannot confirm anything."
         return Section(title, (Commands(_training(path)), paragraph(said)))
     lines = [
         _training(path),
-        "# or use the student that the confirmation trained; new.csv: the columns of your table that it reads",
+        "# or use the student that the confirmation trained; new.csv holds the columns that it reads",
         f"distune predict {commands.named(findings.study)} --csv new.csv --data-root new_images --out answers.csv",
     ]
     return Section(title, (Commands("\n".join(lines)),))
