@@ -19,6 +19,7 @@ from distune.data.dicom import dicom_header_of
 from distune.data.fingerprint import image_fingerprints
 from distune.data.images import decode, read_pixels
 from distune.data.intensity import PixelRules, scaled, windowed
+from distune.data.readers.checks import image_problems
 from distune.errors import DataError, UserError
 
 from .conftest import write_csv
@@ -215,6 +216,47 @@ def test_a_damaged_file_is_named_without_its_patient(write: Write, damage: str) 
         read_pixels(path)
     assert "DICOM" in str(caught.value)
     assert "Mustermann" not in str(caught.value)
+
+
+def _lookup(**elements: Any) -> Any:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    for name, value in elements.items():
+        item.add_new(name, "US", value)
+    return [item]
+
+
+PALETTE = {f"{name}PaletteColorLookupTableDescriptor": [2, 0, 16] for name in ("Red", "Green", "Blue")}
+HEADERS: dict[str, dict[str, Any]] = {
+    "an empty modality table": {"ModalityLUTSequence": _lookup()},
+    "a short modality table": {"ModalityLUTSequence": _lookup(LUTDescriptor=[4000, 0, 16], LUTData=[1])},
+    "an empty VOI table": {"VOILUTSequence": _lookup()},
+    "a VOI table without values": {"VOILUTSequence": _lookup(LUTDescriptor=[4, 0, 16])},
+    "a VOI table of two numbers": {"VOILUTSequence": _lookup(LUTDescriptor=[4, 0], LUTData=[1])},
+    "colours without a palette": {"PhotometricInterpretation": "PALETTE COLOR"},
+    "a palette without colours": {"PhotometricInterpretation": "PALETTE COLOR", **PALETTE},
+    "a slope that is text": {"RescaleSlope": b"abc", "RescaleIntercept": 0},
+    "a slope without an end": {"RescaleSlope": b"inf", "RescaleIntercept": 0},
+    "a slope that is no number": {"RescaleSlope": b"nan", "RescaleIntercept": 0},
+    "a window of text": {"WindowCenter": b"x\\y", "WindowWidth": 1},
+    "a window of nothing": {"WindowCenter": b"\\", "WindowWidth": 1},
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_damaged_header_is_a_bad_example(write: Write, case: str) -> None:
+    # pydicom writes no number that is none: its bytes are replaced in the file
+    texts = {name: value for name, value in HEADERS[case].items() if isinstance(value, bytes)}
+    path = write("a.dcm", ramp(dtype=np.uint16), **HEADERS[case] | dict.fromkeys(texts, "8.765432"))
+    content = path.read_bytes()
+    for value in texts.values():
+        content = content.replace(b"8.765432", value.ljust(8), 1)
+    path.write_bytes(content)
+    (fault,) = image_problems([str(path)], 100.0, PixelRules())
+    assert fault is not None
+    with pytest.raises(UserError, match=r"a\.dcm: "):
+        read_pixels(path)
 
 
 def dicom_set(root: Path, write: Write, **header: Any) -> DataConfig:

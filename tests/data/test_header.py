@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from distune.data.header import size_of
+from distune.data.images import FRAME, decode, located
+from distune.data.readers.checks import image_problems
 from distune.errors import UserError
 
 
@@ -29,6 +31,29 @@ def bomb(file: Path, side: int) -> Path:
 def test_the_header_tells_width_and_height(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / f"a{suffix}")
     assert size_of(str(tmp_path / f"a{suffix}")) == (30, 20)
+
+
+def dds(pixel_format: bytes) -> bytes:
+    """A picture in a form for which Pillow's plugin raises what no file error is."""
+    sizes = struct.pack("<7I", 124, 0, 4, 4, 0, 0, 0)
+    return b"DDS " + sizes + bytes(44) + struct.pack("<2I", 32, 0) + pixel_format + bytes(40)
+
+
+def test_whatever_pillow_makes_of_a_damaged_file_it_is_a_bad_example(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(dds(b"XXXX"))
+    with pytest.raises(NotImplementedError), Image.open(file):
+        pass
+    assert size_of(str(file)) is None
+    assert image_problems([str(file)], 100.0)[0] is not None
+    with pytest.raises(UserError, match=r"a\.png"):
+        decode(file, 8)
+
+
+def test_a_frame_beyond_any_number_is_part_of_a_name(tmp_path: Path) -> None:
+    name = f"{tmp_path}/a.png{FRAME}{'9' * 5000}"
+    assert located(name) == (name, None)
+    assert located(f"a.dcm{FRAME}12") == ("a.dcm", 12)
 
 
 def test_without_pillow_that_of_a_png_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,18 @@ def test_parquet_gives_the_same_table(root: Path) -> None:
         read(root)
 
 
+def test_values_that_python_has_not_are_named_with_their_column(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    for kind in (pyarrow.date32(), pyarrow.duration("s")):
+        width = pyarrow.int32() if kind == pyarrow.date32() else pyarrow.int64()
+        odd = pyarrow.array([2**31 - 2 if kind == pyarrow.date32() else 2**62], width).cast(kind)
+        parquet.write_table(pyarrow.table({"a": ["x"], "taken": odd}), tmp_path / "t.parquet")
+        with pytest.raises(TableError, match="'taken'"):
+            list(open_table(tmp_path / "t.parquet").rows)
+
+
 def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
     lines = ['{"a": 1, "b": 2.0, "c": null}', "", '{"c": [1, "x"], "a": true, "d": "\\u00e9"}']
     (tmp_path / "t.jsonl").write_text("\n".join(lines))

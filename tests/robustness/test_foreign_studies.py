@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -14,9 +15,12 @@ from typer.testing import CliRunner
 import distune
 from distune.analysis.ranking import rank
 from distune.analysis.records.from_csv import from_csv
+from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.schemas import ConfirmationForm, fault
 from distune.cli import app
 from distune.confirmation.confirm import confirm
 from distune.confirmation.request import ConfirmRequest
+from distune.confirmation.statistics.files import baseline_folder, folds_folder, run_folder
 from distune.data.images import read_pixels
 from distune.data.readers.table_files import TableError, open_table
 from distune.errors import UserError
@@ -25,6 +29,7 @@ from distune.tuning.status import read_status
 from distune.utils.json_files import read_json
 from distune.utils.jsonl import read_lines
 from distune.utils.paths import is_file_name
+from tests.reporting.confirmed_numbers import CONFIRMATION
 
 HEADER = "number,value,state,params_x\n"
 
@@ -42,9 +47,38 @@ def study_named(name: str, file: Path, **options: object) -> optuna.Study:
     return study
 
 
-@pytest.mark.parametrize(
-    "name", ["../../../escaped", "/tmp/escaped", "..", ".hidden", "a/b", "a\nb", "x" * 300, ""]
-)
+NO_NAMES = ["../../../escaped", "/tmp/escaped", "..", ".hidden", "a/b", "a\nb", "x" * 300, ""]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_contenders_name_decides_no_path(name: str, tmp_path: Path) -> None:
+    for path_of in (baseline_folder, partial(run_folder, seed=1), partial(folds_folder, seed=1)):
+        with pytest.raises(UserError, match="name"):
+            path_of(tmp_path, name)
+    numbers = {
+        **CONFIRMATION,
+        "contenders": {**CONFIRMATION["contenders"], name: CONFIRMATION["contenders"]["base"]},
+    }
+    assert fault(CONFIRMATION, ConfirmationForm) is None and "name" in str(fault(numbers, ConfirmationForm))
+
+
+@pytest.mark.parametrize("recorded", ["../../../outside", "/etc", "trials/../../../../outside", "a\0b"])
+def test_a_recorded_run_folder_stays_among_the_studies(recorded: str, tmp_path: Path) -> None:
+    folder = tmp_path / "logs/optuna/study"
+    (folder / "trials/trial_0000").mkdir(parents=True)
+    study = study_named("study", tmp_path / "study.db")
+    kept = {str(folder / "trials/trial_0000"): folder / "trials/trial_0000", recorded: None}
+    kept |= {"/elsewhere/trials/trial_0000": folder / "trials/trial_0000"}  # the study was moved
+    kept |= {
+        str(folder.parent / "other/trials/trial_0007"): folder.parent / "other/trials/trial_0007"
+    }  # a fork
+    for number, path in enumerate(kept):
+        frozen = optuna.trial.create_trial(value=1.0, user_attrs={"folder": path})
+        study.add_trial(frozen)
+        assert from_optuna(study, folder).trials[-1].folder == kept[path], number
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
 def test_a_studys_name_decides_no_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_file_name(name)
     inner = tmp_path / "a" / "b" / "c" / "d"

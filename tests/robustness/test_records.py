@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from distune.analysis.runs import known_predictions
 from distune.analysis.side_by_side import side_by_side
 from distune.confirmation.evaluation import Evaluation
-from distune.confirmation.statistics.files import MARKER, PLAN, read_plan
+from distune.confirmation.opening import Opening
+from distune.confirmation.statistics.files import MARKER, NUMBERS, PLAN, read_plan
 from distune.errors import UserError
 from distune.training.files import prediction_files
 from distune.training.files.run_folder import OPENINGS, RESULTS, openings, read_results, record_opening
@@ -51,6 +52,23 @@ def test_a_damaged_opening_is_an_opening_of_every_data_set(tmp_path):
     record_opening(tmp_path, by="second", dataset="two")
     by = [line["by"] for line in openings(tmp_path, "two")]
     assert len(by) == 2 and "line 1" in by[0] and by[1] == "second"
+
+
+@pytest.mark.parametrize("line", ["{}", "[]", '{"by": 3, "time": "t", "dataset": "d"}', '{"by": "b"}'])
+def test_an_opening_that_says_something_else_is_a_damaged_one(tmp_path, line):
+    (tmp_path / OPENINGS).write_text(line + "\n")
+    assert "line 1" in openings(tmp_path, "two")[0]["by"]
+    with pytest.raises(UserError, match="again"):
+        Opening(tmp_path, "me", "two").check()
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[1]", '{"opening": 3}', '{"opening": {}}', "null", '{"opening": {"number": "x"}}']
+)
+def test_numbers_of_another_form_finish_no_opening(tmp_path, content):
+    (tmp_path / NUMBERS).write_text(content)
+    opening = Opening(tmp_path, "me", "two", again=True)
+    assert opening.open() == 1 and opening.is_open
 
 
 @pytest.mark.parametrize("separator", SEPARATORS)

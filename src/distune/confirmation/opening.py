@@ -83,9 +83,9 @@ class Opening:
     def _is_finished(self, number: int) -> bool:
         try:
             done = read_json(self.study_folder / NUMBERS)
-        except (OSError, ValueError):
+            return bool(done["opening"] and done["opening"]["number"] >= number)
+        except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
             return False
-        return bool(done["opening"] and done["opening"]["number"] >= number)
 
 
 def plan_name(study: str, candidates: Sequence[Candidate], seeds: Sequence[int], dataset: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -96,15 +97,24 @@ def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> N
     if not 1 <= number <= header.frames:
         raise UserError(f"there is no frame {number}; the file has {header.frames}, counted from 1")
     values = _decoded(file, number - 1)
-    if header.photometric == "PALETTE COLOR":
-        from pydicom.pixels.processing import apply_color_lut
+    try:
+        if header.photometric == "PALETTE COLOR":
+            return _coloured(values, file)
+        if values.ndim == 3:
+            return eight_bit(values, rules)
+        return _shown(values, file, _functional_groups(file, number - 1), header, rules)
+    except UserError:
+        raise
+    except Exception as error:  # elements that are missing, cut or of another form than DICOM says
+        raise UserError(f"damaged DICOM header ({type(error).__name__})") from None
 
-        values = apply_color_lut(values, file)
-        return np.asarray(values >> 8 if values.dtype == np.uint16 else values, np.uint8)
-    if values.ndim == 3:
-        return eight_bit(values, rules)
-    groups = _functional_groups(file, number - 1)
-    return _shown(values, file, groups, header, rules)
+
+def _coloured(values: NDArray[Any], file: Any) -> NDArray[np.uint8]:
+    """Colours by the file's palette."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    colours = apply_color_lut(values, file)
+    return np.asarray(colours >> 8 if colours.dtype == np.uint16 else colours, np.uint8)
 
 
 def _shown(
@@ -146,7 +156,7 @@ def _rescaled(values: NDArray[Any], file: Any, groups: list[Any]) -> tuple[NDArr
     holder = next((item for item in (*groups, file) if item.get("RescaleSlope") is not None), None)
     if holder is None:
         return values, False
-    slope, intercept = float(holder.RescaleSlope), float(holder.get("RescaleIntercept") or 0.0)
+    slope, intercept = _finite(holder.RescaleSlope), _finite(holder.get("RescaleIntercept") or 0.0)
     if (slope, intercept) == (1.0, 0.0):
         return values, False
     return values.astype(np.float64) * slope + intercept, True
@@ -177,7 +187,14 @@ def _functional_groups(file: Any, index: int) -> list[Any]:
 
 
 def _first(value: Any) -> float:
-    return float(value) if not hasattr(value, "__len__") else float(value[0])
+    return _finite(value if isinstance(value, str) or not hasattr(value, "__len__") else value[0])
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("no number")
+    return number
 
 
 def _header(file: Any) -> DicomHeader:

@@ -30,7 +30,7 @@ def size_of(path: str) -> tuple[int, int] | None:
             return opened.size
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}") from None
-    except (OSError, ValueError, SyntaxError):  # no image that Pillow knows
+    except Exception:  # no image that Pillow knows, or whatever its plugins raise on a damaged one
         pass
     try:
         header = dicom_header_of(path)

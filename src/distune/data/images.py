@@ -33,6 +33,8 @@ DECODING = "decoding images"
 """What progress calls the work of `decode_all`."""
 FRAME = "#frame="
 """What stands between the path of a file of several frames and the number of one."""
+LONGEST_FRAME = 9
+"""Digits of that number."""
 
 
 def decode(path: str | Path, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
@@ -192,7 +194,8 @@ def pixels_of(
 def located(image: str | Path) -> tuple[str, int | None]:
     """The file of an image and the number of its frame, from 1; None where none is named."""
     file, mark, number = str(image).rpartition(FRAME)
-    return (file, int(number)) if mark and number.isdecimal() else (str(image), None)
+    is_number = number.isdecimal() and len(number) <= LONGEST_FRAME
+    return (file, int(number)) if mark and is_number else (str(image), None)
 
 
 def reading_rule(content: bytes, rules: PixelRules, frame: int | None = None) -> str:

@@ -12,6 +12,7 @@ from distune.analysis.records import attributes
 from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.study_record import Session, SpaceSource, State, StudyRecord, TrialRecord
 from distune.errors import UserError
+from distune.utils.places import STUDIES
 
 if TYPE_CHECKING:
     import optuna
@@ -143,15 +144,19 @@ def _fold_scores(recorded: Any) -> tuple[float, ...] | None:
 
 
 def _run_folder(recorded: Any, study_folder: Path | None) -> Path | None:
-    """The recorded folder, or the one of that name in a study folder that was moved since."""
-    if not isinstance(recorded, str) or not recorded:
+    """The recorded folder, or the one of that name in a study folder that was moved since.
+
+    The record may be anybody's: what leaves the folder of studies, as no run of ours does, is no run folder.
+    """
+    if not isinstance(recorded, str) or not recorded or "\0" in recorded:
         return None
     path = Path(recorded)
     if study_folder is not None:
-        for candidate in (study_folder / path, study_folder / path.name, study_folder / "trials" / path.name):
+        for candidate in (study_folder / path.name, study_folder / "trials" / path.name):
             if candidate.is_dir():
                 return candidate
-    return path
+    studies = study_folder.parent if study_folder is not None else STUDIES
+    return path if path.resolve().is_relative_to(studies.resolve()) else None
 
 
 def _space(

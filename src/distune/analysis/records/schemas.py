@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from distune.utils.paths import is_file_name
+
 
 class _Form(BaseModel):
     """Strict, as what is read is used as it stands: no text passes for a number, nor true."""
@@ -202,6 +204,8 @@ class ConfirmationForm(_Form):
     def _names_exist(self) -> ConfirmationForm:
         if self.recommendation.contender not in self.contenders:
             raise ValueError("the recommended contender is not among the contenders")
+        if not all(map(is_file_name, self.contenders)):
+            raise ValueError("a contender's name is none of a folder")
         if self.split not in self.examples:
             raise ValueError("the split is not among the examples")
         if all(about.rank is None for about in self.contenders.values()):

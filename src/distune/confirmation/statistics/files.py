@@ -26,6 +26,8 @@ from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions, predictions_file, read_rows
 from distune.utils.atomic import replacing
 from distune.utils.json_files import read_json
+from distune.utils.paths import is_file_name
+from distune.utils.text import one_line
 
 FOLDER = "confirmation"
 PLAN = "plan.json"
@@ -41,8 +43,12 @@ CONDITIONS = ("without_image", "without_text", "other_text")
 
 
 def run_folder(confirmation: Path, contender: str, seed: int) -> Path:
-    """The run folder of a contender and a seed."""
-    return confirmation / contender / f"seed_{seed}"
+    """The run folder of a contender and a seed.
+
+    Raises:
+        UserError: the name, which may come from a record, is none of a folder.
+    """
+    return _named(confirmation, contender) / f"seed_{seed}"
 
 
 def folds_folder(confirmation: Path, contender: str, seed: int) -> Path:
@@ -51,8 +57,16 @@ def folds_folder(confirmation: Path, contender: str, seed: int) -> Path:
 
 
 def baseline_folder(confirmation: Path, name: str) -> Path:
-    """The folder of a baseline's predictions."""
-    return confirmation / BASELINES / name
+    """The folder of a baseline's predictions; see `run_folder`."""
+    return _named(confirmation / BASELINES, name)
+
+
+def _named(folder: Path, name: str) -> Path:
+    if not is_file_name(name):
+        raise UserError(
+            f"{folder}: {one_line(name, 80)!r} is no name of a folder in it; its record is not to be trusted"
+        )
+    return folder / name
 
 
 def split_name(split: str, condition: str | None = None) -> str:

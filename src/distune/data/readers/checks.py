@@ -149,7 +149,7 @@ def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Faul
         return Fault(f"image is larger than Pillow's safety limit, {limit:.0f} MP")
     except UnidentifiedImageError:
         return Fault("image file is empty" if path.stat().st_size == 0 else "file is not an image")
-    except (OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # Pillow's plugins raise what they like on damaged files
         return Fault("image is not readable", str(error))
     try:
         pixels_of(content, rules, frame, suffix=path.suffix)

@@ -15,7 +15,7 @@ from typing import Any
 from distune.data.readers.problems import Fault
 from distune.utils.json_files import parse_json
 from distune.utils.paths import check_is_file, read_file
-from distune.utils.text import NOT_UNICODE, is_unicode
+from distune.utils.text import NOT_UNICODE, is_unicode, one_line
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
 """The table files that can be read, by the end of their names."""
@@ -237,7 +237,7 @@ def _parquet(path: Path) -> TableFile:
         row = 1
         try:
             for batch in file.iter_batches():
-                columns = [column.to_pylist() for column in batch.columns]
+                columns = [_values(*named) for named in zip(header, batch.columns, strict=True)]
                 for values in zip(*columns, strict=True):
                     row += 1
                     yield row, [_cell(value) for value in values]
@@ -245,6 +245,15 @@ def _parquet(path: Path) -> TableFile:
             raise TableError(f"not readable as parquet: {error}", row) from None
 
     return TableFile(header, rows(), "as parquet")
+
+
+def _values(name: str, column: Any) -> list[Any]:
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError) as error:  # such as a date of the year 10,000
+        raise TableError(
+            f"column {name!r} holds what Python has no value for: {one_line(error, 100)}"
+        ) from None
 
 
 def _cell(value: Any) -> str:

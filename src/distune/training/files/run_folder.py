@@ -41,6 +41,7 @@ OUTCOMES = (
 """What a run that starts, or resumes, has not written yet; an earlier one in its folder may have left it."""
 OPENINGS = "test_openings.jsonl"
 """Every time the test split was opened, a line each; beside the run folders."""
+_OPENING = ("time", "by", "dataset")
 _DAMAGED = {"time": "an unknown day", "dataset": None}
 _log = logging.getLogger(__name__)
 
@@ -141,12 +142,14 @@ def record_opening(beside: Path, *, by: str, dataset: str) -> None:
 def openings(beside: Path, dataset: str | None = None) -> list[dict[str, Any]]:
     """All recorded openings, of one data set where it is given, oldest first.
 
-    A damaged line is an opening, too, of an unknown data set, so it counts for every one.
+    A damaged line, or one that says something else, is an opening, too, of an unknown data set, so it counts for every
+    one.
     """
     found = [
-        _DAMAGED | {"by": f"a damaged record (line {number} of {OPENINGS})"} if line is None else line
+        line if line is not None and all(isinstance(line.get(name), str) for name in _OPENING) else
+        _DAMAGED | {"by": f"a damaged record (line {number} of {OPENINGS})"}
         for number, line in enumerate(read_lines(beside / OPENINGS), start=1)
-    ]
+    ]  # fmt: skip
     return [line for line in found if dataset is None or line.get("dataset") in (dataset, None)]
 
 
