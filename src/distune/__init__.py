@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 from distune.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from distune.api.data import audit, split
+    from distune.api.confirmations import Confirmation, confirm
+    from distune.api.data import audit, check, init, split
+    from distune.api.sources import load
     from distune.api.students import Run, evaluate, export, mistakes, train
-    from distune.api.studies import Confirmation, Study, confirm, tune
+    from distune.api.studies import Study, compare, tune
     from distune.config import Config, load_config
     from distune.data import Table, read_table
     from distune.errors import ConfigError, DataError, UserError
-    from distune.prediction.load import load
     from distune.prediction.predictor import Predictor
     from distune.training.callbacks import Callback, EpochRecord, StopTraining
 
@@ -45,9 +46,12 @@ __all__ = [
     "UserError",
     "__version__",
     "audit",
+    "check",
+    "compare",
     "confirm",
     "evaluate",
     "export",
+    "init",
     "load",
     "load_config",
     "mistakes",
@@ -58,13 +62,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "distune.api.data": ("audit", "split"),
-    "distune.api.studies": ("Confirmation", "Study", "confirm", "tune"),
+    "distune.api.confirmations": ("Confirmation", "confirm"),
+    "distune.api.data": ("audit", "check", "init", "split"),
+    "distune.api.sources": ("load",),
+    "distune.api.studies": ("Study", "compare", "tune"),
     "distune.api.students": ("Run", "evaluate", "export", "mistakes", "train"),
     "distune.config": ("Config", "load_config"),
     "distune.data": ("Table", "read_table"),
     "distune.errors": ("ConfigError", "DataError", "UserError"),
-    "distune.prediction.load": ("load",),
     "distune.prediction.predictor": ("Predictor",),
     "distune.training.callbacks": ("Callback", "EpochRecord", "StopTraining"),
 }

@@ -126,9 +126,11 @@ def unchanged_process() -> Iterator[None]:
                 signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
             ],
             "folder": Path.cwd(),
-            # What torch sets for its compiler when that is first imported is its own.
+            # What torch sets for its compiler, and scikit-learn for OpenMP, when first imported is their own.
             "environment": {
-                name: value for name, value in os.environ.items() if not name.startswith("TORCHINDUCTOR")
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("TORCHINDUCTOR", "KMP_"))
             },
             "handlers": (list(logging.getLogger().handlers), logging.getLogger().level),
             "hooks": (sys.excepthook, sys.stdout, sys.stderr),
@@ -181,7 +183,8 @@ def test_train_predict_evaluate_and_leave_the_process_as_it_was(
         if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
             distune.export(run.folder, tmp_path / "bundle")
     assert found["score"] == pytest.approx(run.score, abs=0.05)
-    assert distune.evaluate(run.folder, frame)["tasks"] == found["tasks"]
+    assert distune.evaluate(run, frame)["tasks"] == found["tasks"]
+    assert distune.compare([run])[0].dev == run.score
     with pytest.raises(UserError, match="labels"):
         distune.evaluate(run.folder, list(frame["image"]), list(frame["text"]))
 
@@ -338,7 +341,7 @@ def test_a_data_frame_that_cannot_be_used_is_refused(
     assert not Path("logs").exists()
 
 
-def test_tune_and_confirm(
+def test_tune_and_confirm_in_a_database_elsewhere(
     tiny_config: Callable[..., Config],
     tiny_space: dict[str, Any],
     demo_root: Path,
@@ -348,9 +351,15 @@ def test_tune_and_confirm(
     monkeypatch.chdir(tmp_path)
     config = tiny_config(teacher__epochs=1, student__epochs=1, training__threads=1, search_space=tiny_space)
     optuna.logging.set_verbosity(optuna.logging.INFO)
+    storage = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     with unchanged_process():
         study = distune.tune(
-            config, n_trials=2, name="s", data=frame_of(demo_root, config, "paths"), accept_leaks=True
+            config,
+            n_trials=2,
+            name="s",
+            data=frame_of(demo_root, config, "paths"),
+            accept_leaks=True,
+            storage=storage,
         )
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -360,9 +369,40 @@ def test_tune_and_confirm(
     assert study.best_config.data.reader == "csv"
     image = next((demo_root / "images").glob("*.png"))
     assert study.predictor().predict(image, "CT")["modality"][0] in study.predictor().classes["modality"]
+    assert distune.Study.open("s", storage=storage) == study
+    assert study.status().counts.complete == 2
+    assert [one.dev for one in distune.compare([study])] == [study.best.value]
+    report = study.folder / "report.md"
     if reporting.installed():
         assert study.folder / "report.html" in study.report()
+    said = report.read_text() if report.exists() else ""
     with unchanged_process():
         confirmation = distune.confirm(study, top=1, seeds=1)
     assert confirmation.recommended in confirmation.numbers["contenders"]
-    assert f"confirmation/{confirmation.recommended}/seed_" in confirmation.predictor().source
+    for predictor in (confirmation.predictor(), distune.load(study), distune.load(confirmation)):
+        assert f"confirmation/{confirmation.recommended}/seed_" in predictor.source
+    assert not said or report.read_text() != said, "a report that the confirmation made untrue stays"
+
+
+@pytest.mark.parametrize("has_estimate", [True, False])
+def test_check_measures_only_when_asked(tiny_config: Callable[..., Config], has_estimate: bool) -> None:
+    found = distune.check(tiny_config(), estimate=has_estimate)
+    assert len(found.table) == 80
+    assert (found.estimate is not None and found.estimate.study_s > 0) == has_estimate
+    assert found.remarks  # the config has no search ranges, so `tune` would refuse it
+    with pytest.raises(DataError, match="nowhere"):
+        distune.check(tiny_config(data__root="nowhere"))
+
+
+def test_init_makes_a_config_that_check_accepts(demo_root: Path, tmp_path: Path) -> None:
+    images = sorted((demo_root / "images").glob("*.png"))[:40]
+    rows = [
+        f"{path.name},{'ab'[row % 2]},p{row // 2},a scan of patient number {row}"
+        for row, path in enumerate(images)
+    ]
+    for path in images:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "all.csv").write_text("\n".join(["file,kind,patient,words", *rows]))
+    made = distune.init(tmp_path / "all.csv", tmp_path / "first", labels=["kind"], group="patient")
+    found = distune.check(load_config(made.config), estimate=False)
+    assert [task.name for task in found.table.tasks] == ["kind"] and len(found.table) == len(rows)

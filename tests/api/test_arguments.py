@@ -42,6 +42,12 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
         lambda given: distune.load_config("c.yaml", given),
         ["x", *STRANGE],
     ),
+    "check": ("config", lambda given: distune.check(given), [None, "x", *STRANGE]),
+    "check estimate": ("estimate", lambda given: distune.check(CONFIG, estimate=given), [None, 1, "yes"]),
+    "compare": ("sources", lambda given: distune.compare(given), [None, "run", *STRANGE[:4]]),
+    "init": ("metadata", lambda given: distune.init(given), [None, *STRANGE, *PATHS]),
+    "init out": ("out", lambda given: distune.init("m", given), [*STRANGE, *PATHS]),
+    "init labels": ("labels", lambda given: distune.init("m", labels=given), [None, "kind", 3]),
     "audit": ("data", lambda given: distune.audit(given), [None, "x", *STRANGE]),
     "split": (
         "metadata",

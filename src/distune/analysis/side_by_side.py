@@ -10,6 +10,7 @@ from typing import Any
 from distune.analysis.ranking import Ranking, rank
 from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_files import read_confirmation
+from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
 from distune.training.files.run_folder import RESULTS
@@ -47,16 +48,18 @@ class Contestant:
     folds: int | None = None
 
 
-def side_by_side(sources: Sequence[str]) -> list[Contestant]:
+def side_by_side(sources: Sequence[str | StudyRecord]) -> list[Contestant]:
     """Reads studies and run folders, the best on dev first.
 
     Args:
-        sources: run folders, and whatever names a study.
+        sources: run folders, and whatever names a study or was read of one.
 
     Raises:
         UserError: one of them is neither.
     """
-    found = [_run(Path(source)) or _study(source) for source in sources]
+    found = [
+        (_run(Path(source)) if isinstance(source, str) else None) or _study(source) for source in sources
+    ]
     return sorted(found, key=lambda one: -(one.dev if one.dev is not None else -1.0))
 
 
@@ -92,13 +95,13 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _study(source: str) -> Contestant:
+def _study(source: str | StudyRecord) -> Contestant:
     study = read_study(source)
     ranking = rank(study)
     best = ranking.best
     base = next((t for t in study.trials if t.baseline and t.state == "complete"), None)
     return Contestant(
-        study.name or source,
+        str(study.name or source),
         "study",
         None if best is None or isinstance(best, Unknown) else best.value,
         base=base.value if base else None,

@@ -1,4 +1,4 @@
-"""Data sets: splits and audits."""
+"""Before training: a first config from a table, splits, audits, and what a config will take."""
 
 from __future__ import annotations
 
@@ -16,6 +16,71 @@ from distune.utils.arguments import check_argument, check_path
 if TYPE_CHECKING:
     from distune.data.audit.audit import AuditReport
     from distune.data.table import Table
+    from distune.setup.check import Checked
+    from distune.setup.first import Prepared
+
+
+def init(
+    metadata: Path | str,
+    out: Path | str | None = None,
+    *,
+    image: str | None = None,
+    text: str | None = None,
+    labels: Sequence[str] = (),
+    group: str | None = None,
+    seed: int = 42,
+) -> Prepared:
+    """Looks at a table, splits it by case, and writes a config that trains on this machine in minutes.
+
+    Args:
+        metadata: the file: CSV, JSON lines or parquet.
+        out: folder for the config and the tables of the splits; None takes one named after the data set.
+        image: column with the image paths; None finds it out, as for the other columns.
+        text: column with the text.
+        labels: the label columns.
+        group: column with the patient or case.
+        seed: decides between equally good splits.
+
+    Returns:
+        The config's file, what each column was taken for, and what else one should know.
+
+    Raises:
+        UserError: the table cannot be read, it is not clear what its columns are, or the new files are there already.
+        DataError: too many examples cannot be used.
+    """
+    from distune.setup.columns import Wishes
+    from distune.setup.first import default_folder, prepare
+
+    check_path("metadata", metadata)
+    check_path("out", out, type(None))
+    for name, column in (("image", image), ("text", text), ("group", group)):
+        check_argument(name, column, str, type(None))
+    check_argument("labels", labels, list, tuple)
+    check_argument("seed", seed, int)
+    file = Path(metadata)
+    wishes = Wishes(image=image, text=text, labels=tuple(labels), group=group)
+    return prepare(file, default_folder(file) if out is None else Path(out), wishes, seed=seed)
+
+
+def check(config: Config, *, estimate: bool = True) -> Checked:
+    """Checks a config and every example of its data, and measures what a trial and the study will take.
+
+    Args:
+        config: the experiment; its `study` section says how many trials, workers and folds.
+        estimate: measure; takes seconds.
+
+    Returns:
+        The examples, the estimate, and remarks on downloads and on what keeps `tune` from starting.
+
+    Raises:
+        ConfigError: lists all that is wrong with the loss, encoders, search ranges and data.
+        DataError: lists all that is wrong, where only the data are at fault.
+    """
+    from distune.setup.check import check as check_all
+
+    check_argument("config", config, Config)
+    check_argument("estimate", estimate, bool)
+    return check_all(config, "config", estimates=estimate)
 
 
 def split(

@@ -25,7 +25,11 @@ from distune.utils.paths import read_file
 from distune.utils.text import listed
 
 FRAMES = Path("logs/data")
-"""Data frames that were trained on, a folder each; runs and studies name them as their data."""
+"""Data frames that were trained on, a folder each; runs and studies name them as their data.
+
+They are not in the store, which evicts what it can compute again: a data frame could not be, and its study, resumed or
+confirmed weeks later, would have lost its data.
+"""
 NOT_LABELS = ("id", "image", "text", "group", "split")
 """Columns of a data frame that are no labels, where the config names none."""
 _SOURCE = "the data frame"
@@ -128,17 +132,27 @@ def _written(
     content = [[name, *values] for name, values in [*rows.items(), ("split", splits)]]
     digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
     folder = FRAMES / f"{config.name}_{digest}"
-    if not folder.is_dir():
-        with new_folder(folder) as draft:
-            (draft / "images").mkdir()
-            for name, file in zip(names, files, strict=True):
-                if name and file:
-                    (draft / "images" / name).write_bytes(file[0])
-            for each in SPLITS:
-                chosen = [row for row, there in enumerate(splits) if there == each]
-                if chosen or each != "test":
-                    _write_csv(draft / f"metadata_{each}.csv", rows, chosen)
+    pictures = {name: file[0] for name, file in zip(names, files, strict=True) if name and file}
+    try:
+        if not folder.is_dir():
+            with new_folder(folder) as draft:
+                _write_into(draft, rows, splits, pictures)
+    except DataError:
+        if not folder.is_dir():  # else another process was faster
+            raise
     return folder.resolve()
+
+
+def _write_into(
+    folder: Path, rows: Mapping[str, list[str]], splits: Sequence[Split], pictures: Mapping[str, bytes]
+) -> None:
+    (folder / "images").mkdir()
+    for name, content in pictures.items():
+        (folder / "images" / name).write_bytes(content)
+    for split in SPLITS:
+        chosen = [row for row, there in enumerate(splits) if there == split]
+        if chosen or split != "test":
+            _write_csv(folder / f"metadata_{split}.csv", rows, chosen)
 
 
 def _made_splits(config: Config, cells: Mapping[str, list[str]]) -> list[Split]:

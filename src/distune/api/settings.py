@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ def restored() -> Iterator[None]:
     import optuna
     import torch
 
+    drawn = random.getstate()  # packages that are imported for the first time draw from it
     threads, verbosity = torch.get_num_threads(), optuna.logging.get_verbosity()
     tf32 = torch.backends.cuda.matmul.allow_tf32
     efficient = torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
@@ -28,3 +30,4 @@ def restored() -> Iterator[None]:
         torch.backends.cuda.enable_mem_efficient_sdp(efficient)
         torch.use_deterministic_algorithms(deterministic, warn_only=warns)
         optuna.logging.set_verbosity(verbosity)
+        random.setstate(drawn)

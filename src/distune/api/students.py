@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from distune.api.frames import with_data
 from distune.api.settings import restored
+from distune.api.sources import Source, load, place_of
 from distune.config import Config
 from distune.training.callbacks import Callback
 from distune.utils.arguments import check_argument, check_path
@@ -34,6 +35,11 @@ class Run:
     results: Mapping[str, Any]
 
     @property
+    def place(self) -> tuple[Path, None]:
+        """What the functions that take a source look for."""
+        return self.folder, None
+
+    @property
     def warning(self) -> str | None:
         """That the teacher scores below its student, so that it has little to teach; None where it does not."""
         from distune.training.teacher.check import run_warning
@@ -42,13 +48,11 @@ class Run:
 
     def predictor(self, device: str | None = None) -> Predictor:
         """The student, ready to predict."""
-        from distune.prediction.load import load
-
-        return load(self.folder, device=device)
+        return load(self, device=device)
 
     def mistakes(self, out: Path | str | None = None, *, split: str = "dev", overwrite: bool = False) -> Path:
         """Writes a page of the student's most confident mistakes, see `distune.mistakes`."""
-        return mistakes(self.folder, out, split=split, overwrite=overwrite)
+        return mistakes(self, out, split=split, overwrite=overwrite)
 
 
 def train(
@@ -86,13 +90,15 @@ def train(
 
 
 def evaluate(
-    source: Path | str | Predictor,
+    source: Source | Predictor,
     images: Any,
     texts: Sequence[str] | None = None,
     *,
     labels: Mapping[str, Sequence[str]] | None = None,
     groups: Sequence[str] | None = None,
     name: str | None = None,
+    root: Path | str | None = None,
+    record: bool = False,
 ) -> dict[str, Any]:
     """Evaluates a student on labelled examples that its study never saw.
 
@@ -104,34 +110,38 @@ def evaluate(
         labels: class of each example by task; a data frame holds them itself.
         groups: patient or case of each example; each its own by default.
         name: of the data.
+        root: folder that image paths in a table file are relative to; None takes the one that holds it.
+        record: add the result to the run, or beside the files of the bundle.
 
     Returns:
         The scores with 95 % intervals over cases, see `distune.prediction.evaluation.evaluate`.
     """
-    from distune.prediction.load import load
-
     predictor = source if hasattr(source, "evaluate") else load(source)
-    return predictor.evaluate(images, texts, labels=labels, groups=groups, name=name)
+    return predictor.evaluate(
+        images, texts, labels=labels, groups=groups, name=name, root=root, record=record
+    )
 
 
 def mistakes(
-    source: Path | str,
+    source: Source,
     out: Path | str | None = None,
     *,
     split: str = "dev",
     most: int = 12,
     data_root: Path | str | None = None,
     overwrite: bool = False,
+    storage: str | None = None,
 ) -> Path:
     """Writes a page of a student's most confident mistakes: thumbnails, texts and probabilities.
 
     Args:
-        source: a run folder, or a study.
+        source: a run or a study, see `distune.load`.
         out: the page; None writes `mistakes_<split>.html` into the run folder.
         split: dev, or test where the run has opened it.
         most: how many of each task.
         data_root: where the data set is now, if elsewhere.
         overwrite: let it replace any file, not only an earlier page of that run and split.
+        storage: SQLAlchemy URL of the database that holds the study of that name.
 
     Returns:
         The page.
@@ -142,13 +152,13 @@ def mistakes(
     from distune.prediction.load import run_behind
     from distune.reporting.mistakes import write_mistakes
 
-    check_path("source", source)
+    place = place_of(source, storage)
     for name, given in (("out", out), ("data_root", data_root)):
         check_path(name, given, type(None))
     check_argument("most", most, int)
 
     return write_mistakes(
-        run_behind(source),
+        run_behind(*place),
         Path(out) if out else None,
         split=split,
         most=most,
@@ -158,35 +168,38 @@ def mistakes(
 
 
 def export(
-    source: Path | str | Run,
+    source: Source,
     out: Path | str | None = None,
     *,
     quantize: str = "none",
     max_score_drop: float = 0.01,
     data_root: Path | str | None = None,
+    storage: str | None = None,
 ) -> tuple[Path, Parity]:
     """Writes a bundle that predicts without torch.
 
     Args:
-        source: a run, its folder, or a study.
+        source: a run or a study, see `distune.load`.
         out: new folder; default: `logs/bundles/<name>_<run>`.
         quantize: none, or int8.
         max_score_drop: most that int8 may cost in dev score.
         data_root: where the data set is now, if elsewhere.
+        storage: SQLAlchemy URL of the database that holds the study of that name.
 
     Returns:
         The bundle's folder, and how it compares with torch on every dev example.
     """
     from distune.deployment.export import export_source
 
-    check_path("source", source, Run)
+    place, storage = place_of(source, storage)
     for name, given in (("out", out), ("data_root", data_root)):
         check_path(name, given, type(None))
     check_argument("max_score_drop", max_score_drop, int, float)
 
     return export_source(
-        source.folder if isinstance(source, Run) else source,
+        place,
         out,
+        storage=storage,
         quantisation=quantize,
         max_score_drop=max_score_drop,
         data_root=data_root,

@@ -1,14 +1,15 @@
-"""Studies: tune, look at what came out, confirm."""
+"""Studies: tune, look at what came out, compare."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.api.frames import with_data
 from distune.api.settings import restored
+from distune.api.sources import Source, load, place_of
 from distune.config import Config, load_config
 from distune.errors import UserError
 from distune.utils.arguments import check_argument, check_path
@@ -17,36 +18,69 @@ if TYPE_CHECKING:
     import pandas
 
     from distune.analysis.records.study_record import StudyRecord, TrialRecord
+    from distune.analysis.side_by_side import Contestant
     from distune.prediction.predictor import Predictor
+    from distune.tuning.status import StudyStatus
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study that was tuned.
+    """A study that was tuned, or still is.
 
     Attributes:
         name: of the study.
         folder: holds its summary, best config, log and run folders.
-        reason: why tuning ended: finished, timeout, interrupted, failed_alike, low_disk.
+        reason: why tuning ended: finished, timeout, interrupted, failed_alike, low_disk; None while it runs, or where
+            it was killed.
         storage: SQLAlchemy URL of its database; None is its SQLite file.
     """
 
     name: str
     folder: Path
-    reason: str = "finished"
+    reason: str | None = "finished"
     storage: str | None = None
 
+    @classmethod
+    def open(cls, source: Path | str, *, storage: str | None = None) -> Study:
+        """A study that is there already; nothing is written.
+
+        Args:
+            source: its name under `logs/optuna`, its folder, or its `.db` file.
+            storage: SQLAlchemy URL of the database that holds the study of that name.
+
+        Raises:
+            UserError: there is no such study.
+        """
+        from distune.analysis.records.sources import database_file, name_and_url
+        from distune.tuning.status import read_status
+        from distune.utils.places import STUDIES
+
+        check_path("source", source)
+        check_argument("storage", storage, str, type(None))
+        name, url = name_and_url(source, storage)
+        ended = read_status(name, storage=url).ended
+        folder = STUDIES / name if storage else database_file(Path(source)).with_suffix("")
+        return cls(name, folder, ended, storage)
+
     @property
-    def _source(self) -> str:
-        """What the functions that read a study take."""
-        return self.name if self.storage else str(self.folder)
+    def place(self) -> tuple[str, str | None]:
+        """What the functions that take a source look for."""
+        return self.name if self.storage else str(self.folder), self.storage
 
     @property
     def record(self) -> StudyRecord:
         """All trials as they stand now, read from the database."""
         from distune.analysis.records.sources import read_study
 
-        return read_study(self._source, self.storage)
+        return read_study(*self.place)
+
+    def status(self) -> StudyStatus:
+        """Where the study stands: trials by state, workers, failures by kind, and the expected end."""
+        from distune.analysis.records.sources import name_and_url
+        from distune.tuning.status import read_status
+
+        name, url = name_and_url(*self.place)
+        return read_status(name, storage=url)
 
     @property
     def best(self) -> TrialRecord:
@@ -90,21 +124,39 @@ class Study:
         ]
         return pandas.DataFrame(rows, columns=None if rows else ["number", "state", "value", "seconds"])
 
-    def report(self, out: Path | str | None = None, *, overwrite: bool = False) -> list[Path]:
-        """Writes the report; returns its files. Only with `overwrite` it replaces what is no earlier report of it."""
+    def report(
+        self,
+        out: Path | str | None = None,
+        *,
+        examples: bool = False,
+        checklist: str | None = None,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Writes the report.
+
+        Args:
+            out: folder to write to; None takes the study's.
+            examples: show the most confident mistakes: images and texts of patients are on the page.
+            checklist: tripod-ai also writes which items of that reporting guideline the report answers.
+            overwrite: replace any files of these names, not only those of an earlier report of this study.
+
+        Returns:
+            The files written.
+        """
         from distune import reporting
 
         reporting.require()
         from distune.reporting.report import write_report
 
+        place, storage = self.place
         folder = Path(out) if out else self.folder
-        return write_report(self._source, folder, storage=self.storage, overwrite=overwrite)
+        return write_report(
+            place, folder, storage=storage, examples=examples, checklist=checklist, overwrite=overwrite
+        )
 
     def predictor(self, device: str | None = None) -> Predictor:
         """The student that stands for the study, see `distune.load`."""
-        from distune.prediction.load import load
-
-        return load(self._source, device=device, storage=self.storage)
+        return load(self, device=device)
 
 
 def tune(
@@ -135,70 +187,45 @@ def tune(
     request = TuneRequest.of(config, settings, fork=fork)
     with restored():
         result = run_study(request)
-    return Study(result.study_name, result.folder, result.reason, request.asked.storage)
+    study = Study(result.study_name, result.folder, result.reason, request.asked.storage)
+    refresh_report(study)
+    return study
 
 
-@dataclass(frozen=True)
-class Confirmation:
-    """The best trials trained again over seeds and evaluated once on the test split.
+def refresh_report(study: Study) -> None:
+    """A report that was written before is written again: what it says would no longer be true."""
+    from distune import reporting
 
-    Attributes:
-        folder: of the study.
-        reason: why it ended: finished, incomplete, interrupted, low_disk.
-        numbers: what `confirmation.json` holds; empty where it was interrupted.
-    """
+    if not reporting.installed():
+        return
+    from distune.reporting.report import MARKDOWN_FILE
 
-    folder: Path
-    reason: str
-    numbers: Mapping[str, Any]
-
-    @property
-    def recommended(self) -> str:
-        """Name of the recommended contender.
-
-        Raises:
-            UserError: the confirmation did not finish.
-        """
-        if not self.numbers:
-            raise UserError(
-                f"{self.folder}: the confirmation ended early ({self.reason}); call confirm again"
-            )
-        return str(self.numbers["recommendation"]["contender"])
-
-    @property
-    def recommended_config(self) -> Config:
-        """The complete recommended config."""
-        return load_config(self.folder / "recommended_config.yaml")
-
-    def predictor(self, device: str | None = None) -> Predictor:
-        """The recommended config's student of the first seed."""
-        from distune.prediction.load import load
-
-        return load(self.folder, device=device)
+    if (study.folder / MARKDOWN_FILE).is_file():
+        study.report()
 
 
-def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others: Any) -> Confirmation:
-    """Trains the best trials again over seeds, evaluates them once on the test split, and compares them.
+def compare(sources: Sequence[Source]) -> list[Contestant]:
+    """Puts studies and runs side by side, the best on dev first.
 
     Args:
-        study: what `tune` gave, or a study's name, folder or `.db` file.
-        top: how many of the best trials take part.
-        seeds: trainings of each contender.
-        others: further fields of `distune.confirmation.request.ConfirmRequest`, such as `workers`.
+        sources: runs and studies, see `distune.load`.
+
+    Returns:
+        One entry each; scores of entries whose `data` differ cannot be compared.
 
     Raises:
-        UserError: there is no such study, its data have changed, or the test split was opened before.
+        UserError: one of them is neither.
     """
-    from distune.confirmation.confirm import confirm as run_confirmation
-    from distune.confirmation.request import ConfirmRequest
+    from distune.analysis.side_by_side import side_by_side
 
-    check_path("study", study, Study)
-    check_argument("top", top, int)
-    check_argument("seeds", seeds, int)
-    source = str(study)
-    if isinstance(study, Study):
-        source = study._source
-        others.setdefault("storage", study.storage)
-    with restored():
-        result = run_confirmation(ConfirmRequest(study=source, top=top, seeds=seeds, **others))
-    return Confirmation(result.folder, result.reason, result.numbers)
+    check_argument("sources", sources, list, tuple)
+    return side_by_side([_comparable(source) for source in sources])
+
+
+def _comparable(source: Source) -> str | StudyRecord:
+    place, storage = place_of(source)
+    if storage is None:
+        return str(place)
+    from distune.analysis.records.sources import read_study
+
+    return read_study(place, storage)

@@ -22,6 +22,8 @@ from distune.utils.progress import duration
 
 TRIED = 4
 """Examples that are measured."""
+NO_MEMORY = (MemoryError, torch.cuda.OutOfMemoryError)
+"""What a machine raises that cannot even try these."""
 _ADAM = 12
 """Bytes of a trained weight besides itself: its gradient and two moments."""
 _PROCESS_MB = 450.0
@@ -66,6 +68,9 @@ def estimate(config: Config, table: Table) -> Estimate:
     Args:
         config: the experiment; what its `study` section says of trials, epochs, workers and folds counts.
         table: its examples.
+
+    Raises:
+        MemoryError: even these do not fit; a GPU has an error of its own, see `NO_MEMORY`.
     """
     study, config = config.study, base_of(config)
     compute = resolved(config.training)
@@ -96,14 +101,6 @@ def estimate(config: Config, table: Table) -> Estimate:
         store_mb=sum(cost.stored_mb for cost in costs) * len(table) * views,
         trial_mb=folds * sum(cost.trained_mb for cost in costs) + 0.2,
     )
-
-
-def estimate_lines(config: Config, table: Table) -> list[str]:
-    """The estimate in words; a machine that cannot even try a few examples says so."""
-    try:
-        return estimate(config, table).lines()
-    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-        return [f"no estimate: {TRIED} examples do not fit this machine's memory ({type(error).__name__})"]
 
 
 @dataclass(frozen=True)

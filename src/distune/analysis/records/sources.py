@@ -56,6 +56,20 @@ def database_file(given: Path) -> Path:
     )
 
 
+def name_and_url(source: Path | str, storage: str | None = None) -> tuple[str, str]:
+    """A study's name, and the URL of the database that holds it.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if storage is not None:
+        return str(source), storage
+    from distune.tuning.study.storage_url import sqlite_url
+
+    file = database_file(Path(source))
+    return file.stem, sqlite_url(file)
+
+
 def _from_storage(url: str, name: str, folder: Path | None) -> StudyRecord:
     import optuna
 

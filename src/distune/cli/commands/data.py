@@ -37,18 +37,11 @@ def check(
     """Validate a config and its data; name every error; say what a trial and a study will take."""
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
-    from distune.checking import check_experiment
-    from distune.data.demo.demo import without_writing
     from distune.data.table import Split
-    from distune.setup.downloads import download_lines
-    from distune.setup.estimate import estimate_lines
-    from distune.tuning.tune import values_outside
+    from distune.setup.check import check as check_all
 
-    outside = values_outside(chosen)
-    with without_writing(chosen) as looked_at:
-        # A config without ranges of its own may be made for training alone: `tune` refuses it, `train` does not.
-        table = check_experiment(looked_at, str(config), outside if chosen.search_space else ())
-        costs = estimate_lines(looked_at, table) if estimates else []
+    found = check_all(chosen, str(config), estimates=estimates)
+    table = found.table
     counts = ", ".join(
         f"{len(table.rows(split))} {split}" for split in get_args(Split) if len(table.rows(split))
     )
@@ -63,7 +56,7 @@ def check(
         say(f"  {len(table.dropped)} bad examples are dropped on request:")
         for line in table.dropped:
             say(f"    {line}")
-    for line in [*costs, *download_lines(chosen), *(f"to tune it: {line}" for line in outside)]:
+    for line in [*(found.estimate.lines() if found.estimate else ()), *found.remarks]:
         say(f"  {line}")
 
 

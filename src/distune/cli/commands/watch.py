@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +34,7 @@ def status(
     """Show trials, running workers, best so far, failures by kind, and the expected end; or list all studies."""
     from rich.console import Console
 
+    from distune.analysis.records.sources import name_and_url
     from distune.tuning.status import read_status, read_studies
     from distune.tuning.study.storage_url import redacted
 
@@ -43,7 +43,7 @@ def status(
             raise UserError("--watch shows one study; name it")
         _print_list(read_studies(storage=storage), str(STUDIES) if storage is None else redacted(storage))
         return
-    name, url = _place(study, storage)
+    name, url = name_and_url(study, storage)
     found = read_status(name, storage=url)
     _print(found)
     while watch and found.workers:
@@ -59,9 +59,10 @@ def dashboard(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8080,
 ) -> None:
     """Open optuna-dashboard on a copy of the study; what is changed there changes the copy only."""
+    from distune.analysis.records.sources import name_and_url
     from distune.tuning.dashboard import open_dashboard
 
-    name, url = _place(study, storage)
+    name, url = name_and_url(study, storage)
     open_dashboard(name, storage=url, port=port)
 
 
@@ -69,17 +70,6 @@ def add_commands(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command("status")(status)
     app.command("dashboard")(dashboard)
-
-
-def _place(study: str, storage: str | None) -> tuple[str, str]:
-    """A study's name, and the URL of the database that holds it."""
-    if storage is not None:
-        return study, storage
-    from distune.analysis.records.sources import database_file
-    from distune.tuning.study.storage_url import sqlite_url
-
-    file = database_file(Path(study))
-    return file.stem, sqlite_url(file)
 
 
 def _print_list(studies: Sequence[StudyStatus | UnreadableStudy], place: str) -> None:

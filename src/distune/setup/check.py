@@ -1,0 +1,56 @@
+"""`distune check`: what can be known of an experiment before any training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distune.checking import check_experiment
+from distune.config import Config
+from distune.data.demo.demo import without_writing
+from distune.data.table import Table
+from distune.setup.downloads import download_lines
+from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
+from distune.tuning.tune import values_outside
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of an experiment that is sound.
+
+    Attributes:
+        table: the usable examples; the images of a demo set that is not made yet are gone again.
+        estimate: what a trial and the study will take on this machine; None where it was not measured.
+        remarks: why there is no estimate, what would be fetched, and why `tune` would refuse what `train` would not.
+    """
+
+    table: Table
+    estimate: Estimate | None
+    remarks: tuple[str, ...]
+
+
+def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
+    """Checks a config and every example of its data, and measures what a trial and the study will take.
+
+    Args:
+        config: a valid config.
+        source: its file, named in the errors.
+        estimates: measure; takes seconds.
+
+    Raises:
+        ConfigError: lists all that is wrong with the loss, encoders, search ranges and data.
+        DataError: lists all that is wrong, where only the data are at fault.
+    """
+    outside = values_outside(config)
+    measured, remarks = None, []
+    with without_writing(config) as looked_at:
+        # A config without ranges of its own may be made for training alone: `tune` refuses it, `train` does not.
+        table = check_experiment(looked_at, source, outside if config.search_space else ())
+        if estimates:
+            try:
+                measured = estimate(looked_at, table)
+            except NO_MEMORY as error:
+                remarks.append(
+                    f"no estimate: {TRIED} examples do not fit this machine's memory ({type(error).__name__})"
+                )
+    remarks += [*download_lines(config), *(f"to tune it: {line}" for line in outside)]
+    return Checked(table, measured, tuple(remarks))
