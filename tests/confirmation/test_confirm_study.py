@@ -13,7 +13,9 @@ import filelock
 import numpy as np
 import pytest
 from confirmation_helpers import config_on, numbers_of, request_for, timeless, write_study
+from typer.testing import CliRunner
 
+from distune.cli import app
 from distune.cli.commands.confirm import print_numbers
 from distune.config import load_config, with_values
 from distune.confirmation.candidates import confirmation_seeds
@@ -379,6 +381,16 @@ def test_what_failed_is_listed_and_the_rest_is_evaluated(
         and "tuning gain: not known, trial_0001: no run finished" in printed
     )
     assert "recommended: base." in printed
+
+
+def test_where_it_runs_can_be_set_and_what_is_trained_cannot(confirmed: Path) -> None:
+    before = written(confirmed)
+    command = ["confirm", str(confirmed), "--top", "2", "--seeds", "2", "--set"]
+    assert CliRunner().invoke(app, [*command, "training.threads=2"]).exit_code == 0
+    assert load_config(confirmed.with_suffix("") / "recommended_config.yaml").training.threads == 2
+    with pytest.raises(UserError, match=r"student\.lr"):
+        confirm(request_for(confirmed, settings={"student.lr": 1e-3}))
+    assert written(confirmed) == before
 
 
 class TestRefusals:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confirmed_numbers import CONFIRMATION
-from studies import FOLDS, fold_folders, fold_study
+from studies import FOLDS, confirmation_of, fold_folders, fold_study
 
 from distune.analysis.findings import analyse
 from distune.analysis.records.from_optuna import from_optuna
@@ -66,6 +67,25 @@ def test_answers_of_all_folds_are_shown_together(page: str) -> None:
     assert "type: 6 of 9 on the diagonal" in page
     assert "type has an expected calibration error of 0.2667" in page
     assert page.count("each example by the one of 3 models that did not learn it") == 2
+
+
+def test_a_confirmation_on_folds_shows_the_model_that_it_recommends(tmp_path: Path) -> None:
+    """In the search six of nine answers are right; those of the recommended model's new folds are all wrong."""
+    study = from_optuna(fold_study(fold_folders(tmp_path / "trial_0013")))
+    numbers = confirmation_of(study) | {"split": "folds"}
+    name = numbers["recommendation"]["contender"]
+    for about in numbers["contenders"].values():
+        about["splits"]["folds"] = about["splits"]["test"]
+    numbers["examples"]["folds"] = numbers["examples"]["test"]
+    run = tmp_path / "confirmation" / name / f"seed_{numbers['contenders'][name]['seeds'][0]}"
+    run.mkdir(parents=True)
+    rows = [f"x{row},g{row},b,0.9,0.1" for row in range(9)]
+    (run / "predictions_folds.csv").write_text("\n".join(["id,group,truth_type,p_type_a,p_type_b", *rows]))
+    (tmp_path / "confirmation.json").write_text(json.dumps(numbers))
+    findings = analyse(replace(study, folder=tmp_path))
+    said = markdown.render(build(findings, draw(findings), Written()))
+    assert said.count("on the diagonal") == said.count("type: 0 of 9 on the diagonal") == 1
+    assert f"by the one of {FOLDS} models of the first new seed that did not learn it" in said
 
 
 def test_what_is_not_there_of_the_folds_says_why(page: str, tmp_path: Path) -> None:

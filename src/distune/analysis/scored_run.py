@@ -1,4 +1,4 @@
-"""The run that a report shows: the recommended model on the split that was opened, else the best trial's on dev."""
+"""The run that a report shows: the recommended model on what confirmed it, else the best trial in the search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import RunRecord, read_run
-from distune.confirmation.statistics.files import FOLDER, run_folder
+from distune.confirmation.statistics.files import FOLDER, SCORED_SPLITS, run_folder
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class ScoredRun:
     Attributes:
         run: its run folder.
         name: which model, such as `trial 12`.
-        on: which examples, such as `test` or `5 folds of train and dev`.
-        is_confirmed: whether it is a model of the confirmation, of the first seed that finished.
+        on: which examples, such as `test`, `folds` or `5 folds of train and dev`.
+        is_confirmed: whether it is of the confirmation, of the first seed that finished; on folds, the models that
+            each lacked one.
     """
 
     run: RunRecord | Unknown
@@ -49,7 +50,7 @@ def _recommended(study: StudyRecord, confirmation: ConfirmationRecord) -> Scored
     numbers = confirmation.numbers
     chosen, split = str(numbers["recommendation"]["contender"]), numbers["split"]
     about = numbers["contenders"][chosen]
-    if study.folder is None or not confirmation.is_current or split not in ("test", "dev"):
+    if study.folder is None or not confirmation.is_current or split not in SCORED_SPLITS:
         return None
     for seed in about["seeds"]:
         folder = run_folder(study.folder / FOLDER, chosen, seed)

@@ -77,7 +77,16 @@ def chosen_config(path: Path, assignments: Sequence[str] | None, values: Mapping
     Raises:
         UserError: an assignment is none, or the config breaks rules.
     """
-    return load_config(path, {**dict(map(_assigned, assignments or ())), **values})
+    return load_config(path, {**assigned(assignments), **values})
+
+
+def assigned(assignments: Sequence[str] | None) -> dict[str, Any]:
+    """What `--set` was given, by dotted key.
+
+    Raises:
+        UserError: an assignment is none.
+    """
+    return dict(map(_assigned, assignments or ()))
 
 
 def _assigned(assignment: str) -> tuple[str, Any]:

@@ -54,6 +54,7 @@ from distune.tuning.executors.make import check_executor, described, devices_for
 from distune.tuning.status import status_of
 from distune.tuning.study.open_study import check_study_name
 from distune.tuning.study.read_only import reading
+from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.utils.places import STUDIES
@@ -77,6 +78,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
     if request.devices:
         devices_for(request.executor, request.devices, request.workers, request.gpus_per_trial)
     check_executor(request.executor)
+    settings = _settings(request)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(request) as (study, folder):
         candidates, notes = contenders(study, request.top, one_modality=request.one_modality)
@@ -84,8 +86,8 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         seed = int(study.user_attrs["seed"])
         name, folds = study.study_name, study.user_attrs.get("folds")
         searched = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-    if request.data_root is not None:
-        candidates = [_moved(candidate, request.data_root) for candidate in candidates]
+    if settings:
+        candidates = [replace(each, config=with_values(each.config, settings)) for each in candidates]
     confirmation = folder / FOLDER
     confirmation.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -343,9 +345,16 @@ def _alone(confirmation: Path) -> Iterator[None]:
         ) from None
 
 
-def _moved(candidate: Candidate, root: Path) -> Candidate:
-    config = with_values(candidate.config, {"data.root": str(root)})
-    return replace(candidate, config=config)
+def _settings(request: ConfirmRequest) -> dict[str, Any]:
+    """What lies over the study's configs, by dotted key: where the confirmation runs."""
+    places = [key for key in NEUTRAL_KEYS if "." in key]
+    if others := [key for key in request.settings if key not in places]:
+        raise UserError(
+            f"{others[0]} cannot be set: a confirmation trains the configs of the study as they are; "
+            f"only {', '.join(places)} may be others. Tune again with another value"
+        )
+    moved = {} if request.data_root is None else {"data.root": str(request.data_root)}
+    return {**request.settings, **moved}
 
 
 def _table(candidate: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -> Table:

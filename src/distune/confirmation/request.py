@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,7 @@ class ConfirmRequest:
         gpus_per_trial: GPUs that Ray sets aside for a run.
         subgroup_columns: in place of the config's `data.subgroup_columns`.
         one_modality: also train the best config's student on the image alone and on the text alone, without a teacher.
+        settings: config values by dotted key that lie over the study's: of `NEUTRAL_KEYS`, which say where it runs.
     """
 
     study: str
@@ -49,6 +51,7 @@ class ConfirmRequest:
     gpus_per_trial: float = 0.0
     one_modality: bool = False
     subgroup_columns: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

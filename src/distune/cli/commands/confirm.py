@@ -18,6 +18,7 @@ from distune.cli.options import (
     Storage,
     Study,
     Workers,
+    assigned,
     devices_of,
     listed,
 )
@@ -75,6 +76,14 @@ def confirm(
         ),
     ] = None,
     data_root: DataRoot = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A config value that says where it runs: --set training.threads=1. What is trained is the study's.",
+        ),
+    ] = None,
 ) -> None:
     """Train the best trials again over seeds, evaluate them once on the test split, and compare them."""
     from distune.confirmation.confirm import confirm as run_confirmation
@@ -97,6 +106,7 @@ def confirm(
         gpus_per_trial=gpus_per_trial,
         one_modality=one_modality,
         subgroup_columns=listed("--subgroup-columns", subgroup_columns),
+        settings=assigned(assignments),
     )
     result = run_confirmation(request, show=say)
     if result.reason == "interrupted":

@@ -12,6 +12,7 @@ from distune.analysis.calibration import reliability
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion
+from distune.confirmation.statistics.files import OUT_OF_FOLD
 from distune.data.table import MISSING
 from distune.reporting import formats
 from distune.reporting.document import Figure
@@ -65,11 +66,12 @@ def _scored(findings: Findings) -> str:
     """Whose answers they are, and of which examples."""
     scored, folds = findings.scored_run, findings.study.folds
     name = scored.name[:1].upper() + scored.name[1:]
-    if scored.is_confirmed:
+    if scored.is_confirmed and scored.on != OUT_OF_FOLD:
         return f"{name} on {scored.on}, the model of the first seed, which distune predict loads"
     if folds is None:
         return f"{name} on {scored.on}"
-    return f"{name} on train and dev, each example by the one of {folds} models that did not learn it"
+    of_seed = " of the first new seed" * scored.is_confirmed
+    return f"{name} on train and dev, each example by the one of {folds} models{of_seed} that did not learn it"
 
 
 def _matrix(axes: Axes, matrix: Confusion) -> None:
