@@ -71,7 +71,9 @@ def _scored(findings: Findings) -> str:
     if folds is None:
         return f"{name} on {scored.on}"
     of_seed = " of the first new seed" * scored.is_confirmed
-    return f"{name} on train and dev, each example by the one of {folds} models{of_seed} that did not learn it"
+    return (
+        f"{name} on train and dev, each example by the one of {folds} models{of_seed} that did not learn it"
+    )
 
 
 def _matrix(axes: Axes, matrix: Confusion) -> None:
