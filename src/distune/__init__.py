@@ -13,10 +13,9 @@ Example:
     >>> distune.confirm(study).recommended  # doctest: +SKIP
 """
 
-from typing import TYPE_CHECKING
-
 from distune.utils.lazy import lazy_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from distune.api.confirmations import Confirmation, confirm
     from distune.api.data import audit, check, init, split

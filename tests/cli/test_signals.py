@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from distune.cli.ending import INTERRUPTED, one_message
-from distune.cli.signals import SIGNALS, ends_at_once, ends_by_exception
+from distune.cli.signals import SIGNALS, SignalsHandled, end_at_once, end_by_exception
 from distune.utils.atomic import replacing
 from distune.utils.new_folder import new_folder
 from distune.utils.progress import progress_to
 from distune.utils.threads import threaded
+
+SOURCE = Path(__file__).parents[2] / "src"
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +30,13 @@ def handlers_are_put_back() -> Iterator[None]:
 
 
 def test_what_comes_before_the_first_handler_takes_no_time() -> None:
-    heavy = "{'typer', 'rich', 'pydantic', 'numpy', 'distune.config', 'concurrent.futures'}"
+    heavy = "{'typer', 'typing', 're', 'contextlib', 'logging', 'threading', 'pathlib', 'distune.config'}"
     seen = f"import sys, distune.cli, distune.__main__; print({heavy} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    # -I -S: nothing that a site brings along
+    path = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); {seen}"
+    found = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", path], capture_output=True, text=True, check=True
+    )
     assert found.stdout == "set()\n"
 
 
@@ -38,7 +44,7 @@ def test_what_comes_before_the_first_handler_takes_no_time() -> None:
 def test_an_import_is_left_at_once(number: int) -> None:
     child = os.fork()
     if child == 0:
-        with ends_at_once():
+        with SignalsHandled(end_at_once):
             try:
                 os.kill(os.getpid(), number)
             finally:  # as an import that takes an interrupt for a fault of its own
@@ -49,10 +55,14 @@ def test_an_import_is_left_at_once(number: int) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_drafts_are_removed(tmp_path: Path, number: int) -> None:
     kind = KeyboardInterrupt if number == signal.SIGINT else SystemExit
-    with pytest.raises(kind) as ended, ends_by_exception(), replacing(tmp_path / "file") as draft:
+    with (
+        pytest.raises(kind) as ended,
+        SignalsHandled(end_by_exception),
+        replacing(tmp_path / "file") as draft,
+    ):
         draft.touch()
         os.kill(os.getpid(), number)
-    with pytest.raises(kind), ends_by_exception(), new_folder(tmp_path / "folder") as folder:
+    with pytest.raises(kind), SignalsHandled(end_by_exception), new_folder(tmp_path / "folder") as folder:
         (folder / "file").touch()
         os.kill(os.getpid(), number)
     assert list(tmp_path.iterdir()) == []
@@ -62,7 +72,7 @@ def test_drafts_are_removed(tmp_path: Path, number: int) -> None:
 def test_a_signal_that_is_ignored_or_handled_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        with ends_by_exception():
+        with SignalsHandled(end_by_exception):
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -77,7 +87,7 @@ def test_ctrl_c_in_the_words_of_a_library_is_still_ctrl_c(capsys: pytest.Capture
 
     with pytest.raises(SystemExit) as ended, one_message():
         imported()
-    assert ended.value.code == INTERRUPTED and capsys.readouterr() == ("", "")
+    assert ended.value.code == INTERRUPTED and capsys.readouterr() == ("", "interrupted\n")
 
 
 def test_an_interrupt_waits_for_no_item_that_is_not_begun() -> None:

@@ -5,11 +5,12 @@ What takes time to import is in `distune.cli.application`, so that a signal meet
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import signal
 
-from distune.cli.signals import ends_at_once, ends_by_exception
+from distune.cli.signals import SignalsHandled, end_at_once, end_by_exception
 from distune.utils.lazy import lazy_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from distune.cli.application import app
 
@@ -20,7 +21,11 @@ __getattr__ = lazy_names(__name__, {"app": "distune.cli.application"})
 
 def main() -> None:
     """The command `distune`; what a user can correct ends with exit code 2 and no traceback."""
-    run_command()
+    try:
+        run_command()
+    finally:  # while the interpreter closes, an exception would be printed
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_command(*command: str) -> None:
@@ -29,7 +34,10 @@ def run_command(*command: str) -> None:
     Args:
         command: the command, where the script that was called stands for it; else the first argument names it.
     """
-    with ends_at_once():
-        from distune.cli.application import run_application
-    with ends_by_exception():
-        run_application(*command)
+    try:
+        with SignalsHandled(end_at_once):
+            from distune.cli.application import run_application
+        with SignalsHandled(end_by_exception):
+            run_application(*command)
+    except KeyboardInterrupt:  # between the two
+        raise SystemExit(128 + signal.SIGINT) from None

@@ -37,8 +37,7 @@ class TerminalFormatter(logging.Formatter):
 def one_message() -> Iterator[None]:
     """Ends the process with one message on standard error and an exit code, where the block raises.
 
-    Exit codes: 1 the work failed, 2 bad input, 4 the disk is full, 130 interrupted. The last one and a closed pipe end
-    quietly.
+    Exit codes: 1 the work failed, 2 bad input, 4 the disk is full, 130 interrupted. A closed pipe ends quietly.
 
     Raises:
         SystemExit: with the exit code.
@@ -53,9 +52,12 @@ def one_message() -> Iterator[None]:
         # The interpreter flushes once more at its end, into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(FAILED) from None
-    except Exception as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
         if _is_interrupt(error):
+            say("interrupted", err=True)
             raise SystemExit(INTERRUPTED) from None
+        if not isinstance(error, Exception):
+            raise
         code, message = ending_of(error)
         say(f"error: {message}", err=True)
         raise SystemExit(code) from None
@@ -96,7 +98,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether an error is Ctrl-C in a library's own words, as where a module could not be imported to its end."""
+    """Whether an error is Ctrl-C, be it in a library's own words, as of a module that was not imported to its end."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
