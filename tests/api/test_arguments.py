@@ -13,6 +13,7 @@ from distune.errors import UserError
 
 CONFIG = distune.Config()
 STRANGE = [3, 1.5, True, b"x", [], object()]
+NO_NUMBERS = [float("nan"), float("inf"), -float("inf"), 10**400]
 PATHS = ["", "\0", "x" * 300, "x/" * 3000, "a\ud800"]
 CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "train": ("config", lambda given: distune.train(given), [None, *STRANGE]),
@@ -23,12 +24,41 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "confirm": ("study", lambda given: distune.confirm(given), [None, *STRANGE, *PATHS]),
     "confirm top": ("top", lambda given: distune.confirm("s", top=given), [None, *STRANGE[1:]]),
     "confirm seeds": ("seeds", lambda given: distune.confirm("s", seeds=given), [None, *STRANGE[1:]]),
+    "confirm top below one": ("top", lambda given: distune.confirm("s", top=given), [0, -1]),
+    "confirm seeds below one": ("seeds", lambda given: distune.confirm("s", seeds=given), [0, -3]),
+    "confirm workers": (
+        "workers",
+        lambda given: distune.confirm("s", workers=given),
+        [None, "two", 0, *STRANGE[1:]],
+    ),
+    "confirm new_cases": (
+        "new_cases",
+        lambda given: distune.confirm("s", new_cases=given),
+        ["x", 0, *STRANGE[1:]],
+    ),
+    "confirm relevant_gain": (
+        "relevant_gain",
+        lambda given: distune.confirm("s", relevant_gain=given),
+        [None, "x", True, 0, 2, *NO_NUMBERS],
+    ),
+    "confirm gpus_per_trial": (
+        "gpus_per_trial",
+        lambda given: distune.confirm("s", gpus_per_trial=given),
+        [None, "x", True, -1, 2, *NO_NUMBERS],
+    ),
+    "confirm devices": ("devices", lambda given: distune.confirm("s", devices=given), [None, "cpu", (1,), 3]),
     "load": ("source", lambda given: distune.load(given), [None, *STRANGE, *PATHS]),
     "load device": ("device", lambda given: distune.load("s", device=given), STRANGE),
     "load storage": ("storage", lambda given: distune.load("s", storage=given), STRANGE),
     "evaluate": ("source", lambda given: distune.evaluate(given, "x"), [None, *STRANGE, *PATHS]),
     "export": ("source", lambda given: distune.export(given), [None, *STRANGE, *PATHS]),
     "export out": ("out", lambda given: distune.export("s", given), [*STRANGE, *PATHS]),
+    "export max_score_drop": (
+        "max_score_drop",
+        lambda given: distune.export("s", quantize="int8", max_score_drop=given),
+        [None, "x", True, -1, *NO_NUMBERS],
+    ),
+    "mistakes most": ("most", lambda given: distune.mistakes("s", most=given), [None, "x", True, 1.5, 0, -1]),
     "mistakes": ("source", lambda given: distune.mistakes(given), [None, *STRANGE, *PATHS]),
     "mistakes data_root": (
         "data_root",

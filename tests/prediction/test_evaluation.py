@@ -15,8 +15,9 @@ from distune.config import load_config, save_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo
 from distune.deployment.model_card import model_card
+from distune.errors import UserError
 from distune.prediction.evaluation import EXTERNAL, evaluation_of, record
-from distune.prediction.labelled import Labelled, label_columns_of, labelled_file
+from distune.prediction.labelled import Labelled, label_columns_of, labelled, labelled_file
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
 from distune.training.files.prediction_files import read_rows
@@ -215,3 +216,33 @@ def test_what_cannot_be_evaluated_is_refused_and_not_recorded(
     Path("short.csv").write_text("image,text,modality\na.png,b,CT\n")
     code, _, err = distune("evaluate", copied, "--csv", "short.csv", "--data-root", elsewhere)
     assert code == 2 and "'location'" in err and "'modality'" in err
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "token"),
+    [
+        (None, ["p"], "groups: 1 for 2"),
+        (None, "pp", "groups: takes"),
+        (None, 3, "groups: takes"),
+        (None, [["p"], ["q"]], "groups: a value of type list"),
+        ({"modality": ["CT"]}, None, "labels of 'modality': 1 for 2"),
+        ({"modality": None}, None, "labels of 'modality': takes"),
+        ({"modality": "CT"}, None, "labels of 'modality': takes"),
+        ({"modality": [b"CT", "MR"]}, None, "labels of 'modality': a value of type bytes"),
+    ],
+)
+def test_labels_and_groups_are_one_for_each_example(
+    trained_run: Callable[..., Path], labels: Any, groups: Any, token: str
+) -> None:
+    labels = labels or {"modality": ["CT", "MR"], "location": ["a", "b"]}
+    with pytest.raises(UserError, match=token):
+        load(trained_run()).evaluate(["a.png", "b.png"], ["x", "y"], labels=labels, groups=groups)
+
+
+def test_cells_that_hold_nothing_are_labels_that_are_not_known(trained_run: Callable[..., Path]) -> None:
+    labels = {"modality": ["CT", None], "location": [float("nan"), 3]}
+    found = labelled(
+        load(trained_run()), ["a.png", "b.png"], texts=["x", "y"], labels=labels, groups=[7, None]
+    )
+    assert found.labels == {"modality": ["CT", ""], "location": ["", "3"]}
+    assert found.groups == ["7", "b.png"]

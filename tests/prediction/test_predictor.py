@@ -161,6 +161,13 @@ def test_what_cannot_be_read_is_named(
     assert len(refused.value.problems) == 1 and token in refused.value.problems[0]
 
 
+def test_a_picture_whose_file_is_cut_is_named(trained_run: MakeRun, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((80, 80), np.uint8)).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:-30])
+    with pytest.raises(DataError, match="not readable"):
+        load(trained_run()).predict(Image.open(tmp_path / "cut.png"), "text")
+
+
 def test_as_many_texts_as_images(trained_run: MakeRun) -> None:
     with pytest.raises(UserError, match="2 images and 1 texts"):
         load(trained_run()).predict(["a.png", "b.png"], ["text"])

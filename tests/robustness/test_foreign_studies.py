@@ -19,15 +19,17 @@ from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.schemas import ConfirmationForm, fault
 from distune.cli import app
 from distune.confirmation.confirm import confirm
+from distune.confirmation.opening import Opening
 from distune.confirmation.request import ConfirmRequest
 from distune.confirmation.statistics.files import baseline_folder, folds_folder, run_folder
 from distune.data.images import read_pixels
 from distune.data.readers.table_files import TableError, open_table
 from distune.errors import UserError
 from distune.training.files.checkpoint import load_checkpoint
+from distune.training.files.run_folder import OPENINGS
 from distune.tuning.status import read_status
 from distune.utils.json_files import read_json
-from distune.utils.jsonl import read_lines
+from distune.utils.jsonl import append_line, read_lines
 from distune.utils.paths import is_file_name
 from tests.reporting.confirmed_numbers import CONFIRMATION
 
@@ -128,6 +130,11 @@ def test_several_objectives_are_refused(tmp_path: Path) -> None:
         (HEADER + '0,0.5,COMPLETE,"1\n', "CSV"),
         (HEADER + "0,0.5,COMPLETE,1\n0,0.6,COMPLETE,1\n", "number 0"),
         (HEADER + "zero,0.5,COMPLETE,1\n", "row 2"),
+        (HEADER + "1.7,0.5,COMPLETE,1\n", "row 2"),
+        (HEADER + "-1,0.5,COMPLETE,1\n", "row 2"),
+        (HEADER + "100000000,0.5,COMPLETE,1\n", "row 2"),
+        (HEADER + "1e30,0.5,COMPLETE,1\n", "row 2"),
+        (HEADER + "0,1e308,COMPLETE,1\n1,-1e308,COMPLETE,1\n", "row 3"),
         ("", "no table"),
     ],
 )
@@ -138,7 +145,11 @@ def test_a_table_that_breaks_a_rule_is_refused(content: str, token: str, tmp_pat
         from_csv(table)
 
 
-@pytest.mark.parametrize("read", [from_csv, read_pixels, open_table, read_lines, read_json, load_checkpoint])
+APPENDED = partial(append_line, record={})
+READ = [from_csv, read_pixels, open_table, read_lines, read_json, load_checkpoint, APPENDED]
+
+
+@pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize("make", [os.mkfifo, lambda file: file.symlink_to("/dev/zero"), Path.mkdir])
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_what_may_never_end_is_not_read(
@@ -150,6 +161,17 @@ def test_what_may_never_end_is_not_read(
     make(file)
     with pytest.raises((UserError, TableError, OSError), match="no regular file"):
         read(file)
+
+
+def test_nothing_is_added_to_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine").write_text("notes")
+    with pytest.raises(OSError, match="link"):
+        append_line(tmp_path / "link", {})
+    assert (tmp_path / "mine").read_text() == "notes"
+    with pytest.raises(OSError, match="link"):
+        (tmp_path / OPENINGS).symlink_to(tmp_path / "mine")
+        Opening(tmp_path, "me", "data").check()
 
 
 def test_every_file_is_read_through_the_one_check() -> None:

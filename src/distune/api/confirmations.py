@@ -12,7 +12,7 @@ from distune.api.sources import load
 from distune.api.studies import Study, refresh_report
 from distune.config import Config, load_config
 from distune.errors import UserError
-from distune.utils.arguments import check_argument, check_path
+from distune.utils.arguments import check_path
 
 if TYPE_CHECKING:
     from distune.prediction.predictor import Predictor
@@ -73,8 +73,6 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
     from distune.confirmation.request import ConfirmRequest
 
     check_path("study", study, Study)
-    check_argument("top", top, int)
-    check_argument("seeds", seeds, int)
     place, storage = study.place if isinstance(study, Study) else (str(study), others.pop("storage", None))
     with restored():
         result = run_confirmation(

@@ -12,7 +12,7 @@ from distune.api.settings import restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config
 from distune.training.callbacks import Callback
-from distune.utils.arguments import check_argument, check_path
+from distune.utils.arguments import check_argument, check_number, check_path
 from distune.utils.places import RUNS
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def mistakes(
     place = place_of(source, storage)
     for name, given in (("out", out), ("data_root", data_root)):
         check_path(name, given, type(None))
-    check_argument("most", most, int)
+    check_number("most", most, least=1, whole=True)
 
     return write_mistakes(
         run_behind(*place),
@@ -194,7 +194,7 @@ def export(
     place, storage = place_of(source, storage)
     for name, given in (("out", out), ("data_root", data_root)):
         check_path(name, given, type(None))
-    check_argument("max_score_drop", max_score_drop, int, float)
+    check_number("max_score_drop", max_score_drop, least=0)
 
     return export_source(
         place,

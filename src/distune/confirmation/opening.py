@@ -13,6 +13,7 @@ from distune.errors import UserError
 from distune.store import key_of
 from distune.training.files.run_folder import OPENINGS, openings, record_opening
 from distune.utils.json_files import read_json
+from distune.utils.jsonl import check_appendable
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Opening:
 
         Raises:
             UserError: it was opened before, for another plan.
+            OSError: an opening could not be recorded.
         """
+        check_appendable(self.study_folder / OPENINGS)
         past = openings(self.study_folder)
         if past and past[-1]["by"] != self.by and not self.again:
             raise UserError(

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from distune.utils.arguments import check_argument, check_number
+
 ConfirmEndReason = Literal["finished", "incomplete", "interrupted", "low_disk"]
 
 RELEVANT_GAIN = 0.01
 """The smallest gain that matters unless the user says otherwise: one point of score."""
+LEAST_GAIN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class ConfirmRequest:
         subgroup_columns: in place of the config's `data.subgroup_columns`.
         one_modality: also train the best config's student on the image alone and on the text alone, without a teacher.
         settings: config values by dotted key that lie over the study's: of `NEUTRAL_KEYS`, which say where it runs.
+
+    Raises:
+        UserError: one of them is no number, or out of its range.
     """
 
     study: str
@@ -52,6 +58,18 @@ class ConfirmRequest:
     one_modality: bool = False
     subgroup_columns: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("top", "seeds", "workers"):
+            check_number(name, getattr(self, name), least=1, whole=True)
+        if self.new_cases is not None:
+            check_number("new_cases", self.new_cases, least=1, whole=True)
+        check_number("relevant_gain", self.relevant_gain, least=LEAST_GAIN, most=1)
+        check_number("gpus_per_trial", self.gpus_per_trial, least=0, most=1)
+        for name in ("devices", "subgroup_columns"):
+            check_argument(name, getattr(self, name), tuple, list)
+            for each in getattr(self, name):
+                check_argument(name, each, str)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from distune.prediction.load import run_behind
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
+from distune.utils.arguments import check_number
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import read_file
 
@@ -94,6 +95,7 @@ def export_run(
     """
     if quantisation not in QUANTISATIONS:
         raise UserError(f"quantize: there is no {quantisation!r}; known: {', '.join(QUANTISATIONS)}")
+    check_number("max_score_drop", max_score_drop, least=0)
     _require_packages()
     predictor = load_run(folder, "cpu", precision="fp32")
     model = predictor.model

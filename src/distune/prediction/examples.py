@@ -17,7 +17,7 @@ from distune.data.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_files import TableError, open_table, row_fault
 from distune.errors import DataError, UserError
-from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint
+from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint, one_line
 
 PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "F")
 """Modes of Pillow whose arrays are what they look like; the others are converted."""
@@ -307,15 +307,22 @@ def _check_size(size: tuple[int, ...] | None, max_megapixels: float) -> None:
 
 
 def array_of(picture: Any) -> NDArray[Any]:
-    """The values of a Pillow image, turned as its camera says, as those of a file would be."""
+    """The values of a Pillow image, turned as its camera says, as those of a file would be.
+
+    Raises:
+        UserError: the file behind it is damaged.
+    """
     from PIL import ImageOps
 
-    if picture.format == "JPEG":
-        picture = ImageOps.exif_transpose(picture)
-    if picture.mode not in PICTURE_MODES:
-        has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
-        picture = picture.convert("L" if picture.mode == "1" else "RGBA" if has_alpha else "RGB")
-    return np.asarray(picture)
+    try:
+        if picture.format == "JPEG":
+            picture = ImageOps.exif_transpose(picture)
+        if picture.mode not in PICTURE_MODES:
+            has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
+            picture = picture.convert("L" if picture.mode == "1" else "RGBA" if has_alpha else "RGB")
+        return np.asarray(picture)
+    except Exception as error:  # Pillow reads the file only now, and its plugins raise what they like
+        raise UserError(f"not readable: {one_line(error, 100)}") from None
 
 
 def columns_of(data: Mapping[str, Any], modalities: Sequence[str]) -> Columns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
 from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
-from distune.prediction.examples import Example, examples_of, is_frame, is_missing, read_table_of
+from distune.prediction.examples import Example, cell_of, examples_of, is_frame, is_missing, read_table_of
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import read_results
 from distune.utils.arguments import check_argument
@@ -83,13 +83,34 @@ def labelled(
         labels = labels or {
             task.name: list(data[task.name]) for task in predictor.tasks if task.name in header
         }
-        groups = groups or (list(map(str, data["group"])) if "group" in header else None)
+        if groups is None and "group" in header:
+            groups = list(data["group"])
     if labels is None:
         raise UserError("evaluate needs the labels of the examples, by task")
     check_argument("labels", labels, Mapping)
-    by_task = {task: [str(label) for label in values] for task, values in labels.items()}
+    by_task = {task: _cells(f"labels of {task!r}", values, examples) for task, values in labels.items()}
     read = _as_in_training(_data_of(predictor), by_task)
-    return Labelled(name or "external data", examples, read, groups or [example.id for example in examples])
+    own = [example.id for example in examples]
+    cases = own if groups is None else _cells("groups", groups, examples)
+    alone = [group or name for group, name in zip(cases, own, strict=True)]
+    return Labelled(name or "external data", examples, read, alone)
+
+
+def _cells(name: str, values: Any, examples: Sequence[Example]) -> list[str]:
+    """What a table would hold in a column of these values.
+
+    Raises:
+        UserError: they are not one for each example, or no table can hold one of them.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise UserError(f"{name}: takes one for each example, not {type(values).__name__}")
+    cells = list(values)
+    if len(cells) != len(examples):
+        raise UserError(f"{name}: {len(cells)} for {len(examples)} examples; give one for each")
+    try:
+        return [cell_of(cell) for cell in cells]
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) -> Labelled:

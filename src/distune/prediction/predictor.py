@@ -16,6 +16,7 @@ from distune.data.table import Task
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
 from distune.prediction.examples import Columns, Example, encoder_pixels, examples_of, read_examples
+from distune.utils.jsonl import check_appendable
 from distune.utils.text import NOT_UNICODE, is_unicode
 from distune.utils.threads import threaded
 
@@ -211,6 +212,8 @@ class Predictor:
         from distune.prediction import evaluation
         from distune.prediction.labelled import labelled
 
+        if record:
+            check_appendable(Path(self.source) / evaluation.EXTERNAL)
         given = labelled(
             self,
             data,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
+from distune.utils.numbers import is_number
 from distune.utils.text import one_line
 
 LONGEST_NAME = 255
@@ -29,6 +31,27 @@ def check_argument(name: str, value: Any, *kinds: type) -> None:
     if is_flag or not isinstance(value, kinds):
         wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
         raise UserError(f"{name}: takes {wanted}, not {type(value).__name__}")
+
+
+def check_number(
+    name: str, value: Any, *, least: float = -math.inf, most: float = math.inf, whole: bool = False
+) -> None:
+    """Refuses what is no finite number between two others.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        least: the smallest number that it may be.
+        most: the largest one.
+        whole: it must be an int.
+
+    Raises:
+        UserError: it is none.
+    """
+    check_argument(name, value, *((int,) if whole else (int, float)))
+    if not (is_number(value) and least <= value <= most):
+        wanted = f"at least {least:g}" if most == math.inf else f"a number from {least:g} to {most:g}"
+        raise UserError(f"{name}: {one_line(value, 40)}; give {wanted}")
 
 
 def check_path(name: str, value: Any, *others: type) -> None:

@@ -13,9 +13,13 @@ from distune.utils.numbers import is_number
 KINDS = ("float", "int", "categorical")
 
 
+LARGEST = 1e300
+"""Beyond it the difference of two numbers may be none."""
+
+
 def number(value: Any) -> float | None:
-    """A finite number, or None."""
-    return float(value) if is_number(value) else None
+    """A finite number whose differences are finite too, or None."""
+    return float(value) if is_number(value) and abs(value) <= LARGEST else None
 
 
 def whole(value: Any) -> int | None:

@@ -22,6 +22,8 @@ ATTRIBUTE = "user_attrs_"
 FIRST = tuple(f"{PARAMETER}{name}" for name in ("teacher_lr", "student_lr", "alpha", "beta", "T"))
 """Parameters in the order in which a study of Distune names them."""
 MOST_CHOICES = 12
+MOST_TRIALS = 1_000_000
+"""Trial numbers of a table are below it."""
 EXPECTED = ("number", "value", "datetime_start", "datetime_complete", "duration", "state")
 STATES: Mapping[str, State] = {
     "COMPLETE": "complete",
@@ -119,7 +121,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
     seconds = cell("duration", _seconds)
     if seconds is None and started is not None and finished is not None:
         seconds = (finished - started).total_seconds() or None
-    number = cell("number", lambda written: int(float(written)))
+    number = cell("number", _number)
     return TrialRecord(
         number=index if number is None else number,
         state=state,
@@ -175,6 +177,14 @@ def _whole(written: str) -> int:
     if "e" in written.lower() or float(written) != int(float(written)):
         raise ValueError(written)
     return int(float(written))
+
+
+def _number(written: str) -> int:
+    """A trial's number; one beyond any study would make the report count up to it."""
+    number = _whole(written)
+    if not 0 <= number < MOST_TRIALS:
+        raise ValueError(written)
+    return number
 
 
 def _truth(written: str) -> bool:

@@ -23,7 +23,7 @@ from distune.cli.options import (
     listed,
 )
 from distune.cli.output import say
-from distune.confirmation.request import RELEVANT_GAIN
+from distune.confirmation.request import LEAST_GAIN, RELEVANT_GAIN
 
 EXIT_CODES = {"finished": 0, "incomplete": 1, "low_disk": 4, "interrupted": 130}
 """How `distune confirm` ends, by reason; 2 is bad input."""
@@ -45,7 +45,9 @@ def confirm(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each contender.")] = 5,
     relevant_gain: Annotated[
         float,
-        typer.Option(min=1e-6, max=1.0, help="The smallest gain in score that matters; power is for it."),
+        typer.Option(
+            min=LEAST_GAIN, max=1.0, help="The smallest gain in score that matters; power is for it."
+        ),
     ] = RELEVANT_GAIN,
     new_cases: Annotated[
         int | None,
