@@ -59,6 +59,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"search_space": {"alpha": {"type": "float", "low": 2, "high": 1}}},
         "search_space.alpha: low 2",
     ),
+    "device with a rest": ({"training": {"device": "cuda:0 and more"}}, "training.device: "),
     "percentiles that do not rise": ({"data": {"percentiles": [50, 50]}}, "data.percentiles: "),
     "percentiles beyond the last": ({"data": {"percentiles": [0, 101]}}, "data.percentiles: "),
     "name that leaves the folder": ({"name": "../x"}, "name: string should match pattern"),
@@ -84,6 +85,21 @@ def test_all_problems_are_listed_at_once() -> None:
         "distillation.T",
         "dat",
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"order": ["a", "b"], "separator": ";"}, "one of them"),
+        ({"order": ["a", "a"]}, "each once"),
+        ({"separator": ";", "score": "quadratic_kappa"}, "order"),
+        ({"order": ["a", "b"], "score": "average_precision"}, "quadratic_kappa"),
+        ({"columns": ["a"]}, "two or more"),
+    ],
+)
+def test_settings_that_make_no_task_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config({"data": {"reader": "wound", "tasks": {"severity": settings}}})
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "", "!!python/object/apply:os.system ['true']"])

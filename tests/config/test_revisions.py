@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distune.config import Config
-from distune.config.revisions import carried_over
+from distune.config.revisions import carried_over, pinned
 
 COMMIT = "0" * 40
 
@@ -19,3 +19,13 @@ def test_a_commit_is_carried_over_where_both_name_the_model_and_this_one_no_revi
     other = config.replace(**{"student.vision": "deit-tiny"})
     assert carried_over(other, earlier) == other
     assert carried_over(earlier, config) == earlier
+
+
+def test_encoders_of_image_and_text_are_pinned_to_the_commits_of_their_models() -> None:
+    other = "1" * 40
+    config = Config().replace(**{"teacher.text.revision": "v1"})
+    found = pinned(
+        config, {config.student.text.name: COMMIT, f"{config.teacher.text.name}@v1": other, "else": "2" * 40}
+    )
+    assert (found.student.text.revision, found.teacher.text.revision) == (COMMIT, other)
+    assert found.student.vision == config.student.vision and found.teacher.vision == config.teacher.vision

@@ -21,7 +21,7 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.table import MISSING
 from distune.distillation import LOSSES
-from distune.errors import ConfigError, DataError
+from distune.errors import DataError
 from distune.models import build_classifier
 from distune.models.fusion import FUSIONS
 from distune.store import Store
@@ -119,21 +119,6 @@ def test_what_is_no_class_of_the_task_is_refused(make: Make, tmp_path: Path) -> 
     wrong = {**data_section(root), "tasks": {"finding": {"separator": ";"}}}
     with pytest.raises(DataError, match="findings"):
         table_of(parse_config({"data": wrong}))
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"order": ["a", "b"], "separator": ";"}, "one of them"),
-        ({"order": ["a", "a"]}, "each once"),
-        ({"separator": ";", "score": "quadratic_kappa"}, "order"),
-        ({"order": ["a", "b"], "score": "average_precision"}, "quadratic_kappa"),
-        ({"columns": ["a"]}, "two or more"),
-    ],
-)
-def test_settings_that_make_no_task_are_refused(make: Make, settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        parse_config({"data": {"reader": "wound", "tasks": {"severity": settings}}})
 
 
 def test_folds_and_shares_spread_the_labels(make: Make) -> None:
