@@ -275,10 +275,10 @@ def test_every_column_that_the_config_asks_for_is_written(
     assert table.splits.count("dev") == list(frame["split"]).count("val")
     assert len(table) == len(frame) and set(table.subgroups["site"]) == {"a", "ä"}
     frame.loc[3, "split"] = "trian"
-    with pytest.raises(DataError, match="row 3: no split: 'trian'; use train, dev or test"):
+    with pytest.raises(DataError, match="row 3: no split: 'trian'"):
         with_data(config, frame)
     frame.loc[4:7, "split"] = "trian"
-    with pytest.raises(DataError, match=r"no split \(5 examples\).*\n.*row 3: 'trian'") as refused:
+    with pytest.raises(DataError, match=r"5 examples.*\n.*row 3: 'trian'") as refused:
         with_data(config, frame)
     assert len(refused.value.examples) == 5
 

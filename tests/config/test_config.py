@@ -182,7 +182,7 @@ def test_overrides_keep_what_they_do_not_name() -> None:
 
 
 def test_overriding_a_key_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"student\.fusion_dimm: .*did you mean fusion_dim\?"):
+    with pytest.raises(ConfigError, match=r"student\.fusion_dimm: .* fusion_dim\?"):
         with_values(Config(), {"student.fusion_dimm": 3})
 
 

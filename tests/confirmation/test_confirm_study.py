@@ -226,7 +226,7 @@ def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     results["versions"]["student"]["code"] = 0
     (of_another / "results.json").write_text(json.dumps(results))
     before = written(confirmed)
-    with pytest.raises(UserError, match=r"1 of 10 runs, .* trained by other versions .* --again"):
+    with pytest.raises(UserError, match=r"1 of 10 runs, .*--again"):
         confirm(request_for(confirmed))
     assert written(confirmed) == before and len(openings(confirmed.with_suffix(""))) == 1
     assert confirm(request_for(confirmed, again=True)).reason == "finished"
@@ -329,7 +329,7 @@ def test_a_study_with_folds_is_confirmed_on_new_folds(
     file = write_study(tmp_path / "folded" / "optuna", base, [({}, 0.9)], folds=2)
     lines: list[str] = []
     result = confirm(request_for(file, top=1, seeds=1), show=lines.append)
-    assert "no tuning gain to show" in lines[0] and "runs to train" in lines[1]
+    assert "no tuning gain" in lines[0] and "runs to train" in lines[1]
     numbers, table = result.numbers, read_table(base.data, base.seed)
     assert (result.reason, numbers["split"], numbers["optimistic"]) == ("finished", "folds", True)
     found = numbers["contenders"]["base"]["splits"]["folds"]["tasks"]
@@ -378,7 +378,7 @@ def test_what_failed_is_listed_and_the_rest_is_evaluated(
     printed = capsys.readouterr().out
     assert (
         "missing: trial_0001 seed" in printed
-        and "tuning gain: not known, trial_0001: no run finished" in printed
+        and "tuning gain: not known, trial_0001" in printed
     )
     assert "recommended: base." in printed
 
@@ -395,7 +395,7 @@ def test_where_it_runs_can_be_set_and_what_is_trained_cannot(confirmed: Path) ->
 
 class TestRefusals:
     def test_an_unknown_study(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="there is no such study"):
+        with pytest.raises(UserError, match="no such study"):
             confirm(request_for(tmp_path / "none.db"))
 
     def test_changed_data(self, confirmed: Path, demo_root: Path, tmp_path: Path) -> None:
@@ -403,16 +403,16 @@ class TestRefusals:
         assert confirm(request_for(confirmed, data_root=tmp_path / "moved")).reason == "finished"
         path = tmp_path / "moved" / "splitted_dataset" / "descriptions_test.jsonl"
         path.write_text("\n".join(path.read_text().splitlines()[1:]))
-        with pytest.raises(UserError, match="not the one that the study was tuned on"):
+        with pytest.raises(UserError, match="tuned on"):
             confirm(request_for(confirmed, data_root=tmp_path / "moved"))
 
     def test_a_folder_with_a_run_of_another_config(self, confirmed: Path) -> None:
         path = runs_of(confirmed)[0] / "config.yaml"
         path.write_text(path.read_text().replace("batch_size: 16", "batch_size: 8"))
-        with pytest.raises(UserError, match=r"another config \(training.batch_size differ\)"):
+        with pytest.raises(UserError, match=r"training.batch_size"):
             confirm(request_for(confirmed))
 
     def test_two_at_once(self, confirmed: Path) -> None:
         lock = filelock.FileLock(confirmed.with_suffix("") / "confirmation" / ".lock")
-        with lock, pytest.raises(UserError, match="another process confirms this study"):
+        with lock, pytest.raises(UserError, match="another process"):
             confirm(request_for(confirmed))

@@ -189,7 +189,7 @@ def test_a_useless_teacher_is_the_first_thing_that_the_page_says(
     )
     first = said.split("\n## ")[0]
     is_useless = teacher < student or teacher < features
-    assert ("The teacher has little to teach" in first) == is_useless
+    assert ("little to teach" in first) == is_useless
     assert (
         is_useless or name != "rare"
     )  # after one epoch it is far below its features on labels that mean something
@@ -197,7 +197,7 @@ def test_a_useless_teacher_is_the_first_thing_that_the_page_says(
 
 
 def test_the_page_of_a_dev_split_that_the_search_has_seen_says_so(page: Callable[[str], str]) -> None:
-    assert "which the search has seen" in headline(page("rare"), "Score on dev")
+    assert "search has seen" in headline(page("rare"), "Score on dev")
     assert "too optimistic" in headline(page("rare"), "Expected on")
     head = next(line for line in page("rare").splitlines() if line.startswith("| `") and "| Head |" in line)
     assert "[" not in head  # a recall of one case

@@ -150,7 +150,7 @@ def test_a_damaged_tiff_of_grey_and_opacity_is_named(tmp_path: Path) -> None:
     for entry, value in ((planes, 2), (width, 0), (width, 40_000)):
         assert content.count(entry) == 1
         path.write_bytes(content.replace(entry, entry[:8] + struct.pack("<I", value)))
-        with pytest.raises(UserError, match=r"a\.tiff: .*(separate planes|cannot be decoded)"):
+        with pytest.raises(UserError, match=r"a\.tiff: .*(planes|decoded)"):
             read_pixels(path)
 
 

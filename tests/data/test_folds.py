@@ -105,7 +105,7 @@ def test_the_smallest_group_moves_that_brings_a_class_into_a_second_fold() -> No
 
 
 def test_more_folds_than_groups_are_refused(patients: Path) -> None:
-    with pytest.raises(DataError, match="15 groups cannot fill 16 folds; ask for fewer folds"):
+    with pytest.raises(DataError, match=r"15 groups .* 16 folds"):
         folds_of(patients, 16)
 
 
@@ -122,7 +122,7 @@ def test_a_class_of_one_group_is_named_with_what_to_do(tmp_path: Path) -> None:
 
 def test_bad_examples_take_no_part_and_come_before_trouble_with_folds(patients: Path) -> None:
     (patients / "3.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="file is not an image"):
+    with pytest.raises(DataError, match="not an image"):
         folds_of(patients, 16)
     tables = folds_of(patients, on_bad_example="drop")
     assert sum(len(table.rows("dev")) for table in tables) == 29
@@ -132,5 +132,5 @@ def test_bad_examples_take_no_part_and_come_before_trouble_with_folds(patients: 
 def test_a_fold_beyond_the_last_does_not_exist() -> None:
     from distune.config import Config
 
-    with pytest.raises(ConfigError, match="fold 4 of 3 does not exist; number counts from 1"):
+    with pytest.raises(ConfigError, match="fold 4 of 3"):
         with_values(Config(), {"data.fold.number": 4, "data.fold.of": 3})

@@ -112,7 +112,7 @@ def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"bad\.png: .*not an image"):
         decode(path, 8)
-    with pytest.raises(UserError, match=r"none\.png: not readable: No such file"):
+    with pytest.raises(UserError, match=r"none\.png: .*No such file"):
         decode(tmp_path / "none.png", 8)
 
 

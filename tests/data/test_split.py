@@ -131,7 +131,7 @@ def test_without_a_test_share_there_is_no_test_file(tmp_path: Path) -> None:
 def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     path = metadata(tmp_path / "set")
     (path.parent / "metadata_test.csv").write_text("mine")
-    with pytest.raises(UserError, match=r"metadata_test\.csv: is there already"):
+    with pytest.raises(UserError, match=r"metadata_test\.csv: .*already"):
         split_csv(path, path.parent, label_columns=["type"])
     assert not (path.parent / "metadata_train.csv").exists()
 
@@ -190,5 +190,5 @@ def test_one_patient_in_two_spellings_is_in_one_split_and_two_of_other_case_are_
 def test_too_few_groups_are_an_error() -> None:
     with pytest.raises(UserError, match="2 groups cannot fill 3 splits"):
         assign_splits([("a",), ("b",)], ["1", "2"], fractions=FRACTIONS, seed=0)
-    with pytest.raises(UserError, match="without taking a class with it"):
+    with pytest.raises(UserError, match="taking a class"):
         assign_splits([("a",), ("b",), ("c",)], ["1", "2", "3"], fractions=FRACTIONS, seed=0)

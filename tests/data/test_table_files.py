@@ -113,7 +113,7 @@ def test_parquet_gives_the_same_table(root: Path) -> None:
         )
     assert content(read(root)) == expected
     (root / "metadata_dev.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(DataError, match=r"metadata_dev\.parquet: not readable as parquet"):
+    with pytest.raises(DataError, match=r"metadata_dev\.parquet: not readable"):
         read(root)
 
 
@@ -232,7 +232,7 @@ def test_a_longer_text_is_cut_and_not_refused(root: Path, form: str, length: int
 def test_two_tables_of_one_split_are_refused(root: Path) -> None:
     write(root, "comma")
     write(root, "tab")
-    with pytest.raises(DataError, match=r"metadata_train\.csv, metadata_train\.tsv: several tables"):
+    with pytest.raises(DataError, match=r"metadata_train\.tsv: several"):
         read(root)
 
 

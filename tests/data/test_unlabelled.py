@@ -84,7 +84,7 @@ def test_an_evaluated_row_needs_a_label_and_an_evaluated_task_too(root: Path) ->
         read(root, missing="allow")
     assert any(line.startswith("metadata_dev.csv:2: no label at all") for line in caught.value.problems)
     write(root, "metadata_dev.csv", dev[1:])
-    with pytest.raises(DataError, match="'grade' has no label in the dev split"):
+    with pytest.raises(DataError, match="'grade' has no label"):
         read(root, missing="allow")
 
 

@@ -111,7 +111,7 @@ def test_a_table_is_minimised_on_request(tmp_path: Path) -> None:
 
 def test_a_study_that_only_looks_like_one_of_tune_is_not_confirmed(tmp_path: Path) -> None:
     study_named("s", tmp_path / "s.db").set_user_attr("ready", True)
-    with pytest.raises(UserError, match="not made by distune tune"):
+    with pytest.raises(UserError, match="not made by"):
         confirm(ConfirmRequest(study=str(tmp_path / "s.db")))
 
 

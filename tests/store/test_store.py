@@ -124,12 +124,12 @@ def test_full_disk_is_said_and_the_step_runs_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*args: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     entry = Store(tmp_path).get("step", INPUTS, fill)
     np.testing.assert_array_equal(entry.array("numbers"), [1, 2, 3, 4])
     np.testing.assert_array_equal(entry.tensors("weights")["w"], [0, 1, 2])
-    assert "No space left on device" in caplog.text
+    assert "No space left" in caplog.text
     assert "DISTUNE_CACHE" in caplog.text
     assert Store(tmp_path).entries() == []

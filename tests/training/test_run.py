@@ -326,7 +326,7 @@ def test_early_stopping_ends_after_epochs_without_a_better_score(
 
 def test_loss_that_is_not_finite_is_an_error(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config(teacher__lr=1e30, training__grad_clip=None, training__warmup=0.0)
-    with pytest.raises(FloatingPointError, match="loss is nan in epoch 1"):
+    with pytest.raises(FloatingPointError, match="loss is nan"):
         run(config, tmp_path / "run")
 
 

@@ -92,7 +92,7 @@ def test_tpe_finds_better_points_than_random_search(tmp_path):
 
 
 def test_an_unknown_sampler_names_the_known_ones():
-    with pytest.raises(UserError, match=r"'tpee'.*tpe, random, gp, qmc"):
+    with pytest.raises(UserError, match=r"'tpee'.*tpe, random"):
         check_sampler("tpee")
 
 
