@@ -13,7 +13,7 @@ demo: .venv/demo.stamp
 test: .venv/test.stamp lint browser server
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The fast tier: linters, types, and the tests of files that take a few seconds at most.
+# The fast tier: linters, types, and the tests that are not marked slow.
 check: .venv/test.stamp lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 

@@ -107,9 +107,7 @@ def test_attributes_of_a_wrong_kind_count_as_absent() -> None:
 def test_what_a_foreign_study_lacks_is_named() -> None:
     record = from_optuna(study_of(create_trial(value=0.9)))
     assert any("attribute seed" in said for said in record.missing)
-    assert any(
-        "1 of 1 " in said for said in record.missing
-    )
+    assert any("1 of 1 " in said for said in record.missing)
 
 
 def test_several_objectives_are_refused() -> None:

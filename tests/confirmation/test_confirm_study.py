@@ -376,10 +376,7 @@ def test_what_failed_is_listed_and_the_rest_is_evaluated(
     assert result.numbers["recommendation"]["contender"] == "base"
     print_numbers(result.numbers, result.folder)
     printed = capsys.readouterr().out
-    assert (
-        "missing: trial_0001 seed" in printed
-        and "tuning gain: not known, trial_0001" in printed
-    )
+    assert "missing: trial_0001 seed" in printed and "tuning gain: not known, trial_0001" in printed
     assert "recommended: base." in printed
 
 

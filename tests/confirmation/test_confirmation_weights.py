@@ -17,8 +17,6 @@ from distune.confirmation.confirm import confirm
 from distune.training.files.run_folder import openings
 from distune.training.student import load_student
 
-pytestmark = pytest.mark.slow
-
 
 def runs_with_weights(file: Path) -> set[str]:
     folder = file.with_suffix("") / "confirmation"
@@ -33,6 +31,7 @@ def test_the_recommended_config_alone_keeps_its_weights(finished: Path) -> None:
     assert load_student(folder)[1].seed == numbers["seeds"][0]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_evaluated_keeps_what_it_needs_to_resume(tmp_path: Path) -> None:
     kept = {"best/seed_1/student", "other/seed_2/student", "other/seed_3/checkpoint_student"}
     for name in (*kept, "other/seed_1/student"):
@@ -48,6 +47,7 @@ def test_a_run_that_is_not_evaluated_keeps_what_it_needs_to_resume(tmp_path: Pat
     assert found == kept
 
 
+@pytest.mark.slow
 def test_a_run_whose_predictions_and_weights_are_both_gone_is_trained_again(confirmed: Path) -> None:
     numbers, folder = numbers_of(confirmed), confirmed.with_suffix("") / "confirmation"
     lost = folder / "trial_0001_teacher" / f"seed_{numbers['seeds'][0]}"
@@ -60,6 +60,7 @@ def test_a_run_whose_predictions_and_weights_are_both_gone_is_trained_again(conf
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 
+@pytest.mark.slow
 def test_baselines_of_another_best_config_are_made_again(confirmed: Path) -> None:
     folder, numbers = confirmed.with_suffix("") / "confirmation" / "baselines", numbers_of(confirmed)
     stale, fresh = folder / "features_image", folder / "features_text"
@@ -72,6 +73,7 @@ def test_baselines_of_another_best_config_are_made_again(confirmed: Path) -> Non
     assert (fresh / "predictions_test.csv").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_nearly_full_disk_stops_before_the_test_split_is_opened(
     new_study: Callable[..., Path], demo_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,12 +9,19 @@ import pytest
 from confirmation_helpers import STUDY, config_on, write_study
 
 from distune.config import Config, with_values
-from distune.confirmation.candidates import config_identity, confirmation_seeds, contenders
+from distune.confirmation.candidates import (
+    Candidate,
+    config_identity,
+    confirmation_seeds,
+    contenders,
+    one_modality_each,
+    student_alone,
+    teacher_of,
+)
 from distune.confirmation.opening import plan_name
+from distune.confirmation.statistics.comparisons import planned
 from distune.errors import UserError
 from distune.tuning.study.storage import opened
-
-pytestmark = pytest.mark.slow
 
 
 def candidates_of(folder: Path, base: Config, *trials: Any, top: int = 3) -> tuple[list[Any], list[str]]:
@@ -28,6 +35,7 @@ def base(demo_root: Path) -> Config:
     return config_on(demo_root)
 
 
+@pytest.mark.slow
 def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> None:
     candidates, notes = candidates_of(
         tmp_path, base, ({}, 0.6), ({"student.lr": 1e-3}, 0.7), ({"student.lr": 2e-3}, 0.5), top=2
@@ -41,12 +49,14 @@ def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> N
     assert not notes
 
 
+@pytest.mark.slow
 def test_a_base_below_the_top_comes_after_it(base: Config, tmp_path: Path) -> None:
     candidates, _ = candidates_of(tmp_path, base, ({}, 0.5), ({"student.lr": 1e-3}, 0.7), top=1)
     assert [(e.name, e.rank) for e in candidates][:2] == [("trial_0001", 1), ("base", None)]
     assert candidates[1].search_score == 0.5
 
 
+@pytest.mark.slow
 def test_a_config_that_was_tried_twice_takes_one_place(base: Config, tmp_path: Path) -> None:
     same = {"student.lr": 1e-3}
     # Half the batch in memory changes no result, and 4e-3 is what the base has.
@@ -91,6 +101,7 @@ def test_seeds_depend_on_the_study_alone_and_more_of_them_keep_the_first() -> No
     assert confirmation_seeds(42, 3) == stored
 
 
+@pytest.mark.slow
 def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
     base: Config, tmp_path: Path
 ) -> None:
@@ -106,9 +117,6 @@ def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
 
 
 def test_one_modality_each_is_the_student_alone_without_an_encoder() -> None:
-    from distune.config import Config, with_values
-    from distune.confirmation.candidates import Candidate, one_modality_each, student_alone
-
     best = Candidate("trial_0007", "trial", Config(), 7, 1, 0.9)
     image, text = one_modality_each(best)
     assert (image.name, image.kind) == ("trial_0007_image_alone", "image_alone")
@@ -118,9 +126,14 @@ def test_one_modality_each_is_the_student_alone_without_an_encoder() -> None:
     assert one_modality_each(Candidate("x", "trial", image.config)) == []
 
 
-def test_one_modality_is_compared_with_the_student_alone() -> None:
-    from distune.confirmation.statistics.comparisons import planned
+def test_the_teacher_is_trained_in_the_students_place_on_labels_of_full_weight() -> None:
+    best = Candidate("trial_0007", "trial", with_values(Config(), {"distillation.alpha": 0.3}))
+    alone = teacher_of(best).config
+    assert (alone.distillation.loss, alone.distillation.alpha) == ("none", 1.0)
+    assert alone.student.vision == best.config.teacher.vision and alone.student.lr == best.config.teacher.lr
 
+
+def test_one_modality_is_compared_with_the_student_alone() -> None:
     def about(name: str, kind: str, rank: int | None = None) -> dict[str, object]:
         return {"name": name, "kind": kind, "rank": rank, "is_base": kind == "base"}
 

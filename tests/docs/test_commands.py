@@ -21,8 +21,6 @@ from distune.data.demo.wounds import write_wound_demo
 
 from .pages import ROOT, Block, blocks
 
-pytestmark = pytest.mark.slow
-
 SMALL = {"--n-trials": "2", "--seeds": "2", "--workers": "1", "--top": "1"}
 """What is made small, so that a page runs in seconds."""
 
@@ -126,6 +124,7 @@ def run_block(block: Block, printed: dict[tuple[str, ...], str]) -> tuple[str, .
     return args
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_pages_can_be_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins_forgotten: None, in_this_process: None
@@ -164,6 +163,7 @@ def write_plugin(folder: Path) -> None:
             (folder / block.title).write_text(block.code)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_pages_can_be_followed_with_a_table_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None
@@ -185,6 +185,7 @@ def test_the_pages_can_be_followed_with_a_table_of_ones_own(
         run_block(block, {})
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_loss_of_the_guide_keeps_the_contract(tmp_path: Path) -> None:
     write_plugin(tmp_path)

@@ -11,8 +11,6 @@ from distune.models.fusion.energy_aware import PENALTY, EnergyAware
 from distune.models.fusion.modality_dropout import ModalityDropout
 from distune.models.fusion.soft_hard_routing import SURE, SoftHardRouting
 
-pytestmark = pytest.mark.slow
-
 DIM = 16
 
 
@@ -41,6 +39,7 @@ def test_masked_mean_counts_real_tokens_only() -> None:
 
 
 @pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.slow
 class TestContract:
     def test_both_modalities_matter(self, name: str) -> None:
         fusion = build(name)

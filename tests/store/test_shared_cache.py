@@ -19,8 +19,6 @@ from distune.store import Entry, Store, key_of, locks, manifest, store
 from distune.store.listing import StoredEntry
 from distune.store.manifest import MANIFEST
 
-pytestmark = pytest.mark.slow
-
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -89,6 +87,7 @@ def _hammer(root: Path, seed: int) -> None:
             here.clear()
 
 
+@pytest.mark.slow
 def test_processes_that_read_evict_list_check_and_clear_at_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +173,7 @@ def _use_what_another_filled(root: Path) -> None:
     assert kept == [key_of({"of": "the first"})]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become two users")
 @pytest.mark.parametrize("umask", [0o022, 0o077], ids=["readable", "private"])
 def test_users_of_one_cache_leave_alone_what_is_not_theirs(umask: int) -> None:

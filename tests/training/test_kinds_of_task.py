@@ -30,8 +30,6 @@ from distune.training.run import run
 from distune.training.scoring.scores import check_scores
 from distune.training.student import load_student
 
-pytestmark = pytest.mark.slow
-
 Make = Callable[..., Config]
 
 
@@ -129,6 +127,7 @@ def test_folds_and_shares_spread_the_labels(make: Make) -> None:
         assert (table.labels[table.rows("unlabelled")] == MISSING).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [
@@ -181,6 +180,7 @@ def test_every_fusion_answers_every_kind(make: Make, fusion: str) -> None:
     assert [logits.shape for logits in output.logits] == [(2, 2), (2, 3), (2, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_every_kind(make: Make, tmp_path: Path, kinds_store: Path, loss: str) -> None:
     sequence = {"student__fusion_tokens": "sequence", "teacher__fusion_tokens": "sequence"}
@@ -212,6 +212,7 @@ def test_the_metric_names_the_scores(make: Make) -> None:
     assert "grade: quadratic kappa with weight 2" in METRIC + named
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["auroc", "macro_f1"])
 def test_a_split_on_which_the_score_is_not_defined_is_refused_before_training(
     tmp_path: Path, score: str

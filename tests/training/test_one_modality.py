@@ -21,8 +21,6 @@ from distune.training.keys import student_key
 from distune.training.run import run
 from distune.training.student import load_student
 
-pytestmark = pytest.mark.slow
-
 MakeConfig = Callable[..., Config]
 IMAGE_STUDENT: dict[str, Any] = {"student__text": "none"}
 TEXT_STUDENT: dict[str, Any] = {"student__vision": "none"}
@@ -32,6 +30,7 @@ def epochs(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k != "seconds"} for line in read_metrics(folder)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [
@@ -62,6 +61,7 @@ def test_it_trains_and_a_resumed_run_ends_with_the_same_numbers(
     assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 def test_the_missing_encoder_costs_nothing(tiny_config: MakeConfig, tmp_path: Path, frozen: bool) -> None:
     freeze = {f"{who}__vision__freeze": "all" for who in ("teacher", "student")} if frozen else {}
@@ -149,6 +149,7 @@ def test_a_model_that_reads_nothing_is_refused(tiny_config: MakeConfig) -> None:
         tiny_config(student__text="none", student__vision="none")
 
 
+@pytest.mark.slow
 def test_layers_that_the_teacher_lacks_cannot_be_copied(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config(teacher__text="none", student__init_from_teacher=True)
     with pytest.raises(UserError, match="init_from_teacher"):

@@ -27,8 +27,6 @@ from distune.training.predictions import Targets
 from distune.training.run import run
 from distune.training.scoring.evaluation import evaluate
 
-pytestmark = pytest.mark.slow
-
 MakeConfig = Callable[..., Config]
 LABELS = np.array([[0, 2], [1, MISSING], [MISSING, MISSING], [1, 0], [MISSING, 1]])
 
@@ -114,6 +112,7 @@ def test_a_task_is_scored_on_the_rows_that_have_its_label() -> None:
     assert found["score"] == pytest.approx(np.mean(scores))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["vanilla", "crd", "none"])
 def test_it_trains_and_resumes_with_labels_of_a_few_cases(
     tiny_config: MakeConfig, tmp_path: Path, loss: str
@@ -138,6 +137,7 @@ def test_it_trains_and_resumes_with_labels_of_a_few_cases(
     assert run(config, tmp_path / "cut", store=store).score == whole.score
 
 
+@pytest.mark.slow
 def test_with_and_without_a_teacher_a_student_takes_the_same_steps(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +158,7 @@ def test_with_and_without_a_teacher_a_student_takes_the_same_steps(
     assert taken == [steps[-1]] * 3
 
 
+@pytest.mark.slow
 def test_without_unlabelled_rows_a_student_learns_answers_on_the_labelled_ones_alone(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +173,7 @@ def test_without_unlabelled_rows_a_student_learns_answers_on_the_labelled_ones_a
     assert set(seen) == set(labelled.tolist())
 
 
+@pytest.mark.slow
 def test_the_choice_of_rows_enters_the_key_only_where_it_is_made(tiny_config: MakeConfig) -> None:
     compute = compute_for(tiny_config().training)
     assert "unlabelled" not in student_key(tiny_config(), "data", compute)["distillation"]

@@ -31,8 +31,6 @@ from distune.tuning.study.storage import open_storage
 from distune.tuning.summary import config_of_trial
 from distune.tuning.tune import tune
 
-pytestmark = pytest.mark.slow
-
 HERE = Path(__file__).parent
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -207,6 +205,7 @@ def undisturbed(tmp_path_factory):
     return folder, result
 
 
+@pytest.mark.slow
 def test_a_staged_study_from_a_config_to_its_files(undisturbed):
     folder, result = undisturbed
     teachers, students = check(folder)
@@ -270,6 +269,7 @@ def interrupted_study(folder):
     return held[0].parents[3].name
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_resumes_with_the_same_points(undisturbed, tmp_path):
     name = interrupted_study(tmp_path)
     teachers, students = studies_in(tmp_path, name)
@@ -287,6 +287,7 @@ def test_an_interrupted_study_resumes_with_the_same_points(undisturbed, tmp_path
         assert [(t.params, t.value) for t in found.trials] == [(t.params, t.value) for t in expected.trials]
 
 
+@pytest.mark.slow
 def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
     tune(request(tmp_path, n_trials=6, study_name=None))
     name = next(tmp_path.glob("*.db")).stem
@@ -298,6 +299,7 @@ def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
     assert students.user_attrs["teachers"] == kept
 
 
+@pytest.mark.slow
 def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path, caplog):
     result = tune(request(tmp_path, n_trials=1))
     assert describe_budget(1) in caplog.text
@@ -306,6 +308,7 @@ def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path, caplog):
     assert load_config(result.best_config) == base_config(student__epochs=6)
 
 
+@pytest.mark.slow
 def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
     result = tune(request(tmp_path, teacher_trial_function="closed_form_trials:broken"))
     assert result.reason == "failed_alike" and result.failure.message == "division by zero"
@@ -313,6 +316,7 @@ def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
     assert studies_in(tmp_path)[1].trials == []
 
 
+@pytest.mark.slow
 def test_another_strategy_or_another_teacher_s_space_is_another_question(tmp_path):
     tune(request(tmp_path, n_trials=6))
     with pytest.raises(UserError, match=r"strategy: staged .* joint"):
@@ -336,6 +340,7 @@ def test_what_does_not_go_together_is_refused(tmp_path, options, message):
         tune(request(tmp_path, **options))
 
 
+@pytest.mark.slow
 def test_two_coordinators_share_both_stages(tmp_path):
     command = [sys.executable, str(HERE / "tune_process.py"), str(tmp_path), "7", "1", "quick"]
     processes = [
@@ -355,6 +360,7 @@ def test_two_coordinators_share_both_stages(tmp_path):
         assert len(study.get_trials(states=FINISHED)) == wanted
 
 
+@pytest.mark.slow
 def test_prune_teacher_is_switched_on_by_the_request(tmp_path):
     entries = {"teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True}}
     config = base_config(student__epochs=1, search_space=entries)

@@ -26,8 +26,6 @@ from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
 
-pytestmark = pytest.mark.slow
-
 
 def by_number(behaviours, ordinary=training):
     """Trials that behave badly by number, the others well."""
@@ -165,6 +163,7 @@ def test_three_different_failures_do_not_end_a_study(world):
     assert world.run(by_number(bad), n_trials=4) == "finished"
 
 
+@pytest.mark.slow
 def test_a_finished_trial_ends_a_row_of_failures(world):
     """Nineteen failures alike before it and nineteen after it are no row of twenty."""
     fails = {number: RuntimeError("out of luck") for number in range(1, 40) if number != 20}
@@ -272,6 +271,7 @@ def test_values_that_break_the_config_together_fail_as_config(tmp_path):
     assert "fusion_heads" in failed[0].user_attrs["failure_message"]
 
 
+@pytest.mark.slow
 def test_the_time_limit_stops_trials_at_their_next_epoch_and_they_resume_later(world):
     assert world.run(n_trials=9, workers=2, timeout=125.0) == "timeout"
     found = states(world.study)
@@ -311,6 +311,7 @@ def test_an_interruption_waits_for_the_epoch_and_a_second_one_does_not(world):
     assert points(world.study)[1:2] and states(world.study) == {"COMPLETE": 3}
 
 
+@pytest.mark.slow
 def test_an_epoch_that_is_trained_again_is_not_evaluated_again(world):
     """An attempt may go over known epochs; the pruner's earlier answers stand, the open one is given again."""
     heard = []
@@ -340,6 +341,7 @@ def test_low_disk_ends_the_study_before_anything_breaks(world):
     assert world.run(n_trials=3) == "finished"
 
 
+@pytest.mark.slow
 def test_a_dead_coordinator_s_trials_are_taken_over(tmp_path):
     settings = settings_of()
     study = sqlite_study(tmp_path, settings)
@@ -364,6 +366,7 @@ def nameless_distribution(settings):
     return distribution(settings.space.parameters["alpha"])
 
 
+@pytest.mark.slow
 def test_a_living_coordinator_s_trials_are_left_alone(tmp_path):
     settings = settings_of()
     study = sqlite_study(tmp_path, settings)
@@ -421,6 +424,7 @@ def robbed(folder, at_epoch, finishes, fails=False, **options):
     return one, study, heard
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_epoch", [("teacher", 1), ("student", 2), ("student", 4)])
 def test_a_trial_that_another_coordinator_took_over_and_finished_is_left_to_it(tmp_path, caplog, at_epoch):
     one, study, heard = robbed(tmp_path, at_epoch, finishes=True)
@@ -433,6 +437,7 @@ def test_a_trial_that_another_coordinator_took_over_and_finished_is_left_to_it(t
     assert len(epochs) <= at_epoch[1] + 1, "its worker stopped at the next epoch"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog, fails):
     one, study, _ = robbed(tmp_path, ("student", 4), finishes=False, fails=fails)
@@ -445,6 +450,7 @@ def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog, fa
     assert "finished" not in trial.user_attrs and "failure_message" not in trial.user_attrs
 
 
+@pytest.mark.slow
 def test_a_beat_drops_the_trials_that_others_took_over(tmp_path, monkeypatch):
     monkeypatch.setattr("distune.tuning.coordinator.takeover.BEAT_SECONDS", 0.0)
     one, study, heard = robbed(tmp_path, ("teacher", 1), finishes=False)
@@ -454,6 +460,7 @@ def test_a_beat_drops_the_trials_that_others_took_over(tmp_path, monkeypatch):
     assert {key: study.trials[0].user_attrs[key] for key in THIEF} == THIEF
 
 
+@pytest.mark.slow
 def test_the_lease_is_renewed_while_many_workers_get_their_trials(tmp_path):
     """With many workers the first trials take longer to draw than a lease lives."""
     settings = settings_of()
@@ -476,6 +483,7 @@ def test_the_lease_is_renewed_while_many_workers_get_their_trials(tmp_path):
     assert clock.now >= 120.0 and max(silent) == 0.0, "a new beat before every slow draw"
 
 
+@pytest.mark.slow
 def test_two_coordinators_share_one_budget(tmp_path):
     """Interleaved turn by turn in one thread: both see old counts, the total is exact."""
     import threading
@@ -502,6 +510,7 @@ def test_two_coordinators_share_one_budget(tmp_path):
     assert len(set(drawn)) == 15
 
 
+@pytest.mark.slow
 def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatch):
     cpu_time = SimpleNamespace(
         perf_counter=time.thread_time
@@ -516,6 +525,7 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatc
     assert executor.waited / (executor.worked + executor.waited) < 0.02
 
 
+@pytest.mark.slow
 def test_judging_an_epoch_reads_no_trial_again(tmp_path, monkeypatch):
     """With many workers, reading all running trials for every epoch of each would take most of its time."""
     settings = settings_of(base_config(student__epochs=20))
