@@ -160,12 +160,26 @@ def test_a_gain_of_distillation_names_the_trial_it_was_measured_on(write: Write)
     assert "Distillation of trial 1 " in section(text, "Conclusion")
 
 
-def test_a_base_that_no_trial_beat_in_the_search_is_said_to_be_so(write: Write) -> None:
+@pytest.mark.parametrize(
+    ("contender", "reason"), [("base", "base_is_best"), ("base_student_alone", "highest_expected")]
+)
+def test_a_base_that_no_trial_beat_in_the_search_is_said_to_be_so(
+    write: Write, contender: str, reason: str
+) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
-    numbers["recommendation"]["reason"] = "base_is_best"
-    del numbers["comparisons"][0]
-    held = cards(write(numbers))
+    about = numbers["contenders"]
+    best = next(name for name, each in about.items() if each["rank"] == 1)
+    about["base_student_alone"] = about.pop(f"{best}_student_alone")
+    about[best] |= {"rank": 2, "trial": 0}
+    about["base"] |= {"rank": 1, "trial": 1}
+    numbers["recommendation"] |= {"contender": contender, "reason": reason}
+    numbers["comparisons"] = [
+        made for made in numbers["comparisons"] if made["kind"] not in ("tuning_gain", "distillation_gain")
+    ]
+    text = write(numbers)
+    held = cards(text)
     assert held[TUNING].value == "No gain found" and "15 complete trials" in held[TUNING].remark
+    assert "no trial above the base config" in section(text, "Conclusion")
     assert "probability" not in held["Config to use"].remark
 
 

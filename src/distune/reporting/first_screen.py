@@ -107,7 +107,7 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
 
 def _tuning(numbers: verdicts.Numbers) -> Headline:
     made = verdicts.gain_over_base(numbers)
-    if made is None and numbers["recommendation"]["reason"] == "base_is_best":
+    if made is None and verdicts.is_base_ahead(numbers):
         searched = numbers["recommendation"]["searched"]
         return Headline(
             TUNING,

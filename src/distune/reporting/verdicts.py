@@ -96,6 +96,11 @@ def gain_over_base(numbers: Numbers) -> Numbers | None:
     return next(own, comparison(numbers, "tuning_gain"))
 
 
+def is_base_ahead(numbers: Numbers) -> bool:
+    """Whether no trial scored above the base config in the search, so that there is no tuning gain to measure."""
+    return any(about.get("is_base") and about.get("rank") == 1 for about in numbers["contenders"].values())
+
+
 def answer(made: Numbers, of: str = "") -> str:
     """Yes, No or Not shown, with the difference: `Yes: +0.0702`, of another contender `Yes, for trial 9: +0.0702`."""
     said = ANSWERS.get(made["verdict"], UNDECIDED) + (f", for {of}" if of else "")

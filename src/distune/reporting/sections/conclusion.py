@@ -43,8 +43,8 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     distilled = verdicts.comparison(numbers, "distillation_gain")
     other = chosen if distilled is None else verdicts.named(numbers, distilled["first"])
     yield from _helped(gain, distilled, "" if other == chosen else f" of {other}")
-    if gain is None and numbers["recommendation"]["reason"] == "base_is_best":
-        yield "The search found no trial above it."
+    if gain is None and verdicts.is_base_ahead(numbers):
+        yield "The search found no trial above the base config."
     yield from _baselines(findings, numbers)
     cases = numbers["examples"][numbers["split"]]["cases"]
     if numbers["optimistic"]:
