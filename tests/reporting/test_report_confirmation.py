@@ -160,6 +160,16 @@ def test_a_gain_of_distillation_names_the_trial_it_was_measured_on(write: Write)
     assert "Distillation of trial 1 " in section(text, "Conclusion")
 
 
+@pytest.mark.parametrize(("high", "said"), [(0.0099, "excludes"), (0.0101, "does not exclude")])
+def test_an_open_answer_says_whether_it_excludes_the_gain_that_matters(
+    write: Write, high: float, said: str
+) -> None:
+    numbers = recommending_the_trial("not significantly different")
+    numbers["comparisons"][0]["high"] = high
+    text = section(write(numbers), "Performance improvement")
+    assert f"interval of tuning {said} such a gain" in text and "interval of distillation" not in text
+
+
 @pytest.mark.parametrize(
     ("contender", "reason"), [("base", "base_is_best"), ("base_student_alone", "highest_expected")]
 )

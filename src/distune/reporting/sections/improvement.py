@@ -151,9 +151,19 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         paragraph(
             "Verdicts are corrected for the number of comparisons, so an interval that only just excludes 0 can still "
             f"be not significantly different. {_power(numbers, (first or made)[0])}"
+            + "".join(_excluded(numbers, each) for each in first)
         ),
     ]
     return Section("Confirmed gains", tuple(blocks))
+
+
+def _excluded(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
+    """Whether an answer that is open at least excludes the gain that matters."""
+    if made["verdict"] in verdicts.ANSWERS:
+        return ""
+    what = "distillation" if made["kind"] == "distillation_gain" else "tuning"
+    said = "excludes" if made["high"] < numbers["relevant_gain"] else "does not exclude"
+    return f" The interval of {what} {said} such a gain."
 
 
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
