@@ -11,7 +11,7 @@ import pytest
 from distune.config import Config, as_dict, parse_config
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, configured
 from distune.tuning.space.space import build_space
-from distune.tuning.study.settings import StudySettings
+from distune.tuning.study.settings import StudySettings, warmup_of_folds
 from distune.tuning.trials import folds
 from distune.tuning.trials.messages import TrialOutcome, TrialTask
 from distune.tuning.trials.trial import config_of_task
@@ -49,6 +49,17 @@ def test_a_trial_has_its_values_and_the_commits_of_its_models(
     assert config.teacher.lr == 3e-5
     assert config == configured(BASE, overrides, COMMITS)
     assert as_dict(BASE)["student"]["vision"]["revision"] == "old"
+
+
+def test_a_trial_with_folds_begins_with_the_first_of_them() -> None:
+    proposals = FoldProposals(settings(folds=3))
+    config = proposals.config({"teacher.lr": 3e-5})
+    assert config["data"]["fold"] == {"number": 1, "of": 3} and config["teacher"]["lr"] == 3e-5
+    assert proposals.epochs(config) == 3
+
+
+def test_nothing_is_pruned_after_one_fold_but_where_there_are_two() -> None:
+    assert [warmup_of_folds(folds) for folds in (2, 3, 5)] == [0, 1, 1]
 
 
 @pytest.fixture
