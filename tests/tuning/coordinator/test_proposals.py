@@ -62,6 +62,13 @@ def test_nothing_is_pruned_after_one_fold_but_where_there_are_two() -> None:
     assert [warmup_of_folds(folds) for folds in (2, 3, 5)] == [0, 1, 1]
 
 
+def test_a_trial_trains_on_the_device_and_threads_of_its_worker() -> None:
+    task = TrialTask(1, as_dict(BASE), "trial", device="cuda:1", threads=3)
+    training = config_of_task(task).training
+    assert (training.device, training.threads) == ("cuda:1", 3)
+    assert task.config["training"]["device"] == BASE.training.device
+
+
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each whole config that is validated."""
