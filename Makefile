@@ -10,12 +10,13 @@ demo: .venv/demo.stamp
 	$(BIN)/distune data demo data/demo
 	$(BIN)/python tools/run_optuna_tuning.py --config config/demo.yaml --n-trials 30 --workers 2
 
+# Three workers for two cores: while one waits for a process or a server, the others compute.
 test: .venv/test.stamp lint browser server
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 # The fast tier: linters, types, and the tests that are not marked slow.
 check: .venv/test.stamp lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
