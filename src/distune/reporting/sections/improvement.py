@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -151,19 +151,24 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         paragraph(
             "Verdicts are corrected for the number of comparisons, so an interval that only just excludes 0 can still "
             f"be not significantly different. {_power(numbers, (first or made)[0])}"
-            + "".join(_excluded(numbers, each) for each in first)
+            + _excluded(numbers, first)
         ),
     ]
     return Section("Confirmed gains", tuple(blocks))
 
 
-def _excluded(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
-    """Whether an answer that is open at least excludes the gain that matters."""
-    if made["verdict"] in verdicts.ANSWERS:
+def _excluded(numbers: verdicts.Numbers, made: Sequence[Mapping[str, Any]]) -> str:
+    """Whether answers that are open at least exclude the gain that matters."""
+    gain = numbers["relevant_gain"]
+    said = [
+        f"{'excluded' if each['high'] < gain else 'not excluded'} for "
+        + ("distillation" if each["kind"] == "distillation_gain" else "tuning")
+        for each in made
+        if each["verdict"] not in verdicts.ANSWERS
+    ]
+    if not said:
         return ""
-    what = "distillation" if made["kind"] == "distillation_gain" else "tuning"
-    said = "excludes" if made["high"] < numbers["relevant_gain"] else "does not exclude"
-    return f" The interval of {what} {said} such a gain."
+    return f" By the 95 % intervals, a gain of {formats.gain(gain)} is {' and '.join(said)}."
 
 
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
