@@ -25,8 +25,7 @@ class ConfigError(UserError):
         self.source = source
         self.problems = tuple(problems)
         self.examples = tuple(examples)
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__("\n".join([f"{source}: {count}", *(f"  {line}" for line in problems)]))
+        super().__init__(_named(source, problems))
 
 
 class DataError(UserError):
@@ -42,6 +41,13 @@ class DataError(UserError):
         self.root = str(root)
         self.problems = tuple(problems)
         self.examples = tuple(examples)
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        lines = [f"  {line}" for problem in problems for line in problem.splitlines()]
-        super().__init__("\n".join([f"{root}: {count}", *lines]))
+        super().__init__(_named(root, problems))
+
+
+def _named(source: object, problems: Sequence[str]) -> str:
+    """One problem of one line in a sentence; else how many there are, and a line for each below."""
+    lines = [line for problem in problems for line in problem.splitlines()]
+    if len(lines) == 1:
+        return f"{source}: {lines[0]}"
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return "\n".join([f"{source}: {count}", *(f"  {line}" for line in lines)])

@@ -89,7 +89,7 @@ def test_train_says_that_there_is_no_test_split(
 
 
 BAD = {
-    "missing file": (["train", "none.yaml"], "none.yaml: 1 problem\n  there is no such file"),
+    "missing file": (["train", "none.yaml"], "none.yaml: there is no such file"),
     "unknown key": (["check", "bad.yaml"], "teacher.fusion_dims: unknown key (did you mean fusion_dim?)"),
     "missing data": (["check", "tiny.yaml", "--data-root", "nowhere"], "nowhere"),
     "unknown device": (

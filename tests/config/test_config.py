@@ -72,7 +72,7 @@ def test_broken_rule_is_named_with_its_key(case: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(raw, source="my.yaml")
     assert expected in str(caught.value)
-    assert "my.yaml: 1 problem\n" in str(caught.value)
+    assert str(caught.value) == f"my.yaml: {caught.value.problems[0]}"
 
 
 def test_all_problems_are_listed_at_once() -> None:
@@ -105,7 +105,7 @@ def test_settings_that_make_no_task_are_refused(settings: dict[str, Any], said: 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "", "!!python/object/apply:os.system ['true']"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=r"bad\.yaml: 1 problem"):
+    with pytest.raises(ConfigError, match=r"bad\.yaml: \S"):
         load_config(tmp_path / "bad.yaml")
 
 

@@ -126,7 +126,7 @@ def test_a_terminal_of_few_characters_is_enough(tmp_path: Path) -> None:
 def test_many_bad_examples_are_all_listed_in_a_file() -> None:
     lines = [f"metadata_train.csv:{row}: image file is missing: '{row}.png'" for row in range(2, 40)]
     code, message = ending_of(DataError("data", ["image file is missing (38 examples)"], lines))
-    assert code == 2 and message.startswith("data: 1 problem")
+    assert code == 2 and message.startswith("data: image file is missing")
     listed = Path(message.rsplit(" ", 1)[1])
     assert listed.read_text().splitlines() == lines
     listed.unlink()
