@@ -99,7 +99,7 @@ def test_a_cache_that_is_deleted_while_a_step_computes_costs_that_entry_alone(tm
         assert len(computed) == times
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EFBIG, errno.EACCES])
 def test_a_file_that_the_step_itself_cannot_use_is_no_matter_of_the_cache(tmp_path: Path, code: int) -> None:
     computed = []
 

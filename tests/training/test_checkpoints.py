@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import threading
@@ -321,3 +323,16 @@ def test_who_may_read_a_run_may_read_its_weights(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "student.safetensors", Checkpoint({"model": {"w": torch.zeros(2)}}, {}))
     (tmp_path / "results.json").touch()
     assert (tmp_path / "student.safetensors").stat().st_mode == (tmp_path / "results.json").stat().st_mode
+
+
+def test_a_disk_that_takes_no_more_is_an_error_of_the_system(tmp_path: Path) -> None:
+    child = os.fork()  # the limit is of a whole process
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        try:
+            save_checkpoint(tmp_path / "student.safetensors", Checkpoint({"m": {"w": torch.zeros(1000)}}, {}))
+        except OSError as error:
+            os._exit(error.errno if error.filename == str(tmp_path / "student.safetensors") else 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +140,11 @@ class CheckpointWriter:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint so that the file is the old one or the new one, whole, at any moment."""
+    """Writes a checkpoint so that the file is the old one or the new one, whole, at any moment.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
@@ -147,8 +154,21 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with replacing(path, durable=True) as draft:
         draft.touch()
         rights = draft.stat().st_mode
-        save_file(tensors, draft, metadata={"values": json.dumps(checkpoint.values)})
+        with _errors_of_the_system(draft):
+            save_file(tensors, draft, metadata={"values": json.dumps(checkpoint.values)})
         draft.chmod(rights)  # safetensors takes the rights of all others away
+
+
+@contextmanager
+def _errors_of_the_system(file: Path) -> Iterator[None]:
+    """Lets a full disk, which safetensors reports as an error of its own, be one."""
+    try:
+        yield
+    except safetensors.SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(file)) from None
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

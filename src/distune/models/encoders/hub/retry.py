@@ -18,7 +18,7 @@ GIVE_UP_SECONDS = 1800.0
 SILENT_ATTEMPTS = 4
 """So often a hub is tried that has never answered: there may be no network at all."""
 _SECONDS_LEFT = re.compile(r"\bt=(\d+)")
-_LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 _log = logging.getLogger(__name__)
 
 
