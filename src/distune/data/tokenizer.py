@@ -6,10 +6,21 @@ import hashlib
 import re
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 PADDING, START, FIRST_WORD = 0, 1, 2
 _WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class Tokenizer(Protocol):
+    """Turns texts into token ids."""
+
+    @property
+    def identity(self) -> str:
+        """Name of everything the ids depend on, for the store."""
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Token ids of each text, special tokens included, at least one and at most `max_tokens` long."""
 
 
 class HashTokenizer:

@@ -11,12 +11,12 @@ from typing import Any
 
 from distune.data.intensity import PixelRules
 from distune.data.table import Task
-from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
+from distune.data.tokenizer import HashTokenizer, SubwordTokenizer, Tokenizer
 from distune.deployment.description import HASHED_WORDS, check_format, check_labels, check_preprocess
 from distune.deployment.onnx_model import OnnxModel
 from distune.errors import UserError
 from distune.prediction.examples import Columns
-from distune.prediction.predictor import Predictor, Tokenizer
+from distune.prediction.predictor import Predictor
 from distune.utils import json_files
 from distune.utils.paths import check_is_file
 from distune.utils.text import one_line

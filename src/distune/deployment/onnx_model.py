@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from distune.data.intensity import PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import Task
+from distune.data.tokenizer import Tokenizer
 from distune.errors import UserError
-from distune.prediction.predictor import Tokenizer
 from distune.utils.json_files import parse_json
 from distune.utils.text import one_line
 

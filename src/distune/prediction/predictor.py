@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from distune.data.intensity import PixelRules
 from distune.data.ragged import Ragged, ragged
 from distune.data.table import Task
+from distune.data.tokenizer import Tokenizer
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
 from distune.prediction.examples import Columns, Example, encoder_pixels, examples_of, read_examples
@@ -25,13 +26,6 @@ if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of examples that are done, and of all."""
-
-
-class Tokenizer(Protocol):
-    """Turns texts into token ids."""
-
-    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Token ids of each text, at least one and at most `max_tokens`."""
 
 
 class Model(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distune.config import EncoderConfig
-from distune.models.encoders.base import Encoder, TextEncoder, Tokenizer, VisionEncoder
+from distune.models.encoders.base import Encoder, TextEncoder, VisionEncoder
 from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, CatalogueEntry, Kind, find
 from distune.models.encoders.identity import identity
@@ -16,7 +16,6 @@ __all__ = [
     "Encoder",
     "Kind",
     "TextEncoder",
-    "Tokenizer",
     "VisionEncoder",
     "build_text",
     "build_vision",

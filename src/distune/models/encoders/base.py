@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from distune.data.tokenizer import Tokenizer
 from distune.errors import UserError
 
 Freeze = Literal["none", "all"] | int
 Layers = int | Sequence[int] | None
-
-
-class Tokenizer(Protocol):
-    """Turns texts into token ids."""
-
-    @property
-    def identity(self) -> str:
-        """Name of everything the ids depend on, for the store."""
-
-    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Token ids of each text, special tokens included, at least one and at most `max_tokens` long."""
 
 
 class Encoder(nn.Module):

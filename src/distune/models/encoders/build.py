@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from distune.config import EncoderConfig
-from distune.data.tokenizer import HashTokenizer
+from distune.data.tokenizer import HashTokenizer, Tokenizer
 from distune.errors import UserError
-from distune.models.encoders.base import TextEncoder, Tokenizer, VisionEncoder
+from distune.models.encoders.base import TextEncoder, VisionEncoder
 from distune.models.encoders.catalogue import CatalogueEntry, Kind, find, known
 from distune.models.encoders.pretrained.transformers_model import (
     Origin,

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from distune.config import EncoderConfig
-from distune.models.encoders.base import TextEncoder, Tokenizer
+from distune.data.tokenizer import Tokenizer
+from distune.models.encoders.base import TextEncoder
 from distune.models.encoders.pretrained.transformers_model import Origin
 from distune.models.encoders.pretrained.whole_model import whole_model
 

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from distune.config import EncoderConfig
-from distune.models.encoders.base import TextEncoder, Tokenizer, keep_layers
+from distune.data.tokenizer import Tokenizer
+from distune.models.encoders.base import TextEncoder, keep_layers
 from distune.models.encoders.pretrained.transformers_model import Origin, load
 from distune.models.encoders.text.factorised import FactorisedEmbedding
 
