@@ -48,6 +48,13 @@ def test_saving_by_mean_by_median_and_by_own_epochs() -> None:
     assert saving.share(saving.saved) == pytest.approx(16 / (39 + 10 + 16))
 
 
+def test_a_pruned_trial_without_a_time_has_saved_nothing() -> None:
+    trials = [timed(0, "complete", 10), timed(1, "pruned", 4), timed(2, "pruned", None)]
+    saving = cost(study_of(*trials)).saving
+    assert isinstance(saving, Saving)
+    assert (saving.saved, saving.by_median, saving.untimed) == (6 * 60, 6 * 60, 1)
+
+
 def test_what_was_left_of_teachers_and_of_folds_is_counted_in_their_own_steps() -> None:
     """Ended after 2 of 5 epochs of the teacher, 60 s each; after 1 of 3 folds, 4 minutes long."""
     teachers = [

@@ -77,10 +77,10 @@ def test_parameters_that_do_not_vary_or_not_everywhere_share_nothing() -> None:
 
 
 def test_progress_looks_at_the_last_third() -> None:
-    one = study([{}] * 9, [0.1, 0.5, 0.2, 0.3, 0.4, None, 0.6, 0.7, 0.1])
+    one = study([{}] * 9, [0.1, 0.5, 0.2, 0.3, 0.65, None, 0.6, 0.7, 0.1])
     found = progress(one)
     assert isinstance(found, RunningBest)
-    assert (found.ended, found.since_best, round(found.late_gain, 6)) == (9, 1, 0.2)
+    assert (found.ended, found.since_best, round(found.late_gain, 6)) == (9, 1, 0.05)
     assert isinstance(progress(study([{}] * 8, [0.1] * 8)), Unknown)
 
 
