@@ -47,6 +47,10 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"data": {"reader": "csv"}},
         "image_column, label_columns",
     ),
+    "texts without a column": (
+        {"data": {"reader": "csv", "image_column": "image", "label_columns": ["kind"]}},
+        "data.text_column is empty",
+    ),
     "heads": (
         {"teacher": {"fusion_dim": 100}},
         "fusion_dim 100",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from distune.config import Config, ModelConfig
+from distune.config import Config, ModelConfig, StudyConfig
 from distune.data.images import decode
 from distune.data.ragged import ragged
 from distune.data.table import Table
@@ -62,49 +62,8 @@ class Estimate:
         ]
 
 
-def estimate(config: Config, table: Table) -> Estimate:
-    """Measures teacher and student on a few examples of the data set.
-
-    Args:
-        config: the experiment; what its `study` section says of trials, epochs, workers and folds counts.
-        table: its examples.
-
-    Raises:
-        MemoryError: even these do not fit; a GPU has an error of its own, see `NO_MEMORY`.
-    """
-    study, config = config.study, base_of(config)
-    compute = resolved(config.training)
-    roles: list[ModelConfig] = [config.student]
-    if uses_teacher(config):
-        roles.insert(0, config.teacher)
-    costs = [_measured(section, config, table, compute) for section in roles]
-    train, dev = len(table.rows("train")), len(table.rows("dev"))
-    views = config.data.views if config.data.augment != "none" else 1
-    once = sum(cost.prefix_s for cost in costs) * len(table) * views
-    training = sum(
-        section.epochs * (train * cost.step_s + dev * cost.forward_s)
-        for section, cost in zip(roles, costs, strict=True)
-    )
-    if len(costs) > 1:
-        training += len(table) * views * costs[0].forward_s  # the teacher's targets
-    folds = study.folds or 1
-    workers = study.workers or max(1, len(study.gpus))
-    further = training * folds
-    largest = max(cost.weight_mb + cost.trained_mb * _ADAM / 4 + cost.activation_mb * config.training.batch_size
-                  for cost in costs)  # fmt: skip
-    return Estimate(
-        first_s=once + further,
-        further_s=further,
-        study_s=once + further * -(-study.n_trials // workers),
-        trials=study.n_trials,
-        memory_mb=_PROCESS_MB + largest,
-        store_mb=sum(cost.stored_mb for cost in costs) * len(table) * views,
-        trial_mb=folds * sum(cost.trained_mb for cost in costs) + 0.2,
-    )
-
-
 @dataclass(frozen=True)
-class _Cost:
+class ExampleCost:
     """Of one model, each for one example: seconds, and MiB where not said otherwise."""
 
     prefix_s: float
@@ -116,7 +75,65 @@ class _Cost:
     trained_mb: float
 
 
-def _measured(section: ModelConfig, config: Config, table: Table, compute: Compute) -> _Cost:
+def estimate(config: Config, table: Table) -> Estimate:
+    """Measures teacher and student on a few examples of the data set.
+
+    Args:
+        config: the experiment; what its `study` section says of trials, epochs, workers and folds counts.
+        table: its examples.
+
+    Raises:
+        MemoryError: even these do not fit; a GPU has an error of its own, see `NO_MEMORY`.
+    """
+    base = base_of(config)
+    compute = resolved(base.training)
+    costs = [_measured(section, base, table, compute) for section in _trained(base)]
+    train, dev = len(table.rows("train")), len(table.rows("dev"))
+    return estimated(base, config.study, costs, train=train, dev=dev, examples=len(table))
+
+
+def estimated(
+    config: Config, study: StudyConfig, costs: Sequence[ExampleCost], *, train: int, dev: int, examples: int
+) -> Estimate:
+    """What follows from the costs of an example.
+
+    Args:
+        config: the base config of the study.
+        study: its trials, workers and folds.
+        costs: of the teacher, where one is trained, and of the student.
+        train: examples that are learnt in an epoch.
+        dev: examples that are evaluated after it.
+        examples: of the whole data set.
+    """
+    views = config.data.views if config.data.augment != "none" else 1
+    once = sum(cost.prefix_s for cost in costs) * examples * views
+    training = sum(
+        section.epochs * (train * cost.step_s + dev * cost.forward_s)
+        for section, cost in zip(_trained(config), costs, strict=True)
+    )
+    if len(costs) > 1:
+        training += examples * views * costs[0].forward_s  # the teacher's targets
+    folds = study.folds or 1
+    workers = study.workers or max(1, len(study.gpus))
+    further = training * folds
+    largest = max(cost.weight_mb + cost.trained_mb * _ADAM / 4 + cost.activation_mb * config.training.batch_size
+                  for cost in costs)  # fmt: skip
+    return Estimate(
+        first_s=once + further,
+        further_s=further,
+        study_s=once + further * -(-study.n_trials // workers),
+        trials=study.n_trials,
+        memory_mb=_PROCESS_MB + largest,
+        store_mb=sum(cost.stored_mb for cost in costs) * examples * views,
+        trial_mb=folds * sum(cost.trained_mb for cost in costs) + 0.2,
+    )
+
+
+def _trained(config: Config) -> list[ModelConfig]:
+    return [config.teacher, config.student] if uses_teacher(config) else [config.student]
+
+
+def _measured(section: ModelConfig, config: Config, table: Table, compute: Compute) -> ExampleCost:
     model = build_classifier(section, table.tasks, seed=0, image_size=config.data.image_size).to(
         compute.device
     )
@@ -161,7 +178,7 @@ def _measured(section: ModelConfig, config: Config, table: Table, compute: Compu
     with torch.no_grad():
         forward_s = _seconds(forward, compute)
     trained = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad) / 2**20
-    return _Cost(
+    return ExampleCost(
         prefix_s=prefix_s,
         step_s=_seconds(step, compute),
         forward_s=forward_s,
