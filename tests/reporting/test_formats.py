@@ -160,7 +160,10 @@ def test_markdown_is_escaped_only_where_it_must_be() -> None:
 
 @pytest.mark.parametrize(
     ("equal", "said"),
-    [(0, "distinguish trial 1 from all of the 5"), (3, "cannot distinguish trial 1 from 3 of the 5")],
+    [
+        (0, "trial 1 is significantly better than all of the 5"),
+        (3, "trial 1 is not significantly better than 3 of"),
+    ],
 )
 def test_trials_are_said_to_be_equal_only_where_the_same_examples_say_so(equal: int, said: str) -> None:
     assert said in distinguished(DevNoise(1, 100, 40, 0.8, 0.7, 0.9, equal, 5))

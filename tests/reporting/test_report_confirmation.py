@@ -33,9 +33,11 @@ TEST, TUNING, DISTILLATION = "Score on test (held-out cases)", "Did tuning help?
 BASELINE = "Strongest simple baseline"
 
 
-def study_at(folder: Path, name: str = "s", best: float = 0.8) -> StudyRecord:
+def study_at(folder: Path, name: str = "s", best: float = 0.8, text: str | None = None) -> StudyRecord:
     """A study whose trial 0 is the base and whose trial 1 is the best."""
     study = optuna.create_study(study_name=name, direction="maximize")
+    if text is not None:
+        study.set_user_attr("base_config", {"student": {"text": text}})
     study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=best)])
     folder.mkdir(exist_ok=True)
     return from_optuna(study, folder)
@@ -254,18 +256,19 @@ def with_a_baseline_of_words() -> dict[str, Any]:
 def test_a_baseline_that_reads_the_answer_in_the_text_is_no_rival(write: Write) -> None:
     numbers = with_a_baseline_of_words()
     fair, unfair = write(numbers), write(numbers, LEAKS)
-    assert "the text is available, logistic" in first_screen(fair) and "fair rival" not in fair
+    assert "the text is available, logistic" in first_screen(fair)
     assert "simpler and better" in section(fair, "Conclusion")
     held = cards(unfair)[BASELINE]
-    assert held.value == "0.9057" and "no fair rival" in held.remark
-    assert "92 % of the texts name the kind" in held.remark and "0.3100" in held.remark
-    assert "text is available" not in unfair and "leakage" in section(unfair, "Conclusion")
+    assert held.value == "0.9057" and "this student does not" in held.remark
+    assert "92 % of them name the kind" in held.remark and "0.3100" in held.remark
+    assert "text is available" not in unfair and "this student lacks" in section(unfair, "Conclusion")
 
 
 def test_held_out_cases_whose_text_lies_in_other_splits_are_counted_on_the_first_screen(write: Write) -> None:
     counted = "18 texts, 36 examples of dev and test"
-    assert counted not in write(recommending_the_trial())
-    assert counted in cards(write(recommending_the_trial(), LEAKS))[TEST].remark
+    assert counted not in write(recommending_the_trial(), text="tiny-text")
+    assert counted in cards(write(recommending_the_trial(), LEAKS, text="tiny-text"))[TEST].remark
+    assert counted not in cards(write(recommending_the_trial(), LEAKS, text="none"))[TEST].remark
 
 
 @pytest.mark.parametrize(("seeds", "is_rough"), [(1, False), (2, True), (3, False), (5, False)])
@@ -273,7 +276,7 @@ def test_intervals_of_two_seeds_are_said_to_be_uncertain(write: Write, seeds: in
     numbers = recommending_the_trial()
     numbers["seeds"] = list(range(seeds))
     said = first_screen(write(numbers))
-    assert said.count("uncertain") == 2 * is_rough
+    assert said.count("uncertain") == is_rough
 
 
 def test_a_baseline_says_where_it_was_not_compared_with_the_config_to_use(write: Write) -> None:
@@ -306,7 +309,6 @@ def test_the_tables_of_a_confirmation_hold_its_numbers(write: Write) -> None:
         r"\| Tuning: best of the search \| `trial_0001` − `base` \| \+0\.0123 \| \[−0\.0077, \+0\.0323\] \| "
         r"\[−0\.0107, \+0\.0353\] \| 0\.041 \| \*\*not significantly different\*\* \| 17 % \| "
         r"about 14 seeds or about 990 cases \|",
-        r"\| 3 \| 14 \| 0\.013 \|",
         r"\| 0\.2111 \[0\.2011, 0\.2211\] \| 0\.1222 \[0\.1122, 0\.1322\] \|",
         r"\| `base` \| without the image \| 0\.3333 \[0\.3233, 0\.3433\] \| −0\.4444 \[−0\.4544, −0\.4344\] \|",
         r"opened 2 times for this study",
@@ -329,12 +331,12 @@ def test_usage_follows_what_was_confirmed(write: Write, tmp_path: Path) -> None:
 
 def test_baselines_that_are_not_beaten_are_named_at_the_end(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
-    assert "Not beaten" not in section(write(numbers), "Conclusion")
+    assert "baselines" not in section(write(numbers), "Conclusion")
     numbers["comparisons"] += [
         compared("against_baseline", "trial_0001", "text_tfidf", 0.01, "not significantly different"),
     ]
     said = section(write(numbers, best=0.9), "Conclusion")
-    assert "Simple baselines that are not beaten: logistic regression on the words of the text." in said
+    assert "not significantly different from trial 1: logistic regression on the words of the text." in said
 
 
 @pytest.mark.parametrize(
@@ -353,7 +355,7 @@ def test_what_more_power_would_take(
     numbers = copy.deepcopy(CONFIRMATION)
     numbers["comparisons"][0] |= {"power": power, "seeds_needed": seeds, "cases_needed": cases}
     text = write(numbers)
-    assert f"| {100 * power:.0f} % | {said} |" in section(text, FULL)
+    assert re.search(rf"\| {100 * power:.0f} % \|( {said} \|)?$", section(text, FULL), re.M)
     assert f"probability {100 * power:.0f} %" in section(text, "Performance improvement")
 
 
@@ -367,14 +369,6 @@ def test_more_seeds_than_anybody_trains_are_no_advice(write: Write, seeds: int, 
 def test_the_families_are_named_and_their_intervals_decide(write: Write) -> None:
     said = section(write(CONFIRMATION), FULL)
     assert "families were fixed in advance" in said and "it alone decides the verdict" in said
-
-
-def test_mcnemars_p_is_said_to_be_too_small_where_cases_hold_several_examples(write: Write) -> None:
-    numbers = copy.deepcopy(CONFIRMATION)
-    said = "takes the 120 examples of 95 cases as independent, so p is too small"
-    assert said in section(write(numbers), FULL)
-    numbers["examples"]["test"]["cases"] = 120
-    assert "as independent" not in section(write(numbers), FULL)
 
 
 def test_calibration_after_scaling_is_said_to_flatter_where_it_is_evaluated_on_the_split_it_is_fitted_on(
@@ -459,9 +453,7 @@ def test_a_gain_is_drawn_filled_where_its_verdict_is_significant(verdict: str) -
         ]
         with look():
             found = draw_confirmed(SimpleNamespace(confirmation=ConfirmationRecord(numbers, is_current=True)))
-        assert (
-            found is not None and "Tuning: best of the search +0.0300, from +0.0100 to +0.0500" in found.alt
-        )
+        assert found is not None and "trial 1 − the base config +0.0300, from +0.0100 to +0.0500" in found.alt
         assert "The panels have scales of their own." in found.caption
         drawn.append(found.svg.count("var(--blue"))
     assert (drawn[1] > drawn[0]) == (verdict == "better")
@@ -513,9 +505,8 @@ def test_baseless_and_unfinished_confirmations_are_written(write: Write) -> None
 def test_the_audit_is_named_on_the_page_and_shown_in_the_appendix(write: Write) -> None:
     text = write(audit=AUDIT)
     assert "**The scores mislead.** The audit found 1 severe finding: same images." in first_screen(text)
-    assert "found 1 severe finding, 1 warning: texts name the label; same images." in section(
-        text, "Overview"
-    )
+    said = section(text, "Overview")
+    assert "1 severe finding, 1 warning" in said and "texts name the label; same images" in said
     said = section(text, "Audit of the data")
     assert said.index("same images") < said.index("texts name the label")
     assert "### Class balance" in said
@@ -539,7 +530,7 @@ def test_the_sizes_of_the_splits_are_those_of_the_audit_and_of_the_confirmation(
     hidden["examples"]["folds"] = {"examples": 1210, "cases": 438}
     audit["sections"][-1]["rows"] = flow
     said = section(write(hidden, audit), "Overview")
-    assert "; without labels in training: 669 examples of 249 cases;" in said
+    assert "; unlabelled in training: 669 examples of 249 cases;" in said
     assert "; folds of all of these but test: 1210 examples of 438 cases" in said
     audit["sections"][-1]["rows"] = [*flow[:-1], {"step": "dev", "examples": "<b>"}]
     said = section(write(CONFIRMATION, audit), "Overview")
@@ -566,8 +557,21 @@ def test_optimism_of_the_search_is_claimed_only_where_its_interval_is_above_0(
     numbers["optimism"]["loss"]["low"] = low
     text = section(write(numbers), "Performance improvement")
     assert said in text
-    # 0.7500 on test is below 0.8000 - 0.0300 on dev, so the search's score is no promise all the same.
-    assert ("On test it scores lower" in text) == (low < 0)
+
+
+def test_what_all_models_lose_from_dev_to_test_is_said(write: Write) -> None:
+    """What is lost is the luck of the epochs, which dev picked."""
+    numbers = copy.deepcopy(CONFIRMATION)
+    lost = [
+        about["splits"]["dev"]["score"]["mean"] - about["splits"]["test"]["score"]["mean"]
+        for about in numbers["contenders"].values()
+        if about["kind"] != "baseline"
+    ]
+    assert min(lost) > 0
+    said = f"by {min(lost):.4f}"
+    assert said in section(write(numbers), "Performance improvement")
+    numbers["contenders"]["base"]["splits"]["test"]["score"]["mean"] = 0.99
+    assert said not in section(write(numbers), "Performance improvement")
 
 
 def test_without_an_audit_its_command_is_named(write: Write) -> None:

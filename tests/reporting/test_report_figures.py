@@ -45,8 +45,8 @@ def test_gains_of_very_different_size_have_labelled_panels() -> None:
     with look():
         drawn = draw_gains([Gain("small", 0.01, 0.0, 0.02, True), Gain("large", 0.5, 0.4, 0.6, True)])
         same = draw_gains([Gain("small", 0.01, 0.0, 0.02, True)])
-    assert drawn is not None and "Small differences" in drawn.svg and "Large differences" in drawn.svg
-    assert same is not None and "Small differences" not in same.svg
+    assert drawn is not None and "Finer" in drawn.svg and "Coarser" in drawn.svg
+    assert same is not None and "Finer" not in same.svg
 
 
 def test_a_teacher_from_the_store_is_named_where_its_time_is_missing(findings: Findings) -> None:

@@ -46,7 +46,7 @@ def test_a_confirmation_trains_every_contender_once_and_on_every_fold(page: str)
 
 
 def test_base_and_best_are_shown_fold_by_fold(page: str) -> None:
-    assert "| 2 | 0.6000 | 0.7300 | +0.1300 |" in page and "this is no test of the gain" in page
+    assert "| 2 | 0.6000 | 0.7300 | +0.1300 |" in page and "no test of the gain" in page
 
 
 def test_the_rule_that_pruned_is_that_of_folds(page: str) -> None:
@@ -112,7 +112,7 @@ def test_the_learning_curves_of_all_folds_are_drawn_with_their_mean(tmp_path: Pa
     with look():
         drawn = draw_learning(findings)
     assert drawn is not None
-    assert "teacher from 0.3000 to 0.6000, of the student from 0.3000 to 0.6000" in drawn.alt
+    assert drawn.alt.count("from 0.3000 to 0.6000, highest in epoch 2") == 2
     assert drawn.svg.count("stroke-opacity: 0.45") == 2 * 2 * FOLDS
     (folder / "fold_2" / "metrics.jsonl").unlink()
     run = read_run(folder, FOLDS)

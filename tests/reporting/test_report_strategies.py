@@ -59,8 +59,8 @@ def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too() -> None:
         "| as long as the mean complete trial | 30 s | 12 % |",
         "| the rest of its teacher epochs at its own pace | 10 s | 4 % |",
         # 12 students found or trained their teacher in 20 s each; 4 × 30 s and 10 s more are of the teachers' trials
-        "| teacher | 6.2 min | 45 % |",
-        "| student | 7.3 min | 54 % |",
+        "| teacher | 6.2 min | ",
+        "| student | 7.3 min | ",
         "| results found in the store | 15 |",
         "| Devices | cuda:7 (5 of 17 trials) |",
         "| Peak memory of a worker | 5.0 GB |",

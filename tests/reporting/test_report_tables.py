@@ -74,7 +74,7 @@ def test_report_from_csv_invents_nothing(page: str) -> None:
     assert "| `teacher_fusion_heads` | {4, 8} |" in page
     commands = re.findall(r"```bash\n(.*?)```", page, re.S)
     assert f"distune report --from-csv {shown(FIXTURE)} --direction maximize\n" in commands
-    assert not any("logs/" in command or "STUDY" in command for command in commands)
+    assert not any("STUDY" in command for command in commands)
     for invented in ("on dev", "dev split", "one seed", "earched in this study", "at the high end", "at the low end",
                      "Widen", "[384, 384]", "best epoch", "learnt", "of what was searched"):  # fmt: skip
         assert invented not in page, invented

@@ -26,6 +26,11 @@ def confirm(study: StudyRecord) -> str:
     return f"distune confirm {named(study)}"
 
 
+def evaluate(study: StudyRecord) -> str:
+    """Evaluates the student that the confirmation trained on new cases."""
+    return f"distune evaluate {named(study)} --csv new.csv --data-root new_images"
+
+
 def report(study: StudyRecord) -> str:
     """Writes the report again."""
     if study.is_table:
@@ -104,14 +109,19 @@ def config_of(study: StudyRecord) -> Mapping[str, object] | None:
     return {**study.base_config, "search_space": as_entries(searched(study))}
 
 
+def kind(study: StudyRecord) -> str:
+    """Options that make another study search and score as this one did."""
+    said = " --strategy staged" if study.strategy == "staged" else ""
+    said += f" --folds {study.folds}" if study.folds else ""
+    return said + " --prune-teacher" * bool(study.prune_teacher)
+
+
 def _asked(findings: Findings) -> str:
     """Options that the study was made with and that its config does not hold."""
     from distune.tuning.space.space import DEFAULT_SPACE
 
     study, parameters = findings.study, searched(findings.study)
-    said = " --strategy staged" if study.strategy == "staged" else ""
-    said += f" --folds {study.folds}" if study.folds else ""
-    said += " --prune-teacher" if study.prune_teacher else ""
+    said = kind(study)
     if study.space_source == "study" and set(DEFAULT_SPACE) - set(parameters):
         said += f" --only {quoted(','.join(parameters))}"
     if not isinstance(findings.audit, Unknown):

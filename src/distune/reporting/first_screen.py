@@ -12,6 +12,7 @@ from distune.reporting import formats, verdicts
 from distune.reporting.document import Headline
 from distune.reporting.model_size import size_of
 
+OF_TEXTS = "same_captions_across_splits"
 CONFIG, TUNING, DISTILLATION = "Config to use", "Did tuning help?", "Did distillation help?"
 
 
@@ -48,7 +49,7 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
             yield Headline(
                 f"Expected on {forecast['cases']} new cases of the same kind",
                 f"{formats.score(forecast['low'])} to {formats.score(forecast['high'])}",
-                f"with 95 % probability{of_one}{_of_few(numbers)}{seen}",
+                f"with 95 % probability{of_one}{seen}",
             )
     yield _tuning(numbers)
     yield _distillation(numbers)
@@ -60,7 +61,9 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
 def _of_few(numbers: verdicts.Numbers) -> str:
     """That an interval over two seeds is itself uncertain; from three on, simulations find it calibrated."""
     return (
-        f"; two seeds make it uncertain, so use {verdicts.ENOUGH_SEEDS}" if len(numbers["seeds"]) == 2 else ""
+        f"; two seeds make it uncertain: use {verdicts.ENOUGH_SEEDS} seeds"
+        if len(numbers["seeds"]) == 2
+        else ""
     )
 
 
@@ -71,7 +74,9 @@ def _shared_with_other_splits(findings: Findings) -> str:
     return "".join(
         f"; not all held out: {formats.plain(found['title'])}, {formats.plain(found['detail']).partition(' (')[0]}"
         for found in findings.audit["findings"]
-        if str(found.get("kind")).endswith("across_splits") and found["severity"] == "warning"
+        if str(found.get("kind")).endswith("across_splits")
+        and found["severity"] == "warning"
+        and not (found["kind"] == OF_TEXTS and verdicts.reads_no_text(findings))
     )
 
 
@@ -101,7 +106,7 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
     return (
         ""
         if chance is None
-        else f"the best of the {len(candidates)} configs compared, with probability {formats.chance(chance)}"
+        else f"the best of the {len(candidates)} compared, with probability {formats.chance(chance)}"
     )
 
 
@@ -118,7 +123,24 @@ def _tuning(numbers: verdicts.Numbers) -> Headline:
         return Headline(TUNING, "Not known", "the base config was not compared")
     compared = f"{verdicts.named(numbers, made['first'])} over the base config"
     return Headline(
-        TUNING, verdicts.answer(made), f"{compared}; {verdicts.between(made)}: {verdicts.verdict(made)}"
+        TUNING,
+        verdicts.answer(made),
+        f"{compared}; {verdicts.between(made)}: {verdicts.verdict(made)}{_shrunk(numbers, made)}",
+    )
+
+
+def _shrunk(numbers: verdicts.Numbers, made: verdicts.Numbers) -> str:
+    """What is left of the gain without the luck of the trial that these very scores picked."""
+    tried = [
+        name
+        for name, about in numbers["contenders"].items()
+        if about["kind"] == "trial" and not about["is_base"]
+    ]
+    held = (numbers["recommendation"].get("candidates") or {}).get(made["first"])
+    if held is None or len(tried) < 2 or made["first"] != verdicts.recommended(numbers):
+        return ""
+    return (
+        f"; picked from {len(tried)} trials by these scores, so expect {formats.gain(held['expected_gain'])}"
     )
 
 
@@ -156,7 +178,10 @@ def _baseline(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headlin
         leaked, without = verdicts.leaked(findings, made["second"]), verdicts.strongest_without_text(numbers)
         unfair = ""
         if leaked is not None:
-            unfair = f"; no fair rival, as {formats.share(leaked[1])} of the texts name the {leaked[0]}"
+            unfair = (
+                f"; it reads the texts, which this student does not, and {formats.share(leaked[1])} of them name the "
+                f"{leaked[0]}"
+            )
             unfair += (
                 "" if without is None else f"; the best one without the text scores {formats.score(without)}"
             )
@@ -230,5 +255,5 @@ def _size(findings: Findings, config: Path | None) -> Iterator[Headline]:
             ""
             if milliseconds is None
             else f"about {formats.milliseconds(milliseconds)} an example on one server CPU thread, estimated from its "
-            "encoders without the fusion",
+            f"{'encoder' if found.encoders == 1 else 'encoders, without the fusion'}",
         )

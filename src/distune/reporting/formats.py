@@ -39,7 +39,7 @@ FAILURES = {
 }
 """What the kinds of failure are called."""
 MEANINGS = {
-    "alpha": "CE weight",
+    "alpha": "label weight",
     "beta": "distillation weight",
     "gamma": "contrastive weight",
     "T": "temperature",
@@ -49,6 +49,12 @@ MEANINGS = {
 def score(value: float | None) -> str:
     """A score with four digits, such as `0.9294`."""
     return DASH if value is None else format(value, _digits(value))
+
+
+def spread(low: float, high: float) -> str:
+    """A range of scores, such as `0.0367 to 0.0636`; one score where both ends are written alike."""
+    first, last = score(low), score(high)
+    return first if first == last else f"{first} to {last}"
 
 
 def gain(value: float) -> str:

@@ -25,6 +25,8 @@ from distune.utils.text import harmless
 TEMPLATE = "report.html.j2"
 STYLE = "report.css"
 OPTION = re.compile(r"(--[a-z]+(?:-[a-z]+)*)")
+BREAK = re.compile(r"(?<=[,/_])(?=\w)")
+"""Where a line of a command may end."""
 MOST_STACKED, NARROW, WIDE = 150, 30, 5
 """Cells that are stacked at most on a small screen, characters of a row that fit side by side there, and columns of
 which each needs no line of its own there."""
@@ -61,6 +63,7 @@ def render(document: Document) -> str:
         is_stacked=is_stacked,
         is_wide=lambda table: len(table.header) > WIDE,
         split_at_options=OPTION.split,  # every second part is an option, whose name no line break divides
+        pieces=BREAK.split,
         anchor=anchor,
     )
 

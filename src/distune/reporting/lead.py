@@ -86,11 +86,12 @@ def _commands(findings: Findings) -> Iterator[str]:
         yield from first
         instead = "# or, if you accept this: " if first else "# "
         if numbers is None:
-            yield f"{instead}train the best trials again with several seeds, and score them on test, opened once"
+            yield f"{instead}train the best trials again with several seeds, and score them once on test"
             yield commands.confirm(study)
         else:
             yield from () if first else _rival(findings, numbers)
-            yield f"{instead}export the recommended student for the device that will run it"
+            yield f"{instead}evaluate the recommended student on new cases of your own, then export it"
+            yield commands.evaluate(study)
             yield f"distune export {commands.named(study)} --out bundle"
 
 
@@ -113,7 +114,7 @@ def _more_seeds(study: StudyRecord, numbers: verdicts.Numbers | None) -> list[st
         return []
     again = " --again" if numbers["opening"] else ""
     return [
-        "# more seeds, as the answer on tuning is open (one more use of the held-out examples, on record)",
+        "# more seeds, as the answer on tuning is open; theirs replaces it, and this second look is on record",
         f"{commands.confirm(study)} --seeds {verdicts.ENOUGH_SEEDS}{again}",
     ]
 

@@ -21,10 +21,12 @@ class Size:
     Attributes:
         parameters: all of them, encoders included.
         milliseconds: that its encoders take for one example, from the catalogue; None where one is not in it.
+        encoders: how many.
     """
 
     parameters: int
     milliseconds: float | None
+    encoders: int
 
 
 def size_of(findings: Findings, config: Path | None) -> Size | None:
@@ -47,18 +49,17 @@ def size_of(findings: Findings, config: Path | None) -> Size | None:
     total = held.get("total") if isinstance(held, Mapping) else None
     if not isinstance(total, int):
         return None
-    return Size(total, None if config is None else _milliseconds(_read(config).get("student")))
+    used = [] if config is None else _encoders(_read(config).get("student"))
+    known = [MILLISECONDS[name] for name in used if name in MILLISECONDS]
+    return Size(total, round(sum(known), 1) if used and len(known) == len(used) else None, len(used))
 
 
-def _milliseconds(student: Any) -> float | None:
+def _encoders(student: Any) -> list[str]:
     if not isinstance(student, Mapping):
-        return None
+        return []
     parts = [student.get(name) for name in ("vision", "text")]
     names = [str(part.get("name") if isinstance(part, Mapping) else part) for part in parts]
-    used = [name for name in names if name != "none"]
-    if not used or any(name not in MILLISECONDS for name in used):
-        return None
-    return round(sum(MILLISECONDS[name] for name in used), 1)
+    return [name for name in names if name != "none"]
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -201,11 +201,15 @@ def named_in_texts(findings: Findings) -> tuple[str, float] | None:
 
 def leaked(findings: Findings, baseline: str) -> tuple[str, float] | None:
     """The same for a baseline that reads the text beside a student that does not: it is no fair rival."""
+    return named_in_texts(findings) if baseline in READ_TEXTS and reads_no_text(findings) else None
+
+
+def reads_no_text(findings: Findings) -> bool:
+    """Whether the student has no encoder of texts."""
     student = (findings.study.base_config or {}).get("student") or {}
     text = student.get("text") if isinstance(student, Mapping) else None
     name = text.get("name") if isinstance(text, Mapping) else text
-    reads = str(name or "none") != "none"
-    return None if reads or baseline not in READ_TEXTS else named_in_texts(findings)
+    return str(name or "none") == "none"
 
 
 def counted_as(numbers: Numbers) -> str:

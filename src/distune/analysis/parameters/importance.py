@@ -102,14 +102,12 @@ def detectable(scores: Sequence[float] | NDArray[np.float64]) -> float:
 
 
 def _too_few(scores: NDArray[np.float64]) -> str:
-    said = (
-        f"To say which parameters matter needs at least {HALF} complete trials; this study has {len(scores)}"
-    )
+    said = f"{len(scores)} complete trials are too few to say which parameters matter: it takes {HALF}"
     if len(scores) < 3 or not np.ptp(scores):
-        return f"{said}, too few to see any effect."
+        return f"{said}."
     return (
-        f"{said}, among which a parameter would stand out only if it moved the score by more than "
-        f"{detectable(scores):.4f} between its lowest and its highest value."
+        f"{said}, and here only one that moves the score by more than {detectable(scores):.4f} between its lowest and "
+        "its highest value would stand out."
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from distune.confirmation.statistics.inference.power import WANTED
 from distune.reporting import formats, verdicts
 from distune.reporting.document import (
@@ -28,13 +26,15 @@ HEADER = (
     "p (family)",
     "Verdict",
     "Power",
-    "80 % would take",
 )
+NEEDED, MORE_OF_BOTH = "80 % would take", "more of both"
 
 
 def comparisons(numbers: Numbers) -> Section:
     """Differences with interval, verdict and power."""
     made, gain = numbers["comparisons"], formats.gain(numbers["relevant_gain"])
+    needs = [needed(each) for each in made]
+    is_known = any(each not in (MORE_OF_BOTH, formats.DASH) for each in needs)
     rows: list[tuple[Cell, ...]] = [
         (
             verdicts.question(numbers, each),
@@ -45,12 +45,21 @@ def comparisons(numbers: Numbers) -> Section:
             formats.probability(each["adjusted_p"]),
             Strong(each["verdict"]),
             formats.chance(each["power"]),
-            needed(each),
+            *([more] if is_known else []),
         )
-        for each in made
+        for each, more in zip(made, needs, strict=True)
     ]
     blocks: list[Block] = []
     if rows:
+        power = (
+            f"Power: the chance of the verdict “better” where the true difference is {gain}, the smallest that was "
+            "said beforehand to matter. Where it is low, “not significantly different” says little."
+        )
+        if is_known:
+            power += (
+                " The last column: so many seeds with the same cases, or cases with as many seeds, would have given 80 "
+                "%. The noise of a few seeds is itself known roughly, and so are these numbers."
+            )
         blocks += [
             paragraph(
                 f"Differences of the mean scores on {numbers['split']}. The intervals are over both the seeds and the "
@@ -59,17 +68,9 @@ def comparisons(numbers: Numbers) -> Section:
                 "confirmation is made for (tuning: best of the search, distillation), and all other rows. So in each "
                 "the chance of any false “better” or “worse” is at most 5 %."
             ),
-            TableBlock(HEADER, tuple(rows), frozenset({2, 3, 4, 5, 7})),
-            paragraph(
-                f"Power: the chance of the verdict “better” where the true difference is {gain}, the smallest that was "
-                "said beforehand to matter. Where it is low, “not significantly different” says little. The last "
-                "column: so many seeds with the same cases, or cases with as many seeds, would have given 80 %. "
-                "The noise of a few seeds is itself known roughly, and so are these numbers."
-            ),
+            TableBlock((*HEADER, *([NEEDED] if is_known else [])), tuple(rows), frozenset({2, 3, 4, 5, 7})),
+            paragraph(power),
         ]
-    if single := [row for each in made for row in _mcnemar(each)]:
-        header = ("Compared", "Task", "Only the first is right", "Only the second is right", "p")
-        blocks.append(TableBlock(header, tuple(single), frozenset({2, 3, 4}), _of_single_models(numbers)))
     left_out = numbers.get("comparisons_missing") or []
     if left_out:
         blocks.append(
@@ -84,34 +85,12 @@ def _family(made: Numbers) -> str:
     return "too few seeds" if high - low > 1 else formats.interval(low, high)
 
 
-def _of_single_models(numbers: Numbers) -> str:
-    caption = "Single models of the first common seed, McNemar's exact test, not corrected."
-    held = numbers["examples"][numbers["split"]]
-    if held["examples"] == held["cases"]:
-        return caption
-    return (
-        f"{caption} It takes the {held['examples']} examples of {held['cases']} cases as independent, so p is too "
-        "small."
-    )
-
-
-def _mcnemar(made: Numbers) -> Iterator[tuple[Cell, ...]]:
-    for task, found in made["mcnemar"].items():
-        yield (
-            _pair(made),
-            task,
-            str(found["only_first"]),
-            str(found["only_second"]),
-            formats.probability(found["p_value"]),
-        )
-
-
 def needed(made: Numbers) -> str:
     """Seeds or cases that would have given a power of 80 %; one of them alone, or both, where only that would do."""
     if made["power"] >= WANTED:
         return formats.DASH
     numbers = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
-    return " or ".join(number for number in numbers if number) or "more of both"
+    return " or ".join(number for number in numbers if number) or MORE_OF_BOTH
 
 
 def _pair(made: Numbers) -> tuple[Code | str, ...]:

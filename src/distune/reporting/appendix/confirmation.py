@@ -76,7 +76,11 @@ def _recommendation(numbers: Mapping[str, Any]) -> Section:
     ]
     if rows:
         header = ("Candidate", "Gain measured", "Gain expected", "Better than the base", "Best of these")
-        caption = f"The expected gain is shrunk towards 0, as the best of {found['searched']} configs is partly lucky."
+        caption = (
+            f"The expected gain is shrunk towards 0, as the best of {found['searched']} configs is partly lucky. The "
+            "chances serve the choice between these candidates; whether a gain is shown, the stricter verdicts below "
+            "decide."
+        )
         blocks.append(TableBlock(header, tuple(rows), frozenset({1, 2, 3, 4}), caption))
     return Section("Recommendation", tuple(blocks))
 
@@ -103,7 +107,7 @@ def _openings(numbers: Mapping[str, Any]) -> Section | None:
         return None
     times = len(opening["openings"])
     blocks: list[Block] = [
-        paragraph(f"The test split was opened {times} time{'s' if times != 1 else ''} for this study.")
+        paragraph(f"The test split was opened {'once' if times == 1 else f'{times} times'} for this study.")
     ]
     if opening["number"] > 1:
         blocks.append(

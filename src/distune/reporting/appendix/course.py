@@ -46,7 +46,5 @@ def _fold_by_fold(baseline: Baseline) -> list[Block]:
         for number, (before, after) in enumerate(zip(base, best, strict=True), start=1)
     ]
     header = ("Fold", "Base config", "Best trial", "Difference")
-    caption = (
-        "Both on the same folds. Folds share most of what they train on, so this is no test of the gain."
-    )
+    caption = "Base config and best trial fold by fold. Folds share most of what they train on: no test of the gain."
     return [TableBlock(header, tuple(rows), frozenset({0, 1, 2, 3}), caption)]

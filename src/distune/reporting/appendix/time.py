@@ -42,10 +42,16 @@ def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Iterator[Block
     if not by_stage:
         yield missing("The trials do not record their time by stage.")
     else:
-        total = sum(by_stage.values())
+        between = sum(
+            trial.seconds - sum(trial.stage_seconds.values())
+            for trial in trials_of(findings.phases)
+            if trial.seconds is not None and trial.stage_seconds
+        )
+        total = sum(by_stage.values()) + max(between, 0.0)
         rows: list[tuple[Cell, ...]] = [
             (stage, formats.duration(seconds), formats.share(seconds / total) if total else formats.DASH)
-            for stage, seconds in by_stage.items()
+            for stage, seconds in {**by_stage, "between stages": between}.items()
+            if stage in by_stage or seconds > 0
         ]
         yield TableBlock(("Stage", "Total", "Share"), tuple(rows), numeric=frozenset({1, 2}))
         recorded, all_trials = (

@@ -70,7 +70,7 @@ def draw_confirmed(findings: Findings) -> Figure | None:
     return draw_gains(
         [
             Gain(
-                verdicts.question(numbers, each),
+                f"{verdicts.named(numbers, each['first'])} − {verdicts.named(numbers, each['second'])}",
                 each["difference"],
                 each["low"],
                 each["high"],
@@ -102,11 +102,11 @@ def draw_gains(gains: Sequence[Gain]) -> Figure | None:
     figure = canvas(sum(0.75 + 0.46 * len(rows) for rows in panels) + 0.2)
     heights = [len(rows) + 0.6 for rows in panels]
     plots = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    titles = ("Small differences, on a scale of their own", "Large differences") if len(panels) > 1 else ("",)
+    titles = ("Finer scale", "Coarser scale") if len(panels) > 1 else ("",)
     for axes, rows, title in zip(plots, panels, titles, strict=True):
         _rows(axes, rows)
         axes.set_title(title)
-    plots[-1].set_xlabel("← worse  ·  difference of the score  ·  better →")
+    plots[-1].set_xlabel("← second scores higher · difference · first scores higher →")
     return finish(figure, "gains", f"Gains: {said}.", caption)
 
 

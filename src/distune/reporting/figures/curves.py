@@ -45,7 +45,7 @@ def draw_all(findings: Findings) -> Figure | None:
     if best is not None and best.intermediate:
         axes.plot(*_line(best, medians), color=INK, linewidth=2.2, label=f"best, trial {best.number}")
     axes.set_xlabel(f"{study.scored_stage} epoch" if study.folds is None else "folds done")
-    axes.set_ylabel(score_axis(findings) if not medians else "mean score − median of the complete")
+    axes.set_ylabel(score_axis(findings) if not medians else "mean score − median of complete trials")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend = figure.legend(loc="outside lower center", ncols=3, columnspacing=1.4)
     for handle in legend.legend_handles:

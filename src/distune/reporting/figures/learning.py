@@ -13,7 +13,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import STAGES, Curve
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, ORANGE, canvas, finish
+from distune.reporting.figures.style import BLUE, INK, ORANGE, canvas, finish
 
 Points = tuple[list[int], list[float]]
 
@@ -33,9 +33,26 @@ def draw_learning(findings: Findings) -> Figure | None:
     for axes, (stage, curves) in zip(panels, shown.items(), strict=True):
         _panel(axes, curves, f"score on {held_out}")
         axes.set_title(stage.capitalize())
-        _, scores = _mean([_scores(curve) for curve in curves])
-        said.append(f"{stage} from {formats.score(scores[0])} to {formats.score(scores[-1])}")
-    lines = "" if folds is None else f"; thin lines are the {folds} folds, thick ones their mean"
+        epochs, scores = _mean([_scores(curve) for curve in curves])
+        kept = int(np.argmax(scores))
+        said.append(
+            f"{stage} from {formats.score(scores[0])} to {formats.score(scores[-1])}, highest in epoch {epochs[kept]}"
+        )
+        if folds is None:
+            axes.plot(
+                epochs[kept : kept + 1],
+                scores[kept : kept + 1],
+                "o",
+                color=INK,
+                markersize=9,
+                fillstyle="none",
+                markeredgewidth=1.6,
+            )
+    lines = (
+        "; the ring is the epoch that is kept"
+        if folds is None
+        else f"; thin lines are the {folds} folds, thick ones their mean"
+    )
     scales = "(solid, left scale) and train loss (dashed, right scale)"
     caption = f"Trial {best.number}: score on {held_out} {scales}{lines}."
     alt = f"Learning curves of trial {best.number}: score on {held_out} of the {', of the '.join(said)}."

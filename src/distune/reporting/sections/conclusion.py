@@ -70,19 +70,20 @@ def _helped(gain: verdicts.Numbers | None, distilled: verdicts.Numbers | None, o
 
 def _baselines(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     """The simple baselines that are not beaten, and which input the strongest of them needs."""
-    ahead = [
-        verdicts.named(numbers, made["second"])
-        for made in numbers["comparisons"]
-        if made["kind"] == "against_baseline" and made["verdict"] != "better"
-    ]
+    against = [made for made in numbers["comparisons"] if made["kind"] == "against_baseline"]
+    better = [made for made in against if made["verdict"] == "worse"]
+    equal = [made for made in against if made["verdict"] not in verdicts.ANSWERS]
+    for found, said in ((better, "significantly better than"), (equal, "not significantly different from")):
+        if found:
+            names = "; ".join(verdicts.named(numbers, made["second"]) for made in found)
+            yield f"Simple baselines {said} {verdicts.named(numbers, found[0]['first'])}: {names}."
     strongest = verdicts.against_strongest_baseline(numbers)
-    if not ahead or strongest is None:
+    if strongest is None or strongest["verdict"] == "better":
         return
-    needed = verdicts.INPUTS.get(strongest["second"], "its input is")
-    what = "better" if strongest["verdict"] == "worse" else "not shown to be worse"
-    said = f"Simple baselines that are not beaten: {'; '.join(ahead)}."
     leaked = verdicts.leaked(findings, strongest["second"])
     if leaked is not None:
-        yield f"{said} Part of that is leakage: most texts name the {leaked[0]}, which this student does not read."
+        yield f"Those of the texts have an input that this student lacks, and most texts name the {leaked[0]}."
     else:
-        yield f"{said} Where {needed} available in practice, the strongest of them is simpler and {what}."
+        needed = verdicts.INPUTS.get(strongest["second"], "its input is")
+        what = "better" if strongest["verdict"] == "worse" else "not shown to be worse"
+        yield f"Where {needed} available in practice, the strongest of them is simpler and {what}."

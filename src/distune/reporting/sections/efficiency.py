@@ -72,8 +72,8 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
     counted = store_of(searched)
     if "seconds_saved" in counted:
         yield paragraph(
-            f"{counted.get('hits', 0):,.0f} intermediate results, such as decoded images, were found in the store; "
-            f"this saved {formats.duration(counted['seconds_saved'])}."
+            f"{counted.get('hits', 0):,.0f} intermediate results, such as decoded images, were read from the store "
+            f"instead of computed again, which saved {formats.duration(counted['seconds_saved'])}."
         )
 
 

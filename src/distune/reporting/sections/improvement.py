@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
+
 from distune.analysis.baseline import Baseline
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.findings import Findings
@@ -91,17 +93,33 @@ def _optimism(findings: Findings, baseline: Baseline, numbers: verdicts.Numbers)
     if loss["low"] is not None and loss["low"] > 0:
         yield paragraph(
             f"The search was too optimistic about {whose}: its score in the search minus the mean of new trainings on "
-            f"{on} is {difference}."
+            f"{on} is {difference}.{_from_dev_to_test(numbers)}"
         )
         return
     again = searched - loss["mean"]
-    about = numbers["contenders"].get(optimism["contender"]) or {"splits": {}}
-    held_out = None if numbers["optimistic"] else about["splits"].get(numbers["split"])
-    is_lower = held_out is not None and held_out["score"]["mean"] < again
+    lower = "no lower" if loss["mean"] <= 0 else "not significantly lower"
     yield paragraph(
-        f"Trained again, {whose} scored {formats.score(again)} on {on}, not significantly lower than in the search "
-        f"(search − new: {difference})."
-        + (f" On {numbers['split']} it scores lower: expect scores like that." if is_lower else "")
+        f"Trained again, {whose} scored {formats.score(again)} on {on}, {lower} than in the search (search − new: "
+        f"{difference}).{_from_dev_to_test(numbers)}"
+    )
+
+
+def _from_dev_to_test(numbers: verdicts.Numbers) -> str:
+    """How much lower all models score where nothing was picked; empty where one does not."""
+    if numbers["optimistic"]:
+        return ""
+    trained = [about["splits"] for about in numbers["contenders"].values() if about["kind"] != "baseline"]
+    lost = [
+        splits["dev"]["score"]["mean"] - splits[numbers["split"]]["score"]["mean"]
+        for splits in trained
+        if splits.get("dev") is not None and splits.get(numbers["split"]) is not None
+    ]
+    if not lost or min(lost) <= 0:
+        return ""
+    return (
+        f" All models that were trained again score lower on {numbers['split']} than on dev, on which their epochs "
+        f"were picked, by {formats.spread(min(lost), max(lost))}: expect scores like those on "
+        f"{numbers['split']}."
     )
 
 
@@ -118,14 +136,11 @@ def _chance(findings: Findings) -> Iterator[Block]:
 def distinguished(noise: DevNoise) -> str:
     """Which of the next best trials the size of the dev split allows to distinguish from the best."""
     cases = f" of {noise.groups} cases" if noise.groups is not None else ""
-    examples = f"The {noise.examples} dev examples{cases} alone"
+    examples = f"On the {noise.examples} dev examples{cases} alone, trial {noise.trial}"
     if not noise.equal:
-        return (
-            f"{examples} distinguish trial {noise.trial} from all of the {noise.compared} next best trials."
-        )
+        return f"{examples} is significantly better than all of the {noise.compared} next best trials."
     return (
-        f"{examples} cannot distinguish trial {noise.trial} from {noise.equal} of the {noise.compared} next "
-        "best trials."
+        f"{examples} is not significantly better than {noise.equal} of the {noise.compared} next best trials."
     )
 
 
@@ -149,9 +164,8 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         *([figures["gains"]] if "gains" in figures else []),
         *([TableBlock(header, tuple(rows), frozenset({2, 3}))] if rows else []),
         paragraph(
-            "Verdicts are corrected for the number of comparisons, so an interval that only just excludes 0 can still "
-            f"be not significantly different. {_power(numbers, (first or made)[0])}"
-            + _excluded(numbers, first)
+            "Verdicts are corrected for the number of comparisons, so a difference whose interval only just excludes 0 "
+            f"can still be not significant. {_power(numbers, (first or made)[0])}" + _excluded(numbers, first)
         ),
     ]
     return Section("Confirmed gains", tuple(blocks))
@@ -173,9 +187,10 @@ def _excluded(numbers: verdicts.Numbers, made: Sequence[Mapping[str, Any]]) -> s
 
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
     cases = f"{numbers['examples'][numbers['split']]['cases']} cases"
+    which = f"{verdicts.named(numbers, made['first'])} and {verdicts.named(numbers, made['second'])}"
     return (
-        f"On {cases}, a true gain of {formats.gain(numbers['relevant_gain'])}, the smallest set as relevant, would be "
-        f"detected with probability {formats.chance(made['power'])}{_detectable(made)}."
+        f"Between {which}, a true difference of {formats.gain(numbers['relevant_gain'])}, the smallest set as "
+        f"relevant, would be detected with probability {formats.chance(made['power'])} on {cases}{_detectable(made)}."
     )
 
 
@@ -186,6 +201,8 @@ def _detectable(made: Mapping[str, Any]) -> str:
     gain = (made["family_high"] - made["family_low"]) / 2 + NormalDist().inv_cdf(WANTED) * made[
         "standard_error"
     ]
+    if gain >= 1:
+        return ", and no possible one reliably"
     return f"; for {formats.share(WANTED)} it has to be about {formats.gain(gain)}"
 
 
@@ -202,11 +219,11 @@ def _model(
                 _tasks(evaluated["tasks"]),
                 paragraph(
                     "Calibration error is how far stated probabilities lie from the share that is right, after scaling "
-                    f"by a temperature fitted on {fitted}."
+                    f"by a temperature fitted on {fitted}, which predict and export apply."
                 ),
             ]
     if "confusion" in figures:
-        blocks.append(figures["confusion"])
+        blocks += [figures["confusion"], *_rarest(findings)]
     elif isinstance(findings.scored_run.run, Unknown) and not findings.study.is_table:
         blocks.append(missing(findings.scored_run.run.reason))
     return (
@@ -214,6 +231,26 @@ def _model(
         if blocks
         else []
     )
+
+
+def _rarest(findings: Findings) -> Iterator[Block]:
+    """How many answers are right, and of which class the fewest, by the counts of the figure."""
+    run = findings.scored_run.run
+    if isinstance(run, Unknown) or isinstance(run.confusions, Unknown):
+        return
+    said = []
+    for task in run.confusions:
+        right, of = task.counts.diagonal(), task.counts.sum(axis=1)
+        if not of.any():
+            continue
+        worst = min(np.flatnonzero(of), key=lambda each: right[each] / of[each])
+        name = formats.plain(task.classes[worst])
+        said.append(
+            f"{formats.plain(task.task)}, {right.sum()} of {of.sum()} right; least often {name}, "
+            f"{right[worst]} of {of[worst]}"
+        )
+    if said:
+        yield paragraph(f"{'. '.join(f'{each[:1].upper()}{each[1:]}' for each in said)}.")
 
 
 def _tasks(tasks: Mapping[str, Any]) -> TableBlock:

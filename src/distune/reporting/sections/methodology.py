@@ -27,8 +27,8 @@ from distune.utils.numbers import is_number
 
 SAMPLERS = {
     "tpe": (
-        "Tree-structured Parzen Estimator (TPE): random first trials, then values from where good trials are dense "
-        "and bad ones are not"
+        "Tree-structured Parzen Estimator (TPE): random first trials, then values that good trials have more often "
+        "than bad ones"
     ),
     "random": "random search: every trial is drawn independently of the others",
     "gp": "Gaussian process: each trial is the one that a smooth model of the scores expects most of",
@@ -144,7 +144,8 @@ def _training(findings: Findings) -> Section:
         items.append(
             line(
                 f"Confirmation: {_confirmed(numbers)}, each trained with {verdicts.seeds(numbers)} that the search "
-                f"did not use and evaluated on {numbers['split']}."
+                f"did not use and evaluated on {numbers['split']}. A student without a teacher has the same "
+                "hyperparameters and as many steps, and learns from labels alone."
             )
         )
     blocks: list[Block] = [Bullets(tuple(items))] if items else []
@@ -167,19 +168,21 @@ def _confirmed(numbers: verdicts.Numbers) -> str:
 def _kept_epoch(study: StudyRecord) -> str:
     """Which epoch a score is of; the choice flatters it."""
     held_out = "dev" if study.folds is None else "the fold left out"
-    said = f"Evaluation after each epoch; the best epoch on {held_out} is kept, which flatters its score a little."
+    said = f"Evaluation after each epoch; the best epoch on {held_out} is kept, which flatters its score."
     data = (study.base_config or {}).get("data")
     fraction = data.get("label_fraction") if isinstance(data, Mapping) else None
     if study.folds is not None and is_number(fraction) and float(str(fraction)) < 1:
-        said += " All labels of that fold are used; data.label_fraction holds for training alone."
+        said += " Labels that data.label_fraction hides from training are used to score the fold."
     return said
 
 
 def _encoders(model: Mapping[str, Any]) -> str | None:
-    found = []
-    for part in ("vision", "text"):
+    found = {}
+    for part, what in (("vision", "images"), ("text", "texts")):
         encoder = model.get(part)
         name = encoder.get("name") if isinstance(encoder, Mapping) else encoder
-        if name:
-            found.append(f"{part} {formats.plain(name)}")
-    return ", ".join(found) or None
+        if name and name != "none":
+            found[what] = formats.plain(name)
+    if len(found) == 1:
+        return "".join(f"reads {what} only ({name})" for what, name in found.items())
+    return f"reads {' and '.join(f'{what} ({name})' for what, name in found.items())}" if found else None

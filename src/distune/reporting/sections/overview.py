@@ -26,6 +26,7 @@ def section(findings: Findings) -> Section:
         ("Data set", _data_set(findings)),
         ("Total trials", _counts(findings)),
         *_teachers(findings),
+        *_tasks(findings),
         ("Optimization metric", _metric(findings)),
         *_times(findings),
     ]
@@ -91,7 +92,7 @@ def _sizes(findings: Findings) -> str:
     )
 
 
-SIZES = {"unlabelled": "without labels in training", "folds": "folds of all of these but test"}
+SIZES = {"unlabelled": "unlabelled in training", "folds": "folds of all of these but test"}
 """What the sets beside train, dev and test are called."""
 
 
@@ -107,6 +108,15 @@ def _counts(findings: Findings) -> str:
             f"; {findings.study.surplus} more ended after the study had reached its number and are left out"
         )
     return said
+
+
+def _tasks(findings: Findings) -> list[tuple[Cell, Cell]]:
+    """The tasks whose answers are known, with their numbers of classes."""
+    run = findings.scored_run.run
+    if isinstance(run, Unknown) or isinstance(run.confusions, Unknown) or not run.confusions:
+        return []
+    said = [f"{formats.plain(task.task)} ({len(task.classes)} classes)" for task in run.confusions]
+    return [("Tasks", ", ".join(said))]
 
 
 def _metric(findings: Findings) -> str:
@@ -146,8 +156,12 @@ def _audit(findings: Findings) -> Block:
         return missing(f"{audit.reason} ", Code("distune audit CONFIG"), " audits the data.")
     found = audit["findings"]
     worst = [formats.plain(each["title"]) for each in found if each["severity"] != "info"]
-    said = f"The audit of the data found {counted(each['severity'] for each in found)}"
-    return paragraph(f"{said}{': ' + '; '.join(worst[:MOST]) if worst else ''}.")
+    said = f"The audit of the data (in the appendix) found {counted(each['severity'] for each in found)}."
+    if worst:
+        said += f" Its warnings: {'; '.join(worst[:MOST])}."
+    if any(each.get("kind") == "words_alone" for each in found) and verdicts.reads_no_text(findings):
+        said += " This student does not read the texts, so a model of the words has an input that it lacks."
+    return paragraph(said)
 
 
 MOST = 6

@@ -24,9 +24,6 @@ from distune.reporting.document import (
 
 TITLE = "Patterns and observations"
 NOTHING_STANDS_OUT = "No parameter stands out from what shuffled scores give."
-DESCRIBED = (
-    "The recommended starting values describe where the best trials lie, which is no evidence of an effect."
-)
 HEADER = ("Parameter", "Among the best", "Share of the best", "Share of all tried")
 
 
@@ -37,7 +34,6 @@ def section(findings: Findings) -> Section:
         paragraph(importance.reason) if isinstance(importance, Unknown) else Paragraph(mattered(importance))
     ]
     if isinstance(found, Unknown):
-        blocks += [] if isinstance(findings.ranges, Unknown) else [paragraph(DESCRIBED)]
         return Section(TITLE, (*blocks, *_common(findings)))
     rows: list[tuple[Cell, ...]] = [
         (Code(row.parameter), _shared(row), formats.share(row.of_best), formats.share(row.of_tried))
@@ -64,7 +60,7 @@ def _common(findings: Findings) -> Iterator[Block]:
             yield paragraph(
                 f"All of the best {len(best)} have ",
                 Code(name),
-                f" = {value}, but so do {count} of all {len(tried)} completed or pruned trials: no evidence either.",
+                f" = {value}, but so do {count} of all {len(tried)} completed or pruned trials: no evidence.",
             )
 
 

@@ -39,7 +39,7 @@ def section(findings: Findings) -> Section:
         _quick(findings.study, known),
         _edge(findings, known),
         _other_data(findings, known),
-        _this_study(findings, known),
+        _this_study(findings),
         *_suggested(findings),
     ]
     unknown = () if known else (missing("Expected times: this study records no durations."),)
@@ -51,7 +51,7 @@ def _for_purpose(purpose: str, *said: str | Code) -> Line:
 
 
 def _takes(seconds: float | None) -> str:
-    return "" if seconds is None else f"; expected time: {formats.duration(seconds)} or less"
+    return "" if seconds is None else f"; expected time: about {formats.duration(seconds)}"
 
 
 def _production(findings: Findings, measured: Pace | None) -> Line:
@@ -83,9 +83,8 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     )
     return _for_purpose(
         purpose,
-        f"evaluate {verdicts.named(numbers, verdicts.recommended(numbers))} on your own new cases with ",
-        Code(f"distune evaluate {commands.named(study)} --csv new.csv --data-root new_images"),
-        f" before anyone relies on it.{needs}{again}",
+        f"evaluate {verdicts.named(numbers, verdicts.recommended(numbers))} on your own new cases, by the command at "
+        f"the top, before anyone relies on it.{needs}{again}",
     )
 
 
@@ -135,11 +134,11 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
     said = (
         ()
         if findings.study.is_table
-        else (exported, " writes 8-bit weights and states what they cost on dev; ")
+        else (exported, " writes 8-bit weights and reports what they cost in score on dev; ")
     )
     config, count = verdicts.config_to_use(findings), commands.MORE_TRIALS
     path = f"{commands.OWN_DATA}/config.yaml" if config is None else quoted(config)
-    tuned = f"distune tune --config {path} --n-trials {count} --tune-backbones"
+    tuned = f"distune tune --config {path} --n-trials {count}{commands.kind(findings.study)} --tune-backbones"
     seconds = None if measured is None else count * measured.per_trial
     return _for_purpose(
         "For edge deployment:",
@@ -155,7 +154,7 @@ def _other_data(findings: Findings, measured: Pace | None) -> Line:
     takes = ""
     if measured is not None:
         seconds = commands.MORE_TRIALS * measured.per_trial
-        takes = f" With as many examples, expected time: {formats.duration(seconds)}, and longer while the store fills."
+        takes = f" With as many examples, expected time: about {formats.duration(seconds)}, at first more."
     return _for_purpose(
         "For other data:",
         f"{commands.MORE_TRIALS} trials from {start}, then a confirmation of its own: what helped here need not help "
@@ -163,19 +162,16 @@ def _other_data(findings: Findings, measured: Pace | None) -> Line:
     )
 
 
-def _this_study(findings: Findings, measured: Pace | None) -> Line:
+def _this_study(findings: Findings) -> Line:
     """More trials, or a wider search: what the course of the scores suggests."""
     more = MORE[findings.recommendations.more_trials]
     if findings.study.absent:
         more = "The table may hold the best trials alone, so it does not say whether more would help"
     if findings.study.is_table:
         return _for_purpose("For this study:", f"{more}.")
-    takes = ""
-    if measured is not None:
-        takes = f"; {commands.MORE_TRIALS} more take {formats.duration(commands.MORE_TRIALS * measured.per_trial)}"
     return _for_purpose(
         "For this study:",
-        f"{more}{takes}. In a new study, ",
+        f"{more}. In a new study, ",
         Code("--tune-fusion --tune-loss"),
         " also compares kinds of fusion and of distillation loss; ",
         Code("--workers"),

@@ -52,7 +52,7 @@ def top_table(findings: Findings) -> TableBlock:
     rows = tuple(
         (
             str(rank),
-            str(trial.number),
+            f"{trial.number} (base)" if trial is findings.study.baseline else str(trial.number),
             Strong(formats.score(trial.value)) if rank == 1 else formats.score(trial.value),
             *(formats.value(name, trial.params.get(name)) for name in before),
             *(formats.fusion(trial.params, role) or formats.DASH for role in roles),

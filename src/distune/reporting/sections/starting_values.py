@@ -71,26 +71,25 @@ def _whose(ranges: Ranges) -> str:
 
 def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
     for name, narrowed in ranges.parameters.items():
-        yield Code(name), Strong(formats.bounds(narrowed)), "; ".join(_notes(name, narrowed, ranges, study))
+        base, bounds = study.base_value(name), formats.bounds(narrowed)
+        if _is_hardly_narrowed(name, narrowed, study) and base is not None and _lies_in(base, narrowed):
+            start, note = (
+                formats.value(name, base),
+                f"the base value; {bounds} is hardly narrower than what was tried",
+            )
+        else:
+            start, note = bounds, "; ".join(_notes(name, narrowed, ranges, study))
+        yield Code(name), Strong(start), note
 
 
 def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -> Iterator[str]:
     """How common it was anyway, where the base lies, and whether the range ended too early."""
-    searched, base = study.space[name], study.base_value(name)
-    tried = [
-        trial.params[name]
-        for trial in study.trials
-        if trial.state in ("complete", "pruned") and name in trial.params
-    ]
+    searched, base, tried = study.space[name], study.base_value(name), _tried(name, study)
     inside = sum(_lies_in(value, narrowed) for value in tried)
     if not tried:
         yield "never tried"
-    elif inside >= MOST * len(tried) and (base is not None or inside < len(tried)):
-        is_base = base is not None and _lies_in(base, narrowed)
-        yield "hardly narrowed" + (
-            f": start with the base value, {formats.value(name, base)}" if is_base else ""
-        )
-        base = None if is_base else base
+    elif _is_hardly_narrowed(name, narrowed, study) and (base is not None or inside < len(tried)):
+        yield "hardly narrower than what was tried"
     elif inside < len(tried):
         yield f"{inside} of {len(tried)} trials lay here"
     if base is not None:
@@ -106,6 +105,19 @@ def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -
         yield f"cut off here: {formats.listing(outside, 3)}"
 
 
+def _tried(name: str, study: StudyRecord) -> list[object]:
+    return [
+        trial.params[name]
+        for trial in study.trials
+        if trial.state in ("complete", "pruned") and name in trial.params
+    ]
+
+
+def _is_hardly_narrowed(name: str, narrowed: Parameter, study: StudyRecord) -> bool:
+    tried = _tried(name, study)
+    return bool(tried) and sum(_lies_in(value, narrowed) for value in tried) >= MOST * len(tried)
+
+
 def _lies_in(value: object, narrowed: Parameter) -> bool:
     if (
         narrowed.kind == "categorical"
@@ -119,7 +131,7 @@ def _lies_in(value: object, narrowed: Parameter) -> bool:
 
 def _beside_base(name: str, narrowed: Parameter, base: object) -> str:
     if _lies_in(base, narrowed):
-        return "holds the base value"
+        return "includes the base value"
     if narrowed.kind == "categorical" or not is_number(base) or narrowed.low is None:
         return "without the base value"
     is_above = float(str(base)) < narrowed.low

@@ -8,6 +8,7 @@ from distune.analysis.findings import Findings
 from distune.reporting import commands, verdicts
 from distune.reporting.document import Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted
+from distune.utils.places import STUDIES
 
 OTHER = ("other.csv", "other_data", "other_study")
 
@@ -58,10 +59,12 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     start = f" \\\n  --start-from {quoted(path)}" if path is not None else ""
     start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
     lines = [
+        f"# {table}: a row an example, with the path of its image, its text and its labels",
         f"distune init {table} --out {folder}",
+        *(["# the first trial is the config of this study"] if start else []),
         f"distune tune --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
-        f"--study-name {name}{start}",
-        f"distune confirm {name}",
+        f"--study-name {name}{commands.kind(findings.study)}{start}",
+        f"distune confirm {STUDIES / name}",
     ]
     return Section("Applying to other data sets", (Commands("\n".join(lines)),))
 
