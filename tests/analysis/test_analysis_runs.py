@@ -54,6 +54,18 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     assert isinstance(read_run(None), Unknown)
 
 
+def test_confusions_of_folds_add_up(tmp_path: Path) -> None:
+    for fold, counts in enumerate(([[3, 1], [0, 2]], [[1, 0], [4, 5]]), start=1):
+        tasks = {"sign": {"classes": {"no": {}, "yes": {}}, "confusion": counts}}
+        (tmp_path / f"fold_{fold}").mkdir()
+        written = json.dumps({"splits": {"dev": {"tasks": tasks}}})
+        (tmp_path / f"fold_{fold}" / "results.json").write_text(written)
+    run = read_run(tmp_path, folds=2)
+    assert isinstance(run, RunRecord) and not isinstance(run.confusions, Unknown)
+    (found,) = run.confusions
+    assert (found.task, found.classes, found.counts.tolist()) == ("sign", ("no", "yes"), [[4, 1], [4, 7]])
+
+
 def test_predictions_of_tasks_whose_names_begin_alike(tmp_path: Path) -> None:
     (tmp_path / "predictions_dev.csv").write_text(
         "id,truth_type,p_type_a,p_type_2_b,truth_type_2,p_type_2_c\n1,a,1.0,0.25,c,0.75\n2,2_b,0.5,0.5,c,0.5\n"

@@ -35,6 +35,11 @@ def test_the_pace_by_hand() -> None:
     assert pace(phases(STUDY), (2, 4)) == Pace(per_trial=25.0, per_training=30.0, quick_trial=15.0)
 
 
+def test_a_training_of_a_trial_with_folds_is_that_of_one_fold() -> None:
+    found = pace(phases(replace(STUDY, folds=5)), (2, 4))
+    assert isinstance(found, Pace) and (found.per_trial, found.per_training) == (25.0, 6.0)
+
+
 def test_without_stages_a_quick_trial_is_not_known() -> None:
     study = replace(STUDY, trials=tuple(replace(trial, stage_seconds=None) for trial in STUDY.trials))
     found = pace(phases(study), (2, 4))

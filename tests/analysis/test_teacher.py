@@ -24,7 +24,12 @@ def confirmation(teacher: float | None, student: float, regression: float | None
 
 @pytest.mark.parametrize(
     ("scores", "below_student", "below_regression"),
-    [((0.45, 0.88, 0.8), True, True), ((0.85, 0.88, 0.8), True, False), ((0.9, 0.88, None), False, False)],
+    [
+        ((0.45, 0.88, 0.8), True, True),
+        ((0.85, 0.88, 0.8), True, False),
+        ((0.9, 0.88, None), False, False),
+        ((0.88, 0.88, 0.88), False, False),
+    ],
 )
 def test_a_confirmed_teacher_is_evaluated_beside_its_student_and_regression(
     scores: tuple[float, float, float | None], below_student: bool, below_regression: bool
