@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from distune.config import Config, DataConfig, load_config
 from distune.config.revisions import encoders_of
 from distune.data import SPLITS, read_table
 from distune.errors import DataError, UserError
+from distune.setup import first
 from distune.setup.columns import Wishes
 from distune.setup.first import prepare
 from distune.setup.linked import split_whole
@@ -199,3 +203,42 @@ def test_no_image_replaces_another(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another file"):
         split_whole(table, tmp_path / "new", label_columns=("Größe",))
     assert (tmp_path / "new/bilder/3.png").read_bytes() == b"another"
+
+
+class _FullAfter:
+    """A disk that takes so many files."""
+
+    def __init__(self, files: int):
+        self.left = files
+
+    def __call__(self, original: Callable[..., object]) -> Callable[..., object]:
+        def limited(*given: object, **options: object) -> object:
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return original(*given, **options)
+
+        return limited
+
+
+@pytest.mark.parametrize("files", [0, 1, 2, 40, 90, 91])
+def test_after_a_full_disk_the_same_command_makes_the_split(tmp_path: Path, files: int) -> None:
+    table = hospital(tmp_path / "klinik")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="space"):
+        full = _FullAfter(files)
+        patch.setattr(os, "link", _FullAfter(0)(os.link))  # another disk
+        patch.setattr(shutil, "copy2", full(shutil.copy2))
+        patch.setattr(csv, "writer", full(csv.writer))
+        split_whole(table, tmp_path / "new", label_columns=("Größe",))
+    assert not list(tmp_path.glob("new/*.csv")) and not list(tmp_path.glob("new/**/.*"))
+    assert split_whole(table, tmp_path / "new", label_columns=("Größe",))[1] is not None
+    assert len(list(tmp_path.glob("new/bilder/*.png"))) == 90
+
+
+def test_after_a_full_disk_the_same_command_makes_the_first_config(tmp_path: Path) -> None:
+    table = hospital(tmp_path)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="space"):
+        patch.setattr(first, "write_text", _FullAfter(0)(first.write_text))
+        prepare(table, tmp_path / "new", Wishes())
+    assert list((tmp_path / "new").iterdir()) == []
+    assert prepare(table, tmp_path / "new", Wishes()).config.is_file()

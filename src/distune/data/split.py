@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from distune.data.readers.table_files import TableError, open_table, row_fault
 from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
-from distune.utils.atomic import replacing
+from distune.utils.atomic import all_or_none, replacing
 from distune.utils.seeds import check_seed
 from distune.utils.text import listed, nearest_hint
 
@@ -34,6 +34,7 @@ def split_csv(
     group_column: str | None = None,
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 42,
+    before_writing: Callable[[], object] = lambda: None,
 ) -> SplitCounts:
     """Splits a table in any form that can be read into `metadata_{train,dev,test}.csv`.
 
@@ -49,6 +50,7 @@ def split_csv(
         group_column: patient or case; None makes every row its own group.
         fractions: shares of train, dev and test, adding up to 1; a test share of 0 writes no test file.
         seed: decides between equally good places.
+        before_writing: called once it is known that there will be tables; where it raises, there are none.
 
     Returns:
         The number of rows by split, label column and class.
@@ -63,11 +65,9 @@ def split_csv(
         raise UserError(f"label columns: {listed(label_columns)}; name one at least, and each once")
     check_seed(seed)
     splits = _wanted_splits(fractions)
-    for split in splits:
-        if (out / f"metadata_{split}.csv").exists():
-            raise UserError(
-                f"{out / f'metadata_{split}.csv'}: is there already; delete it or choose another folder"
-            )
+    files = [out / f"metadata_{split}.csv" for split in splits]
+    if there := [file for file in files if file.exists()]:
+        raise UserError(f"{there[0]}: is there already; delete it or choose another folder")
     header, rows = read_table_rows(metadata, [*label_columns, *([group_column] if group_column else [])])
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
     groups = [str(n) for n in range(len(rows))]
@@ -76,11 +76,10 @@ def split_csv(
         refuse_case_twins(metadata, group_column, groups)
     assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
     out.mkdir(parents=True, exist_ok=True)
-    for number, split in enumerate(splits):
-        _write(
-            out / f"metadata_{split}.csv",
-            [header, *(rows[row] for row in np.flatnonzero(assigned == number))],
-        )
+    with all_or_none(files):
+        before_writing()
+        for number, file in enumerate(files):
+            _write(file, [header, *(rows[row] for row in np.flatnonzero(assigned == number))])
     return {
         split: {
             column: dict(

@@ -23,7 +23,7 @@ from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
-from distune.utils.atomic import replacing, write_text
+from distune.utils.atomic import all_or_none, replacing, write_text
 from distune.utils.seeds import check_seed
 from distune.utils.text import listed
 
@@ -114,23 +114,25 @@ def prepare(
             extra=extra,
         )
         text = config_text(first)
-        out.mkdir(parents=True, exist_ok=True)
-        _write_tables(out, header, rows, splits)
     import yaml
 
     parse_config(yaml.safe_load(text), source=str(out / CONFIG))
-    write_text(out / CONFIG, text)
+    out.mkdir(parents=True, exist_ok=True)
+    with all_or_none(_files(out)):
+        _write_tables(out, header, rows, splits)
+        write_text(out / CONFIG, text)
     return Prepared(
         out / CONFIG, layout.columns, form, counted, encoders.why, table, (*remarks, *table.notes)
     )
 
 
 def _refuse_to_replace(out: Path) -> None:
-    there = [
-        path for path in (out / CONFIG, *(out / f"metadata_{split}.csv" for split in SPLITS)) if path.exists()
-    ]
-    if there:
+    if there := [path for path in _files(out) if path.exists()]:
         raise UserError(f"{there[0]}: is there already; delete it, or choose another folder with --out")
+
+
+def _files(out: Path) -> list[Path]:
+    return [out / CONFIG, *(out / f"metadata_{split}.csv" for split in SPLITS)]
 
 
 def _rows(metadata: Path) -> tuple[list[str], list[list[str]], str, list[str]]:

@@ -13,6 +13,7 @@ from distune.data.readers.image_files import ImageFiles
 from distune.data.split import SplitCounts, read_table_rows, split_csv
 from distune.errors import UserError
 from distune.setup.columns import images_of
+from distune.utils.atomic import replacing
 from distune.utils.paths import read_file
 
 
@@ -39,8 +40,15 @@ def split_whole(
     if out.resolve() != metadata.parent.resolve():
         needed = [*options["label_columns"], options.get("group_column")]
         found = _images(metadata, [name for name in needed if name], image_column)
-    counts = split_csv(metadata, out, **options)
-    return counts, None if found is None else bring_images(*found, out)
+    if found is None:
+        return split_csv(metadata, out, **options), None
+    brought: list[Brought] = []
+
+    def bring() -> None:
+        # Before the tables: where the disk is full among them, no table is in the way of the same command.
+        brought.append(bring_images(*found, out))
+
+    return split_csv(metadata, out, before_writing=bring, **options), brought[0]
 
 
 def _images(
@@ -103,6 +111,7 @@ def bring_images(column: str, files: ImageFiles, cells: Sequence[str], out: Path
             os.link(found, target)
             linked += 1
         except OSError:  # another disk, or one without links
-            shutil.copy2(found, target)
+            with replacing(target) as draft:
+                shutil.copy2(found, draft)
             copied += 1
     return Brought(column, linked, copied, missing)

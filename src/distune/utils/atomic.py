@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -55,6 +55,21 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
         written = Path(error.filename)
         if written.is_relative_to(draft):
             error.filename = str(final / written.relative_to(draft))
+
+
+@contextmanager
+def all_or_none(files: Iterable[Path]) -> Iterator[None]:
+    """Removes new files that belong together where the block that writes them is cut off.
+
+    Args:
+        files: none of them was there before.
+    """
+    try:
+        yield
+    except BaseException:
+        for file in files:
+            file.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
