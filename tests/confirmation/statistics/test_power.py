@@ -10,14 +10,14 @@ from distune.confirmation.statistics.inference.standard_errors import Errors
 ERRORS = Errors(cases=0.01**2, seeds=0.006**2, interaction=0.004**2, freedom=20.0)
 
 
-@pytest.mark.parametrize("gain", [0.01, 0.03, 0.05])
-def test_power_is_the_share_of_confirmations_that_show_the_gain(gain: float) -> None:
+@pytest.mark.parametrize(("gain", "level"), [(0.01, 0.05), (0.03, 0.05), (0.05, 0.05), (0.03, 0.01)])
+def test_power_is_the_share_of_confirmations_that_show_the_gain(gain: float, level: float) -> None:
     generator = np.random.default_rng(0)
     error = ERRORS.standard_error
     differences = generator.normal(gain, error, 40_000)
     estimated = error * np.sqrt(generator.chisquare(20, 40_000) / 20)
-    shown = (differences / estimated > stats.t.ppf(0.975, 20)).mean()
-    assert power(ERRORS, gain, 0.05) == pytest.approx(shown, abs=0.01)
+    shown = (differences / estimated > stats.t.ppf(1 - level / 2, 20)).mean()
+    assert power(ERRORS, gain, level) == pytest.approx(shown, abs=0.01)
 
 
 def test_so_many_cases_or_seeds_have_a_power_of_four_fifths() -> None:
