@@ -223,7 +223,7 @@ def test_a_data_frame_is_written_once_and_read_like_files(
     kind: str,
 ) -> None:
     from distune.api.frames import with_data
-    from distune.data.images import decode
+    from distune.data.pixels.images import decode
 
     monkeypatch.chdir(tmp_path)
     config = tiny_config()

@@ -16,7 +16,7 @@ from distune.config import DataConfig
 from distune.data import read_table
 from distune.data.audit.audit import Finding, audit
 from distune.data.audit.findings import counted
-from distune.data.images import read_pixels
+from distune.data.pixels.images import read_pixels
 from distune.data.table import Task
 
 from .planted import SPLITS, Planted, found, kinds

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.data.images import decode, is_deep, read_pixels, reading_rule
-from distune.data.intensity import PixelRules, eight_bit, scaled, windowed
-from distune.data.orientation import turned
+from distune.data.pixels.images import decode, is_deep, read_pixels, reading_rule
+from distune.data.pixels.intensity import PixelRules, eight_bit, scaled, windowed
+from distune.data.pixels.orientation import turned
 from distune.errors import UserError
 
 GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6

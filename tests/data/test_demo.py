@@ -11,7 +11,7 @@ import pytest
 from distune.config import DataConfig
 from distune.data import Table, read_table
 from distune.data.demo.demo import write_demo, write_wound_demo
-from distune.data.images import decode_all
+from distune.data.pixels.images import decode_all
 from distune.errors import DataError
 
 pytestmark = pytest.mark.slow

@@ -15,10 +15,10 @@ from PIL import Image
 from distune.config import Config, DataConfig, as_dict, parse_config
 from distune.data import read_table
 from distune.data.audit.audit import audit
-from distune.data.dicom import dicom_header_of
 from distune.data.fingerprint import image_fingerprints
-from distune.data.images import decode, read_pixels
-from distune.data.intensity import PixelRules, scaled, windowed
+from distune.data.pixels.dicom import dicom_header_of
+from distune.data.pixels.images import decode, read_pixels
+from distune.data.pixels.intensity import PixelRules, scaled, windowed
 from distune.data.readers.checks import image_problems
 from distune.errors import DataError, UserError
 

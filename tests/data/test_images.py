@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.data.images import decode, decode_all, read_pixels, views
+from distune.data.pixels.images import decode, decode_all, read_pixels, views
 from distune.errors import UserError
 
 

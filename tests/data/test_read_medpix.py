@@ -9,7 +9,7 @@ import pytest
 
 from distune.config import DataConfig
 from distune.data import read_table
-from distune.data.images import decode_all
+from distune.data.pixels.images import decode_all
 from distune.errors import DataError
 
 from .conftest import medpix_row, write_lines

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from distune.data.images import views
+from distune.data.pixels.images import views
 
 
 def picture(size: int) -> NDArray[np.uint8]:

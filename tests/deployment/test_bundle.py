@@ -15,7 +15,7 @@ from PIL import Image
 
 from distune.config import Config, load_config, save_config, with_values
 from distune.data import Table, read_table
-from distune.data.intensity import PixelRules, windowed
+from distune.data.pixels.intensity import PixelRules, windowed
 from distune.deployment.bundle import CHECKSUMS, check_files, checksum_of, load_bundle
 from distune.deployment.export import default_folder, export_run
 from distune.deployment.quantise import FEWEST_WEIGHTS

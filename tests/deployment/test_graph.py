@@ -11,7 +11,7 @@ import torch
 
 from distune.components import FUSIONS
 from distune.config import ModelConfig
-from distune.data.intensity import DEFAULT
+from distune.data.pixels.intensity import DEFAULT
 from distune.data.ragged import ragged
 from distune.data.table import Task
 from distune.models import Classifier, build_classifier

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from distune.config import DataConfig, Modality
-from distune.data.intensity import DEFAULT
+from distune.data.pixels.intensity import DEFAULT
 from distune.data.ragged import Ragged
 from distune.data.table import Task
 from distune.data.tokenizer import HashTokenizer

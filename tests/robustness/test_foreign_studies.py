@@ -22,7 +22,7 @@ from distune.confirmation.confirm import confirm
 from distune.confirmation.opening import Opening
 from distune.confirmation.request import ConfirmRequest
 from distune.confirmation.statistics.files import baseline_folder, folds_folder, run_folder
-from distune.data.images import read_pixels
+from distune.data.pixels.images import read_pixels
 from distune.data.readers.table_files import TableError, open_table
 from distune.errors import UserError
 from distune.training.files.checkpoint import load_checkpoint

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, load_config, save_config
 from distune.data import Table, read_table
-from distune.data.images import DECODING, decode, views
+from distune.data.pixels.images import DECODING, decode, views
 from distune.store import Store
 from distune.training.devices import Compute
 from distune.training.inputs import parts

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.config import Config, with_values
-from distune.data.images import check_shape, located
+from distune.data.pixels.images import check_shape, located
 from distune.data.readers.csv_tables import csv_columns
 from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.split import FRACTIONS, assign_splits

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from distune.data.images import located, reading_rule
-from distune.data.intensity import PixelRules
+from distune.data.pixels.images import located, reading_rule
+from distune.data.pixels.intensity import PixelRules
 from distune.data.table import Table
 from distune.utils.paths import read_file
 from distune.utils.threads import threaded

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.intensity import DEFAULT, PixelRules
+from distune.data.pixels.intensity import DEFAULT, PixelRules
 
 if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
     from distune.config import Modality, ScoreName, TaskKind

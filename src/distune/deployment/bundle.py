@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from distune.data.intensity import PixelRules
+from distune.data.pixels.intensity import PixelRules
 from distune.data.table import Task
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer, Tokenizer
 from distune.deployment.description import HASHED_WORDS, check_format, check_labels, check_preprocess

@@ -11,9 +11,9 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.header import size_of
-from distune.data.images import FRAME, decode, from_array, located, squared
-from distune.data.intensity import DEFAULT, PixelRules
+from distune.data.pixels.header import size_of
+from distune.data.pixels.images import FRAME, decode, from_array, located, squared
+from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_files import TableError, open_table, row_fault
 from distune.errors import DataError, UserError

@@ -9,7 +9,7 @@ from pathlib import Path
 from distune.config import load_config
 from distune.data import read_table
 from distune.data.fingerprint import image_fingerprint, image_fingerprints
-from distune.data.intensity import PixelRules
+from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError
 from distune.prediction.examples import Example
 from distune.prediction.predictor import Predictor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.intensity import PixelRules
+from distune.data.pixels.intensity import PixelRules
 from distune.data.ragged import Ragged, ragged
 from distune.data.table import Task
 from distune.data.tokenizer import Tokenizer

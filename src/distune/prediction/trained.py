@@ -12,7 +12,7 @@ from torch import Tensor
 
 from distune.config import Config, Modality, as_dict, with_values
 from distune.data.batches import tensor
-from distune.data.intensity import PixelRules
+from distune.data.pixels.intensity import PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import Task, label_columns
 from distune.errors import UserError

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 
 from distune.config import DataConfig
-from distune.data.images import FRAME, located, read_pixels
-from distune.data.intensity import PixelRules
+from distune.data.pixels.images import FRAME, located, read_pixels
+from distune.data.pixels.intensity import PixelRules
 from distune.data.readers.checks import image_problems
 from distune.data.readers.image_files import ImageFiles
 

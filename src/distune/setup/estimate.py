@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from distune.config import Config, ModelConfig, StudyConfig
-from distune.data.images import decode
+from distune.data.pixels.images import decode
 from distune.data.ragged import ragged
 from distune.data.table import Table
 from distune.models import Classifier, build_classifier

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distune.config import EncoderConfig
-from distune.data.intensity import DEFAULT, PixelRules
+from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.errors import UserError
 
 BUDGET = 120.0
@@ -143,7 +143,7 @@ class _Speed:
         import numpy as np
         import torch
 
-        from distune.data.images import decode
+        from distune.data.pixels.images import decode
         from distune.models.encoders import build_vision
 
         encoder = build_vision(_frozen(name), 0, None)

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from distune.data.audit.findings import AuditSection, Finding, Row
-from distune.data.dicom import dicom_header_of
-from distune.data.images import located
+from distune.data.pixels.dicom import dicom_header_of
+from distune.data.pixels.images import located
 from distune.data.table import Table
 from distune.utils.threads import threaded
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.images import decode
-from distune.data.intensity import DEFAULT, PixelRules
+from distune.data.pixels.images import decode
+from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.utils.threads import threaded
 
 THUMBNAIL = 32

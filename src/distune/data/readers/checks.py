@@ -10,10 +10,10 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from distune.config import TaskConfig
-from distune.data.dicom import dicom_header_in
-from distune.data.images import located, pixels_of
-from distune.data.intensity import DEFAULT, PixelRules
 from distune.data.labels import PLAIN, parts
+from distune.data.pixels.dicom import dicom_header_in
+from distune.data.pixels.images import located, pixels_of
+from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample
 from distune.data.table import Split

@@ -10,8 +10,8 @@ from pathlib import Path
 from sys import intern
 
 from distune.config import DataConfig, TaskConfig
-from distune.data.images import FRAME
 from distune.data.labels import PLAIN, joined_columns
+from distune.data.pixels.images import FRAME
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.readers.table_files import SUFFIXES, TableError, TableFile, open_table, row_fault

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from distune.data.dicom import SUFFIXES as DICOM_SUFFIXES
-from distune.data.images import FRAME, located
+from distune.data.pixels.dicom import SUFFIXES as DICOM_SUFFIXES
+from distune.data.pixels.images import FRAME, located
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw import RawExample
 

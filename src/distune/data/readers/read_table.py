@@ -12,8 +12,8 @@ from distune.components import READERS
 from distune.config import DataConfig, FoldConfig, TaskConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
-from distune.data.intensity import PixelRules
 from distune.data.labels import PLAIN, encoded_label, parts, task_of
+from distune.data.pixels.intensity import PixelRules
 from distune.data.readers.checks import (
     image_problems,
     label_problems,

@@ -16,7 +16,7 @@ from torch import Tensor
 from distune.config import DataConfig, ModelConfig
 from distune.data.batches import ModelInputs, tensor
 from distune.data.fingerprint import image_fingerprints
-from distune.data.images import DECODING, decode_all, views
+from distune.data.pixels.images import DECODING, decode_all, views
 from distune.data.ragged import Ragged
 from distune.data.table import Table
 from distune.models import Classifier

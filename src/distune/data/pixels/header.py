@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from distune.data.dicom import dicom_header_of
-from distune.data.orientation import PNG_SIGNATURE
+from distune.data.pixels.dicom import dicom_header_of
+from distune.data.pixels.orientation import PNG_SIGNATURE
 from distune.errors import UserError
 
 

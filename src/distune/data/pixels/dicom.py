@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.intensity import PixelRules, eight_bit, scaled, windowed
+from distune.data.pixels.intensity import PixelRules, eight_bit, scaled, windowed
 from distune.errors import UserError
 
 INSTALL = "DICOM files need pydicom: pip install 'distune[dicom]'"

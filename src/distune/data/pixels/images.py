@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.dicom import SUFFIXES, is_dicom, read_dicom
-from distune.data.grey_alpha_tiff import grey_and_opacity, has_grey_and_opacity
-from distune.data.intensity import DEFAULT, PixelRules, eight_bit
-from distune.data.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
+from distune.data.pixels.dicom import SUFFIXES, is_dicom, read_dicom
+from distune.data.pixels.grey_alpha_tiff import grey_and_opacity, has_grey_and_opacity
+from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit
+from distune.data.pixels.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
 from distune.errors import UserError
 from distune.utils.paths import read_file
 from distune.utils.threads import threaded

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.orientation import ORIENTATION, UPRIGHT, tiff_value, turned
+from distune.data.pixels.orientation import ORIENTATION, UPRIGHT, tiff_value, turned
 from distune.errors import UserError
 
 _WIDTH, _BITS, _SAMPLES, _PLANES, _PREDICTOR, _TILE_WIDTH, _EXTRA = 256, 258, 277, 284, 317, 322, 338
