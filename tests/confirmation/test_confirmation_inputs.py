@@ -24,8 +24,6 @@ from distune.store import Store
 from distune.training.predictions import predict
 from distune.training.student import build_student, student_seed
 
-pytestmark = pytest.mark.slow
-
 MakeConfig = Callable[..., Config]
 FROZEN = {"student__vision__freeze": 1, "student__text__freeze": "all"}
 
@@ -36,6 +34,7 @@ def evaluation_of(table: Table, opening: int = 1) -> Evaluation:
     return Evaluation(table, Store(), 5, opening, "cpu")
 
 
+@pytest.mark.slow
 def test_all_models_share_the_hashes_of_the_image_files(
     tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +62,7 @@ def same(first: list[Any], second: list[Any]) -> bool:
     return all(np.allclose(one, other, atol=1e-6) for one, other in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [{}, FROZEN, {**FROZEN, "training__precision": "bf16"}, MEANS],
@@ -124,6 +124,7 @@ def test_a_single_case_has_nobody_to_swap_with() -> None:
     assert swapped(["only", "only"], 1) is None
 
 
+@pytest.mark.slow
 def test_a_trained_student_misses_what_is_taken_away(finished: Path) -> None:
     run = next((finished.with_suffix("") / "confirmation" / "base").glob("seed_*"))
     written = {path.name: path.read_text() for path in run.glob("predictions_test*.csv")}
@@ -135,6 +136,7 @@ def test_a_trained_student_misses_what_is_taken_away(finished: Path) -> None:
         )
 
 
+@pytest.mark.slow
 class TestBaselines:
     def test_majority_by_hand(self, finished: Path, demo_root: Path) -> None:
         table = read_table_of(finished, demo_root)

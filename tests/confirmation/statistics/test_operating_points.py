@@ -87,6 +87,27 @@ def test_the_temperature_of_a_seed_is_that_of_its_own_answers() -> None:
     assert calibration(alone, [2.0])["log_loss"]["mean"] == pytest.approx(expected)
 
 
+def test_what_equals_the_threshold_is_no_alarm() -> None:
+    """Of five without the class on dev one may lie above the cut, 0.4; on test the two at the cut are no alarms."""
+
+    def of(without: tuple[float, ...], having: tuple[float, ...]) -> TaskAnswers:
+        yes, count = np.array([*without, *having]), len(without) + len(having)
+        names = tuple(map(str, range(count)))
+        truth = np.array([[0]] * len(without) + [[1]] * len(having))
+        rows = np.stack([1 - yes, yes], axis=1)
+        (found,) = task_answers(
+            [SplitPredictions(names, names, (Task("kind", ("no", "yes")),), truth, (rows,))]
+        )
+        return found
+
+    found = operating_points(of((0.1, 0.2, 0.3, 0.4, 0.5), (0.6,)), of((0.4, 0.4, 0.6, 0.1), (0.4, 0.7, 0.8)))
+    assert found is not None
+    point = found[0]["points"][0]
+    assert (found[0]["positive"], point["wanted"], point["threshold"]["mean"]) == ("yes", 0.8, 0.4)
+    assert point["specificity"]["mean"] == pytest.approx(3 / 4)
+    assert point["sensitivity"]["mean"] == pytest.approx(2 / 3)
+
+
 def test_a_class_of_a_single_case_gives_an_area_without_an_interval() -> None:
     given = answers(7)
     labels = np.where(given.cases[:, None] == 4, 1, 0)
