@@ -87,6 +87,15 @@ def test_the_temperature_of_a_seed_is_that_of_its_own_answers() -> None:
     assert calibration(alone, [2.0])["log_loss"]["mean"] == pytest.approx(expected)
 
 
+def test_every_seed_has_its_own_temperature() -> None:
+    given, losses = answers(6), []
+    for rows, temperature in zip(given.probabilities, (1.0, 2.0, 4.0), strict=True):
+        powers = rows ** (1 / temperature)
+        losses.append(log_loss(given.labels[:, 0], powers / powers.sum(1, keepdims=True)))
+    found = calibration(given, [1.0, 2.0, 4.0])["log_loss"]
+    assert found["mean"] == pytest.approx(np.mean(losses)) and found["seeds"] == SEEDS
+
+
 def test_what_equals_the_threshold_is_no_alarm() -> None:
     """Of five without the class on dev one may lie above the cut, 0.4; on test the two at the cut are no alarms."""
 

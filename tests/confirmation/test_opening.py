@@ -1,0 +1,48 @@
+"""Who may open the test split, and which weights stay once it was evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distune.confirmation.opening import Opening
+from distune.confirmation.statistics.files import MARKER
+from distune.confirmation.weights import drop_weights
+from distune.errors import UserError
+from distune.training.files.run_folder import record_opening
+
+
+def test_a_plan_opens_the_split_once_and_another_one_only_again(tmp_path: Path) -> None:
+    first = Opening(tmp_path, "plan a", "data")
+    assert not first.is_open and first.open() == 1
+    assert first.is_open and first.open() == 1, "it is the same opening, resumed"
+    with pytest.raises(UserError, match="plan a"):
+        Opening(tmp_path, "plan b", "data").check()
+    other = Opening(tmp_path, "plan b", "data", again=True)
+    assert not other.is_open and other.open() == 2
+    with pytest.raises(UserError, match="plan b"):
+        first.open()
+
+
+def test_openings_elsewhere_are_those_of_the_same_data(tmp_path: Path) -> None:
+    study, other, run = (tmp_path / name for name in ("optuna/study", "optuna/other", "runs"))
+    for folder in (study, other, run):
+        folder.mkdir(parents=True)
+        record_opening(folder, by=folder.name, dataset="data")
+    record_opening(other, by="of other data", dataset="other data")
+    found = Opening(study, "study", "data").record(1)
+    assert (found["number"], [line["by"] for line in found["openings"]]) == (1, ["study"])
+    assert sorted(line["by"] for line in found["elsewhere"]) == ["other", "runs"]
+
+
+def test_the_recommended_contender_and_what_is_not_evaluated_keep_their_weights(tmp_path: Path) -> None:
+    for name, files in {"base": [MARKER], "trial": [MARKER], "late": []}.items():
+        run = tmp_path / name / "seed_1"
+        run.mkdir(parents=True)
+        for file in ("student.safetensors", "results.json", *files):
+            (run / file).touch()
+    drop_weights(tmp_path, "trial")
+    kept = sorted(path.parents[1].name for path in tmp_path.glob("*/*/*.safetensors"))
+    assert kept == ["late", "trial"]
+    assert len(list(tmp_path.glob("*/*/results.json"))) == 3
