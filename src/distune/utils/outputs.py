@@ -45,7 +45,7 @@ def check_output(
     if any(path.exists() and out.samefile(path) for path in inputs):
         raise UserError(f"{out}: this file is read here; name another one to write to")
     if out.is_dir():
-        raise UserError(f"{out} is a folder; name a file in it, such as {out / what.replace(' ', '_')}")
+        raise UserError(f"{out} is a folder; name a file in it")
     if not out.is_file():
         raise UserError(f"{out}: is no regular file; name a file to write to")
     with out.open("rb") as stream:

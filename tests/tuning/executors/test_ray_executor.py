@@ -175,6 +175,22 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
         _connect("nowhere", 1)
 
 
+@needs_ray
+@pytest.mark.parametrize(
+    "error", [Exception("timed out\nduring startup"), OSError("no port"), ConnectionError("gone")]
+)
+def test_a_cluster_that_does_not_start_is_named(monkeypatch, error):
+    import ray
+
+    def init(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(UserError, match="no cluster at local"):
+        _connect("local", 1)
+
+
 def test_a_trial_uses_one_device(tmp_path):
     with pytest.raises(UserError, match="gpus-per-trial: 2"):
         RayExecutor(contract.PLAYED, tmp_path, gpus_per_trial=2)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from distune.tuning.coordinator.failures import died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import START_LIMIT, LocalExecutor
 from distune.tuning.trials.messages import EpochReported, Event, TrialFinished, TrialStarted, TrialTask
+from distune.utils.text import one_line
 from distune.utils.threads import usable_cores
 
 START_SECONDS = 300.0
@@ -178,7 +179,8 @@ class RayExecutor(Executor):
             return
         self._is_closed = True
         for worker in self._workers:
-            self._ray.kill(worker.actor)
+            with suppress(Exception):  # a cluster that is gone has ended it
+                self._ray.kill(worker.actor)
         if self._owns_connection:
             self._ray.shutdown()
 
@@ -256,9 +258,10 @@ def _connect(address: str, cores: int) -> tuple[Any, bool]:
         options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if is_private else {}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # a bare one where a cluster does not start in time
             raise UserError(
-                f"ray: no cluster at {address} ({error}); give --ray-address HOST:PORT of a running one, or local"
+                f"ray: no cluster at {address} ({one_line(error)}); give --ray-address HOST:PORT of a running one, or "
+                "local"
             ) from None
     return ray, True
 
