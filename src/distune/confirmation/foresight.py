@@ -24,7 +24,8 @@ class Foresight:
     """The power to show the tuning gain, as well as it can be known beforehand.
 
     Attributes:
-        power: the chance to show a true gain of `gain`, without the noise between seeds, which is not known yet.
+        power: the chance to show a true gain of `gain`, as if single trainings were compared: several seeds average
+            part of their noise out and show how far trainings differ, and neither is known yet.
         gain: the smallest one that matters.
         cases: that will be evaluated.
         cases_needed: for a power of 80 %.
@@ -39,7 +40,8 @@ class Foresight:
         needed = f"; 80 % would take about {self.cases_needed:,} cases" if self.power < 0.8 else ""
         return (
             f"power: on {self.cases} cases a true gain of {self.gain:g} is shown with a chance of about "
-            f"{self.power:.0%}, as far as the search tells; the noise between seeds, yet unknown, takes from it{needed}"
+            f"{self.power:.0%}, as far as the search's single trainings tell: several seeds average part of their "
+            f"noise out, and the noise between seeds, yet unknown, takes from it{needed}"
         )
 
 

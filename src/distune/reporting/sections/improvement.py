@@ -174,15 +174,13 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
 def _excluded(numbers: verdicts.Numbers, made: Sequence[Mapping[str, Any]]) -> str:
     """Whether answers that are open at least exclude the gain that matters."""
     gain = numbers["relevant_gain"]
-    said = [
-        f"{'excluded' if each['high'] < gain else 'not excluded'} for "
-        + ("distillation" if each["kind"] == "distillation_gain" else "tuning")
-        for each in made
-        if each["verdict"] not in verdicts.ANSWERS
-    ]
-    if not said:
-        return ""
-    return f" By the 95 % intervals, a gain of {formats.gain(gain)} is {' and '.join(said)}."
+    found: dict[str, list[str]] = {"excluded": [], "not excluded": []}
+    for each in made:
+        if each["verdict"] not in verdicts.ANSWERS:
+            what = "distillation" if each["kind"] == "distillation_gain" else "tuning"
+            found["excluded" if each["high"] < gain else "not excluded"].append(f"for {what}")
+    said = [f"{state} {' and '.join(questions)}" for state, questions in found.items() if questions]
+    return f" By the 95 % intervals, a gain of {formats.gain(gain)} is {', '.join(said)}." if said else ""
 
 
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
