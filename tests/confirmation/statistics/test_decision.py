@@ -10,6 +10,7 @@ from scipy import stats
 
 from distune.confirmation.statistics.decision import (
     Decision,
+    _covariance,
     candidates_of,
     decide,
     expected_maximum,
@@ -133,3 +134,13 @@ def test_the_luck_of_the_best_of_many() -> None:
     assert expected_maximum(30) == pytest.approx(drawn, abs=0.02)
     assert prior_deviation(0.05, 30, 0.01) == pytest.approx(0.05 / drawn, rel=0.01)
     assert prior_deviation(-0.2, 30, 0.01) == prior_deviation(0.01, 30, 0.01)
+
+
+def test_the_interaction_counts_once_in_the_errors_of_a_decision_by_hand() -> None:
+    """Four cases, two seeds: 1/6 / 4 by cases, 1/8 / 2 by seeds, of which 1/48 is the interaction that cases hold."""
+    table = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    alone = np.array([[1.0], [1.0], [0.0], [0.0]])
+    found = _covariance([table, alone])
+    assert found[0, 0] == pytest.approx(1 / 24 + 1 / 16 - 1 / 48)
+    assert found[1, 1] == pytest.approx(1 / 12)
+    assert found[0, 1] == found[1, 0] == pytest.approx(1 / 24)
