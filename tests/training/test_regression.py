@@ -17,8 +17,6 @@ from distune.training.run import run
 from distune.training.teacher.check import regression_score
 from distune.training.teacher.regression import FEW_STRENGTHS, regression_on_dev, standardised_columns
 
-pytestmark = pytest.mark.slow
-
 MakeConfig = Callable[..., Config]
 FROZEN = {f"teacher__{kind}__freeze": "all" for kind in ("vision", "text")}
 
@@ -41,6 +39,7 @@ def test_the_score_is_that_of_the_best_penalty_on_dev(tiny_config: MakeConfig) -
     assert regression_on_dev(table, features) == pytest.approx(np.mean(by_task))
 
 
+@pytest.mark.slow
 def test_a_run_records_it_once_for_all_teachers_on_the_same_features(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:

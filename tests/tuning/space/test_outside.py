@@ -15,6 +15,10 @@ from distune.tuning import tune as tuning
 from distune.tuning.tune import tune, values_outside
 
 NARROW = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-4, "log": True}}
+OF_ONE_LOSS = {
+    "loss": {"type": "categorical", "choices": ["vanilla", "combined"]},
+    "gamma": {"type": "float", "low": 0.0, "high": 0.5},
+}
 WIDER = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}}
 
 
@@ -29,6 +33,11 @@ WIDER = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}
         ({"distillation__alpha": 0.1}, "distillation.alpha 0.1"),
         ({"teacher__lr": 1e-3, "study": {"space": "recommended"}}, None),  # narrowed on purpose
         ({"distillation__loss": "none", "distillation__beta": 1.0}, None),  # a value without effect
+        ({"distillation__loss": "vanilla", "distillation__gamma": 0.9, "search_space": OF_ONE_LOSS}, None),
+        (
+            {"distillation__loss": "combined", "distillation__gamma": 0.9, "search_space": OF_ONE_LOSS},
+            "distillation.gamma 0.9",
+        ),
     ],
 )
 def test_the_values_that_are_outside(values: dict[str, Any], key: str | None) -> None:
