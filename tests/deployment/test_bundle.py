@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import shutil
 import subprocess
 import venv
@@ -172,7 +173,10 @@ def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundl
 def test_8_bit_weights_are_smaller_and_their_cost_is_evaluated(
     run_folder: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parity = export_run(run_folder, tmp_path / "small", quantisation="int8", max_score_drop=1.0)
+    with monkeypatch.context() as unlogged:  # as in a process that has set up no logging
+        unlogged.setattr(logging.getLogger(), "handlers", [])
+        parity = export_run(run_folder, tmp_path / "small", quantisation="int8", max_score_drop=1.0)
+        assert logging.getLogger().handlers == []
     assert (tmp_path / "small/model.onnx").stat().st_size < 0.5 * (bundle / "model.onnx").stat().st_size
     assert parity.largest_difference < 0.2
     assert "8-bit weights cost" in (tmp_path / "small/model_card.md").read_text()

@@ -73,9 +73,11 @@ def _store_convolutions(file: Path) -> None:
 def _quiet() -> Iterator[None]:
     """Without onnxruntime's advice, which it gives through the root logger."""
     root = logging.getLogger()
-    level = root.level
+    level, nowhere = root.level, logging.NullHandler()
+    root.addHandler(nowhere)  # a root logger without any gives itself one at the first advice, and keeps it
     root.setLevel(logging.ERROR)
     try:
         yield
     finally:
         root.setLevel(level)
+        root.removeHandler(nowhere)
