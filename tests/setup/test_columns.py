@@ -58,9 +58,27 @@ def test_what_the_user_says_comes_first(folder: Path) -> None:
 
 
 def test_without_named_columns_every_categorical_one_is_a_label(folder: Path) -> None:
-    layout = look(folder, {"file": COLUMNS["file"], "a": COLUMNS["room"], "n": [str(n) for n in range(60)]})
-    assert layout.labels == ("a",)
+    columns = {"file": COLUMNS["file"], "a": COLUMNS["room"], "sex": COLUMNS["sex"]}
+    layout = look(folder, {**columns, "n": [str(n) for n in range(60)]})
+    assert layout.labels == ("a",), "the sex describes the patient"
     assert layout.text is None and layout.group is None
+
+
+def test_of_two_texts_the_one_of_that_name_is_taken_unless_the_other_is_twice_as_long(folder: Path) -> None:
+    def words(count: int) -> list[str]:
+        return [" ".join([f"word{n}"] * count) for n in range(60)]
+
+    plain = {name: COLUMNS[name] for name in ("file", "severity")}
+    assert look(folder, {**plain, "remark": words(7), "report": words(4)}).text == "report"
+    assert look(folder, {**plain, "remark": words(9), "report": words(4)}).text == "remark"
+
+
+def test_a_lone_separator_makes_no_column_of_several_labels(folder: Path) -> None:
+    once = ["mild", "none", "severe; mild"] + ["mild", "none", "severe"] * 19
+    assert look(folder, {**COLUMNS, "severity": once}).separators == {}
+    assert look(folder, {**COLUMNS, "severity": [once[2], once[2], *once[2:]]}).separators == {
+        "severity": ";"
+    }
 
 
 def test_several_labels_of_a_cell_are_told_from_a_text(folder: Path) -> None:
