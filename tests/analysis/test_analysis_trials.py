@@ -10,8 +10,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from distune.analysis.ranking import rank
 from distune.analysis.records.from_optuna import from_csv, from_optuna
 from distune.analysis.records.sources import read_study
+from distune.analysis.records.study_record import State, StudyRecord, TrialRecord
 from distune.errors import UserError
 
 START = datetime(2025, 12, 16, 20, 31, 4)
@@ -154,3 +156,16 @@ def test_studies_are_found_by_folder_file_and_name(tmp_path: Path, monkeypatch: 
     with pytest.raises(UserError, match="no such study"):
         read_study("other")
     assert not (tmp_path / "other.db").exists()
+
+
+def test_a_kind_of_failure_names_the_values_that_no_finished_trial_had() -> None:
+    def trial(number: int, state: State, lr: float, dim: int) -> TrialRecord:
+        kind = "not_finite" if state == "failed" else None
+        return TrialRecord(number, state, None, {"lr": lr, "dim": dim, "loss": "crd"}, failure_kind=kind)
+
+    finished = [trial(n, "pruned", 0.1 * n, 64) for n in range(4)]
+    failed = [trial(7, "failed", 50.0, 64), trial(8, "failed", 9.0, 128)]
+    study = StudyRecord("s", "maximize", (*finished, *failed), {}, "observed")
+    assert rank(study).failures[0].apart == {"lr": (9.0, 50.0)}
+    alone = StudyRecord("s", "maximize", (*finished, failed[0]), {}, "observed")
+    assert rank(alone).failures[0].apart == {}

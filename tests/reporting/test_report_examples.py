@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -42,7 +41,7 @@ def pages(tiny_config: Callable[..., Config], tmp_path: Path) -> Callable[[bool]
     (tmp_path / "audit.json").write_text(json.dumps({"findings": [found], "sections": []}))
     study = optuna.create_study(study_name="s", direction="maximize")
     study.add_trial(create_trial(value=0.5, user_attrs={"folder": str(run)}))
-    findings = analyse(replace(from_optuna(study), folder=tmp_path))
+    findings = analyse(from_optuna(study, tmp_path))
 
     def rendered(examples: bool) -> tuple[str, str]:
         document = build(findings, {}, Written(), examples=examples)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    findings = analyse(from_optuna(fold_study(fold_folders(tmp_path_factory.mktemp("folds") / "trial_0013"))))
+    folder = tmp_path_factory.mktemp("folds")
+    findings = analyse(from_optuna(fold_study(fold_folders(folder / "trial_0013")), folder))
     return markdown.render(build(findings, draw(findings), Written()))
 
 
@@ -71,7 +71,7 @@ def test_answers_of_all_folds_are_shown_together(page: str) -> None:
 
 def test_a_confirmation_on_folds_shows_the_model_that_it_recommends(tmp_path: Path) -> None:
     """In the search six of nine answers are right; those of the recommended model's new folds are all wrong."""
-    study = from_optuna(fold_study(fold_folders(tmp_path / "trial_0013")))
+    study = from_optuna(fold_study(fold_folders(tmp_path / "trial_0013")), tmp_path)
     numbers = confirmation_of(study) | {"split": "folds"}
     name = numbers["recommendation"]["contender"]
     for about in numbers["contenders"].values():
@@ -82,7 +82,7 @@ def test_a_confirmation_on_folds_shows_the_model_that_it_recommends(tmp_path: Pa
     rows = [f"x{row},g{row},b,0.9,0.1" for row in range(9)]
     (run / "predictions_folds.csv").write_text("\n".join(["id,group,truth_type,p_type_a,p_type_b", *rows]))
     (tmp_path / "confirmation.json").write_text(json.dumps(numbers))
-    findings = analyse(replace(study, folder=tmp_path))
+    findings = analyse(study)
     said = markdown.render(build(findings, draw(findings), Written()))
     assert said.count("on the diagonal") == said.count("type: 0 of 9 on the diagonal") == 1
     assert f"by the one of {FOLDS} models of the first new seed that did not learn it" in said
@@ -108,7 +108,7 @@ def test_the_learning_curves_of_all_folds_are_drawn_with_their_mean(tmp_path: Pa
             for epoch, score in enumerate(scores, start=1)
         ]
         (folder / f"fold_{fold}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    findings = analyse(from_optuna(fold_study(folder)))
+    findings = analyse(from_optuna(fold_study(folder), tmp_path))
     with look():
         drawn = draw_learning(findings)
     assert drawn is not None

@@ -50,7 +50,7 @@ def test_report_from_csv_names_what_the_table_lacks(page: str) -> None:
 
 def test_a_table_that_lacks_numbers_may_be_a_selection(page: str) -> None:
     # The table holds 1, 10-15, 17, 19 and 21.
-    assert "lacks the numbers 0, 2-9, 16, 18, 20: it may hold the best trials alone." in page
+    assert "lacks the numbers 0, 2-9, 16, 18, 20: it may hold only the best trials." in page
     assert (
         "pruning saved nothing" not in page
         and "stopped rising" not in page
@@ -68,7 +68,7 @@ def test_a_table_of_all_trials_is_no_selection(tmp_path: Path) -> None:
 
 
 def test_report_from_csv_invents_nothing(page: str) -> None:
-    assert "- **Config to use:** trial 11 (the best of the search so far; not confirmed)" in page
+    assert "- **Config to use:** trial 11 (the best of the table; not confirmed)" in page
     assert re.search(r"- \*\*Score:\*\* 0\.9294 \(.*too optimistic", page)
     assert "does not say on which examples its scores were measured" in page
     assert "| `teacher_fusion_heads` | {4, 8} |" in page

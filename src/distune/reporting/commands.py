@@ -63,9 +63,10 @@ def resume(findings: Findings, base_config: Path) -> list[str]:
     study = findings.study
     ended = sum(trial.state in ("complete", "pruned") for trial in trials_of(findings.phases))
     trials = ended + MORE_TRIALS
-    teachers = ", those of teachers counted" if study.teacher_record is not None else ""
+    counted = ", those of teachers counted" if study.teacher_record is not None else ""
+    counted += ", failed ones not counted" if study.of("failed") else ""
     return [
-        f"# {MORE_TRIALS} more trials: resume this study until {trials} are finished{teachers}",
+        f"# {MORE_TRIALS} more trials: resume this study until {trials} are finished{counted}",
         f"distune tune --config {quoted(base_config)} --n-trials {trials} \\",
         f"  --study-name {quoted(study.name or 'STUDY')}{_asked(findings)}{_storage_to_resume(study)}",
     ]

@@ -83,7 +83,9 @@ def _shared_with_other_splits(findings: Findings) -> str:
 def _failed(findings: Findings) -> Iterator[Headline]:
     failed, trials = findings.ranking.counts.get("failed", 0), len(findings.study.trials)
     if findings.recommendations.many_failures and failed:
-        yield Headline("Failed trials", f"{failed} of {trials}", "causes and remedies under Recommendations")
+        yield Headline(
+            "Failed trials", f"{failed} of {trials}", "causes and remedies come first under Recommendations"
+        )
 
 
 def _file_and(findings: Findings, reason: str) -> str:
@@ -178,13 +180,8 @@ def _baseline(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headlin
         leaked, without = verdicts.leaked(findings, made["second"]), verdicts.strongest_without_text(numbers)
         unfair = ""
         if leaked is not None:
-            unfair = (
-                f"; it reads the texts, which this student does not, and {formats.share(leaked[1])} of them name the "
-                f"{leaked[0]}"
-            )
-            unfair += (
-                "" if without is None else f"; the best one without the text scores {formats.score(without)}"
-            )
+            unfair = f"; this student does not read the texts, {formats.share(leaked[1])} of which name the {leaked[0]}"
+            unfair += "" if without is None else f"; best without them: {formats.score(without)}"
         yield Headline(
             "Strongest simple baseline",
             formats.score(evaluated["score"]["mean"]),
@@ -203,7 +200,12 @@ def _searched(findings: Findings) -> Iterator[Headline]:
     yield Headline(
         CONFIG,
         "the base config" if is_base else f"trial {best.number}",
-        _file_and(findings, "the best of the search so far; not confirmed"),
+        _file_and(
+            findings,
+            "the best of the table; not confirmed"
+            if findings.study.is_table
+            else "the best of the search so far; not confirmed",
+        ),
     )
     yield Headline(
         f"Score{findings.study.on_what}",

@@ -61,8 +61,9 @@ def _teacher(findings: Findings) -> Iterator[Block]:
     if evaluated.is_below_regression:
         below.append("logistic regression on frozen features")
     yield caution(
-        Strong("The teacher has little to teach."),
-        f" On {evaluated.on} it scores below {' and '.join(below)}. {WHAT_TO_CHANGE[:1].upper()}{WHAT_TO_CHANGE[1:]}.",
+        Strong(f"The teacher {'may have' if evaluated.seeds == 1 else 'has'} little to teach."),
+        f" On {evaluated.on} it scores {formats.score(evaluated.score)}, below {' and '.join(below)}. "
+        f"{WHAT_TO_CHANGE[:1].upper()}{WHAT_TO_CHANGE[1:]}.",
     )
 
 
@@ -76,7 +77,7 @@ def _commands(findings: Findings) -> Iterator[str]:
     study, numbers = findings.study, verdicts.current(findings)
     if study.is_table:
         yield "# a study of your own data, whose gain can be confirmed"
-        yield "# metadata.csv: a row an example, with the path of its image, its text and its labels"
+        yield "# metadata.csv: one row per example, with the path of its image, its text and its labels"
         yield f"distune init metadata.csv --out {commands.OWN_DATA}"
     elif findings.ranking.best is None:
         yield "# why no trial is complete"
@@ -114,7 +115,7 @@ def _more_seeds(study: StudyRecord, numbers: verdicts.Numbers | None) -> list[st
         return []
     again = " --again" if numbers["opening"] else ""
     return [
-        "# more seeds, as the answer on tuning is open; theirs replaces it, and this second look is on record",
+        f"# more seeds: {verdicts.seeds(numbers)} are few to say whether tuning helped (a second look, on record)",
         f"{commands.confirm(study)} --seeds {verdicts.ENOUGH_SEEDS}{again}",
     ]
 

@@ -171,7 +171,7 @@ def companions(findings: Findings, out: Path) -> Written:
     """Writes the files that the report names in its commands: the base config, and the recommended ranges."""
     files = [
         ("This report", out / MARKDOWN_FILE),
-        ("This report as a page", out / HTML_FILE),
+        ("The same as a page", out / HTML_FILE),
     ]
     base = space = None
     study = findings.study

@@ -75,7 +75,7 @@ def importance(study: StudyRecord) -> Importance | Unknown:
     scores = np.array([trial.value for trial in trials], dtype=float)
     names = [name for name in study.space if _varies(name, trials)]
     if len(trials) < HALF:
-        return Unknown(_too_few(scores))
+        return Unknown(_too_few(scores, is_selection=bool(study.absent)))
     if not names or not np.ptp(scores):
         return Unknown("All complete trials have the same parameters or the same score, so none can matter.")
     rebuilt = _rebuilt(study, trials, names)
@@ -101,9 +101,9 @@ def detectable(scores: Sequence[float] | NDArray[np.float64]) -> float:
     return math.sqrt(12 * needed) * float(np.std(scores, ddof=1))
 
 
-def _too_few(scores: NDArray[np.float64]) -> str:
+def _too_few(scores: NDArray[np.float64], *, is_selection: bool) -> str:
     said = f"{len(scores)} complete trials are too few to say which parameters matter: it takes {HALF}"
-    if len(scores) < 3 or not np.ptp(scores):
+    if is_selection or len(scores) < 3 or detectable(scores) >= np.ptp(scores):
         return f"{said}."
     return (
         f"{said}, and here only one that moves the score by more than {detectable(scores):.4f} between its lowest and "

@@ -220,7 +220,7 @@ def _missing(header: Sequence[str], has_params: bool, direction: Direction) -> t
     if "state" not in header:
         said.append("States are taken from the values: a trial with a value is complete, one without failed.")
     better = "larger" if direction == "maximize" else "smaller"
-    said.append(f"The table does not say which values are good; {better} ones, by --direction {direction}.")
+    said.append(f"The table does not say which values are good: {better} ones, by --direction {direction}.")
     if "number" not in header:
         said.append("Trials are numbered by their row.")
     said.append(

@@ -6,8 +6,9 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Cell, Code, Section, TableBlock, paragraph
+from distune.reporting.verdicts import Numbers
 
-HEADER = ("Task", "Looked for", "Specificity asked for", "Threshold", "Sensitivity", "Specificity")
+HEADER = ("Task", "Looked for", "Specificity asked for", "Threshold", "Sensitivity", "Specificity", "Kept")
 TITLE = "Operating points"
 CHOSEN = {
     "test": "are chosen on dev and evaluated on test",
@@ -29,6 +30,7 @@ def section(findings: Findings) -> Section | None:
             formats.plain(each["positive"], 40),
             f"{point['wanted']:.2f} or more",
             *(formats.over_seeds(point[key]) for key in ("threshold", "sensitivity", "specificity")),
+            _is_kept(point),
         )
         for task, values in (scored or {"tasks": {}})["tasks"].items()
         for each in values.get("operating_points") or []
@@ -40,6 +42,11 @@ def section(findings: Findings) -> Section | None:
         "Of ",
         Code(chosen),
         f": thresholds of the probability {CHOSEN[split]}, with 95 % intervals over cases and seeds. "
-        f"{formats.DASH} where too few examples without the class choose one.",
+        f"Kept: whether the specificity is as high as asked for. {formats.DASH}: too few examples without the class.",
     )
     return Section(TITLE, (said, TableBlock(HEADER, tuple(rows), frozenset({2, 3, 4, 5}))))
+
+
+def _is_kept(point: Numbers) -> str:
+    held = point["specificity"]
+    return formats.DASH if held is None else "yes" if held["mean"] >= point["wanted"] else "no"

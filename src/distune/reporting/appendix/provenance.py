@@ -23,6 +23,7 @@ def section(findings: Findings) -> Section:
     rows: list[tuple[Cell, Cell]] = [
         (what, UNRECORDED if held is None else Code(held) if is_name else formats.plain(held))
         for what, held, is_name in facts
+        if held is not None or not study.is_table
     ]
     blocks: list[Block] = [TableBlock(("Environment", "Details"), tuple(rows))]
     if study.missing:

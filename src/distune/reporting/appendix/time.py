@@ -20,6 +20,7 @@ from distune.reporting.document import (
     caution,
     line,
     missing,
+    paragraph,
 )
 
 TITLE = "Time in detail"
@@ -67,7 +68,8 @@ def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Iterator[Block
 def _pruning(phase: Phase) -> Iterator[Block]:
     saving = phase.cost.saving
     if isinstance(saving, Unknown):
-        yield missing(f"{phase.title.capitalize()}: " if phase.title else "", saving.reason)
+        said = (f"{phase.title.capitalize()}: " if phase.title else "", saving.reason)
+        yield missing(*said) if phase.study.absent or phase.study.of("pruned") else paragraph(*said)
         return
     what = f"pruned trial of the {phase.title}" if phase.title else "pruned trial"
     yield TableBlock(

@@ -87,7 +87,7 @@ def _whose(findings: Findings, trial: TrialRecord) -> str:
     numbers, best = verdicts.current(findings), findings.ranking.best
     assert best is not None
     if numbers is None:
-        return f"Trial {trial.number} has the best score of the search."
+        return f"Trial {trial.number} has the best score of the {'table' if findings.study.is_table else 'search'}."
     chosen, about = verdicts.recommended(numbers), numbers["contenders"][verdicts.recommended(numbers)]
     if about.get("is_base") and about.get("trial") == trial.number:
         return "The base config, trial 0 of the search, is what the confirmation recommends: nothing changes."

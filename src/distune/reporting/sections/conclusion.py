@@ -73,10 +73,11 @@ def _baselines(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     against = [made for made in numbers["comparisons"] if made["kind"] == "against_baseline"]
     better = [made for made in against if made["verdict"] == "worse"]
     equal = [made for made in against if made["verdict"] not in verdicts.ANSWERS]
-    for found, said in ((better, "significantly better than"), (equal, "not significantly different from")):
-        if found:
-            names = "; ".join(verdicts.named(numbers, made["second"]) for made in found)
-            yield f"Simple baselines {said} {verdicts.named(numbers, found[0]['first'])}: {names}."
+    if better:
+        yield f"Simple baselines significantly better than {_against(numbers, better)}."
+    if equal:
+        what = "Not" if better else "Simple baselines not"
+        yield f"{what} significantly different from {_against(numbers, equal)}."
     strongest = verdicts.against_strongest_baseline(numbers)
     if strongest is None or strongest["verdict"] == "better":
         return
@@ -87,3 +88,9 @@ def _baselines(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
         needed = verdicts.INPUTS.get(strongest["second"], "its input is")
         what = "better" if strongest["verdict"] == "worse" else "not shown to be worse"
         yield f"Where {needed} available in practice, the strongest of them is simpler and {what}."
+
+
+def _against(numbers: verdicts.Numbers, made: list[verdicts.Numbers]) -> str:
+    """A trial, and the baselines it was compared with: `trial 9: the first; the second`."""
+    names = "; ".join(verdicts.named(numbers, each["second"]) for each in made)
+    return f"{verdicts.named(numbers, made[0]['first'])}: {names}"

@@ -47,7 +47,10 @@ def _saved_between(searched: Sequence[Phase]) -> tuple[float, float] | None:
     by_steps = [saving.by_steps for saving in savings if not isinstance(saving.by_steps, Unknown)]
     if len(by_steps) == len(savings):
         totals.append(sum(by_steps))
-    return min(totals), max(totals)
+    known = [
+        saved for saved in totals if saved >= 0
+    ]  # below zero, complete trials are no measure of pruned ones
+    return (min(known), max(known)) if known else (0.0, 0.0)
 
 
 def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
@@ -65,15 +68,13 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
         share = least if least == most else f"{least.removesuffix(' %')} to {most}"
         pruned = [phase for phase in searched if not isinstance(phase.cost.saving, Unknown)]
         whose = "the trials" if len(pruned) == len(searched) else f"the {pruned[0].title}' trials alone"
-        said = f", {share} of what {whose} would have taken without it, by how long the pruned ones would have run."
-        if between[0] < 0:
-            said += " Below zero means that pruned trials took longer than complete ones."
+        said = f", {share} of what {whose} would have taken without it."
         yield paragraph("Pruning saved ", Strong(formats.span_of_time(*between)), said)
     counted = store_of(searched)
     if "seconds_saved" in counted:
         yield paragraph(
-            f"{counted.get('hits', 0):,.0f} intermediate results, such as decoded images, were read from the store "
-            f"instead of computed again, which saved {formats.duration(counted['seconds_saved'])}."
+            f"{counted.get('hits', 0):,.0f} results, such as decoded images, came from the store, not computed again, "
+            f"which saved {formats.duration(counted['seconds_saved'])}."
         )
 
 

@@ -26,10 +26,11 @@ from distune.reporting.document import (
 )
 
 TITLE = "Performance improvement"
+NOT_BETTER = "The base config has the best score of the search: no trial improved on it."
 
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
-    """What the recommended model is compared with, the verdicts, and its tasks; its own numbers stand at the top."""
+    """The recommended model and what it is compared with, the verdicts, and its tasks."""
     baseline, numbers = findings.baseline, verdicts.current(findings)
     if isinstance(baseline, Unknown):
         return Section(TITLE, (paragraph(baseline.reason),))
@@ -47,16 +48,20 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
 
 
 def _searched(findings: Findings, baseline: Baseline) -> Iterator[Block]:
-    """The base config's score in the search; the best trial's, and what it gained, stand at the top."""
-    if isinstance(baseline.gain, Unknown):
-        yield paragraph(baseline.gain.reason)
+    """The base config's score in the search beside the best trial's."""
+    if isinstance(baseline.gain, Unknown) or isinstance(baseline.base, Unknown):
+        yield paragraph(baseline.gain.reason if isinstance(baseline.gain, Unknown) else NOT_BETTER)
     elif baseline.is_base_best:
-        yield paragraph("The base config has the best score of the search: no trial improved on it.")
-    elif not isinstance(baseline.base, Unknown):
-        yield paragraph(
-            f"The base config scored {formats.score(baseline.base.value)}{findings.study.on_what}; the score and the "
-            f"gain of trial {baseline.best.number} stand at the top."
+        yield paragraph(NOT_BETTER)
+    else:
+        best = f"Trial {baseline.best.number}"
+        row = (
+            formats.score(baseline.base.value),
+            formats.score(baseline.best.value),
+            formats.gain(baseline.gain),
         )
+        header = (f"Score{findings.study.on_what}", "Base config", best, "Difference, before rounding")
+        yield TableBlock(header, (("one seed each, not confirmed", *row),), frozenset({1, 2, 3}))
 
 
 def _beside(numbers: verdicts.Numbers) -> Iterator[Block]:
@@ -65,18 +70,17 @@ def _beside(numbers: verdicts.Numbers) -> Iterator[Block]:
     best = verdicts.comparison(numbers, "tuning_gain")
     rows: list[tuple[Cell, ...]] = [
         (
-            verdicts.named(numbers, name).capitalize() + (", the best of the search" if is_best else ""),
+            verdicts.named(numbers, name).capitalize()
+            + (", the config to use" if name == chosen else ", the best of the search" if is_best else ""),
             formats.over_seeds((about["splits"].get(split) or {}).get("score")),
             formats.score(about["search_score"]),
         )
-        for name, about in sorted(numbers["contenders"].items(), key=lambda held: not held[1]["is_base"])
+        for name, about in sorted(
+            numbers["contenders"].items(), key=lambda held: (not held[1]["is_base"], held[0] != chosen)
+        )
         for is_best in [best is not None and best["first"] == name]
-        if name != chosen and (is_best or about["is_base"] or about["kind"] in ("student_alone", "teacher"))
+        if is_best or name == chosen or about["is_base"] or about["kind"] in ("student_alone", "teacher")
     ]
-    in_search = formats.score(numbers["contenders"][chosen]["search_score"])
-    rows.append(
-        (f"{verdicts.named(numbers, chosen).capitalize()}, the config to use", "at the top", in_search)
-    )
     header = ("Model", f"Score on {split}, mean of {verdicts.seeds(numbers)}", "Score in the search")
     yield TableBlock(header, tuple(rows), numeric=frozenset({1, 2}))
 
@@ -145,24 +149,23 @@ def distinguished(noise: DevNoise) -> str:
 
 
 def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
-    """The verdicts that the first screen does not hold; all comparisons are in the appendix."""
+    """The verdicts on tuning, distillation, teacher and strongest baseline; all comparisons are in the appendix."""
     first, made = verdicts.first_answers(numbers), verdicts.further_answers(numbers)
     if not first and not made:
         return Section("Confirmed gains", (missing("The confirmation compared nothing."),))
     rows: list[tuple[Cell, ...]] = [
         (
-            verdicts.question(numbers, each),
             f"{verdicts.named(numbers, each['first'])} − {verdicts.named(numbers, each['second'])}",
             formats.gain(each["difference"]),
             formats.interval(each["low"], each["high"]),
             Strong(verdicts.verdict(each)),
         )
-        for each in made
+        for each in (*first, *made)
     ]
-    header = ("Further question", "Compared", "Difference", "95 % interval", "Verdict")
+    header = ("Compared", "Difference", "95 % interval", "Verdict")
     blocks: list[Block] = [
         *([figures["gains"]] if "gains" in figures else []),
-        *([TableBlock(header, tuple(rows), frozenset({2, 3}))] if rows else []),
+        *([TableBlock(header, tuple(rows), frozenset({1, 2}))] if rows else []),
         paragraph(
             "Verdicts are corrected for the number of comparisons, so a difference whose interval only just excludes 0 "
             f"can still be not significant. {_power(numbers, (first or made)[0])}" + _excluded(numbers, first)
@@ -180,7 +183,7 @@ def _excluded(numbers: verdicts.Numbers, made: Sequence[Mapping[str, Any]]) -> s
             what = "distillation" if each["kind"] == "distillation_gain" else "tuning"
             found["excluded" if each["high"] < gain else "not excluded"].append(f"for {what}")
     said = [f"{state} {' and '.join(questions)}" for state, questions in found.items() if questions]
-    return f" By the 95 % intervals, a gain of {formats.gain(gain)} is {', '.join(said)}." if said else ""
+    return f" By the 95 % intervals, such a gain is {', '.join(said)}." if said else ""
 
 
 def _power(numbers: verdicts.Numbers, made: Mapping[str, Any]) -> str:
@@ -212,12 +215,12 @@ def _model(
     if numbers is not None:
         evaluated = numbers["contenders"][verdicts.recommended(numbers)]["splits"].get(numbers["split"])
         if evaluated is not None:
-            fitted = "the same examples, which flatters" if numbers["split"] == "dev" else "dev"
+            fitted = ", fitted on these examples, which flatters" if numbers["split"] == "dev" else ""
             blocks += [
                 _tasks(evaluated["tasks"]),
                 paragraph(
-                    "Calibration error is how far stated probabilities lie from the share that is right, after scaling "
-                    f"by a temperature fitted on {fitted}, which predict and export apply."
+                    "Calibration error: how far stated probabilities lie from the share that is right, after the "
+                    f"scaling that predict and export apply{fitted}."
                 ),
             ]
     if "confusion" in figures:

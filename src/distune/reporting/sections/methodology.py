@@ -53,8 +53,8 @@ PRUNERS_OF_FOLDS = {
 }
 STRATEGIES = {
     "joint": "joint: teacher and student parameters are drawn together and evaluated by the student's score",
-    "staged": "staged: the teacher was tuned first, by its own score; the best few teachers are choices of the "
-    "parameter teacher, and the other parameters are the student's",
+    "staged": "staged: teachers are tuned first, by their own score; then each trial takes one of the best few, or the "
+    "base config's, as its parameter teacher and draws the student's parameters",
     "teacher": "the teacher alone, evaluated by its own score; the students of a staged search follow",
 }
 
@@ -132,7 +132,7 @@ def _training(findings: Findings) -> Section:
     items: list[Line] = []
     for role, epochs in (("Teacher", study.teacher_epochs), ("Student", study.student_epochs)):
         model = (study.base_config or {}).get(role.lower())
-        encoders = _encoders(model) if isinstance(model, Mapping) else None
+        encoders = reads(model)
         if epochs is None and encoders is None:
             continue
         said = "epochs not recorded" if epochs is None else f"{epochs} epochs"
@@ -176,7 +176,10 @@ def _kept_epoch(study: StudyRecord) -> str:
     return said
 
 
-def _encoders(model: Mapping[str, Any]) -> str | None:
+def reads(model: Any) -> str | None:
+    """The inputs of a model with its encoders: `reads images only (tiny-cnn)`."""
+    if not isinstance(model, Mapping):
+        return None
     found = {}
     for part, what in (("vision", "images"), ("text", "texts")):
         encoder = model.get(part)

@@ -13,6 +13,7 @@ from distune.data.audit.findings import counted
 from distune.data.audit.flow import FLOW, NAMES
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, TableBlock, line, missing, paragraph
+from distune.reporting.sections.methodology import reads
 
 UNRECORDED = "not recorded"
 
@@ -26,6 +27,7 @@ def section(findings: Findings) -> Section:
         ("Data set", _data_set(findings)),
         ("Total trials", _counts(findings)),
         *_teachers(findings),
+        *_inputs(findings),
         *_tasks(findings),
         ("Optimization metric", _metric(findings)),
         *_times(findings),
@@ -110,6 +112,13 @@ def _counts(findings: Findings) -> str:
     return said
 
 
+def _inputs(findings: Findings) -> list[tuple[Cell, Cell]]:
+    """What teacher and student read."""
+    config = findings.study.base_config or {}
+    said = [f"the {role} {found}" for role in ("teacher", "student") if (found := reads(config.get(role)))]
+    return [("Inputs", "; ".join(said))] if said else []
+
+
 def _tasks(findings: Findings) -> list[tuple[Cell, Cell]]:
     """The tasks whose answers are known, with their numbers of classes."""
     run = findings.scored_run.run
@@ -159,7 +168,8 @@ def _audit(findings: Findings) -> Block:
     said = f"The audit of the data (in the appendix) found {counted(each['severity'] for each in found)}."
     if worst:
         said += f" Its warnings: {'; '.join(worst[:MOST])}."
-    if any(each.get("kind") == "words_alone" for each in found) and verdicts.reads_no_text(findings):
+    is_alone = any(each.get("kind") == "words_alone" for each in found) and verdicts.current(findings) is None
+    if is_alone and verdicts.reads_no_text(findings):
         said += " This student does not read the texts, so a model of the words has an input that it lacks."
     return paragraph(said)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from distune.analysis.expected_time import CONTENDERS, SEEDS, Pace, pace
 from distune.analysis.findings import Findings
+from distune.analysis.ranking import FailureKind
 from distune.analysis.recommendations import More
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
@@ -13,6 +14,7 @@ from distune.reporting import commands, formats, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, missing
 from distune.reporting.paths import quoted
 from distune.reporting.sections.results import MOST_KINDS
+from distune.utils.places import STUDIES
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising, so more trials may raise the search score",
@@ -35,12 +37,13 @@ def section(findings: Findings) -> Section:
     measured = pace(findings.phases, commands.quick_epochs(findings.study))
     known = None if isinstance(measured, Unknown) else measured
     items = [
+        *_failures(findings),
         _production(findings, known),
         _quick(findings.study, known),
         _edge(findings, known),
         _other_data(findings, known),
         _this_study(findings),
-        *_suggested(findings),
+        *_widen(findings),
     ]
     unknown = () if known else (missing("Expected times: this study records no durations."),)
     return Section("Recommendations", (Bullets(tuple(items), numbered=True), *unknown))
@@ -58,12 +61,14 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     study, numbers = findings.study, verdicts.current(findings)
     purpose = "For production:"
     if study.is_table:
+        own, config = commands.OWN_DATA, f"{commands.OWN_DATA}/config.yaml"
         return _for_purpose(
             purpose,
-            "train the best trials again with several seeds, and evaluate them once on held-out data; in a study of "
-            "your own data, ",
-            Code(f"distune confirm {commands.OWN_DATA}"),
-            " does both.",
+            "tune on your own data with ",
+            Code(f"distune tune --config {config} --n-trials {commands.MORE_TRIALS} --study-name {own}"),
+            ", then train the best trials again with several seeds and evaluate them once on held-out data with ",
+            Code(f"distune confirm {STUDIES / own}"),
+            ".",
         )
     if numbers is None:
         trainings = CONTENDERS * SEEDS * (1 + (study.folds or 0))
@@ -118,7 +123,7 @@ def _quick(study: StudyRecord, measured: Pace | None) -> Line:
             "For quick experiments:",
             Code(
                 f"distune tune --config {config} --n-trials {commands.QUICK_TRIALS} --teacher-epochs {teacher} "
-                f"--student-epochs {student} --study-name {commands.OWN_DATA}"
+                f"--student-epochs {student} --study-name quick"
             ),
             "; few epochs favour high learning rates.",
         )
@@ -134,7 +139,7 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
     said = (
         ()
         if findings.study.is_table
-        else (exported, " writes 8-bit weights and reports what they cost in score on dev; ")
+        else (exported, " writes 8-bit weights and reports the score they cost on dev; ")
     )
     config, count = verdicts.config_to_use(findings), commands.MORE_TRIALS
     path = f"{commands.OWN_DATA}/config.yaml" if config is None else quoted(config)
@@ -151,6 +156,7 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
 
 def _other_data(findings: Findings, measured: Pace | None) -> Line:
     start = "the recommended config" if isinstance(findings.ranges, Unknown) else "the starting values above"
+    start += ", written into its search_space," if findings.study.is_table else ""
     takes = ""
     if measured is not None:
         seconds = commands.MORE_TRIALS * measured.per_trial
@@ -166,25 +172,19 @@ def _this_study(findings: Findings) -> Line:
     """More trials, or a wider search: what the course of the scores suggests."""
     more = MORE[findings.recommendations.more_trials]
     if findings.study.absent:
-        more = "The table may hold the best trials alone, so it does not say whether more would help"
+        more = "The table may hold only the best trials, so it does not say whether more would help"
     if findings.study.is_table:
         return _for_purpose("For this study:", f"{more}.")
     return _for_purpose(
         "For this study:",
         f"{more}. In a new study, ",
         Code("--tune-fusion --tune-loss"),
-        " also compares kinds of fusion and of distillation loss; ",
-        Code("--workers"),
-        " or ",
-        Code("--gpus"),
-        " trains several trials at once.",
+        " also compares kinds of fusion and of distillation loss.",
     )
 
 
-def _suggested(findings: Findings) -> Iterator[Line]:
-    """Ranges to widen, and failures to look at."""
-    decided = findings.recommendations
-    for found in decided.widen:
+def _widen(findings: Findings) -> Iterator[Line]:
+    for found in findings.recommendations.widen:
         yield _for_purpose(
             "Widen a range:",
             "the best trials lie at the ",
@@ -192,10 +192,23 @@ def _suggested(findings: Findings) -> Iterator[Line]:
             Code(found.parameter),
             "; what is beyond it was not tried.",
         )
-    if decided.many_failures:
+
+
+def _failures(findings: Findings) -> Iterator[Line]:
+    """What failed, which values alone did so, and what to do."""
+    if findings.recommendations.many_failures:
         causes = [
             f"{len(failure.trials)} × {formats.FAILURES.get(failure.kind, formats.plain(failure.kind))}"
-            f"{REMEDIES.get(failure.kind, '')}"
+            f"{_where(failure)}{REMEDIES.get(failure.kind, '')}"
             for failure in findings.ranking.failures[:MOST_KINDS]
         ]
         yield _for_purpose("Look at the failures:", f"{'; '.join(causes)}.")
+
+
+def _where(failure: FailureKind) -> str:
+    """The values that no trial had that finished."""
+    said = []
+    for name, ends in failure.apart.items():
+        written = dict.fromkeys(formats.value(name, int(end) if end.is_integer() else end) for end in ends)
+        said.append(f"{name} {' to '.join(written)}")
+    return f" (all with {formats.listing(said)}, which none had that finished)" if said else ""

@@ -49,7 +49,5 @@ def section(findings: Findings) -> Section:
 def _memory(what: str, megabytes: Sequence[float]) -> list[tuple[Cell, Cell]]:
     if not megabytes:
         return []
-    return [
-        (f"Peak {what}", formats.memory(max(megabytes))),
-        (f"Average peak {what}", formats.memory(statistics.fmean(megabytes))),
-    ]
+    highest, mean = formats.memory(max(megabytes)), formats.memory(statistics.fmean(megabytes))
+    return [(f"Peak {what}", highest if highest == mean else f"{highest}, on average {mean}")]

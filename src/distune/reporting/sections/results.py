@@ -117,7 +117,7 @@ def _status(findings: Findings) -> Section:
         (state, count) = next(iter(counts.items()))
         blocks = [paragraph(f"{count} trials, all of them {formats.STATES[state]}.")]
     if absent := findings.study.absent:
-        said = f"The table lacks the numbers {formats.listing(_spans(absent))}: it may hold the best trials alone."
+        said = f"The table lacks the numbers {formats.listing(_spans(absent))}: it may hold only the best trials."
         blocks.append(caution(said))
     if failures := findings.ranking.failures:
         failure_rows: list[tuple[Cell, ...]] = [
@@ -144,5 +144,5 @@ def _spans(numbers: Sequence[int]) -> list[str]:
     return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in spans]
 
 
-LONGEST_MESSAGE = 160
+LONGEST_MESSAGE = 240
 MOST_KINDS = 6

@@ -22,11 +22,11 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
-from distune.reporting.grouping import meaning
 from distune.reporting.paths import quoted
 from distune.utils.numbers import is_number
 
 TITLE = "Recommended starting values"
+LOG_SCALE = " (log scale)"
 NEAR = 0.1
 MOST = 0.9
 """Share of the trials from which a range that holds them says next to nothing."""
@@ -48,7 +48,7 @@ def section(findings: Findings, space_file: Path | None) -> Section:
     blocks: list[Block] = [
         paragraph(
             f"{_whose(ranges)}. A place to start on similar data, not a finding about other data. "
-            "The notes count the trials that completed or were pruned.",
+            + ("The notes count completed and pruned trials that lay there." * (not findings.study.is_table)),
             *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
         ),
         TableBlock(("Parameter", "Start with", "Note"), tuple(rows)),
@@ -75,10 +75,10 @@ def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
         if _is_hardly_narrowed(name, narrowed, study) and base is not None and _lies_in(base, narrowed):
             start, note = (
                 formats.value(name, base),
-                f"the base value; {bounds} is hardly narrower than what was tried",
+                f"the base value; {bounds.removesuffix(LOG_SCALE)} is hardly narrowed",
             )
         else:
-            start, note = bounds, "; ".join(_notes(name, narrowed, ranges, study))
+            start, note = bounds.removesuffix(LOG_SCALE), "; ".join(_notes(name, narrowed, ranges, study))
         yield Code(name), Strong(start), note
 
 
@@ -88,14 +88,18 @@ def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -
     inside = sum(_lies_in(value, narrowed) for value in tried)
     if not tried:
         yield "never tried"
+    elif study.is_table and len(set(map(str, tried))) == 1:
+        yield "the only value in the table, so no choice"
+    elif study.is_table and inside == len(tried):
+        yield "all that the table holds"
     elif _is_hardly_narrowed(name, narrowed, study) and (base is not None or inside < len(tried)):
-        yield "hardly narrower than what was tried"
+        yield "hardly narrowed"
     elif inside < len(tried):
-        yield f"{inside} of {len(tried)} trials lay here"
+        yield f"{inside} of {len(tried)} trials"
     if base is not None:
-        yield _beside_base(name, narrowed, base)
+        yield _beside_base(narrowed, base)
     if not study.is_table and (end := _end(narrowed, searched)) is not None:
-        yield f"reaches the {end} end of what was searched"
+        yield f"reaches the {end} end searched"
     outside = [
         f"{formats.value(name, trial.params[name])} (trial {trial.number})"
         for trial in ranges.trials
@@ -129,14 +133,12 @@ def _lies_in(value: object, narrowed: Parameter) -> bool:
     return narrowed.low <= float(str(value)) <= narrowed.high
 
 
-def _beside_base(name: str, narrowed: Parameter, base: object) -> str:
+def _beside_base(narrowed: Parameter, base: object) -> str:
     if _lies_in(base, narrowed):
         return "includes the base value"
     if narrowed.kind == "categorical" or not is_number(base) or narrowed.low is None:
         return "without the base value"
-    is_above = float(str(base)) < narrowed.low
-    said = meaning(name, is_above)
-    return f"{'above' if is_above else 'below'} the base value" + (f": {said}" if said else "")
+    return f"{'above' if float(str(base)) < narrowed.low else 'below'} the base value"
 
 
 def _end(narrowed: Parameter, searched: Parameter) -> str | None:

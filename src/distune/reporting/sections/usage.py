@@ -6,8 +6,8 @@ from pathlib import Path
 
 from distune.analysis.findings import Findings
 from distune.reporting import commands, verdicts
-from distune.reporting.document import Commands, Section, missing, paragraph
-from distune.reporting.paths import quoted
+from distune.reporting.document import Code, Commands, Section, missing, paragraph
+from distune.reporting.paths import quoted, shown
 from distune.utils.places import STUDIES
 
 OTHER = ("other.csv", "other_data", "other_study")
@@ -21,8 +21,17 @@ def section(findings: Findings, base_config: Path | None, space_file: Path | Non
         base_config: a file that holds the base config, where there is one.
         space_file: the file with the recommended ranges, where it was written.
     """
+    where = findings.study.folder
+    is_relative = where is not None and not Path(shown(where)).is_absolute()
     return Section(
         "Usage",
+        (
+            paragraph(
+                "Commands are typed in the folder that holds ", Code(shown(where).partition("/")[0]), "."
+            ),
+        )
+        if where is not None and is_relative
+        else (),
         parts=(_train(findings), _elsewhere(findings, space_file), _this_study(findings, base_config)),
     )
 
@@ -32,9 +41,10 @@ def _train(findings: Findings) -> Section:
     numbers = verdicts.current(findings)
     if findings.study.is_table:
         said = (
-            "A table of trials holds no config: set the values under Best hyperparameters in one of your own."
+            "A table of trials holds no config: set the values under Best hyperparameters in one of your own, such as "
+            "distune init writes."
         )
-        return Section(title, (paragraph(said), Commands("distune train config.yaml")))
+        return Section(title, (paragraph(said), Commands(f"distune train {commands.OWN_DATA}/config.yaml")))
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
     if numbers is None:
@@ -59,7 +69,7 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     start = f" \\\n  --start-from {quoted(path)}" if path is not None else ""
     start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
     lines = [
-        f"# {table}: a row an example, with the path of its image, its text and its labels",
+        f"# {table}: one row per example, with the path of its image, its text and its labels",
         f"distune init {table} --out {folder}",
         *(["# the first trial is the config of this study"] if start else []),
         f"distune tune --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
@@ -71,10 +81,12 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
 
 def _this_study(findings: Findings, base_config: Path | None) -> Section:
     study, title = findings.study, "This study again"
+    if study.is_table:
+        return Section("This page again", (Commands(commands.report(study)),))
     if base_config is None:
-        said = missing("The study does not record its base config, so it cannot be resumed from here.")
-        again = (Commands(commands.report(study)),) if study.is_table else ()
-        return Section(title, (said, *again))
+        return Section(
+            title, (missing("The study does not record its base config, so it cannot be resumed from here."),)
+        )
     lines = commands.resume(findings, base_config) if study.name and study.folder is not None else []
     lines += commands.quick(findings, base_config)
     if study.folder is not None:
