@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from distune.errors import UserError
 from distune.models.encoders.hub.files import complete_weights
+from distune.utils.json_files import parse_json
 
 _POINTER = b"version https://git-lfs"
 _LONGEST_HEADER = 100_000_000
@@ -74,15 +74,18 @@ def _safetensors(file: Path) -> dict[str, Tensor]:
                 f"{file}: no safetensors file, or one that is cut off ({size} bytes); fetch it again"
             )
         try:
-            header: dict[str, Any] = json.loads(stream.read(length))
+            header = parse_json(stream.read(length))
             tensors = {name: about for name, about in header.items() if name != "__metadata__"}
             end = max((int(about["data_offsets"][1]) for about in tensors.values()), default=0)
-            shapes = {name: (about["shape"], _TYPES.get(about["dtype"])) for name, about in tensors.items()}
-        except (ValueError, KeyError, TypeError) as error:
+            found = {
+                name: _zeros(about["shape"], _TYPES.get(about["dtype"]) or torch.uint8)
+                for name, about in tensors.items()
+            }
+        except Exception as error:  # JSON of any other form; torch has no error of its own for a bad shape
             raise UserError(f"{file}: its header is no safetensors header; fetch it again") from error
     if size != 8 + length + end:
         raise UserError(f"{file}: cut off, {size} of {8 + length + end} bytes are there; fetch it again")
-    return {name: _zeros(shape, dtype or torch.uint8) for name, (shape, dtype) in shapes.items()}
+    return found
 
 
 def _pickled(file: Path) -> dict[str, Tensor]:
