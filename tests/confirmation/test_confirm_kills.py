@@ -35,10 +35,10 @@ STAGES = [
     "plan.json",
     "recommended_config.yaml",
     "confirmation.json",
-    "base_config.yaml",  # the report begins
-    "history.png",
-    "report.md",
+    "report.md",  # the report begins
     "report.html",
+    "base_config.yaml",
+    "history.png",
 ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_scor
 
 from distune.confirmation.baselines import ends_of_grid
 from distune.confirmation.statistics.comparisons import Pair, planned
+from distune.confirmation.statistics.files import read_plan
 from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.statistics.scores.scores import interval
+from distune.confirmation.statistics.scores.subgroups import read_subgroups
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.training.files.prediction_files import write_predictions
@@ -370,3 +374,58 @@ def test_an_interval_ends_where_no_value_can_lie() -> None:
     assert interval([0.5])["low"] is None
     narrow = interval([0.50, 0.51, 0.52])
     assert narrow["low"] == pytest.approx(0.51 - 4.30265 * 0.01 / math.sqrt(3), abs=1e-6)
+
+
+PLANS: dict[str, tuple[str, Any]] = {
+    "no contenders": ("contenders", []),
+    "contenders by name": ("contenders", {"base": {}}),
+    "a name that leads elsewhere": ("contenders.1.name", "../../elsewhere"),
+    "a name twice": ("contenders.1.name", "trial_0004"),
+    "a rank in words": ("contenders.0.rank", "1"),
+    "no best": ("contenders.0.rank", 2),
+    "true for a score": ("contenders.0.search_score", True),
+    "seeds of text": ("seeds", ["1"]),
+    "parameters that are one number": ("contenders.0.parameters", 3),
+    "nothing for failures": ("failures", None),
+    "no gain that matters": ("relevant_gain", None),
+    "a baseline that is a name": ("baselines.0", "majority"),
+    "tasks of numbers": ("asked", [[1, [2, 3]]]),
+    "tasks of more than a task has": ("asked", [["k", ["a", "b"], {"x": 1}]]),
+    "an opening of another form": ("opening", {"number": "first"}),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make(tmp_path_factory.mktemp("sound") / "confirmation")
+    (folder / "subgroups.csv").write_text("id,sex\n1,f\n")
+    confirmation_numbers(folder)
+    return folder
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_a_plan_of_another_form_is_damaged(sound: Path, tmp_path: Path, case: str) -> None:
+    path, odd = PLANS[case]
+    plan = json.loads((sound / "plan.json").read_text())
+    *sections, last = (int(key) if key.isdigit() else key for key in path.split("."))
+    functools.reduce(lambda held, key: held[key], sections, plan)[last] = odd
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(UserError, match=r"plan\.json is damaged"):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "id,sex\n1\n", "id,sex\n1,f,x\n", "sex\nf\n", 'id,sex\n"1,f\n', "id,sex\n\n"]
+)
+def test_damaged_subgroups_are_named(sound: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "subgroups.csv").write_text(content)
+    with pytest.raises(UserError, match=r"subgroups\.csv is damaged"):
+        read_subgroups(tmp_path)
+
+
+def test_predictions_under_a_condition_are_of_the_same_examples(sound: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(sound, tmp_path / "confirmation")
+    (file, *_) = sorted(folder.glob("trial_0004/*/predictions_test_without_image.csv"))
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(UserError, match="test_without_image"):
+        confirmation_numbers(folder)

@@ -14,16 +14,17 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from pages import first_screen, section, text_of
 
-from distune.analysis.findings import analyse
+from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.sources import read_study
 from distune.config import Config, load_config, parse_config
-from distune.reporting import commands
-from distune.reporting.report import companions
+from distune.reporting import commands, report
+from distune.reporting.contents import Written
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.open_study import load, open_study
 from distune.tuning.study.settings import differing
 from distune.tuning.study.storage import opened
 from distune.tuning.tune import TuneRequest, _study_settings, base_of
+from distune.utils.atomic import write_text
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +38,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "folds": {"folds": 3},
     "pruned by the teacher": {"prune_teacher": True},
 }
+
+
+def companions(findings: Findings, out: Path) -> Written:
+    """The files that a report names, written."""
+    found = report.companions(findings, out)
+    for path, text in found.texts.items():
+        write_text(path, text)
+    return found
 
 
 def study_of(folder: Path, request: TuneRequest) -> Path:

@@ -21,9 +21,11 @@ from pages import at, first_screen, section, text_of
 from distune.analysis.findings import analyse
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.errors import UserError
+from distune.reporting import report
 from distune.reporting.figures import history, model
 from distune.reporting.figures.style import look
 from distune.reporting.report import write_report
+from distune.utils.atomic import write_text
 
 pytestmark = pytest.mark.slow
 
@@ -232,6 +234,25 @@ def test_a_report_replaces_that_of_another_study_on_request_alone(few: StudyReco
     assert (tmp_path / "report.md").read_bytes() == before
     write_report(other, tmp_path, overwrite=True)
     assert (tmp_path / "report.md").read_bytes() != before
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_report_that_was_killed_is_written_by_the_same_command(
+    few: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    monkeypatch.setattr(report, "draw", lambda findings: {})
+    left = iter([True] * writes)
+
+    def killed(path: Path, text: str) -> None:
+        if not next(left, False):
+            raise KeyboardInterrupt
+        write_text(path, text)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(report, "write_text", killed)
+        write_report(few, tmp_path / "out")
+    files = write_report(few, tmp_path / "out")
+    assert {path.name for path in files} >= {"report.md", "report.html", "base_config.yaml"}
 
 
 def test_figures_do_not_depend_on_the_users_settings(few: StudyRecord) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distune.analysis.findings import Findings
@@ -48,11 +48,13 @@ class Written:
         files: what each is, and where.
         base_config: the file that holds the base config.
         space: the file with the recommended ranges.
+        texts: what is written into the last two.
     """
 
     files: tuple[tuple[str, Path], ...] = ()
     base_config: Path | None = None
     space: Path | None = None
+    texts: Mapping[Path, str] = field(default_factory=dict)
 
 
 def subtitle(study: str | None) -> Line:

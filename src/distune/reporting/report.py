@@ -117,12 +117,15 @@ def _write(
 ) -> list[Path]:
     _refuse_to_replace(out, study, with_checklist=checklist is not None, overwrite=overwrite)
     findings = analyse(study)
-    out.mkdir(parents=True, exist_ok=True)
     written = companions(findings, out)
     document = build(findings, draw(findings), written, examples=examples)
-    drawn = _save_figures(document.figures, out / FIGURES)
+    out.mkdir(parents=True, exist_ok=True)
+    # First what says whose report it is: after a kill the same command knows its own files.
     write_text(out / MARKDOWN_FILE, markdown.render(document, FIGURES))
     write_text(out / HTML_FILE, html.render(document))
+    for path, text in written.texts.items():
+        write_text(path, text)
+    drawn = _save_figures(document.figures, out / FIGURES)
     _remove_others(drawn, out / FIGURES)
     if checklist is not None:
         write_text(out / CHECKLIST_FILE, markdown.render(tripod_ai(document)))
@@ -168,24 +171,25 @@ def _remove_others(drawn: Sequence[Path], folder: Path) -> None:
 
 
 def companions(findings: Findings, out: Path) -> Written:
-    """Writes the files that the report names in its commands: the base config, and the recommended ranges."""
+    """The files that the report names in its commands: the base config, and the recommended ranges."""
     files = [
         ("This report", out / MARKDOWN_FILE),
         ("The same as a page", out / HTML_FILE),
     ]
     base = space = None
+    texts = {}
     study = findings.study
     config = commands.config_of(study)
     if config is not None:
         base = out / BASE_FILE
-        write_text(base, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        texts[base] = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         files.append(("Base config and search space", base))
     if not isinstance(findings.ranges, Unknown) and not study.is_table:
         space = out / SPACE_FILE
         entries = {"search_space": _recommended(findings.ranges, findings.teacher_ranges)}
-        write_text(space, yaml.safe_dump(entries, sort_keys=False, allow_unicode=True))
+        texts[space] = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
         files.append(("Recommended ranges", space))
-    return Written(tuple(files), base, space)
+    return Written(tuple(files), base, space, texts)
 
 
 def _recommended(students: Ranges, teachers: Ranges | Unknown | None) -> dict[str, dict[str, Any]]:

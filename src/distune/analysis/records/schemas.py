@@ -10,24 +10,24 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from distune.utils.paths import is_file_name
 
 
-class _Form(BaseModel):
+class Form(BaseModel):
     """Strict, as what is read is used as it stands: no text passes for a number, nor true."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-class _Interval(_Form):
+class _Interval(Form):
     mean: float
     low: float | None
     high: float | None
 
 
-class _Support(_Form):
+class _Support(Form):
     support: int
     recall: _Interval | None
 
 
-class _Task(_Form):
+class _Task(Form):
     macro_f1: _Interval
     accuracy: _Interval
     auc: _Interval | None
@@ -39,31 +39,31 @@ class _Task(_Form):
     classes: dict[str, _Support]
 
 
-class _TaskScores(_Form):
+class _TaskScores(Form):
     macro_f1: _Interval
 
 
-class _Condition(_Form):
+class _Condition(Form):
     score: _Interval
     change: _Interval
     tasks: dict[str, _TaskScores] = {}
 
 
-class _Forecast(_Form):
+class _Forecast(Form):
     low: float
     high: float
     cases: int
     seeds: int
 
 
-class _Split(_Form):
+class _Split(Form):
     score: _Interval
     forecast: _Forecast | None = None
     tasks: dict[str, _Task]
     conditions: dict[str, _Condition]
 
 
-class _Contender(_Form):
+class _Contender(Form):
     kind: str
     trial: int | None
     rank: int | None
@@ -75,13 +75,13 @@ class _Contender(_Form):
     splits: dict[str, _Split | None]
 
 
-class _Mcnemar(_Form):
+class _Mcnemar(Form):
     only_first: int
     only_second: int
     p_value: float
 
 
-class _Comparison(_Form):
+class _Comparison(Form):
     kind: str
     first: str
     second: str
@@ -99,7 +99,7 @@ class _Comparison(_Form):
     mcnemar: dict[str, _Mcnemar]
 
 
-class _LeftOut(_Form):
+class _LeftOut(Form):
     kind: str
     first: str
     second: str
@@ -110,7 +110,7 @@ class _Loss(_Interval):
     on: str
 
 
-class _Optimism(_Form):
+class _Optimism(Form):
     contender: str
     search_score: float | None
     dev: _Interval
@@ -119,7 +119,7 @@ class _Optimism(_Form):
     loss: _Loss | None
 
 
-class _Opened(_Form):
+class _Opened(Form):
     time: str
     by: str
 
@@ -128,20 +128,22 @@ class _OpenedElsewhere(_Opened):
     file: str
 
 
-class _Opening(_Form):
+class OpeningForm(Form):
+    """The openings of the test split, as a confirmation records them."""
+
     number: int
     openings: list[_Opened]
     elsewhere: list[_OpenedElsewhere]
 
 
-class _Candidate(_Form):
+class _Candidate(Form):
     observed_gain: float
     expected_gain: float
     probability_better: float | None
     probability_best: float
 
 
-class _Recommendation(_Form):
+class _Recommendation(Form):
     contender: str
     kind: str
     reason: str
@@ -150,12 +152,12 @@ class _Recommendation(_Form):
     candidates: dict[str, _Candidate] = {}
 
 
-class _Size(_Form):
+class _Size(Form):
     examples: int
     cases: int
 
 
-class _Failure(_Form):
+class _Failure(Form):
     contender: str
     seed: int
     kind: str
@@ -166,7 +168,7 @@ class _Difference(_Interval):
     verdict: str
 
 
-class _Group(_Form):
+class _Group(Form):
     name: Any
     examples: int
     cases: int
@@ -176,13 +178,13 @@ class _Group(_Form):
     small: bool
 
 
-class _Subgroups(_Form):
+class _Subgroups(Form):
     groups: list[_Group]
     values: int
     unknown: int
 
 
-class ConfirmationForm(_Form):
+class ConfirmationForm(Form):
     """What a report reads of `confirmation.json`; its schema is in `distune.confirmation.statistics.numbers`."""
 
     split: str
@@ -194,7 +196,7 @@ class ConfirmationForm(_Form):
     comparisons: list[_Comparison]
     comparisons_missing: list[_LeftOut] = []
     optimism: _Optimism | None
-    opening: _Opening | None
+    opening: OpeningForm | None
     recommendation: _Recommendation
     subgroups: dict[str, _Subgroups] | None = None
     failures: list[_Failure] = []
@@ -213,19 +215,19 @@ class ConfirmationForm(_Form):
         return self
 
 
-class _Finding(_Form):
+class _Finding(Form):
     severity: str
     title: str
     detail: str
     rows: list[dict[str, Any]]
 
 
-class _Described(_Form):
+class _Described(Form):
     title: str
     rows: list[dict[str, Any]]
 
 
-class AuditForm(_Form):
+class AuditForm(Form):
     """What a report reads of `audit.json`."""
 
     findings: list[_Finding]

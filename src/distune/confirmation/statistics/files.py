@@ -80,11 +80,15 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
     Raises:
         UserError: the folder holds no confirmation, or a damaged one.
     """
+    # Here, as a bundle is read with these modules where pydantic is not installed.
+    from distune.analysis.records.schemas import fault
+    from distune.confirmation.statistics.plan_form import PlanForm
+
     path = confirmation / PLAN
     try:
-        plan = read_json(path)
-        if not isinstance(plan, dict):
-            raise ValueError("it holds no object")
+        plan: dict[str, Any] = read_json(path)
+        if wrong := fault(plan, PlanForm):
+            raise ValueError(wrong)
     except FileNotFoundError:
         raise UserError(f"there is no {path}: the study is not confirmed; run distune confirm") from None
     except ValueError as error:

@@ -11,11 +11,13 @@ from distune.confirmation.statistics.files import (
     SCORED_SPLITS,
     baseline_folder,
     run_folder,
+    same_examples,
     split_name,
 )
 from distune.confirmation.statistics.inference.significance import Scored
 from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.table import Task
+from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions, predictions_file, read_split_predictions
 
 
@@ -85,6 +87,11 @@ def read_contender(
                 read_split_predictions(folders[seed], split_name(split, condition), tasks) for seed in done
             ]
             known = tuple(evaluated for evaluated in changed if evaluated is not None)
+            if not same_examples([by_split[split][0], *known]):
+                raise UserError(
+                    f"{confirmation / name}: its predictions {split_name(split, condition)} are not of the examples of "
+                    f"{split}; delete this folder and confirm again"
+                )
             if len(known) == len(done):
                 by_condition[split, condition] = known
     return ContenderAnswers(name, done, by_split, by_condition)

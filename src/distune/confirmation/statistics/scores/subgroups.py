@@ -27,6 +27,7 @@ from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers, overall, task_answers
 from distune.data.table import MISSING, Table
+from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.files.run_folder import read_text
 from distune.utils.atomic import replacing
@@ -57,11 +58,20 @@ def write_subgroups(table: Table, confirmation: Path) -> None:
 
 
 def read_subgroups(confirmation: Path) -> Values:
-    """The values that `write_subgroups` kept; nothing where it kept none."""
+    """The values that `write_subgroups` kept; nothing where it kept none.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     path = confirmation / FILE
     if not path.is_file():
         return {}
-    header, *rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        header, *rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    except (csv.Error, ValueError):  # cut in a quoted cell, or empty
+        header, rows = [], []
+    if header[:1] != ["id"] or any(len(row) != len(header) for row in rows):
+        raise UserError(f"{path} is damaged; run distune confirm again")
     return {
         column: {row[0]: row[place] for row in rows if row[place]}
         for place, column in enumerate(header[1:], 1)
