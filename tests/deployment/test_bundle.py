@@ -17,8 +17,10 @@ from PIL import Image
 from distune.config import Config, load_config, save_config, with_values
 from distune.data import Table, read_table
 from distune.data.pixels.intensity import PixelRules, windowed
+from distune.data.table import Task
 from distune.deployment.bundle import CHECKSUMS, check_files, checksum_of, load_bundle
 from distune.deployment.export import default_folder, export_run
+from distune.deployment.model_card import model_card
 from distune.deployment.quantise import FEWEST_WEIGHTS
 from distune.errors import DataError, UserError
 from distune.prediction.evaluation import score_with_interval
@@ -168,6 +170,17 @@ def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundl
     for task in table.tasks:
         assert all(name in card for name in task.classes)
     assert str(table.root) not in card
+
+
+def test_names_on_the_card_mean_nothing(tmp_path: Path) -> None:
+    hostile = Task("<b>", ("</script><img src=x onerror=alert(1)>", "[x](http://y)"))
+    parity = {"score": None, "examples": 1, "largest_difference": 0.0, "changed": 0}
+    config = Config().replace(**{"student.vision": "/tmp/<i>/vit"})
+    folder = tmp_path / "run `<u>`"
+    folder.mkdir()
+    card = model_card(folder, config, [hostile], None, parity, "32-bit", {"<i>": 1.0})
+    assert "<" not in card and "](" not in card.replace("\\](", "") and "://" not in card
+    assert card.count("`") == card.count("\\`")
 
 
 def test_8_bit_weights_are_smaller_and_their_cost_is_evaluated(

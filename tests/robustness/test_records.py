@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import json
 
 import numpy as np
@@ -16,6 +17,7 @@ from distune.analysis.side_by_side import side_by_side
 from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.opening import Opening
 from distune.confirmation.statistics.files import MARKER, NUMBERS, PLAN, read_plan
+from distune.data.table import Task, confused
 from distune.errors import UserError
 from distune.training.files import prediction_files
 from distune.training.files.run_folder import OPENINGS, RESULTS, openings, read_results, record_opening
@@ -85,6 +87,27 @@ def test_classes_and_groups_with_line_separators_are_read_back(tmp_path, separat
     assert found.classes == (name, "c")
     assert found.groups == (name, "g")
     np.testing.assert_array_equal(found.truth, [0, 1])
+
+
+def test_tasks_whose_predictions_could_not_be_read_back_are_named(tmp_path):
+    names, classes = ("a", "a_b", "b"), (("b_c", "z"), ("c", "z"), ("b", "a_b"))
+    refused = 0
+    for (first, second), of_first, of_second in itertools.product(
+        itertools.permutations(names, 2), classes, classes
+    ):
+        tasks = (Task(first, of_first), Task(second, of_second))
+        columns = [f"p_{task.name}_{name}" for task in tasks for name in task.classes]
+        lines = [
+            ["id", "group", f"truth_{first}", f"truth_{second}", *columns],
+            ["1", "g", of_first[0], of_second[1], "0.75", "0.25", "0.5", "0.5"],
+        ]
+        (tmp_path / "predictions_dev.csv").write_text("\n".join(map(",".join, lines)))
+        if confused(tasks) is not None:
+            refused += 1
+            continue
+        found = known_predictions(tmp_path)
+        assert [(each.task, each.classes) for each in found] == [(task.name, task.classes) for task in tasks]
+    assert 0 < refused < 20
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"score": '])

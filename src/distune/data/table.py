@@ -79,6 +79,23 @@ def exclusive_tasks(task: Task) -> tuple[Task, ...]:
     return tuple(Task(f"{task.name}: {label}", ("no", "yes")) for label in task.classes)
 
 
+def confused(tasks: Sequence[Task]) -> str | None:
+    """Why a table of predictions, with a column for each task and class, could not be read back; None where it can.
+
+    Such as task `a` with a class `b_c` beside task `a_b`: both have a column `p_a_b_c`.
+    """
+    parts = [part for task in tasks for part in exclusive_tasks(task)]
+    for part in parts:
+        for name in part.classes:
+            fitting = [other.name for other in parts if f"{part.name}_{name}".startswith(f"{other.name}_")]
+            if (longest := max(fitting, key=len)) != part.name:
+                return (
+                    f"task {part.name!r} with its class {name!r} and task {longest!r} have names that cannot be told "
+                    "apart in tables of predictions; rename one of the columns"
+                )
+    return None
+
+
 @dataclass(frozen=True)
 class Table:
     """All usable examples of a data set; every sequence has one entry an example.

@@ -16,7 +16,7 @@ from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
 from distune.utils.jsonl import read_lines
-from distune.utils.text import one_line
+from distune.utils.text import in_markdown, one_line
 
 KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}
 
@@ -43,10 +43,10 @@ def model_card(
     """
     return "\n".join(
         [
-            f"# {one_line(config.name)}",
+            f"# {_said(config.name)}",
             "",
             f"Exported by Distune {__version__} on {datetime.now(UTC):%Y-%m-%d} from the run "
-            f"`{one_line(folder.name)}`.",
+            f"{_said(folder.name)}.",
             "",
             *_model(config, tasks, weights),
             *_data(config, table),
@@ -60,6 +60,11 @@ def model_card(
     )
 
 
+def _said(name: str) -> str:
+    """A name from data, a config or a record, which is shown and means nothing."""
+    return in_markdown(one_line(name))
+
+
 def _model(config: Config, tasks: Sequence[Task], weights: str) -> Iterator[str]:
     reads = " and ".join(config.student.modalities)
     yield "## Model"
@@ -68,8 +73,8 @@ def _model(config: Config, tasks: Sequence[Task], weights: str) -> Iterator[str]
     yield ""
     for task in tasks:
         kind = KINDS[task.kind]
-        yield f"- {one_line(task.name)}{kind}: {', '.join(one_line(name) for name in task.classes)}"
-    names = ", ".join(one_line(encoder.name) for encoder in _encoders(config))
+        yield f"- {_said(task.name)}{kind}: {', '.join(_said(name) for name in task.classes)}"
+    names = ", ".join(_said(encoder.name) for encoder in _encoders(config))
     yield f"- encoders: {names}; fusion: {config.student.fusion}"
     yield f"- weights: {weights}"
     yield ""
@@ -108,7 +113,7 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
     yield "dev chose the epoch, and often the hyperparameters: its score flatters."
     if (read_results(folder) or {}).get("test_split") != "opened":
         yield "This run did not open its test split."
-    warm = ", ".join(f"{one_line(name)} {value:.3f}" for name, value in temperatures.items())
+    warm = ", ".join(f"{_said(name)} {value:.3f}" for name, value in temperatures.items())
     yield f"Probabilities are calibrated by temperatures fitted on dev: {warm}."
     yield ""
 
@@ -128,7 +133,7 @@ def _external(folder: Path) -> Iterator[str]:
         try:
             interval = _interval(*found["interval"])
             said = f"{found['score']:.4f} ({interval}), {found['examples']} examples"
-            yield f"- {one_line(found['data'])}, {found['time'][:10]}: {said}"
+            yield f"- {_said(found['data'])}, {found['time'][:10]}: {said}"
         except (KeyError, TypeError, ValueError):
             raise UserError(
                 f"{folder / EXTERNAL}: line {number} holds no evaluation; delete it, and evaluate again"
@@ -176,7 +181,7 @@ def _licences(config: Config) -> Iterator[str]:
         entry = CATALOGUE.get(encoder.name)
         licence = entry.licence if entry else "not known to Distune"
         said = "built in, no published weights" if licence == "-" else licence
-        yield f"- {one_line(encoder.name)}: {said}"
+        yield f"- {_said(encoder.name)}: {said}"
     yield "- data: not known to Distune; see where the data set was published"
 
 

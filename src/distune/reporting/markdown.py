@@ -25,10 +25,8 @@ from distune.reporting.document import (
     spans,
 )
 from distune.reporting.formats import plain
+from distune.utils.text import in_markdown
 
-SPECIAL = re.compile(r"([\\`*|~]|\[(?=[\^ xX])|\](?=[(\[:]))")
-WORD_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-ENTITY = re.compile(r"&(?=#?\w+;)")
 LINE_START = re.compile(r"^(\s*)([#+\-=]|\d+(?=[.)]))")
 BACKTICKS = re.compile("`+")
 NOTE_TITLES = {"missing": "Not known.", "caution": "Note."}
@@ -68,10 +66,7 @@ def _headline(item: Headline) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is: no emphasis, HTML, table bars, links or headings come of it."""
-    text = SPECIAL.sub(r"\\\1", plain(text, longest=10_000))
-    text = WORD_EDGE_UNDERSCORE.sub(r"\\_", text)
-    text = ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("://", ":\\//").replace("www.", "www\\.").replace("@", "\\@")
+    return in_markdown(plain(text, longest=10_000))
 
 
 def _start(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -51,6 +52,18 @@ def one_line(held: Any, longest: int = LONGEST_LINE) -> str:
     """Foreign text in one line: no control or direction-changing characters, cut at a length."""
     shown = " ".join(harmless(str(held)).split())
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+_SPECIAL = re.compile(r"([\\`*|~]|\[(?=[\^ xX])|\](?=[(\[:]))")
+_WORD_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+
+
+def in_markdown(text: str) -> str:
+    """One line of text that Markdown shows as it is: no emphasis, HTML, table bars, links or headings come of it."""
+    text = _WORD_EDGE_UNDERSCORE.sub(r"\\_", _SPECIAL.sub(r"\\\1", text))
+    text = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("://", ":\\//").replace("www.", "www\\.").replace("@", "\\@")
 
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

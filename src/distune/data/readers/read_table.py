@@ -24,7 +24,7 @@ from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
 from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
 from distune.data.readers.raw import RawExample, RawTable
 from distune.data.readers.values import interpreted
-from distune.data.table import Table
+from distune.data.table import Table, confused
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
 from distune.errors import DataError
 from distune.utils.arguments import check_argument
@@ -190,6 +190,8 @@ def _table(
         )
         for position, (name, own) in enumerate(zip(raw.task_names, settings, strict=True))
     )
+    if problem := confused(tasks):
+        raise DataError(config.root, [problem])
     labels = np.array(
         [
             [
