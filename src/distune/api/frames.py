@@ -75,7 +75,9 @@ def with_data(config: Config, data: Any) -> Config:
     config = with_values(config, {f"data.{key}": value for key, value in {**values, **columns}.items()})
     needed = [*(name for name in columns.values() if name), *csv_columns(config.data).needed()]
     if missing := [name for name in dict.fromkeys(needed) if name not in header]:
-        raise DataError(_SOURCE, [f"no column {listed(missing)}; it has {listed(header)}"])
+        raise DataError(
+            _SOURCE, [f"no column {listed(missing)}, which the config reads; it has {listed(header)}"]
+        )
     rows = {name: list(data.iloc[:, header.index(name)]) for name in dict.fromkeys(needed)}
     given = _given_splits(data.iloc[:, header.index("split")]) if "split" in header else None
     images = rows.pop(str(columns["image_column"]))

@@ -4,6 +4,7 @@ import io
 import logging
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 from study_helpers import coordinator, memory_study, settings_of, training
 
@@ -84,3 +85,20 @@ def test_a_coordinator_shows_what_its_active_trial_is_at_between_epochs(tmp_path
     coordinator(study, settings, tmp_path, script, n_trials=1, show=shown.append).run()
     assert {snapshot.progress for snapshot in shown} == {"", at}
     assert shown[-1].progress == ""
+
+
+@pytest.mark.parametrize(("level", "heard"), [(logging.NOTSET, ["odd"]), (logging.INFO, ["fine", "odd"])])
+def test_other_handlers_hear_what_they_heard_without_the_log_file(tmp_path, monkeypatch, level, heard):
+    root, logger, messages = logging.getLogger(), logging.getLogger("distune"), []
+    listener = logging.Handler()
+    listener.emit = lambda record: messages.append(record.getMessage())
+    monkeypatch.setattr(root, "handlers", [listener])
+    monkeypatch.setattr(root, "level", logging.WARNING)
+    monkeypatch.setattr(logger, "level", level)
+    before = logger.handlers[:], logger.propagate
+    with log_file(tmp_path / "study.log"):
+        logging.getLogger("distune.tuning").info("fine")
+        logging.getLogger("distune.tuning").warning("odd")
+    assert messages == heard
+    assert len((tmp_path / "study.log").read_text().splitlines()) == 2
+    assert (logger.handlers, logger.propagate) == before

@@ -121,17 +121,29 @@ class StudyProgress:
 
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Writes everything that Distune logs into a file, whatever else is shown."""
+    """Writes everything that Distune logs into a file; handlers of the process hear what they heard without it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("distune")
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level = logger.level
-    logger.addHandler(handler)
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level, propagates = logger.level, logger.propagate
+    handlers = [file, *([_Parents(logger.getEffectiveLevel())] if propagates else [])]
+    for handler in handlers:
+        logger.addHandler(handler)
+    logger.propagate = False  # else the level below would hold for the root logger's handlers, too
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.setLevel(level)
-        logger.removeHandler(handler)
-        handler.close()
+        logger.propagate = propagates
+        for handler in handlers:
+            logger.removeHandler(handler)
+        file.close()
+
+
+class _Parents(logging.Handler):
+    """Hands records from a level on to the handlers of the root logger."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger().callHandlers(record)
