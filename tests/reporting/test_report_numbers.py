@@ -179,7 +179,7 @@ def test_every_kind_of_failure_is_named_in_words_with_what_to_do(
     advised = section(page, "Recommendations")
     for kind, words in (
         ("out_of_memory", "out of memory"),
-        ("not_finite", "loss not finite"),
+        ("not_finite", "loss nan or infinite"),
         ("crash", "crash"),
     ):
         assert re.search(rf"{failed[kind]} × {words}[a-z ()]*: \w", advised), kind

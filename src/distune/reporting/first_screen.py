@@ -153,7 +153,7 @@ def _distillation(numbers: verdicts.Numbers) -> Headline:
     measured, chosen = verdicts.named(numbers, made["first"]), verdicts.recommended(numbers)
     is_other = made["first"] != chosen
     unmeasured = (
-        f"; not measured for {verdicts.named(numbers, chosen)}: only the best of the search was also trained so"
+        f"; not measured for {verdicts.named(numbers, chosen)}: only the best of the search was trained without one too"
         if is_other
         else ""
     )

@@ -32,7 +32,7 @@ STATES = {"complete": "completed", "pruned": "pruned", "failed": "failed", "runn
 FAILURES = {
     "crash": "crash of the worker",
     "out_of_memory": "out of memory",
-    "not_finite": "loss not finite (nan or infinite)",
+    "not_finite": "loss nan or infinite",
     "preempted": "machine taken away",
     "data": "bad data",
     "config": "bad config",
@@ -261,7 +261,7 @@ def short(parameter: Parameter, end: float | None) -> str:
         return DASH
     if parameter.kind == "int":
         return str(int(end))
-    if parameter.log and end < 1e-2:
+    if parameter.log and not 1e-2 <= end < 1e4:
         return str(np.format_float_scientific(end, trim="-", exp_digits=1))
     return str(float(f"{end:.4g}"))
 

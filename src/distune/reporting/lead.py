@@ -55,9 +55,9 @@ def _cautions(findings: Findings) -> Iterator[Block]:
 def _teacher(findings: Findings) -> Iterator[Block]:
     """That the teacher has nothing to teach."""
     evaluated = findings.teacher
-    if evaluated is None or not _is_of_no_use(evaluated):
+    if evaluated is None or not _is_of_no_use(findings):
         return
-    below = ["its student"] if evaluated.is_below_its_student else []
+    below = ["its student"] if _is_below_its_student(findings, evaluated) else []
     if evaluated.is_below_regression:
         below.append("logistic regression on frozen features")
     yield caution(
@@ -98,7 +98,7 @@ def _commands(findings: Findings) -> Iterator[str]:
 
 def _change_teacher(findings: Findings) -> list[str]:
     config = verdicts.config_to_use(findings)
-    if config is None or findings.teacher is None or not _is_of_no_use(findings.teacher):
+    if config is None or not _is_of_no_use(findings):
         return []
     return [
         f"# change teacher.* in {quoted(config)}, and tune again",
@@ -130,5 +130,16 @@ def _rival(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
             yield f"# where {needed} available, {verdicts.named(numbers, second)} scores better; otherwise:"
 
 
-def _is_of_no_use(evaluated: TeacherEvaluation) -> bool:
-    return evaluated.is_below_its_student or evaluated.is_below_regression
+def _is_of_no_use(findings: Findings) -> bool:
+    evaluated = findings.teacher
+    return evaluated is not None and (
+        evaluated.is_below_regression or _is_below_its_student(findings, evaluated)
+    )
+
+
+def _is_below_its_student(findings: Findings, evaluated: TeacherEvaluation) -> bool:
+    """Of one seed, only where it lies below the interval of the student, which was picked among many."""
+    noise = findings.noise
+    if evaluated.seeds > 1 or isinstance(noise, Unknown):
+        return evaluated.is_below_its_student
+    return evaluated.score < noise.low

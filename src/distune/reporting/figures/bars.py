@@ -13,7 +13,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, canvas, finish, one
+from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, canvas, finish, one
 
 MOST_ROWS = 30
 LONGEST_LABEL = 70
@@ -137,6 +137,7 @@ def _rows(axes: Axes, gains: Sequence[Gain]) -> None:
         axes.annotate(
             formats.plain(gain.label, LONGEST_LABEL), (0, place), xycoords=("axes fraction", "data"),
             xytext=(4, 5), textcoords="offset points", fontsize=9,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
     axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6))

@@ -211,4 +211,4 @@ def _where(failure: FailureKind) -> str:
     for name, ends in failure.apart.items():
         written = dict.fromkeys(formats.value(name, int(end) if end.is_integer() else end) for end in ends)
         said.append(f"{name} {' to '.join(written)}")
-    return f" (all with {formats.listing(said)}, which none had that finished)" if said else ""
+    return f", all with {formats.listing(said)}, which no finished trial had" if said else ""
