@@ -215,10 +215,15 @@ NAMES = [
 def test_a_report_replaces_no_file_of_another_kind(few: StudyRecord, tmp_path: Path, name: str) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / name).write_text("# my own\n")
-    before = {path: path.stat() for path in tmp_path.rglob("*")}
+
+    def written() -> dict[Path, int]:
+        """When each was written; the time at which a file was read changes with every look at it."""
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+    before = written()
     with pytest.raises(UserError, match=name):
         write_report(few, tmp_path, checklist="tripod-ai")
-    assert {path: path.stat() for path in tmp_path.rglob("*")} == before
+    assert written() == before
 
 
 def test_a_report_replaces_an_earlier_one(few: StudyRecord, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 from markdown_it import MarkdownIt  # comes with rich
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
-from pages import Found, first_screen, parts, read, section, text_of
+from pages import Found, cards, first_screen, parts, read, section, text_of
 
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.parameters.space import Parameter
@@ -73,10 +73,12 @@ def test_ids_are_unique(written: Path) -> None:
 def test_what_is_not_confirmed_says_so_first_and_names_the_command(written: Path) -> None:
     said = first_screen(read(written))
     assert "not confirmed" in said and "too optimistic" in said
-    assert re.search(r"Did tuning help\?\*\* Not confirmed \(\+0\.\d{4} over the base config", said)
-    assert "Did distillation help?** Not measured" in said
+    held = cards(read(written))
+    assert held["Did tuning help?"].value == "Not confirmed"
+    assert re.match(r"\+0\.\d{4} ", held["Did tuning help?"].remark)
+    assert held["Did distillation help?"].value == "Not measured"
     assert re.search(r"^distune confirm ", said, re.M)
-    assert "the best epoch on dev is kept, which flatters" in section(read(written), "Methodology")
+    assert "which flatters" in section(read(written), "Methodology")
 
 
 def test_recommendations_are_by_purpose_with_their_expected_time(written: Path) -> None:
@@ -120,7 +122,7 @@ def test_starting_values_are_a_span_and_say_where_it_is_hardly_narrower_than_the
             create_trial(value=0.5 + number / 100, params={"T": 2.5 + number % 5 * 0.7}, distributions=inside)
         )
     said = section(text_of(study), "Recommended starting values")
-    assert "The span of the best 6 of 21 complete trials, widened a little." in said
+    assert "best 6 of 21" in said
     assert re.search(r"\| \*\*4\.00\*\* \| the base value; \[2\.3, 5\.5\] is hardly narrowed", said)
 
 
@@ -241,7 +243,7 @@ def test_studies_without_a_complete_trial(states: tuple[TrialState, ...]) -> Non
     study = optuna.create_study(study_name="early", direction="maximize")
     study.add_trials([create_trial(state=state) for state in states])
     text = text_of(study)
-    assert "No trial is complete" in text and "Config to use:** None yet" in text
+    assert "No trial is complete" in text and cards(text)["Config to use"].value == "None yet"
     assert not re.search(r"\d\.\d{4}", text)
 
 
@@ -251,7 +253,7 @@ def test_smaller_is_better_where_the_study_says_so() -> None:
     study.add_trial(create_trial(value=0.5))
     text = text_of(study)
     assert "| 1 | 1 | **0.5000** |" in text
-    assert "Not confirmed (+0.2500 over the base config" in text
+    assert cards(text)["Did tuning help?"].remark.startswith("+0.2500 ")
 
 
 def test_a_base_that_was_pruned_gives_no_gain() -> None:
@@ -262,14 +264,14 @@ def test_a_base_that_was_pruned_gives_no_gain() -> None:
     study.add_trial(create_trial(value=0.5))
     text = text_of(study)
     assert "The base config (trial 0) is pruned" in text and "its last score is 0.4000 at step 3" in text
-    assert "Did tuning help?** Not known" in text and not re.search(r"[+−]0\.\d{4}", text)
+    assert cards(text)["Did tuning help?"].value == "Not known" and not re.search(r"[+−]0\.\d{4}", text)
 
 
 def test_a_base_that_is_the_best_is_no_gain() -> None:
     study = optuna.create_study(study_name="s", direction="maximize")
     study.add_trials([create_trial(value=0.75, user_attrs={"baseline": True}), create_trial(value=0.5)])
     text = text_of(study)
-    assert "Did tuning help?** No (the base config is the best trial)" in text and "+0.0000" not in text
+    assert cards(text)["Did tuning help?"].value == "No" and "+0.0000" not in text
 
 
 def test_values_outside_the_range_are_named_where_the_recommended_one_cuts_them() -> None:

@@ -244,6 +244,8 @@ def fusion(params: Mapping[str, Any], role: str) -> str | None:
 
 def bounds(parameter: Parameter) -> str:
     """The range of a parameter: `[5e-6, 1e-4] (log scale)`, `[0.5, 2.0]`, `[1, 3]` or `{256, 384, 512}`."""
+    if parameter.kind == "categorical" and len(parameter.choices) == 1:
+        return plain(parameter.choices[0])
     if parameter.kind == "categorical":
         return "{" + ", ".join(plain(choice) for choice in parameter.choices) + "}"
     low, high = (short(parameter, end) for end in (parameter.low, parameter.high))

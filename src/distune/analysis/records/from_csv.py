@@ -214,7 +214,8 @@ def _spans_decades(values: Sequence[float]) -> bool:
 
 
 def _missing(header: Sequence[str], has_params: bool, direction: Direction) -> tuple[str, ...]:
-    said = [f"The table has no column {name}." for name in EXPECTED if name not in header]
+    absent = [name for name in EXPECTED if name not in header]
+    said = [f"The table has no column {', '.join(absent)}."] if absent else []
     if not has_params:
         said.append("The table has no columns params_*.")
     if "state" not in header:

@@ -12,26 +12,20 @@ from distune.analysis.phases import seconds_by_stage
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats
 from distune.reporting.document import Figure
-from distune.reporting.figures.style import BLUE, INK, ORANGE, RED, SERIES, canvas, finish, one
+from distune.reporting.figures.style import INK, SERIES, canvas, finish
 
 MOST_BARS = 120
 BRIEF = 0.03
-STATE_COLOURS = {"complete": BLUE, "pruned": ORANGE, "failed": RED}
 
 
 def draw(findings: Findings) -> Figure | None:
-    """Stacked bars by stage where stages are recorded, else one bar a trial by its state."""
+    """Stacked bars by stage, one a trial; None where no trial records its stages."""
     staged = [
         (phase.title, trials)
         for phase in findings.phases
         if (trials := [trial for trial in phase.study.trials if trial.stage_seconds])
     ]
-    if staged:
-        return _by_stage(seconds_by_stage(findings.phases), staged)
-    timed = [
-        trial for trial in findings.study.trials if trial.seconds is not None and trial.state in STATE_COLOURS
-    ]
-    return _by_state(timed) if timed else None
+    return _by_stage(seconds_by_stage(findings.phases), staged) if staged else None
 
 
 def _by_stage(by_stage: Mapping[str, float], phases: Sequence[tuple[str, list[TrialRecord]]]) -> Figure:
@@ -105,34 +99,6 @@ def _took_its_teacher(trial: TrialRecord) -> bool:
     stages = trial.stage_seconds or {}
     is_brief = stages.get("teacher", 0.0) < BRIEF * sum(stages.values())
     return is_brief and "student" in stages and bool((trial.cache or {}).get("hits"))
-
-
-def _by_state(trials: list[TrialRecord]) -> Figure:
-    groups = _groups(trials)
-    figure, axes = one(3.0)
-    unit, name = _unit(max(trial.seconds or 0.0 for trial in trials))
-    for state, colour in STATE_COLOURS.items():
-        shown = [[t.seconds or 0.0 for t in group if t.state == state] for group in groups]
-        heights = np.array([float(np.mean(seconds)) / unit if seconds else 0.0 for seconds in shown])
-        if heights.any():
-            axes.bar(
-                [group[0].number for group in groups],
-                heights,
-                0.8 * len(groups[0]),
-                color=colour,
-                label=state,
-            )
-    axes.set_xlabel("trial")
-    axes.set_ylabel(f"{name} per trial")
-    axes.grid(axis="x", visible=False)
-    figure.legend(loc="outside lower center", ncols=3)
-    mean = float(np.mean([trial.seconds or 0.0 for trial in trials]))
-    return finish(
-        figure,
-        "cost",
-        f"Time of {len(trials)} trials, {formats.duration(mean)} on average.",
-        "Time per trial. The trials do not record their stages.",
-    )
 
 
 def _groups(trials: list[TrialRecord]) -> list[list[TrialRecord]]:

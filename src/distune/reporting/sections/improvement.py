@@ -1,12 +1,10 @@
-"""What tuning and distillation brought, and how the recommended model does on each task."""
+"""What tuning and distillation brought."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
-
-import numpy as np
 
 from distune.analysis.baseline import Baseline
 from distune.analysis.dev_noise import DevNoise
@@ -24,6 +22,7 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
+from distune.reporting.sections import tasks
 
 TITLE = "Performance improvement"
 NOT_BETTER = "The base config has the best score of the search: no trial improved on it."
@@ -38,12 +37,12 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
         return Section(
             TITLE,
             (*_searched(findings, baseline), *_chance(findings)),
-            tuple(_model(findings, numbers, figures)),
+            tuple(tasks.parts(findings, figures)),
         )
     return Section(
         TITLE,
         (*_beside(numbers), *_optimism(findings, baseline, numbers), *_chance(findings)),
-        (_gains(numbers, figures), *_model(findings, numbers, figures)),
+        (_gains(numbers, figures), *tasks.parts(findings, figures)),
     )
 
 
@@ -205,63 +204,3 @@ def _detectable(made: Mapping[str, Any]) -> str:
     if gain >= 1:
         return ", and no possible one reliably"
     return f"; for {formats.share(WANTED)} it has to be about {formats.gain(gain)}"
-
-
-def _model(
-    findings: Findings, numbers: verdicts.Numbers | None, figures: Mapping[str, Figure]
-) -> list[Section]:
-    """Each task of the recommended model: scores over seeds, and its confusions."""
-    blocks: list[Block] = []
-    if numbers is not None:
-        evaluated = numbers["contenders"][verdicts.recommended(numbers)]["splits"].get(numbers["split"])
-        if evaluated is not None:
-            fitted = ", fitted on these examples, which flatters" if numbers["split"] == "dev" else ""
-            blocks += [
-                _tasks(evaluated["tasks"]),
-                paragraph(
-                    "Calibration error: how far stated probabilities lie from the share that is right, after the "
-                    f"scaling that predict and export apply{fitted}."
-                ),
-            ]
-    if "confusion" in figures:
-        blocks += [figures["confusion"], *_rarest(findings)]
-    elif isinstance(findings.scored_run.run, Unknown) and not findings.study.is_table:
-        blocks.append(missing(findings.scored_run.run.reason))
-    return (
-        [Section(f"{findings.scored_run.name.capitalize()} on {findings.scored_run.on}", tuple(blocks))]
-        if blocks
-        else []
-    )
-
-
-def _rarest(findings: Findings) -> Iterator[Block]:
-    """How many answers are right, and of which class the fewest, by the counts of the figure."""
-    run = findings.scored_run.run
-    if isinstance(run, Unknown) or isinstance(run.confusions, Unknown):
-        return
-    said = []
-    for task in run.confusions:
-        right, of = task.counts.diagonal(), task.counts.sum(axis=1)
-        if not of.any():
-            continue
-        worst = min(np.flatnonzero(of), key=lambda each: right[each] / of[each])
-        name = formats.plain(task.classes[worst])
-        said.append(
-            f"{formats.plain(task.task)}, {right.sum()} of {of.sum()} right; least often {name}, "
-            f"{right[worst]} of {of[worst]}"
-        )
-    if said:
-        yield paragraph(f"{'. '.join(f'{each[:1].upper()}{each[1:]}' for each in said)}.")
-
-
-def _tasks(tasks: Mapping[str, Any]) -> TableBlock:
-    keys = ["macro_f1", "accuracy", "auc", "calibration_error_scaled"]
-    header = ["Task", "Macro F1", "Accuracy", "AUC", "Calibration error"]
-    if any("score" in values for values in tasks.values()):
-        keys.append("score")
-        header.append("What the task counts with")
-    rows: list[tuple[Cell, ...]] = [
-        (formats.plain(task), *(verdicts.metric(values, key) for key in keys))
-        for task, values in tasks.items()
-    ]
-    return TableBlock(tuple(header), tuple(rows), frozenset(range(1, len(header))))

@@ -156,7 +156,7 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
 
 def _other_data(findings: Findings, measured: Pace | None) -> Line:
     start = "the recommended config" if isinstance(findings.ranges, Unknown) else "the starting values above"
-    start += ", written into its search_space," if findings.study.is_table else ""
+    start += " in its search_space" if findings.study.is_table else ""
     takes = ""
     if measured is not None:
         seconds = commands.MORE_TRIALS * measured.per_trial

@@ -48,7 +48,7 @@ def section(findings: Findings, space_file: Path | None) -> Section:
     blocks: list[Block] = [
         paragraph(
             f"{_whose(ranges)}. A place to start on similar data, not a finding about other data. "
-            + ("The notes count completed and pruned trials that lay there." * (not findings.study.is_table)),
+            f"The notes count the {'' if findings.study.is_table else 'completed and pruned '}trials that lay there.",
             *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
         ),
         TableBlock(("Parameter", "Start with", "Note"), tuple(rows)),
