@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from distune.errors import UserError
 from distune.store import Store
 
 KEY, OTHER = "0123456789abcdef" * 2, "fedcba9876543210" * 2
@@ -38,3 +39,14 @@ def test_what_is_not_the_stores_is_left_alone(shared: Path) -> None:
     with Store(shared) as store:
         assert len(store.clear()) == 1 and store.entries() == []
     assert all((shared / name).is_file() for name in FOREIGN)
+
+
+def test_a_user_without_a_home_is_asked_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(path: str) -> str:  # as for a user whom the system does not know
+        return path
+
+    monkeypatch.delenv("DISTUNE_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", nowhere)
+    with pytest.raises(UserError, match="DISTUNE_CACHE"):
+        Store()

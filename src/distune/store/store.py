@@ -16,6 +16,7 @@ from typing import Any
 import filelock
 import platformdirs
 
+from distune.errors import UserError
 from distune.store.entry import Entry, where_writable
 from distune.store.listing import StoredEntry, stored
 from distune.store.locks import SharedLock
@@ -27,8 +28,15 @@ _DRAFT = re.compile(r"\.(?P<key>[0-9a-f]{32})-[0-9a-f]{32}")
 
 
 def cache_folder() -> Path:
-    """`DISTUNE_CACHE` where set, else a folder in the user's cache."""
-    return Path(os.environ.get("DISTUNE_CACHE") or platformdirs.user_cache_dir("distune"))
+    """`DISTUNE_CACHE` where set, else a folder in the user's cache.
+
+    Raises:
+        UserError: the user has no home folder.
+    """
+    try:
+        return Path(os.environ.get("DISTUNE_CACHE") or platformdirs.user_cache_dir("distune"))
+    except RuntimeError as error:
+        raise UserError(f"{error}; set DISTUNE_CACHE to the folder of the cache") from None
 
 
 class Store:
