@@ -43,6 +43,8 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (OSError(errno.EFBIG, "File too large"), 4, "ulimit"),
         (OSError(errno.EDQUOT, "Quota exceeded"), 4, "disk is full"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), 4, "disk is full"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), 2, "TMPDIR"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), 2, "working folder"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "/x/y"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "too long"),

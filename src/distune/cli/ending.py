@@ -90,11 +90,18 @@ def ending_of(error: Exception) -> tuple[int, str]:
         advice = "raise training.accumulation, which splits a batch, or use a smaller encoder"
         return FAILED, f"out of memory: {_first_line(error)}; {advice}"
     if isinstance(error, OSError) and error.errno is not None:
-        if error.errno == errno.ENOENT and error.filename is None:  # what os.getcwd raises
-            return BAD_INPUT, "the working folder does not exist any more; change to one that does"
+        if error.errno == errno.ENOENT and error.filename is None:
+            return BAD_INPUT, _no_such_folder(error)
         named = error.filename2 or error.filename or type(error).__name__  # of a copy the second one
         return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
     return FAILED, f"internal error: {type(error).__name__}: {_first_line(error)}; {_kept(error)}"
+
+
+def _no_such_folder(error: OSError) -> str:
+    """What the system misses where it names no file: the working folder, or one for temporary files."""
+    if "temporary" in str(error.strerror):
+        return f"{error.strerror}; set TMPDIR to a folder that can be written"
+    return "the working folder does not exist any more; change to one that does"
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
