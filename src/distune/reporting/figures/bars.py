@@ -122,7 +122,7 @@ def _by_size(gains: Sequence[Gain]) -> list[list[Gain]]:
 
 def _rows(axes: Axes, gains: Sequence[Gain]) -> None:
     """One line a gain, the first at the top; its label stands above it, so that a small screen shows the zero line."""
-    axes.axvline(0.0, color=INK, linewidth=1.0)
+    axes.axvline(0.0, color=INK, linewidth=1.0, zorder=1)
     for place, gain in enumerate(reversed(gains)):
         colour = BLUE if gain.is_significant else FAINT
         axes.plot([gain.low, gain.high], [place, place], color=colour, linewidth=1.8, solid_capstyle="round")
@@ -136,7 +136,7 @@ def _rows(axes: Axes, gains: Sequence[Gain]) -> None:
         )
         axes.annotate(
             formats.plain(gain.label, LONGEST_LABEL), (0, place), xycoords=("axes fraction", "data"),
-            xytext=(4, 5), textcoords="offset points", fontsize=9,
+            xytext=(4, 5), textcoords="offset points", fontsize=9, zorder=1.5,
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
     axes.set_yticks([])

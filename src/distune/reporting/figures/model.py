@@ -12,9 +12,9 @@ from distune.analysis.calibration import reliability
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion
-from distune.confirmation.statistics.files import OUT_OF_FOLD
+from distune.confirmation.statistics.files import OUT_OF_FOLD, run_folder
 from distune.data.table import MISSING
-from distune.reporting import formats
+from distune.reporting import formats, verdicts
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one
 from distune.training.scoring.metrics import CALIBRATION_BINS, calibration_error
@@ -67,13 +67,26 @@ def _scored(findings: Findings) -> str:
     scored, folds = findings.scored_run, findings.study.folds
     name = scored.name[:1].upper() + scored.name[1:]
     if scored.is_confirmed and scored.on != OUT_OF_FOLD:
-        return f"{name} on {scored.on}, the model of the first seed, which distune predict loads"
+        return f"{name} on {scored.on}, the model of the first seed{_own_score(findings)}, which distune predict loads"
     if folds is None:
         return f"{name} on {scored.on}"
     of_seed = " of the first new seed" * scored.is_confirmed
     return (
         f"{name} on train and dev, each example by the one of {folds} models{of_seed} that did not learn it"
     )
+
+
+def _own_score(findings: Findings) -> str:
+    """The score of that one model; a table holds the mean over all seeds."""
+    numbers, run = verdicts.current(findings), findings.scored_run.run
+    if numbers is None or isinstance(run, Unknown):
+        return ""
+    chosen = verdicts.recommended(numbers)
+    about = numbers["contenders"][chosen]
+    scores = (about["splits"].get(findings.scored_run.on) or {}).get("scores") or []
+    if not scores or run.folder != run_folder(run.folder.parents[1], chosen, about["seeds"][0]):
+        return ""
+    return f" (score {formats.score(scores[0])})"
 
 
 def _matrix(axes: Axes, matrix: Confusion) -> None:
