@@ -240,6 +240,13 @@ HEADERS: dict[str, dict[str, Any]] = {
     "a slope without an end": {"RescaleSlope": b"inf", "RescaleIntercept": 0},
     "a slope that is no number": {"RescaleSlope": b"nan", "RescaleIntercept": 0},
     "a window of text": {"WindowCenter": b"x\\y", "WindowWidth": 1},
+    "a window without a width": {"WindowCenter": 40, "WindowWidth": 0, "VOILUTFunction": "SIGMOID"},
+    "an exact window without a width": {
+        "WindowCenter": 40,
+        "WindowWidth": 0,
+        "VOILUTFunction": "LINEAR_EXACT",
+    },
+    "a window of less than nothing": {"WindowCenter": 40, "WindowWidth": -5},
     "a window of nothing": {"WindowCenter": b"\\", "WindowWidth": 1},
 }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +61,17 @@ def test_answers_keep_the_ids_that_programs_join_on(tmp_path: Path) -> None:
     answers.write(tmp_path / "answers.csv")
     (row,) = csv.DictReader((tmp_path / "answers.csv").open(encoding="utf-8"))
     assert (row["id"], row["pred_kind"]) == ("=1+1", "=a")
+
+
+@pytest.mark.usefixtures("plugins_forgotten")
+def test_what_libraries_warn_of_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distune: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages/warns_at_import.py").write_text("import warnings; warnings.warn('nameless')")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    monkeypatch.setattr(sys, "warnoptions", [])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        code, _, errors = distune("compare", "nothing", "--plugin", "warns_at_import")
+    assert code == 2 and "warns_at_import" in errors and seen == []  # it is a plugin of nothing

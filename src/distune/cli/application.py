@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
@@ -83,11 +84,14 @@ def run_application(*command: str) -> None:
     """Runs a command with the arguments of this process, see `distune.cli.run_command`."""
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
-    warnings = logging.StreamHandler()  # a study's log file takes more; the terminal has its progress line
-    warnings.setLevel(logging.WARNING)
-    warnings.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(handlers=[warnings])
-    with one_message(), progress_to(ProgressLines(partial(say, err=True))):
+    handler = logging.StreamHandler()  # a study's log file takes more; the terminal has its progress line
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    progress = progress_to(ProgressLines(partial(say, err=True)))
+    with one_message(), progress, warnings.catch_warnings():
+        if not sys.warnoptions:  # libraries warn of their own lines, which say nothing to a user
+            warnings.simplefilter("ignore")
         _check_arguments(sys.argv[1:])
         app([*command, *sys.argv[1:]])
 

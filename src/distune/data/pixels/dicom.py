@@ -129,6 +129,8 @@ def _shown(
         grey = windowed(units, rules.window)
     elif display is not None and display.get("WindowWidth") is not None:
         window = (_first(display.WindowCenter), _first(display.WindowWidth))
+        if window[1] <= 0:
+            raise ValueError("a window without a width")
         grey = windowed(units, window, str(display.get("VOILUTFunction") or "LINEAR"))
     elif file.get("VOILUTSequence"):
         from pydicom.pixels.processing import apply_voi
