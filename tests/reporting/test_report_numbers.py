@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TASKS, predictions
+from full_study import TASKS, predictions
 from pages import Words, first_screen, parts, section, with_the_figures_of_the_page
 from studies import confirmation_of, fold_folders, fold_study, strategy_study, teachers_of, with_failures
 
