@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from distune.data.ragged import Ragged
 from distune.data.table import Task
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
-from distune.prediction.answers import calibrated
+from distune.prediction.answers import Answers, as_cell, calibrated
 from distune.prediction.evaluation import evaluation_of
 from distune.prediction.examples import Columns, Example, encoder_pixels
-from distune.prediction.labelled import Labelled, _as_in_training, label_columns_of
+from distune.prediction.labelled import Labelled, _as_in_training, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor, lacks
 
@@ -80,6 +81,20 @@ def test_cases_and_labels_are_compared_in_their_normal_form() -> None:
     found = evaluation_of(PREDICTOR, data, label_columns_of(data, PREDICTOR.tasks))
     assert (found["examples"], found["cases"]) == (5, 3)
     assert found["tasks"]["kind"]["accuracy"] == 0.8
+
+
+def test_an_example_whose_case_is_missing_is_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text("id,text,kind,patient\na,one,short,P1\nb,two,long,N/A\nc,three,,P1\n")
+    found = labelled_file(PREDICTOR, file)
+    assert found.groups == ["P1", "b", "P1"]
+    assert found.labels == {"kind": ["short", "long", ""]}
+
+
+def test_answers_are_written_with_six_digits_and_no_label_by_its_name() -> None:
+    answers = Answers((TASK,), np.array([0]), ("a",), (np.array([[0.87654321, 0.12345679]]),))
+    assert answers.table() == [["a", "short", "0.876543", "0.123457"]]
+    assert [as_cell(answer) for answer in ("x", ("x", "y"), ())] == ["x", "x;y", "none"]
 
 
 def test_labels_are_read_as_the_run_read_its_own() -> None:

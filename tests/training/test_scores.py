@@ -22,6 +22,7 @@ from distune.config import ScoreName
 from distune.data.table import MISSING, Table, Task
 from distune.training.scoring.apart import scores_apart
 from distune.training.scoring.evaluation import evaluate
+from distune.training.scoring.metrics import decisions
 from distune.training.scoring.scores import macro_f1_by_task, overall_score, task_score
 from distune.training.scoring.weighted_scores import weighted_task_score
 
@@ -131,6 +132,12 @@ def test_the_score_is_the_weighted_mean_over_the_tasks() -> None:
     assert macro_f1_by_task(labels, [ROWS, YES], tasks) == pytest.approx(
         {"grade": found["tasks"]["grade"]["macro_f1"], "findings": found["tasks"]["findings"]["macro_f1"]}
     )
+
+
+def test_a_label_is_predicted_above_a_half_and_the_first_of_equal_classes() -> None:
+    rows = np.array([[0.5, 0.51, 0.49]])
+    assert decisions(Task("signs", ("a", "b", "c"), "multi_label"), rows).tolist() == [[0, 1, 0]]
+    assert decisions(Task("kind", ("a", "b", "c")), np.array([[0.4, 0.4, 0.2]])).tolist() == [[0]]
 
 
 def test_the_evaluation_of_labels() -> None:
