@@ -51,6 +51,10 @@ document.getElementById("page").onload = event => {{
     stacked: page.querySelectorAll("table.stacked").length,
     edged: [...page.querySelectorAll(".scroll")].filter(
       box => box.scrollWidth > box.clientWidth + 1 && !style(box).backgroundImage.includes("gradient")).length,
+    scrolled: [...page.querySelectorAll("figure .scroll")].filter(
+      box => box.scrollWidth > box.clientWidth + 1).length,
+    smallest: Math.min(...[...page.querySelectorAll("figure svg text")].map(
+      node => node.getBoundingClientRect().height)),
     overflow: root.scrollWidth - root.clientWidth,
     width: root.clientWidth,
     figures: figures.length,
@@ -135,6 +139,7 @@ class TestInTheBrowser:
         assert (found["folded"], found["conclusionFirst"]) == (2, 1)
         assert found["stacked"] > 2 and (found["cut"] == 0 or width > 640)
         assert (found["figures"], found["empty"], found["unnamed"]) == (8, 0, 0)
+        assert found["scrolled"] == 0 and found["smallest"] > 7
 
     def test_hostile_text_of_a_confirmed_study_stays_text_and_breaks_nothing(
         self, hostile: Path, tmp_path: Path, width: int

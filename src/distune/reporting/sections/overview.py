@@ -125,7 +125,7 @@ def _tasks(findings: Findings) -> list[tuple[Cell, Cell]]:
     if isinstance(run, Unknown) or isinstance(run.confusions, Unknown) or not run.confusions:
         return []
     said = [f"{formats.plain(task.task)} ({len(task.classes)} classes)" for task in run.confusions]
-    return [("Tasks", ", ".join(said))]
+    return [("Tasks", formats.listing(said, MOST))]
 
 
 def _metric(findings: Findings) -> str:
@@ -175,4 +175,4 @@ def _audit(findings: Findings) -> Block:
 
 
 MOST = 6
-"""Titles of the audit's findings on the page."""
+"""Titles of the audit's findings, and tasks, on the page."""

@@ -12,6 +12,9 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Figure, Section, TableBlock, missing, paragraph
 
+MOST = 6
+"""Tasks of which the page says how many answers are right."""
+
 
 def parts(findings: Findings, figures: Mapping[str, Figure]) -> list[Section]:
     """Each task of the recommended model: scores over seeds, and its confusions."""
@@ -56,7 +59,7 @@ def _rarest(findings: Findings) -> Iterator[Block]:
             f"{right[worst]} of {of[worst]}"
         )
     if said:
-        yield paragraph(f"{'. '.join(f'{each[:1].upper()}{each[1:]}' for each in said)}.")
+        yield paragraph(f"{'. '.join(f'{each[:1].upper()}{each[1:]}' for each in said[:MOST])}.")
 
 
 def _tasks(tasks: Mapping[str, Any]) -> TableBlock:
