@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from distune.data.readers.image_files import ImageFiles
 from distune.errors import UserError
 from distune.setup.columns import Layout, Wishes, looked_at
 
@@ -123,3 +124,16 @@ def test_no_images_or_no_labels_is_an_error_that_says_what_to_name(folder: Path,
         look(folder, {**COLUMNS, "file": ["x"] * 60})
     with pytest.raises(UserError, match="--labels"):
         look(folder, {"file": COLUMNS["file"], "n": [str(n) for n in range(60)]})
+
+
+def test_a_measured_number_is_looked_up_nowhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Radiomics tables have a thousand such columns, and dozens of folders may hold the images."""
+    asked: list[str] = []
+    find = ImageFiles.find
+    monkeypatch.setattr(ImageFiles, "find", lambda files, cell: asked.append(cell) or find(files, cell))
+    measured = {
+        f"f{n}": [f"{0.5 + n + row:.3e}" if n % 2 else f"-{row},25" for row in range(60)] for n in range(20)
+    }
+    layout = look(folder, {**measured, **COLUMNS})
+    assert layout.image == "file" and all(cell.endswith(".png") for cell in asked)
+    assert len(asked) <= 80

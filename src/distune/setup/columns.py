@@ -23,6 +23,7 @@ TEXT_WORDS = 3.0
 _SAMPLE = 40
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+_DECIMAL = re.compile(r"[+-]?\d*[.,]\d+(e[+-]?\d+)?|[+-]?\d+e[+-]?\d+", re.I)
 _NAMED: Mapping[str, re.Pattern[str]] = {
     role: re.compile(rf"(^|[^a-z])({words})([^a-z]|$)")
     for role, words in {
@@ -267,8 +268,8 @@ def _most_found(
     """The share of cells that name files, their column, and where; None where none does."""
     best: tuple[float, str, ImageFiles] | None = None
     for name, cells in columns.items():
-        # A grade from 1 to 4 is not the image 4.png, even if there is one.
-        if name != wished if wished is not None else cells.is_categorical:
+        # A grade from 1 to 4 is not the image 4.png, even if there is one; nor is a measured number any.
+        if name != wished if wished is not None else cells.is_categorical or cells.share(_DECIMAL) > 0.5:
             continue
         sample = [cell for cell in cells.sample() if len(cell) < 400 and "\n" not in cell]
         if not sample:
@@ -277,8 +278,8 @@ def _most_found(
             share = sum(isinstance(files.find(cell), Path) for cell in sample) / len(sample)
             if share > (best[0] if best else 0.0):
                 best = (share, name, files)
-            if share == 1.0:
-                break
+            if share == 1.0:  # none can be better
+                return best
     return best
 
 
