@@ -14,6 +14,7 @@ from PIL import Image
 from distune.config import load_config
 from distune.data import Table, read_table
 from distune.errors import DataError, UserError
+from distune.prediction.answers import Answers
 from distune.prediction.examples import Example
 from distune.prediction.load import load
 from distune.training import predictions
@@ -230,3 +231,18 @@ def test_an_image_beyond_the_limit_of_the_run_is_named_and_the_others_are_answer
     answers = predictor.answer(examples)
     assert answers.ids == ("2",)
     assert all("200 x 200 pixels" in problem and "0.02" in problem for problem in answers.problems)
+
+
+@pytest.mark.parametrize("odd", [5, b"x", [], "", "\0"])
+def test_what_is_no_path_is_named(trained_run: MakeRun, tmp_path: Path, odd: Any) -> None:
+    predictor = load(trained_run())
+    for name, call in (
+        ("path", lambda: predictor.predict_table(odd)),
+        ("root", lambda: predictor.predict_table("t.csv", odd)),
+        ("root", lambda: predictor.evaluate("t.csv", root=odd)),
+        ("out", lambda: predictor.export(odd)),
+        ("data_root", lambda: predictor.export(tmp_path / "new", data_root=odd)),
+        ("file", lambda: Answers((), np.arange(0), (), ()).write(odd)),
+    ):
+        with pytest.raises(UserError, match=f"^{name}: "):
+            call()

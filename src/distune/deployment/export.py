@@ -31,7 +31,7 @@ from distune.prediction.load import run_behind
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
-from distune.utils.arguments import check_number
+from distune.utils.arguments import check_number, check_path
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import read_file
 
@@ -63,6 +63,8 @@ def export_source(
         UserError: as `export_run`, or there is no such run.
         DataError: as `export_run`.
     """
+    for name, given in (("out", out), ("data_root", data_root)):
+        check_path(name, given, type(None))
     run = run_behind(source, storage)
     folder = Path(out) if out else default_folder(run)
     return folder, export_run(run, folder, data_root=Path(data_root) if data_root else None, **options)

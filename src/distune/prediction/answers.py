@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from distune.data.table import Task
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.temperature import with_temperature
+from distune.utils.arguments import check_path
 from distune.utils.atomic import replacing
 from distune.utils.outputs import check_output, is_never
 
@@ -107,6 +108,7 @@ class Answers:
         Raises:
             UserError: it is there already.
         """
+        check_path("file", file)
         path = Path(file)
         check_answers_file(path, overwrite=overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from distune.data.tokenizer import Tokenizer
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
 from distune.prediction.examples import Columns, Example, encoder_pixels, examples_of, read_examples
+from distune.utils.arguments import check_path
 from distune.utils.jsonl import check_appendable
 from distune.utils.text import NOT_UNICODE, is_unicode
 from distune.utils.threads import threaded
@@ -166,7 +167,10 @@ class Predictor:
 
         Raises:
             DataError: the file cannot be read, or lacks a column.
+            UserError: an argument is no path.
         """
+        check_path("path", path)
+        check_path("root", root, type(None))
         path = Path(path)
         examples = read_examples(path, path.parent if root is None else Path(root), self.columns)
         return self.answer(examples, on_progress=on_progress)
@@ -206,6 +210,7 @@ class Predictor:
         from distune.prediction import evaluation
         from distune.prediction.labelled import labelled
 
+        check_path("root", root, type(None))
         if record:
             check_appendable(Path(self.source) / evaluation.EXTERNAL)
         given = labelled(
