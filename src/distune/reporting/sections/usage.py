@@ -71,7 +71,7 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     lines = [
         f"# {table}: one row per example, with the path of its image, its text and its labels",
         f"distune init {table} --out {folder}",
-        *(["# the first trial is the config of this study"] if start else []),
+        *(["# start from this study's values"] if start else []),
         f"distune tune --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
         f"--study-name {name}{commands.kind(findings.study)}{start}",
         f"distune confirm {STUDIES / name}",
