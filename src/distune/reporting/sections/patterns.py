@@ -77,7 +77,7 @@ def mattered(found: Importance) -> Line:
     return line(
         *names(found.named),
         f" {matter} more than shuffled scores give in one study of 20; a sampler such as TPE gathers around early "
-        f"lucky trials, and names one of pure noise in about one study of ten. {missed}",
+        f"lucky trials, and names one of pure noise in about one study of twelve. {missed}",
     )
 
 
