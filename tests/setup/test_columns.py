@@ -65,6 +65,18 @@ def test_without_named_columns_every_categorical_one_is_a_label(folder: Path) ->
     assert layout.text is None and layout.group is None
 
 
+@pytest.mark.parametrize(("values", "labels"), [(20, ("few", "many")), (21, ("few",))])
+def test_a_label_has_twenty_different_values_at_most(
+    folder: Path, values: int, labels: tuple[str, ...]
+) -> None:
+    columns = {
+        "file": [f"photos/{n % 60}.png" for n in range(210)],
+        "few": ["a", "b"] * 105,
+        "many": [f"m{n % values}" for n in range(210)],
+    }
+    assert look(folder, columns).labels == labels
+
+
 def test_of_two_texts_the_one_of_that_name_is_taken_unless_the_other_is_twice_as_long(folder: Path) -> None:
     def words(count: int) -> list[str]:
         return [" ".join([f"word{n}"] * count) for n in range(60)]
