@@ -109,3 +109,24 @@ def test_an_attribute_of_another_kind_is_named(strange, tmp_path) -> None:
             else:
                 words, holds = rules[key]
                 assert holds(strange), words
+
+
+NUMBERS = {
+    "trials": "number",
+    "trial_values": "value",
+    "trial_intermediate_values": "intermediate_value",
+    "trial_params": "param_value",
+}
+
+
+@pytest.mark.parametrize("table", NUMBERS)
+@pytest.mark.parametrize("read", [read_study, lambda file: read_status("study", logs=file.parent)])
+def test_text_in_place_of_a_number_is_named(whole, table, read, tmp_path) -> None:
+    """SQLite keeps it in any column."""
+    file = tmp_path / "study.db"
+    file.write_bytes(whole)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(f"UPDATE {table} SET {NUMBERS[table]} = 'none' WHERE rowid = 2")
+        database.commit()
+    with pytest.raises(UserError, match=r"study\.db"):
+        read(file)

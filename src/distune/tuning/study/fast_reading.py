@@ -13,7 +13,7 @@ from collections.abc import Container, Sequence
 from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, json_to_distribution
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
@@ -36,7 +36,34 @@ class FastReadingStorage(RDBStorage):
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        """The trials with a higher id, and those of the included ids."""
+        """The trials with a higher id, and those of the included ids.
+
+        Raises:
+            ValueError: a number is none; SQLite keeps text in any column.
+        """
+        found = self._read(study_id, states, included_trial_ids, trial_id_greater_than)
+        for trial in found:
+            numbers = (
+                trial.number,
+                *(trial.values or ()),
+                *trial.intermediate_values.values(),
+                *(
+                    value
+                    for name, value in trial.params.items()
+                    if not isinstance(trial.distributions[name], CategoricalDistribution)
+                ),
+            )
+            if not all(isinstance(number, int | float) for number in numbers):
+                raise ValueError(f"trial {trial.number!r} holds text in place of a number")
+        return found
+
+    def _read(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
         included = [number for number in included_trial_ids if number <= trial_id_greater_than]
         if states is not None or len(included) > MOST_IN_LIST:
             return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
