@@ -150,3 +150,10 @@ def test_many_failures_are_pointed_out() -> None:
         failed = [TrialRecord(9 + n, "failed", None, {}, failure_kind="crash") for n in range(failures)]
         one = StudyRecord("s", "maximize", (*fine, *failed), {}, "study")
         assert analyse(one).recommendations.many_failures is expected
+
+
+def test_the_values_of_a_parameter_hold_both_ends_and_are_none_where_they_are_many() -> None:
+    assert Parameter("x", "int", 1, 3).levels == [1, 2, 3]
+    assert Parameter("x", "float", 0.0, 0.3, step=0.1).levels == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert Parameter("x", "int", 0, 19).levels == list(range(20))
+    assert Parameter("x", "int", 0, 20).levels is Parameter("x", "float", 0.0, 1.0).levels is None

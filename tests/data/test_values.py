@@ -14,7 +14,7 @@ from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.readers.raw import RawExample
-from distune.data.readers.values import interpreted, normal_form
+from distune.data.readers.values import LONGEST_TEXT, interpreted, normal_form
 from distune.errors import DataError
 
 from .conftest import write_csv, write_png
@@ -273,3 +273,10 @@ def test_what_follows_from_another_fault_is_no_fault_of_its_own(tmp_path: Path) 
         read_table(table_of(tmp_path, train, dev), 0)
     (problem,) = caught.value.problems
     assert problem.startswith("image file is missing (8 examples)")
+
+
+def test_a_text_longer_than_any_model_reads_is_cut_and_that_is_noted() -> None:
+    long = "x" * LONGEST_TEXT
+    found, _, notes = interpreted(examples(text=[long + "y", long, "short"]), ("label",), DataConfig())
+    assert [example.text for example in found] == [long, long, "short"]
+    assert len(notes) == 1 and notes[0].startswith("text: 1 ")

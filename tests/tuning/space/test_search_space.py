@@ -8,7 +8,7 @@ from distune.config import Config, SearchParameter, parse_config, value_at, with
 from distune.errors import ConfigError, UserError
 from distune.tuning.space.groups import backbone_group, fusion_group, loss_group
 from distune.tuning.space.space import DEFAULT_SPACE, build_space, config_key_of, contains
-from distune.tuning.space.suggest import suggest, suggest_base
+from distune.tuning.space.suggest import distribution, suggest, suggest_base
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
     "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),
@@ -216,3 +216,14 @@ def test_the_base_trial_keeps_values_outside_the_space_out_of_optunas_table():
     assert (params["teacher_lr"], params["teacher_fusion_dim"], params["T"]) == (1e-3, 64, 2.0)
     assert set(space.parameters) - set(trial.params) == {"teacher_lr", "teacher_fusion_dim"}
     assert all(trial.params[name] == params[name] for name in trial.params)
+
+
+def test_parameters_as_optuna_describes_them():
+    found = {
+        name: distribution(DEFAULT_SPACE[name]) for name in ("teacher_lr", "alpha", "teacher_fusion_layers")
+    }
+    assert found == {
+        "teacher_lr": optuna.distributions.FloatDistribution(5e-6, 1e-4, log=True),
+        "alpha": optuna.distributions.FloatDistribution(0.5, 2.0),
+        "teacher_fusion_layers": optuna.distributions.IntDistribution(1, 3),
+    }
