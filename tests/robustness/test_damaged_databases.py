@@ -119,14 +119,18 @@ NUMBERS = {
 }
 
 
+@pytest.mark.parametrize("odd", ["none", None])
 @pytest.mark.parametrize("table", NUMBERS)
 @pytest.mark.parametrize("read", [read_study, lambda file: read_status("study", logs=file.parent)])
-def test_text_in_place_of_a_number_is_named(whole, table, read, tmp_path) -> None:
-    """SQLite keeps it in any column."""
+def test_what_stands_in_place_of_a_number_is_named(whole, table, odd, read, tmp_path) -> None:
+    """SQLite keeps text, too, in any column."""
     file = tmp_path / "study.db"
     file.write_bytes(whole)
     with closing(sqlite3.connect(file)) as database:
-        database.execute(f"UPDATE {table} SET {NUMBERS[table]} = 'none' WHERE rowid = 2")
+        try:
+            database.execute(f"UPDATE {table} SET {NUMBERS[table]} = ? WHERE rowid = 2", (odd,))
+        except sqlite3.IntegrityError:
+            return  # the database itself refuses it
         database.commit()
     with pytest.raises(UserError, match=r"study\.db"):
         read(file)

@@ -165,7 +165,8 @@ def reason(error: BaseException, url: str) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, ImportError):
         return missing_driver(url, cause)
-    return hide_secrets(str(cause).splitlines()[0], url)
+    said = str(cause).splitlines() or [type(cause).__name__]  # an assertion of a library says nothing
+    return hide_secrets(said[0], url)
 
 
 def _said(error: BaseException) -> str:
