@@ -157,3 +157,7 @@ def test_the_values_of_a_parameter_hold_both_ends_and_are_none_where_they_are_ma
     assert Parameter("x", "float", 0.0, 0.3, step=0.1).levels == pytest.approx([0.0, 0.1, 0.2, 0.3])
     assert Parameter("x", "int", 0, 19).levels == list(range(20))
     assert Parameter("x", "int", 0, 20).levels is Parameter("x", "float", 0.0, 1.0).levels is None
+
+
+def test_of_equal_trials_the_earlier_one_is_better() -> None:
+    assert [trial.number for trial in rank(study([{}] * 4, [0.5, 0.7, None, 0.7])).trials] == [1, 3, 0]

@@ -151,3 +151,13 @@ def test_one_modality_is_compared_with_the_student_alone() -> None:
     assert kinds == [("s", "i"), ("s", "w")]
     kinds = [(p.first, p.second) for p in planned(plan, []) if p.kind == "modality_gain"]
     assert kinds == [("t", "i"), ("t", "w")]
+
+
+def test_the_gap_is_the_teachers_score_minus_the_best_students() -> None:
+    names = {"trial": "t", "base": "base", "teacher": "x"}
+    plan = [
+        {"name": name, "kind": kind, "rank": 1 if kind == "trial" else None, "is_base": kind == "base"}
+        for kind, name in names.items()
+    ]
+    pairs = {pair.kind: (pair.first, pair.second) for pair in planned(plan, [])}
+    assert pairs == {"tuning_gain": ("t", "base"), "teacher_gap": ("x", "t")}

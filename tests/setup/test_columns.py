@@ -60,7 +60,8 @@ def test_what_the_user_says_comes_first(folder: Path) -> None:
 
 def test_without_named_columns_every_categorical_one_is_a_label(folder: Path) -> None:
     columns = {"file": COLUMNS["file"], "a": COLUMNS["room"], "sex": COLUMNS["sex"]}
-    layout = look(folder, {**columns, "n": [str(n) for n in range(60)]})
+    dates = [f"2026-01-{n % 3 + 1:02d}" for n in range(60)]
+    layout = look(folder, {**columns, "visited": dates, "n": [str(n) for n in range(60)]})
     assert layout.labels == ("a",), "the sex describes the patient"
     assert layout.text is None and layout.group is None
 

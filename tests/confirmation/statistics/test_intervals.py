@@ -72,3 +72,8 @@ def test_without_an_error_the_interval_is_that_of_a_proportion_among_the_cases()
     assert bounds(0.5, Errors(0.0, 0.0, 0.0, 9.0), 10) == pytest.approx(
         stats.binomtest(5, 10).proportion_ci(0.95, method="exact"), abs=1e-9
     )
+
+
+def test_the_ends_of_a_share_on_the_scale_of_its_odds_by_hand() -> None:
+    """1.96 * 0.02 / (0.8 * 0.2) = 0.245 on either side of log(4) = 1.3863."""
+    assert bounds(0.8, Errors(0.02**2, 0.0, 0.0, 1e9), 100) == pytest.approx((0.7579, 0.8363), abs=1e-4)
