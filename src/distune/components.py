@@ -14,7 +14,7 @@ from distune.utils.text import nearest_hint
 
 if TYPE_CHECKING:
     from distune.config import DataConfig
-    from distune.data.readers.raw import RawTable
+    from distune.data.readers.raw_rows import RawTable
     from distune.distillation.base import DistillationLoss
     from distune.models.fusion.base import Fusion
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from distune.analysis.cost import Saving, Wall, cost
-from distune.analysis.phases import Phase, parallelism_of
 from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import Phase, parallelism_of
 
 START = datetime(2025, 12, 16, 20, 31, 4)
 

@@ -11,7 +11,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from distune.analysis.cost import Wall
-from distune.analysis.phases import (
+from distune.analysis.records.sources import read_study
+from distune.analysis.records.study_record import Session, State, StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import (
     parallelism_of,
     phases,
     seconds_by_stage,
@@ -19,9 +22,6 @@ from distune.analysis.phases import (
     trials_of,
     wall_of,
 )
-from distune.analysis.records.sources import read_study
-from distune.analysis.records.study_record import Session, State, StudyRecord, TrialRecord
-from distune.analysis.records.unknown import Unknown
 
 START = datetime(2026, 1, 2, 8)
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from distune.analysis.expected_time import Pace, pace
-from distune.analysis.phases import phases
 from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import phases
 
 START = datetime(2026, 1, 1)
 STAGES = {"teacher": 20.0, "student": 40.0}

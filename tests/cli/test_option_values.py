@@ -15,7 +15,7 @@ from distune.data.demo.demo import write_demo
 from distune.data.split import split_csv
 from distune.errors import UserError
 from distune.setup.columns import Wishes
-from distune.setup.first import prepare
+from distune.setup.init import prepare
 
 Command = Callable[..., tuple[int, str, str]]
 TABLE = "kind,case\n" + "".join(f"{'AB'[n % 2]},{n}\n" for n in range(20))
@@ -51,7 +51,11 @@ def test_every_seed_has_a_range() -> None:
 
 def test_every_command_with_an_output_option_is_known() -> None:
     """Each refuses to replace what it did not make: a new one needs a test of that, too."""
-    files = {"predict", "audit", "errors"}  # tests/utils/test_outputs.py, tests/reporting/test_mistakes.py
+    files = {
+        "predict",
+        "audit",
+        "errors",
+    }  # tests/utils/test_output_files.py, tests/reporting/test_mistakes.py
     folders = {
         "train",
         "export",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from distune.cli.commands.outcome import print_outcome
 from distune.cli.commands.train import print_results
+from distune.cli.tune_output import print_outcome
 
 
 def summary(warning: str | None) -> dict[str, Any]:

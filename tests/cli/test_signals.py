@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from distune.cli.ending import INTERRUPTED, one_message
+from distune.cli.error_handling import INTERRUPTED, one_message
 from distune.cli.signals import SIGNALS, SignalsHandled, end_at_once, end_by_exception
 from distune.utils.atomic import replacing
 from distune.utils.new_folder import new_folder

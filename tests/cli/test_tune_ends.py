@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from distune.cli import app
-from distune.cli.commands.study import EXIT_CODES
+from distune.cli.commands.tune import EXIT_CODES
 from distune.config import Config, dump_config
 from distune.errors import UserError
 from distune.tuning.summary import write_summary

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distune.cli import app, main
-from distune.cli.commands.study import EXIT_CODES
+from distune.cli.commands.tune import EXIT_CODES
 from distune.config import Config, dump_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo

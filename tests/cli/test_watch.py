@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distune.cli import app
-from distune.cli.commands import watch
+from distune.cli.commands import status
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.study.storage import open_storage
 from distune.tuning.trials.trial import PROGRESS
@@ -39,7 +39,7 @@ def test_watching_lasts_until_no_worker_is_left(study: optuna.Study, monkeypatch
             (lease,) = leases(study.user_attrs).values()
             study.set_user_attr(f"coordinator:{lease.coordinator}", lease.closed("finished").__dict__)
 
-    monkeypatch.setattr(watch.time, "sleep", next_look)
+    monkeypatch.setattr(status.time, "sleep", next_look)
     shown = CliRunner().invoke(app, ["status", "s", "--watch"]).output
     assert waited == [5.0, 5.0]
     assert [f"trials    {count} of 5 finished" in shown for count in (1, 2, 3, 4)] == [

@@ -17,8 +17,8 @@ from sklearn.metrics import f1_score
 
 from distune.config import Config
 from distune.confirmation.baselines import BASELINES, evaluate_baselines, frozen_features
-from distune.confirmation.conditions import Conditions, swapped
 from distune.confirmation.evaluation import Evaluation
+from distune.confirmation.missing_inputs import Conditions, swapped
 from distune.data import Table, fingerprint, read_table
 from distune.store import Store
 from distune.training.predictions import predict

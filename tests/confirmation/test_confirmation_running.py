@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distune.config import Config, with_values
-from distune.confirmation.training import Job, train_all
+from distune.confirmation.train_candidates import Job, train_all
 from distune.errors import UserError
 from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
 from distune.tuning.trials.messages import TrialTask

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.data.pixels.header import size_of
+from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import FRAME, decode, located
 from distune.data.readers.checks import image_problems
 from distune.errors import UserError

@@ -11,7 +11,7 @@ import pytest
 
 from distune.config import Config, as_dict, parse_config
 from distune.data import read_table
-from distune.data.audit.flow import participant_flow
+from distune.data.audit.participant_flow import participant_flow
 from distune.data.fingerprint import table_fingerprint
 from distune.errors import DataError
 from distune.training.devices import compute_for

@@ -12,7 +12,7 @@ import pytest
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
-from distune.data.readers.table_files import TableError, open_table, row_fault
+from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.data.split import split_csv
 from distune.errors import ConfigError, DataError
 from distune.prediction.examples import Columns, read_examples

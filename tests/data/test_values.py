@@ -13,7 +13,7 @@ from distune.config import DataConfig, FoldConfig
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
-from distune.data.readers.raw import RawExample
+from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.values import LONGEST_TEXT, interpreted, normal_form
 from distune.errors import DataError
 

@@ -25,7 +25,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from distune.data import placed
+from distune.data import device_arrays
 
 CPU = torch.device("cpu")
 REFUSED_BY_MPS = (torch.float64, torch.complex128, torch.uint16, torch.uint32, torch.uint64)
@@ -467,9 +467,9 @@ def _grouped(pretended: PretendedDevice) -> Any:
 def pretended(kind: str) -> Iterator[PretendedDevice]:
     """Everything inside runs on a machine with one such device."""
     device = PretendedDevice(kind)
-    placed._copy_stream.cache_clear()  # a stream belongs to its device
+    device_arrays._copy_stream.cache_clear()  # a stream belongs to its device
     with ExitStack() as stack:
-        stack.callback(placed._copy_stream.cache_clear)
+        stack.callback(device_arrays._copy_stream.cache_clear)
         for module, values in _machine(device).items():
             for name, value in values.items():
                 stack.enter_context(patch(f"{module}.{name}", value, create=True))

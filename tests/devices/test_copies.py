@@ -9,9 +9,9 @@ import pytest
 import torch
 from pretended import PretendedDevice, UnorderedStreams, pretended
 
-from distune.data import placed
+from distune.data import device_arrays
 from distune.data.batches import Batch, ModelInputs, train_batches
-from distune.data.placed import Placed, Room
+from distune.data.device_arrays import Placed, Room
 from distune.data.ragged import ragged
 
 EXAMPLES, BATCH, VIEWS = 12, 4, 2
@@ -22,14 +22,14 @@ COPIES = 5
 @pytest.fixture(params=["cuda", "mps"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedDevice]:
     """A device with no room for examples."""
-    monkeypatch.setattr(placed, "SHARE", 0.0)
+    monkeypatch.setattr(device_arrays, "SHARE", 0.0)
     with pretended(request.param) as found:
         yield found
 
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedDevice]:
-    monkeypatch.setattr(placed, "SHARE", 0.0)
+    monkeypatch.setattr(device_arrays, "SHARE", 0.0)
     with pretended("cuda") as found:
         yield found
 

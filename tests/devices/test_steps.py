@@ -17,7 +17,7 @@ from pretended import MixedDevices, PretendedDevice, pretended
 from torch.nn import functional
 
 from distune.config import Config, TrainingConfig, parse_config
-from distune.data import placed
+from distune.data import device_arrays
 from distune.data.batches import ModelInputs
 from distune.data.ragged import ragged
 from distune.data.table import Task
@@ -145,7 +145,7 @@ def test_no_step_waits_with_parts_of_a_batch_or_another_precision(
 def test_examples_that_do_not_fit_are_sent_without_waiting(
     cuda: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placed, "SHARE", 0.0)
+    monkeypatch.setattr(device_arrays, "SHARE", 0.0)
     cuda.assert_no_step_waits(config_of("attention_transfer", "cross_attention", accumulation=2))
 
 

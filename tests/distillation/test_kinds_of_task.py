@@ -12,8 +12,8 @@ from scipy.special import expit, log_softmax, softmax
 from distune.config import DistillationConfig, TrainingConfig
 from distune.data.table import MISSING, Task
 from distune.distillation import LOSSES, LossShapes, Objective, balanced_class_weights, label_shares
+from distune.distillation.loss_parts import exclusive_weights
 from distune.distillation.ordinal import ordinal_loss
-from distune.distillation.parts import exclusive_weights
 from distune.models import ModelOutput
 from distune.models.answers import as_exclusive
 

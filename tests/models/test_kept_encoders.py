@@ -10,14 +10,14 @@ import torch
 from distune.config import parse_config
 from distune.data.table import Task
 from distune.models import Classifier, build_classifier
-from distune.models.encoders import kept
+from distune.models.encoders import build_cache
 
 TASKS = (Task("modality", ("CT", "MR")),)
 
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> None:
-    kept._kept.clear()
+    build_cache._kept.clear()
 
 
 def built(keep_encoders: bool, seed: int = 1, size: int = 32, **values: Any) -> Classifier:
@@ -32,7 +32,7 @@ def test_a_copy_is_what_would_be_built_whatever_was_trained_before() -> None:
         for parameter in first.parameters():
             parameter.add_(1.0)
     fresh, copied = built(False).state_dict(), built(True).state_dict()
-    assert len(kept._kept) == 2
+    assert len(build_cache._kept) == 2
     assert all(torch.equal(fresh[name], copied[name]) for name in fresh)
 
 
@@ -50,9 +50,9 @@ def test_another_encoder_is_not_taken_for_it(other: dict[str, Any]) -> None:
 def test_those_used_last_are_kept() -> None:
     for seed in (1, 2, 1, 3):
         built(True, seed=seed)
-    assert len(kept._kept) == kept.MOST
-    before = list(kept._kept)
+    assert len(build_cache._kept) == build_cache.MOST
+    before = list(build_cache._kept)
     built(True, seed=1)
-    assert set(kept._kept) == set(before)
+    assert set(build_cache._kept) == set(before)
     built(True, seed=2)
-    assert set(kept._kept) != set(before)
+    assert set(build_cache._kept) != set(before)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from distune.errors import UserError
-from distune.models.encoders.pretrained.headers import placeholders, refuse_broken
+from distune.models.encoders.pretrained.weight_headers import placeholders, refuse_broken
 
 TENSOR = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
 ODD: list[Any] = [

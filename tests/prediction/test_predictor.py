@@ -19,7 +19,7 @@ from distune.prediction.examples import Example
 from distune.prediction.load import load
 from distune.training import predictions
 from distune.training.run import run
-from distune.training.scoring.temperature import fit_temperature
+from distune.training.scoring.temperature_scaling import fit_temperature
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from optuna.trial import create_trial
 
 from distune.analysis.findings import analyse
 from distune.analysis.records.study_record import StudyRecord
-from distune.cli.commands.study import report
-from distune.data.audit.flow import FLOW
+from distune.cli.commands.report import report
+from distune.data.audit.participant_flow import FLOW
 from distune.errors import UserError
 from distune.reporting.checklist import TRIPOD_AI, tripod_ai
 from distune.reporting.contents import Written, build

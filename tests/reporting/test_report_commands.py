@@ -17,7 +17,7 @@ from pages import first_screen, section, text_of
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.sources import read_study
 from distune.config import Config, load_config, parse_config
-from distune.reporting import commands, report
+from distune.reporting import report, shell
 from distune.reporting.contents import Written
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.open_study import load, open_study
@@ -139,9 +139,9 @@ def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> N
 
 def test_a_study_in_a_database_server_is_named_with_it(tmp_path: Path) -> None:
     record = read_study(study_of(tmp_path, TuneRequest(config=Config())))
-    assert commands.confirm(record) == f"distune confirm {tmp_path / 's'}"
+    assert shell.confirm(record) == f"distune confirm {tmp_path / 's'}"
     elsewhere = replace(record, source="postgresql://me:***@host/db")
-    assert commands.confirm(elsewhere) == "distune confirm s --storage 'postgresql://me:***@host/db'"
+    assert shell.confirm(elsewhere) == "distune confirm s --storage 'postgresql://me:***@host/db'"
     text = text_of(elsewhere, companions(analyse(elsewhere), tmp_path))
     assert "distune report s --storage 'postgresql://me:***@host/db'" in text
     assert re.search(r"--study-name s.* --storage 'postgresql://", text)

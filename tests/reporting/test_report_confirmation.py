@@ -21,7 +21,7 @@ from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import StudyRecord
 from distune.cli.commands.compare import compare as compare_command
-from distune.data.audit.flow import NAMES as FLOWS
+from distune.data.audit.participant_flow import NAMES as FLOWS
 from distune.reporting.figures.bars import draw_confirmed
 from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds

@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from distune.cli.ending import ending_of
+from distune.cli.error_handling import ending_of
 from distune.errors import ConfigError, DataError, UserError
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,7 @@ from distune.confirmation.opening import Opening
 from distune.confirmation.request import ConfirmRequest
 from distune.confirmation.statistics.files import baseline_folder, folds_folder, run_folder
 from distune.data.pixels.images import read_pixels
-from distune.data.readers.table_files import TableError, open_table
+from distune.data.readers.table_formats import TableError, open_table
 from distune.errors import UserError
 from distune.training.files.checkpoint import load_checkpoint
 from distune.training.files.run_folder import OPENINGS
@@ -180,7 +180,7 @@ def test_every_file_is_read_through_the_one_check() -> None:
     own = {
         "utils/paths.py": "the check itself",
         "training/cost.py": "of the kernel",
-        "tuning/executors/memory.py": "of the kernel",
+        "tuning/executors/memory_limit.py": "of the kernel",
         "tuning/coordinator/leases.py": "of the kernel",
         "data/demo/demo.py": "of the package",
         "testing/readers.py": "asks first whether it is a file",

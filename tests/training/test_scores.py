@@ -20,9 +20,9 @@ from sklearn.metrics import (
 
 from distune.config import ScoreName
 from distune.data.table import MISSING, Table, Task
-from distune.training.scoring.apart import scores_apart
 from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.metrics import decisions
+from distune.training.scoring.missing_modalities import scores_apart
 from distune.training.scoring.scores import macro_f1_by_task, overall_score, task_score
 from distune.training.scoring.weighted_scores import weighted_task_score
 

@@ -6,7 +6,7 @@ from scipy import optimize, special
 
 from distune.data.table import MISSING, Task
 from distune.training.scoring.metrics import calibration_error, log_loss
-from distune.training.scoring.temperature import fit_temperature, task_temperature, with_temperature
+from distune.training.scoring.temperature_scaling import fit_temperature, task_temperature, with_temperature
 
 
 def overconfident(examples: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
-from distune.tuning.fork import fork
+from distune.tuning.fork_study import fork
 from distune.tuning.status import read_status, status_of
 from distune.tuning.study.storage import open_storage
 

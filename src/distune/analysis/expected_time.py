@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distune.analysis.phases import Phase, parallelism_of, wall_of
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import Phase, parallelism_of, wall_of
 
 CONTENDERS, SEEDS = 6, 5
 """What `distune confirm` trains at most where nothing else is asked: the best three, base, student alone and teacher,

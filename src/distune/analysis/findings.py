@@ -13,7 +13,6 @@ from distune.analysis.parameters.bounds import AtBound, at_bounds
 from distune.analysis.parameters.importance import Importance, importance
 from distune.analysis.parameters.ranges import Ranges, best_ranges
 from distune.analysis.parameters.shared import SharedByBest, shared_by_best
-from distune.analysis.phases import Phase, phases
 from distune.analysis.progress import RunningBest, progress
 from distune.analysis.ranking import Ranking, rank
 from distune.analysis.recommendations import Recommendations, recommend
@@ -22,6 +21,7 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import RunRecord, read_run
 from distune.analysis.scored_run import ScoredRun, scored_run
+from distune.analysis.search_phases import Phase, phases
 from distune.analysis.teacher import TeacherEvaluation, evaluate_teacher
 
 

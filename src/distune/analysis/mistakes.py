@@ -11,7 +11,7 @@ from distune.analysis.runs import tasks_behind
 from distune.data.table import MISSING, exclusive_tasks
 from distune.errors import UserError
 from distune.training.files.prediction_files import Predictions, by_task, read_predictions, read_rows
-from distune.training.scoring.temperature import task_temperature, with_temperature
+from distune.training.scoring.temperature_scaling import task_temperature, with_temperature
 from distune.utils.text import as_written, listed
 
 MOST = 12

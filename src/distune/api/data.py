@@ -10,14 +10,14 @@ from distune.config import Config
 from distune.data.split import FRACTIONS, SplitCounts
 from distune.data.table import SPLITS
 from distune.errors import UserError
-from distune.setup.linked import split_whole
+from distune.setup.image_links import split_whole
 from distune.utils.arguments import check_argument, check_path
 
 if TYPE_CHECKING:
     from distune.data.audit.audit import AuditReport
     from distune.data.table import Table
     from distune.setup.check import Checked
-    from distune.setup.first import Prepared
+    from distune.setup.init import Prepared
 
 
 def init(
@@ -49,7 +49,7 @@ def init(
         DataError: too many examples cannot be used.
     """
     from distune.setup.columns import Wishes
-    from distune.setup.first import default_folder, prepare
+    from distune.setup.init import default_folder, prepare
 
     check_path("metadata", metadata)
     check_path("out", out, type(None))

@@ -19,16 +19,17 @@ from distune.cli.commands import (
     confirm,
     data,
     encoders,
+    errors,
     evaluate,
     export,
     init,
-    mistakes,
     predict,
-    study,
+    report,
+    status,
     train,
-    watch,
+    tune,
 )
-from distune.cli.ending import TerminalFormatter, one_message
+from distune.cli.error_handling import TerminalFormatter, one_message
 from distune.cli.output import say
 from distune.cli.plugin_option import takes_plugins
 from distune.errors import UserError
@@ -64,12 +65,14 @@ app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
-app.command("errors")(mistakes.errors)
+app.command("errors")(errors.errors)
 app.command("export")(export.export)
 app.command("check")(data.check)
 app.command("audit")(data.audit)
-study.add_commands(app)
-watch.add_commands(app)
+app.command("tune")(tune.tune)
+app.command("report")(report.report)
+app.command("status")(status.status)
+app.command("dashboard")(status.dashboard)
 app.command("confirm")(confirm.confirm)
 app.command("compare")(compare.compare)
 for registered in app.registered_commands:

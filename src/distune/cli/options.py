@@ -10,7 +10,7 @@ import typer
 
 from distune.config import Config, load_config
 from distune.errors import UserError
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 from distune.utils.seeds import LARGEST_SEED
 
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data set, instead of the config's.")]

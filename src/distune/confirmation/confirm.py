@@ -22,10 +22,10 @@ from distune.config import save_config, with_values
 from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, evaluate_baselines
 from distune.confirmation.candidates import Candidate, confirmation_seeds, contenders
+from distune.confirmation.dry_run import check_predictions_are_read_back
 from distune.confirmation.evaluation import Evaluation, evaluate_all
-from distune.confirmation.foresight import Foresight, cases_to_evaluate, foresee
+from distune.confirmation.expected_power import ExpectedPower, cases_to_evaluate, foresee
 from distune.confirmation.opening import Opening, plan_name
-from distune.confirmation.rehearsal import check_predictions_are_read_back
 from distune.confirmation.request import ConfirmEndReason, ConfirmRequest, ConfirmResult
 from distune.confirmation.run_job import FUNCTION
 from distune.confirmation.statistics.files import (
@@ -38,7 +38,7 @@ from distune.confirmation.statistics.files import (
 )
 from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.statistics.scores.subgroups import write_subgroups
-from distune.confirmation.training import Job, Trained, forget_other_versions, jobs_of, train_all
+from distune.confirmation.train_candidates import Job, Trained, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
@@ -57,7 +57,7 @@ from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 
 Show = Callable[[str], None]
 _log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class _Confirmation:
         check_scores(self.table, self.candidates[0].config.data.root, evaluated)
         check_predictions_are_read_back(self.table, evaluated, self.confirmation)
         forget_other_versions(jobs, is_open=self.opening.is_open)
-        self.tell(str(self.foresight or self.why_unforeseen))
+        self.tell(str(self.expected_power or self.why_not_expected))
         trained = self.train(jobs)
         if trained.interrupted or self.interrupted():  # before the test split is opened
             return self.result("interrupted")
@@ -156,7 +156,7 @@ class _Confirmation:
         return self.result("incomplete" if trained.failed else "finished", self.write_numbers())
 
     @cached_property
-    def foresight(self) -> Foresight | None:
+    def expected_power(self) -> ExpectedPower | None:
         """The power for the tuning gain; None where the search kept no predictions, or where the base is the best."""
         best, base = self.candidates[0], next(candidate for candidate in self.candidates if candidate.is_base)
         folders = [
@@ -167,7 +167,7 @@ class _Confirmation:
         return foresee(folders[0], folders[1], self.folds, self.table.tasks, cases=cases, gain=gain)
 
     @property
-    def why_unforeseen(self) -> str:
+    def why_not_expected(self) -> str:
         if self.candidates[0].is_base:
             return "power: no trial scored above the base config in the search, so there is no tuning gain to show"
         return (
@@ -258,7 +258,7 @@ class _Confirmation:
                 "searched": self.searched,
                 "relevant_gain": self.request.relevant_gain,
                 "new_cases": self.request.new_cases,
-                "power_before": asdict(self.foresight) if self.foresight is not None else None,
+                "power_before": asdict(self.expected_power) if self.expected_power is not None else None,
                 "folds": self.folds,
                 "data_fingerprint": self.opening.dataset,
                 "asked": [task.as_plain() for task in self.table.tasks],

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distune.data.placed import Copy, Placed, Room, as_tensor, send
+from distune.data.device_arrays import Copy, Placed, Room, as_tensor, send
 from distune.data.ragged import LENGTH_STEP, Ragged
 
 POOL = 32

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from distune.config import FoldConfig, TaskConfig
 from distune.data.labels import stratified_on
-from distune.data.readers.raw import RawExample
+from distune.data.readers.raw_rows import RawExample
 from distune.data.split import spread_groups
 from distune.errors import DataError
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
-from distune.data.readers.table_files import TableError, open_table, row_fault
+from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError

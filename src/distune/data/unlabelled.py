@@ -8,7 +8,7 @@ from dataclasses import replace
 from distune.config import TaskConfig
 from distune.data.labels import stratified_on
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw import RawExample
+from distune.data.readers.raw_rows import RawExample
 from distune.data.split import assign_splits
 from distune.data.table import Split
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from distune.config import DistillationConfig, TrainingConfig
 from distune.data.table import MISSING, Task, exclusive_tasks
 from distune.distillation.base import DistillationLoss
+from distune.distillation.loss_parts import exclusive_weights, weighted_sum
 from distune.distillation.ordinal import ordinal_loss
-from distune.distillation.parts import exclusive_weights, weighted_sum
 from distune.models.answers import as_exclusive
 from distune.models.outputs import ModelOutput
 

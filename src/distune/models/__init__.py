@@ -1,7 +1,7 @@
 """Models: encoders, fusions, and the classifier that joins them."""
 
 from distune.models.classifier import Classifier, build_classifier
-from distune.models.inherit import check_copyable, copy_layers, matching_parts
+from distune.models.init_from_teacher import check_copyable, copy_layers, matching_parts
 from distune.models.outputs import ModelOutput
 from distune.models.parameters import (
     load_trained_state,

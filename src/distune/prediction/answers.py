@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from distune.data.table import Task
 from distune.training.scoring.metrics import decisions
-from distune.training.scoring.temperature import with_temperature
+from distune.training.scoring.temperature_scaling import with_temperature
 from distune.utils.arguments import check_path
 from distune.utils.atomic import replacing
-from distune.utils.outputs import check_output, is_never
+from distune.utils.output_files import check_output, is_never
 
 SEPARATOR, NO_LABEL = ";", "none"
 """How the labels of a multi-label task are written into one cell."""

@@ -11,11 +11,11 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.pixels.header import size_of
+from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import FRAME, decode, from_array, located, squared
 from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
-from distune.data.readers.table_files import TableError, open_table, row_fault
+from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.errors import DataError, UserError
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint, one_line
 

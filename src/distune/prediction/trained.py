@@ -27,7 +27,7 @@ from distune.training.files.prediction_files import predictions_file, read_split
 from distune.training.files.run_folder import RESULTS, read_results
 from distune.training.inputs.encoding import PREFIX_BATCH
 from distune.training.predictions import EVALUATION_BATCH
-from distune.training.scoring.temperature import task_temperature
+from distune.training.scoring.temperature_scaling import task_temperature
 from distune.training.student import load_student
 
 

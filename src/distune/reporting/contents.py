@@ -11,7 +11,7 @@ from distune.reporting import first_screen
 from distune.reporting.appendix import (
     audit,
     confirmation,
-    course,
+    learning_curves,
     mistakes,
     operating_points,
     parameters,
@@ -20,7 +20,7 @@ from distune.reporting.appendix import (
     time,
 )
 from distune.reporting.document import Code, Document, Figure, Line, Note, Section, line
-from distune.reporting.lead import lead
+from distune.reporting.notices import lead
 from distune.reporting.sections import (
     best,
     conclusion,
@@ -95,7 +95,7 @@ def build(
         mistakes.section(findings) if examples else None,
         operating_points.section(findings),
         parameters.section(findings, figures),
-        course.section(findings, figures),
+        learning_curves.section(findings, figures),
         time.section(findings, figures),
         audit.section(findings, examples=examples),
         provenance.section(findings),

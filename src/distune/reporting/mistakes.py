@@ -12,7 +12,7 @@ from distune.config import Config, load_config, with_values
 from distune.reporting import html
 from distune.reporting.thumbnails import thumbnail
 from distune.utils.atomic import write_text
-from distune.utils.outputs import check_output
+from distune.utils.output_files import check_output
 
 TEMPLATE = "mistakes.html.j2"
 TITLE = "Mistakes of"

@@ -16,7 +16,7 @@ from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import Direction, StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
-from distune.reporting import commands, html, markdown
+from distune.reporting import html, markdown, shell
 from distune.reporting.checklist import NAMES as CHECKLISTS
 from distune.reporting.checklist import TITLE as CHECKLIST_TITLE
 from distune.reporting.checklist import tripod_ai
@@ -24,9 +24,9 @@ from distune.reporting.contents import TITLE, Written, build, subtitle
 from distune.reporting.document import Figure, Paragraph
 from distune.reporting.figures import NAMES, draw
 from distune.utils.atomic import write_bytes, write_text
-from distune.utils.outputs import check_output, is_never
+from distune.utils.default_folders import STUDIES
+from distune.utils.output_files import check_output, is_never
 from distune.utils.paths import is_file_name
-from distune.utils.places import STUDIES
 from distune.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def companions(findings: Findings, out: Path) -> Written:
     base = space = None
     texts = {}
     study = findings.study
-    config = commands.config_of(study)
+    config = shell.config_of(study)
     if config is not None:
         base = out / BASE_FILE
         texts[base] = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

@@ -13,7 +13,7 @@ def download_lines(config: Config) -> list[str]:
     """
     from distune.models.encoders.hub.revisions import bytes_to_fetch, repository
     from distune.models.encoders.hub.transfer import megabytes
-    from distune.tuning.study.commits import drawn_encoders
+    from distune.tuning.study.hub_commits import drawn_encoders
     from distune.tuning.study.settings import StudySettings
     from distune.tuning.tune import base_of, search_space
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from distune.config import DataConfig
-from distune.data.readers.raw import RawTable
+from distune.data.readers.raw_rows import RawTable
 from distune.data.table import SPLITS
 
 

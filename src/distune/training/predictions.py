@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
-from distune.data.placed import Placed, Room
+from distune.data.device_arrays import Placed, Room
 from distune.data.table import Task
 from distune.models import Classifier
 from distune.models.answers import probabilities_of

@@ -17,24 +17,24 @@ from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import image_fingerprints, table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
-from distune.distillation.parts import exclusive_weights
+from distune.distillation.loss_parts import exclusive_weights
 from distune.errors import ConfigError
 from distune.models import Classifier, check_copyable, copy_layers
 from distune.store import Store, key_of
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, best_epoch
-from distune.training.commits import with_commits
 from distune.training.cost import Cost, carried, peak_process_mb
 from distune.training.devices import Compute, compute_for
 from distune.training.files.checkpoint import CheckpointFile
 from distune.training.files.prediction_files import write_predictions
 from distune.training.files.results import RunResult
 from distune.training.files.run_folder import RESULTS, record_opening, start_folder, write_json, write_metrics
+from distune.training.hub_commits import with_commits
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.keys import student_key, uses_teacher, versions_behind
 from distune.training.loop import Examples, Fitted, Plan, fit
 from distune.training.predictions import Targets, predict
-from distune.training.scoring.apart import scores_apart
 from distune.training.scoring.evaluation import evaluate
+from distune.training.scoring.missing_modalities import scores_apart
 from distune.training.scoring.scores import check_scores
 from distune.training.student import build_student, count_parameters, save_student, student_seed
 from distune.training.teacher.teacher import Teacher, TeacherStage, class_weights

@@ -11,7 +11,7 @@ from distune.tuning.study.open_study import check_study_name, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 
 HOST = "127.0.0.1"
 

@@ -17,15 +17,14 @@ from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, TeacherProposals
-from distune.tuning.dataset import Inspection, inspect
-from distune.tuning.fork import fork, open_old
+from distune.tuning.fork_study import fork, open_old
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
-from distune.tuning.space.outside import outside
+from distune.tuning.space.out_of_range import outside
 from distune.tuning.space.space import Space, build_space
-from distune.tuning.space.start import narrowed, started_from, with_space
+from distune.tuning.space.starting_point import narrowed, started_from, with_space
 from distune.tuning.staged import (
     SUFFIX,
     best_teachers,
@@ -37,13 +36,14 @@ from distune.tuning.staged import (
     stage_budgets,
 )
 from distune.tuning.study.attributes import check_trials
-from distune.tuning.study.commits import with_study_commits
+from distune.tuning.study.hub_commits import with_study_commits
 from distune.tuning.study.names import commits_so_far, exists, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
 from distune.tuning.study.storage import StorageRetry, default_url, opened
 from distune.tuning.study.storage_url import redacted
+from distune.tuning.study_dataset import Inspection, inspect
 from distune.tuning.study_run import Ending, StudyRun, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 

@@ -14,7 +14,7 @@ from closed_form_trials import script
 from distune.errors import UserError
 from distune.testing.simulated import SimulatedExecutor
 from distune.tuning.executors.local import LocalExecutor
-from distune.tuning.executors.memory import total_bytes
+from distune.tuning.executors.memory_limit import total_bytes
 from distune.tuning.trials.messages import (
     EpochReported,
     Failure,
@@ -206,8 +206,8 @@ def ended(executor):
 
 def control_groups(folder, monkeypatch, **files):
     """Lets the kernel's files about this process's control group be those of a folder."""
-    monkeypatch.setattr("distune.tuning.executors.memory.OWN_GROUP", folder / "own")
-    monkeypatch.setattr("distune.tuning.executors.memory.CGROUPS", folder)
+    monkeypatch.setattr("distune.tuning.executors.memory_limit.OWN_GROUP", folder / "own")
+    monkeypatch.setattr("distune.tuning.executors.memory_limit.CGROUPS", folder)
     (folder / "own").write_text("4:memory:/elsewhere\n0::/group\n")
     (folder / "group").mkdir(exist_ok=True)
     for name, text in files.items():

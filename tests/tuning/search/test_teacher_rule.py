@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 from study_helpers import coordinator, settings_of, sqlite_study, states, training
 
 from distune.testing.simulated import Work
-from distune.tuning.fork import fork
+from distune.tuning.fork_study import fork
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, earlier_teachers, should_prune_teacher
 
 FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]

@@ -13,7 +13,7 @@ from distune.analysis.parameters.space import Parameter
 from distune.config import load_config, save_config, value_at, with_values
 from distune.errors import ConfigError, UserError
 from distune.tuning.space.space import DEFAULT_SPACE, build_space
-from distune.tuning.space.start import started_from, with_space
+from distune.tuning.space.starting_point import started_from, with_space
 from distune.tuning.tune import tune
 
 PAGE = {  # the reference page's recommended table; fixed values are ranges of one

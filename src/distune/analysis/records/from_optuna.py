@@ -12,7 +12,7 @@ from distune.analysis.records import attributes
 from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.study_record import Session, SpaceSource, State, StudyRecord, TrialRecord
 from distune.errors import UserError
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 
 if TYPE_CHECKING:
     import optuna

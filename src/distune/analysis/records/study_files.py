@@ -12,7 +12,7 @@ from distune.analysis.records.schemas import AuditForm, ConfirmationForm, fault
 from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.confirmation.statistics.numbers import VERSION
-from distune.tuning.dataset import AUDIT_NAME
+from distune.tuning.study_dataset import AUDIT_NAME
 from distune.utils.json_files import read_json
 
 

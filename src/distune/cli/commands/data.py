@@ -70,13 +70,13 @@ def audit(
     """Report on the data: balance, leaks between splits, shortcuts to the labels."""
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
-    from distune.utils.outputs import check_output
+    from distune.utils.output_files import check_output
 
     if out:
         is_audit = partial(re.match, rb'{\n  "findings": \[')
         check_output(out, is_audit, "audit.json", inputs=[config], overwrite=overwrite)
 
-    from distune.cli.commands.audit_output import print_audit
+    from distune.cli.audit_output import print_audit
     from distune.data import read_table
     from distune.data.audit.audit import audit as audit_table
     from distune.data.demo.demo import without_writing
@@ -129,7 +129,7 @@ def split(
     seed: SplitSeed = 42,
 ) -> None:
     """Make stratified, group-safe metadata_{train,dev,test}.csv from one metadata.csv."""
-    from distune.setup.linked import split_whole
+    from distune.setup.image_links import split_whole
 
     target = out or metadata.parent
     counts, images = split_whole(

@@ -26,7 +26,7 @@ def init(
 ) -> None:
     """Look at a table, split it by case, and write a config that trains here in minutes."""
     from distune.setup.columns import Wishes
-    from distune.setup.first import default_folder, prepare
+    from distune.setup.init import default_folder, prepare
 
     wishes = Wishes(
         image=named("--image", image),

@@ -7,7 +7,6 @@ from dataclasses import replace
 from distune.data.audit.bag_of_words import word_baselines
 from distune.data.audit.files import file_findings, file_forms, file_section
 from distune.data.audit.findings import SEVERITIES, AuditReport, AuditSection, Finding
-from distune.data.audit.flow import participant_flow
 from distune.data.audit.labels import (
     balance_findings,
     class_balance,
@@ -21,6 +20,7 @@ from distune.data.audit.leaks import (
     same_caption_findings,
     twin_case_findings,
 )
+from distune.data.audit.participant_flow import participant_flow
 from distune.data.audit.perceptual_hash import thumbnails
 from distune.data.audit.repeats import repeat_findings
 from distune.data.audit.texts import (

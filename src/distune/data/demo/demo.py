@@ -20,7 +20,7 @@ from distune.data.demo.captions import Clarity, write_caption
 from distune.data.demo.slices import LOCATIONS, draw_slice
 from distune.data.demo.wounds import write_wound_demo
 from distune.data.readers.medpix import FOLDER, read_medpix
-from distune.data.readers.raw import RawTable
+from distune.data.readers.raw_rows import RawTable
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
 from distune.utils.json_files import read_json

@@ -15,7 +15,7 @@ from distune.data.pixels.dicom import dicom_header_in
 from distune.data.pixels.images import located, pixels_of
 from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw import RawExample
+from distune.data.readers.raw_rows import RawExample
 from distune.data.table import Split
 from distune.errors import UserError
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint

@@ -13,8 +13,8 @@ from distune.config import DataConfig, TaskConfig
 from distune.data.labels import PLAIN, joined_columns
 from distune.data.pixels.images import FRAME
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw import RawExample, RawTable
-from distune.data.readers.table_files import SUFFIXES, TableError, TableFile, open_table, row_fault
+from distune.data.readers.raw_rows import RawExample, RawTable
+from distune.data.readers.table_formats import SUFFIXES, TableError, TableFile, open_table, row_fault
 from distune.data.table import SPLITS, Split
 from distune.utils.text import listed, nearest_hint
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from distune.data.pixels.dicom import SUFFIXES as DICOM_SUFFIXES
 from distune.data.pixels.images import FRAME, located
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw import RawExample
+from distune.data.readers.raw_rows import RawExample
 
 SUFFIXES = {
     ".png",

@@ -10,7 +10,7 @@ from typing import Any
 
 from distune.config import DataConfig
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw import RawExample, RawTable
+from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.table import SPLITS, Split
 from distune.utils.json_files import parse_json
 from distune.utils.paths import check_is_file

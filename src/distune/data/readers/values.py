@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from distune.config import DataConfig
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw import RawExample
+from distune.data.readers.raw_rows import RawExample
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import mean_or_zero, there, unit
+from distune.distillation.loss_parts import mean_or_zero, there, unit
 from distune.models.outputs import ModelOutput
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from distune.config import DistillationConfig
 from distune.distillation.base import DistillationLoss, LossShapes
+from distune.distillation.loss_parts import Regressors, mean_or_zero, softened_divergence, unit
 from distune.distillation.losses.crd import Contrast
-from distune.distillation.parts import Regressors, mean_or_zero, softened_divergence, unit
 from distune.models.outputs import ModelOutput
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distune.config import DistillationConfig
 from distune.distillation.base import DistillationLoss, LossShapes
-from distune.distillation.parts import feature_pairs, mean_or_zero, there, unit
+from distune.distillation.loss_parts import feature_pairs, mean_or_zero, there, unit
 from distune.models.outputs import ModelOutput
 
 EMBEDDING_DIM = 128

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import weighted_sum
+from distune.distillation.loss_parts import weighted_sum
 from distune.models.outputs import ModelOutput
 
 FEWEST = 3

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distune.data.table import MISSING
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import divergence, weighted_sum
+from distune.distillation.loss_parts import divergence, weighted_sum
 from distune.models.outputs import ModelOutput
 
 OTHERS_WEIGHT = 8.0

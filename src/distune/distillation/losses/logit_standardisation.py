@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import divergence, weighted_sum
+from distune.distillation.loss_parts import divergence, weighted_sum
 from distune.models.outputs import ModelOutput
 
 FEWEST_CLASSES = 3

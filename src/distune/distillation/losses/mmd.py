@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distune.config import DistillationConfig
 from distune.distillation.base import DistillationLoss, LossShapes
-from distune.distillation.parts import Regressors, unit
+from distune.distillation.loss_parts import Regressors, unit
 from distune.models.outputs import ModelOutput
 
 SMALLEST_BANDWIDTH = 1e-6

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import feature_pairs
+from distune.distillation.loss_parts import feature_pairs
 from distune.models.outputs import ModelOutput
 
 ANGLE_WEIGHT = 2.0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from distune.distillation.base import DistillationLoss
-from distune.distillation.parts import feature_pairs, mean_or_zero, unit
+from distune.distillation.loss_parts import feature_pairs, mean_or_zero, unit
 from distune.models.outputs import ModelOutput
 
 

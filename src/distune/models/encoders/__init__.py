@@ -6,7 +6,7 @@ from distune.config import EncoderConfig
 from distune.models.encoders.base import Encoder, TextEncoder, VisionEncoder
 from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, CatalogueEntry, Kind, find
-from distune.models.encoders.identity import identity
+from distune.models.encoders.fingerprint import identity
 from distune.models.encoders.inspection import inspect_encoder
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from distune.analysis.cost import Saving
 from distune.analysis.findings import Findings
-from distune.analysis.phases import Phase, seconds_by_stage, store_of, trials_of, wall_of
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import Phase, seconds_by_stage, store_of, trials_of, wall_of
 from distune.reporting import formats
 from distune.reporting.document import (
     Block,

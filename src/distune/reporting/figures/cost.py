@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from distune.analysis.findings import Findings
-from distune.analysis.phases import seconds_by_stage
 from distune.analysis.records.study_record import TrialRecord
+from distune.analysis.search_phases import seconds_by_stage
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import INK, SERIES, canvas, finish

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from distune.analysis.calibration import reliability
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.reliability import reliability
 from distune.analysis.runs import Confusion
 from distune.confirmation.statistics.files import OUT_OF_FOLD, run_folder
 from distune.data.table import MISSING

@@ -9,7 +9,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Section, Strong, TableBlock, caution, missing, paragraph
-from distune.reporting.grouping import grouped, meaning, owner
+from distune.reporting.parameter_groups import grouped, meaning, owner
 from distune.reporting.sections.methodology import named
 
 TITLE = "Best hyperparameters"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from distune.analysis.findings import Findings
-from distune.analysis.phases import Phase, parallelism_of, store_of, trials_of
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import Phase, parallelism_of, store_of, trials_of
 from distune.reporting import formats
 from distune.reporting.document import Block, Section, Strong, TableBlock, caution, missing, paragraph
 from distune.utils.numbers import is_number

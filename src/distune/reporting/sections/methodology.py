@@ -22,7 +22,7 @@ from distune.reporting.document import (
     line,
     missing,
 )
-from distune.reporting.grouping import grouped, kind
+from distune.reporting.parameter_groups import grouped, kind
 from distune.utils.numbers import is_number
 
 SAMPLERS = {

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from distune.analysis.findings import Findings
-from distune.analysis.phases import wall_of
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import wall_of
 from distune.data.audit.findings import counted
-from distune.data.audit.flow import FLOW, NAMES
+from distune.data.audit.participant_flow import FLOW, NAMES
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, TableBlock, line, missing, paragraph
 from distune.reporting.sections.methodology import reads

@@ -10,11 +10,11 @@ from distune.analysis.ranking import FailureKind
 from distune.analysis.recommendations import More
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import commands, formats, verdicts
+from distune.reporting import formats, shell, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, missing
 from distune.reporting.paths import quoted
 from distune.reporting.sections.results import MOST_KINDS
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising, so more trials may raise the search score",
@@ -34,7 +34,7 @@ MOST_SEEDS = 50
 
 def section(findings: Findings) -> Section:
     """Production, quick experiments, edge deployment, other data, and what this study itself lacks."""
-    measured = pace(findings.phases, commands.quick_epochs(findings.study))
+    measured = pace(findings.phases, shell.quick_epochs(findings.study))
     known = None if isinstance(measured, Unknown) else measured
     items = [
         *_failures(findings),
@@ -61,11 +61,11 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     study, numbers = findings.study, verdicts.current(findings)
     purpose = "For production:"
     if study.is_table:
-        own, config = commands.OWN_DATA, f"{commands.OWN_DATA}/config.yaml"
+        own, config = shell.OWN_DATA, f"{shell.OWN_DATA}/config.yaml"
         return _for_purpose(
             purpose,
             "tune on your own data with ",
-            Code(f"distune tune --config {config} --n-trials {commands.MORE_TRIALS} --study-name {own}"),
+            Code(f"distune tune --config {config} --n-trials {shell.MORE_TRIALS} --study-name {own}"),
             ", then train the best trials again with several seeds and evaluate them once on held-out data with ",
             Code(f"distune confirm {STUDIES / own}"),
             ".",
@@ -111,39 +111,39 @@ def _needed(made: verdicts.Numbers, relevant: float) -> str:
 
 
 def _quick(study: StudyRecord, measured: Pace | None) -> Line:
-    teacher, student = commands.quick_epochs(study)
+    teacher, student = shell.quick_epochs(study)
     seconds = (
         None
         if measured is None or measured.quick_trial is None
-        else commands.QUICK_TRIALS * measured.quick_trial
+        else shell.QUICK_TRIALS * measured.quick_trial
     )
     if study.is_table:
-        config = f"{commands.OWN_DATA}/config.yaml"
+        config = f"{shell.OWN_DATA}/config.yaml"
         return _for_purpose(
             "For quick experiments:",
             Code(
-                f"distune tune --config {config} --n-trials {commands.QUICK_TRIALS} --teacher-epochs {teacher} "
+                f"distune tune --config {config} --n-trials {shell.QUICK_TRIALS} --teacher-epochs {teacher} "
                 f"--student-epochs {student} --study-name quick"
             ),
             "; few epochs favour high learning rates.",
         )
     return _for_purpose(
         "For quick experiments:",
-        f"{commands.QUICK_TRIALS} trials with {teacher} teacher and {student} student epochs, by the command under "
+        f"{shell.QUICK_TRIALS} trials with {teacher} teacher and {student} student epochs, by the command under "
         f"Usage{_takes(seconds)}. Few epochs favour high learning rates.",
     )
 
 
 def _edge(findings: Findings, measured: Pace | None) -> Line:
-    exported = Code(f"distune export {commands.named(findings.study)} --out bundle --quantize int8")
+    exported = Code(f"distune export {shell.named(findings.study)} --out bundle --quantize int8")
     said = (
         ()
         if findings.study.is_table
         else (exported, " writes 8-bit weights and reports the score they cost on dev; ")
     )
-    config, count = verdicts.config_to_use(findings), commands.MORE_TRIALS
-    path = f"{commands.OWN_DATA}/config.yaml" if config is None else quoted(config)
-    tuned = f"distune tune --config {path} --n-trials {count}{commands.kind(findings.study)} --tune-backbones"
+    config, count = verdicts.config_to_use(findings), shell.MORE_TRIALS
+    path = f"{shell.OWN_DATA}/config.yaml" if config is None else quoted(config)
+    tuned = f"distune tune --config {path} --n-trials {count}{shell.kind(findings.study)} --tune-backbones"
     seconds = None if measured is None else count * measured.per_trial
     return _for_purpose(
         "For edge deployment:",
@@ -159,11 +159,11 @@ def _other_data(findings: Findings, measured: Pace | None) -> Line:
     start += " in its search_space" if findings.study.is_table else ""
     takes = ""
     if measured is not None:
-        seconds = commands.MORE_TRIALS * measured.per_trial
+        seconds = shell.MORE_TRIALS * measured.per_trial
         takes = f" With as many examples, expected time: about {formats.duration(seconds)}, at first more."
     return _for_purpose(
         "For other data:",
-        f"{commands.MORE_TRIALS} trials from {start}, then a confirmation of its own: what helped here need not help "
+        f"{shell.MORE_TRIALS} trials from {start}, then a confirmation of its own: what helped here need not help "
         f"there.{takes}",
     )
 

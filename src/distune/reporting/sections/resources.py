@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from distune.analysis.findings import Findings
-from distune.analysis.phases import trials_of
+from distune.analysis.search_phases import trials_of
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Section, TableBlock, missing
 

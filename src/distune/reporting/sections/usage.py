@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.analysis.findings import Findings
-from distune.reporting import commands, verdicts
+from distune.reporting import shell, verdicts
 from distune.reporting.document import Code, Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted, shown
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 
 OTHER = ("other.csv", "other_data", "other_study")
 
@@ -44,7 +44,7 @@ def _train(findings: Findings) -> Section:
             "A table of trials holds no config: set the values under Best hyperparameters in one of your own, such as "
             "distune init writes."
         )
-        return Section(title, (paragraph(said), Commands(f"distune train {commands.OWN_DATA}/config.yaml")))
+        return Section(title, (paragraph(said), Commands(f"distune train {shell.OWN_DATA}/config.yaml")))
     if path is None:
         return Section(title, (missing("The study's folder holds no file with this config."),))
     if numbers is None:
@@ -53,7 +53,7 @@ def _train(findings: Findings) -> Section:
     lines = [
         _training(path),
         "# or use the student that the confirmation trained; new.csv holds the columns that it reads",
-        f"distune predict {commands.named(findings.study)} --csv new.csv --data-root new_images --out answers.csv",
+        f"distune predict {shell.named(findings.study)} --csv new.csv --data-root new_images --out answers.csv",
     ]
     return Section(title, (Commands("\n".join(lines)),))
 
@@ -72,8 +72,8 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
         f"# {table}: one row per example, with the path of its image, its text and its labels",
         f"distune init {table} --out {folder}",
         *(["# start from this study's values"] if start else []),
-        f"distune tune --config {folder}/config.yaml --n-trials {commands.MORE_TRIALS} "
-        f"--study-name {name}{commands.kind(findings.study)}{start}",
+        f"distune tune --config {folder}/config.yaml --n-trials {shell.MORE_TRIALS} "
+        f"--study-name {name}{shell.kind(findings.study)}{start}",
         f"distune confirm {STUDIES / name}",
     ]
     return Section("Applying to other data sets", (Commands("\n".join(lines)),))
@@ -82,13 +82,13 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
 def _this_study(findings: Findings, base_config: Path | None) -> Section:
     study, title = findings.study, "This study again"
     if study.is_table:
-        return Section("This page again", (Commands(commands.report(study)),))
+        return Section("This page again", (Commands(shell.report(study)),))
     if base_config is None:
         return Section(
             title, (missing("The study does not record its base config, so it cannot be resumed from here."),)
         )
-    lines = commands.resume(findings, base_config) if study.name and study.folder is not None else []
-    lines += commands.quick(findings, base_config)
+    lines = shell.resume(findings, base_config) if study.name and study.folder is not None else []
+    lines += shell.quick(findings, base_config)
     if study.folder is not None:
-        lines += ["# this page again", commands.report(study)]
+        lines += ["# this page again", shell.report(study)]
     return Section(title, (Commands("\n".join(lines)),))

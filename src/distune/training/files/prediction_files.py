@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from distune.data.table import MISSING, Table, Task, exclusive_tasks
 from distune.errors import UserError
 from distune.training.files.run_folder import read_text
-from distune.training.scoring.apart import kinds_of_input
 from distune.training.scoring.metrics import decisions
+from distune.training.scoring.missing_modalities import kinds_of_input
 from distune.utils.atomic import replacing
 from distune.utils.text import inert
 
@@ -55,7 +55,7 @@ class SplitPredictions:
         tasks: the label columns.
         labels: the columns of the tasks, (N, columns), as in a table; `MISSING` where one is not known.
         probabilities: one array (N, classes) a task.
-        kinds: for each of `distune.training.scoring.apart.kinds_of_input` which examples are of it, (N,).
+        kinds: for each of `distune.training.scoring.missing_modalities.kinds_of_input` which examples are of it, (N,).
     """
 
     ids: tuple[str, ...]

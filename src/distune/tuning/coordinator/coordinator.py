@@ -18,11 +18,11 @@ from optuna.trial import FrozenTrial, Trial
 from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
+from distune.tuning.coordinator.epoch_reports import Pruning
 from distune.tuning.coordinator.failures import SURPLUS, failed_alike
 from distune.tuning.coordinator.ledger import Ledger, TrialCounts, count
 from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.coordinator.proposals import JointProposals
-from distune.tuning.coordinator.pruning import Pruning
 from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.retry_policy import next_step
 from distune.tuning.coordinator.takeover import Takeover

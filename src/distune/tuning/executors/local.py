@@ -16,7 +16,7 @@ from distune.errors import UserError
 from distune.training.cost import peak_of_process_mb
 from distune.tuning.coordinator.failures import TAIL, died
 from distune.tuning.executors.base import Executor
-from distune.tuning.executors.memory import oom_kills, total_bytes
+from distune.tuning.executors.memory_limit import oom_kills, total_bytes
 from distune.tuning.trials.messages import (
     EpochReported,
     Event,

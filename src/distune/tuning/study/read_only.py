@@ -124,7 +124,7 @@ def _readable(shown: str) -> type[RDBStorage]:
 
     A damaged page or value is met only where it is read, and then the driver, SQLAlchemy or Optuna raise anything.
     """
-    from distune.tuning.study.fast_reading import FastReadingStorage
+    from distune.tuning.study.fast_storage import FastReadingStorage
 
     def naming(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)

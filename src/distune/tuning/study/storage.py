@@ -54,7 +54,7 @@ def open_storage(url: str) -> RDBStorage:
     """
     from sqlalchemy import event
 
-    from distune.tuning.study.fast_reading import FastReadingStorage
+    from distune.tuning.study.fast_storage import FastReadingStorage
 
     parsed = parse_url(url)
     file = sqlite_file(parsed) if parsed.get_backend_name() == "sqlite" else None

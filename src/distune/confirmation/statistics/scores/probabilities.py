@@ -13,7 +13,7 @@ from distune.confirmation.statistics.inference.intervals import Interval, interv
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers
 from distune.data.table import MISSING
 from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, calibration_bin
-from distune.training.scoring.temperature import exclusive_answers, with_temperature
+from distune.training.scoring.temperature_scaling import exclusive_answers, with_temperature
 
 Floats = NDArray[np.float64]
 

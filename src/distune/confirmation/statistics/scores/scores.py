@@ -24,7 +24,7 @@ from distune.confirmation.statistics.scores.probabilities import area_under_curv
 from distune.data.table import label_columns
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.evaluation import evaluate
-from distune.training.scoring.temperature import task_temperature
+from distune.training.scoring.temperature_scaling import task_temperature
 
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 

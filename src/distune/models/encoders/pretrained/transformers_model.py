@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
-from distune.models.encoders.pretrained.headers import placeholders, refuse_broken
+from distune.models.encoders.pretrained.weight_headers import placeholders, refuse_broken
 from distune.utils.json_files import read_json
 
 

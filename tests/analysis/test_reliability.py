@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from distune.analysis.calibration import reliability
+from distune.analysis.reliability import reliability
 from distune.training.scoring.metrics import calibration_error
 
 

@@ -11,7 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from distune.tuning.study import fast_reading
+from distune.tuning.study import fast_storage
 from distune.tuning.study.storage import open_storage
 from distune.tuning.study.transactions import set_attributes, waiting_trials
 
@@ -61,7 +61,7 @@ def test_it_reads_as_optuna_does(study: optuna.Study, after: int, included: set[
 def test_a_list_that_is_too_long_is_left_to_optuna(
     study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_reading, "MOST_IN_LIST", 2)
+    monkeypatch.setattr(fast_storage, "MOST_IN_LIST", 2)
     own, theirs = both(study, 8, {1, 2, 3, 4})
     assert repr(own) == repr(theirs)
 
@@ -99,5 +99,5 @@ def test_equal_distributions_are_parsed_once() -> None:
         CategoricalDistribution(["a", 1, True]),
     ):
         text = optuna.distributions.distribution_to_json(distribution)
-        assert fast_reading._distribution(text) == distribution
-        assert fast_reading._distribution(text) is fast_reading._distribution(text)
+        assert fast_storage._distribution(text) == distribution
+        assert fast_storage._distribution(text) is fast_storage._distribution(text)

@@ -8,11 +8,11 @@ from pathlib import Path
 from distune.analysis.findings import Findings
 from distune.analysis.parameters.ranges import as_entries
 from distune.analysis.parameters.space import TEACHER, Parameter
-from distune.analysis.phases import trials_of
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.search_phases import trials_of
 from distune.reporting.paths import quoted
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 
 MORE_TRIALS = 30
 QUICK_TRIALS = 20

@@ -9,7 +9,7 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import TeacherEvaluation
 from distune.data.audit.findings import counted
-from distune.reporting import commands, formats, verdicts
+from distune.reporting import formats, shell, verdicts
 from distune.reporting.document import Block, Commands, Strong, caution, paragraph
 from distune.reporting.paths import quoted
 from distune.training.teacher.check import WHAT_TO_CHANGE
@@ -78,22 +78,22 @@ def _commands(findings: Findings) -> Iterator[str]:
     if study.is_table:
         yield "# a study of your own data, whose gain can be confirmed"
         yield "# metadata.csv: one row per example, with the path of its image, its text and its labels"
-        yield f"distune init metadata.csv --out {commands.OWN_DATA}"
+        yield f"distune init metadata.csv --out {shell.OWN_DATA}"
     elif findings.ranking.best is None:
         yield "# why no trial is complete"
-        yield f"distune status {commands.named(study)}"
+        yield f"distune status {shell.named(study)}"
     else:
         first = list(_change_teacher(findings) or _more_seeds(study, numbers))
         yield from first
         instead = "# or, if you accept this: " if first else "# "
         if numbers is None:
             yield f"{instead}train the best trials again with several seeds, and score them once on test"
-            yield commands.confirm(study)
+            yield shell.confirm(study)
         else:
             yield from () if first else _rival(findings, numbers)
             yield f"{instead}evaluate the recommended student on new cases of your own, then export it"
-            yield commands.evaluate(study)
-            yield f"distune export {commands.named(study)} --out bundle"
+            yield shell.evaluate(study)
+            yield f"distune export {shell.named(study)} --out bundle"
 
 
 def _change_teacher(findings: Findings) -> list[str]:
@@ -102,7 +102,7 @@ def _change_teacher(findings: Findings) -> list[str]:
         return []
     return [
         f"# change teacher.* in {quoted(config)}, and tune again",
-        f"distune tune --config {quoted(config)} --n-trials {commands.MORE_TRIALS} --study-name better_teacher",
+        f"distune tune --config {quoted(config)} --n-trials {shell.MORE_TRIALS} --study-name better_teacher",
     ]
 
 
@@ -116,7 +116,7 @@ def _more_seeds(study: StudyRecord, numbers: verdicts.Numbers | None) -> list[st
     again = " --again" if numbers["opening"] else ""
     return [
         f"# more seeds: {verdicts.seeds(numbers)} are few to say whether tuning helped (a second look, on record)",
-        f"{commands.confirm(study)} --seeds {verdicts.ENOUGH_SEEDS}{again}",
+        f"{shell.confirm(study)} --seeds {verdicts.ENOUGH_SEEDS}{again}",
     ]
 
 

@@ -11,7 +11,7 @@ import typer
 from distune.cli.options import Storage, Study
 from distune.cli.output import say
 from distune.errors import UserError
-from distune.utils.places import STUDIES
+from distune.utils.default_folders import STUDIES
 
 if TYPE_CHECKING:
     from distune.tuning.status import StudyStatus, UnreadableStudy
@@ -64,12 +64,6 @@ def dashboard(
 
     name, url = name_and_url(study, storage)
     open_dashboard(name, storage=url, port=port)
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Adds the commands to the application."""
-    app.command("status")(status)
-    app.command("dashboard")(dashboard)
 
 
 def _print_list(studies: Sequence[StudyStatus | UnreadableStudy], place: str) -> None:

@@ -14,7 +14,7 @@ from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers
 from distune.utils.atomic import replacing, write_text
 from distune.utils.new_folder import new_folder
-from distune.utils.outputs import check_output
+from distune.utils.output_files import check_output
 
 Command = Callable[..., tuple[int, str]]
 MINE = b"my notes\n"

@@ -1,4 +1,4 @@
-"""`distune tune`, `report`, `status`, `dashboard`: everything about a study."""
+"""`distune tune`: a study, from its first trial to its report."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.analysis.records.study_record import Direction
 from distune.cli.options import (
     Assignments,
     DataRoot,
-    Overwrite,
     Seed,
-    Storage,
     chosen_config,
     listed,
     overrides,
@@ -21,7 +18,6 @@ from distune.cli.options import (
 from distune.cli.output import say
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig
-from distune.utils.places import STUDIES
 
 EXIT_CODES = {"finished": 0, "failed_alike": 1, "timeout": 3, "low_disk": 4, "interrupted": 130}
 """How `distune tune` ends, by reason; 2 is bad input."""
@@ -59,7 +55,7 @@ def tune(
     storage = chosen.study.storage
 
     from distune import reporting
-    from distune.cli.commands.outcome import print_outcome
+    from distune.cli.tune_output import print_outcome
 
     written: list[Path] = []
     if reporting.installed():
@@ -76,60 +72,3 @@ def tune(
             err=True,
         )
     raise typer.Exit(EXIT_CODES[result.reason])
-
-
-def report(
-    study: Annotated[
-        str | None, typer.Argument(help=f"Name under {STUDIES}, a study's folder, or its .db file.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: the study's.")] = None,
-    from_csv: Annotated[
-        Path | None,
-        typer.Option(help="A table of trials, as Optuna's trials_dataframe().to_csv() writes it."),
-    ] = None,
-    direction: Annotated[
-        Direction, typer.Option(help="With --from-csv: which values of the table are good.")
-    ] = "maximize",
-    examples: Annotated[
-        bool,
-        typer.Option(
-            "--examples",
-            help="Show the most confident mistakes: images and texts of patients are on the page.",
-        ),
-    ] = False,
-    checklist: Annotated[
-        str | None,
-        typer.Option(
-            metavar="tripod-ai", help="Also write which items of this reporting guideline the report answers."
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-    storage: Storage = None,
-) -> None:
-    """Write report.md, report.html and figures of a study, or of a table of trials."""
-    from distune import reporting
-    from distune.errors import UserError
-
-    reporting.require()
-    from distune.reporting.report import study_folder, write_report, write_report_from_csv
-
-    if (study is None) == (from_csv is None):
-        raise UserError("report needs a study or --from-csv, one of the two")
-    if from_csv is not None and checklist is not None:
-        raise UserError("--checklist is of a study; a table of trials (--from-csv) answers too little of it")
-    if from_csv is not None:
-        folder = out or from_csv.parent / from_csv.stem
-        written = write_report_from_csv(from_csv, folder, direction=direction, overwrite=overwrite)
-    else:
-        folder = out or study_folder(str(study), storage)
-        written = write_report(
-            str(study), folder, storage=storage, examples=examples, checklist=checklist, overwrite=overwrite
-        )
-    for path in written:
-        say(f"wrote {path}")
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Adds the commands to the application."""
-    app.command("tune")(tune)
-    app.command("report")(report)

@@ -14,7 +14,7 @@ import numpy as np
 
 from distune.config import DataConfig, parse_config
 from distune.data import SPLITS, Table
-from distune.data.readers.table_files import TableError, open_table, row_fault
+from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.data.readers.values import normal_form
 from distune.data.split import FRACTIONS, assign_splits, refuse_case_twins
 from distune.data.table import Split

@@ -20,7 +20,7 @@ PRIMARY_QUESTIONS = 2
 
 
 @dataclass(frozen=True)
-class Foresight:
+class ExpectedPower:
     """The power to show the tuning gain, as well as it can be known beforehand.
 
     Attributes:
@@ -53,7 +53,7 @@ def foresee(
     *,
     cases: int,
     gain: float,
-) -> Foresight | None:
+) -> ExpectedPower | None:
     """Estimates the power from what one training of each of two configs answered in the search.
 
     Args:
@@ -87,7 +87,7 @@ def foresee(
     if not errors.standard_error:
         return None
     wanted = needs(errors, gain, level, seeds=1, cases=cases)["cases_needed"]
-    return Foresight(power(errors, gain, level), gain, cases, wanted)
+    return ExpectedPower(power(errors, gain, level), gain, cases, wanted)
 
 
 def cases_to_evaluate(table: Table, folds: int | None) -> int:

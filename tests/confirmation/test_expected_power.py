@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distune.confirmation.foresight import cases_to_evaluate, foresee
+from distune.confirmation.expected_power import cases_to_evaluate, foresee
 from distune.data.table import Table, Task
 from distune.training.files.prediction_files import write_predictions
 

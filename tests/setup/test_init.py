@@ -17,10 +17,10 @@ from distune.config import Config, DataConfig, load_config
 from distune.config.revisions import encoders_of
 from distune.data import SPLITS, read_table
 from distune.errors import DataError, UserError
-from distune.setup import first
+from distune.setup import init
 from distune.setup.columns import Wishes
-from distune.setup.first import prepare
-from distune.setup.linked import split_whole
+from distune.setup.image_links import split_whole
+from distune.setup.init import prepare
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import build_space, contains
 
@@ -238,7 +238,7 @@ def test_after_a_full_disk_the_same_command_makes_the_split(tmp_path: Path, file
 def test_after_a_full_disk_the_same_command_makes_the_first_config(tmp_path: Path) -> None:
     table = hospital(tmp_path)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="space"):
-        patch.setattr(first, "write_text", _FullAfter(0)(first.write_text))
+        patch.setattr(init, "write_text", _FullAfter(0)(init.write_text))
         prepare(table, tmp_path / "new", Wishes())
     assert list((tmp_path / "new").iterdir()) == []
     assert prepare(table, tmp_path / "new", Wishes()).config.is_file()
