@@ -24,9 +24,15 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 @pytest.fixture(autouse=True)
 def handlers_are_put_back() -> Iterator[None]:
-    before = [signal.getsignal(number) for number in SIGNALS]
+    """The tests may run under nohup or in the background, where some of the signals are ignored."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    default = dict.fromkeys(SIGNALS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    for number, handler in default.items():
+        signal.signal(number, handler)
     yield
-    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert {number: signal.getsignal(number) for number in SIGNALS} == default
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_what_comes_before_the_first_handler_takes_no_time() -> None:
