@@ -23,6 +23,7 @@ from distune.store.locks import SharedLock
 from distune.store.manifest import MANIFEST, EntryError, key_of, read_manifest, write_manifest
 
 log = logging.getLogger(__name__)
+_SET = "set DISTUNE_CACHE to the folder of the cache"
 _KEY = re.compile(r"[0-9a-f]{32}")
 _DRAFT = re.compile(r"\.(?P<key>[0-9a-f]{32})-[0-9a-f]{32}")
 
@@ -33,10 +34,15 @@ def cache_folder() -> Path:
     Raises:
         UserError: the user has no home folder.
     """
+    if given := os.environ.get("DISTUNE_CACHE"):
+        return Path(given)
     try:
-        return Path(os.environ.get("DISTUNE_CACHE") or platformdirs.user_cache_dir("distune"))
+        found = Path(platformdirs.user_cache_dir("distune"))
     except RuntimeError as error:
-        raise UserError(f"{error}; set DISTUNE_CACHE to the folder of the cache") from None
+        raise UserError(f"{error}; {_SET}") from None
+    if not found.is_absolute():  # older versions leave the ~ of an unknown home as it is
+        raise UserError(f"the home folder is not known, the cache would be {found}; {_SET}")
+    return found
 
 
 class Store:
