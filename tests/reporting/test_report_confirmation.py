@@ -29,7 +29,8 @@ from distune.reporting.formats import over_seeds
 pytestmark = pytest.mark.slow
 
 FULL = "Confirmation in full"
-TEST, TUNING, DISTILLATION = "Score on test (held-out cases)", "Did tuning help?", "Did distillation help?"
+TEST = "Score on test (held-out cases; second look at test)"
+TUNING, DISTILLATION = "Did tuning help?", "Did distillation help?"
 BASELINE = "Strongest simple baseline"
 
 
@@ -78,7 +79,8 @@ def test_the_first_screen_answers_with_the_confirmation(write: Write) -> None:
     ]
     assert held["Config to use"].remark.startswith("recommended_config.yaml")
     assert "5 seeds" in held[TEST].remark and "0.7400 to 0.7600" in held[TEST].remark
-    assert "−0.0077 to +0.0323: significantly better" in held[TUNING].remark
+    assert "per comparison −0.0077 to +0.0323" in held[TUNING].remark
+    assert "significantly better" in held[TUNING].remark
     assert "distune export" in first_screen(text) and "0.8000" not in first_screen(text)
 
 
@@ -140,7 +142,10 @@ def test_a_gain_that_is_not_shown_stands_beside_no_probability(write: Write) -> 
     said = cards(write(numbers))["Config to use"].remark
     assert "highest" in said and "not shown" in said and "95 %" not in said
     numbers["comparisons"][0]["verdict"] = "better"
-    assert "95 %" in cards(write(numbers))["Config to use"].remark
+    assert (
+        "with probability 95 % the best of 1 trial and the base config"
+        in cards(write(numbers))["Config to use"].remark
+    )
 
 
 def test_the_smallest_of_equals_is_not_said_to_score_highest(write: Write) -> None:
@@ -211,6 +216,41 @@ def test_the_next_command_asks_for_more_seeds_while_the_gain_is_open(write: Writ
     numbers["seeds"] = [1, 2]
     said = first_screen(write(numbers))
     assert 0 < said.index("--seeds 5 --again") < said.index("# or, ") < said.index("distune export")
+    assert "third look" in said
+    numbers["opening"] = None
+    assert " look" not in first_screen(write(numbers))
+
+
+def test_looks_at_the_test_split_are_counted_before_any_number_is_used(write: Write) -> None:
+    numbers = recommending_the_trial()
+    assert "second look" in section(write(numbers), "Conclusion")
+    numbers["opening"] |= {"number": 1, "openings": numbers["opening"]["openings"][:1]}
+    text = write(numbers)
+    assert " look" not in first_screen(text) + section(text, "Conclusion")
+
+
+def test_what_the_one_model_scores_that_is_handed_over_stands_beside_the_mean(write: Write) -> None:
+    numbers = recommending_the_trial()
+    numbers["contenders"]["trial_0001"]["splits"]["test"]["scores"] = [0.7411, 0.76]
+    assert "first seed: 0.7411" in cards(write(numbers))[TEST].remark
+    numbers["seeds"] = [1]
+    assert "first seed" not in first_screen(write(numbers))
+
+
+def test_how_many_a_trial_was_picked_from_is_counted_alike_everywhere(write: Write) -> None:
+    numbers = recommending_the_trial()
+    numbers["contenders"]["trial_0002"] = {**numbers["contenders"]["trial_0001"], "trial": 2, "rank": 2}
+    gains = dict.fromkeys(("observed_gain", "expected_gain", "probability_better", "probability_best"), 0.6)
+    numbers["recommendation"] |= {
+        "candidates": dict.fromkeys(list(numbers["contenders"])[:3], gains),
+        "searched": 9,
+    }
+    numbers["recommendation"]["candidates"]["trial_0002"] = gains
+    text = write(numbers)
+    held = cards(text)
+    assert "2 trials, the base config and a student without a teacher" in held["Config to use"].remark
+    assert "from 2 of 9 complete trials" in held[TUNING].remark
+    assert "2 of 9 complete trials" in section(text, FULL)
 
 
 NAMING = [
@@ -271,7 +311,7 @@ def test_intervals_of_two_seeds_are_said_to_be_uncertain(write: Write, seeds: in
     numbers = recommending_the_trial()
     numbers["seeds"] = list(range(seeds))
     said = first_screen(write(numbers))
-    assert said.count("uncertain") == is_rough
+    assert said.count("uncertain") == 4 * is_rough, "score, forecast, tuning and distillation"
 
 
 def test_a_baseline_says_where_it_was_not_compared_with_the_config_to_use(write: Write) -> None:
@@ -341,6 +381,7 @@ def test_baselines_that_are_not_beaten_are_named_at_the_end(write: Write) -> Non
         (0.2, 14, None, "about 14 seeds"),
         (0.2, None, 987, "about 990 cases"),
         (0.2, None, None, "more of both"),
+        (0.2, 56123, None, "more than 1,000 seeds"),
         (0.85, 4, 60, "—"),
     ],
 )
@@ -564,7 +605,7 @@ def test_what_all_models_lose_from_dev_to_test_is_said(write: Write) -> None:
         if about["kind"] != "baseline"
     ]
     assert min(lost) > 0
-    said = f"by {min(lost):.4f}"
+    said = f"{min(lost):.4f} higher"
     assert said in section(write(numbers), "Performance improvement")
     numbers["contenders"]["base"]["splits"]["test"]["score"]["mean"] = 0.99
     assert said not in section(write(numbers), "Performance improvement")
@@ -604,13 +645,15 @@ def test_operating_points_stand_in_the_appendix(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}
     coarse = {**dict.fromkeys(point), "wanted": 0.95}
+    rough = {**coarse, "wanted": 0.99, "threshold": over(0.6, half=0.7)}
     evaluated = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
     next(iter(evaluated["tasks"].values()))["operating_points"] = [
-        {"positive": "<i>MR", "points": [point, coarse]}
+        {"positive": "<i>MR", "points": [point, coarse, rough]}
     ]
     said = section(write(numbers), "Operating points")
     assert "| 0.90 or more | 0.4000 [0.3900, 0.4100] | 0.7000 [0.6900, 0.7100] |" in said
     assert "| 0.95 or more | — | — | — |" in said and "<i>" not in said
+    assert "| 0.99 or more | 0.6000 [0.0000, 1.0000] | — | — |" in said
     assert "Operating points" not in write(CONFIRMATION)
     # A study with folds has no other split to choose thresholds on.
     numbers["split"], numbers["examples"]["folds"] = "folds", numbers["examples"]["test"]

@@ -126,6 +126,11 @@ def test_starting_values_are_a_span_and_say_where_it_is_hardly_narrower_than_the
     assert re.search(r"\| \*\*4\.00\*\* \| the base value; \[2\.3, 5\.5\] is hardly narrowed", said)
 
 
+def test_ranges_behind_a_base_value_are_named(written: Path) -> None:
+    said = section(read(written), "Recommended starting values")
+    assert ("those in the notes" in said) == ("| the base value;" in said)
+
+
 def test_a_value_that_all_of_the_best_share_is_described() -> None:
     study = optuna.create_study(study_name="s", direction="maximize")
     study.set_user_attr(
@@ -254,6 +259,26 @@ def test_smaller_is_better_where_the_study_says_so() -> None:
     text = text_of(study)
     assert "| 1 | 1 | **0.5000** |" in text
     assert cards(text)["Did tuning help?"].remark.startswith("+0.2500 ")
+
+
+def test_where_values_made_trials_fail_narrowing_them_comes_before_the_next_command(
+    full_study: StudyRecord,
+) -> None:
+    broken = [
+        replace(
+            trial,
+            state="failed",
+            value=None,
+            failure_kind="not_finite",
+            params={**trial.params, "T": 50.0 + number},
+        )
+        for number, trial in enumerate(full_study.trials[-9:])
+    ]
+    text = text_of(replace(full_study, trials=(*full_study.trials[:-9], *broken)))
+    said, advised = first_screen(text), section(text, "Recommendations")
+    assert 0 < said.index("T 50 to 58") < said.index("\ndistune confirm")
+    assert re.search(r"1\. .*T 50 to 58.*recommended: T \[.*arrow search_space", advised)
+    assert "arrow search_space" not in text_of(full_study)
 
 
 def test_a_base_that_was_pruned_gives_no_gain() -> None:

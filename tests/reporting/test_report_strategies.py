@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 import pytest
-from pages import text_of
+from pages import section, text_of
 from studies import strategy_study, teachers_of
 
+from distune.analysis.expected_time import Pace, pace
 from distune.analysis.findings import analyse
 from distune.analysis.parameters.ranges import as_search_space
 from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.study_record import Session
 from distune.reporting import markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.figures.cost import draw as draw_cost
@@ -69,6 +74,27 @@ def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too() -> None:
     with look():
         drawn = draw_cost(analyse(record))
     assert drawn is not None and "trial of the teachers" in drawn.svg
+
+
+def test_expected_times_of_a_staged_search_count_the_trials_that_its_command_counts() -> None:
+    """12 trials of students in an hour, and 5 of teachers in another."""
+    record = teachers_of(strategy_study("staged", {6}), with_record=True)
+    assert record.teacher_record is not None
+    teachers = replace(record.teacher_record, sessions=(hour(10),))
+    measured = pace(analyse(replace(record, teacher_record=teachers, sessions=(hour(12),))).phases, (2, 5))
+    assert isinstance(measured, Pace) and measured.per_trial == 7200 / 17
+
+
+def hour(start: int) -> Session:
+    """A run of the tuning command of one hour."""
+    return Session(datetime(2026, 1, 1, start), datetime(2026, 1, 1, start + 1), 1, ("cpu",), "finished")
+
+
+def test_pruning_that_cost_time_by_one_estimate_is_not_said_to_have_saved_any() -> None:
+    study = from_optuna(strategy_study("joint", {6, 9}, prune_teacher=True))
+    slow = [replace(trial, seconds=90.0) if trial.state == "pruned" else trial for trial in study.trials]
+    said = section(text_of(replace(study, trials=slow)), "Computational efficiency")
+    assert "unclear" in said and "−60 s" in said and "Pruning saved" not in said
 
 
 def test_teachers_whose_study_is_not_read_are_named_with_what_they_took() -> None:

@@ -73,7 +73,8 @@ def test_report_from_csv_invents_nothing(page: str) -> None:
     assert held["Score"].value == "0.9294" and "too optimistic" in held["Score"].remark
     assert "does not say on which examples" in page
     assert "Not known." not in page and "not recorded" not in page, "a row or a note that says nothing"
-    assert "| `teacher_fusion_heads` | {4, 8} |" in page
+    assert held["Did distillation help?"].value == held["Did tuning help?"].value == "Not known"
+    assert "| `teacher_fusion_heads` | {4, 8} |" in page and "log scale" not in page
     commands = re.findall(r"```bash\n(.*?)```", page, re.S)
     assert f"distune report --from-csv {shown(FIXTURE)} --direction maximize\n" in commands
     assert not any("STUDY" in command for command in commands)

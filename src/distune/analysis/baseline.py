@@ -57,7 +57,7 @@ def compare(study: StudyRecord, ranking: Ranking) -> Baseline | Unknown:
     if best is None:
         return Unknown("No trial is complete, so there is no best one.")
     base = study.baseline or Unknown(
-        "No trial of this study is marked as the base config, so the gain over it was not measured."
+        "No trial of this study is marked as the base config, so the gain over it is not known."
     )
     return Baseline(base=base, best=best, gain=_gain(study, base, best), changes=changes(study, best))
 

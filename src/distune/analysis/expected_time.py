@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.search_phases import Phase, parallelism_of, wall_of
+from distune.analysis.search_phases import Phase, parallelism_of, trials_of, wall_of
 
 CONTENDERS, SEEDS = 6, 5
 """What `distune confirm` trains at most where nothing else is asked: the best three, base, student alone and teacher,
@@ -19,7 +19,8 @@ class Pace:
     """The pace of a study, in seconds on the clock.
 
     Attributes:
-        per_trial: seconds for one more finished trial, complete or pruned: duration / finished trials.
+        per_trial: seconds for one more finished trial, complete or pruned: duration / finished trials, of a staged
+            search those of its teachers too, as the number that a search is asked for counts them.
         per_training: seconds for one complete training (of a trial with folds, that of one fold) among as many at once
             as ran in the study.
         quick_trial: the same for a training of fewer epochs; None where trials do not record their stages.
@@ -42,7 +43,7 @@ def pace(searched: tuple[Phase, ...], quick: tuple[int, int]) -> Pace | Unknown:
     """
     wall, at_once = wall_of(searched), parallelism_of(searched)
     study, cost = searched[-1].study, searched[-1].cost
-    finished = sum(trial.state in ("complete", "pruned") for trial in study.trials)
+    finished = sum(trial.state in ("complete", "pruned") for trial in trials_of(searched))
     if isinstance(wall, Unknown):
         return wall
     if isinstance(at_once, Unknown) or not finished or "complete" not in cost.times:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from distune.analysis.baseline import Baseline
@@ -30,7 +30,8 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
     evaluated = numbers["contenders"][chosen]["splits"].get(split)
     if evaluated is not None:
         score, counted_as = evaluated["score"], verdicts.counted_as(numbers)
-        flatters = ", which the search has seen" if numbers["optimistic"] else " (held-out cases)"
+        look = f"; {verdicts.look(numbers)}" if verdicts.look(numbers) else ""
+        flatters = ", which the search has seen" if numbers["optimistic"] else f" (held-out cases{look})"
         yield Headline(
             f"Score on {split}{flatters}",
             formats.score(score["mean"]),
@@ -41,6 +42,7 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
                 else f"95 % interval {formats.score(score['low'])} to {formats.score(score['high'])}, over cases and "
                 f"seeds{_of_few(numbers)}"
             )
+            + _loaded(numbers)
             + _shared_with_other_splits(findings),
         )
         if (forecast := evaluated.get("forecast")) is not None:
@@ -49,7 +51,7 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
             yield Headline(
                 f"Expected on {forecast['cases']} new cases of the same kind",
                 f"{formats.score(forecast['low'])} to {formats.score(forecast['high'])}",
-                f"with 95 % probability{of_one}{seen}",
+                f"with 95 % probability{of_one}{seen}{_of_few(numbers)}",
             )
     yield _tuning(numbers)
     yield _distillation(numbers)
@@ -60,11 +62,15 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
 
 def _of_few(numbers: verdicts.Numbers) -> str:
     """That an interval over two seeds is itself uncertain; from three on, simulations find it calibrated."""
-    return (
-        f"; two seeds make it uncertain: use {verdicts.ENOUGH_SEEDS} seeds"
-        if len(numbers["seeds"]) == 2
-        else ""
-    )
+    return "; two seeds make it uncertain" if len(numbers["seeds"]) == 2 else ""
+
+
+def _loaded(numbers: verdicts.Numbers) -> str:
+    """What the one model scores that is handed over, beside the mean over seeds."""
+    score = verdicts.score_of_first_seed(numbers)
+    if score is None or len(numbers["seeds"]) == 1:
+        return ""
+    return f"; the exported model, of the first seed: {formats.score(score)}"
 
 
 def _shared_with_other_splits(findings: Findings) -> str:
@@ -108,8 +114,20 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
     return (
         ""
         if chance is None
-        else f"the best of the {len(candidates)} compared, with probability {formats.chance(chance)}"
+        else f"with probability {formats.chance(chance)} the best of {_compared(numbers, candidates)}"
     )
+
+
+def _compared(numbers: verdicts.Numbers, candidates: Iterable[str]) -> str:
+    """The candidates by kind: `3 trials, the base config and a student without a teacher`."""
+    trials = len(set(verdicts.tried(numbers)).intersection(candidates))
+    others = [numbers["contenders"].get(name) or {} for name in candidates]
+    said = [
+        *([f"{trials} trial{'s' if trials != 1 else ''}"] if trials else []),
+        *("the base config" for about in others if about.get("is_base")),
+        *("a student without a teacher" for about in others if about.get("kind") == "student_alone"),
+    ]
+    return " and ".join(part for part in (", ".join(said[:-1]), said[-1]) if part)
 
 
 def _tuning(numbers: verdicts.Numbers) -> Headline:
@@ -127,22 +145,18 @@ def _tuning(numbers: verdicts.Numbers) -> Headline:
     return Headline(
         TUNING,
         verdicts.answer(made),
-        f"{compared}; {verdicts.between(made)}: {verdicts.verdict(made)}{_shrunk(numbers, made)}",
+        f"{compared}; {verdicts.judged(made)}{_of_few(numbers)}{_shrunk(numbers, made)}",
     )
 
 
 def _shrunk(numbers: verdicts.Numbers, made: verdicts.Numbers) -> str:
     """What is left of the gain without the luck of the trial that these very scores picked."""
-    tried = [
-        name
-        for name, about in numbers["contenders"].items()
-        if about["kind"] == "trial" and not about["is_base"]
-    ]
     held = (numbers["recommendation"].get("candidates") or {}).get(made["first"])
-    if held is None or len(tried) < 2 or made["first"] != verdicts.recommended(numbers):
+    if held is None or len(verdicts.tried(numbers)) < 2 or made["first"] != verdicts.recommended(numbers):
         return ""
     return (
-        f"; picked from {len(tried)} trials by these scores, so expect {formats.gain(held['expected_gain'])}"
+        f"; picked by these scores from {verdicts.picked_from(numbers)}, so expect "
+        f"{formats.gain(held['expected_gain'])}"
     )
 
 
@@ -152,16 +166,11 @@ def _distillation(numbers: verdicts.Numbers) -> Headline:
         return Headline(DISTILLATION, "Not measured", "no student was trained without a teacher")
     measured, chosen = verdicts.named(numbers, made["first"]), verdicts.recommended(numbers)
     is_other = made["first"] != chosen
-    unmeasured = (
-        f"; not measured for {verdicts.named(numbers, chosen)}: only the best of the search was trained without one too"
-        if is_other
-        else ""
-    )
+    unmeasured = f"; not measured for {verdicts.named(numbers, chosen)}" if is_other else ""
     return Headline(
         DISTILLATION,
         verdicts.answer(made, measured if is_other else ""),
-        f"{measured} over the same student without a teacher; {verdicts.between(made)}: "
-        f"{verdicts.verdict(made)}{unmeasured}",
+        f"{measured} over the same student without a teacher; {verdicts.judged(made)}{_of_few(numbers)}{unmeasured}",
     )
 
 
@@ -202,7 +211,7 @@ def _searched(findings: Findings) -> Iterator[Headline]:
         "the base config" if is_base else f"trial {best.number}",
         _file_and(
             findings,
-            "the best of the table; not confirmed"
+            "the best of the table; not confirmed; its values are under Best hyperparameters, no config file"
             if findings.study.is_table
             else "the best of the search so far; not confirmed",
         ),
@@ -216,8 +225,11 @@ def _searched(findings: Findings) -> Iterator[Headline]:
         yield _searched_gain(baseline)
     yield Headline(
         DISTILLATION,
-        "Not measured",
-        "a table of trials does not say" if findings.study.is_table else "distune confirm measures it",
+        *(
+            ("Not known", "a table of trials does not say")
+            if findings.study.is_table
+            else ("Not measured", "distune confirm measures it")
+        ),
     )
     yield from _failed(findings)
     yield from _size(findings, None)
@@ -241,7 +253,7 @@ def _searched_gain(baseline: Baseline) -> Headline:
     if baseline.is_base_best:
         return Headline(TUNING, "No", "the base config is the best trial")
     if isinstance(baseline.gain, Unknown):
-        return Headline(TUNING, "Not known", "the base config has no score in this study")
+        return Headline(TUNING, "Not known", "no trial with a score is marked as the base config")
     return Headline(
         TUNING, "Not confirmed", f"{formats.gain(baseline.gain)} over the base config in the search, one seed"
     )

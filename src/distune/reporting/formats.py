@@ -18,6 +18,8 @@ plain = one_line
 """How foreign text is written."""
 LARGE = 1e6
 FEW_SEEDS, WIDEST = 3, 0.8
+LOG_SCALE = " (log scale)"
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 DECIMALS = {"alpha": ".3f", "beta": ".1f", "gamma": ".3f", "T": ".2f", "dropout": ".3f"}
 SCIENTIFIC = ("lr", "decay")
 LABELS = {
@@ -163,10 +165,20 @@ def span_of_time(low: float, high: float) -> str:
     return f"{number if last.endswith(f' {unit}') else first} to {last}"
 
 
-def about(count: int | None, of: str) -> str:
-    """A rough number of something, to two digits, such as `about 4,500 examples`; empty for None."""
+def ordinal(number: int) -> str:
+    """A place in a row in words, such as `third`; beyond the tenth `11.`."""
+    return ORDINALS[number - 1] if number <= len(ORDINALS) else f"{number}."
+
+
+def about(count: int | None, of: str, most: int | None = None) -> str:
+    """A rough number of something, to two digits, such as `about 4,500 examples`; empty for None.
+
+    Beyond `most`, the number that it is certain to exceed: `more than 1,000 seeds`.
+    """
     if count is None:
         return ""
+    if most is not None and count > most:
+        return f"more than {most:,} {of}"
     digits = max(0, len(str(count)) - 2)
     return f"about {round(count, -digits):,} {of}"
 
@@ -210,6 +222,11 @@ def value(name: str, held: Any) -> str:
     return f"{held:.4g}"
 
 
+def values(name: str, ends: Sequence[float]) -> str:
+    """The lowest and the highest of a parameter's values, such as `7.40e+02 to 1.48e+04`; one where they are equal."""
+    return " to ".join(dict.fromkeys(value(name, int(end) if end.is_integer() else end) for end in ends))
+
+
 def change(name: str, parameter: Parameter | None, new: Any, base: Any) -> str:
     """How a value differs from its base: `↑ 4.8×`, `↓ 1 layer`, `Changed`, `Same`, or a dash where unknown."""
     if base is None or new is None:
@@ -251,7 +268,7 @@ def bounds(parameter: Parameter) -> str:
     low, high = (short(parameter, end) for end in (parameter.low, parameter.high))
     text = f"[{low}, {high}]" if low != high else low
     if parameter.log:
-        text += " (log scale)"
+        text += LOG_SCALE
     if parameter.step is not None:
         text += f" (step {parameter.step:g})"
     return text

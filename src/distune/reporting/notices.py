@@ -87,6 +87,7 @@ def _commands(findings: Findings) -> Iterator[str]:
         yield from first
         instead = "# or, if you accept this: " if first else "# "
         if numbers is None:
+            yield from _narrow(findings)
             yield f"{instead}train the best trials again with several seeds, and score them once on test"
             yield shell.confirm(study)
         else:
@@ -113,11 +114,22 @@ def _more_seeds(study: StudyRecord, numbers: verdicts.Numbers | None) -> list[st
         return []
     if len(numbers["seeds"]) >= verdicts.ENOUGH_SEEDS:
         return []
-    again = " --again" if numbers["opening"] else ""
+    again = look = ""
+    if numbers["opening"]:
+        next_look = formats.ordinal(len(numbers["opening"]["openings"]) + 1)
+        again, look = " --again", f" (the {next_look} look at the test split, on record)"
     return [
-        f"# more seeds: {verdicts.seeds(numbers)} are few to say whether tuning helped (a second look, on record)",
+        f"# more seeds: {verdicts.seeds(numbers)} are few to say whether tuning helped{look}",
         f"{shell.confirm(study)} --seeds {verdicts.ENOUGH_SEEDS}{again}",
     ]
+
+
+def _narrow(findings: Findings) -> Iterator[str]:
+    """The values at which trials failed, before anything is built on a search that lost many of its trials to them."""
+    apart = {name: ends for failure in findings.ranking.failures for name, ends in failure.apart.items()}
+    if findings.recommendations.many_failures and apart:
+        values = [f"{formats.plain(name)} {formats.values(name, ends)}" for name, ends in apart.items()]
+        yield f"# trials with {' or '.join(values)} failed: narrow search_space before more trials (Recommendations 1)"
 
 
 def _rival(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:

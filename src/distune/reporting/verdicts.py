@@ -8,6 +8,7 @@ from typing import Any
 
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
+from distune.confirmation.statistics.files import OUT_OF_FOLD
 from distune.data.table import Task
 from distune.reporting import formats
 from distune.training.scoring.scores import NAMES, score_in_words
@@ -113,9 +114,46 @@ def verdict(made: Numbers) -> str:
     return f"significantly {said}" if said in ANSWERS else said
 
 
-def between(made: Numbers) -> str:
-    """The interval of a comparison: `95 % interval +0.0388 to +0.1016`."""
-    return f"95 % interval {formats.gain(made['low'])} to {formats.gain(made['high'])}"
+def judged(made: Numbers) -> str:
+    """The interval of a comparison by itself, and the verdict, which allows for all that were made."""
+    return (
+        f"95 % interval per comparison {formats.gain(made['low'])} to {formats.gain(made['high'])}; corrected for "
+        f"multiple comparisons: {verdict(made)}"
+    )
+
+
+def look(numbers: Numbers) -> str:
+    """Which look at the test split these numbers are of, such as `second look at test`; empty for the first or none."""
+    opening = numbers["opening"]
+    return (
+        ""
+        if opening is None or opening["number"] == 1
+        else f"{formats.ordinal(opening['number'])} look at test"
+    )
+
+
+def tried(numbers: Numbers) -> list[str]:
+    """The trials of the search that were trained again, without the base config."""
+    return [
+        name
+        for name, about in numbers["contenders"].items()
+        if about["kind"] == "trial" and not about["is_base"]
+    ]
+
+
+def picked_from(numbers: Numbers) -> str:
+    """Among how many a trial was picked by these scores, of how many the search had: `3 of 15 complete trials`."""
+    return f"{len(tried(numbers))} of {numbers['recommendation']['searched']} complete trials"
+
+
+def score_of_first_seed(numbers: Numbers) -> float | None:
+    """What the recommended config's model of the first seed scores, which predict loads and export writes.
+
+    None where the scores are of models that each lacked one fold, or were not kept.
+    """
+    split = numbers["split"]
+    evaluated = numbers["contenders"][recommended(numbers)]["splits"].get(split) or {}
+    return None if split == OUT_OF_FOLD else next(iter(evaluated.get("scores") or ()), None)
 
 
 def seeds(numbers: Numbers) -> str:

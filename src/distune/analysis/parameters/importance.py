@@ -105,10 +105,8 @@ def _too_few(scores: NDArray[np.float64], *, is_selection: bool) -> str:
     said = f"{len(scores)} complete trials are too few to say which parameters matter: it takes {HALF}"
     if is_selection or len(scores) < 3 or detectable(scores) >= np.ptp(scores):
         return f"{said}."
-    return (
-        f"{said}, and here only one that moves the score by more than {detectable(scores):.4f} between its lowest and "
-        "its highest value would stand out."
-    )
+    seen = f"{detectable(scores):.4f}"
+    return f"{said}, and here only an effect of more than {seen} over a parameter's range would stand out."
 
 
 def _inside(trial: TrialRecord, study: StudyRecord) -> bool:

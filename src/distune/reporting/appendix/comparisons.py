@@ -27,6 +27,8 @@ HEADER = (
     "Verdict",
     "Power",
 )
+MOST_SEEDS = 1000
+"""Seeds beyond which their number says no more than that it cannot be reached."""
 NEEDED, MORE_OF_BOTH = "80 % would take", "more of both"
 
 
@@ -89,7 +91,10 @@ def needed(made: Numbers) -> str:
     """Seeds or cases that would have given a power of 80 %; one of them alone, or both, where only that would do."""
     if made["power"] >= WANTED:
         return formats.DASH
-    numbers = [formats.about(made["seeds_needed"], "seeds"), formats.about(made["cases_needed"], "cases")]
+    numbers = [
+        formats.about(made["seeds_needed"], "seeds", MOST_SEEDS),
+        formats.about(made["cases_needed"], "cases"),
+    ]
     return " or ".join(number for number in numbers if number) or MORE_OF_BOTH
 
 

@@ -29,7 +29,8 @@ def section(findings: Findings) -> Section | None:
             task,
             formats.plain(each["positive"], 40),
             f"{point['wanted']:.2f} or more",
-            *(formats.over_seeds(point[key]) for key in ("threshold", "sensitivity", "specificity")),
+            formats.over_seeds(_as_probability(point["threshold"])),
+            *(formats.over_seeds(point[key]) for key in ("sensitivity", "specificity")),
             _is_kept(point),
         )
         for task, values in (scored or {"tasks": {}})["tasks"].items()
@@ -45,6 +46,13 @@ def section(findings: Findings) -> Section | None:
         f"Kept: whether the specificity is as high as asked for. {formats.DASH}: too few examples without the class.",
     )
     return Section(TITLE, (said, TableBlock(HEADER, tuple(rows), frozenset({2, 3, 4, 5}))))
+
+
+def _as_probability(held: Numbers | None) -> Numbers | None:
+    """A threshold whose interval, Student's over few seeds, ends where probabilities do."""
+    if held is None or held["low"] is None or held["high"] is None:
+        return held
+    return {**held, "low": max(held["low"], 0.0), "high": min(held["high"], 1.0)}
 
 
 def _is_kept(point: Numbers) -> str:

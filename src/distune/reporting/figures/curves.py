@@ -58,14 +58,13 @@ def draw_all(findings: Findings) -> Figure | None:
         if study.folds is not None
         else f"Score after each {study.scored_stage} epoch"
     )
-    caption += "; pruned trials end where their line ends."
+    caption += "; pruned and failed trials end where their line ends."
     if skipped:
         caption += f" The first {skipped} trials are not drawn."
     curves = "Learning curves" if study.folds is None else "Means over folds"
-    pruned = len(study.of("pruned"))
-    alt = f"{curves} of {len(trials) - skipped} trials" + (
-        f"; {pruned} pruned ones end early." if pruned else "."
-    )
+    states = [trial.state for trial in trials[skipped:]]
+    early = [f"{states.count(state)} {state}" for state in ("pruned", "failed") if state in states]
+    alt = f"{curves} of {len(states)} trials" + (f"; {' and '.join(early)} end early." if early else ".")
     return finish(figure, "intermediate", alt, caption)
 
 

@@ -51,13 +51,13 @@ def draw(findings: Findings) -> Figure | None:
         f"{formats.score(max(scores))}, {counts['pruned']} pruned and {counts['failed']} failed; "
         f"the best is trial {best.number} with {formats.score(best.value)}."
     )
-    caption = "Score of every complete trial"
+    caption = "Score of every complete trial" + " in the table" * bool(study.absent)
     if ended and not _has_steps(study):
         caption += "; below, the trials that ended without one"
     elif ended:
         caption += (
-            f"; below, the {_step(study)} after which the others ended: their scores are of fewer {_step(study)} and "
-            "cannot be compared"
+            f"; below, the {_step(study)} after which the others ended: scores of pruned ones are of fewer "
+            f"{_step(study)} and cannot be compared"
         )
     return finish(figure, "history", alt, f"{caption}.")
 
@@ -69,7 +69,12 @@ def _complete(axes: Axes, findings: Findings, best: TrialRecord, few: bool) -> N
     running = np.maximum.accumulate(scores) if study.sign > 0 else np.minimum.accumulate(scores)
     last = study.trials[-1].number
     axes.step(
-        [*numbers, last], [*running, running[-1]], where="post", color=INK, linewidth=1.2, label="best so far"
+        [*numbers, last],
+        [*running, running[-1]],
+        where="post",
+        color=INK,
+        linewidth=1.2,
+        label="best so far" + " in the table" * bool(study.absent),
     )
     axes.scatter(
         numbers, scores, s=_size(study), color=BLUE, edgecolors=PAPER, linewidths=0.5, zorder=3, rasterized=not few,

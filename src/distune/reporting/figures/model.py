@@ -81,12 +81,11 @@ def _own_score(findings: Findings) -> str:
     numbers, run = verdicts.current(findings), findings.scored_run.run
     if numbers is None or isinstance(run, Unknown):
         return ""
-    chosen = verdicts.recommended(numbers)
-    about = numbers["contenders"][chosen]
-    scores = (about["splits"].get(findings.scored_run.on) or {}).get("scores") or []
-    if not scores or run.folder != run_folder(run.folder.parents[1], chosen, about["seeds"][0]):
+    chosen, score = verdicts.recommended(numbers), verdicts.score_of_first_seed(numbers)
+    first = numbers["contenders"][chosen]["seeds"][0]
+    if score is None or run.folder != run_folder(run.folder.parents[1], chosen, first):
         return ""
-    return f" (score {formats.score(scores[0])})"
+    return f" (score {formats.score(score)})"
 
 
 def _matrix(axes: Axes, matrix: Confusion) -> None:

@@ -53,7 +53,10 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
             "optimistic."
         )
     else:
-        yield f"All of it rests on {cases} cases of one data set; other hospitals and devices can differ by more."
+        again = f" ({verdicts.look(numbers)})" if verdicts.look(numbers) else ""
+        yield (
+            f"All of it rests on {cases} cases of one data set{again}; other hospitals and devices can differ by more."
+        )
 
 
 def _helped(gain: verdicts.Numbers | None, distilled: verdicts.Numbers | None, of: str) -> Iterator[str]:

@@ -39,7 +39,10 @@ def section(findings: Findings) -> Section:
 
 
 def _saved_between(searched: Sequence[Phase]) -> tuple[float, float] | None:
-    """The least and the most seconds that pruning saved over all phases, by yardstick; None where nothing is known."""
+    """The least and the most seconds that pruning saved over all phases, by yardstick; None where nothing is known.
+
+    Below zero where the pruned trials took longer than complete ones, which then are no measure of them.
+    """
     savings = [phase.cost.saving for phase in searched if not isinstance(phase.cost.saving, Unknown)]
     if not savings:
         return None
@@ -47,10 +50,7 @@ def _saved_between(searched: Sequence[Phase]) -> tuple[float, float] | None:
     by_steps = [saving.by_steps for saving in savings if not isinstance(saving.by_steps, Unknown)]
     if len(by_steps) == len(savings):
         totals.append(sum(by_steps))
-    known = [
-        saved for saved in totals if saved >= 0
-    ]  # below zero, complete trials are no measure of pruned ones
-    return (min(known), max(known)) if known else (0.0, 0.0)
+    return min(totals), max(totals)
 
 
 def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
@@ -58,6 +58,12 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
     if between is None:
         reasons = [phase.cost.saving.reason for phase in searched if isinstance(phase.cost.saving, Unknown)]
         yield missing(reasons[0]) if searched[0].study.absent else paragraph(reasons[0])
+    elif between[0] < 0:
+        yield paragraph(
+            "What pruning saved is unclear: ",
+            Strong(formats.span_of_time(*between)),
+            ", depending on the estimate (appendix).",
+        )
     else:
         spent = sum(
             phase.cost.saving.spent for phase in searched if not isinstance(phase.cost.saving, Unknown)
@@ -73,7 +79,7 @@ def _savings(searched: Sequence[Phase]) -> Iterator[Block]:
     counted = store_of(searched)
     if "seconds_saved" in counted:
         yield paragraph(
-            f"{counted.get('hits', 0):,.0f} results, such as decoded images, came from the store, not computed again, "
+            f"{counted.get('hits', 0):,.0f} results, such as decoded images, came from the store, "
             f"which saved {formats.duration(counted['seconds_saved'])}."
         )
 

@@ -120,8 +120,8 @@ def _from_dev_to_test(numbers: verdicts.Numbers) -> str:
     if not lost or min(lost) <= 0:
         return ""
     return (
-        f" All models that were trained again score lower on {numbers['split']} than on dev, on which their epochs "
-        f"were picked, by {formats.spread(min(lost), max(lost))}: expect scores like those on "
+        " The confirmation picks epochs on dev; there (scores in the appendix), the trained models score "
+        f"{formats.spread(min(lost), max(lost))} higher than on {numbers['split']}: expect scores like those on "
         f"{numbers['split']}."
     )
 
@@ -166,8 +166,8 @@ def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:
         *([figures["gains"]] if "gains" in figures else []),
         *([TableBlock(header, tuple(rows), frozenset({1, 2}))] if rows else []),
         paragraph(
-            "Verdicts are corrected for the number of comparisons, so a difference whose interval only just excludes 0 "
-            f"can still be not significant. {_power(numbers, (first or made)[0])}" + _excluded(numbers, first)
+            "Each interval is for its comparison alone; the verdicts are corrected for multiple comparisons. "
+            f"{_power(numbers, (first or made)[0])}" + _excluded(numbers, first)
         ),
     ]
     return Section("Confirmed gains", tuple(blocks))
@@ -202,5 +202,5 @@ def _detectable(made: Mapping[str, Any]) -> str:
         "standard_error"
     ]
     if gain >= 1:
-        return ", and no possible one reliably"
+        return ", and none, however large, reliably"
     return f"; for {formats.share(WANTED)} it has to be about {formats.gain(gain)}"

@@ -73,7 +73,10 @@ def _space(findings: Findings) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for title, name in grouped(list(space), [kind(name) for name in space]):
         parameter = space[name]
-        rows.append((title, named(name), formats.bounds(parameter), _condition(parameter)))
+        bounds = formats.bounds(parameter)
+        if study.is_table:  # which scale was searched, it does not say
+            bounds = bounds.removesuffix(formats.LOG_SCALE)
+        rows.append((title, named(name), bounds, _condition(parameter)))
     found = "Values in the table" if study.is_table else "Range or choices"
     header: tuple[str, ...] = ("Category", "Parameter", found, "Searched when")
     if not any(parameter.when for parameter in space.values()):

@@ -165,7 +165,7 @@ def _audit(findings: Findings) -> Block:
         return missing(f"{audit.reason} ", Code("distune audit CONFIG"), " audits the data.")
     found = audit["findings"]
     worst = [formats.plain(each["title"]) for each in found if each["severity"] != "info"]
-    said = f"The audit of the data (in the appendix) found {counted(each['severity'] for each in found)}."
+    said = f"The audit of the data (appendix) found {counted(each['severity'] for each in found)}."
     if worst:
         said += f" Its warnings: {'; '.join(worst[:MOST])}."
     is_alone = any(each.get("kind") == "words_alone" for each in found) and verdicts.current(findings) is None

@@ -23,8 +23,8 @@ MORE: dict[More, str] = {
     "unknown": "The study is too short to say whether more trials would help",
 }
 REMEDIES = {
-    "out_of_memory": ": a smaller training.batch_size, or smaller sizes in the search space",
-    "not_finite": ": lower the upper end of the learning rates",
+    "out_of_memory": ": use a smaller training.batch_size, or take the largest sizes out of the search space",
+    "not_finite": ": lower the upper end of {rates}",
     "crash": ": the log of the study names the workers that ended",
 }
 """What to do about a kind of failure."""
@@ -199,16 +199,33 @@ def _failures(findings: Findings) -> Iterator[Line]:
     if findings.recommendations.many_failures:
         causes = [
             f"{len(failure.trials)} × {formats.FAILURES.get(failure.kind, formats.plain(failure.kind))}"
-            f"{_where(failure)}{REMEDIES.get(failure.kind, '')}"
+            f"{_where(failure)}{_remedy(failure)}{_best_of(failure, findings)}"
             for failure in findings.ranking.failures[:MOST_KINDS]
         ]
-        yield _for_purpose("Look at the failures:", f"{'; '.join(causes)}.")
+        is_of_values = any(failure.apart for failure in findings.ranking.failures)
+        narrow = " Narrow search_space before more trials." if is_of_values else ""
+        yield _for_purpose("Look at the failures:", f"{'; '.join(causes)}.{narrow}")
+
+
+def _remedy(failure: FailureKind) -> str:
+    rates = [name for name in failure.apart if name.endswith("lr")] or ["the learning rates"]
+    return REMEDIES.get(failure.kind, "").format(rates=formats.listing(rates))
 
 
 def _where(failure: FailureKind) -> str:
     """The values that no trial had that finished."""
-    said = []
-    for name, ends in failure.apart.items():
-        written = dict.fromkeys(formats.value(name, int(end) if end.is_integer() else end) for end in ends)
-        said.append(f"{name} {' to '.join(written)}")
+    said = [f"{name} {formats.values(name, ends)}" for name, ends in failure.apart.items()]
     return f", all with {formats.listing(said)}, which no finished trial had" if said else ""
+
+
+def _best_of(failure: FailureKind, findings: Findings) -> str:
+    """The ranges of the best trials in the parameters at whose values others failed."""
+    if isinstance(findings.ranges, Unknown):
+        return ""
+    narrowed = findings.ranges.parameters
+    said = [
+        f"{name} {formats.bounds(narrowed[name]).removesuffix(formats.LOG_SCALE)}"
+        for name in failure.apart
+        if name in narrowed
+    ]
+    return f" (recommended: {formats.listing(said)})" if said else ""

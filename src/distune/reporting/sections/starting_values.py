@@ -26,7 +26,7 @@ from distune.reporting.paths import quoted
 from distune.utils.numbers import is_number
 
 TITLE = "Recommended starting values"
-LOG_SCALE = " (log scale)"
+BASE_VALUE = "the base value"
 NEAR = 0.1
 MOST = 0.9
 """Share of the trials from which a range that holds them says next to nothing."""
@@ -45,11 +45,17 @@ def section(findings: Findings, space_file: Path | None) -> Section:
     rows = list(_rows(ranges, findings.study))
     if isinstance(teachers, Ranges) and findings.study.teacher_record is not None:
         rows = [*_rows(teachers, findings.study.teacher_record), *rows]
+    has_base_value = any(str(note).startswith(BASE_VALUE) for _, _, note in rows)
+    single = ", those in the notes where the base value stands" if has_base_value else ""
     blocks: list[Block] = [
         paragraph(
             f"{_whose(ranges)}. A place to start on similar data, not a finding about other data. "
             f"The notes count the {'' if findings.study.is_table else 'completed and pruned '}trials that lay there.",
-            *((" ", Code(f"--space {quoted(space_file)}"), " searches these ranges.") if space_file else ()),
+            *(
+                (" ", Code(f"--space {quoted(space_file)}"), f" searches these ranges{single}.")
+                if space_file
+                else ()
+            ),
         ),
         TableBlock(("Parameter", "Start with", "Note"), tuple(rows)),
     ]
@@ -75,10 +81,13 @@ def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
         if _is_hardly_narrowed(name, narrowed, study) and base is not None and _lies_in(base, narrowed):
             start, note = (
                 formats.value(name, base),
-                f"the base value; {bounds.removesuffix(LOG_SCALE)} is hardly narrowed",
+                f"{BASE_VALUE}; {bounds.removesuffix(formats.LOG_SCALE)} is hardly narrowed",
             )
         else:
-            start, note = bounds.removesuffix(LOG_SCALE), "; ".join(_notes(name, narrowed, ranges, study))
+            start, note = (
+                bounds.removesuffix(formats.LOG_SCALE),
+                "; ".join(_notes(name, narrowed, ranges, study)),
+            )
         yield Code(name), Strong(start), note
 
 
