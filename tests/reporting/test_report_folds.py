@@ -111,7 +111,7 @@ def test_the_learning_curves_of_all_folds_are_drawn_with_their_mean(tmp_path: Pa
     with look():
         drawn = draw_learning(findings)
     assert drawn is not None
-    assert drawn.alt.count("from 0.3000 to 0.6000, highest in epoch 2") == 2
+    assert drawn.alt.count("from 0.3000 to 0.6000, highest with 0.6000 in epoch 2") == 2
     assert drawn.svg.count("stroke-opacity: 0.45") == 2 * 2 * FOLDS
     (folder / "fold_2" / "metrics.jsonl").unlink()
     run = read_run(folder, FOLDS)

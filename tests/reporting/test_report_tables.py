@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pages import cards, read, text_of
+from pages import cards, first_screen, read, text_of
 
 from distune.analysis.findings import analyse
 from distune.analysis.records.from_optuna import from_csv
@@ -78,6 +78,9 @@ def test_report_from_csv_invents_nothing(page: str) -> None:
     commands = re.findall(r"```bash\n(.*?)```", page, re.S)
     assert f"distune report --from-csv {shown(FIXTURE)} --direction maximize\n" in commands
     assert not any("STUDY" in command for command in commands)
+    assert "distune confirm logs/optuna/mydata\n" in first_screen(page), (
+        "whose gain can be confirmed, by which command"
+    )
     for invented in ("on dev", "dev split", "one seed", "earched in this study", "at the high end", "at the low end",
                      "Widen", "[384, 384]", "best epoch", "learnt", "of what was searched"):  # fmt: skip
         assert invented not in page, invented

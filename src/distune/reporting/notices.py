@@ -13,6 +13,7 @@ from distune.reporting import formats, shell, verdicts
 from distune.reporting.document import Block, Commands, Strong, caution, paragraph
 from distune.reporting.paths import quoted
 from distune.training.teacher.check import WHAT_TO_CHANGE
+from distune.utils.default_folders import STUDIES
 
 
 def lead(findings: Findings) -> tuple[Block, ...]:
@@ -79,6 +80,8 @@ def _commands(findings: Findings) -> Iterator[str]:
         yield "# a study of your own data, whose gain can be confirmed"
         yield "# metadata.csv: one row per example, with the path of its image, its text and its labels"
         yield f"distune init metadata.csv --out {shell.OWN_DATA}"
+        yield shell.tune_own_data()
+        yield f"distune confirm {STUDIES / shell.OWN_DATA}"
     elif findings.ranking.best is None:
         yield "# why no trial is complete"
         yield f"distune status {shell.named(study)}"

@@ -21,6 +21,11 @@ OWN_DATA = "mydata"
 SQLITE = "sqlite:///"
 
 
+def tune_own_data() -> str:
+    """Tunes on data of the reader's own."""
+    return f"distune tune --config {OWN_DATA}/config.yaml --n-trials {MORE_TRIALS} --study-name {OWN_DATA}"
+
+
 def confirm(study: StudyRecord) -> str:
     """Confirms the study."""
     return f"distune confirm {named(study)}"

@@ -52,7 +52,12 @@ def _by_stage(by_stage: Mapping[str, float], phases: Sequence[tuple[str, list[Tr
         caption += (
             f" Each bar is the mean of {' or '.join(str(size) for size in sorted(sizes))} trials in a row."
         )
-    return finish(figure, "cost", f"Time of {len(trials)} trials by stage: {said}.", caption)
+    return finish(
+        figure,
+        "cost",
+        f"Time of {len(trials)} trials by stage, without the time between stages: {said}.",
+        caption,
+    )
 
 
 def _bars(axes: Axes, stages: Sequence[str], groups: Sequence[list[TrialRecord]], unit: float) -> None:

@@ -36,7 +36,8 @@ def draw_learning(findings: Findings) -> Figure | None:
         epochs, scores = _mean([_scores(curve) for curve in curves])
         kept = int(np.argmax(scores))
         said.append(
-            f"{stage} from {formats.score(scores[0])} to {formats.score(scores[-1])}, highest in epoch {epochs[kept]}"
+            f"{stage} from {formats.score(scores[0])} to {formats.score(scores[-1])}, highest with "
+            f"{formats.score(scores[kept])} in epoch {epochs[kept]}"
         )
         if folds is None:
             axes.plot(

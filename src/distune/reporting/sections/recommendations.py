@@ -61,13 +61,12 @@ def _production(findings: Findings, measured: Pace | None) -> Line:
     study, numbers = findings.study, verdicts.current(findings)
     purpose = "For production:"
     if study.is_table:
-        own, config = shell.OWN_DATA, f"{shell.OWN_DATA}/config.yaml"
         return _for_purpose(
             purpose,
             "tune on your own data with ",
-            Code(f"distune tune --config {config} --n-trials {shell.MORE_TRIALS} --study-name {own}"),
+            Code(shell.tune_own_data()),
             ", then train the best trials again with several seeds and evaluate them once on held-out data with ",
-            Code(f"distune confirm {STUDIES / own}"),
+            Code(f"distune confirm {STUDIES / shell.OWN_DATA}"),
             ".",
         )
     if numbers is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.analysis.findings import Findings
+from distune.analysis.records.unknown import Unknown
 from distune.reporting import shell, verdicts
 from distune.reporting.document import Code, Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted, shown
@@ -68,10 +69,16 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     path = verdicts.config_to_use(findings)
     start = f" \\\n  --start-from {quoted(path)}" if path is not None else ""
     start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
+    by_hand = findings.study.is_table and not isinstance(findings.ranges, Unknown)
     lines = [
         f"# {table}: one row per example, with the path of its image, its text and its labels",
         f"distune init {table} --out {folder}",
         *(["# start from this study's values"] if start else []),
+        *(
+            [f"# first enter the starting values below as search_space in {folder}/config.yaml"]
+            if by_hand
+            else []
+        ),
         f"distune tune --config {folder}/config.yaml --n-trials {shell.MORE_TRIALS} "
         f"--study-name {name}{shell.kind(findings.study)}{start}",
         f"distune confirm {STUDIES / name}",
