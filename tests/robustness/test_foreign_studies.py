@@ -16,7 +16,7 @@ import distune
 from distune.analysis.ranking import rank
 from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.from_optuna import from_optuna
-from distune.analysis.records.schemas import ConfirmationForm, fault
+from distune.analysis.records.schemas import ConfirmationForm
 from distune.cli import app
 from distune.confirmation.confirm import confirm
 from distune.confirmation.opening import Opening
@@ -28,6 +28,7 @@ from distune.errors import UserError
 from distune.training.files.checkpoint import load_checkpoint
 from distune.training.files.run_folder import OPENINGS
 from distune.tuning.status import read_status
+from distune.utils.forms import fault
 from distune.utils.json_files import read_json
 from distune.utils.jsonl import append_line, read_lines
 from distune.utils.paths import is_file_name

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from distune.confirmation.statistics.plan_form import OpeningForm
+from distune.utils.forms import Form
 from distune.utils.paths import is_file_name
-
-
-class Form(BaseModel):
-    """Strict, as what is read is used as it stands: no text passes for a number, nor true."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class _Interval(Form):
@@ -46,7 +41,7 @@ class _TaskScores(Form):
 class _Condition(Form):
     score: _Interval
     change: _Interval
-    tasks: dict[str, _TaskScores] = {}
+    tasks: dict[str, _TaskScores] = Field(default_factory=dict)
 
 
 class _Forecast(Form):
@@ -119,23 +114,6 @@ class _Optimism(Form):
     loss: _Loss | None
 
 
-class _Opened(Form):
-    time: str
-    by: str
-
-
-class _OpenedElsewhere(_Opened):
-    file: str
-
-
-class OpeningForm(Form):
-    """The openings of the test split, as a confirmation records them."""
-
-    number: int
-    openings: list[_Opened]
-    elsewhere: list[_OpenedElsewhere]
-
-
 class _Candidate(Form):
     observed_gain: float
     expected_gain: float
@@ -149,7 +127,7 @@ class _Recommendation(Form):
     reason: str
     config: str
     searched: int | None = None
-    candidates: dict[str, _Candidate] = {}
+    candidates: dict[str, _Candidate] = Field(default_factory=dict)
 
 
 class _Size(Form):
@@ -194,13 +172,13 @@ class ConfirmationForm(Form):
     examples: dict[str, _Size]
     contenders: dict[str, _Contender]
     comparisons: list[_Comparison]
-    comparisons_missing: list[_LeftOut] = []
+    comparisons_missing: list[_LeftOut] = Field(default_factory=list)
     optimism: _Optimism | None
     opening: OpeningForm | None
     recommendation: _Recommendation
     subgroups: dict[str, _Subgroups] | None = None
-    failures: list[_Failure] = []
-    notes: list[str] = []
+    failures: list[_Failure] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _names_exist(self) -> ConfirmationForm:
@@ -232,22 +210,3 @@ class AuditForm(Form):
 
     findings: list[_Finding]
     sections: list[_Described]
-
-
-def fault(held: Mapping[str, Any], form: type[BaseModel]) -> str | None:
-    """The first thing that is wrong with the content of a file, such as `contenders.base.trial: Field required`.
-
-    Args:
-        held: the content.
-        form: what it should be.
-
-    Returns:
-        None where nothing is.
-    """
-    try:
-        form.model_validate(held)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(key) for key in first["loc"])
-        return f"{where}: {first['msg']}" if where else str(first["msg"])
-    return None

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from distune.analysis.ranking import Ranking
-from distune.analysis.records.schemas import AuditForm, ConfirmationForm, fault
+from distune.analysis.records.schemas import AuditForm, ConfirmationForm
 from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.confirmation.statistics.numbers import VERSION
 from distune.tuning.study_dataset import AUDIT_NAME
+from distune.utils.forms import fault
 from distune.utils.json_files import read_json
 
 

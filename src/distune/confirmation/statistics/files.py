@@ -81,8 +81,8 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
         UserError: the folder holds no confirmation, or a damaged one.
     """
     # Here, as a bundle is read with these modules where pydantic is not installed.
-    from distune.analysis.records.schemas import fault
     from distune.confirmation.statistics.plan_form import PlanForm
+    from distune.utils.forms import fault
 
     path = confirmation / PLAN
     try:

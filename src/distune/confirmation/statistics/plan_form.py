@@ -6,10 +6,27 @@ from typing import Any
 
 from pydantic import model_validator
 
-from distune.analysis.records.schemas import Form, OpeningForm
 from distune.confirmation.request import RELEVANT_GAIN
 from distune.data.table import Task
+from distune.utils.forms import Form
 from distune.utils.paths import is_file_name
+
+
+class _Opened(Form):
+    time: str
+    by: str
+
+
+class _OpenedElsewhere(_Opened):
+    file: str
+
+
+class OpeningForm(Form):
+    """The openings of the test split, as a confirmation records them."""
+
+    number: int
+    openings: list[_Opened]
+    elsewhere: list[_OpenedElsewhere]
 
 
 class _Trained(Form):
