@@ -75,11 +75,21 @@ def test_drafts_are_removed(tmp_path: Path, number: int) -> None:
     assert kind is KeyboardInterrupt or ended.value.code == 128 + number
 
 
-def test_a_signal_that_is_ignored_or_handled_stays_so() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+def _handled(number: int, frame: object) -> None:
+    """As a program that uses the package may handle a signal."""
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, _handled], ids=["ignored", "handled"])  # nohup ignores
+@pytest.mark.parametrize("ours", [end_at_once, end_by_exception])
+def test_a_signal_that_is_ignored_or_handled_stays_so(
+    handler: signal.Handlers, ours: signal.Handlers
+) -> None:
+    before = signal.signal(signal.SIGHUP, handler)
     try:
-        with SignalsHandled(end_by_exception):
+        with SignalsHandled(ours):
             os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is handler and signal.getsignal(signal.SIGTERM) is ours
+        assert signal.getsignal(signal.SIGHUP) is handler
     finally:
         signal.signal(signal.SIGHUP, before)
 

@@ -19,7 +19,7 @@ _BY_DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class SignalsHandled:
-    """Within the block, the signals that nobody else handles are; one that is ignored, as by nohup, still is.
+    """Within the block, signals with their default handler get this one; one that is ignored, as by nohup, stays so.
 
     Args:
         handler: of all of them.
