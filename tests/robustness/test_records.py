@@ -110,6 +110,13 @@ def test_tasks_whose_predictions_could_not_be_read_back_are_named(tmp_path):
     assert 0 < refused < 20
 
 
+def test_a_task_that_is_named_as_a_label_of_another_is_refused():
+    labels = Task("a", ("b", "c"), "multi_label")
+    assert confused((labels, Task("a: d", ("no", "yes")))) is None
+    for tasks in ((labels, Task("a: c", ("no", "yes"))), (Task("a: c", ("x", "y")), labels)):
+        assert "'a: c'" in str(confused(tasks))
+
+
 @pytest.mark.parametrize("content", ["[1]", '{"score": '])
 def test_results_that_hold_none_are_named(tmp_path, content, caplog):
     (tmp_path / RESULTS).write_text(content)

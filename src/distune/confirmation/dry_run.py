@@ -16,7 +16,8 @@ from distune.training.files.prediction_files import read_split_predictions, writ
 def check_predictions_are_read_back(table: Table, splits: Sequence[Split], folder: Path) -> None:
     """Writes made-up predictions for the examples of each split, and reads them as the statistics will.
 
-    Names of tasks, classes, examples and groups come from the data; two of them can make one column's name.
+    Names of tasks, classes, examples and groups come from the data. Tasks that are known to make one column of two are
+    refused where the table is read; what else might not come back is found here.
 
     Args:
         table: all examples.
@@ -34,8 +35,8 @@ def check_predictions_are_read_back(table: Table, splits: Sequence[Split], folde
             problem = _difference(Path(made), split, table)
         if problem:
             raise UserError(
-                f"predictions for the {split} split could be written and not be read back: {problem}; rename the task "
-                "or the class in the data set and tune again. Nothing was trained, and the test split stays closed."
+                f"predictions for the {split} split could be written and not be read back: {problem}; rename "
+                "them in the data set and tune again. Nothing was trained, and the test split stays closed."
             )
 
 
@@ -45,7 +46,7 @@ def _difference(folder: Path, split: Split, table: Table) -> str:
         scored = read_split_predictions(folder, split, tasks=table.tasks)
     except UserError:
         names = ", ".join(f"{task.name} ({len(task.classes)} classes)" for task in table.tasks)
-        return f"two columns have one name among the tasks {names}"
+        return f"columns or cells are confused among the tasks {names}"
     if scored is None or scored.ids != tuple(table.ids[row] for row in rows):
         return "the ids of the examples differ"
     if scored.groups != tuple(table.groups[row] for row in rows):

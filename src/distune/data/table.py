@@ -82,9 +82,15 @@ def exclusive_tasks(task: Task) -> tuple[Task, ...]:
 def confused(tasks: Sequence[Task]) -> str | None:
     """Why a table of predictions, with a column for each task and class, could not be read back; None where it can.
 
-    Such as task `a` with a class `b_c` beside task `a_b`: both have a column `p_a_b_c`.
+    Such as task `a` with a class `b_c` beside task `a_b`: both have a column `p_a_b_c`. Or a multi-label task `a` with
+    a label `b` beside task `a: b`.
     """
     parts = [part for task in tasks for part in exclusive_tasks(task)]
+    names = [part.name for part in parts]
+    if twice := [name for name in names if names.count(name) > 1]:
+        return (
+            f"two tasks, or a task and a label of another, are named {twice[0]!r}; rename one of the columns"
+        )
     for part in parts:
         for name in part.classes:
             fitting = [other.name for other in parts if f"{part.name}_{name}".startswith(f"{other.name}_")]
