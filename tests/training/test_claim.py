@@ -70,7 +70,15 @@ def test_a_run_is_replaced_only_on_request(
         assert [path.name for path in folder.iterdir()] == [LOCK]
 
 
-@pytest.mark.parametrize("name", ["thesis.tex", CONFIG, "metadata_train.csv", "folder/file"])
+def test_a_finished_run_without_its_config_is_not_replaced(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    held = begun(tmp_path / "run", tiny_config(), finished=True)
+    (held / CONFIG).unlink()
+    with pytest.raises(UserError, match="a finished run"), claimed(tiny_config(), held, tmp_path):
+        pass
+    assert (held / RESULTS).exists()
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", CONFIG, "metadata_train.csv", "folder/file", ".git/HEAD"])
 def test_a_folder_of_other_things_is_never_used(tiny_config: MakeConfig, tmp_path: Path, name: str) -> None:
     """Such as that of the config which is trained, and of its tables."""
     held = tmp_path / name
@@ -86,7 +94,10 @@ def test_a_folder_of_other_things_is_never_used(tiny_config: MakeConfig, tmp_pat
     assert held.read_bytes() == before
 
 
-@pytest.mark.parametrize("left", [[], [LOCK], [LOCK, ENVIRONMENT], [LOCK, f".0a.{CONFIG}", ENVIRONMENT]])
+@pytest.mark.parametrize(
+    "left",
+    [[], [LOCK], [LOCK, f".0a.{ENVIRONMENT}"], [LOCK, ENVIRONMENT], [LOCK, f".0a.{CONFIG}", ENVIRONMENT]],
+)
 def test_a_run_that_was_killed_in_its_first_moment_begins_again(
     tiny_config: MakeConfig, tmp_path: Path, left: list[str]
 ) -> None:

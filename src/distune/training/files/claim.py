@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +56,20 @@ def _unfinished(config: Config, runs: Path) -> Path | None:
 
 
 def _check(config: Config, folder: Path, overwrite: bool) -> None:
-    # Hidden files are the lock, and drafts of a run that was killed.
-    there = [path.name for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
-    if there and ENVIRONMENT not in there:  # such as the config's own folder, with its tables
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    # A run that is killed before it has its environment leaves the lock and a draft of that.
+    others = [name for name in there if name != LOCK and not fnmatch(name, f".*.{ENVIRONMENT}")]
+    if others and ENVIRONMENT not in there:  # such as the config's own folder, with its tables
         raise UserError(f"{folder}: this folder holds something that is no run; choose another --out")
-    held = _config_of(folder)
-    if overwrite or held is None:
+    if overwrite:
         return
+    held = _config_of(folder)
     if (folder / RESULTS).exists():
         same = "of this very config" if held == _asked(config) else "of another config"
         raise UserError(
             f"{folder}: holds a finished run {same}, which is never replaced; choose another --out, or --overwrite it"
         )
-    if held != _asked(config):
+    if held is not None and held != _asked(config):
         raise UserError(
             f"{folder}: holds an unfinished run of another config; choose another --out, or --overwrite it"
         )
