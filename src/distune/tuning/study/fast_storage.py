@@ -41,38 +41,34 @@ class FastReadingStorage(RDBStorage):
         Raises:
             ValueError: a number is none; SQLite keeps text in any column.
         """
-        found = self._read(study_id, states, included_trial_ids, trial_id_greater_than)
-        for trial in found:
-            numbers = (
-                trial.number,
-                *(trial.values or ()),
-                *trial.intermediate_values.values(),
-                *(
-                    value
-                    for name, value in trial.params.items()
-                    if not isinstance(trial.distributions[name], CategoricalDistribution)
-                ),
-            )
-            if not all(isinstance(number, int | float) for number in numbers):
-                raise ValueError(f"trial {trial.number!r} holds text in place of a number")
-        return found
-
-    def _read(
-        self,
-        study_id: int,
-        states: Container[TrialState] | None,
-        included_trial_ids: set[int],
-        trial_id_greater_than: int,
-    ) -> list[FrozenTrial]:
         included = [number for number in included_trial_ids if number <= trial_id_greater_than]
         if states is not None or len(included) > MOST_IN_LIST:
-            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
-        trial = models.TrialModel
-        wanted: list[ColumnElement[bool]] = [trial.study_id == study_id]
-        if trial_id_greater_than > -1:
-            wanted.append(or_(trial.trial_id > trial_id_greater_than, trial.trial_id.in_(included)))
-        with Session(self.engine) as session:
-            return _read(session, wanted)
+            found = super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        else:
+            trial = models.TrialModel
+            wanted: list[ColumnElement[bool]] = [trial.study_id == study_id]
+            if trial_id_greater_than > -1:
+                wanted.append(or_(trial.trial_id > trial_id_greater_than, trial.trial_id.in_(included)))
+            with Session(self.engine) as session:
+                found = _read(session, wanted)
+        for each in found:
+            _check_numbers(each)
+        return found
+
+
+def _check_numbers(trial: FrozenTrial) -> None:
+    numbers = (
+        trial.number,
+        *(trial.values or ()),
+        *trial.intermediate_values.values(),
+        *(
+            value
+            for name, value in trial.params.items()
+            if not isinstance(trial.distributions[name], CategoricalDistribution)
+        ),
+    )
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise ValueError(f"trial {trial.number!r} holds text in place of a number")
 
 
 def _read(session: Session, wanted: list[ColumnElement[bool]]) -> list[FrozenTrial]:
