@@ -186,7 +186,6 @@ def test_the_pages_can_be_followed_with_a_table_of_ones_own(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_loss_of_the_guide_keeps_the_contract(tmp_path: Path) -> None:
     write_plugin(tmp_path)
     done = subprocess.run(
