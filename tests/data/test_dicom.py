@@ -266,6 +266,18 @@ def test_a_damaged_header_is_a_bad_example(write: Write, case: str) -> None:
         read_pixels(path)
 
 
+def test_a_machine_without_memory_makes_no_file_a_damaged_one(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise MemoryError
+
+    path = write("a.dcm", ramp())
+    monkeypatch.setattr("distune.data.pixels.dicom.scaled", full)
+    with pytest.raises(MemoryError):
+        read_pixels(path)
+
+
 def dicom_set(root: Path, write: Write, **header: Any) -> DataConfig:
     """12 files of 3 frames, 4 examples of dev; frame 2 is bright where the label is b."""
     for split, numbers in (("train", range(8)), ("dev", range(8, 12))):

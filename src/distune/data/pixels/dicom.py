@@ -103,7 +103,7 @@ def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> N
         if values.ndim == 3:
             return eight_bit(values, rules)
         return _shown(values, file, _functional_groups(file, number - 1), header, rules)
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # elements that are missing, cut or of another form than DICOM says
         raise UserError(f"damaged DICOM header ({type(error).__name__})") from None
