@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -382,6 +383,23 @@ def test_tune_and_confirm_in_a_database_elsewhere(
     for predictor in (confirmation.predictor(), distune.load(study), distune.load(confirmation)):
         assert f"confirmation/{confirmation.recommended}/seed_" in predictor.source
     assert not said or report.read_text() != said, "a report that the confirmation made untrue stays"
+
+
+def test_confirm_takes_the_database_of_a_study_or_the_one_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def interrupted(request: Any) -> SimpleNamespace:
+        asked.append(request)
+        return SimpleNamespace(study="s", folder=tmp_path, reason="interrupted", numbers={})
+
+    monkeypatch.setattr("distune.confirmation.confirm.confirm", interrupted)
+    study = distune.Study("s", tmp_path, storage="sqlite:///s.db")
+    distune.confirm(study)
+    distune.confirm(study, storage="sqlite:///s.db")
+    distune.confirm("s", storage="sqlite:///s.db")
+    assert [(one.study, one.storage) for one in asked] == [("s", "sqlite:///s.db")] * 3
 
 
 @pytest.mark.parametrize("has_estimate", [True, False])

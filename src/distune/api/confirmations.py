@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.api.settings import restored
-from distune.api.sources import load
+from distune.api.sources import load, place_of
 from distune.api.studies import Study, refresh_report
 from distune.config import Config, load_config
 from distune.errors import UserError
@@ -73,10 +73,10 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
     from distune.confirmation.request import ConfirmRequest
 
     check_path("study", study, Study)
-    place, storage = study.place if isinstance(study, Study) else (str(study), others.pop("storage", None))
+    place, storage = place_of(study, others.pop("storage", None))
     with restored():
         result = run_confirmation(
-            ConfirmRequest(study=place, top=top, seeds=seeds, storage=storage, **others)
+            ConfirmRequest(study=str(place), top=top, seeds=seeds, storage=storage, **others)
         )
     if result.numbers:
         refresh_report(Study(result.study, result.folder, storage=storage))
