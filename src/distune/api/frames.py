@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.config import Config, with_values
-from distune.data.pixels.images import check_shape, located
+from distune.data.pixels.images import in_bgr, located
 from distune.data.readers.csv_tables import csv_columns
 from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.split import FRACTIONS, assign_splits
@@ -201,10 +201,7 @@ def _png(values: NDArray[Any]) -> bytes:
 
     if values.dtype not in (np.uint8, np.uint16):
         raise UserError(f"an image of {values.dtype}; give bytes or 16 bits a value")
-    check_shape(values)
-    if values.ndim == 3 and values.shape[2] > 1:
-        values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
-    done, content = cv2.imencode(".png", values)
+    done, content = cv2.imencode(".png", in_bgr(values))
     if not done:
         raise UserError(f"an image of shape {values.shape}")
     return content.tobytes()

@@ -119,16 +119,14 @@ def from_array(values: NDArray[Any], rules: PixelRules = DEFAULT) -> NDArray[np.
     Raises:
         UserError: it has another shape, or no pixel.
     """
-    check_shape(values)
+    values = in_bgr(values)
     if values.dtype.kind not in "uif":
         raise UserError(f"an image of {values.dtype}: give bytes, or numbers as in a scan")
-    if values.ndim == 3 and values.shape[2] > 1:
-        values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
     return eight_bit(values, rules)
 
 
-def check_shape(values: NDArray[Any]) -> None:
-    """Refuses an array that is no image.
+def in_bgr(values: NDArray[Any]) -> NDArray[Any]:
+    """An image in memory, grey, RGB or RGBA -> its channels in OpenCV's order.
 
     Raises:
         UserError: it has another shape, or no pixel.
@@ -139,6 +137,9 @@ def check_shape(values: NDArray[Any]) -> None:
             f"an image of shape {values.shape}: give (height, width) or (height, width, channels) with 1, 3 or 4 "
             "channels, RGB"
         )
+    if is_grey or values.shape[2] == 1:
+        return values
+    return np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
 
 
 def read_pixels(path: str | Path, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
