@@ -192,8 +192,6 @@ def export(
     from distune.deployment.export import export_source
 
     place, storage = place_of(source, storage)
-    for name, given in (("out", out), ("data_root", data_root)):
-        check_path(name, given, type(None))
     check_number("max_score_drop", max_score_drop, least=0)
 
     return export_source(

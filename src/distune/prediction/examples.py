@@ -175,9 +175,7 @@ def _of_frame(frame: Any, columns: Columns) -> list[Example]:
 
 
 def _of_row(name: str, picture: Any, said: Any, columns: Columns) -> Example:
-    if said is None or (
-        not isinstance(said, str) and is_nothing(said)
-    ):  # an empty text is one that says nothing
+    if not isinstance(said, str) and is_nothing(said):  # an empty text is one that says nothing
         return Example(name, picture, None)
     try:
         return Example(name, picture, columns.text_of(cell_of(said)))
