@@ -178,8 +178,10 @@ def test_names_on_the_card_mean_nothing(tmp_path: Path) -> None:
     config = Config().replace(**{"student.vision": "/tmp/<i>/vit"})
     folder = tmp_path / "run `<u>`"
     folder.mkdir()
-    card = model_card(folder, config, [hostile], None, parity, "32-bit", {"<i>": 1.0})
+    tasks = [hostile, Task("# kind", ("1. a", "b"))]
+    card = model_card(folder, config, tasks, None, parity, "32-bit", {"<i>": 1.0})
     assert "<" not in card and "](" not in card.replace("\\](", "") and "://" not in card
+    assert "\n- \\# kind: " in card, "no heading"
 
 
 def test_8_bit_weights_are_smaller_and_their_cost_is_evaluated(

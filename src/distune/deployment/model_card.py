@@ -16,7 +16,7 @@ from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
 from distune.utils.jsonl import read_lines
-from distune.utils.text import in_markdown, one_line
+from distune.utils.text import at_line_start, in_markdown, one_line
 
 KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}
 
@@ -62,7 +62,7 @@ def model_card(
 
 def _said(name: str) -> str:
     """A name from data, a config or a record, which is shown and means nothing."""
-    return in_markdown(one_line(name))
+    return at_line_start(in_markdown(one_line(name)))
 
 
 def _model(config: Config, tasks: Sequence[Task], weights: str) -> Iterator[str]:

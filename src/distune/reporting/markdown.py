@@ -25,9 +25,8 @@ from distune.reporting.document import (
     spans,
 )
 from distune.reporting.formats import plain
-from distune.utils.text import in_markdown
+from distune.utils.text import at_line_start, in_markdown
 
-LINE_START = re.compile(r"^(\s*)([#+\-=]|\d+(?=[.)]))")
 BACKTICKS = re.compile("`+")
 NOTE_TITLES = {"missing": "Not known.", "caution": "Note."}
 APPENDIX = "Appendix"
@@ -65,15 +64,8 @@ def _headline(item: Headline) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is: no emphasis, HTML, table bars, links or headings come of it."""
+    """Text that Markdown shows as it is: no emphasis, HTML, table bars or links come of it."""
     return in_markdown(plain(text, longest=10_000))
-
-
-def _start(text: str) -> str:
-    """Escapes what would make a list or a heading at the start of a line."""
-    return LINE_START.sub(
-        lambda match: match[1] + (match[2] + "\\" if match[2].isdigit() else "\\" + match[2]), text
-    )
 
 
 def _code(text: str, in_table: bool) -> str:
@@ -99,7 +91,7 @@ def _span(span: Span, in_table: bool = False) -> str:
 
 def _line(line: Line) -> str:
     text = "".join(_span(span) for span in line).strip()
-    return _start(text) if line and isinstance(line[0], str) else text
+    return at_line_start(text) if line and isinstance(line[0], str) else text
 
 
 def _cell(cell: Cell) -> str:

@@ -57,13 +57,21 @@ def one_line(held: Any, longest: int = LONGEST_LINE) -> str:
 _SPECIAL = re.compile(r"([\\`*|~]|\[(?=[\^ xX])|\](?=[(\[:]))")
 _WORD_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
+_LINE_START = re.compile(r"^(\s*)([#+\-=]|\d+(?=[.)]))")
 
 
 def in_markdown(text: str) -> str:
-    """One line of text that Markdown shows as it is: no emphasis, HTML, table bars, links or headings come of it."""
+    """Text within a line that Markdown shows as it is: no emphasis, HTML, table bars or links come of it."""
     text = _WORD_EDGE_UNDERSCORE.sub(r"\\_", _SPECIAL.sub(r"\\\1", text))
     text = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("://", ":\\//").replace("www.", "www\\.").replace("@", "\\@")
+
+
+def at_line_start(text: str) -> str:
+    """Markdown that may begin a line, or an item of a list, without making a list or a heading of it."""
+    return _LINE_START.sub(
+        lambda match: match[1] + (match[2] + "\\" if match[2].isdigit() else "\\" + match[2]), text
+    )
 
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
