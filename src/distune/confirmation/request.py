@@ -39,7 +39,7 @@ class ConfirmRequest:
         settings: config values by dotted key that lie over the study's: of `NEUTRAL_KEYS`, which say where it runs.
 
     Raises:
-        UserError: one of them is no number, or out of its range.
+        UserError: one of them is of a wrong type, or out of its range.
     """
 
     study: str

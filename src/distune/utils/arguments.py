@@ -33,9 +33,7 @@ def check_argument(name: str, value: Any, *kinds: type) -> None:
         raise UserError(f"{name}: takes {wanted}, not {type(value).__name__}")
 
 
-def check_number(
-    name: str, value: Any, *, least: float = -math.inf, most: float = math.inf, whole: bool = False
-) -> None:
+def check_number(name: str, value: Any, *, least: float, most: float = math.inf, whole: bool = False) -> None:
     """Refuses what is no finite number between two others.
 
     Args:

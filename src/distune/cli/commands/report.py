@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from distune.analysis.records.study_record import Direction
-from distune.cli.options import (
-    Overwrite,
-    Storage,
-)
+from distune.cli.options import Overwrite, Storage
 from distune.cli.output import say
 from distune.utils.default_folders import STUDIES
 

@@ -7,14 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import (
-    Assignments,
-    DataRoot,
-    Seed,
-    chosen_config,
-    listed,
-    overrides,
-)
+from distune.cli.options import Assignments, DataRoot, Seed, chosen_config, listed, overrides
 from distune.cli.output import say
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig
