@@ -87,7 +87,14 @@ def test_a_coordinator_shows_what_its_active_trial_is_at_between_epochs(tmp_path
     assert shown[-1].progress == ""
 
 
-@pytest.mark.parametrize(("level", "heard"), [(logging.NOTSET, ["odd"]), (logging.INFO, ["fine", "odd"])])
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [
+        (logging.NOTSET, ["odd"]),
+        (logging.INFO, ["fine", "odd"]),
+        (logging.DEBUG, ["small", "fine", "odd"]),
+    ],
+)
 def test_other_handlers_hear_what_they_heard_without_the_log_file(tmp_path, monkeypatch, level, heard):
     root, logger, messages = logging.getLogger(), logging.getLogger("distune"), []
     listener = logging.Handler()
@@ -97,6 +104,7 @@ def test_other_handlers_hear_what_they_heard_without_the_log_file(tmp_path, monk
     monkeypatch.setattr(logger, "level", level)
     before = logger.handlers[:], logger.propagate
     with log_file(tmp_path / "study.log"):
+        logging.getLogger("distune.tuning").debug("small")
         logging.getLogger("distune.tuning").info("fine")
         logging.getLogger("distune.tuning").warning("odd")
     assert messages == heard

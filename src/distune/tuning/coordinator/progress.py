@@ -121,17 +121,18 @@ class StudyProgress:
 
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Writes everything that Distune logs into a file; handlers of the process hear what they heard without it."""
+    """Writes Distune's log, from INFO on, into a file; the root logger's handlers hear what they heard without it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("distune")
     file = logging.FileHandler(path, encoding="utf-8")
+    file.setLevel(logging.INFO)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level, propagates = logger.level, logger.propagate
-    handlers = [file, *([_Parents(logger.getEffectiveLevel())] if propagates else [])]
+    level, heard, propagates = logger.level, logger.getEffectiveLevel(), logger.propagate
+    handlers = [file, *([_Parents(heard)] if propagates else [])]
     for handler in handlers:
         logger.addHandler(handler)
     logger.propagate = False  # else the level below would hold for the root logger's handlers, too
-    logger.setLevel(logging.INFO)
+    logger.setLevel(min(heard, logging.INFO))
     try:
         yield
     finally:
