@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+from distune.utils.atomic import NOT_WRITABLE
 
 Result = TypeVar("Result")
 
@@ -18,7 +19,6 @@ GIVE_UP_SECONDS = 1800.0
 SILENT_ATTEMPTS = 4
 """So often a hub is tried that has never answered: there may be no network at all."""
 _SECONDS_LEFT = re.compile(r"\bt=(\d+)")
-_LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 _log = logging.getLogger(__name__)
 
 
@@ -114,7 +114,7 @@ def is_final(error: BaseException) -> bool:
         )
     # A file that is not in the cache because the hub could not be asked is an `EntryNotFoundError` as well.
     missing = isinstance(error, EntryNotFoundError) and error.__cause__ is None
-    local = any(isinstance(each, OSError) and each.errno in _LOCAL for each in _chain(error))
+    local = any(isinstance(each, OSError) and each.errno in NOT_WRITABLE for each in _chain(error))
     return missing or local or any(isinstance(each, final) for each in _chain(error))
 
 
