@@ -44,6 +44,7 @@ def with_data(config: Config, data: Any) -> Config:
         data: a data frame; images as paths, arrays or Pillow images. None leaves the config as it is.
 
     Raises:
+        UserError: it is no data frame.
         DataError: the data frame lacks a column, a row is of no split, or an image cannot be read.
     """
     if data is None:

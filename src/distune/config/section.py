@@ -77,8 +77,9 @@ def _check_numbers(value: Any, annotation: Any) -> None:
     if isinstance(value, bool) and (int in kinds or float in kinds) and bool not in kinds:
         raise ValueError(f"a number is needed, not {str(value).lower()}")
     if isinstance(value, list | tuple):
+        parts = [part for kind in kinds if get_origin(kind) is tuple for part in get_args(kind)]
         for one in value:
-            for part in (part for kind in kinds if get_origin(kind) is tuple for part in get_args(kind)):
+            for part in parts:
                 _check_numbers(one, part)
 
 
