@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distune.cli import run_command
 from distune.config import Config, save_config
 from distune.models.encoders import CATALOGUE
 
@@ -122,17 +120,14 @@ FAULTS = {
 
 @pytest.fixture
 def check(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[[Config], tuple[Any, str]]:
+    distune: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> Callable[[Config], tuple[int, str]]:
     """Runs the command in this process; gives its exit code and all that it printed."""
 
-    def call(config: Config) -> tuple[Any, str]:
+    def call(config: Config) -> tuple[int, str]:
         save_config(config, tmp_path / "a.yaml")
-        monkeypatch.setattr(sys, "argv", ["distune", "check", str(tmp_path / "a.yaml"), "--no-estimate"])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out + captured.err
+        code, out, err = distune("check", "a.yaml", "--no-estimate")
+        return code, out + err
 
     return call
 
@@ -143,7 +138,7 @@ def test_it_ends_with_2_and_says_what_is_wrong(
     hub: HubServer,
     tiny_config: Callable[..., Config],
     tmp_path: Path,
-    check: Callable[[Config], tuple[Any, str]],
+    check: Callable[[Config], tuple[int, str]],
 ) -> None:
     code, said = check(tiny_config(**SOUND, **fault(tmp_path, hub)))
     assert code == 2
@@ -155,7 +150,7 @@ def test_what_is_to_fetch_is_said_with_its_size(
     hub: HubServer,
     tiny_config: Callable[..., Config],
     tmp_path: Path,
-    check: Callable[[Config], tuple[Any, str]],
+    check: Callable[[Config], tuple[int, str]],
 ) -> None:
     from distune.models.encoders.hub.revisions import fetch_encoders
 
