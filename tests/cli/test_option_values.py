@@ -51,11 +51,8 @@ def test_every_seed_has_a_range() -> None:
 
 def test_every_command_with_an_output_option_is_known() -> None:
     """Each refuses to replace what it did not make: a new one needs a test of that, too."""
-    files = {
-        "predict",
-        "audit",
-        "errors",
-    }  # tests/utils/test_output_files.py, tests/reporting/test_mistakes.py
+    # tests/utils/test_output_files.py, tests/reporting/test_mistakes.py
+    files = {"predict", "audit", "errors"}
     folders = {
         "train",
         "export",

@@ -130,6 +130,7 @@ def test_what_stands_in_place_of_a_number_is_named(whole, table, odd, read, tmp_
         try:
             database.execute(f"UPDATE {table} SET {NUMBERS[table]} = ? WHERE rowid = 2", (odd,))
         except sqlite3.IntegrityError:
+            assert odd is None
             return  # the database itself refuses it
         database.commit()
     with pytest.raises(UserError, match=r"study\.db"):
