@@ -17,10 +17,12 @@ from sklearn.metrics import f1_score
 
 from distune.config import Config
 from distune.confirmation.baselines import BASELINES, evaluate_baselines, frozen_features
+from distune.confirmation.candidates import config_identity
 from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.missing_inputs import Conditions, swapped
 from distune.data import Table, fingerprint, read_table
-from distune.store import Store
+from distune.errors import UserError
+from distune.store import Store, key_of
 from distune.training.predictions import predict
 from distune.training.student import build_student, student_seed
 
@@ -134,6 +136,20 @@ def test_a_trained_student_misses_what_is_taken_away(finished: Path) -> None:
         assert condition["change"]["mean"] == pytest.approx(
             condition["score"]["mean"] - splits["score"]["mean"]
         )
+
+
+@pytest.mark.parametrize("content", ['{"modality": {"C": ', "[1]", '{"modality": 1}'])
+def test_damaged_settings_of_a_baseline_are_named(
+    tiny_config: MakeConfig, tmp_path: Path, content: str
+) -> None:
+    config = tiny_config()
+    evaluation = evaluation_of(read_table(config.data, 1))
+    folder = tmp_path / "baselines" / BASELINES[0]
+    folder.mkdir(parents=True)
+    evaluation.mark(folder, key_of(config_identity(config)))
+    (folder / "settings.json").write_text(content)
+    with pytest.raises(UserError, match=r"majority/settings\.json is damaged"):
+        evaluate_baselines(evaluation, config, tmp_path)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import baseline_folder, join_folds
 from distune.data import read_table
 from distune.data.table import Table
+from distune.errors import UserError
 from distune.store import key_of
 from distune.training.files.prediction_files import write_predictions
 from distune.training.files.run_folder import write_json
@@ -51,6 +52,9 @@ def evaluate_baselines(
 
     Returns:
         What was chosen on dev, by baseline and task.
+
+    Raises:
+        UserError: what was kept is damaged.
     """
     table = evaluation.table
     makers: dict[str, Callable[[], Any]] = {
@@ -80,8 +84,19 @@ def evaluate_baselines(
             if folds is not None:
                 _evaluate_folds(evaluation, config, folds, folder, name, inputs)
             evaluation.mark(folder, made_from)
-        settings[name] = read_json(folder / SETTINGS)
+        settings[name] = _read_settings(folder)
     return settings
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    path = folder / SETTINGS
+    try:
+        found = read_json(path)
+        if not (isinstance(found, dict) and all(isinstance(each, dict) for each in found.values())):
+            raise ValueError("it holds no settings by task")
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); delete {folder} and confirm again") from None
+    return found
 
 
 def ends_of_grid(settings: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
