@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, Trial
 from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
-from distune.tuning.coordinator.epoch_reports import Pruning
+from distune.tuning.coordinator.epoch_reports import EpochReports
 from distune.tuning.coordinator.failures import SURPLUS, failed_alike
 from distune.tuning.coordinator.ledger import Ledger, TrialCounts, count
 from distune.tuning.coordinator.progress import Snapshot
@@ -93,7 +93,7 @@ class Coordinator:
         self._takeover = takeover
         self._retention = retention
         self._limits = limits
-        self._pruning = Pruning(ledger, proposals, limits.prune_teacher)
+        self._epochs = EpochReports(ledger, proposals, limits.prune_teacher)
         self._interrupted = interrupted
         self._show = show
         self._active: dict[int, ActiveTrial] = {}
@@ -260,7 +260,7 @@ class Coordinator:
         _log.info("trial %d: %s, score %.4f", event.number, event.label, event.score)
         active.progressed(event)
         self._retention.measure(active.path)  # a trial is biggest while it has checkpoints
-        if self._pruning.should_prune(active, event, self._trials):
+        if self._epochs.should_prune(active, event, self._trials):
             active.stop_reason = "pruned"
         elif self._stopping or self._interrupted():
             active.stop_reason = "stopped"

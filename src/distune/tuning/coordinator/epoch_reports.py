@@ -1,4 +1,4 @@
-"""Whether a trial is stopped after an epoch."""
+"""The epochs that active trials report: written into the study, and whether each ends its trial."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from distune.tuning.search.teacher_pruner import earlier_teachers, should_prune_
 from distune.tuning.trials.messages import EpochReported
 
 
-class Pruning:
+class EpochReports:
     """Writes the epochs that count into the study and asks the pruner of their stage.
 
     Args:
