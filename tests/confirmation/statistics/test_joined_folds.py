@@ -33,7 +33,10 @@ def test_rows_stand_as_they_are_in_the_order_of_their_names(parts: list[Path], t
     assert (tmp_path / "predictions_folds.csv").read_bytes().decode() == HEADER + "".join(ROWS.values())
 
 
-@pytest.mark.parametrize("content", [None, "", HEADER, HEADER + '1,g,"a', HEADER + "1,g\r\n"])
+OTHER_CLASS = HEADER.replace("p_t_a", "p_t_c") + ROWS["2"]
+
+
+@pytest.mark.parametrize("content", [None, "", HEADER, HEADER + '1,g,"a', HEADER + "1,g\r\n", OTHER_CLASS])
 def test_a_fold_that_cannot_be_read_is_named(parts: list[Path], tmp_path: Path, content: str | None) -> None:
     path = parts[1] / "predictions_dev.csv"
     if content is None:

@@ -120,8 +120,11 @@ def join_folds(parts: Sequence[Path], folder: Path) -> None:
     for part in parts:
         path = predictions_file(part, "dev")
         found = read_rows(part) if path.is_file() else []
-        if not found:
-            raise UserError(f"{path} is missing or empty: delete {part.parent} and confirm again")
+        if not found or (rows and found[0].keys() != rows[0].keys()):
+            raise UserError(
+                f"{path} is missing, empty, or has other columns than the fold before: delete {part.parent} and "
+                "confirm again"
+            )
         rows += found
     # In the order of the names, so that every partition into folds comes to the same one.
     rows.sort(key=lambda row: row["id"])
