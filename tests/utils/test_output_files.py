@@ -114,6 +114,19 @@ def test_of_two_that_make_one_folder_the_second_says_so(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["new", "theirs"]
 
 
+def test_an_empty_folder_that_cannot_be_replaced_is_nobody_elses_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:  # as where a disk is mounted there
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr(Path, "rename", busy)
+    (tmp_path / "new").mkdir()
+    with pytest.raises(DataError, match="busy"), new_folder(tmp_path / "new") as folder:
+        (folder / "mine").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["new"]
+
+
 def test_no_writer_takes_the_place_of_a_pipe_or_a_device(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "null").symlink_to(os.devnull)

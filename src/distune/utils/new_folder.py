@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from distune.errors import DataError
 from distune.utils.atomic import name_instead
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 @contextmanager
@@ -38,7 +41,7 @@ def new_folder(root: Path) -> Iterator[Path]:
             temporary.rename(root)
         except OSError as error:
             reason = f"cannot be renamed into place: {error.strerror or error}"
-            if root.exists():
+            if error.errno in _TAKEN:
                 reason = "another process has made it meanwhile; choose another folder"
             raise DataError(root, [reason]) from None
     except OSError as error:
