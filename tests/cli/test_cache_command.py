@@ -118,7 +118,7 @@ def test_clear_by_kind_and_by_age(own_cache: Path) -> None:
     assert {entry.kind for entry in Store().entries()} == {"images", "regression", "tokens", "targets"}
 
 
-@pytest.mark.parametrize("age", ["9" * 400 + "d", "1", "-1d", "1.5h", "1w", "\u0661\u0661x"])
+@pytest.mark.parametrize("age", ["", " ", "9" * 400 + "d", "1", "-1d", "1.5h", "1w", "\u0661\u0661x"])
 def test_an_age_that_is_none_is_refused(age: str) -> None:
     result = CliRunner().invoke(app, ["cache", "clear", "--older-than", age])
     assert isinstance(result.exception, UserError) and "--older-than" in str(result.exception)

@@ -49,7 +49,7 @@ def clear(
     if kind is not None and kind not in KINDS:
         raise UserError(f"--kind: {kind!r} is unknown; use {', '.join(KINDS)}")
     store = Store()
-    removed = store.clear(kind, _seconds(older_than) if older_than else 0.0)
+    removed = store.clear(kind, 0.0 if older_than is None else _seconds(older_than))
     rest = "stay" if older_than or kind else "are in use and stay"
     say(f"removed {len(removed)} entries from {store.root}; {len(store.entries())} {rest}")
 
