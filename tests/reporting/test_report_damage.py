@@ -44,9 +44,18 @@ CONFIRMATIONS: dict[str, tuple[str, Any]] = {
     "no contenders": ("contenders", GONE),
     "an empty list for contenders": ("contenders", []),
     "a word for a score": ("contenders.base.splits.test.score.mean", "high"),
+    "words for the seeds' scores": ("contenders.base.splits.test.scores", ["high"]),
     "half an interval": ("contenders.trial_0001.splits.test.score", {"mean": 0.5}),
     "a comparison without a verdict": ("comparisons.0.verdict", GONE),
     "a recommendation of no contender": ("recommendation.contender", "trial_0099"),
+    "a candidate that is no contender": (
+        "recommendation.candidates",
+        {
+            "x": dict.fromkeys(
+                ("observed_gain", "expected_gain", "probability_better", "probability_best"), 0.5
+            )
+        },
+    ),
     "no recommendation": ("recommendation", GONE),
     "a split that was not evaluated": ("split", "folds"),
     "no rank": ("contenders.trial_0001.rank", None),

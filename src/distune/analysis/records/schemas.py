@@ -22,6 +22,18 @@ class _Support(Form):
     recall: _Interval | None
 
 
+class _Point(Form):
+    wanted: float
+    threshold: _Interval | None
+    sensitivity: _Interval | None
+    specificity: _Interval | None
+
+
+class _OperatingPoints(Form):
+    positive: str
+    points: list[_Point]
+
+
 class _Task(Form):
     macro_f1: _Interval
     accuracy: _Interval
@@ -31,6 +43,7 @@ class _Task(Form):
     temperature: _Interval | None
     log_loss: _Interval | None
     log_loss_scaled: _Interval | None
+    operating_points: list[_OperatingPoints] | None = None
     classes: dict[str, _Support]
 
 
@@ -53,6 +66,7 @@ class _Forecast(Form):
 
 class _Split(Form):
     score: _Interval
+    scores: list[float] = Field(default_factory=list)
     forecast: _Forecast | None = None
     tasks: dict[str, _Task]
     conditions: dict[str, _Condition]
@@ -184,6 +198,8 @@ class ConfirmationForm(Form):
     def _names_exist(self) -> ConfirmationForm:
         if self.recommendation.contender not in self.contenders:
             raise ValueError("the recommended contender is not among the contenders")
+        if not self.recommendation.candidates.keys() <= self.contenders.keys():
+            raise ValueError("a candidate of the recommendation is not among the contenders")
         if not all(map(is_file_name, self.contenders)):
             raise ValueError("a contender's name is none of a folder")
         if self.split not in self.examples:
