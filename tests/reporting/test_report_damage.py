@@ -18,12 +18,15 @@ import pytest
 from confirmed_numbers import AUDIT, CONFIRMATION
 from pages import at, first_screen, section, text_of
 
+from distune.analysis.dev_noise import DevNoise
 from distune.analysis.findings import analyse
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.teacher import TeacherEvaluation
 from distune.errors import UserError
 from distune.reporting import report
 from distune.reporting.figures import history, model
 from distune.reporting.figures.style import look
+from distune.reporting.notices import lead
 from distune.reporting.report import write_report
 from distune.utils.atomic import write_text
 
@@ -283,3 +286,26 @@ def test_figures_do_not_depend_on_the_users_settings(few: StudyRecord) -> None:
         [sys.executable, "-c", shown], env=asked, capture_output=True, text=True, check=True
     )
     assert found.stdout == "nonsense\n"
+
+
+def test_a_backend_that_was_chosen_before_stays() -> None:
+    chosen = "import matplotlib as m; m.use('svg'); import distune.reporting.figures; print(m.get_backend())"
+    found = subprocess.run(
+        [sys.executable, "-c", chosen],
+        env={**os.environ, "MPLBACKEND": "pdf"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "svg\n"
+
+
+@pytest.mark.parametrize(("teacher", "is_useless"), [(0.74, True), (0.77, False), (0.82, False)])
+def test_of_one_seed_a_teacher_is_of_no_use_where_it_lies_below_what_chance_moves_its_student(
+    few: StudyRecord, teacher: float, is_useless: bool
+) -> None:
+    """The student scores 0.8 on test, and 0.95 on dev, where its interval begins 0.05 lower."""
+    noise = DevNoise(0, 120, None, 0.95, 0.9, 0.99, 0, 0)
+    evaluated = TeacherEvaluation(teacher, 0.8, None, "test", 1)
+    said = lead(replace(analyse(few), teacher=evaluated, noise=noise))
+    assert ("little to teach" in str(said)) == is_useless

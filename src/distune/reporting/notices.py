@@ -106,7 +106,8 @@ def _change_teacher(findings: Findings) -> list[str]:
         return []
     return [
         f"# change teacher.* in {quoted(config)}, and tune again",
-        f"distune tune --config {quoted(config)} --n-trials {shell.MORE_TRIALS} --study-name better_teacher",
+        f"distune tune --config {quoted(config)} --n-trials {shell.MORE_TRIALS} --study-name better_teacher"
+        + shell.kind(findings.study),
     ]
 
 
@@ -153,8 +154,8 @@ def _is_of_no_use(findings: Findings) -> bool:
 
 
 def _is_below_its_student(findings: Findings, evaluated: TeacherEvaluation) -> bool:
-    """Of one seed, only where it lies below the interval of the student, which was picked among many."""
+    """Of one seed, only where it lies further below than the examples move the student, which was picked among many."""
     noise = findings.noise
     if evaluated.seeds > 1 or isinstance(noise, Unknown):
         return evaluated.is_below_its_student
-    return evaluated.score < noise.low
+    return evaluated.score < evaluated.student - (noise.score - noise.low)
