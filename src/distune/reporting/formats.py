@@ -99,11 +99,8 @@ def _says_nothing(held: Mapping[str, Any]) -> bool:
 def share(value: float) -> str:
     """A fraction in whole percent, such as `23 %`; small ones keep a digit."""
     percent = 100 * value
-    return (
-        f"{percent:.1f} %".replace("-", "−")
-        if 0 < abs(percent) < 0.95
-        else f"{percent:.0f} %".replace("-", "−")
-    )
+    digits = 1 if 0 < abs(percent) < 0.95 else 0
+    return f"{percent:.{digits}f} %".replace("-", "−")
 
 
 def chance(value: float) -> str:

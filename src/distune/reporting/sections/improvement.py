@@ -25,7 +25,6 @@ from distune.reporting.document import (
 from distune.reporting.sections import tasks
 
 TITLE = "Performance improvement"
-NOT_BETTER = "The base config has the best score of the search: no trial improved on it."
 
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
@@ -48,11 +47,11 @@ def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
 
 def _searched(findings: Findings, baseline: Baseline) -> Iterator[Block]:
     """The base config's score in the search beside the best trial's."""
-    if isinstance(baseline.gain, Unknown) or isinstance(baseline.base, Unknown):
-        yield paragraph(baseline.gain.reason if isinstance(baseline.gain, Unknown) else NOT_BETTER)
+    if isinstance(baseline.gain, Unknown):
+        yield paragraph(baseline.gain.reason)
     elif baseline.is_base_best:
-        yield paragraph(NOT_BETTER)
-    else:
+        yield paragraph("The base config has the best score of the search: no trial improved on it.")
+    elif not isinstance(baseline.base, Unknown):
         best = f"Trial {baseline.best.number}"
         row = (
             formats.score(baseline.base.value),

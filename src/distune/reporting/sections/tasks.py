@@ -32,7 +32,7 @@ def parts(findings: Findings, figures: Mapping[str, Figure]) -> list[Section]:
                 ),
             ]
     if "confusion" in figures:
-        blocks += [figures["confusion"], *_rarest(findings)]
+        blocks += [figures["confusion"], *_answered(findings)]
     elif isinstance(findings.scored_run.run, Unknown) and not findings.study.is_table:
         blocks.append(missing(findings.scored_run.run.reason))
     return (
@@ -42,8 +42,8 @@ def parts(findings: Findings, figures: Mapping[str, Figure]) -> list[Section]:
     )
 
 
-def _rarest(findings: Findings) -> Iterator[Block]:
-    """How many answers are right, and of which class the fewest, by the counts of the figure."""
+def _answered(findings: Findings) -> Iterator[Block]:
+    """How many answers are right, and of which class the smallest share, by the counts of the figure."""
     run = findings.scored_run.run
     if isinstance(run, Unknown) or isinstance(run.confusions, Unknown):
         return
