@@ -169,3 +169,9 @@ def test_a_kind_of_failure_names_the_values_that_no_finished_trial_had() -> None
     assert rank(study).failures[0].apart == {"lr": (9.0, 50.0)}
     alone = StudyRecord("s", "maximize", (*finished, failed[0]), {}, "observed")
     assert rank(alone).failures[0].apart == {}
+
+
+@pytest.mark.parametrize("recorded", ["a" * 300, "a\0/b", "\ud800", "../" * 3000 + "b"])
+def test_a_run_folder_that_no_file_system_can_hold_is_none(tmp_path: Path, recorded: str) -> None:
+    record = from_optuna(study_of(create_trial(value=0.9, user_attrs={"folder": recorded})), tmp_path)
+    assert record.trials[0].folder is None

@@ -148,15 +148,28 @@ def _run_folder(recorded: Any, study_folder: Path | None) -> Path | None:
 
     The record may be anybody's: what leaves the folder of studies, as no run of ours does, is no run folder.
     """
-    if not isinstance(recorded, str) or not recorded or "\0" in recorded:
+    if not isinstance(recorded, str) or not recorded:
         return None
     path = Path(recorded)
+    if not (_is_possible(path) and _is_possible(Path(path.name))):
+        return None
     if study_folder is not None:
         for candidate in (study_folder / path.name, study_folder / "trials" / path.name):
             if candidate.is_dir():
                 return candidate
     studies = study_folder.parent if study_folder is not None else STUDIES
     return path if path.resolve().is_relative_to(studies.resolve()) else None
+
+
+def _is_possible(path: Path) -> bool:
+    """Whether a file system can hold a path: no NUL, no half of a character, not too long."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _space(
