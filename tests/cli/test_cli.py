@@ -99,6 +99,8 @@ BAD = {
     "absent device": (["train", "tiny.yaml", "--gpu", "cuda:7"], "device cuda:7 is not on this machine"),
     "unknown study": (["report", "no_such_study"], "there is no such study"),
     "nothing to report": (["report"], "report needs a study or --from-csv"),
+    "examples of a table": (["report", "--from-csv", "t.csv", "--examples"], "--examples"),
+    "a storage of a table": (["report", "--from-csv", "t.csv", "--storage", "sqlite:///x.db"], "--storage"),
     "unknown demo": (["data", "demo", "--kind", "x"], "'x' is unknown; use slices or wound"),
     "unknown parameter": (
         ["tune", "--config", "tiny.yaml", "--only", "alpha,tau"],

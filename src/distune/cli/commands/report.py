@@ -50,8 +50,9 @@ def report(
 
     if (study is None) == (from_csv is None):
         raise UserError("report needs a study or --from-csv, one of the two")
-    if from_csv is not None and checklist is not None:
-        raise UserError("--checklist is of a study; a table of trials (--from-csv) answers too little of it")
+    of_a_study = {"--checklist": checklist, "--examples": examples, "--storage": storage}
+    if from_csv is not None and (given := [name for name, value in of_a_study.items() if value]):
+        raise UserError(f"{' and '.join(given)}: only of a study, not of a table of trials (--from-csv)")
     if from_csv is not None:
         folder = out or from_csv.parent / from_csv.stem
         written = write_report_from_csv(from_csv, folder, direction=direction, overwrite=overwrite)
