@@ -1,9 +1,10 @@
 """How much each parameter mattered, beside what it gets where the scores are shuffled.
 
-The importance is Optuna's mean decrease of impurity: the share of a random forest's splits, weighed by the variance
-that they take away. Shuffled scores have nothing to do with the parameters, so what these get then is noise. Scores are
-shuffled within each quarter of the study: sampler and scores drift together over a study, and that drift is no effect.
-A parameter is named where it gets more than the 95th percentile, over 99 shuffles, of the largest that any gets.
+The importance is the mean decrease of impurity, as in Optuna: the share of a random forest's splits, weighed by the
+variance that they take away. Shuffled scores have nothing to do with the parameters, so what these get then is noise.
+Scores are shuffled within each quarter of the study: sampler and scores drift together over a study, and that drift is
+no effect. A parameter is named where it gets more than the 95th percentile, over 99 shuffles, of the largest that any
+gets.
 
 What a study could name is known from simulation (`benchmarks/parameters.py`: eight parameters, one straight effect):
 where values are tried evenly, n complete trials name, in four studies of five, a parameter that alone explains
@@ -13,10 +14,9 @@ HALF / (n + HALF) of the variance. TPE leaves bad values early, and then names s
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,6 @@ from numpy.typing import NDArray
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.distributions import BaseDistribution
 
 HALF = 24
 """Complete trials with which a parameter must explain half of the variance to be named; fewer name nothing."""
@@ -73,15 +69,17 @@ def importance(study: StudyRecord) -> Importance | Unknown:
     """Computes the importances; needs `HALF` complete trials inside the search space."""
     trials = [trial for trial in study.complete if _inside(trial, study)]
     scores = np.array([trial.value for trial in trials], dtype=float)
-    names = [name for name in study.space if _varies(name, trials)]
+    names = sorted(name for name in study.space if _varies(name, trials))
     if len(trials) < HALF:
         return Unknown(_too_few(scores, is_selection=bool(study.absent)))
     if not names or not np.ptp(scores):
         return Unknown("All complete trials have the same parameters or the same score, so none can matter.")
-    rebuilt = _rebuilt(study, trials, names)
-    found = _shares(rebuilt, names, scores)
+    blocks = [_columns(study.space[name], [trial.params[name] for trial in trials]) for name in names]
+    columns = np.concatenate(blocks).T
+    owners = np.repeat(np.arange(len(names)), [len(block) for block in blocks])
+    found = _shares(columns, owners, scores)
     rng = np.random.default_rng(0)
-    largest = [_shares(rebuilt, names, scores[_shuffled(len(trials), rng)]).max() for _ in range(SHUFFLES)]
+    largest = [_shares(columns, owners, scores[_shuffled(len(trials), rng)]).max() for _ in range(SHUFFLES)]
     shares = [Share(name, float(share)) for name, share in zip(names, found, strict=True)]
     return Importance(
         shares=tuple(sorted(shares, key=lambda share: -share.share)),
@@ -126,46 +124,19 @@ def _shuffled(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.concatenate([rng.permutation(rows) for rows in np.array_split(np.arange(count), QUARTERS)])
 
 
-def _shares(rebuilt: optuna.Study, names: list[str], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    from optuna.importance import MeanDecreaseImpurityImportanceEvaluator, get_param_importances
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna calls a target of one's own experimental
-        found = get_param_importances(
-            rebuilt,
-            evaluator=MeanDecreaseImpurityImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=0),
-            params=sorted(names),  # in any other order, Optuna 5.0 gives one parameter's share to another
-            target=lambda trial: float(scores[trial.number]),
-        )
-    return np.array([found[name] for name in names])
+def _columns(parameter: Parameter, values: Sequence[Any]) -> NDArray[np.float32]:
+    """What a forest splits: a number as it is, a categorical parameter as a column a choice; 1 and True are two."""
+    if parameter.kind != "categorical":
+        return np.array([values], dtype=np.float32)
+    choices = [(type(choice), choice) for choice in parameter.choices]
+    return np.array([[(type(value), value) == choice for value in values] for choice in choices], np.float32)
 
 
-def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: list[str]) -> optuna.Study:
-    """The trials as an Optuna study in memory, as a record may come from a table."""
-    import optuna
+def _shares(
+    columns: NDArray[np.float32], owners: NDArray[np.int64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Each parameter's share of the splits that a forest makes in its columns."""
+    from sklearn.ensemble import RandomForestRegressor
 
-    distributions = {name: _distribution(study.space[name]) for name in names}
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        rebuilt = optuna.create_study()
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-    rebuilt.add_trials(
-        optuna.trial.create_trial(
-            value=trial.value,
-            params={name: trial.params[name] for name in names},
-            distributions=distributions,
-        )
-        for trial in trials
-    )
-    return rebuilt
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-    if parameter.kind == "categorical":
-        return CategoricalDistribution(parameter.choices)
-    low, high = parameter.low or 0.0, parameter.high or 0.0
-    return FloatDistribution(low, high, log=parameter.log)  # a tree splits whole numbers as it does others
+    forest = RandomForestRegressor(TREES, max_depth=DEPTH, random_state=0).fit(columns, scores)
+    return np.bincount(owners, forest.feature_importances_).astype(np.float64)

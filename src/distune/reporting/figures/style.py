@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import NullLocator
 
 from distune.analysis.findings import Findings
@@ -93,7 +94,7 @@ def look() -> Iterator[None]:
 
 def canvas(height: float) -> Canvas:
     """An empty figure of a height in inches."""
-    return Canvas(figsize=(WIDTH, height), layout="constrained")
+    return Canvas(figsize=(WIDTH, height), dpi=PNG_DPI)
 
 
 def one(height: float) -> tuple[Canvas, Axes]:
@@ -120,9 +121,10 @@ def score_axis(findings: Findings) -> str:
 def finish(figure: Canvas, name: str, alt: str, caption: str) -> Figure:
     """Saves a figure for both renderings."""
     alt = plain(alt, longest=1000)
+    ConstrainedLayoutEngine().execute(figure)  # once for both files: each would draw twice to lay out its own
     vector, pixels = io.BytesIO(), io.BytesIO()
     figure.savefig(vector, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    figure.savefig(pixels, format="png", dpi=PNG_DPI, facecolor=PAPER, metadata={"Software": None})
+    figure.savefig(pixels, format="png", facecolor=PAPER, metadata={"Software": None})
     return Figure(
         name, alt, plain(caption, longest=1000), _inline(vector.getvalue(), name, alt), pixels.getvalue()
     )
