@@ -309,3 +309,34 @@ def test_of_one_seed_a_teacher_is_of_no_use_where_it_lies_below_what_chance_move
     evaluated = TeacherEvaluation(teacher, 0.8, None, "test", 1)
     said = lead(replace(analyse(few), teacher=evaluated, noise=noise))
     assert ("little to teach" in str(said)) == is_useless
+
+
+def test_the_page_of_another_study_is_not_replaced_where_its_report_is_gone(
+    few: StudyRecord, tmp_path: Path
+) -> None:
+    write_report(few, tmp_path)
+    (tmp_path / "report.md").unlink()
+    for name in ("other", f"{few.name}2"):
+        with pytest.raises(UserError, match=r"report\.html"):
+            write_report(replace(few, name=name), tmp_path)
+    assert not (tmp_path / "report.md").exists()
+
+
+def test_after_the_work_a_report_is_written_as_it_was_asked_for_before(
+    few: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "draw", lambda findings: {})
+    plain = {path.name for path in report.refresh_report(few, tmp_path)}
+    assert "report.md" in plain and "checklist.md" not in plain
+    write_report(few, tmp_path, examples=True, checklist="tripod-ai")
+    again = {path.name for path in report.refresh_report(few, tmp_path)}
+    assert again == plain | {"checklist.md"}
+    assert "## Most confident mistakes" in (tmp_path / "report.md").read_text()
+
+
+def test_after_the_work_a_file_in_the_place_of_a_report_is_named_and_kept(
+    few: StudyRecord, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "report.md").write_text("# my own\n")
+    assert report.refresh_report(few, tmp_path) == []
+    assert "report.md" in caplog.text and (tmp_path / "report.md").read_text() == "# my own\n"

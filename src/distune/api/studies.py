@@ -198,10 +198,11 @@ def refresh_report(study: Study) -> None:
 
     if not reporting.installed():
         return
-    from distune.reporting.report import MARKDOWN_FILE
+    from distune.reporting import report
 
-    if (study.folder / MARKDOWN_FILE).is_file():
-        study.report()
+    if (study.folder / report.MARKDOWN_FILE).is_file():
+        place, storage = study.place
+        report.refresh_report(place, study.folder, storage=storage)
 
 
 def compare(sources: Sequence[Source]) -> list[Contestant]:

@@ -12,6 +12,7 @@ from distune.reporting.document import (
     Commands,
     Document,
     Figure,
+    Line,
     Note,
     Paragraph,
     Section,
@@ -54,6 +55,7 @@ def render(document: Document) -> str:
     return rendered(
         TEMPLATE,
         document=document,
+        title=title_of(document.title, document.subtitle),
         drawn=lambda figure: Markup(figure.svg),  # drawn by matplotlib, which escapes its texts
         kind=lambda block: BLOCKS[type(block)],
         kind_of_span=lambda span: "text" if isinstance(span, str) else type(span).__name__.lower(),
@@ -66,6 +68,11 @@ def render(document: Document) -> str:
         pieces=BREAK.split,
         anchor=anchor,
     )
+
+
+def title_of(title: str, subtitle: Line) -> str:
+    """The title of a page: first what it is about, which tells two pages in a browser apart."""
+    return f"{text_of(subtitle)} \N{MIDDLE DOT} {title}"
 
 
 def is_stacked(table: TableBlock) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,14 @@ from distune.analysis.records.study_record import Direction, StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.errors import UserError
 from distune.reporting import html, markdown, shell
+from distune.reporting.appendix import mistakes
 from distune.reporting.checklist import NAMES as CHECKLISTS
 from distune.reporting.checklist import TITLE as CHECKLIST_TITLE
 from distune.reporting.checklist import tripod_ai
 from distune.reporting.contents import TITLE, Written, build, subtitle
 from distune.reporting.document import Figure, Paragraph
 from distune.reporting.figures import NAMES, draw
+from distune.training.files.run_folder import read_text
 from distune.utils.atomic import write_bytes, write_text
 from distune.utils.default_folders import STUDIES
 from distune.utils.output_files import check_output, is_never
@@ -38,6 +41,7 @@ MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
 CHECKLIST_FILE = "checklist.md"
 FIGURES = "figures"
+_log = logging.getLogger(__name__)
 
 
 def write_report(
@@ -69,6 +73,31 @@ def write_report(
         raise UserError(f"checklist {checklist!r} is not known; there is {', '.join(CHECKLISTS)}")
     study = read_study(study_source, storage)
     return _write(study, Path(out), examples=examples, checklist=checklist, overwrite=overwrite)
+
+
+def refresh_report(study_source: Path | str, folder: Path, *, storage: str | None = None) -> list[Path]:
+    """Writes the report in a study's folder after the work that it reports, with what an earlier one there showed.
+
+    Args:
+        study_source: see `write_report`.
+        folder: of the study.
+        storage: see `write_report`.
+
+    Returns:
+        The files written; none, with a warning, where another file has the name of one: the work is done all the same.
+    """
+    try:
+        earlier = read_text(folder / MARKDOWN_FILE) if (folder / MARKDOWN_FILE).is_file() else ""
+        return write_report(
+            study_source,
+            folder,
+            storage=storage,
+            examples=f"\n## {mistakes.TITLE}\n" in earlier,
+            checklist=CHECKLISTS[0] if (folder / CHECKLIST_FILE).is_file() else None,
+        )
+    except UserError as error:
+        _log.warning("no report: %s", error)
+        return []
 
 
 def study_folder(study_source: str, storage: str | None = None) -> Path:
@@ -144,11 +173,13 @@ def _refuse_to_replace(out: Path, study: StudyRecord, *, with_checklist: bool, o
     check = partial(check_output, overwrite=overwrite)
     report = f"report of study {one_line(study.name or 'without a name')}"
     check(out / MARKDOWN_FILE, lambda start: start.startswith(f"# {TITLE}\n\n{whose}".encode()), report)
-    check(out / HTML_FILE, lambda start: html.is_page(start, TITLE), "report")
+    has_own = is_own or (out / MARKDOWN_FILE).exists()
+    title = "" if has_own else html.title_of(TITLE, subtitle(study.name))
+    check(out / HTML_FILE, lambda start: html.is_page(start, title), report)
     if with_checklist:
         begins = f"# {markdown.escape(CHECKLIST_TITLE)}\n\n{whose}".encode()
         check(out / CHECKLIST_FILE, lambda start: start.startswith(begins), "checklist of this study")
-    if (out / MARKDOWN_FILE).exists() or is_own:
+    if has_own:
         return
     for file in (out / BASE_FILE, out / SPACE_FILE, *(out / FIGURES / f"{name}.png" for name in NAMES)):
         check(file, is_never, "part of a report")

@@ -131,10 +131,10 @@ def _refresh_report(study: str, storage: str | None, folder: Path) -> None:
     if not reporting.installed():
         say(f"no report: {reporting.INSTALL}, then distune report", err=True)
         return
-    from distune.reporting.report import MARKDOWN_FILE, write_report
+    from distune.reporting.report import MARKDOWN_FILE, refresh_report
 
-    write_report(study, folder, storage=storage)
-    say(f"             {folder / MARKDOWN_FILE}")
+    if refresh_report(study, folder, storage=storage):
+        say(f"             {folder / MARKDOWN_FILE}")
 
 
 def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:

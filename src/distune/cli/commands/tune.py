@@ -52,12 +52,12 @@ def tune(
 
     written: list[Path] = []
     if reporting.installed():
-        from distune.reporting.report import write_report
+        from distune.reporting.report import refresh_report
 
         source = result.study_name if storage else result.folder
-        written = write_report(source, result.folder, storage=storage)
+        written = refresh_report(source, result.folder, storage=storage)
     print_outcome(result.summary, [*result.summary["files"].values(), *written])
-    if not written:
+    if not reporting.installed():
         say(f"no report: {reporting.INSTALL}, then distune report", err=True)
     if result.failure:
         say(
