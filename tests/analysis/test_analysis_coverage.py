@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from distune.analysis.baseline import compare
 from distune.analysis.findings import analyse
 from distune.analysis.parameters.bounds import at_bounds
-from distune.analysis.parameters.importance import HALF
+from distune.analysis.parameters.importance import HALF, detectable, floor_of
 from distune.analysis.parameters.ranges import Ranges, as_search_space, best_ranges
 from distune.analysis.parameters.shared import Shared, SharedByBest, shared_by_best
 from distune.analysis.parameters.space import Parameter
@@ -161,3 +162,14 @@ def test_the_values_of_a_parameter_hold_both_ends_and_are_none_where_they_are_ma
 
 def test_of_equal_trials_the_earlier_one_is_better() -> None:
     assert [trial.number for trial in rank(study([{}] * 4, [0.5, 0.7, None, 0.7])).trials] == [1, 3, 0]
+
+
+def test_the_floor_is_the_95th_of_99_shuffled_orders_and_a_detectable_effect_follows_from_half_the_variance() -> (
+    None
+):
+    assert floor_of([float((37 * n) % 99 + 1) for n in range(99)]) == 95.0
+    scores = [
+        0.0,
+        1.0,
+    ] * HALF  # 48 of them: the deviation is the root of 12 / 47, a third of the variance is named
+    assert detectable(scores) == pytest.approx(math.sqrt(12 * (1 / 3) * 12 / 47))

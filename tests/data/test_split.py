@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from distune.config import DataConfig
 from distune.data import read_table
-from distune.data.split import assign_splits, split_csv
+from distune.data.split import _fill_empty_splits, _give_train_every_class, assign_splits, split_csv
 from distune.errors import DataError, UserError
 
 from .conftest import write_csv, write_png
@@ -185,6 +185,17 @@ def test_one_patient_in_two_spellings_is_in_one_split_and_two_of_other_case_are_
     with pytest.raises(DataError, match="'aB', 'Ab'"):
         split_csv(path, tmp_path / "other", label_columns=["type"], group_column="patient")
     assert not (tmp_path / "other").exists()
+
+
+def test_the_smallest_group_of_a_class_goes_to_train_and_the_smallest_that_can_leaves_it() -> None:
+    """Group 0 has 3 rows, 1 has 2, 2 and 3 one each; train lacks class r."""
+    labels, groups = [("a",), ("a",), ("a",), ("r",), ("a",), ("r",), ("a",)], np.array([0, 0, 0, 1, 1, 2, 3])
+    splits = np.array([0, 1, 1, 2])
+    _give_train_every_class(splits, labels, groups)
+    assert splits.tolist() == [0, 1, 0, 2]
+    everything_in_train = np.array([0, 0, 0, 0])
+    _fill_empty_splits(everything_in_train, labels, groups, 2)
+    assert everything_in_train.tolist() == [0, 0, 1, 0]  # the first of the smallest; group 1 keeps class r
 
 
 def test_too_few_groups_are_an_error() -> None:

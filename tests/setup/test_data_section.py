@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from distune.errors import DataError
-from distune.setup.data_section import tried
+from distune.setup.columns import Layout
+from distune.setup.data_section import data_section, tried
 
 
 @pytest.mark.parametrize(("bad", "is_refused"), [(0, False), (4, False), (5, True)])
@@ -39,3 +40,17 @@ def test_a_fifth_of_the_examples_may_be_left_out(tmp_path: Path, bad: int, is_re
     table, extra, remarks = tried(section)
     assert len(table) == 20 - bad and bool(remarks) == bool(bad)
     assert extra == ({"on_bad_example": "drop"} if bad else {})
+
+
+def test_the_section_names_what_the_table_needs_and_maps_no_labels_of_cells_with_several(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path, "file", None, ("grade", "signs"), separators={"signs": ";"})
+    place = {"file": 0, "grade": 1, "signs": 2}
+    rows = [["1.png", "Mild", "Oedema;effusion"], ["2.png", "mild", "oedema"], ["3.png", "Mild", "oedema"]]
+    section = data_section(tmp_path, layout, rows, place, lambda cell: not cell)
+    assert section["label_map"] == {"grade": {"mild": "Mild"}}
+    assert section["tasks"] == {"signs": {"separator": ";"}}
+    assert not {"missing", "follow_links"} & section.keys()
+    lacking = data_section(tmp_path, layout, [*rows, ["4.png", "Mild", ""]], place, lambda cell: not cell)
+    assert lacking["missing"] == "allow"

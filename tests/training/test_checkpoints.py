@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import multiprocessing
-import os
-import resource
 import shutil
-import signal
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from run_files import Calls, read_metrics
 
 from distune.config import Config
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
 from distune.training.files import checkpoint as checkpoint_module
-from distune.training.files.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter, save_checkpoint
 from distune.training.run import run
 
 pytestmark = pytest.mark.slow
@@ -214,125 +204,9 @@ def test_run_that_starts_over_has_no_results_before_it_ends(tiny_config: MakeCon
     assert left == [{"config.yaml", "environment.json", "metrics.jsonl"}]
 
 
-class _Disk:
-    """A checkpoint file whose writing ends when the test says so."""
-
-    def __init__(self) -> None:
-        self.saved: list[float] = []
-        self.free = threading.Event()
-        self.free.set()
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        assert self.free.wait(10)
-        self.saved.append(float(checkpoint.tensors["model"]["a"]))
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    found = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 5.0)
-    monkeypatch.setattr(checkpoint_module, "time", SimpleNamespace(perf_counter=lambda: found.now))
-    return found
-
-
-def test_a_checkpoint_is_taken_where_a_kill_would_cost_more_than_seconds(clock: SimpleNamespace) -> None:
-    disk, weight = _Disk(), torch.zeros(())
-
-    def state() -> Checkpoint:
-        return Checkpoint({"model": {"a": weight}}, {})
-
-    with CheckpointWriter(disk) as writer:  # type: ignore[arg-type]
-        for _ in range(12):  # epochs of two seconds
-            clock.now += 2.0
-            weight += 1
-            writer.save(state)
-            time.sleep(0.01)
-    assert disk.saved == [3.0, 6.0, 9.0, 12.0]
-
-
-def test_training_never_waits_for_the_disk_and_writes_what_it_was(clock: SimpleNamespace) -> None:
-    disk, weight = _Disk(), torch.zeros(())
-
-    def state() -> Checkpoint:
-        return Checkpoint({"model": {"a": weight}}, {})
-
-    disk.free.clear()
-    with CheckpointWriter(disk) as writer:  # type: ignore[arg-type]
-        for _ in range(3):
-            clock.now += 10.0
-            weight += 1
-            writer.save(state)
-        disk.free.set()
-        clock.now += 10.0
-        weight += 1
-        writer.save(state, last=True)
-    assert disk.saved == [1.0, 4.0]
-
-
-def test_a_checkpoint_that_cannot_be_written_ends_the_stage(clock: SimpleNamespace, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    broken = CheckpointFile(tmp_path / "file/inside", "k")
-    clock.now += 10.0
-    with pytest.raises(OSError), CheckpointWriter(broken) as writer:
-        clock.now += 10.0
-        writer.save(lambda: Checkpoint({"model": {"a": torch.zeros(())}}, {}))
-
-
 def test_a_short_stage_leaves_no_checkpoint(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 3600.0)
     stopped(tiny_config(), tmp_path / "run", ("student", 2))
     assert not list((tmp_path / "run").glob("*.safetensors"))
-
-
-def _killed_while_it_saves(path: Path) -> None:
-    os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
-    CheckpointFile(path, "k").save(Checkpoint({"m": {"a": torch.ones(1000)}}, {"steps": 2}))
-
-
-def test_drafts_of_killed_processes_count_as_weights_and_go_with_the_next_start(tmp_path: Path) -> None:
-    file = CheckpointFile(tmp_path / "checkpoint_student.safetensors", "k")
-    file.save(Checkpoint({"m": {"a": torch.zeros(1)}}, {"steps": 1}))
-    process = multiprocessing.get_context("spawn").Process(target=_killed_while_it_saves, args=(file.path,))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert len(list(tmp_path.rglob("*.safetensors"))) == 2  # what retention clears away
-    kept = file.load()
-    assert kept is not None and kept.values["steps"] == 1
-    assert list(tmp_path.iterdir()) == [file.path]
-
-
-def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, there = tmp_path / "checkpoint.safetensors", []
-    flush = os.fsync
-
-    def noting(descriptor: int) -> None:
-        there.append(path.exists())
-        flush(descriptor)
-
-    monkeypatch.setattr(os, "fsync", noting)
-    CheckpointFile(path, "k").save(Checkpoint({"m": {"a": torch.zeros(1)}}, {}))
-    assert there == [False] and path.exists()
-
-
-def test_who_may_read_a_run_may_read_its_weights(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "student.safetensors", Checkpoint({"model": {"w": torch.zeros(2)}}, {}))
-    (tmp_path / "results.json").touch()
-    assert (tmp_path / "student.safetensors").stat().st_mode == (tmp_path / "results.json").stat().st_mode
-
-
-def test_a_disk_that_takes_no_more_is_an_error_of_the_system(tmp_path: Path) -> None:
-    child = os.fork()  # the limit is of a whole process
-    if child == 0:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        try:
-            save_checkpoint(tmp_path / "student.safetensors", Checkpoint({"m": {"w": torch.zeros(1000)}}, {}))
-        except OSError as error:
-            os._exit(error.errno if error.filename == str(tmp_path / "student.safetensors") else 1)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.EFBIG
-    assert list(tmp_path.iterdir()) == []

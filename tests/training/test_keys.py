@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from distune.config import Config, TrainingConfig
-from distune.store import key_of
+from distune.data import read_table
+from distune.models.parameters import trained_state
+from distune.store import Store, key_of
 from distune.training.devices import Compute
+from distune.training.inputs.inputs import InputSteps
 from distune.training.keys import ELSEWHERE, student_key, teacher_key
+from distune.training.teacher.teacher import Teacher, TeacherStage
 
 MakeConfig = Callable[..., Config]
 CPU = Compute(torch.device("cpu"), bf16=False)
@@ -97,3 +102,17 @@ def test_views_data_device_and_precision_are_in_the_keys(tiny_config: MakeConfig
     others = (Compute(torch.device("cuda:1"), bf16=False), Compute(torch.device("cpu"), bf16=True))
     assert len({keys(config, compute)[0] for compute in (CPU, *others)}) == 3
     assert key_of(teacher_key(config, "other data", CPU)) != keys(config)[0]
+
+
+def test_targets_with_a_map_are_others(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    """And asked for again, they are found: one entry each."""
+    store, found = Store(tmp_path), []
+    for loss in ("vanilla", "attention_transfer", "vanilla", "attention_transfer"):
+        config = tiny_config(distillation__loss=loss)
+        table = read_table(config.data, config.seed, check_images=False)
+        steps = InputSteps(table, config.data, store, CPU, config.seed)
+        stage = TeacherStage(config, table, "data", steps, store, CPU)
+        weights = {name: value.numpy() for name, value in trained_state(stage.build()).items()}
+        found.append("image_map" in Teacher([], weights, [], {"of": "one teacher"}, stage).targets().features)
+    assert found == [False, True, False, True]
+    assert store.misses["targets"] == store.hits["targets"] == 2

@@ -23,7 +23,7 @@ from distune.training import loop
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.devices import Compute
 from distune.training.inputs.inputs import InputSteps
-from distune.training.loop import Examples, Plan, fit
+from distune.training.loop import Examples, Fitted, Plan, fit
 from distune.training.student import build_student, student_seed
 from distune.training.teacher.teacher import class_weights
 
@@ -46,8 +46,8 @@ class Setting:
         self.plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)
         self.objective = Objective(DistillationConfig(), config.training)
 
-    def fit(self, callback: Callback | None = None) -> None:
-        fit(self.model, self.objective, self.examples, self.plan, CPU, callback=callback)
+    def fit(self, callback: Callback | None = None) -> Fitted:
+        return fit(self.model, self.objective, self.examples, self.plan, CPU, callback=callback)
 
 
 @pytest.fixture
@@ -58,14 +58,17 @@ def setting(tiny_config: MakeConfig) -> Callable[..., Setting]:
     return make
 
 
-def by_hand(setting: Setting, model: Classifier, epochs: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The weights after some epochs, and their moving average (zero decay of weights, cosine schedule)."""
+def by_hand(
+    setting: Setting, model: Classifier, epochs: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor], float]:
+    """The weights after some epochs, their moving average, and the mean loss (no decay of weights, cosine schedule)."""
     training, total = setting.config.training, 0
     count = math.ceil(len(setting.examples.train) / training.batch_size) * setting.plan.epochs
     warmup = math.ceil(training.warmup * count)
     weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
     averages = {name: p.detach().clone() for name, p in weights.items()}
     optimizer = torch.optim.AdamW(weights.values(), weight_decay=0.0)
+    losses = []
     model.train()
     for epoch in range(1, epochs + 1):
         for batch in train_batches(
@@ -82,6 +85,7 @@ def by_hand(setting: Setting, model: Classifier, epochs: int) -> tuple[dict[str,
                 nn.functional.cross_entropy(logits, batch.labels[:, task])
                 for task, logits in enumerate(output.logits)
             )
+            losses.append(float(loss.detach()))  # type: ignore[union-attr]
             optimizer.zero_grad()
             loss.backward()  # type: ignore[union-attr]
             norm = torch.sqrt(sum(p.grad.square().sum() for p in weights.values()))  # type: ignore[arg-type,union-attr]
@@ -95,7 +99,7 @@ def by_hand(setting: Setting, model: Classifier, epochs: int) -> tuple[dict[str,
             decay = min(training.ema or 0.0, (1 + total) / (10 + total))
             for name, p in weights.items():
                 averages[name] = decay * averages[name] + (1 - decay) * p.detach()
-    return {name: p.detach() for name, p in weights.items()}, averages
+    return {name: p.detach() for name, p in weights.items()}, averages, float(np.mean(losses))
 
 
 def trained_weights(model: Classifier) -> dict[str, Tensor]:
@@ -118,8 +122,8 @@ def test_the_weights_after_an_epoch(setting: Callable[..., Setting], accumulatio
         student__epochs=1, training__weight_decay=0.0, training__accumulation=accumulation, training__ema=ema
     )
     start = trained_weights(ours.model)
-    weights, averages = by_hand(ours, copy.deepcopy(ours.model), 1)
-    ours.fit()
+    weights, averages, loss = by_hand(ours, copy.deepcopy(ours.model), 1)
+    assert ours.fit().history[0].train_loss == pytest.approx(loss, rel=1e-4)
     expected = averages if ema else weights
     assert_close(trained_weights(ours.model), expected)
     assert any(not torch.allclose(weight, start[name], atol=1e-4) for name, weight in expected.items())
@@ -139,7 +143,7 @@ def test_what_is_evaluated_is_the_average_of_the_weights(
     ours.fit()
     assert len(scored) == 2
     for epoch, seen in enumerate(scored, start=1):
-        weights, averages = by_hand(ours, copy.deepcopy(start), epoch)
+        weights, averages, _ = by_hand(ours, copy.deepcopy(start), epoch)
         assert_close(seen, averages)
         assert any(not torch.allclose(seen[name], weights[name], atol=1e-3) for name in weights)
 
@@ -149,10 +153,12 @@ def test_every_epoch_has_a_seed_and_an_order_of_its_own(
 ) -> None:
     ours = setting(student__epochs=3)
     seeds: list[int] = []
+    trains: list[bool] = []
     orders: list[list[int]] = []
 
     def noting(*arguments: Any, **options: Any) -> Any:
         seeds.append(torch.initial_seed())
+        trains.append(ours.model.training and ours.objective.training)
         orders.append([])
         for batch in train_batches(*arguments, **options):
             orders[-1] += batch.rows.tolist()
@@ -161,6 +167,7 @@ def test_every_epoch_has_a_seed_and_an_order_of_its_own(
     monkeypatch.setattr(loop, "train_batches", noting)
     ours.fit()
     assert len(set(seeds)) == 3
+    assert all(trains)  # an evaluation ends each epoch
     assert len({tuple(order) for order in orders}) == 3
     assert all(sorted(order) == sorted(ours.examples.train.tolist()) for order in orders)
 
@@ -222,6 +229,21 @@ def test_a_resumed_moving_average_continues_its_warm_up(setting: Callable[..., S
     before.average.update()
     after.resume(before.checkpoint())
     assert after.average.steps == 1
+
+
+def test_a_resumed_training_ends_with_its_best_weights(setting: Callable[..., Setting]) -> None:
+    """The better of two epochs came before the checkpoint, the weights of the second one were in it."""
+    ours = setting()
+    before, after = (loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU) for _ in range(2))
+    best = trained_weights(ours.model)
+    for epoch, score in ((1, 0.9), (2, 0.5)):
+        before.keep(EpochRecord("student", epoch, 0.0, 0.0, 0.0, score, {}, 0.0, 0.0))
+        with torch.no_grad():
+            for weight in ours.model.parameters():
+                weight += 1.0
+    after.resume(before.checkpoint().copied())
+    assert [record.dev_score for record in after.finish(stopped=False).history] == [0.9, 0.5]
+    assert_close(trained_weights(ours.model), best)
 
 
 def test_the_rate_that_is_recorded_is_that_of_the_last_layers(setting: Callable[..., Setting]) -> None:

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from distune.config import Config
+from distune.data import read_table
+from distune.store import Store
 from distune.training import run as run_module
+from distune.training.callbacks import Callback
+from distune.training.devices import Compute
 from distune.training.files.run_folder import openings
 from distune.training.run import run
 
 MakeConfig = Callable[..., Config]
+CPU = Compute(torch.device("cpu"), bf16=False)
 
 
 def test_the_opening_is_recorded_before_the_split_is_read(
@@ -21,14 +27,19 @@ def test_the_opening_is_recorded_before_the_split_is_read(
 ) -> None:
     predict = run_module.predict
     known: list[int] = []
+    asked: list[list[int]] = []
 
     def noting(model: Any, inputs: Any, rows: Any, compute: Any) -> Any:
         known.append(len(openings(tmp_path)))
+        asked.append(rows.tolist())
         return predict(model, inputs, rows, compute)
 
     monkeypatch.setattr(run_module, "predict", noting)
-    run(tiny_config(), tmp_path / "run", open_test=True)
+    config = tiny_config()
+    run(config, tmp_path / "run", open_test=True)
     assert known == [0, 1, 1]  # student on dev, then student and teacher on test
+    table = read_table(config.data, config.seed, check_images=False)
+    assert asked == [table.rows(split).tolist() for split in ("dev", "test", "test")]
 
 
 def test_both_encoders_of_a_student_that_begins_with_its_teachers(
@@ -44,3 +55,18 @@ def test_both_encoders_of_a_student_that_begins_with_its_teachers(
     monkeypatch.setattr(run_module, "copy_layers", noting)
     run(tiny_config(student__init_from_teacher=True, student__epochs=1), tmp_path / "run")
     assert [type(target).__name__ for _, target in copied] == ["TinyCnn", "TinyText"]
+
+
+def test_a_losss_own_weights_depend_on_the_seed_alone_and_draw_nothing_from_others(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = tiny_config(distillation__loss="combined")
+    job = run_module._Run(config, tmp_path, Callback(), Store(tmp_path / "cache"), CPU)
+    job.table = read_table(config.data, config.seed, check_images=False)
+    made = []
+    for before, seed in ((0, 5), (1, 5), (1, 6)):
+        torch.manual_seed(before)
+        drawn = torch.random.get_rng_state()
+        made.append(torch.cat([weight.flatten() for weight in job.objective(None, seed).parameters()]))
+        assert torch.equal(drawn, torch.random.get_rng_state())
+    assert torch.equal(made[0], made[1]) and not torch.equal(made[1], made[2])

@@ -80,6 +80,14 @@ def test_two_classes_have_one_area() -> None:
     assert task_score(task, truth[:, None], rows) == pytest.approx(roc_auc_score(truth, rows[:, 1]))
 
 
+def test_two_classes_have_two_average_precisions() -> None:
+    """Of the second class the hit is second; of the first one the hits are first, second and fourth."""
+    rows = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.35, 0.65]])
+    task = Task("t", ("no", "yes"), score="average_precision")
+    found = task_score(task, np.array([0, 0, 0, 1])[:, None], rows)
+    assert found == pytest.approx((1 / 2 + (1 + 1 + 3 / 4) / 3) / 2)
+
+
 @pytest.mark.parametrize(
     ("score", "reference"), [("auroc", roc_auc_score), ("average_precision", average_precision_score)]
 )

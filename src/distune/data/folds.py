@@ -97,8 +97,6 @@ def _spread_classes(
         moves = []
         for group in np.flatnonzero(holds[:, now].any(axis=1)).tolist():
             source = int(fold_of_group[group])
-            if (fold_of_group == source).sum() < 2:
-                continue
             for fold in range(count):
                 after = groups_in.copy()
                 after[source] -= holds[group]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from closed_form_trials import final_score, score_at
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from study_helpers import (
     base_config,
     coordinator,
@@ -62,6 +62,16 @@ def test_a_study_has_exactly_the_trials_that_were_asked_for(world, workers):
     assert len(world.study.trials) == 20
     assert world.run(n_trials=23, workers=2) == "finished"
     assert len(world.study.trials) == 23
+
+
+def test_trials_run_to_their_end_where_a_coordinator_that_asks_for_more_has_ended_enough_meanwhile(world):
+    def overtaken(task):
+        yield Work(10.0, "teacher", 1, 0.5)
+        for _ in range(2):
+            world.study.add_trial(create_trial(state=TrialState.COMPLETE, value=0.5))
+
+    assert world.run(by_number({0: overtaken}), n_trials=2, workers=2) == "finished"
+    assert states(world.study) == {"COMPLETE": 4}
 
 
 def test_every_score_is_the_one_of_its_parameters(world):

@@ -83,11 +83,16 @@ def importance(study: StudyRecord) -> Importance | Unknown:
     shares = [Share(name, float(share)) for name, share in zip(names, found, strict=True)]
     return Importance(
         shares=tuple(sorted(shares, key=lambda share: -share.share)),
-        floor=float(np.sort(largest)[math.ceil(LEVEL * (SHUFFLES + 1)) - 1]),
+        floor=floor_of(largest),
         trials=len(trials),
         detects=detectable(scores),
         left_out=tuple(name for name in study.space if name not in names),
     )
+
+
+def floor_of(largest: Sequence[float]) -> float:
+    """What the largest share of shuffled scores stays below in 19 of 20 orders, as these orders say."""
+    return float(np.sort(largest)[math.ceil(LEVEL * (len(largest) + 1)) - 1])
 
 
 def detectable(scores: Sequence[float] | NDArray[np.float64]) -> float:
