@@ -103,6 +103,16 @@ def test_without_a_window_the_percentiles_decide_and_padding_is_black(write: Wri
     assert np.array_equal(inverted[20:], 255 - got[20:])
 
 
+@pytest.mark.parametrize(("first", "last"), [(-2000, -1990), (-1990, -2000)])
+def test_a_range_of_padding_is_black_and_takes_no_part_in_the_percentiles(
+    write: Write, first: int, last: int
+) -> None:
+    values = ramp(100, 3000)
+    values[:20] = np.linspace(-2000, -1990, 20).astype(values.dtype)[:, None]
+    got = read_pixels(write("a.dcm", values, PixelPaddingValue=first, PixelPaddingRangeLimit=last))
+    assert (got[:20] == 0).all() and np.array_equal(got[20:], scaled(values[20:]))
+
+
 def test_monochrome1_is_inverted(write: Write) -> None:
     window = {"WindowCenter": 2000, "WindowWidth": 4000}
     one = read_pixels(write("1.dcm", ramp(), PhotometricInterpretation="MONOCHROME1", **window))

@@ -14,7 +14,7 @@ from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.readers.raw_rows import RawExample
-from distune.data.readers.values import LONGEST_TEXT, interpreted, normal_form
+from distune.data.readers.values import LONGEST_TEXT, case_twins, interpreted, normal_form
 from distune.errors import DataError
 
 from .conftest import write_csv, write_png
@@ -95,6 +95,14 @@ def test_spellings_of_a_label_are_refused_or_mapped() -> None:
     rows, faults, _ = understood(apart, label=labels)
     assert not any(faults)
     assert {row.labels[0] for row in rows} == {"mild", "Mild", "severe"}
+
+
+def test_of_spellings_that_differ_in_case_that_of_most_train_rows_is_kept() -> None:
+    values = ["mild", "mild", "Mild", "MILD ", "Mild", "severe", ""]
+    in_train = [False, False, True, False, False, True, True]
+    assert case_twins(values, in_train) == {"mild": "Mild", "MILD ": "Mild"}
+    assert case_twins(values) == {"Mild": "mild", "MILD ": "mild"}
+    assert case_twins(values, in_train, apart={"Mild"}) == {"MILD ": "mild"}
 
 
 def test_a_label_map_takes_numbers_as_yaml_reads_them() -> None:
