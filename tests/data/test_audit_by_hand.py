@@ -60,7 +60,9 @@ def test_the_form_of_files_tells_a_class_only_above_chance() -> None:
     assert file_findings(asked, forms([10] * 40)) == []  # one class alone is named: a third, below chance
     (told,) = file_findings(asked, forms([10, 20] * 20))
     assert (told.kind, told.severity) == ("file_form_tells_class", "severe")
-    some = [10, 20] * 10 + [10, 20] * 8 + [20, 10] * 2  # 16 of 20 right: a macro F1 of 0.8, six tenths of the way
+    some = (
+        [10, 20] * 10 + [10, 20] * 8 + [20, 10] * 2
+    )  # 16 of 20 right: a macro F1 of 0.8, six tenths of the way
     assert [found.severity for found in file_findings(asked, forms(some))] == ["warning"]
     few = [10, 20] * 10 + [10, 20] * 6 + [20, 10] * 4  # 12 of 20: two tenths
     assert file_findings(asked, forms(few)) == []
@@ -135,7 +137,10 @@ def test_texts_are_counted_by_split_class_and_name() -> None:
     )  # fmt: skip
     assert (dev["split"], dev["texts"], dev["median"]) == ("dev", 2, 1.5)
     (empty,) = empty_text_findings(one)
-    assert empty.severity == "warning" and [(row["empty"], row["of"]) for row in empty.rows] == [(1, 3), (0, 3)]
+    assert empty.severity == "warning" and [(row["empty"], row["of"]) for row in empty.rows] == [
+        (1, 3),
+        (0, 3),
+    ]
     (named,) = named_label_findings(one)
     assert named.severity == "warning" and [row["texts that name it"] for row in named.rows] == [1, 2]
 

@@ -22,8 +22,6 @@ from distune.reporting.contents import Written, build
 from distune.reporting.document import Document, Section, TableBlock, line
 from distune.reporting.report import write_report
 
-pytestmark = pytest.mark.slow
-
 
 def rows_of(checklist: Document) -> dict[str, tuple[str, ...]]:
     (table,) = checklist.sections[0].blocks
@@ -43,6 +41,7 @@ def test_an_item_is_given_where_the_report_holds_its_section_and_missing_elsewhe
     assert "10: " not in lacks and "17: " not in lacks
 
 
+@pytest.mark.slow
 def test_the_sections_of_all_items_are_those_of_a_report(full_study: StudyRecord, tmp_path: Path) -> None:
     """Of a confirmed, audited study with subgroups and operating points."""
     numbers, audit = copy.deepcopy(CONFIRMATION), copy.deepcopy(AUDIT)

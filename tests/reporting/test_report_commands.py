@@ -26,8 +26,6 @@ from distune.tuning.study.storage import opened
 from distune.tuning.tune import TuneRequest, _study_settings, base_of
 from distune.utils.atomic import write_text
 
-pytestmark = pytest.mark.slow
-
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
 REQUESTS: dict[str, dict[str, Any]] = {
     "as it comes": {},
@@ -89,6 +87,7 @@ def request_of(command: str) -> TuneRequest:
     return TuneRequest.of(load_config(Path(given["config"])), settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
 def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked: dict[str, Any]) -> None:
     folder = study_of(tmp_path, asked_for(asked))
@@ -152,6 +151,7 @@ def test_a_study_without_a_complete_trial_is_named_where_it_lies(tmp_path: Path)
     assert f"distune status {tmp_path / 's'}\n" in first_screen(text_of(record))
 
 
+@pytest.mark.slow
 def test_the_quick_study_is_not_longer_than_this_one(tmp_path: Path) -> None:
     config = parse_config({"teacher": {"epochs": 1}, "student": {"epochs": 40}})
     study = read_study(study_of(tmp_path, TuneRequest(config=config)))
@@ -159,6 +159,7 @@ def test_the_quick_study_is_not_longer_than_this_one(tmp_path: Path) -> None:
     assert "--teacher-epochs 1 --student-epochs 5" in text
 
 
+@pytest.mark.slow
 def test_the_ranges_of_a_staged_search_are_those_of_its_teachers_too(tmp_path: Path) -> None:
     folder = study_of(tmp_path, TuneRequest.of(Config(), {"strategy": "staged", "only": ["teacher_lr", "T"]}))
     lr = optuna.distributions.FloatDistribution(5e-6, 1e-4, log=True)

@@ -26,8 +26,6 @@ from distune.reporting.figures.bars import draw_confirmed
 from distune.reporting.figures.style import look
 from distune.reporting.formats import over_seeds
 
-pytestmark = pytest.mark.slow
-
 FULL = "Confirmation in full"
 TEST = "Score on test (held-out cases; second look at test)"
 TUNING, DISTILLATION = "Did tuning help?", "Did distillation help?"
@@ -446,6 +444,7 @@ def test_a_student_of_one_input_is_not_shown_without_it(write: Write) -> None:
     assert "With an input missing" in write(CONFIRMATION) and "With an input missing" not in write(numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("best", "confirmed"), [(1, "0.7500"), (5, "")])
 def test_compare_shows_what_was_confirmed_of_the_best_trial_of_now(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], best: int, confirmed: str

@@ -30,8 +30,6 @@ from distune.reporting.notices import lead
 from distune.reporting.report import write_report
 from distune.utils.atomic import write_text
 
-pytestmark = pytest.mark.slow
-
 LAST = "## Files"
 
 
@@ -193,6 +191,7 @@ def of_another_kind(trial: TrialRecord) -> TrialRecord:
     return replace(trial, params={**trial.params, "T": "warm", "student_fusion_dim": None, "new": [1, 2]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [lacking, huge, in_mixed_zones, of_another_kind], ids=lambda each: each.__name__
 )
@@ -238,10 +237,12 @@ def test_a_report_replaces_no_file_of_another_kind(few: StudyRecord, tmp_path: P
     assert written() == before
 
 
+@pytest.mark.slow
 def test_a_report_replaces_an_earlier_one(few: StudyRecord, tmp_path: Path) -> None:
     assert write_report(few, tmp_path) == write_report(few, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_report_replaces_that_of_another_study_on_request_alone(few: StudyRecord, tmp_path: Path) -> None:
     write_report(few, tmp_path)
     before = (tmp_path / "report.md").read_bytes()
@@ -272,6 +273,7 @@ def test_a_report_that_was_killed_is_written_by_the_same_command(
     assert {path.name for path in files} >= {"report.md", "report.html", "base_config.yaml"}
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_the_users_settings(few: StudyRecord) -> None:
     with look():
         expected = history.draw(analyse(few))
@@ -311,6 +313,7 @@ def test_of_one_seed_a_teacher_is_of_no_use_where_it_lies_below_what_chance_move
     assert ("little to teach" in str(said)) == is_useless
 
 
+@pytest.mark.slow
 def test_the_page_of_another_study_is_not_replaced_where_its_report_is_gone(
     few: StudyRecord, tmp_path: Path
 ) -> None:

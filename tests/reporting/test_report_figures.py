@@ -16,11 +16,10 @@ from distune.reporting.figures.model import draw_reliability
 from distune.reporting.figures.space import draw_slices
 from distune.reporting.figures.style import look
 
-pytestmark = pytest.mark.slow
-
 USED = r'<use [^>]*x="([0-9.]+)" y="([0-9.]+)" style="[^"]*var\(--(blue|orange)'
 
 
+@pytest.mark.slow
 def test_the_best_score_so_far_is_drawn_to_the_last_trial(findings: Findings) -> None:
     best = findings.ranking.trials[0]
     later = TrialRecord(number=99, state="pruned", intermediate={1: 0.99})
@@ -49,6 +48,7 @@ def test_gains_of_very_different_size_have_labelled_panels() -> None:
     assert same is not None and "Finer" not in same.svg
 
 
+@pytest.mark.slow
 def test_a_teacher_from_the_store_is_named_where_its_time_is_missing(findings: Findings) -> None:
     first, *others = findings.study.trials
     stages = {**(first.stage_seconds or {}), "teacher": 0.1}

@@ -24,8 +24,6 @@ from distune.reporting.figures import draw
 from distune.reporting.figures.learning import draw_learning
 from distune.reporting.figures.style import look
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -34,6 +32,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return markdown.render(build(findings, draw(findings), Written()))
 
 
+@pytest.mark.slow
 def test_every_score_is_called_a_mean_over_folds(page: str) -> None:
     assert "- **Score on 3 folds of train and dev:** 0.6300" in page
     assert "Mean score of the folds done so far" in page
@@ -68,6 +67,7 @@ def test_answers_of_all_folds_are_shown_together(page: str) -> None:
     assert page.count("each example by the one of 3 models that did not learn it") == 2
 
 
+@pytest.mark.slow
 def test_a_confirmation_on_folds_shows_the_model_that_it_recommends(tmp_path: Path) -> None:
     """In the search six of nine answers are right; those of the recommended model's new folds are all wrong."""
     study = from_optuna(fold_study(fold_folders(tmp_path / "trial_0013")), tmp_path)

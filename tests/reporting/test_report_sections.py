@@ -26,8 +26,6 @@ from distune.reporting.figures.style import look
 from distune.reporting.formats import plain
 from distune.reporting.sections.starting_values import _beside_base
 
-pytestmark = pytest.mark.slow
-
 SECTIONS = (
     *("Overview", "Methodology", "Results", "Best hyperparameters", "Performance improvement"),
     *("Patterns and observations", "Usage", "Recommended starting values", "Computational efficiency"),
@@ -41,6 +39,7 @@ FIGURES = (
 HOSTILE = '<script>alert("x")</script>|**b** `c` [a](javascript:x) $\\frac{1}$ &lt;\x1b[31m'
 
 
+@pytest.mark.slow
 def test_every_section_and_figure_is_in_both_renderings(written: Path) -> None:
     text, page = read(written), (written / "report.html").read_text(encoding="utf-8")
     before, appendix = parts(text)
@@ -55,6 +54,7 @@ def test_every_section_and_figure_is_in_both_renderings(written: Path) -> None:
     assert len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == len(FIGURES)
 
 
+@pytest.mark.slow
 def test_the_page_asks_for_nothing(written: Path) -> None:
     page = (written / "report.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page and "<script" not in page
@@ -62,6 +62,7 @@ def test_the_page_asks_for_nothing(written: Path) -> None:
     assert {next(filter(None, found))[:1] for found in sources} <= {"#", "d"}  # an anchor or a data: address
 
 
+@pytest.mark.slow
 def test_ids_are_unique(written: Path) -> None:
     page = (written / "report.html").read_text(encoding="utf-8")
     ids = re.findall(r'\bid="([^"]+)"', page)
@@ -70,6 +71,7 @@ def test_ids_are_unique(written: Path) -> None:
     assert targets <= set(ids)
 
 
+@pytest.mark.slow
 def test_what_is_not_confirmed_says_so_first_and_names_the_command(written: Path) -> None:
     said = first_screen(read(written))
     assert "not confirmed" in said and "too optimistic" in said
@@ -81,6 +83,7 @@ def test_what_is_not_confirmed_says_so_first_and_names_the_command(written: Path
     assert "which flatters" in section(read(written), "Methodology")
 
 
+@pytest.mark.slow
 def test_recommendations_are_by_purpose_with_their_expected_time(written: Path) -> None:
     """40 trials in 4 hours, 38 of them finished: 6.3 minutes a trial, so 30 take 3.2 hours."""
     said = section(read(written), "Recommendations")
@@ -91,6 +94,7 @@ def test_recommendations_are_by_purpose_with_their_expected_time(written: Path) 
     assert "30 trainings" in said  # three trials, base, student alone, teacher; five seeds
 
 
+@pytest.mark.slow
 def test_every_recommended_value_has_a_note(written: Path) -> None:
     rows = re.findall(
         r"^\| `(\w+)` \| \*\*(.*)\*\* \| (.*) \|$",
@@ -126,6 +130,7 @@ def test_starting_values_are_a_span_and_say_where_it_is_hardly_narrower_than_the
     assert re.search(r"\| \*\*4\.00\*\* \| the base value; \[2\.3, 5\.5\] is hardly narrowed", said)
 
 
+@pytest.mark.slow
 def test_ranges_behind_a_base_value_are_named(written: Path) -> None:
     said = section(read(written), "Recommended starting values")
     assert ("those in the notes" in said) == ("| the base value;" in said)
@@ -145,6 +150,7 @@ def test_a_value_that_all_of_the_best_share_is_described() -> None:
     assert re.search(r"best 10 have `layers` = 2, .*\b11 of all 14\b", said)
 
 
+@pytest.mark.slow
 def test_a_change_says_what_it_means(written: Path) -> None:
     table = section(read(written), "Best hyperparameters")
     assert re.search(
@@ -166,6 +172,7 @@ def test_a_note_says_what_values_beside_the_base_mean(name: str, base: float, sa
     assert _beside_base(narrowed, base) == said
 
 
+@pytest.mark.slow
 def test_commands_for_other_data_start_from_this_study(written: Path) -> None:
     usage = section(read(written), "Usage")
     assert re.search(r"distune init other\.csv --out other_data\n", usage)
@@ -183,6 +190,7 @@ def test_a_device_that_was_left_open_is_not_named(full_study: StudyRecord) -> No
     assert "1 worker; reason: finished" in said and "auto" not in said
 
 
+@pytest.mark.slow
 def test_recommended_space_is_a_valid_config_section(written: Path) -> None:
     entries = yaml.safe_load((written / "recommended_space.yaml").read_text(encoding="utf-8"))
     config = parse_config(entries)
@@ -191,6 +199,7 @@ def test_recommended_space_is_a_valid_config_section(written: Path) -> None:
     assert parse_config(yaml.safe_load((written / "base_config.yaml").read_text(encoding="utf-8")))
 
 
+@pytest.mark.slow
 def test_commands_on_the_page_are_those_of_the_markdown_and_break_at_no_option(written: Path) -> None:
     page = (written / "report.html").read_text(encoding="utf-8")
     shown = re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", page, re.S)
@@ -200,11 +209,13 @@ def test_commands_on_the_page_are_those_of_the_markdown_and_break_at_no_option(w
     assert '<span class="option">--n-trials</span>' in page
 
 
+@pytest.mark.slow
 def test_commands_name_files_that_exist(written: Path) -> None:
     named = re.findall(r" (/\S+\.(?:yaml|db))", section(read(written), "Usage"))
     assert named and all(Path(name.rstrip("`.")).is_file() for name in named)
 
 
+@pytest.mark.slow
 def test_reports_are_the_same_twice(findings: Findings, written: Path) -> None:
     with look():
         again = history.draw(findings)
@@ -261,6 +272,7 @@ def test_smaller_is_better_where_the_study_says_so() -> None:
     assert cards(text)["Did tuning help?"].remark.startswith("+0.2500 ")
 
 
+@pytest.mark.slow
 def test_where_values_made_trials_fail_narrowing_them_comes_before_the_next_command(
     full_study: StudyRecord,
 ) -> None:
@@ -311,6 +323,7 @@ def test_values_outside_the_range_are_named_where_the_recommended_one_cuts_them(
     assert "cut off here: 8.00 (trial 0)" in said and "**[2.8, 6.0]**" in said
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text(hostile: Path) -> None:
     """Of a confirmed and audited study whose names, classes, captions and failures are hostile."""
     page = (hostile / "report.html").read_text(encoding="utf-8")
@@ -320,6 +333,7 @@ def test_hostile_text_stays_text(hostile: Path) -> None:
         assert found.is_harmless("<script>alert") and found.widths == {True}
 
 
+@pytest.mark.slow
 def test_hostile_records_of_the_study_stay_text(full_study: StudyRecord) -> None:
     failed = [trial for trial in full_study.trials if trial.state == "failed"]
     trials = tuple(

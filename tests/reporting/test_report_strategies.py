@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-import pytest
 from pages import section, text_of
 from studies import strategy_study, teachers_of
 
@@ -18,8 +17,6 @@ from distune.reporting import markdown
 from distune.reporting.contents import Written, build
 from distune.reporting.figures.cost import draw as draw_cost
 from distune.reporting.figures.style import look
-
-pytestmark = pytest.mark.slow
 
 
 def test_trials_pruned_before_their_student_trained_are_counted_and_cost_what_they_took() -> None:

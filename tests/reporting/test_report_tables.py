@@ -16,8 +16,6 @@ from distune.reporting.paths import shown
 from distune.reporting.report import write_report_from_csv
 from distune.reporting.sections.results import top_table
 
-pytestmark = pytest.mark.slow
-
 FIXTURE = Path(__file__).parent / "fixtures" / "reference_trials.csv"
 REFERENCE = (FIXTURE.parent / "reference_top_ten.md").read_text(encoding="utf-8")
 
