@@ -17,8 +17,6 @@ from distune.errors import UserError
 from distune.store import Store
 from distune.training.run import run
 
-pytestmark = pytest.mark.slow
-
 STEPS = {
     "images",
     "tokens",
@@ -55,6 +53,7 @@ def cache(*command: str) -> tuple[int, list[str]]:
     return result.exit_code, result.output.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("filled")
 def test_list_shows_every_step_with_its_size(own_cache: Path) -> None:
     code, lines = cache("list")

@@ -14,8 +14,6 @@ from distune.data.demo.demo import write_demo, write_wound_demo
 from distune.data.pixels.images import decode_all
 from distune.errors import DataError
 
-pytestmark = pytest.mark.slow
-
 
 def digest(root: Path) -> dict[str, str]:
     return {
@@ -55,6 +53,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return read_table(DataConfig(reader="demo", root=tmp_path_factory.mktemp("set") / "demo"), 42)
 
 
+@pytest.mark.slow
 def test_a_model_of_both_can_teach_one_of_images_where_labels_are_few(table: Table) -> None:
     words, pixels = features(table, 16, colour=False)
     both = np.hstack([words, pixels])
@@ -64,6 +63,7 @@ def test_a_model_of_both_can_teach_one_of_images_where_labels_are_few(table: Tab
     assert mean_score(table, both, every=10) > mean_score(table, pixels, every=10) + 0.1
 
 
+@pytest.mark.slow
 def test_the_wound_demo_needs_both_too(tmp_path: Path) -> None:
     write_wound_demo(tmp_path / "wound", 0)
     table = read_table(DataConfig(reader="wound", root=tmp_path / "wound"), 0)
@@ -96,6 +96,7 @@ def test_the_demo_set_has_its_promised_form(table: Table) -> None:
     assert decode_all(table.images[:1], 64).std() > 10
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, write in (("demo", write_demo), ("wound", write_wound_demo)):
         for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -104,6 +105,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
         assert digest(tmp_path / name / "a") != digest(tmp_path / name / "c")
 
 
+@pytest.mark.slow
 def test_the_smallest_sets_are_usable_and_smaller_ones_refused(tmp_path: Path) -> None:
     for seed in range(5):
         write_demo(tmp_path / f"demo{seed}", seed, 40)

@@ -24,8 +24,6 @@ from distune.setup.init import prepare
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import build_space, contains
 
-pytestmark = pytest.mark.slow
-
 HEADER = ["Bild", "Größe", "Patient", "Befund"]
 
 
@@ -64,6 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
     return out, load_config(prepared.config)
 
 
+@pytest.mark.slow
 def test_the_config_is_sound_and_reads_what_the_table_says(made: tuple[Path, Config]) -> None:
     out, config = made
     table = read_table(config.data, config.seed)
@@ -95,6 +94,7 @@ def test_the_search_ranges_hold_the_values_of_the_config(made: tuple[Path, Confi
     assert outside == {}
 
 
+@pytest.mark.slow
 def test_the_command_takes_the_columns_it_is_given_and_says_what_it_read(
     tmp_path: Path, distune: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -142,6 +142,7 @@ def test_what_is_there_is_never_replaced(made: tuple[Path, Config], tmp_path: Pa
     assert (made[0] / "config.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_few_bad_rows_are_left_out_and_said_and_many_stop(tmp_path: Path) -> None:
     table = hospital(tmp_path)
     (tmp_path / "bilder/5.png").unlink()
@@ -156,6 +157,7 @@ def test_few_bad_rows_are_left_out_and_said_and_many_stop(tmp_path: Path) -> Non
     assert not (tmp_path / "many").exists()
 
 
+@pytest.mark.slow
 def test_a_table_without_texts_trains_on_images_alone_and_keeps_its_own_splits(tmp_path: Path) -> None:
     hospital(tmp_path)
     split = ["train"] * 60 + ["dev"] * 30
@@ -235,6 +237,7 @@ def test_after_a_full_disk_the_same_command_makes_the_split(tmp_path: Path, file
     assert len(list(tmp_path.glob("new/bilder/*.png"))) == 90
 
 
+@pytest.mark.slow
 def test_after_a_full_disk_the_same_command_makes_the_first_config(tmp_path: Path) -> None:
     table = hospital(tmp_path)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="space"):

@@ -23,9 +23,8 @@ from distune.tuning.study.settings import differing, warmup_of_folds
 from distune.tuning.trials.folds import run_folds_trial
 from distune.tuning.tune import tune
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tmp_path, tiny_config):
     frozen = {"name": "tiny-cnn", "freeze": "all"}, {"name": "tiny-text", "freeze": "all"}
     config = tiny_config(teacher__vision=frozen[0], student__text=frozen[1])
@@ -52,6 +51,7 @@ def test_the_score_is_the_mean_of_separate_runs_and_the_folds_share_the_store(tm
     assert not list((tmp_path / "trial").rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_a_stop_between_folds_is_no_end(tmp_path, tiny_config):
     config = tiny_config(teacher__epochs=1, student__epochs=1)
     assert run_folds_trial(task_of(config, tmp_path), Listener(("fold", 1))).state == "stopped"
@@ -113,6 +113,7 @@ def request(folder, **options):
     return tune_request(**{**defaults, **options})
 
 
+@pytest.mark.slow
 def test_a_study_with_folds_from_a_config_to_its_files(tmp_path):
     result = tune(request(tmp_path))
     summary = json.loads((result.folder / "study_summary.json").read_text())
@@ -156,6 +157,7 @@ def test_what_folds_do_not_go_with_is_refused(tmp_path, options, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_2_where_the_data_cannot_fill_the_folds(tmp_path, tiny_config, distune):
     save_config(tiny_config(), tmp_path / "tiny.yaml")
     code, _, _ = distune("tune", "--config", "tiny.yaml", "--folds", "70", "--accept-leaks")

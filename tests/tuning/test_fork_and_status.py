@@ -16,8 +16,6 @@ from distune.tuning.fork_study import fork
 from distune.tuning.status import read_status, status_of
 from distune.tuning.study.storage import open_storage
 
-pytestmark = pytest.mark.slow
-
 
 def old_study(folder, settings=None, n_trials=8):
     settings = settings or settings_of(pruner="none")
@@ -30,6 +28,7 @@ def forked(folder, old, settings):
     return fork(old, open_storage(f"sqlite:///{folder}/new.db"), "new", settings)
 
 
+@pytest.mark.slow
 def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     old = old_study(tmp_path)
     alpha = SearchParameter(type="float", low=0.5, high=1.5)
@@ -48,6 +47,7 @@ def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     assert len(new.trials) == 10
 
 
+@pytest.mark.slow
 def test_a_fork_with_another_base_value_of_a_searched_parameter_runs_the_new_base_first(tmp_path):
     old = old_study(tmp_path)
     settings = settings_of(base_config(distillation__alpha=1.5), pruner="none")
@@ -73,6 +73,7 @@ def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed):
     assert states(new) == {"WAITING": 1}
 
 
+@pytest.mark.slow
 def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
     import optuna
 
@@ -83,6 +84,7 @@ def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
     assert states(forked(tmp_path, old, settings_of(pruner="none"))) == {"COMPLETE": 4}
 
 
+@pytest.mark.slow
 def test_status_tells_the_running_the_interrupted_and_the_failed(tmp_path):
     settings = settings_of(pruner="none")
     study = sqlite_study(tmp_path, settings)
@@ -130,6 +132,7 @@ def test_reading_a_status_changes_nothing(tmp_path):
         read_status("other", storage=f"sqlite:///{tmp_path}/some.db")
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_a_copy(tmp_path):
     settings = settings_of()
     study = sqlite_study(tmp_path, settings, "some")

@@ -16,8 +16,6 @@ from distune.tuning.space.suggest import suggest
 from distune.tuning.staged import StudentSpace, split_settings
 from distune.tuning.study.settings import StudySettings
 
-pytestmark = pytest.mark.slow
-
 SHARED = {
     "label_smoothing": {"type": "float", "low": 0.0, "high": 0.15, "key": "training.label_smoothing"},
     "batch": {"type": "categorical", "choices": [16, 32], "key": "training.batch_size"},
@@ -32,6 +30,7 @@ def drawn(space: Space, base: Config, seed: int) -> dict[str, object]:
     return space.overrides(suggest(optuna.create_study(sampler=sampler).ask(), space, base))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_students_find_their_teachers_in_the_store(
     tiny_config: Callable[..., Config], tmp_path: Path

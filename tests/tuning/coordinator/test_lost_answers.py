@@ -13,8 +13,6 @@ from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.study.transactions import requeue_if_owned
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_trial_with_its_coordinator_s_name_that_nobody_runs_is_run(tmp_path, workers):
@@ -84,6 +82,7 @@ def test_a_trial_that_was_requeued_while_another_took_it_over_runs_once(tmp_path
     assert study.trials[0].user_attrs["coordinator"] == "other"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["UPDATE trials SET state", "UPDATE trial_user_attributes"])
 def test_a_trial_that_is_taken_over_in_the_middle_of_a_requeue_runs_once(tmp_path, at):
     """The one that parks it was taken for dead; the other one comes before its last writes, or waits for them."""

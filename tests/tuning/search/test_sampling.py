@@ -13,8 +13,6 @@ from distune.tuning.search.samplers import SAMPLERS, check_sampler
 from distune.tuning.space.space import contains
 from distune.tuning.space.suggest import distribution
 
-pytestmark = pytest.mark.slow
-
 
 def in_parts(folder, settings, parts):
     """Runs a study of which every part is a coordinator of its own."""
@@ -24,6 +22,7 @@ def in_parts(folder, settings, parts):
     return study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_study_in_parts_asks_for_the_same_points_as_one_in_one_go(tmp_path, sampler):
     settings = settings_of(sampler=sampler, pruner="none")
@@ -34,6 +33,7 @@ def test_a_study_in_parts_asks_for_the_same_points_as_one_in_one_go(tmp_path, sa
     assert len(set(drawn)) == 13, "no point is tried twice"
 
 
+@pytest.mark.slow
 def test_what_sqlite_keeps_is_enough_to_resume_with_the_same_points(tmp_path):
     settings = settings_of(pruner="none")
     for n_trials in (5, 12, 13):
@@ -50,6 +50,7 @@ def test_another_seed_asks_for_other_points_after_the_base(tmp_path, sampler):
     assert all(a != b for a, b in zip(one[1:], two[1:], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler):
     settings = settings_of(sampler=sampler, pruner="none")
@@ -83,6 +84,7 @@ def test_a_base_value_outside_the_space_disturbs_no_sampler(tmp_path, sampler):
         assert set(trial.params) == set(settings.space.parameters)
 
 
+@pytest.mark.slow
 def test_tpe_finds_better_points_than_random_search(tmp_path):
     def best(sampler):
         study = in_parts(tmp_path, settings_of(sampler=sampler, pruner="none"), [60])
