@@ -45,7 +45,13 @@ def test_text_fields_are_joined_in_order_without_empty_ones(medpix: Write) -> No
     root = medpix()
     for split, numbers in (("train", range(8)), ("dev", range(8, 12))):
         cases = [
-            {"U_id": f"MPX{n}", "Case": {"History": None if n == 1 else f"History {n}.", "Findings": "N/A"}}
+            {
+                "U_id": f"MPX{n}",
+                "Case": {
+                    "History": None if n == 1 else f"History {n}.",
+                    "Findings": "N/A" if n % 2 else "n/a",
+                },
+            }
             for n in numbers
         ]
         write_lines(root / f"splitted_dataset/data_{split}.jsonl", cases)

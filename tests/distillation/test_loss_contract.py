@@ -74,6 +74,33 @@ def test_every_name_of_the_config_has_a_loss() -> None:
     assert set(LOSSES) == set(REACHES)
 
 
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"none"}))
+@pytest.mark.parametrize("modality", [0, 1])
+def test_what_either_model_lacks_is_not_compared(name: str, modality: int, make_batch: MakeBatch) -> None:
+    """The student lacks the input of the first two examples, the teacher that of the last two."""
+    batch = make_batch(1, count=8)
+    lacking = torch.zeros(2, 8, dtype=torch.bool)
+    lacking[0, :2] = lacking[1, -2:] = True
+    absent = [(mask, None) if modality == 0 else (None, mask) for mask in lacking]
+    student, teacher = replace(batch.student, absent=absent[0]), replace(batch.teacher, absent=absent[1])
+    part = ("image_feature", "text_feature")[modality]
+    others = ("image_map",) if modality == 0 else ()
+
+    def altered(output: ModelOutput, rows: Tensor) -> ModelOutput:
+        shown = {key: getattr(output, key).clone() for key in (part, *others)}
+        for each in shown.values():
+            each[rows] += 3.0 * torch.arange(each[rows].numel()).view_as(each[rows]).sin()
+        return replace(output, **shown)
+
+    def found(one: ModelOutput, other: ModelOutput) -> float:
+        return number(build(name, batch), replace(batch, student=one, teacher=other))
+
+    before, both = found(student, teacher), lacking[0] | lacking[1]
+    assert found(altered(student, both), altered(teacher, both)) == pytest.approx(before, abs=1e-6)
+    if part in REACHES[name] or REACHES[name] & set(others):
+        assert found(altered(student, ~both), teacher) != pytest.approx(before, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 class TestContract:
     @pytest.mark.parametrize("count", [1, 2, 3, 8])
