@@ -30,13 +30,12 @@ from distune.testing.simulated import SimulatedExecutor, Work
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
-from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.coordinator.proposals import JointProposals, distribution, suggest
 from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.search.samplers import plain_sampler
 from distune.tuning.space.space import build_space
-from distune.tuning.space.suggest import distribution, suggest
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import default_url, open_storage
@@ -151,7 +150,8 @@ def asking(settings: StudySettings, folder: Path, given: argparse.Namespace) -> 
     for _ in range(6):
         began, busy = time.perf_counter(), time.process_time()
         trial = ledger.ask()
-        proposals.config(ledger.propose(proposals, trial).overrides)
+        _, overrides = proposals.propose(study, trial)
+        proposals.config(overrides)
         seconds.append(time.perf_counter() - began)
         processor.append(time.process_time() - busy)
     return [

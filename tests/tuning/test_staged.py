@@ -19,11 +19,10 @@ from study_helpers import base_config, coordinator, memory_study, settings_of, s
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
 from distune.testing.simulated import Work
-from distune.tuning.coordinator.proposals import TeacherProposals
+from distune.tuning.coordinator.proposals import TeacherProposals, suggest
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import build_space
-from distune.tuning.space.suggest import suggest
 from distune.tuning.staged import StudentSpace, best_teachers, describe_budget, split_settings, stage_budgets
 from distune.tuning.status import read_status
 from distune.tuning.study.settings import StudySettings

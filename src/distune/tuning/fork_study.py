@@ -14,9 +14,8 @@ from distune.config import Config, as_dict, value_at
 from distune.errors import UserError
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
 from distune.tuning.coordinator.ledger import OWNER
-from distune.tuning.coordinator.proposals import configured
+from distune.tuning.coordinator.proposals import configured, distribution
 from distune.tuning.space.space import contains
-from distune.tuning.space.suggest import distribution
 from distune.tuning.study.open_study import check_study_name, load, write_settings
 from distune.tuning.study.settings import StudySettings, comparable
 from distune.tuning.summary import config_of_trial

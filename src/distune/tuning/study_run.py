@@ -14,7 +14,7 @@ from distune.tuning.coordinator.coordinator import Coordinator, EndReason, Limit
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.coordinator.progress import StudyProgress
-from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, TeacherProposals
 from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors.make import described, make_executor
@@ -24,6 +24,8 @@ from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import StorageRetry
 from distune.tuning.trials.messages import Failure
 
+TITLES = {"teacher": "teachers", "staged": "students"}
+"""What stands before the lines of progress of a staged search's two studies."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,31 +42,6 @@ class Ending:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True)
-class StudyRun:
-    """What is run.
-
-    Args:
-        study: an open study.
-        settings: what it is about.
-        proposals: draws its trials' parameters.
-        function: runs one trial, as `package.module:function`.
-        folder: of its workers' output and its run folders.
-        n_trials: finished trials that it shall have.
-        epochs: reported epochs of a complete trial; with folds, their number.
-        title: stands before its lines of progress.
-    """
-
-    study: Study
-    settings: StudySettings
-    proposals: JointProposals
-    function: str
-    folder: Path
-    n_trials: int
-    epochs: int
-    title: str = ""
-
-
 class StudyRunner:
     """Does the study runs of one request; its time limit holds for all of them together.
 
@@ -78,26 +55,35 @@ class StudyRunner:
         self._interrupted = interrupted
         self._started = time.monotonic()
 
-    def run(self, run: StudyRun) -> Ending:
-        """Runs a coordinator until its study has its trials or something ends it."""
+    def run(self, study: Study, settings: StudySettings, folder: Path, n_trials: int) -> Ending:
+        """Runs a coordinator until its study has its trials or something ends it.
+
+        Args:
+            study: an open study.
+            settings: what it is about.
+            folder: of its workers' output and its run folders; teachers have theirs inside.
+            n_trials: finished trials that it shall have.
+        """
         request, asked = self._request, self._request.asked
+        proposals, function = self._kind(settings)
+        if settings.strategy == "teacher":
+            folder = folder / "teacher"
+        epochs = proposals.epochs(proposals.config({}))
         devices = request.worker_devices()
-        lease = Lease.new(request.workers, devices, run.n_trials)
-        ledger = Ledger(run.study, lease.coordinator, StorageRetry(interrupted=self._interrupted))
-        run.study.pruner = (
-            make_pruner_of_folds(run.settings.pruner, run.settings.warmup)
-            if run.settings.folds
-            else make_pruner(run.settings.pruner, run.epochs, run.settings.warmup)
+        lease = Lease.new(request.workers, devices, n_trials)
+        ledger = Ledger(study, lease.coordinator, StorageRetry(interrupted=self._interrupted))
+        study.pruner = (
+            make_pruner_of_folds(settings.pruner, settings.warmup)
+            if settings.folds
+            else make_pruner(settings.pruner, epochs, settings.warmup)
         )
-        _log.info("study %s: %d finished trials wanted", run.study.study_name, run.n_trials)
-        if is_too_short(run.settings.pruner, run.epochs, run.settings.warmup):
-            _log.warning(
-                "pruner %s: %d epochs are too few for it to stop a trial", run.settings.pruner, run.epochs
-            )
+        _log.info("study %s: %d finished trials wanted", study.study_name, n_trials)
+        if is_too_short(settings.pruner, epochs, settings.warmup):
+            _log.warning("pruner %s: %d epochs are too few for it to stop a trial", settings.pruner, epochs)
         executor = make_executor(
             asked.executor,
-            run.function,
-            run.folder / "workers",
+            function,
+            folder / "workers",
             workers=request.workers,
             devices=devices,
             threads=request.config.training.threads,
@@ -105,21 +91,30 @@ class StudyRunner:
             gpus_per_trial=asked.gpus_per_trial,
             interrupted=self._interrupted,
         )
-        with StudyProgress(title=run.title) as progress, executor:
+        with StudyProgress(title=TITLES.get(settings.strategy, "")) as progress, executor:
             who = f"devices: {described(asked.executor, devices, asked.gpus_per_trial)}"
             _log.info(who)
             progress.say(who)
             coordinator = Coordinator(
                 ledger,
-                run.proposals,
+                proposals,
                 executor,
                 Takeover(ledger, lease),
-                Retention(run.folder / "trials", asked.keep_best),
-                Limits(run.n_trials, self._seconds_left(), asked.on_oom, run.settings.prune_teacher),
+                Retention(folder / "trials", asked.keep_best),
+                Limits(n_trials, self._seconds_left(), asked.on_oom, settings.prune_teacher),
                 interrupted=self._interrupted,
                 show=progress,
             )
             return Ending(coordinator.run(), coordinator.failure)
+
+    def _kind(self, settings: StudySettings) -> tuple[JointProposals, str]:
+        """What draws a study's trials, and the function that runs one."""
+        functions = self._request.functions
+        if settings.strategy == "teacher":
+            return TeacherProposals(settings), functions.teacher
+        if settings.folds:
+            return FoldProposals(settings), functions.folds
+        return JointProposals(settings), functions.joint
 
     def _seconds_left(self) -> float | None:
         timeout = self._request.asked.timeout

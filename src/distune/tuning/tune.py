@@ -16,7 +16,6 @@ from distune.config.revisions import pinned
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
-from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, TeacherProposals
 from distune.tuning.fork_study import fork, open_old
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
@@ -44,7 +43,7 @@ from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_fold
 from distune.tuning.study.storage import StorageRetry, default_url, opened
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_dataset import Inspection, inspect
-from distune.tuning.study_run import Ending, StudyRun, StudyRunner
+from distune.tuning.study_run import Ending, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
 
 __all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "base_of", "search_space", "tune", "values_outside"]
@@ -82,7 +81,7 @@ def tune(request: TuneRequest) -> TuneResult:
             ending = Ending("interrupted")
         else:
             if teacher is None:
-                ending = _run(request, study, settings, folder, runner)
+                ending = runner.run(study, settings, folder, asked.n_trials)
             else:
                 ending = _run_staged(request, storage, study, (settings, teacher), folder, runner, retrying)
         summary = retrying(lambda: write_summary(study, folder, storage=redacted(url), reason=ending.reason))
@@ -245,37 +244,13 @@ def _run_staged(
     first, teacher = _open(request, storage, study.study_name + SUFFIX, teacher, retrying)
     if "teachers" not in study.user_attrs:
         wanted, _ = stage_budgets(n_trials)
-        ending = _run(request, first, teacher, folder, runner, wanted) if wanted else None
+        ending = runner.run(first, teacher, folder, wanted) if wanted else None
         retrying(lambda: study.set_user_attr("teacher_study", outline(first)))
         if ending is not None and ending.reason != "finished":
             return ending
     students = retrying(lambda: settle(study, best_teachers(first), students))
     left = max(0, n_trials - outline(first)["finished"])
-    return _run(request, study, students, folder, runner, left)
-
-
-def _run(
-    request: TuneRequest,
-    study: Study,
-    settings: StudySettings,
-    folder: Path,
-    runner: StudyRunner,
-    wanted: int | None = None,
-) -> Ending:
-    base, functions = settings.base, request.functions
-    wanted = request.asked.n_trials if wanted is None else wanted
-    if settings.strategy == "teacher":
-        run = StudyRun(study, settings, TeacherProposals(settings), functions.teacher, folder / "teacher", wanted,
-                       base.teacher.epochs, title="teachers")  # fmt: skip
-    elif settings.folds:
-        run = StudyRun(
-            study, settings, FoldProposals(settings), functions.folds, folder, wanted, settings.folds
-        )
-    else:
-        title = "students" if settings.strategy == "staged" else ""
-        run = StudyRun(study, settings, JointProposals(settings), functions.joint, folder, wanted,
-                       base.student.epochs, title=title)  # fmt: skip
-    return runner.run(run)
+    return runner.run(study, students, folder, left)
 
 
 def _dataset(request: TuneRequest, base: Config) -> Inspection:

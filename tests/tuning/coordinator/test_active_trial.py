@@ -9,13 +9,12 @@ import pytest
 
 from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import ActiveTrial
-from distune.tuning.coordinator.proposals import Proposal
 from distune.tuning.trials.messages import EpochReported
 
 
 def active(**known):
     trial = SimpleNamespace(number=3, user_attrs=known)
-    return ActiveTrial.of(trial, Proposal({"alpha": 0.7}, {"distillation.alpha": 0.7}), Path("t"), {1: 0.5})
+    return ActiveTrial.of(trial, {"alpha": 0.7}, {"distillation.alpha": 0.7}, Path("t"), {1: 0.5})
 
 
 def test_an_attempt_costs_what_the_clock_says_or_its_stages_where_they_took_longer():

@@ -371,7 +371,7 @@ def test_a_dead_coordinator_s_trials_are_taken_over(tmp_path):
 
 
 def nameless_distribution(settings):
-    from distune.tuning.space.suggest import distribution
+    from distune.tuning.coordinator.proposals import distribution
 
     return distribution(settings.space.parameters["alpha"])
 

@@ -7,11 +7,10 @@ from optuna.trial import TrialState
 from study_helpers import base_config, coordinator, memory_study, points, settings_of, sqlite_study, states
 
 from distune.errors import UserError
-from distune.tuning.coordinator.proposals import JointProposals
+from distune.tuning.coordinator.proposals import JointProposals, distribution
 from distune.tuning.search.pruners import PRUNER_SETTINGS
 from distune.tuning.search.samplers import SAMPLERS, check_sampler
 from distune.tuning.space.space import contains
-from distune.tuning.space.suggest import distribution
 
 
 def in_parts(folder, settings, parts):
@@ -57,7 +56,7 @@ def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler)
     study = in_parts(tmp_path, settings, [11])
     proposals = JointProposals(settings)
     trial = study.ask()
-    undisturbed = proposals.propose(study, trial).params
+    undisturbed = proposals.propose(study, trial)[0]
     again = memory_study(settings)
     for done in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         again.add_trial(done)
@@ -67,7 +66,7 @@ def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler)
         dist = distribution(settings.space.parameters[name])
         again._storage.set_trial_param(half._trial_id, name, dist.to_internal_repr(value), dist)
     resumed = optuna.trial.Trial(again, half._trial_id)
-    assert proposals.propose(again, resumed).params == undisturbed
+    assert proposals.propose(again, resumed)[0] == undisturbed
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -12,9 +12,9 @@ from distune.config import Config, SearchParameter, value_at, with_values
 from distune.distillation import LOSSES
 from distune.errors import UserError
 from distune.models.fusion import FUSIONS
+from distune.tuning.coordinator.proposals import suggest
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import DEFAULT_SPACE, build_space
-from distune.tuning.space.suggest import suggest
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ from study_helpers import base_config
 
 from distune.config import Config, SearchParameter, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
+from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
 from distune.tuning.space.groups import backbone_group, fusion_group, loss_group
 from distune.tuning.space.space import DEFAULT_SPACE, build_space, config_key_of, contains
-from distune.tuning.space.suggest import distribution, suggest, suggest_base
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
     "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),

@@ -11,7 +11,6 @@ from optuna.trial import Trial
 
 from distune.training.cost import Cost
 from distune.tuning.coordinator.ledger import timestamp
-from distune.tuning.coordinator.proposals import Proposal
 from distune.tuning.coordinator.retry_policy import Attempts
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, teacher_scores
 from distune.tuning.trials.messages import EpochReported, TrialOutcome, TrialTask
@@ -61,14 +60,19 @@ class ActiveTrial:
     _seen: set[tuple[str, int]] = field(default_factory=set)
 
     @staticmethod
-    def of(trial: Trial, proposal: Proposal, path: Path, scores: Mapping[int, float]) -> ActiveTrial:
+    def of(
+        trial: Trial,
+        params: Mapping[str, Any],
+        overrides: Mapping[str, Any],
+        path: Path,
+        scores: Mapping[int, float],
+    ) -> ActiveTrial:
         """The active trial of a draw; one that was interrupted keeps its attempts, scores and micro-batches."""
         known = trial.user_attrs
-        overrides = {**proposal.overrides, **known.get("overrides", {})}
         return ActiveTrial(
             trial,
-            proposal.params,
-            overrides,
+            params,
+            {**overrides, **known.get("overrides", {})},
             path,
             dict(scores),
             attempt=known.get("attempts", 0),

@@ -215,9 +215,9 @@ class Coordinator:
             self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials suffice"), {})
             self._refresh()
             return
-        proposal = self._ledger.propose(self._proposals, trial)
+        drawn = self._ledger.retrying(lambda: self._proposals.propose(self._ledger.study, trial))
         scores = self._trials[trial.number].intermediate_values
-        active = ActiveTrial.of(trial, proposal, self._retention.path(trial.number), scores)
+        active = ActiveTrial.of(trial, *drawn, self._retention.path(trial.number), scores)
         self._ledger.note(trial, active.opening())
         active.config = self._proposals.config(active.overrides)
         self._queue.append(active)

@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
-from distune.tuning.coordinator.proposals import JointProposals, Proposal
 from distune.tuning.study.storage import StorageRetry
 from distune.tuning.study.transactions import (
     claim,
@@ -103,12 +102,12 @@ class Ledger:
         self.study = study
         self._owner = owner
         self._storage = study._storage
-        self._retrying = retry or StorageRetry()
+        self.retrying = retry or StorageRetry()
         self._known: list[FrozenTrial] = []
 
     def trials(self) -> list[FrozenTrial]:
         """All trials in the order of their numbers; not to be changed."""
-        self._known = self._retrying(lambda: self.study.get_trials(deepcopy=False))
+        self._known = self.retrying(lambda: self.study.get_trials(deepcopy=False))
         return self._known
 
     def ask(self) -> Trial:
@@ -117,7 +116,7 @@ class Ledger:
 
     def _requeued(self) -> Trial | None:
         """The first waiting trial that this coordinator can claim; Optuna's own `ask` would not name its owner."""
-        for trial_id in self._retrying(lambda: waiting_trials(self._storage, self.study._study_id)):
+        for trial_id in self.retrying(lambda: waiting_trials(self._storage, self.study._study_id)):
             # Claim first, then set RUNNING: a coordinator that dies in between leaves a waiting trial. Another one may
             # have claimed it after us and before it ran: then it is not ours.
             if (
@@ -125,7 +124,7 @@ class Ledger:
                 and self._begins(trial_id)
                 and self._owns(trial_id)
             ):
-                return self._retrying(lambda trial_id=trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
+                return self.retrying(lambda trial_id=trial_id: Trial(self.study, trial_id))  # type: ignore[misc]
         return None
 
     def _new(self) -> Trial:
@@ -135,12 +134,12 @@ class Ledger:
         )
         template = create_trial(state=TrialState.RUNNING, user_attrs={OWNER: self._owner})
         study_id = self.study._study_id
-        trial_id = self._retrying(lambda: self._storage.create_new_trial(study_id, template))
-        return self._retrying(lambda: Trial(self.study, trial_id))
+        trial_id = self.retrying(lambda: self._storage.create_new_trial(study_id, template))
+        return self.retrying(lambda: Trial(self.study, trial_id))
 
     def _begins(self, trial_id: int) -> bool:
         try:
-            return self._retrying(lambda: self._storage.set_trial_state_values(trial_id, TrialState.RUNNING))
+            return self.retrying(lambda: self._storage.set_trial_state_values(trial_id, TrialState.RUNNING))
         except UpdateFinishedTrialError:
             return False
 
@@ -151,7 +150,7 @@ class Ledger:
         # Its coordinator may have requeued it meanwhile: then it waits for the next `ask`.
         if self._read(frozen._trial_id).state != TrialState.RUNNING:
             return None
-        return self._retrying(lambda: Trial(self.study, frozen._trial_id))
+        return self.retrying(lambda: Trial(self.study, frozen._trial_id))
 
     def _claims(self, trial_id: int, old: str | None) -> bool:
         """Makes this coordinator the owner in place of an old one.
@@ -160,16 +159,12 @@ class Ledger:
             Whether it is the owner now, read again: the answer to the claim may have been lost on its way.
         """
         if old != self._owner:
-            self._retrying(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
+            self.retrying(lambda: claim(self._storage, trial_id, OWNER, old, self._owner))
         return self._owns(trial_id)
-
-    def propose(self, proposals: JointProposals, trial: Trial) -> Proposal:
-        """Draws a trial's parameters."""
-        return self._retrying(lambda: proposals.propose(self.study, trial))
 
     def note(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Writes user attributes of a trial that runs."""
-        self._retrying(lambda: set_attributes(self._storage, trial._trial_id, values))
+        self.retrying(lambda: set_attributes(self._storage, trial._trial_id, values))
         trial._cached_frozen_trial.user_attrs.update(values)  # as `Trial.set_user_attr` does
 
     def should_prune(self, trial: Trial) -> bool:
@@ -180,19 +175,19 @@ class Ledger:
         """
         trial.study = self._as_last_read()
         try:
-            return self._retrying(trial.should_prune)
+            return self.retrying(trial.should_prune)
         finally:
             trial.study = self.study
 
     def report(self, trial: Trial, epoch: int, score: float) -> None:
         """Reports an epoch's score."""
-        self._retrying(lambda: trial.report(score, epoch))
+        self.retrying(lambda: trial.report(score, epoch))
 
     def start_over(self, trial: Trial, values: Mapping[str, Any]) -> None:
         """Writes user attributes of a trial that starts over, and deletes the scores that it has reported."""
         if self._owns(trial._trial_id):
             # Scores first: a coordinator that dies here leaves a trial that runs out of memory once more.
-            self._retrying(lambda: delete_scores(self._storage, trial._trial_id))
+            self.retrying(lambda: delete_scores(self._storage, trial._trial_id))
             trial._cached_frozen_trial.intermediate_values.clear()  # what Optuna shows its pruners
             self.note(trial, values)
 
@@ -217,7 +212,7 @@ class Ledger:
             return
         try:
             self.note(trial, values)
-            is_own = self._retrying(
+            is_own = self.retrying(
                 lambda: requeue_if_owned(self._storage, trial._trial_id, OWNER, self._owner)
             )
         except UpdateFinishedTrialError:
@@ -227,16 +222,16 @@ class Ledger:
 
     def write_lease(self, lease: Lease) -> None:
         """Renews this coordinator's lease."""
-        self._retrying(lambda: self.study.set_user_attr(PREFIX + lease.coordinator, lease.__dict__))
+        self.retrying(lambda: self.study.set_user_attr(PREFIX + lease.coordinator, lease.__dict__))
 
     def write_sessions(self) -> None:
         """Writes when the tuning command ran on the study, for reports."""
         found = sessions(self.leases())
-        self._retrying(lambda: self.study.set_user_attr("sessions", found))
+        self.retrying(lambda: self.study.set_user_attr("sessions", found))
 
     def leases(self) -> dict[str, Lease]:
         """All coordinators' leases."""
-        return leases(self._retrying(lambda: self.study.user_attrs))
+        return leases(self.retrying(lambda: self.study.user_attrs))
 
     def _as_last_read(self) -> Study:
         view = copy.copy(self.study)
@@ -254,7 +249,7 @@ class Ledger:
         return is_owned(self._read(trial_id), self._owner)
 
     def _read(self, trial_id: int) -> FrozenTrial:
-        return self._retrying(lambda: self._storage.get_trial(trial_id))
+        return self.retrying(lambda: self._storage.get_trial(trial_id))
 
     def _tell(
         self, trial: Trial, values: Mapping[str, Any], state: TrialState, value: float | None = None
@@ -265,7 +260,7 @@ class Ledger:
             )
             return False
         self.note(trial, values)
-        self._retrying(lambda: self.study.tell(trial, value, state, skip_if_finished=True))
+        self.retrying(lambda: self.study.tell(trial, value, state, skip_if_finished=True))
         return True
 
 
