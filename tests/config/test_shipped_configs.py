@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distune.config import Config, load_config, with_values
-from distune.data.demo.demo import write_wound_demo
+from distune.data.demo.demo import write_demo, write_wound_demo
 from distune.models.encoders import check_name
 from distune.training.run import run
 
@@ -38,10 +38,18 @@ def test_default_ultra_is_the_classic_study() -> None:
     assert names == ["vit-base", "deit-small"]
 
 
+@pytest.fixture(scope="module")
+def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As few examples as there can be: encoders of true size take their time with each image."""
+    root = tmp_path_factory.mktemp("data") / "demo"
+    write_demo(root, seed=1, examples=40)
+    return root
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_config_trains(file: Path, demo_root: Path, tmp_path: Path) -> None:
+def test_config_trains(file: Path, small_root: Path, tmp_path: Path) -> None:
     config = load_config(file)
-    root = demo_root
+    root = small_root
     if config.data.reader == "wound":
         root = tmp_path / "wound"
         write_wound_demo(root, seed=1, examples=60)
