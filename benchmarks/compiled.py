@@ -19,7 +19,7 @@ import torch
 from benchmarks.machine import machine, table
 from distune.config import load_config
 from distune.data.table import Task
-from distune.models import Classifier
+from distune.models.classifier import Classifier
 from distune.training.student import build_student
 
 LENGTHS = (64, 96, 128)

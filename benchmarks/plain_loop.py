@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, Dataset
 from distune.config import Config, DistillationConfig, load_config
 from distune.data import Table, read_table
 from distune.distillation import LOSSES, LossShapes, Objective
-from distune.models import Classifier, build_classifier
-from distune.models.encoders import TextEncoder
+from distune.models.classifier import Classifier, build_classifier
+from distune.models.encoders.base import TextEncoder
 from distune.models.outputs import ModelOutput
 from distune.training.optimizer import Optimizer
 from distune.training.scoring.metrics import confusion_matrix, macro_f1

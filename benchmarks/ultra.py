@@ -31,7 +31,7 @@ from distune.data.batches import ModelInputs, train_batches
 from distune.data.ragged import ragged
 from distune.data.table import Task
 from distune.distillation import LOSSES, LossShapes, Objective
-from distune.models import Classifier, build_classifier
+from distune.models.classifier import Classifier, build_classifier
 from distune.store import Entry
 from distune.training import loop
 from distune.training.devices import Compute, compute_for

@@ -9,8 +9,8 @@ from distune.config.revisions import encoders_of
 from distune.data import Table, read_table
 from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
-from distune.models import check_copyable, matching_parts
-from distune.models.encoders import inspect_encoder
+from distune.models.encoders.inspection import inspect_encoder
+from distune.models.init_from_teacher import check_copyable, matching_parts
 from distune.training.scoring.scores import check_scores
 
 

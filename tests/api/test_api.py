@@ -56,7 +56,9 @@ def test_importing_distune_imports_nothing_heavy() -> None:
 
 
 def test_what_only_reads_runs_and_studies_imports_no_torch() -> None:
-    readers = "distune.training.files.prediction_files, distune.training.files.run_folder, distune.analysis.findings"
+    readers = (
+        "distune.training.files.prediction_files, distune.training.files.run_folder, distune.reporting.report"
+    )
     assert in_process(f"import sys, {readers}; print('torch' in sys.modules)") == "False"
 
 

@@ -14,8 +14,8 @@ from distune.config import ModelConfig
 from distune.data.pixels.intensity import DEFAULT
 from distune.data.ragged import ragged
 from distune.data.table import Task
-from distune.models import Classifier, build_classifier
-from distune.models.encoders import CATALOGUE
+from distune.models.classifier import Classifier, build_classifier
+from distune.models.encoders.catalogue import CATALOGUE
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

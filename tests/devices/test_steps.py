@@ -22,7 +22,7 @@ from distune.data.batches import ModelInputs
 from distune.data.ragged import ragged
 from distune.data.table import Task
 from distune.distillation import LOSSES, LossShapes, Objective
-from distune.models import build_classifier
+from distune.models.classifier import build_classifier
 from distune.models.fusion import FUSIONS
 from distune.store import Entry
 from distune.training.devices import Compute, compute_for

@@ -14,8 +14,8 @@ from distune.data.table import MISSING, Task
 from distune.distillation import LOSSES, LossShapes, Objective, balanced_class_weights, label_shares
 from distune.distillation.loss_parts import exclusive_weights
 from distune.distillation.ordinal import ordinal_loss
-from distune.models import ModelOutput
 from distune.models.answers import as_exclusive
+from distune.models.outputs import ModelOutput
 
 TASKS = (
     Task("side", ("a", "b")),

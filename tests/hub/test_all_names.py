@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from distune.config import EncoderConfig
-from distune.models.encoders import CATALOGUE, Encoder, build_text, build_vision
+from distune.models.encoders.base import Encoder
+from distune.models.encoders.build import build_text, build_vision
+from distune.models.encoders.catalogue import CATALOGUE
 
 from .repositories import Format, repositories
 from .server import HubServer

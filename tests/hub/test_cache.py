@@ -10,7 +10,9 @@ from huggingface_hub import constants, hf_hub_download, snapshot_download
 
 from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders import CATALOGUE, build_text, build_vision, identity
+from distune.models.encoders.build import build_text, build_vision
+from distune.models.encoders.catalogue import CATALOGUE
+from distune.models.encoders.fingerprint import identity
 from distune.models.encoders.hub.revisions import fetch_encoders
 
 from .server import TOKEN, HubServer

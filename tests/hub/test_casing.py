@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from distune.config import EncoderConfig
-from distune.models.encoders import CATALOGUE, TextEncoder, build_text, identity
+from distune.models.encoders.base import TextEncoder
+from distune.models.encoders.build import build_text
+from distune.models.encoders.catalogue import CATALOGUE
+from distune.models.encoders.fingerprint import identity
 from distune.models.encoders.text.tokenizer import is_cased
 
 from .repositories import CASED, UNCASED, repositories

@@ -14,8 +14,10 @@ import torch
 from distune.checking import check_experiment
 from distune.config import Config, EncoderConfig
 from distune.errors import ConfigError, UserError
-from distune.models.encoders import CATALOGUE, Kind, build_text, build_vision, inspect_encoder
 from distune.models.encoders.base import Encoder
+from distune.models.encoders.build import build_text, build_vision
+from distune.models.encoders.catalogue import CATALOGUE, Kind
+from distune.models.encoders.inspection import inspect_encoder
 
 from .repositories import SPECIAL, Format, repositories, save
 from .server import HubServer

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from distune.config import Config, save_config
-from distune.models.encoders import CATALOGUE
+from distune.models.encoders.catalogue import CATALOGUE
 
 from .repositories import Format, repositories
 from .server import HubServer

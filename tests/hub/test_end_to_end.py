@@ -16,7 +16,7 @@ from distune import reporting
 from distune.cli import run_command
 from distune.data.demo.demo import write_demo
 from distune.data.demo.wounds import write_wound_demo
-from distune.models.encoders import CATALOGUE
+from distune.models.encoders.catalogue import CATALOGUE
 from distune.training.files.run_folder import read_metrics
 from tests.in_this_process import workers_in_this_process
 

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 
 from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders import CATALOGUE
+from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.hub import retry
 from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.revisions import fetch_encoders

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from distune.config import Config, SearchParameter, with_values
 from distune.errors import UserError
-from distune.models.encoders import CATALOGUE
+from distune.models.encoders.catalogue import CATALOGUE
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.request import TuneRequest
 from distune.tuning.space.groups import STUDENT_TEXT, STUDENT_VISION, backbone_group

@@ -14,7 +14,8 @@ from distune.config import DistillationConfig, ModelConfig
 from distune.data.table import Task
 from distune.distillation import LOSSES
 from distune.distillation.base import LossShapes
-from distune.models import Classifier, ModelOutput, build_classifier
+from distune.models.classifier import Classifier, build_classifier
+from distune.models.outputs import ModelOutput
 from distune.testing.losses import CLASSES, EXAMPLES, WIDTHS, loss_batch
 
 TASKS = (Task("kind", ("a", "b", "c")),)

@@ -9,15 +9,8 @@ import torch
 
 from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders import (
-    CATALOGUE,
-    MILLISECONDS,
-    CatalogueEntry,
-    build_text,
-    build_vision,
-    check_name,
-)
-from distune.models.encoders.catalogue import find
+from distune.models.encoders.build import build_text, build_vision
+from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS, CatalogueEntry, find
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
@@ -70,7 +63,7 @@ def test_what_a_name_can_mean(tmp_path: Path) -> None:
 )
 def test_unknown_names_are_refused_with_the_nearest(name: str, kind: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_name(EncoderConfig(name=name), kind)  # type: ignore[arg-type]
+        find(name, kind)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -96,7 +89,7 @@ def test_without_hub_and_weights_one_sentence_says_what_and_the_two_ways_out(off
 def test_a_hub_model_that_is_cached_needs_no_hub(offline: Path) -> None:
     from transformers import BertConfig, BertModel
 
-    from distune.models.encoders import identity
+    from distune.models.encoders.fingerprint import identity
 
     snapshot = offline / "models--prajjwal1--bert-tiny" / "snapshots" / ("a" * 40)
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}

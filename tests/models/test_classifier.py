@@ -13,16 +13,10 @@ from torch import Tensor
 from distune.config import Config, StudentConfig
 from distune.data.table import Task
 from distune.errors import UserError
-from distune.models import (
-    Classifier,
-    build_classifier,
-    check_copyable,
-    copy_layers,
-    load_trained_state,
-    parameter_groups,
-    trained_state,
-)
+from distune.models.classifier import Classifier, build_classifier
 from distune.models.fusion import FUSIONS
+from distune.models.init_from_teacher import check_copyable, copy_layers
+from distune.models.parameters import load_trained_state, parameter_groups, trained_state
 
 Tasks = tuple[Task, ...]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distune.config import EncoderConfig
-from distune.models.encoders import identity
+from distune.models.encoders.fingerprint import identity
 
 FILES = (
     "config.json",

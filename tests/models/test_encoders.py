@@ -14,8 +14,9 @@ from torch import Tensor
 from distune.config import EncoderConfig
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
-from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision, identity
-from distune.models.encoders.base import Pixels
+from distune.models.encoders.base import Encoder, Pixels, TextEncoder, VisionEncoder
+from distune.models.encoders.build import build_text, build_vision
+from distune.models.encoders.fingerprint import identity
 from distune.models.encoders.vision.efficientnet_lite import EfficientNetLite
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distune.config import EncoderConfig
 from distune.errors import UserError
-from distune.models.encoders import build_text, build_vision
+from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.text.factorised import FactorisedEmbedding
 
 WORDS, WIDTH = 50, 12

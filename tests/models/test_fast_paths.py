@@ -8,8 +8,9 @@ from torch import nn
 
 from distune.config import EncoderConfig, TrainingConfig, parse_config
 from distune.data.table import Task
-from distune.models import build_classifier, parameter_groups
-from distune.models.encoders import build_text, build_vision
+from distune.models.classifier import build_classifier
+from distune.models.encoders.build import build_text, build_vision
+from distune.models.parameters import parameter_groups
 from distune.training.optimizer import Optimizer
 
 pytestmark = pytest.mark.slow

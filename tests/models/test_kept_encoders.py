@@ -9,7 +9,7 @@ import torch
 
 from distune.config import parse_config
 from distune.data.table import Task
-from distune.models import Classifier, build_classifier
+from distune.models.classifier import Classifier, build_classifier
 from distune.models.encoders import build_cache
 
 TASKS = (Task("modality", ("CT", "MR")),)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from distune.config import EncoderConfig
-from distune.models.encoders import CATALOGUE, build_text, build_vision
+from distune.models.encoders.build import build_text, build_vision
+from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.pretrained.weights import package_folder, weights_file
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from distune.errors import UserError
-from distune.models.encoders import CATALOGUE
+from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.vision.preprocessing import is_plain, read_pixels
 
 FAMILIES = (

@@ -9,7 +9,7 @@ import pytest
 
 from distune.config import Config, parse_config, with_values
 from distune.data import Table, read_table
-from distune.models import build_classifier
+from distune.models.classifier import build_classifier
 from distune.setup.estimate import estimate
 from distune.training.run import run
 

@@ -22,7 +22,7 @@ from distune.data.fingerprint import table_fingerprint
 from distune.data.table import MISSING
 from distune.distillation import LOSSES
 from distune.errors import DataError
-from distune.models import build_classifier
+from distune.models.classifier import build_classifier
 from distune.models.fusion import FUSIONS
 from distune.store import Store
 from distune.training.callbacks import EpochRecord

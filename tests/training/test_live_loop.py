@@ -16,7 +16,8 @@ from torch import Tensor
 from distune.config import Config
 from distune.data import read_table
 from distune.data.batches import Batch, ModelInputs
-from distune.models import Classifier, ModelOutput
+from distune.models.classifier import Classifier
+from distune.models.outputs import ModelOutput
 from distune.store import Store
 from distune.training.devices import Compute
 from distune.training.inputs.inputs import InputSteps

@@ -17,7 +17,7 @@ from distune.config import Config, DistillationConfig
 from distune.data import Table, read_table
 from distune.data.batches import train_batches
 from distune.distillation import Objective
-from distune.models import Classifier
+from distune.models.classifier import Classifier
 from distune.store import Store
 from distune.training import loop
 from distune.training.callbacks import Callback, EpochRecord

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from distune.config import Config
 from distune.distillation import LOSSES, shared_modalities, undefined
 from distune.errors import ConfigError, UserError
-from distune.models import ModelOutput, build_classifier
+from distune.models.classifier import build_classifier
+from distune.models.outputs import ModelOutput
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
 from distune.training.keys import student_key

@@ -12,7 +12,7 @@ from run_files import read_metrics
 
 from distune.config import Config, ModelConfig, TrainingConfig, parse_config
 from distune.data.table import Task
-from distune.models import Classifier, build_classifier
+from distune.models.classifier import Classifier, build_classifier
 from distune.store import Store
 from distune.training.devices import Compute, resolved
 from distune.training.run import run

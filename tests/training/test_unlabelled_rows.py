@@ -18,7 +18,7 @@ from distune.data import read_table
 from distune.data.table import MISSING, Task
 from distune.distillation import LOSSES, LossShapes, Objective, balanced_class_weights, label_shares
 from distune.distillation.losses.dkd import target_class
-from distune.models import ModelOutput
+from distune.models.outputs import ModelOutput
 from distune.store import Store
 from distune.training.callbacks import EpochRecord
 from distune.training.devices import compute_for

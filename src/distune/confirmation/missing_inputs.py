@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from distune.data.batches import ModelInputs
 from distune.data.ragged import Ragged
 from distune.data.table import Table
-from distune.models import Classifier
-from distune.models.encoders import TextEncoder, VisionEncoder
+from distune.models.classifier import Classifier
+from distune.models.encoders.base import TextEncoder, VisionEncoder
 from distune.models.fusion import masked_mean
 from distune.training.devices import Compute
 from distune.training.inputs.inputs import InputSteps

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from distune.data.table import Task
 from distune.deployment.onnx_model import ABSENT, IDS, MASK, PIXELS, tasks_as_text
 from distune.errors import UserError
-from distune.models import Classifier
 from distune.models.answers import probabilities_of
+from distune.models.classifier import Classifier
 
 OPSET = 17
 INSTALL = "the export needs onnx and onnxruntime; pip install 'distune[export]'"

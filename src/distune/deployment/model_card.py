@@ -11,7 +11,7 @@ from distune import __version__
 from distune.config import Config, EncoderConfig
 from distune.data.table import SPLITS, Table, Task
 from distune.errors import UserError
-from distune.models.encoders import CATALOGUE
+from distune.models.encoders.catalogue import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words

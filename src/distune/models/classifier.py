@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from distune.config import Modality, ModelConfig
 from distune.data.table import Task
-from distune.models.encoders import Encoder, TextEncoder, VisionEncoder, build_text, build_vision, identity
+from distune.models.encoders.base import Encoder, TextEncoder, VisionEncoder
+from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.build_cache import copied
+from distune.models.encoders.fingerprint import identity
 from distune.models.fusion import FUSIONS, Fusion, FusionOutput, masked_mean
 from distune.models.outputs import Absent, ModelOutput
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from distune.config import ModelConfig
 from distune.errors import UserError
-from distune.models.encoders import Encoder
+from distune.models.encoders.base import Encoder
 
 
 def check_copyable(teacher: ModelConfig, student: ModelConfig) -> None:

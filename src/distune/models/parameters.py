@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from distune.models.classifier import Classifier
-from distune.models.encoders import Encoder
+from distune.models.encoders.base import Encoder
 
 _DECAYING = (nn.Linear, nn.Conv1d, nn.Conv2d)
 

@@ -16,9 +16,8 @@ from distune.data.pixels.intensity import PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import Task, label_columns
 from distune.errors import UserError
-from distune.models import Classifier
 from distune.models.answers import probabilities_of
-from distune.models.classifier import NAMES
+from distune.models.classifier import NAMES, Classifier
 from distune.models.fusion import masked_mean
 from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor

@@ -14,7 +14,7 @@ from distune.config import Config, ModelConfig, StudyConfig
 from distune.data.pixels.images import decode
 from distune.data.ragged import ragged
 from distune.data.table import Table
-from distune.models import Classifier, build_classifier
+from distune.models.classifier import Classifier, build_classifier
 from distune.training.devices import Compute, resolved
 from distune.training.keys import uses_teacher
 from distune.tuning.tune import base_of

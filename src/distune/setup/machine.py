@@ -115,7 +115,7 @@ def _tiny(text: bool, why: str) -> Encoders:
 
 def _large(text: bool) -> Encoders | None:
     """The classic pair, if its weights can be found."""
-    from distune.models.encoders import identity
+    from distune.models.encoders.fingerprint import identity
 
     def pair(vision: str, words: str) -> tuple[EncoderConfig, EncoderConfig]:
         return EncoderConfig(name=vision), EncoderConfig(name=words if text else "none")
@@ -144,7 +144,7 @@ class _Speed:
         import torch
 
         from distune.data.pixels.images import decode
-        from distune.models.encoders import build_vision
+        from distune.models.encoders.build import build_vision
 
         encoder = build_vision(_frozen(name), 0, None)
         started = time.perf_counter()
@@ -159,7 +159,7 @@ class _Speed:
         import torch
 
         from distune.data.ragged import ragged
-        from distune.models.encoders import build_text
+        from distune.models.encoders.build import build_text
 
         encoder = build_text(_frozen(name), 0)
         ids = encoder.tokenizer.encode(self._texts, min(self._max_tokens, encoder.max_tokens))

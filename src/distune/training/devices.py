@@ -17,7 +17,7 @@ from torch import nn
 
 from distune.config import TrainingConfig
 from distune.errors import UserError
-from distune.models import Classifier
+from distune.models.classifier import Classifier
 from distune.training.cost import reset_peak_memory
 
 BF16_FROM = 400_000

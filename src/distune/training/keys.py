@@ -15,7 +15,8 @@ from distune.components import FUSIONS
 from distune.config import Config, EncoderConfig, ModelConfig, as_dict
 from distune.config.section import ConfigSection
 from distune.distillation import LOSSES
-from distune.models.encoders import Kind, identity
+from distune.models.encoders.catalogue import Kind
+from distune.models.encoders.fingerprint import identity
 from distune.training.devices import Compute
 from distune.utils.seeds import derived_seed
 

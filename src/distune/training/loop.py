@@ -17,7 +17,8 @@ from distune.config import TrainingConfig
 from distune.data.batches import Batch, ModelInputs, train_batches
 from distune.data.table import Task
 from distune.distillation import Objective
-from distune.models import Classifier, load_trained_state, trained_tensors
+from distune.models.classifier import Classifier
+from distune.models.parameters import load_trained_state, trained_tensors
 from distune.training.callbacks import Callback, EpochRecord, asks_to_stop, best_epoch
 from distune.training.devices import Compute
 from distune.training.files.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from distune.config import TrainingConfig
-from distune.models import Classifier, parameter_groups
+from distune.models.classifier import Classifier
+from distune.models.parameters import parameter_groups
 
 
 def schedule_factor(step: int, total: int, config: TrainingConfig) -> float:

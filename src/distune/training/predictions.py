@@ -14,8 +14,8 @@ from distune.config import Modality
 from distune.data.batches import Batch, ModelInputs, eval_batches
 from distune.data.device_arrays import Placed, Room
 from distune.data.table import Task
-from distune.models import Classifier
 from distune.models.answers import probabilities_of
+from distune.models.classifier import Classifier
 from distune.models.outputs import ModelOutput
 from distune.store import Entry
 from distune.training.devices import Compute

@@ -19,7 +19,8 @@ from distune.data.fingerprint import image_fingerprints, table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.distillation.loss_parts import exclusive_weights
 from distune.errors import ConfigError
-from distune.models import Classifier, check_copyable, copy_layers
+from distune.models.classifier import Classifier
+from distune.models.init_from_teacher import check_copyable, copy_layers
 from distune.store import Store, key_of
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, best_epoch
 from distune.training.cost import Cost, carried, peak_process_mb

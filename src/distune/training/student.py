@@ -9,7 +9,8 @@ from safetensors import SafetensorError
 from distune.config import Config, load_config
 from distune.data.table import Table, Task
 from distune.errors import UserError
-from distune.models import Classifier, build_classifier, load_trained_state, trained_state
+from distune.models.classifier import Classifier, build_classifier
+from distune.models.parameters import load_trained_state, trained_state
 from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from distune.training.keys import model_seed
 from distune.utils.text import one_line

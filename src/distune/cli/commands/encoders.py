@@ -17,7 +17,7 @@ def list_encoders() -> None:
 
     Latency: one example (texts of 64 tokens), fp32, on one CPU thread, good to about a quarter.
     """
-    from distune.models.encoders import CATALOGUE, MILLISECONDS
+    from distune.models.encoders.catalogue import CATALOGUE, MILLISECONDS
 
     say(ROW.format("name", "kind", "from", "million", "pixels", "CPU ms", "licence", "location"))
     for name, entry in CATALOGUE.items():

@@ -19,9 +19,10 @@ from distune.data.fingerprint import image_fingerprints
 from distune.data.pixels.images import DECODING, decode_all, views
 from distune.data.ragged import Ragged
 from distune.data.table import Table
-from distune.models import Classifier
-from distune.models.classifier import NAMES
-from distune.models.encoders import Kind, TextEncoder, VisionEncoder, identity
+from distune.models.classifier import NAMES, Classifier
+from distune.models.encoders.base import TextEncoder, VisionEncoder
+from distune.models.encoders.catalogue import Kind
+from distune.models.encoders.fingerprint import identity
 from distune.models.fusion import masked_mean
 from distune.store import Entry, Store, key_of
 from distune.training.devices import Compute

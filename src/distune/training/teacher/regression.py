@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from distune.data.batches import ModelInputs, eval_batches
 from distune.data.table import MISSING, Table, Task, label_columns
-from distune.models import Classifier
+from distune.models.classifier import Classifier
 from distune.models.fusion import masked_mean
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.scores import mean_score, task_score

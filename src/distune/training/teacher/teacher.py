@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from distune.config import Config, DistillationConfig
 from distune.data.table import Table
 from distune.distillation import LOSSES, Objective, balanced_class_weights, label_shares
-from distune.models import Classifier, build_classifier, load_trained_state, trained_state
+from distune.models.classifier import Classifier, build_classifier
+from distune.models.parameters import load_trained_state, trained_state
 from distune.store import Entry, Store, key_of
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, asks_to_stop
 from distune.training.devices import Compute

@@ -36,9 +36,9 @@ def with_study_commits(
         KeyboardInterrupt: it was asked to stop.
         UserError: an encoder cannot be had or cannot be built.
     """
-    from distune.models.encoders import inspect_encoder
     from distune.models.encoders.hub.retry import HubRetry
     from distune.models.encoders.hub.revisions import fetch_encoders
+    from distune.models.encoders.inspection import inspect_encoder
 
     retry = HubRetry(interrupted=interrupted)
     drawn = [found for question in questions for found in drawn_encoders(question)]
