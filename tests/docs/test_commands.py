@@ -78,8 +78,10 @@ def test_every_command_is_known(block: Block) -> None:
 
 
 def small(words: list[str]) -> list[str]:
-    """The same command with few trials and seeds."""
-    return [SMALL.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    """The same command with few trials and seeds, which a confirmation has several of by itself."""
+    asked = [SMALL.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    is_small = words[:1] != ["confirm"] or "--seeds" in words
+    return asked if is_small else [*asked, "--seeds", "2", "--top", "1"]
 
 
 def shape(line: str) -> str:

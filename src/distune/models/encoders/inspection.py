@@ -36,7 +36,7 @@ _NEEDS_NUMBERS = re.compile(
 
 
 def inspect_encoder(config: EncoderConfig, kind: Kind, image_size: int | None) -> Encoder:
-    """Builds what training would build, with shapes in place of weights, and sends one example through it.
+    """Builds what training would build and sends one example through it; of a hub model, shapes in place of weights.
 
     Of a hub model that is not in the cache, the small files are fetched, the weights are not.
 
@@ -46,7 +46,7 @@ def inspect_encoder(config: EncoderConfig, kind: Kind, image_size: int | None) -
         image_size: side of the image in pixels; None takes the encoder's own.
 
     Returns:
-        The encoder on the meta device.
+        The encoder; that of a hub model is on the meta device.
 
     Raises:
         UserError: says what is wrong with it.
@@ -58,12 +58,14 @@ def inspect_encoder(config: EncoderConfig, kind: Kind, image_size: int | None) -
             "tiny-text",
             "efficientnet-lite",
         ):
+            # As it is: torch's first step with shapes alone loads its compiler, which takes a second.
             encoder: Encoder = (
                 build_vision(config, 0, image_size) if kind == "vision" else build_text(config, 0)
             )
+            _run(encoder.eval(), config.name, "cpu")
         else:
-            encoder = _assembled(config, source, kind, image_size)
-        _run(encoder.eval().to("meta"), config.name)
+            encoder = _assembled(config, source, kind, image_size).eval().to("meta")
+            _run(encoder, config.name, "meta")
     return encoder
 
 
@@ -97,9 +99,9 @@ def _folder(
     return folder, False
 
 
-def _run(encoder: Encoder, name: str) -> None:
-    """Shapes alone go through the encoder; what the meta device cannot run is left to training."""
-    with torch.device("meta"), torch.no_grad():
+def _run(encoder: Encoder, name: str, device: str) -> None:
+    """One example goes through the encoder; what the meta device cannot run is left to training."""
+    with torch.device(device), torch.no_grad():
         try:
             if isinstance(encoder, VisionEncoder):
                 side = encoder.image_size
