@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from distune.tuning.space.space import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened
+from distune.utils.sealed_files import read_sealed
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -69,7 +69,7 @@ def request_for(file: Path, **values: Any) -> ConfirmRequest:
 
 
 def numbers_of(file: Path) -> dict[str, Any]:
-    return json.loads((file.with_suffix("") / "confirmation.json").read_text())
+    return read_sealed(file.with_suffix("") / "confirmation.json")
 
 
 def timeless(numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from distune.confirmation.statistics.files import CONDITIONS, MARKER
 from distune.data import read_table
 from distune.errors import UserError
 from distune.training.files.prediction_files import write_predictions
-from distune.training.files.run_folder import OPENINGS, openings
+from distune.training.files.run_folder import OPENINGS, openings, read_results, write_results
 from distune.tuning.coordinator.retention import folder_name
 
 pytestmark = pytest.mark.slow
@@ -222,9 +222,9 @@ def test_a_confirmation_that_was_cut_off_while_the_split_was_open_resumes_as_the
 
 def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     of_another = runs_of(confirmed)[0]
-    results = json.loads((of_another / "results.json").read_text())
+    results = read_results(of_another) or {}
     results["versions"]["student"]["code"] = 0
-    (of_another / "results.json").write_text(json.dumps(results))
+    write_results(of_another, results)
     before = written(confirmed)
     with pytest.raises(UserError, match=r"1 of 10 runs, .*--again"):
         confirm(request_for(confirmed))

@@ -25,6 +25,7 @@ from distune.deployment.quantise import FEWEST_WEIGHTS
 from distune.errors import DataError, UserError
 from distune.prediction.evaluation import score_with_interval
 from distune.prediction.load import load
+from distune.training.files.run_folder import read_results, write_results
 from distune.training.run import run
 
 pytestmark = pytest.mark.slow
@@ -245,6 +246,7 @@ def test_a_run_whose_data_set_is_gone_is_exported_and_the_card_says_so(
     run = shutil.copytree(run_folder, tmp_path / "run")
     config = load_config(run / "config.yaml")
     save_config(with_values(config, {"data.root": str(tmp_path / "gone")}), run / "config.yaml")
+    write_results(run, read_results(run) or {})  # as of a run there
     parity = export_run(run, tmp_path / "bundle")
     assert (parity.examples, parity.score, parity.changed) == (64, None, 0)
     assert 0 < parity.largest_difference < 1e-4

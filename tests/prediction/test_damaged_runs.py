@@ -12,12 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.runs import read_confusions, read_curves
 from distune.config import load_config
 from distune.errors import UserError
 from distune.prediction.load import load
 from distune.reporting.mistakes import write_mistakes
+from distune.training.files.run_folder import has_finished
 
 WEIGHTS, RESULTS, CONFIG = "student.safetensors", "results.json", "config.yaml"
+PREDICTIONS = "predictions_dev.csv"
 
 
 def _content(name: str, content: bytes) -> Callable[[Path], object]:
@@ -55,6 +59,42 @@ def _wider(held: dict[str, torch.Tensor]) -> None:
     held[name] = torch.zeros(3, 5)
 
 
+def _not_finite(held: dict[str, torch.Tensor]) -> None:
+    next(iter(held.values())).view(-1)[0] = float("nan")
+
+
+def _whole_numbers(held: dict[str, torch.Tensor]) -> None:
+    held.update({name: tensor.int() for name, tensor in held.items()})
+
+
+def _byte(name: str, share: float) -> Callable[[Path], None]:
+    """Changes one byte."""
+
+    def change(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        content[int(len(content) * share)] ^= 1
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+def _replaced(name: str, old: bytes, new: bytes) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        assert old in content
+        (folder / name).write_bytes(content.replace(old, new, 1))
+
+    return change
+
+
+def _link_to_nothing(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to(folder / "nothing")
+
+    return change
+
+
 DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "weights of nothing": (WEIGHTS, _content(WEIGHTS, b"")),
     "weights that are text": (WEIGHTS, _content(WEIGHTS, b"no weights at all")),
@@ -71,6 +111,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "weights whose task has no classes": (WEIGHTS, _saved('{"tasks": [{"name": "modality"}]}')),
     "weights whose task has more": (WEIGHTS, _saved('{"tasks": [{"name": "k", "classes": ["a"], "x": 1}]}')),
     "weights of another task": (WEIGHTS, _saved('{"tasks": [{"name": "k", "classes": ["a", "b"]}]}')),
+    "weights of names that are lists": (WEIGHTS, _saved('{"tasks": [{"name": [], "classes": ["a", "b"]}]}')),
     "weights of classes that are numbers": (WEIGHTS, _saved('{"tasks": [{"name": 1, "classes": [1, 2]}]}')),
     "a tensor less": (WEIGHTS, _saved(tensors=lambda held: held.pop(next(iter(held))))),
     "a tensor more": (WEIGHTS, _saved(tensors=lambda held: held.update({"model/x": torch.zeros(1)}))),
@@ -82,14 +123,27 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a config that is a list": (CONFIG, _content(CONFIG, b"[]")),
     "a config too deep": (CONFIG, _content(CONFIG, b"[" * 5000)),
     "a config of another student": (
-        WEIGHTS,
+        CONFIG,
         lambda folder: (folder / CONFIG).write_text(
             (folder / CONFIG).read_text().replace("head_hidden: ", "head_hidden: 1")
             if "head_hidden: " in (folder / CONFIG).read_text()
             else (folder / CONFIG).read_text().replace("fusion: cross_attention", "fusion: film")
         ),
     ),
+    "a weight that was changed": (WEIGHTS, _byte(WEIGHTS, 0.6)),
+    "weights that are not finite": (WEIGHTS, _saved(tensors=_not_finite)),
+    "weights of another type": (WEIGHTS, _saved(tensors=_whole_numbers)),
+    "a label that was changed": (PREDICTIONS, _replaced(PREDICTIONS, b",MR,", b",CT,")),
+    "a group that was changed": (PREDICTIONS, _replaced(PREDICTIONS, b",DEMO", b",OTHER")),
+    "another window": (CONFIG, _replaced(CONFIG, b"window: null", b"window: [40, 80]")),
+    "another score": (RESULTS, _replaced(RESULTS, b'"score": 0.', b'"score": 0.9')),
+    "results that are a link to nothing": (RESULTS, _link_to_nothing(RESULTS)),
 }
+SEEN_WITHOUT_CHECKSUMS = (
+    "weights that are not finite",
+    "weights of another type",
+    "weights of names that are lists",
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +162,39 @@ def test_a_damaged_run_is_refused_with_the_name_of_the_file(small: Path, tmp_pat
     with pytest.raises(UserError, match=name) as refused:
         load(folder, device="cpu")
     assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("case", SEEN_WITHOUT_CHECKSUMS)
+def test_weights_of_an_earlier_version_that_say_nothing_are_refused(
+    small: Path, tmp_path: Path, case: str
+) -> None:
+    folder = shutil.copytree(small, tmp_path / "damaged")
+    results = json.loads((folder / RESULTS).read_text())
+    del results["files"], results["checksum"]
+    (folder / RESULTS).write_text(json.dumps(results))
+    assert load(folder, device="cpu").tasks
+    DAMAGE[case][1](folder)
+    with pytest.raises(UserError, match=WEIGHTS):
+        load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("case", [case for case, (name, _) in DAMAGE.items() if name == RESULTS])
+def test_damaged_results_count_the_same_for_every_command(
+    small: Path, tmp_path: Path, case: str, distune: Callable[..., tuple[int, str, str]]
+) -> None:
+    folder = shutil.copytree(small, tmp_path / "damaged")
+    DAMAGE[case][1](folder)
+    before = sorted(path.name for path in folder.iterdir())
+    for command in (
+        ("predict", folder, "--image", "a.png", "--text", "t"),
+        ("compare", folder, small),
+        ("train", folder / CONFIG, "--out", folder),
+    ):
+        code, _, said = distune(*command)
+        assert code == 2 and RESULTS in said and "damaged" in said
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert isinstance(read_confusions(folder), Unknown)
+    assert not has_finished(folder)
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "export"])
@@ -139,3 +226,10 @@ def test_a_page_of_mistakes_needs_no_weights_and_names_a_damaged_config(small: P
     (folder / CONFIG).write_text("[]")
     with pytest.raises(UserError, match=CONFIG):
         write_mistakes(folder, tmp_path / "other.html")
+
+
+def test_a_learning_curve_that_was_changed_is_not_shown(small: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(small, tmp_path / "run")
+    assert not isinstance(read_curves(folder), Unknown)
+    _replaced("metrics.jsonl", b'"dev_score": 0.', b'"dev_score": 0.9')(folder)
+    assert isinstance(read_curves(folder), Unknown)

@@ -21,6 +21,7 @@ from distune.prediction.labelled import Labelled, label_columns_of, labelled, la
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
 from distune.training.files.prediction_files import read_rows
+from distune.training.files.run_folder import read_results, write_results
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -129,6 +130,7 @@ def test_scores_of_a_single_case_are_on_the_card_without_an_interval(
 ) -> None:
     rows = [{**row, "group": "one"} for row in read_rows(copied)]
     write_table(copied / "predictions_dev.csv", rows)
+    write_results(copied, read_results(copied) or {})  # as of a run with such data
     write_new(elsewhere, tmp_path / "new.csv")
     predictor = load(copied)
     data = labelled_file(predictor, tmp_path / "new.csv", elsewhere)
@@ -165,6 +167,7 @@ def test_where_the_training_data_are_gone_it_is_said_that_nothing_was_compared(
 ) -> None:
     config = load_config(copied / "config.yaml")
     save_config(with_values(config, {"data.root": str(tmp_path / "gone")}), copied / "config.yaml")
+    write_results(copied, read_results(copied) or {})
     code, out, _ = distune("evaluate", copied, "--data-root", elsewhere)
     assert code == 0 and "not compared" in out
     assert json.loads((copied / EXTERNAL).read_text())["new"] is None
@@ -178,6 +181,7 @@ def test_labels_and_cells_mean_what_they_mean_in_training(
     config = load_config(copied / "config.yaml")
     label_map = {"modality": {"tomography": rows[0]["modality"]}}
     save_config(with_values(config, {"data.label_map": label_map}), copied / "config.yaml")
+    write_results(copied, read_results(copied) or {})
     predictor = load(copied)
     expected = scored(predictor, labelled_file(predictor, tmp_path / "plain.csv", elsewhere))
     written = [dict(row) for row in rows]

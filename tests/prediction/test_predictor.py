@@ -18,6 +18,7 @@ from distune.prediction.answers import Answers
 from distune.prediction.examples import Example
 from distune.prediction.load import load
 from distune.training import predictions
+from distune.training.files.run_folder import read_results, write_results
 from distune.training.run import run
 from distune.training.scoring.temperature_scaling import fit_temperature
 
@@ -104,6 +105,7 @@ def test_a_task_without_a_wrong_dev_example_keeps_temperature_one(
         writer = csv.DictWriter(handle, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
+    write_results(folder, read_results(folder) or {})  # as of a run that answered so
     assert load(folder).temperatures["modality"] == 1.0
 
 
@@ -213,6 +215,7 @@ def test_runs_that_cannot_predict_are_refused(trained_run: MakeRun, tmp_path: Pa
     first = next(place for place, name in enumerate(names) if name.startswith("p_modality_"))
     names[first], names[first + 1] = names[first + 1], names[first]
     file.write_text(",".join(names) + "\n" + rest)
+    write_results(folder, read_results(folder) or {})
     with pytest.raises(UserError, match="tasks and classes"):
         load(folder)
     with pytest.raises(UserError, match="nowhere"):

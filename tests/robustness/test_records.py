@@ -9,6 +9,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,9 +21,19 @@ from distune.confirmation.statistics.files import MARKER, NUMBERS, PLAN, read_pl
 from distune.data.table import Task, confused
 from distune.errors import UserError
 from distune.training.files import prediction_files
-from distune.training.files.run_folder import OPENINGS, RESULTS, openings, read_results, record_opening
-from distune.training.student import WEIGHTS, load_student
+from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from distune.training.files.run_folder import (
+    OPENINGS,
+    RESULTS,
+    WEIGHTS,
+    openings,
+    read_results,
+    record_opening,
+    seal,
+)
+from distune.training.student import load_student
 from distune.utils.jsonl import append_line, read_lines
+from distune.utils.sealed_files import read_sealed
 
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n"
 
@@ -194,3 +205,48 @@ def test_damaged_predictions_are_named(tmp_path, content, token):
     (tmp_path / "predictions_dev.csv").write_bytes(content)
     with pytest.raises(UserError, match=token):
         prediction_files.read_predictions(tmp_path)
+
+
+def test_a_record_that_was_changed_is_named_and_one_of_an_earlier_version_is_read(tmp_path):
+    (tmp_path / "predictions_dev.csv").write_bytes(PREDICTIONS)
+    values = {
+        "opening": 1,
+        "splits": ["dev"],
+        "made_from": "",
+        "share": 0.1 + 0.2,
+        "names": ["\u2028", "\xe9"],
+    }
+    record = tmp_path / MARKER
+    seal(record, values)
+    assert read_sealed(record) == values
+    assert prediction_files.read_predictions(tmp_path)
+    record.write_text(json.dumps(json.loads(record.read_text())))  # another layout is no change
+    assert read_sealed(record) == values
+    (tmp_path / "predictions_dev.csv").write_bytes(PREDICTIONS.replace(b"0.75,0.25", b"0.25,0.75"))
+    with pytest.raises(UserError, match=MARKER):
+        prediction_files.read_predictions(tmp_path)
+    held = json.loads(record.read_text())
+    for name in values:
+        record.write_text(json.dumps({**held, name: "other"}))
+        with pytest.raises(ValueError, match="changed"):
+            read_sealed(record)
+    record.write_text(json.dumps(values))
+    assert read_sealed(record) == values
+    assert prediction_files.read_predictions(tmp_path)
+
+
+def test_a_checkpoint_that_was_changed_is_named(tmp_path):
+    tensors = {
+        "model": {"w": torch.arange(6.0).reshape(2, 3)},
+        "best": {"n": torch.tensor(7), "e": torch.empty(0)},
+    }
+    path = tmp_path / WEIGHTS
+    save_checkpoint(path, Checkpoint(tensors, {"steps": 3}))
+    content = path.read_bytes()
+    held = load_checkpoint(path)
+    assert held is not None and held.values == {"steps": 3} and held.tensors["best"]["n"] == 7
+    for changed in (content[:-1] + b"\1", content.replace(b'steps\\": 3', b'steps\\": 4')):
+        assert changed != content
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="changed"):
+            load_checkpoint(path)

@@ -25,7 +25,7 @@ from distune.store import Store
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.files import checkpoint
 from distune.training.files.results import RunResult
-from distune.training.files.run_folder import openings
+from distune.training.files.run_folder import openings, read_results
 from distune.training.run import run, run_teacher
 from distune.training.student import load_student, student_seed
 
@@ -70,7 +70,7 @@ def test_run_folder_is_complete_and_consistent(tiny_config: MakeConfig, tmp_path
     assert environment["packages"]["torch"].startswith("2.")
     epochs = [(line["stage"], line["epoch"]) for line in read_metrics(tmp_path / "run")]
     assert epochs == [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
-    results = json.loads((tmp_path / "run/results.json").read_text())
+    results = read_results(tmp_path / "run")
     assert results == json.loads(json.dumps(result.results))
     for split in ("dev", "test"):
         with (tmp_path / f"run/predictions_{split}.csv").open(newline="") as handle:

@@ -17,7 +17,7 @@ from distune.data.table import MISSING, Task
 from distune.errors import UserError
 from distune.training.files import prediction_files
 from distune.training.files.prediction_files import Predictions
-from distune.training.files.run_folder import read_text
+from distune.training.files.run_folder import RESULTS, check_unchanged, read_text, results_of
 from distune.training.scoring.metrics import confusion_matrix
 from distune.utils.json_files import parse_json
 from distune.utils.yaml_files import YamlFileError, parse_yaml
@@ -154,6 +154,10 @@ def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:
     written = _text(path)
     if isinstance(written, Unknown):
         return written
+    try:
+        check_unchanged(path)
+    except UserError as error:
+        return Unknown(str(error))
     by_stage: dict[str, dict[int, Mapping[str, Any]]] = {}
     for row in written.split("\n"):  # JSON may hold other characters that Python takes for line ends
         entry = _json(row)
@@ -178,11 +182,12 @@ def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:
 
 def read_confusions(folder: Path) -> tuple[Confusion, ...] | Unknown:
     """The dev confusion matrices of `results.json`."""
-    path = folder / "results.json"
-    written = _text(path)
-    if isinstance(written, Unknown):
-        return written
-    tasks: Any = _json(written)
+    path = folder / RESULTS
+    try:
+        _check_size(path)
+        tasks: Any = results_of(folder)
+    except UserError as error:
+        return Unknown(str(error))
     for key in ("splits", "dev", "tasks"):
         tasks = tasks.get(key) if isinstance(tasks, Mapping) else None
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_files import read_confirmation
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
+from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
-from distune.training.files.run_folder import RESULTS
-from distune.utils.json_files import read_json
+from distune.training.files.run_folder import RESULTS, results_of
 from distune.utils.numbers import is_number
 from distune.utils.text import one_line
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,10 @@ def on_different_data(contestants: Sequence[Contestant]) -> bool:
 
 
 def _run(folder: Path) -> Contestant | None:
-    path = folder / RESULTS
-    if not path.is_file():
+    path, results = folder / RESULTS, results_of(folder)
+    if results is None:
         return None
     try:
-        results = read_json(path)
         splits, data = results["splits"], results.get("data_fingerprint")
         tasks = {name: _number(task["macro_f1"]) for name, task in splits["dev"]["tasks"].items()}
         test = _number(splits["test"]["score"]) if "test" in splits else None
@@ -115,7 +117,11 @@ def _study(source: str | StudyRecord) -> Contestant:
 def _confirmed(folder: Path | None, ranking: Ranking) -> float | None:
     """None also where another trial was confirmed than the one that is the best now."""
     found = read_confirmation(folder, ranking)
-    if isinstance(found, Unknown) or not found.is_current:
+    if isinstance(found, Unknown):
+        if folder is not None and (folder / NUMBERS).exists():
+            _log.warning("%s: %s", folder, found.reason)
+        return None
+    if not found.is_current:
         return None
     optimism = found.numbers["optimism"] or {}
     scored = optimism.get("test") or optimism.get("dev") or {}

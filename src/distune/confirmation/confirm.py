@@ -45,7 +45,7 @@ from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Split
 from distune.errors import UserError
 from distune.store import Store
-from distune.training.files.run_folder import read_results, write_json
+from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
@@ -58,6 +58,7 @@ from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.utils.default_folders import STUDIES
+from distune.utils.sealed_files import write_sealed
 
 Show = Callable[[str], None]
 _log = logging.getLogger(__name__)
@@ -246,7 +247,7 @@ class _Confirmation:
             for job in jobs
             if (failure := trained.failed.get(job.number)) is not None
         ]
-        write_json(
+        write_sealed(
             self.confirmation / PLAN,
             {
                 "study": self.study,
@@ -296,7 +297,7 @@ class _Confirmation:
         numbers = confirmation_numbers(self.confirmation)
         chosen = next(e for e in self.candidates if e.name == numbers["recommendation"]["contender"])
         save_config(chosen.config, self.folder / RECOMMENDED)
-        write_json(self.folder / NUMBERS, numbers)
+        write_sealed(self.folder / NUMBERS, numbers)
         drop_weights(self.confirmation, chosen.name)
         return numbers
 

@@ -17,12 +17,12 @@ from distune.errors import UserError
 from distune.store import Store
 from distune.training.devices import Compute, compute_for
 from distune.training.files.prediction_files import write_predictions
-from distune.training.files.run_folder import write_json
+from distune.training.files.run_folder import seal
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.predictions import predict
 from distune.training.student import load_student, student_seed
-from distune.utils.json_files import read_json
 from distune.utils.progress import report_progress
+from distune.utils.sealed_files import read_sealed
 
 
 @dataclass
@@ -59,16 +59,15 @@ class Evaluation:
             made_from: names what the predictions depend on, where the folder itself does not fix it.
         """
         try:
-            marker = read_json(folder / MARKER)
+            marker = read_sealed(folder / MARKER)
         except (OSError, ValueError):
             return False
-        found = (marker.get("splits"), marker.get("made_from", "")) if isinstance(marker, dict) else None
-        return found == (list(self.splits), made_from)
+        return (marker.get("splits"), marker.get("made_from", "")) == (list(self.splits), made_from)
 
     def mark(self, folder: Path, made_from: str = "") -> None:
         """Says that a folder holds all predictions; to be called last."""
         about = {"opening": self.opening, "splits": list(self.splits), "made_from": made_from}
-        write_json(folder / MARKER, about)
+        seal(folder / MARKER, about)
 
     def compute(self, config: Config) -> Compute:
         """Device and precision for a config."""

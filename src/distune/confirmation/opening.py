@@ -12,8 +12,8 @@ from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
 from distune.training.files.run_folder import OPENINGS, openings, record_opening
-from distune.utils.json_files import read_json
 from distune.utils.jsonl import check_appendable
+from distune.utils.sealed_files import read_sealed
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Opening:
 
     def _is_finished(self, number: int) -> bool:
         try:
-            done = read_json(self.study_folder / NUMBERS)
+            done = read_sealed(self.study_folder / NUMBERS)
             return bool(done["opening"] and done["opening"]["number"] >= number)
         except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
             return False

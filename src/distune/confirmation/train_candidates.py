@@ -12,9 +12,8 @@ from distune.config import Config, as_dict, load_config, with_values
 from distune.confirmation.candidates import Candidate, config_identity
 from distune.confirmation.statistics.files import MARKER, folds_folder, run_folder
 from distune.errors import ConfigError, UserError
-from distune.training.files.run_folder import RESULTS, read_results
+from distune.training.files.run_folder import RESULTS, WEIGHTS, has_finished, read_results
 from distune.training.keys import versions_behind
-from distune.training.student import WEIGHTS
 from distune.tuning.coordinator.coordinator import SHOW_SECONDS
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
 from distune.tuning.executors.base import Executor
@@ -61,9 +60,9 @@ class Job:
     def is_done(self) -> bool:
         """Whether the run has ended and can be evaluated, or was: results come last, weights may be gone then."""
         if self.folds is not None:  # the folds answer for themselves, and keep no weights
-            return all((run / RESULTS).is_file() for run in self.runs)
+            return all(map(has_finished, self.runs))
         has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
-        return has_answers and (self.folder / RESULTS).is_file()
+        return has_answers and has_finished(self.folder)
 
     @property
     def is_of_this_version(self) -> bool:

@@ -29,11 +29,16 @@ def load_trained_state(model: Classifier, state: Mapping[str, Tensor]) -> None:
     """Puts back what `trained_state` returned.
 
     Raises:
-        RuntimeError: the names or the shapes are not those of this model.
+        RuntimeError: the names, the shapes or the types are not those of this model, or a weight is not finite.
     """
-    expected = trained_tensors(model).keys()
-    if expected != state.keys():
-        raise RuntimeError(f"weights of another model: {sorted(expected ^ state.keys())[:6]} differ")
+    expected = trained_tensors(model)
+    if expected.keys() != state.keys():
+        raise RuntimeError(f"weights of another model: {sorted(expected.keys() ^ state.keys())[:6]} differ")
+    for name, tensor in state.items():
+        if tensor.dtype != expected[name].dtype:
+            raise RuntimeError(f"{name} is of {tensor.dtype}, not {expected[name].dtype}")
+        if not tensor.isfinite().all():
+            raise RuntimeError(f"{name} holds a weight that is not finite")
     # Not strict, as the frozen prefixes are not in the state; the names were compared above.
     model.load_state_dict(state, strict=False)
 

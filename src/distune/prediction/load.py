@@ -11,9 +11,9 @@ from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError
 from distune.prediction.predictor import Predictor
-from distune.training.student import WEIGHTS
+from distune.training.files.run_folder import WEIGHTS
 from distune.utils.arguments import check_argument, check_path
-from distune.utils.json_files import read_json
+from distune.utils.sealed_files import read_sealed
 
 
 def load(source: Path | str, *, device: str | None = None, storage: str | None = None) -> Predictor:
@@ -82,7 +82,7 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
 
 def _recommended(folder: Path) -> Path:
     try:
-        numbers = read_json(folder / NUMBERS)
+        numbers = read_sealed(folder / NUMBERS)
         name = str(numbers["recommendation"]["contender"])
         seeds = [int(seed) for seed in numbers["seeds"]]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -23,7 +23,7 @@ from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor
 from distune.training.devices import Compute, resolved
 from distune.training.files.prediction_files import predictions_file, read_split_predictions
-from distune.training.files.run_folder import RESULTS, read_results
+from distune.training.files.run_folder import RESULTS, results_of
 from distune.training.inputs.encoding import PREFIX_BATCH
 from distune.training.predictions import EVALUATION_BATCH
 from distune.training.scoring.temperature_scaling import task_temperature
@@ -119,7 +119,7 @@ def load_run(folder: Path, device: str | None = None, precision: str | None = No
     Raises:
         UserError: the run did not finish, its weights are gone, or its files do not belong together.
     """
-    if read_results(folder) is None:
+    if results_of(folder) is None:
         raise UserError(
             f"{folder} has no {RESULTS}: the run did not finish; the command that started it resumes it"
         )

@@ -10,7 +10,7 @@ from typing import Any
 from distune.analysis.findings import Findings
 from distune.models.encoders.catalogue import MILLISECONDS
 from distune.reporting import verdicts
-from distune.utils.json_files import read_json
+from distune.training.files.run_folder import read_results
 from distune.utils.yaml_files import YamlFileError, load_yaml
 
 
@@ -43,7 +43,7 @@ def size_of(findings: Findings, config: Path | None) -> Size | None:
         held = (
             None
             if best is None or best.folder is None
-            else _read(best.folder / "results.json").get("parameters")
+            else (read_results(best.folder) or {}).get("parameters")
         )
         config = None if best is None or best.folder is None else best.folder / "config.yaml"
     total = held.get("total") if isinstance(held, Mapping) else None
@@ -63,9 +63,9 @@ def _encoders(student: Any) -> list[str]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """A file of YAML or JSON; empty where it cannot be read."""
+    """A file of YAML; empty where it cannot be read."""
     try:
-        held = read_json(path) if path.suffix == ".json" else load_yaml(path)
-    except (OSError, ValueError, YamlFileError):
+        held = load_yaml(path)
+    except YamlFileError:
         return {}
     return held if isinstance(held, Mapping) else {}

@@ -28,7 +28,7 @@ from distune.training.devices import Compute, compute_for
 from distune.training.files.checkpoint import CheckpointFile
 from distune.training.files.prediction_files import write_predictions
 from distune.training.files.results import RunResult
-from distune.training.files.run_folder import RESULTS, record_opening, start_folder, write_json, write_metrics
+from distune.training.files.run_folder import record_opening, start_folder, write_metrics, write_results
 from distune.training.hub_commits import with_commits
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.keys import student_key, uses_teacher, versions_behind
@@ -107,7 +107,7 @@ def run_teacher(
             except StopTraining:
                 return job.result(Fitted(job.history, stopped=True), {})
             results = job.evaluated_teacher(teacher)
-            write_json(folder / RESULTS, results)
+            write_results(folder, results)
             return job.result(Fitted(teacher.history, stopped=False), results)
 
 
@@ -301,7 +301,7 @@ class _Run(Callback):
             "key": self.key,
             "versions": versions_behind(self.config),
         }
-        write_json(self.folder / RESULTS, results)
+        write_results(self.folder, results)
         self.checkpoint.remove()
         return results
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -12,10 +14,9 @@ from distune.errors import UserError
 from distune.models.classifier import Classifier, build_classifier
 from distune.models.parameters import load_trained_state, trained_state
 from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from distune.training.files.run_folder import CONFIG, WEIGHTS, check_unchanged
 from distune.training.keys import model_seed
 from distune.utils.text import one_line
-
-WEIGHTS = "student.safetensors"
 
 
 def build_student(config: Config, tasks: tuple[Task, ...], *, keep_encoders: bool = False) -> Classifier:
@@ -56,10 +57,12 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
             raise UserError(
                 f"{folder} has no {WEIGHTS}: the run did not finish, or its weights were cleaned up"
             )
-        tasks = tuple(Task(**{**task, "classes": tuple(task["classes"])}) for task in saved.values["tasks"])
+        tasks = tuple(_task(held) for held in saved.values["tasks"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train the run again") from None
-    config = load_config(folder / "config.yaml")
+    config = load_config(folder / CONFIG)
+    for name in (CONFIG, WEIGHTS):
+        check_unchanged(folder / name)
     student = build_student(config, tasks)
     try:
         load_trained_state(student, saved.tensors.get("model", {}))
@@ -69,6 +72,14 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
             f"{folder / WEIGHTS} is not of the model that config.yaml describes ({said}); train the run again"
         ) from None
     return student.eval(), config, tasks
+
+
+def _task(held: Mapping[str, Any]) -> Task:
+    """The task that `save_student` wrote; `TypeError` where it is another thing."""
+    task = Task(**{**held, "classes": tuple(held["classes"])})
+    if not all(isinstance(name, str) for name in (task.name, *task.classes)):
+        raise TypeError("a task or a class whose name is no text")
+    return task
 
 
 def count_parameters(model: Classifier) -> dict[str, int]:

@@ -53,6 +53,15 @@ def parse_json(written: str | bytes, *, any_text: bool = False) -> Any:
     return found
 
 
+def as_json(value: Any) -> str:
+    """JSON for people: indented, with a newline at its end.
+
+    Raises:
+        ValueError: it holds a number that is none, or what JSON has not.
+    """
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):

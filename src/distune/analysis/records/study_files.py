@@ -14,7 +14,7 @@ from distune.confirmation.statistics.files import NUMBERS
 from distune.confirmation.statistics.numbers import VERSION
 from distune.tuning.study_dataset import AUDIT_NAME
 from distune.utils.forms import fault
-from distune.utils.json_files import read_json
+from distune.utils.sealed_files import read_sealed
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,6 @@ def _read(folder: Path | None, name: str) -> Mapping[str, Any] | Unknown:
     if folder is None or not (folder / name).is_file():
         return Unknown(f"The study's folder holds no {name}.")
     try:
-        held = read_json(folder / name)
-    except (OSError, ValueError):
-        return Unknown(f"{name} in the study's folder cannot be read.")
-    return held if isinstance(held, dict) else Unknown(f"{name} in the study's folder cannot be read.")
+        return read_sealed(folder / name)
+    except (OSError, ValueError) as error:
+        return Unknown(f"{name} in the study's folder cannot be read: {error}.")

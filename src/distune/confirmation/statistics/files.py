@@ -25,8 +25,8 @@ import numpy as np
 from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions, predictions_file, read_rows
 from distune.utils.atomic import replacing
-from distune.utils.json_files import read_json
 from distune.utils.paths import is_file_name
+from distune.utils.sealed_files import read_sealed
 from distune.utils.text import one_line
 
 FOLDER = "confirmation"
@@ -86,7 +86,7 @@ def read_plan(confirmation: Path) -> Mapping[str, Any]:
 
     path = confirmation / PLAN
     try:
-        plan: dict[str, Any] = read_json(path)
+        plan: dict[str, Any] = read_sealed(path)
         if wrong := fault(plan, PlanForm):
             raise ValueError(wrong)
     except FileNotFoundError:

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -151,11 +153,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
+    values = json.dumps(checkpoint.values)
+    metadata = {"values": values, "checksum": _checksum(tensors, values)}
     with replacing(path, durable=True) as draft:
         draft.touch()
         rights = draft.stat().st_mode
         with _errors_of_the_system(draft):
-            save_file(tensors, draft, metadata={"values": json.dumps(checkpoint.values)})
+            save_file(tensors, draft, metadata=metadata)
         draft.chmod(rights)  # safetensors takes the rights of all others away
 
 
@@ -176,16 +180,30 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
     Raises:
         OSError: it cannot be read, or is no regular file.
+        ValueError: it was changed after it was written.
+        KeyError: it is no checkpoint.
     """
     if not path.exists():
         return None
     check_is_file(path)
     with path.open("rb"):  # without the right to read it, safetensors says that there is no such file
         pass
-    tensors: dict[str, dict[str, Tensor]] = {}
     with safetensors.safe_open(path, framework="pt") as file:
-        values = parse_json((file.metadata() or {})["values"])
-        for key in file.keys():  # noqa: SIM118 - not a mapping
-            group, _, name = key.partition("/")
-            tensors.setdefault(group, {})[name] = file.get_tensor(key)
-    return Checkpoint(tensors, values)
+        about = file.metadata() or {}
+        values, held = about["values"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if about.get("checksum") not in (None, _checksum(held, values)):  # none: of an earlier version
+        raise ValueError("it was changed after it was written")
+    tensors: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in held.items():
+        group, _, name = key.partition("/")
+        tensors.setdefault(group, {})[name] = tensor
+    return Checkpoint(tensors, parse_json(values))
+
+
+def _checksum(tensors: Mapping[str, Tensor], values: str) -> str:
+    """CRC-32 of all that a checkpoint holds."""
+    found = zlib.crc32(values.encode())
+    for name, tensor in sorted(tensors.items()):
+        found = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), found)
+        found = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
-from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS, results_of
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")
@@ -64,7 +64,7 @@ def _check(config: Config, folder: Path, overwrite: bool) -> None:
     if overwrite:
         return
     held = _config_of(folder)
-    if (folder / RESULTS).exists():
+    if results_of(folder) is not None:
         same = "of this very config" if held == _asked(config) else "of another config"
         raise UserError(
             f"{folder}: holds a finished run {same}, which is never replaced; choose another --out, or --overwrite it"

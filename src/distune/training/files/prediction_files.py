@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distune.data.table import MISSING, Table, Task, exclusive_tasks
 from distune.errors import UserError
-from distune.training.files.run_folder import read_text
+from distune.training.files.run_folder import check_unchanged, read_text
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.missing_modalities import kinds_of_input
 from distune.utils.atomic import replacing
@@ -150,6 +150,7 @@ def read_rows(folder: Path, split: str = "dev") -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise UserError(f"{path}: row {number} has another number of cells than the header. {REMEDY}")
+    check_unchanged(path, REMEDY)
     return rows
 
 

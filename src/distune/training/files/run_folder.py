@@ -6,7 +6,7 @@ import json
 import logging
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -18,9 +18,10 @@ from distune.data.table import Table
 from distune.errors import UserError
 from distune.training.callbacks import EpochRecord
 from distune.utils.atomic import write_text
-from distune.utils.json_files import read_json
+from distune.utils.json_files import as_json
 from distune.utils.jsonl import append_line, read_lines
 from distune.utils.paths import read_file
+from distune.utils.sealed_files import read_sealed, was_changed, write_sealed
 
 if TYPE_CHECKING:  # torch, which readers of a folder need not
     from distune.training.devices import Compute
@@ -29,15 +30,11 @@ PACKAGES = ("distune", "torch", "transformers", "tokenizers", "optuna", "numpy",
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
+EVALUATION = "evaluation.json"
 METRICS = "metrics.jsonl"
-OUTCOMES = (
-    METRICS,
-    "predictions_*.csv",
-    "evaluation.json",
-    RESULTS,
-    "student.safetensors",
-    "dropped.txt",
-)
+WEIGHTS = "student.safetensors"
+PREDICTIONS = "predictions_*.csv"
+OUTCOMES = (METRICS, PREDICTIONS, EVALUATION, RESULTS, WEIGHTS, "dropped.txt")
 """What a run that starts, or resumes, has not written yet; an earlier one in its folder may have left it."""
 OPENINGS = "test_openings.jsonl"
 """Every time the test split was opened, a line each; beside the run folders."""
@@ -48,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON so that a reader sees the old file or the new one, never half of one."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, as_json(value))
 
 
 def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -> None:
@@ -103,19 +100,70 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path} cannot be read: {error}.") from None
 
 
-def read_results(folder: Path) -> dict[str, Any] | None:
-    """What `results.json` holds, which a run writes last; None before, and where it was cut off."""
+def write_results(folder: Path, results: Mapping[str, Any]) -> None:
+    """Writes `results.json`, which a run writes last, with the checksums of what it vouches for."""
+    seal(folder / RESULTS, results, CONFIG, METRICS, WEIGHTS)
+
+
+def seal(record: Path, values: Mapping[str, Any], *others: str) -> None:
+    """Writes a record with the checksums of the predictions in its folder, and of other files that are there."""
+    folder = record.parent
+    there = (folder / name for name in others)
+    write_sealed(record, values, [*folder.glob(PREDICTIONS), *(file for file in there if file.is_file())])
+
+
+def check_unchanged(file: Path, remedy: str = "Restore it, or train the run again.") -> None:
+    """Compares a file with what the records of its folder say of it; silent where they say nothing.
+
+    Args:
+        file: it is there.
+        remedy: what to do about one that was changed.
+
+    Raises:
+        UserError: it is another than the run wrote.
+    """
+    for record in (EVALUATION, RESULTS):  # the one that is written later first
+        changed = was_changed(file, file.with_name(record))
+        if changed:
+            raise UserError(
+                f"{file} was changed after it was written: {record} has another checksum. {remedy}"
+            )
+        if changed is not None:
+            return
+
+
+def results_of(folder: Path) -> dict[str, Any] | None:
+    """What `results.json` holds; None before a run has finished.
+
+    Raises:
+        UserError: it is damaged: it cannot be known whether the run had finished.
+    """
     path = folder / RESULTS
     try:
-        found = read_json(path)
-    except FileNotFoundError:
+        return read_sealed(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.is_symlink():
+            return None
+        raise UserError(
+            f"{path} is damaged ({error}); restore it, or train the run again, with --overwrite or in another folder"
+        ) from None
+
+
+def has_finished(folder: Path) -> bool:
+    """Whether a run has written its results; where they are damaged it has not, and is trained again."""
+    try:
+        return results_of(folder) is not None
+    except UserError:
+        return False
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """The same for who trains again what is damaged; None then, too, with a warning."""
+    try:
+        return results_of(folder)
+    except UserError as error:
+        _log.warning("%s; its run does not count as finished", error)
         return None
-    except (OSError, ValueError):
-        found = None
-    if isinstance(found, dict):
-        return found
-    _log.warning("%s cannot be read; its run does not count as finished", path)
-    return None
 
 
 def read_metrics(folder: Path) -> list[EpochRecord]:

@@ -93,8 +93,8 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
         UserError: config or data break a rule.
     """
     from distune.training.files.results import finished_run
+    from distune.training.files.run_folder import WEIGHTS
     from distune.training.run import run
-    from distune.training.student import WEIGHTS
 
     config, folder = config_of_task(task), task.path
     callback = ReportEpochs(report, folder)

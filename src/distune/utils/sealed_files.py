@@ -1,0 +1,81 @@
+"""Records that vouch for themselves and for files beside them: what was changed since is found when it is read."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from distune.utils.atomic import write_text
+from distune.utils.json_files import as_json, read_json
+from distune.utils.paths import check_is_file
+
+_FILES, _CHECKSUM = "files", "checksum"
+_AT_ONCE = 2**20
+
+
+def write_sealed(path: Path, values: Mapping[str, Any], files: Iterable[Path] = ()) -> None:
+    """Writes a JSON object with its own checksum and those of files beside it, whole or not at all.
+
+    The checksums are CRC-32: they find damage and files that were mixed up, not an intent.
+
+    Args:
+        path: the record.
+        values: what JSON can hold.
+        files: which files of its folder belong to it.
+    """
+    named = {file.name: _checksum_of(file) for file in sorted(files)}
+    held = {**values, **({_FILES: named} if named else {})}
+    write_text(path, as_json({**held, _CHECKSUM: _checksum(held)}))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` was given, or what a record of an earlier version holds, which has no checksums.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON object, or was changed after it was written.
+    """
+    return {name: value for name, value in _read(path).items() if name != _FILES}
+
+
+def was_changed(file: Path, record: Path) -> bool | None:
+    """Whether a file is another than when a record beside it was written.
+
+    Raises:
+        OSError: the file cannot be read.
+
+    Returns:
+        None where there is no record that tells.
+    """
+    recorded: Any = None
+    with suppress(OSError, ValueError):  # none; a damaged one is named by who reads it
+        recorded = _read(record).get(_FILES)
+    if not isinstance(recorded, dict) or file.name not in recorded:
+        return None
+    return bool(_checksum_of(file) != recorded[file.name])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    held = read_json(path)
+    if not isinstance(held, dict):
+        raise ValueError("it holds no JSON object")
+    checksum = held.pop(_CHECKSUM, None)
+    if checksum is not None and checksum != _checksum(held):
+        raise ValueError("it was changed after it was written")
+    return held
+
+
+def _checksum(held: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(as_json(held).encode()):08x}"
+
+
+def _checksum_of(file: Path) -> str:
+    check_is_file(file)
+    found = 0
+    with file.open("rb") as stream:
+        while block := stream.read(_AT_ONCE):
+            found = zlib.crc32(block, found)
+    return f"{found:08x}"
