@@ -84,6 +84,16 @@ def lose_a_number(folder: Path) -> None:
     (folder / MANIFEST).write_text(text.replace('"size": 4', '"size": NaN'))
 
 
+def link_to_nothing(folder: Path) -> None:
+    (folder / "numbers.npy").unlink()
+    (folder / "numbers.npy").symlink_to(folder / "gone")
+
+
+def link_to_itself(folder: Path) -> None:
+    (folder / "numbers.npy").unlink()
+    (folder / "numbers.npy").symlink_to("numbers.npy")
+
+
 FAULTS = {
     truncate: "numbers.npy: 130 bytes instead of 144",
     alter: "numbers.npy: block 0 was altered",
@@ -96,6 +106,8 @@ FAULTS = {
     alter_a_value: "entry.json was altered",
     lose_a_number: "entry.json cannot be read",
     lose_a_field: "entry.json lacks seconds, files",
+    link_to_nothing: "its files cannot be read",
+    link_to_itself: "its files cannot be read",
 }
 
 
