@@ -14,7 +14,7 @@ from sklearn.metrics import recall_score
 from distune.config import load_config, save_config, with_values
 from distune.data import read_table
 from distune.data.demo.demo import write_demo
-from distune.deployment.model_card import model_card
+from distune.deployment.model_card import external_evaluations, model_card
 from distune.errors import UserError
 from distune.prediction.evaluation import EXTERNAL, evaluation_of, record
 from distune.prediction.labelled import Labelled, label_columns_of, labelled, labelled_file
@@ -92,7 +92,10 @@ def card_of(run: Path) -> str:
         "score": 1.0,
         "exported_score": 1.0,
     }
-    return model_card(run, config, table.tasks, table, parity, "32-bit", {"modality": 1.0, "location": 1.0})
+    temperatures = {"modality": 1.0, "location": 1.0}
+    return model_card(
+        run, config, table.tasks, table, parity, "32-bit", temperatures, external_evaluations(run)
+    )
 
 
 def test_scores_are_those_of_the_run_on_the_same_examples(
@@ -250,3 +253,27 @@ def test_cells_that_hold_nothing_are_labels_that_are_not_known(trained_run: Call
     )
     assert found.labels == {"modality": ["CT", ""], "location": ["", "3"]}
     assert found.groups == ["7", "b.png"]
+
+
+RECORDED = {
+    "data": "<b>",
+    "time": "2026-11-26T10:00:00+00:00",
+    "score": 0.5,
+    "interval": [0.25, None],
+    "examples": 3,
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("odd", [None, [], {}, "<script>x", True, -7, 1e300, [0.5]])
+def test_a_record_of_an_evaluation_that_is_none_is_named(tmp_path: Path, name: str, odd: Any) -> None:
+    file = tmp_path / EXTERNAL
+    file.write_text(json.dumps(RECORDED) + "\n")
+    (said,) = external_evaluations(tmp_path)
+    assert "2026-11-26: 0.5000 (too few cases for an interval), 3 examples" in said and "<" not in said
+    file.write_text(json.dumps(RECORDED) + "\n" + json.dumps(RECORDED | {name: odd}) + "\n")
+    if name == "data" and isinstance(odd, str):
+        assert "<" not in external_evaluations(tmp_path)[1]
+        return
+    with pytest.raises(UserError, match="line 2"):
+        external_evaluations(tmp_path)

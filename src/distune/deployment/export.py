@@ -16,7 +16,7 @@ from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
 from distune.deployment import bundle as files
 from distune.deployment.description import HASHED_WORDS, SUBWORDS
 from distune.deployment.graph import INSTALL, write_graph
-from distune.deployment.model_card import model_card
+from distune.deployment.model_card import external_evaluations, model_card
 from distune.deployment.parity import (
     PARITY,
     Parity,
@@ -102,6 +102,7 @@ def export_run(
     predictor = load_run(folder, "cpu", precision="fp32")
     model = predictor.model
     assert isinstance(model, TrainedStudent)
+    evaluations = external_evaluations(folder)
     table = _table(folder, model, data_root, is_needed=quantisation != "none")
     trial = dev_examples(table) if table is not None else generated_examples(folder, model)
     with new_folder(out) as draft:
@@ -123,7 +124,14 @@ def export_run(
             found, weights = parity(), "32-bit"
         _check(found, quantisation, max_score_drop)
         card = model_card(
-            folder, model.config, model.tasks, table, asdict(found), weights, predictor.temperatures
+            folder,
+            model.config,
+            model.tasks,
+            table,
+            asdict(found),
+            weights,
+            predictor.temperatures,
+            evaluations,
         )
         (draft / files.CARD).write_text(card, encoding="utf-8")
         _write_checksums(draft)

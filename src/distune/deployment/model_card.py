@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from distune import __version__
 from distune.config import Config, EncoderConfig
@@ -15,6 +17,7 @@ from distune.models.encoders.catalogue import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
+from distune.utils.forms import Form, fault
 from distune.utils.jsonl import read_lines
 from distune.utils.text import at_line_start, in_markdown, one_line
 
@@ -29,6 +32,7 @@ def model_card(
     parity: Mapping[str, Any],
     weights: str,
     temperatures: Mapping[str, float],
+    evaluations: Sequence[str] = (),
 ) -> str:
     """The text of `model_card.md`.
 
@@ -40,6 +44,7 @@ def model_card(
         parity: the fields of `Parity`.
         weights: their width, in words.
         temperatures: by task.
+        evaluations: see `external_evaluations`.
     """
     return "\n".join(
         [
@@ -51,7 +56,7 @@ def model_card(
             *_model(config, tasks, weights),
             *_data(config, table),
             *_scores(folder, tasks, temperatures),
-            *_external(folder),
+            *_external(evaluations),
             *_parity(parity, weights),
             *_limits(config),
             *_licences(config),
@@ -122,22 +127,48 @@ def _interval(low: float | None, high: float | None) -> str:
     return "too few cases for an interval" if low is None or high is None else f"{low:.4f} to {high:.4f}"
 
 
-def _external(folder: Path) -> Iterator[str]:
-    yield "## External evaluation"
-    yield ""
-    lines = read_lines(folder / EXTERNAL)
-    if not lines:
-        yield "None is recorded; `distune evaluate` makes one on data that the study never saw."
-    for number, line in enumerate(lines, start=1):
+class _Evaluation(Form):
+    """What the card says of an evaluation on external data."""
+
+    data: str
+    time: str
+    score: Annotated[float, Field(ge=-1, le=1)]
+    interval: Annotated[list[float | None], Field(min_length=2, max_length=2)]
+    examples: Annotated[int, Field(ge=1)]
+
+
+def external_evaluations(folder: Path) -> list[str]:
+    """A line for each evaluation of a run on external data.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        UserError: the record of one is damaged.
+    """
+    said = []
+    for number, line in enumerate(read_lines(folder / EXTERNAL), start=1):
         found = line or {}
         try:
-            interval = _interval(*found["interval"])
-            said = f"{found['score']:.4f} ({interval}), {found['examples']} examples"
-            yield f"- {_said(found['data'])}, {found['time'][:10]}: {said}"
-        except (KeyError, TypeError, ValueError):
+            if wrong := fault(found, _Evaluation):
+                raise ValueError(wrong)
+            day = datetime.fromisoformat(found["time"]).date()
+        except ValueError as error:
             raise UserError(
-                f"{folder / EXTERNAL}: line {number} holds no evaluation; delete it, and evaluate again"
+                f"{folder / EXTERNAL}: line {number} holds no evaluation ({one_line(error, 100)}); delete it, and "
+                "evaluate again"
             ) from None
+        scored = f"{found['score']:.4f} ({_interval(*found['interval'])}), {found['examples']} examples"
+        said.append(f"- {_said(found['data'])}, {day}: {scored}")
+    return said
+
+
+def _external(evaluations: Sequence[str]) -> Iterator[str]:
+    yield "## External evaluation"
+    yield ""
+    yield from evaluations or [
+        "None is recorded; `distune evaluate` makes one on data that the study never saw."
+    ]
     yield ""
 
 
