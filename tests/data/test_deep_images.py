@@ -14,6 +14,7 @@ from distune.data.pixels.images import decode, is_deep, read_pixels, reading_rul
 from distune.data.pixels.intensity import PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import turned
 from distune.errors import UserError
+from distune.prediction.examples import array_of, encoder_pixels
 
 GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6
 
@@ -99,7 +100,6 @@ def test_all_percentiles_are_the_whole_range_and_a_lone_bright_spot_is_still_see
     dark[3, 4] = 900
     assert scaled(dark)[3, 4] == 255
     assert (scaled(np.full((4, 4), 7, np.uint16)) == 0).all()
-    assert (scaled(np.full((4, 4), np.nan, np.float32)) == 0).all()
 
 
 @pytest.mark.parametrize("form", DEEP)
@@ -220,6 +220,8 @@ def test_pictures_are_turned_as_the_camera_says(tmp_path: Path, orientation: int
     Image.fromarray(pixels).convert("RGB").save(path, exif=exif, **options)
     with Image.open(path) as opened:
         expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB")).astype(int)
+    with Image.open(path) as opened:
+        assert np.abs(array_of(opened).astype(int) - expected).max() <= 3
     got = read_pixels(path).astype(int)
     assert got.shape == expected.shape
     assert np.abs(got - expected[..., ::-1]).max() <= 3
@@ -261,3 +263,41 @@ def test_the_rule_enters_keys_only_where_pixels_depend_on_it(tmp_path: Path) -> 
         content = (tmp_path / name).read_bytes()
         rules = [PixelRules(), PixelRules((1, 2)), PixelRules(percentiles=(1, 99))]
         assert len({reading_rule(content, rule) for rule in rules} - {""}) == 3, name
+
+
+@pytest.mark.parametrize("values", [np.nan, np.inf])
+def test_a_picture_without_a_number_is_refused_and_not_black(tmp_path: Path, values: float) -> None:
+    Image.fromarray(np.full((8, 8), values, np.float32)).save(tmp_path / "a.tif")
+    for rules in (PixelRules(), PixelRules(window=(40.0, 400.0))):
+        with pytest.raises(UserError, match=r"a\.tif.*number"):
+            read_pixels(tmp_path / "a.tif", rules)
+
+
+def test_values_near_the_largest_number_keep_their_order() -> None:
+    assert eight_bit(np.array([[-1.7e308, 0.0, 1.7e308]])).tolist() == [[0, 128, 255]]
+
+
+def test_a_deep_tiff_whose_zero_is_white_is_shown_as_no_negative(tmp_path: Path) -> None:
+    grey = np.linspace(0, 60_000, 64).reshape(8, 8)
+    content = deep_tiff(tmp_path / "a.tif", grey).read_bytes()
+    black_is_zero, white_is_zero = (struct.pack("<HHII", 262, 3, 1, value) for value in (1, 0))
+    negative = content.replace(black_is_zero, white_is_zero)
+    (tmp_path / "b.tif").write_bytes(negative)
+    assert (read_pixels(tmp_path / "b.tif") == 255 - read_pixels(tmp_path / "a.tif")).all()
+    assert reading_rule(negative, PixelRules()) != reading_rule(content, PixelRules())
+
+
+@pytest.mark.parametrize("name", ["transparent.png", "big_endian.tif"])
+def test_a_picture_of_an_odd_mode_is_what_its_file_is(tmp_path: Path, name: str) -> None:
+    grey = np.linspace(0, 60_000, 64).reshape(8, 8)
+    if name == "transparent.png":
+        colours = np.stack([grey // 257] * 3, axis=2).astype(np.uint8)
+        Image.fromarray(colours).save(tmp_path / name, transparency=tuple(colours[7, 7].tolist()))
+    else:
+        header = struct.pack(">2sHI", b"MM", 42, 8)
+        tags = ((256, 8), (257, 8), (258, 16), (259, 1), (262, 1), (273, 134), (277, 1), (278, 8), (279, 128))
+        entries = b"".join(struct.pack(">HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+        content = header + struct.pack(">H", len(tags)) + entries + bytes(4) + bytes(12)
+        (tmp_path / name).write_bytes(content + grey.astype(">u2").tobytes())
+    with Image.open(tmp_path / name) as picture:
+        assert np.array_equal(encoder_pixels(picture, 8), encoder_pixels(tmp_path / name, 8))

@@ -368,3 +368,17 @@ def test_a_frame_that_is_not_there_is_a_bad_example(write: Write, tmp_path: Path
 def test_the_header_of_another_file_is_none(tmp_path: Path) -> None:
     Image.new("L", (3, 2)).save(tmp_path / "a.png")
     assert dicom_header_of(str(tmp_path / "a.png")) is None
+
+
+def test_a_deflated_file_that_would_fill_the_memory_is_a_bad_example(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    file = pydicom.dcmread(write("a.dcm", np.zeros((256, 256), np.uint8)))
+    file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file.save_as(file.filename)
+    assert image_problems([file.filename], 100.0) == [None]
+    monkeypatch.setattr("distune.data.pixels.dicom.MOST_INFLATED", 60_000)
+    (problem,) = image_problems([file.filename], 100.0)
+    assert "deflated" in str(problem)

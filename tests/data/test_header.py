@@ -13,6 +13,7 @@ from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import FRAME, decode, located
 from distune.data.readers.checks import image_problems
 from distune.errors import UserError
+from distune.prediction.examples import array_of
 
 
 def bomb(file: Path, side: int) -> Path:
@@ -71,3 +72,20 @@ def test_what_pillow_itself_refuses(tmp_path: Path) -> None:
 def test_other_files_are_left_to_whoever_decodes_them(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     assert size_of(str(tmp_path / "a.png")) is None and size_of(str(tmp_path / "none.png")) is None
+
+
+def test_memory_that_does_not_suffice_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
+    picture = Image.open(tmp_path / "a.png")
+    monkeypatch.setattr(picture, "load", full)
+    with pytest.raises(MemoryError):
+        array_of(picture)
+    monkeypatch.setattr(Image, "open", full)
+    for read in (size_of, lambda path: image_problems([path], 100.0)):
+        with pytest.raises(MemoryError):
+            read(str(tmp_path / "a.png"))

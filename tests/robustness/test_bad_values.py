@@ -53,6 +53,7 @@ BAD = {
     "width beyond memory": ("student: {fusion_dim: 100000000}", "fusion_dim"),
     "epochs without end": ("student: {epochs: 10000000000}", "epochs"),
     "a batch beyond any set": ("training: {batch_size: 1000000000000}", "batch_size"),
+    "parts beyond any batch": ("training: {accumulation: 9223372036854775807}", "accumulation"),
     "a blank device": ("study: {gpus: [' ']}", "study.gpus"),
     "a device that there is not": ("study: {gpus: ['cuda:0', nonsense]}", "study.gpus"),
     "a blank column": ("data: {text_column: ' '}", "data.text_column"),

@@ -44,7 +44,7 @@ class TrainingConfig(ConfigSection):
 
     batch_size: Annotated[int, Field(ge=1, le=100_000)] = 16
     """Examples a step."""
-    accumulation: Annotated[int, Field(ge=1)] = 1
+    accumulation: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Parts that a batch is split into, to save memory; dropout, rounding and losses that compare examples differ."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after the warm-up."""

@@ -19,7 +19,7 @@ from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.errors import DataError, UserError
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint, one_line
 
-PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "F")
+PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Modes of Pillow whose arrays are what they look like; the others are converted."""
 
 
@@ -313,12 +313,14 @@ def array_of(picture: Any) -> NDArray[Any]:
     from PIL import ImageOps
 
     try:
-        if picture.format == "JPEG":
-            picture = ImageOps.exif_transpose(picture)
-        if picture.mode not in PICTURE_MODES:
-            has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
-            picture = picture.convert("L" if picture.mode == "1" else "RGBA" if has_alpha else "RGB")
+        picture.load()  # which turns most of the TIFF files, and says so
+        picture = ImageOps.exif_transpose(picture)
+        has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
+        if has_alpha or picture.mode not in PICTURE_MODES:
+            picture = picture.convert("RGBA" if has_alpha else "L" if picture.mode == "1" else "RGB")
         return np.asarray(picture)
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow reads the file only now, and its plugins raise what they like
         raise UserError(f"not readable: {one_line(error, 100)}") from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +32,9 @@ _HEADER = (
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 )  # fmt: skip
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+MOST_INFLATED = 1 << 30
+"""Bytes of a deflated file when it is inflated."""
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -218,14 +223,35 @@ def _read(content: bytes, tags: tuple[str, ...]) -> Any:
     except ImportError:
         raise UserError(INSTALL) from None
     try:
+        _check_inflated(content)
         return dcmread(
             BytesIO(content),
             specific_tags=list(tags),
             force=not is_dicom(content),
             stop_before_pixels=tags is _HEADER,
         )
+    except (UserError, MemoryError):
+        raise
     except Exception as error:  # whatever a damaged file makes of the parser
         raise UserError(f"damaged, or not a DICOM file ({type(error).__name__})") from None
+
+
+def _check_inflated(content: bytes) -> None:
+    """Refuses a deflated file, which pydicom inflates as a whole, that a few bytes make larger than the memory.
+
+    Raises:
+        UserError: it is such a file.
+    """
+    (length,) = struct.unpack_from("<I", content, 140) if is_dicom(content) and len(content) > 144 else (0,)
+    start = 144 + length
+    if DEFLATED not in content[144:start]:
+        return
+    inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, content[start:]
+    while rest and size <= MOST_INFLATED:
+        size += len(inflater.decompress(rest, 1 << 20))
+        rest = inflater.unconsumed_tail
+    if size > MOST_INFLATED:
+        raise UserError(f"a deflated DICOM file of more than {MOST_INFLATED >> 20:,} MB")
 
 
 def _decoded(file: Any, index: int) -> NDArray[Any]:
@@ -239,6 +265,8 @@ def _decoded(file: Any, index: int) -> NDArray[Any]:
         file.file_meta.TransferSyntaxUID = syntax = ImplicitVRLittleEndian
     try:
         return np.asarray(pixel_array(file, index=index))
+    except MemoryError:
+        raise
     except Exception as error:  # pydicom and its decoders raise what they like on damaged pixels
         name = UID(syntax).name
         if isinstance(error, RuntimeError) and "missing dependencies" in str(error):

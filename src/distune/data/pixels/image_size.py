@@ -30,6 +30,8 @@ def size_of(path: str) -> tuple[int, int] | None:
             return opened.size
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}") from None
+    except MemoryError:
+        raise
     except Exception:  # no image that Pillow knows, or whatever its plugins raise on a damaged one
         pass
     try:

@@ -28,7 +28,8 @@ ROTATION_DEGREES = 10.0
 SHIFT = 0.06
 SCALE = 0.1
 LIGHT = 0.1
-BITS_PER_SAMPLE = 0x0102
+BITS_PER_SAMPLE, PHOTOMETRIC = 0x0102, 0x0106
+WHITE_IS_ZERO = 0
 DECODING = "decoding images"
 """What progress calls the work of `decode_all`."""
 FRAME = "#frame="
@@ -186,10 +187,18 @@ def pixels_of(
             return eight_bit(grey_and_opacity(content)[..., [0, 0, 0, 1]], rules)
         pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:  # the machine's fault, not the file's
+            raise MemoryError(error.err) from None
         raise UserError(f"not an image that can be decoded: {error.err}") from None
     if pixels is None:
         raise UserError("damaged, or not an image that can be decoded (PNG, JPEG, WebP, TIFF, BMP, DICOM)")
-    return turned(eight_bit(pixels, rules), orientation(content))
+    shown = eight_bit(pixels, rules)
+    return turned(255 - shown if _is_deep_negative(content) else shown, orientation(content))
+
+
+def _is_deep_negative(content: bytes) -> bool:
+    """Whether a file is a TIFF whose zero is white and whose values OpenCV, which inverts bytes, leaves so."""
+    return tiff_value(content, PHOTOMETRIC) == WHITE_IS_ZERO and is_deep(content)
 
 
 def located(image: str | Path) -> tuple[str, int | None]:
@@ -204,7 +213,8 @@ def reading_rule(content: bytes, rules: PixelRules, frame: int | None = None) ->
 
     It belongs to the keys of whatever is computed from the pixels.
     """
-    if has_grey_and_opacity(content):  # until version 2 their opacity was not read
+    # Until version 2 the opacity of these was not read, and those were shown as negatives.
+    if has_grey_and_opacity(content) or _is_deep_negative(content):
         return f"pixels-3|{rules.window}|{rules.percentiles}"
     if not (is_deep(content) or orientation(content) != UPRIGHT):
         return ""

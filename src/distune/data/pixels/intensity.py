@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.errors import UserError
+
 Window = tuple[float, float]
 
 
@@ -73,16 +75,19 @@ def scaled(
         values: (height, width) or (height, width, channels); what is not a number becomes black.
         rules: the window or the percentiles.
         counted: (height, width), the pixels that the percentiles are taken over; None takes all.
+
+    Raises:
+        UserError: not one value is a number.
     """
     if rules.window is not None:
         return windowed(values, rules.window)
+    _check_numbers(values)
     low, high = _limits(values if counted is None else values[counted], rules.percentiles)
-    span = high - low
     if values.dtype.kind in "iu" and values.dtype.itemsize == 2:  # one look-up a pixel in place of arithmetic
         first = int(np.iinfo(values.dtype).min)
-        grey = _stretched(np.arange(first, first + 65536, dtype=np.float64), low, span)
+        grey = _stretched(np.arange(first, first + 65536, dtype=np.float64), low, high)
         return grey[values.astype(np.int32) - first]
-    return _stretched(np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low), low, span)
+    return _stretched(np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low), low, high)
 
 
 def windowed(values: NDArray[Any], window: Window, function: str = "LINEAR") -> NDArray[np.uint8]:
@@ -92,7 +97,11 @@ def windowed(values: NDArray[Any], window: Window, function: str = "LINEAR") -> 
         values: grey values in the units of the window.
         window: centre and width.
         function: LINEAR, LINEAR_EXACT or SIGMOID.
+
+    Raises:
+        UserError: not one value is a number.
     """
+    _check_numbers(values)
     centre, width = window
     numbers = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
     if function == "SIGMOID":
@@ -107,8 +116,20 @@ def windowed(values: NDArray[Any], window: Window, function: str = "LINEAR") -> 
     return np.rint(np.clip(shown, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-def _stretched(numbers: NDArray[np.float64], low: float, span: float) -> NDArray[np.uint8]:
-    factor = 255.0 / span if span > 0 else 0.0
+def _check_numbers(values: NDArray[Any]) -> None:
+    """Refuses a picture without one number, which would be shown as all black.
+
+    Raises:
+        UserError: it is such a picture.
+    """
+    if values.dtype.kind == "f" and not np.isfinite(values).any():
+        raise UserError("no pixel of the image is a number")
+
+
+def _stretched(numbers: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:
+    if not math.isfinite(high - low):  # values of both signs near the largest number that there is
+        numbers, low, high = numbers / 4.0, low / 4.0, high / 4.0
+    factor = 255.0 / (high - low) if high > low else 0.0
     return np.clip(np.rint((numbers - low) * factor), 0, 255).astype(np.uint8)
 
 

@@ -149,6 +149,8 @@ def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Faul
         return Fault(f"image is larger than Pillow's safety limit, {limit:.0f} MP")
     except UnidentifiedImageError:
         return Fault("image file is empty" if path.stat().st_size == 0 else "file is not an image")
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow's plugins raise what they like on damaged files
         return Fault("image is not readable", str(error))
     try:

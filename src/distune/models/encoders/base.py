@@ -205,12 +205,12 @@ def keep_layers(layers: Sequence[nn.Module], wanted: Layers, name: str) -> list[
     """
     if wanted is None:
         return list(layers)
-    numbers = range(1, wanted + 1) if isinstance(wanted, int) else wanted
-    if max(numbers) > len(layers):
+    last = wanted if isinstance(wanted, int) else max(wanted)
+    if last > len(layers):
         raise UserError(
-            f"layers: {max(numbers)} is more than the {len(layers)} layers of {name}; ask for fewer, or none"
+            f"layers: {last} is more than the {len(layers)} layers of {name}; ask for fewer, or none"
         )
-    return [layers[number - 1] for number in numbers]
+    return list(layers[:last]) if isinstance(wanted, int) else [layers[number - 1] for number in wanted]
 
 
 def keep_first(layers: Sequence[nn.Module], wanted: Layers, name: str) -> list[nn.Module]:
