@@ -56,7 +56,7 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "export max_score_drop": (
         "max_score_drop",
         lambda given: distune.export("s", quantize="int8", max_score_drop=given),
-        [None, "x", True, -1, *NO_NUMBERS],
+        ["x", True, -1, *NO_NUMBERS],
     ),
     "mistakes most": ("most", lambda given: distune.mistakes("s", most=given), [None, "x", True, 1.5, 0, -1]),
     "mistakes": ("source", lambda given: distune.mistakes(given), [None, *STRANGE, *PATHS]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from distune.api.frames import with_data
 from distune.config import Config
-from distune.errors import DataError
+from distune.errors import DataError, UserError
 from distune.prediction.examples import Columns, examples_of
 
 pandas = pytest.importorskip("pandas")
@@ -37,6 +38,26 @@ def frame(**odd: Any) -> Any:
 def config(tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
     return tiny_config(data__missing="allow")
+
+
+def test_two_columns_of_one_name_are_refused(config: Config) -> None:
+    twice = pandas.concat([frame(), frame()[["text"]]], axis=1)
+    with pytest.raises(UserError, match="two columns 'text'"):
+        with_data(config, twice)
+    with pytest.raises(UserError, match="two columns 'text'"):
+        examples_of(twice, None, Columns())
+
+
+@pytest.mark.parametrize("odd", [{"a", "b"}, {"a": 1, "b": 2}, b"ab", np.zeros(()), BytesIO(b"ab"), 3])
+def test_what_has_no_order_is_no_sequence(odd: Any) -> None:
+    for name, given in (("images", (odd, ["x", "y"])), ("texts", (["a", "b"], odd))):
+        with pytest.raises(UserError, match=f"^{name}: "):
+            examples_of(*given, Columns())
+
+
+def test_a_generator_is_read_once() -> None:
+    found = examples_of(None, (text for text in "ab"), Columns())
+    assert [example.text for example in found] == ["a", "b"]
 
 
 @pytest.mark.parametrize("nothing", [*NOTHING, ""])

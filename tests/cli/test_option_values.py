@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -11,6 +12,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.testing import CliRunner
 
 from distune.cli import app
+from distune.cli.arguments import StrictCommand
 from distune.data.demo.demo import write_demo
 from distune.data.split import split_csv
 from distune.errors import UserError
@@ -28,13 +30,20 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "t.csv"
 
 
-def options(name: str) -> Iterator[tuple[str, TyperOption]]:
-    """Every option of that name, with its command."""
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its name."""
     waiting = [("", typer.main.get_command(app))]
     while waiting:
         path, command = waiting.pop()
         if isinstance(command, TyperGroup):
             waiting += [(f"{path} {child}".strip(), each) for child, each in command.commands.items()]
+        else:
+            yield path, command
+
+
+def options(name: str) -> Iterator[tuple[str, TyperOption]]:
+    """Every option of that name, with its command."""
+    for path, command in commands():
         for option in command.params:
             if isinstance(option, TyperOption) and name in option.opts:
                 yield path, option
@@ -94,6 +103,80 @@ def test_a_value_that_means_nothing_is_refused(
     code, _, said = distune(*command)
     assert code == 2 and option in said
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+IGNORED = {  # by the command: which of its options would have no effect
+    ("predict", "run", "--text", "x", "--out", "o.csv"): "--out",
+    ("predict", "run", "--text", "x", "--data-root", "."): "--data-root",
+    ("predict", "run", "--text", "x", "--overwrite"): "--overwrite",
+    ("audit", "t.yaml", "--overwrite"): "--overwrite",
+    ("report", "study", "--direction", "minimize"): "--direction",
+    ("tune", "--config", "t.yaml", "--gpu", "cpu", "--gpus", "cpu,cpu"): "--gpu",
+    ("confirm", "study", "--gpu", "cpu", "--gpus", "cpu"): "--gpu",
+    ("confirm", "study", "--ray-address", "local"): "ray_address",
+    ("confirm", "study", "--gpus-per-trial", "0.5"): "gpus_per_trial",
+    ("confirm", "study", "--executor", "ray", "--gpu", "cpu"): "--gpu",
+    ("confirm", "study", "--data-root", ".", "--set", "data.root=x"): "data.root",
+    ("train", "t.yaml", "--seed", "1", "--set", "seed=2"): "seed",
+    ("train", "t.yaml", "--set", "seed=1", "--set", "seed=2"): "seed",
+    ("train", "t.yaml", "--set", "data={root: x}", "--data-root", "y"): "data",
+    ("export", "run", "--out", "b", "--max-score-drop", "0.5"): "max_score_drop",
+    ("predict", "run", "--text", "x", "--storage", "sqlite:///x.db"): "storage",
+    ("export", "run", "--storage", "sqlite:///x.db"): "storage",
+}
+
+
+@pytest.mark.parametrize("command", IGNORED)
+def test_an_option_without_effect_is_refused(
+    distune: Command, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "environment.json").write_text("{}")
+    (tmp_path / "t.yaml").write_text("{}\n")
+    code, _, said = distune(*command)
+    assert code == 2 and IGNORED[command] in said
+    assert "there is no such" not in said
+
+
+TYPED = {
+    ("train", "t.yaml", "--out", "a", "--out", "b"): "--out",
+    ("train", "t.yaml", "--test", "--no-test"): "--test",
+    ("train", "t.yaml", "--out", "--test"): "--out",
+    ("train", "t.yaml", "--out", "--"): "--out",
+    ("train", "t.yaml", "--out", ""): "--out",
+    ("train", " "): "config",
+    ("check", "t.yaml", "--data-root", " "): "--data-root",
+    ("predict", ""): "source",
+    ("init", "t.csv", "--out=~nobody-of-this-name/x"): "--out",
+    ("data", "demo", ""): "out",
+    ("cache", "clear", "--kind", ""): "--kind",
+    ("tune", "--config", "t.yaml", "--plugin", ""): "--plugin",
+}
+
+
+@pytest.mark.parametrize("command", TYPED)
+def test_what_a_parser_would_pass_over_is_refused(
+    distune: Command, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    code, _, said = distune(*command)
+    assert code == 2 and said.startswith(f"error: {TYPED[command]}")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_an_option_is_a_value_where_it_is_written_as_one(distune: Command) -> None:
+    assert distune("data", "split", "t.csv", "--labels=kind", "--out=--seed", "--group", "case")[0] == 0
+    assert Path("--seed/metadata_train.csv").is_file()
+
+
+def test_a_path_may_begin_at_home(distune: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    assert distune(*SPLIT[:3], "--out=~/new", "--labels", "kind")[0] == 0
+    assert (tmp_path / "home" / "new" / "metadata_train.csv").is_file()
+
+
+def test_every_command_is_strict() -> None:
+    assert all(isinstance(command, StrictCommand) for _, command in commands())
 
 
 @pytest.mark.parametrize(

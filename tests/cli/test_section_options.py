@@ -53,9 +53,8 @@ def test_options_lie_over_the_section(asked: Any) -> None:
     assert (study.only, study.gpus) == (("alpha", "T"), ("cuda:0", "cuda:1"))
 
 
-def test_one_gpu_is_a_list_of_one_and_several_stand_before_it(asked: Any) -> None:
+def test_one_gpu_is_a_list_of_one(asked: Any) -> None:
     assert asked("--gpu", "cuda:1").study.gpus == ("cuda:1",)
-    assert asked("--gpu", "cpu", "--gpus", "cuda:0").study.gpus == ("cuda:0",)
 
 
 def test_any_value_is_set_by_its_key(asked: Any) -> None:
@@ -65,10 +64,6 @@ def test_any_value_is_set_by_its_key(asked: Any) -> None:
     assert config.student.lr == 1e-3 and config.study.folds == 4
     assert config.data.text_fields == ("caption", "age")
     assert config.student.epochs == 7, "the file's own values stay"
-
-
-def test_a_command_s_own_option_lies_over_an_assignment(asked: Any) -> None:
-    assert asked("--set", "seed=1", "--seed", "2").seed == 2
 
 
 @pytest.mark.parametrize("assignment", ["student.lr", "=3", "student.lrs=3", "seed.x=1", "student.lr=["])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import zlib
@@ -13,7 +14,7 @@ from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import FRAME, decode, located
 from distune.data.readers.checks import image_problems
 from distune.errors import UserError
-from distune.prediction.examples import array_of
+from distune.prediction.examples import array_of, encoder_pixels
 
 
 def bomb(file: Path, side: int) -> Path:
@@ -62,6 +63,14 @@ def test_without_pillow_that_of_a_png_is_known(tmp_path: Path, monkeypatch: pyte
     assert size_of(str(bomb(tmp_path / "a.png", 50_000))) == (50_000, 50_000)
     (tmp_path / "b.png").write_bytes(b"no image")
     assert size_of(str(tmp_path / "b.png")) is None and size_of(str(tmp_path / "none.png")) is None
+
+
+@pytest.mark.timeout(20)  # a pipe that is opened waits for ever
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert size_of(str(tmp_path / "pipe.png")) is None
+    with pytest.raises(UserError, match="pipe"):
+        encoder_pixels(tmp_path / "pipe.png", 8)
 
 
 def test_what_pillow_itself_refuses(tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ def of_dev(table: Table) -> tuple[list[str], list[str]]:
     return [table.images[row] for row in rows], [table.texts[row] for row in rows]
 
 
+def test_what_a_bundle_would_not_look_at_is_refused(bundle: Path) -> None:
+    for name, ignored in (("device", "cuda:0"), ("storage", "sqlite:///s.db")):
+        with pytest.raises(UserError, match=f"^{name}: "):
+            load(bundle, **{name: ignored})
+
+
 def test_a_bundle_predicts_what_its_run_predicts(run_folder: Path, bundle: Path) -> None:
     images, texts = of_dev(table_of(run_folder))
     ours, theirs = load(bundle), load(run_folder)

@@ -236,6 +236,9 @@ def test_what_cannot_be_evaluated_is_refused_and_not_recorded(
         ({"modality": None}, None, "labels of 'modality': takes"),
         ({"modality": "CT"}, None, "labels of 'modality': takes"),
         ({"modality": [b"CT", "MR"]}, None, "labels of 'modality': a value of type bytes"),
+        ({"modality": {"CT", "MR"}}, None, "labels of 'modality': takes"),
+        ({"modality": ["CT", "MR"], "site": ["a", "b"]}, None, "labels: no task 'site'"),
+        (None, {"p": 1, "q": 2}, "groups: takes"),
     ],
 )
 def test_labels_and_groups_are_one_for_each_example(
@@ -244,6 +247,44 @@ def test_labels_and_groups_are_one_for_each_example(
     labels = labels or {"modality": ["CT", "MR"], "location": ["a", "b"]}
     with pytest.raises(UserError, match=token):
         load(trained_run()).evaluate(["a.png", "b.png"], ["x", "y"], labels=labels, groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("data", "ignored"),
+    [
+        ("new.csv", {"texts": ["x"]}),
+        ("new.csv", {"groups": ["p"]}),
+        (".", {"root": "."}),
+        (["a.png"], {"root": "."}),
+        (["a.png"], {"name": " "}),
+        (["a.png"], {"name": "\ud800"}),
+        (["a.png"], {"record": "no"}),
+        (["a.png"], {"on_progress": 3}),
+    ],
+)
+def test_an_argument_without_effect_or_sense_is_named(
+    trained_run: Callable[..., Path], data: Any, ignored: dict[str, Any]
+) -> None:
+    (name,) = ignored
+    with pytest.raises(UserError, match=f"^{name}: "):
+        load(trained_run()).evaluate(data, **ignored)
+
+
+def test_examples_of_one_id_are_cases_of_their_own(trained_run: Callable[..., Path]) -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = {
+        "image": ["a.png"] * 3,
+        "text": "x",
+        "modality": "CT",
+        "location": "a",
+        "group": ["p", None, None],
+    }
+    frame = pandas.DataFrame(rows, index=[7, 7, 7])
+    assert len(set(labelled(load(trained_run()), frame).groups)) == 3
+    with pytest.raises(UserError, match="labels"):
+        labelled(load(trained_run()), frame, labels={"modality": ["MR"] * 3})
+    with pytest.raises(UserError, match="two columns 'text'"):
+        labelled(load(trained_run()), pandas.concat([frame, frame[["text"]]], axis=1))
 
 
 def test_cells_that_hold_nothing_are_labels_that_are_not_known(trained_run: Callable[..., Path]) -> None:

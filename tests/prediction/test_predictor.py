@@ -236,6 +236,12 @@ def test_an_image_beyond_the_limit_of_the_run_is_named_and_the_others_are_answer
     assert all("200 x 200 pixels" in problem and "0.02" in problem for problem in answers.problems)
 
 
+def test_a_table_without_the_folder_of_its_images_is_refused(trained_run: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,text\na.png,CT\n")
+    with pytest.raises(DataError, match="nowhere"):
+        load(trained_run()).predict_table(tmp_path / "t.csv", tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize("odd", [5, b"x", [], "", "\0"])
 def test_what_is_no_path_is_named(trained_run: MakeRun, tmp_path: Path, odd: Any) -> None:
     predictor = load(trained_run())

@@ -48,6 +48,7 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
     "pipe": _pipe,
     "link to another file": lambda path: path.symlink_to(_mine(path)),
     "link to a device": lambda path: path.symlink_to(os.devnull),
+    "link to nothing": lambda path: path.symlink_to(path.parent / "nothing"),
 }
 
 
@@ -67,6 +68,22 @@ def test_anything_else_is_refused(tmp_path: Path, kind: str) -> None:
     else:  # nor does anybody mean that
         with pytest.raises(UserError, match="out"):
             check(tmp_path / "out", overwrite=True)
+
+
+def test_a_place_where_nothing_can_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(MINE)
+    for out in ("file/out", "file/a/out", "x" * 300, "\0"):
+        with pytest.raises(UserError, match="out"):
+            check(tmp_path / out)
+
+
+def test_a_file_among_those_that_are_read_is_replaced_by_its_like_alone(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "weights").write_bytes(MINE)
+    (tmp_path / "run" / "page").write_bytes(b"ours")
+    check(tmp_path / "run" / "page", tmp_path / "run")
+    with pytest.raises(UserError, match="weights"):
+        check(tmp_path / "run" / "weights", tmp_path / "run", overwrite=True)
 
 
 @pytest.mark.parametrize("link", [None, os.link, os.symlink])

@@ -18,7 +18,15 @@ from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.split import FRACTIONS, assign_splits
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
-from distune.prediction.examples import array_of, cell_of, is_frame, is_nothing, is_picture
+from distune.prediction.examples import (
+    array_of,
+    cell_of,
+    column_of,
+    columns_in,
+    is_frame,
+    is_nothing,
+    is_picture,
+)
 from distune.setup.columns import split_of
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import read_file
@@ -51,7 +59,7 @@ def with_data(config: Config, data: Any) -> Config:
         return config
     if not is_frame(data):
         raise UserError(f"data: a data frame of pandas, not {type(data).__name__}")
-    header = [str(name) for name in data.columns]
+    header = columns_in(data)
     asked = config.data
     columns = {
         "image_column": asked.image_column or "image",
@@ -79,8 +87,8 @@ def with_data(config: Config, data: Any) -> Config:
         raise DataError(
             _SOURCE, [f"no column {listed(missing)}, which the config reads; it has {listed(header)}"]
         )
-    rows = {name: list(data.iloc[:, header.index(name)]) for name in dict.fromkeys(needed)}
-    given = _given_splits(data.iloc[:, header.index("split")]) if "split" in header else None
+    rows = {name: column_of(data, name) for name in dict.fromkeys(needed)}
+    given = _given_splits(column_of(data, "split")) if "split" in header else None
     images = rows.pop(str(columns["image_column"]))
     cells = {name: _cells(name, values) for name, values in rows.items()}
     folder = _written(config, images, cells, given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from distune.errors import UserError
 from distune.utils.arguments import check_path
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def place_of(source: Source, storage: str | None = None) -> tuple[Path | str, st
         UserError: it is no source.
     """
     if isinstance(source, Trained):
+        if storage not in (None, source.place[1]):
+            raise UserError("storage: what training and tuning return names its own; leave it out")
         return source.place
     check_path("source", source)
     return source, storage

@@ -172,7 +172,7 @@ def export(
     out: Path | str | None = None,
     *,
     quantize: str = "none",
-    max_score_drop: float = 0.01,
+    max_score_drop: float | None = None,
     data_root: Path | str | None = None,
     storage: str | None = None,
 ) -> tuple[Path, Parity]:
@@ -182,7 +182,7 @@ def export(
         source: a run or a study, see `distune.load`.
         out: new folder; default: `logs/bundles/<name>_<run>`.
         quantize: none, or int8.
-        max_score_drop: most that int8 may cost in dev score.
+        max_score_drop: most that int8 may cost in dev score; None allows 0.01.
         data_root: where the data set is now, if elsewhere.
         storage: SQLAlchemy URL of the database that holds the study of that name.
 
@@ -192,7 +192,8 @@ def export(
     from distune.deployment.export import export_source
 
     place, storage = place_of(source, storage)
-    check_number("max_score_drop", max_score_drop, least=0)
+    if max_score_drop is not None:
+        check_number("max_score_drop", max_score_drop, least=0)
 
     return export_source(
         place,

@@ -6,13 +6,13 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from distune import __version__
+from distune.cli.arguments import StrictCommand, check_unicode, in_home
 from distune.cli.commands import (
     cache,
     compare,
@@ -32,9 +32,7 @@ from distune.cli.commands import (
 from distune.cli.error_handling import TerminalFormatter, one_message
 from distune.cli.output import say
 from distune.cli.plugin_option import takes_plugins
-from distune.errors import UserError
 from distune.utils.progress import ProgressLines, progress_to
-from distune.utils.text import NOT_UNICODE, harmless, is_unicode
 from distune.utils.threads import WAITING
 
 app = typer.Typer(
@@ -81,6 +79,10 @@ for registered in app.registered_commands:
 app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(cache.app, name="cache")
+for each in (app, data.app, encoders.app, cache.app):
+    for registered in each.registered_commands:
+        assert registered.callback is not None
+        registered.callback, registered.cls = in_home(registered.callback), StrictCommand
 
 
 def run_application(*command: str) -> None:
@@ -95,12 +97,5 @@ def run_application(*command: str) -> None:
     with one_message(), progress, warnings.catch_warnings():
         if not sys.warnoptions:  # libraries warn of their own lines, which say nothing to a user
             warnings.simplefilter("ignore")
-        _check_arguments(sys.argv[1:])
+        check_unicode(sys.argv[1:])
         app([*command, *sys.argv[1:]])
-
-
-def _check_arguments(arguments: Sequence[str]) -> None:
-    """Refuses bytes that are no UTF-8: what they name could be written into no config, table or record."""
-    for argument in arguments:
-        if not is_unicode(argument):
-            raise UserError(f"{harmless(argument)}: {NOT_UNICODE} in an argument; rename the file")

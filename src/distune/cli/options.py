@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,21 +72,33 @@ def chosen_config(path: Path, assignments: Sequence[str] | None, values: Mapping
     Args:
         path: the YAML file.
         assignments: what `--set` was given: `KEY=VALUE`, the value read as YAML.
-        values: of the command's own options, by dotted key; they lie over everything else.
+        values: of the command's own options, by dotted key.
 
     Raises:
-        UserError: an assignment is none, or the config breaks rules.
+        UserError: an assignment is none, or what it sets is set twice, or the config breaks rules.
     """
-    return load_config(path, {**assigned(assignments), **values})
+    return load_config(path, {**assigned(assignments, values), **values})
 
 
-def assigned(assignments: Sequence[str] | None) -> dict[str, Any]:
+def assigned(assignments: Sequence[str] | None, options: Iterable[str] = ()) -> dict[str, Any]:
     """What `--set` was given, by dotted key.
 
+    Args:
+        assignments: each `KEY=VALUE`, the value read as YAML.
+        options: keys that the command's own options were given for.
+
     Raises:
-        UserError: an assignment is none.
+        UserError: an assignment is none, or what it sets is set twice.
     """
-    return dict(map(_assigned, assignments or ()))
+    pairs = [_assigned(assignment) for assignment in assignments or ()]
+    known = [*options]
+    for key, _ in pairs:
+        if twice := [
+            one for one in known if f"{one}.".startswith(f"{key}.") or f"{key}.".startswith(f"{one}.")
+        ]:
+            raise UserError(f"--set: {key} is given twice, the other time as {twice[0]}; give it once")
+        known.append(key)
+    return dict(pairs)
 
 
 def _assigned(assignment: str) -> tuple[str, Any]:
@@ -115,29 +127,29 @@ def listed(option: str, text: str | None) -> tuple[str, ...]:
     return parts
 
 
-def named(option: str, text: str | None) -> str | None:
-    """The name that an option gives; None where it is not given.
+def refuse(why: str, options: Mapping[str, Any]) -> None:
+    """Refuses options that would have no effect, of those that are given.
+
+    Args:
+        why: when they have one: `only with --csv`.
+        options: what each was given.
 
     Raises:
-        UserError: it is given and blank.
+        UserError: one is given.
     """
-    if text is not None and not text.strip():
-        raise UserError(f"{option}: {text!r} names nothing; leave the option out, or name a column")
-    return text
+    if given := [name for name, value in options.items() if value not in (None, False)]:
+        raise UserError(f"{' and '.join(given)}: {why}; leave {'it' if len(given) == 1 else 'them'} out")
 
 
-def devices_of(gpu: str | None, gpus: str | None, executor: str) -> tuple[str, ...]:
-    """The devices that `--gpus` or else `--gpu` names; none leaves the config's.
+def devices_of(gpu: str | None, gpus: Sequence[str]) -> tuple[str, ...]:
+    """The devices that `--gpus` or `--gpu` names; none leaves the config's.
 
     Raises:
-        UserError: several devices are named for Ray, which sets them aside itself.
+        UserError: both are given.
     """
-    if gpus and executor == "ray":
-        raise UserError(
-            f"gpus: {gpus}; Ray itself chooses the GPUs of its workers, so leave --gpus out and say with "
-            "--gpus-per-trial how many a training gets"
-        )
-    return listed("--gpus", gpus) or listed("--gpu", gpu)
+    if gpus:
+        refuse(f"--gpus {','.join(gpus)} names the devices", {"--gpu": gpu})
+    return tuple(gpus) or listed("--gpu", gpu)
 
 
 def overrides(

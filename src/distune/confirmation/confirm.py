@@ -76,9 +76,14 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
     Raises:
         UserError: there is no such study, it still runs, its data have changed, or the test split was opened before.
     """
+    check_executor(
+        request.executor,
+        devices=request.devices,
+        ray_address=request.ray_address,
+        gpus_per_trial=request.gpus_per_trial,
+    )
     if request.devices:
-        devices_for(request.executor, request.devices, request.workers, request.gpus_per_trial)
-    check_executor(request.executor)
+        devices_for(request.executor, request.devices, request.workers)
     settings = _settings(request)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(request) as (study, folder):

@@ -37,6 +37,8 @@ from distune.utils.paths import read_file
 
 QUANTISATIONS = ("none", "int8")
 BUNDLES = Path("logs/bundles")
+MAX_SCORE_DROP = 0.01
+"""Most that quantisation may cost in dev score unless the user says otherwise."""
 
 
 def export_source(
@@ -75,7 +77,7 @@ def export_run(
     out: Path,
     *,
     quantisation: str = "none",
-    max_score_drop: float = 0.01,
+    max_score_drop: float | None = None,
     data_root: Path | None = None,
     show: Callable[[str], None] = lambda line: None,
 ) -> Parity:
@@ -85,7 +87,7 @@ def export_run(
         folder: the run folder; it is only read.
         out: a new folder.
         quantisation: "int8" makes the weights a quarter as large; those of convolutions only where the score allows.
-        max_score_drop: most that quantisation may cost in dev score.
+        max_score_drop: most that quantisation may cost in dev score; None allows `MAX_SCORE_DROP`.
         data_root: where the data set is now, if elsewhere. Where it is gone, an export in 32 bits is compared with
             torch on generated images, which the card says.
         show: called with a line at each stage.
@@ -97,7 +99,10 @@ def export_run(
     """
     if quantisation not in QUANTISATIONS:
         raise UserError(f"quantize: there is no {quantisation!r}; known: {', '.join(QUANTISATIONS)}")
-    check_number("max_score_drop", max_score_drop, least=0)
+    if max_score_drop is not None and quantisation == "none":
+        raise UserError("max_score_drop: only of an export to int8; leave it out, or quantize")
+    max_drop = MAX_SCORE_DROP if max_score_drop is None else max_score_drop
+    check_number("max_score_drop", max_drop, least=0)
     _require_packages()
     predictor = load_run(folder, "cpu", precision="fp32")
     model = predictor.model
@@ -119,10 +124,10 @@ def export_run(
             return compared(folder, model.tasks, trial, expected, answers_of(files.load_bundle(draft), trial))
 
         if quantisation == "int8":
-            found, weights = _quantised(graph, parity, max_score_drop, show)
+            found, weights = _quantised(graph, parity, max_drop, show)
         else:
             found, weights = parity(), "32-bit"
-        _check(found, quantisation, max_score_drop)
+        _check(found, quantisation, max_drop)
         card = model_card(
             folder,
             model.config,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from io import IOBase
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -19,6 +20,7 @@ from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.errors import DataError, UserError
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint, one_line
 
+NO_SEQUENCES = (str, bytes, bytearray, Mapping, Set, IOBase)
 PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Modes of Pillow whose arrays are what they look like; the others are converted."""
 
@@ -84,15 +86,13 @@ def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
         return _of_frame(images, columns)
     if images is None and texts is None:
         raise UserError("give images, texts, or both")
-    _check_many("texts", texts)
+    if texts is not None:
+        texts = [texts] if isinstance(texts, str) else several("texts", texts)
     if images is None:
-        images = [None] * (1 if isinstance(texts, str) else len(texts))
-    if is_image(images):
-        images = [images]
-        texts = [texts] if texts is None or isinstance(texts, str) else texts
-    _check_many("images", images)
-    images = list(images)
-    texts = [None] * len(images) if texts is None else [texts] if isinstance(texts, str) else list(texts)
+        images = [None] * len(texts)
+    images = [images] if is_image(images) else several("images", images)
+    if texts is None:
+        texts = [None] * len(images)
     if len(images) != len(texts):
         raise UserError(f"{len(images)} images and {len(texts)} texts: give one text for each image")
     return [
@@ -101,14 +101,35 @@ def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
     ]
 
 
-def _check_many(name: str, value: Any) -> None:
-    """Refuses what is neither one example nor a sequence of them.
+def several(name: str, value: Any) -> list[Any]:
+    """What a sequence, a column, an array or a generator holds, in its order.
 
     Raises:
-        UserError: it is of such a type.
+        UserError: it is one thing, or of no order: a set, a mapping, bytes, an open file.
     """
-    if value is not None and not isinstance(value, Iterable):
-        raise UserError(f"{name}: takes one, or a sequence of them, not {type(value).__name__}")
+    try:
+        if isinstance(value, Iterable) and not isinstance(value, NO_SEQUENCES):
+            return list(value)
+    except TypeError:  # an array without an axis
+        pass
+    raise UserError(f"{name}: takes one for each example, in their order, not {type(value).__name__}")
+
+
+def columns_in(frame: Any) -> list[str]:
+    """The names of a data frame's columns.
+
+    Raises:
+        UserError: two columns have one name.
+    """
+    names = [str(name) for name in frame.columns]
+    if twice := next((name for number, name in enumerate(names) if name in names[:number]), None):
+        raise UserError(f"the data frame has two columns {twice!r}; rename or drop one")
+    return names
+
+
+def column_of(frame: Any, name: str) -> list[Any]:
+    """The values of a data frame's column, whose name may be no text."""
+    return list(frame.iloc[:, columns_in(frame).index(name)])
 
 
 def is_frame(value: Any) -> bool:
@@ -162,15 +183,18 @@ def _name(image: Any, row: int) -> str:
 
 
 def _of_frame(frame: Any, columns: Columns) -> list[Example]:
-    header = [str(name) for name in frame.columns]
+    header = columns_in(frame)
     image, text = positions("the data frame", header, columns)
     nothing = [None] * len(frame)
     pictures = nothing if image is None else list(frame.iloc[:, image])
     texts = nothing if text is None else list(frame.iloc[:, text])
-    ids = list(frame["id"]) if "id" in header else list(frame.index)
+    own = list(frame.index)
+    ids = column_of(frame, "id") if "id" in header else own
     return [
-        _of_row(str(name), None if is_nothing(picture) else picture, said, columns)
-        for name, picture, said in zip(ids, pictures, texts, strict=True)
+        _of_row(
+            str(row if is_nothing(name) else name), None if is_nothing(picture) else picture, said, columns
+        )
+        for row, name, picture, said in zip(own, ids, pictures, texts, strict=True)
     ]
 
 
@@ -239,6 +263,8 @@ def read_table_of(
         table = open_table(path, (*columns.image, *columns.text))
         header = table.header
         image, text = positions(str(path), header, columns)
+        if image is not None and not root.is_dir():
+            raise DataError(root, ["there is no such folder; data_root is what image paths are relative to"])
         name = header.index("id") if "id" in header else None
         for number, values in table.rows:
             origin, odd = f"{path.name}:{number}", row_fault(header, values)

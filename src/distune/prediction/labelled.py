@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,20 @@ from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
 from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
-from distune.prediction.examples import Example, cell_of, examples_of, is_frame, is_missing, read_table_of
+from distune.prediction.examples import (
+    Example,
+    cell_of,
+    column_of,
+    columns_in,
+    examples_of,
+    is_frame,
+    is_missing,
+    read_table_of,
+    several,
+)
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import read_results
-from distune.utils.arguments import check_argument
+from distune.utils.arguments import check_argument, check_path
 from distune.utils.text import listed
 
 GROUP_COLUMNS = ("group", "patient", "case")
@@ -73,27 +84,61 @@ def labelled(
     if isinstance(data, Labelled):
         return data
     if isinstance(data, Table):
+        _refuse("a table", texts=texts, labels=labels, groups=groups, root=root)
         return labelled_table(data, name or data.root.name)
     if isinstance(data, str | Path) and labels is None:
-        path = Path(data)
-        return _of_folder(predictor, path) if path.is_dir() else labelled_file(predictor, path, root)
+        check_path("data", data)
+        _refuse("a file or a folder", texts=texts, groups=groups)
+        return _of_path(predictor, Path(data), root, name)
+    _refuse("data in memory", root=root)
     examples = examples_of(data, texts, predictor.columns)
     if is_frame(data):
-        header = [str(column) for column in data.columns]
-        labels = labels or {
-            task.name: list(data[task.name]) for task in predictor.tasks if task.name in header
-        }
-        if groups is None and "group" in header:
-            groups = list(data["group"])
+        header = columns_in(data)
+        held = {task.name: column_of(data, task.name) for task in predictor.tasks if task.name in header}
+        has_groups = "group" in header
+        _refuse("a data frame with their columns", labels=labels if held else None)
+        _refuse("a data frame with that column", groups=groups if has_groups else None)
+        labels = held if labels is None else labels
+        groups = column_of(data, "group") if has_groups else groups
     if labels is None:
         raise UserError("evaluate needs the labels of the examples, by task")
     check_argument("labels", labels, Mapping)
+    if unknown := [task for task in labels if task not in predictor.classes]:
+        raise UserError(
+            f"labels: no task {listed(list(map(str, unknown)))}; the student has {listed(list(predictor.classes))}"
+        )
     by_task = {task: _cells(f"labels of {task!r}", values, examples) for task, values in labels.items()}
     read = _as_in_training(_data_of(predictor), by_task)
-    own = [example.id for example in examples]
-    cases = own if groups is None else _cells("groups", groups, examples)
-    alone = [group or name for group, name in zip(cases, own, strict=True)]
-    return Labelled(name or "external data", examples, read, alone)
+    cases = [""] * len(examples) if groups is None else _cells("groups", groups, examples)
+    return Labelled(name or "external data", examples, read, _each_its_own(cases, examples))
+
+
+def _refuse(source: str, **given: Any) -> None:
+    """Refuses arguments that would not be looked at.
+
+    Raises:
+        UserError: one is given.
+    """
+    if names := [name for name, value in given.items() if value is not None]:
+        raise UserError(f"{' and '.join(names)}: without effect on {source}; leave it out")
+
+
+def _of_path(predictor: Predictor, path: Path, root: Path | None, name: str | None) -> Labelled:
+    if path.is_dir():
+        _refuse("a folder", root=root)
+        found = _of_folder(predictor, path)
+    else:
+        found = labelled_file(predictor, path, root)
+    return replace(found, name=name) if name else found
+
+
+def _each_its_own(groups: Sequence[str], examples: Sequence[Example]) -> list[str]:
+    """The groups, in which an example that names none is a group of its own; an id that is there twice names no one."""
+    times = Counter(example.id for example in examples)
+    return [
+        group or (example.id if times[example.id] == 1 else f"{example.id} (example {row})")
+        for row, (group, example) in enumerate(zip(groups, examples, strict=True), start=1)
+    ]
 
 
 def _cells(name: str, values: Any, examples: Sequence[Example]) -> list[str]:
@@ -102,9 +147,7 @@ def _cells(name: str, values: Any, examples: Sequence[Example]) -> list[str]:
     Raises:
         UserError: they are not one for each example, or no table can hold one of them.
     """
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise UserError(f"{name}: takes one for each example, not {type(values).__name__}")
-    cells = list(values)
+    cells = several(name, values)
     if len(cells) != len(examples):
         raise UserError(f"{name}: {len(cells)} for {len(examples)} examples; give one for each")
     try:
@@ -138,10 +181,9 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
     group = next((header.index(name) for name in names if name in header), None)
     labels = {task.name: [row[header.index(task.name)].strip() for row in rows] for task in tasks}
     groups = [
-        example.id if group is None or is_missing(row[group], config.missing_values) else row[group]
-        for row, example in zip(rows, examples, strict=True)
+        "" if group is None or is_missing(row[group], config.missing_values) else row[group] for row in rows
     ]
-    return Labelled(path.name, examples, _as_in_training(config, labels), groups)
+    return Labelled(path.name, examples, _as_in_training(config, labels), _each_its_own(groups, examples))
 
 
 def labelled_table(table: Table, name: str) -> Labelled:

@@ -37,6 +37,9 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     check_argument("storage", storage, str, type(None))
     folder = Path(source)
     if is_bundle(folder):
+        _check_no_storage(folder, "bundle", storage)
+        if device not in (None, "cpu"):
+            raise UserError(f"device: {device!r}; a bundle runs on the CPU, so leave it out")
         return load_bundle(folder)
     return load_run(run_behind(source, storage), device)
 
@@ -49,7 +52,15 @@ def run_behind(source: Path | str, storage: str | None = None) -> Path:
     """
     if is_bundle(Path(source)):
         raise UserError(f"{source} is a bundle; name the run folder or the study that it was exported from")
-    return Path(source) if is_run(Path(source)) else run_of_study(source, storage)
+    if not is_run(Path(source)):
+        return run_of_study(source, storage)
+    _check_no_storage(Path(source), "run folder", storage)
+    return Path(source)
+
+
+def _check_no_storage(folder: Path, what: str, storage: str | None) -> None:
+    if storage is not None:
+        raise UserError(f"storage: {folder} is a {what}, which no database holds; leave the storage out")
 
 
 def is_run(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from distune.data.tokenizer import Tokenizer
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
 from distune.prediction.examples import Columns, Example, encoder_pixels, examples_of, read_examples
-from distune.utils.arguments import check_path
+from distune.utils.arguments import check_argument, check_callable, check_path, check_text
 from distune.utils.jsonl import check_appendable
 from distune.utils.text import NOT_UNICODE, is_unicode
 from distune.utils.threads import threaded
@@ -171,6 +171,7 @@ class Predictor:
         """
         check_path("path", path)
         check_path("root", root, type(None))
+        check_callable("on_progress", on_progress)
         path = Path(path)
         examples = read_examples(path, path.parent if root is None else Path(root), self.columns)
         return self.answer(examples, on_progress=on_progress)
@@ -211,6 +212,9 @@ class Predictor:
         from distune.prediction.labelled import labelled
 
         check_path("root", root, type(None))
+        check_text("name", name, type(None))
+        check_argument("record", record, bool)
+        check_callable("on_progress", on_progress)
         if record:
             check_appendable(Path(self.source) / evaluation.EXTERNAL)
         given = labelled(
@@ -232,7 +236,7 @@ class Predictor:
         out: Path | str | None = None,
         *,
         quantize: str = "none",
-        max_score_drop: float = 0.01,
+        max_score_drop: float | None = None,
         data_root: Path | str | None = None,
     ) -> Path:
         """Writes a bundle that predicts without torch, see `distune.export`.
@@ -264,6 +268,11 @@ class Predictor:
             on_progress: called after each batch.
             is_calibrated: apply the temperatures.
         """
+        check_argument("examples", examples, list, tuple)
+        for example in examples:
+            check_argument("examples", example, Example)
+        check_argument("is_calibrated", is_calibrated, bool)
+        check_callable("on_progress", on_progress)
         model, work = self.model, _Work(examples, self.model)
         order = work.order()
         parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distune.analysis.mistakes import MOST, Mistake, TaskMistakes, read_mistakes
 from distune.config import Config, load_config, with_values
+from distune.errors import UserError
 from distune.reporting import html
 from distune.reporting.thumbnails import thumbnail
 from distune.utils.atomic import write_text
@@ -63,12 +64,15 @@ def write_mistakes(
     html.require()
     config = load_config(run / "config.yaml")
     if data_root is not None:
+        if not data_root.is_dir():
+            raise UserError(f"{data_root}: there is no such folder; data_root is where the data set is now")
         config = with_values(config, {"data.root": str(data_root)})
     found = read_mistakes(run, split, most)
     page, name = out or run / f"mistakes_{split}.html", run.resolve().name
     # Elsewhere a page may be another run's; in the run folder it is this run's, by whatever name that had then.
     is_earlier = partial(html.is_page, title=f"{TITLE} {name} on {split}" if out else TITLE)
-    check_output(page, is_earlier, f"mistakes_{split}.html of this run", overwrite=overwrite)
+    what = f"mistakes_{split}.html of this run"
+    check_output(page, is_earlier, what, inputs=[run], overwrite=overwrite)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, mistakes_page(name, split, config, found))
     return page

@@ -16,6 +16,7 @@ from distune.config.revisions import pinned
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
+from distune.tuning.executors.make import check_executor
 from distune.tuning.fork_study import fork, open_old
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
@@ -136,11 +137,12 @@ def _check(request: TuneRequest) -> None:
         raise UserError(f"{what} a joint search; a staged one tunes and prunes its teachers by themselves")
     if asked.folds is not None:
         _check_folds(request.config)
-    if asked.gpus and asked.executor == "ray":
-        raise UserError(
-            f"gpus: {','.join(asked.gpus)}; Ray itself chooses the GPUs of its workers, so leave --gpus out and say "
-            "with --gpus-per-trial how many a training gets"
-        )
+    check_executor(
+        asked.executor,
+        devices=asked.gpus,
+        ray_address=asked.ray_address,
+        gpus_per_trial=asked.gpus_per_trial,
+    )
     request.worker_devices()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from distune.errors import UserError
 from distune.utils.numbers import is_number
-from distune.utils.text import one_line
+from distune.utils.text import is_unicode, one_line
 
 LONGEST_NAME = 255
 """Bytes of one file or folder's name, on every common file system."""
@@ -50,6 +50,32 @@ def check_number(name: str, value: Any, *, least: float, most: float = math.inf,
     if not (is_number(value) and least <= value <= most):
         wanted = f"at least {least:g}" if most == math.inf else f"a number from {least:g} to {most:g}"
         raise UserError(f"{name}: {one_line(value, 40)}; give {wanted}")
+
+
+def check_text(name: str, value: Any, *others: type) -> None:
+    """Refuses a name that says nothing, or that no file can hold.
+
+    Args:
+        name: of the argument.
+        value: a text, or something of the other types.
+        others: these types.
+
+    Raises:
+        UserError: it is of another type, blank, or holds half a character.
+    """
+    check_argument(name, value, str, *others)
+    if isinstance(value, str) and not (value.strip() and is_unicode(value)):
+        raise UserError(f"{name}: {value!r} names nothing; give a text")
+
+
+def check_callable(name: str, value: Any) -> None:
+    """Refuses what cannot be called.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if not callable(value):
+        raise UserError(f"{name}: takes a function, not {type(value).__name__}")
 
 
 def check_path(name: str, value: Any, *others: type) -> None:

@@ -6,10 +6,12 @@ Answers may be another model's, or to other examples: they replace a file only w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from distune.errors import UserError
+from distune.utils.arguments import check_path
 
 START = 4096
 """Bytes at the start of a file that tell what it is."""
@@ -34,23 +36,44 @@ def check_output(
         out: the file to write.
         is_earlier: whether a file that begins with these bytes is an earlier version of it.
         what: such a file in words.
-        inputs: files that the command reads.
-        overwrite: let it replace any file that is none of them.
+        inputs: files and folders that the command reads.
+        overwrite: let it replace any file that is none of them, or in none of them.
 
     Raises:
-        UserError: `out` is one of the inputs, a folder, a device or a pipe, or another file.
+        UserError: `out` is one of the inputs or in a folder of theirs, a folder, a device or a pipe, another file, or
+            where none can be written.
     """
+    check_path("out", out)
     if not out.exists():
+        _check_place(out)
         return
-    if any(path.exists() and out.samefile(path) for path in inputs):
-        raise UserError(f"{out}: this file is read here; name another one to write to")
+    read = [path for path in inputs if path.exists()]
+    if any(out.samefile(path) for path in read):
+        raise UserError(f"{out}: is read here; name another one to write to")
     if out.is_dir():
         raise UserError(f"{out} is a folder; name a file in it")
     if not out.is_file():
         raise UserError(f"{out}: is no regular file; name a file to write to")
     with out.open("rb") as stream:
         start = stream.read(START)
-    if start and not overwrite and not is_earlier(start):
+    if not start or is_earlier(start):
+        return
+    if any(folder.resolve() in out.resolve().parents for folder in read):
+        raise UserError(f"{out}: is among the files that are read here; name another one to write to")
+    if not overwrite:
         raise UserError(
             f"{out}: is there already and is no earlier {what}; name another file, or --overwrite it"
+        )
+
+
+def _check_place(out: Path) -> None:
+    """Refuses a new file that could not be written: known before the work whose result it shall hold."""
+    if out.is_symlink():
+        raise UserError(f"{out}: is a link that leads nowhere; name another file to write to")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise UserError(f"{out}: {above} is no folder; name another file to write to")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{out}: nothing can be written into {above}; name another folder, or change its permissions"
         )

@@ -91,7 +91,12 @@ def confirm(
     from distune.confirmation.confirm import confirm as run_confirmation
     from distune.confirmation.request import ConfirmRequest
 
-    devices = devices_of(gpu, gpus, executor)
+    devices = devices_of(gpu, listed("--gpus", gpus))
+    of_options = {
+        "data.root": data_root,
+        "data.subgroup_columns": subgroup_columns,
+        "training.device": devices,
+    }
     request = ConfirmRequest(
         study=study,
         top=top,
@@ -108,7 +113,7 @@ def confirm(
         gpus_per_trial=gpus_per_trial,
         one_modality=one_modality,
         subgroup_columns=listed("--subgroup-columns", subgroup_columns),
-        settings=assigned(assignments),
+        settings=assigned(assignments, [key for key, value in of_options.items() if value]),
     )
     result = run_confirmation(request, show=say)
     if result.reason == "interrupted":

@@ -16,8 +16,8 @@ from distune.cli.options import (
     SplitSeed,
     chosen_config,
     listed,
-    named,
     overrides,
+    refuse,
 )
 from distune.cli.output import say
 from distune.utils.seeds import LARGEST_SEED
@@ -68,13 +68,15 @@ def audit(
     assignments: Assignments = None,
 ) -> None:
     """Report on the data: balance, leaks between splits, shortcuts to the labels."""
+    if out is None:
+        refuse("only with --out", {"--overwrite": overwrite})
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
     from distune.utils.output_files import check_output
 
     if out:
         is_audit = partial(re.match, rb'{\n  "findings": \[')
-        check_output(out, is_audit, "audit.json", inputs=[config], overwrite=overwrite)
+        check_output(out, is_audit, "audit.json", inputs=[config, chosen.data.root], overwrite=overwrite)
 
     from distune.cli.audit_output import print_audit
     from distune.data import read_table
@@ -86,6 +88,7 @@ def audit(
         report = audit_table(read_table(looked_at.data, looked_at.seed))
     print_audit(report)
     if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, report.to_dict())
         say(f"wrote {out}")
 
@@ -136,8 +139,8 @@ def split(
         metadata,
         target,
         label_columns=listed("--labels", labels),
-        group_column=named("--group", group),
-        image_column=named("--image", image),
+        group_column=group,
+        image_column=image,
         fractions=fractions,
         seed=seed,
     )

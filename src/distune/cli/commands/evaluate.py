@@ -35,7 +35,9 @@ def evaluate(
 
     predictor = load(source, device=gpu, storage=storage)
     with progress_of("evaluating") as tell:
-        found = predictor.evaluate(table or data_root, root=data_root, record=True, on_progress=tell)
+        found = predictor.evaluate(
+            table or data_root, root=data_root if table else None, record=True, on_progress=tell
+        )
     print_evaluation(found)
     if found["new"] is None:
         say(

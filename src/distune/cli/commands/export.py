@@ -20,8 +20,11 @@ def export(
         str, typer.Option(help="none, or int8: 8-bit weights; those of convolutions where the score allows.")
     ] = "none",
     max_score_drop: Annotated[
-        float, typer.Option(min=0, help="Most that int8 may cost in dev score; above it nothing is written.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            min=0, help="Most that int8 may cost in dev score; above it nothing is written. Default: 0.01."
+        ),
+    ] = None,
     data_root: DataRoot = None,
     storage: Storage = None,
 ) -> None:

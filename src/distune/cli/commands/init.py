@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import SplitSeed, listed, named
+from distune.cli.options import SplitSeed, listed
 from distune.cli.output import say
 
 
@@ -29,10 +29,10 @@ def init(
     from distune.setup.init import default_folder, prepare
 
     wishes = Wishes(
-        image=named("--image", image),
-        text=named("--text", text),
+        image=image,
+        text=text,
         labels=listed("--labels", labels),
-        group=named("--group", group),
+        group=group,
     )
     made = prepare(metadata, out or default_folder(metadata), wishes, seed=seed)
     if made.form:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distune.cli.options import Overwrite, Storage
+from distune.cli.options import Overwrite, Storage, refuse
 from distune.cli.output import say
 from distune.errors import UserError
 from distune.utils.text import one_line
@@ -56,6 +56,8 @@ def predict(
     """
     if (image is None and text is None) == (table is None):
         raise UserError("predict needs --image, --text or both, or else --csv")
+    if table is None:
+        refuse("only with --csv", {"--out": out, "--data-root": data_root, "--overwrite": overwrite})
     if table is not None and out is None:
         raise UserError("predict --csv needs --out, the file for the answers")
 
@@ -63,7 +65,7 @@ def predict(
     from distune.prediction.load import load
 
     if table is not None and out is not None:
-        check_answers_file(out, inputs=[table], overwrite=overwrite)
+        check_answers_file(out, inputs=[table, Path(source)], overwrite=overwrite)
     predictor = load(source, device=gpu, storage=storage)
     if table is None:
         _print_one(predictor, image, text)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from distune.analysis.records.study_record import Direction
-from distune.cli.options import Overwrite, Storage
+from distune.cli.options import Overwrite, Storage, refuse
 from distune.cli.output import say
 from distune.utils.default_folders import STUDIES
 
@@ -23,8 +23,9 @@ def report(
         typer.Option(help="A table of trials, as Optuna's trials_dataframe().to_csv() writes it."),
     ] = None,
     direction: Annotated[
-        Direction, typer.Option(help="With --from-csv: which values of the table are good.")
-    ] = "maximize",
+        Direction | None,
+        typer.Option(help="With --from-csv: which values of the table are good. Default: maximize."),
+    ] = None,
     examples: Annotated[
         bool,
         typer.Option(
@@ -50,13 +51,15 @@ def report(
 
     if (study is None) == (from_csv is None):
         raise UserError("report needs a study or --from-csv, one of the two")
-    of_a_study = {"--checklist": checklist, "--examples": examples, "--storage": storage}
-    if from_csv is not None and (given := [name for name, value in of_a_study.items() if value]):
-        raise UserError(f"{' and '.join(given)}: only of a study, not of a table of trials (--from-csv)")
     if from_csv is not None:
+        of_a_study = {"--checklist": checklist, "--examples": examples, "--storage": storage}
+        refuse("only of a study, not of a table of trials (--from-csv)", of_a_study)
         folder = out or from_csv.parent / from_csv.stem
-        written = write_report_from_csv(from_csv, folder, direction=direction, overwrite=overwrite)
+        written = write_report_from_csv(
+            from_csv, folder, direction=direction or "maximize", overwrite=overwrite
+        )
     else:
+        refuse("only with --from-csv; a study knows its own", {"--direction": direction})
         folder = out or study_folder(str(study), storage)
         written = write_report(
             str(study), folder, storage=storage, examples=examples, checklist=checklist, overwrite=overwrite

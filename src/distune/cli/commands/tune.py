@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import Assignments, DataRoot, Seed, chosen_config, listed, overrides
+from distune.cli.options import Assignments, DataRoot, Seed, chosen_config, devices_of, overrides
 from distune.cli.output import say
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig
@@ -37,8 +37,8 @@ def tune(
     Options lie over the config's study section. Exit code: 0 finished, 1 stopped as trials fail for one reason,
     2 bad input, 3 out of time, 4 disk nearly full, 130 interrupted.
     """
-    if gpu is not None and "study.gpus" not in given:
-        given["study.gpus"] = list(listed("--gpu", gpu))
+    if devices := devices_of(gpu, given.get("study.gpus", ())):
+        given["study.gpus"] = list(devices)
     chosen = chosen_config(config, assignments, {**overrides(data_root=data_root, seed=seed), **given})
 
     from distune.tuning.tune import TuneRequest

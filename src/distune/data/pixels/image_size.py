@@ -8,6 +8,7 @@ from pathlib import Path
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.orientation import PNG_SIGNATURE
 from distune.errors import UserError
+from distune.utils.paths import check_is_file
 
 
 def size_of(path: str) -> tuple[int, int] | None:
@@ -21,6 +22,10 @@ def size_of(path: str) -> tuple[int, int] | None:
     Raises:
         UserError: it is so large that Pillow refuses it.
     """
+    try:
+        check_is_file(Path(path))
+    except OSError:  # whatever decodes it says why
+        return None
     try:
         from PIL import Image
     except ImportError:

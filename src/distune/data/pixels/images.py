@@ -120,6 +120,8 @@ def from_array(values: NDArray[Any], rules: PixelRules = DEFAULT) -> NDArray[np.
     Raises:
         UserError: it has another shape, or no pixel.
     """
+    if np.ma.is_masked(values):
+        raise UserError("an image with masked pixels; say what they show with filled(...)")
     values = in_bgr(values)
     if values.dtype.kind not in "uif":
         raise UserError(f"an image of {values.dtype}: give bytes, or numbers as in a scan")

@@ -15,14 +15,35 @@ WORKERS_PER_CORE = 8
 """More local processes than that share a core to no use, and each holds half a gigabyte."""
 
 
-def check_executor(name: str) -> None:
-    """Refuses an executor that there is not.
+def check_executor(
+    name: str,
+    *,
+    devices: Sequence[str] = (),
+    ray_address: str | None = None,
+    gpus_per_trial: float = 0.0,
+) -> None:
+    """Refuses an executor that there is not, and what the one that is asked for would not look at.
+
+    Args:
+        name: one of `EXECUTORS`.
+        devices: that the user names for its workers.
+        ray_address: of a Ray cluster.
+        gpus_per_trial: GPUs that Ray sets aside for a trial.
 
     Raises:
-        UserError: names those that there are.
+        UserError: names those that there are, or what has no effect.
     """
     if name not in EXECUTORS:
         raise UserError(f"executor: {name}; there are {', '.join(EXECUTORS)}")
+    if name == "ray" and devices:
+        raise UserError(
+            f"gpus: {','.join(devices)}; Ray itself chooses the GPUs of its workers, so leave --gpus and --gpu out "
+            "and say with --gpus-per-trial how many a training gets"
+        )
+    of_ray = {"ray_address": ray_address, "gpus_per_trial": gpus_per_trial}
+    given = [f"{option}: {value}" for option, value in of_ray.items() if value]
+    if name != "ray" and given:
+        raise UserError(f"{', '.join(given)}: for Ray alone; leave it out, or add --executor ray")
 
 
 def devices_for(

@@ -1,0 +1,97 @@
+"""Arguments as they are typed: what a parser would pass over without a word is refused, and `~` is the user's home."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperCommand
+
+from distune.errors import UserError
+from distune.utils.text import NOT_UNICODE, harmless, is_unicode, one_line
+
+if TYPE_CHECKING:
+    import typer
+
+MAY_BE_BLANK = {("predict", "text")}
+"""Command and parameter; an empty text is one that says nothing."""
+END_OF_OPTIONS = "--"
+
+
+class StrictCommand(TyperCommand):
+    """A command that takes no option twice, no blank for a value, and no option for the value of another one."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parses the arguments after they are checked.
+
+        Raises:
+            UserError: an option contradicts itself, or has no value.
+        """
+        values, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        times = Counter(param.name for param in order)
+        options = {END_OF_OPTIONS, *(flag for param in self.params for flag in _flags(param))}
+        for param in dict.fromkeys(order):
+            name, given = _shown(param), values[param.name]
+            is_switch = isinstance(given, bool)  # --watch --watch means what it says once
+            if times[param.name] > 1 and not _is_list(param) and not (is_switch and not param.secondary_opts):
+                raise UserError(f"{name}: given {times[param.name]} times; give it once")
+            for value in _texts(given):
+                if value in options and f"{name}={value}" not in args:
+                    raise UserError(
+                        f"{name}: takes a value, and what follows it, {value}, is an option; "
+                        f"give the value, or write {name}={value}"
+                    )
+                if not value.strip() and (self.name, param.name) not in MAY_BE_BLANK:
+                    raise UserError(f"{name}: {value!r} names nothing; leave it out, or say what is meant")
+        return super().parse_args(ctx, args)
+
+
+def _flags(param: Any) -> list[str]:
+    return [flag for flag in (*param.opts, *param.secondary_opts) if flag.startswith("-")]
+
+
+def _is_list(param: Any) -> bool:
+    return bool(getattr(param, "multiple", False)) or param.param_type_name == "argument"
+
+
+def _shown(param: Any) -> str:
+    flags = "/".join(_flags(param))
+    return flags or str(param.name)
+
+
+def _texts(given: Any) -> Iterator[str]:
+    several = given if isinstance(given, list | tuple) else [given]
+    return (value for value in several if isinstance(value, str))
+
+
+def in_home(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a command's paths begin with `~`, as those of a config may: a shell leaves `--out=~/x` as it is."""
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> Any:
+        return command(**{name: _expanded(name, value) for name, value in values.items()})
+
+    return wrapper
+
+
+def _expanded(name: str, value: Any) -> Any:
+    if not isinstance(value, Path):
+        return value
+    try:
+        return value.expanduser()
+    except RuntimeError as error:  # there is no such user, or nobody's home is known
+        raise UserError(f"--{name.replace('_', '-')}: {one_line(value)}: {error}") from None
+
+
+def check_unicode(arguments: Sequence[str]) -> None:
+    """Refuses bytes that are no UTF-8: what they name could be written into no config, table or record.
+
+    Raises:
+        UserError: an argument holds some.
+    """
+    for argument in arguments:
+        if not is_unicode(argument):
+            raise UserError(f"{harmless(argument)}: {NOT_UNICODE} in an argument; rename the file")
