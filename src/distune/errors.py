@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 
@@ -42,6 +43,15 @@ class DataError(UserError):
         self.problems = tuple(problems)
         self.examples = tuple(examples)
         super().__init__(_named(root, problems))
+
+
+OUT_OF = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
+"""What the system says where this process may have no more memory, processes, threads or open files."""
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether an error says that something has run out: then nothing is wrong with the file that was read."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in OUT_OF)
 
 
 def _named(source: object, problems: Sequence[str]) -> str:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from distune.cli.error_handling import INTERRUPTED, one_message
-from distune.cli.signals import SIGNALS, SignalsHandled, end_at_once, end_by_exception
+from distune.cli.signals import EndByException, end_at_once
+from distune.tuning.coordinator.interrupts import interrupts
 from distune.utils.atomic import replacing
 from distune.utils.new_folder import new_folder
 from distune.utils.progress import progress_to
+from distune.utils.signals import SIGNALS, SignalsHandled
 from distune.utils.threads import threaded
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -36,7 +38,7 @@ def handlers_are_put_back() -> Iterator[None]:
 
 
 def test_what_comes_before_the_first_handler_takes_no_time() -> None:
-    heavy = "{'typer', 'typing', 're', 'contextlib', 'logging', 'threading', 'pathlib', 'distune.config'}"
+    heavy = {"typer", "typing", "re", "enum", "warnings", "contextlib", "logging", "threading", "pathlib"}
     seen = f"import sys, distune.cli, distune.__main__; print({heavy} & set(sys.modules))"
     # -I -S: nothing that a site brings along
     path = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); {seen}"
@@ -63,16 +65,53 @@ def test_drafts_are_removed(tmp_path: Path, number: int) -> None:
     kind = KeyboardInterrupt if number == signal.SIGINT else SystemExit
     with (
         pytest.raises(kind) as ended,
-        SignalsHandled(end_by_exception),
+        SignalsHandled(EndByException()),
         replacing(tmp_path / "file") as draft,
     ):
         draft.touch()
         os.kill(os.getpid(), number)
-    with pytest.raises(kind), SignalsHandled(end_by_exception), new_folder(tmp_path / "folder") as folder:
+    with pytest.raises(kind), SignalsHandled(EndByException()), new_folder(tmp_path / "folder") as folder:
         (folder / "file").touch()
         os.kill(os.getpid(), number)
     assert list(tmp_path.iterdir()) == []
     assert kind is KeyboardInterrupt or ended.value.code == 128 + number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_second_signal_does_not_disturb_what_the_first_has_begun_to_remove(number: int) -> None:
+    removed = False
+    with pytest.raises(KeyboardInterrupt), SignalsHandled(EndByException()):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), number)
+            removed = True
+    assert removed
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_study_hears_what_its_parent_does_not_ignore(number: int) -> None:
+    with interrupts() as asked:
+        os.kill(os.getpid(), number)
+        assert asked() == 1
+    signal.signal(number, signal.SIG_IGN)
+    try:
+        with interrupts() as asked:
+            os.kill(os.getpid(), number)
+            assert asked() == 0
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def test_a_closed_stream_is_not_taken_by_the_next_file(tmp_path: Path) -> None:
+    """A process, as the numbers of the first three files are those of the whole process."""
+    code = (
+        "import os; [os.close(number) for number in range(3)]; from distune.cli.output import "
+        "open_closed_streams; open_closed_streams(); file = open('seen', 'w'); print(file.fileno(), file=file)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(SOURCE)}, check=True)
+    assert int((tmp_path / "seen").read_text()) > 2
 
 
 def _handled(number: int, frame: object) -> None:
@@ -80,7 +119,7 @@ def _handled(number: int, frame: object) -> None:
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, _handled], ids=["ignored", "handled"])  # nohup ignores
-@pytest.mark.parametrize("ours", [end_at_once, end_by_exception])
+@pytest.mark.parametrize("ours", [end_at_once, EndByException()])
 def test_a_signal_that_is_ignored_or_handled_stays_so(
     handler: signal.Handlers, ours: signal.Handlers
 ) -> None:

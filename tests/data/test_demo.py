@@ -173,11 +173,11 @@ def test_processes_that_start_at_once_share_one_set(tmp_path: Path) -> None:
 
 def test_the_packaged_config_is_the_one_of_the_repository(tmp_path: Path) -> None:
     from distune.config import load_config
-    from distune.data.demo.demo import write_demo_config
 
     shipped = Path(__file__).parents[2] / "config/demo.yaml"
-    written = load_config(write_demo_config(tmp_path))
-    assert written.data.root == tmp_path
+    write_demo(tmp_path / "demo", 0, 40, with_config=True)
+    written = load_config(tmp_path / "demo/config.yaml")
+    assert written.data.root == tmp_path / "demo"
     assert written.model_copy(
         update={"data": written.data.model_copy(update={"root": Path("data/demo")})}
     ) == (load_config(shipped))

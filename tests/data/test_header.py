@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from PIL import Image
 
 from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import FRAME, decode, located
+from distune.data.pixels.intensity import DEFAULT
 from distune.data.readers.checks import image_problems
 from distune.errors import UserError
-from distune.prediction.examples import array_of, encoder_pixels
+from distune.prediction.examples import Example, array_of, encoder_pixels
+from distune.prediction.novelty import Seen, seen_before
 
 
 def bomb(file: Path, side: int) -> Path:
@@ -33,6 +37,32 @@ def bomb(file: Path, side: int) -> Path:
 def test_the_header_tells_width_and_height(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / f"a{suffix}")
     assert size_of(str(tmp_path / f"a{suffix}")) == (30, 20)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda name: image_problems([name], 100.0),
+        size_of,
+        lambda name: decode(name, 8),
+        lambda name: seen_before(
+            [Example("a", name, "")], Seen(frozenset(), frozenset(), DEFAULT), reads_images=True
+        ),
+    ],
+)
+def test_no_image_is_bad_because_no_more_files_may_be_open(
+    tmp_path: Path, read: Callable[[str], object]
+) -> None:
+    image = str(tmp_path / "a.png")
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(image)
+    read(image)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            read(image)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def dds(pixel_format: bytes) -> bytes:

@@ -53,6 +53,10 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (FloatingPointError("teacher epoch 1: the loss is nan"), 1, "learning rate"),
         (MemoryError(), 1, "accumulation"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), 1, "accumulation"),
+        (OSError(errno.EMFILE, "Too many open files", "/x/y"), 1, "ulimit"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "ulimit"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 1, "ulimit"),
+        (RuntimeError("can't start new thread"), 1, "ulimit"),
         (KeyError("x"), 1, "traceback"),
     ],
 )

@@ -1,13 +1,10 @@
 """The command line: parse arguments, call one function, print; no logic of its own.
 
-What takes time to import is in `distune.cli.application`, so that a signal meets a process that can end.
+What takes time to import is imported by the functions, so that a signal meets a process that can end.
 """
 
 from __future__ import annotations
 
-import signal
-
-from distune.cli.signals import SignalsHandled, end_at_once, end_by_exception
 from distune.utils.lazy import lazy_names
 
 TYPE_CHECKING = False
@@ -24,6 +21,8 @@ def main() -> None:
     try:
         run_command()
     finally:  # while the interpreter closes, an exception would be printed
+        import signal
+
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -35,9 +34,12 @@ def run_command(*command: str) -> None:
         command: the command, where the script that was called stands for it; else the first argument names it.
     """
     try:
+        from distune.cli.signals import EndByException, end_at_once
+        from distune.utils.signals import SignalsHandled
+
         with SignalsHandled(end_at_once):
             from distune.cli.application import run_application
-        with SignalsHandled(end_by_exception):
+        with SignalsHandled(EndByException()):
             run_application(*command)
-    except KeyboardInterrupt:  # between the two
-        raise SystemExit(128 + signal.SIGINT) from None
+    except KeyboardInterrupt:  # before the first handler, or between the two
+        raise SystemExit(130) from None

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from distune.cli.output import say
-from distune.errors import ConfigError, DataError, UserError
+from distune.errors import ConfigError, DataError, UserError, is_of_the_machine
 from distune.utils.text import harmless
 
 FAILED = 1
@@ -89,6 +89,9 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         advice = "raise training.accumulation, which splits a batch, or use a smaller encoder"
         return FAILED, f"out of memory: {_first_line(error)}; {advice}"
+    if is_of_the_machine(error) or "can't start new thread" in str(error):
+        advice = "raise the limit of this process (ulimit -a), or run less beside it"
+        return FAILED, f"{_first_line(error)}; {advice}"
     if isinstance(error, OSError) and error.errno is not None:
         if error.errno == errno.ENOENT and error.filename is None:
             return BAD_INPUT, _no_such_folder(error)

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
 from distune.utils.text import harmless
+
+
+def open_closed_streams() -> None:
+    """Opens the null device where a standard stream is closed.
+
+    Else the next file that is opened, such as a database, has its number, and takes what a library prints.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(null, number)
+    if null > 2:
+        os.close(null)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def say(text: str = "", *, err: bool = False) -> None:

@@ -17,7 +17,7 @@ from distune.data.pixels.images import FRAME, decode, from_array, located, squar
 from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_formats import TableError, open_table, row_fault
-from distune.errors import DataError, UserError
+from distune.errors import DataError, UserError, is_of_the_machine
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint, one_line
 
 NO_SEQUENCES = (str, bytes, bytearray, Mapping, Set, IOBase)
@@ -345,9 +345,9 @@ def array_of(picture: Any) -> NDArray[Any]:
         if has_alpha or picture.mode not in PICTURE_MODES:
             picture = picture.convert("RGBA" if has_alpha else "L" if picture.mode == "1" else "RGB")
         return np.asarray(picture)
-    except MemoryError:
-        raise
     except Exception as error:  # Pillow reads the file only now, and its plugins raise what they like
+        if is_of_the_machine(error):
+            raise
         raise UserError(f"not readable: {one_line(error, 100)}") from None
 
 

@@ -10,7 +10,7 @@ from distune.config import load_config
 from distune.data import read_table
 from distune.data.fingerprint import image_fingerprint, image_fingerprints
 from distune.data.pixels.intensity import PixelRules
-from distune.errors import DataError, UserError
+from distune.errors import DataError, UserError, is_of_the_machine
 from distune.prediction.examples import Example
 from distune.prediction.predictor import Predictor
 from distune.utils.threads import threaded
@@ -62,7 +62,9 @@ def seen_before(examples: Sequence[Example], seen: Seen, *, reads_images: bool) 
             return None
         try:
             return image_fingerprint(str(example.image), seen.rules)
-        except OSError:  # named with its reason where the example is read
+        except OSError as error:  # named with its reason where the example is read
+            if is_of_the_machine(error):
+                raise
             return None
 
     return [row for row, found in enumerate(threaded(digest, examples)) if found in seen.images]

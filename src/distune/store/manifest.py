@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distune.errors import is_of_the_machine
 from distune.store.checksums import block_checksums, mismatch
 from distune.utils.json_files import read_json
 
@@ -75,6 +76,8 @@ def read_manifest(folder: Path, *, every_block: bool = False) -> dict[str, Any]:
     try:
         manifest = read_json(folder / MANIFEST)
     except (OSError, ValueError) as error:
+        if is_of_the_machine(error):
+            raise
         raise EntryError(f"{MANIFEST} cannot be read ({error})") from None
     _check_manifest(manifest, folder)
     try:
@@ -85,6 +88,8 @@ def read_manifest(folder: Path, *, every_block: bool = False) -> dict[str, Any]:
             if fault := mismatch(folder / name, recorded, every_block=every_block):
                 raise EntryError(f"{name}: {fault}")
     except OSError as error:
+        if is_of_the_machine(error):
+            raise
         raise EntryError(f"its files cannot be read ({error})") from None
     return dict(manifest)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 TYPE_CHECKING = False  # what `typing` says of it takes longer to import than all else here
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +20,8 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
     """
 
     def get(name: str) -> Any:
+        import importlib  # not before any signal is handled
+
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(modules[name]), name)

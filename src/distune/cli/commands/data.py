@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, get_args
@@ -100,16 +101,19 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same files.")] = 42,
 ) -> None:
     """Generate the demo data set; nothing is downloaded."""
-    from distune.data.demo.demo import write_demo, write_demo_config, write_wound_demo
+    from distune.data.demo.demo import DEMO_CONFIG, write_demo, write_wound_demo
     from distune.errors import UserError
 
-    writers = {"slices": write_demo, "wound": write_wound_demo}
+    writers: dict[str, Callable[[Path, int], None]] = {
+        "slices": partial(write_demo, with_config=True),
+        "wound": write_wound_demo,
+    }
     if kind not in writers:
         raise UserError(f"--kind: {kind!r} is unknown; use slices or wound")
     writers[kind](out, seed)
     say(f"wrote {out}")
     if kind == "slices":
-        say(f"next: distune tune --config {write_demo_config(out)} --n-trials 30 --workers 2")
+        say(f"next: distune tune --config {out / DEMO_CONFIG} --n-trials 30 --workers 2")
 
 
 @app.command("split")

@@ -30,6 +30,7 @@ from distune.utils.seeds import check_seed
 __all__ = ["read_demo", "without_writing", "write_demo", "write_wound_demo"]
 
 MARKER = "demo.json"
+DEMO_CONFIG = "config.yaml"
 DEMO_ROOT = "root: data/demo"
 VERSION = 2
 SMALLEST = 40
@@ -53,7 +54,7 @@ class _Patient:
     split: Split
 
 
-def write_demo(root: Path, seed: int, examples: int = 1200) -> None:
+def write_demo(root: Path, seed: int, examples: int = 1200, *, with_config: bool = False) -> None:
     """Writes the demo set: grey 64 x 64 slices of five body regions, with captions, in the MedPix layout.
 
     Patients have 1 to 4 slices and lie in one split each (60 % train, 15 % dev, 25 % test). About a sixth of
@@ -66,6 +67,8 @@ def write_demo(root: Path, seed: int, examples: int = 1200) -> None:
         root: folder to make; it must not exist, or be empty.
         seed: seed of the set.
         examples: number of images, at least 40.
+        with_config: write `config.yaml` beside them, from which the study of the demo starts; its root is `root`, as
+            given.
 
     Raises:
         DataError: the folder holds something already, or too few examples are asked for.
@@ -88,21 +91,8 @@ def write_demo(root: Path, seed: int, examples: int = 1200) -> None:
             _write_lines(folder / FOLDER / f"data_{split}.jsonl", cases[split])
         marker = {"made_by": "distune", "version": VERSION, "seed": seed, "examples": examples}
         (folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
-
-
-def write_demo_config(root: Path) -> Path:
-    """Writes `config.yaml` beside a demo set: the config that the study of the demo starts from.
-
-    Args:
-        root: folder of the demo set, as it shall stand in the config.
-
-    Returns:
-        The file.
-    """
-    text = resources.files("distune.data.demo").joinpath("config.yaml").read_text(encoding="utf-8")
-    file = root / "config.yaml"
-    file.write_text(text.replace(DEMO_ROOT, f"root: {json.dumps(root.as_posix())}"), encoding="utf-8")
-    return file
+        if with_config:
+            (folder / DEMO_CONFIG).write_text(_config(root), encoding="utf-8")
 
 
 def read_demo(root: Path, config: DataConfig, seed: int) -> RawTable:
@@ -200,6 +190,11 @@ def _write_patient(
     complaint = ("pain", "fever", "weight loss", "trauma")[random.integers(4)]
     case = {"History": f"{age} year-old {sex} with {complaint}.", "Findings": "See the images."}
     return {"U_id": name, "TAC": scans["CT"], "MRI": scans["MR"], "Case": case}, rows
+
+
+def _config(root: Path) -> str:
+    text = resources.files("distune.data.demo").joinpath(DEMO_CONFIG).read_text(encoding="utf-8")
+    return text.replace(DEMO_ROOT, f"root: {json.dumps(root.as_posix())}")
 
 
 def _other(choices: tuple[str, ...], value: str, chance: float, random: np.random.Generator) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.orientation import PNG_SIGNATURE
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.utils.paths import check_is_file
 
 
@@ -35,10 +35,9 @@ def size_of(path: str) -> tuple[int, int] | None:
             return opened.size
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}") from None
-    except MemoryError:
-        raise
-    except Exception:  # no image that Pillow knows, or whatever its plugins raise on a damaged one
-        pass
+    except Exception as error:  # no image that Pillow knows, or whatever its plugins raise on a damaged one
+        if is_of_the_machine(error):
+            raise
     try:
         header = dicom_header_of(path)
     except (OSError, UserError):  # whatever decodes it says why

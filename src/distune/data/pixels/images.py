@@ -14,7 +14,7 @@ from distune.data.pixels.dicom import SUFFIXES, is_dicom, read_dicom
 from distune.data.pixels.grey_alpha_tiff import grey_and_opacity, has_grey_and_opacity
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit
 from distune.data.pixels.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.utils.paths import read_file
 from distune.utils.threads import threaded
 
@@ -158,6 +158,8 @@ def read_pixels(path: str | Path, rules: PixelRules = DEFAULT) -> NDArray[np.uin
     try:
         content = read_file(Path(file))
     except OSError as error:
+        if is_of_the_machine(error):
+            raise
         raise UserError(f"{path}: not readable: {error.strerror or error}") from None
     try:
         return pixels_of(content, rules, frame, suffix=Path(file).suffix)

@@ -17,7 +17,7 @@ from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.table import Split
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint
 from distune.utils.threads import threaded
 
@@ -149,9 +149,9 @@ def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Faul
         return Fault(f"image is larger than Pillow's safety limit, {limit:.0f} MP")
     except UnidentifiedImageError:
         return Fault("image file is empty" if path.stat().st_size == 0 else "file is not an image")
-    except MemoryError:
-        raise
     except Exception as error:  # Pillow's plugins raise what they like on damaged files
+        if is_of_the_machine(error):
+            raise
         return Fault("image is not readable", str(error))
     try:
         pixels_of(content, rules, frame, suffix=path.suffix)

@@ -13,6 +13,7 @@ from distune.data.pixels.dicom import SUFFIXES as DICOM_SUFFIXES
 from distune.data.pixels.images import FRAME, located
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
+from distune.errors import is_of_the_machine
 
 SUFFIXES = {
     ".png",
@@ -59,6 +60,8 @@ class ImageFiles:
             if found is None:
                 found = self._fitting(image)
         except (OSError, ValueError, RuntimeError) as error:
+            if is_of_the_machine(error):
+                raise
             return Fault("image path that cannot be used", f"{image!r}: {error}")
         return found
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from distune.config import Config, save_config
 from distune.data.table import Table
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.training.callbacks import EpochRecord
 from distune.utils.atomic import write_text
 from distune.utils.json_files import as_json
@@ -144,6 +144,8 @@ def results_of(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.is_symlink():
             return None
+        if is_of_the_machine(error):
+            raise
         raise UserError(
             f"{path} is damaged ({error}); restore it, or train the run again, with --overwrite or in another folder"
         ) from None
