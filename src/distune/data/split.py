@@ -16,7 +16,7 @@ from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
-from distune.utils.atomic import all_or_none, replacing
+from distune.utils.atomic import all_or_none, check_new, replacing
 from distune.utils.seeds import check_seed
 from distune.utils.text import listed, nearest_hint
 
@@ -66,8 +66,7 @@ def split_csv(
     check_seed(seed)
     splits = _wanted_splits(fractions)
     files = [out / f"metadata_{split}.csv" for split in splits]
-    if there := [file for file in files if file.exists()]:
-        raise UserError(f"{there[0]}: is there already; delete it or choose another folder")
+    check_new(files)
     header, rows = read_table_rows(metadata, [*label_columns, *([group_column] if group_column else [])])
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
     groups = [str(n) for n in range(len(rows))]
@@ -76,7 +75,7 @@ def split_csv(
         refuse_case_twins(metadata, group_column, groups)
     assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
     out.mkdir(parents=True, exist_ok=True)
-    with all_or_none(files):
+    with all_or_none(out, files):
         before_writing()
         for number, file in enumerate(files):
             _write(file, [header, *(rows[row] for row in np.flatnonzero(assigned == number))])

@@ -23,7 +23,7 @@ from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
-from distune.utils.atomic import all_or_none, replacing, write_text
+from distune.utils.atomic import all_or_none, check_new, replacing, write_text
 from distune.utils.seeds import check_seed
 from distune.utils.text import listed
 
@@ -74,7 +74,7 @@ def prepare(
     check_seed(seed)
     if len(set(wishes.labels)) < len(wishes.labels):
         raise UserError(f"label columns: {listed(wishes.labels)}; name each once")
-    _refuse_to_replace(out)
+    check_new(_files(out))
     rules = DataConfig(reader="demo")
     missing = {value.casefold() for value in rules.missing_values} | {""}
 
@@ -118,17 +118,12 @@ def prepare(
 
     parse_config(yaml.safe_load(text), source=str(out / CONFIG))
     out.mkdir(parents=True, exist_ok=True)
-    with all_or_none(_files(out)):
+    with all_or_none(out, _files(out)):
         _write_tables(out, header, rows, splits)
         write_text(out / CONFIG, text)
     return Prepared(
         out / CONFIG, layout.columns, form, counted, encoders.why, table, (*remarks, *table.notes)
     )
-
-
-def _refuse_to_replace(out: Path) -> None:
-    if there := [path for path in _files(out) if path.exists()]:
-        raise UserError(f"{there[0]}: is there already; delete it, or choose another folder with --out")
 
 
 def _files(out: Path) -> list[Path]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from distune.errors import UserError
+
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 """What a disk says that is full or not ours to write."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -59,19 +61,57 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
             error.filename = str(final / written.relative_to(draft))
 
 
+def check_new(files: Iterable[Path]) -> None:
+    """Refuses to write files of which one is there already.
+
+    Raises:
+        UserError: names it.
+    """
+    if there := next((file for file in files if file.exists()), None):
+        raise UserError(f"{there}: is there already; delete it, or choose another folder with --out")
+
+
 @contextmanager
-def all_or_none(files: Iterable[Path]) -> Iterator[None]:
-    """Removes new files that belong together where the block that writes them is cut off.
+def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[None]:
+    """For the block that writes new files which belong together: it is alone, and leaves all of them or none.
 
     Args:
-        files: none of them was there before.
+        folder: holds them, and is there.
+        files: none of them is.
+
+    Raises:
+        UserError: one of them is there, or another process writes such files here.
     """
+    files = list(files)
+    with _locked(folder):
+        check_new(files)  # again: another process may have been faster
+        try:
+            yield
+        except BaseException:
+            for file in files:
+                file.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes away by a lock on the folder itself, which leaves no file."""
+    import fcntl  # not on Windows, where a bundle predicts, too
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(
+            f"{folder}: another process writes here; wait for it, or choose another folder"
+        ) from None
+    except OSError:  # a file system that locks no folders
+        pass
     try:
         yield
-    except BaseException:
-        for file in files:
-            file.unlink(missing_ok=True)
-        raise
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
     Raises:
         UserError: the folder holds a finished run or one of another config, holds something else, or is in use.
     """
-    folder = out or _unfinished(config, runs) or runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}"
+    folder = out or _unfinished(config, runs) or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
     _check(config, folder, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -53,6 +54,18 @@ def _unfinished(config: Config, runs: Path) -> Path | None:
         if not (folder / RESULTS).exists() and _config_of(folder) == _asked(config) and _is_free(folder):
             return folder
     return None
+
+
+def _new(folder: Path) -> Path:
+    """Makes a folder of this name; with a number behind it where runs that start in the same second took the name."""
+    for number in count(1):
+        numbered = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        try:
+            numbered.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+    return numbered
 
 
 def _check(config: Config, folder: Path, overwrite: bool) -> None:
