@@ -50,6 +50,15 @@ def test_a_run_in_use_is_left_alone(tiny_config: MakeConfig, tmp_path: Path) -> 
             pass
 
 
+def test_runs_that_start_at_once_have_a_folder_each(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    with (
+        claimed(tiny_config(seed=1), None, tmp_path) as first,
+        claimed(tiny_config(seed=2), None, tmp_path) as second,
+        claimed(tiny_config(seed=1), None, tmp_path) as third,
+    ):
+        assert len({first, second, third}) == 3
+
+
 @pytest.mark.parametrize(
     ("changed", "finished", "token"),
     [
