@@ -413,3 +413,23 @@ class TestRefusals:
         lock = filelock.FileLock(confirmed.with_suffix("") / "confirmation" / ".lock")
         with lock, pytest.raises(UserError, match="another process"):
             confirm(request_for(confirmed))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "confirmation.json",
+            "recommended_config.yaml",
+            "confirmation/plan.json",
+            "confirmation/subgroups.csv",
+        ],
+    )
+    def test_a_folder_in_the_place_of_a_file_before_anything_is_done(
+        self, confirmed: Path, name: str
+    ) -> None:
+        place = confirmed.with_suffix("") / name
+        place.unlink()
+        place.mkdir()
+        said: list[str] = []
+        with pytest.raises(OSError, match="is a folder") as refused:
+            confirm(request_for(confirmed), said.append)
+        assert refused.value.filename == str(place) and said == []

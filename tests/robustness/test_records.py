@@ -199,12 +199,16 @@ PREDICTIONS = (
         (PREDICTIONS.replace(b"0.25", b"-0.25"), "between 0 and 1"),
         (PREDICTIONS.replace(b"0.75", b""), "cannot be read"),
         (PREDICTIONS.replace(b"g,a", b"g,c"), "cannot be read"),
+        (PREDICTIONS.replace(b"pred_kind", b"truth_kind"), "one name"),
+        (PREDICTIONS.replace(b"id,group", b"group,group"), "one name"),
+        (PREDICTIONS + PREDICTIONS.splitlines(keepends=True)[1], "twice"),
+        (PREDICTIONS.replace(b"g,a,a", b"g,,a"), "no label"),
     ],
 )
 def test_damaged_predictions_are_named(tmp_path, content, token):
     (tmp_path / "predictions_dev.csv").write_bytes(content)
     with pytest.raises(UserError, match=token):
-        prediction_files.read_predictions(tmp_path)
+        prediction_files.read_split_predictions(tmp_path, "dev")
 
 
 def test_a_record_that_was_changed_is_named_and_one_of_an_earlier_version_is_read(tmp_path):

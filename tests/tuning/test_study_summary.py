@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from closed_form_trials import score_at
 from optuna.trial import TrialState
-from study_helpers import base_config, coordinator, memory_study, settings_of, training
+from study_helpers import base_config, coordinator, memory_study, settings_of, training, tune_request
 
 from distune.config import as_dict, load_config
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.summary import best_trial, config_of_trial, write_summary
+from distune.tuning.tune import tune
 
 
 def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_path):
@@ -108,3 +110,13 @@ def test_wall_time_counts_coordinators_that_overlap_once_and_pauses_not_at_all(t
         lease = Lease(name, "host", 1, 0.0, started=started, seen=seen)
         study.set_user_attr(PREFIX + name, lease.__dict__)
     assert write_summary(study, tmp_path)["seconds"]["wall"] == 110.0
+
+
+@pytest.mark.parametrize("name", ["study_summary.json", "best_config.yaml"])
+def test_what_no_file_can_replace_is_named_before_the_study_begins(tmp_path, name):
+    place = tmp_path / "s" / name
+    place.parent.mkdir()
+    os.mkfifo(place)
+    with pytest.raises(OSError, match="regular") as refused:
+        tune(tune_request(config=base_config(), n_trials=1, logs=tmp_path, name="s", dataset="sha256:0"))
+    assert refused.value.filename == str(place) and not (tmp_path / "s.db").exists()

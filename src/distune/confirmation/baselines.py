@@ -94,7 +94,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         found = read_json(path)
         if not (isinstance(found, dict) and all(isinstance(each, dict) for each in found.values())):
             raise ValueError("it holds no settings by task")
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); delete {folder} and confirm again") from None
     return found
 

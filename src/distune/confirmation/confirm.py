@@ -37,6 +37,7 @@ from distune.confirmation.statistics.files import (
     run_folder,
 )
 from distune.confirmation.statistics.numbers import confirmation_numbers
+from distune.confirmation.statistics.scores.subgroups import FILE as SUBGROUPS
 from distune.confirmation.statistics.scores.subgroups import write_subgroups
 from distune.confirmation.train_candidates import Job, Trained, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
@@ -57,6 +58,7 @@ from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
+from distune.utils.atomic import check_replaceable
 from distune.utils.default_folders import STUDIES
 from distune.utils.sealed_files import write_sealed
 
@@ -136,6 +138,8 @@ class _Confirmation:
         jobs = jobs_of(self.candidates, self.seeds, self.confirmation, self.folds)
         for job in jobs:
             job.check_folder()
+        check_replaceable(*(self.folder / name for name in (NUMBERS, RECOMMENDED)))
+        check_replaceable(*(self.confirmation / name for name in (PLAN, SUBGROUPS)))
         has_test = len(self.table.rows("test")) > 0
         if has_test:
             self.opening.check()

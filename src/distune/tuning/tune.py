@@ -45,7 +45,8 @@ from distune.tuning.study.storage import StorageRetry, default_url, opened
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_dataset import Inspection, inspect
 from distune.tuning.study_run import Ending, StudyRunner
-from distune.tuning.summary import BEST_CONFIG_NAME, write_summary
+from distune.tuning.summary import BEST_CONFIG_NAME, SUMMARY_NAME, write_summary
+from distune.utils.atomic import check_replaceable
 
 __all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "base_of", "search_space", "tune", "values_outside"]
 _log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def tune(request: TuneRequest) -> TuneResult:
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
     _check_ranges(request, url, name)
+    check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
     with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
         retrying = StorageRetry(interrupted=interrupted)
         study, settings = _open(request, storage, name, settings, retrying)

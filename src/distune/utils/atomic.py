@@ -16,6 +16,18 @@ NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACC
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
+def check_replaceable(*paths: Path) -> None:
+    """Refuses what no file may take the place of; to be asked before the work that the files are to hold.
+
+    Raises:
+        OSError: a path is a folder, a device, a pipe or a socket.
+    """
+    for path in paths:
+        if path.exists() and not path.is_file():
+            what = "is a folder" if path.is_dir() else "is no regular file"
+            raise OSError(errno.EINVAL, f"{what} and is not replaced", str(path))
+
+
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """A draft to write; it takes the file's place where the block ends without an error.
@@ -30,8 +42,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         OSError: the path is a device, a pipe or a socket, whose place no file may take; or the draft cannot be written,
             which is said of the file.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise OSError(errno.EINVAL, "is no regular file and is not replaced", str(path))
+    check_replaceable(path)
     draft = path.with_name(f".{uuid4().hex}.{path.name}")
     try:
         yield draft

@@ -147,6 +147,9 @@ def read_rows(folder: Path, split: str = "dev") -> list[dict[str, str]]:
         rows = list(reader)
     except csv.Error as error:
         raise UserError(f"{path} cannot be read: line {reader.line_num}: {error}. {REMEDY}") from None
+    names = reader.fieldnames or ()
+    if len(set(names)) < len(names):
+        raise UserError(f"{path}: two columns have one name. {REMEDY}")
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise UserError(f"{path}: row {number} has another number of cells than the header. {REMEDY}")
@@ -218,6 +221,11 @@ def read_split_predictions(
         asked = tuple(tasks) if tasks is not None else tuple(Task(part.task, part.classes) for part in found)
         columns = by_task(found, asked)
         ids, groups = (tuple(row[name] for row in rows) for name in ("id", "group"))
+        if len(set(ids)) < len(ids):
+            raise ValueError("an example twice")
+        labels = np.concatenate([own for own, _ in columns], axis=1)
+        if (labels == MISSING).all():
+            raise ValueError("no label of any example")
         lacking = [np.array([not row[name].strip() for row in rows], bool) for name in inputs]
     except ValueError as error:
         raise UserError(f"{path} holds {error}. {REMEDY}") from None
@@ -227,7 +235,7 @@ def read_split_predictions(
         ids=ids,
         groups=groups,
         tasks=asked,
-        labels=np.concatenate([labels for labels, _ in columns], axis=1),
+        labels=labels,
         probabilities=tuple(probabilities for _, probabilities in columns),
         kinds=kinds_of_input(*lacking) if lacking else {},
     )
