@@ -86,6 +86,19 @@ def test_every_missing_column_is_one_line_with_the_nearest_name(wound: Path) -> 
     )
 
 
+def test_a_wide_table_without_the_column_is_told_in_a_line(wound: Path) -> None:
+    rows = rows_of(wound / "metadata_train.csv")
+    header = ["file_path", "typ", "severity", "description", *(f"{n}{'x' * 500}" for n in range(900))]
+    write_csv(wound / "metadata_train.csv", [header, *([*row, *["1"] * 900] for row in rows[1:])])
+    (line,) = problems(DataConfig(reader="wound", root=wound))
+    assert len(line) < 5000 and "more" in line and line.endswith("did you mean 'typ'?")
+
+
+def test_spellings_of_a_task_that_there_is_not_are_refused(wound: Path) -> None:
+    config = DataConfig(reader="wound", root=wound, label_map={"typ": {"a": "b"}})
+    assert problems(config)[0].startswith("data.label_map: there is no task 'typ'; did you mean 'type'?")
+
+
 def test_a_missing_group_column_and_a_missing_file_are_both_named(wound: Path) -> None:
     (wound / "metadata_dev.csv").unlink()
     lines = problems(DataConfig(reader="wound", root=wound, group_column="patient"))

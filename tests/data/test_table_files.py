@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,23 @@ def test_values_that_python_has_not_are_named_with_their_column(tmp_path: Path) 
         parquet.write_table(pyarrow.table({"a": ["x"], "taken": odd}), tmp_path / "t.parquet")
         with pytest.raises(TableError, match="'taken'"):
             list(open_table(tmp_path / "t.parquet").rows)
+
+
+def test_bytes_are_text_and_no_nested_value_stops_a_table(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    picture = [{"bytes": b"\x89PNG", "taken": datetime(2026, 1, 2)}]
+    parquet.write_table(pyarrow.table({"label": [b"CT"], "picture": picture}), tmp_path / "t.parquet")
+    ((_, (label, shown)),) = open_table(tmp_path / "t.parquet").rows
+    assert label == "CT" and "2026-01-02" in shown
+
+
+def test_a_table_in_a_form_that_is_not_read_is_named(root: Path) -> None:
+    write(root, "comma")
+    (root / "metadata_dev.csv").rename(root / "metadata_dev.xlsx")
+    with pytest.raises(DataError, match=r"metadata_dev\.xlsx: no table"):
+        read(root)
 
 
 def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:

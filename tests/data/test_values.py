@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distune.config import DataConfig, FoldConfig
+from distune.config import DataConfig, FoldConfig, TaskConfig
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
+from distune.data.labels import parts
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.values import LONGEST_TEXT, case_twins, interpreted, normal_form
 from distune.errors import DataError
@@ -263,12 +264,40 @@ def test_ids_and_labels_that_differ_by_case_alone_stop_the_reading(tmp_path: Pat
     with pytest.raises(DataError) as caught:
         read_table(table_of(tmp_path, train, dev), 0)
     assert [problem.split(";")[0] for problem in caught.value.problems] == [
-        "metadata_train.csv:3: group in two spellings that differ in case alone: 'p0', 'P0'",
-        "label of task 'grade' in two spellings that differ in case alone (2 examples)",
+        "metadata_train.csv:3: group in two spellings that look alike: 'p0', 'P0'",
+        "label of task 'grade' in two spellings that look alike (2 examples)",
     ]
     train[1][3] = "P0"
     mapped = table_of(tmp_path, train, dev, label_map={"grade": {"A": "a", "B": "b"}})
     assert read_table(mapped, 0).tasks[0].classes == ("a", "b")
+
+
+@pytest.mark.parametrize("twin", ["ct", "CT\u200b", "\ufeffCT", "\uff23\uff34", "C\u00adT"])
+def test_what_looks_like_another_value_is_its_twin(twin: str) -> None:
+    assert case_twins(["CT", "CT", twin]) == {twin: "CT"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [("7", "07", True), ("7", "+7", True), ("0", "00", True), ("1.1", "1.10", False), ("P7", "P07", False)],
+)
+def test_numbers_with_zeros_in_front_are_twins(one: str, other: str, alike: bool) -> None:
+    assert bool(case_twins([one, one, other])) == alike
+
+
+def test_labels_that_share_a_cell_are_mapped_and_compared_one_by_one() -> None:
+    cells = ["a; b", "A;b", "a", "none", "x"]
+    task = {"tasks": {"grade": {"separator": ";"}}}
+    rows, faults, notes = understood({**task, "label_map": {"grade": {"x": "b"}}}, label=cells)
+    assert [len(own) for own in faults] == [0, 1, 0, 0, 0] and "'A', 'a'" in faults[1][0].detail
+    assert parts(rows[4].labels[0], TaskConfig(separator=";")) == ("b",)
+    assert not any("none" in note for note in notes)
+
+
+def test_a_class_that_may_stand_for_nothing_is_noted_and_kept() -> None:
+    rows, _, notes = understood(label=["NA", "a", "NA", "b"])
+    assert rows[0].labels == ("NA",) and any("'NA'" in note and "2" in note for note in notes)
+    assert not understood({"label_map": {"grade": {"NA": "NA"}}}, label=["NA", "a", "b"])[2]
 
 
 def test_what_follows_from_another_fault_is_no_fault_of_its_own(tmp_path: Path) -> None:

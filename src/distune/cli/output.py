@@ -9,6 +9,9 @@ import typer
 
 from distune.utils.text import harmless
 
+LONGEST = 2_000
+"""Characters of a line: a class or a file of hostile data may have a name of megabytes."""
+
 
 def open_closed_streams() -> None:
     """Opens the null device where a standard stream is closed.
@@ -29,10 +32,14 @@ def open_closed_streams() -> None:
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Prints a line; control characters in it are replaced, so that no label moves a cursor or sets a title.
+    """Prints a text; control characters in it are replaced, so that no label moves a cursor or sets a title.
 
     Args:
-        text: the line.
+        text: one or more lines, each cut at a length that no person reads beyond.
         err: on standard error.
     """
+    text = "\n".join(
+        line if len(line) <= LONGEST else f"{line[:LONGEST]}... ({len(line):,} characters)"
+        for line in text.split("\n")
+    )
     typer.echo(harmless(text).replace("\r", "\N{REPLACEMENT CHARACTER}"), err=err)  # noqa: TID251

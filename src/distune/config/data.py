@@ -90,6 +90,8 @@ class TaskConfig(ConfigSection):
         listed = self.order or self.columns or ()
         if given and given[0] != "separator" and len(set(listed)) < max(2, len(listed)):
             raise ValueError(f"{given[0]} names two or more, each once (got {list(listed)})")
+        if self.negative != "none" and self.kind != "multi_label":
+            raise ValueError("negative is for multi-label tasks; give the task its `separator` or `columns`")
         if self.score == "quadratic_kappa" and self.kind != "ordinal":
             raise ValueError("score quadratic_kappa needs classes with an order; give the task its `order`")
         if self.score == "average_precision" and self.kind == "ordinal":
@@ -129,7 +131,9 @@ class DataConfig(ConfigSection):
     """Follow links under `root` to image files outside of it."""
     tasks: dict[str, TaskConfig] = Field(default_factory=dict)
     """Ordinal and multi-label tasks, and other scores than the macro F1, by the name of the task."""
-    text_fields: tuple[Literal["caption", "history", "findings", "age", "sex"], ...] = ("caption",)
+    text_fields: Annotated[
+        tuple[Literal["caption", "history", "findings", "age", "sex"], ...], AfterValidator(_each_once)
+    ] = ("caption",)
     """MedPix: the fields that are joined into the text, in this order."""
     image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Side of the square image in pixels; empty takes each encoder's own."""
@@ -162,6 +166,10 @@ class DataConfig(ConfigSection):
     fold: FoldConfig | None = None
     """Join train and dev, split them again by group, and take one fold as dev; empty takes the files' own splits."""
 
+    def _columns_of(self, task: str) -> tuple[str, ...]:
+        """The columns that hold the labels of a task."""
+        return (self.tasks[task].columns or (task,)) if task in self.tasks else (task,)
+
     @model_validator(mode="after")
     def _columns_belong_to_csv(self) -> DataConfig:
         columns = (
@@ -187,6 +195,15 @@ class DataConfig(ConfigSection):
             raise ValueError(
                 f"tasks.{by_columns[0]}.columns: only for reader csv or wound, not {self.reader}"
             )
+        labels = [column for name in self.label_columns or () for column in self._columns_of(name)]
+        inputs = [name for name in (self.image_column, self.text_column, self.frame_column) if name]
+        if twice := {*labels} & {*inputs, self.group_column}:
+            raise ValueError(
+                f"column {min(filter(None, twice))!r} is a label and named for something else, too: a model that reads "
+                "it would see the answer, and groups of one class each cannot be split"
+            )
+        if len(set(inputs)) < len(inputs):
+            raise ValueError(f"image, text and frame are different columns (got {inputs})")
         needed = ("image_column", "label_columns") if self.reader == "csv" else ()
         if missing := [name for name in needed if not getattr(self, name)]:
             raise ValueError(f"reader csv needs {', '.join(missing)}")

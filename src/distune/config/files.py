@@ -19,6 +19,9 @@ from distune.utils.atomic import write_text
 from distune.utils.text import nearest
 from distune.utils.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
 
+_LONGEST_RULE = 1_000
+"""Characters of a broken rule that are shown; some repeat the value."""
+
 
 def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
     """Reads and validates a YAML config.
@@ -160,7 +163,10 @@ def problems_of(error: ValidationError) -> list[str]:
         key, message = _rule(item)
         said.setdefault(key, []).append(message)
         values[key] = item["input"]
-    return [f"{key}: {'; or '.join(messages)}{_shown(values[key])}" for key, messages in said.items()]
+    return [
+        f"{key[:LONGEST_ECHO]}: {'; or '.join(messages)[:_LONGEST_RULE]}{_shown(values[key])}"
+        for key, messages in said.items()
+    ]
 
 
 def _rule(item: Any) -> tuple[str, str]:

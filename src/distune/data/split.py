@@ -56,8 +56,8 @@ def split_csv(
         The number of rows by split, label column and class.
 
     Raises:
-        DataError: the file cannot be read, a column is missing, a label or group is empty, or two groups differ in case
-            alone.
+        DataError: the file cannot be read, a column is missing, a label or group is empty, or two groups look
+            alike.
         UserError: there is no label column, the fractions or the seed make no sense, a
             new file is there already, or there are too few groups.
     """
@@ -91,7 +91,7 @@ def split_csv(
 
 
 def refuse_case_twins(source: Path, column: str, groups: Sequence[str]) -> None:
-    """Refuses groups that differ in case alone: they may be one patient, who would then be in two splits.
+    """Refuses groups that look alike: they may be one patient, who would then be in two splits.
 
     Args:
         source: the table.
@@ -108,7 +108,7 @@ def refuse_case_twins(source: Path, column: str, groups: Sequence[str]) -> None:
         shown = f"{'; '.join(pairs[:SHOWN])}{more}"
         raise DataError(
             source,
-            [f"column {column!r}: in two spellings that differ in case alone: {shown}; {GROUP_REMEDY}"],
+            [f"column {column!r}: in two spellings that look alike: {shown}; {GROUP_REMEDY}"],
         )
 
 

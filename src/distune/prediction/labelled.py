@@ -181,7 +181,8 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
     group = next((header.index(name) for name in names if name in header), None)
     labels = {task.name: [row[header.index(task.name)].strip() for row in rows] for task in tasks}
     groups = [
-        "" if group is None or is_missing(row[group], config.missing_values) else row[group] for row in rows
+        "" if group is None or is_missing(row[group], config.missing_values) else normal_form(row[group])
+        for row in rows
     ]
     return Labelled(path.name, examples, _as_in_training(config, labels), _each_its_own(groups, examples))
 

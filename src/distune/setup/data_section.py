@@ -59,7 +59,7 @@ def _label_map(
     place: dict[str, int],
     is_missing: Callable[[str], bool],
 ) -> dict[str, dict[str, str]]:
-    """Spellings of a class that differ in case alone, with the most frequent one."""
+    """Spellings of a class that look alike, with the most frequent one."""
     found = {}
     for label in layout.labels:
         if label not in layout.separators:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 LONGEST_LINE = 300
+LONGEST_NAME = 100
+MOST_NAMES = 30
 NOT_UNICODE = "text that is not valid Unicode (half of a surrogate pair)"
 
 
@@ -25,8 +27,13 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns names as a readable list."""
-    return ", ".join(repr(name) for name in names) or "none"
+    """Returns names as a readable list; of many the first ones, and each cut at a length."""
+    shown = [
+        repr(name) if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!r}..."
+        for name in names[:MOST_NAMES]
+    ]
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(shown) or "none") + more
 
 
 def is_unicode(text: str) -> bool:

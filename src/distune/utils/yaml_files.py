@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ LONGEST_NUMBER = 100
 """Digits of a number."""
 LONGEST_ECHO = 300
 """Characters of a parser's message that are shown."""
+_READ_OTHERWISE = re.compile(r"[-+]?0[0-9_]+|.*:.*")
+"""Octal numbers such as 010, and those of base 60 such as 12:30, which nobody means."""
 
 
 class YamlFileError(Exception):
@@ -98,6 +101,12 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(
                 None, None, f"a number of {len(node.value):,} characters", node.start_mark
             )
+        if is_number and _READ_OTHERWISE.fullmatch(node.value):
+            problem = (
+                f"YAML reads {node.value} as a number of another base; write it without leading zeros and colons, "
+                "or in quotes where it is text"
+            )
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         if isinstance(node.value, str) and not is_unicode(
             node.value
         ):  # written as an escape, such as "\\ud800"

@@ -124,6 +124,10 @@ def _table_name(folder: Path, split: Split, table: RawTable) -> str | None:
     if len(found) > 1:
         table.structure.append(f"{', '.join(found)}: several tables of one split; keep one")
     elif split != "test":
+        others = sorted(path.name for path in folder.glob(f"{stem}.*")) if folder.is_dir() else []
+        if others:
+            table.structure.append(f"{others[0]}: no table that can be read; save it as {stem}.csv")
+            return None
         which = "data.tables" if folder.is_dir() and any(folder.glob("metadata_*")) else "data.root"
         table.structure.append(f"{stem}.csv: there is no such file; {which} must be the folder that holds it")
     return None

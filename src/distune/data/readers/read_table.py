@@ -71,16 +71,15 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
 
 
 def _check_tasks(config: DataConfig, raw: RawTable) -> None:
-    unknown = [name for name in config.tasks if name not in raw.task_names]
+    known = ", ".join(raw.task_names)
+    unknown = [
+        f"data.{section}: there is no task {name!r}{nearest_hint(name, raw.task_names)}; tasks: {known}"
+        for section, named in (("tasks", config.tasks), ("label_map", config.label_map or {}))
+        for name in named
+        if name not in raw.task_names
+    ]
     if unknown and not raw.structure:
-        known = ", ".join(raw.task_names)
-        raise DataError(
-            config.root,
-            [
-                f"data.tasks: there is no task {name!r}{nearest_hint(name, raw.task_names)}; tasks: {known}"
-                for name in unknown
-            ],
-        )
+        raise DataError(config.root, unknown)
 
 
 def _subgroup_problems(config: DataConfig, raw: RawTable) -> list[str]:

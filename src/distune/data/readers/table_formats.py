@@ -267,5 +267,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ";".join(_cell(part) for part in value)
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False, default=_cell)
+    if isinstance(value, bytes):  # parquet of programs that do not mark their columns as text
+        return value.decode("utf-8", "backslashreplace")
     return str(value)

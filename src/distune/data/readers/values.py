@@ -8,13 +8,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from distune.config import DataConfig
+from distune.config import DataConfig, TaskConfig
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
+_ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
+_MAY_BE_NOTHING = (
+    "na",
+    "none",
+    "nil",
+    "unknown",
+    "missing",
+    "?",
+    "-",
+    "--",
+    ".",
+    "#div/0!",
+    "#ref!",
+    "#value!",
+    "#name?",
+)
 
 
 def normal_form(value: str) -> str:
@@ -39,8 +55,8 @@ def interpreted(
         config: gives the missing values and the label map.
 
     Returns:
-        The examples in the same order; for each its faults (a group or label that another one differs from in case
-        alone); and one line for each way in which cells were understood.
+        The examples in the same order; for each its faults (a group or label that looks like another one); and one
+        line for each way in which cells were understood.
     """
     missing = _Missing(config.missing_values)
     texts = [missing("text", example.text) for example in examples]
@@ -54,17 +70,28 @@ def interpreted(
     joined, noted = _one_spelling(groups, "group")
     notes += noted
     in_train = [example.split == "train" for example in examples]
-    _add(faults, joined, case_twins(joined, in_train), "group", GROUP_REMEDY)
+    twins = case_twins(joined, in_train)
+    for own, group in zip(faults, joined, strict=True):
+        _add(own, [group], twins, "group", GROUP_REMEDY)
     for task, name in enumerate(task_names):
+        settings = config.tasks.get(name, TaskConfig())
         label_map = dict((config.label_map or {}).get(name, {}))
-        mapped = [label_map.get(label, label_map.get(label.strip(), label)) for label in columns[task]]
-        columns[task], noted = _one_spelling(mapped, f"label {name}")
+        parts = [_parts(cell, settings) for cell in columns[task]]
+        mapped = [label_map.get(part, label_map.get(part.strip(), part)) for own in parts for part in own]
+        named, noted = _one_spelling(mapped, f"label {name}")
         notes += noted
-        twins = case_twins(columns[task], in_train, apart=set(label_map.values()))
+        if settings.kind != "multi_label":
+            notes += _doubtful(name, named, set(label_map.values()))
+        of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
+        twins = case_twins(named, of_train, apart=set(label_map.values()))
         remedy = (
             f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
         )
-        _add(faults, columns[task], twins, f"label of task {name!r}", remedy)
+        left = iter(named)
+        spelled = [[next(left) for _ in own] for own in parts]
+        for own, found in zip(faults, spelled, strict=True):
+            _add(own, found, twins, f"label of task {name!r}", remedy)
+        columns[task] = [(settings.separator or "").join(own) for own in spelled]
     long = sum(len(text) > LONGEST_TEXT for text in texts)
     if long:
         notes.append(f"text: {long} longer than {LONGEST_TEXT:,} characters, cut there")
@@ -139,10 +166,20 @@ def _one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str
     ]
 
 
+def _look(value: str) -> str:
+    """What is left of a value without case, space, invisible characters, letter forms and leading zeros."""
+    if value.isascii() and value.isprintable():
+        text = " ".join(value.split()).casefold()
+    else:
+        seen = (sign for sign in unicodedata.normalize("NFKC", value) if unicodedata.category(sign) != "Cf")
+        text = " ".join("".join(seen).split()).casefold()
+    return str(int(text)) if _ZEROS_FIRST.fullmatch(text) else text
+
+
 def case_twins(
     values: Sequence[str], weighty: Sequence[bool] | None = None, apart: Set[str] = frozenset()
 ) -> Mapping[str, str]:
-    """For each value that differs from a more frequent one in case or inner space alone, that other one.
+    """For each value that looks like a more frequent one, such as `ct` beside `CT` or `07` beside `7`, that other one.
 
     Args:
         values: one an example.
@@ -152,7 +189,7 @@ def case_twins(
     folded: dict[str, list[str]] = {}
     for value in dict.fromkeys(values):
         if value and value not in apart:
-            folded.setdefault(" ".join(value.split()).casefold(), []).append(value)
+            folded.setdefault(_look(value), []).append(value)
     if all(len(same) == 1 for same in folded.values()):
         return {}
     times = Counter(zip(values, [True] * len(values) if weighty is None else weighty, strict=True))
@@ -163,12 +200,28 @@ def case_twins(
     return twins
 
 
+def _parts(cell: str, settings: TaskConfig) -> list[str]:
+    """The labels of a cell as they are written: several where the task has a separator."""
+    if settings.separator is None or cell.strip() == settings.negative:
+        return [cell]
+    return cell.split(settings.separator)
+
+
+def _doubtful(task: str, labels: Sequence[str], meant: Set[str]) -> list[str]:
+    """One line for each class whose name often says that nothing is known."""
+    return [
+        f"label {task}: {label!r} is a class ({count} cells); where it stands for nothing, list it in "
+        "data.missing_values"
+        for label, count in Counter(labels).items()
+        if label.casefold() in _MAY_BE_NOTHING and label not in meant
+    ]
+
+
 def _add(
-    faults: Sequence[list[Fault]], values: Sequence[str], twins: Mapping[str, str], what: str, remedy: str
+    faults: list[Fault], values: Sequence[str], twins: Mapping[str, str], what: str, remedy: str
 ) -> None:
-    if not twins:
-        return
-    for own, value in zip(faults, values, strict=True):
-        if value in twins:
-            detail = f"{value!r}, {twins[value]!r}"
-            own.append(Fault(f"{what} in two spellings that differ in case alone", detail, remedy))
+    faults += [
+        Fault(f"{what} in two spellings that look alike", f"{value!r}, {twins[value]!r}", remedy)
+        for value in values
+        if value in twins
+    ]
