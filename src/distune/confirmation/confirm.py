@@ -39,7 +39,7 @@ from distune.confirmation.statistics.files import (
 from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.statistics.scores.subgroups import FILE as SUBGROUPS
 from distune.confirmation.statistics.scores.subgroups import write_subgroups
-from distune.confirmation.train_candidates import Job, Trained, forget_other_versions, jobs_of, train_all
+from distune.confirmation.train_candidates import Job, TrainingEnd, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
@@ -185,16 +185,16 @@ class _Confirmation:
             "that can be compared"
         )
 
-    def train(self, jobs: Sequence[Job]) -> Trained:
+    def train(self, jobs: Sequence[Job]) -> TrainingEnd:
         left = [job for job in jobs if not job.is_done]
         _log.info("confirmation of %s: %d of %d runs left", self.study, len(left), len(jobs))
         if not left:
-            return Trained()
+            return TrainingEnd()
         self.show(f"{len(left)} runs to train, {len(jobs) - len(left)} are there")
         try:
             self.fetch()
         except KeyboardInterrupt:
-            return Trained(interrupted=True)
+            return TrainingEnd(interrupted=True)
         request, workers = self.request, min(self.request.workers, len(left))
         devices = devices_for(request.executor, self.devices, workers, request.gpus_per_trial)
         self.show(f"devices: {described(request.executor, devices, request.gpus_per_trial)}")
@@ -246,7 +246,7 @@ class _Confirmation:
     def write_plan(
         self,
         jobs: Sequence[Job],
-        trained: Trained,
+        trained: TrainingEnd,
         number: int,
         settings: dict[str, Any],
         notes: Sequence[str],

@@ -1,4 +1,4 @@
-"""Training every contender with every seed, on the executors of the study."""
+"""TrainingEnd every contender with every seed, on the executors of the study."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Job:
 
 
 @dataclass
-class Trained:
+class TrainingEnd:
     """How the runs ended.
 
     Attributes:
@@ -169,7 +169,7 @@ def train_all(
     interrupted: Callable[[], int] = lambda: 0,
     has_room: Callable[[], bool] = lambda: True,
     show: Callable[[str], None] = lambda line: None,
-) -> Trained:
+) -> TrainingEnd:
     """Runs all jobs; one that was started before resumes from its last checkpoint.
 
     Args:
@@ -181,7 +181,7 @@ def train_all(
     """
     waiting, active = deque(jobs), dict[int, Job]()
     tries, lost = dict[int, int](), dict[int, int]()
-    trained, ended = Trained(), 0
+    trained, ended = TrainingEnd(), 0
     began = said = executor.now()
     while active or (waiting and not interrupted()):
         if interrupted() > 1:

@@ -15,7 +15,7 @@ from distune.utils.yaml_files import YamlFileError, load_yaml
 
 
 @dataclass(frozen=True)
-class Size:
+class StudentSize:
     """The size of a student.
 
     Attributes:
@@ -29,7 +29,7 @@ class Size:
     encoders: int
 
 
-def size_of(findings: Findings, config: Path | None) -> Size | None:
+def size_of(findings: Findings, config: Path | None) -> StudentSize | None:
     """The size of the recommended student, before a confirmation of the best trial's; None where it is not recorded.
 
     Args:
@@ -49,17 +49,9 @@ def size_of(findings: Findings, config: Path | None) -> Size | None:
     total = held.get("total") if isinstance(held, Mapping) else None
     if not isinstance(total, int):
         return None
-    used = [] if config is None else _encoders(_read(config).get("student"))
+    used = [] if config is None else list(verdicts.encoders(_read(config).get("student")).values())
     known = [MILLISECONDS[name] for name in used if name in MILLISECONDS]
-    return Size(total, round(sum(known), 1) if used and len(known) == len(used) else None, len(used))
-
-
-def _encoders(student: Any) -> list[str]:
-    if not isinstance(student, Mapping):
-        return []
-    parts = [student.get(name) for name in ("vision", "text")]
-    names = [str(part.get("name") if isinstance(part, Mapping) else part) for part in parts]
-    return [name for name in names if name != "none"]
+    return StudentSize(total, round(sum(known), 1) if used and len(known) == len(used) else None, len(used))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
+from distune.config.model import NO_ENCODER
 from distune.confirmation.statistics.files import OUT_OF_FOLD
 from distune.data.table import Task
 from distune.reporting import formats
@@ -244,10 +245,15 @@ def leaked(findings: Findings, baseline: str) -> tuple[str, float] | None:
 
 def reads_no_text(findings: Findings) -> bool:
     """Whether the student has no encoder of texts."""
-    student = (findings.study.base_config or {}).get("student") or {}
-    text = student.get("text") if isinstance(student, Mapping) else None
-    name = text.get("name") if isinstance(text, Mapping) else text
-    return str(name or "none") == "none"
+    return "text" not in encoders((findings.study.base_config or {}).get("student"))
+
+
+def encoders(model: Any) -> dict[str, str]:
+    """The names of the encoders of a recorded teacher or student, by what they read: vision, text."""
+    held = model if isinstance(model, Mapping) else {}
+    parts = ((part, held.get(part)) for part in ("vision", "text"))
+    named = ((part, found.get("name") if isinstance(found, Mapping) else found) for part, found in parts)
+    return {part: str(name) for part, name in named if name and name != NO_ENCODER}
 
 
 def counted_as(numbers: Numbers) -> str:

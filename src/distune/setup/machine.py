@@ -167,12 +167,13 @@ class _Speed:
         return _shortest(lambda: encoder.prefix(padded, mask)) / len(self._texts)
 
 
-def _shortest(call: Any, times: int = 2) -> float:
+def _shortest(call: Any) -> float:
+    """Seconds of the quicker of two calls."""
     import torch
 
     taken = []
     with torch.no_grad():
-        for _ in range(times):
+        for _ in range(2):
             started = time.perf_counter()
             call()
             taken.append(time.perf_counter() - started)

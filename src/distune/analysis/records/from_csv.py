@@ -13,7 +13,7 @@ from typing import Any
 
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
-from distune.analysis.records.study_record import Direction, State, StudyRecord, TrialRecord
+from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
 from distune.utils.paths import read_file
 
@@ -25,13 +25,6 @@ MOST_CHOICES = 12
 MOST_TRIALS = 1_000_000
 """Trial numbers of a table are below it."""
 EXPECTED = ("number", "value", "datetime_start", "datetime_complete", "duration", "state")
-STATES: Mapping[str, State] = {
-    "COMPLETE": "complete",
-    "PRUNED": "pruned",
-    "FAIL": "failed",
-    "RUNNING": "running",
-    "WAITING": "running",
-}
 DURATION = re.compile(r"(?:(?P<days>-?\d+) days?,? ?)?(?:(?P<h>\d+):(?P<m>\d+):(?P<s>\d+(?:\.\d+)?))?$")
 
 

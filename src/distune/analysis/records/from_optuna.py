@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.from_csv import from_csv
-from distune.analysis.records.study_record import Session, SpaceSource, State, StudyRecord, TrialRecord
+from distune.analysis.records.study_record import (
+    STATES,
+    Session,
+    SpaceSource,
+    StudyRecord,
+    TrialRecord,
+)
 from distune.errors import UserError
 from distune.utils.default_folders import STUDIES
 
@@ -19,13 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "StudyRecord", "TrialRecord", "from_csv", "from_optuna"]
 
-STATES: Mapping[str, State] = {
-    "COMPLETE": "complete",
-    "PRUNED": "pruned",
-    "FAIL": "failed",
-    "RUNNING": "running",
-    "WAITING": "running",
-}
 SURPLUS = "surplus"
 Reader = Callable[[Any], Any]
 OF_STUDY: Mapping[str, Reader] = {

@@ -12,6 +12,14 @@ from distune.analysis.parameters.space import Parameter
 
 State = Literal["complete", "pruned", "failed", "running"]
 Direction = Literal["maximize", "minimize"]
+STATES: Mapping[str, State] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "running",
+}
+"""By the names that Optuna gives them."""
 SpaceSource = Literal["study", "distributions", "observed"]
 
 

@@ -16,12 +16,6 @@ class Bottleneck(Fusion):
 
     A layer: [image; z_i] = transformer([image; z]), [text; z_t] = transformer([text; z]), z = (z_i + z_t) / 2.
     At the end: W norm([mean(image); mean(text); mean(z)]).
-
-    Args:
-        dim: width.
-        layers: depth.
-        heads: attention heads.
-        dropout: on what each block adds.
     """
 
     def __init__(self, dim: int, layers: int, heads: int, dropout: float):

@@ -10,14 +10,7 @@ from distune.models.fusion.base import Fusion, FusionOutput, pooled_pair
 
 
 class ConcatMlp(Fusion):
-    """`layers` times norm, linear, GELU, dropout on [mean(image); mean(text)]; the first goes from 2 D to D.
-
-    Args:
-        dim: width.
-        layers: depth of the network.
-        heads: ignored.
-        dropout: after each layer.
-    """
+    """`layers` times norm, linear, GELU, dropout on [mean(image); mean(text)]; the first goes from 2 D to D."""
 
     ignores: ClassVar[frozenset[str]] = frozenset({"fusion_heads", "fusion_tokens"})
 

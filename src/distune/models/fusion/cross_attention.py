@@ -16,12 +16,6 @@ class CrossAttention(Fusion):
     before the layer; then a feed-forward block each. A learned key and value beside the other side's lets a token
     look at nothing, so that attention has a choice also where the other side is one pooled vector.
     At the end: W [mean(norm(image)); mean(norm(text))].
-
-    Args:
-        dim: width.
-        layers: depth.
-        heads: attention heads.
-        dropout: on what each block adds.
     """
 
     def __init__(self, dim: int, layers: int, heads: int, dropout: float):

@@ -15,12 +15,6 @@ class Film(Fusion):
 
     A layer: x += GELU((1 + g) * W norm(x) + b) with [g; b] = V t, t the mean of the text.
     At the end: W [mean(norm(x)); t].
-
-    Args:
-        dim: width.
-        layers: depth.
-        heads: ignored.
-        dropout: on what each layer adds.
     """
 
     ignores: ClassVar[frozenset[str]] = frozenset({"fusion_heads"})

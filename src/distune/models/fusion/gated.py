@@ -11,14 +11,7 @@ from distune.models.fusion.base import Fusion, FusionOutput, masked_mean
 
 
 class Gated(Fusion):
-    """g * tanh(W_i i) + (1 - g) * tanh(W_t t) with g = sigmoid(W_g [i; t]) for each channel; i, t are the means.
-
-    Args:
-        dim: width.
-        layers: ignored.
-        heads: ignored.
-        dropout: on the result.
-    """
+    """g * tanh(W_i i) + (1 - g) * tanh(W_t t) with g = sigmoid(W_g [i; t]) for each channel; i, t are the means."""
 
     ignores: ClassVar[frozenset[str]] = frozenset({"fusion_layers", "fusion_heads", "fusion_tokens"})
 

@@ -13,10 +13,7 @@ class LowRankBilinear(Fusion):
     """norm(sum over r of (U_r [i; 1]) * (V_r [t; 1])), products channel by channel; i, t are the means.
 
     Args:
-        dim: width.
-        layers: ignored.
         heads: the rank: number of products that are summed.
-        dropout: on the result.
     """
 
     ignores: ClassVar[frozenset[str]] = frozenset({"fusion_layers", "fusion_tokens"})

@@ -17,9 +17,6 @@ class ModalityDropout(Fusion):
     With probability dropout / 2 the image, with probability dropout / 2 the text is replaced by a learned vector.
 
     Args:
-        dim: width.
-        layers: depth of the network.
-        heads: ignored.
         dropout: probability that an example loses one modality; there is no other dropout here.
     """
 

@@ -19,12 +19,6 @@ class Routes(nn.Module):
 
     Attributes:
         weights: number of weights that each route multiplies a token with, (3,): its relative cost.
-
-    Args:
-        dim: width.
-        layers: depth of the cross attention.
-        heads: heads of the cross attention.
-        dropout: in all three.
     """
 
     weights: Tensor
@@ -49,14 +43,7 @@ class Routes(nn.Module):
 
 
 class RoutedFusion(Fusion):
-    """A fusion that weighs three routes; how it weighs them is the subclass's `forward`.
-
-    Args:
-        dim: width.
-        layers: depth of the cross attention.
-        heads: heads of the cross attention.
-        dropout: in all routes.
-    """
+    """A fusion that weighs three routes; how it weighs them is the subclass's `forward`."""
 
     def __init__(self, dim: int, layers: int, heads: int, dropout: float):
         super().__init__(dim, layers, heads, dropout)

@@ -10,14 +10,7 @@ from distune.models.fusion.base import Fusion, FusionOutput, masked_mean
 
 
 class Simple(Fusion):
-    """norm(mean(image) + mean(text)), with dropout.
-
-    Args:
-        dim: width.
-        layers: ignored.
-        heads: ignored.
-        dropout: on the result.
-    """
+    """norm(mean(image) + mean(text)), with dropout."""
 
     ignores: ClassVar[frozenset[str]] = frozenset({"fusion_layers", "fusion_heads", "fusion_tokens"})
 

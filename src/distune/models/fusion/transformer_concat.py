@@ -10,14 +10,7 @@ from distune.models.fusion.base import Fusion, FusionOutput
 
 
 class TransformerConcat(Fusion):
-    """`layers` of self attention over [class; image + e_image; text + e_text]; the result is norm(class).
-
-    Args:
-        dim: width.
-        layers: depth.
-        heads: attention heads.
-        dropout: on what each block adds.
-    """
+    """`layers` of self attention over [class; image + e_image; text + e_text]; the result is norm(class)."""
 
     def __init__(self, dim: int, layers: int, heads: int, dropout: float):
         super().__init__(dim, layers, heads, dropout)

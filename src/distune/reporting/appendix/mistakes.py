@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from distune.analysis.findings import Findings
 from distune.analysis.mistakes import Mistake, TaskMistakes, read_mistakes
 from distune.analysis.records.unknown import Unknown
@@ -38,15 +36,15 @@ def section(findings: Findings) -> Section:
 
 
 def _of_task(task: TaskMistakes, config: Config) -> Section:
-    rows = tuple(row for mistake in task.most_confident for row in _rows(mistake, config))
+    rows = tuple(_row(mistake, config) for mistake in task.most_confident)
     caption = f"{task.wrong} of {task.labelled} examples are wrong; the {len(rows)} most confident ones."
     header = ("Image", "Example", "Label", "Predicted", "Probability", "Text")
     return Section(formats.plain(task.task), (TableBlock(header, rows, frozenset({4}), caption),))
 
 
-def _rows(mistake: Mistake, config: Config) -> Iterator[tuple[Cell, ...]]:
+def _row(mistake: Mistake, config: Config) -> tuple[Cell, ...]:
     address = thumbnail(mistake.image, config.data) if mistake.image else None
-    yield (
+    return (
         Picture(address, mistake.id) if address is not None else formats.DASH,
         formats.plain(mistake.id),
         formats.plain(mistake.truth),

@@ -181,14 +181,7 @@ def _kept_epoch(study: StudyRecord) -> str:
 
 def reads(model: Any) -> str | None:
     """The inputs of a model with its encoders: `reads images only (tiny-cnn)`."""
-    if not isinstance(model, Mapping):
-        return None
-    found = {}
-    for part, what in (("vision", "images"), ("text", "texts")):
-        encoder = model.get(part)
-        name = encoder.get("name") if isinstance(encoder, Mapping) else encoder
-        if name and name != "none":
-            found[what] = formats.plain(name)
-    if len(found) == 1:
-        return "".join(f"reads {what} only ({name})" for what, name in found.items())
-    return f"reads {' and '.join(f'{what} ({name})' for what, name in found.items())}" if found else None
+    named = {"vision": "images", "text": "texts"}
+    only = " only" if len(found := verdicts.encoders(model)) == 1 else ""
+    said = [f"{named[part]}{only} ({formats.plain(name)})" for part, name in found.items()]
+    return f"reads {' and '.join(said)}" if said else None
