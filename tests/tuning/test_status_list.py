@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import optuna
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, settings_of, sqlite_study
@@ -11,7 +13,7 @@ from distune.cli import app
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.staged import SUFFIX, split_settings
-from distune.tuning.status import StudyStatus, UnreadableStudy, read_studies
+from distune.tuning.status import StudyStatus, UnreadableStudy, _expected_end, read_studies
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.storage import open_storage
 
@@ -77,3 +79,16 @@ def test_a_folder_without_studies_and_a_list_that_is_watched(tmp_path, monkeypat
     assert empty.exit_code == 0 and "no studies in" in empty.output and not list(tmp_path.iterdir())
     watched = CliRunner().invoke(app, ["status", "--watch"])
     assert isinstance(watched.exception, UserError) and "name it" in str(watched.exception)
+
+
+def test_the_end_is_expected_from_the_mean_trial_and_the_workers_that_are_there():
+    now = datetime(2026, 1, 1, 12)
+    study = optuna.create_study()
+    for state, seconds in ((TrialState.COMPLETE, 100.0), (TrialState.PRUNED, 20.0), (TrialState.FAIL, 900.0)):
+        value = 0.5 if state == TrialState.COMPLETE else None
+        study.add_trial(create_trial(state=state, value=value, user_attrs={"seconds": seconds}))
+    trials = study.get_trials(deepcopy=False)
+    assert _expected_end(trials, 12, 4, now) == now + timedelta(seconds=60 * 10 / 4)
+    assert _expected_end(trials, 1, 4, now) == now
+    assert [_expected_end(trials, *asked, now) for asked in ((None, 4), (12, 0))] == [None, None]
+    assert _expected_end([], 12, 4, now) is None

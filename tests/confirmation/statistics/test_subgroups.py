@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
+from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.scores.subgroups import (
     SMALL,
     groups_in,
@@ -80,6 +82,37 @@ def test_a_difference_is_claimed_of_no_small_group_and_of_no_chance(
         error = np.sqrt(sum(right[part].var(ddof=1) / part.sum() for part in (inside, ~inside)))
         half = (group["difference"]["high"] - group["difference"]["low"]) / 2
         assert 1.9 * error < half < 2.6 * error
+
+
+def test_a_difference_by_hand_is_one_of_cases_and_leaves_out_who_is_not_known() -> None:
+    """25 women, 20 of them right, 25 men, 15 right, a case each; 30 others are not known, and all wrong."""
+    right = np.array([True] * 20 + [False] * 5 + [True] * 15 + [False] * 10 + [False] * 30)
+    values = {f"e{n}": "female" if n < 25 else "male" for n in range(50)}
+    found = subgroup_numbers(scored(np.zeros(80, np.int64), right, np.arange(80), seeds=1), {"sex": values})
+    groups = by_name(found, "sex")
+    left_out = np.zeros((2, 80))  # what each case adds to the accuracy of either group, by leaving it out
+    for place, (start, hits) in enumerate(((0, 20), (25, 15))):
+        for row in range(start, start + 25):
+            left_out[place, row] = 79 * (hits / 25 - (hits - right[row]) / 24)
+    error = np.sqrt((left_out[0] - left_out[1]).var(ddof=1) / 80)
+    half = stats.t.ppf(1 - family_level(2) / 2, 24) * error
+    for name, sign in (("female", 1), ("male", -1)):
+        gap = groups[name]["difference"]
+        assert gap["mean"] == pytest.approx(sign * 0.2)
+        assert (gap["high"] - gap["mean"], gap["mean"] - gap["low"]) == pytest.approx((half, half))
+
+
+def test_a_group_is_small_by_its_cases_not_by_its_examples() -> None:
+    case_of = np.concatenate([np.arange(60) // 6, np.arange(10, 40)])
+    values = {"site": {f"e{n}": "a" if n < 60 else "b" for n in range(90)}}
+    found = by_name(
+        subgroup_numbers(scored(np.zeros(90, np.int64), np.arange(90) % 2 == 0, case_of), values), "site"
+    )
+    assert [(found[name]["examples"], found[name]["cases"], found[name]["small"]) for name in "ab"] == [
+        (60, 10, True),
+        (30, 30, False),
+    ]
+    assert found["a"]["difference"] is found["b"]["difference"] is None  # its others are too few
 
 
 def test_groups_without_an_error_are_not_claimed_to_be_exactly_equal() -> None:

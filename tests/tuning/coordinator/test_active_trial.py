@@ -52,3 +52,6 @@ def test_a_retry_with_smaller_parts_is_another_run():
     values = one.shrink_micro_batches()
     assert one.overrides["training.accumulation"] == 6 and values["smaller"] is True
     assert (one.scores, one.teacher_scores, values["teacher_scores"]) == ({}, {}, {})
+    one.end_attempt(0.0, Cost())
+    one.progressed(EpochReported(3, "student", 1, 0.5))
+    assert one.attempts.smaller, "it is retried with smaller parts once"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from rich.console import Console
@@ -44,6 +45,15 @@ def test_plain_lines_come_at_changes_and_now_and_then():
     assert [text.split("/")[0] for text in lines] == ["0", "1", "1"]
     assert "ends about" in lines[-1] and "ends about" not in lines[0]
     assert "\x1b" not in output.getvalue()
+
+
+def test_the_end_is_what_the_trials_that_are_left_take_at_this_sessions_pace():
+    clock = Clock()
+    progress = StudyProgress(Console(file=io.StringIO()), clock)
+    assert progress._ends(snapshot(complete=10)) is None
+    clock.now = 60.0
+    rest = progress._ends(snapshot(complete=10, pruned=5)) - datetime.now()
+    assert rest.total_seconds() == pytest.approx(60 / 5 * 15, abs=1.0)
 
 
 def test_a_terminal_gets_one_live_line():

@@ -7,7 +7,7 @@ from study_helpers import base_config
 from distune.config import Config, SearchParameter, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
-from distune.tuning.space.groups import backbone_group, fusion_group, loss_group
+from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import DEFAULT_SPACE, build_space, config_key_of, contains
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
@@ -227,3 +227,27 @@ def test_parameters_as_optuna_describes_them():
         "alpha": optuna.distributions.FloatDistribution(0.5, 2.0),
         "teacher_fusion_layers": optuna.distributions.IntDistribution(1, 3),
     }
+
+
+def test_a_parameter_that_the_base_value_switches_off_is_not_in_every_trial():
+    """The base shows plain pictures; every drawn trial shows views, and only it has a number of them."""
+    views = {"type": "int", "low": 2, "high": 8, "key": "data.views", "when": {"shown": ["light"]}}
+    shown = {"type": "categorical", "choices": ["light"], "key": "data.augment"}
+    base = parse_config({"search_space": {"shown": shown, "views": views}})
+    space = build_space(base, only=("shown", "views"))
+    assert space.always_active(base) == ["shown"] and space.ever_active(base) == ["shown", "views"]
+    shown["choices"] = ["none"]
+    with_none = parse_config({"search_space": {"shown": shown, "views": views}})
+    assert list(build_space(with_none, only=("shown", "views")).parameters) == ["shown"]
+
+
+def test_nothing_of_a_teacher_that_no_loss_asks_is_searched():
+    base = with_values(Config(), {"distillation.loss": "none"})
+    plain = build_space(base, ignored=fields_without_effect(base))
+    assert [name for name in plain.parameters if name.startswith("teacher")] == []
+    assert {"student_lr", "alpha"} <= plain.parameters.keys() and not {"beta", "T"} & plain.parameters.keys()
+    drawn = build_space(base, groups=loss_group(), ignored=fields_without_effect(base))
+    assert not drawn.is_active("teacher_lr", {}, base)
+    assert drawn.is_active("teacher_lr", {"distillation.loss": "vanilla"}, base)
+    started = with_values(base, {"student.init_from_teacher": True})
+    assert "teacher_lr" in build_space(started, ignored=fields_without_effect(started)).parameters

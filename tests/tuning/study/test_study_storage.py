@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -7,16 +8,18 @@ import optuna
 import pytest
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from sqlalchemy.engine import make_url
-from study_helpers import base_config, settings_of
+from study_helpers import base_config, settings_of, sqlite_study
 
 from distune.cli import main
 from distune.config import parse_config
 from distune.errors import UserError
+from distune.tuning.coordinator.leases import Lease
 from distune.tuning.space.space import build_space
+from distune.tuning.study.names import study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
-from distune.tuning.study.read_only import reading
+from distune.tuning.study.read_only import COPY_ATTEMPTS, copy_sqlite, reading
 from distune.tuning.study.settings import NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
@@ -364,3 +367,47 @@ def test_a_finished_trial_is_not_requeued_by_its_owner(tmp_path, state):
     study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state)
     requeue_if_owned(storage, trial._trial_id, "coordinator", "a")
     assert optuna.load_study(study_name="s", storage=storage).trials[0].state == state
+
+
+def test_a_copy_is_taken_again_where_the_database_changed_meanwhile(tmp_path, monkeypatch):
+    source, log = tmp_path / "s.db", tmp_path / "s.db-wal"
+    source.write_bytes(b"old")
+    log.write_bytes(b"log")
+    copied, copyfile = [], shutil.copyfile
+
+    def while_others_write(file, target):
+        copyfile(file, target)
+        copied.append(file.name)
+        if len(copied) <= changes:
+            source.write_bytes(b"x" * len(copied))
+
+    monkeypatch.setattr(shutil, "copyfile", while_others_write)
+    changes = 3
+    copy_sqlite(source, tmp_path / "copy.db")
+    assert copied == ["s.db", "s.db-wal"] * 3
+    assert (tmp_path / "copy.db").read_bytes() == b"xxx" and (tmp_path / "copy.db-wal").read_bytes() == b"log"
+    changes = 1000
+    with pytest.raises(UserError, match="too fast"):
+        copy_sqlite(source, tmp_path / "copy.db")
+    assert len(copied) == 6 + 2 * COPY_ATTEMPTS
+
+
+def test_the_newest_study_on_the_same_question_that_lacks_trials_is_resumed(tmp_path):
+    settings = settings_of()
+    names = [f"medpix_tuning_2026010{day}" for day in (1, 2, 3)]
+    studies = [sqlite_study(tmp_path, settings, name) for name in names[:2]]
+    studies.append(sqlite_study(tmp_path, settings_of(seed=7), names[2]))  # about something else
+    for study in studies:
+        for value in (0.5, 0.6):
+            study.add_trial(create_trial(state=TrialState.COMPLETE, value=value))
+
+    def resumed(n_trials):
+        return study_to_continue(tmp_path, None, settings, n_trials)
+
+    assert [resumed(count) for count in (2, 3)] == [None, names[1]]
+    lease = Lease.new(1)
+    studies[1].set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
+    assert resumed(3) == names[0], "another process is at work on the newer one"
+    closed = lease.closed("interrupted")
+    studies[1].set_user_attr(f"coordinator:{lease.coordinator}", closed.__dict__)
+    assert resumed(3) == names[1]
