@@ -173,3 +173,18 @@ def test_the_floor_is_the_95th_of_99_shuffled_orders_and_a_detectable_effect_fol
         1.0,
     ] * HALF  # 48 of them: the deviation is the root of 12 / 47, a third of the variance is named
     assert detectable(scores) == pytest.approx(math.sqrt(12 * (1 / 3) * 12 / 47))
+
+
+def test_ranges_rest_on_a_quarter_of_the_trials_and_five_at_least() -> None:
+    for count, best in ((40, 10), (12, 5), (5, 5)):
+        one = study([{"x": n / 40} for n in range(count)], [1 - n / 100 for n in range(count)], X)
+        found = best_ranges(one, rank(one))
+        assert isinstance(found, Ranges) and [trial.number for trial in found.trials] == list(range(best))
+        assert (found.complete, found.parameters["x"].low) == (count, 0.0)
+        assert found.parameters["x"].high == pytest.approx((best - 1) / 40 + 0.05)
+
+
+def test_an_equal_score_later_is_no_progress() -> None:
+    scores = [0.5, 0.6, 0.9, 0.7, 0.6, 0.5, 0.9, 0.9, 0.8]
+    found = progress(study([{"x": 0.5}] * 9, scores, X))
+    assert found == RunningBest(9, 6, 0.0)

@@ -171,6 +171,27 @@ def test_a_kind_of_failure_names_the_values_that_no_finished_trial_had() -> None
     assert rank(alone).failures[0].apart == {}
 
 
+@pytest.mark.parametrize(
+    ("failed", "finished", "ends"),
+    [
+        ([8.0, 9.0], [1.0, 7.0], (8.0, 9.0)),
+        ([1.0, 2.0], [3.0, 9.0], (1.0, 2.0)),
+        ([1.0, 5.0], [3.0, 9.0], None),
+        ([1.0], [3.0, 9.0], None),  # one failure has no pattern
+    ],
+)
+def test_failures_lie_apart_at_either_end(
+    failed: list[float], finished: list[float], ends: tuple[float, float] | None
+) -> None:
+    trials = [TrialRecord(n, "complete", 0.5, {"x": value}) for n, value in enumerate(finished)]
+    trials += [
+        TrialRecord(10 + n, "failed", None, {"x": value}, failure_kind="crash")
+        for n, value in enumerate(failed)
+    ]
+    (found,) = rank(StudyRecord("s", "maximize", tuple(trials), {}, "study")).failures
+    assert found.apart == ({} if ends is None else {"x": ends})
+
+
 @pytest.mark.parametrize("recorded", ["a" * 300, "a\0/b", "\ud800", "../" * 3000 + "b"])
 def test_a_run_folder_that_no_file_system_can_hold_is_none(tmp_path: Path, recorded: str) -> None:
     record = from_optuna(study_of(create_trial(value=0.9, user_attrs={"folder": recorded})), tmp_path)

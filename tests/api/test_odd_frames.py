@@ -104,3 +104,24 @@ def test_new_examples_are_understood_alike() -> None:
     for value in ODD["text"]:
         (first, *rest) = examples_of(frame(text=value), None, Columns())
         assert first.problem and not rest[0].problem
+
+
+def test_rows_of_a_patient_are_never_parted_and_other_splits_are_other_data(config: Config) -> None:
+    count = 60
+    rows = {
+        "image": [PICTURE] * count,
+        "text": [f"text {n}" for n in range(count)],
+        "label": ["xy"[n % 2] for n in range(count)],
+        "group": [f"p{n // 6}" for n in range(count)],
+    }
+    made = with_data(config, pandas.DataFrame(rows)).data
+    of_split = [
+        {row["group"] for row in csv.DictReader((made.root / f"metadata_{split}.csv").open(newline=""))}
+        for split in ("train", "dev", "test")
+    ]
+    assert sum(map(len, of_split)) == len(set.union(*of_split)) == 10 and all(of_split)
+    given = [
+        with_data(config, pandas.DataFrame({**rows, "split": ["train", "dev", last] * 20})).data.root
+        for last in ("test", "dev", "test")
+    ]
+    assert given[0] == given[2] != given[1]

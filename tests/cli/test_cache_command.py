@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distune.cli import app
+from distune.cli.commands.cache import _seconds
 from distune.config import Config
 from distune.errors import UserError
 from distune.store import Store
@@ -128,3 +129,7 @@ def test_an_entry_of_an_older_version_is_listed_without_its_data_set(own_cache: 
     store.get("tokens", {"texts": "x"}, lambda entry: None)
     (entry,) = Store().entries()
     assert (entry.dataset, entry.encoders, entry.kind) == ("", (), "tokens")
+
+
+def test_ages_are_days_hours_and_minutes() -> None:
+    assert [_seconds(age) for age in ("2d", "3h", "90m")] == [172_800.0, 10_800.0, 5_400.0]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from distune.cli.commands.confirm import EXIT_CODES
 from distune.cli.commands.train import print_results
+from distune.cli.commands.tune import EXIT_CODES as TUNE_CODES
 from distune.cli.tune_output import print_outcome
 
 
@@ -43,3 +45,8 @@ def test_train_says_first_that_a_teacher_has_nothing_to_teach(
     print_results({"score": 0.8, "splits": {"dev": dev}, "teacher": scored, "test_split": "none"})
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("warning: the teacher scores" if is_warned else "dev  score 0.8000")
+
+
+def test_how_a_confirmation_ends_is_told_by_its_exit_code() -> None:
+    assert EXIT_CODES == {"finished": 0, "incomplete": 1, "low_disk": 4, "interrupted": 130}
+    assert TUNE_CODES == {"finished": 0, "failed_alike": 1, "timeout": 3, "low_disk": 4, "interrupted": 130}

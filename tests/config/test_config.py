@@ -8,6 +8,7 @@ import yaml
 
 from distune.config import (
     Config,
+    SearchParameter,
     as_dict,
     dump_config,
     known_keys,
@@ -97,6 +98,7 @@ def test_all_problems_are_listed_at_once() -> None:
         ({"order": ["a", "b"], "separator": ";"}, "one of them"),
         ({"order": ["a", "a"]}, "each once"),
         ({"separator": ";", "score": "quadratic_kappa"}, "order"),
+        ({"score": "quadratic_kappa"}, "order"),
         ({"order": ["a", "b"], "score": "average_precision"}, "quadratic_kappa"),
         ({"columns": ["a"]}, "two or more"),
     ],
@@ -249,3 +251,24 @@ def test_true_is_a_choice_of_a_search_space() -> None:
     choices = {"student.vision.pretrained": {"type": "categorical", "choices": [True, False]}}
     space = with_values(Config(), {"search_space": choices}).search_space
     assert space["student.vision.pretrained"].choices == (True, False)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"type": "float", "low": 1.0, "high": 2.0, "log": True, "step": 0.1},
+        {"type": "float", "low": 0.0, "high": 1.0, "log": True},
+        {"type": "float", "low": 2.0, "high": 1.0},
+        {"type": "float", "low": 1.0},
+        {"type": "float", "choices": [1.0]},
+        {"type": "int", "low": 1.5, "high": 3.0},
+        {"type": "int", "low": 1, "high": 5, "step": 1.5},
+        {"type": "categorical"},
+        {"type": "categorical", "choices": ["a", "a"]},
+        {"type": "categorical", "choices": ["a"], "log": True},
+        {"type": "categorical", "choices": ["a"], "low": 1.0},
+    ],
+)
+def test_a_search_parameter_that_contradicts_itself_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        SearchParameter(**values)

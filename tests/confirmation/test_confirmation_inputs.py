@@ -64,11 +64,14 @@ def same(first: list[Any], second: list[Any]) -> bool:
     return all(np.allclose(one, other, atol=1e-6) for one, other in zip(first, second, strict=True))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
-    [{}, FROZEN, {**FROZEN, "training__precision": "bf16"}, MEANS],
-    ids=["trained", "frozen", "frozen in bf16", "means of frozen tokens"],
+    [
+        pytest.param({}, id="trained"),
+        pytest.param(FROZEN, id="frozen", marks=pytest.mark.slow),
+        pytest.param({**FROZEN, "training__precision": "bf16"}, id="frozen in bf16", marks=pytest.mark.slow),
+        pytest.param(MEANS, id="means of frozen tokens", marks=pytest.mark.slow),
+    ],
 )
 class TestConditions:
     """Each condition equals the full input of a data set that was changed on disk."""

@@ -19,7 +19,10 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_scor
 from distune.confirmation.baselines import ends_of_grid
 from distune.confirmation.statistics.comparisons import Pair, planned
 from distune.confirmation.statistics.files import read_plan
-from distune.confirmation.statistics.numbers import confirmation_numbers
+from distune.confirmation.statistics.inference.power import power
+from distune.confirmation.statistics.inference.significance import family_level
+from distune.confirmation.statistics.inference.standard_errors import Errors
+from distune.confirmation.statistics.numbers import _optimism, confirmation_numbers
 from distune.confirmation.statistics.scores.scores import interval
 from distune.confirmation.statistics.scores.subgroups import read_subgroups
 from distune.data.table import Table, Task
@@ -258,6 +261,10 @@ def test_comparisons_are_corrected_by_family_and_planted_differences_found(numbe
     assert (alone["family_low"], alone["family_high"]) == pytest.approx((alone["low"], alone["high"]))
     assert compared["tuning_gain"]["groups"] == 60 and 0 < compared["tuning_gain"]["power"] < 0.5
     assert compared["against_baseline"]["seeds"] == {"first": 3, "second": 1}
+    for each, questions in (*((one, 2) for one in primary), (alone, 1)):
+        parts = (each[f"{part}_error"] ** 2 for part in ("case", "seed", "interaction"))
+        errors = Errors(*parts, each["freedom"])
+        assert each["power"] == pytest.approx(power(errors, 0.01, family_level(questions)))
 
 
 def test_mcnemar_is_the_binomial_test_of_the_first_seeds_models(numbers: dict[str, Any]) -> None:
@@ -429,3 +436,21 @@ def test_predictions_under_a_condition_are_of_the_same_examples(sound: Path, tmp
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(UserError, match="test_without_image"):
         confirmation_numbers(folder)
+
+
+def test_optimism_on_folds_counts_seeds_with_all_their_folds(tmp_path: Path) -> None:
+    """Two seeds with means of 0.7 and 0.8 and one that lacks a fold, against 0.9 in the search."""
+    for seed, scores in ((1, (0.6, 0.8)), (2, (0.7, 0.9)), (3, (0.1,))):
+        for fold, score in enumerate(scores, 1):
+            folder = tmp_path / "trial_0004" / f"seed_{seed}" / "folds" / f"fold_{fold}"
+            folder.mkdir(parents=True)
+            (folder / "results.json").write_text(json.dumps({"score": score}))
+    plan = {"contenders": [{"name": "trial_0004", "rank": 1, "search_score": 0.9}], "folds": 2}
+    splits = {"dev": {"over_seeds": interval([0.5, 0.52])}, "test": None}
+    found = _optimism(plan, {"trial_0004": {"seeds": [1, 2, 3], "splits": splits}}, tmp_path)
+    assert found is not None and found["again"]["mean"] == pytest.approx(0.75)
+    assert (found["dev"]["mean"], found["test"], found["loss"]["on"]) == (0.51, None, "folds")
+    again = interval([0.7, 0.8])
+    assert [found["loss"][key] for key in ("mean", "low", "high")] == pytest.approx(
+        [0.15, 0.9 - again["high"], 0.9 - again["low"]]
+    )

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from distune.config import Config, with_values
+from distune.confirmation.statistics.files import MARKER
 from distune.confirmation.train_candidates import Job, train_all
 from distune.errors import UserError
 from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
+from distune.training.files.run_folder import RESULTS
+from distune.training.student import WEIGHTS
 from distune.tuning.trials.messages import TrialTask
 from distune.tuning.trials.trial import PROGRESS
 
@@ -111,3 +114,32 @@ def test_a_disk_that_is_nearly_full_lets_running_jobs_end_and_begins_no_other() 
     assert trained.low_disk and not trained.interrupted and not trained.failed
     assert [number for number, _ in script.played] == [0, 1]
     assert not train_all(jobs(5), SimulatedExecutor(Script())).low_disk
+
+
+@pytest.mark.parametrize(
+    ("files", "is_done"),
+    [
+        ((), False),
+        ((RESULTS,), False),  # its weights were cleaned up before it had answers
+        ((RESULTS, WEIGHTS), True),
+        ((RESULTS, MARKER), True),
+        ((WEIGHTS, MARKER), False),
+    ],
+)
+def test_a_run_is_done_with_its_results_and_what_answers_come_from(
+    tmp_path: Path, files: tuple[str, ...], is_done: bool
+) -> None:
+    job = Job(0, "base", 1, Config(), tmp_path / "base" / "seed_1")
+    job.folder.mkdir(parents=True)
+    for name in files:
+        (job.folder / name).touch()
+    assert job.is_done is is_done
+
+
+def test_folds_are_done_when_each_has_its_results(tmp_path: Path) -> None:
+    job = Job(0, "base", 1, Config(), tmp_path, folds=2)
+    for run in job.runs:
+        assert not job.is_done
+        run.mkdir()
+        (run / RESULTS).touch()
+    assert job.is_done and [run.name for run in job.runs] == ["fold_1", "fold_2"]

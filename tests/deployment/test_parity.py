@@ -15,11 +15,12 @@ from distune.deployment.bundle import (
     LABELS,
     MODEL,
     PREPROCESS,
+    check_files,
     checksum_of,
     format_of,
     load_bundle,
 )
-from distune.deployment.parity import ParityExamples, compared
+from distune.deployment.parity import Parity, ParityExamples, compared
 from distune.errors import UserError
 from distune.prediction.examples import Example
 
@@ -60,3 +61,29 @@ def test_a_bundle_of_a_newer_format_is_refused_with_its_version(tmp_path: Path) 
     (tmp_path / CHECKSUMS).write_text(json.dumps(checksums))
     with pytest.raises(UserError, match=r"9\.9"):
         load_bundle(tmp_path)
+
+
+def test_a_drop_is_what_the_export_lost() -> None:
+    assert Parity(3, 0.1, 1, None, 0.9, 0.7).drop == pytest.approx(0.2)
+    assert Parity(3, 0.1, 1, None, 0.7, 0.9).drop == pytest.approx(-0.2)
+    assert Parity(3, 0.1, 1, None, None, None).drop is None
+
+
+@pytest.mark.parametrize("name", [MODEL, LABELS, PREPROCESS])
+def test_a_file_that_has_no_checksum_may_have_been_altered(tmp_path: Path, name: str) -> None:
+    checksums = {other: "0" for other in (MODEL, LABELS, PREPROCESS) if other != name}
+    (tmp_path / CHECKSUMS).write_text(json.dumps(checksums))
+    with pytest.raises(UserError, match=name):
+        check_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../outside.json", "sub/inside.json"])
+def test_no_file_beside_those_of_the_bundle_is_read(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "bundle"
+    (folder / "sub").mkdir(parents=True)
+    for file in (folder / MODEL, folder / LABELS, folder / PREPROCESS, folder / name):
+        file.write_text("{}")
+    names = (MODEL, LABELS, PREPROCESS, name)
+    (folder / CHECKSUMS).write_text(json.dumps({each: checksum_of(folder / each) for each in names}))
+    with pytest.raises(UserError, match="is missing"):
+        check_files(folder)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from distune.config import DataConfig, Modality
 from distune.data.pixels.intensity import DEFAULT
 from distune.data.ragged import Ragged
-from distune.data.table import Task
+from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
 from distune.prediction.answers import Answers, as_cell, calibrated
 from distune.prediction.evaluation import evaluation_of
-from distune.prediction.examples import Columns, Example, encoder_pixels
-from distune.prediction.labelled import Labelled, _as_in_training, label_columns_of, labelled_file
+from distune.prediction.examples import Columns, Example, array_of, encoder_pixels
+from distune.prediction.labelled import Labelled, _as_in_training, _as_text, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor, lacks
 
@@ -129,3 +131,43 @@ def test_arrays_have_the_limit_of_files(shape: tuple[int, ...], is_refused: bool
         return
     with pytest.raises(UserError, match="1000 x 1001"):
         encoder_pixels(image, 8, max_megapixels=1.0)
+
+
+def test_a_photo_is_turned_as_its_camera_says() -> None:
+    picture = Image.new("RGB", (4, 2))
+    picture.putpixel((0, 0), (255, 255, 255))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # the camera was held upright: the first row is the right side
+    file = BytesIO()
+    picture.save(file, "JPEG", exif=exif, quality=100)
+    turned = array_of(Image.open(file))
+    assert turned.shape == (4, 2, 3) and turned[0, 1].min() > 150 > turned[0, 0].max()
+    plain = array_of(picture)
+    assert plain.shape == (2, 4, 3) and plain[0, 0].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("cell", "read"), [("a|b", "a;b"), ("nothing", "none"), (" nothing ", "none"), ("a", "a"), ("", "")]
+)
+def test_labels_of_one_cell_are_read_by_the_separator_and_the_word_of_the_run(cell: str, read: str) -> None:
+    config = DataConfig(reader="medpix", tasks={"signs": {"separator": "|", "negative": "nothing"}})  # type: ignore[dict-item]
+    assert _as_in_training(config, {"signs": [cell], "other": [cell]}) == {"signs": [read], "other": [cell]}
+
+
+def test_labels_of_which_one_is_not_known_are_not_scored() -> None:
+    task = Task("signs", ("a", "b"), "multi_label")
+    rows = np.array([[1, 0], [0, 0], [1, 1], [1, MISSING], [MISSING, MISSING]])
+    assert [_as_text(task, row) for row in rows] == ["a", "none", "a;b", "", ""]
+    assert [_as_text(TASK, row) for row in np.array([[1], [MISSING]])] == ["long", ""]
+
+
+def test_the_interval_of_a_classs_recall_is_that_of_its_recall() -> None:
+    """Of eight long texts all are found, and of twelve short ones half."""
+    texts = ["one two three four five six"] * 8 + ["one"] * 6 + ["one two three four five six"] * 6
+    labels = {"kind": ["long"] * 8 + ["short"] * 12}
+    examples = [Example(str(n), None, text) for n, text in enumerate(texts)]
+    data = Labelled("new", examples, labels, [str(n) for n in range(20)])
+    classes = evaluation_of(PREDICTOR, data, label_columns_of(data, (TASK,)))["tasks"]["kind"]["classes"]
+    assert (classes["long"]["recall"], classes["short"]["recall"]) == (1.0, 0.5)
+    (low, high), (half_low, half_high) = (classes[name]["recall_interval"] for name in ("long", "short"))
+    assert 0.6 < low < high == 1.0 and half_low < 0.5 < half_high < 0.8

@@ -141,3 +141,13 @@ def test_the_labels_of_a_task_have_the_temperature_of_its_predictions(tmp_path: 
     expected = fitted_temperatures(tmp_path, (Task("f", ("a", "b"), "multi_label"),))["f"]
     assert [task.temperature for task in read_mistakes(tmp_path)] == [expected, expected]
     assert expected != 1.0
+
+
+def test_probabilities_of_test_are_calibrated_on_dev(run_folder: Path) -> None:
+    dev = run_folder / "predictions_dev.csv"
+    (on_dev,) = read_mistakes(run_folder)
+    (run_folder / "predictions_test.csv").write_text(
+        dev.read_text().replace(",0.01", ",0.4").replace(",0.99", ",0.6")
+    )
+    (on_test,) = read_mistakes(run_folder, "test")
+    assert on_test.temperature == on_dev.temperature

@@ -6,6 +6,8 @@ import copy
 import functools
 import itertools
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,3 +256,18 @@ def test_a_checkpoint_that_was_changed_is_named(tmp_path):
         path.write_bytes(changed)
         with pytest.raises(ValueError, match="changed"):
             load_checkpoint(path)
+
+
+def test_a_line_is_on_the_disk_before_the_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append((tmp_path / "records.jsonl").read_bytes())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    append_line(tmp_path / "records.jsonl", {"by": "a"})
+    append_line(tmp_path / "records.jsonl", {"by": "b"})
+    assert synced == [b'{"by": "a"}\n', b'{"by": "a"}\n{"by": "b"}\n']
