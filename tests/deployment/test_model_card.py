@@ -1,0 +1,22 @@
+"""What a card says of the scores of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distune.data.table import Task
+from distune.deployment.model_card import _scores
+
+TASKS = (Task("kind", ("a", "b")),)
+
+
+@pytest.mark.parametrize(("test_split", "is_said"), [("opened", False), ("shut", True), ("none", True)])
+def test_a_test_split_that_was_not_opened_is_said_to_be_so(
+    tmp_path: Path, test_split: str, is_said: bool
+) -> None:
+    (tmp_path / "results.json").write_text(json.dumps({"test_split": test_split}))
+    said = "\n".join(_scores(tmp_path, TASKS, {"kind": 1.23456}))
+    assert ("did not open" in said) is is_said and "kind 1.235" in said
