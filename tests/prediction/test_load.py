@@ -27,7 +27,8 @@ def study_with(folder: Path, config: Config, scores: list[float], **about: Any) 
     study = open_study(storage, folder.name, settings)
     for number, score in enumerate(scores):
         trial = optuna.trial.create_trial(
-            value=score, user_attrs={"folder": str(folder / "trials" / f"trial_{number:04d}")}
+            value=score,
+            user_attrs={"overrides": {}, "folder": str(folder / "trials" / f"trial_{number:04d}")},
         )
         study.add_trial(trial)
     storage.remove_session()

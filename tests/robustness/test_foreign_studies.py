@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import distune
+from distune.analysis.parameters.shared import shared_by_best
 from distune.analysis.ranking import rank
 from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.from_optuna import from_optuna
@@ -91,6 +92,30 @@ def test_a_studys_name_decides_no_path(name: str, tmp_path: Path, monkeypatch: p
     result = CliRunner().invoke(app, ["report", "some.db"])
     assert isinstance(result.exception, UserError) and "--out" in str(result.exception)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "c", "d", "some.db"]
+
+
+def test_choices_that_are_no_scalars_are_read_as_their_text(tmp_path: Path) -> None:
+    """A choice of None is no missing value, and one of a list can be counted."""
+    choices = (None, True, 1.5, "a", [1, 2])
+    distribution = optuna.distributions.CategoricalDistribution(choices)  # type: ignore[arg-type]
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db")
+    for number in range(30):
+        params: dict[str, object] = {} if number % 7 == 0 else {"c": choices[number % 5]}
+        ranges = dict.fromkeys(params, distribution)
+        study.add_trial(optuna.trial.create_trial(value=number, params=params, distributions=ranges))
+    record = from_optuna(study)
+    assert record.space["c"].choices == ("None", True, 1.5, "a", "[1, 2]")
+    assert {trial.params.get("c") for trial in record.trials} == {None, *record.space["c"].choices}
+    assert shared_by_best(record, rank(record))
+
+
+def test_what_another_program_added_to_a_study_of_tune_is_left_out_and_said(tmp_path: Path) -> None:
+    study = study_named("s", tmp_path / "s.db", direction="maximize")
+    study.set_user_attr("ready", True)
+    study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs={"overrides": {}}))
+    record = from_optuna(study)
+    assert [trial.number for trial in record.trials] == [3]
+    assert any("another program" in line for line in record.missing)
 
 
 def test_the_best_of_a_minimised_study_is_its_lowest(tmp_path: Path) -> None:
@@ -204,3 +229,10 @@ def test_times_of_several_zones_can_be_compared(tmp_path: Path) -> None:
     trials = from_csv(table).trials
     assert trials[1].seconds == 7 * 3600
     assert sorted(trial.started for trial in trials if trial.started)
+
+
+@pytest.mark.parametrize("blank", ["", " ", ".", "/"])
+@pytest.mark.parametrize("command", ["status", "report", "compare", "confirm", "dashboard"])
+def test_a_name_that_is_none_is_refused_as_such(command: str, blank: str) -> None:
+    result = CliRunner().invoke(app, [command, blank])
+    assert isinstance(result.exception, UserError) and "names no" in str(result.exception)

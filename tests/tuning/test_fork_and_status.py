@@ -4,16 +4,18 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, coordinator, memory_study, settings_of, sqlite_study, states, training
 
 from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
-from distune.tuning.fork_study import fork
+from distune.tuning.fork_study import fork, open_old
 from distune.tuning.status import read_status, status_of
+from distune.tuning.study.open_study import FORKED_FROM, open_study
 from distune.tuning.study.storage import open_storage
 
 
@@ -75,13 +77,47 @@ def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed):
 
 @pytest.mark.slow
 def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
-    import optuna
-
     old = old_study(tmp_path, n_trials=4)
     storage = open_storage(f"sqlite:///{tmp_path}/new.db")
     half = optuna.create_study(storage=storage, study_name="new", direction="maximize")
+    half.set_user_attr(FORKED_FROM, old.study_name)
     half.add_trial(old.trials[0])
     assert states(forked(tmp_path, old, settings_of(pruner="none"))) == {"COMPLETE": 4}
+
+
+@pytest.mark.parametrize("attributes", [{}, {"ready": True}, {"base_config": {}}])
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_another_programs_study_is_neither_worked_on_nor_replaced(tmp_path, attributes, direction):
+    storage = open_storage(f"sqlite:///{tmp_path}/new.db")
+    theirs = optuna.create_study(storage=storage, study_name="new", direction=direction)
+    theirs.add_trial(create_trial(value=0.9))
+    for key, value in attributes.items():
+        theirs.set_user_attr(key, value)
+    old = memory_study(settings_of())
+    for work in (
+        lambda: open_study(storage, "new", settings_of()),
+        lambda: fork(old, storage, "new", settings_of()),
+    ):
+        with pytest.raises(UserError, match="new"):
+            work()
+    assert [trial.value for trial in theirs.trials] == [0.9] and theirs.user_attrs == attributes
+    with pytest.raises(UserError, match="distune tune"):
+        open_old(storage, "new")
+
+
+def test_a_fork_takes_no_other_studys_place(tmp_path):
+    storage, settings = open_storage(f"sqlite:///{tmp_path}/new.db"), settings_of()
+    open_study(storage, "new", settings)
+    with pytest.raises(UserError, match="no fork of"):
+        fork(memory_study(settings), storage, "new", settings)
+
+
+@pytest.mark.slow
+def test_a_trial_that_another_program_added_is_not_copied(tmp_path):
+    settings = settings_of(pruner="none")
+    old = old_study(tmp_path, settings, n_trials=2)
+    old.add_trial(create_trial(value=0.9))
+    assert states(forked(tmp_path, old, settings)) == {"COMPLETE": 2}
 
 
 @pytest.mark.slow

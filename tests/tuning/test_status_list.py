@@ -19,7 +19,7 @@ from distune.tuning.study.storage import open_storage
 
 
 def add_complete(study, value):
-    study.add_trial(create_trial(state=TrialState.COMPLETE, value=value))
+    study.add_trial(create_trial(state=TrialState.COMPLETE, value=value, user_attrs={"overrides": {}}))
 
 
 def with_lease(study, ended):

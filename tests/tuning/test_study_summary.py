@@ -68,7 +68,8 @@ def test_the_best_of_equals_is_the_earliest_and_a_pruned_trial_is_never_best(tmp
     for state, value in (("PRUNED", 0.9), ("COMPLETE", 0.5), ("COMPLETE", 0.7), ("COMPLETE", 0.7)):
         from optuna.trial import create_trial
 
-        study.add_trial(create_trial(state=TrialState[state], value=value))
+        own = {"overrides": {}}
+        study.add_trial(create_trial(state=TrialState[state], value=value, user_attrs=own))
     assert best_trial(study.trials).number == 2
 
 

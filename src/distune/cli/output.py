@@ -43,3 +43,8 @@ def say(text: str = "", *, err: bool = False) -> None:
         for line in text.split("\n")
     )
     typer.echo(harmless(text).replace("\r", "\N{REPLACEMENT CHARACTER}"), err=err)  # noqa: TID251
+
+
+def score(value: float) -> str:
+    """A score with four decimals; one that is none of Distune's, and far from 1, with four digits."""
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from distune.config import Config, as_dict, with_values
 from distune.config.model import NO_ENCODER
 from distune.errors import UserError
 from distune.training.keys import uses_teacher
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
+from distune.tuning.coordinator.ledger import ranked
 from distune.tuning.study.settings import comparable
 from distune.tuning.summary import base_config_of, base_trial, config_of_trial
 from distune.utils.seeds import derived_seed
@@ -78,15 +79,16 @@ def contenders(study: Study, top: int, *, one_modality: bool = False) -> tuple[l
     """
     trials = study.get_trials(deepcopy=False)
     base = _base(study, trials)
-    ranked = _ranked(study, trials, base, top)
-    if not ranked:
+    best_few = _best_few(study, trials, base, top)
+    if not best_few:
         raise UserError(
             f"study {study.study_name} has no complete trial, so there is nothing to confirm; "
             "resume `distune tune`"
         )
-    notes = [f"only {len(ranked)} different configs are complete in the study"] if len(ranked) < top else []
-    candidates = ranked if any(candidate.is_base for candidate in ranked) else [*ranked, base]
-    best = ranked[0]
+    few = len(best_few)
+    notes = [f"only {few} different configs are complete in the study"] if few < top else []
+    candidates = best_few if any(candidate.is_base for candidate in best_few) else [*best_few, base]
+    best = best_few[0]
     if one_modality:
         candidates = [*candidates, *one_modality_each(best)]
         if len(best.config.student.modalities) == 1:
@@ -151,24 +153,22 @@ def _base(study: Study, trials: Sequence[FrozenTrial]) -> Candidate:
     )
 
 
-def _ranked(study: Study, trials: Sequence[FrozenTrial], base: Candidate, top: int) -> list[Candidate]:
-    ranked: list[Candidate] = []
+def _best_few(study: Study, trials: Sequence[FrozenTrial], base: Candidate, top: int) -> list[Candidate]:
+    found: list[Candidate] = []
     for candidate in _by_score(study, trials):
-        if any(config_identity(candidate.config) == config_identity(other.config) for other in ranked):
+        if any(config_identity(candidate.config) == config_identity(other.config) for other in found):
             continue
-        rank = len(ranked) + 1
+        rank = len(found) + 1
         if rank > top:
             break
         if config_identity(candidate.config) == config_identity(base.config):
-            ranked.append(replace(candidate, name="base", kind="base", rank=rank))
+            found.append(replace(candidate, name="base", kind="base", rank=rank))
         else:
-            ranked.append(replace(candidate, rank=rank))
-    return ranked
+            found.append(replace(candidate, rank=rank))
+    return found
 
 
 def _by_score(study: Study, trials: Sequence[FrozenTrial]) -> Iterator[Candidate]:
-    complete = [(t, t.value) for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    for trial, value in sorted(complete, key=lambda pair: (-pair[1], pair[0].number)):
-        yield Candidate(
-            f"trial_{trial.number:04d}", "trial", config_of_trial(study, trial), trial.number, None, value
-        )
+    for trial in ranked(trials):
+        config = config_of_trial(study, trial)
+        yield Candidate(f"trial_{trial.number:04d}", "trial", config, trial.number, None, trial.value)

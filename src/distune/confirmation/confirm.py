@@ -53,7 +53,7 @@ from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import check_executor, described, devices_for, make_executor
 from distune.tuning.status import status_of
-from distune.tuning.study.open_study import check_study_name
+from distune.tuning.study.open_study import check_study_name, is_made_by_tune
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.tuning.study.storage import default_url
@@ -333,7 +333,7 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         if name not in names and (request.storage is not None or len(names) != 1):
             raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
         study = optuna.load_study(study_name=name if name in names else names[0], storage=storage)
-        if not {"ready", "base_config", "data_fingerprint", "seed"} <= study.user_attrs.keys():
+        if not is_made_by_tune(study):
             raise UserError(f"study {study.study_name} was not made by distune tune; it cannot be confirmed")
         if status_of(study, redacted(url), datetime.now().astimezone()).workers:
             raise UserError(

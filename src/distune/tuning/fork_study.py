@@ -13,10 +13,17 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from distune.config import Config, as_dict, value_at
 from distune.errors import UserError
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
-from distune.tuning.coordinator.ledger import OWNER
+from distune.tuning.coordinator.ledger import OVERRIDES, OWNER
 from distune.tuning.coordinator.proposals import configured, distribution
 from distune.tuning.space.space import contains
-from distune.tuning.study.open_study import check_study_name, load, write_settings
+from distune.tuning.study.open_study import (
+    FORKED_FROM,
+    check_study_name,
+    is_draft,
+    is_made_by_tune,
+    load,
+    write_settings,
+)
 from distune.tuning.study.settings import StudySettings, comparable
 from distune.tuning.summary import config_of_trial
 
@@ -32,16 +39,24 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
     Args:
         old: the study to copy from.
         storage: of the new study.
-        name: of the new study; one that is there already is opened as it is.
+        name: of the new study; a fork of the old one that is there already is opened as it is.
         settings: what the new study is about.
+
+    Raises:
+        UserError: another study has that name.
     """
     check_study_name(name)
     there = load(storage, name)
-    if there is not None and there.user_attrs.get("ready"):
+    if there is not None and is_made_by_tune(there) and _is_fork_of(there, old):
         return there
+    if there is not None and not is_draft(there):
+        raise UserError(
+            f"fork: there is a study {name} already, which is no fork of {old.study_name}; choose another name"
+        )
     if there is not None:  # a fork that was killed half-way
         optuna.delete_study(study_name=name, storage=storage)
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    study.set_user_attr(FORKED_FROM, old.study_name)
     copies = _copies(old, settings)
     baseline = next((trial for trial in copies if trial.user_attrs.get("baseline")), None)
     if baseline is None:
@@ -52,7 +67,8 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
         if trial is not baseline:
             study.add_trial(trial)
     write_settings(study, settings)
-    _log.info("study %s: copied %d trials of %s", name, len(copies), old.study_name)
+    level = logging.INFO if copies else logging.WARNING
+    _log.log(level, "study %s: copied %d trials of %s that still count", name, len(copies), old.study_name)
     return study
 
 
@@ -63,9 +79,20 @@ def open_old(storage: BaseStorage, name: str) -> Study:
         UserError: there is none of that name.
     """
     study = load(storage, name)
-    if study is None or not study.user_attrs.get("ready"):
-        raise UserError(f"fork: there is no study {name}; name the one to copy from with --study-name")
+    if study is None or not is_made_by_tune(study):
+        raise UserError(
+            f"fork: there is no study {name} of distune tune; name the one to copy from with --study-name"
+        )
     return study
+
+
+def _is_fork_of(study: Study, old: Study) -> bool:
+    """An older version left no other trace of it than the copied trials."""
+    recorded = study.user_attrs.get(FORKED_FROM)
+    copied = (trial.user_attrs.get("copied_from") for trial in study.get_trials(deepcopy=False))
+    return recorded == old.study_name or (
+        recorded is None and any(c and c[0] == old.study_name for c in copied)
+    )
 
 
 def _copies(old: Study, settings: StudySettings) -> list[FrozenTrial]:
@@ -78,6 +105,8 @@ def _copies(old: Study, settings: StudySettings) -> list[FrozenTrial]:
 
 
 def _copy(old: Study, trial: FrozenTrial, settings: StudySettings) -> FrozenTrial | None:
+    if OVERRIDES not in trial.user_attrs:  # another program added it
+        return None
     config = config_of_trial(old, trial)
     is_base = _same(config, settings.base)
     params = _point(config, settings)

@@ -15,7 +15,7 @@ from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import OWNER, TrialCounts, count, count_kinds
 from distune.tuning.staged import SUFFIX
 from distune.tuning.study.attributes import check_study, check_trials
-from distune.tuning.study.open_study import check_study_name, load
+from distune.tuning.study.open_study import check_study_name, is_made_by_tune, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
@@ -66,6 +66,7 @@ class StudyStatus:
         folds: a trial's score is the mean over so many folds; None if it is of the dev split.
         ends: when the study is expected to end; None if no coordinator works on it or no trial is finished.
         teacher_warning: that the best trial's teacher has little to teach; None where it has.
+        is_ours: whether `tune` made the study; another program's is read, but never resumed.
     """
 
     name: str
@@ -80,6 +81,7 @@ class StudyStatus:
     folds: int | None
     ends: datetime | None
     teacher_warning: str | None = None
+    is_ours: bool = True
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
     last = max(known.values(), key=lambda lease: lease.started, default=None)
     held = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(OWNER) in living]
     left = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING) and t not in held]
-    counts = count(trials, minimise=minimise)
+    is_ours = is_made_by_tune(study)
+    counts = count(trials, minimise=minimise, is_ours=is_ours)
     wanted = last.n_trials if last else None
     workers = sum(lease.workers for lease in living.values())
     return StudyStatus(
@@ -192,6 +195,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         study.user_attrs.get("folds"),
         _expected_end(trials, wanted, workers, now),
         None if (best := best_trial(trials)) is None or minimise else warning_of(best),
+        is_ours,
     )
 
 

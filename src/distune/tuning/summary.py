@@ -52,9 +52,7 @@ def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 
 def base_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """The complete trial of the base config; None if it has no score."""
-    found = (
-        trial for trial in trials if trial.user_attrs.get("baseline") and trial.state == TrialState.COMPLETE
-    )
+    found = (trial for trial in ranked(trials) if trial.user_attrs.get("baseline"))
     return next(found, None)
 
 

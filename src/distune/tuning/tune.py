@@ -134,6 +134,8 @@ def _check(request: TuneRequest) -> None:
             check_study_name(name)
     if request.fork and not asked.name:
         raise UserError("fork: name the study to copy from with --study-name")
+    if request.fork and request.fork == asked.name:
+        raise UserError(f"fork: {request.fork} is the study to copy from; choose another name for its fork")
     if asked.strategy == "staged" and (request.fork or asked.prune_teacher):
         what = "fork copies the trials of" if request.fork else "prune-teacher is for"
         raise UserError(f"{what} a joint search; a staged one tunes and prunes its teachers by themselves")

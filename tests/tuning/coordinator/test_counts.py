@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from distune.tuning.coordinator.ledger import count, count_kinds, ranked
+from distune.tuning.coordinator.ledger import UNNAMED_KIND, count, count_kinds, ranked
 
 STATES = {
     0: (TrialState.COMPLETE, 0.5),
@@ -20,8 +20,11 @@ STATES = {
     9: (TrialState.FAIL, None),
 }
 KINDS = {1: {"failure_kind": "out_of_memory"}, 6: {"failure_kind": "surplus"}}
+OWN = {"overrides": {}}
+FOREIGN = FrozenTrial(10, TrialState.COMPLETE, 0.99, None, None, {}, {}, {}, {}, {}, 10)
+INFINITE = FrozenTrial(11, TrialState.COMPLETE, float("inf"), None, None, {}, {}, OWN, {}, {}, 11)
 TRIALS = [
-    FrozenTrial(number, state, value, None, None, {}, {}, KINDS.get(number, {}), {}, {}, number)
+    FrozenTrial(number, state, value, None, None, {}, {}, OWN | KINDS.get(number, {}), {}, {}, number)
     for number, (state, value) in STATES.items()
 ]
 
@@ -40,4 +43,16 @@ def test_complete_trials_are_ranked_by_score_and_equal_ones_by_number() -> None:
 
 
 def test_surplus_trials_are_no_kind_of_failure() -> None:
-    assert count_kinds(TRIALS) == {"out_of_memory": 1, "crash": 1}
+    assert count_kinds(TRIALS) == {"out_of_memory": 1, UNNAMED_KIND: 1}
+
+
+def test_what_another_program_added_to_a_study_is_no_run_of_it() -> None:
+    """Its config is not known: as the best it would stand for the base config."""
+    found = count([*TRIALS, FOREIGN])
+    assert (found.complete, found.foreign, found.best) == (4, 1, (2, 0.9))
+    assert FOREIGN not in ranked([*TRIALS, FOREIGN])
+    assert count([FOREIGN], is_ours=False).best == (10, 0.99)
+
+
+def test_what_is_no_finite_number_is_never_the_best() -> None:
+    assert count([*TRIALS, INFINITE]).best == (2, 0.9) and INFINITE not in ranked([*TRIALS, INFINITE])

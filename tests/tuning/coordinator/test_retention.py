@@ -8,7 +8,7 @@ from distune.tuning.coordinator.retention import Retention, folder_name, weights
 
 
 def trial(number, state, value=None):
-    made = create_trial(state=state, value=value)
+    made = create_trial(state=state, value=value, user_attrs={"overrides": {}})
     made.number = number
     return made
 

@@ -131,6 +131,28 @@ def test_what_is_no_lease_is_passed_over_and_one_of_a_newer_version_is_read(stud
     assert leases(study.user_attrs) == {lease.coordinator: lease}
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        "coordinator",
+        "host",
+        "pid",
+        "born",
+        "beat",
+        "workers",
+        "n_trials",
+        "started",
+        "seen",
+        "ended",
+        "devices",
+    ],
+)
+@pytest.mark.parametrize("odd", [-1, 1e300, float("nan"), {}, True])
+def test_a_lease_whose_parts_are_odd_is_passed_over(part, odd):
+    lease = Lease.new(1)
+    assert leases({"coordinator:odd": {**lease.__dict__, part: odd}}) == {}
+
+
 def test_a_lease_of_an_older_version_is_read():
     lease = replace(Lease.new(1), born=psutil.Process().create_time())
     assert not lease.process_is_gone() and replace(lease, born=lease.born - 2.0).process_is_gone()

@@ -64,7 +64,7 @@ def shared_by_best(study: StudyRecord, ranking: Ranking) -> SharedByBest | Unkno
 
 def _shared(parameter: Parameter, best: Sequence[TrialRecord], tried: Sequence[TrialRecord]) -> Shared | None:
     name = parameter.name
-    if any(not parameter.holds(trial.params.get(name)) for trial in tried):
+    if not all(name in trial.params and parameter.holds(trial.params[name]) for trial in (*best, *tried)):
         return None
     top, values = ([trial.params[name] for trial in trials] for trials in (best, tried))
     if len(set(values)) < 2:

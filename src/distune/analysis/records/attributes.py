@@ -53,6 +53,12 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def plain(value: Any) -> str | int | float | bool:
+    """A parameter's value as it is; what is no number, text or truth value, such as None or a list, as its text."""
+    is_kept = isinstance(value, str | bool) or is_number(value)
+    return value if is_kept and isinstance(value, str | int | float) else str(value)
+
+
 def sessions(value: Any) -> tuple[Session, ...] | None:
     """The runs of the tuning command, or None where they are not recorded."""
     if not isinstance(value, list) or not value:
@@ -76,10 +82,9 @@ def space(value: Any) -> dict[str, Parameter]:
     for name, item in (mapping(value) or {}).items():
         if not isinstance(item, Mapping) or item.get("type") not in KINDS:
             continue
-        choices = item.get("choices") or ()
+        choices = held if isinstance(held := item.get("choices"), list | tuple) else ()
         low, high = number(item.get("low")), number(item.get("high"))
-        whole_range = (item["type"] == "categorical" and choices) or None not in (low, high)
-        if whole_range:
+        if choices if item["type"] == "categorical" else _is_range(low, high, item):
             found[str(name)] = Parameter(
                 name=str(name),
                 kind=item["type"],
@@ -87,12 +92,23 @@ def space(value: Any) -> dict[str, Parameter]:
                 high=high,
                 log=item.get("log") is True,
                 step=number(item.get("step")),
-                choices=tuple(choices),
+                choices=tuple(map(plain, choices)),
                 when={key: _as_tuple(held) for key, held in (mapping(item.get("when")) or {}).items()}
                 or None,
                 key=text(item.get("key")),
             )
     return found
+
+
+def _is_range(low: float | None, high: float | None, item: Mapping[str, Any]) -> bool:
+    step = item.get("step")
+    return (
+        low is not None
+        and high is not None
+        and low <= high
+        and not (item.get("log") is True and low <= 0)
+        and (step is None or (number(step) or 0) > 0)
+    )
 
 
 def _names(value: Any) -> tuple[str, ...]:

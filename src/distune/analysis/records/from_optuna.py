@@ -82,8 +82,9 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
             "export one of them as a table of trials and use --from-csv"
         )
     frozen = study.get_trials(deepcopy=False)
-    kept = [trial for trial in frozen if trial.user_attrs.get("failure_kind") != SURPLUS]
     attrs = study.user_attrs
+    own = [trial for trial in frozen if not (attrs.get("ready") is True and _is_foreign(trial))]
+    kept = [trial for trial in own if trial.user_attrs.get("failure_kind") != SURPLUS]
     space, space_source = _space(attrs, kept)
     return StudyRecord(
         name=study.study_name,
@@ -95,8 +96,8 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         prune_teacher=attrs.get("prune_teacher") is True,
         source=source,
         folder=folder,
-        surplus=len(frozen) - len(kept),
-        missing=_missing(attrs, kept),
+        surplus=len(own) - len(kept),
+        missing=(*_left_out(len(frozen) - len(own)), *_missing(attrs, kept)),
         **{name: read(attrs.get(name)) for name, read in OF_STUDY.items()},
     )
 
@@ -115,7 +116,13 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
         number=trial.number,
         state=state,
         value=value,
-        params={**(attributes.mapping(attrs.get("fixed_params")) or {}), **trial.params},
+        params={
+            name: attributes.plain(held)
+            for name, held in {
+                **(attributes.mapping(attrs.get("fixed_params")) or {}),
+                **trial.params,
+            }.items()
+        },
         intermediate={
             step: score for step, score in sorted(trial.intermediate_values.items()) if math.isfinite(score)
         },
@@ -186,7 +193,7 @@ def _space(
 
 def _from_distribution(name: str, distribution: Any) -> Parameter:
     if hasattr(distribution, "choices"):
-        return Parameter(name, "categorical", choices=tuple(distribution.choices))
+        return Parameter(name, "categorical", choices=tuple(map(attributes.plain, distribution.choices)))
     whole = type(distribution).__name__.startswith("Int")
     step = distribution.step if not whole or distribution.step != 1 else None
     return Parameter(
@@ -197,6 +204,16 @@ def _from_distribution(name: str, distribution: Any) -> Parameter:
         log=distribution.log,
         step=step,
     )
+
+
+def _is_foreign(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether another program added a trial to a study of ours: nothing says what it ran."""
+    return trial.state.name in ("COMPLETE", "PRUNED") and "overrides" not in trial.user_attrs
+
+
+def _left_out(foreign: int) -> tuple[str, ...]:
+    said = f"{foreign} trials that another program added are left out: nothing says what they ran."
+    return (said,) if foreign else ()
 
 
 def _missing(attrs: Mapping[str, Any], trials: list[optuna.trial.FrozenTrial]) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ def database_file(given: Path) -> Path:
     Raises:
         UserError: there is none.
     """
+    if not given.name.strip():  # nothing, blanks, a dot or the root
+        raise UserError(f"study: {str(given)!r} names no study; give its name, its folder, or its .db file")
     beside = given.parent / f"{given.name}.db"
     candidates = [given, beside, STUDIES / f"{given}.db"]
     for candidate in candidates:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distune.cli.options import Storage, Study
-from distune.cli.output import say
+from distune.cli.output import say, score
 from distune.errors import UserError
 from distune.utils.default_folders import STUDIES
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from distune.tuning.status import StudyStatus, UnreadableStudy
 
 REFRESH_SECONDS = 5.0
+MOST_LISTED = 20
 
 
 def status(
@@ -80,14 +81,19 @@ def _print_list(studies: Sequence[StudyStatus | UnreadableStudy], place: str) ->
             continue
         counts = study.counts
         trials = f"{counts.finished}/{study.n_trials}" if study.n_trials else str(counts.finished)
-        best = f"{counts.best[1]:.4f}" if counts.best else "-"
+        best = score(counts.best[1]) if counts.best else "-"
         say(f"{study.name:{width}}  {trials:>9}  {best:>7}  {_state(study)}")
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - MOST_LISTED} more" * (len(numbers) > MOST_LISTED)
+    return ", ".join(map(str, numbers[:MOST_LISTED])) + more
 
 
 def _state(found: StudyStatus) -> str:
     if found.workers:
         return f"running, workers {found.workers}"
-    if found.n_trials is None:
+    if not found.is_ours or found.n_trials is None:
         return "not known: distune tune never worked on it"
     return found.ended or "killed; the same command resumes it"
 
@@ -102,18 +108,25 @@ def _print(found: StudyStatus) -> None:
     )
     for kind, count in found.failures.items():
         say(f"          {count} failed: {kind}")
-    best = f"{counts.best[1]:.4f}, trial {counts.best[0]}" if counts.best else "no complete trial yet"
+    if counts.foreign:
+        say(f"          {counts.foreign} more ended that another program added: they do not count")
+    best = (
+        f"{score(counts.best[1])}, trial {counts.best[0]}"
+        if counts.best
+        else "no complete trial with a score"
+    )
     say(f"best      {best}")
     if found.teacher_warning:
         say(f"warning   {found.teacher_warning}")
     say(f"workers   {found.workers}")
     for trial in found.running:
-        score = "" if trial.score is None else f", score {trial.score:.4f}"
+        reached = "" if trial.score is None else f", score {score(trial.score)}"
         done = f"epoch {trial.epoch}" if found.folds is None else f"{trial.epoch} of {found.folds} folds"
         at = f"; {trial.progress}" if trial.progress else ""
-        say(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{score}{at}")
+        say(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{reached}{at}")
     if found.interrupted:
-        say(f"waiting   trials {', '.join(map(str, found.interrupted))} are resumed with the study")
+        how = "are resumed with the study" if found.is_ours else "of another program have not ended"
+        say(f"waiting   trials {_listed(found.interrupted)} {how}")
     if found.ends:
         say(f"ends      about {found.ends:%Y-%m-%d %H:%M}")
     elif not found.workers:

@@ -53,8 +53,10 @@ def _common(findings: Findings) -> Iterator[Block]:
     best = findings.ranking.top()
     tried = [trial for trial in findings.study.trials if trial.state in ("complete", "pruned")]
     for name in findings.study.space:
-        values = {str(trial.params.get(name)) for trial in best}
-        count = sum(str(trial.params.get(name)) in values for trial in tried)
+        if not all(name in trial.params for trial in best):
+            continue
+        values = {str(trial.params[name]) for trial in best}
+        count = sum(name in trial.params and str(trial.params[name]) in values for trial in tried)
         if len(values) == 1 and len(best) > 1 and count < len(tried):
             value = formats.value(name, best[0].params.get(name))
             yield paragraph(

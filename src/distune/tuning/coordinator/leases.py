@@ -20,9 +20,12 @@ from typing import Any
 
 import psutil
 
+from distune.utils.numbers import is_number, is_whole
+
 LEASE_SECONDS = 30.0
 BEAT_SECONDS = 5.0
 PREFIX = "coordinator:"
+_YEAR_9999 = 253_370_764_800.0
 _OLD_STYLE = 1e9
 """Above it, `born` is of an older version: seconds since 1970."""
 
@@ -110,8 +113,22 @@ def leases(attributes: Mapping[str, Any]) -> dict[str, Lease]:
         if key.startswith(PREFIX) and isinstance(value, Mapping):
             with suppress(TypeError):  # it lacks something: no coordinator of ours wrote it
                 lease = Lease(**{name: held for name, held in value.items() if name in known})
-                found[lease.coordinator] = lease
+                if _is_sound(lease):
+                    found[lease.coordinator] = lease
     return found
+
+
+def _is_sound(lease: Lease) -> bool:
+    """Whether every part is what a coordinator writes; the database may have been changed by another program."""
+    texts = (lease.coordinator, lease.host, "" if lease.ended is None else lease.ended)
+    wholes = (lease.pid, lease.beat, lease.workers, 0 if lease.n_trials is None else lease.n_trials)
+    moments = (lease.born, lease.started, lease.seen)
+    return (
+        all(isinstance(part, str) for part in texts)
+        and all(is_whole(part) and 0 <= part < 2**31 for part in wholes)
+        and all(is_number(part) and 0 <= part < _YEAR_9999 for part in moments)
+        and isinstance(lease.devices, list | tuple)
+    )
 
 
 def sessions(known: Mapping[str, Lease]) -> list[dict[str, Any]]:

@@ -25,8 +25,13 @@ from distune.tuning.study.transactions import (
     waiting_trials,
 )
 from distune.tuning.trials.messages import Failure, TrialOutcome
+from distune.utils.numbers import is_number
 
 OWNER = "coordinator"
+OVERRIDES = "overrides"
+"""User attribute of every trial that ran here: what its config changes; what another program added has none."""
+UNNAMED_KIND = "kind not recorded"
+"""Of a trial that another program failed."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +44,7 @@ class TrialCounts:
     failed: int = 0
     running: int = 0
     waiting: int = 0
+    foreign: int = 0
     best: tuple[int, float] | None = None
     alive: list[int] = field(default_factory=list)
 
@@ -48,12 +54,13 @@ class TrialCounts:
         return self.complete + self.pruned
 
 
-def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> TrialCounts:
-    """Counts trials; surplus ones are no failures.
+def count(trials: Iterable[FrozenTrial], *, minimise: bool = False, is_ours: bool = True) -> TrialCounts:
+    """Counts trials; surplus ones are no failures, and what another program added to a study of ours is no run of it.
 
     Args:
         trials: of a study with one objective.
         minimise: whether the lowest value is the best; Distune's own studies maximise.
+        is_ours: whether `tune` made the study.
     """
     sign = -1 if minimise else 1
     counts = TrialCounts()
@@ -61,13 +68,19 @@ def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> TrialCoun
         if trial.state == TrialState.FAIL:
             counts.failed += trial.user_attrs.get("failure_kind") != SURPLUS
             continue
+        if is_ours and trial.state.is_finished() and OVERRIDES not in trial.user_attrs:
+            counts.foreign += 1
+            continue
         counts.alive.append(trial.number)
         if trial.state == TrialState.COMPLETE:
             counts.complete += 1
-            if trial.value is not None and (
-                counts.best is None or sign * trial.value > sign * counts.best[1]
+            value = trial.value
+            if (
+                value is not None
+                and is_number(value)
+                and (counts.best is None or sign * value > sign * counts.best[1])
             ):
-                counts.best = (trial.number, trial.value)
+                counts.best = (trial.number, value)
         elif trial.state == TrialState.PRUNED:
             counts.pruned += 1
         elif trial.state == TrialState.RUNNING:
@@ -79,13 +92,17 @@ def count(trials: Iterable[FrozenTrial], *, minimise: bool = False) -> TrialCoun
 
 def count_kinds(trials: Iterable[FrozenTrial]) -> dict[str, int]:
     """The failed trials by kind; surplus ones are no failures."""
-    kinds = (t.user_attrs.get("failure_kind", "crash") for t in trials if t.state == TrialState.FAIL)
+    kinds = (t.user_attrs.get("failure_kind", UNNAMED_KIND) for t in trials if t.state == TrialState.FAIL)
     return dict(Counter(kind for kind in kinds if kind != SURPLUS))
 
 
 def ranked(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The complete trials, the highest score first, the earliest of equals."""
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    """The complete trials that ran here, the highest score first, the earliest of equals."""
+    complete = [
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and is_number(trial.value) and OVERRIDES in trial.user_attrs
+    ]
     return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
 
 

@@ -15,7 +15,7 @@ from distune.errors import UserError
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count
 from distune.tuning.staged import SUFFIX
-from distune.tuning.study.open_study import load
+from distune.tuning.study.open_study import is_made_by_tune, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, comparable, differing
 from distune.tuning.study.storage import default_url, opened
@@ -56,7 +56,7 @@ def exists(url: str, name: str) -> bool:
     try:
         with reading(url) as storage:
             study = load(storage, name)
-            return study is not None and bool(study.user_attrs.get("ready"))
+            return study is not None and is_made_by_tune(study)
     except UserError:  # no such file, or a database without studies
         return False
 
@@ -76,8 +76,8 @@ def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: 
         try:
             with reading(url) as storage:
                 found = load(storage, each)
-                known = found.user_attrs if found else {}
-            if known.get("ready") and (name or comparable(known["base_config"]) == comparable(as_dict(base))):
+                known = found.user_attrs if found and is_made_by_tune(found) else {}
+            if known and (name or comparable(known["base_config"]) == comparable(as_dict(base))):
                 return dict(known.get(COMMITS, {}))
         except UserError:  # no study, or one of another version: opening it will say so
             continue
@@ -99,11 +99,11 @@ def _can_resume(
     name: str, storage: BaseStorage, settings: StudySettings, n_trials: int, teacher: StudySettings | None
 ) -> bool:
     study = load(storage, name)
-    if study is None or not study.user_attrs.get("ready") or differing(study.user_attrs, settings):
+    if study is None or not is_made_by_tune(study) or differing(study.user_attrs, settings):
         return False
     studies = [study]
     first = load(storage, name + SUFFIX) if teacher else None
-    if teacher and first and first.user_attrs.get("ready"):
+    if teacher and first and is_made_by_tune(first):
         if differing(first.user_attrs, teacher):
             return False
         studies.append(first)

@@ -9,6 +9,7 @@ from datetime import datetime
 import optuna
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 
 from distune.errors import UserError
 from distune.tuning.study.attributes import check_study
@@ -17,6 +18,19 @@ from distune.utils.paths import is_file_name
 
 _SETTINGS_SECONDS = 10.0
 """How long another coordinator may take to write what its new study is about."""
+FORKED_FROM = "forked_from"
+"""User attribute of a fork: the study that it copies; the first one written, so that half a fork is known as one."""
+_ALWAYS = {
+    "base_config",
+    "search_space",
+    "data_fingerprint",
+    "metric",
+    "strategy",
+    "seed",
+    "sampler",
+    "pruner",
+}
+"""User attributes of every study that `tune` made."""
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +55,8 @@ def open_study(storage: BaseStorage, name: str, settings: StudySettings) -> optu
     """Opens the study of a name, creating it where there is none.
 
     Raises:
-        UserError: the study exists and is about something else; every difference is listed.
+        UserError: the study exists and is about something else; every difference is listed. Or another program
+            made it.
     """
     study = load(storage, name)
     if study is None:
@@ -52,8 +67,10 @@ def open_study(storage: BaseStorage, name: str, settings: StudySettings) -> optu
         else:
             write_settings(study, settings)
             return study
-    if not _wait_until_ready(study):
+    if is_draft(study) and not _wait_until_ready(study):
         write_settings(study, settings)
+    if not is_made_by_tune(study):
+        raise UserError(f"study {name} exists and was not made by distune tune; use another --study-name")
     differences = differing(study.user_attrs, settings)
     if differences:
         lines = "\n".join(f"  {line}" for line in differences)
@@ -76,6 +93,27 @@ def load(storage: BaseStorage, name: str) -> optuna.Study | None:
         return None
     check_study(name, study.user_attrs)
     return study
+
+
+def is_made_by_tune(study: optuna.Study) -> bool:
+    """Whether a study says what it is about, as `tune` writes it; another program's is read, and never worked on."""
+    known = study.user_attrs
+    return known.get("ready") is True and known.keys() >= _ALWAYS and _maximises(study)
+
+
+def is_draft(study: optuna.Study) -> bool:
+    """Whether a study may be one whose making by `tune` was not finished: nothing of another program's is in it."""
+    has_trials = bool(
+        study.get_trials(deepcopy=False)
+    )  # first: one that is ready afterwards may have got them since
+    known = study.user_attrs
+    if known.get("ready") or not _maximises(study):
+        return False
+    return FORKED_FROM in known or (not has_trials and (not known or "base_config" in known))
+
+
+def _maximises(study: optuna.Study) -> bool:
+    return study.directions == [StudyDirection.MAXIMIZE]
 
 
 def write_settings(study: optuna.Study, settings: StudySettings) -> None:
