@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import read_confusions, read_curves
+from distune.analysis.side_by_side import side_by_side
 from distune.config import load_config
+from distune.deployment.export import default_folder
 from distune.errors import UserError
 from distune.prediction.load import load
 from distune.reporting.mistakes import write_mistakes
@@ -233,3 +235,15 @@ def test_a_learning_curve_that_was_changed_is_not_shown(small: Path, tmp_path: P
     assert not isinstance(read_curves(folder), Unknown)
     _replaced("metrics.jsonl", b'"dev_score": 0.', b'"dev_score": 0.9')(folder)
     assert isinstance(read_curves(folder), Unknown)
+
+
+def test_results_that_are_those_of_another_config_are_not_shown(small: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(small, tmp_path / "run")
+    DAMAGE["another window"][1](folder)
+    for reads in (
+        lambda: side_by_side([str(folder)]),
+        lambda: write_mistakes(folder, tmp_path / "page.html"),
+        lambda: default_folder(folder),
+    ):
+        with pytest.raises(UserError, match=CONFIG):
+            reads()

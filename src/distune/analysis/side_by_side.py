@@ -15,7 +15,7 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
-from distune.training.files.run_folder import RESULTS, results_of
+from distune.training.files.run_folder import CONFIG, RESULTS, check_unchanged, results_of
 from distune.utils.numbers import is_number
 from distune.utils.text import one_line
 
@@ -75,6 +75,8 @@ def _run(folder: Path) -> Contestant | None:
     path, results = folder / RESULTS, results_of(folder)
     if results is None:
         return None
+    if (folder / CONFIG).is_file():
+        check_unchanged(folder / CONFIG)  # else they may be those of another run
     try:
         splits, data = results["splits"], results.get("data_fingerprint")
         tasks = {name: _number(task["macro_f1"]) for name, task in splits["dev"]["tasks"].items()}

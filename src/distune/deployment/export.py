@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distune import __version__
-from distune.config import load_config, with_values
+from distune.config import with_values
 from distune.data import Table, read_table
 from distune.data.ragged import LENGTH_STEP
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
@@ -31,6 +31,7 @@ from distune.prediction.load import run_behind
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
+from distune.training.files.run_folder import run_config
 from distune.utils.arguments import check_number, check_path
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import read_file
@@ -161,7 +162,7 @@ def _quantised(
 
 def default_folder(run: Path) -> Path:
     """Where the bundle of a run goes that is given no other folder."""
-    name = load_config(run / "config.yaml").name
+    name = run_config(run).name
     return BUNDLES / f"{name}_{run.resolve().name}"
 
 

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from distune.analysis.mistakes import MOST, Mistake, TaskMistakes, read_mistakes
-from distune.config import Config, load_config, with_values
+from distune.config import Config, with_values
 from distune.errors import UserError
 from distune.reporting import html
 from distune.reporting.thumbnails import thumbnail
+from distune.training.files.run_folder import run_config
 from distune.utils.atomic import write_text
 from distune.utils.output_files import check_output
 
@@ -62,7 +63,7 @@ def write_mistakes(
         UserError: Jinja2 is not installed, the run has no predictions of that split, or the page's place is taken.
     """
     html.require()
-    config = load_config(run / "config.yaml")
+    config = run_config(run)
     if data_root is not None:
         if not data_root.is_dir():
             raise UserError(f"{data_root}: there is no such folder; data_root is where the data set is now")

@@ -8,13 +8,13 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from distune.config import Config, load_config
+from distune.config import Config
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.models.classifier import Classifier, build_classifier
 from distune.models.parameters import load_trained_state, trained_state
 from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from distune.training.files.run_folder import CONFIG, WEIGHTS, check_unchanged
+from distune.training.files.run_folder import WEIGHTS, check_unchanged, run_config
 from distune.training.keys import model_seed
 from distune.utils.text import one_line
 
@@ -60,9 +60,8 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
         tasks = tuple(_task(held) for held in saved.values["tasks"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train the run again") from None
-    config = load_config(folder / CONFIG)
-    for name in (CONFIG, WEIGHTS):
-        check_unchanged(folder / name)
+    config = run_config(folder)
+    check_unchanged(folder / WEIGHTS)
     student = build_student(config, tasks)
     try:
         load_trained_state(student, saved.tensors.get("model", {}))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from distune.analysis.findings import Findings
 from distune.analysis.mistakes import Mistake, TaskMistakes, read_mistakes
 from distune.analysis.records.unknown import Unknown
-from distune.config import Config, load_config
+from distune.config import Config
 from distune.errors import UserError
 from distune.reporting import formats
 from distune.reporting.document import Cell, Picture, Section, TableBlock, caution, missing
 from distune.reporting.thumbnails import thumbnail
+from distune.training.files.run_folder import run_config
 
 TITLE = "Most confident mistakes"
 MOST = 8
@@ -24,7 +25,7 @@ def section(findings: Findings) -> Section:
     split = scored.on if scored.is_confirmed else "dev"
     try:
         config, found = (
-            load_config(scored.run.folder / "config.yaml"),
+            run_config(scored.run.folder),
             read_mistakes(scored.run.folder, split, MOST),
         )
     except UserError as error:

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.config import Config, save_config
+from distune.config import Config, load_config, save_config
 from distune.data.table import Table
 from distune.errors import UserError, is_of_the_machine
 from distune.training.callbacks import EpochRecord
@@ -130,6 +130,17 @@ def check_unchanged(file: Path, remedy: str = "Restore it, or train the run agai
             )
         if changed is not None:
             return
+
+
+def run_config(folder: Path) -> Config:
+    """The config of a run, as the run wrote it.
+
+    Raises:
+        UserError: there is none, or it was changed.
+    """
+    config = load_config(folder / CONFIG)
+    check_unchanged(folder / CONFIG)
+    return config
 
 
 def results_of(folder: Path) -> dict[str, Any] | None:
