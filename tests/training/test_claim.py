@@ -114,3 +114,14 @@ def test_a_run_that_was_killed_in_its_first_moment_begins_again(
         (tmp_path / name).touch()
     with claimed(tiny_config(), tmp_path, tmp_path / "runs") as folder:
         assert folder == tmp_path
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("content", [b"", b"[", b"name: 7\nunknown: 1\n"])
+def test_a_damaged_config_is_not_said_to_be_another(
+    tiny_config: MakeConfig, tmp_path: Path, content: bytes, finished: bool
+) -> None:
+    folder = begun(tmp_path / "run", tiny_config(), finished=finished)
+    (folder / CONFIG).write_bytes(content)
+    with pytest.raises(UserError, match=f"damaged {CONFIG}"), claimed(tiny_config(), folder, tmp_path):
+        pass

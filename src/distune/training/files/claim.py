@@ -76,15 +76,16 @@ def _check(config: Config, folder: Path, overwrite: bool) -> None:
         raise UserError(f"{folder}: this folder holds something that is no run; choose another --out")
     if overwrite:
         return
-    held = _config_of(folder)
+    held, asked = _config_of(folder), _asked(config)
+    whose = "this very config" if held == asked else "another config" if held else f"a damaged {CONFIG}"
     if results_of(folder) is not None:
-        same = "of this very config" if held == _asked(config) else "of another config"
         raise UserError(
-            f"{folder}: holds a finished run {same}, which is never replaced; choose another --out, or --overwrite it"
+            f"{folder}: holds a finished run of {whose}, which is never replaced; choose another --out, or "
+            "--overwrite it"
         )
-    if held is not None and held != _asked(config):
+    if held is not None and held != asked:
         raise UserError(
-            f"{folder}: holds an unfinished run of another config; choose another --out, or --overwrite it"
+            f"{folder}: holds an unfinished run of {whose}; choose another --out, or --overwrite it"
         )
 
 
