@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from distune.cli.error_handling import ending_of
+from distune.cli.error_handling import ending_of, one_message
 from distune.errors import ConfigError, DataError, UserError
 
 pytestmark = pytest.mark.slow
@@ -64,6 +64,18 @@ def test_each_error_has_its_code(error: Exception, code: int, token: str) -> Non
     found, message = ending_of(error)
     assert found == code
     assert token in message
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(("error", "code"), [(UserError("rule"), 2), (KeyboardInterrupt(), 130)])
+def test_an_error_that_nobody_can_read_keeps_its_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w") as full, pytest.raises(SystemExit) as ended:
+        monkeypatch.setattr(sys, "stderr", full)
+        with one_message():
+            raise error
+    assert ended.value.code == code
 
 
 def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from distune.cli.output import say
 from distune.errors import ConfigError, DataError, UserError, is_of_the_machine
@@ -49,18 +50,30 @@ def one_message() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter flushes once more at its end, into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere(sys.stdout)
         raise SystemExit(FAILED) from None
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         if _is_interrupt(error):
-            say("interrupted", err=True)
+            _last_line("interrupted")
             raise SystemExit(INTERRUPTED) from None
         if not isinstance(error, Exception):
             raise
         code, message = ending_of(error)
-        say(f"error: {message}", err=True)
+        _last_line(f"error: {message}")
         raise SystemExit(code) from None
+
+
+def _last_line(text: str) -> None:
+    """Says it on standard error; where that takes nothing, the exit code says enough."""
+    try:
+        say(text, err=True)
+    except OSError:
+        _to_nowhere(sys.stderr)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """The interpreter flushes once more at its end, into a pipe that is closed or a disk that is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def ending_of(error: Exception) -> tuple[int, str]:
