@@ -29,8 +29,6 @@ from distune import reporting
 from distune.config import Config, load_config
 from distune.errors import ConfigError, DataError, UserError
 
-pytestmark = pytest.mark.slow
-
 SRC = Path(distune.__file__).parents[1]
 pandas = pytest.importorskip("pandas")
 
@@ -46,6 +44,7 @@ def in_process(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_importing_distune_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'transformers', 'optuna', 'pydantic', 'cv2', 'sklearn', 'numpy', 'pandas'}"
     assert in_process(f"import sys, distune; print(sorted({heavy} & set(sys.modules)))") == "[]"
@@ -55,6 +54,7 @@ def test_importing_distune_imports_nothing_heavy() -> None:
     assert light == "False"
 
 
+@pytest.mark.slow
 def test_what_only_reads_runs_and_studies_imports_no_torch() -> None:
     readers = (
         "distune.training.files.prediction_files, distune.training.files.run_folder, distune.reporting.report"
@@ -147,6 +147,7 @@ def unchanged_process() -> Iterator[None]:
     assert not changed, {name: (before[name], after[name]) for name in changed - {"random"}} or changed
 
 
+@pytest.mark.slow
 def test_train_predict_evaluate_and_leave_the_process_as_it_was(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +298,7 @@ def test_a_data_frame_without_texts_is_enough_for_models_that_read_none(
     assert found.data.text_column is None and len(distune.read_table(found.data, found.seed)) == 80
 
 
+@pytest.mark.slow
 def test_split_brings_the_images_and_audit_writes_nothing(
     tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path
 ) -> None:
@@ -312,6 +314,7 @@ def test_split_brings_the_images_and_audit_writes_nothing(
     assert not (tmp_path / "demo").exists()
 
 
+@pytest.mark.slow
 def test_what_training_sets_in_torch_is_put_back(tiny_config: Callable[..., Config]) -> None:
     from distune.api.settings import restored
     from distune.training.devices import compute_for
@@ -344,6 +347,7 @@ def test_a_data_frame_that_cannot_be_used_is_refused(
     assert not Path("logs").exists()
 
 
+@pytest.mark.slow
 def test_tune_and_confirm_in_a_database_elsewhere(
     tiny_config: Callable[..., Config],
     tiny_space: dict[str, Any],
@@ -414,6 +418,7 @@ def test_check_measures_only_when_asked(tiny_config: Callable[..., Config], has_
         distune.check(tiny_config(data__root="nowhere"))
 
 
+@pytest.mark.slow
 def test_init_makes_a_config_that_check_accepts(demo_root: Path, tmp_path: Path) -> None:
     images = sorted((demo_root / "images").glob("*.png"))[:40]
     rows = [

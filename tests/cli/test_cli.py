@@ -18,8 +18,6 @@ from typer.testing import CliRunner
 from distune.cli import app
 from distune.config import Config, dump_config, load_config
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 Command = Callable[..., tuple[int, str, str]]
 
@@ -32,6 +30,7 @@ def config_file(tiny_config: Callable[..., Config], tiny_space: dict[str, Any], 
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script", [["-m", "distune"], ["experiments/run.py"], ["tools/run_optuna_tuning.py"]], ids=str
 )
@@ -59,6 +58,7 @@ def test_every_door_answers_help_at_once_without_heavy_imports(script: list[str]
     assert "HEAVY []" in done.stdout
 
 
+@pytest.mark.slow
 def test_train_prints_scores_and_names_the_folder(distune: Command, config_file: Path) -> None:
     code, out, _ = distune("train", config_file, "--out", "run")
     assert code == 0
@@ -73,6 +73,7 @@ def test_train_prints_scores_and_names_the_folder(distune: Command, config_file:
     assert [line.endswith("trained before") for line in epochs] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_train_says_that_there_is_no_test_split(
     distune: Command, tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_ends_with_exit_code_2_and_no_traceback(
     distune: Command, config_file: Path, case: str
@@ -154,6 +156,7 @@ def test_check_lists_encoders_and_data_together(distune: Command, config_file: P
     assert all(victim.name in err or victim.stem in err for victim in victims)
 
 
+@pytest.mark.slow
 def test_check_of_a_sound_config(distune: Command, config_file: Path) -> None:
     code, out, _ = distune("check", config_file)
     assert code == 0
@@ -161,6 +164,7 @@ def test_check_of_a_sound_config(distune: Command, config_file: Path) -> None:
     assert "task modality: CT, MR" in out
 
 
+@pytest.mark.slow
 def test_check_counts_the_rows_without_labels_too(distune: Command, config_file: Path) -> None:
     code, out, _ = distune("check", config_file, "--no-estimate", "--set", "data.label_fraction=0.5")
     counts = re.search(r"sound\. 80 examples \((.*)\)", out)
@@ -168,6 +172,7 @@ def test_check_counts_the_rows_without_labels_too(distune: Command, config_file:
     assert sum(int(number) for number in re.findall(r"\d+", counts[1])) == 80
 
 
+@pytest.mark.slow
 def test_check_says_how_a_table_was_read(distune: Command, config_file: Path) -> None:
     rows = [[f"{n}.png", "ab"[n % 2], f"P{n // 2}", f"text {n}"] for n in range(12)]
     rows[1][2], rows[2][1] = "P0 ", "N/A"
@@ -190,6 +195,7 @@ def test_check_says_how_a_table_was_read(distune: Command, config_file: Path) ->
     assert any("'P0', 'P0 ' as 'P0'" in line for line in read)
 
 
+@pytest.mark.slow
 def test_demo_data_and_cache_commands(distune: Command, config_file: Path) -> None:
     assert distune("data", "demo", "slices")[0] == 0
     assert Path("slices/images").is_dir()
@@ -215,6 +221,7 @@ def test_split_makes_three_files(distune: Command) -> None:
     assert "wrote" in out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
 def test_tune_in_stages_from_a_best_config_and_its_best_config_trains(
     distune: Command, tiny_config: Callable[..., Config], own_cache: Path
@@ -273,6 +280,7 @@ def study(tuned: tuple[Path, str], distune: Command) -> str:
     return printed
 
 
+@pytest.mark.slow
 def test_tune_writes_everything_and_its_best_config_trains(distune: Command, study: str) -> None:
     folder = Path("logs/optuna/s")
     for name in ("best_config.yaml", "study_summary.json", "report.md", "study.log", "trials/trial_0002"):
@@ -290,6 +298,7 @@ def test_tune_writes_everything_and_its_best_config_trains(distune: Command, stu
     assert re.search(first, (folder / "report.md").read_text())
 
 
+@pytest.mark.slow
 def test_status_of_a_finished_study(distune: Command, study: str) -> None:
     for name in ("s", "logs/optuna/s"):
         code, out, _ = distune("status", name)
@@ -300,6 +309,7 @@ def test_status_of_a_finished_study(distune: Command, study: str) -> None:
     assert code == 2 and "t.db" in err
 
 
+@pytest.mark.slow
 def test_compare_sorts_runs_and_studies_and_warns_of_different_data(
     distune: Command, config_file: Path, demo_root: Path, study: str
 ) -> None:

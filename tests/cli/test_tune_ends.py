@@ -23,8 +23,6 @@ from distune.config import Config, dump_config
 from distune.errors import UserError
 from distune.tuning.summary import write_summary
 
-pytestmark = pytest.mark.slow
-
 FOLDER = Path("logs/optuna/s")
 
 
@@ -42,17 +40,20 @@ def summary() -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_out_of_time(command: list[str]) -> None:
     ended = CliRunner().invoke(app, [*command, "--timeout", "0"])
     assert ended.exit_code == 3 and summary()["reason"] == "timeout"
 
 
+@pytest.mark.slow
 def test_low_disk(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8, total=10**12, used=0))
     ended = CliRunner().invoke(app, command)
     assert ended.exit_code == 4 and summary()["reason"] == "low_disk"
 
 
+@pytest.mark.slow
 def test_trials_that_all_fail(command: list[str], in_this_process: None) -> None:
     ended = CliRunner().invoke(app, [*command, "--set", "teacher.lr=1e30"])
     assert ended.exit_code == 1 and summary()["reason"] == "failed_alike"
@@ -82,6 +83,7 @@ def test_the_help_names_every_exit_code(command: list[str]) -> None:
     assert set(map(int, re.findall(r"\d+", named))) == {2, *EXIT_CODES.values()}
 
 
+@pytest.mark.slow
 def test_a_storage_that_is_away_at_the_very_end_is_waited_for(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_storage_that_is_away_at_the_very_end_is_waited_for(
     assert ended.exit_code == 3 and not outages and summary()["reason"] == "timeout"
 
 
+@pytest.mark.slow
 def test_a_signal(command: list[str]) -> None:
     def interrupt() -> None:
         deadline = time.monotonic() + 80

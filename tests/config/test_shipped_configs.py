@@ -11,8 +11,6 @@ from distune.data.demo.demo import write_demo, write_wound_demo
 from distune.models.encoders.catalogue import find
 from distune.training.run import run
 
-pytestmark = pytest.mark.slow
-
 FILES = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
 NEEDS_A_HUB = {"default_ultra", "wound"}
 
@@ -47,6 +45,7 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_config_trains(file: Path, small_root: Path, tmp_path: Path) -> None:
     config = load_config(file)

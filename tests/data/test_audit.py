@@ -21,14 +21,13 @@ from distune.data.table import Task
 
 from .planted import SPLITS, Planted, found, kinds
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Planted:
     return Planted(tmp_path / "demo")
 
 
+@pytest.mark.slow
 def test_a_clean_set_has_no_leaks(planted: Planted) -> None:
     report = planted.audit()
     assert report.leaks == ()
@@ -41,6 +40,7 @@ def test_a_clean_set_has_no_leaks(planted: Planted) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_case_in_two_splits(planted: Planted) -> None:
     stolen = planted.rows["train"][0]["U_id"]
     planted.rows["dev"][3]["U_id"] = stolen
@@ -54,6 +54,7 @@ def test_a_case_in_two_splits(planted: Planted) -> None:
     assert report.findings[0].severity == "severe"
 
 
+@pytest.mark.slow
 def test_an_equal_file_in_two_splits(planted: Planted) -> None:
     planted.image("test", 2).write_bytes(planted.image("train", 5).read_bytes())
     report = planted.audit()
@@ -68,6 +69,7 @@ def test_an_equal_file_in_two_splits(planted: Planted) -> None:
     assert "near_duplicate_images_across_splits" not in kinds(report)
 
 
+@pytest.mark.slow
 def test_an_equal_file_within_a_split_counts_only_where_labels_differ(planted: Planted) -> None:
     train = planted.rows["train"]
     same = [row for row in range(1, len(train)) if train[row]["Type"] == train[0]["Type"]
@@ -89,6 +91,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_picture_saved_again_in_another_split(planted: Planted, change: str) -> None:
     pixels = read_pixels(planted.image("train", 8))
@@ -102,6 +105,7 @@ def test_a_picture_saved_again_in_another_split(planted: Planted, change: str) -
     assert "dev: 1 " in finding.detail
 
 
+@pytest.mark.slow
 def test_near_duplicates_are_severe_from_two_percent_of_a_split(planted: Planted) -> None:
     assert 50 < len(planted.rows["dev"]) < 100
     severities = []
@@ -112,6 +116,7 @@ def test_near_duplicates_are_severe_from_two_percent_of_a_split(planted: Planted
     assert severities == ["warning", "severe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_equal", [True, False])
 def test_a_picture_in_two_cases_of_train_can_lie_in_two_folds(planted: Planted, is_equal: bool) -> None:
     assert "twin_images_of_two_cases" not in kinds(planted.audit())
@@ -127,6 +132,7 @@ def test_a_picture_in_two_cases_of_train_can_lie_in_two_folds(planted: Planted, 
     assert finding.detail.startswith("2 images of train and dev (")
 
 
+@pytest.mark.slow
 def test_a_file_form_that_tells_the_class(planted: Planted) -> None:
     for split in SPLITS:
         for row, example in enumerate(planted.rows[split]):
@@ -139,6 +145,7 @@ def test_a_file_form_that_tells_the_class(planted: Planted) -> None:
     assert [str(row["files"]).split(":")[0] for row in finding.rows] == ["PNG RGB", "PNG L"]
 
 
+@pytest.mark.slow
 def test_a_file_size_that_half_tells_the_class(planted: Planted) -> None:
     for split in SPLITS:
         for row, example in enumerate(planted.rows[split]):
@@ -148,6 +155,7 @@ def test_a_file_size_that_half_tells_the_class(planted: Planted) -> None:
     assert found(planted.audit(), "file_form_tells_class").severity == "warning"
 
 
+@pytest.mark.slow
 def test_rare_and_lookalike_classes_and_unseen_pairs(planted: Planted) -> None:
     for row in planted.rows["train"]:
         if row["Type"] == "MR" and row["Location Category"] == "Thorax":
@@ -170,6 +178,7 @@ def test_rare_and_lookalike_classes_and_unseen_pairs(planted: Planted) -> None:
     assert sum(expected) > 0
 
 
+@pytest.mark.slow
 def test_tables_of_balance_and_lengths(planted: Planted) -> None:
     report = planted.audit()
     _, balance, lengths, words, files = report.sections
@@ -185,6 +194,7 @@ def test_tables_of_balance_and_lengths(planted: Planted) -> None:
     assert len(words.rows) == len(files.rows) == 7
 
 
+@pytest.mark.slow
 def test_no_test_split_is_said_in_one_line(planted: Planted) -> None:
     table = planted.table()
     planted.file("test").unlink()
@@ -193,6 +203,7 @@ def test_no_test_split_is_said_in_one_line(planted: Planted) -> None:
     assert found(audit(without), "no_test_split").severity == "info"
 
 
+@pytest.mark.slow
 def test_without_a_test_split_no_finding_speaks_of_one(planted: Planted) -> None:
     """A twin, a stolen case, a repeated text and a pair of labels that train never shows, all in dev."""
     brighter = CHANGES["brighter"](read_pixels(planted.image("train", 8)))
@@ -222,6 +233,7 @@ def test_no_groups_is_said(wound: Path) -> None:
     assert found(report, "no_groups").severity == "info"
 
 
+@pytest.mark.slow
 def test_the_report_is_json(planted: Planted) -> None:
     planted.rows["dev"][3]["U_id"] = planted.rows["train"][0]["U_id"]
     report = planted.audit()
@@ -238,6 +250,7 @@ def test_evidence_is_cut_at_fifty_rows_and_the_count_is_not() -> None:
     assert len(finding.rows) == 50
 
 
+@pytest.mark.slow
 def test_thousands_of_classes_are_said_and_not_learned(planted: Planted) -> None:
     table = planted.table()
     task = Task("code", tuple(f"{number:05}" for number in range(10_000)))

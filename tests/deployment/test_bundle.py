@@ -28,8 +28,6 @@ from distune.prediction.load import load
 from distune.training.files.run_folder import read_results, write_results
 from distune.training.run import run
 
-pytestmark = pytest.mark.slow
-
 SRC = Path(__file__).parents[2] / "src"
 PREDICT = """
 import json, sys, time
@@ -96,6 +94,7 @@ def edge_environment(folder: Path) -> Path:
     return folder / "bin/python"
 
 
+@pytest.mark.slow
 def test_a_bundle_predicts_elsewhere_without_torch_and_the_sources_of_training(
     run_folder: Path, bundle: Path, tmp_path: Path
 ) -> None:
@@ -139,6 +138,7 @@ def test_a_bundle_predicts_elsewhere_without_torch_and_the_sources_of_training(
     assert ids == [trained.text[int(row)].tolist() for row in rows]
 
 
+@pytest.mark.slow
 def test_deep_pixels_are_shown_by_the_rules_of_training_from_the_run_to_the_bundle(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:
@@ -191,6 +191,7 @@ def test_names_on_the_card_mean_nothing(tmp_path: Path) -> None:
     assert "\n- \\# kind: " in card, "no heading"
 
 
+@pytest.mark.slow
 def test_8_bit_weights_are_smaller_and_their_cost_is_evaluated(
     run_folder: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +226,7 @@ def weights_of(bundle: Path, operator: str) -> set[str]:
     return {str(values.dtype) for values in large if values.size >= FEWEST_WEIGHTS}
 
 
+@pytest.mark.slow
 def test_weights_of_convolutions_are_stored_in_8_bits_within_half_a_step(
     run_folder: Path, bundle: Path, tmp_path: Path
 ) -> None:
@@ -246,6 +248,7 @@ def test_weights_of_convolutions_are_stored_in_8_bits_within_half_a_step(
         assert (np.abs(steps * scale - exact[node.output[0]]) <= scale * 0.5001).all()
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_set_is_gone_is_exported_and_the_card_says_so(
     run_folder: Path, tmp_path: Path
 ) -> None:
@@ -265,6 +268,7 @@ def test_a_run_whose_data_set_is_gone_is_exported_and_the_card_says_so(
         export_run(run, tmp_path / "other", data_root=tmp_path / "also gone")
 
 
+@pytest.mark.slow
 def test_a_bundle_is_evaluated_and_the_result_lies_beside_its_files(bundle: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(bundle, tmp_path / "bundle")
     image = tmp_path / "a.png"

@@ -17,8 +17,6 @@ from distune.models.encoders.hub.revisions import fetch_encoders
 
 from .server import TOKEN, HubServer
 
-pytestmark = pytest.mark.slow
-
 DEIT, BERT = CATALOGUE["deit-tiny"].location, CATALOGUE["bert-tiny"].location
 
 
@@ -42,6 +40,7 @@ def file_by_file_at_a_commit(commit: str) -> None:
         hf_hub_download(DEIT, name, revision=commit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill", [by_transformers, whole_repository, filtered])
 def test_a_cache_that_others_filled_needs_no_request(hub: HubServer, fill: Callable[[], None]) -> None:
     fill()
@@ -59,6 +58,7 @@ def test_a_lone_commit_without_a_branch_is_found(hub: HubServer) -> None:
     assert commit in identity(EncoderConfig(name="deit-tiny"), "vision", 0)
 
 
+@pytest.mark.slow
 def test_of_two_commits_without_a_branch_none_is_taken_unasked(hub: HubServer) -> None:
     hub.moved[DEIT] = 1
     old, new = hub.commits(DEIT)
@@ -70,6 +70,7 @@ def test_of_two_commits_without_a_branch_none_is_taken_unasked(hub: HubServer) -
     assert old in identity(EncoderConfig(name="deit-tiny", revision=old), "vision", 0)
 
 
+@pytest.mark.slow
 def test_offline_on_purpose_asks_nobody(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     whole_repository()
     hub.requests.clear()
@@ -80,6 +81,7 @@ def test_offline_on_purpose_asks_nobody(hub: HubServer, monkeypatch: pytest.Monk
     assert not hub.requests
 
 
+@pytest.mark.slow
 def test_a_moving_branch_changes_nothing_that_was_fetched(hub: HubServer) -> None:
     first = fetch_encoders([(EncoderConfig(name="deit-tiny"), "vision")])
     hub.moved[DEIT] = 1
@@ -116,6 +118,7 @@ def test_only_what_is_needed_is_fetched(hub: HubServer, cache: Path) -> None:
     assert fetched == {"config.json", "preprocessor_config.json", "model.safetensors"}
 
 
+@pytest.mark.slow
 def test_gated_and_private_models_say_so_and_name_the_token(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

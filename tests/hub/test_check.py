@@ -22,8 +22,6 @@ from distune.models.encoders.inspection import inspect_encoder
 from .repositories import SPECIAL, Format, repositories, save
 from .server import HubServer
 
-pytestmark = pytest.mark.slow
-
 VIT, BERT, DISTILBERT = "vit-base", "bio-clinical-bert", "distilbert"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
@@ -67,6 +65,7 @@ def assert_refused(folder: Path, kind: Kind, match: str, image_size: int | None 
     assert "\n" not in str(trained.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.source == "hub"])
 def test_every_name_is_sound_without_a_download_of_its_weights(hub: HubServer, name: str) -> None:
     encoder = inspect_encoder(EncoderConfig(name=name), kind_of(name), None)
@@ -76,6 +75,7 @@ def test_every_name_is_sound_without_a_download_of_its_weights(hub: HubServer, n
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["safetensors", "bin", "old bin", "sharded bin", "sharded safetensors"])
 @pytest.mark.parametrize("name", [VIT, BERT])
 def test_headers_tell_the_shapes_of_every_format(
@@ -167,6 +167,7 @@ def test_a_text_model_that_says_not_how_long_a_text_may_be(tmp_path: Path) -> No
     assert_refused(tmp_path, "text", "max_position_embeddings is -1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["xlm-roberta", "longformer"])
 def test_a_model_that_looks_at_values_is_left_to_training(tmp_path: Path, family: str) -> None:
     """Its forward pass reads the mask's values, which the meta device does not have."""
@@ -185,6 +186,7 @@ def test_a_model_that_looks_at_values_is_left_to_training(tmp_path: Path, family
     assert tokens.shape == (1, 4, 16)
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_not_written_is_no_fault_of_the_meta_device(
     folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +208,7 @@ def test_a_whole_clip_is_no_image_encoder(tmp_path: Path) -> None:
     assert_refused(tmp_path, "vision", "in one")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "values", "size"),
     [
@@ -225,6 +228,7 @@ def test_an_image_size_that_the_encoder_cannot_take(
     inspect(tmp_path, "vision", 56 if family == "dinov2" else 64)
 
 
+@pytest.mark.slow
 def test_an_untrained_architecture_is_inspected_as_well() -> None:
     for name in (
         "deit-tiny",
@@ -239,6 +243,7 @@ def test_an_untrained_architecture_is_inspected_as_well() -> None:
         inspect("vit-base", "vision", pretrained=False, layers=13)
 
 
+@pytest.mark.slow
 def test_gated_and_private_models_are_refused_by_check(hub: HubServer) -> None:
     hub.gated.add(CATALOGUE["deit-tiny"].location)
     hub.private.add(CATALOGUE["bert-tiny"].location)

@@ -19,8 +19,6 @@ from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.fingerprint import identity
 from distune.models.encoders.vision.efficientnet_lite import EfficientNetLite
 
-pytestmark = pytest.mark.slow
-
 TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 WORDS = {"vocab_size": 40, "max_position_embeddings": 24}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -116,6 +114,7 @@ def published_pixels(family: str, images: Tensor) -> Tensor:
     return images.flip(1) / 255 if family == "mobilevit" else (images / 255 - 0.5) / 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", CONTRACT)
 class TestContract:
     def test_tokens_have_the_stated_width(self, family: str, build: Build) -> None:
@@ -190,6 +189,7 @@ class TestContract:
                     build(family, layers=layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [family for family in CONTRACT if family != "efficientnet-lite"])
 def test_layers_are_cut_from_the_end(family: str, build: Build) -> None:
     whole, cut = build(family), build(family, layers=1)
@@ -339,6 +339,7 @@ def test_pixels_are_normalised_by_mean_and_std() -> None:
     torch.testing.assert_close(values[0, 0, 0], torch.tensor([-2.0, 2.0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("deit-tiny", "vision"), ("tiny-cnn", "vision"), ("bert-tiny", "text"), ("tiny-text", "text")],

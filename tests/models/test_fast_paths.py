@@ -13,13 +13,12 @@ from distune.models.encoders.build import build_text, build_vision
 from distune.models.parameters import parameter_groups
 from distune.training.optimizer import Optimizer
 
-pytestmark = pytest.mark.slow
-
 
 def random_weights(name: str, layers: int | None) -> EncoderConfig:
     return EncoderConfig(name=name, pretrained=False, layers=layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -61,6 +60,7 @@ def test_convolutions_have_their_channels_innermost(name: str, layers: int) -> N
     assert len(layouts) == len(convolutions) > 3 and all(layouts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [1.0, 0.5])
 def test_the_optimizer_is_torchs_fused_adamw(decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the bit, also for a parameter without a gradient at first, and where it is loaded on the way."""

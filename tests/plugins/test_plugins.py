@@ -24,8 +24,6 @@ from distune.tuning.space.space import build_space
 from distune.tuning.study.settings import PLUGINS, StudySettings, differing
 from distune.tuning.trials.messages import TrialFinished, TrialTask
 
-pytestmark = pytest.mark.slow
-
 SRC = Path(__file__).parents[2] / "src"
 SOURCE = '''
 from distune.data.readers.medpix import read_medpix
@@ -144,6 +142,7 @@ def test_what_cannot_be_used_is_refused_with_its_name(tmp_path: Path, name: str,
     assert not loaded_plugins()
 
 
+@pytest.mark.slow
 def test_worker_processes_load_the_same(tmp_path: Path) -> None:
     load_plugins(["my_components"])
     with LocalExecutor("my_components:known", tmp_path / "workers") as executor:
@@ -154,6 +153,7 @@ def test_worker_processes_load_the_same(tmp_path: Path) -> None:
     assert getattr(events[-1].result, "score", None) == 1.0, events[-1]
 
 
+@pytest.mark.slow
 def test_a_study_is_not_resumed_with_another_source_of_its_plugins(
     tiny_config: Callable[..., Config],
 ) -> None:
@@ -176,6 +176,7 @@ def test_a_study_is_not_resumed_with_another_source_of_its_plugins(
     assert PLUGINS not in unsearched.as_attributes()
 
 
+@pytest.mark.slow
 def test_a_run_with_a_loss_of_one_s_own(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(dump_config(tiny_config(teacher__epochs=1, student__epochs=1)))
     done = subprocess.run(

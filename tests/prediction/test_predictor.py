@@ -22,8 +22,6 @@ from distune.training.files.run_folder import read_results, write_results
 from distune.training.run import run
 from distune.training.scoring.temperature_scaling import fit_temperature
 
-pytestmark = pytest.mark.slow
-
 MakeRun = Callable[..., Path]
 KINDS: dict[str, dict[str, Any]] = {
     "nothing frozen": {},
@@ -51,6 +49,7 @@ def of_dev(table: Table) -> tuple[list[str], list[str]]:
     return [table.images[row] for row in rows], [table.texts[row] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_probabilities_are_those_of_the_run(
     tiny_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -150,6 +149,7 @@ BAD: dict[str, tuple[Any, Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_read_is_named(
     trained_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
@@ -164,6 +164,7 @@ def test_what_cannot_be_read_is_named(
     assert len(refused.value.problems) == 1 and token in refused.value.problems[0]
 
 
+@pytest.mark.slow
 def test_a_picture_whose_file_is_cut_is_named(trained_run: MakeRun, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((80, 80), np.uint8)).save(tmp_path / "whole.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:-30])
@@ -186,6 +187,7 @@ def test_deep_arrays_are_scaled_as_deep_files(trained_run: MakeRun, tmp_path: Pa
         np.testing.assert_array_equal(found[task], values)
 
 
+@pytest.mark.slow
 def test_predicting_changes_nothing_on_disk_and_no_setting(trained_run: MakeRun) -> None:
     import torch
 
@@ -222,6 +224,7 @@ def test_runs_that_cannot_predict_are_refused(trained_run: MakeRun, tmp_path: Pa
         load(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_an_image_beyond_the_limit_of_the_run_is_named_and_the_others_are_answered(
     trained_run: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -236,12 +239,14 @@ def test_an_image_beyond_the_limit_of_the_run_is_named_and_the_others_are_answer
     assert all("200 x 200 pixels" in problem and "0.02" in problem for problem in answers.problems)
 
 
+@pytest.mark.slow
 def test_a_table_without_the_folder_of_its_images_is_refused(trained_run: MakeRun, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,text\na.png,CT\n")
     with pytest.raises(DataError, match="nowhere"):
         load(trained_run()).predict_table(tmp_path / "t.csv", tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [5, b"x", [], "", "\0"])
 def test_what_is_no_path_is_named(trained_run: MakeRun, tmp_path: Path, odd: Any) -> None:
     predictor = load(trained_run())

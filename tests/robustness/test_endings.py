@@ -16,8 +16,6 @@ import pytest
 from distune.cli.error_handling import ending_of, one_message
 from distune.errors import ConfigError, DataError, UserError
 
-pytestmark = pytest.mark.slow
-
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = Path(__file__).parents[2] / "config" / "demo.yaml"
 
@@ -105,6 +103,7 @@ def test_control_sequences_do_not_reach_the_terminal(
     assert not any((ord(c) < 32 and c != "\n") or 0x7F <= ord(c) < 0xA0 for c in printed + errors)
 
 
+@pytest.mark.slow
 def test_an_out_path_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     ended = run("data", "demo", "taken", cwd=tmp_path)
@@ -112,6 +111,7 @@ def test_an_out_path_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr and "taken" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_deleted_working_folder_is_one_sentence(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -123,6 +123,7 @@ def test_a_deleted_working_folder_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr and "working folder" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     script = f"{sys.executable} -m distune encoders list | head -1"
     ended = subprocess.run(
@@ -132,6 +133,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     assert ended.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_terminal_of_few_characters_is_enough(tmp_path: Path) -> None:
     config = tmp_path / "größe.yaml"
     shutil.copy(DEMO, config)
@@ -141,6 +143,7 @@ def test_a_terminal_of_few_characters_is_enough(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr and "UnicodeEncodeError" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_many_bad_examples_are_all_listed_in_a_file() -> None:
     lines = [f"metadata_train.csv:{row}: image file is missing: '{row}.png'" for row in range(2, 40)]
     code, message = ending_of(DataError("data", ["image file is missing (38 examples)"], lines))
@@ -157,6 +160,7 @@ def test_many_bad_examples_are_all_listed_in_a_file() -> None:
     assert "listed in" not in ending_of(DataError("data", ["one"], lines[:1]))[1]
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_is_named(tmp_path: Path) -> None:
     """TMPDIR is a file system of its own, too small for the copy of a study that readers make."""
     optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="study")
@@ -177,6 +181,7 @@ def test_a_full_temporary_folder_is_named(tmp_path: Path) -> None:
     assert f"while writing {small}" in ended.stderr and "TMPDIR" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_study_in_the_working_folder_is_found(tmp_path: Path) -> None:
     optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="study")
     for name in ("./study.db", "study"):

@@ -20,8 +20,6 @@ from distune.tuning.dashboard import copy_study
 from distune.tuning.study.read_only import copy_sqlite, reading
 from distune.tuning.study.storage import opened
 
-pytestmark = pytest.mark.slow
-
 State = Callable[[Path], object]
 
 
@@ -79,6 +77,7 @@ def state_of(folder: Path) -> dict[str, tuple[str, int]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("make", [tuned, foreign, live, no_study, empty, text])
 def test_a_reading_command_changes_no_byte(
@@ -127,6 +126,7 @@ def test_a_study_on_a_read_only_disk_is_read() -> None:
         assert process.exitcode == 0
 
 
+@pytest.mark.slow
 def test_what_is_in_the_log_only_is_read_too(tmp_path: Path) -> None:
     writer = live(tmp_path / "study.db")
     with reading(f"sqlite:///{tmp_path}/study.db") as storage:
@@ -136,6 +136,7 @@ def test_what_is_in_the_log_only_is_read_too(tmp_path: Path) -> None:
     del writer
 
 
+@pytest.mark.slow
 def test_a_copy_is_never_of_two_states(tmp_path: Path) -> None:
     """The log that belongs to the copied file is copied, however often its writer starts it again."""
     live(tmp_path / "study.db")
@@ -144,6 +145,7 @@ def test_a_copy_is_never_of_two_states(tmp_path: Path) -> None:
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_a_copy_of_a_foreign_study(tmp_path: Path) -> None:
     foreign(tmp_path / "study.db")
     before = state_of(tmp_path)

@@ -25,8 +25,6 @@ from distune.training.keys import student_key
 from distune.training.run import run, run_teacher
 from distune.training.teacher import teacher
 
-pytestmark = pytest.mark.slow
-
 MakeConfig = Callable[..., Config]
 FROZEN = {f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")}
 
@@ -70,6 +68,7 @@ CHANGED_CONFIG: dict[str, tuple[dict[str, Any], set[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CHANGED_CONFIG)
 def test_config_values_that_matter_miss_and_others_hit(
     tiny_config: MakeConfig, tmp_path: Path, case: str
@@ -79,6 +78,7 @@ def test_config_values_that_matter_miss_and_others_hit(
     assert misses(tiny_config(**{**FROZEN, **changed}), tmp_path / "second") == expected
 
 
+@pytest.mark.slow
 def test_changed_image_misses(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
     config = tiny_config(**FROZEN, data__root=str(own_data))
     misses(config, tmp_path / "first")
@@ -89,6 +89,7 @@ def test_changed_image_misses(tiny_config: MakeConfig, own_data: Path, tmp_path:
     assert misses(config, tmp_path / "second") == {"images", "teacher", "targets"} | IMAGE
 
 
+@pytest.mark.slow
 def test_changed_caption_misses(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
     config = tiny_config(**FROZEN, data__root=str(own_data))
     misses(config, tmp_path / "first")
@@ -100,6 +101,7 @@ def test_changed_caption_misses(tiny_config: MakeConfig, own_data: Path, tmp_pat
     assert misses(config, tmp_path / "second") == {"tokens", "teacher", "targets"} | TEXT
 
 
+@pytest.mark.slow
 def test_changed_weights_of_an_encoder_miss(tiny_config: MakeConfig, tmp_path: Path) -> None:
     from transformers import BertConfig, BertModel
 
@@ -126,6 +128,7 @@ def test_a_run_reads_each_image_file_once_for_its_hash(
     assert len(hashed) == len(set(hashed)) == len(list((demo_root / "images").iterdir()))
 
 
+@pytest.mark.slow
 def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
     misses(tiny_config(**FROZEN), tmp_path / "first")
     assert misses(tiny_config(**FROZEN, data__root=str(own_data)), tmp_path / "second") == set()
@@ -143,6 +146,7 @@ NEW_VERSION = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", sorted(ALL))
 def test_new_version_of_a_step_misses_with_all_that_is_made_from_it(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -181,6 +185,7 @@ NEW_LIBRARY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", NEW_LIBRARY)
 def test_another_version_of_a_library_misses_what_it_computes(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
@@ -191,6 +196,7 @@ def test_another_version_of_a_library_misses_what_it_computes(
     assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_LIBRARY[library]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [run, run_teacher])
 def test_the_configs_limit_is_the_stores(
     tiny_config: MakeConfig, tmp_path: Path, own_cache: Path, start: Callable[..., Any]
@@ -203,6 +209,7 @@ def test_the_configs_limit_is_the_stores(
     assert len(list((own_cache / "tokens").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config(data__augment="light", data__views=3)
     compute = Compute(torch.device("cpu"), bf16=False)

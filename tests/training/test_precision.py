@@ -17,8 +17,6 @@ from distune.store import Store
 from distune.training.devices import Compute, resolved
 from distune.training.run import run
 
-pytestmark = pytest.mark.slow
-
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 SMALL = {"vision": "tiny-cnn", "text": "tiny-text", "fusion_dim": 512}
 FROZEN = {
@@ -35,6 +33,7 @@ def classifier(section: dict[str, Any]) -> Classifier:
     return build_classifier(config, [Task("modality", ("CT", "MR"))], seed=0, image_size=32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "device", "is_fast", "of_frozen", "of_small", "of_large"),
     [
@@ -67,6 +66,7 @@ def test_where_bf16_is_used(
     assert found.for_model(classifier(LARGE)).bf16 is of_large
 
 
+@pytest.mark.slow
 def test_training_targets_and_predictions_follow_the_decision(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

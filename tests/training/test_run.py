@@ -29,8 +29,6 @@ from distune.training.files.run_folder import openings, read_results
 from distune.training.run import run, run_teacher
 from distune.training.student import load_student, student_seed
 
-pytestmark = pytest.mark.slow
-
 MakeConfig = Callable[..., Config]
 
 
@@ -51,6 +49,7 @@ def assert_same_run(first: Path, second: Path) -> None:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_run_folder_is_complete_and_consistent(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config()
     result = run(config, tmp_path / "run", open_test=True)
@@ -129,6 +128,7 @@ def whole(tiny_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> 
     return give
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers_and_another_seed_others(
     whole: Callable[[str], Whole], tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -139,6 +139,7 @@ def test_same_seed_same_numbers_and_another_seed_others(
     assert numbers(first.folder) != numbers(tmp_path / "c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_cached_equals_live(whole: Callable[[str], Whole], tmp_path: Path, variant: str) -> None:
     """A warm store, and no store at all, give what a cold one gives."""
@@ -161,6 +162,7 @@ class _Unwritable(Store):
         raise OSError(28, "No space left on device")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("stop_at", [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2)], ids=str)
 def test_resumed_equals_uninterrupted(
@@ -201,6 +203,7 @@ def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
     run(config, folder, callback=Calls(linger), store=Store(cache))
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_with_the_same_numbers(whole: Callable[[str], Whole], tmp_path: Path) -> None:
     first = whole("nothing frozen")
     config = first.config
@@ -219,6 +222,7 @@ def test_killed_run_resumes_with_the_same_numbers(whole: Callable[[str], Whole],
     assert_same_run(first.folder, tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_teacher_is_shared_by_runs_that_differ_in_the_student_only(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -231,6 +235,7 @@ def test_teacher_is_shared_by_runs_that_differ_in_the_student_only(
     assert numbers(tmp_path / "a")[2:] != numbers(tmp_path / "b")[2:]
 
 
+@pytest.mark.slow
 def test_test_split_stays_shut_unless_asked_and_every_opening_is_recorded(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -243,6 +248,7 @@ def test_test_split_stays_shut_unless_asked_and_every_opening_is_recorded(
     assert [line["by"] for line in openings(tmp_path)] == ["b", "c"]
 
 
+@pytest.mark.slow
 def test_set_without_a_test_split_works(tiny_config: MakeConfig, demo_root: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -254,6 +260,7 @@ def test_set_without_a_test_split_works(tiny_config: MakeConfig, demo_root: Path
     assert openings(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_loss_without_a_teacher_trains_none(tiny_config: MakeConfig, tmp_path: Path) -> None:
     result = run(tiny_config(distillation__loss="none"), tmp_path / "run")
     assert {line["stage"] for line in read_metrics(tmp_path / "run")} == {"student"}
@@ -261,6 +268,7 @@ def test_loss_without_a_teacher_trains_none(tiny_config: MakeConfig, tmp_path: P
     assert result.results["teacher"] is None
 
 
+@pytest.mark.slow
 def test_bad_examples_stop_the_run_or_are_dropped_and_listed(
     tiny_config: MakeConfig, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -281,6 +289,7 @@ def test_bad_examples_stop_the_run_or_are_dropped_and_listed(
     assert all(path.stem in listed for path in bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [
@@ -307,6 +316,7 @@ def test_every_setting_matters(
     assert [line["train_loss"] for line in plain] != [line["train_loss"] for line in other]
 
 
+@pytest.mark.slow
 def test_accumulation_changes_the_memory_and_not_the_numbers(tiny_config: MakeConfig, tmp_path: Path) -> None:
     plain = {"teacher__dropout": 0.0, "student__dropout": 0.0}
     run(tiny_config(**plain), tmp_path / "whole")
@@ -315,6 +325,7 @@ def test_accumulation_changes_the_memory_and_not_the_numbers(tiny_config: MakeCo
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_after_epochs_without_a_better_score(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -330,6 +341,7 @@ def test_loss_that_is_not_finite_is_an_error(tiny_config: MakeConfig, tmp_path: 
         run(config, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_path: Path) -> None:
     import torch
 
@@ -355,6 +367,7 @@ def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_
             assert written_row["text"] == table.texts[row]
 
 
+@pytest.mark.slow
 def test_teacher_alone_is_found_by_every_student_after(tiny_config: MakeConfig, tmp_path: Path) -> None:
     alone = run_teacher(tiny_config(), tmp_path / "teacher")
     both = run(tiny_config(), tmp_path / "both")
@@ -376,6 +389,7 @@ def test_what_the_student_cannot_inherit_is_refused_before_the_teacher_trains(
     assert not (tmp_path / "run/metrics.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_every_long_step_reports_how_far_it_is(tiny_config: MakeConfig, tmp_path: Path) -> None:
     class Steps(Callback):
         def __init__(self) -> None:

@@ -25,8 +25,6 @@ from distune.tuning.study.storage import open_storage
 from distune.tuning.summary import config_of_trial
 from distune.tuning.tune import TrialFunctions, TuneRequest, search_space, tune
 
-pytestmark = pytest.mark.slow
-
 HERE = Path(__file__).parent
 QUICK = TrialFunctions("closed_form_trials:quick")
 
@@ -46,6 +44,7 @@ def study_in(folder, name="study"):
     return optuna.load_study(study_name=name, storage=open_storage(f"sqlite:///{folder}/{name}.db"))
 
 
+@pytest.mark.slow
 def test_a_study_from_a_config_to_its_files(tmp_path, capsys):
     result = tune(request(tmp_path, workers=2, config_path="config/demo.yaml"))
     assert result.reason == "finished" and result.failure is None
@@ -68,6 +67,7 @@ def test_a_study_from_a_config_to_its_files(tmp_path, capsys):
     assert "trial 3: student epoch 4" in log and "finished" in log
 
 
+@pytest.mark.slow
 def test_the_same_command_resumes_an_unfinished_study_or_else_makes_a_new_one(tmp_path):
     first = tune(request(tmp_path, n_trials=30, timeout=0.5, trial_function="closed_form_trials:slow"))
     assert first.reason == "timeout"
@@ -81,6 +81,7 @@ def test_the_same_command_resumes_an_unfinished_study_or_else_makes_a_new_one(tm
     assert done.study_name not in (first.study_name, other_question.study_name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("silent", "resumes"), [(86_400.0, True), (1.0, False)])
 def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplog, silent, resumes):
     """The lease of before names another boot of this host: only its last beat tells whether somebody works on it."""
@@ -97,6 +98,7 @@ def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplo
     assert caplog.text == "", "it has its trials: there is nothing to resume"
 
 
+@pytest.mark.slow
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
     tune(request(tmp_path, study_name="study"))
     changed = base_config(search_space={"alpha": {"type": "float", "low": 0.5, "high": 1.9}})
@@ -112,6 +114,7 @@ def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_
         tune(request(tmp_path, fork="x"))
 
 
+@pytest.mark.slow
 def test_a_study_keeps_its_sampler_unless_asked_otherwise(tmp_path):
     tune(request(tmp_path, study_name="study", sampler="random", pruner="none", n_trials=1))
     tune(request(tmp_path, study_name="study", n_trials=2))
@@ -133,6 +136,7 @@ def test_no_secret_of_the_storage_is_shown_or_written(tmp_path, capsys):
     assert not any(b"hunter2" in text for text in written)
 
 
+@pytest.mark.slow
 def test_failures_end_in_the_result_and_keep_the_traceback(tmp_path):
     result = tune(request(tmp_path, study_name="study", trial_function="closed_form_trials:broken"))
     assert result.reason == "failed_alike" and result.best_config is None
@@ -142,6 +146,7 @@ def test_failures_end_in_the_result_and_keep_the_traceback(tmp_path):
     assert "about to divide" in failed["failure_output"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epochs", "pruner", "is_told"), [(3, "median", True), (4, "median", False), (3, "none", False)]
 )
@@ -253,6 +258,7 @@ def go_on(folder):
     return study_in(folder)
 
 
+@pytest.mark.slow
 def test_a_killed_coordinator_s_study_resumes_as_if_nothing_had_happened(tmp_path, undisturbed):
     first = start_until_held(tmp_path)
     workers = psutil.Process(first.pid).children(recursive=True)
@@ -269,6 +275,7 @@ def test_a_killed_coordinator_s_study_resumes_as_if_nothing_had_happened(tmp_pat
     check_scores(study)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_s_trial_resumes_where_it_was(tmp_path, undisturbed):
     process = start_until_held(tmp_path)
     for child in psutil.Process(process.pid).children():
@@ -281,6 +288,7 @@ def test_a_killed_worker_s_trial_resumes_where_it_was(tmp_path, undisturbed):
     check_scores(study)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_study_in_order(tmp_path, undisturbed):
     process = start_until_held(tmp_path)
     process.send_signal(signal.SIGTERM)
@@ -297,6 +305,7 @@ def test_a_signal_ends_a_study_in_order(tmp_path, undisturbed):
     assert [session["reason"] for session in study.user_attrs["sessions"]] == ["interrupted", "finished"]
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_does_not_wait_for_the_epoch(tmp_path, undisturbed):
     process = start_until_held(tmp_path)
     workers = psutil.Process(process.pid).children(recursive=True)
@@ -312,6 +321,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_epoch(tmp_path, undisturbed):
     assert [(trial.params, trial.value) for trial in go_on(tmp_path).trials] == undisturbed
 
 
+@pytest.mark.slow
 def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
     processes = [start(tmp_path, 8, function="quick", pruner="none", as_threads="yes") for _ in range(2)]
     for process in processes:
@@ -323,6 +333,7 @@ def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
     check_scores(study)
 
 
+@pytest.mark.slow
 def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
     """A study from before there was one continues with a config that has one, and a trial's config knows none."""
     first = tune(request(tmp_path, study_name="study", n_trials=2))
@@ -333,12 +344,14 @@ def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
     assert "study" not in again.best_config.read_text()
 
 
+@pytest.mark.slow
 def test_the_epochs_of_a_trial_are_those_of_the_section(tmp_path):
     result = tune(request(tmp_path, n_trials=1, student_epochs=2, teacher_epochs=1))
     best = load_config(result.best_config)
     assert (best.student.epochs, best.teacher.epochs) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_study_whose_sampler_is_gone_names_the_others(tmp_path):
     tune(request(tmp_path, study_name="study", n_trials=1))
     study_in(tmp_path).set_user_attr("sampler", "cmaes")

@@ -13,8 +13,6 @@ from benchmarks.simulated_confirmations import GAINS, World
 from distune.confirmation.statistics.inference.pseudovalues import counts_by_case, pseudovalues
 from distune.confirmation.statistics.inference.significance import family_verdicts
 
-pytestmark = pytest.mark.slow
-
 SMALL = World(images=3)
 TRUE_GAIN = {points: World().true_score(GAINS[points]) - World().true_score() for points in GAINS}
 
@@ -33,6 +31,7 @@ def test_the_gains_of_the_simulation_are_what_they_are_called() -> None:
     assert better.mean() - base.mean() == pytest.approx(0.05, abs=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cases", "seeds"), [(40, 3), (200, 5)])
 def test_intervals_hold_the_truth_in_95_percent_and_are_no_wider_than_need_be(cases: int, seeds: int) -> None:
     """Within the noise of 300 simulations, of which two standard errors are 2.5 points."""
@@ -42,6 +41,7 @@ def test_intervals_hold_the_truth_in_95_percent_and_are_no_wider_than_need_be(ca
         assert seeds < 5 or measured["width"] <= 1.2
 
 
+@pytest.mark.slow
 def test_without_a_difference_better_is_said_in_at_most_five_percent_of_families() -> None:
     lies = uncorrected = 0
     for number in range(150):
@@ -55,6 +55,7 @@ def test_without_a_difference_better_is_said_in_at_most_five_percent_of_families
     assert lies <= 0.05 * 150 < uncorrected
 
 
+@pytest.mark.slow
 def test_a_gain_is_taken_though_it_is_not_shown() -> None:
     """Two points at 200 cases: shown to few, and the better config is taken by most."""
     measured = found(200, 5, 2)
@@ -62,6 +63,7 @@ def test_a_gain_is_taken_though_it_is_not_shown() -> None:
     assert found(200, 5, 0)["better"] < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "world"), [(5, SMALL), (1, World(2.0, 0.02, images=3))])
 def test_a_new_set_of_cases_scores_within_its_forecast(seeds: int, world: World) -> None:
     measured = forecast_summary(forecasts(200, seeds, world, range(200)), world.true_score())

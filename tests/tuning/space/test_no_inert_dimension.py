@@ -16,8 +16,6 @@ from distune.tuning.coordinator.proposals import suggest
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import DEFAULT_SPACE, build_space
 
-pytestmark = pytest.mark.slow
-
 EXTRA = {
     "gamma": SearchParameter(type="float", low=0.1, high=1.0),
     "teacher_fusion_tokens": SearchParameter(type="categorical", choices=("sequence", "pooled")),
@@ -54,6 +52,7 @@ def expected(teacher, student, loss, starts_from_teacher):
     return {name for name in names if trains_teacher or not name.startswith("teacher_")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts_from_teacher", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_trial_draws_what_its_fusions_and_its_loss_use_and_nothing_else(loss, starts_from_teacher):
