@@ -27,6 +27,18 @@ BAD = {
         SPACE.format(key="student.fusion_layers", type="int", rest="low: 1, high: 3, step: 0.5"),
         "whole",
     ),
+    "fractions for whole numbers": (
+        SPACE.format(key="student.epochs", type="float", rest="low: 1.0, high: 9.0"),
+        "student.epochs",
+    ),
+    "a step beyond its range": (
+        SPACE.format(key="student.fusion_dim", type="int", rest="low: 8, high: 16, step: 32"),
+        "step",
+    ),
+    "steps without end": (
+        SPACE.format(key="student.dropout", type="float", rest="low: 0.0, high: 0.5, step: 1.0e-300"),
+        "step",
+    ),
     "infinite range": (SPACE.format(key="student.lr", type="float", rest="low: 1, high: .inf"), "finite"),
     "choice twice": (
         SPACE.format(key="student.fusion_heads", type="categorical", rest="choices: [4, 4]"),

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from distune.config.section import ConfigSection
 
+_MOST_STEPS = 1_000_000
+
 
 class SearchParameter(ConfigSection):
     """One dimension of the search space."""
@@ -43,6 +45,14 @@ class SearchParameter(ConfigSection):
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low above 0 and no step")
+        if (
+            self.step
+            and self.low < self.high
+            and not self.step <= self.high - self.low <= _MOST_STEPS * self.step
+        ):
+            raise ValueError(
+                f"from low to high are one step or more, and {_MOST_STEPS:,} at most; change step or the ends"
+            )
         if self.type == "int" and not all(
             (number or 0) % 1 == 0 for number in (self.low, self.high, self.step)
         ):

@@ -7,6 +7,7 @@ other keys are named by `key`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -292,15 +293,22 @@ def _bad_values(name: str, space: Space, base: Config) -> list[str]:
     for constraint in field_of_key.metadata:
         annotation = Annotated[annotation, constraint]
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    whole = parameter.type == "int"
-    ends = [int(end) if whole else end for end in (parameter.low, parameter.high) if end is not None]
     problems = []
-    for value in parameter.choices or ends:
+    for value in parameter.choices or _outermost(parameter):
         try:
             adapter.validate_python(value)
         except ValidationError as error:
             problems.append(f"search_space.{name}: {key} cannot be {value!r}: {error.errors()[0]['msg']}")
     return problems
+
+
+def _outermost(parameter: SearchParameter) -> list[int | float]:
+    """The ends of a range and, where there are fractions between them, one of those: the key may take none."""
+    low, high = parameter.low or 0.0, parameter.high or 0.0
+    if parameter.type == "int":
+        return [int(low), int(high)]
+    between = low + (parameter.step or (high - low) / math.pi)
+    return [low, high, between] if low < between < high else [low, high]
 
 
 def _twice(keys: Iterable[str]) -> set[str]:
