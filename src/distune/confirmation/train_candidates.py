@@ -1,4 +1,4 @@
-"""TrainingEnd every contender with every seed, on the executors of the study."""
+"""Training every contender with every seed, on the executors of the study."""
 
 from __future__ import annotations
 
