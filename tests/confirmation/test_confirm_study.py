@@ -433,3 +433,10 @@ class TestRefusals:
         with pytest.raises(OSError, match="is a folder") as refused:
             confirm(request_for(confirmed), said.append)
         assert refused.value.filename == str(place) and said == []
+
+    def test_settings_of_a_baseline_that_were_changed(self, confirmed: Path) -> None:
+        folder = confirmed.with_suffix("") / "confirmation" / "baselines" / "text_tfidf"
+        settings = folder / "settings.json"
+        settings.write_text(settings.read_text().replace('"C": ', '"C": 1'))
+        with pytest.raises(UserError, match=f"{settings}.*{folder}"):
+            confirm(request_for(confirmed))

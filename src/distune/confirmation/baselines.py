@@ -15,7 +15,7 @@ from distune.data.table import Table
 from distune.errors import UserError
 from distune.store import key_of
 from distune.training.files.prediction_files import write_predictions
-from distune.training.files.run_folder import write_json
+from distune.training.files.run_folder import check_unchanged, write_json
 from distune.training.student import build_student, student_seed
 from distune.training.teacher.regression import (
     STRENGTHS,
@@ -83,7 +83,7 @@ def evaluate_baselines(
             _write_baseline(evaluation, folder, inputs)
             if folds is not None:
                 _evaluate_folds(evaluation, config, folds, folder, name, inputs)
-            evaluation.mark(folder, made_from)
+            evaluation.mark(folder, made_from, SETTINGS)
         settings[name] = _read_settings(folder)
     return settings
 
@@ -96,6 +96,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
             raise ValueError("it holds no settings by task")
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); delete {folder} and confirm again") from None
+    check_unchanged(path, f"Delete {folder} and confirm again.")
     return found
 
 

@@ -64,10 +64,10 @@ class Evaluation:
             return False
         return (marker.get("splits"), marker.get("made_from", "")) == (list(self.splits), made_from)
 
-    def mark(self, folder: Path, made_from: str = "") -> None:
-        """Says that a folder holds all predictions; to be called last."""
+    def mark(self, folder: Path, made_from: str = "", *others: str) -> None:
+        """Says that a folder holds all predictions, and other files of these names; to be called last."""
         about = {"opening": self.opening, "splits": list(self.splits), "made_from": made_from}
-        seal(folder / MARKER, about)
+        seal(folder / MARKER, about, *others)
 
     def compute(self, config: Config) -> Compute:
         """Device and precision for a config."""
