@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from confirmation_helpers import numbers_of
 from sklearn.metrics import f1_score
 
@@ -21,8 +23,10 @@ from distune.confirmation.candidates import config_identity
 from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.missing_inputs import Conditions, swapped
 from distune.data import Table, fingerprint, read_table
+from distune.data.batches import ModelInputs
 from distune.errors import UserError
 from distune.store import Store, key_of
+from distune.training.devices import Compute
 from distune.training.predictions import predict
 from distune.training.student import build_student, student_seed
 
@@ -111,6 +115,24 @@ class TestConditions:
         found = answers(table, config, "other_text")
         assert same(found, answers(replace(table, texts=tuple(texts)), config))
         assert not same(found, answers(table, config))
+
+
+def test_the_flat_image_has_the_mean_colour_of_the_train_images_alone() -> None:
+    pixels = np.zeros((4, 3, 2, 2), np.uint8)
+    pixels[0, 0], pixels[1, 0], pixels[0, 1, 0, 0], pixels[2:] = 10, 31, 100, 255
+    splits = ("train", "train", "dev", "test")
+    empty = ("",) * 4
+    table = Table(Path(), tuple("abcd"), empty, empty, np.zeros((4, 0), np.int64), empty, splits, ())
+    vision = SimpleNamespace(image_size=2, prefix=lambda image: image)
+    model: Any = SimpleNamespace(vision=vision, can_miss=False)
+    steps: Any = SimpleNamespace(
+        pixels=lambda size: (pixels,), compute=Compute(torch.device("cpu"), bf16=False)
+    )
+    inputs = ModelInputs(pixels[None], None)
+    found = Conditions(table, 5).make("without_image", table.rows("test"), model, steps, inputs)
+    assert found is not None and found.image is not None and found.image.shape == (1, 4, 3, 2, 2)
+    # (10 + 31) / 2 rounds to the even 20; (100 / 4 + 0) / 2 to 12
+    assert [np.unique(found.image[0, :, channel]).tolist() for channel in range(3)] == [[20], [12], [0]]
 
 
 @pytest.mark.parametrize("seed", range(20))

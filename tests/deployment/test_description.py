@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from distune.config import ScoreName, TaskKind
+from distune.data.pixels.intensity import PixelRules
+from distune.data.table import Task
+from distune.data.tokenizer import HashTokenizer
+from distune.deployment.bundle import checksum_of, load_bundle
 from distune.deployment.description import (
     LABELS,
     PREPROCESS,
@@ -22,6 +29,7 @@ from distune.deployment.description import (
     check_preprocess,
 )
 from distune.errors import UserError
+from distune.prediction.examples import Columns
 
 FILE = Path("bundle/file.json")
 SOUND: dict[str, Any] = {
@@ -141,3 +149,39 @@ def test_labels_hold_objects_of_different_names(value: Any) -> None:
 def test_a_format_is_a_whole_number(value: Any) -> None:
     with pytest.raises(UserError, match="format"):
         check_format(FILE, {"format": value})
+
+
+@pytest.mark.parametrize(("window", "megapixels"), [([40, 400], 2.5), (None, None)])
+def test_a_bundle_is_read_by_the_rules_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: list[int] | None, megapixels: float | None
+) -> None:
+    about = {**SOUND, "format": 1, "window": window, "percentiles": [1, 98], "max_tokens": 9}
+    about["max_image_megapixels"] = megapixels
+    if megapixels is None:  # earlier formats name no limit
+        del about["max_image_megapixels"]
+    for name, held in (("preprocess.json", about), ("labels.json", TASKS), ("model.onnx", {})):
+        (tmp_path / name).write_text(json.dumps(held))
+    sums = {file.name: checksum_of(file) for file in tmp_path.iterdir()}
+    (tmp_path / "checksums.json").write_text(json.dumps(sums))
+    given: dict[str, Any] = {}
+
+    def model(file: Path, **values: Any) -> SimpleNamespace:
+        given.update(values, file=file)
+        return SimpleNamespace(**values)
+
+    monkeypatch.setattr("distune.deployment.bundle.OnnxModel", model)
+    predictor = load_bundle(tmp_path)
+    assert given["rules"] == PixelRules(None if window is None else (40, 400), (1, 98))
+    assert given["max_megapixels"] == (math.inf if megapixels is None else 2.5)
+    assert (given["file"], given["max_tokens"], given["image_size"]) == (tmp_path / "model.onnx", 9, 64)
+    assert given["modalities"] == ("image", "text")
+    assert (
+        given["tokenizer"].encode(["word " * 20], 64)[0]
+        == HashTokenizer(100, 64).encode(["word " * 20], 64)[0]
+    )
+    assert given["tasks"] == (
+        Task("kind", ("a", "b"), kind="ordinal", score="auroc", weight=0.5),
+        Task("place", ("only",)),
+    )
+    assert predictor.temperatures == {"kind": 1.5, "place": 1}
+    assert predictor.columns == Columns(image=("image",), text=("text",), missing=("n/a",))

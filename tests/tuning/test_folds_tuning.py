@@ -64,6 +64,7 @@ def test_a_stop_between_folds_is_no_end(tmp_path, tiny_config):
     [
         (0.5, [0.9, 0.69], True),  # an easy first fold saves nobody
         (0.5, [0.1, 0.71], False),
+        (0.5, [0.9, 0.7], False),  # the median itself stays
         (0.5, [0.1], False),  # the first fold is not evaluated
         (0.25, [0.9, 0.69], False),
         (0.25, [0.9, 0.59], True),
