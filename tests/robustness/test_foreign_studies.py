@@ -124,6 +124,14 @@ def test_the_best_of_a_minimised_study_is_its_lowest(tmp_path: Path) -> None:
     assert status.counts.best == (1, 1.0)
 
 
+def test_studies_that_minimise_are_compared_apart(tmp_path: Path) -> None:
+    study_named("low", tmp_path / "low.db", direction="minimize")
+    study_named("high", tmp_path / "high.db", direction="maximize")
+    result = CliRunner().invoke(app, ["compare", str(tmp_path / "low.db"), str(tmp_path / "high.db")])
+    lines = result.output.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["high", "low"] and "low minimises" in result.output
+
+
 def test_a_table_is_minimised_on_request(tmp_path: Path) -> None:
     table = tmp_path / "trials.csv"
     table.write_text(HEADER + "0,3.0,COMPLETE,0.1\n1,1.0,COMPLETE,0.2\n2,2.0,COMPLETE,0.3\n")

@@ -4,12 +4,14 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import optuna
 import pytest
 from closed_form_trials import score_at
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, coordinator, memory_study, settings_of, training, tune_request
 
 from distune.config import as_dict, load_config
+from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.summary import best_trial, config_of_trial, write_summary
 from distune.tuning.tune import tune
@@ -121,3 +123,10 @@ def test_what_no_file_can_replace_is_named_before_the_study_begins(tmp_path, nam
     with pytest.raises(OSError, match="regular") as refused:
         tune(tune_request(config=base_config(), n_trials=1, logs=tmp_path, name="s", dataset="sha256:0"))
     assert refused.value.filename == str(place) and not (tmp_path / "s.db").exists()
+
+
+def test_a_study_that_lost_its_base_config_is_named(tmp_path):
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(create_trial(value=0.5, user_attrs={"overrides": {}}))
+    with pytest.raises(UserError, match="base config"):
+        write_summary(study, tmp_path)

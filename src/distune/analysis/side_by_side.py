@@ -36,6 +36,7 @@ class Contestant:
         tasks: of a run, macro F1 on dev by task.
         trials: of a study, its finished trials.
         folds: of a study whose scores are means over so many folds of train and dev, not of dev.
+        minimises: of a study of another program whose lower values are better.
         data: fingerprint of the data; scores on different data cannot be compared.
     """
 
@@ -49,10 +50,11 @@ class Contestant:
     trials: int | None = None
     data: str | None = None
     folds: int | None = None
+    minimises: bool = False
 
 
 def side_by_side(sources: Sequence[str | StudyRecord]) -> list[Contestant]:
-    """Reads studies and run folders, the best on dev first.
+    """Reads studies and run folders, the best on dev first; studies that minimise come last, the lowest first.
 
     Args:
         sources: run folders, and whatever names a study or was read of one.
@@ -63,7 +65,12 @@ def side_by_side(sources: Sequence[str | StudyRecord]) -> list[Contestant]:
     found = [
         (_run(Path(source)) if isinstance(source, str) else None) or _study(source) for source in sources
     ]
-    return sorted(found, key=lambda one: -(one.dev if one.dev is not None else -1.0))
+    return sorted(found, key=_place)
+
+
+def _place(one: Contestant) -> tuple[bool, bool, float]:
+    sign = 1.0 if one.minimises else -1.0
+    return one.minimises, one.dev is None, sign * (one.dev or 0.0)
 
 
 def on_different_data(contestants: Sequence[Contestant]) -> bool:
@@ -113,6 +120,7 @@ def _study(source: str | StudyRecord) -> Contestant:
         trials=len(study.of("complete")) + len(study.of("pruned")),
         data=study.data_fingerprint,
         folds=study.folds,
+        minimises=study.direction == "minimize",
     )
 
 

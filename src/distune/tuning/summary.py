@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune import __version__
 from distune.config import Config, parse_config, save_config
+from distune.errors import UserError
 from distune.training.teacher.check import teacher_warning
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count, count_kinds, ranked
@@ -63,15 +64,22 @@ def params_of(trial: FrozenTrial) -> dict[str, Any]:
 
 def config_of_trial(study: Study, trial: FrozenTrial) -> Config:
     """The complete config that a trial ran."""
-    known = study.user_attrs
-    base = parse_config(known["base_config"])
-    return configured(base, trial.user_attrs.get("overrides", {}), known.get(COMMITS))
+    return _configured(study, trial.user_attrs.get("overrides", {}))
 
 
 def base_config_of(study: Study) -> Config:
     """The base config of a study, its hub models at the study's commits."""
+    return _configured(study, {})
+
+
+def _configured(study: Study, overrides: Mapping[str, Any]) -> Config:
     known = study.user_attrs
-    return configured(parse_config(known["base_config"]), {}, known.get(COMMITS))
+    if "base_config" not in known:
+        raise UserError(
+            f"study {study.study_name} lost its base config: its database was changed by another program; restore it "
+            "from a copy. The run folders of its trials are kept"
+        )
+    return configured(parse_config(known["base_config"]), overrides, known.get(COMMITS))
 
 
 def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str = "") -> dict[str, Any]:

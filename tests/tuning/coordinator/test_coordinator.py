@@ -74,6 +74,14 @@ def test_trials_run_to_their_end_where_a_coordinator_that_asks_for_more_has_ende
     assert states(world.study) == {"COMPLETE": 4}
 
 
+def test_values_of_another_program_that_the_space_cannot_hold_fail_their_trial_alone(world):
+    world.run(n_trials=1)
+    world.study.enqueue_trial({"alpha": "x"})
+    assert world.run(n_trials=3) == "finished"
+    assert states(world.study) == {"COMPLETE": 3, "FAIL": 1}
+    assert world.study.trials[1].user_attrs["failure_kind"] == "config"
+
+
 def test_every_score_is_the_one_of_its_parameters(world):
     world.run(n_trials=12, workers=4)
     for trial in world.study.trials:

@@ -29,6 +29,8 @@ def compare(
     for one in found:
         if one.folds:
             say(f"dev and base of {one.name} are means over {one.folds} folds of train and dev, not of dev.")
+        if one.minimises:
+            say(f"{one.name} minimises: its dev is its lowest value, which no score beside it compares with.")
     if on_different_data(found):
         say("These rest on different data: their scores cannot be compared.")
 

@@ -215,7 +215,18 @@ class Coordinator:
             self._ledger.fail(trial, Failure(SURPLUS, "other coordinators' trials suffice"), {})
             self._refresh()
             return
-        drawn = self._ledger.retrying(lambda: self._proposals.propose(self._ledger.study, trial))
+        try:
+            drawn = self._ledger.retrying(lambda: self._proposals.propose(self._ledger.study, trial))
+        except (ValueError, TypeError) as error:
+            if "fixed_params" not in self._trials[trial.number].system_attrs:
+                raise
+            failure = Failure(
+                "config", f"another program asked for values that the space cannot hold: {error}"
+            )
+            _log.error("trial %d: %s: %s", trial.number, failure.kind, failure.message)
+            self._ledger.fail(trial, failure, {})
+            self._refresh()
+            return
         scores = self._trials[trial.number].intermediate_values
         active = ActiveTrial.of(trial, *drawn, self._retention.path(trial.number), scores)
         self._ledger.note(trial, active.opening())
