@@ -125,7 +125,14 @@ def test_half_a_file_is_no_confirmation_and_no_audit(few: StudyRecord, tmp_path:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("findings.0.rows", 3), ("findings.0.title", GONE), ("sections", GONE), ("sections.0.rows", ["a"])],
+    [
+        ("findings.0.rows", 3),
+        ("findings.0.title", GONE),
+        ("sections", GONE),
+        ("sections.0.rows", ["a"]),
+        ("sections.0.rows", [{"step": [None]}]),
+        ("findings.0.rows", [{"id": {"a": 1}}]),
+    ],
 )
 def test_an_audit_of_another_form_is_named_with_its_fault(
     few: StudyRecord, tmp_path: Path, path: str, value: Any

@@ -209,16 +209,20 @@ class ConfirmationForm(Form):
         return self
 
 
+_Cell = str | int | float | None
+"""What stands in a table of an audit."""
+
+
 class _Finding(Form):
     severity: str
     title: str
     detail: str
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, _Cell]]
 
 
 class _Described(Form):
     title: str
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, _Cell]]
 
 
 class AuditForm(Form):
