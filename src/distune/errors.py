@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Sequence
 
 
@@ -47,6 +48,19 @@ class DataError(UserError):
 
 OUT_OF = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 """What the system says where this process may have no more memory, processes, threads or open files."""
+
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED|bad_?alloc|"
+    r"could not create a primitive",  # oneDNN, whose small buffers have no room
+    re.I,
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the machine or of a GPU, in the words of any library."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"} or _OUT_OF_MEMORY.search(str(error)))
 
 
 def is_of_the_machine(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from distune.cli.output import say
-from distune.errors import ConfigError, DataError, UserError, is_of_the_machine
+from distune.errors import ConfigError, DataError, UserError, is_of_the_machine, is_out_of_memory
 from distune.utils.text import harmless
 
 FAILED = 1
@@ -99,7 +99,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, FloatingPointError):
         advice = "lower the learning rate, or use training.precision: fp32"
         return FAILED, f"the training failed: {error}; {advice}"
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         advice = "raise training.accumulation, which splits a batch, or use a smaller encoder"
         return FAILED, f"out of memory: {_first_line(error)}; {advice}"
     if is_of_the_machine(error) or "can't start new thread" in str(error):

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from distune.errors import ConfigError, DataError, UserError
+from distune.errors import ConfigError, DataError, UserError, is_out_of_memory
 from distune.training.cost import Cost, cost_until
 from distune.tuning.trials.messages import Failure
 
@@ -17,9 +17,6 @@ FIRST_ALIKE = 3
 ROW_ALIKE = 20
 """A study in which this many trials in a row fail for one reason is stopped, whatever came before."""
 TAIL = 4000
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED", re.I
-)
 
 
 def failure_of(error: BaseException, output: str = "") -> Failure:
@@ -40,10 +37,7 @@ def _kind(error: BaseException) -> str:
         return "config"
     if isinstance(error, FloatingPointError):
         return "not_finite"
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & {"MemoryError", "OutOfMemoryError"} or _OUT_OF_MEMORY.search(str(error)):
-        return "out_of_memory"
-    return "crash"
+    return "out_of_memory" if is_out_of_memory(error) else "crash"
 
 
 def died(
