@@ -48,6 +48,17 @@ def test_a_cut_file_is_named_at_once(tmp_path, study):
     assert waits.seconds == []
 
 
+@pytest.mark.parametrize("damage", ["param_value = 'x'", "distribution_json = '{}'"])
+def test_a_value_that_another_program_damages_is_named(tmp_path, study, damage):
+    def damage_and_train(task):
+        yield from training(task)
+        with sqlite3.connect(tmp_path / "study.db") as other:
+            other.execute(f"UPDATE trial_params SET {damage}")
+
+    with pytest.raises(UserError, match="damaged"):
+        coordinator(study, settings_of(), tmp_path, damage_and_train).run()
+
+
 def test_a_deleted_file_is_named_and_not_made_again(tmp_path, study):
     """What is written into a file without a name is lost, and an empty one in its place would look like a study."""
     for path in tmp_path.glob("study.db*"):

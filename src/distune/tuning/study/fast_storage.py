@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -26,8 +27,33 @@ Rows = dict[int, list[Any]]
 _distribution = lru_cache(maxsize=10_000)(json_to_distribution)
 
 
+class DamagedValueError(ValueError):
+    """A trial in the database holds what Optuna never wrote there."""
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    from distune.tuning.study.storage import is_not_found
+
+    try:
+        yield
+    except (ValueError, TypeError, LookupError) as error:
+        if is_not_found(error):
+            raise
+        raise DamagedValueError(str(error)) from error
+
+
 class FastReadingStorage(RDBStorage):
     """Reads as `RDBStorage` does, faster; writes are Optuna's own."""
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """A trial.
+
+        Raises:
+            DamagedValueError: a value of it cannot be read.
+        """
+        with _naming_damage():
+            return super().get_trial(trial_id)
 
     def _get_trials(
         self,
@@ -39,8 +65,18 @@ class FastReadingStorage(RDBStorage):
         """The trials with a higher id, and those of the included ids.
 
         Raises:
-            ValueError: a number is none; SQLite keeps text in any column.
+            DamagedValueError: a value cannot be read; SQLite keeps text in any column.
         """
+        with _naming_damage():
+            return self._checked_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+
+    def _checked_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
         included = [number for number in included_trial_ids if number <= trial_id_greater_than]
         if states is not None or len(included) > MOST_IN_LIST:
             found = super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)

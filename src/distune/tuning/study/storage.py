@@ -266,6 +266,8 @@ class StorageRetry:
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
 
+        from distune.tuning.study.fast_storage import DamagedValueError
+
         # From the first failure, not from the call: a call that takes long and works is no outage.
         began: float | None = None
         pause = 0.25
@@ -278,6 +280,11 @@ class StorageRetry:
                 raise UserError(
                     "the study, or a trial of it, was deleted from its storage while this command worked on it; the "
                     "run folders of its trials are kept"
+                ) from error
+            except DamagedValueError as error:
+                raise UserError(
+                    f"the storage is damaged (a trial cannot be read: {error}); restore its file from a copy, or "
+                    "begin another study"
                 ) from error
             except (StorageInternalError, DatabaseError, InterfaceError) as error:
                 cause = _said(error.__cause__ or error)
