@@ -25,7 +25,18 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "confirm top": ("top", lambda given: distune.confirm("s", top=given), [None, *STRANGE[1:]]),
     "confirm seeds": ("seeds", lambda given: distune.confirm("s", seeds=given), [None, *STRANGE[1:]]),
     "confirm top below one": ("top", lambda given: distune.confirm("s", top=given), [0, -1]),
-    "confirm seeds below one": ("seeds", lambda given: distune.confirm("s", seeds=given), [0, -3]),
+    "confirm seeds below one or beyond any wait": (
+        "seeds",
+        lambda given: distune.confirm("s", seeds=given),
+        [0, -3, 2**31, 10**30],
+    ),
+    "confirm again": ("again", lambda given: distune.confirm("s", again=given), [None, 1, "no"]),
+    "confirm data_root": (
+        "data_root",
+        lambda given: distune.confirm("s", data_root=given),
+        [*STRANGE, *PATHS],
+    ),
+    "tune n_trials": ("study settings", lambda given: distune.tune(CONFIG, given), [0, 10**30, "x", True]),
     "confirm workers": (
         "workers",
         lambda given: distune.confirm("s", workers=given),
@@ -34,7 +45,7 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "confirm new_cases": (
         "new_cases",
         lambda given: distune.confirm("s", new_cases=given),
-        ["x", 0, *STRANGE[1:]],
+        ["x", 0, 10**30, *STRANGE[1:]],
     ),
     "confirm relevant_gain": (
         "relevant_gain",

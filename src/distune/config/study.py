@@ -14,7 +14,7 @@ from distune.config.training import DeviceName
 class StudyConfig(ConfigSection):
     """How `distune tune` searches; it decides nothing about what one training computes."""
 
-    n_trials: Annotated[int, Field(ge=1)] = 30
+    n_trials: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     """Finished trials that the study shall have, over all restarts."""
     gpus: tuple[DeviceName, ...] = ()
     """Devices of the workers, one each in turn: cuda:0, cuda:1; empty takes training.device."""

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from distune.utils.arguments import check_argument, check_number
+from distune.utils.arguments import check_argument, check_number, check_path, check_text
 
 ConfirmEndReason = Literal["finished", "incomplete", "interrupted", "low_disk"]
 
 RELEVANT_GAIN = 0.01
 """The smallest gain that matters unless the user says otherwise: one point of score."""
 LEAST_GAIN = 1e-6
+MOST_SEEDS, MOST_CASES = 1000, 10**9
+"""More trainings of each contender than anybody waits for, and more cases than any set has."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,20 @@ class ConfirmRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("top", "seeds", "workers"):
+        for name in ("top", "workers"):
             check_number(name, getattr(self, name), least=1, whole=True)
+        check_number("seeds", self.seeds, least=1, most=MOST_SEEDS, whole=True)
         if self.new_cases is not None:
-            check_number("new_cases", self.new_cases, least=1, whole=True)
+            check_number("new_cases", self.new_cases, least=1, most=MOST_CASES, whole=True)
         check_number("relevant_gain", self.relevant_gain, least=LEAST_GAIN, most=1)
         check_number("gpus_per_trial", self.gpus_per_trial, least=0, most=1)
+        check_argument("executor", self.executor, str)
+        for name in ("storage", "ray_address"):
+            check_text(name, getattr(self, name), type(None))
+        check_path("data_root", self.data_root, type(None))
+        for name in ("again", "one_modality"):
+            check_argument(name, getattr(self, name), bool)
+        check_argument("settings", self.settings, Mapping)
         for name in ("devices", "subgroup_columns"):
             check_argument(name, getattr(self, name), tuple, list)
             for each in getattr(self, name):

@@ -13,6 +13,7 @@ from distune.errors import UserError
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import WEIGHTS
 from distune.utils.arguments import check_argument, check_path
+from distune.utils.paths import in_shell
 from distune.utils.sealed_files import read_sealed
 
 
@@ -80,7 +81,7 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
     if study.folds is not None:
         raise UserError(
             f"study {study.name}: its trials are scored by {study.folds} folds and keep no model; "
-            f"`distune confirm {study.name}` trains the best ones on all of train"
+            f"`distune confirm {in_shell(source)}` trains the best ones on all of train"
         )
     best = rank(study).best
     folder = _folder_of(study, best.number) if best else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from distune.reporting.formats import plain
+from distune.utils.paths import in_shell
 
 
 def shown(path: Path) -> str:
@@ -16,4 +16,4 @@ def shown(path: Path) -> str:
 
 def quoted(path: Path | str) -> str:
     """A path or a name, quoted for a shell where it needs it."""
-    return shlex.quote(shown(path) if isinstance(path, Path) else plain(path))
+    return in_shell(shown(path) if isinstance(path, Path) else plain(path))

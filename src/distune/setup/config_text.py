@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from distune.config import EncoderConfig
 from distune.setup.columns import Layout
 from distune.setup.machine import Encoders
+from distune.utils.text import one_line
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ def config_text(first: FirstConfig) -> str:
     }
     small = encoders.frozen or encoders.teacher[0].name.startswith("tiny")
     lines = [
-        f"# Made by `distune init {first.source.name}`. Change what you know better; `distune check` validates it.",
-        f"name: {first.name}",
+        f"# Made by `distune init {one_line(first.source.name)}`.",
+        "# Change what you know better; `distune check` validates it.",
+        f"name: {_yaml(first.name)}",
         "data:",
-        *(f"  # {remark}" for remark in first.remarks),
+        *(f"  # {one_line(remark)}" for remark in first.remarks),
         *([] if layout.text else ["  # No column holds a text, so the models below read the image alone."]),
         *(_line(key, value, notes.get(key)) for key, value in data.items() if value is not None),
         f"# Encoders: {encoders.why}.",
@@ -87,7 +90,7 @@ def config_text(first: FirstConfig) -> str:
 
 
 def _line(key: str, value: object, note: str | None = None) -> str:
-    comment = f"  # {' '.join(note.split())}" if note else ""
+    comment = f"  # {one_line(note)}" if note else ""
     return f"  {key}: {_yaml(value)}{comment}"
 
 
@@ -104,9 +107,11 @@ def _yaml(value: object) -> str:
         and value.lower() not in _YAML_WORDS
     ):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _NOT_PRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
+_NOT_PRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+"""What no YAML file may hold as it is."""
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null", "none"}
 
 

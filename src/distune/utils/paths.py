@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import stat
 from pathlib import Path
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+
+
+def in_shell(path: Path | str) -> str:
+    """A path or a name as one word of a shell command, which no command takes for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def is_file_name(name: str) -> bool:

@@ -21,6 +21,7 @@ from distune.cli.options import (
     refuse,
 )
 from distune.cli.output import say
+from distune.utils.paths import in_shell
 from distune.utils.seeds import LARGEST_SEED
 
 app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_help=True)
@@ -113,7 +114,7 @@ def demo(
     writers[kind](out, seed)
     say(f"wrote {out}")
     if kind == "slices":
-        say(f"next: distune tune --config {out / DEMO_CONFIG} --n-trials 30 --workers 2")
+        say(f"next: distune tune --config {in_shell(out / DEMO_CONFIG)} --n-trials 30 --workers 2")
 
 
 @app.command("split")

@@ -9,6 +9,7 @@ import typer
 
 from distune.cli.options import SplitSeed, listed
 from distune.cli.output import say
+from distune.utils.paths import in_shell
 
 
 def init(
@@ -46,6 +47,7 @@ def init(
     for remark in made.remarks:
         say(f"note      {remark}")
     say(f"wrote     {made.config}")
-    say("next      " + f"distune check {made.config}")
-    say("          " + f"distune train {made.config}")
-    say("          " + f"distune tune --config {made.config}")
+    config = in_shell(made.config)
+    say(f"next      distune check {config}")
+    say(f"          distune train {config}")
+    say(f"          distune tune --config {config}")

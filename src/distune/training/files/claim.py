@@ -42,7 +42,10 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
         with FileLock(folder / LOCK, timeout=0):
             if overwrite:
                 _empty(folder)
-            yield folder
+            try:
+                yield folder
+            finally:
+                _remove_unused(folder)
     except Timeout:
         raise UserError(
             f"{folder}: another process trains in this folder; wait for it, or use another --out"
@@ -98,6 +101,13 @@ def _config_of(folder: Path) -> dict[str, Any] | None:
 
 def _asked(config: Config) -> dict[str, Any]:
     return {name: value for name, value in as_dict(config).items() if name not in NOT_ASKED}
+
+
+def _remove_unused(folder: Path) -> None:
+    """Removes a folder that nothing was written into, as where the data set turned out to be wrong."""
+    if [path.name for path in folder.iterdir()] == [LOCK]:
+        (folder / LOCK).unlink()
+        folder.rmdir()
 
 
 def _is_free(folder: Path) -> bool:
