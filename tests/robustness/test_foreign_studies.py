@@ -244,3 +244,14 @@ def test_times_of_several_zones_can_be_compared(tmp_path: Path) -> None:
 def test_a_name_that_is_none_is_refused_as_such(command: str, blank: str) -> None:
     result = CliRunner().invoke(app, [command, blank])
     assert isinstance(result.exception, UserError) and "names no" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///.", "sqlite:////dev/zero", "http://a/b", "redis://a", "mysql+none://u:pw@h/d"]
+)
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_a_storage_that_is_no_database_is_refused(command: str, url: str, tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "out")] if command == "report" else []
+    result = CliRunner().invoke(app, [command, "s", "--storage", url, *out])
+    assert isinstance(result.exception, UserError) and "storage" in str(result.exception)
+    assert "pw" not in str(result.exception)

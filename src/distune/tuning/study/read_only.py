@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from distune.errors import UserError
 from distune.tuning.study.storage import engine_options, is_not_found, open_engine, parse_url, reason
 from distune.tuning.study.storage_url import redacted, sqlite_file
+from distune.utils.paths import check_is_file
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -61,6 +62,14 @@ def copy_sqlite(database: Path, target: Path) -> None:
     Raises:
         UserError: there is no such file, or it changes too fast to be copied.
     """
+    try:
+        check_is_file(database)  # a device would be copied until the disk is full
+    except FileNotFoundError:
+        raise UserError(f"storage: there is no file {database}") from None
+    except OSError as error:
+        raise UserError(
+            f"storage: {database} cannot be read: {error.strerror}; name an SQLite file"
+        ) from None
     log = database.with_name(f"{database.name}-wal")
     for _ in range(COPY_ATTEMPTS):
         before = _stamps(database, log)

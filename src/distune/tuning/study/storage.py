@@ -79,10 +79,13 @@ def parse_url(url: str) -> URL:
         UserError: not a URL, a bare @ in its password, or a database in memory, which no other process sees.
     """
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     try:
         parsed = make_url(url)
+        parsed.get_dialect()  # there is none of http or redis, nor a driver of any name
+    except (NoSuchModuleError, ImportError) as error:
+        raise UserError(f"storage {redacted(url)} cannot be opened: {error}") from None
     except (ArgumentError, ValueError):
         raise UserError(
             f"storage: {redacted(url)}; write it like sqlite:///study.db or postgresql+psycopg://host/name"
