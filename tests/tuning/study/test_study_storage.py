@@ -399,7 +399,9 @@ def test_the_newest_study_on_the_same_question_that_lacks_trials_is_resumed(tmp_
     studies.append(sqlite_study(tmp_path, settings_of(seed=7), names[2]))  # about something else
     for study in studies:
         for value in (0.5, 0.6):
-            study.add_trial(create_trial(state=TrialState.COMPLETE, value=value))
+            study.add_trial(
+                create_trial(state=TrialState.COMPLETE, value=value, user_attrs={"overrides": {}})
+            )
 
     def resumed(n_trials):
         return study_to_continue(tmp_path, None, settings, n_trials)
