@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from fnmatch import fnmatch
 from itertools import count
@@ -37,6 +37,7 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
     """
     folder = out or _unfinished(config, runs) or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
     _check(config, folder, overwrite)
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0):
@@ -45,7 +46,8 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
             try:
                 yield folder
             finally:
-                _remove_unused(folder)
+                if is_new:
+                    _remove_unused(folder)
     except Timeout:
         raise UserError(
             f"{folder}: another process trains in this folder; wait for it, or use another --out"
@@ -105,9 +107,10 @@ def _asked(config: Config) -> dict[str, Any]:
 
 def _remove_unused(folder: Path) -> None:
     """Removes a folder that nothing was written into, as where the data set turned out to be wrong."""
-    if [path.name for path in folder.iterdir()] == [LOCK]:
-        (folder / LOCK).unlink()
-        folder.rmdir()
+    with suppress(OSError):  # such as one that was deleted meanwhile
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
 
 
 def _is_free(folder: Path) -> bool:
