@@ -125,3 +125,13 @@ def test_a_damaged_config_is_not_said_to_be_another(
     (folder / CONFIG).write_bytes(content)
     with pytest.raises(UserError, match=f"damaged {CONFIG}"), claimed(tiny_config(), folder, tmp_path):
         pass
+
+
+def test_what_is_wrong_before_anything_is_written_leaves_no_folder(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name, is_left in (("mine", True), ("new", False)):
+        with pytest.raises(KeyError), claimed(tiny_config(), tmp_path / name, tmp_path):
+            raise KeyError
+        assert (tmp_path / name).exists() == is_left
