@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
 
-from distune.cli.error_handling import ending_of, one_message
+from distune.cli.error_handling import TerminalFormatter, ending_of, one_message
+from distune.cli.signals import CLEANUP_SECONDS, EndByException
 from distune.errors import ConfigError, DataError, UserError
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -87,6 +92,84 @@ def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:
     log = Path(message.rpartition(" ")[2])
     assert "test_an_unforeseen_error" in log.read_text()
     log.unlink()
+
+
+def test_all_bad_examples_are_in_a_file_where_a_message_does_not_name_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    of_three, of_four = (DataError("d", ["bad"], [f"row {n}" for n in range(count)]) for count in (3, 4))
+    assert ending_of(of_three) == (2, str(of_three)) and not list(tmp_path.iterdir())
+    code, message = ending_of(of_four)
+    (file,) = tmp_path.iterdir()
+    assert (
+        code == 2
+        and message.startswith(str(of_four))
+        and message.endswith(f"all 4 examples are listed in {file}")
+    )
+    assert file.read_text() == "row 0\nrow 1\nrow 2\nrow 3\n"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert str(tmp_path) not in ending_of(of_four)[1]
+    assert "ZeroDivisionError" in ending_of(ZeroDivisionError("x"))[1].splitlines()[-1], (
+        "the traceback itself"
+    )
+
+
+def test_a_full_disk_is_named_by_the_file_that_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    copied = OSError(errno.ENOSPC, "No space left on device", "/from", None, "/to")
+    assert "/to" in ending_of(copied)[1] and "/from" not in ending_of(copied)[1]
+    assert "TMPDIR" not in ending_of(copied)[1]
+    assert "TMPDIR" in ending_of(OSError(errno.ENOSPC, "No space", str(tmp_path / "x")))[1]
+    assert ending_of(OSError(errno.EACCES, "Permission denied", "/from", None, "/to"))[1].startswith("/to: ")
+    assert ending_of(OSError(errno.EFBIG, "File too large", "/from", None, "/to"))[1].startswith("/to: ")
+    assert ending_of(OSError(errno.EMFILE, "Too many open files"))[0] == 1
+    assert ending_of(RuntimeError("can't start new thread"))[0] == 1
+    assert ending_of(MemoryError())[1].startswith("out of memory: no message; ")
+    assert "second" not in ending_of(MemoryError("first\nsecond"))[1]
+
+
+def test_an_interrupt_within_another_error_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def imported_halfway() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("half a module") from error
+
+    for act, code, said in (
+        (imported_halfway, 130, "interrupted\n"),
+        (lambda: sys.exit(3), 3, ""),
+        (lambda: int("x"), 1, "error: internal error: ValueError: "),
+    ):
+        with pytest.raises(SystemExit) as ended, one_message():
+            act()
+        assert ended.value.code == code
+        errors = capsys.readouterr().err
+        assert errors.startswith(said) and bool(errors) == bool(said)
+
+
+def test_log_lines_move_no_cursor() -> None:
+    record = logging.LogRecord("x", logging.INFO, "f.py", 1, "a\x1b[31m\rb", None, None)
+    mark = "\N{REPLACEMENT CHARACTER}"
+    assert TerminalFormatter("%(message)s").format(record) == f"a{mark}[31m{mark}b"
+
+
+def test_a_second_signal_is_heard_only_after_the_time_for_cleaning_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    handler = EndByException()
+    with pytest.raises(KeyboardInterrupt):
+        handler(signal.SIGINT, None)
+    now[0] += CLEANUP_SECONDS - 0.1
+    handler(signal.SIGTERM, None)
+    now[0] += 0.2
+    with pytest.raises(SystemExit) as ended:
+        handler(signal.SIGTERM, None)
+    assert ended.value.code == 143
 
 
 @pytest.mark.parametrize(
