@@ -66,6 +66,17 @@ def test_confusions_of_folds_add_up(tmp_path: Path) -> None:
     assert (found.task, found.classes, found.counts.tolist()) == ("sign", ("no", "yes"), [[4, 1], [4, 7]])
 
 
+def test_confusions_of_the_test_split_are_counted_from_its_predictions(tmp_path: Path) -> None:
+    rows = ("1,a,0.9,0.1", "2,a,0.4,0.6", "3,b,0.2,0.8", "4,,0.5,0.5", "5,b,0.3,0.7")
+    (tmp_path / "predictions_test.csv").write_text("\n".join(["id,truth_k,p_k_a,p_k_b", *rows]) + "\n")
+    run = read_run(tmp_path, split="test")
+    assert isinstance(run, RunRecord) and not isinstance(run.confusions, Unknown)
+    (found,) = run.confusions
+    assert (found.task, found.classes, found.counts.tolist()) == ("k", ("a", "b"), [[1, 1], [0, 2]])
+    gone = read_run(tmp_path, split="dev")
+    assert isinstance(gone, RunRecord) and isinstance(gone.confusions, Unknown)
+
+
 def test_predictions_of_tasks_whose_names_begin_alike(tmp_path: Path) -> None:
     (tmp_path / "predictions_dev.csv").write_text(
         "id,truth_type,p_type_a,p_type_2_b,truth_type_2,p_type_2_c\n1,a,1.0,0.25,c,0.75\n2,2_b,0.5,0.5,c,0.5\n"

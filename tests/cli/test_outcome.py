@@ -64,7 +64,7 @@ def test_the_outcome_of_a_study_names_best_base_and_each_file_once(
 ) -> None:
     print_outcome(summary(None), ["a.md", Path("a.md"), "b.yaml"])
     lines = capsys.readouterr().out.strip().splitlines()
-    assert lines[1].split() == "trials 4 finished: 3 complete, 1 pruned; 0 failed".split()
+    assert lines[1].split() == ["trials", "4", "finished:", "3", "complete,", "1", "pruned;", "0", "failed"]
     assert lines[2].split()[:5] == ["best", "0.8000", "dev", "score,", "trial"] and lines[2].endswith(" 3")
     assert lines[3].startswith("base       0.7000 dev score, trial 0 ")
     assert "one dev split" in lines[4] and " 9 s; " in lines[5] and " 100 MiB" in lines[5]
@@ -101,7 +101,18 @@ def test_only_epochs_that_were_trained_before_are_marked(capsys: pytest.CaptureF
     said, *epochs, last = capsys.readouterr().out.splitlines()
     assert said == "student: 2 epochs trained before" and last == "student: 1 epoch trained before"
     assert ["trained before" in line for line in epochs] == [True, True, False]
-    assert epochs[2].split() == "student epoch 3 loss 0.5000 dev score 0.1250 2.0 s".split()
+    assert epochs[2].split() == [
+        "student",
+        "epoch",
+        "3",
+        "loss",
+        "0.5000",
+        "dev",
+        "score",
+        "0.1250",
+        "2.0",
+        "s",
+    ]
 
 
 SCORE = {"score": {"mean": 0.5, "low": 0.4, "high": 0.6}, "forecast": None}
@@ -145,14 +156,28 @@ def test_a_confirmation_prints_scores_differences_luck_and_what_is_recommended(
 ) -> None:
     header, trial, majority, on, pair, power, missing, luck, failed, note, best, new, *files = printed(capsys)
     assert header.split()[-2:] == ["dev", "test"]
-    assert trial.split() == "trial_0001 0.5000 [0.400, 0.600] 0.5000 [0.400, 0.600]".split()
+    assert trial.split() == ["trial_0001", "0.5000", "[0.400,", "0.600]", "0.5000", "[0.400,", "0.600]"]
     assert majority.split() == ["majority", "0.2500", "-"]
     assert on == "differences on test"
     assert pair.split() == (
-        "tuning gain: trial_0001 - base +0.0125 [-0.0100, +0.0350] not significantly different, power 17%".split()
+        [
+            "tuning",
+            "gain:",
+            "trial_0001",
+            "-",
+            "base",
+            "+0.0125",
+            "[-0.0100,",
+            "+0.0350]",
+            "not",
+            "significantly",
+            "different,",
+            "power",
+            "17%",
+        ]
     )
     assert power.endswith(" 0.02") and missing == "gap to the teacher: not known, no teacher"
-    assert luck.split()[:6] == "trial_0001: 0.7500 in the search, 0.5000".split()
+    assert luck.split()[:6] == ["trial_0001:", "0.7500", "in", "the", "search,", "0.5000"]
     assert "0.4500 on test" in luck and luck.endswith(" +0.2500 [+0.2000, +0.3000] on dev")
     assert failed == "missing: base seed 3 (not_finite: nan)" and note == "note: few cases"
     assert best == "recommended: trial_0001. Highest."
@@ -214,9 +239,9 @@ def test_studies_and_runs_are_put_side_by_side(
     found[:] = [study, run]
     code, out, _ = distune("compare", "s", "r")
     header, first, second, *notes = out.splitlines()
-    assert code == 0 and header.split()[:7] == "name kind dev base confirmed test trials".split()
-    assert first.split() == "s study 0.7500 0.5000 0.6250 12".split()
-    assert second.split() == "r run 0.2500 0.1250 kind 0.2500".split()
+    assert code == 0 and header.split()[:7] == ["name", "kind", "dev", "base", "confirmed", "test", "trials"]
+    assert first.split() == ["s", "study", "0.7500", "0.5000", "0.6250", "12"]
+    assert second.split() == ["r", "run", "0.2500", "0.1250", "kind", "0.2500"]
     assert second.index("0.1250") + 6 == header.index("test") + 4, "below its heading"
     assert ["confirmed" in notes[0], "3 folds" in notes[1], "different data" in notes[2]] == [True] * 3
     found[:] = [run]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distune.confirmation.expected_power import cases_to_evaluate, foresee
+from distune.confirmation.expected_power import ExpectedPower, cases_to_evaluate, foresee
 from distune.data.table import Table, Task
 from distune.training.files.prediction_files import write_predictions
 
@@ -84,3 +84,9 @@ def test_the_cases_are_those_that_comparisons_will_be_made_on() -> None:
         for folds in (None, 5)
     }
     assert found == {("test", None): 1, ("test", 5): 1, ("none", None): 2, ("none", 5): 6}
+
+
+def test_the_cases_that_it_would_take_are_said_only_where_they_are_too_few() -> None:
+    few, enough = str(ExpectedPower(0.79, 0.02, 120, 1234)), str(ExpectedPower(0.8, 0.02, 120, 110))
+    assert "120 cases" in few and " 0.02 " in few and "79%" in few and "1,234 cases" in few
+    assert "80%" in enough and "110" not in enough

@@ -18,8 +18,6 @@ from distune.models.encoders.hub.transfer import Transfer, rate
 
 from .server import HubServer
 
-pytestmark = pytest.mark.slow
-
 DEIT = CATALOGUE["deit-tiny"].location
 ENCODER = [(EncoderConfig(name="deit-tiny"), "vision")]
 

@@ -23,7 +23,15 @@ from distune.tuning.coordinator.proposals import TeacherProposals, suggest
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import build_space
-from distune.tuning.staged import StudentSpace, best_teachers, describe_budget, split_settings, stage_budgets
+from distune.tuning.staged import (
+    StudentSpace,
+    best_teachers,
+    describe_budget,
+    outline,
+    settle,
+    split_settings,
+    stage_budgets,
+)
 from distune.tuning.status import read_status
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
@@ -155,6 +163,41 @@ def test_the_best_few_different_teachers_are_kept_and_the_base():
         "number": 3, "score": 0.8, "params": {"teacher_lr": 4.0}, "overrides": {"teacher.lr": 4.0},
     }  # fmt: skip
     assert (kept["base"]["number"], kept["base"]["overrides"]) == (0, {})
+
+
+def test_the_choice_of_teachers_is_made_once():
+    base, study = base_config(), optuna.create_study()
+    students = split_settings(whole(base))[1]
+    without = settle(study, {}, students)
+    only = {"number": None, "score": None, "params": {}, "overrides": {}}
+    assert study.user_attrs["teachers"] == {"base": only}
+    assert without.space.parameters["teacher"].choices == ("base",)
+    first = optuna.create_study()
+    found = settle(first, TEACHERS, students)
+    assert found.space.parameters["teacher"].choices == tuple(TEACHERS) == tuple(first.user_attrs["teachers"])
+    assert first.user_attrs["search_space"] == found.space.as_dict() != students.space.as_dict()
+    assert found.space.overrides({"teacher": "teacher 3"})["teacher.lr"] == 3e-5
+    again = settle(first, {"teacher 9": {"overrides": {}}}, students)
+    assert again.space.parameters["teacher"].choices == tuple(TEACHERS)
+
+
+def test_the_teachers_study_in_numbers():
+    study = optuna.create_study(study_name="s_teacher", direction="maximize")
+    counts = {"finished": 0, "complete": 0, "pruned": 0, "failed": 0}
+    assert outline(study) == {**counts, "name": "s_teacher", "best": None, "score": None, "seconds": 0}
+    for state, value, seconds in (
+        ("COMPLETE", 0.5, 1.0),
+        ("COMPLETE", 0.7, 2.0),
+        ("PRUNED", 0.9, 4.0),
+        ("FAIL", None, 8.0),
+    ):
+        about = {"seconds": seconds, "failure_kind": "crash", "overrides": {}}
+        study.add_trial(optuna.trial.create_trial(state=TrialState[state], value=value, user_attrs=about))
+    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
+    assert outline(study) == {
+        "name": "s_teacher", "finished": 3, "complete": 2, "pruned": 1, "failed": 1, "best": 1, "score": 0.7,
+        "seconds": 15.0,
+    }  # fmt: skip
 
 
 # Studies on real workers, without training.

@@ -17,10 +17,10 @@ from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.space.space import build_space
-from distune.tuning.study.names import study_to_continue
+from distune.tuning.study.names import commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import COPY_ATTEMPTS, copy_sqlite, reading
-from distune.tuning.study.settings import NEUTRAL_KEYS, StudySettings, differing
+from distune.tuning.study.settings import COMMITS, NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
     OUTAGE_LIMIT,
@@ -413,3 +413,25 @@ def test_the_newest_study_on_the_same_question_that_lacks_trials_is_resumed(tmp_
     closed = lease.closed("interrupted")
     studies[1].set_user_attr(f"coordinator:{lease.coordinator}", closed.__dict__)
     assert resumed(3) == names[1]
+
+
+def test_a_study_that_is_resumed_keeps_the_commits_of_its_models(tmp_path):
+    base = base_config()
+    names = [f"medpix_tuning_2026010{day}" for day in (1, 2, 3)]
+    for name, config, commits in zip(
+        names, (base, base, base_config(student__lr=0.5)), ({"a": "1"}, {"a": "2"}, {"a": "3"}), strict=True
+    ):
+        sqlite_study(tmp_path, settings_of(config), name).set_user_attr(COMMITS, commits)
+
+    def found(name=None, config=base, storage=None, logs=tmp_path):
+        return commits_so_far(logs, storage, name, config)
+
+    assert found() == {"a": "2"}, "the newest on this config"
+    assert found(names[0]) == {"a": "1"} and found(names[2]) == {"a": "3"}, "the one that was named"
+    assert found(config=base_config(name="other")) == found(config=base_config(student__lr=0.25)) == {}
+    assert found("no_such") == found(logs=tmp_path / "nowhere") == {}
+    assert found(names[0], storage=f"sqlite:///{tmp_path}/{names[1]}.db") == {}, "another file holds it"
+    assert found(storage=f"sqlite:///{tmp_path}/{names[0]}.db") == {"a": "1"}
+    sqlite_study(tmp_path, settings_of(base), "medpix_tuning_20260104")
+    (tmp_path / "medpix_tuning_20260105.db").write_text("no database")
+    assert found() == {}, "a newer study on this config that knows none"

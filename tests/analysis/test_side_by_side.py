@@ -1,0 +1,84 @@
+"""Studies and runs in one table, read from what they record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.side_by_side import Contestant, on_different_data, side_by_side
+from distune.confirmation.statistics.files import NUMBERS
+from distune.training.files.run_folder import write_results
+from distune.utils.sealed_files import write_sealed
+from tests.reporting.confirmed_numbers import CONFIRMATION
+
+TRIALS = (
+    TrialRecord(0, "complete", 0.5, baseline=True),
+    TrialRecord(1, "complete", 0.75),
+    TrialRecord(2, "pruned"),
+    TrialRecord(3, "failed"),
+    TrialRecord(4, "running"),
+)
+
+
+def run(folder: Path, score: float, data: Any = "x", **others: Any) -> str:
+    folder.mkdir()
+    tasks = {"kind": {"macro_f1": score}, "place": {"macro_f1": 0.5}}
+    splits = {"dev": {"score": score, "tasks": tasks}, **others}
+    write_results(folder, {"score": score, "splits": splits, "data_fingerprint": data})
+    return str(folder)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StudyRecord:
+    (tmp_path / "s").mkdir()
+    return StudyRecord(
+        "s", "maximize", TRIALS, {}, "study", folder=tmp_path / "s", data_fingerprint="x", folds=3
+    )
+
+
+def confirmed(study: StudyRecord, **changed: Any) -> float | None:
+    """What is said of a study with these numbers of its confirmation."""
+    assert study.folder is not None
+    write_sealed(study.folder / NUMBERS, {**CONFIRMATION, **changed})
+    return side_by_side([study])[0].confirmed
+
+
+def test_the_best_on_dev_come_first_and_what_has_no_score_last(study: StudyRecord, tmp_path: Path) -> None:
+    none = replace(study, name="none", trials=TRIALS[2:], folder=None)
+    found = side_by_side([none, run(tmp_path / "low", 0.25), study, run(tmp_path / "high", 0.875)])
+    assert [one.name for one in found] == ["high", "s", "low", "none"]
+    assert found[1] == Contestant("s", "study", 0.75, base=0.5, trials=3, data="x", folds=3)
+    assert found[3] == Contestant("none", "study", None, trials=1, data="x", folds=3)
+    tasks = {"kind": 0.25, "place": 0.5}
+    assert found[2] == Contestant("low", "run", 0.25, tasks=tasks, data="x")
+    assert side_by_side([run(tmp_path / "opened", 0.5, test={"score": 0.125})])[0].test == 0.125
+
+
+def test_a_base_that_was_not_evaluated_has_no_score(study: StudyRecord) -> None:
+    pruned = replace(TRIALS[0], state="pruned", value=None)
+    assert side_by_side([replace(study, trials=(pruned, *TRIALS[1:]))])[0].base is None
+
+
+def test_a_confirmed_score_is_that_of_test_else_of_dev_and_of_the_trial_that_is_the_best_now(
+    study: StudyRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert side_by_side([study])[0].confirmed is None and not caplog.records
+    assert confirmed(study) == 0.75
+    optimism = {**CONFIRMATION["optimism"], "test": None}
+    assert confirmed(study, optimism=optimism) == 0.77
+    assert confirmed(study, optimism=None) is None and not caplog.records
+    later = replace(study, trials=(*TRIALS, TrialRecord(5, "complete", 0.9)))
+    assert confirmed(later) is None, "another trial is the best by now"
+    assert confirmed(study, version=1) is None and "version" in caplog.text
+
+
+def test_only_what_is_known_to_be_other_data_is(study: StudyRecord, tmp_path: Path) -> None:
+    same, unknown = run(tmp_path / "same", 0.5), run(tmp_path / "unknown", 0.5, data=None)
+    other = run(tmp_path / "other", 0.5, data="y")
+    assert not on_different_data(side_by_side([study, same, unknown]))
+    assert on_different_data(side_by_side([study, other]))
+    assert not on_different_data([])
