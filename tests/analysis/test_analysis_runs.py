@@ -16,6 +16,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import (
     Predictions,
     RunRecord,
+    _joined,
     known_predictions,
     read_curves,
     read_run,
@@ -199,3 +200,13 @@ def test_a_config_that_says_nothing_of_its_tasks_leaves_plain_ones(tmp_path: Pat
     assert tasks_behind(tmp_path, parts) == (Task("k", ("a", "b")),)
     (tmp_path / "config.yaml").write_text("data: {tasks: {k: {score: auroc, weight: 2}}}")
     assert tasks_behind(tmp_path, parts) == (Task("k", ("a", "b"), "single_label", "auroc", 2.0),)
+
+
+def test_folds_of_which_one_has_no_groups_have_none_together() -> None:
+    parts = [
+        Predictions("kind", ("a", "b"), np.array([n]), np.array([[0.25, 0.75]]), groups)
+        for n, groups in ((0, ("p",)), (1, None), (1, ("q",)))
+    ]
+    joined = _joined(parts)
+    assert joined.groups is None and joined.truth.tolist() == [0, 1, 1]
+    assert _joined(parts[::2]).groups == ("p", "q")

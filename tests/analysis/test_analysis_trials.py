@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -196,3 +197,25 @@ def test_failures_lie_apart_at_either_end(
 def test_a_run_folder_that_no_file_system_can_hold_is_none(tmp_path: Path, recorded: str) -> None:
     record = from_optuna(study_of(create_trial(value=0.9, user_attrs={"folder": recorded})), tmp_path)
     assert record.trials[0].folder is None
+
+
+def test_ranges_are_read_as_they_were_searched() -> None:
+    distributions: dict[str, Any] = {
+        "dim": IntDistribution(1, 64, log=True),
+        "layers": IntDistribution(1, 9, step=2),
+        "lr": FloatDistribution(1e-5, 1e-3, log=True),
+        "dropout": FloatDistribution(0.0, 0.4, step=0.1),
+        "fusion": CategoricalDistribution(["a", "b"]),
+    }
+    params = {"dim": 8, "layers": 3, "lr": 1e-4, "dropout": 0.1, "fusion": "a"}
+    record = from_optuna(study_of(create_trial(value=0.9, params=params, distributions=distributions)))
+    found = {
+        each.name: (each.kind, each.low, each.high, each.log, each.step) for each in record.space.values()
+    }
+    assert found == {
+        "dim": ("int", 1, 64, True, None),
+        "layers": ("int", 1, 9, False, 2),
+        "lr": ("float", 1e-5, 1e-3, True, None),
+        "dropout": ("float", 0.0, 0.4, False, 0.1),
+        "fusion": ("categorical", None, None, False, None),
+    }

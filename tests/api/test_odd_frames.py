@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from distune.api.frames import with_data
-from distune.config import Config
+from distune.config import Config, with_values
 from distune.errors import DataError, UserError
 from distune.prediction.examples import Columns, examples_of
 
@@ -125,3 +125,18 @@ def test_rows_of_a_patient_are_never_parted_and_other_splits_are_other_data(conf
         for last in ("test", "dev", "test")
     ]
     assert given[0] == given[2] != given[1]
+
+
+def test_what_a_frame_names_text_or_a_subgroup_is_no_label(config: Config) -> None:
+    rows = {
+        "image": [PICTURE] * 6,
+        "text": ["a", "b"] * 3,
+        "label": ["x", "y"] * 3,
+        "site": ["s", "t"] * 3,
+        "split": ["train", "train", "dev", "dev", "test", "test"],
+    }
+    read = {"data.subgroup_columns": ["site"], "data.label_columns": None, "data.text_column": None}
+    made = with_data(with_values(config, read), pandas.DataFrame(rows)).data
+    assert (made.label_columns, made.text_column, made.subgroup_columns) == (("label",), "text", ("site",))
+    blind = with_values(config, {**read, "student.text.name": "none", "teacher.text.name": "none"})
+    assert with_data(blind, pandas.DataFrame(rows)).data.text_column == "text"

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distune.cli import app
+from distune.cli.options import devices_of
 from distune.config import Config, StudyConfig
 from distune.errors import UserError
 from distune.tuning import tune as tuning
@@ -55,6 +56,14 @@ def test_options_lie_over_the_section(asked: Any) -> None:
 
 def test_one_gpu_is_a_list_of_one(asked: Any) -> None:
     assert asked("--gpu", "cuda:1").study.gpus == ("cuda:1",)
+
+
+def test_devices_are_named_once(asked: Any) -> None:
+    with pytest.raises(UserError, match="--gpu"):
+        asked("--gpu", "cuda:1", "--gpus", "cuda:0")
+    with pytest.raises(UserError, match="--gpu"):
+        devices_of("cuda:1", ["cuda:0"])
+    assert devices_of(None, ["cuda:0"]) == ("cuda:0",) and devices_of(None, []) == ()
 
 
 def test_any_value_is_set_by_its_key(asked: Any) -> None:

@@ -35,7 +35,6 @@ def base(demo_root: Path) -> Config:
     return config_on(demo_root)
 
 
-@pytest.mark.slow
 def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> None:
     candidates, notes = candidates_of(
         tmp_path, base, ({}, 0.6), ({"student.lr": 1e-3}, 0.7), ({"student.lr": 2e-3}, 0.5), top=2
@@ -82,6 +81,23 @@ def test_without_its_teacher_a_student_inherits_nothing_and_still_learns(
     alone = next(e for e in candidates if e.kind == "student_alone").config
     changed = {"distillation.loss": "none", "distillation.alpha": 1.0, "student.init_from_teacher": False}
     assert alone == with_values(candidates[0].config, changed)
+
+
+def test_one_modality_alone_takes_part_where_the_best_student_reads_both(
+    base: Config, tmp_path: Path
+) -> None:
+    file = write_study(
+        tmp_path, base, [({}, 0.5), ({"student.text.name": "none"}, 0.7), ({"student.lr": 1e-3}, 0.6)]
+    )
+    with opened(f"sqlite:///{file}") as storage:
+        study = optuna.load_study(study_name=STUDY, storage=storage)
+        candidates, notes = contenders(study, 1, one_modality=True)
+        assert [each.kind for each in candidates] == ["trial", "base", "student_alone", "teacher"]
+        assert len(notes) == 1 and "no other one to leave out" in notes[0]
+        study.add_trial(optuna.trial.create_trial(value=0.8, user_attrs={**study.trials[2].user_attrs}))
+        candidates, notes = contenders(study, 1, one_modality=True)
+    assert [each.kind for each in candidates][2:] == ["image_alone", "text_alone", "student_alone", "teacher"]
+    assert not notes
 
 
 def test_a_study_without_a_complete_trial_cannot_be_confirmed(base: Config, tmp_path: Path) -> None:

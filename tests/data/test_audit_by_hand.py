@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from distune.data.audit.audit import audit
 from distune.data.audit.bag_of_words import word_baselines
 from distune.data.audit.files import FileForm, file_findings, file_section
 from distune.data.audit.labels import (
@@ -157,3 +159,12 @@ def test_the_flow_counts_rows_cases_and_causes() -> None:
         ("dev", 1, 1),
         ("without labels, for the teacher's answers alone", 1, 1),
     ]
+
+
+def test_the_severest_finding_comes_first() -> None:
+    splits: list[Split] = ["train", "train", "train", "dev"]
+    one = table([[0], [1], [0], [1]], splits, texts=["mild", "", "c", "d"], groups=["p", "q", "r", "p"])
+    found = audit(replace(one, images=("",) * 4, may_lack=True)).findings
+    ranks = ["severe", "warning", "info"]
+    assert [finding.severity for finding in found] == sorted((f.severity for f in found), key=ranks.index)
+    assert found[0].severity == "severe" and found[-1].severity != "severe"

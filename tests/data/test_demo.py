@@ -10,6 +10,7 @@ import pytest
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
+from distune.data.demo import slices
 from distune.data.demo.demo import write_demo, write_wound_demo
 from distune.data.pixels.images import decode_all
 from distune.errors import DataError
@@ -181,3 +182,24 @@ def test_the_packaged_config_is_the_one_of_the_repository(tmp_path: Path) -> Non
     assert written.model_copy(
         update={"data": written.data.model_copy(update={"root": Path("data/demo")})}
     ) == (load_config(shipped))
+
+
+def test_a_vague_slice_is_nearer_to_what_it_is_than_to_what_it_is_like(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bones: list[float] = []
+
+    def noted(shape: object, tissue: dict[str, float], random: np.random.Generator) -> np.ndarray:
+        bones.append(tissue["bone"])
+        return np.full((64, 64), float(shape is slices.SHAPES["Head"]))
+
+    monkeypatch.setattr(slices, "_render", noted)
+    monkeypatch.setattr(slices, "_with_noise", lambda picture, modality, random: picture)
+    for seed in range(20):
+        for modality in ("CT", "MR"):
+            random = np.random.default_rng(seed)
+            head = slices.draw_slice("Head", modality, random, vague_place=True, vague_contrast=True)
+            assert 255 * 0.4 <= head[0, 0] <= 255 * 0.55 + 1  # its neighbour covers 45 to 60 % of it
+    # bone is at 0.97 in CT and at 0.10 in MR, of which the other one has 35 to 55 %
+    assert all(0.49 <= bone <= 0.67 for bone in bones[::4] + bones[1::4])
+    assert all(0.40 <= bone <= 0.58 for bone in bones[2::4] + bones[3::4])

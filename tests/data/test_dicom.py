@@ -172,6 +172,8 @@ def test_an_enhanced_file_windows_each_frame_by_its_own_group(write: Write) -> N
     path = write("enhanced.dcm", np.stack([ramp(), ramp()]), PerFrameFunctionalGroupsSequence=groups)
     assert np.array_equal(read_pixels(f"{path}#frame=1"), windowed(ramp() + 500.0, (1000, 400)))
     assert np.array_equal(read_pixels(f"{path}#frame=2"), windowed(ramp() + 500.0, (3000, 400)))
+    path = write("shared.dcm", np.stack([ramp(), ramp()]), SharedFunctionalGroupsSequence=groups[1:])
+    assert np.array_equal(read_pixels(f"{path}#frame=2"), windowed(ramp() + 500.0, (3000, 400)))
 
 
 def test_run_length_encoding_and_deflate(write: Write) -> None:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -91,6 +92,8 @@ def test_a_frame_beyond_any_number_is_part_of_a_name(tmp_path: Path) -> None:
 def test_without_pillow_that_of_a_png_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert size_of(str(bomb(tmp_path / "a.png", 50_000))) == (50_000, 50_000)
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((2, 5), np.uint8))
+    assert size_of(str(tmp_path / "wide.png")) == (5, 2)
     (tmp_path / "b.png").write_bytes(b"no image")
     assert size_of(str(tmp_path / "b.png")) is None and size_of(str(tmp_path / "none.png")) is None
 

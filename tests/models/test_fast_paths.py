@@ -10,6 +10,7 @@ from distune.config import EncoderConfig, TrainingConfig, parse_config
 from distune.data.table import Task
 from distune.models.classifier import build_classifier
 from distune.models.encoders.build import build_text, build_vision
+from distune.models.encoders.vision.efficientnet_lite import SameConv
 from distune.models.parameters import parameter_groups
 from distune.training.optimizer import Optimizer
 
@@ -92,3 +93,15 @@ def test_the_optimizer_is_torchs_fused_adamw(decay: float, monkeypatch: pytest.M
     assert len(calls) >= 2 * 3 * len(groups), "both in each step after the first"
     for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
         assert ours.grad is None and torch.equal(ours, theirs)
+
+
+def test_the_odd_pixel_of_same_padding_lies_at_the_right_and_the_bottom() -> None:
+    layer = SameConv(1, 1, 3, stride=2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(9.0).reshape(1, 1, 3, 3))
+    image = torch.zeros(1, 1, 4, 3)
+    image[0, 0, 0, 0] = 1.0  # 4 rows need one more below, 3 columns one on each side
+    with torch.no_grad():
+        found = layer(image)[0, 0]
+    # The kernel starts at the first row, and one column before the first: its cell (0, 1) lies on the lit pixel.
+    assert found.tolist() == [[1.0, 0.0], [0.0, 0.0]]

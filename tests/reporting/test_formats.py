@@ -10,7 +10,7 @@ import pytest
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.space import Parameter
 from distune.reporting import formats
-from distune.reporting.markdown import escape
+from distune.reporting.markdown import _code, escape
 from distune.reporting.sections.improvement import distinguished
 
 LR = Parameter("teacher_lr", "float", 5e-6, 1e-4, log=True)
@@ -200,3 +200,19 @@ def test_an_interval_over_two_seeds_that_spans_every_score_is_not_written(
 def test_an_interval_over_cases_stands_however_few_seeds_there_were() -> None:
     none_of_seven = {"mean": 0.0, "low": 0.0, "high": 0.41, "seeds": 1, "cases": 7}
     assert formats.over_seeds(none_of_seven) == "0.0000 [0.0000, 0.4100]"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a", "`a`"),
+        ("a`b", "``a`b``"),
+        ("a``b`c", "```a``b`c```"),
+        ("`a", "`` `a ``"),
+        ("", "`  `"),
+        ("a|b", "`a|b`"),
+    ],
+)
+def test_code_is_fenced_by_more_backticks_than_it_holds(text: str, shown: str) -> None:
+    assert _code(text, in_table=False) == shown
+    assert _code(text, in_table=True) == shown.replace("|", "\\|")

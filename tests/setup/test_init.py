@@ -18,9 +18,9 @@ from distune.config.revisions import encoders_of
 from distune.data import SPLITS, read_table
 from distune.errors import DataError, UserError
 from distune.setup import init
-from distune.setup.columns import Wishes
+from distune.setup.columns import Layout, Wishes
 from distune.setup.image_links import split_whole
-from distune.setup.init import _max_tokens, _usual, prepare
+from distune.setup.init import _made_splits, _max_tokens, _usual, prepare
 from distune.setup.machine import BUDGET, within_budget
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import build_space, contains
@@ -278,3 +278,13 @@ def test_the_best_encoder_that_passes_over_all_examples_in_time(
     name, size, total = within_budget(1000, student, by_text, seconds.__getitem__)
     assert (name, size) == chosen[:2] and total == pytest.approx(1000 * chosen[2])
     assert total <= BUDGET or size == 128
+
+
+def test_rows_whose_case_is_not_known_stand_for_themselves(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, "file", None, ("grade",), group="case")
+    cases = [""] * 60 + [f"p{n % 12}" if n < 30 else f" p{n % 12} " for n in range(60)]
+    rows = [("f", "ab"[n % 2], case) for n, case in enumerate(cases)]
+    place = {"file": 0, "grade": 1, "case": 2}
+    splits, _ = _made_splits(rows, place, layout, lambda cell: not cell.strip(), 1)
+    assert min(splits[:60].count(name) for name in SPLITS) > 9
+    assert all(len(set(splits[60 + case :: 12])) == 1 for case in range(12))

@@ -134,3 +134,13 @@ def test_a_disk_that_takes_no_more_is_an_error_of_the_system(tmp_path: Path) -> 
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.EFBIG
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_names_no_key_or_another_one_is_not_resumed(tmp_path: Path) -> None:
+    file, state = CheckpointFile(tmp_path / "c", "k"), {"model": {"a": torch.ones(1)}}
+    file.save(Checkpoint(state, {"epoch": 1}))
+    found = file.load()
+    assert found is not None and found.values["epoch"] == 1
+    assert CheckpointFile(file.path, "other").load() is None
+    save_checkpoint(file.path, Checkpoint(state, {"epoch": 1}))
+    assert file.load() is None

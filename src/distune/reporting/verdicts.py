@@ -135,11 +135,7 @@ def look(numbers: Numbers) -> str:
 
 def tried(numbers: Numbers) -> list[str]:
     """The trials of the search that were trained again, without the base config."""
-    return [
-        name
-        for name, about in numbers["contenders"].items()
-        if about["kind"] == "trial" and not about["is_base"]
-    ]
+    return [name for name, about in numbers["contenders"].items() if about["kind"] == "trial"]
 
 
 def picked_from(numbers: Numbers) -> str:
