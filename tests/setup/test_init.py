@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from distune.config import Config, DataConfig, load_config
@@ -19,6 +20,7 @@ from distune.data import SPLITS, read_table
 from distune.errors import DataError, UserError
 from distune.setup import init
 from distune.setup.columns import Layout, Wishes
+from distune.setup.config_text import _yaml
 from distune.setup.image_links import split_whole
 from distune.setup.init import _made_splits, _max_tokens, _usual, prepare
 from distune.setup.machine import BUDGET, within_budget
@@ -288,3 +290,10 @@ def test_rows_whose_case_is_not_known_stand_for_themselves(tmp_path: Path) -> No
     splits, _ = _made_splits(rows, place, layout, lambda cell: not cell.strip(), 1)
     assert min(splits[:60].count(name) for name in SPLITS) > 9
     assert all(len(set(splits[60 + case :: 12])) == 1 for case in range(12))
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "1", "0x1", "NO", "2020_01_01", "a\x7f", "\x85", "\u2028", "\ufeff", "é😀"]
+)
+def test_a_name_of_any_characters_is_read_back(name: str) -> None:
+    assert yaml.safe_load(_yaml(name)) == name

@@ -110,7 +110,7 @@ def _yaml(value: object) -> str:
     return _NOT_PRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-_NOT_PRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_NOT_PRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What no YAML file may hold as it is."""
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null", "none"}
 
