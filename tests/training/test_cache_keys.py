@@ -56,7 +56,7 @@ CHANGED_CONFIG: dict[str, tuple[dict[str, Any], set[str]]] = {
     "teacher": ({"teacher__lr": 1e-4}, {"teacher", "targets"}),
     "batch size": ({"training__batch_size": 8}, {"teacher", "targets"}),
     "longest text": ({"data__max_tokens": 8}, {"tokens", "teacher", "targets"} | TEXT),
-    "image size": ({"data__image_size": 32}, {"images", "teacher", "targets"} | IMAGE),
+    "image size": ({"data__image_size": 48}, {"images", "teacher", "targets"} | IMAGE),
     "frozen part": (
         {"teacher__vision__freeze": 1},
         {"frozen_vision", "teacher", "targets"},

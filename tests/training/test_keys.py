@@ -38,7 +38,7 @@ TRAINING: Mapping[str, Any] = {
 """Another value of every field that changes what is trained."""
 OF_BOTH = {
     "seed": 4,
-    "data__image_size": 32,
+    "data__image_size": 48,
     "data__max_tokens": 8,
     "data__missing": "allow",
     "teacher__lr": 1e-4,
