@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -122,3 +124,17 @@ def test_a_wrong_argument_is_named(call: str) -> None:
 def test_every_public_function_is_among_them() -> None:
     functions = {name for name in distune.__all__ if inspect.isfunction(getattr(distune, name))}
     assert functions == {call.partition(" ")[0] for call in CALLS}
+
+
+@pytest.mark.parametrize("numbers", [{}, {"recommendation": {}}])
+def test_a_report_is_written_again_where_a_confirmation_has_numbers(
+    numbers: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refreshed: list[Any] = []
+    ended = SimpleNamespace(study="s", folder=tmp_path, reason="finished", numbers=numbers)
+    monkeypatch.setattr("distune.confirmation.confirm.confirm", lambda request: ended)
+    monkeypatch.setattr("distune.api.confirmations.refresh_report", refreshed.append)
+    assert distune.confirm("s", storage="sqlite:///s.db").numbers == numbers
+    assert [(study.folder, study.storage) for study in refreshed] == [(tmp_path, "sqlite:///s.db")] * bool(
+        numbers
+    )

@@ -104,6 +104,27 @@ def test_the_smallest_group_moves_that_brings_a_class_into_a_second_fold() -> No
     assert fold_of_group.tolist() == [0, 1, 0, 1, 1] and not left.any()
 
 
+def test_of_two_groups_that_share_a_class_and_a_fold_the_one_with_fewer_rows_moves() -> None:
+    sizes = {
+        "p0": 4,
+        "p1": 1,
+        "p2": 3,
+        "p3": 5,
+        "p4": 4,
+    }  # p1, p2 and p3 were given to the first fold, by chance
+    groups = [group for group, rows in sizes.items() for _ in range(rows)]
+    first = {name: groups.index(name) for name in sizes}
+    labels = [("rare",) if row in (first["p2"], first["p3"]) else ("often",) for row in range(len(groups))]
+    folds = assign_folds(labels, groups, 2, ["label"])
+    assert {name: int(folds[row]) for name, row in first.items()} == {
+        "p0": 1,
+        "p1": 0,
+        "p2": 1,
+        "p3": 0,
+        "p4": 1,
+    }
+
+
 def test_more_folds_than_groups_are_refused(patients: Path) -> None:
     with pytest.raises(DataError, match=r"15 groups .* 16 folds"):
         folds_of(patients, 16)

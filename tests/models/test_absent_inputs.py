@@ -12,6 +12,7 @@ from torch import Tensor
 from distune.components import FUSIONS
 from distune.config import DistillationConfig, ModelConfig
 from distune.data.table import Task
+from distune.deployment.graph import Graph
 from distune.distillation import LOSSES
 from distune.distillation.base import LossShapes
 from distune.models.classifier import Classifier, build_classifier
@@ -124,3 +125,15 @@ def test_no_loss_compares_what_one_of_them_lacked(name: str) -> None:
     student = replace(given.student, image_feature=given.student.image_feature.requires_grad_())  # type: ignore[union-attr]
     for gone in (nothing, nothing[::-1], (nothing[0], nothing[0])):
         assert value(student, gone).isfinite()
+
+
+def test_the_graph_that_is_exported_takes_what_is_absent_in_the_order_of_its_inputs() -> None:
+    built = model()
+    graph = Graph(built)
+    assert graph.inputs == ("pixels", "ids", "mask", "image_absent", "text_absent")
+    with torch.no_grad():
+        image, text, mask = batch()
+        held = built.vision.prefix(image), built.text.prefix(text, mask), mask  # type: ignore[union-attr]
+        expected = built(*held, absent=(GONE, NO_TEXT)).logits[0].softmax(-1)
+        torch.testing.assert_close(graph(image, text, mask, GONE, NO_TEXT)[0], expected)
+    assert Graph(model(can_miss=False)).inputs == ("pixels", "ids", "mask")

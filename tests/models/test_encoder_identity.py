@@ -47,3 +47,9 @@ def test_other_files_do_not(folder: Path) -> None:
 
 def test_what_is_kept_of_the_layers_does(folder: Path) -> None:
     assert len({name_of(folder), name_of(folder, layers=1), name_of(folder, freeze=1)}) == 3
+
+
+def test_pixels_that_earlier_versions_read_otherwise_have_another_name(folder: Path) -> None:
+    assert "-pixels" not in name_of(folder)
+    (folder / "preprocessor_config.json").write_text('{"rescale_offset": true}')
+    assert "-pixels" in name_of(folder)

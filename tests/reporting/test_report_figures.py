@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from distune.analysis.findings import Findings, analyse
+from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.records.study_record import TrialRecord
-from distune.reporting.figures.bars import Gain, draw_gains
+from distune.reporting.figures.bars import Gain, draw_gains, draw_importance
 from distune.reporting.figures.cost import draw as draw_cost
 from distune.reporting.figures.history import draw as draw_history
 from distune.reporting.figures.model import draw_reliability
@@ -87,3 +88,12 @@ def test_the_ring_of_the_best_trial_lies_around_its_dot(findings: Findings) -> N
     for across, up, colour in re.findall(USED, drawn.svg):
         at[colour].add((across, up))
     assert len(at["orange"]) == 4 and at["orange"] <= at["blue"]
+
+
+def test_parameters_above_the_floor_are_blue(findings: Findings) -> None:
+    shares = (Share("lr", 0.7), Share("alpha", 0.3))
+    for floor, blue in ((0.5, 1), (0.9, 0), (0.1, 2)):
+        found = replace(findings, importance=Importance(shares, floor, 20, 0.1, ()))
+        with look():
+            drawn = draw_importance(found)
+        assert drawn is not None and drawn.svg.count("fill: var(--blue") == blue

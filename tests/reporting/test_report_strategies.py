@@ -99,3 +99,13 @@ def test_teachers_whose_study_is_not_read_are_named_with_what_they_took() -> Non
     text = text_of(teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=False))
     assert "s_teacher, 3.7 min in all. That study could not be read" in text
     assert "| Complete | 11 | 60 s | 11 min |" in text
+
+
+def test_trials_without_a_time_are_told() -> None:
+    study = from_optuna(strategy_study("joint", {6}))
+    first, *others = study.trials
+    said = section(
+        text_of(replace(study, trials=(replace(first, seconds=None), *others))), "Computational efficiency"
+    )
+    assert "| Complete | 10 of 11 | 60 s | 10 min |" in said
+    assert "| Complete | 11 | 60 s | 11 min |" in section(text_of(study), "Computational efficiency")

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
@@ -36,7 +38,7 @@ from distune.tuning.status import read_status
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
 from distune.tuning.summary import config_of_trial
-from distune.tuning.tune import tune
+from distune.tuning.tune import _run_staged, tune
 
 HERE = Path(__file__).parent
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -417,3 +419,38 @@ def test_prune_teacher_is_switched_on_by_the_request(tmp_path):
     assert len(pruned) >= 2 and all(trial.intermediate_values == {} for trial in pruned)
     assert result.summary["prune_teacher"] is True
     assert settings_of().prune_teacher is False
+
+
+@pytest.mark.parametrize(
+    ("reason", "tried", "is_settled", "runs"),
+    [
+        ("finished", 6, False, [("teachers", 6), ("students", 14)]),
+        ("interrupted", 2, False, [("teachers", 6)]),
+        ("finished", 9, False, [("teachers", 6), ("students", 11)]),  # of an earlier, larger budget
+        ("finished", 5, True, [("students", 15)]),
+        ("finished", 30, True, [("students", 0)]),
+    ],
+)
+def test_students_get_what_the_teachers_left(
+    monkeypatch: pytest.MonkeyPatch, reason: str, tried: int, is_settled: bool, runs: list[Any]
+) -> None:
+    first, attrs, ran = SimpleNamespace(name="teachers"), {"teachers": {}} if is_settled else {}, []
+    study = SimpleNamespace(
+        name="students", study_name="s", user_attrs=attrs, set_user_attr=attrs.__setitem__
+    )
+
+    def run(study: Any, settings: Any, folder: Path, n_trials: int) -> SimpleNamespace:
+        ran.append((study.name, n_trials))
+        return SimpleNamespace(reason=reason)
+
+    for name, stub in {
+        "_open": lambda *given: (first, "teacher"),
+        "outline": lambda study: {"finished": tried},
+        "best_teachers": lambda study: {},
+        "settle": lambda study, teachers, settings: settings,
+    }.items():
+        monkeypatch.setattr(f"distune.tuning.tune.{name}", stub)
+    request: Any = SimpleNamespace(asked=SimpleNamespace(n_trials=20))
+    runner: Any = SimpleNamespace(run=run)
+    ending = _run_staged(request, None, study, ("s", "t"), HERE, runner, lambda call: call())  # type: ignore[arg-type]
+    assert ran == runs and ending.reason == reason
