@@ -35,7 +35,13 @@ def config_on(root: Path) -> Config:
         {
             "name": "tiny",
             "seed": 3,
-            "data": {"reader": "medpix", "root": str(root), "max_tokens": 16, "subgroup_columns": ["sex"]},
+            "data": {
+                "reader": "medpix",
+                "root": str(root),
+                "image_size": 32,
+                "max_tokens": 16,
+                "subgroup_columns": ["sex"],
+            },
             "teacher": model(2e-3, 16),
             "student": model(4e-3, 8),
             "training": {"batch_size": 16, "device": "cpu", "precision": "fp32", "threads": 1},

@@ -132,7 +132,7 @@ def test_a_run_is_done_with_its_results_and_what_answers_come_from(
     job = Job(0, "base", 1, Config(), tmp_path / "base" / "seed_1")
     job.folder.mkdir(parents=True)
     for name in files:
-        (job.folder / name).touch()
+        (job.folder / name).write_text("{}")
     assert job.is_done is is_done
 
 
@@ -141,5 +141,5 @@ def test_folds_are_done_when_each_has_its_results(tmp_path: Path) -> None:
     for run in job.runs:
         assert not job.is_done
         run.mkdir()
-        (run / RESULTS).touch()
+        (run / RESULTS).write_text("{}")
     assert job.is_done and [run.name for run in job.runs] == ["fold_1", "fold_2"]
