@@ -93,3 +93,20 @@ def test_a_field_is_an_option_with_its_text() -> None:
     for name in StudyConfig.model_fields:
         option = {"name": "study_name"}.get(name, name)
         assert f"--{option.replace('_', '-')}" in shown
+
+
+@pytest.mark.parametrize("given", [(), ("--overwrite",), ("--out", "there")])
+def test_a_run_folder_is_emptied_only_where_that_is_asked_for(
+    given: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool) -> None:
+        asked.append((out, overwrite))
+        raise Asked
+
+    monkeypatch.setattr("distune.training.files.claim.claimed", claimed)
+    (tmp_path / "c.yaml").write_text("{}\n")
+    ended = CliRunner().invoke(app, ["train", str(tmp_path / "c.yaml"), *given])
+    assert isinstance(ended.exception, Asked), ended.output
+    assert asked == [(Path("there") if "--out" in given else None, "--overwrite" in given)]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from distune.confirmation.opening import Opening
-from distune.confirmation.statistics.files import MARKER
+from distune.confirmation.statistics.files import MARKER, NUMBERS
 from distune.confirmation.weights import drop_weights
 from distune.errors import UserError
-from distune.training.files.run_folder import record_opening
+from distune.training.files.run_folder import record_opening, seal
 
 
 def test_a_plan_opens_the_split_once_and_another_one_only_again(tmp_path: Path) -> None:
@@ -23,6 +23,14 @@ def test_a_plan_opens_the_split_once_and_another_one_only_again(tmp_path: Path) 
     assert not other.is_open and other.open() == 2
     with pytest.raises(UserError, match="plan b"):
         first.open()
+
+
+def test_an_opening_is_resumed_until_its_numbers_are_written(tmp_path: Path) -> None:
+    again = Opening(tmp_path, "plan", "data", again=True)
+    assert again.open() == again.open() == 1
+    seal(tmp_path / NUMBERS, {"opening": {"number": 1}})
+    assert not again.is_open and Opening(tmp_path, "plan", "data").is_open
+    assert again.open() == again.open() == 2, "the numbers are of the first one"
 
 
 def test_openings_elsewhere_are_those_of_the_same_data(tmp_path: Path) -> None:

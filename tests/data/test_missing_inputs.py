@@ -13,6 +13,7 @@ from distune.config import Config, parse_config
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import image_fingerprints
+from distune.data.pixels.images import decode
 from distune.errors import ConfigError, DataError
 
 from .planted import found, kinds
@@ -105,3 +106,7 @@ def test_dropout_of_modalities_needs_rows_that_may_lack_them() -> None:
     with pytest.raises(ConfigError, match="modality_dropout"):
         parse_config({"student": {"modality_dropout": 0.2}})
     parse_config({"student": {"modality_dropout": 0.2}, "data": {"missing": "allow"}})
+
+
+def test_in_the_place_of_an_absent_image_stands_a_grey_one() -> None:
+    assert np.unique(decode("", 4)).tolist() == [128] and decode("", 4).shape == (3, 4, 4)

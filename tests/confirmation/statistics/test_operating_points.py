@@ -226,3 +226,18 @@ def test_labels_out_of_fold_are_looked_for_one_by_one() -> None:
         above = by_leaving_out(asked, labels[:, column], given.cases, 0.9)
         point = each["points"][1]
         assert point["sensitivity"]["mean"] == pytest.approx(above[labels[:, column] == 1].mean())
+
+
+def test_an_interval_above_zero_is_symmetric_in_factors() -> None:
+    table = np.array([[0.2], [0.4], [0.6], [0.8]])
+    found = interval_above_zero(np.array([0.5]), table)
+    # variance 0.2 / 3 over 4 cases, 3 degrees of freedom: t is 3.1824
+    factor = math.exp(3.182446 * math.sqrt(0.2 / 3 / 4) / 0.5)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5 / factor, 0.5 * factor), rel=1e-6)
+    for values, cases in (
+        (np.array([0.5]), table[:1]),
+        (np.array([0.0]), table),
+        (np.array([0.5]), table * 0 + 0.5),
+    ):
+        bare = interval_above_zero(values, cases)
+        assert (bare.low, bare.high) == (None, None)
