@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from distune.config import EncoderConfig
+from distune.data.tokenizer import HashTokenizer
 from distune.models.encoders.base import TextEncoder
 from distune.models.encoders.build import build_text
 from distune.models.encoders.catalogue import CATALOGUE
@@ -45,3 +46,10 @@ def test_a_folder_of_ones_own(
     read_otherwise_before = said is None and vocabulary is CASED
     assert ("-cased" in identity(config, "text", 0)) == read_otherwise_before
     assert is_cased(folder, None) == (None if said is not None else vocabulary is CASED)
+
+
+def test_random_weights_read_hashed_words_whatever_words_the_folder_has(tmp_path: Path) -> None:
+    folder = repositories()["bio-clinical-bert"].write(tmp_path)
+    built = build_text(EncoderConfig(name=str(folder), pretrained=False), 0).tokenizer
+    assert isinstance(built, HashTokenizer)
+    assert not isinstance(build_text(EncoderConfig(name=str(folder)), 0).tokenizer, HashTokenizer)

@@ -17,8 +17,10 @@ from pages import first_screen, section, text_of
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.sources import read_study
 from distune.config import Config, load_config, parse_config
+from distune.errors import UserError
 from distune.reporting import report, shell
-from distune.reporting.contents import Written
+from distune.reporting.contents import TITLE, Written
+from distune.reporting.report import MARKDOWN_FILE, _refuse_to_replace
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.open_study import load, open_study
 from distune.tuning.study.settings import differing
@@ -183,3 +185,15 @@ def test_the_ranges_of_a_staged_search_are_those_of_its_teachers_too(tmp_path: P
     assert space["teacher_lr"].low > 5e-6 and space["teacher_lr"].high < 5e-5
     said = section(text_of(study, written), "Recommended starting values")
     assert said.index("`teacher_lr`") < said.index("`T`")
+
+
+def test_a_folder_named_through_a_link_holds_its_own_report(tmp_path: Path) -> None:
+    record = read_study(study_of(tmp_path, TuneRequest(config=Config())))
+    assert record.folder is not None
+    (tmp_path / "link").symlink_to(record.folder.resolve())
+    (tmp_path / "other").mkdir()
+    for folder in (record.folder, tmp_path / "other"):
+        (folder / MARKDOWN_FILE).write_text(f"# {TITLE}\n\nstudy with an earlier name\n")
+    _refuse_to_replace(tmp_path / "link", record, with_checklist=False, overwrite=False)
+    with pytest.raises(UserError):
+        _refuse_to_replace(tmp_path / "other", record, with_checklist=False, overwrite=False)

@@ -326,6 +326,10 @@ def test_the_config_to_use_has_a_row_among_what_it_is_compared_with(write: Write
 
 def test_what_gain_a_confirmation_would_have_seen_is_said(write: Write) -> None:
     said = section(write(CONFIRMATION), "Performance improvement")
+    rows = re.findall(r"^\| (.+) − (.+?) \| .* \| .* \| ", said, re.M)
+    assert (
+        rows[0] == ("trial 1", "the base config") and rows[-1][1] == "always naming the most frequent class"
+    )
     # 0.023, half the family-wise interval, and 0.8416, the 80 % quantile of the normal, times the error of 0.01
     assert "80 %" in said and "+0.0314" in said
     numbers = copy.deepcopy(CONFIRMATION)
