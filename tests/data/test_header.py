@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import resource
 import struct
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.image_size import size_of
-from distune.data.pixels.images import FRAME, decode, located
+from distune.data.pixels.images import FRAME, decode, located, read_pixels
 from distune.data.pixels.intensity import DEFAULT
 from distune.data.readers.checks import image_problems
 from distune.errors import UserError
@@ -131,3 +133,63 @@ def test_memory_that_does_not_suffice_is_no_fault_of_the_file(
     for read in (size_of, lambda path: image_problems([path], 100.0)):
         with pytest.raises(MemoryError):
             read(str(tmp_path / "a.png"))
+
+
+def encoded(form: str, **settings: object) -> bytes:
+    """A picture of noise on a slope, as a file of some form."""
+    slope = np.mgrid[0:96, 0:96].sum(0)[..., None] + np.random.default_rng(0).integers(0, 30, (96, 96, 3))
+    picture, buffer = Image.fromarray(slope.astype(np.uint8)), io.BytesIO()
+    (picture.convert("1") if settings.get("compression") == "group4" else picture).save(
+        buffer, form, **settings
+    )
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "settings"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"compression": "tiff_adobe_deflate"}),
+        ("TIFF", {"compression": "group4"}),
+    ],
+)
+def test_data_that_a_decoder_alone_finds_corrupt_make_a_bad_example_beside_good_ones(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], form: str, settings: dict[str, object]
+) -> None:
+    whole = encoded(form, **settings)
+    at = len(whole) // 2
+    files = [tmp_path / f"{number}.image" for number in range(24)]
+    for number, file in enumerate(files):
+        file.write_bytes(whole[:at] + b"\xff" * 40 + whole[at + 40 :] if number % 3 == 0 else whole)
+    problems = image_problems([str(file) for file in files], 100.0)
+    assert [problem is not None for problem in problems] == [number % 3 == 0 for number in range(24)]
+    for file in files[:2]:
+        assert ("damaged" in str(read_or_error(file))) == (file == files[0])
+    assert capfd.readouterr() == ("", ""), "lines of a library name no file"
+
+
+def read_or_error(file: Path) -> object:
+    try:
+        return read_pixels(file).shape
+    except UserError as error:
+        return error
+
+
+@pytest.mark.parametrize(("filler", "is_good"), [(b"\0" * 9, True), (b"a camera", False)])
+def test_a_jpeg_that_its_camera_filled_up_is_whole(tmp_path: Path, filler: bytes, is_good: bool) -> None:
+    (tmp_path / "a.jpg").write_bytes(encoded("JPEG")[:-2] + filler + b"\xff\xd9")
+    assert (image_problems([str(tmp_path / "a.jpg")], 100.0) == [None]) == is_good
+
+
+def test_what_python_writes_while_images_are_decoded_reaches_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def decode() -> None:
+        print("from Python", file=sys.stderr, flush=True)
+        os.write(2, b"from elsewhere\n")
+
+    check_decoded(decode, b"")
+    assert capfd.readouterr().err == "from Python\nfrom elsewhere\n"

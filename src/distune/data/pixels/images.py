@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.dicom import SUFFIXES, is_dicom, read_dicom
 from distune.data.pixels.grey_alpha_tiff import grey_and_opacity, has_grey_and_opacity
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit
 from distune.data.pixels.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
+from distune.data.pixels.tiff_damage import check_tiff
 from distune.errors import UserError, is_of_the_machine
 from distune.utils.paths import read_file
 from distune.utils.threads import threaded
@@ -186,10 +188,12 @@ def pixels_of(
     # OpenCV turns a JPEG as its camera says, or keeps transparency, which no JPEG has; never both.
     is_jpeg = content[:2] == b"\xff\xd8"
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_jpeg else cv2.IMREAD_UNCHANGED
+    check_tiff(content)
     try:
         if has_grey_and_opacity(content):
             return eight_bit(grey_and_opacity(content)[..., [0, 0, 0, 1]], rules)
-        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
+        encoded = np.frombuffer(content, dtype=np.uint8)
+        pixels = check_decoded(lambda: cv2.imdecode(encoded, flags), content)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:  # the machine's fault, not the file's
             raise MemoryError(error.err) from None
