@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 HOSTILE = '<script>alert("x")</script>|**b** `c` [a](javascript:x) <img src=x onerror=y>\x1b[31m\n# heading'
@@ -168,3 +170,88 @@ AUDIT: dict[str, Any] = {
         {"title": HOSTILE, "rows": []},
     ],
 }
+
+
+def recommending_the_trial(verdict: str = "better") -> dict[str, Any]:
+    """A confirmation that recommends the best trial."""
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["recommendation"] |= {"contender": "trial_0001", "kind": "trial", "trial": 1}
+    numbers["comparisons"][0]["verdict"] = verdict
+    return numbers
+
+
+def _on_dev(numbers: dict[str, Any]) -> None:
+    numbers |= {"split": "dev", "optimistic": True, "opening": None, "complete": False}
+    del numbers["examples"]["test"]
+    for about in numbers["contenders"].values():
+        about["splits"]["test"] = None
+
+
+def _on_folds(numbers: dict[str, Any]) -> None:
+    numbers["split"], numbers["examples"]["folds"] = "folds", numbers["examples"]["test"]
+    numbers["optimism"]["folds"] = 3
+    for about in numbers["contenders"].values():
+        about["splits"]["folds"] = about["splits"]["test"]
+
+
+def _baseless(numbers: dict[str, Any]) -> None:
+    numbers |= {"comparisons": [], "optimism": None, "failures": [], "notes": []}
+    numbers["contenders"]["base"]["splits"] = {"dev": None, "test": None}
+
+
+def _not_better(numbers: dict[str, Any]) -> None:
+    for each, verdict in zip(
+        numbers["comparisons"], ("lower", "not significantly different", "lower"), strict=True
+    ):
+        each |= {
+            "verdict": verdict,
+            "power": 0.85,
+            "seeds_needed": 4,
+            "cases_needed": 60,
+            "difference": -0.03,
+        }
+        each |= {"excludes_relevant_gain": True}
+    numbers["contenders"]["majority"]["splits"]["test"]["score"] = over(0.9, None)
+
+
+def _of_two_seeds(numbers: dict[str, Any]) -> None:
+    numbers |= {"seeds": [1, 2], "notes": []}
+    numbers["opening"] |= {"number": 1, "elsewhere": []}
+    numbers["comparisons"][0] |= {"power": 0.2, "seeds_needed": None, "cases_needed": None}
+    for about in numbers["contenders"].values():
+        about["missing"] = [2] * (about["kind"] == "base")
+        for evaluated in about["splits"].values():
+            evaluated["conditions"].pop("without_text", None)
+            evaluated["score"] |= {"seeds": 2}
+
+
+def _in_detail(numbers: dict[str, Any]) -> None:
+    held = {"mean": 0.8, "low": 0.7, "high": 0.9, "seeds": 3, "cases": 40}
+    group = {"examples": 50, "cases": 40, "small": False, "score": held, "accuracy": held, "difference": None}
+    lower = {"mean": -0.1, "low": -0.2, "high": -0.05, "verdict": "lower"}
+    groups = [{**group, "name": "F", "cases": 9, "small": True}, {**group, "name": "M", "difference": lower}]
+    groups += [{**group, "name": "other"}]
+    numbers["subgroups"] = {
+        "sex": {"groups": groups, "unknown": 3, "values": 3},
+        "name": {"groups": [], "unknown": 0, "values": 40},
+        "age": {"groups": groups[1:], "unknown": 1, "values": 2},
+    }
+    point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}
+    coarse = {**dict.fromkeys(point), "wanted": 0.95}
+    evaluated = numbers["contenders"]["trial_0001"]["splits"]["test"]
+    (task,) = evaluated["tasks"].values()
+    task["operating_points"] = [{"positive": "MR", "points": [point, coarse]}]
+    evaluated["conditions"]["without_image"]["tasks"] = {"kind": {"macro_f1": over(0.4321)}}
+    numbers["contenders"]["trial_0002"] = copy.deepcopy(numbers["contenders"]["trial_0001"])
+    numbers["contenders"]["trial_0002"] |= {"rank": 2, "trial": 2}
+
+
+VARIANTS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "on dev": _on_dev,
+    "on folds": _on_folds,
+    "baseless": _baseless,
+    "not better": _not_better,
+    "of two seeds": _of_two_seeds,
+    "in detail": _in_detail,
+}
+"""Changes of a confirmation that recommends its trial."""

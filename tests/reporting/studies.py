@@ -9,13 +9,17 @@ from typing import Any
 
 import numpy as np
 import optuna
+from full_study import TASKS, predictions
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
 
+KINDS = ("unconfirmed", "confirmed", "folds", "staged", "table", "failures")
+"""Of reports, see `study_of`."""
 FOLDS = 3
 T = FloatDistribution(2.0, 6.0)
 
@@ -274,3 +278,47 @@ def confirmation_of(study: StudyRecord) -> dict[str, Any]:
         "failures": [],
         "notes": [],
     }
+
+
+def study_of(kind: str, full: StudyRecord, folder: Path) -> StudyRecord:
+    """A study of one of the six kinds of report."""
+    if kind == "table":
+        return from_csv(Path(__file__).parent / "fixtures" / "reference_trials.csv", "maximize")
+    if kind == "folds":
+        return from_optuna(fold_study(fold_folders(folder / "trial_0013")), folder)
+    if kind == "staged":
+        first = {
+            "name": "s_teacher",
+            "finished": 5,
+            "complete": 4,
+            "pruned": 1,
+            "failed": 0,
+            "seconds": 220.0,
+        }
+        return teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)
+    if kind == "failures":
+        return with_failures(full)
+    if kind == "confirmed":
+        return confirmed(full, folder)
+    return full
+
+
+def confirmed(full: StudyRecord, folder: Path) -> StudyRecord:
+    """The study with a confirmation that recommends its second best trial and kept its answers on test."""
+    numbers = confirmation_of(full)
+    run = folder / "confirmation" / numbers["recommendation"]["contender"] / "seed_1"
+    predictions(run, TASKS, 0.7, np.random.default_rng(5))
+    (run / "predictions_dev.csv").rename(run / "predictions_test.csv")
+    (folder / "confirmation.json").write_text(json.dumps(numbers))
+    (folder / "recommended_config.yaml").write_text("student: {vision: tiny-cnn, text: none}\n")
+    return replace(full, folder=folder)
+
+
+def study_at(folder: Path, name: str = "s", best: float = 0.8, text: str | None = None) -> StudyRecord:
+    """A study whose trial 0 is the base and whose trial 1 is the best."""
+    study = optuna.create_study(study_name=name, direction="maximize")
+    if text is not None:
+        study.set_user_attr("base_config", {"student": {"text": text}})
+    study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=best)])
+    folder.mkdir(exist_ok=True)
+    return from_optuna(study, folder)

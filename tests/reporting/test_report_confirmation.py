@@ -13,11 +13,11 @@ from typing import Any
 
 import optuna
 import pytest
-from confirmed_numbers import AUDIT, CONFIRMATION, compared, over
+from confirmed_numbers import AUDIT, CONFIRMATION, compared, over, recommending_the_trial
 from optuna.trial import create_trial
 from pages import cards, first_screen, section, text_of
+from studies import study_at
 
-from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import StudyRecord
 from distune.cli.commands.compare import compare as compare_command
@@ -30,16 +30,6 @@ FULL = "Confirmation in full"
 TEST = "Score on test (held-out cases; second look at test)"
 TUNING, DISTILLATION = "Did tuning help?", "Did distillation help?"
 BASELINE = "Strongest simple baseline"
-
-
-def study_at(folder: Path, name: str = "s", best: float = 0.8, text: str | None = None) -> StudyRecord:
-    """A study whose trial 0 is the base and whose trial 1 is the best."""
-    study = optuna.create_study(study_name=name, direction="maximize")
-    if text is not None:
-        study.set_user_attr("base_config", {"student": {"text": text}})
-    study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=best)])
-    folder.mkdir(exist_ok=True)
-    return from_optuna(study, folder)
 
 
 Write = Callable[..., str]
@@ -59,14 +49,6 @@ def write(tmp_path: Path) -> Write:
         return text_of(study)
 
     return written
-
-
-def recommending_the_trial(verdict: str = "better") -> dict[str, Any]:
-    """A confirmation that recommends the best trial."""
-    numbers = copy.deepcopy(CONFIRMATION)
-    numbers["recommendation"] |= {"contender": "trial_0001", "kind": "trial", "trial": 1}
-    numbers["comparisons"][0]["verdict"] = verdict
-    return numbers
 
 
 def test_the_first_screen_answers_with_the_confirmation(write: Write) -> None:

@@ -6,21 +6,16 @@ one form in whatever section or figure it stands, and no decimal number of the r
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from full_study import TASKS, predictions
 from pages import Words, first_screen, parts, section, with_the_figures_of_the_page
-from studies import confirmation_of, fold_folders, fold_study, strategy_study, teachers_of, with_failures
+from studies import KINDS, study_of, with_failures
 
 from distune.analysis.findings import analyse
-from distune.analysis.records.from_csv import from_csv
-from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, html, markdown
@@ -28,7 +23,6 @@ from distune.reporting import formats, html, markdown
 pytestmark = pytest.mark.slow
 
 MOST_WORDS = 2500
-KINDS = ("unconfirmed", "confirmed", "folds", "staged", "table", "failures")
 QUANTITIES = ("score", "gain", "share", "duration", "memory", "probability", "rate", "milliseconds")
 """Functions of `formats` that write one measured number."""
 OTHERS = ("value", "bounds", "change", "span_of_time", "shares")
@@ -46,42 +40,6 @@ class Report:
     page: str
     forms: dict[float, set[str]] = field(default_factory=lambda: defaultdict(set))
     written: set[str] = field(default_factory=set)
-
-
-def study_of(kind: str, full: StudyRecord, folder: Path) -> StudyRecord:
-    """A study of one of the six kinds of report."""
-    if kind == "table":
-        return from_csv(Path(__file__).parent / "fixtures" / "reference_trials.csv", "maximize")
-    if kind == "folds":
-        return from_optuna(fold_study(fold_folders(folder / "trial_0013")), folder)
-    if kind == "staged":
-        first = {
-            "name": "s_teacher",
-            "finished": 5,
-            "complete": 4,
-            "pruned": 1,
-            "failed": 0,
-            "seconds": 220.0,
-        }
-        return teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)
-    if kind == "failures":
-        return with_failures(full)
-    if kind == "confirmed":
-        return confirmed(full, folder)
-    return full
-
-
-def confirmed(full: StudyRecord, folder: Path) -> StudyRecord:
-    """The study with a confirmation that recommends its second best trial and kept its answers on test."""
-    import numpy as np
-
-    numbers = confirmation_of(full)
-    run = folder / "confirmation" / numbers["recommendation"]["contender"] / "seed_1"
-    predictions(run, TASKS, 0.7, np.random.default_rng(5))
-    (run / "predictions_dev.csv").rename(run / "predictions_test.csv")
-    (folder / "confirmation.json").write_text(json.dumps(numbers))
-    (folder / "recommended_config.yaml").write_text("student: {vision: tiny-cnn, text: none}\n")
-    return replace(full, folder=folder)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,77 @@
+"""Reports of six kinds of study state what is on record of them in `fixtures/facts`.
+
+Where that is meant to change, write it anew and read the difference:
+
+    REWRITE_FACTS=1 pytest tests/reporting/test_report_facts.py
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confirmed_numbers import AUDIT, CONFIRMATION, VARIANTS, recommending_the_trial
+from facts import Tags, facts_of
+from pages import read, text_of
+from studies import KINDS, study_at, study_of
+
+from distune.analysis.findings import Findings, analyse
+from distune.analysis.records.study_record import StudyRecord
+from distune.reporting import html, markdown
+from distune.reporting.checklist import tripod_ai
+from distune.reporting.contents import Written, build
+
+FACTS = Path(__file__).parent / "fixtures" / "facts"
+
+
+def check(name: str, found: str) -> None:
+    file = FACTS / f"{name}.md"
+    if os.environ.get("REWRITE_FACTS"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(found, encoding="utf-8")
+    assert found == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_report_states_what_is_on_record(
+    kind: str, full_study: StudyRecord, findings: Findings, tmp_path: Path
+) -> None:
+    study = study_of(kind, full_study, tmp_path / "s")
+    document = build(findings if study is full_study else analyse(study), {}, Written())
+    tags = "\n".join(f"{count} {tag}" for tag, count in sorted(Tags(html.render(document)).counts.items()))
+    check(kind, f"{facts_of(markdown.render(document))}\n# Elements of the page\n{tags}\n")
+
+
+def test_a_whole_report_with_its_figures_and_its_checklist_states_what_is_on_record(
+    written: Path, findings: Findings
+) -> None:
+    check("written", facts_of(read(written)))
+    checklist = markdown.render(tripod_ai(build(findings, {}, Written())))
+    check("checklist", facts_of(checklist))
+
+
+def test_what_a_confirmation_says_of_its_numbers_is_on_record(tmp_path: Path) -> None:
+    """The page of one that recommends its trial, and what others state in its place."""
+    study = study_at(tmp_path / "study")
+
+    def stated(numbers: dict[str, Any]) -> list[str]:
+        (tmp_path / "study" / "confirmation.json").write_text(json.dumps(numbers))
+        return facts_of(text_of(study)).splitlines()
+
+    (tmp_path / "study" / "recommended_config.yaml").write_text("name: s\n")
+    (tmp_path / "study" / "audit.json").write_text(json.dumps(AUDIT))
+    whole = stated(recommending_the_trial())
+    found = ["\n".join(whole)]
+    others = {name: recommending_the_trial() for name in VARIANTS} | {
+        "the base config": copy.deepcopy(CONFIRMATION)
+    }
+    for name, numbers in others.items():
+        VARIANTS.get(name, lambda _: None)(numbers)
+        differing = [line for line in difflib.ndiff(whole, stated(numbers)) if line[0] in "+-"]
+        found += [f"\n# {name}", *differing]
+    check("confirmations", "\n".join(found) + "\n")
