@@ -17,6 +17,7 @@ from distune.data.table import Task
 from distune.errors import UserError
 from distune.prediction.trained import fitted_temperatures
 from distune.reporting.mistakes import write_mistakes
+from distune.reporting.thumbnails import SIDE, thumbnail
 
 HOSTILE = "<script>alert(1)</script>"
 HEADER = ["id", "group", "truth_k", "pred_k", "p_k_a", "p_k_b", "p_k_<b>", "image", "text"]
@@ -151,3 +152,36 @@ def test_probabilities_of_test_are_calibrated_on_dev(run_folder: Path) -> None:
     )
     (on_test,) = read_mistakes(run_folder, "test")
     assert on_test.temperature == on_dev.temperature
+
+
+def test_a_data_set_that_was_moved_is_looked_for_where_it_is_said_to_be(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    there = write_mistakes(run_folder).read_text()
+    (tmp_path / "data").rename(tmp_path / "moved")
+    gone = write_mistakes(run_folder).read_text()
+    found = write_mistakes(run_folder, data_root=tmp_path / "moved").read_text()
+    assert there == found and there.count("data:image/jpeg") > gone.count("data:image/jpeg") == 0
+    with pytest.raises(UserError, match="data_root"):
+        write_mistakes(run_folder, data_root=tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "shown"),
+    [
+        (480, 960, (SIDE // 2, SIDE)),
+        (960, 480, (SIDE, SIDE // 2)),
+        (8, 4, (8, 4)),
+        (1, 9 * SIDE, (1, SIDE)),
+        (9 * SIDE, 1, (SIDE, 1)),
+    ],
+)
+def test_thumbnails_keep_their_form_and_grow_nothing(
+    tiny_config: Callable[..., Config], tmp_path: Path, height: int, width: int, shown: tuple[int, int]
+) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), np.full((height, width), 90, np.uint8))
+    address = thumbnail("0.png", tiny_config(data__root=str(tmp_path)).data)
+    assert address is not None
+    content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None and pixels.shape == (*shown, 3) and abs(int(pixels.mean()) - 90) <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from pages import first_screen, section, text_of
 
+from distune import reporting
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.sources import read_study
 from distune.config import Config, load_config, parse_config
@@ -197,3 +199,24 @@ def test_a_folder_named_through_a_link_holds_its_own_report(tmp_path: Path) -> N
     _refuse_to_replace(tmp_path / "link", record, with_checklist=False, overwrite=False)
     with pytest.raises(UserError):
         _refuse_to_replace(tmp_path / "other", record, with_checklist=False, overwrite=False)
+
+
+def test_a_report_belongs_into_its_studys_folder_or_where_tuning_would_make_one(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/s.db"
+    for name in ("s", "../t"):
+        optuna.create_study(study_name=name, storage=storage)
+    assert report.study_folder(str(tmp_path / "s.db")) == Path("logs/optuna/s")
+    assert report.study_folder("s", storage) == Path("logs/optuna/s")
+    (tmp_path / "s").mkdir()
+    assert report.study_folder(str(tmp_path / "s.db")) == tmp_path / "s"
+    with pytest.raises(UserError, match="--out"):
+        report.study_folder("../t", storage)
+
+
+@pytest.mark.parametrize("absent", ["matplotlib", "jinja2"])
+def test_a_report_needs_both_of_its_packages(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reporting.require()
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else find(name))
+    with pytest.raises(UserError, match="distune\\[report\\]"):
+        reporting.require()
