@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from distune.data.table import Task
+from distune.deployment import export, quantise
 from distune.deployment.bundle import (
     CHECKSUMS,
     FORMAT,
@@ -20,8 +23,17 @@ from distune.deployment.bundle import (
     format_of,
     load_bundle,
 )
-from distune.deployment.parity import Parity, ParityExamples, compared
-from distune.errors import UserError
+from distune.deployment.onnx_model import tasks_as_text
+from distune.deployment.parity import (
+    GENERATED,
+    PARITY,
+    Parity,
+    ParityExamples,
+    answers_of,
+    compared,
+    generated_examples,
+)
+from distune.errors import DataError, UserError
 from distune.prediction.examples import Example
 
 TASKS = (Task("side", ("left", "right")), Task("sign", ("a", "b"), "multi_label"))
@@ -87,3 +99,109 @@ def test_no_file_beside_those_of_the_bundle_is_read(tmp_path: Path, name: str) -
     (folder / CHECKSUMS).write_text(json.dumps({each: checksum_of(folder / each) for each in names}))
     with pytest.raises(UserError, match="is missing"):
         check_files(folder)
+
+
+def test_generated_examples_are_the_same_each_time_with_the_texts_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "predictions_dev.csv").write_text(
+        "id,truth_side,pred_side,p_side_left,text\n1,left,left,1.0,a\n2,left,left,1.0,b\n"
+    )
+    model: Any = SimpleNamespace(image_size=20)
+    first, second = generated_examples(tmp_path, model), generated_examples(tmp_path, model)
+    assert first.labels is None and len(first.examples) == GENERATED
+    assert [each.text for each in first.examples[:3]] == ["a", "b", "a"]
+    images = [np.stack([each.image for each in made.examples]) for made in (first, second)]
+    assert (images[0] == images[1]).all() and images[0].shape == (GENERATED, 2, 2, 3)
+    assert images[0].min() < 5 and images[0].max() == 255 and len(np.unique(images[0], axis=0)) == GENERATED
+    model.image_size = 4
+    assert generated_examples(tmp_path, model).examples[0].image.shape == (1, 1, 3)
+
+
+def test_examples_that_cannot_be_read_compare_nothing() -> None:
+    answers = SimpleNamespace(problems=("1: gone",), probabilities=(np.ones((1, 2)),))
+    asked: list[dict[str, Any]] = []
+    predictor: Any = SimpleNamespace(answer=lambda examples, **how: asked.append(how) or answers)
+    with pytest.raises(DataError, match="gone"):
+        answers_of(predictor, ParityExamples("three", []))
+    answers.problems = ()
+    (found,) = answers_of(predictor, ParityExamples("three", []))
+    assert found is answers.probabilities[0] and asked[-1] == {"is_calibrated": False}
+
+
+@pytest.mark.parametrize(
+    ("drops", "convolutions", "words"),
+    [([0.0099], [True], "8-bit"), ([0.0101, 0.5], [True, False], "32-bit"), ([None], [True], "8-bit")],
+)
+def test_convolutions_keep_32_bits_only_where_8_cost_too_much(
+    drops: list[float | None],
+    convolutions: list[bool],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph = tmp_path / "model.onnx"
+    graph.write_bytes(b"exact")
+    made: list[bool] = []
+
+    def quantise(file: Path, *, convolutions: bool = True) -> None:
+        assert file.read_bytes() == b"exact"
+        file.write_bytes(b"small")
+        made.append(convolutions)
+
+    monkeypatch.setattr(export, "quantise", quantise)
+    results = [Parity(3, 0.1, 0, 0, 1.0, None if drop is None else 1.0 - drop) for drop in drops]
+    left = iter(results)
+    found, said = export._quantised(graph, lambda: next(left), 0.01, lambda line: None)
+    assert found is results[-1] and made == convolutions
+    assert words in said and ("32-bit" in said) == (len(drops) == 2)
+
+
+def test_what_an_export_may_cost() -> None:
+    exact, near = Parity(3, PARITY, 0, 0, 0.5, 0.5), Parity(3, 1.01 * PARITY, 0, 0, 0.5, 0.5)
+    worse = Parity(3, 0.5, 1, 1, 0.5, 0.48)
+    export._check(exact, "none", 0.01)
+    export._check(near, "int8", 0.01)
+    export._check(worse, "int8", 0.0201)
+    for parity, quantisation, most in ((near, "none", 1.0), (worse, "int8", 0.0199)):
+        with pytest.raises(UserError, match="nothing was written"):
+            export._check(parity, quantisation, most)
+
+
+def test_large_convolutions_are_stored_as_steps_of_a_scale_for_each_channel(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    file = tmp_path / "model.onnx"
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(8, 8, 3, 3)).astype(np.float32)
+    weights[1] *= 100
+    weights[2] = 0
+    small = np.ones((1, 8, 3, 3), np.float32)
+    make, held = onnx.helper, onnx.numpy_helper
+    float32 = onnx.TensorProto.FLOAT
+    nodes = [make.make_node("Conv", ["x", "large"], ["y"]), make.make_node("Conv", ["y", "small"], ["z"])]
+    values = [
+        make.make_tensor_value_info(name, float32, [1, 8, 9, 9] if name == "x" else None) for name in "xz"
+    ]
+    stored = [held.from_array(weights, "large"), held.from_array(small, "small")]
+    onnx.save(make.make_model(make.make_graph(nodes, "g", values[:1], values[1:], stored)), str(file))
+    quantise._store_convolutions(file)
+    graph = onnx.load(str(file)).graph
+    found = {tensor.name: held.to_array(tensor) for tensor in graph.initializer}
+    assert set(found) == {"small", "large.steps", "large.scale", "large.zero"}
+    assert [node.op_type for node in graph.node] == ["DequantizeLinear", "Conv", "Conv"]
+    assert (list(graph.node[0].input), list(graph.node[0].output)) == (
+        ["large.steps", "large.scale", "large.zero"], ["large"],
+    )  # fmt: skip
+    scale = np.abs(weights).max(axis=(1, 2, 3)) / 127
+    assert (
+        found["large.scale"] == pytest.approx(np.where(scale > 0, scale, 1.0))
+        and found["large.scale"][2] == 1
+    )
+    restored = found["large.steps"] * found["large.scale"][:, None, None, None]
+    assert (np.abs(restored - weights) <= 0.501 * scale[:, None, None, None]).all()
+    assert found["large.steps"].dtype == np.int8 and not found["large.zero"].any()
+
+
+def test_a_graph_names_its_tasks_in_their_order_and_which_have_several_labels() -> None:
+    side, sign = ["side", ["left", "right"]], ["sign", ["a", "b"], "multi_label"]
+    assert json.loads(tasks_as_text(TASKS)) == [side, sign]
+    assert json.loads(tasks_as_text(TASKS[::-1])) == [sign, side]
+    assert json.loads(tasks_as_text((Task("grade", ("1", "2"), "ordinal"),))) == [["grade", ["1", "2"]]]

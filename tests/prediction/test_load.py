@@ -11,13 +11,12 @@ import pytest
 
 from distune.config import Config, as_dict
 from distune.errors import UserError
-from distune.prediction.load import load, run_of_study
+from distune.prediction.load import is_run, load, run_behind, run_of_study
+from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS
 from distune.tuning.space.space import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-
-pytestmark = pytest.mark.slow
 
 
 def study_with(folder: Path, config: Config, scores: list[float], **about: Any) -> Path:
@@ -44,12 +43,14 @@ def study(tiny_config: Callable[..., Config], trained_run: Callable[..., Path], 
     return folder
 
 
+@pytest.mark.slow
 def test_a_study_gives_its_best_trial(study: Path) -> None:
     for source in (study, study.with_suffix(".db"), str(study)):
         assert run_of_study(source) == study / "trials/trial_0001"
     assert load(study).source.endswith("trial_0001")
 
 
+@pytest.mark.slow
 def test_a_confirmed_study_gives_the_first_seed_of_what_is_recommended(
     study: Path, trained_run: Callable[..., Path]
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_confirmed_study_gives_the_first_seed_of_what_is_recommended(
         run_of_study(study)
 
 
+@pytest.mark.slow
 def test_a_study_by_folds_has_a_model_once_it_is_confirmed(
     tiny_config: Callable[..., Config], trained_run: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_study_by_folds_has_a_model_once_it_is_confirmed(
     assert load(study).source.endswith("confirmation/trial_0000/seed_3")
 
 
+@pytest.mark.slow
 def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config()
     assert as_dict(config)["data"]["fold"] is None
@@ -88,3 +91,47 @@ def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Confi
         run_of_study(study_with(tmp_path / "cleaned", config, [0.5]))
     with pytest.raises(UserError, match="no such study"):
         run_of_study(tmp_path / "nothing")
+
+
+def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    folder = study_with(tmp_path / "s", tiny_config(), [0.2, 0.7, 0.4])
+    for source in (folder, folder.with_suffix(".db")):
+        with pytest.raises(UserError, match="best trial, 1, has no weights"):
+            run_behind(source)
+    best, confirmed = folder / "trials/trial_0001", folder / "confirmation" / "base"
+    for run in (best, confirmed / "seed_8", confirmed / "seed_5"):
+        run.mkdir(parents=True)
+    (best / WEIGHTS).touch()
+    assert run_behind(folder) == run_behind(folder.with_suffix(".db")) == run_behind(best) == best
+    with pytest.raises(UserError, match="storage: "):
+        run_behind(best, "sqlite:///s.db")
+    (folder / "confirmation.json").write_text(
+        json.dumps({"recommendation": {"contender": "base"}, "seeds": [8, 5]})
+    )
+    with pytest.raises(UserError, match="distune confirm"):
+        run_behind(folder)
+    for seed in (5, 8):  # the first of the seeds that has weights
+        (confirmed / f"seed_{seed}" / WEIGHTS).touch()
+        assert run_behind(folder) == confirmed / f"seed_{seed}"
+    (folder / "confirmation.json").write_text("{}")
+    with pytest.raises(UserError, match="damaged"):
+        run_behind(folder)
+
+
+def test_studies_without_a_run(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no trial is complete"):
+        run_of_study(study_with(tmp_path / "none", tiny_config(), []))
+    with pytest.raises(UserError, match="3 folds"):
+        run_of_study(study_with(tmp_path / "folds", tiny_config(), [0.5], folds=3))
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [((), False), ((ENVIRONMENT,), True), ((WEIGHTS,), True), (("config.yaml",), False)],
+)
+def test_a_run_is_known_by_what_no_other_folder_holds(
+    files: tuple[str, ...], expected: bool, tmp_path: Path
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    assert is_run(tmp_path) == expected

@@ -21,7 +21,7 @@ from distune.data.tokenizer import HashTokenizer
 from distune.errors import UserError
 from distune.prediction.answers import Answers, as_cell, calibrated
 from distune.prediction.evaluation import evaluation_of
-from distune.prediction.examples import Columns, Example, array_of, encoder_pixels
+from distune.prediction.examples import Columns, Example, array_of, encoder_pixels, examples_of
 from distune.prediction.labelled import Labelled, _as_in_training, _as_text, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor, lacks
@@ -172,3 +172,94 @@ def test_the_interval_of_a_classs_recall_is_that_of_its_recall() -> None:
     assert (classes["long"]["recall"], classes["short"]["recall"]) == (1.0, 0.5)
     (low, high), (half_low, half_high) = (classes[name]["recall_interval"] for name in ("long", "short"))
     assert 0.6 < low < high == 1.0 and half_low < 0.5 < half_high < 0.8
+
+
+@pytest.mark.parametrize(
+    ("mode", "becomes"),
+    [("L", (2, 3)), ("RGB", (2, 3, 3)), ("RGBA", (2, 3, 4)), ("I;16", (2, 3)), ("F", (2, 3)), ("1", (2, 3)),
+     ("LA", (2, 3, 4)), ("PA", (2, 3, 4)), ("P", (2, 3, 3)), ("CMYK", (2, 3, 3)), ("YCbCr", (2, 3, 3))],
+)  # fmt: skip
+def test_a_picture_of_any_mode_is_an_array_with_its_alpha(mode: str, becomes: tuple[int, ...]) -> None:
+    assert array_of(Image.new(mode, (3, 2))).shape == becomes
+    if mode in ("P", "RGB"):
+        clear = Image.new(mode, (3, 2))
+        clear.info["transparency"] = 0 if mode == "P" else (0, 0, 0)
+        assert array_of(clear).shape == (2, 3, 4)
+    assert array_of(Image.new("1", (1, 1), 1)).tolist() == [[255]]
+
+
+class ByBrightness(ByLength):
+    """The mean of an image's pixels, from 0 to 1, is the probability of `long`; an absent one counts as 0.75."""
+
+    modalities: tuple[Modality, ...] = ("image", "text")
+    image_size = 4
+    can_miss = True
+
+    def probabilities(
+        self,
+        pixels: NDArray[np.uint8] | None,
+        ids: Ragged | None,
+        absent: Mapping[Modality, NDArray[np.bool_]] | None = None,
+    ) -> list[NDArray[np.float32]]:
+        assert pixels is not None and ids is not None and absent is not None and len(pixels) == len(ids)
+        long = np.where(absent["image"], 0.75, pixels.mean(axis=(1, 2, 3)) / 255).astype(np.float32)
+        long = np.where(absent["text"], -long, long)
+        return [np.stack([1 - long, long], axis=1)]
+
+
+SEEING = Predictor(ByBrightness(), {"kind": 1.0}, Columns(("image",), ("text",)))
+
+
+def grey(value: int) -> NDArray[np.uint8]:
+    return np.full((4, 4), value, np.uint8)
+
+
+def test_what_cannot_be_read_is_left_out_of_its_batch_and_what_is_absent_is_said(tmp_path: Path) -> None:
+    images = [grey(51), str(tmp_path / "gone.png"), None, grey(204), grey(102), None]
+    texts = ["a b c", "a b", "a", "a b c d", None, ""]
+    examples = [Example(str(row), *pair) for row, pair in enumerate(zip(images, texts, strict=True))]
+    found = SEEING.answer(examples, is_calibrated=False)
+    assert found.rows.tolist() == [0, 2, 3, 4] and found.ids == ("0", "2", "3", "4")
+    assert found.probabilities[0][:, 1] == pytest.approx([0.2, 0.75, 0.8, -0.4])
+    assert len(found.problems) == 2 and "gone.png" in found.problems[0]
+
+
+def test_images_of_a_table_lie_beside_it_unless_their_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    for folder, value in ((tmp_path, 51), (tmp_path / "here", 204)):
+        Image.fromarray(grey(value)).save(folder / "0.png")
+    (tmp_path / "new.csv").write_text("image,text\n0.png,a\n")
+    beside, named = (
+        SEEING.predict_table(tmp_path / "new.csv", *root).probabilities[0]
+        for root in ((), (tmp_path / "here",))
+    )
+    assert beside[0, 1] == pytest.approx(0.2) and named[0, 1] == pytest.approx(0.8)
+
+
+def test_an_evaluation_has_the_name_that_is_given_else_that_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text("id,text,kind\na,one,short\nb,two,long\n")
+    assert PREDICTOR.evaluate(file)["data"] == labelled_file(PREDICTOR, file).name != "clinic"
+    assert PREDICTOR.evaluate(file, name="clinic")["data"] == "clinic"
+
+
+@pytest.mark.parametrize("odd", [{"a", "b"}, {"a": 1}, b"ab", 3, np.float32(3)])
+def test_examples_have_an_order(odd: Any) -> None:
+    with pytest.raises(UserError, match=r"^texts: "):
+        examples_of(None, odd, Columns())
+    assert [each.text for each in examples_of(None, (word for word in "ab"), Columns())] == ["a", "b"]
+
+
+def test_one_image_or_several_and_their_names() -> None:
+    assert [each.id for each in examples_of("a.png", "x", Columns())] == ["a.png"]
+    assert [each.id for each in examples_of(np.zeros((2, 2)), None, Columns())] == ["example 1"]
+    assert [each.id for each in examples_of(np.zeros((2, 2, 3)), None, Columns())] == ["example 1"]
+    assert [each.id for each in examples_of(np.zeros((3, 2, 2, 3)), None, Columns())] == [
+        "example 1",
+        "example 2",
+        "example 3",
+    ]
+    assert [each.image for each in examples_of(None, ["x", "y"], Columns())] == [None, None]
+    for images, texts in ((None, None), (["a.png"], ["x", "y"])):
+        with pytest.raises(UserError):
+            examples_of(images, texts, Columns())

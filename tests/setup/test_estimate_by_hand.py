@@ -6,9 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from distune.config import Config
-from distune.setup.estimate import Estimate, ExampleCost, estimated
+from distune.data import read_table
+from distune.models.classifier import build_classifier
+from distune.setup import estimate as module
+from distune.setup.estimate import Estimate, ExampleCost, _measured, estimate, estimated
+from distune.training.devices import resolved
 
 TEACHER = ExampleCost(
     prefix_s=3.0,
@@ -76,3 +81,45 @@ def test_without_a_teacher(of: Callable[..., Estimate]) -> None:
     found = of(distillation__loss="none")
     assert found.further_s == pytest.approx(3 * (60 * 0.2 + 20 * 0.05))
     assert found.memory_mb == pytest.approx(450 + 20 + 3 * 20 + 16)
+
+
+def test_the_estimate_in_words() -> None:
+    first, second = Estimate(0.2, 89.0, 7200.0, 7, 999.4, 0.3, 1536.0).lines()
+    assert [word in first for word in (" 1 s", " 89 s", " 2.0 h", " 7 trials")] == [True] * 4
+    assert [word in second for word in ("999 MB", " 1 MB once", "1.5 GB a")] == [True] * 3
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_an_example_costs_is_measured_on_its_model(
+    tiny_config: Callable[..., Config], frozen: bool
+) -> None:
+    config = tiny_config(**({"student__vision__freeze": "all"} if frozen else {}))
+    table = read_table(config.data, config.seed, check_images=False)
+    model = build_classifier(config.student, table.tasks, seed=0, image_size=config.data.image_size)
+    found = _measured(config.student, config, table, resolved(config.training))
+    assert model.vision is not None
+    side = model.vision.image_size
+    weights = list(model.parameters())
+    assert found.weight_mb == pytest.approx(sum(each.numel() for each in weights) * 4 / 2**20)
+    trained = sum(each.numel() for each in weights if each.requires_grad)
+    assert found.trained_mb == pytest.approx(trained * 4 / 2**20)
+    pixels = 3 * side * side / 2**20
+    kept = model.vision.prefix(torch.zeros(1, 3, side, side, dtype=torch.uint8)) if frozen else torch.zeros(0)
+    assert found.stored_mb == pytest.approx(pixels + kept.numel() * kept.element_size() / 2**20)
+    assert (found.trained_mb < found.weight_mb) == frozen
+    assert 0 < found.forward_s < 1 and 0 < found.step_s < 1 and 0 < found.prefix_s < 1
+    assert 0 < found.activation_mb < 50
+
+
+def test_the_estimate_of_a_study_is_that_of_its_costs(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_measured", lambda section, *_: STUDENT if section.epochs == 3 else TEACHER)
+    config = tiny_config(study__n_trials=7)
+    table = read_table(config.data, config.seed, check_images=False)
+    sizes = {"train": len(table.rows("train")), "dev": len(table.rows("dev")), "examples": len(table)}
+    assert estimate(config, table) == estimated(config, config.study, [TEACHER, STUDENT], **sizes)
+    longer = estimate(tiny_config(study__n_trials=7, study__teacher_epochs=4), table)
+    assert longer.further_s - estimate(config, table).further_s == pytest.approx(
+        2 * (sizes["train"] * 0.5 + sizes["dev"] * 0.1)
+    )
