@@ -201,6 +201,17 @@ def hoarding(task: TrialTask, report: Report) -> TrialOutcome:
     return TrialOutcome("complete", 0.5)
 
 
+def drafting(task: TrialTask, report: Report) -> TrialOutcome:
+    """Writes without an end, and removes what it wrote."""
+    draft = task.path / "draft"
+    try:
+        draft.touch()
+        time.sleep(60)
+    finally:
+        draft.unlink()
+    return TrialOutcome("complete", 0.5)
+
+
 def fold_score(config: dict, number: int) -> float:
     """The folds differ by how hard they are."""
     return final_score(config) - 0.05 * number

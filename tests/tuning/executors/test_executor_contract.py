@@ -364,6 +364,13 @@ class TestLocal:
         ):
             play(executor, [task(tmp_path)])
 
+    def test_closing_leaves_no_draft_of_what_a_trial_writes(self, tmp_path):
+        with LocalExecutor("closed_form_trials:drafting", tmp_path / "w", threads=1) as executor:
+            executor.submit(task(tmp_path))
+            while not (draft := tmp_path / "trial_0" / "draft").exists():
+                executor.wait(0.05)
+        assert not draft.exists()
+
     def test_closing_leaves_no_process(self, tmp_path):
         executor = local(tmp_path, 2)
         processes = executor.processes()

@@ -43,7 +43,7 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Ends all workers at once, whatever they do."""
+        """Ends all workers within seconds, whatever they do."""
 
     def __enter__(self) -> Executor:
         """The executor itself."""

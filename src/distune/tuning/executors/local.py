@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -32,6 +33,8 @@ from distune.utils.threads import WAITING, usable_cores
 
 START_LIMIT = 5
 """Workers in a row that may end by themselves before they take a trial."""
+PARTING_SECONDS = 5.0
+"""How long all workers together may take to remove what they were writing."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _MEMORY_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20)}
 """glibc's own thresholds move: they trim and grow the heap in every step, a third of a small model's time, and keep
@@ -140,10 +143,14 @@ class LocalExecutor(Executor):
         return time.monotonic()
 
     def close(self) -> None:
-        """Ends all workers at once."""
+        """Ends all workers; what one is writing it removes first, where it is quick."""
         for worker in self._workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + PARTING_SECONDS
+        for worker in self._workers:
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
             worker.process.kill()
-        for worker in self._workers:
             worker.process.wait()
             worker.pipe.close()
 

@@ -14,6 +14,7 @@ import sys
 import traceback
 from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any, NoReturn
 
 import psutil
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> None:
     """Serves one coordinator until it closes the pipe."""
     pipe, parent, name = Connection(int(arguments[0])), int(arguments[1]), arguments[2]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator alone
+    signal.signal(signal.SIGTERM, _end)  # by an exception, so that what is begun is removed
     _die_with(parent)
     try:
         serve(pipe, name)
@@ -74,6 +76,10 @@ def load_function(name: str) -> TrialFunction:
     module, _, function = name.partition(":")
     found: TrialFunction = getattr(importlib.import_module(module), function)
     return found
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _result(name: str, task: TrialTask, pipe: Connection) -> dict[str, Any]:
