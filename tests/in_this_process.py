@@ -37,6 +37,8 @@ class ThreadAsProcess:
     def kill(self) -> None:
         """The executor closes its own end, which ends the thread at its next word to it."""
 
+    terminate = kill
+
     def wait(self, timeout: float | None = None) -> int:
         return 0
 

@@ -44,6 +44,7 @@ def summary() -> dict[str, object]:
 def test_out_of_time(command: list[str]) -> None:
     ended = CliRunner().invoke(app, [*command, "--timeout", "0"])
     assert ended.exit_code == 3 and summary()["reason"] == "timeout"
+    assert "the same command resumes it" in ended.output
 
 
 @pytest.mark.slow
@@ -51,6 +52,7 @@ def test_low_disk(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8, total=10**12, used=0))
     ended = CliRunner().invoke(app, command)
     assert ended.exit_code == 4 and summary()["reason"] == "low_disk"
+    assert "disk space" in ended.output
 
 
 @pytest.mark.slow

@@ -9,14 +9,16 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, coordinator, memory_study, settings_of, sqlite_study, states, training
 
+from distune.analysis.records.sources import database_file, name_and_url, read_study
 from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
 from distune.tuning.fork_study import fork, open_old
 from distune.tuning.status import read_status, status_of
+from distune.tuning.study.names import check_not_renamed
 from distune.tuning.study.open_study import FORKED_FROM, open_study
-from distune.tuning.study.storage import open_storage
+from distune.tuning.study.storage import open_storage, opened
 
 
 def old_study(folder, settings=None, n_trials=8):
@@ -166,6 +168,25 @@ def test_reading_a_status_changes_nothing(tmp_path):
     assert not (tmp_path / "other.db").exists()
     with pytest.raises(UserError, match="no study other"):
         read_status("other", storage=f"sqlite:///{tmp_path}/some.db")
+
+
+def test_a_file_that_was_renamed_stands_for_its_only_study_and_no_storage_for_another(tmp_path):
+    with opened(f"sqlite:///{tmp_path}/old.db") as storage:
+        open_study(storage, "old", settings_of())
+    file = (tmp_path / "old.db").rename(tmp_path / "new.db")
+    assert name_and_url(file)[0] == read_study(file).name == "old"
+    for read in (read_study, lambda name, url: read_status(name, storage=url)):
+        with pytest.raises(UserError, match="it holds old"):
+            read("new", f"sqlite:///{file}")
+    with pytest.raises(UserError, match="rename"):
+        check_not_renamed(f"sqlite:///{file}", "new")
+    check_not_renamed(f"sqlite:///{file}", "old")
+    check_not_renamed(f"sqlite:///{tmp_path}/none.db", "none")
+
+
+def test_a_folder_whose_database_is_elsewhere_is_named_as_such(tmp_path):
+    with pytest.raises(UserError, match="not beside"):
+        database_file(tmp_path)
 
 
 @pytest.mark.slow

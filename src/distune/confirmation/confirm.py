@@ -53,6 +53,7 @@ from distune.tuning.coordinator.progress import log_file
 from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import check_executor, described, devices_for, make_executor
 from distune.tuning.status import status_of
+from distune.tuning.study.names import name_in
 from distune.tuning.study.open_study import check_study_name, is_made_by_tune
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS
@@ -329,10 +330,8 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         file = database_file(Path(request.study))
         url, name, folder = default_url(file.parent, file.stem), file.stem, file.with_suffix("")
     with reading(url) as storage:
-        names = optuna.get_all_study_names(storage=storage)
-        if name not in names and (request.storage is not None or len(names) != 1):
-            raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
-        study = optuna.load_study(study_name=name if name in names else names[0], storage=storage)
+        name = name_in(storage, name, url, is_own_file=request.storage is None)
+        study = optuna.load_study(study_name=name, storage=storage)
         if not is_made_by_tune(study):
             raise UserError(f"study {study.study_name} was not made by distune tune; it cannot be confirmed")
         if status_of(study, redacted(url), datetime.now().astimezone()).workers:

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.tuning.study.open_study import check_study_name, load
+from distune.tuning.study.names import name_in
+from distune.tuning.study.open_study import check_study_name
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
-from distune.tuning.study.storage_url import redacted
 from distune.utils.default_folders import STUDIES
 
 HOST = "127.0.0.1"
@@ -48,11 +48,11 @@ def copy_study(name: str, target: Path, *, logs: Path = STUDIES, storage: str | 
     """
     import optuna
 
-    check_study_name(name)
+    if storage is None:
+        check_study_name(name)
     url = storage or default_url(logs, name)
     copy_url = f"sqlite:///{target.as_posix()}"
     with reading(url) as source:
-        if load(source, name) is None:
-            raise UserError(f"there is no study {name} in {redacted(url)}")
+        name_in(source, name, url)
         optuna.copy_study(from_study_name=name, from_storage=source, to_storage=copy_url)
     return copy_url

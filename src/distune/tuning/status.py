@@ -15,6 +15,7 @@ from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import OWNER, TrialCounts, count, count_kinds
 from distune.tuning.staged import SUFFIX
 from distune.tuning.study.attributes import check_study, check_trials
+from distune.tuning.study.names import name_in, studies_in
 from distune.tuning.study.open_study import check_study_name, is_made_by_tune, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
@@ -108,7 +109,8 @@ def read_status(name: str, *, logs: Path = STUDIES, storage: str | None = None) 
     Raises:
         UserError: there is no such study.
     """
-    check_study_name(name)
+    if storage is None:
+        check_study_name(name)
     url = storage or default_url(logs, name)
     with reading(url) as backend:
         return _status_in(backend, name, url)
@@ -126,21 +128,16 @@ def read_studies(*, logs: Path = STUDIES, storage: str | None = None) -> list[St
     """
     if storage is not None:
         with reading(storage) as backend:
-            return [_listed(backend, name, storage) for name in _names(backend)]
+            return [_listed(backend, name, storage) for name in studies_in(backend)]
     found: list[StudyStatus | UnreadableStudy] = []
     for file in sorted(logs.glob("*.db")):
         url = default_url(logs, file.stem)
         try:
             with reading(url) as backend:
-                found += [_listed(backend, name, url) for name in _names(backend)]
+                found += [_listed(backend, name, url) for name in studies_in(backend)]
         except UserError as error:
             found.append(UnreadableStudy(file.stem, str(error)))
     return found
-
-
-def _names(backend: BaseStorage) -> list[str]:
-    names = {study.study_name for study in backend.get_all_studies()}
-    return sorted(name for name in names if name.removesuffix(SUFFIX) not in names - {name})
 
 
 def _listed(backend: BaseStorage, name: str, url: str) -> StudyStatus | UnreadableStudy:
@@ -151,9 +148,8 @@ def _listed(backend: BaseStorage, name: str, url: str) -> StudyStatus | Unreadab
 
 
 def _status_in(backend: BaseStorage, name: str, url: str) -> StudyStatus:
-    study = load(backend, name)
-    if study is None:
-        raise UserError(f"there is no study {name} in {redacted(url)}")
+    study = load(backend, name_in(backend, name, url))
+    assert study is not None
     if study.user_attrs.get("strategy") == "staged" and "teachers" not in study.user_attrs:
         study = load(backend, name + SUFFIX) or study  # still in its first stage
     return status_of(study, redacted(url), datetime.now().astimezone())

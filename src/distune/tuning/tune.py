@@ -37,7 +37,7 @@ from distune.tuning.staged import (
 )
 from distune.tuning.study.attributes import check_trials
 from distune.tuning.study.hub_commits import with_study_commits
-from distune.tuning.study.names import commits_so_far, exists, study_to_continue
+from distune.tuning.study.names import check_not_renamed, commits_so_far, exists, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
@@ -71,6 +71,8 @@ def tune(request: TuneRequest) -> TuneResult:
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
     _check_ranges(request, url, name)
+    if asked.storage is None:
+        check_not_renamed(url, name)
     check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
     with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
         retrying = StorageRetry(interrupted=interrupted)

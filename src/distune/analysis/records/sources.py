@@ -30,13 +30,11 @@ def read_study(source: optuna.Study | StudyRecord | Path | str, storage: str | N
     if not isinstance(source, Path | str):
         return from_optuna(source)
     if storage is not None:
-        folder = STUDIES / str(source)
-        return _from_storage(storage, str(source), folder if folder.is_dir() else None)
+        return _from_storage(storage, str(source), STUDIES / str(source))
     file = database_file(Path(source))
     from distune.tuning.study.storage_url import sqlite_url
 
-    folder = file.with_suffix("")
-    return _from_storage(sqlite_url(file), file.stem, folder if folder.is_dir() else None)
+    return _from_storage(sqlite_url(file), file.stem, file.with_suffix(""), is_own_file=True)
 
 
 def database_file(given: Path) -> Path:
@@ -52,7 +50,12 @@ def database_file(given: Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    looked = ", ".join(str(candidate) for candidate in candidates[1:])
+    looked = ", ".join(str(candidate) for candidate in candidates[given.is_dir() :])
+    if given.is_dir():
+        raise UserError(
+            f"study {given}: its database is not beside this folder; looked for {looked}. Put it there, or give the "
+            "study's name, and the URL of the database that holds it with --storage"
+        )
     raise UserError(
         f"study {given}: there is no such study; looked for {looked}. Name its folder, or its .db file."
     )
@@ -62,31 +65,33 @@ def name_and_url(source: Path | str, storage: str | None = None) -> tuple[str, s
     """A study's name, and the URL of the database that holds it.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or several studies in it and none of its name.
     """
     if storage is not None:
         return str(source), storage
+    from distune.tuning.study.names import name_in
+    from distune.tuning.study.read_only import reading
     from distune.tuning.study.storage_url import sqlite_url
 
     file = database_file(Path(source))
-    return file.stem, sqlite_url(file)
+    url = sqlite_url(file)
+    with reading(url) as found:
+        return name_in(found, file.stem, url, is_own_file=True), url
 
 
-def _from_storage(url: str, name: str, folder: Path | None) -> StudyRecord:
+def _from_storage(url: str, name: str, folder: Path, *, is_own_file: bool = False) -> StudyRecord:
     import optuna
 
+    from distune.tuning.study.names import name_in
     from distune.tuning.study.read_only import reading
     from distune.tuning.study.storage_url import redacted
 
     with reading(url) as storage:
-        names = optuna.get_all_study_names(storage=storage)
-        if name not in names and len(names) == 1:
-            name = names[0]
-        if name not in names:
-            raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
-        record = from_optuna(optuna.load_study(study_name=name, storage=storage), folder, redacted(url))
+        name, place = name_in(storage, name, url, is_own_file=is_own_file), redacted(url)
+        beside = folder if folder.is_dir() else None
+        record = from_optuna(optuna.load_study(study_name=name, storage=storage), beside, place)
         first = (record.teacher_study or {}).get("name")
-        if first in names:
+        if first in optuna.get_all_study_names(storage=storage):
             teachers = optuna.load_study(study_name=first, storage=storage)
-            record = replace(record, teacher_record=from_optuna(teachers, folder, redacted(url)))
+            record = replace(record, teacher_record=from_optuna(teachers, beside, place))
     return record

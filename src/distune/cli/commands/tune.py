@@ -14,6 +14,12 @@ from distune.config import StudyConfig
 
 EXIT_CODES = {"finished": 0, "failed_alike": 1, "timeout": 3, "low_disk": 4, "interrupted": 130}
 """How `distune tune` ends, by reason; 2 is bad input."""
+STOPPED = {
+    "timeout": "stopped: its time is over",
+    "low_disk": "stopped: too little disk space is left for another trial; free some",
+    "interrupted": "interrupted",
+}
+"""What is said of a study that can go on, by reason."""
 OPTION_NAMES = {"name": "study_name"}
 
 
@@ -64,4 +70,6 @@ def tune(
             f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}",
             err=True,
         )
+    if result.reason in STOPPED:
+        say(f"{STOPPED[result.reason]}; the same command resumes it", err=True)
     raise typer.Exit(EXIT_CODES[result.reason])

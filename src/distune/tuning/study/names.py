@@ -1,9 +1,10 @@
-"""Finding the study that the same command began before."""
+"""Finding a study in a database, and the one that the same command began before."""
 
 from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -19,6 +20,7 @@ from distune.tuning.study.open_study import is_made_by_tune, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, comparable, differing
 from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.storage_url import redacted
 
 LOOK_BACK = 20
 """Newest studies that are looked at."""
@@ -59,6 +61,52 @@ def exists(url: str, name: str) -> bool:
             return study is not None and is_made_by_tune(study)
     except UserError:  # no such file, or a database without studies
         return False
+
+
+def studies_in(storage: BaseStorage) -> list[str]:
+    """The names of the studies in a storage; the teachers' study of a staged search is part of its own."""
+    names = {study.study_name for study in storage.get_all_studies()}
+    return sorted(name for name in names if name.removesuffix(SUFFIX) not in names - {name})
+
+
+def name_in(storage: BaseStorage, name: str, url: str, *, is_own_file: bool = False) -> str:
+    """The name of a study that a storage holds.
+
+    Args:
+        storage: that holds it.
+        name: that is looked for.
+        url: of the storage, for the message.
+        is_own_file: the name is that of the study's file, which may have been renamed: then its only study is meant.
+
+    Raises:
+        UserError: there is no such study; those that are there are named.
+    """
+    if name in optuna.get_all_study_names(storage=storage):
+        return name
+    names = studies_in(storage)
+    if is_own_file and len(names) == 1:
+        return names[0]
+    raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
+
+
+def check_not_renamed(url: str, name: str) -> None:
+    """Refuses to begin a study in the file of another one, whose run folders it would take for its own.
+
+    Args:
+        url: of the file that a study of this name has for itself.
+        name: of the study.
+
+    Raises:
+        UserError: the file holds other studies, and none of this name.
+    """
+    names: list[str] = []
+    with suppress(UserError), reading(url) as storage:  # no such file, or a database without studies
+        names = [] if load(storage, name) else studies_in(storage)
+    if names:
+        raise UserError(
+            f"{redacted(url)} holds no study {name}, but {', '.join(names)}; rename the file and its folder back, use "
+            "another --study-name, or name the file with --storage to add a study to it"
+        )
 
 
 def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: Config) -> dict[str, str]:
