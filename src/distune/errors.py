@@ -57,10 +57,19 @@ _OUT_OF_MEMORY = re.compile(
 )
 
 
+_DISK_FULL = re.compile(r"disk is full|no space left on device|disk quota exceeded", re.I)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of the machine or of a GPU, in the words of any library."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names & {"MemoryError", "OutOfMemoryError"} or _OUT_OF_MEMORY.search(str(error)))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a disk, or a user's share of it, has no space or no room for another file, in any library's words."""
+    is_said = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return is_said or bool(_DISK_FULL.search(str(error)))
 
 
 def is_of_the_machine(error: BaseException) -> bool:

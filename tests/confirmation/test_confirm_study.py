@@ -236,6 +236,20 @@ def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     assert json.loads((of_another / "evaluation.json").read_text())["opening"] == 2
 
 
+def test_a_run_that_is_moved_while_others_train_is_not_left_out(
+    confirmed: Path, tmp_path: Path, in_this_process: None
+) -> None:
+    runs = sorted((confirmed.with_suffix("") / "confirmation").glob("*/seed_*"))
+    shutil.rmtree(runs[0])
+
+    def show(line: str) -> None:
+        if "runs to train" in line:
+            runs[-1].rename(tmp_path / "elsewhere")
+
+    with pytest.raises(UserError, match="moved or deleted"):
+        confirm(request_for(confirmed), show=show)
+
+
 def test_another_plan_needs_again_and_every_opening_is_recorded(confirmed: Path) -> None:
     folder, numbers = confirmed.with_suffix(""), numbers_of(confirmed)
     first = openings(folder)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Script:
             raise RuntimeError("the roof fell in")
         if what == "config":
             raise UserError("no such encoder")
+        if what == "full":
+            raise OSError(errno.ENOSPC, "No space left on device", "weights")
         if what == "dies":
             raise WorkerDied
         yield Work(0.1, "student", 2, 0.6)
@@ -114,6 +117,13 @@ def test_a_disk_that_is_nearly_full_lets_running_jobs_end_and_begins_no_other() 
     assert trained.low_disk and not trained.interrupted and not trained.failed
     assert [number for number, _ in script.played] == [0, 1]
     assert not train_all(jobs(5), SimulatedExecutor(Script())).low_disk
+
+
+def test_a_job_that_finds_no_space_begins_no_other_and_is_no_failure() -> None:
+    script = Script(job1=["full"])
+    trained = train_all(jobs(4), SimulatedExecutor(script))
+    assert trained.low_disk and not trained.failed
+    assert [number for number, _ in script.played] == [0, 1]
 
 
 @pytest.mark.parametrize(

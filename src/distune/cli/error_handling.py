@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TextIO
 
 from distune.cli.output import say
-from distune.errors import ConfigError, DataError, UserError, is_of_the_machine, is_out_of_memory
+from distune.errors import (
+    ConfigError,
+    DataError,
+    UserError,
+    is_disk_full,
+    is_of_the_machine,
+    is_out_of_memory,
+)
 from distune.utils.text import harmless
 
 FAILED = 1
@@ -23,7 +30,6 @@ DISK_FULL = 4
 INTERRUPTED = 130
 FEW_EXAMPLES = 3
 """Bad examples that a message names itself; more are listed in a file."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TerminalFormatter(logging.Formatter):
@@ -90,7 +96,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
         return BAD_INPUT, f"{error}\n  {_all_named(error.examples)}"
     if isinstance(error, UserError):
         return BAD_INPUT, str(error)
-    if _is_full(error):
+    if is_disk_full(error):
         return DISK_FULL, f"the disk is full{_where_full(error)}, then the same command resumes"
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         what = "the file became larger than this process, or the file system, may write"
@@ -125,10 +131,6 @@ def _is_interrupt(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
-
-
-def _is_full(error: BaseException) -> bool:
-    return (isinstance(error, OSError) and error.errno in _FULL) or "disk is full" in str(error)
 
 
 def _where_full(error: BaseException) -> str:

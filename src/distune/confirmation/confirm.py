@@ -155,6 +155,7 @@ class _Confirmation:
         if trained.low_disk:
             return self.result("low_disk")
         done = [job for job in jobs if job.is_done]
+        self.check_kept(jobs, trained)
         if all(job.folds is not None for job in done):
             reasons = "\n".join(f"  {failure.kind}: {failure.message}" for failure in trained.failed.values())
             raise UserError(f"no run of the confirmation of {self.study} finished:\n{reasons}")
@@ -165,6 +166,15 @@ class _Confirmation:
         write_subgroups(self.table, self.confirmation)
         self.write_plan(jobs, trained, number, settings, notes)
         return self.result("incomplete" if trained.failed else "finished", self.write_numbers())
+
+    def check_kept(self, jobs: Sequence[Job], trained: TrainingEnd) -> None:
+        """A run that was there, or ended well, and is gone would be left out of the comparison without a word."""
+        gone = [job for job in jobs if not job.is_done and job.number not in trained.failed]
+        if gone:
+            raise UserError(
+                f"{len(gone)} of {len(jobs)} runs, {gone[0].folder} the first, were moved or deleted while this "
+                "command worked; put them back, or the same command trains them again"
+            )
 
     @cached_property
     def expected_power(self) -> ExpectedPower | None:

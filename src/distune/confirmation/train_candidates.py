@@ -183,13 +183,17 @@ def train_all(
     tries, lost = dict[int, int](), dict[int, int]()
     trained, ended = TrainingEnd(), 0
     began = said = executor.now()
+
+    def may_begin() -> bool:
+        return not trained.low_disk and has_room()
+
     while active or (waiting and not interrupted()):
         if interrupted() > 1:
             break
-        if not active and not has_room():
+        if not active and not may_begin():
             trained.low_disk = True
             break
-        while waiting and executor.free() and not interrupted() and has_room():
+        while waiting and executor.free() and not interrupted() and may_begin():
             job = waiting.popleft()
             tries[job.number] = tries.get(job.number, 0) + 1
             active[job.number] = job
@@ -213,6 +217,9 @@ def train_all(
                 continue
             failure = event.result
             _log.warning("%s seed %d: %s: %s", job.contender, job.seed, failure.kind, failure.message)
+            if failure.kind == "disk_full":
+                trained.low_disk = True
+                continue
             if failure.kind == "preempted":
                 lost[job.number] = lost.get(job.number, 0) + 1
             if _tries_again(failure, tries[job.number], lost.get(job.number, 0)):

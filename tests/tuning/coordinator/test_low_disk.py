@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from types import SimpleNamespace
 
@@ -55,6 +56,18 @@ def test_running_trials_end_and_the_study_resumes_when_there_is_room_again(world
     world.free = 10**12
     assert world.run(world.script, n_trials=6) == "finished"
     assert states(world.study) == {"COMPLETE": 6}
+
+
+def test_a_trial_that_found_no_space_is_no_failure_and_is_resumed_with_the_study(world):
+    def without_space(task):
+        if task.number == 1:
+            raise OSError(errno.ENOSPC, "No space left on device", "checkpoint.safetensors")
+        yield from world.script(task)
+
+    assert world.run(without_space, n_trials=3) == "low_disk"
+    assert states(world.study) == {"COMPLETE": 1, "WAITING": 1}
+    assert world.run(world.script, n_trials=3) == "finished"
+    assert states(world.study) == {"COMPLETE": 3}
 
 
 def test_the_checkpoints_of_a_running_trial_count(world):

@@ -303,8 +303,11 @@ class Coordinator:
 
     def _after_failure(self, active: ActiveTrial, failure: Failure) -> None:
         number = active.trial.number
-        # Its worker was ended with the study, which is no failure of the trial.
-        if self._stopping and failure.kind == "preempted":
+        if failure.kind == "disk_full":
+            _log.error("trial %d: %s; it is resumed with the study", number, failure.message)
+            self._stopping = self._stopping or "low_disk"
+        # Its worker was ended with the study, or had no space to write to, which is no failure of the trial.
+        if failure.kind == "disk_full" or (self._stopping and failure.kind == "preempted"):
             self._ledger.requeue(active.trial, active.spending())
             return
         step = next_step(failure, active.attempts, self._limits.on_oom)

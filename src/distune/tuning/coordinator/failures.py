@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from distune.errors import ConfigError, DataError, UserError, is_out_of_memory
+from distune.errors import ConfigError, DataError, UserError, is_disk_full, is_out_of_memory
 from distune.training.cost import Cost, cost_until
 from distune.tuning.trials.messages import Failure
 
@@ -37,6 +37,8 @@ def _kind(error: BaseException) -> str:
         return "config"
     if isinstance(error, FloatingPointError):
         return "not_finite"
+    if is_disk_full(error):
+        return "disk_full"
     return "out_of_memory" if is_out_of_memory(error) else "crash"
 
 
