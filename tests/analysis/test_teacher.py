@@ -8,7 +8,7 @@ from distune.analysis.ranking import Ranking
 from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.teacher import evaluate_teacher
+from distune.analysis.teacher import TeacherEvaluation, evaluate_teacher
 from distune.training.teacher.check import regression_score, teacher_score, teacher_warning
 
 
@@ -75,3 +75,12 @@ def test_scores_of_a_run_are_read_from_its_results() -> None:
     older = {"teacher": {"splits": {"dev": {"score": 0.6}}}}
     assert (teacher_score(older), regression_score(older)) == (0.6, None)
     assert (teacher_score({"teacher": None}), regression_score({"teacher": None})) == (None, None)
+
+
+@pytest.mark.parametrize(("folds", "on"), [(None, "dev"), (3, "3 folds of train and dev")])
+def test_the_search_knows_one_training_of_a_teacher(folds: int | None, on: str) -> None:
+    trial = TrialRecord(1, "complete", 0.75, teacher_score=0.5, regression_score=0.25)
+    found = evaluate_teacher(Ranking((trial,), {1: 1}, ()), Unknown("none"), folds)
+    assert found == TeacherEvaluation(0.5, 0.75, 0.25, on, 1)
+    stale = ConfirmationRecord(confirmation(0.9, 0.9, 0.9).numbers, is_current=False)
+    assert evaluate_teacher(Ranking((trial,), {1: 1}, ()), stale, folds) == found

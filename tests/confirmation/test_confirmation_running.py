@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from distune.config import Config, with_values
-from distune.confirmation.statistics.files import MARKER
-from distune.confirmation.train_candidates import Job, train_all
+from distune.confirmation.request import LEAST_GAIN, MOST_CASES, MOST_SEEDS, ConfirmRequest
+from distune.confirmation.run_job import run_job
+from distune.confirmation.statistics.files import MARKER, OUT_OF_FOLD
+from distune.confirmation.train_candidates import Job, forget_other_versions, train_all
 from distune.errors import UserError
 from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
-from distune.training.files.run_folder import RESULTS
+from distune.training.files.run_folder import RESULTS, write_results
+from distune.training.keys import versions_behind
 from distune.training.student import WEIGHTS
+from distune.tuning.trials import folds as folds_module
+from distune.tuning.trials import trial
 from distune.tuning.trials.messages import TrialTask
 from distune.tuning.trials.trial import PROGRESS
 
@@ -153,3 +158,53 @@ def test_folds_are_done_when_each_has_its_results(tmp_path: Path) -> None:
         run.mkdir()
         (run / RESULTS).write_text("{}")
     assert job.is_done and [run.name for run in job.runs] == ["fold_1", "fold_2"]
+
+
+def finished(job: Job, versions: object) -> None:
+    for run in job.runs:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / WEIGHTS).touch()
+        write_results(run, {"versions": versions})
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_runs_of_other_versions_are_trained_again_unless_the_split_was_opened_for_them(
+    folds: int | None, tmp_path: Path
+) -> None:
+    old, new = (Job(n, "base", n, Config(), tmp_path / f"seed_{n}", folds) for n in (0, 1))
+    now = versions_behind(Config())
+    finished(new, now)
+    assert new.is_done and new.is_of_this_version and not old.is_done
+    forget_other_versions([old, new], is_open=True)
+    finished(old, now)
+    write_results(old.runs[-1], {"versions": {**now, "torch": "0"}})
+    assert old.is_done and not old.is_of_this_version
+    with pytest.raises(UserError, match=r"1 of 2 runs.*--again"):
+        forget_other_versions([old, new], is_open=True)
+    assert old.is_done
+    forget_other_versions([old, new], is_open=False)
+    assert not old.is_done and new.is_done
+    assert not any((run / RESULTS).exists() for run in old.runs)
+
+
+def test_a_job_of_folds_is_known_by_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "run_trial", lambda task, report: "one")
+    monkeypatch.setattr(folds_module, "run_folds_trial", lambda task, report: "folds")
+    ran = [run_job(TrialTask(0, {}, f"x/seed_1/{name}"), lambda *_: True) for name in ("run", OUT_OF_FOLD)]
+    assert ran == ["one", "folds"]
+
+
+def test_what_a_confirmation_may_be_asked_for_begins_at_one() -> None:
+    least = ConfirmRequest(
+        "s", top=1, seeds=1, workers=1, new_cases=1, relevant_gain=LEAST_GAIN, gpus_per_trial=0.0
+    )
+    assert least.new_cases == 1
+    most = ConfirmRequest("s", seeds=MOST_SEEDS, new_cases=MOST_CASES, relevant_gain=1, gpus_per_trial=1)
+    assert most.seeds == MOST_SEEDS
+    for beyond in (
+        {"seeds": MOST_SEEDS + 1},
+        {"new_cases": MOST_CASES + 1},
+        {"relevant_gain": 0.999 * LEAST_GAIN},
+    ):
+        with pytest.raises(UserError, match=next(iter(beyond))):
+            ConfirmRequest("s", **beyond)  # type: ignore[arg-type]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distune.confirmation.statistics.forecast import forecast
+from distune.confirmation.statistics.forecast import _of_a_new_score, forecast
+from distune.confirmation.statistics.inference.standard_errors import Errors
 
 
 def test_one_training_on_new_cases_by_hand() -> None:
@@ -35,3 +36,13 @@ def test_more_new_cases_scatter_less_down_to_what_the_mean_itself_errs_by() -> N
 def test_where_all_are_answered_alike_nothing_is_forecast(right: int) -> None:
     table = np.array([1.0] * right + [0.0] * (20 - right))[:, None]
     assert forecast(table.mean(axis=0), table, 10) is None
+
+
+def test_a_new_score_errs_by_new_cases_by_another_seed_and_by_both() -> None:
+    """Of 21 cases and 3 seeds, for 42 new cases and one more seed."""
+    found = _of_a_new_score(Errors(0.02, 0.03, 0.01, 9.0), 21, 3, 42)
+    assert (found.cases, found.seeds, found.interaction) == pytest.approx((0.03, 0.12, 0.025))
+    assert found.freedom == pytest.approx(0.175**2 / (0.055**2 / 20 + 0.12**2 / 2))
+    one = _of_a_new_score(Errors(0.02, 0.0, 0.01, 9.0), 21, 1, 42)
+    assert (one.cases, one.seeds, one.interaction) == pytest.approx((0.03, 0.0, 0.015))
+    assert one.freedom == pytest.approx(20.0)
