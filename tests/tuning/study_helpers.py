@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from closed_form_trials import score_at
 from optuna.trial import TrialState
 
@@ -27,6 +29,7 @@ from distune.tuning.study.open_study import open_study, write_settings
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
 from distune.tuning.trials.messages import TrialTask
+from distune.tuning.trials.worker import load_function
 
 KINDS_OF_TRIALS = {
     "trial_function": "joint",
@@ -107,6 +110,35 @@ def coordinator(
         Limits(n_trials, **limits),  # type: ignore[arg-type]
         **others,  # type: ignore[arg-type]
     )
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """What `tune` starts is played by workers of this process: a study from its request to its files in moments."""
+
+    def make(name: str, function: str, folder: Path, *, workers: int, **others: Any) -> SimulatedExecutor:
+        return SimulatedExecutor(_script(function), workers=workers)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("distune.tuning.study_run.make_executor", make)
+        yield
+
+
+def _script(function: str) -> Script:
+    """A trial function as a script: all that it reports, at one second each."""
+
+    def script(task: TrialTask) -> Iterator[Work]:
+        found: list[Work] = []
+
+        def report(stage: str, epoch: int, score: float) -> bool:
+            found.append(Work(1.0, stage, epoch, score))
+            return True
+
+        task.path.mkdir(parents=True, exist_ok=True)
+        load_function(function)(task, report)
+        yield from found
+
+    return script
 
 
 def states(study: optuna.Study) -> dict[str, int]:

@@ -114,7 +114,7 @@ def request(folder, **options):
     return tune_request(**{**defaults, **options})
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_a_study_with_folds_from_a_config_to_its_files(tmp_path):
     result = tune(request(tmp_path))
     summary = json.loads((result.folder / "study_summary.json").read_text())

@@ -16,7 +16,15 @@ import optuna
 import pytest
 from closed_form_trials import score_at, teacher_score
 from optuna.trial import TrialState
-from study_helpers import base_config, coordinator, memory_study, settings_of, states, tune_request
+from study_helpers import (
+    base_config,
+    coordinator,
+    in_this_process,
+    memory_study,
+    settings_of,
+    states,
+    tune_request,
+)
 
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
@@ -245,11 +253,10 @@ def check(folder, name="study"):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    result = tune(request(folder, n_trials=16, sampler="random"))
-    return folder, result
+    with in_this_process():
+        return folder, tune(request(folder, n_trials=16, sampler="random"))
 
 
-@pytest.mark.slow
 def test_a_staged_study_from_a_config_to_its_files(undisturbed):
     folder, result = undisturbed
     teachers, students = check(folder)
@@ -331,7 +338,7 @@ def test_an_interrupted_study_resumes_with_the_same_points(undisturbed, tmp_path
         assert [(t.params, t.value) for t in found.trials] == [(t.params, t.value) for t in expected.trials]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
     tune(request(tmp_path, n_trials=6, study_name=None))
     name = next(tmp_path.glob("*.db")).stem
@@ -343,7 +350,7 @@ def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
     assert students.user_attrs["teachers"] == kept
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path, caplog):
     result = tune(request(tmp_path, n_trials=1))
     assert describe_budget(1) in caplog.text
@@ -352,7 +359,7 @@ def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path, caplog):
     assert load_config(result.best_config) == base_config(student__epochs=6)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
     result = tune(request(tmp_path, teacher_trial_function="closed_form_trials:broken"))
     assert result.reason == "failed_alike" and result.failure.message == "division by zero"
@@ -360,7 +367,7 @@ def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
     assert studies_in(tmp_path)[1].trials == []
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_another_strategy_or_another_teacher_s_space_is_another_question(tmp_path):
     tune(request(tmp_path, n_trials=6))
     with pytest.raises(UserError, match=r"strategy: staged .* joint"):
@@ -404,7 +411,7 @@ def test_two_coordinators_share_both_stages(tmp_path):
         assert len(study.get_trials(states=FINISHED)) == wanted
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_prune_teacher_is_switched_on_by_the_request(tmp_path):
     entries = {"teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True}}
     config = base_config(student__epochs=1, search_space=entries)

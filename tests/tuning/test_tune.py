@@ -81,7 +81,7 @@ def test_the_same_command_resumes_an_unfinished_study_or_else_makes_a_new_one(tm
     assert done.study_name not in (first.study_name, other_question.study_name)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 @pytest.mark.parametrize(("silent", "resumes"), [(86_400.0, True), (1.0, False)])
 def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplog, silent, resumes):
     """The lease of before names another boot of this host: only its last beat tells whether somebody works on it."""
@@ -98,7 +98,7 @@ def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplo
     assert caplog.text == "", "it has its trials: there is nothing to resume"
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
     tune(request(tmp_path, study_name="study"))
     changed = base_config(search_space={"alpha": {"type": "float", "low": 0.5, "high": 1.9}})
@@ -114,7 +114,7 @@ def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_
         tune(request(tmp_path, fork="x"))
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_a_study_keeps_its_sampler_unless_asked_otherwise(tmp_path):
     tune(request(tmp_path, study_name="study", sampler="random", pruner="none", n_trials=1))
     tune(request(tmp_path, study_name="study", n_trials=2))
@@ -146,7 +146,7 @@ def test_failures_end_in_the_result_and_keep_the_traceback(tmp_path):
     assert "about to divide" in failed["failure_output"]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 @pytest.mark.parametrize(
     ("epochs", "pruner", "is_told"), [(3, "median", True), (4, "median", False), (3, "none", False)]
 )
@@ -333,7 +333,7 @@ def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
     check_scores(study)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
     """A study from before there was one continues with a config that has one, and a trial's config knows none."""
     first = tune(request(tmp_path, study_name="study", n_trials=2))
@@ -344,14 +344,14 @@ def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
     assert "study" not in again.best_config.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_the_epochs_of_a_trial_are_those_of_the_section(tmp_path):
     result = tune(request(tmp_path, n_trials=1, student_epochs=2, teacher_epochs=1))
     best = load_config(result.best_config)
     assert (best.student.epochs, best.teacher.epochs) == (2, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("virtual_workers")
 def test_a_study_whose_sampler_is_gone_names_the_others(tmp_path):
     tune(request(tmp_path, study_name="study", n_trials=1))
     study_in(tmp_path).set_user_attr("sampler", "cmaes")
