@@ -62,6 +62,16 @@ def test_a_drivers_message_is_shown_without_the_secret():
     assert "hunter2" not in text and "topsecret" not in text and "db/x" in text
 
 
+def test_only_secrets_are_taken_out_of_a_drivers_message():
+    url = "postgresql://me:s3cret@host:5/db?connect_timeout=10&password=other&sslmode=require"
+    said = f"no answer of host in 10 s (require, me, s3cret, other), {url}"
+    shown = hide_secrets(said, url)
+    assert shown.startswith(
+        "no answer of host in 10 s (require, me, ***, ***), postgresql://me:***@host:5/db?"
+    )
+    assert "connect_timeout=10" in shown and "other" not in shown and "s3cret" not in shown
+
+
 def test_a_drivers_message_is_shown_without_the_secret_within_a_part_of_the_query():
     url = "mssql+pyodbc:///?odbc_connect=SERVER%3Ddb%3BPWD%3Dhunter2%3BUID%3Dme"
     assert hide_secrets("login of me at db with hunter2 failed", url) == "login of me at db with *** failed"
