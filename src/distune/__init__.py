@@ -72,4 +72,11 @@ _MODULES = {
     "distune.prediction.predictor": ("Predictor",),
     "distune.training.callbacks": ("Callback", "EpochRecord", "StopTraining"),
 }
+
+
+def __dir__() -> list[str]:
+    """Names that are not imported yet, too: an interpreter completes them."""
+    return __all__
+
+
 __getattr__ = lazy_names(__name__, {name: module for module, names in _MODULES.items() for name in names})

@@ -6,6 +6,8 @@ import errno
 import re
 from collections.abc import Sequence
 
+from distune.utils.text import counted
+
 
 class UserError(Exception):
     """Something outside the program is wrong: a config, a file, an argument.
@@ -82,5 +84,4 @@ def _named(source: object, problems: Sequence[str]) -> str:
     lines = [line for problem in problems for line in problem.splitlines()]
     if len(lines) == 1:
         return f"{source}: {lines[0]}"
-    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-    return "\n".join([f"{source}: {count}", *(f"  {line}" for line in lines)])
+    return "\n".join([f"{source}: {counted(len(problems), 'problem')}", *(f"  {line}" for line in lines)])

@@ -193,6 +193,13 @@ def test_train_predict_evaluate_and_leave_the_process_as_it_was(
         distune.evaluate(run.folder, list(frame["image"]), list(frame["text"]))
 
 
+@pytest.mark.slow
+def test_an_audit_and_a_check_leave_the_process_as_it_was(tiny_config: Callable[..., Config]) -> None:
+    with unchanged_process():
+        distune.check(tiny_config())
+        distune.audit(tiny_config())
+
+
 def test_a_run_warns_of_a_teacher_that_has_little_to_teach() -> None:
     teacher = {"splits": {"dev": {"score": 0.5}}}
     assert "0.5000" in str(distune.Run(Path("run"), 0.6, {"score": 0.6, "teacher": teacher}).warning)

@@ -17,10 +17,14 @@ CONFIG = distune.Config()
 STRANGE = [3, 1.5, True, b"x", [], object()]
 NO_NUMBERS = [float("nan"), float("inf"), -float("inf"), 10**400]
 PATHS = ["", "\0", "x" * 300, "x/" * 3000, "a\ud800"]
+NO_FLAGS = [None, 1, "no"]
 CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "train": ("config", lambda given: distune.train(given), [None, *STRANGE]),
     "train out": ("out", lambda given: distune.train(CONFIG, out=given), [*STRANGE, *PATHS]),
     "train data": ("data", lambda given: distune.train(CONFIG, data=given), STRANGE),
+    "train test": ("test", lambda given: distune.train(CONFIG, test=given), NO_FLAGS),
+    "train overwrite": ("overwrite", lambda given: distune.train(CONFIG, overwrite=given), NO_FLAGS),
+    "train callback": ("callback", lambda given: distune.train(CONFIG, callback=given), ["x", *STRANGE]),
     "tune": ("config", lambda given: distune.tune(given), [None, *STRANGE]),
     "tune fork": ("fork", lambda given: distune.tune(CONFIG, fork=given), STRANGE),
     "confirm": ("study", lambda given: distune.confirm(given), [None, *STRANGE, *PATHS]),
@@ -73,6 +77,8 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     ),
     "mistakes most": ("most", lambda given: distune.mistakes("s", most=given), [None, "x", True, 1.5, 0, -1]),
     "mistakes": ("source", lambda given: distune.mistakes(given), [None, *STRANGE, *PATHS]),
+    "mistakes split": ("split", lambda given: distune.mistakes("s", split=given), [None, "", *STRANGE]),
+    "mistakes overwrite": ("overwrite", lambda given: distune.mistakes("s", overwrite=given), NO_FLAGS),
     "mistakes data_root": (
         "data_root",
         lambda given: distune.mistakes("s", data_root=given),
@@ -119,6 +125,18 @@ def test_a_wrong_argument_is_named(call: str) -> None:
         with pytest.raises(UserError, match=f"^{name}: ") as caught:
             function(value)
         assert len(str(caught.value)) < 300
+
+
+def test_a_report_takes_no_flag_that_is_none() -> None:
+    study = distune.Study("s", Path("s"), "finished")
+    for name in ("examples", "overwrite"):
+        for value in NO_FLAGS:
+            with pytest.raises(UserError, match=f"^{name}: "):
+                study.report(**{name: value})
+
+
+def test_public_names_are_completed_before_they_are_imported() -> None:
+    assert set(distune.__all__) <= {*dir(distune)}
 
 
 def test_every_public_function_is_among_them() -> None:

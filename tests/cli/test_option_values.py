@@ -113,6 +113,9 @@ IGNORED = {  # by the command: which of its options would have no effect
     ("report", "study", "--direction", "minimize"): "--direction",
     ("tune", "--config", "t.yaml", "--gpu", "cpu", "--gpus", "cpu,cpu"): "--gpu",
     ("confirm", "study", "--gpu", "cpu", "--gpus", "cpu"): "--gpu",
+    ("confirm", "study", "--gpu", "cpu", "--set", "training.device=cpu"): "training.device",
+    ("tune", "--config", "t.yaml", "--gpu", "cpu", "--set", "training.device=cpu"): "training.device",
+    ("tune", "--config", "t.yaml", "--executor", "local", "--ray-address", "local"): "ray_address",
     ("confirm", "study", "--ray-address", "local"): "ray_address",
     ("confirm", "study", "--gpus-per-trial", "0.5"): "gpus_per_trial",
     ("confirm", "study", "--executor", "ray", "--gpu", "cpu"): "--gpu",
@@ -120,7 +123,7 @@ IGNORED = {  # by the command: which of its options would have no effect
     ("train", "t.yaml", "--seed", "1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "seed=1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "data={root: x}", "--data-root", "y"): "data",
-    ("export", "run", "--out", "b", "--max-score-drop", "0.5"): "max_score_drop",
+    ("export", "run", "--out", "b", "--max-score-drop", "0.5"): "--max-score-drop",
     ("predict", "run", "--text", "x", "--storage", "sqlite:///x.db"): "storage",
     ("export", "run", "--storage", "sqlite:///x.db"): "storage",
 }

@@ -56,7 +56,7 @@ def test_a_run_whose_predictions_and_weights_are_both_gone_is_trained_again(conf
     (lost / "predictions_test.csv").unlink()
     lines: list[str] = []
     assert confirm(request_for(confirmed), show=lines.append).reason == "finished", lines
-    assert "1 runs to train, 9 are there" in lines
+    assert "1 run to train, 9 are there" in lines
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 

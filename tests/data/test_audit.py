@@ -15,7 +15,7 @@ from PIL import Image
 from distune.config import DataConfig
 from distune.data import read_table
 from distune.data.audit.audit import Finding, audit
-from distune.data.audit.findings import counted
+from distune.data.audit.findings import by_severity
 from distune.data.pixels.images import read_pixels
 from distune.data.table import Task
 
@@ -224,8 +224,8 @@ def test_without_a_test_split_no_finding_speaks_of_one(planted: Planted) -> None
 
 
 def test_findings_are_counted_in_words() -> None:
-    assert counted(["info", "warning", "info", "severe"]) == "1 severe finding, 1 warning, 2 notes"
-    assert counted(["warning"] * 2) == "2 warnings" and counted([]) == "nothing"
+    assert by_severity(["info", "warning", "info", "severe"]) == "1 severe finding, 1 warning, 2 notes"
+    assert by_severity(["warning"] * 2) == "2 warnings" and by_severity([]) == "nothing"
 
 
 def test_no_groups_is_said(wound: Path) -> None:

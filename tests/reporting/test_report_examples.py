@@ -58,6 +58,6 @@ def test_a_page_holds_no_text_and_no_image_of_a_patient(pages: Callable[[bool], 
 def test_mistakes_are_shown_where_they_are_asked_for(pages: Callable[[bool], tuple[str, str]]) -> None:
     page, text = pages(True)
     assert page.count('<img src="data:image/jpeg;base64,') == 1
-    assert "1 of 2 examples are wrong" in page and "keep it where they may be seen" in page
+    assert "Wrong: 1 of 2 examples" in page and "keep it where they may be seen" in page
     assert "Smith" in page and "<b>" not in page
     assert "Smith" in text and "<b>" not in text and "data:image" not in text

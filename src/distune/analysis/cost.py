@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from distune.analysis.records.study_record import State, StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.utils.text import counted
 
 ENDED: tuple[State, ...] = ("complete", "pruned", "failed")
 
@@ -202,7 +203,7 @@ def _wall_of_sessions(study: StudyRecord) -> Wall | None:
         total += max(last - max(first, reached), timedelta())
         reached = max(reached, last)
         moments += [first, last]
-    rule = f"{len(sessions)} run{'s' if len(sessions) != 1 else ''} of the tuning command, pauses left out"
+    rule = f"{counted(len(sessions), 'run')} of the tuning command, pauses left out"
     if killed:
         rule += f", {killed} of which left no end and count{'s' if killed == 1 else ''} to its last finished trial"
     return Wall(total.total_seconds(), rule, min(moments), max(moments), len(sessions))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distune.api.settings import random_kept, restored
 from distune.config import Config
 from distune.data.split import FRACTIONS, SplitCounts
 from distune.data.table import SPLITS
@@ -59,7 +60,8 @@ def init(
     check_argument("seed", seed, int)
     file = Path(metadata)
     wishes = Wishes(image=image, text=text, labels=tuple(labels), group=group)
-    return prepare(file, default_folder(file) if out is None else Path(out), wishes, seed=seed)
+    with random_kept():
+        return prepare(file, default_folder(file) if out is None else Path(out), wishes, seed=seed)
 
 
 def check(config: Config, *, estimate: bool = True) -> Checked:
@@ -80,7 +82,8 @@ def check(config: Config, *, estimate: bool = True) -> Checked:
 
     check_argument("config", config, Config)
     check_argument("estimate", estimate, bool)
-    return check_all(config, "config", estimates=estimate)
+    with restored():
+        return check_all(config, "config", estimates=estimate)
 
 
 def split(
@@ -142,6 +145,7 @@ def audit(data: Config | Table) -> AuditReport:
 
     check_argument("data", data, Config, Table)
     if not isinstance(data, Config):
-        return audit_table(data)
-    with without_writing(data) as looked_at:
+        with random_kept():
+            return audit_table(data)
+    with random_kept(), without_writing(data) as looked_at:
         return audit_table(read_table(looked_at.data, looked_at.seed))

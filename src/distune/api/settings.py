@@ -8,12 +8,22 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def random_kept() -> Iterator[None]:
+    """Puts Python's random state back: packages that are imported for the first time draw from it."""
+    drawn = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(drawn)
+
+
+@contextmanager
 def restored() -> Iterator[None]:
     """Puts back what training and tuning set: threads, kernels of a GPU, random state, and Optuna's verbosity."""
-    import optuna
-    import torch
+    with random_kept():
+        import optuna
+        import torch
 
-    drawn = random.getstate()  # packages that are imported for the first time draw from it
     threads, verbosity = torch.get_num_threads(), optuna.logging.get_verbosity()
     tf32 = torch.backends.cuda.matmul.allow_tf32
     efficient = torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
@@ -22,7 +32,7 @@ def restored() -> Iterator[None]:
     has_begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = range(torch.cuda.device_count()) if has_begun else ()
     try:
-        with torch.random.fork_rng(devices=devices):
+        with random_kept(), torch.random.fork_rng(devices=devices):
             yield
     finally:
         torch.set_num_threads(threads)
@@ -30,4 +40,3 @@ def restored() -> Iterator[None]:
         torch.backends.cuda.enable_mem_efficient_sdp(efficient)
         torch.use_deterministic_algorithms(deterministic, warn_only=warns)
         optuna.logging.set_verbosity(verbosity)
-        random.setstate(drawn)

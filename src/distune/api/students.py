@@ -12,7 +12,7 @@ from distune.api.settings import restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config
 from distune.training.callbacks import Callback
-from distune.utils.arguments import check_argument, check_number, check_path
+from distune.utils.arguments import check_argument, check_flags, check_number, check_path, check_text
 from distune.utils.default_folders import RUNS
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def train(
 
     check_argument("config", config, Config)
     check_path("out", out, type(None))
+    check_flags(test=test, overwrite=overwrite)
+    check_argument("callback", callback, Callback, type(None))
     config = with_data(config, data)
     with restored(), claimed(config, Path(out) if out else None, RUNS, overwrite=overwrite) as folder:
         result = run(config, folder, callback=callback, open_test=test)
@@ -155,7 +157,9 @@ def mistakes(
     place = place_of(source, storage)
     for name, given in (("out", out), ("data_root", data_root)):
         check_path(name, given, type(None))
+    check_text("split", split)
     check_number("most", most, least=1, whole=True)
+    check_flags(overwrite=overwrite)
 
     return write_mistakes(
         run_behind(*place),

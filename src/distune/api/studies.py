@@ -12,7 +12,7 @@ from distune.api.settings import restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config, load_config
 from distune.errors import UserError
-from distune.utils.arguments import check_argument, check_path
+from distune.utils.arguments import check_argument, check_flags, check_path, check_text
 
 if TYPE_CHECKING:
     import pandas
@@ -145,6 +145,9 @@ class Study:
         """
         from distune import reporting
 
+        check_path("out", out, type(None))
+        check_text("checklist", checklist, type(None))
+        check_flags(examples=examples, overwrite=overwrite)
         reporting.require()
         from distune.reporting.report import write_report
 

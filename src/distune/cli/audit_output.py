@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from distune.cli.output import say
 from distune.data.audit.audit import AuditReport
-from distune.data.audit.findings import Row, counted
+from distune.data.audit.findings import Row, by_severity
 
 ROWS_SHOWN = 8
 SECTION_ROWS_SHOWN = 100
@@ -21,7 +21,7 @@ def print_audit(report: AuditReport) -> None:
         say(f"\n[{finding.severity}] {finding.title}")
         say(f"  {finding.detail}")
         _print_rows(finding.rows, ROWS_SHOWN)
-    say(f"\nfound: {counted(finding.severity for finding in report.findings)}")
+    say(f"\nfound: {by_severity(finding.severity for finding in report.findings)}")
 
 
 def _print_rows(rows: Sequence[Row], most: int) -> None:

@@ -91,13 +91,12 @@ def assigned(assignments: Sequence[str] | None, options: Iterable[str] = ()) -> 
         UserError: an assignment is none, or what it sets is set twice.
     """
     pairs = [_assigned(assignment) for assignment in assignments or ()]
-    known = [*options]
+    known = {key: f"the option for {key}" for key in options}
     for key, _ in pairs:
-        if twice := [
-            one for one in known if f"{one}.".startswith(f"{key}.") or f"{key}.".startswith(f"{one}.")
-        ]:
-            raise UserError(f"--set: {key} is given twice, the other time as {twice[0]}; give it once")
-        known.append(key)
+        for one, how in known.items():
+            if f"{one}.".startswith(f"{key}.") or f"{key}.".startswith(f"{one}."):
+                raise UserError(f"--set: {key} is given twice, the other time by {how}; give it once")
+        known[key] = f"--set {key}"
     return dict(pairs)
 
 

@@ -62,6 +62,7 @@ from distune.tuning.study.storage_url import redacted
 from distune.utils.atomic import check_replaceable
 from distune.utils.default_folders import STUDIES
 from distune.utils.sealed_files import write_sealed
+from distune.utils.text import counted
 
 Show = Callable[[str], None]
 _log = logging.getLogger(__name__)
@@ -103,9 +104,10 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         stack.enter_context(_alone(confirmation))
         stack.enter_context(log_file(folder / "confirmation.log"))
         interrupted = stack.enter_context(interrupts())
-        table = _table(candidates[0], fingerprint, request.subgroup_columns)
         seeds = confirmation_seeds(seed, request.seeds)
         opening = Opening(folder, plan_name(name, candidates, seeds, fingerprint), fingerprint, request.again)
+        opening.check()  # before the data are read, which takes its time
+        table = _table(candidates[0], fingerprint, request.subgroup_columns)
         work = _Confirmation(
             request, name, folder, candidates, seeds, table, seed, opening, interrupted, show, folds, searched
         )
@@ -142,8 +144,6 @@ class _Confirmation:
         check_replaceable(*(self.folder / name for name in (NUMBERS, RECOMMENDED)))
         check_replaceable(*(self.confirmation / name for name in (PLAN, SUBGROUPS)))
         has_test = len(self.table.rows("test")) > 0
-        if has_test:
-            self.opening.check()
         evaluated: tuple[Split, ...] = ("dev", "test") if has_test else ("dev",)
         check_scores(self.table, self.candidates[0].config.data.root, evaluated)
         check_predictions_are_read_back(self.table, evaluated, self.confirmation)
@@ -201,7 +201,9 @@ class _Confirmation:
         _log.info("confirmation of %s: %d of %d runs left", self.study, len(left), len(jobs))
         if not left:
             return TrainingEnd()
-        self.show(f"{len(left)} runs to train, {len(jobs) - len(left)} are there")
+        self.show(
+            f"{counted(len(left), 'run')} to train, {counted(len(jobs) - len(left), 'is there', 'are there')}"
+        )
         try:
             self.fetch()
         except KeyboardInterrupt:

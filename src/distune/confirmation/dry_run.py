@@ -11,6 +11,7 @@ import numpy as np
 from distune.data.table import Split, Table
 from distune.errors import UserError
 from distune.training.files.prediction_files import read_split_predictions, write_predictions
+from distune.utils.text import counted
 
 
 def check_predictions_are_read_back(table: Table, splits: Sequence[Split], folder: Path) -> None:
@@ -45,7 +46,9 @@ def _difference(folder: Path, split: Split, table: Table) -> str:
     try:
         scored = read_split_predictions(folder, split, tasks=table.tasks)
     except UserError:
-        names = ", ".join(f"{task.name} ({len(task.classes)} classes)" for task in table.tasks)
+        names = ", ".join(
+            f"{task.name} ({counted(len(task.classes), 'class', 'classes')})" for task in table.tasks
+        )
         return f"columns or cells are confused among the tasks {names}"
     if scored is None or scored.ids != tuple(table.ids[row] for row in rows):
         return "the ids of the examples differ"

@@ -15,6 +15,7 @@ from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions, by_task, read_predictions
 from distune.tuning.trials.folds import fold_folder
+from distune.utils.text import counted
 
 PRIMARY_QUESTIONS = 2
 
@@ -37,9 +38,11 @@ class ExpectedPower:
     cases_needed: int | None
 
     def __str__(self) -> str:
-        needed = f"; 80 % would take about {self.cases_needed:,} cases" if self.power < 0.8 else ""
+        needed = (
+            f"; 80 % would take about {counted(self.cases_needed or 0, 'case')}" if self.power < 0.8 else ""
+        )
         return (
-            f"power: on {self.cases} cases a true gain of {self.gain:g} is shown with a chance of about "
+            f"power: on {counted(self.cases, 'case')} a true gain of {self.gain:g} is shown with a chance of about "
             f"{self.power:.0%}, as far as the search's single trainings tell: several seeds average part of their "
             f"noise out, and the noise between seeds, yet unknown, takes from it{needed}"
         )

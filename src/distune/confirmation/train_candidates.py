@@ -21,6 +21,7 @@ from distune.tuning.trials.folds import fold_folder
 from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialTask
 from distune.tuning.trials.trial import read_progress
 from distune.utils.progress import duration
+from distune.utils.text import counted
 
 ATTEMPTS = 2
 """How often a run that fails is tried; one whose worker was only lost is tried more often."""
@@ -153,7 +154,8 @@ def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
     others = [job for job in jobs if job.is_done and not job.is_of_this_version]
     if others and is_open:
         raise UserError(
-            f"{len(others)} of {len(jobs)} runs, {others[0].folder} the first, were trained by other versions of "
+            f"of {counted(len(jobs), 'run')}, {len(others)}, {others[0].folder} the first, have been "
+            "trained by other versions of "
             "Distune or its libraries (versions in results.json), and the test split was opened for them; resume "
             "with those versions, or once they have finished, train again with --again: the second opening is recorded"
         )
@@ -247,5 +249,5 @@ def _show_within(active: Iterable[Job], show: Callable[[str], None]) -> None:
 
 
 def _line(job: Job, result: str, ended: int, jobs: int) -> str:
-    by = f", {job.folds} folds" if job.folds is not None else ""
+    by = f", {counted(job.folds, 'fold')}" if job.folds is not None else ""
     return f"{ended}/{jobs}  {job.contender} seed {job.seed}{by}: {result}"

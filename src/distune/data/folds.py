@@ -13,6 +13,7 @@ from distune.data.labels import stratified_on
 from distune.data.readers.raw_rows import RawExample
 from distune.data.split import spread_groups
 from distune.errors import DataError
+from distune.utils.text import counted
 
 SEED = 0
 """Folds depend on the data alone: two seeds of a run are compared on the same ones."""
@@ -69,7 +70,10 @@ def assign_folds(
     """
     names, group_of_row = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
     if len(names) < count:
-        raise DataError(SOURCE, [f"{len(names)} groups cannot fill {count} folds; ask for fewer folds"])
+        raise DataError(
+            SOURCE,
+            [f"{counted(len(names), 'group')} cannot fill {counted(count, 'fold')}; ask for fewer folds"],
+        )
     classes = sorted({pair for row in labels for pair in enumerate(row) if pair[1]})
     column = {pair: place for place, pair in enumerate(classes)}
     holds = np.zeros((len(names), len(classes)), dtype=bool)
@@ -115,7 +119,11 @@ def _confined(
     task: int, label: str, holding: NDArray[np.bool_], names: NDArray[np.str_], task_names: Sequence[str]
 ) -> str:
     found = names[holding]
-    where = f"group {str(found[0])!r} alone has" if len(found) == 1 else f"{len(found)} groups have"
+    where = (
+        f"group {str(found[0])!r} alone has"
+        if len(found) == 1
+        else counted(len(found), "group has", "groups have")
+    )
     return (
         f"{where} label {label!r} of task {task_names[task]!r}, and no folds part its examples: the fold evaluated "
         "on it cannot learn it; join the label with another, leave its examples out, or do without folds"

@@ -18,7 +18,7 @@ from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.atomic import all_or_none, check_new, replacing
 from distune.utils.seeds import check_seed
-from distune.utils.text import listed, nearest_hint
+from distune.utils.text import counted, listed, nearest_hint
 
 FRACTIONS = (0.7, 0.15, 0.15)
 """Shares of train, dev and test where none are asked for."""
@@ -132,7 +132,8 @@ def assign_splits(
     names, group_of_row = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < len(fractions):
         raise UserError(
-            f"{len(names)} groups cannot fill {len(fractions)} splits; every split needs one at least"
+            f"{counted(len(names), 'group')} cannot fill {counted(len(fractions), 'split')}; every split "
+            "needs one at least"
         )
     split_of_group = spread_groups(labels, group_of_row, fractions=fractions, seed=seed)
     _give_train_every_class(split_of_group, labels, group_of_row)

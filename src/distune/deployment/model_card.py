@@ -19,7 +19,7 @@ from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
 from distune.utils.forms import Form, fault
 from distune.utils.jsonl import read_lines
-from distune.utils.text import at_line_start, in_markdown, one_line
+from distune.utils.text import at_line_start, counted, in_markdown, one_line
 
 KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}
 
@@ -96,7 +96,10 @@ def _data(config: Config, table: Table | None) -> Iterator[str]:
         rows = table.rows(split)
         if len(rows):
             groups = len({table.groups[row] for row in rows})
-            yield f"- {split}: {len(rows)} examples of {groups} patients or cases"
+            yield (
+                f"- {split}: {counted(len(rows), 'example')} of "
+                f"{counted(groups, 'patient or case', 'patients or cases')}"
+            )
     if config.data.fold is not None:
         yield f"- dev is fold {config.data.fold.number} of {config.data.fold.of}"
     yield ""
@@ -158,7 +161,9 @@ def external_evaluations(folder: Path) -> list[str]:
                 f"{folder / EXTERNAL}: line {number} holds no evaluation ({one_line(error, 100)}); delete it, and "
                 "evaluate again"
             ) from None
-        scored = f"{found['score']:.4f} ({_interval(*found['interval'])}), {found['examples']} examples"
+        scored = (
+            f"{found['score']:.4f} ({_interval(*found['interval'])}), {counted(found['examples'], 'example')}"
+        )
         said.append(f"- {_said(found['data'])}, {day}: {scored}")
     return said
 

@@ -17,7 +17,7 @@ from distune.data.table import Task
 from distune.data.tokenizer import Tokenizer
 from distune.errors import UserError
 from distune.utils.json_files import parse_json
-from distune.utils.text import one_line
+from distune.utils.text import counted, one_line
 
 if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
     from distune.config import Modality
@@ -132,7 +132,9 @@ class OnnxModel:
         answered = [_sizes(each.shape)[-1:] for each in self._session.get_outputs()]
         expected = [[len(task.classes)] for task in self.tasks]
         if len(answered) != len(expected):
-            raise UserError(f"{self._file}: answers {len(answered)} tasks, labels.json names {len(expected)}")
+            raise UserError(
+                f"{self._file}: answers {counted(len(answered), 'task')}, labels.json names {len(expected)}"
+            )
         sizes_fit = all(found in (own, []) for found, own in zip(answered, expected, strict=True))
         if inputs != read or not sizes_fit:
             raise UserError(

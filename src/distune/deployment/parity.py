@@ -18,7 +18,7 @@ from distune.prediction.predictor import Model, Predictor
 from distune.training.files.prediction_files import read_rows
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.scores import overall_score
-from distune.utils.text import as_written
+from distune.utils.text import as_written, counted
 
 PARITY = 1e-4
 """Largest difference of a probability to torch that an export in float32 may have."""
@@ -74,7 +74,7 @@ def dev_examples(table: Table) -> ParityExamples:
     """All dev examples of a data set."""
     rows = table.rows("dev")
     examples = [Example(table.ids[row], table.images[row] or None, table.texts[row]) for row in rows]
-    return ParityExamples(f"{len(rows)} dev examples", examples, table.labels[rows])
+    return ParityExamples(counted(len(rows), "dev example"), examples, table.labels[rows])
 
 
 def generated_examples(folder: Path, model: Model) -> ParityExamples:

@@ -18,7 +18,7 @@ from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.errors import DataError, UserError, is_of_the_machine
-from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint, one_line
+from distune.utils.text import NOT_UNICODE, counted, is_unicode, listed, nearest_hint, one_line
 
 NO_SEQUENCES = (str, bytes, bytearray, Mapping, Set, IOBase)
 PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -94,7 +94,9 @@ def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
     if texts is None:
         texts = [None] * len(images)
     if len(images) != len(texts):
-        raise UserError(f"{len(images)} images and {len(texts)} texts: give one text for each image")
+        raise UserError(
+            f"{counted(len(images), 'image')} and {counted(len(texts), 'text')}: give one text for each image"
+        )
     return [
         Example(_name(image, row), image, text)
         for row, (image, text) in enumerate(zip(images, texts, strict=True))

@@ -32,7 +32,7 @@ from distune.prediction.examples import (
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import read_results
 from distune.utils.arguments import check_argument, check_path
-from distune.utils.text import listed
+from distune.utils.text import counted, listed
 
 GROUP_COLUMNS = ("group", "patient", "case")
 
@@ -149,7 +149,7 @@ def _cells(name: str, values: Any, examples: Sequence[Example]) -> list[str]:
     """
     cells = several(name, values)
     if len(cells) != len(examples):
-        raise UserError(f"{name}: {len(cells)} for {len(examples)} examples; give one for each")
+        raise UserError(f"{name}: {len(cells)} for {counted(len(examples), 'example')}; give one for each")
     try:
         return [cell_of(cell) for cell in cells]
     except UserError as error:

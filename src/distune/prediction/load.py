@@ -15,6 +15,7 @@ from distune.training.files.run_folder import WEIGHTS
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.paths import in_shell
 from distune.utils.sealed_files import read_sealed
+from distune.utils.text import counted
 
 
 def load(source: Path | str, *, device: str | None = None, storage: str | None = None) -> Predictor:
@@ -40,7 +41,7 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     if is_bundle(folder):
         _check_no_storage(folder, "bundle", storage)
         if device not in (None, "cpu"):
-            raise UserError(f"device: {device!r}; a bundle runs on the CPU, so leave it out")
+            raise UserError(f"device (--gpu): {device!r}; a bundle runs on the CPU, so leave it out")
         return load_bundle(folder)
     return load_run(run_behind(source, storage), device)
 
@@ -80,7 +81,7 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
         return _recommended(study.folder)
     if study.folds is not None:
         raise UserError(
-            f"study {study.name}: its trials are scored by {study.folds} folds and keep no model; "
+            f"study {study.name}: its trials are scored by {counted(study.folds, 'fold')} and keep no model; "
             f"`distune confirm {in_shell(source)}` trains the best ones on all of train"
         )
     best = rank(study).best

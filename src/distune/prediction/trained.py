@@ -128,7 +128,7 @@ def load_run(folder: Path, device: str | None = None, precision: str | None = No
         "training.device": device or "auto",
         "training.precision": precision or config.training.precision,
     }
-    compute = resolved(with_values(config, where).training)
+    compute = resolved(with_values(config, where, source="device (--gpu)").training)
     temperatures = fitted_temperatures(folder, tasks)
     model = TrainedStudent(student, config, tasks, compute)
     return Predictor(model, temperatures, columns_of(as_dict(config.data), model.modalities), str(folder))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from distune.reporting.document import Bullets, Cell, Document, Section, TableBlock, line, paragraph
+from distune.utils.text import counted
 
 TITLE = "TRIPOD+AI checklist"
 NAMES = ("tripod-ai",)
@@ -126,7 +127,8 @@ def tripod_ai(report: Document) -> Document:
         headlines=(),
         lead=(
             paragraph(
-                f"{given} of {len(rows)} rows are answered by report.md at least in part, in the sections named here; "
+                f"{given} of {counted(len(rows), 'row')} are answered by report.md at least in part, in the "
+                "sections named here; "
                 "the others only the authors know. Numbers are those of the guideline (Collins et al., BMJ "
                 "2024;385:e078378), which says what each item asks for in full."
             ),

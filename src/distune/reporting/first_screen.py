@@ -11,6 +11,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Headline
 from distune.reporting.model_size import size_of
+from distune.utils.text import counted
 
 OF_TEXTS = "same_captions_across_splits"
 CONFIG, TUNING, DISTILLATION = "Config to use", "Did tuning help?", "Did distillation help?"
@@ -123,7 +124,7 @@ def _compared(numbers: verdicts.Numbers, candidates: Iterable[str]) -> str:
     trials = len(set(verdicts.tried(numbers)).intersection(candidates))
     others = [numbers["contenders"].get(name) or {} for name in candidates]
     said = [
-        *([f"{trials} trial{'s' if trials != 1 else ''}"] if trials else []),
+        *([counted(trials, "trial")] if trials else []),
         *("the base config" for about in others if about.get("is_base")),
         *("a student without a teacher" for about in others if about.get("kind") == "student_alone"),
     ]
@@ -265,7 +266,7 @@ def _size(findings: Findings, config: Path | None) -> Iterator[Headline]:
         milliseconds = found.milliseconds
         yield Headline(
             "Student's size",
-            f"{found.parameters:,} parameters",
+            counted(found.parameters, "parameter"),
             ""
             if milliseconds is None
             else f"about {formats.milliseconds(milliseconds)} an example on one server CPU thread, estimated from its "

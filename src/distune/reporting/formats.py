@@ -11,7 +11,7 @@ import numpy as np
 
 from distune.analysis.parameters.space import Parameter
 from distune.utils.numbers import is_number
-from distune.utils.text import one_line
+from distune.utils.text import counted, one_line
 
 DASH = "—"
 plain = one_line
@@ -236,7 +236,7 @@ def change(name: str, parameter: Parameter | None, new: Any, base: Any) -> str:
     if isinstance(new, int) and isinstance(base, int):
         difference = abs(new - base)
         if name.endswith("layers"):
-            return f"{arrow} {difference} layer{'s' if difference != 1 else ''}"
+            return f"{arrow} {counted(difference, 'layer')}"
         return f"{arrow} {difference}"
     if new <= 0 or base <= 0:
         return f"{arrow} {abs(new - base):.4g}"

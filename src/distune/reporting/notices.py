@@ -8,7 +8,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import TeacherEvaluation
-from distune.data.audit.findings import counted
+from distune.data.audit.findings import by_severity
 from distune.reporting import formats, shell, verdicts
 from distune.reporting.document import Block, Commands, Strong, caution, paragraph
 from distune.reporting.paths import quoted
@@ -30,7 +30,7 @@ def _cautions(findings: Findings) -> Iterator[Block]:
             titles = "; ".join(formats.plain(found["title"]) for found in severe)
             yield caution(
                 Strong("The scores mislead."),
-                f" The audit found {counted(['severe'] * len(severe))}: {titles}.",
+                f" The audit found {by_severity(['severe'] * len(severe))}: {titles}.",
             )
     confirmation = findings.confirmation
     if isinstance(confirmation, Unknown):

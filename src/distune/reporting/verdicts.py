@@ -13,6 +13,7 @@ from distune.confirmation.statistics.files import OUT_OF_FOLD
 from distune.data.table import Task
 from distune.reporting import formats
 from distune.training.scoring.scores import NAMES, score_in_words
+from distune.utils.text import counted
 
 Numbers = Mapping[str, Any]
 ANSWERS = {"better": "Yes", "worse": "No"}
@@ -140,7 +141,7 @@ def tried(numbers: Numbers) -> list[str]:
 
 def picked_from(numbers: Numbers) -> str:
     """Among how many a trial was picked by these scores, of how many the search had: `3 of 15 complete trials`."""
-    return f"{len(tried(numbers))} of {numbers['recommendation']['searched']} complete trials"
+    return f"{len(tried(numbers))} of {counted(numbers['recommendation']['searched'], 'complete trial')}"
 
 
 def score_of_first_seed(numbers: Numbers) -> float | None:
@@ -156,7 +157,7 @@ def score_of_first_seed(numbers: Numbers) -> float | None:
 def seeds(numbers: Numbers) -> str:
     """How many trainings a score is the mean of."""
     count = len(numbers["seeds"])
-    return f"{count} seeds" if count != 1 else "one seed"
+    return counted(count, "seed") if count != 1 else "one seed"
 
 
 def config_to_use(findings: Findings) -> Path | None:

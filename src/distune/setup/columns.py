@@ -12,7 +12,7 @@ from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.values import normal_form
 from distune.data.table import Split
 from distune.errors import UserError
-from distune.utils.text import listed, nearest_hint
+from distune.utils.text import counted, listed, nearest_hint
 
 MOST_CLASSES = 20
 """Distinct values that a label column may have."""
@@ -320,7 +320,11 @@ def _text(columns: Mapping[str, _Cells], found: Mapping[str, Column]) -> tuple[s
 def _group(columns: Mapping[str, _Cells], found: Mapping[str, Column]) -> tuple[str | None, str, str]:
     for name, cells in columns.items():
         if name not in found and _is("group", name) and len(cells.times) > 2:
-            return name, "group", f"its name; {len(cells.times)} different values in {len(cells.filled)} rows"
+            return (
+                name,
+                "group",
+                f"its name; {counted(len(cells.times), 'different value')} in {counted(len(cells.filled), 'row')}",
+            )
     return None, "group", ""
 
 
@@ -333,7 +337,10 @@ def _labels(columns: Mapping[str, _Cells], found: Mapping[str, Column]) -> dict[
     named = [name for name in able if _is("label", name)]
     several = any(column.role == "labels" for column in found.values())
     chosen = named or ([] if several else list(able))
-    return {name: f"{len(able[name].times)} classes: {_shown(able[name].times)}" for name in chosen}
+    return {
+        name: f"{counted(len(able[name].times), 'class', 'classes')}: {_shown(able[name].times)}"
+        for name in chosen
+    }
 
 
 def _left_alone(name: str, cells: _Cells) -> str:
@@ -349,7 +356,7 @@ def _left_alone(name: str, cells: _Cells) -> str:
         return f"could be a label: {_shown(cells.times)}; --labels takes it"
     if len(cells.times) == len(cells.filled):
         return "a different value in each row"
-    return f"{len(cells.times)} different values"
+    return counted(len(cells.times), "different value")
 
 
 def _shown(times: Mapping[str, int]) -> str:

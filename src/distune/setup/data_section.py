@@ -10,6 +10,7 @@ from distune.data import Table, read_table
 from distune.data.readers.values import case_twins, normal_form
 from distune.errors import DataError
 from distune.setup.columns import Layout
+from distune.utils.text import counted
 
 MOST_BAD = 0.2
 """Share of examples that may be left out; more of them are a fault to be corrected first."""
@@ -96,5 +97,5 @@ def tried(section: dict[str, object]) -> tuple[Table, dict[str, object], list[st
     if bad > MOST_BAD * (len(table) + bad):
         raise DataError(section["root"], problems)
     causes = "; ".join(problem.splitlines()[0] for problem in problems)
-    remark = f"{bad} of {len(table) + bad} examples cannot be used and are left out: {causes}"
+    remark = f"{bad} of {counted(len(table) + bad, 'example')} cannot be used and left out: {causes}"
     return table, {**extra, "on_bad_example": "drop"}, [" ".join(remark.split())[:300]]

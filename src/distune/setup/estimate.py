@@ -19,6 +19,7 @@ from distune.training.devices import Compute, resolved
 from distune.training.keys import uses_teacher
 from distune.tuning.tune import base_of
 from distune.utils.progress import duration
+from distune.utils.text import counted
 
 TRIED = 4
 """Examples that are measured."""
@@ -56,7 +57,8 @@ class Estimate:
         """The estimate in words."""
         return [
             f"estimated here, from {TRIED} examples and to a factor of two: first trial {_time(self.first_s)}, each "
-            f"further one {_time(self.further_s)}, a study of {self.trials} trials {_time(self.study_s)} at most",
+            f"further one {_time(self.further_s)}, a study of {counted(self.trials, 'trial')} "
+            f"{_time(self.study_s)} at most",
             f"memory {_size(self.memory_mb)} a worker; disk {_size(self.store_mb)} once and {_size(self.trial_mb)} a "
             "trial",
         ]

@@ -25,7 +25,7 @@ from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
 from distune.utils.atomic import all_or_none, check_new, replacing, write_text
 from distune.utils.seeds import check_seed
-from distune.utils.text import listed
+from distune.utils.text import counted, listed
 
 CONFIG = "config.yaml"
 _TOKENS_A_WORD = 1.5
@@ -149,7 +149,7 @@ def _rows(metadata: Path) -> tuple[list[str], list[list[str]], str, list[str]]:
     remarks = []
     for cause, numbers in odd.items():
         shown = ", ".join(map(str, numbers[:5]))
-        remarks.append(f"{len(numbers)} rows with {cause} are left out: rows {shown}")
+        remarks.append(f"{counted(len(numbers), 'row')} with {cause} left out: {shown}")
     return file.header, rows, file.form, remarks
 
 
@@ -190,7 +190,7 @@ def _strata(cells: Sequence[str], place: dict[str, int], layout: Layout) -> tupl
 def _counted(splits: Sequence[Split | None]) -> str:
     times = Counter(splits)
     shown = ", ".join(f"{times[split]} {split}" for split in SPLITS if times[split])
-    return shown + (f" ({times[None]} rows of no known split are left out)" if times[None] else "")
+    return shown + (f" ({counted(times[None], 'row')} of no known split left out)" if times[None] else "")
 
 
 def _write_tables(

@@ -10,6 +10,7 @@ from typing import Any
 from distune.config import EncoderConfig
 from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.errors import UserError
+from distune.utils.text import counted
 
 BUDGET = 120.0
 """Seconds that all passes through frozen encoders may take together."""
@@ -83,7 +84,8 @@ def fitting(
     name, size, seconds = within_budget(count, student, by_text, speed.of_image)
     if seconds > 20 * BUDGET:
         return _tiny(
-            text, f"pretrained ones would take {seconds / 60:.0f} minutes over {count} examples here"
+            text,
+            f"pretrained ones would take {seconds / 60:.0f} minutes over {counted(count, 'example')} here",
         )
     words = _frozen("minilm-l6") if text else EncoderConfig(name="none")
     smaller = f", on images of {size} pixels because this machine is slow or busy" if size else ""
@@ -93,7 +95,8 @@ def fitting(
         frozen=True,
         seconds=seconds,
         image_size=size,
-        why=f"pretrained ones from packages, kept frozen{smaller}: one pass over {count} examples takes about "
+        why=f"pretrained ones from packages, kept frozen{smaller}: one pass over "
+        f"{counted(count, 'example')} takes about "
         f"{seconds:.0f} s here",
     )
 

@@ -19,6 +19,7 @@ from distune.config import TrainingConfig
 from distune.errors import UserError
 from distune.models.classifier import Classifier
 from distune.training.cost import reset_peak_memory
+from distune.utils.text import counted
 
 BF16_FROM = 400_000
 """Fewest trained weights in linear layers of the encoders from which training in bf16 pays on a CPU that is fast at it.
@@ -82,8 +83,7 @@ class Compute:
             return torch.cuda.get_device_name(self.device)
         if self.device.type == "mps":
             return "Apple GPU (mps)"
-        count = torch.get_num_threads()
-        return f"CPU, {count} {'thread' if count == 1 else 'threads'}"
+        return f"CPU, {counted(torch.get_num_threads(), 'thread')}"
 
     def peak_memory_mb(self) -> float | None:
         """Most device memory allocated since the last reset, MiB; None on a CPU.

@@ -20,6 +20,7 @@ from distune.tuning.coordinator.ledger import count, ranked
 from distune.tuning.space.space import TEACHER, Space
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.summary import params_of
+from distune.utils.text import counted
 
 SUFFIX = "_teacher"
 """The teacher study's name is the study's with this."""
@@ -47,7 +48,7 @@ def describe_budget(n_trials: int) -> str:
     teachers, students = stage_budgets(n_trials)
     if not teachers:
         return "strategy staged: the one trial is the base config; no teacher is tuned"
-    text = f"strategy staged: teachers get {teachers} and students {students} of {n_trials} trials"
+    text = f"strategy staged: teachers get {teachers} and students {students} of {counted(n_trials, 'trial')}"
     if is_small(n_trials):
         text += f"; with {3 * FEWEST_TEACHERS} or more, students get two thirds"
     return text

@@ -68,6 +68,16 @@ def check_text(name: str, value: Any, *others: type) -> None:
         raise UserError(f"{name}: {value!r} names nothing; give a text")
 
 
+def check_flags(**flags: Any) -> None:
+    """Refuses what is neither True nor False: `overwrite="no"` would be taken for yes.
+
+    Raises:
+        UserError: one of them is.
+    """
+    for name, value in flags.items():
+        check_argument(name, value, bool)
+
+
 def check_callable(name: str, value: Any) -> None:
     """Refuses what cannot be called.
 

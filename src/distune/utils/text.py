@@ -26,6 +26,11 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Returns a number with its noun: `1 row`, `2,000 rows`; `many` is the plural that is not made by an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Returns names as a readable list; of many the first ones, and each cut at a length."""
     shown = [

@@ -16,6 +16,7 @@ from distune.analysis.records import attributes
 from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
 from distune.utils.paths import read_file
+from distune.utils.text import counted
 
 PARAMETER = "params_"
 ATTRIBUTE = "user_attrs_"
@@ -46,7 +47,7 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
     if not rows or ("value" not in header and not names):
         raise UserError(
             f"{path}: no table of trials: it needs rows, and a column value or params_*; "
-            f"found {len(rows)} rows and the columns {', '.join(header) or '(none)'}"
+            f"found {counted(len(rows), 'row')} and the columns {', '.join(header) or '(none)'}"
         )
     problems: list[str] = []
     params = {name.removeprefix(PARAMETER): _typed([row[name] for row in rows]) for name in names}
@@ -57,7 +58,7 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
     occurrences = Counter(trial.number for trial in trials)
     problems += [f"number {number} occurs {n} times" for number, n in sorted(occurrences.items()) if n > 1]
     if problems:
-        count = f"{len(problems)} cell{'s' if len(problems) > 1 else ''} that cannot be used"
+        count = f"{counted(len(problems), 'cell')} that cannot be used"
         raise UserError("\n".join([f"{path}: {count}", *(f"  {line}" for line in problems)]))
     return StudyRecord(
         name=path.stem,

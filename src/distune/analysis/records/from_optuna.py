@@ -19,6 +19,7 @@ from distune.analysis.records.study_record import (
 )
 from distune.errors import UserError
 from distune.utils.default_folders import STUDIES
+from distune.utils.text import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -212,7 +213,7 @@ def _is_foreign(trial: optuna.trial.FrozenTrial) -> bool:
 
 
 def _left_out(foreign: int) -> tuple[str, ...]:
-    said = f"{foreign} trials that another program added are left out: nothing says what they ran."
+    said = f"{counted(foreign, 'trial')} that another program added left out: nothing says what they ran."
     return (said,) if foreign else ()
 
 
@@ -227,6 +228,6 @@ def _missing(attrs: Mapping[str, Any], trials: list[optuna.trial.FrozenTrial]) -
         without = sum(trial.user_attrs.get(name) is None for trial in ended)
         if without:
             said.append(
-                f"{without} of {len(ended)} complete and pruned trials do not record {what} (attribute {name})."
+                f"{without} of {counted(len(ended), 'complete and pruned trial')} without {what} (attribute {name})."
             )
     return tuple(said)

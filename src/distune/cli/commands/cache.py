@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from distune.cli.output import say
+from distune.utils.text import counted
 
 app = typer.Typer(
     help="The store of expensive results (DISTUNE_CACHE, else the user's cache).", no_args_is_help=True
@@ -30,7 +31,7 @@ def list_entries() -> None:
             f"{entry.name}"
         )
     total = sum(entry.size for entry in entries)
-    say(f"{len(entries)} entries, {total / 1e9:.2f} GB in {store.root}")
+    say(f"{counted(len(entries), 'entry', 'entries')}, {total / 1e9:.2f} GB in {store.root}")
 
 
 @app.command("clear")
@@ -50,8 +51,9 @@ def clear(
         raise UserError(f"--kind: {kind!r} is unknown; use {', '.join(KINDS)}")
     store = Store()
     removed = store.clear(kind, 0.0 if older_than is None else _seconds(older_than))
-    rest = "stay" if older_than or kind else "are in use and stay"
-    say(f"removed {len(removed)} entries from {store.root}; {len(store.entries())} {rest}")
+    rest = ("stays", "stay") if older_than or kind else ("is in use and stays", "are in use and stay")
+    gone, left = counted(len(removed), "entry", "entries"), counted(len(store.entries()), *rest)
+    say(f"removed {gone} from {store.root}; {left}")
 
 
 def _seconds(text: str) -> float:
@@ -75,6 +77,7 @@ def verify() -> None:
     faults = store.verify()
     for name, fault in faults.items():
         say(f"{name}: {fault}")
-    say(f"{len(store.entries()) - len(faults)} entries are sound, {len(faults)} are not")
+    sound = counted(len(store.entries()) - len(faults), "entry is sound", "entries are sound")
+    say(f"{sound}, {counted(len(faults), 'is not', 'are not')}")
     if faults:
         raise typer.Exit(1)

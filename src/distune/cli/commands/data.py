@@ -23,6 +23,7 @@ from distune.cli.options import (
 from distune.cli.output import say
 from distune.utils.paths import in_shell
 from distune.utils.seeds import LARGEST_SEED
+from distune.utils.text import counted
 
 app = typer.Typer(help="Make demo data; split a table of examples.", no_args_is_help=True)
 
@@ -47,7 +48,7 @@ def check(
     counts = ", ".join(
         f"{len(table.rows(split))} {split}" for split in get_args(Split) if len(table.rows(split))
     )
-    say(f"{config}: sound. {len(table)} examples ({counts}).")
+    say(f"{config}: sound. {counted(len(table), 'example')} ({counts}).")
     for task in table.tasks:
         say(f"  task {task.name}: {', '.join(task.classes)}")
     if not len(table.rows("test")):
@@ -55,7 +56,7 @@ def check(
     for note in table.notes:
         say(f"  read: {note}")
     if table.dropped:
-        say(f"  {len(table.dropped)} bad examples are dropped on request:")
+        say(f"  dropped on request: {counted(len(table.dropped), 'bad example')}")
         for line in table.dropped:
             say(f"    {line}")
     for line in [*(found.estimate.lines() if found.estimate else ()), *found.remarks]:

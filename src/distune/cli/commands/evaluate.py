@@ -11,6 +11,7 @@ import typer
 from distune.cli.commands.predict import Device, Source, progress_of
 from distune.cli.options import Storage
 from distune.cli.output import say
+from distune.errors import UserError
 
 
 def evaluate(
@@ -31,6 +32,11 @@ def evaluate(
     storage: Storage = None,
 ) -> None:
     """Evaluate a trained student on external data: scores with intervals over cases, recorded in its run."""
+    if table is not None and table.is_dir():
+        raise UserError(
+            f"--csv: {table} is a folder; name a table, or leave it out to read all of --data-root"
+        )
+
     from distune.prediction.load import load
 
     predictor = load(source, device=gpu, storage=storage)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import DataRoot, Storage
+from distune.cli.options import DataRoot, Storage, refuse
 from distune.cli.output import say
 
 
@@ -17,8 +17,11 @@ def export(
         Path | None, typer.Option(help="New folder for the bundle; default: logs/bundles/<name>_<run>.")
     ] = None,
     quantize: Annotated[
-        str, typer.Option(help="none, or int8: 8-bit weights; those of convolutions where the score allows.")
-    ] = "none",
+        str | None,
+        typer.Option(
+            help="none, or int8: 8-bit weights; those of convolutions where the score allows. Default: none."
+        ),
+    ] = None,
     max_score_drop: Annotated[
         float | None,
         typer.Option(
@@ -33,14 +36,17 @@ def export(
     The bundle predicts without torch (`distune.edge`). Every dev example is predicted by both; the differences are
     stated in the card.
     """
+    if quantize is None:
+        refuse("only with --quantize int8", {"--max-score-drop": max_score_drop})
+
     from distune.deployment.export import export_source
 
     folder, parity = export_source(
         source,
         out,
         storage=storage,
-        quantisation=quantize,
-        max_score_drop=max_score_drop,
+        quantisation=quantize or "none",
+        max_score_drop=None if quantize == "none" else max_score_drop,  # a script that tries both gives it
         data_root=data_root,
         show=say,
     )

@@ -10,6 +10,7 @@ import typer
 from distune.cli.options import SplitSeed, listed
 from distune.cli.output import say
 from distune.utils.paths import in_shell
+from distune.utils.text import counted
 
 
 def init(
@@ -42,7 +43,8 @@ def init(
     for column in made.columns:
         say(f"  {column.name:{width}}  {column.role:7} {column.why}")
     say(f"splits    {made.splits}")
-    say(f"tasks     {'; '.join(f'{task.name}: {len(task.classes)} classes' for task in made.table.tasks)}")
+    tasks = [f"{task.name}: {counted(len(task.classes), 'class', 'classes')}" for task in made.table.tasks]
+    say(f"tasks     {'; '.join(tasks)}")
     say(f"encoders  {made.encoders}")
     for remark in made.remarks:
         say(f"note      {remark}")

@@ -13,7 +13,7 @@ import typer
 from distune.cli.options import Overwrite, Storage, refuse
 from distune.cli.output import say
 from distune.errors import UserError
-from distune.utils.text import one_line
+from distune.utils.text import counted, one_line
 
 if TYPE_CHECKING:
     from distune.prediction.answers import Answers
@@ -96,7 +96,8 @@ def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
         answers = predictor.predict_table(table, root, on_progress=tell)
     seconds = time.perf_counter() - started
     say(
-        f"predicted {len(answers.ids)} of {len(answers.ids) + len(answers.problems)} examples in {seconds:.1f} s "
+        f"predicted {len(answers.ids)} of {counted(len(answers.ids) + len(answers.problems), 'example')} in "
+        f"{seconds:.1f} s "
         f"({len(answers.ids) / seconds:.1f} a second)"
     )
     return answers
@@ -132,7 +133,7 @@ def progress_of(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _print_problems(answers: Answers) -> None:
-    say(f"{len(answers.problems)} rows could not be read:", err=True)
+    say(f"{counted(len(answers.problems), 'row')} could not be read:", err=True)
     for problem in answers.problems[:PROBLEMS_SHOWN]:
         say(f"  {one_line(problem)}", err=True)
     if len(answers.problems) > PROBLEMS_SHOWN:

@@ -12,6 +12,7 @@ from distune.cli.options import Storage, Study
 from distune.cli.output import say, score
 from distune.errors import UserError
 from distune.utils.default_folders import STUDIES
+from distune.utils.text import counted
 
 if TYPE_CHECKING:
     from distune.tuning.status import StudyStatus, UnreadableStudy
@@ -121,7 +122,11 @@ def _print(found: StudyStatus) -> None:
     say(f"workers   {found.workers}")
     for trial in found.running:
         reached = "" if trial.score is None else f", score {score(trial.score)}"
-        done = f"epoch {trial.epoch}" if found.folds is None else f"{trial.epoch} of {found.folds} folds"
+        done = (
+            f"epoch {trial.epoch}"
+            if found.folds is None
+            else f"{trial.epoch} of {counted(found.folds, 'fold')}"
+        )
         at = f"; {trial.progress}" if trial.progress else ""
         say(f"          trial {trial.number} on {trial.worker or trial.host}: {done}{reached}{at}")
     if found.interrupted:

@@ -21,6 +21,7 @@ from distune.cli.output import say
 from distune.training.callbacks import Callback, EpochRecord
 from distune.utils.default_folders import RUNS
 from distune.utils.progress import ProgressLines
+from distune.utils.text import counted
 
 
 class _ShowEpochs(Callback):
@@ -35,7 +36,7 @@ class _ShowEpochs(Callback):
 
     def on_replay(self, stage: str, epochs: int) -> None:
         self._replayed = epochs
-        say(f"{stage}: {epochs} {'epoch' if epochs == 1 else 'epochs'} trained before")
+        say(f"{stage}: {counted(epochs, 'epoch')} trained before")
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         before, self._replayed = self._replayed > 0, max(0, self._replayed - 1)

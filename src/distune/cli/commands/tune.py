@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import Assignments, DataRoot, Seed, chosen_config, devices_of, overrides
+from distune.cli.options import Assignments, DataRoot, Seed, assigned, chosen_config, devices_of, overrides
 from distune.cli.output import say
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig
@@ -21,6 +21,9 @@ STOPPED = {
 }
 """What is said of a study that can go on, by reason."""
 OPTION_NAMES = {"name": "study_name"}
+OF_LOCAL: dict[str, Any] = {"study.gpus": []}
+OF_RAY: dict[str, Any] = {"study.ray_address": None, "study.gpus_per_trial": 0.0}
+"""What says nothing to the other executor, as it is where the config does not say it."""
 
 
 @takes_section("study", StudyConfig, OPTION_NAMES)
@@ -45,6 +48,9 @@ def tune(
     """
     if devices := devices_of(gpu, given.get("study.gpus", ())):
         given["study.gpus"] = list(devices)
+        assigned(assignments, ["training.device"])  # it would have no effect beside them
+    if executor := given.get("study.executor"):  # what the config says of the other one no longer counts
+        given = {**(OF_LOCAL if executor == "ray" else OF_RAY), **given}
     chosen = chosen_config(config, assignments, {**overrides(data_root=data_root, seed=seed), **given})
 
     from distune.tuning.tune import TuneRequest

@@ -33,6 +33,7 @@ from distune.data.audit.texts import (
 from distune.data.audit.values import class_word_findings, reading_findings
 from distune.data.fingerprint import image_fingerprints
 from distune.data.table import Table
+from distune.utils.text import counted
 
 __all__ = ["AuditReport", "AuditSection", "Finding", "audit"]
 
@@ -108,7 +109,7 @@ def _many_class_findings(table: Table) -> list[Finding]:
         Finding(
             "many_classes",
             "warning",
-            f"{task.name}: {len(task.classes)} classes",
+            f"{task.name}: {counted(len(task.classes), 'class', 'classes')}",
             f"Above {MOST_CLASSES} the audit does not ask whether words or the form of the files tell them: that would "
             "take minutes. Is this column a label?",
         )

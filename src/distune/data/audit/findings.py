@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from distune.utils.text import counted
+
 Severity = Literal["info", "warning", "severe"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "severe")
 COUNTED: dict[str, tuple[str, str]] = {
@@ -19,14 +21,12 @@ Row = Mapping[str, str | int | float]
 MOST_ROWS = 50
 
 
-def counted(severities: Iterable[str]) -> str:
+def by_severity(severities: Iterable[str]) -> str:
     """How many findings of each severity there are, such as `1 severe finding, 2 warnings, 4 notes`."""
     counts = Counter(severities)
     return (
         ", ".join(
-            f"{counts[severity]} {called[counts[severity] != 1]}"
-            for severity, called in COUNTED.items()
-            if counts[severity]
+            counted(counts[severity], *called) for severity, called in COUNTED.items() if counts[severity]
         )
         or "nothing"
     )

@@ -10,6 +10,7 @@ import numpy as np
 from distune.data.audit.findings import AuditSection, Finding, Row
 from distune.data.audit.leaks import evaluation_splits
 from distune.data.table import MISSING, SPLITS, Split, Table
+from distune.utils.text import counted
 
 FEW_IN_TRAIN = 10
 FEW_IN_EVALUATION = 10
@@ -42,7 +43,8 @@ def balance_findings(table: Table) -> list[Finding]:
                     "rare_classes",
                     "warning",
                     f"{task.name}: classes with fewer than {FEW_IN_TRAIN} train examples",
-                    f"{len(rare)} of {len(task.classes)} classes; their scores say little. Collect more or join them.",
+                    f"{len(rare)} of {counted(len(task.classes), 'class', 'classes')}; their scores say "
+                    "little. Collect more or join them.",
                     rare,
                 )
             )
@@ -97,7 +99,8 @@ def unseen_pair_findings(table: Table) -> list[Finding]:
                     "unseen_label_pairs",
                     "warning",
                     f"label pairs of {one.name} and {other.name} that train never shows",
-                    f"{len(places)} pairs, {total} examples of {' and '.join(evaluation_splits(table))}.",
+                    f"{counted(len(places), 'pair')}, {counted(total, 'example')} of "
+                    f"{' and '.join(evaluation_splits(table))}.",
                     tuple(rows),
                 )
             )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from distune.data.audit.findings import Finding, Row
 from distune.data.audit.perceptual_hash import difference_hashes, near_duplicates, near_pairs
 from distune.data.table import MISSING, SPLITS, Split, Table
+from distune.utils.text import counted
 
 EVALUATION: tuple[Split, ...] = ("dev", "test")
 POOLED: tuple[Split, ...] = ("train", "dev")
@@ -57,7 +58,7 @@ def group_findings(table: Table) -> list[Finding]:
             "groups_across_splits",
             "severe",
             "cases that lie in more than one split",
-            f"{len(rows)} of {len(set(table.groups))} cases: a model can know them by heart. "
+            f"{len(rows)} of {counted(len(set(table.groups)), 'case')}: a model can know them by heart. "
             "Split again with `distune data split`, which keeps cases whole.",
             tuple(rows),
         )
@@ -80,7 +81,7 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
                 "duplicate_images_across_splits",
                 "severe",
                 "the same image file in more than one split",
-                f"{len(across)} images. Remove them from all splits but one.",
+                f"{counted(len(across), 'image')}. Leave each in one split alone.",
                 tuple(rows),
             )
         )
@@ -100,7 +101,8 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
                 "same_image_other_label",
                 "warning",
                 "the same image with different labels",
-                f"{len(contrary)} images. At least one of the labels is wrong, or the image alone cannot tell.",
+                f"{counted(len(contrary), 'image')}. At least one of the labels is wrong, or the image "
+                "alone cannot tell.",
                 tuple(contrary),
             )
         )
@@ -177,7 +179,8 @@ def twin_case_findings(table: Table, content: Sequence[str], small: NDArray[np.u
             "twin_images_of_two_cases",
             "warning" if share >= SEVERE_NEAR_SHARE else "info",
             "the same or nearly the same image in two cases of one split",
-            f"{len(touched)} images of train and dev ({share:.1%}). With folds the two can lie in two of them, "
+            f"{counted(len(touched), 'image')} of train and dev ({share:.1%}). With folds the two can lie "
+            "in two of them, "
             "which is a leak: where they show one patient, give both one case.",
             tuple(rows),
         )
@@ -204,7 +207,7 @@ def same_caption_findings(table: Table) -> list[Finding]:
             "same_captions_across_splits",
             "warning" if share >= MANY_SAME_CAPTIONS else "info",
             "the same text in several splits and cases",
-            f"{len(across)} texts, {len(outside_train)} examples of {scored} ({share:.1%}).",
+            f"{counted(len(across), 'text')}, {counted(len(outside_train), 'example')} of {scored} ({share:.1%}).",
             tuple(
                 {**_pair(table, *_first_in_two_splits(table, m)), "text": table.texts[m[0]][:200]}
                 for m in across

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from distune.data.audit.findings import Finding, Row
 from distune.data.table import Table
+from distune.utils.text import counted
 
 MANY = 0.02
 
@@ -31,7 +32,7 @@ def repeat_findings(table: Table, content: Sequence[str]) -> list[Finding]:
                 "duplicate_rows",
                 "warning",
                 "rows that are there more than once, equal in image, text, labels and case",
-                f"{extra} of {len(table)} rows repeat another one; they count twice. Leave them out.",
+                f"{extra} of {counted(len(table), 'row')} repeat another one and count twice. Leave out what repeats.",
                 tuple(_row(table, members) for members in same_rows),
             )
         )
@@ -43,7 +44,8 @@ def repeat_findings(table: Table, content: Sequence[str]) -> list[Finding]:
                 "repeated_images",
                 "warning" if touched >= MANY * len(table) else "info",
                 "the same image more than once in one case",
-                f"{len(same_images)} images stand in {touched} of {len(table)} examples.",
+                f"{counted(len(same_images), 'image stands', 'images stand')} in {touched} of "
+                f"{counted(len(table), 'example')}.",
                 tuple(_row(table, members) for members in same_images),
             )
         )

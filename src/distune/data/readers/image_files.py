@@ -14,6 +14,7 @@ from distune.data.pixels.images import FRAME, located
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.errors import is_of_the_machine
+from distune.utils.text import counted
 
 SUFFIXES = {
     ".png",
@@ -68,7 +69,7 @@ class ImageFiles:
     def notes(self) -> list[str]:
         """One line for each way in which paths were adapted, with the first one."""
         return [
-            f"image: {count} path{'s' if count > 1 else ''} {how}, such as {self._first[how]}"
+            f"image: {counted(count, 'path')} {how}, such as {self._first[how]}"
             for how, count in self._adapted.items()
         ]
 
@@ -197,7 +198,7 @@ def wrong_root(root: Path, examples: Sequence[RawExample], faults: Sequence[list
     near = [*root.resolve().parents[:2], *_folders(root)]
     there = next((folder for folder in near if (folder / path).is_file()), None)
     hint = f"; {image!r} is under {there}" if there else ""
-    return f"none of the {len(absent)} image files is there, such as {image!r}; {_WHERE}{hint}"
+    return f"none of {counted(len(absent), 'image file')} is there, such as {image!r}; {_WHERE}{hint}"
 
 
 def _folders(root: Path) -> list[Path]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from distune.utils.text import counted
+
 SHOWN = 3
 """Examples that are named for each cause."""
 
@@ -49,7 +51,7 @@ def _told(members: Sequence[Faulty]) -> str:
     remedy = f"; {fault.remedy}" if fault.remedy else ""
     if len(members) == 1:
         return f"{origin}: {fault}{remedy}"
-    lines = [f"{fault.cause} ({len(members)} examples){remedy}"]
+    lines = [f"{fault.cause} ({counted(len(members), 'example')}){remedy}"]
     lines += [
         f"  {place}: {other.detail}" if other.detail else f"  {place}" for place, other in members[:SHOWN]
     ]

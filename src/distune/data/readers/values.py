@@ -11,6 +11,7 @@ from dataclasses import replace
 from distune.config import DataConfig, TaskConfig
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
+from distune.utils.text import counted
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
@@ -142,7 +143,8 @@ class _Missing:
             words = ", ".join(f"{word!r}: {count}" for word, count in counts.most_common() if word)
             if words:
                 lines.append(
-                    f"{column}: {counts.total()} cells are missing, of them written as a word {words}"
+                    f"{column}: {counted(counts.total(), 'cell is missing', 'cells are missing')}, of them "
+                    f"written as a word {words}"
                 )
         return lines
 
@@ -210,7 +212,7 @@ def _parts(cell: str, settings: TaskConfig) -> list[str]:
 def _doubtful(task: str, labels: Sequence[str], meant: Set[str]) -> list[str]:
     """One line for each class whose name often says that nothing is known."""
     return [
-        f"label {task}: {label!r} is a class ({count} cells); where it stands for nothing, list it in "
+        f"label {task}: {label!r} is a class ({counted(count, 'cell')}); where it stands for nothing, list it in "
         "data.missing_values"
         for label, count in Counter(labels).items()
         if label.casefold() in _MAY_BE_NOTHING and label not in meant

@@ -10,6 +10,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.data.audit.findings import SEVERITIES
 from distune.reporting import formats
 from distune.reporting.document import Bullets, Section, Strong, TableBlock, line
+from distune.utils.text import counted
 
 TITLE = "Audit of the data"
 ROWS_OF_EVIDENCE = 5
@@ -63,7 +64,7 @@ def _table(rows: Sequence[Mapping[str, Any]], most: int) -> TableBlock:
         tuple(formats.plain(key, LONGEST_CELL) for key in header),
         tuple(tuple(_cell(row.get(key)) for key in header) for row in shown),
         numeric=frozenset(numeric),
-        caption=f"The first {most} of {len(rows)} rows." if len(rows) > most else None,
+        caption=f"The first {most} of {counted(len(rows), 'row')}." if len(rows) > most else None,
     )
 
 

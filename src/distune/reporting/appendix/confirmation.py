@@ -23,6 +23,7 @@ from distune.reporting.document import (
     line,
     paragraph,
 )
+from distune.utils.text import counted
 
 TITLE = "Confirmation in full"
 REASONS = {
@@ -107,7 +108,9 @@ def _openings(numbers: Mapping[str, Any]) -> Section | None:
         return None
     times = len(opening["openings"])
     blocks: list[Block] = [
-        paragraph(f"The test split was opened {'once' if times == 1 else f'{times} times'} for this study.")
+        paragraph(
+            f"The test split was opened {'once' if times == 1 else counted(times, 'time')} for this study."
+        )
     ]
     if opening["number"] > 1:
         blocks.append(

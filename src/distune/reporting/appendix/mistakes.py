@@ -11,6 +11,7 @@ from distune.reporting import formats
 from distune.reporting.document import Cell, Picture, Section, TableBlock, caution, missing
 from distune.reporting.thumbnails import thumbnail
 from distune.training.files.run_folder import run_config
+from distune.utils.text import counted
 
 TITLE = "Most confident mistakes"
 MOST = 8
@@ -38,7 +39,9 @@ def section(findings: Findings) -> Section:
 
 def _of_task(task: TaskMistakes, config: Config) -> Section:
     rows = tuple(_row(mistake, config) for mistake in task.most_confident)
-    caption = f"{task.wrong} of {task.labelled} examples are wrong; the {len(rows)} most confident ones."
+    caption = (
+        f"Wrong: {task.wrong} of {counted(task.labelled, 'example')}; here the most confident, {len(rows)}."
+    )
     header = ("Image", "Example", "Label", "Predicted", "Probability", "Text")
     return Section(formats.plain(task.task), (TableBlock(header, rows, frozenset({4}), caption),))
 

@@ -9,6 +9,7 @@ from distune.analysis.parameters.importance import Importance
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Code, Figure, Section, TableBlock, caution, paragraph
+from distune.utils.text import counted
 
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section | None:
@@ -27,7 +28,8 @@ def _importance(found: Importance, figures: Mapping[str, Figure]) -> Section:
         *([figures["importance"]] if "importance" in figures else []),
         TableBlock(("Parameter", "Importance", "Above shuffled scores"), tuple(rows), numeric=frozenset({1})),
         paragraph(
-            f"Optuna's mean decrease of impurity in a random forest over {found.trials} complete trials. It says not "
+            f"Optuna's mean decrease of impurity in a random forest over "
+            f"{counted(found.trials, 'complete trial')}. It says not "
             "in which direction: see the slices."
         ),
     ]

@@ -9,6 +9,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, TableBlock, missing, paragraph
+from distune.utils.text import counted
 
 HEADER = ("Group", "Examples", "Cases", "Score", "Accuracy", "From all others", "Reading")
 TITLE = "Subgroups"
@@ -58,7 +59,7 @@ def _column(name: str, about: Mapping[str, Any]) -> Section:
     ]
     blocks: list[Block] = [TableBlock(HEADER, tuple(rows), frozenset({1, 2, 3, 4, 5}))]
     if about["unknown"]:
-        blocks.append(paragraph(f"{about['unknown']} examples have no value."))
+        blocks.append(paragraph(f"{counted(about['unknown'], 'example has', 'examples have')} no value."))
     return Section(title, tuple(blocks))
 
 

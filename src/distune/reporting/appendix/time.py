@@ -22,6 +22,7 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
+from distune.utils.text import counted
 
 TITLE = "Time in detail"
 STORE_NAMES = {"hits": "results found in the store", "misses": "results that had to be computed"}
@@ -60,7 +61,7 @@ def _stages(findings: Findings, figures: Mapping[str, Figure]) -> Iterator[Block
             len(trials_of(findings.phases)),
         )
         if recorded < all_trials:
-            yield caution(f"{recorded} of {all_trials} trials record their time by stage.")
+            yield caution(f"The time by stage is recorded of {recorded} of {counted(all_trials, 'trial')}.")
     if "cost" in figures:
         yield figures["cost"]
 
@@ -126,7 +127,7 @@ def _runs(findings: Findings) -> Iterator[Block]:
                 if phase.title
                 else f"started {formats.moment(run.started)}",
                 f"ended {formats.moment(run.finished)}" if run.finished else "left no end",
-                f"{run.workers} worker{'s' if run.workers != 1 else ''}" if run.workers is not None else "",
+                counted(run.workers, "worker") if run.workers is not None else "",
                 formats.listing(list(dict.fromkeys(device for device in run.devices if device != "auto"))),
                 f"reason: {run.reason}" if run.reason else "",
             ]

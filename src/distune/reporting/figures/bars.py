@@ -14,6 +14,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, canvas, finish, one
+from distune.utils.text import counted
 
 MOST_ROWS = 30
 LONGEST_LABEL = 70
@@ -55,8 +56,9 @@ def draw_importance(findings: Findings) -> Figure | None:
     axes.grid(axis="y", visible=False)
     first = shares[-1]
     alt = (
-        f"Importance of {len(shares)} parameters; first is {first.parameter} with {formats.share(first.share)}. "
-        f"{len(found.named)} lie above what shuffled scores give."
+        f"Importance of {counted(len(shares), 'parameter')}; first is {first.parameter} with "
+        f"{formats.share(first.share)}. "
+        f"{counted(len(found.named), 'lies', 'lie')} above what shuffled scores give."
     )
     caption = "Share of importance; the dotted line is what shuffled scores give in one study of 20."
     return finish(figure, "importance", alt, caption)

@@ -13,6 +13,7 @@ from distune.analysis.search_phases import seconds_by_stage
 from distune.reporting import formats
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import INK, SERIES, canvas, finish
+from distune.utils.text import counted
 
 MOST_BARS = 120
 BRIEF = 0.03
@@ -55,7 +56,7 @@ def _by_stage(by_stage: Mapping[str, float], phases: Sequence[tuple[str, list[Tr
     return finish(
         figure,
         "cost",
-        f"Time of {len(trials)} trials by stage, without the time between stages: {said}.",
+        f"Time of {counted(len(trials), 'trial')} by stage, without the time between stages: {said}.",
         caption,
     )
 

@@ -11,6 +11,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, INK, ORANGE, RED, finish, one, score_axis
+from distune.utils.text import counted
 
 MANY_LINES = 200
 MOST_LINES = 1000
@@ -60,11 +61,13 @@ def draw_all(findings: Findings) -> Figure | None:
     )
     caption += "; pruned and failed trials end where their line ends."
     if skipped:
-        caption += f" The first {skipped} trials are not drawn."
+        caption += f" Not drawn: the first {counted(skipped, 'trial')}."
     curves = "Learning curves" if study.folds is None else "Means over folds"
     states = [trial.state for trial in trials[skipped:]]
     early = [f"{states.count(state)} {state}" for state in ("pruned", "failed") if state in states]
-    alt = f"{curves} of {len(states)} trials" + (f"; {' and '.join(early)} end early." if early else ".")
+    alt = f"{curves} of {counted(len(states), 'trial')}" + (
+        f"; {' and '.join(early)} end early." if early else "."
+    )
     return finish(figure, "intermediate", alt, caption)
 
 

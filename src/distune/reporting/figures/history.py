@@ -21,6 +21,7 @@ from distune.reporting.figures.style import (
     finish,
     score_axis,
 )
+from distune.utils.text import counted
 
 
 def draw(findings: Findings) -> Figure | None:
@@ -47,7 +48,7 @@ def draw(findings: Findings) -> Figure | None:
     scores = [trial.value or 0.0 for trial in study.complete]
     counts = {state: len(study.of(state)) for state in ("pruned", "failed")}
     alt = (
-        f"Scores of {len(scores)} complete trials between {formats.score(min(scores))} and "
+        f"Scores of {counted(len(scores), 'complete trial')} between {formats.score(min(scores))} and "
         f"{formats.score(max(scores))}, {counts['pruned']} pruned and {counts['failed']} failed; "
         f"the best is trial {best.number} with {formats.score(best.value)}."
     )

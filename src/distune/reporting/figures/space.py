@@ -24,6 +24,7 @@ from distune.reporting.figures.style import (
     log_scale,
     score_axis,
 )
+from distune.utils.text import counted
 
 COLUMNS = 3
 MOST_PANELS = 16
@@ -59,7 +60,7 @@ def draw_slices(findings: Findings) -> Figure | None:
     for axes in panels[len(parameters) :]:
         axes.set_axis_off()
     figure.supylabel(score_axis(findings), fontsize=10, color=INK)
-    alt = f"Score of {len(trials)} complete trials against each of {len(parameters)} parameters."
+    alt = f"Score of {counted(len(trials), 'complete trial')} against each of {counted(len(parameters), 'parameter')}."
     caption = "Complete trials by each parameter's value; the ring is the best trial. Other parameters vary as well."
     if pruned:
         caption += " Ticks at the foot are pruned trials, which have no final score."

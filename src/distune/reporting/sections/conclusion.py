@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from distune.analysis.findings import Findings
 from distune.reporting import verdicts
 from distune.reporting.document import Section, paragraph
+from distune.utils.text import counted
 
 GAINS = {"better": "improved the score", "worse": "made the score worse"}
 UNDECIDED = "a gain that these data can show"
@@ -55,7 +56,8 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     else:
         again = f" ({verdicts.look(numbers)})" if verdicts.look(numbers) else ""
         yield (
-            f"All of it rests on {cases} cases of one data set{again}; other hospitals and devices can differ by more."
+            f"All of it rests on {counted(cases, 'case')} of one data set{again}; other hospitals and "
+            "devices can differ by more."
         )
 
 

@@ -23,6 +23,7 @@ from distune.reporting.document import (
     paragraph,
 )
 from distune.reporting.sections import tasks
+from distune.utils.text import counted
 
 TITLE = "Performance improvement"
 
@@ -137,13 +138,16 @@ def _chance(findings: Findings) -> Iterator[Block]:
 
 def distinguished(noise: DevNoise) -> str:
     """Which of the next best trials the size of the dev split allows to distinguish from the best."""
-    cases = f" of {noise.groups} cases" if noise.groups is not None else ""
-    examples = f"On the {noise.examples} dev examples{cases} alone, trial {noise.trial}"
+    cases = f" of {counted(noise.groups, 'case')}" if noise.groups is not None else ""
+    examples = f"On {counted(noise.examples, 'dev example')}{cases} alone, trial {noise.trial}"
     if not noise.equal:
-        return f"{examples} is significantly better than all of the {noise.compared} next best trials."
-    return (
-        f"{examples} is not significantly better than {noise.equal} of the {noise.compared} next best trials."
-    )
+        return f"{examples} is significantly better than {_next_best(noise.compared)}."
+    equal = f"{noise.equal} of " * (noise.compared > 1)
+    return f"{examples} is not significantly better than {equal}{_next_best(noise.compared)}."
+
+
+def _next_best(count: int) -> str:
+    return "the next best trial" if count == 1 else f"the {count} next best trials"
 
 
 def _gains(numbers: verdicts.Numbers, figures: Mapping[str, Figure]) -> Section:

@@ -9,11 +9,12 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.search_phases import wall_of
-from distune.data.audit.findings import counted
+from distune.data.audit.findings import by_severity
 from distune.data.audit.participant_flow import FLOW, NAMES
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Block, Cell, Code, Section, TableBlock, line, missing, paragraph
 from distune.reporting.sections.methodology import reads
+from distune.utils.text import counted
 
 UNRECORDED = "not recorded"
 
@@ -124,7 +125,10 @@ def _tasks(findings: Findings) -> list[tuple[Cell, Cell]]:
     run = findings.scored_run.run
     if isinstance(run, Unknown) or isinstance(run.confusions, Unknown) or not run.confusions:
         return []
-    said = [f"{formats.plain(task.task)} ({len(task.classes)} classes)" for task in run.confusions]
+    said = [
+        f"{formats.plain(task.task)} ({counted(len(task.classes), 'class', 'classes')})"
+        for task in run.confusions
+    ]
     return [("Tasks", formats.listing(said, MOST))]
 
 
@@ -165,7 +169,7 @@ def _audit(findings: Findings) -> Block:
         return missing(f"{audit.reason} ", Code("distune audit CONFIG"), " audits the data.")
     found = audit["findings"]
     worst = [formats.plain(each["title"]) for each in found if each["severity"] != "info"]
-    said = f"The audit of the data (appendix) found {counted(each['severity'] for each in found)}."
+    said = f"The audit of the data (appendix) found {by_severity(each['severity'] for each in found)}."
     if worst:
         said += f" Its warnings: {'; '.join(worst[:MOST])}."
     is_alone = any(each.get("kind") == "words_alone" for each in found) and verdicts.current(findings) is None

@@ -21,6 +21,7 @@ from distune.reporting.document import (
     names,
     paragraph,
 )
+from distune.utils.text import counted
 
 TITLE = "Patterns and observations"
 NOTHING_STANDS_OUT = "No parameter stands out from what shuffled scores give."
@@ -69,7 +70,7 @@ def _common(findings: Findings) -> Iterator[Block]:
 def mattered(found: Importance) -> Line:
     """The parameters that stand out from shuffled scores, and what so few trials could have missed."""
     missed = (
-        f"Had values been tried evenly, {found.trials} complete trials would show an effect of "
+        f"Had values been tried evenly, {counted(found.trials, 'complete trial')} would show an effect of "
         f"{formats.score(found.detects)} between the lowest and the highest value in four studies of five; a sampler "
         "that leaves bad values early shows it less often."
     )

@@ -10,6 +10,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.search_phases import trials_of
 from distune.reporting import formats
 from distune.reporting.document import Block, Cell, Section, TableBlock, missing
+from distune.utils.text import counted
 
 
 def section(findings: Findings) -> Section:
@@ -18,10 +19,10 @@ def section(findings: Findings) -> Section:
     rows: list[tuple[Cell, Cell]] = []
     devices = Counter(trial.device.replace(" 1 threads", " 1 thread") for trial in trials if trial.device)
     if devices:
-        counted = devices.most_common()
-        named = [f"{device} ({count} of {len(trials)} trials)" for device, count in counted]
-        if counted[0][1] == len(trials):
-            named = [counted[0][0]]
+        by_use = devices.most_common()
+        named = [f"{device} ({count} of {counted(len(trials), 'trial')})" for device, count in by_use]
+        if by_use[0][1] == len(trials):
+            named = [by_use[0][0]]
         rows.append(("Devices", formats.listing(named)))
     memory = [trial.memory_mb for trial in trials if trial.memory_mb is not None]
     rows += _memory("memory of a worker", memory)

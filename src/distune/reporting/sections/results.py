@@ -21,6 +21,7 @@ from distune.reporting.document import (
     missing,
     paragraph,
 )
+from distune.utils.text import counted
 
 FUSION_PARTS = tuple(
     f"{role}_fusion_{part}" for role in ("teacher", "student") for part in ("dim", "layers", "heads")
@@ -94,7 +95,7 @@ def _top(findings: Findings) -> Section:
         f"Top {count} trials" if count > 1 else "The one complete trial",
         (
             paragraph(
-                f"The best of {len(findings.ranking.trials)} complete trials"
+                f"The best of {counted(len(findings.ranking.trials), 'complete trial')}"
                 f"{' in the table' * findings.study.is_table}, by their score{findings.study.on_what}."
             ),
             top_table(findings),
@@ -115,7 +116,9 @@ def _status(findings: Findings) -> Section:
     blocks: list[Block] = [TableBlock(("Status", "Count", "Percentage"), rows, numeric=frozenset({1, 2}))]
     if len(rows) == 1:
         (state, count) = next(iter(counts.items()))
-        blocks = [paragraph(f"{count} trials, all of them {formats.STATES[state]}.")]
+        blocks = [
+            paragraph(f"{counted(count, 'trial')}, {'all of them ' * (count > 1)}{formats.STATES[state]}.")
+        ]
     if absent := findings.study.absent:
         said = f"The table lacks the numbers {formats.listing(_spans(absent))}: it may hold only the best trials."
         blocks.append(caution(said))

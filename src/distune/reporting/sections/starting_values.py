@@ -24,6 +24,7 @@ from distune.reporting.document import (
 )
 from distune.reporting.paths import quoted
 from distune.utils.numbers import is_number
+from distune.utils.text import counted
 
 TITLE = "Recommended starting values"
 BASE_VALUE = "the base value"
@@ -71,8 +72,14 @@ def section(findings: Findings, space_file: Path | None) -> Section:
 
 def _whose(ranges: Ranges) -> str:
     if len(ranges.trials) == ranges.complete:
-        return f"The span of all {ranges.complete} complete trials, widened a little, too few to leave out bad ones"
-    return f"The span of the best {len(ranges.trials)} of {ranges.complete} complete trials, widened a little"
+        return (
+            f"The span of all {counted(ranges.complete, 'complete trial')}, widened a little, too few to "
+            "leave out bad ones"
+        )
+    return (
+        f"The span of the best {len(ranges.trials)} of {counted(ranges.complete, 'complete trial')}, "
+        "widened a little"
+    )
 
 
 def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
@@ -104,7 +111,7 @@ def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -
     elif _is_hardly_narrowed(name, narrowed, study) and (base is not None or inside < len(tried)):
         yield "hardly narrowed"
     elif inside < len(tried):
-        yield f"{inside} of {len(tried)} trials"
+        yield f"{inside} of {counted(len(tried), 'trial')}"
     if base is not None:
         yield _beside_base(narrowed, base)
     if not study.is_table and (end := _end(narrowed, searched)) is not None:

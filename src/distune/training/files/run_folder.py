@@ -22,6 +22,7 @@ from distune.utils.json_files import as_json
 from distune.utils.jsonl import append_line, read_lines
 from distune.utils.paths import read_file
 from distune.utils.sealed_files import read_sealed, was_changed, write_sealed
+from distune.utils.text import counted
 
 if TYPE_CHECKING:  # torch, which readers of a folder need not
     from distune.training.devices import Compute
@@ -58,7 +59,9 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
     write_json(folder / ENVIRONMENT, environment(config, compute))
     save_config(config, folder / CONFIG)
     if table.dropped:
-        header = f"{len(table.dropped)} bad examples were left out on request (data.on_bad_example: drop)"
+        header = (
+            f"{counted(len(table.dropped), 'bad example')} left out on request (data.on_bad_example: drop)"
+        )
         write_text(folder / "dropped.txt", "\n".join([header, *table.dropped]) + "\n")
 
 

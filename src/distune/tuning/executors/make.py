@@ -8,6 +8,7 @@ from pathlib import Path
 from distune.errors import UserError
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import LocalExecutor
+from distune.utils.text import counted
 from distune.utils.threads import usable_cores
 
 EXECUTORS = ("local", "ray")
@@ -76,7 +77,7 @@ def described(executor: str, devices: Sequence[str], gpus_per_trial: float = 0.0
     if executor == "local":
         return ", ".join(f"worker-{number}: {device}" for number, device in enumerate(devices))
     what = f"{gpus_per_trial:g} of a GPU" if gpus_per_trial else "no GPU"
-    return f"{len(devices)} workers of the Ray cluster with {what} each"
+    return f"{counted(len(devices), 'worker')} of the Ray cluster with {what} each"
 
 
 def make_executor(

@@ -11,6 +11,7 @@ from typing import Any
 from distune.errors import UserError
 from distune.models.encoders.pretrained.weight_headers import placeholders, refuse_broken
 from distune.utils.json_files import read_json
+from distune.utils.text import counted
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,16 @@ def load(model_class: Any, origin: Origin, **options: Any) -> Any:
     if wrong := sorted(report["mismatched_keys"]):
         name, there, wanted = wrong[0]
         raise UserError(
-            f"{folder}: {len(wrong)} weights are of another shape than the configuration says, {name} among them "
+            f"{folder}: {counted(len(wrong), 'weight is', 'weights are')} of another shape than the "
+            f"configuration says, {name} among them "
             f"({tuple(there)} in the file, {tuple(wanted)} wanted); the two do not belong together"
         )
     # A pooler is no part of the tokens; checkpoints trained on masked words lack it.
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
     if missing:
         raise UserError(
-            f"{folder}: {len(missing)} weights of the {settings.model_type} are not in the file, {missing[0]} among "
+            f"{folder}: not in the file: {counted(len(missing), 'weight')} of the {settings.model_type}, "
+            f"{missing[0]} among "
             "them; take a complete model, or set pretrained: false"
         )
     return model
