@@ -1,0 +1,122 @@
+"""What a worker makes of a trial's end, in this process, and how its messages pass a pipe."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from distune.errors import UserError
+from distune.training.cost import Cost
+from distune.tuning.trials import folds, worker
+from distune.tuning.trials.messages import (
+    FOLD,
+    EpochReported,
+    Failure,
+    TrialOutcome,
+    TrialTask,
+    receive,
+    send,
+)
+from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE
+
+COST = Cost({"student": 2.0}, 100.0, 5.0, "CPU")
+Runs = Callable[[Callable[..., Any]], dict[str, Any]]
+
+
+@pytest.fixture
+def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """The message at the end of a trial that this function runs."""
+
+    def run(function: Callable[..., Any]) -> dict[str, Any]:
+        monkeypatch.setattr(worker, "load_function", lambda name: function)
+        ours, _ = Pipe()
+        return worker._result("a:b", TrialTask(3, {}, str(tmp_path / "new" / "trial")), ours)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("state", "score", "fails"),
+    [("complete", 0.5, False), ("complete", None, True), ("complete", math.nan, True), ("complete", math.inf, True),
+     ("pruned", None, False), ("stopped", 0.5, False)],
+)  # fmt: skip
+def test_a_complete_trial_has_a_finite_score(
+    ended: Runs, state: Any, score: float | None, fails: bool
+) -> None:
+    found = ended(lambda task, report: TrialOutcome(state, score, cost=COST))
+    if fails:
+        assert Failure.of(found["failed"]).kind == "not_finite"
+    else:
+        assert TrialOutcome.of(found["outcome"]) == TrialOutcome(state, score, cost=COST)
+
+
+@pytest.mark.parametrize(("error", "kind"), [(ZeroDivisionError("x"), "crash"), (MemoryError(), "out_of_memory"),
+                                             (UserError("no such loss"), "config")])  # fmt: skip
+def test_a_failure_has_a_kind_and_what_it_cost(ended: Runs, error: Exception, kind: str) -> None:
+    def fails(task: TrialTask, report: Any) -> TrialOutcome:
+        assert task.path.is_dir()
+        error.__dict__["cost"] = Cost({"teacher": 4.0}, 1.0)
+        raise error
+
+    failure = Failure.of(ended(fails)["failed"])
+    assert failure.kind == kind and failure.cost.seconds == {"teacher": 4.0}
+    assert failure.cost.peak_memory_mb is not None and failure.cost.peak_memory_mb > 1.0, (
+        "that of the process"
+    )
+
+
+def test_a_folder_that_another_process_works_in_is_left_to_it(
+    ended: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOCK_SECONDS", 0.01)
+    (tmp_path / "new/trial").mkdir(parents=True)
+    with FileLock(tmp_path / "new/trial/.lock"):
+        failure = Failure.of(ended(lambda task, report: TrialOutcome("complete", 0.5))["failed"])
+    assert failure.kind == "preempted" and str(tmp_path) in failure.message
+
+
+def test_each_score_is_answered_and_none_that_is_not_finite_is_sent() -> None:
+    ours, theirs = Pipe()
+    report = worker._reporter(ours)
+    for proceed in (True, False):
+        send(theirs, {"proceed": proceed})
+        assert report("student", 2, 0.5) is proceed
+        assert receive(theirs) == {"score": ["student", 2, 0.5]}
+    with pytest.raises(worker.NotFiniteError, match="epoch 3"):
+        report("student", 3, math.nan)
+    assert not theirs.poll()
+
+
+def test_messages_are_what_json_can_hold() -> None:
+    task = TrialTask(3, {"student": {"lr": 0.1}}, "runs/3", attempt=2)
+    assert TrialTask(**json.loads(json.dumps(task.as_dict()))).as_dict() == {**task.as_dict(), "plugins": []}
+    for message in (TrialOutcome("pruned", 0.25, 2, COST, {"x": 1}), Failure("crash", "boom", "tail", COST)):
+        assert type(message).of(json.loads(json.dumps(asdict(message)))) == message  # type: ignore[attr-defined]
+    assert EpochReported(1, "teacher", 3, 0.5).label == "teacher epoch 3"
+    assert EpochReported(1, FOLD, 3, 0.5).label == "mean over folds 1 to 3"
+
+
+def test_a_trial_by_folds_is_the_mean_of_its_folds_and_the_sum_of_their_costs() -> None:
+    done = folds._Done()
+    assert done.outcome("stopped").score is None
+    for score, teacher in ((0.5, 0.75), (1.0, 0.25)):
+        extra = {
+            "cache_hits": 3,
+            TEACHER_SCORE: teacher,
+            **({REGRESSION_SCORE: 0.125} if score == 1.0 else {}),
+        }
+        done.count(TrialOutcome("complete", score, cost=COST, extra=extra))
+        done.scores.append(score)
+    found = done.outcome("complete")
+    assert found.score == 0.75 and found.cost == Cost({"student": 4.0}, 100.0, 5.0, "CPU")
+    assert found.extra == {
+        folds.FOLD_SCORES: [0.5, 1.0], TEACHER_SCORE: 0.5, REGRESSION_SCORE: 0.125, "cache_hits": 6.0,
+    }  # fmt: skip
