@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import shutil
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from distune.tuning.study.read_only import COPY_ATTEMPTS, copy_sqlite, reading
 from distune.tuning.study.settings import COMMITS, NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
+    FULL_SECONDS,
     OUTAGE_LIMIT,
     PARTING_SECONDS,
     StorageRetry,
@@ -209,6 +212,18 @@ def test_an_outage_without_end_is_given_up_and_other_errors_are_raised():
     assert time.pauses == [], "what is left to write is tried once"
     with pytest.raises(ZeroDivisionError):
         StorageRetry(sleep=time.sleep, clock=time)(lambda: 1 / 0)
+
+
+def test_a_full_disk_is_not_waited_for_as_long_and_named(tmp_path):
+    time = Time()
+    original = sqlite3.OperationalError("database or disk is full")
+
+    def full():
+        raise StorageInternalError("no") from sqlalchemy.exc.OperationalError("insert", {}, original)
+
+    with pytest.raises(OSError, match="disk is full") as refused:
+        StorageRetry(sleep=time.sleep, clock=time)(full)
+    assert refused.value.errno == errno.ENOSPC and sum(time.pauses) < 2 * FULL_SECONDS
 
 
 @pytest.mark.parametrize(("asked", "limit"), [(0, OUTAGE_LIMIT), (1, PARTING_SECONDS)])

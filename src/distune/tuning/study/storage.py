@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from distune.errors import UserError
+from distune.errors import UserError, is_disk_full
 from distune.tuning.study.storage_url import (
     has_bare_at,
     hide_secrets,
@@ -33,6 +35,8 @@ OUTAGE_LIMIT = 600.0
 """Seconds that a coordinator waits for a storage that does not answer."""
 PARTING_SECONDS = 3.0
 """Seconds that it waits once it was asked to end."""
+FULL_SECONDS = 30.0
+"""Seconds that it waits where the storage's disk is full, which somebody has to mend."""
 CONNECT_SECONDS = 10
 """Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
@@ -265,6 +269,7 @@ class StorageRetry:
         Raises:
             UserError: the storage is damaged, lacks its study, refuses a value, or does not answer in time; every
                 later call is tried once.
+            OSError: the storage's disk is full, and stays so.
         """
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
@@ -300,8 +305,11 @@ class StorageRetry:
                 if not isinstance(error, StorageInternalError | OperationalError | InterfaceError):
                     raise
                 began = self._clock() if began is None else began
-                if self._clock() - began >= self._seconds():
+                is_full = is_disk_full(getattr(error.__cause__ or error, "orig", None) or error)
+                if self._clock() - began >= min(self._seconds(), FULL_SECONDS if is_full else math.inf):
                     self._limit = 0.0
+                    if is_full:
+                        raise OSError(errno.ENOSPC, f"the storage's disk is full ({cause})") from error
                     raise UserError(
                         f"the storage does not answer ({cause}); what was not written is resumed from its run folder "
                         "when the same command runs again"
