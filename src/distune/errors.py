@@ -54,6 +54,7 @@ OUT_OF = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED|bad_?alloc|"
+    r"failed to allocate memory|"
     r"could not create a primitive",  # oneDNN, whose small buffers have no room
     re.I,
 )
@@ -77,6 +78,11 @@ def is_disk_full(error: BaseException) -> bool:
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether an error says that something has run out: then nothing is wrong with the file that was read."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in OUT_OF)
+
+
+def has_run_out(error: BaseException) -> bool:
+    """Whether memory, a disk or a limit of this process is what ended a library: then nothing it was given is wrong."""
+    return is_out_of_memory(error) or is_of_the_machine(error) or is_disk_full(error)
 
 
 def _named(source: object, problems: Sequence[str]) -> str:

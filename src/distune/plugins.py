@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from distune.components import FUSIONS, LOSSES, READERS, Components
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.utils.paths import read_file
 
 TABLES: dict[str, Components] = {"LOSSES": LOSSES, "FUSIONS": FUSIONS, "READERS": READERS}  # type: ignore[type-arg]
@@ -65,6 +65,8 @@ def _imported(name: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except Exception as error:
+            if has_run_out(error):
+                raise
             raise UserError(
                 f"plugin {name} cannot be imported ({type(error).__name__}: {error}); install its package, or put its "
                 "folder on PYTHONPATH"

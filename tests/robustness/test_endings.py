@@ -20,6 +20,8 @@ import pytest
 from distune.cli.error_handling import TerminalFormatter, ending_of, one_message
 from distune.cli.signals import CLEANUP_SECONDS, EndByException
 from distune.errors import ConfigError, DataError, UserError
+from distune.plugins import load_plugins
+from distune.store import cache_folder
 
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = Path(__file__).parents[2] / "config" / "demo.yaml"
@@ -272,3 +274,29 @@ def test_a_study_in_the_working_folder_is_found(tmp_path: Path) -> None:
     optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="study")
     for name in ("./study.db", "study"):
         assert run("status", name, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "MemoryError()",
+        "RuntimeError('could not create a primitive')",
+        "OSError(28, 'No space left on device')",
+    ],
+)
+def test_what_has_run_out_is_not_blamed_on_what_was_given(
+    raised: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"plugin_{abs(hash(raised))}"
+    (tmp_path / f"{name}.py").write_text(f"raise {raised}")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises((MemoryError, RuntimeError, OSError)):
+        load_plugins([name])
+
+
+def test_a_cache_where_no_folder_can_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/cache"):
+        monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / place))
+        with pytest.raises(UserError, match="no folder"):
+            cache_folder()

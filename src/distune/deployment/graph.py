@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from distune.data.table import Task
 from distune.deployment.onnx_model import ABSENT, IDS, MASK, PIXELS, tasks_as_text
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.models.answers import probabilities_of
 from distune.models.classifier import Classifier
 
@@ -91,6 +91,8 @@ def write_graph(student: Classifier, tasks: tuple[Task, ...], file: Path) -> Non
                 dynamo=False,
             )
     except (RuntimeError, TypeError, ValueError) as error:
+        if has_run_out(error):
+            raise
         raise UserError(f"this student cannot be exported: {str(error).splitlines()[0]}") from error
     model = onnx.load(str(file))
     onnx.helper.set_model_props(model, {"tasks": tasks_as_text(tasks)})

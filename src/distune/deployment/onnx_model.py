@@ -15,7 +15,7 @@ from distune.data.pixels.intensity import PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import Task
 from distune.data.tokenizer import Tokenizer
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.utils.json_files import parse_json
 from distune.utils.text import counted, one_line
 
@@ -81,6 +81,8 @@ class OnnxModel:
                 str(file), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own errors have no public class
+            if has_run_out(error):
+                raise
             raise UserError(
                 f"{file}: is no graph that can be computed: {one_line(error)}; export again"
             ) from None

@@ -32,10 +32,14 @@ def cache_folder() -> Path:
     """`DISTUNE_CACHE` where set, else a folder in the user's cache.
 
     Raises:
-        UserError: the user has no home folder.
+        UserError: the user has no home folder, or no folder can be there.
     """
     if given := os.environ.get("DISTUNE_CACHE"):
-        return Path(given)
+        found = Path(given)
+        nearest = next(path for path in (found, *found.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise UserError(f"the cache: {nearest} is no folder; {_SET}")
+        return found
     try:
         found = Path(platformdirs.user_cache_dir("distune"))
     except RuntimeError as error:

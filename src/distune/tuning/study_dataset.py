@@ -43,13 +43,16 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
         folds: how many there shall be; None makes none.
 
     Raises:
-        UserError: lists what is wrong, or the leaks that are not accepted, or why there cannot be so many folds.
+        UserError: lists what is wrong, or the leaks that are not accepted, or why there cannot be so many folds; or
+            there can be no cache.
     """
     from distune.checking import check_experiment
     from distune.data import read_table
     from distune.data.audit.audit import audit
     from distune.data.fingerprint import table_fingerprint
+    from distune.store import cache_folder
 
+    cache_folder()  # each trial would fail for it
     table = check_experiment(config, source)
     report = audit(table)
     if report.leaks and not accept_leaks:

@@ -12,7 +12,7 @@ import torch
 
 from distune.config import EncoderConfig
 from distune.data.tokenizer import HashTokenizer, Tokenizer
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.models.encoders.base import TextEncoder, VisionEncoder
 from distune.models.encoders.catalogue import CatalogueEntry, Kind, find, known
 from distune.models.encoders.pretrained.transformers_model import (
@@ -37,10 +37,7 @@ VISION_FAMILIES: dict[str, Any] = {
     **dict.fromkeys(mobilevit.FAMILIES, mobilevit.MobileVit),
 }
 TEXT_FAMILIES: dict[str, Any] = dict.fromkeys(bert.FAMILIES, bert.Bert)
-_OF_THE_SYSTEM = (
-    *(errno.EIO, errno.ESTALE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE),
-    *(errno.EACCES, errno.EPERM, errno.ETIMEDOUT),
-)
+_OF_THE_SYSTEM = (errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT)
 SHORTEST_TEXT = 4
 """Tokens; a model that takes fewer, or does not say, is none for texts."""
 
@@ -180,13 +177,10 @@ def explained(name: str, kind: Kind) -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except OSError as error:
-        if error.errno in _OF_THE_SYSTEM:
-            raise
-        raise UserError(_cannot_be_built(name, kind, error)) from error
     except Exception as error:
+        is_known = isinstance(error, UserError) or has_run_out(error)
+        if is_known or (isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM):
+            raise
         raise UserError(_cannot_be_built(name, kind, error)) from error
 
 

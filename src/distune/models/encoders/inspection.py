@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from distune.config import EncoderConfig
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.models.encoders.base import Encoder, VisionEncoder
 from distune.models.encoders.build import (
     assemble_text,
@@ -109,6 +109,8 @@ def _run(encoder: Encoder, name: str, device: str) -> None:
             else:
                 encoder(torch.zeros(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.bool))
         except Exception as error:
+            if has_run_out(error):
+                raise
             if _NEEDS_NUMBERS.search(str(error)):
                 _log.debug("%s: not run on the meta device: %s", name, error)
                 return

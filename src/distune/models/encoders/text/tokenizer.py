@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.data.tokenizer import SubwordTokenizer
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.models.encoders.hub.files import VOCABULARIES, any_of
 from distune.utils.json_files import read_json
 from distune.utils.paths import read_file
@@ -32,6 +32,8 @@ def read_tokenizer(folder: Path, settings: Any, maximum: int, cased: bool | None
     try:
         tokenizer = _read(folder, settings, cased)
     except Exception as error:  # a package that it needs, a broken file, a kind that is not known
+        if has_run_out(error):
+            raise
         said = " ".join(str(error).split())[:300]
         raise UserError(
             f"{folder}: the tokenizer cannot be read ({said}); install what it names, or take another text encoder"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.models.encoders.base import Pixels
 from distune.models.encoders.catalogue import CatalogueEntry
 from distune.models.encoders.hub.files import PROCESSORS
@@ -42,6 +42,8 @@ def read_pixels(name: str, source: CatalogueEntry | None, settings: Any, folder:
             processor = _processor(settings, folder if has_file else None)
             found = _measured(processor, _stated(processor))
     except Exception as error:
+        if has_run_out(error):
+            raise
         raise UserError(
             f"{name}: its image processor cannot be used ({first_line(error)}), so it is not known how its pixels are "
             f"prepared; give the folder a {PROCESSORS[0]} that transformers can read"
