@@ -409,6 +409,11 @@ class TestRefusals:
         with pytest.raises(UserError, match="no such study"):
             confirm(request_for(tmp_path / "none.db"))
 
+    def test_a_cache_where_no_folder_can_be(self, confirmed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DISTUNE_CACHE", str(confirmed))
+        with pytest.raises(UserError, match="no folder"):
+            confirm(request_for(confirmed))
+
     def test_changed_data(self, confirmed: Path, demo_root: Path, tmp_path: Path) -> None:
         shutil.copytree(demo_root, tmp_path / "moved")
         assert confirm(request_for(confirmed, data_root=tmp_path / "moved")).reason == "finished"

@@ -45,7 +45,7 @@ from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Split
 from distune.errors import UserError
-from distune.store import Store
+from distune.store import Store, cache_folder
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
@@ -89,6 +89,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
     if request.devices:
         devices_for(request.executor, request.devices, request.workers)
     settings = _settings(request)
+    cache_folder()  # each run would fail for it
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(request) as (study, folder):
         candidates, notes = contenders(study, request.top, one_modality=request.one_modality)
