@@ -165,7 +165,15 @@ def test_a_pruner_that_can_stop_no_trial_is_named(tmp_path, epochs, pruner, is_t
 
 
 @pytest.mark.parametrize(
-    "options", [{"sampler": "tpee"}, {"pruner": "mean"}, {"only": ("lr",)}, {"study_name": "../x"}]
+    "options",
+    [
+        {"sampler": "tpee"},
+        {"pruner": "mean"},
+        {"only": ("lr",)},
+        {"study_name": "../x"},
+        {"storage": "no database"},
+        {"storage": "sqlite://"},
+    ],
 )
 def test_bad_requests_are_refused_before_anything_is_written(tmp_path, options):
     with pytest.raises(UserError):

@@ -153,11 +153,11 @@ def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
     """
     others = [job for job in jobs if job.is_done and not job.is_of_this_version]
     if others and is_open:
+        some = f"{len(others)} of {counted(len(jobs), 'run')}, {others[0].folder} the first,"
         raise UserError(
-            f"of {counted(len(jobs), 'run')}, {len(others)}, {others[0].folder} the first, have been "
-            "trained by other versions of "
-            "Distune or its libraries (versions in results.json), and the test split was opened for them; resume "
-            "with those versions, or once they have finished, train again with --again: the second opening is recorded"
+            f"{some} were trained by other versions of Distune or its libraries (versions in results.json), and the "
+            "test split was opened for them; resume with those versions, or once they have finished, train again "
+            "with --again: the second opening is recorded"
         )
     for job in others:
         for run in job.runs:

@@ -97,5 +97,5 @@ def tried(section: dict[str, object]) -> tuple[Table, dict[str, object], list[st
     if bad > MOST_BAD * (len(table) + bad):
         raise DataError(section["root"], problems)
     causes = "; ".join(problem.splitlines()[0] for problem in problems)
-    remark = f"{bad} of {counted(len(table) + bad, 'example')} cannot be used and left out: {causes}"
+    remark = f"left out, as it cannot be used: {bad} of {counted(len(table) + bad, 'example')}: {causes}"
     return table, {**extra, "on_bad_example": "drop"}, [" ".join(remark.split())[:300]]

@@ -149,7 +149,7 @@ def _rows(metadata: Path) -> tuple[list[str], list[list[str]], str, list[str]]:
     remarks = []
     for cause, numbers in odd.items():
         shown = ", ".join(map(str, numbers[:5]))
-        remarks.append(f"{counted(len(numbers), 'row')} with {cause} left out: {shown}")
+        remarks.append(f"left out: {counted(len(numbers), 'row')} with {cause}, number {shown}")
     return file.header, rows, file.form, remarks
 
 

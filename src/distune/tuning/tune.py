@@ -74,7 +74,8 @@ def tune(request: TuneRequest) -> TuneResult:
     if asked.storage is None:
         check_not_renamed(url, name)
     check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
-    with log_file(folder / "study.log"), interrupts() as interrupted, opened(url) as storage:
+    # The storage first: where there is none, no folder of the study is left.
+    with interrupts() as interrupted, opened(url) as storage, log_file(folder / "study.log"):
         retrying = StorageRetry(interrupted=interrupted)
         study, settings = _open(request, storage, name, settings, retrying)
         dataset.write(folder)

@@ -213,7 +213,7 @@ def _is_foreign(trial: optuna.trial.FrozenTrial) -> bool:
 
 
 def _left_out(foreign: int) -> tuple[str, ...]:
-    said = f"{counted(foreign, 'trial')} that another program added left out: nothing says what they ran."
+    said = f"Left out: {counted(foreign, 'trial')} that another program added; nothing says what they ran."
     return (said,) if foreign else ()
 
 

@@ -141,7 +141,8 @@ def distinguished(noise: DevNoise) -> str:
     cases = f" of {counted(noise.groups, 'case')}" if noise.groups is not None else ""
     examples = f"On {counted(noise.examples, 'dev example')}{cases} alone, trial {noise.trial}"
     if not noise.equal:
-        return f"{examples} is significantly better than {_next_best(noise.compared)}."
+        every = "all of " * (noise.compared > 1)
+        return f"{examples} is significantly better than {every}{_next_best(noise.compared)}."
     equal = f"{noise.equal} of " * (noise.compared > 1)
     return f"{examples} is not significantly better than {equal}{_next_best(noise.compared)}."
 
