@@ -10,7 +10,8 @@ import pytest
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.space import Parameter
 from distune.reporting import formats
-from distune.reporting.markdown import _code, escape
+from distune.reporting.document import Code, TableBlock, paragraph
+from distune.reporting.markdown import _code, escape, render_block
 from distune.reporting.sections.improvement import distinguished
 
 LR = Parameter("teacher_lr", "float", 5e-6, 1e-4, log=True)
@@ -156,6 +157,11 @@ def test_markdown_is_escaped_only_where_it_must_be() -> None:
         escape("[a](b) _i_ *b* <b> http://x &amp;")
         == "[a\\](b) \\_i\\_ \\*b\\* &lt;b&gt; http:\\//x &amp;amp;"
     )
+
+
+def test_a_bar_within_code_ends_no_cell() -> None:
+    assert render_block(paragraph(Code("a|b"))) == "`a|b`"
+    assert render_block(TableBlock(("x",), ((Code("a|b"),),))).splitlines()[-1] == "| `a\\|b` |"
 
 
 @pytest.mark.parametrize(
