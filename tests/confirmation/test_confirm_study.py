@@ -243,7 +243,7 @@ def test_a_run_that_is_moved_while_others_train_is_not_left_out(
     shutil.rmtree(runs[0])
 
     def show(line: str) -> None:
-        if "runs to train" in line:
+        if " to train" in line:
             runs[-1].rename(tmp_path / "elsewhere")
 
     with pytest.raises(UserError, match="moved or deleted"):
@@ -343,7 +343,7 @@ def test_a_study_with_folds_is_confirmed_on_new_folds(
     file = write_study(tmp_path / "folded" / "optuna", base, [({}, 0.9)], folds=2)
     lines: list[str] = []
     result = confirm(request_for(file, top=1, seeds=1), show=lines.append)
-    assert "no tuning gain" in lines[0] and "runs to train" in lines[1]
+    assert "no tuning gain" in lines[0] and " to train" in lines[1]
     numbers, table = result.numbers, read_table(base.data, base.seed)
     assert (result.reason, numbers["split"], numbers["optimistic"]) == ("finished", "folds", True)
     found = numbers["contenders"]["base"]["splits"]["folds"]["tasks"]
