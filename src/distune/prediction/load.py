@@ -41,7 +41,7 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     if is_bundle(folder):
         _check_no_storage(folder, "bundle", storage)
         if device not in (None, "cpu"):
-            raise UserError(f"device (--gpu): {device!r}; a bundle runs on the CPU, so leave it out")
+            raise UserError(f"device: {device!r} (--gpu); a bundle runs on the CPU, so leave it out")
         return load_bundle(folder)
     return load_run(run_behind(source, storage), device)
 
