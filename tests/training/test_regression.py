@@ -91,3 +91,8 @@ def test_a_run_records_it_once_for_all_teachers_on_the_same_features(
     assert first is not None and 0 <= first <= 1 and again == first
     assert made.misses["regression"] == 1 and "regression" not in found.misses
     assert trained("c", teacher__vision__freeze="all")[0] is None
+
+
+def test_columns_are_standardised_over_train_alone() -> None:
+    values = np.array([[1.0, 5.0], [3.0, 5.0], [9.0, 7.0]])
+    assert standardised_columns(values, np.array([0, 1])).tolist() == [[-1.0, 0.0], [1.0, 0.0], [7.0, 2.0]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from torch import nn
 from distune.config import TrainingConfig
 from distune.data.batches import ModelInputs, eval_batches, train_batches, train_order
 from distune.data.ragged import ragged
+from distune.training import loop
 from distune.training.callbacks import EpochRecord, best_epoch
 from distune.training.files.checkpoint import Checkpoint, CheckpointFile, load_checkpoint, save_checkpoint
 from distune.training.optimizer import MovingAverage, schedule_factor
@@ -184,3 +187,20 @@ def test_seeds_depend_on_every_part_and_on_their_order() -> None:
 def test_best_epoch_is_the_first_of_equals() -> None:
     records = [EpochRecord("student", n, 0, 0, 0, s, {}, 0, 0) for n, s in ((1, 0.5), (2, 0.7), (3, 0.7))]
     assert best_epoch(records).epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("patience", "scores", "stops"),
+    [
+        (2, [0.5, 0.4], False), (2, [0.5, 0.4, 0.4], True), (2, [0.5, 0.5, 0.5], True), (2, [0.4, 0.5, 0.4], False),
+        (2, [], False), (0, [0.5, 0.4, 0.3], False),
+    ],
+)  # fmt: skip
+def test_training_stops_where_the_best_epoch_lies_as_far_back_as_the_patience(
+    patience: int, scores: list[float], stops: bool
+) -> None:
+    history = [EpochRecord("student", n, 0, 0, 0, score, {}, 0, 0) for n, score in enumerate(scores, start=1)]
+    state: Any = SimpleNamespace(
+        plan=SimpleNamespace(training=SimpleNamespace(early_stopping=patience)), history=history
+    )
+    assert loop._State.stops_early(state) is stops

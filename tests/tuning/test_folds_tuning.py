@@ -15,12 +15,15 @@ from distune.config import as_dict, load_config, save_config, with_values
 from distune.errors import UserError
 from distune.store import Store
 from distune.testing.simulated import Work
+from distune.training.cost import Cost
 from distune.training.run import run
 from distune.tuning.coordinator.proposals import FoldProposals
 from distune.tuning.search.fold_pruner import FoldPruner
 from distune.tuning.search.pruners import make_pruner_of_folds
 from distune.tuning.study.settings import differing, warmup_of_folds
+from distune.tuning.trials import folds
 from distune.tuning.trials.folds import run_folds_trial
+from distune.tuning.trials.messages import TrialOutcome, TrialTask
 from distune.tuning.tune import tune
 
 
@@ -163,3 +166,50 @@ def test_the_command_ends_with_2_where_the_data_cannot_fill_the_folds(tmp_path, 
     save_config(tiny_config(), tmp_path / "tiny.yaml")
     code, _, _ = distune("tune", "--config", "tiny.yaml", "--folds", "70", "--accept-leaks")
     assert code == 2 and not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("known", "ends", "refused", "state", "scores", "trained"),
+    [
+        ((), None, None, "complete", [0.5, 0.7, 0.9], [1, 2, 3]),
+        ((1,), None, None, "complete", [0.5, 0.7, 0.9], [2, 3]),  # an earlier attempt has done the first
+        ((), None, 1, "stopped", [0.5], [1]),
+        ((), None, 3, "complete", [0.5, 0.7, 0.9], [1, 2, 3]),  # nothing is left to be stopped
+        ((), 2, None, "stopped", [0.5], [1, 2]),
+        ((), 1, None, "stopped", [], [1]),
+    ],
+)  # fmt: skip
+def test_what_a_trial_of_folds_adds_up(tmp_path, monkeypatch, known, ends, refused, state, scores, trained):
+    values, ran, told = {1: 0.5, 2: 0.7, 3: 0.9}, [], []
+
+    def outcome(number, seconds):
+        extra = {"teacher_score": values[number] - 0.1, "cache_hits": 2}
+        ending = "stopped" if number == ends else "complete"
+        return TrialOutcome(ending, values[number], cost=Cost({"student": seconds}), extra=extra)
+
+    def train(config, task, number, report):
+        assert (config.data.fold.number, config.data.fold.of) == (number, 3)
+        ran.append(number)
+        weights = task.path / f"fold_{number}" / "student.safetensors"
+        weights.parent.mkdir(parents=True)
+        weights.touch()
+        return outcome(number, 2.0)
+
+    def report(stage, number, mean):
+        told.append((stage, number, mean))
+        return number != refused
+
+    monkeypatch.setattr(folds, "_train", train)
+    monkeypatch.setattr(folds, "_found", lambda config, task, n: outcome(n, 0.0) if n in known else None)
+    config = with_values(base_config(), {"data.fold": {"number": 1, "of": 3}})
+    result = run_folds_trial(TrialTask(0, as_dict(config), str(tmp_path)), report)
+    done = [values[number] for number in range(1, 4) if number in (*known, *trained)]
+    means = [sum(scores[:n]) / n for n in range(1, len(scores) + 1)]
+    assert (result.state, ran) == (state, trained)
+    assert result.score == (pytest.approx(means[-1]) if scores else None)
+    assert told == [("fold", n, pytest.approx(mean)) for n, mean in enumerate(means, start=1)]
+    assert result.cost.seconds["student"] == 2.0 * len(trained)
+    assert result.extra["fold_scores"] == scores and result.extra["cache_hits"] == 2 * len(done)
+    assert result.extra["teacher_score"] == pytest.approx(sum(done) / len(done) - 0.1)
+    kept = [path.parent.name for path in tmp_path.rglob("*.safetensors")]
+    assert kept == ([f"fold_{ends}"] if ends else [])

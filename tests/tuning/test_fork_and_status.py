@@ -32,7 +32,6 @@ def forked(folder, old, settings):
     return fork(old, open_storage(f"sqlite:///{folder}/new.db"), "new", settings)
 
 
-@pytest.mark.slow
 def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     old = old_study(tmp_path)
     alpha = SearchParameter(type="float", low=0.5, high=1.5)
@@ -51,7 +50,6 @@ def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     assert len(new.trials) == 10
 
 
-@pytest.mark.slow
 def test_a_fork_with_another_base_value_of_a_searched_parameter_runs_the_new_base_first(tmp_path):
     old = old_study(tmp_path)
     settings = settings_of(base_config(distillation__alpha=1.5), pruner="none")
@@ -77,7 +75,6 @@ def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed):
     assert states(new) == {"WAITING": 1}
 
 
-@pytest.mark.slow
 def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
     old = old_study(tmp_path, n_trials=4)
     storage = open_storage(f"sqlite:///{tmp_path}/new.db")
@@ -114,7 +111,6 @@ def test_a_fork_takes_no_other_studys_place(tmp_path):
         fork(memory_study(settings), storage, "new", settings)
 
 
-@pytest.mark.slow
 def test_a_trial_that_another_program_added_is_not_copied(tmp_path):
     settings = settings_of(pruner="none")
     old = old_study(tmp_path, settings, n_trials=2)
@@ -122,7 +118,6 @@ def test_a_trial_that_another_program_added_is_not_copied(tmp_path):
     assert states(forked(tmp_path, old, settings)) == {"COMPLETE": 2}
 
 
-@pytest.mark.slow
 def test_status_tells_the_running_the_interrupted_and_the_failed(tmp_path):
     settings = settings_of(pruner="none")
     study = sqlite_study(tmp_path, settings)
@@ -189,7 +184,6 @@ def test_a_folder_whose_database_is_elsewhere_is_named_as_such(tmp_path):
         database_file(tmp_path)
 
 
-@pytest.mark.slow
 def test_the_dashboard_shows_a_copy(tmp_path):
     settings = settings_of()
     study = sqlite_study(tmp_path, settings, "some")

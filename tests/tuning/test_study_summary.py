@@ -130,3 +130,37 @@ def test_a_study_that_lost_its_base_config_is_named(tmp_path):
     study.add_trial(create_trial(value=0.5, user_attrs={"overrides": {}}))
     with pytest.raises(UserError, match="base config"):
         write_summary(study, tmp_path)
+
+
+def test_a_summary_adds_up_what_its_trials_say(tmp_path):
+    study = memory_study(settings_of())
+    for state, value, about in (
+        ("COMPLETE", 0.5, {"baseline": True, "fixed_params": {"alpha": 9.0}, "seconds": 10.0, "device": "cpu",
+                           "peak_memory_mb": 100.0, "peak_device_mb": 50.0, "disk_mb": 1.0, "folder": "a"}),
+        ("COMPLETE", 0.7, {"seconds": 30.0, "device": "cuda:0", "peak_memory_mb": 300.0, "disk_mb": 2.0,
+                           "best_epoch": 3, "folder": "b", "teacher_score": 0.4}),
+        ("COMPLETE", 0.6, {}),
+        ("PRUNED", None, {"seconds": 4.0, "device": "cpu", "peak_device_mb": 20.0}),
+        ("FAIL", None, {"seconds": 900.0, "failure_kind": "crash"}),
+    ):  # fmt: skip
+        attributes = {"overrides": {}, **about}
+        study.add_trial(create_trial(state=TrialState[state], value=value, user_attrs=attributes))
+    found = write_summary(study, tmp_path, reason="timeout")
+    assert found["trials"] == {
+        "finished": 4, "complete": 3, "pruned": 1, "running": 0, "waiting": 0, "failed": 1,
+    }  # fmt: skip
+    assert found["seconds"] == {"wall": 0.0, "mean_complete": 20.0, "mean_pruned": 4.0}
+    machine = {
+        key: found["machine"][key] for key in ("devices", "peak_memory_mb", "peak_device_mb", "disk_mb")
+    }
+    assert machine == {
+        "devices": ["cpu", "cuda:0"], "peak_memory_mb": 300.0, "peak_device_mb": 50.0, "disk_mb": 3.0,
+    }  # fmt: skip
+    best, base = found["best"], found["base"]
+    assert (best["number"], best["value"], best["best_epoch"], best["folder"]) == (1, 0.7, 3, "b")
+    assert "teacher" in best["teacher_warning"] and base["teacher_warning"] is None
+    assert (base["number"], base["params"], found["note"]) == (0, {"alpha": 9.0}, None)
+    assert found["files"] == {
+        "summary": str(tmp_path / "study_summary.json"), "log": str(tmp_path / "study.log"),
+        "trials": str(tmp_path / "trials"), "best_config": str(tmp_path / "best_config.yaml"),
+    }  # fmt: skip

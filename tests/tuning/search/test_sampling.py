@@ -21,8 +21,9 @@ def in_parts(folder, settings, parts):
     return study
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler", [name if name != "gp" else pytest.param(name, marks=pytest.mark.slow) for name in SAMPLERS]
+)
 def test_a_study_in_parts_asks_for_the_same_points_as_one_in_one_go(tmp_path, sampler):
     settings = settings_of(sampler=sampler, pruner="none")
     whole = points(in_parts(tmp_path, settings, [13]))
@@ -49,8 +50,9 @@ def test_another_seed_asks_for_other_points_after_the_base(tmp_path, sampler):
     assert all(a != b for a, b in zip(one[1:], two[1:], strict=True))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler", [name if name != "gp" else pytest.param(name, marks=pytest.mark.slow) for name in SAMPLERS]
+)
 def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler):
     settings = settings_of(sampler=sampler, pruner="none")
     study = in_parts(tmp_path, settings, [11])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from distune.tuning.search.pruners import make_pruner
+from distune.tuning.search.pruners import PRUNER_SETTINGS, is_too_short, make_pruner, pruner_settings
 from distune.tuning.search.seeded_sampler import SeededSampler
 
 SPACE = {
@@ -55,3 +55,28 @@ def test_joint_draws_depend_on_the_studys_seed_and_the_trials_number(name: str) 
     assert draw(1, 30) == draw(1, 30)
     assert draw(1, 30) != draw(2, 30)
     assert draw(1, 30) != draw(1, 31)
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "warmup", "is_short"),
+    [
+        ("median", 3, 2, True), ("median", 4, 2, False), ("percentile", 2, 1, True), ("patient", 4, 3, True),
+        ("hyperband", 1, 2, False), ("none", 1, 2, False),
+    ],
+)  # fmt: skip
+def test_whether_a_trial_ends_before_it_could_be_stopped(
+    name: str, epochs: int, warmup: int, is_short: bool
+) -> None:
+    assert is_too_short(name, epochs, warmup) is is_short
+
+
+def test_a_pruners_settings_are_a_copy_with_the_warmup_of_the_study() -> None:
+    assert pruner_settings("percentile", 1) == {
+        "percentile": 75.0,
+        "n_startup_trials": 5,
+        "n_warmup_steps": 1,
+    }
+    assert pruner_settings("hyperband", 1) == {"min_resource": 1, "reduction_factor": 3}
+    pruner_settings("hyperband")["reduction_factor"] = 9
+    assert PRUNER_SETTINGS["hyperband"]["reduction_factor"] == 3
+    assert PRUNER_SETTINGS["percentile"]["n_warmup_steps"] == 2

@@ -8,7 +8,7 @@ from distune.config import Config, SearchParameter, parse_config, value_at, with
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
-from distune.tuning.space.space import DEFAULT_SPACE, build_space, config_key_of, contains
+from distune.tuning.space.space import DEFAULT_SPACE, Space, build_space, choice_of, config_key_of, contains
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
     "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),
@@ -251,3 +251,30 @@ def test_nothing_of_a_teacher_that_no_loss_asks_is_searched():
     assert drawn.is_active("teacher_lr", {"distillation.loss": "vanilla"}, base)
     started = with_values(base, {"student.init_from_teacher": True})
     assert "teacher_lr" in build_space(started, ignored=fields_without_effect(started)).parameters
+
+
+def test_what_decides_about_a_parameter_and_what_a_key_can_hold():
+    base = Config().replace(**{"distillation.loss": "vanilla"})
+    dropout = SearchParameter(type="float", low=0.1, high=0.3, when={"loss": ("vanilla",)})
+    ignored = {"distillation.loss": {"none": frozenset({"teacher", "T"})}}
+    space = Space({"loss": choice_of("none", "vanilla", "dkd"), "student_dropout": dropout, "T": DEFAULT_SPACE["T"],
+                   "teacher_lr": DEFAULT_SPACE["teacher_lr"], "student_lr": DEFAULT_SPACE["student_lr"]},
+                  ignored)  # fmt: skip
+    assert space.values_at("distillation.loss", base) == ["vanilla", "none", "dkd"]
+    assert space.values_at("student.lr", base) == [base.student.lr]
+    assert space.condition_keys("student_dropout") == {"distillation.loss"}
+    assert {name: space.deciding(name) for name in space.parameters} == {
+        "loss": set(), "student_dropout": {"loss"}, "T": {"loss"}, "teacher_lr": {"loss"}, "student_lr": set(),
+    }  # fmt: skip
+    assert space.always_active(base) == ["loss", "student_lr"]
+    assert space.ever_active(base) == list(space.parameters)
+    part = space.part({"student_dropout", "student_lr"})
+    assert {name: parameter.when for name, parameter in part.items()} == {
+        "student_dropout": {"distillation.loss": ("vanilla",)}, "student_lr": None,
+    }  # fmt: skip
+    alone = Space(part, ignored)
+    assert alone.is_active("student_dropout", {}, base)
+    assert not alone.is_active("student_dropout", {"distillation.loss": "dkd"}, base)
+    without = Config().replace(**{"distillation.loss": "none"})
+    assert [each.is_section_used("teacher", without) for each in (space, alone)] == [True, False]
+    assert alone.is_section_used("student", without) and alone.is_section_used("teacher", base)
