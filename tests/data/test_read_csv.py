@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from distune.config import DataConfig
 from distune.data import read_table
@@ -171,3 +172,20 @@ def test_a_file_that_is_no_csv_stops_even_when_dropping(wound: Path, content: by
     (line,) = problems(DataConfig(reader="wound", root=wound, on_bad_example="drop"))
     assert line.startswith("metadata_dev.csv")
     assert reason in line
+
+
+@pytest.mark.parametrize("form", ["TIFF", "GIF", "WEBP", "PNG"])
+def test_files_of_several_pictures_are_counted_in_a_note(wound: Path, form: str) -> None:
+    pictures = [Image.new("RGB", (20, 20), (grey, grey, 9)) for grey in (10, 90)]
+    for number in (1, 3):
+        pictures[0].save(wound / f"photos/{number}.png", form, save_all=True, append_images=pictures[1:])
+    (note,) = read_table(DataConfig(reader="wound", root=wound), 0).notes
+    assert note.startswith("image: 2 files hold several pictures") and "'photos/1.png'" in note
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "photos/" + "x" * 5000 + ".png", "../" * 3000 + "a.png"])
+def test_of_a_path_as_long_as_a_text_the_start_is_told(wound: Path, path: str) -> None:
+    rows = rows_of(wound / "metadata_train.csv")
+    write_csv(wound / "metadata_train.csv", [*rows, [path, "a", "x", ""]])
+    (line,) = problems(DataConfig(reader="wound", root=wound))
+    assert path[:100] in line and len(line) < 1000

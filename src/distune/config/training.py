@@ -50,7 +50,7 @@ class TrainingConfig(ConfigSection):
     """Learning rate after the warm-up."""
     warmup: Fraction = 0.1
     """Share of all steps in which the learning rate rises from zero."""
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0.0, le=100.0)] = 0.01
     """AdamW's decoupled weight decay."""
     grad_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
     """Largest norm of the gradient; empty does not clip."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
@@ -110,63 +110,86 @@ def label_problems(
     ]
 
 
+class CheckedImage(NamedTuple):
+    """Why an image file is unusable, or None; and whether it holds more pictures than the one that is read."""
+
+    problem: Fault | None
+    is_one_of_several: bool = False
+
+
 def image_problems(
     paths: Sequence[str], max_megapixels: float, rules: PixelRules = DEFAULT
 ) -> list[Fault | None]:
+    """What `checked_images` finds wrong with each image file."""
+    return [checked.problem for checked in checked_images(paths, max_megapixels, rules)]
+
+
+def checked_images(
+    paths: Sequence[str], max_megapixels: float, rules: PixelRules = DEFAULT
+) -> list[CheckedImage]:
     """Decodes every image file, its size checked first, so that a small file cannot ask for much memory.
 
     Args:
         paths: existing files; a file named twice is decoded once.
         max_megapixels: larger images are refused by their header.
         rules: how deep pixels become 8 bits.
-
-    Returns:
-        For each path why it is unusable, or None.
     """
     distinct = list(dict.fromkeys(paths))
-    problems = threaded(
-        lambda path: _image_problem(path, max_megapixels, rules), distinct, step="checking images"
+    checked = threaded(
+        lambda path: _checked_image(path, max_megapixels, rules), distinct, step="checking images"
     )
-    found = dict(zip(distinct, problems, strict=True))
+    found = dict(zip(distinct, checked, strict=True))
     return [found[path] for path in paths]
 
 
-def _image_problem(image: str, max_megapixels: float, rules: PixelRules) -> Fault | None:
+def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> CheckedImage:
     name, frame = located(image)
     path = Path(name)
     try:
         with path.open("rb") as file:
-            width, height = _size(file, name)
+            width, height, has_more = _header(file, name)
             if width * height > max_megapixels * 1e6:
                 limit_name = f"image is larger than data.max_image_megapixels {max_megapixels:g}"
-                return Fault(limit_name, f"{width} x {height} pixels")
+                return CheckedImage(Fault(limit_name, f"{width} x {height} pixels"))
             file.seek(0)
             content = file.read()
     except UserError as error:
-        return Fault("image cannot be read", str(error))
+        return CheckedImage(Fault("image cannot be read", str(error)))
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-        return Fault(f"image is larger than Pillow's safety limit, {limit:.0f} MP")
+        return CheckedImage(Fault(f"image is larger than Pillow's safety limit, {limit:.0f} MP"))
     except UnidentifiedImageError:
-        return Fault("image file is empty" if path.stat().st_size == 0 else "file is not an image")
+        return CheckedImage(
+            Fault("image file is empty" if path.stat().st_size == 0 else "file is not an image")
+        )
     except Exception as error:  # Pillow's plugins raise what they like on damaged files
         if is_of_the_machine(error):
             raise
-        return Fault("image is not readable", str(error))
+        return CheckedImage(Fault("image is not readable", str(error)))
     try:
         pixels_of(content, rules, frame, suffix=path.suffix)
     except UserError as error:
-        return Fault("image cannot be decoded", str(error))
-    return None
+        return CheckedImage(Fault("image cannot be decoded", str(error)))
+    return CheckedImage(None, is_one_of_several=has_more and frame is None)
 
 
-def _size(file: BinaryIO, path: str) -> tuple[int, int]:
-    """Width and height by the header of an image file."""
+def _header(file: BinaryIO, path: str) -> tuple[int, int, bool]:
+    """Width and height by the header of an image file, and whether it holds several pictures."""
     if (header := dicom_header_in(file, path)) is not None:
-        return header.width, header.height
+        return header.width, header.height, header.frames > 1
     file.seek(0)
     with Image.open(file) as opened:
-        return opened.size
+        return *opened.size, _has_more(opened)
+
+
+def _has_more(opened: Image.Image) -> bool:
+    """Whether a file is animated or has pages; the previews that cameras add to a JPEG are no pictures of their own."""
+    try:
+        return opened.format != "MPO" and bool(getattr(opened, "is_animated", False))
+    except Exception as error:  # what follows the first picture is damaged
+        if is_of_the_machine(error):
+            raise
+        return False
 
 
 def split_problems(

@@ -14,7 +14,7 @@ from distune.data.pixels.images import FRAME, located
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.errors import is_of_the_machine
-from distune.utils.text import counted
+from distune.utils.text import counted, listed
 
 SUFFIXES = {
     ".png",
@@ -63,7 +63,8 @@ class ImageFiles:
         except (OSError, ValueError, RuntimeError) as error:
             if is_of_the_machine(error):
                 raise
-            return Fault("image path that cannot be used", f"{image!r}: {error}")
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            return Fault("image path that cannot be used", f"{reason}: {image!r}")
         return found
 
     def notes(self) -> list[str]:
@@ -198,7 +199,8 @@ def wrong_root(root: Path, examples: Sequence[RawExample], faults: Sequence[list
     near = [*root.resolve().parents[:2], *_folders(root)]
     there = next((folder for folder in near if (folder / path).is_file()), None)
     hint = f"; {image!r} is under {there}" if there else ""
-    return f"none of {counted(len(absent), 'image file')} is there, such as {image!r}; {_WHERE}{hint}"
+    first = listed([image])
+    return f"none of {counted(len(absent), 'image file')} is there, such as {first}; {_WHERE}{hint}"
 
 
 def _folders(root: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from distune.utils.text import counted
 
 SHOWN = 3
 """Examples that are named for each cause."""
+LONGEST_DETAIL = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class Fault:
     cause: str
     detail: str = ""
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.detail) > LONGEST_DETAIL:  # a path or a label as long as a text
+            object.__setattr__(self, "detail", self.detail[: LONGEST_DETAIL - 1] + "…")
 
     def __str__(self) -> str:
         return f"{self.cause}: {self.detail}" if self.detail else self.cause

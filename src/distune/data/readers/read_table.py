@@ -15,7 +15,7 @@ from distune.data.folds import with_fold
 from distune.data.labels import PLAIN, encoded_label, parts, task_of
 from distune.data.pixels.intensity import PixelRules
 from distune.data.readers.checks import (
-    image_problems,
+    checked_images,
     label_problems,
     split_problems,
     value_problems,
@@ -28,7 +28,7 @@ from distune.data.table import Table, confused
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
 from distune.errors import DataError
 from distune.utils.arguments import check_argument
-from distune.utils.text import nearest_hint
+from distune.utils.text import listed, nearest_hint
 
 
 def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> Table:
@@ -120,7 +120,7 @@ def _checked(
     if (wrong := wrong_root(config.root, examples, faults)) is not None:
         return [], [], [wrong]
     if check_images:
-        _add_image_problems(examples, paths, faults, config)
+        raw.notes += _check_images(examples, paths, faults, config)
     good = [not own for own in faults]
     is_whole = not raw.structure and (all(good) or drops)
     if config.fold is not None and is_whole:
@@ -160,17 +160,28 @@ def _folded(
     return [next(folded) if usable else example for example, usable in zip(examples, good, strict=True)]
 
 
-def _add_image_problems(
+def _check_images(
     examples: list[RawExample], paths: list[str | None], faults: list[list[Fault]], config: DataConfig
-) -> None:
+) -> list[str]:
+    """Adds what is wrong with image files, and notes how many hold more pictures than the one that is read."""
     rows = [row for row, path in enumerate(paths) if path]
-    files = [path for path in paths if path]
-    for row, problem in zip(
-        rows, image_problems(files, config.max_image_megapixels, pixel_rules(config)), strict=True
-    ):
-        if problem is not None:
-            detail = f"{examples[row].image!r} {problem.detail}".strip()
-            faults[row].append(replace(problem, detail=detail))
+    checked = checked_images(
+        [path for path in paths if path], config.max_image_megapixels, pixel_rules(config)
+    )
+    several = []
+    for row, image in zip(rows, checked, strict=True):
+        name = examples[row].image
+        if image.problem is not None:
+            faults[row].append(replace(image.problem, detail=f"{name!r} {image.problem.detail}".strip()))
+        elif image.is_one_of_several:
+            several.append(name)
+    if not several:
+        return []
+    how_many = f"{len(several)} files hold" if len(several) > 1 else "1 file holds"
+    return [
+        f"image: {how_many} several pictures, of which the first (of DICOM the middle one) is read, "
+        f"such as {listed(several[:1])}"
+    ]
 
 
 def _table(
