@@ -18,10 +18,10 @@ from distune.data.pixels.intensity import DEFAULT
 from distune.data.ragged import Ragged
 from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
-from distune.errors import UserError
+from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, as_cell, calibrated
 from distune.prediction.evaluation import evaluation_of
-from distune.prediction.examples import Columns, Example, array_of, encoder_pixels, examples_of
+from distune.prediction.examples import Columns, Example, array_of, columns_of, encoder_pixels, examples_of
 from distune.prediction.labelled import Labelled, _as_in_training, _as_text, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor, lacks
@@ -263,3 +263,48 @@ def test_one_image_or_several_and_their_names() -> None:
     for images, texts in ((None, None), (["a.png"], ["x", "y"])):
         with pytest.raises(UserError):
             examples_of(images, texts, Columns())
+
+
+def test_answers_that_are_no_numbers_are_refused() -> None:
+    class Broken(ByLength):
+        def probabilities(self, *given: Any) -> list[NDArray[np.float32]]:
+            return [np.full_like(found, np.nan) for found in super().probabilities(*given)]
+
+    with pytest.raises(UserError, match="NaN"):
+        Predictor(Broken(), {"kind": 1.0}, Columns((), ("text",))).predict(None, ["one"])
+
+
+@pytest.mark.parametrize(
+    ("header", "token"), [("text,text,kind", "'text'"), ("text,kind,kind", "kind"), ("text,kind", None)]
+)
+def test_a_column_that_is_read_is_there_once(tmp_path: Path, header: str, token: str | None) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(f"{header}\none,short,short\n"[: -len(",short\n") if token is None else None])
+    if token is None:
+        assert labelled_file(PREDICTOR, file).labels == {"kind": ["short"]}
+    else:
+        with pytest.raises(DataError, match=token):
+            labelled_file(PREDICTOR, file)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "groups", "token"),
+    [
+        ("text,kind,ward", ["one,short,a", "two,short,a"], ["a", "a"], None),
+        ("text,kind,ward", ["one,short,a", "two,short,"], ["a", "table.csv:3"], "1 of 2"),
+        ("text,kind,other", ["one,short,a", "two,short,a"], ["table.csv:2", "table.csv:3"], "ward"),
+    ],
+)
+def test_the_patients_are_those_of_the_column_that_training_read(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    header: str,
+    cells: list[str],
+    groups: list[str],
+    token: str | None,
+) -> None:
+    columns = columns_of({"reader": "csv", "text_column": "text", "group_column": "ward"}, ("text",))
+    file = tmp_path / "table.csv"
+    file.write_text("\n".join([header, *cells]) + "\n")
+    assert labelled_file(Predictor(ByLength(), {"kind": 1.0}, columns), file).groups == groups
+    assert (token or "patient") in caplog.text or (token is None and not caplog.text)

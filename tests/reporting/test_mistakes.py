@@ -185,3 +185,14 @@ def test_thumbnails_keep_their_form_and_grow_nothing(
     content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None and pixels.shape == (*shown, 3) and abs(int(pixels.mean()) - 90) <= 1
+
+
+def test_pictures_that_changed_since_the_run_are_warned_of(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for answer, token in ((True, ""), (None, ""), (False, "not as it was")):
+        monkeypatch.setattr("distune.reporting.mistakes.read_table", lambda *_, **__: None)
+        monkeypatch.setattr("distune.reporting.mistakes.was_trained_on", lambda *_, answer=answer: answer)
+        caplog.clear()
+        write_mistakes(run_folder)
+        assert token in caplog.text and bool(token) == bool(caplog.text)

@@ -162,3 +162,9 @@ def test_a_label_has_two_values_at_least_and_five_examples_each(
     cells = [f"v{n}" for n in range(values)] * each + [""] * 7
     found = _Cells(cells, lambda cell: not cell)
     assert found.is_categorical is is_label and found.missing == 7
+
+
+@pytest.mark.parametrize("wishes", [{"text": "kind"}, {"group": "kind"}])
+def test_a_column_has_one_role(tmp_path: Path, wishes: dict[str, str]) -> None:
+    with pytest.raises(UserError, match="'kind' is named for two"):
+        looked_at(tmp_path, ["kind"], [["a"]], Wishes(labels=("kind",), **wishes), lambda cell: not cell)

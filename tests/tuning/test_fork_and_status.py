@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
 from distune.tuning.fork_study import fork, open_old
 from distune.tuning.status import read_status, status_of
-from distune.tuning.study.names import check_not_renamed
+from distune.tuning.study.names import check_folder, check_not_renamed
 from distune.tuning.study.open_study import FORKED_FROM, open_study
 from distune.tuning.study.storage import open_storage, opened
 
@@ -202,3 +203,25 @@ def test_the_dashboard_names_its_package(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="optuna-dashboard"):
         open_dashboard("some", logs=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["trials", "teacher"])
+def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind):
+    (tmp_path / "some" / kind).mkdir(parents=True)
+    url = f"sqlite:///{tmp_path}/some.db"
+    with pytest.raises(UserError, match="holds the trials"):
+        check_folder(tmp_path / "some", url, "some")
+    with opened(url) as storage:
+        open_study(storage, "some", settings_of())
+    check_folder(tmp_path / "some", url, "some")
+    with pytest.raises(UserError, match="it holds some"):
+        check_folder(tmp_path / "some", url, "other")
+    check_folder(tmp_path / "new", url, "other")
+
+
+def test_a_port_in_use_is_named_by_the_dashboard(tmp_path):
+    pytest.importorskip("optuna_dashboard")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UserError, match=f"{port}.*--port"):
+            open_dashboard("some", logs=tmp_path, port=port)

@@ -86,7 +86,9 @@ def test_the_end_is_expected_from_the_mean_trial_and_the_workers_that_are_there(
     study = optuna.create_study()
     for state, seconds in ((TrialState.COMPLETE, 100.0), (TrialState.PRUNED, 20.0), (TrialState.FAIL, 900.0)):
         value = 0.5 if state == TrialState.COMPLETE else None
-        study.add_trial(create_trial(state=state, value=value, user_attrs={"seconds": seconds}))
+        study.add_trial(
+            create_trial(state=state, value=value, user_attrs={"seconds": seconds, "overrides": {}})
+        )
     trials = study.get_trials(deepcopy=False)
     assert _expected_end(trials, 12, 4, now) == now + timedelta(seconds=60 * 10 / 4)
     assert _expected_end(trials, 1, 4, now) == now

@@ -63,7 +63,7 @@ def test_anything_else_is_refused(tmp_path: Path, kind: str) -> None:
     FOREIGN[kind](tmp_path / "out")
     with pytest.raises(UserError, match="out"):
         check(tmp_path / "out")
-    if (tmp_path / "out").is_file():
+    if (tmp_path / "out").is_file() and not (tmp_path / "out").is_symlink():
         check(tmp_path / "out", overwrite=True)
     else:  # nor does anybody mean that
         with pytest.raises(UserError, match="out"):
@@ -93,7 +93,7 @@ def test_an_input_is_never_an_output(tmp_path: Path, link: Callable[[Path, Path]
     if link is not None:
         link(tmp_path / "in", out)
     for overwrite in (False, True):
-        with pytest.raises(UserError, match="read here"):
+        with pytest.raises(UserError, match=r"read here|is a link"):
             check(out, tmp_path / "in", overwrite=overwrite)
 
 

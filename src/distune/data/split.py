@@ -283,8 +283,10 @@ def _fill_empty_splits(
                 split_of_group[group] = split
                 break
         else:
+            alone = sum(count == 1 for count in times.values())
             raise UserError(
-                f"too few groups: no group can leave train for {SPLITS[split]} without taking a class with it"
+                f"no row or group can leave train for {SPLITS[split]}: {alone} of {len(times)} classes are in a single "
+                "one; merge rare classes, or name another label column where this one holds numbers or names"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -31,11 +32,12 @@ from distune.prediction.load import run_behind
 from distune.prediction.predictor import Predictor
 from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
-from distune.training.files.run_folder import run_config
+from distune.training.files.run_folder import run_config, was_trained_on
 from distune.utils.arguments import check_number, check_path
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import read_file
 
+_log = logging.getLogger(__name__)
 QUANTISATIONS = ("none", "int8")
 BUNDLES = Path("logs/bundles")
 MAX_SCORE_DROP = 0.01
@@ -189,6 +191,10 @@ def _table(folder: Path, model: TrainedStudent, data_root: Path | None, *, is_ne
             [
                 f"not the examples and classes that {folder} was trained on; name that data set with --data-root"
             ],
+        )
+    if was_trained_on(folder, table) is False:
+        _log.warning(
+            "%s is not as it was when %s was trained: dev scores are of what it holds now", table.root, folder
         )
     return table
 

@@ -33,11 +33,13 @@ class Columns:
         image: choices for the image; none where the model reads no image.
         text: choices for the text; none where the model reads no text.
         missing: texts that stand for nothing, whatever their case, as in training.
+        group: choices for the patient or case, where labelled examples are read.
     """
 
     image: tuple[str, ...] = ("image",)
     text: tuple[str, ...] = ("text",)
     missing: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
 
     def text_of(self, cell: str) -> str:
         """The text that a cell holds; empty where it stands for nothing."""
@@ -220,6 +222,8 @@ def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int
     for what, choices in (("image", columns.image), ("text", columns.text)):
         there = [choice for choice in choices if choice in header]
         found.append(header.index(there[0]) if there else None)
+        if there and header.count(there[0]) > 1:
+            problems.append(f"column {there[0]!r} is there twice; name the {what} once")
         if choices and not there:
             hint = nearest_hint(choices[0], header)
             problems.append(
@@ -363,4 +367,5 @@ def columns_of(data: Mapping[str, Any], modalities: Sequence[str]) -> Columns:
         (*images, "image") if "image" in modalities else (),
         (*((text,) if text else ()), "text") if "text" in modalities else (),
         tuple(data.get("missing_values", ())),
+        (group,) if (group := data.get("group_column")) else (),
     )

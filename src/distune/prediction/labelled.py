@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
 from distune.data import read_table
-from distune.data.fingerprint import table_fingerprint
 from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
@@ -30,10 +30,11 @@ from distune.prediction.examples import (
     several,
 )
 from distune.prediction.predictor import Predictor
-from distune.training.files.run_folder import read_results
+from distune.training.files.run_folder import was_trained_on
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.text import counted, listed
 
+_log = logging.getLogger(__name__)
 GROUP_COLUMNS = ("group", "patient", "case")
 
 
@@ -134,6 +135,8 @@ def _of_path(predictor: Predictor, path: Path, root: Path | None, name: str | No
 
 def _each_its_own(groups: Sequence[str], examples: Sequence[Example]) -> list[str]:
     """The groups, in which an example that names none is a group of its own; an id that is there twice names no one."""
+    if 0 < (unknown := sum(not group for group in groups)) < len(groups):
+        _log.warning("%d of %d examples name no patient or case; each counts as one", unknown, len(groups))
     times = Counter(example.id for example in examples)
     return [
         group or (example.id if times[example.id] == 1 else f"{example.id} (example {row})")
@@ -171,14 +174,19 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
     header, rows, examples = read_table_of(
         path, path.parent if root is None else root, predictor.columns, follow_links=config.follow_links
     )
-    missing = [task.name for task in tasks if task.name not in header]
+    missing = [task.name for task in tasks if header.count(task.name) != 1]
     if missing:
         raise DataError(
             path,
-            [f"no column for the tasks {listed(missing)}; columns found: {listed(header)}"],
+            [f"not one column for each of the tasks {listed(missing)}; columns found: {listed(header)}"],
         )
-    names = (*((config.group_column,) if config.group_column else ()), *GROUP_COLUMNS)
+    names = (*predictor.columns.group, *GROUP_COLUMNS)
     group = next((header.index(name) for name in names if name in header), None)
+    if group is None:
+        _log.warning(
+            "%s: no column names the patient or case (looked for %s); each row counts as one of its own, and "
+            "intervals are too narrow where a patient has several", path, listed(names),
+        )  # fmt: skip
     labels = {task.name: [row[header.index(task.name)].strip() for row in rows] for task in tasks}
     groups = [
         "" if group is None or is_missing(row[group], config.missing_values) else normal_form(row[group])
@@ -219,7 +227,7 @@ def _of_folder(predictor: Predictor, root: Path) -> Labelled:
         raise UserError("a bundle does not say how a data set is read; name its labelled examples with --csv")
     config = with_values(config, {"data.root": str(root), "data.fold": None, "data.tables": None})
     table = read_table(config.data, config.seed, check_images=False)
-    if table_fingerprint(table) == (read_results(Path(predictor.source)) or {}).get("data_fingerprint"):
+    if was_trained_on(Path(predictor.source), table):
         raise DataError(
             root, ["this is the data set that the student was trained and tuned on; external data are others"]
         )

@@ -290,6 +290,10 @@ class Predictor:
         probabilities = [
             joined(part, len(task.classes))[back] for task, part in zip(self.tasks, parts, strict=True)
         ]
+        if not all(np.isfinite(found).all() for found in probabilities):
+            raise UserError(
+                f"{self.source}: its model answers NaN or infinite; its weights are damaged: train or export it again"
+            )
         if is_calibrated:
             probabilities = [
                 calibrated(task, found, self.temperatures[task.name])

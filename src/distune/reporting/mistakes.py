@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,13 +10,16 @@ from pathlib import Path
 
 from distune.analysis.mistakes import MOST, Mistake, TaskMistakes, read_mistakes
 from distune.config import Config, with_values
+from distune.data import read_table
 from distune.errors import UserError
 from distune.reporting import html
 from distune.reporting.thumbnails import thumbnail
-from distune.training.files.run_folder import run_config
+from distune.training.files.run_folder import run_config, was_trained_on
 from distune.utils.atomic import write_text
 from distune.utils.output_files import check_output
+from distune.utils.text import one_line
 
+_log = logging.getLogger(__name__)
 TEMPLATE = "mistakes.html.j2"
 TITLE = "Mistakes of"
 CLASSES_SHOWN = 5
@@ -69,6 +73,8 @@ def write_mistakes(
             raise UserError(f"{data_root}: there is no such folder; data_root is where the data set is now")
         config = with_values(config, {"data.root": str(data_root)})
     found = read_mistakes(run, split, most)
+    if any(mistake.image for task in found for mistake in task.most_confident):
+        _warn_of_other_data(run, config)
     page, name = out or run / f"mistakes_{split}.html", run.resolve().name
     # Elsewhere a page may be another run's; in the run folder it is this run's, by whatever name that had then.
     is_earlier = partial(html.is_page, title=f"{TITLE} {name} on {split}" if out else TITLE)
@@ -77,6 +83,20 @@ def write_mistakes(
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, mistakes_page(name, split, config, found))
     return page
+
+
+def _warn_of_other_data(run: Path, config: Config) -> None:
+    """Says where pictures may be others than the student saw, or cannot be compared with those."""
+    try:
+        is_same = was_trained_on(run, read_table(config.data, config.seed, check_images=False))
+    except UserError as error:
+        _log.warning("the data set cannot be read: %s", one_line(error))
+    else:
+        if is_same is False:
+            _log.warning(
+                "%s is not as it was when %s was trained: pictures may be others than the student saw",
+                config.data.root, run,
+            )  # fmt: skip
 
 
 def mistakes_page(name: str, split: str, config: Config, found: Sequence[TaskMistakes]) -> str:

@@ -243,6 +243,13 @@ def _check_names(header: Sequence[str], wishes: Wishes) -> None:
         if name is not None and header.count(name) != 1:
             hint = nearest_hint(name, header)
             raise UserError(f"there is not one column {name!r}; columns found: {listed(list(header))}{hint}")
+    roles = Counter(
+        name for name in (wishes.image, wishes.text, wishes.group, *wishes.labels) if name is not None
+    )
+    if twice := [name for name, times in roles.items() if times > 1]:
+        raise UserError(
+            f"column {twice[0]!r} is named for two things; image, text, group and labels are different columns"
+        )
 
 
 def _image(folder: Path, columns: Mapping[str, _Cells], wished: str | None) -> tuple[str, ImageFiles, str]:

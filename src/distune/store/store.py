@@ -35,7 +35,10 @@ def cache_folder() -> Path:
         UserError: the user has no home folder, or no folder can be there.
     """
     if given := os.environ.get("DISTUNE_CACHE"):
-        found = Path(given)
+        try:
+            found = Path(given).expanduser()
+        except RuntimeError as error:
+            raise UserError(f"DISTUNE_CACHE: {given}: {error}") from None
         nearest = next(path for path in (found, *found.absolute().parents) if path.exists())
         if not nearest.is_dir():
             raise UserError(f"the cache: {nearest} is no folder; {_SET}")

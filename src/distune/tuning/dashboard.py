@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import tempfile
 from pathlib import Path
 
@@ -26,12 +27,20 @@ def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = Non
         port: on 127.0.0.1.
 
     Raises:
-        UserError: no such study, or optuna-dashboard is not installed.
+        UserError: no such study, the port is in use, or optuna-dashboard is not installed.
     """
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs optuna-dashboard: pip install 'distune[dashboard]'")
     from optuna_dashboard import run_server  # type: ignore[import-untyped]
 
+    with socket.socket() as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            asked.bind((HOST, port))
+        except OSError as error:
+            raise UserError(
+                f"port {port} of {HOST}: {error.strerror}; choose another one with --port"
+            ) from None
     with tempfile.TemporaryDirectory(prefix="distune-dashboard-") as folder:
         copy = copy_study(name, Path(folder) / "copy.db", logs=logs, storage=storage)
         run_server(copy, host=HOST, port=port)

@@ -40,10 +40,12 @@ def check_output(
         overwrite: let it replace any file that is none of them, or in none of them.
 
     Raises:
-        UserError: `out` is one of the inputs or in a folder of theirs, a folder, a device or a pipe, another file, or
-            where none can be written.
+        UserError: `out` is a link, one of the inputs or in a folder of theirs, a folder, a device or a pipe, another
+            file, or where none can be written.
     """
     check_path("out", out)
+    if out.is_symlink():  # which the new file would take the place of, also that of /dev/stdout
+        raise UserError(f"{out}: is a link; name the file that it leads to, or another one")
     if not out.exists():
         _check_place(out)
         return
@@ -68,8 +70,6 @@ def check_output(
 
 def _check_place(out: Path) -> None:
     """Refuses a new file that could not be written: known before the work whose result it shall hold."""
-    if out.is_symlink():
-        raise UserError(f"{out}: is a link that leads nowhere; name another file to write to")
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir():
         raise UserError(f"{out}: {above} is no folder; name another file to write to")

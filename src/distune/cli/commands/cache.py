@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from distune.cli.output import say
-from distune.utils.text import counted
+from distune.utils.text import counted, one_line
 
 app = typer.Typer(
     help="The store of expensive results (DISTUNE_CACHE, else the user's cache).", no_args_is_help=True
@@ -25,7 +25,7 @@ def list_entries() -> None:
     entries = store.entries()
     for entry in sorted(entries, key=lambda entry: -entry.last_used):
         used = datetime.fromtimestamp(entry.last_used)
-        encoders, dataset = ", ".join(entry.encoders) or "-", entry.dataset or "-"
+        encoders, dataset = one_line(", ".join(entry.encoders) or "-"), one_line(entry.dataset or "-")
         say(
             f"{entry.size / 1e6:10.1f} MB  {used:%Y-%m-%d %H:%M}  {entry.kind:8}  {encoders:20}  {dataset:20}  "
             f"{entry.name}"

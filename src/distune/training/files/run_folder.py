@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.config import Config, load_config, save_config
+from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Table
 from distune.errors import UserError, is_of_the_machine
 from distune.training.callbacks import EpochRecord
@@ -180,6 +181,17 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     except UserError as error:
         _log.warning("%s; its run does not count as finished", error)
         return None
+
+
+def was_trained_on(folder: Path, table: Table) -> bool | None:
+    """Whether a data set is the one that a run was trained on, as it was then; None where the run does not say.
+
+    Args:
+        folder: the run folder.
+        table: the data set; all its images are hashed.
+    """
+    recorded = (read_results(folder) or {}).get("data_fingerprint")
+    return None if recorded is None else table_fingerprint(table) == recorded
 
 
 def read_metrics(folder: Path) -> list[EpochRecord]:

@@ -109,6 +109,29 @@ def check_not_renamed(url: str, name: str) -> None:
         )
 
 
+def check_folder(folder: Path, url: str, name: str) -> None:
+    """Refuses to begin a study in the folder of another one, whose run folders it would replace.
+
+    Args:
+        folder: of the study's files.
+        url: of the storage.
+        name: of the study.
+
+    Raises:
+        UserError: the folder holds trials, and the storage no study of that name, as where its database is lost.
+    """
+    if not any((folder / kind).is_dir() for kind in ("trials", "teacher")):
+        return
+    try:
+        with reading(url) as storage:
+            name_in(storage, name, url)
+    except UserError as error:
+        raise UserError(
+            f"{folder} holds the trials of a study, but {error}. Put its database back, move the folder away, or use "
+            "another --study-name"
+        ) from None
+
+
 def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: Config) -> dict[str, str]:
     """The commits of hub models that the study which will be resumed uses; none where it is new, or cannot be read.
 
