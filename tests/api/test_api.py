@@ -10,7 +10,9 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -335,6 +337,25 @@ def test_what_training_sets_in_torch_is_put_back(tiny_config: Callable[..., Conf
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_one_thread_trains_at_a_time_and_with_gradients() -> None:
+    from distune.api.settings import restored
+
+    running: list[int] = []
+
+    def train() -> int:
+        with restored():
+            running.append(1)
+            time.sleep(0.02)
+            return running.pop() + len(running)
+
+    with ThreadPoolExecutor(3) as threads:
+        assert [one.result() for one in [threads.submit(train) for _ in range(3)]] == [1, 1, 1]
+    with torch.inference_mode():
+        with restored():
+            assert torch.ones(1, requires_grad=True).requires_grad and torch.is_grad_enabled()
+        assert torch.is_inference_mode_enabled()
 
 
 def test_a_data_frame_that_cannot_be_used_is_refused(

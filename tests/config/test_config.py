@@ -14,6 +14,7 @@ from distune.config import (
     known_keys,
     load_config,
     parse_config,
+    save_config,
     value_at,
     with_values,
 )
@@ -272,3 +273,12 @@ def test_true_is_a_choice_of_a_search_space() -> None:
 def test_a_search_parameter_that_contradicts_itself_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         SearchParameter(**values)
+
+
+def test_a_section_is_laid_over_that_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    written = {"data": {"reader": "demo", "root": "demo"}, "teacher": {"fusion_dim": 32, "epochs": 7}}
+    save_config(parse_config(written), file)
+    found = load_config(file, {"teacher": {"lr": 0.5, "vision": {"freeze": "all"}}, "student.lr": 0.25})
+    assert found == load_config(file, {"teacher.lr": 0.5, "teacher.vision.freeze": "all", "student.lr": 0.25})
+    assert (found.teacher.fusion_dim, found.teacher.epochs, found.teacher.lr) == (32, 7, 0.5)

@@ -317,3 +317,20 @@ def test_a_text_longer_than_any_model_reads_is_cut_and_that_is_noted() -> None:
     found, _, notes = interpreted(examples(text=[long + "y", long, "short"]), ("label",), DataConfig())
     assert [example.text for example in found] == [long, long, "short"]
     assert len(notes) == 1 and notes[0].startswith("text: 1 ")
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_odd"),
+    [
+        ("a;b", False),
+        ("none", False),
+        ("", False),
+        ("a;", False),
+        ("none;a", True),
+        ("a; none", True),
+        (" ; ", True),
+    ],
+)
+def test_labels_that_contradict_each_other_are_a_fault(cell: str, is_odd: bool) -> None:
+    _, faults, _ = understood({"tasks": {"grade": {"separator": ";"}}}, label=["a", "b", cell])
+    assert [bool(own) for own in faults] == [False, False, is_odd]

@@ -12,7 +12,7 @@ from distune.data.split import FRACTIONS, SplitCounts
 from distune.data.table import SPLITS
 from distune.errors import UserError
 from distune.setup.image_links import split_whole
-from distune.utils.arguments import check_argument, check_path
+from distune.utils.arguments import check_argument, check_path, check_text
 
 if TYPE_CHECKING:
     from distune.data.audit.audit import AuditReport
@@ -114,7 +114,7 @@ def split(
         check_path(name, given)
     check_argument("labels", labels, list, tuple)  # a string is a sequence, too
     for name, column in (("group", group), ("image", image)):
-        check_argument(name, column, str, type(None))
+        check_text(name, column, type(None))
     check_argument("fractions", fractions, list, tuple)
     if len(fractions) != len(SPLITS):
         raise UserError(f"fractions: {len(fractions)} of them; give those of train, dev and test")

@@ -28,7 +28,7 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
 
     Args:
         path: the YAML file.
-        overrides: values by dotted key (`"teacher.epochs"`), laid over the file's.
+        overrides: values by dotted key (`"teacher.epochs"`), laid over the file's; a mapping holds those of a section.
 
     Returns:
         The complete config, every default filled in.
@@ -45,7 +45,23 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
         raise ConfigError(str(path), [str(error)]) from None
     if not isinstance(raw, dict):
         raise ConfigError(str(path), [f"a config is a mapping of sections, not {type(raw).__name__}"])
-    return parse_config(raw, source=str(path), overrides=overrides)
+    config = parse_config(raw, source=str(path))
+    return with_values(config, _by_key(config, overrides), source=str(path)) if overrides else config
+
+
+def _by_key(held: Any, overrides: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The same overrides with those of a whole section as its keys: the others keep the file's values."""
+    found: dict[str, Any] = {}
+    for key, value in overrides.items():
+        check_argument("overrides", key, str)
+        section = held
+        for part in key.split("."):
+            section = getattr(section, part, None) if isinstance(section, BaseModel) else None
+        if isinstance(section, BaseModel) and isinstance(value, Mapping):
+            found |= _by_key(section, value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
 
 
 def parse_config(

@@ -18,6 +18,7 @@ from distune.errors import UserError
 from distune.prediction.examples import Columns
 from distune.prediction.predictor import Predictor
 from distune.utils import json_files
+from distune.utils.arguments import check_path
 from distune.utils.paths import check_is_file
 from distune.utils.text import one_line
 
@@ -42,6 +43,7 @@ def load_bundle(folder: Path | str) -> Predictor:
         UserError: a file is missing, altered or damaged, the bundle is of a newer format, or its parts do not belong
             together.
     """
+    check_path("folder", folder)
     folder = Path(folder)
     check_files(folder)
     about = read_bundle_json(folder / PREPROCESS)

@@ -12,7 +12,7 @@ from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import WEIGHTS
-from distune.utils.arguments import check_argument, check_path
+from distune.utils.arguments import check_argument, check_path, check_text
 from distune.utils.paths import in_shell
 from distune.utils.sealed_files import read_sealed
 from distune.utils.text import counted
@@ -35,7 +35,7 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     from distune.prediction.trained import load_run
 
     check_path("source", source)
-    check_argument("device", device, str, type(None))
+    check_text("device", device, type(None))
     check_argument("storage", storage, str, type(None))
     folder = Path(source)
     if is_bundle(folder):

@@ -78,6 +78,8 @@ def interpreted(
         settings = config.tasks.get(name, TaskConfig())
         label_map = dict((config.label_map or {}).get(name, {}))
         parts = [_parts(cell, settings) for cell in columns[task]]
+        for own, cell, several in zip(faults, columns[task], parts, strict=True):
+            own += _contradictions(name, cell, several, settings)
         mapped = [label_map.get(part, label_map.get(part.strip(), part)) for own in parts for part in own]
         named, noted = _one_spelling(mapped, f"label {name}")
         notes += noted
@@ -207,6 +209,15 @@ def _parts(cell: str, settings: TaskConfig) -> list[str]:
     if settings.separator is None or cell.strip() == settings.negative:
         return [cell]
     return cell.split(settings.separator)
+
+
+def _contradictions(task: str, cell: str, parts: Sequence[str], settings: TaskConfig) -> list[Fault]:
+    """What is wrong with a cell of several labels: the word for no label is one of them, or there is none."""
+    held = [part.strip() for part in parts]
+    if len(held) < 2 or not (settings.negative in held or not any(held)):
+        return []
+    remedy = f"write the labels alone, {settings.negative!r} alone, or leave the cell empty"
+    return [Fault(f"labels of task {task!r} that contradict each other", repr(cell), remedy)]
 
 
 def _doubtful(task: str, labels: Sequence[str], meant: Set[str]) -> list[str]:
