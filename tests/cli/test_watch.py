@@ -17,6 +17,12 @@ from distune.tuning.study.storage import open_storage
 from distune.tuning.trials.trial import PROGRESS
 
 
+def _trial_of_tune(study: optuna.Study) -> optuna.Trial:
+    trial = study.ask()
+    trial.set_user_attr("overrides", {})
+    return trial
+
+
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
     """A study with one living coordinator and one trial."""
@@ -25,7 +31,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
     study = optuna.create_study(storage=storage, study_name="s", direction="maximize")
     lease = Lease.new(2, ["cpu"], 5)
     study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
-    study.tell(study.ask(), 0.25)
+    study.tell(_trial_of_tune(study), 0.25)
     return study
 
 
@@ -34,7 +40,7 @@ def test_watching_lasts_until_no_worker_is_left(study: optuna.Study, monkeypatch
 
     def next_look(seconds: float) -> None:
         waited.append(seconds)
-        study.tell(study.ask(), 0.5)
+        study.tell(_trial_of_tune(study), 0.5)
         if len(waited) == 2:
             (lease,) = leases(study.user_attrs).values()
             study.set_user_attr(f"coordinator:{lease.coordinator}", lease.closed("finished").__dict__)
@@ -84,7 +90,7 @@ def test_what_a_trial_is_at_between_its_epochs_is_shown(study: optuna.Study, tmp
 def test_status_says_that_the_best_trials_teacher_has_little_to_teach(study: optuna.Study) -> None:
     said = CliRunner().invoke(app, ["status", "s"]).output
     assert "warning" not in said
-    trial = study.ask()
+    trial = _trial_of_tune(study)
     trial.set_user_attr("teacher_score", 0.25)
     trial.set_user_attr("regression_score", 0.5)
     study.tell(trial, 0.75)

@@ -173,7 +173,7 @@ def test_a_picture_whose_file_is_cut_is_named(trained_run: MakeRun, tmp_path: Pa
 
 
 def test_as_many_texts_as_images(trained_run: MakeRun) -> None:
-    with pytest.raises(UserError, match="2 images and 1 texts"):
+    with pytest.raises(UserError, match="2 images and 1 text:"):
         load(trained_run()).predict(["a.png", "b.png"], ["text"])
 
 

@@ -177,7 +177,10 @@ def test_the_ranges_of_a_staged_search_are_those_of_its_teachers_too(tmp_path: P
             for value in values:
                 study.add_trial(
                     create_trial(
-                        value=0.6, params={parameter: value}, distributions={parameter: distribution}
+                        value=0.6,
+                        params={parameter: value},
+                        distributions={parameter: distribution},
+                        user_attrs={"overrides": {}},
                     )
                 )
     study = read_study(folder)
