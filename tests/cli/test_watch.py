@@ -29,6 +29,9 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
     monkeypatch.chdir(tmp_path)
     storage = open_storage("sqlite:///logs/optuna/s.db")
     study = optuna.create_study(storage=storage, study_name="s", direction="maximize")
+    texts = dict.fromkeys(("data_fingerprint", "metric", "strategy", "sampler", "pruner"), "some")
+    for key, value in {**texts, "base_config": {}, "search_space": {}, "seed": 1, "ready": True}.items():
+        study.set_user_attr(key, value)
     lease = Lease.new(2, ["cpu"], 5)
     study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
     study.tell(_trial_of_tune(study), 0.25)
