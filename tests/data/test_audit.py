@@ -257,5 +257,5 @@ def test_thousands_of_classes_are_said_and_not_learned(planted: Planted) -> None
     codes = np.arange(len(table), dtype=np.int64)[:, None] * 30
     many = replace(table, tasks=(*table.tasks, task), labels=np.concatenate([table.labels, codes], axis=1))
     report = audit(many)
-    assert "10000 classes" in found(report, "many_classes").title
+    assert "10,000 classes" in found(report, "many_classes").title
     assert {row["task"] for row in report.sections[-1].rows} == {task.name for task in table.tasks}

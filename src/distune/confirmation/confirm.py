@@ -173,8 +173,8 @@ class _Confirmation:
         gone = [job for job in jobs if not job.is_done and job.number not in trained.failed]
         if gone:
             raise UserError(
-                f"{len(gone)} of {len(jobs)} runs, {gone[0].folder} the first, were moved or deleted while this "
-                "command worked; put them back, or the same command trains them again"
+                f"{len(gone)} of {counted(len(jobs), 'run')}, {gone[0].folder} the first, were moved or deleted while "
+                "this command worked; put them back, or the same command trains them again"
             )
 
     @cached_property

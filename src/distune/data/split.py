@@ -285,7 +285,8 @@ def _fill_empty_splits(
         else:
             alone = sum(count == 1 for count in times.values())
             raise UserError(
-                f"no row or group can leave train for {SPLITS[split]}: {alone} of {len(times)} classes are in a single "
+                f"no row or group can leave train for {SPLITS[split]}: "
+                f"{alone} of {counted(len(times), 'class', 'classes')} are in a single "
                 "one; merge rare classes, or name another label column where this one holds numbers or names"
             )
 
