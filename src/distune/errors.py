@@ -50,16 +50,14 @@ class DataError(UserError):
 
 OUT_OF = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 """What the system says where this process may have no more memory, processes, threads or open files."""
-
-
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED|bad_?alloc|"
     r"failed to allocate memory|"
     r"could not create a primitive",  # oneDNN, whose small buffers have no room
     re.I,
 )
-
-
+_NO_THREAD = "can't start new thread"
+"""What Python says, in an error without a number."""
 _DISK_FULL = re.compile(r"disk is full|no space left on device|disk quota exceeded", re.I)
 
 
@@ -77,7 +75,8 @@ def is_disk_full(error: BaseException) -> bool:
 
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether an error says that something has run out: then nothing is wrong with the file that was read."""
-    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in OUT_OF)
+    is_said = isinstance(error, OSError) and error.errno in OUT_OF
+    return is_said or isinstance(error, MemoryError) or _NO_THREAD in str(error)
 
 
 def has_run_out(error: BaseException) -> bool:

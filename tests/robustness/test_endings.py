@@ -76,7 +76,7 @@ def test_each_error_has_its_code(error: Exception, code: int, token: str) -> Non
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(("error", "code"), [(UserError("rule"), 2), (KeyboardInterrupt(), 130)])
-def test_an_error_that_nobody_can_read_keeps_its_code(
+def test_an_error_that_cannot_be_printed_keeps_its_code(
     error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Path("/dev/full").open("w") as full, pytest.raises(SystemExit) as ended:
@@ -282,6 +282,7 @@ def test_a_study_in_the_working_folder_is_found(tmp_path: Path) -> None:
         "MemoryError()",
         "RuntimeError('could not create a primitive')",
         "OSError(28, 'No space left on device')",
+        'RuntimeError("can\'t start new thread")',
     ],
 )
 def test_what_has_run_out_is_not_blamed_on_what_was_given(

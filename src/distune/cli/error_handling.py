@@ -108,7 +108,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if is_out_of_memory(error):
         advice = "raise training.accumulation, which splits a batch, or use a smaller encoder"
         return FAILED, f"out of memory: {_first_line(error)}; {advice}"
-    if is_of_the_machine(error) or "can't start new thread" in str(error):
+    if is_of_the_machine(error):
         advice = "raise the limit of this process (ulimit -a), or run less beside it"
         return FAILED, f"{_first_line(error)}; {advice}"
     if isinstance(error, OSError) and error.errno is not None:
