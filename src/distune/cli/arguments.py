@@ -39,7 +39,7 @@ class StrictCommand(TyperCommand):
             if times[param.name] > 1 and not _is_list(param) and not (is_switch and not param.secondary_opts):
                 raise UserError(f"{name}: given {times[param.name]} times; give it once")
             for value in _texts(given):
-                if value in options and f"{name}={value}" not in args:
+                if value in options and not _is_argument(param) and f"{name}={value}" not in args:
                     raise UserError(
                         f"{name}: takes a value, and what follows it, {value}, is an option; "
                         f"give the value, or write {name}={value}"
@@ -54,7 +54,11 @@ def _flags(param: Any) -> list[str]:
 
 
 def _is_list(param: Any) -> bool:
-    return bool(getattr(param, "multiple", False)) or param.param_type_name == "argument"
+    return bool(getattr(param, "multiple", False)) or _is_argument(param)
+
+
+def _is_argument(param: Any) -> bool:
+    return str(param.param_type_name) == "argument"
 
 
 def _shown(param: Any) -> str:
@@ -72,18 +76,20 @@ def in_home(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> Any:
-        return command(**{name: _expanded(name, value) for name, value in values.items()})
+        return command(**{name: _expanded(value) for name, value in values.items()})
 
     return wrapper
 
 
-def _expanded(name: str, value: Any) -> Any:
+def _expanded(value: Any) -> Any:
     if not isinstance(value, Path):
         return value
     try:
         return value.expanduser()
-    except RuntimeError as error:  # there is no such user, or nobody's home is known
-        raise UserError(f"--{name.replace('_', '-')}: {one_line(value)}: {error}") from None
+    except RuntimeError:
+        raise UserError(
+            f"{one_line(value)}: there is no such user, or that user's home is not known"
+        ) from None
 
 
 def check_unicode(arguments: Sequence[str]) -> None:
