@@ -76,7 +76,7 @@ _MODULES = {
 
 def __dir__() -> list[str]:
     """Names that are not imported yet, too: an interpreter completes them."""
-    return __all__
+    return sorted({*globals(), *__all__})
 
 
 __getattr__ = lazy_names(__name__, {name: module for module, names in _MODULES.items() for name in names})
