@@ -28,7 +28,7 @@ def place_of(source: Source, storage: str | None = None) -> tuple[Path | str, st
     """The folder or name that a source stands for, and the URL of its database.
 
     Raises:
-        UserError: it is no source.
+        UserError: it is no source, or another database is named than its own.
     """
     if isinstance(source, Trained):
         if storage not in (None, source.place[1]):

@@ -36,7 +36,7 @@ OUTAGE_LIMIT = 600.0
 PARTING_SECONDS = 3.0
 """Seconds that it waits once it was asked to end."""
 FULL_SECONDS = 30.0
-"""Seconds that it waits where the storage's disk is full, which somebody has to mend."""
+"""Seconds that it waits where the storage's disk is full; only its owner can free some space."""
 CONNECT_SECONDS = 10
 """Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
