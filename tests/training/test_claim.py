@@ -135,3 +135,6 @@ def test_what_is_wrong_before_anything_is_written_leaves_no_folder(
         with pytest.raises(KeyError), claimed(tiny_config(), tmp_path / name, tmp_path):
             raise KeyError
         assert (tmp_path / name).exists() == is_left
+    with pytest.raises(KeyError), claimed(tiny_config(), None, tmp_path / "runs"):
+        raise KeyError
+    assert list((tmp_path / "runs").iterdir()) == []

@@ -35,9 +35,10 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
     Raises:
         UserError: the folder holds a finished run or one of another config, holds something else, or is in use.
     """
-    folder = out or _unfinished(config, runs) or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
+    folder = out or _unfinished(config, runs)
+    is_new = folder is None or not folder.exists()
+    folder = folder or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
     _check(config, folder, overwrite)
-    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0):
