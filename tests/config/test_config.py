@@ -275,6 +275,14 @@ def test_a_search_parameter_that_contradicts_itself_is_refused(values: dict[str,
         SearchParameter(**values)
 
 
+@pytest.mark.parametrize(("low", "high", "step"), [(0.2, 0.3, 0.1), (0.0, 0.3, 0.1), (1.0, 1.0, 0.5)])
+def test_a_step_may_be_as_long_as_its_range(low: float, high: float, step: float) -> None:
+    assert SearchParameter(type="float", low=low, high=high, step=step).step == step
+    if low < high:
+        with pytest.raises(ConfigError, match="one step or more"):
+            SearchParameter(type="float", low=low, high=high, step=1.01 * (high - low))
+
+
 def test_a_section_is_laid_over_that_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     written = {"data": {"reader": "demo", "root": "demo"}, "teacher": {"fusion_dim": 32, "epochs": 7}}

@@ -45,11 +45,9 @@ class SearchParameter(ConfigSection):
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low above 0 and no step")
-        if (
-            self.step
-            and self.low < self.high
-            and not self.step <= self.high - self.low <= _MOST_STEPS * self.step
-        ):
+        # Of decimals such as 0.2, 0.3 and 0.1 the step comes out longer than the range by a rounding error.
+        steps = (self.high - self.low) / self.step if self.step else 1.0
+        if self.low < self.high and not 1.0 - 1e-9 <= steps <= _MOST_STEPS:
             raise ValueError(
                 f"from low to high are one step or more, and {_MOST_STEPS:,} at most; change step or the ends"
             )
