@@ -17,7 +17,7 @@ from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
 from distune.tuning.fork_study import fork, open_old
 from distune.tuning.status import read_status, status_of
-from distune.tuning.study.names import check_folder, check_not_renamed
+from distune.tuning.study.names import check_place
 from distune.tuning.study.open_study import FORKED_FROM, open_study
 from distune.tuning.study.storage import open_storage, opened
 
@@ -175,9 +175,10 @@ def test_a_file_that_was_renamed_stands_for_its_only_study_and_no_storage_for_an
         with pytest.raises(UserError, match="it holds old"):
             read("new", f"sqlite:///{file}")
     with pytest.raises(UserError, match="rename"):
-        check_not_renamed(f"sqlite:///{file}", "new")
-    check_not_renamed(f"sqlite:///{file}", "old")
-    check_not_renamed(f"sqlite:///{tmp_path}/none.db", "none")
+        check_place(tmp_path / "new", f"sqlite:///{file}", "new", is_own_file=True)
+    check_place(tmp_path / "new", f"sqlite:///{file}", "new", is_own_file=False)
+    check_place(tmp_path / "old", f"sqlite:///{file}", "old", is_own_file=True)
+    check_place(tmp_path / "none", f"sqlite:///{tmp_path}/none.db", "none", is_own_file=True)
 
 
 def test_a_folder_whose_database_is_elsewhere_is_named_as_such(tmp_path):
@@ -205,18 +206,19 @@ def test_the_dashboard_names_its_package(tmp_path, monkeypatch):
         open_dashboard("some", logs=tmp_path)
 
 
+@pytest.mark.parametrize("is_own_file", [True, False])
 @pytest.mark.parametrize("kind", ["trials", "teacher"])
-def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind):
+def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind, is_own_file):
     (tmp_path / "some" / kind).mkdir(parents=True)
     url = f"sqlite:///{tmp_path}/some.db"
     with pytest.raises(UserError, match="holds the trials"):
-        check_folder(tmp_path / "some", url, "some")
+        check_place(tmp_path / "some", url, "some", is_own_file=is_own_file)
     with opened(url) as storage:
         open_study(storage, "some", settings_of())
-    check_folder(tmp_path / "some", url, "some")
-    with pytest.raises(UserError, match="it holds some"):
-        check_folder(tmp_path / "some", url, "other")
-    check_folder(tmp_path / "new", url, "other")
+    check_place(tmp_path / "some", url, "some", is_own_file=is_own_file)
+    with pytest.raises(UserError, match="but some" if is_own_file else "it holds some"):
+        check_place(tmp_path / "some", url, "other", is_own_file=is_own_file)
+    check_place(tmp_path / "new", url, "other", is_own_file=False)
 
 
 def test_a_port_in_use_is_named_by_the_dashboard(tmp_path):

@@ -37,13 +37,7 @@ from distune.tuning.staged import (
 )
 from distune.tuning.study.attributes import check_trials
 from distune.tuning.study.hub_commits import with_study_commits
-from distune.tuning.study.names import (
-    check_folder,
-    check_not_renamed,
-    commits_so_far,
-    exists,
-    study_to_continue,
-)
+from distune.tuning.study.names import check_place, commits_so_far, exists, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
@@ -77,9 +71,7 @@ def tune(request: TuneRequest) -> TuneResult:
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
     _check_ranges(request, url, name)
-    if asked.storage is None:
-        check_not_renamed(url, name)
-    check_folder(folder, url, name)
+    check_place(folder, url, name, is_own_file=asked.storage is None)
     check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
     # The storage first: where there is none, no folder of the study is left.
     with interrupts() as interrupted, opened(url) as storage, log_file(folder / "study.log"):

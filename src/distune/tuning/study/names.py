@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -89,47 +88,38 @@ def name_in(storage: BaseStorage, name: str, url: str, *, is_own_file: bool = Fa
     raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
 
 
-def check_not_renamed(url: str, name: str) -> None:
-    """Refuses to begin a study in the file of another one, whose run folders it would take for its own.
-
-    Args:
-        url: of the file that a study of this name has for itself.
-        name: of the study.
-
-    Raises:
-        UserError: the file holds other studies, and none of this name.
-    """
-    names: list[str] = []
-    with suppress(UserError), reading(url) as storage:  # no such file, or a database without studies
-        names = [] if load(storage, name) else studies_in(storage)
-    if names:
-        raise UserError(
-            f"{redacted(url)} holds no study {name}, but {', '.join(names)}; rename the file and its folder back, use "
-            "another --study-name, or name the file with --storage to add a study to it"
-        )
-
-
-def check_folder(folder: Path, url: str, name: str) -> None:
-    """Refuses to begin a study in the folder of another one, whose run folders it would replace.
+def check_place(folder: Path, url: str, name: str, *, is_own_file: bool) -> None:
+    """Refuses to begin a study where another one is, whose run folders it would take for its own, or replace.
 
     Args:
         folder: of the study's files.
         url: of the storage.
         name: of the study.
+        is_own_file: a study of this name has the storage's file for itself.
 
     Raises:
-        UserError: the folder holds trials, and the storage no study of that name, as where its database is lost.
+        UserError: the storage holds no study of that name, though the folder holds trials, as where its database is
+            lost, or though its own file holds others, as where it was renamed.
     """
-    if not any((folder / kind).is_dir() for kind in ("trials", "teacher")):
+    has_trials = any((folder / kind).is_dir() for kind in ("trials", "teacher"))
+    if not (is_own_file or has_trials):
         return
+    others: list[str] = []
     try:
         with reading(url) as storage:
+            others = studies_in(storage)
             name_in(storage, name, url)
-    except UserError as error:
-        raise UserError(
-            f"{folder} holds the trials of a study, but {error}. Put its database back, move the folder away, or use "
-            "another --study-name"
-        ) from None
+    except UserError as error:  # no such file, a database without studies, or none of that name
+        if is_own_file and others:
+            raise UserError(
+                f"{redacted(url)} holds no study {name}, but {', '.join(others)}; rename the file and its folder back, "
+                "use another --study-name, or name the file with --storage to add a study to it"
+            ) from None
+        if has_trials:
+            raise UserError(
+                f"{folder} holds the trials of a study, but {error}. Put its database back, move the folder away, or "
+                "use another --study-name"
+            ) from None
 
 
 def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: Config) -> dict[str, str]:
