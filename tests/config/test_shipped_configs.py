@@ -8,7 +8,7 @@ import pytest
 
 from distune.config import Config, load_config, with_values
 from distune.data.demo.demo import write_demo, write_wound_demo
-from distune.models.encoders.catalogue import find
+from distune.models.encoders.catalogue import CatalogueEntry, find
 from distune.training.run import run
 
 FILES = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
@@ -24,9 +24,8 @@ def test_the_named_configs_are_shipped() -> None:
 def test_encoders_have_known_names(file: Path) -> None:
     config = load_config(file)
     for model in (config.teacher, config.student):
-        find(model.vision.name, "vision")
-        if not model.text.is_absent:
-            find(model.text.name, "text")
+        assert isinstance(find(model.vision.name, "vision"), CatalogueEntry)
+        assert model.text.is_absent or isinstance(find(model.text.name, "text"), CatalogueEntry)
 
 
 def test_default_ultra_is_the_classic_study() -> None:

@@ -161,9 +161,8 @@ def test_damage_without_a_writer_is_met_sooner_or_later(
     state = file.stat()
     spoil(file, at=2000)
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert (
-        "block 250 was altered" in Store(tmp_path).verify()[f"step/{key_of(INPUTS)}"]
-    )  # asked for, all are read
+    # Asked for, all are read.
+    assert "block 250 was altered" in Store(tmp_path).verify()[f"step/{key_of(INPUTS)}"]
     read: list[list[int]] = []
 
     def drawn(blocks: range, count: int) -> list[int]:

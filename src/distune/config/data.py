@@ -199,7 +199,7 @@ class DataConfig(ConfigSection):
         inputs = [name for name in (self.image_column, self.text_column, self.frame_column) if name]
         if twice := {*labels} & {*inputs, self.group_column}:
             raise ValueError(
-                f"column {min(filter(None, twice))!r} is a label and named for something else, too: a model that reads "
+                f"column {min(twice)!r} is a label and named for something else, too: a model that reads "
                 "it would see the answer, and groups of one class each cannot be split"
             )
         if len(set(inputs)) < len(inputs):

@@ -62,9 +62,8 @@ def stored(folder: Path) -> StoredEntry | None:
     """Describes an entry's folder without checking it; None where it was just removed, or another user shuts it."""
     manifest = folder / MANIFEST
     try:
-        size = sum(
-            path.lstat().st_size for path in folder.iterdir()
-        )  # a link, be it to nothing, is no file of ours
+        # A link, be it to nothing, is no file of ours.
+        size = sum(path.lstat().st_size for path in folder.iterdir())
         used = (manifest if manifest.exists() else folder).stat().st_mtime
     except (FileNotFoundError, PermissionError):
         return None

@@ -261,11 +261,8 @@ class LocalExecutor(Executor):
                 self._replace(index)
             return TrialFinished(number, TrialOutcome.of(message["outcome"]))
         failure = Failure.of(message["failed"])
-        if failure.kind not in (
-            "data",
-            "config",
-            "disk_full",
-        ):  # what broke the trial may have broken the process
+        # What broke the trial may have broken the process.
+        if failure.kind not in ("data", "config", "disk_full"):
             self._replace(index)
         return TrialFinished(number, replace(failure, output=_tail(worker)))
 

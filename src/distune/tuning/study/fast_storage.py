@@ -21,6 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
+from distune.tuning.study.storage import is_not_found
+
 MOST_IN_LIST = 500
 """Numbers that a condition may list; SQLite allows no more than 999 in old versions."""
 Rows = dict[int, list[Any]]
@@ -33,8 +35,6 @@ class DamagedValueError(ValueError):
 
 @contextmanager
 def _naming_damage() -> Iterator[None]:
-    from distune.tuning.study.storage import is_not_found
-
     try:
         yield
     except (ValueError, TypeError, LookupError) as error:

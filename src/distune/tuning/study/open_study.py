@@ -103,9 +103,8 @@ def is_made_by_tune(study: optuna.Study) -> bool:
 
 def is_draft(study: optuna.Study) -> bool:
     """Whether a study may be one whose making by `tune` was not finished: nothing of another program's is in it."""
-    has_trials = bool(
-        study.get_trials(deepcopy=False)
-    )  # first: one that is ready afterwards may have got them since
+    # The trials first: a study that is ready afterwards may have got them since.
+    has_trials = bool(study.get_trials(deepcopy=False))
     known = study.user_attrs
     if known.get("ready") or not _maximises(study):
         return False
