@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import Assignments, DataRoot, Seed, assigned, chosen_config, devices_of, overrides
+from distune.cli.options import Assignments, DataRoot, Seed, assigned, devices_of, overrides
 from distune.cli.output import say
 from distune.cli.section_options import takes_section
-from distune.config import StudyConfig
+from distune.config import StudyConfig, load_config
 
 EXIT_CODES = {"finished": 0, "failed_alike": 1, "timeout": 3, "low_disk": 4, "interrupted": 130}
 """How `distune tune` ends, by reason; 2 is bad input."""
@@ -21,9 +21,11 @@ STOPPED = {
 }
 """What is said of a study that can go on, by reason."""
 OPTION_NAMES = {"name": "study_name"}
-OF_LOCAL: dict[str, Any] = {"study.gpus": []}
-OF_RAY: dict[str, Any] = {"study.ray_address": None, "study.gpus_per_trial": 0.0}
-"""What says nothing to the other executor, as it is where the config does not say it."""
+OF_OTHER: dict[str, dict[str, Any]] = {
+    "local": {"study.ray_address": None, "study.gpus_per_trial": 0.0},
+    "ray": {"study.gpus": []},
+}
+"""By executor, what says something to the other one alone, as it is where the config does not say it."""
 
 
 @takes_section("study", StudyConfig, OPTION_NAMES)
@@ -46,12 +48,16 @@ def tune(
     Options lie over the config's study section. Exit code: 0 finished, 1 stopped as trials fail for one reason,
     2 bad input, 3 out of time, 4 disk nearly full, 130 interrupted.
     """
+    given |= overrides(data_root=data_root, seed=seed)
+    taken = list(given)
     if devices := devices_of(gpu, given.get("study.gpus", ())):
         given["study.gpus"] = list(devices)
-        assigned(assignments, ["training.device"])  # it would have no effect beside them
-    if executor := given.get("study.executor"):  # what the config says of the other one no longer counts
-        given = {**(OF_LOCAL if executor == "ray" else OF_RAY), **given}
-    chosen = chosen_config(config, assignments, {**overrides(data_root=data_root, seed=seed), **given})
+        taken += ["study.gpus", "training.device"]  # which would have no effect beside them
+    settings = assigned(assignments, taken)
+    of_other = OF_OTHER.get(
+        str(given.get("study.executor")), {}
+    )  # what the config says of it no longer counts
+    chosen = load_config(config, {**of_other, **settings, **given})
 
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
