@@ -112,13 +112,13 @@ def _copy(old: Study, trial: FrozenTrial, settings: StudySettings) -> FrozenTria
     params = _point(config, settings)
     inside = {name: v for name, v in params.items() if contains(settings.space.parameters[name], v)}
     overrides = {} if is_base else settings.space.overrides(params)
-    if MICRO_BATCHES_KEY in trial.user_attrs.get("overrides", {}):
-        overrides[MICRO_BATCHES_KEY] = trial.user_attrs["overrides"][MICRO_BATCHES_KEY]
+    if MICRO_BATCHES_KEY in trial.user_attrs[OVERRIDES]:
+        overrides[MICRO_BATCHES_KEY] = trial.user_attrs[OVERRIDES][MICRO_BATCHES_KEY]
     if not is_base and (len(inside) < len(params) or not _same(config, configured(settings.base, overrides))):
         return None
-    dropped = (OWNER, "overrides", "baseline", "fixed_params")
+    dropped = (OWNER, OVERRIDES, "baseline", "fixed_params")
     attributes: dict[str, Any] = {key: v for key, v in trial.user_attrs.items() if key not in dropped}
-    attributes |= {"overrides": overrides, "copied_from": [old.study_name, trial.number]}
+    attributes |= {OVERRIDES: overrides, "copied_from": [old.study_name, trial.number]}
     if is_base:
         attributes |= {"baseline": True, "fixed_params": params}
     return create_trial(

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 
 from distune.config import Config, SearchParameter
 from distune.errors import UserError
-from distune.tuning.coordinator.ledger import count, ranked
+from distune.tuning.coordinator.ledger import OVERRIDES, count, ranked
 from distune.tuning.space.space import TEACHER, Space
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.summary import params_of
@@ -190,5 +190,5 @@ def _choice(trial: FrozenTrial) -> str:
 
 
 def _description(trial: FrozenTrial) -> dict[str, Any]:
-    overrides = trial.user_attrs.get("overrides", {})
+    overrides = trial.user_attrs.get(OVERRIDES, {})
     return {"number": trial.number, "score": trial.value, "params": params_of(trial), "overrides": overrides}

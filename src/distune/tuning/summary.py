@@ -17,7 +17,7 @@ from distune.config import Config, parse_config, save_config
 from distune.errors import UserError
 from distune.training.teacher.check import teacher_warning
 from distune.tuning.coordinator.leases import leases
-from distune.tuning.coordinator.ledger import count, count_kinds, ranked
+from distune.tuning.coordinator.ledger import OVERRIDES, count, count_kinds, ranked
 from distune.tuning.coordinator.proposals import configured
 from distune.tuning.study.settings import COMMITS
 from distune.tuning.trials.folds import FOLD_SCORES
@@ -64,7 +64,7 @@ def params_of(trial: FrozenTrial) -> dict[str, Any]:
 
 def config_of_trial(study: Study, trial: FrozenTrial) -> Config:
     """The complete config that a trial ran."""
-    return _configured(study, trial.user_attrs.get("overrides", {}))
+    return _configured(study, trial.user_attrs.get(OVERRIDES, {}))
 
 
 def base_config_of(study: Study) -> Config:

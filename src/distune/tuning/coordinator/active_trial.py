@@ -10,7 +10,7 @@ from typing import Any
 from optuna.trial import Trial
 
 from distune.training.cost import Cost
-from distune.tuning.coordinator.ledger import timestamp
+from distune.tuning.coordinator.ledger import OVERRIDES, timestamp
 from distune.tuning.coordinator.retry_policy import Attempts
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, teacher_scores
 from distune.tuning.trials.messages import EpochReported, TrialOutcome, TrialTask
@@ -72,7 +72,7 @@ class ActiveTrial:
         return ActiveTrial(
             trial,
             params,
-            {**overrides, **known.get("overrides", {})},
+            {**overrides, **known.get(OVERRIDES, {})},
             path,
             dict(scores),
             attempt=known.get("attempts", 0),
@@ -91,7 +91,7 @@ class ActiveTrial:
         """User attributes of a trial that was drawn."""
         is_base = self.trial.number == 0
         return {
-            "overrides": self.overrides,
+            OVERRIDES: self.overrides,
             "folder": str(self.path),
             **({"baseline": True, "fixed_params": dict(self.params)} if is_base else {}),
         }
@@ -140,7 +140,7 @@ class ActiveTrial:
         # The batch is the same, its rounding is not: scores of both would be one curve of two runs.
         for known in (self.scores, self.teacher_scores, self._seen):
             known.clear()
-        return {"overrides": self.overrides, SMALLER: True, TEACHER_SCORES: {}}
+        return {OVERRIDES: self.overrides, SMALLER: True, TEACHER_SCORES: {}}
 
     def spending(self) -> dict[str, Any]:
         """User attributes of a trial: what its attempts cost so far; what was not measured is left out."""
