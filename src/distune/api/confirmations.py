@@ -25,7 +25,7 @@ class Confirmation:
     Attributes:
         folder: of the study.
         reason: why it ended: finished, incomplete, interrupted, low_disk.
-        numbers: what `confirmation.json` holds; empty where it was interrupted.
+        numbers: what `confirmation.json` holds; empty where it was interrupted or the disk was nearly full.
         place: what names the study, and the URL of its database; None is its SQLite file.
     """
 
