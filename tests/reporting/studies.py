@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from full_study import TASKS, predictions
+from full_study import START, TASKS, predictions
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -285,7 +286,7 @@ def study_of(kind: str, full: StudyRecord, folder: Path) -> StudyRecord:
     if kind == "table":
         return from_csv(Path(__file__).parent / "fixtures" / "reference_trials.csv", "maximize")
     if kind == "folds":
-        return from_optuna(fold_study(fold_folders(folder / "trial_0013")), folder)
+        return dated(from_optuna(fold_study(fold_folders(folder / "trial_0013")), folder))
     if kind == "staged":
         first = {
             "name": "s_teacher",
@@ -295,12 +296,23 @@ def study_of(kind: str, full: StudyRecord, folder: Path) -> StudyRecord:
             "failed": 0,
             "seconds": 220.0,
         }
-        return teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)
+        study = teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)
+        assert study.teacher_record is not None
+        return replace(dated(study), teacher_record=dated(study.teacher_record))
     if kind == "failures":
         return with_failures(full)
     if kind == "confirmed":
         return confirmed(full, folder)
     return full
+
+
+def dated(study: StudyRecord) -> StudyRecord:
+    """The study with trials that began a minute apart on a known day, not in the moment that they were made up."""
+    trials = []
+    for trial in study.trials:
+        began = START + timedelta(minutes=trial.number)
+        trials.append(replace(trial, started=began, finished=began + timedelta(seconds=trial.seconds or 0.0)))
+    return replace(study, trials=tuple(trials))
 
 
 def confirmed(full: StudyRecord, folder: Path) -> StudyRecord:

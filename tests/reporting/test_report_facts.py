@@ -1,6 +1,6 @@
 """Reports of six kinds of study state what is on record of them in `fixtures/facts`.
 
-Where that is meant to change, write it anew and read the difference:
+Where that is meant to change, write it anew, which fails once more, and read the difference:
 
     REWRITE_FACTS=1 pytest tests/reporting/test_report_facts.py
 """
@@ -31,12 +31,13 @@ from distune.reporting.contents import Written, build
 FACTS = Path(__file__).parent / "fixtures" / "facts"
 
 
-def check(name: str, found: str) -> None:
+def assert_on_record(name: str, found: str) -> None:
+    """Compares with what was on record before, also where it is written anew: no difference passes unseen."""
     file = FACTS / f"{name}.md"
+    on_record = file.read_text(encoding="utf-8") if file.is_file() else ""
     if os.environ.get("REWRITE_FACTS"):
-        file.parent.mkdir(exist_ok=True)
         file.write_text(found, encoding="utf-8")
-    assert found == file.read_text(encoding="utf-8")
+    assert found == on_record
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,7 +49,7 @@ def test_a_report_states_what_is_on_record(
     tags = "\n".join(f"{count} {tag}" for tag, count in sorted(Tags(html.render(document)).counts.items()))
     assert full_study.folder is not None
     stated = facts_of(markdown.render(document), tmp_path, full_study.folder, Path(__file__).parent)
-    check(kind, f"{stated}\n# Elements of the page\n{tags}\n")
+    assert_on_record(kind, f"{stated}\n# Elements of the page\n{tags}\n")
 
 
 def test_a_whole_report_with_its_figures_and_its_checklist_states_what_is_on_record(
@@ -56,9 +57,11 @@ def test_a_whole_report_with_its_figures_and_its_checklist_states_what_is_on_rec
 ) -> None:
     assert findings.study.folder is not None
     drawn = "\n".join(Drawings((written / "report.html").read_text(encoding="utf-8")).found)
-    check("written", f"{facts_of(read(written), written, findings.study.folder)}\n# Figures\n{drawn}\n")
+    assert_on_record(
+        "written", f"{facts_of(read(written), written, findings.study.folder)}\n# Figures\n{drawn}\n"
+    )
     checklist = markdown.render(tripod_ai(build(findings, {}, Written())))
-    check("checklist", facts_of(checklist, findings.study.folder))
+    assert_on_record("checklist", facts_of(checklist, findings.study.folder))
 
 
 FOLDS_CHANGED: dict[str, Callable[[TrialRecord], TrialRecord]] = {
@@ -93,7 +96,7 @@ def test_what_studies_lack_is_on_record(tmp_path: Path) -> None:
                 other = replace(study, **(change or {"trials": study.trials[:1]}))
             stated = facts_of(text_of(other), tmp_path).splitlines()
             found += [f"# {name}", *(line for line in difflib.ndiff(whole, stated) if line[0] in "+-")]
-    check("lacking", "\n".join(found) + "\n")
+    assert_on_record("lacking", "\n".join(found) + "\n")
 
 
 def test_what_a_confirmation_says_of_its_numbers_is_on_record(tmp_path: Path) -> None:
@@ -115,4 +118,4 @@ def test_what_a_confirmation_says_of_its_numbers_is_on_record(tmp_path: Path) ->
         VARIANTS.get(name, lambda _: None)(numbers)
         differing = [line for line in difflib.ndiff(whole, stated(numbers)) if line[0] in "+-"]
         found += [f"\n# {name}", *differing]
-    check("confirmations", "\n".join(found) + "\n")
+    assert_on_record("confirmations", "\n".join(found) + "\n")
