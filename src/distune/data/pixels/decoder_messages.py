@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from distune.errors import UserError
 
@@ -63,17 +63,19 @@ def _heard(decode: Callable[[], Decoded]) -> tuple[Decoded, str]:
     """
     global _decoding, _waiting
     with _gate:
-        if _stream() is None:
-            return decode(), ""
+        stream = _stream()
+    if stream is None:
+        return decode(), ""
+    with _gate:
         _gate.wait_for(lambda: not _waiting)
         _decoding += 1
-        _point_at_memory(True)
+        stream.point_at_memory(True)
     try:
-        decoded, words = _listen(decode)
+        decoded, words = stream.listen(decode)
     finally:
         with _gate:
             _decoding -= 1
-            _point_at_memory(_decoding > 0)
+            stream.point_at_memory(_decoding > 0)
             _gate.notify_all()
     if not words:
         return decoded, ""
@@ -81,38 +83,47 @@ def _heard(decode: Callable[[], Decoded]) -> tuple[Decoded, str]:
         _waiting += 1
         try:
             _gate.wait_for(lambda: not _decoding)
-            _point_at_memory(True)
-            return _listen(decode)
+            stream.point_at_memory(True)
+            return stream.listen(decode)
         finally:
             _waiting -= 1
-            _point_at_memory(False)
+            stream.point_at_memory(False)
             _gate.notify_all()
 
 
-def _listen(decode: Callable[[], Decoded]) -> tuple[Decoded, str]:
-    stream = _stream()
-    assert stream is not None
-    file = stream[0]
-    start = os.fstat(file).st_size
-    decoded = decode()
-    length = os.fstat(file).st_size - start
-    return decoded, os.pread(file, length, start).decode("utf-8", "replace") if length else ""
+class _Stream(NamedTuple):
+    """C's `stderr`, and what can take its place.
 
+    Attributes:
+        file: a file in memory.
+        pointer: where `stderr` is kept.
+        caught: the stream that writes into the file.
+        own: the stream that was there first.
+    """
 
-def _point_at_memory(is_caught: bool) -> None:
-    """Points C's `stderr` at the file in memory, or back, and then empties the file."""
-    stream = _stream()
-    assert stream is not None
-    file, pointer, caught, own = stream
-    pointer.value = caught if is_caught else own
-    if not is_caught and os.fstat(file).st_size:
-        os.ftruncate(file, 0)
-        os.lseek(file, 0, os.SEEK_SET)
+    file: int
+    pointer: ctypes.c_void_p
+    caught: int
+    own: int
+
+    def listen(self, decode: Callable[[], Decoded]) -> tuple[Decoded, str]:
+        """Calls a function, and tells what the file in memory has been given in the meantime."""
+        start = os.fstat(self.file).st_size
+        decoded = decode()
+        length = os.fstat(self.file).st_size - start
+        return decoded, os.pread(self.file, length, start).decode("utf-8", "replace") if length else ""
+
+    def point_at_memory(self, is_caught: bool) -> None:
+        """Points `stderr` at the file in memory, or back, and then empties the file."""
+        self.pointer.value = self.caught if is_caught else self.own
+        if not is_caught and os.fstat(self.file).st_size:
+            os.ftruncate(self.file, 0)
+            os.lseek(self.file, 0, os.SEEK_SET)
 
 
 @cache
-def _stream() -> tuple[int, ctypes.c_void_p, int, int] | None:
-    """A file in memory, where C's `stderr` is kept, the stream that writes into the file, and the first one.
+def _stream() -> _Stream | None:
+    """The stream of this process, made at the first call.
 
     None but with glibc, whose manual says that `stderr` is a variable like any other; elsewhere it may not be one.
     """
@@ -124,4 +135,4 @@ def _stream() -> tuple[int, ctypes.c_void_p, int, int] | None:
     caught = library.fdopen(file, b"w")
     library.setvbuf(ctypes.c_void_p(caught), None, _UNBUFFERED, 0)
     pointer = ctypes.c_void_p.in_dll(library, "stderr")
-    return file, pointer, caught, int(pointer.value or 0)
+    return _Stream(file, pointer, caught, int(pointer.value or 0))
