@@ -5,8 +5,10 @@ import os
 import resource
 import struct
 import sys
+import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from distune.data.pixels import decoder_messages
 from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import FRAME, decode, located, read_pixels
@@ -182,6 +185,25 @@ def read_or_error(file: Path) -> object:
 def test_a_jpeg_that_its_camera_filled_up_is_whole(tmp_path: Path, filler: bytes, is_good: bool) -> None:
     (tmp_path / "a.jpg").write_bytes(encoded("JPEG")[:-2] + filler + b"\xff\xd9")
     assert (image_problems([str(tmp_path / "a.jpg")], 100.0) == [None]) == is_good
+
+
+def test_a_tiff_whose_parts_lie_at_no_number_is_damaged(tmp_path: Path) -> None:
+    whole = encoded("TIFF", compression="tiff_adobe_deflate")
+    numbers, text = (struct.pack("<HH", 273, kind) for kind in (4, 2))  # the tag of where they lie
+    assert numbers in whole
+    (tmp_path / "a.tif").write_bytes(whole.replace(numbers, text))
+    with pytest.raises(UserError, match=r"a\.tif"):
+        read_pixels(tmp_path / "a.tif")
+
+
+@pytest.mark.timeout(20)
+def test_where_nothing_can_be_caught_images_are_still_decoded_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoder_messages, "_stream", lambda: None)
+    both = threading.Barrier(2, timeout=10)
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(lambda _: check_decoded(both.wait, b""), range(2))) == [0, 1]
 
 
 def test_what_python_writes_while_images_are_decoded_reaches_the_terminal(

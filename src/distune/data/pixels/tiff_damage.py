@@ -54,12 +54,12 @@ def check_tiff(content: bytes) -> None:
 
 
 def _check_deflated(content: bytes, tags: Mapping[int, Any]) -> None:
-    for places, lengths in (_STRIPS, _TILES):
-        for place, length in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False):
-            try:
+    try:
+        for places, lengths in (_STRIPS, _TILES):
+            for place, length in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False):
                 _inflate(content[place : place + length])
-            except zlib.error as error:
-                raise UserError(f"damaged: a part of a TIFF compressed by deflate ({error})") from None
+    except (TypeError, zlib.error) as error:  # a damaged header may give places that are no whole numbers
+        raise UserError(f"damaged: a part of a TIFF compressed by deflate ({error})") from None
 
 
 def _inflate(data: bytes) -> None:
