@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
 from distune.data import read_table
-from distune.data.readers.values import normal_form
+from distune.data.readers.values import cell_parts, mapped_label, normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
 from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
@@ -110,7 +110,7 @@ def labelled(
         )
     by_task = {task: _cells(f"labels of {task!r}", values, examples) for task, values in labels.items()}
     read = _as_in_training(_data_of(predictor), by_task)
-    cases = [""] * len(examples) if groups is None else _cells("groups", groups, examples)
+    cases = None if groups is None else _cells("groups", groups, examples)
     return Labelled(name or "external data", examples, read, _each_its_own(cases, examples))
 
 
@@ -133,9 +133,11 @@ def _of_path(predictor: Predictor, path: Path, root: Path | None, name: str | No
     return replace(found, name=name) if name else found
 
 
-def _each_its_own(groups: Sequence[str], examples: Sequence[Example]) -> list[str]:
+def _each_its_own(groups: Sequence[str] | None, examples: Sequence[Example]) -> list[str]:
     """The groups, in which an example that names none is a group of its own; an id that is there twice names no one."""
-    if 0 < (unknown := sum(not group for group in groups)) < len(groups):
+    if groups is None:
+        groups = [""] * len(examples)
+    elif unknown := sum(not group for group in groups):
         _log.warning("%d of %d examples name no patient or case; each counts as one", unknown, len(groups))
     times = Counter(example.id for example in examples)
     return [
@@ -182,16 +184,17 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
         )
     names = (*predictor.columns.group, *GROUP_COLUMNS)
     group = next((header.index(name) for name in names if name in header), None)
-    if group is None:
+    groups = None
+    if group is not None:
+        groups = [
+            "" if is_missing(row[group], config.missing_values) else normal_form(row[group]) for row in rows
+        ]
+    else:
         _log.warning(
             "%s: no column names the patient or case (looked for %s); each row counts as one of its own, and "
             "intervals are too narrow where a patient has several", path, listed(names),
         )  # fmt: skip
     labels = {task.name: [row[header.index(task.name)].strip() for row in rows] for task in tasks}
-    groups = [
-        "" if group is None or is_missing(row[group], config.missing_values) else normal_form(row[group])
-        for row in rows
-    ]
     return Labelled(path.name, examples, _as_in_training(config, labels), _each_its_own(groups, examples))
 
 
@@ -238,22 +241,17 @@ def _as_in_training(config: DataConfig, labels: Mapping[str, Sequence[str]]) -> 
     """Label cells as the run read its own: missing ones empty, other spellings mapped, parts by semicolons."""
     found = {}
     for task, cells in labels.items():
-        label_map, settings = (
-            dict((config.label_map or {}).get(task, {})),
-            config.tasks.get(task, TaskConfig()),
-        )
-        mapped = ["" if is_missing(cell, config.missing_values) else cell for cell in cells]
-        mapped = [label_map.get(cell, label_map.get(cell.strip(), cell)) for cell in mapped]
-        found[task] = [_parts_by_semicolons(cell, settings) for cell in mapped]
+        label_map = dict((config.label_map or {}).get(task, {}))
+        settings = config.tasks.get(task, TaskConfig())
+        known = ["" if is_missing(cell, config.missing_values) else cell for cell in cells]
+        parts = [[mapped_label(part, label_map) for part in cell_parts(cell, settings)] for cell in known]
+        found[task] = [_with_semicolons(several, settings) for several in parts]
     return found
 
 
-def _parts_by_semicolons(cell: str, settings: TaskConfig) -> str:
-    if settings.separator is None or not cell:
-        return cell
-    if cell.strip() == settings.negative:
-        return NO_LABEL
-    return SEPARATOR.join(cell.split(settings.separator))
+def _with_semicolons(parts: Sequence[str], settings: TaskConfig) -> str:
+    says_none = settings.separator is not None and [part.strip() for part in parts] == [settings.negative]
+    return NO_LABEL if says_none and any(parts) else SEPARATOR.join(parts)
 
 
 def _as_text(task: Task, values: NDArray[np.int64]) -> str:

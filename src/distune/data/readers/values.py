@@ -77,10 +77,10 @@ def interpreted(
     for task, name in enumerate(task_names):
         settings = config.tasks.get(name, TaskConfig())
         label_map = dict((config.label_map or {}).get(name, {}))
-        parts = [_parts(cell, settings) for cell in columns[task]]
+        parts = [cell_parts(cell, settings) for cell in columns[task]]
         for own, cell, several in zip(faults, columns[task], parts, strict=True):
             own += _contradictions(name, cell, several, settings)
-        mapped = [label_map.get(part, label_map.get(part.strip(), part)) for own in parts for part in own]
+        mapped = [mapped_label(part, label_map) for own in parts for part in own]
         named, noted = _one_spelling(mapped, f"label {name}")
         notes += noted
         if settings.kind != "multi_label":
@@ -204,11 +204,16 @@ def case_twins(
     return twins
 
 
-def _parts(cell: str, settings: TaskConfig) -> list[str]:
+def cell_parts(cell: str, settings: TaskConfig) -> list[str]:
     """The labels of a cell as they are written: several where the task has a separator."""
     if settings.separator is None or cell.strip() == settings.negative:
         return [cell]
     return cell.split(settings.separator)
+
+
+def mapped_label(label: str, label_map: Mapping[str, str]) -> str:
+    """The class that a spelling is mapped to, and the spelling itself where the map does not name it."""
+    return label_map.get(label, label_map.get(label.strip(), label))
 
 
 def _contradictions(task: str, cell: str, parts: Sequence[str], settings: TaskConfig) -> list[Fault]:
