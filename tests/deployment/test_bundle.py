@@ -59,6 +59,8 @@ def test_what_a_bundle_would_not_look_at_is_refused(bundle: Path) -> None:
     for name, ignored in (("device", "cuda:0"), ("storage", "sqlite:///s.db")):
         with pytest.raises(UserError, match=f"^{name}: "):
             load(bundle, **{name: ignored})
+    for device in ("auto", "cpu"):
+        assert load(bundle, device=device).tasks
 
 
 def test_a_bundle_predicts_what_its_run_predicts(run_folder: Path, bundle: Path) -> None:

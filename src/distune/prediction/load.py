@@ -40,7 +40,7 @@ def load(source: Path | str, *, device: str | None = None, storage: str | None =
     folder = Path(source)
     if is_bundle(folder):
         _check_no_storage(folder, "bundle", storage)
-        if device not in (None, "cpu"):
+        if device not in (None, "auto", "cpu"):
             raise UserError(f"device: {device!r} (--gpu); a bundle runs on the CPU, so leave it out")
         return load_bundle(folder)
     return load_run(run_behind(source, storage), device)
