@@ -45,6 +45,22 @@ def test_a_header_of_another_form_is_refused_with_its_file(tmp_path: Path, heade
         refuse_broken(file_of(tmp_path, header))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_memory_that_does_not_suffice_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    if name == "model.safetensors":
+        file_of(tmp_path, {"w": TENSOR})
+    else:
+        torch.save({"w": torch.ones(2, 3)}, tmp_path / name)
+    monkeypatch.setattr("distune.models.encoders.pretrained.weight_headers._zeros", full)
+    with pytest.raises(MemoryError):
+        placeholders(tmp_path)
+
+
 def test_names_and_shapes_are_those_of_the_file(tmp_path: Path) -> None:
     save_file({"w": torch.ones(2, 3)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
     (found,) = placeholders(tmp_path).items()

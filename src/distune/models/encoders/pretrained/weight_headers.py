@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distune.errors import UserError
+from distune.errors import UserError, has_run_out
 from distune.models.encoders.hub.files import complete_weights
 from distune.utils.json_files import parse_json
 
@@ -82,6 +82,8 @@ def _safetensors(file: Path) -> dict[str, Tensor]:
                 for name, about in tensors.items()
             }
         except Exception as error:  # JSON of any other form; torch has no error of its own for a bad shape
+            if has_run_out(error):
+                raise
             raise UserError(f"{file}: its header is no safetensors header; fetch it again") from error
     if size != 8 + length + end:
         raise UserError(f"{file}: cut off, {size} of {8 + length + end} bytes are there; fetch it again")
@@ -99,6 +101,8 @@ def _pickled(file: Path) -> dict[str, Tensor]:
             name: _zeros(value.shape, value.dtype) for name, value in state.items() if hasattr(value, "shape")
         }
     except Exception as error:  # torch has no error of its own for a damaged file
+        if has_run_out(error):
+            raise
         raise UserError(
             f"{file}: no complete file of PyTorch weights that can be read safely ({_short(error)}); fetch it again"
         ) from error
