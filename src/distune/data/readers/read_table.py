@@ -28,7 +28,7 @@ from distune.data.table import Table, confused
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
 from distune.errors import DataError
 from distune.utils.arguments import check_argument
-from distune.utils.text import listed, nearest_hint
+from distune.utils.text import counted, listed, nearest_hint
 
 
 def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> Table:
@@ -177,10 +177,9 @@ def _check_images(
             several.append(name)
     if not several:
         return []
-    how_many = f"{len(several)} files hold" if len(several) > 1 else "1 file holds"
     return [
-        f"image: {how_many} several pictures, of which the first (of DICOM the middle one) is read, "
-        f"such as {listed(several[:1])}"
+        f"image: {counted(len(several), 'file holds', 'files hold')} several pictures, of which the first (of DICOM "
+        f"the middle one) is read, such as {listed(several[:1])}"
     ]
 
 
