@@ -68,7 +68,7 @@ def test_trials_run_to_their_end_where_a_coordinator_that_asks_for_more_has_ende
     def overtaken(task):
         yield Work(10.0, "teacher", 1, 0.5)
         for _ in range(2):
-            world.study.add_trial(create_trial(state=TrialState.COMPLETE, value=0.5))
+            world.study.add_trial(create_trial(value=0.5, user_attrs={"overrides": {}}))
 
     assert world.run(by_number({0: overtaken}), n_trials=2, workers=2) == "finished"
     assert states(world.study) == {"COMPLETE": 4}
