@@ -22,9 +22,10 @@ from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, as_cell, calibrated
 from distune.prediction.evaluation import evaluation_of
 from distune.prediction.examples import Columns, Example, array_of, columns_of, encoder_pixels, examples_of
+from distune.prediction.inputs import lacks
 from distune.prediction.labelled import Labelled, _as_in_training, _as_text, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
-from distune.prediction.predictor import Predictor, lacks
+from distune.prediction.predictor import Predictor
 
 TASK = Task("kind", ("short", "long"))
 TEXTS = ["one", "one two three four five six", "", "one two three", "one two"]

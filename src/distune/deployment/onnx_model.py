@@ -97,7 +97,7 @@ class OnnxModel:
         ids: Ragged | None,
         absent: Mapping[Modality, NDArray[np.bool_]] | None = None,
     ) -> list[NDArray[np.float32]]:
-        """See `distune.prediction.predictor.Model`."""
+        """See `distune.prediction.model.Model`."""
         feed: dict[str, NDArray[Any]] = {}
         if pixels is not None:
             feed[PIXELS] = pixels

@@ -14,7 +14,8 @@ from distune.data import Table
 from distune.data.table import Task, exclusive_tasks
 from distune.errors import DataError
 from distune.prediction.examples import Example
-from distune.prediction.predictor import Model, Predictor
+from distune.prediction.model import Model
+from distune.prediction.predictor import Predictor
 from distune.training.files.prediction_files import read_rows
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.scores import overall_score

@@ -5,82 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.pixels.intensity import PixelRules
-from distune.data.ragged import Ragged, ragged
 from distune.data.table import Task
-from distune.data.tokenizer import Tokenizer
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, calibrated, joined
-from distune.prediction.examples import Columns, Example, encoder_pixels, examples_of, read_examples
+from distune.prediction.examples import Columns, Example, examples_of, read_examples
+from distune.prediction.inputs import Inputs
+from distune.prediction.model import Model
 from distune.utils.arguments import check_argument, check_callable, check_path, check_text
 from distune.utils.jsonl import check_appendable
-from distune.utils.text import NOT_UNICODE, is_unicode
-from distune.utils.threads import threaded
-
-if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
-    from distune.config import Modality
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of examples that are done, and of all."""
-
-
-class Model(Protocol):
-    """What a predictor asks: the student in torch, or its exported graph."""
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """The label columns, in the order of the answers."""
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """What the model reads: image, text, or both."""
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        """Makes the ids that the model reads; None where it reads no text."""
-
-    @property
-    def max_tokens(self) -> int:
-        """Longest text in tokens; the rest is cut."""
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square image in pixels; 0 where the model reads no image."""
-
-    @property
-    def rules(self) -> PixelRules:
-        """How deep pixels become 8 bits."""
-
-    @property
-    def max_megapixels(self) -> float:
-        """Larger images are refused."""
-
-    @property
-    def batch_size(self) -> int:
-        """Most examples at once."""
-
-    @property
-    def can_miss(self) -> bool:
-        """Whether it learnt to answer examples that lack their image or their text."""
-
-    def probabilities(
-        self,
-        pixels: NDArray[np.uint8] | None,
-        ids: Ragged | None,
-        absent: Mapping[Modality, NDArray[np.bool_]] | None = None,
-    ) -> list[NDArray[np.float32]]:
-        """Probabilities of B examples as the model gives them, one array (B, classes) a task.
-
-        Args:
-            pixels: (B, 3, S, S), RGB; None where the model reads no image.
-            ids: token ids of B texts; None where the model reads no text.
-            absent: of a model that can miss them, which examples lack the image or the text, (B,) each.
-        """
 
 
 @dataclass(frozen=True)
@@ -273,19 +213,19 @@ class Predictor:
             check_argument("examples", example, Example)
         check_argument("is_calibrated", is_calibrated, bool)
         check_callable("on_progress", on_progress)
-        model, work = self.model, _Work(examples, self.model)
-        order = work.order()
+        model, inputs = self.model, Inputs(examples, self.model)
+        order = inputs.order()
         parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]
         for start in range(0, len(order), model.batch_size):
             batch = order[start : start + model.batch_size]
-            pixels, ids, good = work.read(batch)
+            pixels, ids, good = inputs.read(batch)
             if good:
-                answers = model.probabilities(pixels, ids, work.absent(good))
+                answers = model.probabilities(pixels, ids, inputs.absent(good))
                 for part, found in zip(parts, answers, strict=True):
                     part.append(found)
             left = len(order) - start - len(batch)
             on_progress(len(examples) - left, len(examples))
-        rows = np.array(work.answered, np.int64)
+        rows = np.array(inputs.answered, np.int64)
         back = np.argsort(rows)
         probabilities = [
             joined(part, len(task.classes))[back] for task, part in zip(self.tasks, parts, strict=True)
@@ -304,7 +244,7 @@ class Predictor:
             rows[back],
             tuple(examples[row].id for row in rows[back]),
             tuple(probabilities),
-            tuple(f"{examples[row].id}: {work.problems[row]}" for row in sorted(work.problems)),
+            tuple(f"{examples[row].id}: {inputs.problems[row]}" for row in sorted(inputs.problems)),
         )
 
     def _answered(self, images: Any, texts: Any, *, is_calibrated: bool) -> Answers:
@@ -313,94 +253,3 @@ class Predictor:
         if answers.problems:
             raise DataError("examples that cannot be read", answers.problems)
         return answers
-
-
-class _Work:
-    """Examples on their way to a model, and what is wrong with some of them.
-
-    Attributes:
-        problems: reason by row.
-        answered: rows in the order in which they were read.
-    """
-
-    def __init__(self, examples: Sequence[Example], model: Model):
-        self._examples = examples
-        self._model = model
-        found = (
-            (row, _problem(example, model.modalities, can_miss=model.can_miss))
-            for row, example in enumerate(examples)
-        )
-        self.problems = {row: problem for row, problem in found if problem}
-        self.answered: list[int] = []
-        self._ids: dict[int, list[int]] = {}
-
-    def order(self) -> list[int]:
-        """The usable rows, longest texts first, as in evaluation: little padding, and most memory at the start."""
-        usable = [row for row in range(len(self._examples)) if row not in self.problems]
-        if self._model.tokenizer is not None:
-            texts = [self._examples[row].text or "" for row in usable]
-            ids = self._model.tokenizer.encode(texts, self._model.max_tokens)
-            self._ids = dict(zip(usable, ids, strict=True))
-        return sorted(usable, key=lambda row: -len(self._ids.get(row, ())))
-
-    def absent(self, rows: Sequence[int]) -> dict[Modality, NDArray[np.bool_]] | None:
-        """Which of the rows lack what the model reads; None for a model that cannot do without."""
-        if not self._model.can_miss:
-            return None
-        return {
-            name: np.array([lacks(self._examples[row], name) for row in rows], bool)
-            for name in self._model.modalities
-        }
-
-    def read(self, rows: Sequence[int]) -> tuple[NDArray[np.uint8] | None, Ragged | None, list[int]]:
-        """Pixels and ids of those of the rows that can be read, and which these are."""
-        pixels, good = None, list(rows)
-        if "image" in self._model.modalities:
-            read = list(threaded(self._pixels, rows))
-            self.problems |= {
-                row: found for row, found in zip(rows, read, strict=True) if isinstance(found, str)
-            }
-            good = [row for row in rows if row not in self.problems]
-            decoded = [found for found in read if not isinstance(found, str)]
-            pixels = np.stack(decoded) if decoded else None
-        self.answered += good
-        has_text = self._model.tokenizer is not None and good
-        return pixels, ragged([self._ids[row] for row in good], np.int64) if has_text else None, good
-
-    def _pixels(self, row: int) -> NDArray[np.uint8] | str:
-        """The pixels of an image, or the reason why there are none."""
-        if self._model.can_miss and lacks(self._examples[row], "image"):
-            size = self._model.image_size
-            return np.zeros((3, size, size), np.uint8)  # not read
-        try:
-            model = self._model
-            return encoder_pixels(
-                self._examples[row].image, model.image_size, model.rules, model.max_megapixels
-            )
-        except UserError as error:
-            return str(error)
-
-
-def lacks(example: Example, modality: Modality) -> bool:
-    """Whether an example has no image, or no text that says anything, as in training with `data.missing: allow`."""
-    if modality == "image":
-        return example.image is None or (isinstance(example.image, str) and not example.image)
-    return example.text is None or (isinstance(example.text, str) and not example.text.strip())
-
-
-def _problem(example: Example, modalities: Sequence[Modality], *, can_miss: bool = False) -> str | None:
-    """Why an example cannot be answered, as far as its values tell."""
-    reads = f"the model reads {' and '.join(modalities)}"
-    if example.problem:
-        return example.problem
-    if can_miss and all(lacks(example, name) for name in modalities):
-        return f"nothing of what the model reads ({' and '.join(modalities)})"
-    if "image" in modalities and lacks(example, "image") and not can_miss:
-        return f"no image, and {reads}"
-    if "text" not in modalities or (can_miss and lacks(example, "text")):
-        return None
-    if example.text is None:
-        return f"no text, and {reads}; an empty text, '', is one that says nothing"
-    if not isinstance(example.text, str):
-        return f"a text of type {type(example.text).__name__}"
-    return None if is_unicode(example.text) else NOT_UNICODE
