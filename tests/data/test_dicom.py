@@ -382,5 +382,9 @@ def test_a_deflated_file_that_would_fill_the_memory_is_a_bad_example(
     file.save_as(file.filename)
     assert image_problems([file.filename], 100.0) == [None]
     monkeypatch.setattr("distune.data.pixels.dicom.MOST_INFLATED", 60_000)
-    (problem,) = image_problems([file.filename], 100.0)
-    assert "deflated" in str(problem)
+    content = Path(file.filename).read_bytes()
+    of_another_length = content[:140] + b"\0" + content[141:]
+    for damaged in (content, of_another_length, content[132:]):  # the last without the preamble
+        Path(file.filename).write_bytes(damaged)
+        (problem,) = image_problems([file.filename], 100.0)
+        assert "deflated" in str(problem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -242,11 +241,17 @@ def _check_inflated(content: bytes) -> None:
     Raises:
         UserError: it is such a file.
     """
-    (length,) = struct.unpack_from("<I", content, 140) if is_dicom(content) and len(content) > 144 else (0,)
-    start = 144 + length
-    if DEFLATED not in content[144:start]:
+    if DEFLATED not in content:
         return
-    inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, content[start:]
+    from pydicom.filereader import read_dataset
+
+    file = BytesIO(content)
+    file.seek(132 if is_dicom(content) else 0)
+    # As pydicom finds the end of the header: not by the length that the header says it has.
+    header = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    if str(header.get("TransferSyntaxUID")).encode() != DEFLATED:
+        return
+    inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
     while rest and size <= MOST_INFLATED:
         size += len(inflater.decompress(rest, 1 << 20))
         rest = inflater.unconsumed_tail
