@@ -283,6 +283,8 @@ def test_examples_of_one_id_are_cases_of_their_own(trained_run: Callable[..., Pa
     assert len(set(labelled(load(trained_run()), frame).groups)) == 3
     with pytest.raises(UserError, match="labels"):
         labelled(load(trained_run()), frame, labels={"modality": ["MR"] * 3})
+    rest = labelled(load(trained_run()), frame.drop(columns="location"), labels={"location": ["b"] * 3})
+    assert rest.labels == {"modality": ["CT"] * 3, "location": ["b"] * 3}
     with pytest.raises(UserError, match="two columns 'text'"):
         labelled(load(trained_run()), pandas.concat([frame, frame[["text"]]], axis=1))
 

@@ -93,17 +93,18 @@ def labelled(
         return _of_path(predictor, Path(data), root, name)
     _refuse("data in memory", root=root)
     examples = examples_of(data, texts, predictor.columns)
+    check_argument("labels", labels, Mapping, type(None))
     if is_frame(data):
         header = columns_in(data)
         held = {task.name: column_of(data, task.name) for task in predictor.tasks if task.name in header}
         has_groups = "group" in header
-        _refuse("a data frame with their columns", labels=labels if held else None)
+        beside = labels or {}
+        _refuse("a data frame with their columns", labels=held.keys() & beside.keys() or None)
         _refuse("a data frame with that column", groups=groups if has_groups else None)
-        labels = held if labels is None else labels
+        labels = {**held, **beside}
         groups = column_of(data, "group") if has_groups else groups
     if labels is None:
         raise UserError("evaluate needs the labels of the examples, by task")
-    check_argument("labels", labels, Mapping)
     if unknown := [task for task in labels if task not in predictor.classes]:
         raise UserError(
             f"labels: no task {listed(list(map(str, unknown)))}; the student has {listed(list(predictor.classes))}"
