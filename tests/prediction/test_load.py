@@ -79,11 +79,10 @@ def test_a_study_by_folds_has_a_model_once_it_is_confirmed(
     assert load(study).source.endswith("confirmation/trial_0000/seed_3")
 
 
-@pytest.mark.slow
 def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config()
     assert as_dict(config)["data"]["fold"] is None
-    with pytest.raises(UserError, match=r"distune confirm \S*folds"):
+    with pytest.raises(UserError, match=r"3 folds.*distune confirm \S*folds"):
         run_of_study(study_with(tmp_path / "folds", config, [0.5], folds=3))
     with pytest.raises(UserError, match="no trial is complete"):
         run_of_study(study_with(tmp_path / "empty", config, []))
@@ -116,13 +115,6 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
     (folder / "confirmation.json").write_text("{}")
     with pytest.raises(UserError, match="damaged"):
         run_behind(folder)
-
-
-def test_studies_without_a_run(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no trial is complete"):
-        run_of_study(study_with(tmp_path / "none", tiny_config(), []))
-    with pytest.raises(UserError, match="3 folds"):
-        run_of_study(study_with(tmp_path / "folds", tiny_config(), [0.5], folds=3))
 
 
 @pytest.mark.parametrize(
