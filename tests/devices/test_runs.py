@@ -13,7 +13,8 @@ import torch
 from pretended import PretendedDevice, pretended
 
 from distune.config import Config, with_values
-from distune.confirmation import confirm as confirm_module
+from distune.confirmation import course
+from distune.confirmation.confirm import confirm
 from distune.store import Store
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.files import checkpoint
@@ -129,9 +130,9 @@ def test_a_confirmation(study: Path, monkeypatch: pytest.MonkeyPatch, kind: str)
         assert options["devices"] == (str(made[0].device),)
         return InThisProcess(*arguments, **options)
 
-    monkeypatch.setattr(confirm_module, "make_executor", in_this_process)
+    monkeypatch.setattr(course, "make_executor", in_this_process)
     with pretended(kind) as device:
         made.append(device)
-        result = confirm_module.confirm(request_for(study, top=1, seeds=1))
+        result = confirm(request_for(study, top=1, seeds=1))
     assert result.reason == "finished"
     assert numbers_of(study)["complete"]
