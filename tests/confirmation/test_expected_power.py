@@ -90,3 +90,4 @@ def test_the_cases_that_it_would_take_are_said_only_where_they_are_too_few() -> 
     few, enough = str(ExpectedPower(0.79, 0.02, 120, 1234)), str(ExpectedPower(0.8, 0.02, 120, 110))
     assert "120 cases" in few and " 0.02 " in few and "79%" in few and "1,234 cases" in few
     assert "80%" in enough and "110" not in enough
+    assert "would take" not in str(ExpectedPower(0.79, 0.02, 120, None)), "no number is enough"

@@ -29,7 +29,7 @@ class ExpectedPower:
             part of their noise out and show how far trainings differ, and neither is known yet.
         gain: the smallest one that matters.
         cases: that will be evaluated.
-        cases_needed: for a power of 80 %.
+        cases_needed: for a power of 80 %; None where no number is enough.
     """
 
     power: float
@@ -38,9 +38,9 @@ class ExpectedPower:
     cases_needed: int | None
 
     def __str__(self) -> str:
-        needed = (
-            f"; 80 % would take about {counted(self.cases_needed or 0, 'case')}" if self.power < 0.8 else ""
-        )
+        needed = ""
+        if self.power < 0.8 and self.cases_needed is not None:
+            needed = f"; 80 % would take about {counted(self.cases_needed, 'case')}"
         return (
             f"power: on {counted(self.cases, 'case')} a true gain of {self.gain:g} is shown with a chance of about "
             f"{self.power:.0%}, as far as the search's single trainings tell: several seeds average part of their "
