@@ -57,6 +57,7 @@ CONFIRMATIONS: dict[str, tuple[str, Any]] = {
             )
         },
     ),
+    "candidates of an unknown number": ("recommendation.searched", GONE),
     "no recommendation": ("recommendation", GONE),
     "a split that was not evaluated": ("split", "folds"),
     "no rank": ("contenders.trial_0001.rank", None),

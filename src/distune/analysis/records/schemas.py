@@ -143,6 +143,12 @@ class _Recommendation(Form):
     searched: int | None = None
     candidates: dict[str, _Candidate] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _says_of_how_many(self) -> _Recommendation:
+        if self.searched is None and (self.candidates or self.reason == "base_is_best"):
+            raise ValueError("the number of trials searched is missing")
+        return self
+
 
 class _Size(Form):
     examples: int
