@@ -125,15 +125,16 @@ def test_starting_values_are_a_span_and_say_where_it_is_hardly_narrower_than_the
         study.add_trial(
             create_trial(value=0.5 + number / 100, params={"T": 2.5 + number % 5 * 0.7}, distributions=inside)
         )
-    said = section(text_of(study), "Recommended starting values")
+    said = section(text_of(study, Written(space=Path("s.yaml"))), "Recommended starting values")
     assert "best 6 of 21" in said
     assert re.search(r"\| \*\*4\.00\*\* \| the base value; \[2\.3, 5\.5\] is hardly narrowed", said)
+    assert "`--space s.yaml` searches these ranges, those in the notes" in said
 
 
 @pytest.mark.slow
-def test_ranges_behind_a_base_value_are_named(written: Path) -> None:
+def test_where_no_base_value_stands_for_a_range_none_is_looked_for_in_the_notes(written: Path) -> None:
     said = section(read(written), "Recommended starting values")
-    assert ("those in the notes" in said) == ("| the base value;" in said)
+    assert "searches these ranges." in said and "| the base value;" not in said
 
 
 def test_a_value_that_all_of_the_best_share_is_described() -> None:
