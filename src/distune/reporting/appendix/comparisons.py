@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distune.confirmation.request import MOST_SEEDS
 from distune.confirmation.statistics.inference.power import WANTED
 from distune.reporting import formats, verdicts
 from distune.reporting.document import (
@@ -27,8 +28,6 @@ HEADER = (
     "Verdict",
     "Power",
 )
-MOST_SEEDS = 1000
-"""Seeds beyond which their number says no more than that it cannot be reached."""
 NEEDED, MORE_OF_BOTH = "80 % would take", "more of both"
 
 

@@ -78,9 +78,9 @@ def _recommendation(numbers: Mapping[str, Any]) -> Section:
     if rows:
         header = ("Candidate", "Gain measured", "Gain expected", "Better than the base", "Best of these")
         caption = (
-            f"The expected gain is shrunk towards 0: {verdicts.picked_from(numbers)} were trained again, and the best "
-            "of them is partly lucky. The chances serve the choice between these candidates; whether a gain is shown, "
-            "the stricter verdicts below decide."
+            "The expected gain is shrunk towards 0, as the best of those trained again, among them "
+            f"{verdicts.picked_from(numbers)}, is partly lucky. The chances serve the choice between these candidates; "
+            "whether a gain is shown, the stricter verdicts below decide."
         )
         blocks.append(TableBlock(header, tuple(rows), frozenset({1, 2, 3, 4}), caption))
     return Section("Recommendation", tuple(blocks))
