@@ -285,8 +285,13 @@ def test_examples_of_one_id_are_cases_of_their_own(trained_run: Callable[..., Pa
         labelled(load(trained_run()), frame, labels={"modality": ["MR"] * 3})
     rest = labelled(load(trained_run()), frame.drop(columns="location"), labels={"location": ["b"] * 3})
     assert rest.labels == {"modality": ["CT"] * 3, "location": ["b"] * 3}
-    with pytest.raises(UserError, match="two columns 'text'"):
-        labelled(load(trained_run()), pandas.concat([frame, frame[["text"]]], axis=1))
+    beside = frame.assign(note="x")[["note", "note"]]
+    assert (
+        labelled(load(trained_run()), pandas.concat([frame, beside], axis=1)).labels["modality"] == ["CT"] * 3
+    )
+    for name in ("text", "image", "modality", "group"):
+        with pytest.raises(UserError, match=f"column.* '{name}'"):
+            labelled(load(trained_run()), pandas.concat([frame, frame[[name]]], axis=1))
 
 
 def test_cells_that_hold_nothing_are_labels_that_are_not_known(trained_run: Callable[..., Path]) -> None:

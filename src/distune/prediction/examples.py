@@ -120,20 +120,20 @@ def several(name: str, value: Any) -> list[Any]:
 
 
 def columns_in(frame: Any) -> list[str]:
-    """The names of a data frame's columns.
-
-    Raises:
-        UserError: two columns have one name.
-    """
-    names = [str(name) for name in frame.columns]
-    if twice := next((name for number, name in enumerate(names) if name in names[:number]), None):
-        raise UserError(f"the data frame has two columns {twice!r}; rename or drop one")
-    return names
+    """The names of a data frame's columns."""
+    return [str(name) for name in frame.columns]
 
 
 def column_of(frame: Any, name: str) -> list[Any]:
-    """The values of a data frame's column, whose name may be no text."""
-    return list(frame.iloc[:, columns_in(frame).index(name)])
+    """The values of a data frame's column, whose name may be no text.
+
+    Raises:
+        UserError: two columns have that name.
+    """
+    names = columns_in(frame)
+    if names.count(name) > 1:
+        raise UserError(f"the data frame has two columns {name!r}; rename or drop one")
+    return list(frame.iloc[:, names.index(name)])
 
 
 def is_frame(value: Any) -> bool:
@@ -223,7 +223,7 @@ def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int
         there = [choice for choice in choices if choice in header]
         found.append(header.index(there[0]) if there else None)
         if there and header.count(there[0]) > 1:
-            problems.append(f"column {there[0]!r} is there twice; name the {what} once")
+            problems.append(f"there are two columns {there[0]!r}; rename or drop one")
         if choices and not there:
             hint = nearest_hint(choices[0], header)
             problems.append(
