@@ -23,6 +23,25 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def threads_and_precision() -> tuple[int, str] | None:
+    """Of torch, before the first test; None where nothing has imported it."""
+    torch = sys.modules.get("torch")
+    return torch and (torch.get_num_threads(), torch.get_float32_matmul_precision())
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was(threads_and_precision: tuple[int, str] | None) -> Iterator[None]:
+    """No test computes with the threads or the precision of another one, which give other last digits."""
+    yield
+    if threads_and_precision is not None:
+        import torch
+
+        threads, precision = threads_and_precision
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
+
+
 @pytest.fixture
 def plugins_forgotten() -> Iterator[None]:
     """The plugins that a test loads are unknown again after it."""

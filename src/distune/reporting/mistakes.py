@@ -73,13 +73,13 @@ def write_mistakes(
             raise UserError(f"{data_root}: there is no such folder; data_root is where the data set is now")
         config = with_values(config, {"data.root": str(data_root)})
     found = read_mistakes(run, split, most)
-    if any(mistake.image for task in found for mistake in task.most_confident):
-        _warn_of_other_data(run, config)
     page, name = out or run / f"mistakes_{split}.html", run.resolve().name
     # Elsewhere a page may be another run's; in the run folder it is this run's, by whatever name that had then.
     is_earlier = partial(html.is_page, title=f"{TITLE} {name} on {split}" if out else TITLE)
     what = f"mistakes_{split}.html of this run"
     check_output(page, is_earlier, what, inputs=[run], overwrite=overwrite)
+    if any(mistake.image for task in found for mistake in task.most_confident):
+        _warn_of_other_data(run, config)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, mistakes_page(name, split, config, found))
     return page
