@@ -25,8 +25,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from benchmarks.guarantees import Figure, below, exactly, publish
 from benchmarks.resumable import undisturbed
+from benchmarks.simulated_workers import SimulatedExecutor, Work
 from distune.config import Config, as_dict, with_values
-from distune.testing.simulated import SimulatedExecutor, Work
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.simulated_workers import SimulatedExecutor, Work, WorkerDied
 from distune.config import Config, with_values
 from distune.confirmation.request import LEAST_GAIN, MOST_CASES, MOST_SEEDS, ConfirmRequest
 from distune.confirmation.run_job import run_job
 from distune.confirmation.statistics.files import MARKER, OUT_OF_FOLD
 from distune.confirmation.train_candidates import Job, forget_other_versions, train_all
 from distune.errors import UserError
-from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
 from distune.training.files.run_folder import RESULTS, write_results
 from distune.training.keys import versions_behind
 from distune.training.student import WEIGHTS

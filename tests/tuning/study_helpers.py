@@ -13,8 +13,8 @@ import pytest
 from closed_form_trials import score_at
 from optuna.trial import TrialState
 
+from benchmarks.simulated_workers import Script, SimulatedExecutor, Work
 from distune.config import Config, StudyConfig, with_values
-from distune.testing.simulated import Script, SimulatedExecutor, Work
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.coordinator.ledger import Ledger

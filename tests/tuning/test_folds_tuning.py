@@ -11,10 +11,10 @@ from fold_trials import Listener, task_of
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, coordinator, memory_study, settings_of, tune_request
 
+from benchmarks.simulated_workers import Work
 from distune.config import as_dict, load_config, save_config, with_values
 from distune.errors import UserError
 from distune.store import Store
-from distune.testing.simulated import Work
 from distune.training.cost import Cost
 from distune.training.run import run
 from distune.tuning.coordinator.proposals import FoldProposals

@@ -26,9 +26,9 @@ from study_helpers import (
     tune_request,
 )
 
+from benchmarks.simulated_workers import Work
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
-from distune.testing.simulated import Work
 from distune.tuning.coordinator.proposals import TeacherProposals, suggest
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group

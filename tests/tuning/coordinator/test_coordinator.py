@@ -20,8 +20,8 @@ from study_helpers import (
     training,
 )
 
+from benchmarks.simulated_workers import SimulatedExecutor, Work, WorkerDied
 from distune.config import parse_config
-from distune.testing.simulated import SimulatedExecutor, Work, WorkerDied
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
@@ -533,7 +533,7 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatc
     cpu_time = SimpleNamespace(
         perf_counter=time.thread_time
     )  # a busy machine makes the coordinator no slower
-    monkeypatch.setattr("distune.testing.simulated.time", cpu_time)
+    monkeypatch.setattr("benchmarks.simulated_workers.time", cpu_time)
     settings = settings_of(pruner="none")
     study = memory_study(settings)
     executor = SimulatedExecutor(training, workers=64, charge=True)

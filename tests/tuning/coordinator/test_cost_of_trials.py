@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 from study_helpers import coordinator, settings_of, sqlite_study
 
-from distune.testing.simulated import Work, WorkerDied
+from benchmarks.simulated_workers import Work, WorkerDied
 from distune.tuning.summary import write_summary
 
 SMALL, BIG = 100.0, 900.0

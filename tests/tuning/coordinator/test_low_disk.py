@@ -10,7 +10,7 @@ import pytest
 from closed_form_trials import fold_score
 from study_helpers import coordinator, memory_study, settings_of, states, training
 
-from distune.testing.simulated import Work
+from benchmarks.simulated_workers import Work
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals
 from distune.tuning.coordinator.retention import Retention
 

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 from study_helpers import base_config, coordinator, memory_study, settings_of, sqlite_study, training
 
-from distune.testing.simulated import Work
+from benchmarks.simulated_workers import Work
 from distune.tuning.search.teacher_pruner import teacher_scores
 from distune.tuning.staged import StudentSpace
 

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from closed_form_trials import script
 
+from benchmarks.simulated_workers import SimulatedExecutor
 from distune.errors import UserError
-from distune.testing.simulated import SimulatedExecutor
 from distune.tuning.executors.local import LocalExecutor
 from distune.tuning.executors.memory_limit import total_bytes
 from distune.tuning.trials.messages import (

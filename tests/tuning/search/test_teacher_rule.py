@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from study_helpers import coordinator, settings_of, sqlite_study, states, training
 
-from distune.testing.simulated import Work
+from benchmarks.simulated_workers import Work
 from distune.tuning.fork_study import fork
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, earlier_teachers, should_prune_teacher
 

@@ -1,1 +1,1 @@
-"""Where workers live: local processes, or a Ray cluster; `distune.testing.simulated` has workers of virtual time."""
+"""Where workers live: local processes, or a Ray cluster."""

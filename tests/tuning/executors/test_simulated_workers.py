@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from distune.testing import simulated
-from distune.testing.simulated import SimulatedExecutor, Work
+from benchmarks import simulated_workers
+from benchmarks.simulated_workers import SimulatedExecutor, Work
 from distune.tuning.trials.messages import EpochReported, TrialTask
 
 
 def test_a_worker_waits_from_its_event_on_and_not_only_from_its_turn(tmp_path, monkeypatch):
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(simulated, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(simulated_workers, "time", SimpleNamespace(perf_counter=lambda: clock.now))
 
     def script(task):
         yield Work(10.0, "student", 1, 0.5)
