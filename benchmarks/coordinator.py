@@ -25,7 +25,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from benchmarks.guarantees import Figure, below, exactly, publish
 from benchmarks.resumable import undisturbed
-from benchmarks.simulated_workers import SimulatedExecutor, Work
 from distune.config import Config, as_dict, with_values
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease
@@ -40,6 +39,7 @@ from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import default_url, open_storage
 from distune.tuning.trials.messages import TrialTask
+from tests.tuning.simulated_workers import SimulatedExecutor, Work
 
 STUDENT_EPOCHS = 10
 REFERENCE_SECONDS, SHORT_SECONDS = 60.0, 6.0

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.simulated_workers import SimulatedExecutor, Work, WorkerDied
 from distune.config import Config, with_values
 from distune.confirmation.request import LEAST_GAIN, MOST_CASES, MOST_SEEDS, ConfirmRequest
 from distune.confirmation.run_job import run_job
@@ -22,6 +21,7 @@ from distune.tuning.trials import folds as folds_module
 from distune.tuning.trials import trial
 from distune.tuning.trials.messages import TrialTask
 from distune.tuning.trials.trial import PROGRESS
+from tests.tuning.simulated_workers import SimulatedExecutor, Work, WorkerDied
 
 
 def jobs(count: int) -> list[Job]:

@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks.simulated_workers import Work, WorkerDied
+from simulated_workers import Work, WorkerDied
+
 from distune.training.cost import Cost, carried, peak_process_mb
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 

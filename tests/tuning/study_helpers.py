@@ -12,8 +12,8 @@ import optuna
 import pytest
 from closed_form_trials import score_at
 from optuna.trial import TrialState
+from simulated_workers import Script, SimulatedExecutor, Work
 
-from benchmarks.simulated_workers import Script, SimulatedExecutor, Work
 from distune.config import Config, StudyConfig, with_values
 from distune.tuning.coordinator.coordinator import Coordinator, Limits
 from distune.tuning.coordinator.leases import Lease

@@ -9,9 +9,9 @@ import pytest
 from closed_form_trials import fold_score, score_at
 from fold_trials import Listener, task_of
 from optuna.trial import TrialState, create_trial
+from simulated_workers import Work
 from study_helpers import base_config, coordinator, memory_study, settings_of, tune_request
 
-from benchmarks.simulated_workers import Work
 from distune.config import as_dict, load_config, save_config, with_values
 from distune.errors import UserError
 from distune.store import Store

@@ -16,6 +16,7 @@ import optuna
 import pytest
 from closed_form_trials import score_at, teacher_score
 from optuna.trial import TrialState
+from simulated_workers import Work
 from study_helpers import (
     base_config,
     coordinator,
@@ -26,7 +27,6 @@ from study_helpers import (
     tune_request,
 )
 
-from benchmarks.simulated_workers import Work
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
 from distune.tuning.coordinator.proposals import TeacherProposals, suggest

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from closed_form_trials import final_score, score_at
 from optuna.trial import TrialState, create_trial
+from simulated_workers import SimulatedExecutor, Work, WorkerDied
 from study_helpers import (
     base_config,
     coordinator,
@@ -20,7 +21,6 @@ from study_helpers import (
     training,
 )
 
-from benchmarks.simulated_workers import SimulatedExecutor, Work, WorkerDied
 from distune.config import parse_config
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.proposals import JointProposals
@@ -533,7 +533,7 @@ def test_64_virtual_workers_hardly_wait_for_the_coordinator(tmp_path, monkeypatc
     cpu_time = SimpleNamespace(
         perf_counter=time.thread_time
     )  # a busy machine makes the coordinator no slower
-    monkeypatch.setattr("benchmarks.simulated_workers.time", cpu_time)
+    monkeypatch.setattr("simulated_workers.time", cpu_time)
     settings = settings_of(pruner="none")
     study = memory_study(settings)
     executor = SimulatedExecutor(training, workers=64, charge=True)

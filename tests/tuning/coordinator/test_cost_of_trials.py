@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from optuna.trial import TrialState
+from simulated_workers import Work, WorkerDied
 from study_helpers import coordinator, settings_of, sqlite_study
 
-from benchmarks.simulated_workers import Work, WorkerDied
 from distune.tuning.summary import write_summary
 
 SMALL, BIG = 100.0, 900.0

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 from closed_form_trials import fold_score
+from simulated_workers import Work
 from study_helpers import coordinator, memory_study, settings_of, states, training
 
-from benchmarks.simulated_workers import Work
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals
 from distune.tuning.coordinator.retention import Retention
 

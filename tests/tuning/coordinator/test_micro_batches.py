@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState
+from simulated_workers import Work
 from study_helpers import base_config, coordinator, memory_study, settings_of, sqlite_study, training
 
-from benchmarks.simulated_workers import Work
 from distune.tuning.search.teacher_pruner import teacher_scores
 from distune.tuning.staged import StudentSpace
 

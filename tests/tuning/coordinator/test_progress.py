@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 from rich.console import Console
+from simulated_workers import Work
 from study_helpers import coordinator, memory_study, settings_of, training
 
-from benchmarks.simulated_workers import Work
 from distune.tuning.coordinator.ledger import TrialCounts
 from distune.tuning.coordinator.progress import PLAIN_SECONDS, Snapshot, StudyProgress, line, log_file
 from distune.tuning.trials.trial import PROGRESS

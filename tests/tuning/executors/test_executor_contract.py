@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 from closed_form_trials import script
+from simulated_workers import SimulatedExecutor
 
-from benchmarks.simulated_workers import SimulatedExecutor
 from distune.errors import UserError
 from distune.tuning.executors.local import LocalExecutor
 from distune.tuning.executors.memory_limit import total_bytes

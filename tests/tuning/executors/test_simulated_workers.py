@@ -3,9 +3,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import simulated_workers
+from simulated_workers import SimulatedExecutor, Work
 
-from benchmarks import simulated_workers
-from benchmarks.simulated_workers import SimulatedExecutor, Work
 from distune.tuning.trials.messages import EpochReported, TrialTask
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
+from simulated_workers import Work
 from study_helpers import coordinator, settings_of, sqlite_study, states, training
 
-from benchmarks.simulated_workers import Work
 from distune.tuning.fork_study import fork
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, earlier_teachers, should_prune_teacher
 
