@@ -8,18 +8,32 @@ from datetime import UTC, datetime, timedelta
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
-from study_helpers import base_config, coordinator, memory_study, settings_of, sqlite_study, states, training
+from study_helpers import (
+    base_config,
+    coordinator,
+    memory_study,
+    settings_of,
+    sqlite_study,
+    states,
+    training,
+    tune_request,
+)
 
 from distune.analysis.records.sources import database_file, name_and_url, read_study
 from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
-from distune.tuning.fork_study import fork, open_old
+from distune.tuning.fork_study import FORKED_BY, fork, open_old
 from distune.tuning.status import read_status, status_of
-from distune.tuning.study.names import check_place
+from distune.tuning.study.names import check_before_opening
 from distune.tuning.study.open_study import FORKED_FROM, open_study
 from distune.tuning.study.storage import open_storage, opened
+from distune.tuning.tune import tune
+
+
+def accepted(_):
+    """The check of a study that asks for nothing."""
 
 
 def old_study(folder, settings=None, n_trials=8):
@@ -174,11 +188,13 @@ def test_a_file_that_was_renamed_stands_for_its_only_study_and_no_storage_for_an
     for read in (read_study, lambda name, url: read_status(name, storage=url)):
         with pytest.raises(UserError, match="it holds old"):
             read("new", f"sqlite:///{file}")
-    with pytest.raises(UserError, match="rename"):
-        check_place(tmp_path / "new", f"sqlite:///{file}", "new", is_own_file=True)
-    check_place(tmp_path / "new", f"sqlite:///{file}", "new", is_own_file=False)
-    check_place(tmp_path / "old", f"sqlite:///{file}", "old", is_own_file=True)
-    check_place(tmp_path / "none", f"sqlite:///{tmp_path}/none.db", "none", is_own_file=True)
+    with pytest.raises(UserError, match="Rename"):
+        check_before_opening(tmp_path / "new", f"sqlite:///{file}", "new", accepted, is_own_file=True)
+    check_before_opening(tmp_path / "new", f"sqlite:///{file}", "new", accepted, is_own_file=False)
+    check_before_opening(tmp_path / "old", f"sqlite:///{file}", "old", accepted, is_own_file=True)
+    check_before_opening(
+        tmp_path / "none", f"sqlite:///{tmp_path}/none.db", "none", accepted, is_own_file=True
+    )
 
 
 def test_a_folder_whose_database_is_elsewhere_is_named_as_such(tmp_path):
@@ -212,13 +228,13 @@ def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind, is_own_fil
     (tmp_path / "some" / kind).mkdir(parents=True)
     url = f"sqlite:///{tmp_path}/some.db"
     with pytest.raises(UserError, match="holds the trials"):
-        check_place(tmp_path / "some", url, "some", is_own_file=is_own_file)
+        check_before_opening(tmp_path / "some", url, "some", accepted, is_own_file=is_own_file)
     with opened(url) as storage:
         open_study(storage, "some", settings_of())
-    check_place(tmp_path / "some", url, "some", is_own_file=is_own_file)
-    with pytest.raises(UserError, match="but some" if is_own_file else "it holds some"):
-        check_place(tmp_path / "some", url, "other", is_own_file=is_own_file)
-    check_place(tmp_path / "new", url, "other", is_own_file=False)
+    check_before_opening(tmp_path / "some", url, "some", accepted, is_own_file=is_own_file)
+    with pytest.raises(UserError, match="it holds some.*Rename" if is_own_file else "it holds some"):
+        check_before_opening(tmp_path / "some", url, "other", accepted, is_own_file=is_own_file)
+    check_before_opening(tmp_path / "new", url, "other", accepted, is_own_file=False)
 
 
 def test_a_port_in_use_is_named_by_the_dashboard(tmp_path):
@@ -227,3 +243,67 @@ def test_a_port_in_use_is_named_by_the_dashboard(tmp_path):
         port = server.getsockname()[1]
         with pytest.raises(UserError, match=f"{port}.*--port"):
             open_dashboard("some", logs=tmp_path, port=port)
+
+
+@pytest.mark.parametrize("port", [0, -1, 99999, True, "80"])
+def test_a_port_that_is_none_is_refused(tmp_path, port):
+    with pytest.raises(UserError, match="port"):
+        open_dashboard("some", logs=tmp_path, port=port)
+
+
+def test_a_fork_that_another_command_makes_is_left_to_it(tmp_path):
+    storage, old = open_storage(f"sqlite:///{tmp_path}/new.db"), memory_study(settings_of())
+    half = optuna.create_study(storage=storage, study_name="new", direction="maximize")
+    half.set_user_attr(FORKED_FROM, old.study_name)
+    half.set_user_attr(FORKED_BY, Lease.new(1).__dict__)
+    with pytest.raises(UserError, match="another command"):
+        fork(old, storage, "new", settings_of())
+    half.set_user_attr(FORKED_BY, replace(Lease.new(1), pid=2**22 - 1).__dict__)
+    assert states(fork(old, storage, "new", settings_of())) == {"WAITING": 1}
+
+
+def closed_study(folder, settings, name, trials=0, **attributes):
+    """A study in one plain file, which no connection holds open."""
+    with opened(f"sqlite:///{folder}/{name}.db") as storage:
+        study = open_study(storage, name, settings)
+        for _ in range(trials):
+            study.ask()
+        for key, value in attributes.items():
+            study.set_user_attr(key, value)
+
+
+def _other_question(folder):
+    closed_study(folder, settings_of(base_config(training__batch_size=8)), "s")
+
+
+def _foreign(folder):
+    optuna.create_study(storage=f"sqlite:///{folder}/s.db", study_name="s").add_trial(create_trial(value=1.0))
+
+
+def _deleted_trials(folder):
+    closed_study(folder, settings_of(), "s", trials=3)
+    with sqlite3.connect(folder / "s.db") as other:
+        other.execute("DELETE FROM trials WHERE number = 1")
+
+
+def _no_parameters(folder):
+    closed_study(folder, settings_of(), "s", search_space={"alpha": {"low": 0}})
+
+
+def _another_programs(folder):
+    with sqlite3.connect(folder / "s.db") as other:
+        other.execute("CREATE TABLE bookmarks (url TEXT)")
+
+
+@pytest.mark.parametrize(
+    "make", [_other_question, _foreign, _deleted_trials, _no_parameters, _another_programs]
+)
+@pytest.mark.parametrize("options", [{"name": "s"}, {"name": "old", "fork": "s"}], ids=["tune", "fork"])
+def test_a_study_that_is_refused_keeps_its_bytes(tmp_path, make, options):
+    """A database that is opened for writing changes, whatever follows."""
+    closed_study(tmp_path, settings_of(), "old")
+    make(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match=r"study s|s\.db"):
+        tune(tune_request(logs=tmp_path, **options))
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}

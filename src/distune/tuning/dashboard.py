@@ -12,6 +12,7 @@ from distune.tuning.study.names import name_in
 from distune.tuning.study.open_study import check_study_name
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
+from distune.utils.arguments import check_number
 from distune.utils.default_folders import STUDIES
 
 HOST = "127.0.0.1"
@@ -29,6 +30,7 @@ def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = Non
     Raises:
         UserError: no such study, the port is in use, or optuna-dashboard is not installed.
     """
+    check_number("port", port, least=1, most=65535, whole=True)
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs optuna-dashboard: pip install 'distune[dashboard]'")
     from optuna_dashboard import run_server  # type: ignore[import-untyped]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import optuna
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -13,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from distune.config import Config, as_dict, value_at
 from distune.errors import UserError
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
+from distune.tuning.coordinator.leases import PREFIX, Lease, leases
 from distune.tuning.coordinator.ledger import OVERRIDES, OWNER
 from distune.tuning.coordinator.proposals import configured, distribution
 from distune.tuning.space.space import contains
@@ -27,6 +30,10 @@ from distune.tuning.study.open_study import (
 from distune.tuning.study.settings import StudySettings, comparable
 from distune.tuning.summary import config_of_trial
 
+FORKED_BY = "forked_by"
+"""User attribute of a fork: the lease of the process that copies; it is read only while the fork is half made."""
+START_SECONDS = 0.5
+"""How long a process may take to write it."""
 _log = logging.getLogger(__name__)
 
 
@@ -47,16 +54,18 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
     """
     check_study_name(name)
     there = load(storage, name)
-    if there is not None and is_made_by_tune(there) and _is_fork_of(there, old):
-        return there
     if there is not None and not is_draft(there):
-        raise UserError(
-            f"fork: there is a study {name} already, which is no fork of {old.study_name}; choose another name"
-        )
-    if there is not None:  # a fork that was killed half-way
+        check_is_fork(there, old)
+        return there
+    if there is not None:
+        _check_nobody_makes(there)  # else a fork that was killed half-way
         optuna.delete_study(study_name=name, storage=storage)
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    try:
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    except DuplicatedStudyError:
+        raise _made_by_another(name) from None
     study.set_user_attr(FORKED_FROM, old.study_name)
+    study.set_user_attr(FORKED_BY, Lease.new(1).__dict__)
     copies = _copies(old, settings)
     baseline = next((trial for trial in copies if trial.user_attrs.get("baseline")), None)
     if baseline is None:
@@ -72,6 +81,19 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
     return study
 
 
+def check_is_fork(study: Study, old: Study) -> None:
+    """Refuses a study that is there already and no fork of the old one.
+
+    Raises:
+        UserError: it is another study.
+    """
+    if not (is_made_by_tune(study) and _is_fork_of(study, old)):
+        raise UserError(
+            f"fork: there is a study {study.study_name} already, which is no fork of {old.study_name}; choose another "
+            "name"
+        )
+
+
 def open_old(storage: BaseStorage, name: str) -> Study:
     """The study to copy from.
 
@@ -84,6 +106,22 @@ def open_old(storage: BaseStorage, name: str) -> Study:
             f"fork: there is no study {name} of distune tune; name the one to copy from with --study-name"
         )
     return study
+
+
+def _check_nobody_makes(draft: Study) -> None:
+    """Refuses a draft whose maker is at work; one that just began has not yet said who it is."""
+    if FORKED_BY not in draft.user_attrs:
+        time.sleep(START_SECONDS)
+    makers = leases({PREFIX + FORKED_BY: draft.user_attrs.get(FORKED_BY)})
+    if any(maker.looks_alive(time.time()) for maker in makers.values()):
+        raise _made_by_another(draft.study_name)
+
+
+def _made_by_another(name: str) -> UserError:
+    return UserError(
+        f"fork: another command makes the study {name} right now; wait for it and run the same command again, or "
+        "choose another name"
+    )
 
 
 def _is_fork_of(study: Study, old: Study) -> bool:

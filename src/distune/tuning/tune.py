@@ -17,7 +17,7 @@ from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.executors.make import check_executor
-from distune.tuning.fork_study import fork, open_old
+from distune.tuning.fork_study import check_is_fork, fork, open_old
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
@@ -35,10 +35,9 @@ from distune.tuning.staged import (
     split_settings,
     stage_budgets,
 )
-from distune.tuning.study.attributes import check_trials
 from distune.tuning.study.hub_commits import with_study_commits
-from distune.tuning.study.names import check_place, commits_so_far, exists, study_to_continue
-from distune.tuning.study.open_study import check_study_name, new_name, open_study
+from distune.tuning.study.names import check_before_opening, commits_so_far, exists, study_to_continue
+from distune.tuning.study.open_study import check_resumable, check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
 from distune.tuning.study.storage import StorageRetry, default_url, opened
@@ -71,7 +70,7 @@ def tune(request: TuneRequest) -> TuneResult:
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
     _check_ranges(request, url, name)
-    check_place(folder, url, name, is_own_file=asked.storage is None)
+    _check_study(request, folder, url, name, settings)
     check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
     # The storage first: where there is none, no folder of the study is left.
     with interrupts() as interrupted, opened(url) as storage, log_file(folder / "study.log"):
@@ -127,6 +126,18 @@ def _check_ranges(request: TuneRequest, url: str, name: str) -> None:
     lines = values_outside(request.config)
     if lines and not exists(url, name):
         raise ConfigError(request.config_path or "config", lines)
+
+
+def _check_study(request: TuneRequest, folder: Path, url: str, name: str, settings: StudySettings) -> None:
+    asked = request.asked
+
+    def check(study: Study) -> None:
+        if request.fork and asked.name:
+            with reading(asked.storage or default_url(request.logs, asked.name)) as storage:
+                check_is_fork(study, open_old(storage, asked.name))
+        check_resumable(study, settings)
+
+    check_before_opening(folder, url, name, check, is_own_file=asked.storage is None)
 
 
 def _check(request: TuneRequest) -> None:
@@ -200,7 +211,6 @@ def _open(
             commits = old.user_attrs.get(COMMITS, {})
             retrying(lambda: fork(old, storage, name, replace(settings, commits=commits)))
     study = retrying(lambda: open_study(storage, name, settings))
-    check_trials(name, retrying(lambda: study.get_trials(deepcopy=False)))
     known = study.user_attrs
     settings = replace(
         settings, sampler=asked.sampler or known["sampler"], pruner=asked.pruner or known["pruner"]

@@ -89,6 +89,28 @@ def test_a_study_that_another_program_deletes_is_named(tmp_path, study):
         coordinator(study, settings_of(), tmp_path, delete_and_train).run()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE study_directions SET direction = 'MINIMIZE'", "changed what"),
+        ("UPDATE study_user_attributes SET value_json = '{}' WHERE key = 'base_config'", "changed what"),
+        ("DELETE FROM study_user_attributes WHERE key = 'metric'", "changed what"),
+        ("DELETE FROM trials WHERE number = 0", "deleted trials"),
+    ],
+)
+def test_what_another_program_changes_about_a_study_is_said(tmp_path, study, change, said):
+    """Its other scores would be counted, ranked and resumed as if they were of one kind."""
+
+    def change_and_train(task):
+        yield from training(task)
+        if task.number == 1:
+            with sqlite3.connect(tmp_path / "study.db") as other:
+                other.execute(change)
+
+    with pytest.raises(UserError, match=said):
+        coordinator(study, settings_of(), tmp_path, change_and_train, n_trials=3).run()
+
+
 def test_a_study_continues_without_the_folders_that_are_deleted(tmp_path, study):
     folder = tmp_path / "study"
 

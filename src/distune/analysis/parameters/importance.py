@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.utils.progress import report_progress
 
 HALF = 24
 """Complete trials with which a parameter must explain half of the variance to be named; fewer name nothing."""
@@ -79,7 +80,11 @@ def importance(study: StudyRecord) -> Importance | Unknown:
     owners = np.repeat(np.arange(len(names)), [len(block) for block in blocks])
     found = _shares(columns, owners, scores)
     rng = np.random.default_rng(0)
-    largest = [_shares(columns, owners, scores[_shuffled(len(trials), rng)]).max() for _ in range(SHUFFLES)]
+    largest = []
+    for done in range(SHUFFLES):
+        report_progress("importances", done, SHUFFLES)
+        largest.append(_shares(columns, owners, scores[_shuffled(len(trials), rng)]).max())
+    report_progress("importances", SHUFFLES, SHUFFLES)
     shares = [Share(name, float(share)) for name, share in zip(names, found, strict=True)]
     return Importance(
         shares=tuple(sorted(shares, key=lambda share: -share.share)),

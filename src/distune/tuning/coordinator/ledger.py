@@ -14,11 +14,13 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from distune.errors import UserError
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
 from distune.tuning.study.storage import StorageRetry
 from distune.tuning.study.transactions import (
     claim,
+    count_trials,
     delete_scores,
     requeue_if_owned,
     set_attributes,
@@ -30,6 +32,10 @@ from distune.utils.numbers import is_number
 OWNER = "coordinator"
 OVERRIDES = "overrides"
 """User attribute of every trial that ran here: what its config changes; what another program added has none."""
+_CHANGED = (
+    "another program {} while this command worked on it; restore its database from a copy. The run folders of its "
+    "trials are kept"
+)
 UNNAMED_KIND = "kind not recorded"
 """Of a trial that another program failed."""
 _log = logging.getLogger(__name__)
@@ -121,10 +127,21 @@ class Ledger:
         self._storage = study._storage
         self.retrying = retry or StorageRetry()
         self._known: list[FrozenTrial] = []
+        self._question = self.retrying(self._read_question)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials in the order of their numbers; not to be changed."""
-        self._known = self.retrying(lambda: self.study.get_trials(deepcopy=False))
+        """All trials in the order of their numbers; not to be changed.
+
+        Raises:
+            UserError: another program deleted some.
+        """
+        found = self.retrying(lambda: self.study.get_trials(deepcopy=False))
+        # A new trial gets the number of one that was deleted.
+        is_same = all(old._trial_id == new._trial_id for old, new in zip(self._known, found, strict=False))
+        is_whole = all(trial.number == place for place, trial in enumerate(found))
+        if len(found) < len(self._known) or not is_same or not is_whole:
+            raise UserError(_CHANGED.format("deleted trials of the study"))
+        self._known = found
         return self._known
 
     def ask(self) -> Trial:
@@ -247,8 +264,27 @@ class Ledger:
         self.retrying(lambda: self.study.set_user_attr("sessions", found))
 
     def leases(self) -> dict[str, Lease]:
-        """All coordinators' leases."""
+        """All coordinators' leases; read every few seconds and at the end, so what else may not change is seen here.
+
+        Raises:
+            UserError: another program changed what the study is about.
+        """
+        if self.retrying(self._read_question) != self._question:
+            raise UserError(
+                _CHANGED.format("changed what the study is about (its direction or its base config)")
+            )
+        if self.retrying(lambda: count_trials(self._storage, self.study._study_id)) < len(self._known):
+            raise UserError(_CHANGED.format("deleted trials of the study"))
         return leases(self.retrying(lambda: self.study.user_attrs))
+
+    def _read_question(self) -> tuple[Any, ...]:
+        """What makes the scores of a study comparable; Optuna remembers the direction, so its database is asked."""
+        database = getattr(self._storage, "_backend", self._storage)
+        known = self.study.user_attrs
+        return (
+            database.get_study_directions(self.study._study_id),
+            *(known.get(key) for key in ("base_config", "data_fingerprint", "metric")),
+        )
 
     def _as_last_read(self) -> Study:
         view = copy.copy(self.study)

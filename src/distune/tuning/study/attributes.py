@@ -40,8 +40,33 @@ NUMBERS: Rule = (
 )
 SCORES: Rule = ("a list of numbers", lambda value: isinstance(value, list) and all(map(is_number, value)))
 
+TEXTS: Rule = (
+    "a mapping to text",
+    lambda value: isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()),
+)
+PARAMETERS: Rule = (
+    "a mapping to search parameters",
+    lambda value: (
+        isinstance(value, Mapping)
+        and all(isinstance(each, Mapping) and isinstance(each.get("key"), str) for each in value.values())
+    ),
+)
+TEACHERS: Rule = (
+    "a mapping to teachers",
+    lambda value: (
+        isinstance(value, Mapping)
+        and all(
+            isinstance(each, Mapping) and isinstance(each.get("overrides"), Mapping)
+            for each in value.values()
+        )
+    ),
+)
+
 OF_STUDY: Mapping[str, Rule] = {
-    **dict.fromkeys(("base_config", "search_space", "encoder_commits", "teachers"), MAPPING),
+    "base_config": MAPPING,
+    "search_space": PARAMETERS,
+    "teachers": TEACHERS,
+    **dict.fromkeys(("encoder_commits", "plugin_sources"), TEXTS),
     **dict.fromkeys(("sampler", "pruner", "strategy", "data_fingerprint"), TEXT),
     "seed": WHOLE,
     "folds": _or_none(WHOLE),
@@ -75,7 +100,12 @@ def check_trials(name: str, trials: Iterable[FrozenTrial]) -> None:
     Raises:
         UserError: one is not what it must be; it names the study, the trial and the attribute.
     """
-    for trial in trials:
+    for place, trial in enumerate(trials):
+        if trial.number != place:  # numbers are given out without a gap
+            raise UserError(
+                f"study {name}: its trial {place} is missing or there twice: its database was changed by another "
+                "program; restore it from a copy. The run folders of its trials are kept"
+            )
         _check(f"study {name}, trial {trial.number}", trial.user_attrs, OF_TRIAL)
 
 

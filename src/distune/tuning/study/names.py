@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -15,8 +16,8 @@ from distune.errors import UserError
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count
 from distune.tuning.staged import SUFFIX
-from distune.tuning.study.open_study import is_made_by_tune, load
-from distune.tuning.study.read_only import reading
+from distune.tuning.study.open_study import is_draft, is_made_by_tune, load
+from distune.tuning.study.read_only import ChangesTooFastError, NoStudiesError, reading
 from distune.tuning.study.settings import COMMITS, StudySettings, comparable, differing
 from distune.tuning.study.storage import default_url, opened
 from distune.tuning.study.storage_url import redacted
@@ -88,38 +89,46 @@ def name_in(storage: BaseStorage, name: str, url: str, *, is_own_file: bool = Fa
     raise UserError(f"{redacted(url)} holds no study {name}; it holds {', '.join(names) or 'none'}")
 
 
-def check_place(folder: Path, url: str, name: str, *, is_own_file: bool) -> None:
-    """Refuses to begin a study where another one is, whose run folders it would take for its own, or replace.
+def check_before_opening(
+    folder: Path, url: str, name: str, check: Callable[[Study], None], *, is_own_file: bool
+) -> None:
+    """Refuses to work on a study, or to begin one, before its database is opened for writing, which changes its bytes.
 
     Args:
         folder: of the study's files.
         url: of the storage.
         name: of the study.
+        check: called with the study of that name, where there is one; raises a `UserError` to refuse it.
         is_own_file: a study of this name has the storage's file for itself.
 
     Raises:
-        UserError: the storage holds no study of that name, though the folder holds trials, as where its database is
-            lost, or though its own file holds others, as where it was renamed.
+        UserError: of the check; or the storage is damaged or another program's; or it holds no study of that name,
+            though the folder holds trials, as where its database is lost, or though its own file holds others, as
+            where it was renamed.
     """
-    has_trials = any((folder / kind).is_dir() for kind in ("trials", "teacher"))
-    if not (is_own_file or has_trials):
-        return
-    others: list[str] = []
     try:
         with reading(url) as storage:
-            others = studies_in(storage)
-            name_in(storage, name, url)
-    except UserError as error:  # no such file, a database without studies, or none of that name
+            study = load(storage, name)
+            if study is not None:
+                if not is_draft(study):
+                    check(study)
+                return
+            others = ", ".join(studies_in(storage))
+        missing = f"{redacted(url)} holds no study {name}; it holds {others or 'none'}"
         if is_own_file and others:
             raise UserError(
-                f"{redacted(url)} holds no study {name}, but {', '.join(others)}; rename the file and its folder back, "
-                "use another --study-name, or name the file with --storage to add a study to it"
-            ) from None
-        if has_trials:
-            raise UserError(
-                f"{folder} holds the trials of a study, but {error}. Put its database back, move the folder away, or "
-                "use another --study-name"
-            ) from None
+                f"{missing}. Rename the file and its folder back, use another --study-name, or name the file with "
+                "--storage to add a study to it"
+            )
+    except NoStudiesError as error:
+        missing = str(error)
+    except ChangesTooFastError:  # others work on it; opening it checks
+        return
+    if any((folder / kind).is_dir() for kind in ("trials", "teacher")):
+        raise UserError(
+            f"{folder} holds the trials of a study, but {missing}. Put its database back, move the folder away, or "
+            "use another --study-name"
+        )
 
 
 def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: Config) -> dict[str, str]:

@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from distune.errors import UserError
-from distune.tuning.study.attributes import check_study
+from distune.tuning.study.attributes import check_study, check_trials
 from distune.tuning.study.settings import StudySettings, differing
 from distune.utils.paths import is_file_name
 
@@ -69,8 +69,21 @@ def open_study(storage: BaseStorage, name: str, settings: StudySettings) -> optu
             return study
     if is_draft(study) and not _wait_until_ready(study):
         write_settings(study, settings)
+    check_resumable(study, settings)
+    return study
+
+
+def check_resumable(study: optuna.Study, settings: StudySettings) -> None:
+    """Refuses to work on a study that is not the one asked for; nothing is written.
+
+    Raises:
+        UserError: the study is about something else; every difference is listed. Or another program made it, or
+            changed its trials.
+    """
+    name = study.study_name
     if not is_made_by_tune(study):
         raise UserError(f"study {name} exists and was not made by distune tune; use another --study-name")
+    check_trials(name, study.get_trials(deepcopy=False))
     differences = differing(study.user_attrs, settings)
     if differences:
         lines = "\n".join(f"  {line}" for line in differences)
@@ -78,7 +91,6 @@ def open_study(storage: BaseStorage, name: str, settings: StudySettings) -> optu
             f"study {name} exists and is about something else:\n{lines}\n"
             "Use another --study-name, or --fork NEW_NAME to copy the trials that still count."
         )
-    return study
 
 
 def load(storage: BaseStorage, name: str) -> optuna.Study | None:

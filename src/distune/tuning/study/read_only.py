@@ -28,6 +28,14 @@ _READ_ONLY = {
 }
 
 
+class NoStudiesError(UserError):
+    """There is no such database yet, or it holds no table at all: `tune` may make its study there."""
+
+
+class ChangesTooFastError(UserError):
+    """An SQLite file that is written to all the time."""
+
+
 @contextmanager
 def reading(url: str) -> Iterator[RDBStorage]:
     """A storage to read from; the database, and for SQLite its folder, stay byte for byte as they are.
@@ -65,7 +73,7 @@ def copy_sqlite(database: Path, target: Path) -> None:
     try:
         check_is_file(database)  # a device would be copied until the disk is full
     except FileNotFoundError:
-        raise UserError(f"storage: there is no file {database}") from None
+        raise NoStudiesError(f"storage: there is no file {database}") from None
     except OSError as error:
         raise UserError(
             f"storage: {database} cannot be read: {error.strerror}; name an SQLite file"
@@ -74,7 +82,7 @@ def copy_sqlite(database: Path, target: Path) -> None:
     for _ in range(COPY_ATTEMPTS):
         before = _stamps(database, log)
         if before[0] is None:
-            raise UserError(f"storage: there is no file {database}")
+            raise NoStudiesError(f"storage: there is no file {database}")
         try:
             shutil.copyfile(database, target)
             if before[1] is not None:
@@ -83,7 +91,7 @@ def copy_sqlite(database: Path, target: Path) -> None:
             continue
         if _stamps(database, log) == before:
             return
-    raise UserError(
+    raise ChangesTooFastError(
         f"storage: {database} changes too fast to be read; try again when fewer trials end at once"
     )
 
@@ -155,11 +163,15 @@ def _readable(shown: str) -> type[RDBStorage]:
 
 def _check_tables(engine: Engine, shown: str) -> None:
     """Optuna would create what is missing, so it is not asked before the tables are seen."""
+    from optuna.storages._rdb.models import BaseModel
     from sqlalchemy import inspect
 
     try:
-        missing = [table for table in _TABLES if not inspect(engine).has_table(table)]
+        there = set(inspect(engine).get_table_names())
     finally:
         engine.dispose()
-    if missing:
-        raise UserError(f"{redacted(shown)} holds no studies: it lacks Optuna's tables {', '.join(missing)}")
+    if missing := [table for table in _TABLES if table not in there]:
+        # A file of another program is not Distune's to work on; on a server, several programs may share a database.
+        is_anothers = engine.name == "sqlite" and there - BaseModel.metadata.tables.keys()
+        kind = UserError if is_anothers else NoStudiesError
+        raise kind(f"{redacted(shown)} holds no studies: it lacks Optuna's tables {', '.join(missing)}")

@@ -104,6 +104,19 @@ def set_attributes(storage: BaseStorage, trial_id: int, values: Mapping[str, Any
             backend._set_trial_attr_without_commit(session, Attribute, trial_id, key, value)
 
 
+def count_trials(storage: BaseStorage, study_id: int) -> int:
+    """How many trials the database holds; Optuna remembers finished ones, also after another program deleted them."""
+    engine = _engine(storage)
+    if engine is None:
+        return storage.get_n_trials(study_id)
+    from optuna.storages._rdb.models import TrialModel
+    from sqlalchemy import func, select
+
+    with engine.connect() as connection:
+        query = select(func.count()).select_from(TrialModel).where(TrialModel.study_id == study_id)
+        return int(connection.execute(query).scalar_one())
+
+
 def waiting_trials(storage: BaseStorage, study_id: int) -> list[int]:
     """Optuna's ids of the trials that wait, in the order of their numbers."""
     from sqlalchemy import select
