@@ -46,7 +46,8 @@ def test_a_machine_without_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "gpus", "expected"), [("auto", 0.0, "cpu"), ("cpu", 0.0, "cpu"), ("auto", 0.5, "cuda:0")]
+    ("asked", "gpus", "expected"),
+    [("auto", 0.0, "cpu"), ("cpu", 0.0, "cpu"), ("auto", 0.5, "cuda:0"), ("cuda:1", 1.0, "cuda:0")],
 )
 def test_workers_of_ray_see_the_gpu_that_was_set_aside(asked: str, gpus: float, expected: str) -> None:
     assert worker_devices([asked], 2, gpus_per_trial=gpus) == (expected, expected)

@@ -9,14 +9,23 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import safetensors
 import torch
+from safetensors.torch import save_file
 
 from distune.training.files import checkpoint as checkpoint_module
-from distune.training.files.checkpoint import Checkpoint, CheckpointFile, CheckpointWriter, save_checkpoint
+from distune.training.files.checkpoint import (
+    Checkpoint,
+    CheckpointFile,
+    CheckpointWriter,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 class _Disk:
@@ -144,3 +153,80 @@ def test_a_checkpoint_that_names_no_key_or_another_one_is_not_resumed(tmp_path: 
     assert CheckpointFile(file.path, "other").load() is None
     save_checkpoint(file.path, Checkpoint(state, {"epoch": 1}))
     assert file.load() is None
+
+
+def test_drafts_of_a_killed_process_go_with_the_next_start_and_with_the_end(tmp_path: Path) -> None:
+    file, other = CheckpointFile(tmp_path / "c", "k"), tmp_path / ".0a.other"
+    other.touch()
+    for end in (file.load, file.remove):
+        file.save(Checkpoint({"m": {"a": torch.zeros(1)}}, {}))
+        (tmp_path / ".0a.c").touch()
+        end()
+        assert {path.name for path in tmp_path.iterdir()} == (
+            {"c", other.name} if end == file.load else {other.name}
+        )
+    file.remove()
+
+
+def test_a_state_that_is_saved_again_under_another_key_is_of_that(tmp_path: Path) -> None:
+    first, second = CheckpointFile(tmp_path / "c", "first"), CheckpointFile(tmp_path / "c", "second")
+    first.save(Checkpoint({"m": {"a": torch.zeros(1)}}, {}))
+    found = first.load()
+    assert found is not None
+    second.save(found)
+    assert first.load() is None and second.load() is not None
+
+
+def changed_values(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
+    about["values"] = about["values"].replace("1", "2")
+
+
+def changed_name(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
+    tensors["m/z"] = tensors.pop("m/a")
+
+
+def changed_shape(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
+    tensors["m/a"] = tensors["m/a"].reshape(2, 2)
+
+
+def changed_type(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
+    tensors["m/a"] = tensors["m/a"].view(torch.int32)
+
+
+def changed_number(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
+    tensors["m/b"][0] += 1
+
+
+@pytest.mark.parametrize(
+    "change", [changed_values, changed_name, changed_shape, changed_type, changed_number]
+)
+def test_a_checkpoint_that_was_changed_starts_its_stage_over(
+    tmp_path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]], None]
+) -> None:
+    file = CheckpointFile(tmp_path / "c", "k")
+    file.save(Checkpoint({"m": {"a": torch.arange(4.0), "b": torch.ones(1)}}, {"steps": 1}))
+    with safetensors.safe_open(file.path, framework="pt") as held:
+        tensors, about = {name: held.get_tensor(name) for name in held.keys()}, held.metadata()  # noqa: SIM118
+    save_file(tensors, file.path, metadata=about)
+    assert file.load() is not None
+    change(tensors, about)
+    save_file(tensors, file.path, metadata=about)
+    assert file.load() is None
+    save_file(tensors, file.path, metadata={"values": about["values"]})
+    assert file.load() is not None, "an earlier version wrote no checksum"
+    file.path.write_bytes(b"no checkpoint")
+    assert file.load() is None
+
+
+def test_what_is_no_error_of_the_disk_stays_what_it_is(tmp_path: Path) -> None:
+    with (
+        pytest.raises(safetensors.SafetensorError, match="a header"),
+        checkpoint_module._errors_of_the_system(tmp_path),
+    ):
+        raise safetensors.SafetensorError("a header")
+
+
+def test_a_checkpoint_that_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c")  # to open it would wait for a writer
+    with pytest.raises(OSError):
+        load_checkpoint(tmp_path / "c")

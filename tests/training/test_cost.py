@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from distune.config import Config
-from distune.training.cost import Cost, carried, cost_until
+from distune.training.cost import (
+    Cost,
+    carried,
+    cost_until,
+    peak_of_process_mb,
+    peak_process_mb,
+    reset_peak_memory,
+)
 from distune.training.run import run, run_teacher
 
 MakeConfig = Callable[..., Config]
@@ -47,3 +57,20 @@ def test_a_run_that_fails_says_what_it_cost(
     assert cost.seconds.keys() == {"data", "teacher"} and min(cost.seconds.values()) > 0
     assert cost.peak_memory_mb is not None and cost.peak_memory_mb > 100
     assert (cost.peak_device_mb, cost.device) == (0.0, "CPU, 1 thread")
+
+
+def test_of_two_costs_the_later_device_is_named_and_each_peak_is_its_own() -> None:
+    both = Cost({"data": 1.0}, 300.0, 5.0, "one") + Cost({"data": 2.0}, 200.0, 7.0, "two")
+    assert both == Cost({"data": 3.0}, 300.0, 7.0, "two")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
+def test_the_peak_is_of_resident_memory_and_falls_where_it_is_reset() -> None:
+    held = bytearray(b"1") * (160 * 2**20)
+    before, highest = peak_process_mb(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    assert 160 < before <= highest + 1
+    del held
+    reset_peak_memory()
+    assert peak_process_mb() < before - 100
+    assert peak_of_process_mb(os.getpid()) == pytest.approx(peak_process_mb(), abs=5)
+    assert peak_of_process_mb(2**30) is None, "there is no such process"

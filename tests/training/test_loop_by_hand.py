@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,19 @@ from torch import Tensor, nn
 
 from distune.config import Config, DistillationConfig
 from distune.data import Table, read_table
-from distune.data.batches import train_batches
-from distune.distillation import Objective
+from distune.data.batches import eval_batches, train_batches
+from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models.classifier import Classifier
+from distune.models.outputs import ModelOutput
 from distune.store import Store
 from distune.training import loop
-from distune.training.callbacks import Callback, EpochRecord
+from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.devices import Compute
+from distune.training.files.checkpoint import Checkpoint, CheckpointFile
 from distune.training.inputs.inputs import InputSteps
 from distune.training.loop import Examples, Fitted, Plan, fit
+from distune.training.predictions import Targets
+from distune.training.scoring.scores import macro_f1_by_task, overall_score
 from distune.training.student import build_student, student_seed
 from distune.training.teacher.teacher import class_weights
 
@@ -46,8 +52,8 @@ class Setting:
         self.plan = Plan("student", config.student.epochs, config.student.lr, config.training, config.seed)
         self.objective = Objective(DistillationConfig(), config.training)
 
-    def fit(self, callback: Callback | None = None) -> Fitted:
-        return fit(self.model, self.objective, self.examples, self.plan, CPU, callback=callback)
+    def fit(self, callback: Callback | None = None, compute: Compute = CPU) -> Fitted:
+        return fit(self.model, self.objective, self.examples, self.plan, compute, callback=callback)
 
 
 @pytest.fixture
@@ -224,27 +230,43 @@ def test_a_loss_with_a_memory_counts_train_examples_alone(setting: Callable[...,
     assert (state.train_position >= 0).sum() == len(every_third.train)
 
 
-def test_a_resumed_moving_average_continues_its_warm_up(setting: Callable[..., Setting]) -> None:
-    ours = setting(training__ema=0.999)
-    before, after = (loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU) for _ in range(2))
+def test_what_changes_in_training_is_resumed(setting: Callable[..., Setting]) -> None:
+    """The average with its warm-up, the loss's own weights, AdamW's moments by parameter, the step of the schedule."""
+    ours, again = setting(training__ema=0.999), setting(training__ema=0.999)
+    for each in (ours, again):
+        each.objective.register_parameter("own", nn.Parameter(torch.zeros(2)))
+    before, after = (
+        loop._State(each.model, each.objective, each.examples, each.plan, CPU) for each in (ours, again)
+    )
     assert before.average is not None and after.average is not None
+    for number, parameter in enumerate((*ours.model.parameters(), *ours.objective.parameters()), start=1):
+        if parameter.requires_grad:
+            parameter.grad = torch.full_like(parameter, float(number))
+    before.optimizer.step()
     before.average.update()
-    after.resume(before.checkpoint())
-    assert after.average.steps == 1
+    before.keep(EpochRecord("student", 1, 0.0, 0.0, 0.0, 0.5, {}, 0.0, 0.0))
+    after.resume(before.checkpoint().copied())
+    assert (after.average.steps, after.optimizer.steps, after.history) == (1, 1, before.history)
+    assert_close(trained_weights(again.model), trained_weights(ours.model))
+    assert_close(after.average.averages, before.average.averages)
+    assert_close(after.optimizer.state(), before.optimizer.state())
+    assert (ours.objective.get_parameter("own") < 0).all()
+    assert torch.equal(again.objective.get_parameter("own"), ours.objective.get_parameter("own"))
+    assert after.optimizer.lr == before.optimizer.lr
 
 
 def test_a_resumed_training_ends_with_its_best_weights(setting: Callable[..., Setting]) -> None:
-    """The better of two epochs came before the checkpoint, the weights of the second one were in it."""
+    """The best epoch, the first of equals, came before the checkpoint; the weights of the last one were in it."""
     ours = setting()
     before, after = (loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU) for _ in range(2))
     best = trained_weights(ours.model)
-    for epoch, score in ((1, 0.9), (2, 0.5)):
+    for epoch, score in ((1, 0.9), (2, 0.5), (3, 0.9)):
         before.keep(EpochRecord("student", epoch, 0.0, 0.0, 0.0, score, {}, 0.0, 0.0))
         with torch.no_grad():
             for weight in ours.model.parameters():
                 weight += 1.0
     after.resume(before.checkpoint().copied())
-    assert [record.dev_score for record in after.finish(stopped=False).history] == [0.9, 0.5]
+    assert [record.dev_score for record in after.finish(stopped=False).history] == [0.9, 0.5, 0.9]
     assert_close(trained_weights(ours.model), best)
 
 
@@ -265,3 +287,142 @@ def test_the_gradients_of_all_parameters_are_clipped_together(setting: Callable[
     moments = [value for name, value in optimizer.state().items() if name.endswith("exp_avg")]
     norm = torch.sqrt(sum(value.square().sum() for value in moments))  # type: ignore[arg-type]
     assert float(norm) == pytest.approx(0.1 * 0.5, rel=1e-4)
+
+
+def of_few(setting: Setting, *, epochs: int = 3) -> Setting:
+    """The same with an epoch of one step, on a few examples."""
+    examples = setting.examples
+    setting.examples = replace(examples, train=examples.train[:6], dev=examples.dev[:8])
+    setting.plan = replace(setting.plan, epochs=epochs)
+    return setting
+
+
+class StopsAt(Callback):
+    """Stops at an epoch, and notes what it is told."""
+
+    def __init__(self, epoch: int | None = None):
+        self.at, self.epochs, self.replays, self.steps = epoch, list[int](), list[Any](), list[Any]()
+
+    def on_epoch_end(self, record: EpochRecord) -> None:
+        self.epochs.append(record.epoch)
+        if record.epoch == self.at:
+            raise StopTraining
+
+    def on_replay(self, stage: str, epochs: int) -> None:
+        self.replays.append((stage, epochs))
+
+    def on_progress(self, step: str, done: int, total: int) -> None:
+        self.steps.append((step, done, total))
+
+
+class SlowDisk(CheckpointFile):
+    def save(self, checkpoint: Checkpoint) -> None:
+        time.sleep(0.1)
+        super().save(checkpoint)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_callback_stops_the_stage_and_a_resumed_one_sees_its_epochs_again(
+    setting: Callable[..., Setting], tmp_path: Path, at: int
+) -> None:
+    """Nothing is left to stop after the last epoch; the checkpoint holds the epoch that was stopped at."""
+    ours, file, first = of_few(setting()), SlowDisk(tmp_path / "c", "k"), StopsAt(at)
+
+    def fitted(callback: Callback) -> Fitted:
+        return fit(
+            ours.model, ours.objective, ours.examples, ours.plan, CPU, callback=callback, checkpoint=file
+        )
+
+    stopped = fitted(first)
+    assert (first.epochs, first.replays) == ([1, 2, 3][:at], [])
+    assert first.steps == [(f"student epoch {epoch}, steps", 1, 1) for epoch in first.epochs]
+    assert [record.epoch for record in stopped.history] == first.epochs
+    saved = file.load()
+    assert saved is not None and len(saved.values["history"]) == saved.values["steps"] == at
+    replayed, whole = StopsAt(at), StopsAt()
+    again = fitted(replayed)
+    assert (replayed.epochs, replayed.replays, replayed.steps) == (first.epochs, [("student", at)], [])
+    assert stopped.stopped is again.stopped is (at < 3)
+    assert again.history == stopped.history
+    to_the_end = fitted(whole)
+    assert not to_the_end.stopped
+    assert whole.epochs == [1, 2, 3] and len(whole.steps) == 3 - at
+    assert to_the_end.history[:at] == stopped.history
+
+
+def test_the_record_of_an_epoch(setting: Callable[..., Setting]) -> None:
+    """Of one step, so its losses are those of the model as it was before."""
+    ours = of_few(setting(training__warmup=0.0, data__missing="allow"), epochs=2)
+    lacking = np.arange(len(ours.table)) % 2 == 0
+    ours.examples = replace(ours.examples, inputs=replace(ours.examples.inputs, absent=(lacking, None)))
+    with torch.no_grad():
+        ours.model.absent["image"].fill_(3.0)
+    config = DistillationConfig(loss="vanilla", alpha=0.25, beta=50.0, T=2.0)
+    classes = tuple(len(task.classes) for task in ours.table.tasks)
+    loss = LOSSES["vanilla"](config, LossShapes(8, 8, classes, len(ours.examples.train)))
+    ours.objective = Objective(config, ours.config.training, loss)
+    random = np.random.default_rng(0)
+    answers = [random.normal(size=(1, len(ours.table), count)) for count in classes]
+    targets = Targets(tuple(each.astype(np.float32) for each in answers), {})
+    (batch,) = eval_batches(
+        ours.examples.inputs, ours.examples.labels, ours.examples.train, batch_size=6, device=CPU.device
+    )
+    with torch.no_grad():
+        output = ours.model.train()(batch.image, batch.text, batch.text_mask, absent=batch.absent)
+        told = ModelOutput(
+            tuple(torch.from_numpy(each[0][batch.rows]) for each in targets.logits), None, None, None
+        )
+        distillation = float(loss(output, told, batch.labels, batch.rows))
+        cross_entropy = sum(
+            float(nn.functional.cross_entropy(logits, batch.labels[:, task]))
+            for task, logits in enumerate(output.logits)
+        )
+    began = time.perf_counter()
+    seen: list[Any] = []
+
+    class Looks(Callback):
+        def on_epoch_end(self, record: EpochRecord) -> None:
+            dev = ours.examples.dev
+            answers = loop.predict(ours.model, ours.examples.inputs, dev, CPU)
+            seen.append((ours.examples.labels[dev], answers, ours.examples.tasks))
+
+    record, last = fit(
+        ours.model, ours.objective, ours.examples, ours.plan, CPU, targets=targets, callback=Looks()
+    ).history
+    assert (record.stage, record.epoch, last.epoch) == ("student", 1, 2)
+    assert record.cross_entropy == pytest.approx(cross_entropy, rel=1e-4)
+    assert record.distillation == pytest.approx(distillation, rel=1e-4)
+    assert record.train_loss == pytest.approx(0.25 * cross_entropy + distillation, rel=1e-4)
+    assert record.dev_score == overall_score(*seen[0])
+    assert record.macro_f1 == macro_f1_by_task(*seen[0])
+    assert (record.lr, last.lr) == (pytest.approx(0.5 * ours.plan.lr), pytest.approx(0.0, abs=1e-12))
+    assert 0 < record.seconds < time.perf_counter() - began
+
+
+@pytest.mark.parametrize("bias", [3e38, math.nan])
+def test_a_loss_that_is_infinite_or_no_number_ends_the_stage(
+    setting: Callable[..., Setting], bias: float
+) -> None:
+    ours = of_few(setting())
+    with torch.no_grad():
+        ours.model.heads[0].bias.copy_(torch.linspace(-bias, bias, len(ours.table.tasks[0].classes)))
+    with pytest.raises(FloatingPointError, match="student"):
+        ours.fit()
+
+
+def test_it_trains_in_the_precision_of_the_model(setting: Callable[..., Setting]) -> None:
+    losses = [
+        of_few(setting(), epochs=1).fit(compute=compute).history[0].train_loss
+        for compute in (CPU, replace(CPU, bf16=True, bf16_from=10**9), replace(CPU, bf16=True))
+    ]
+    assert losses[0] == losses[1] != losses[2] == pytest.approx(losses[0], rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["vanilla", "attention_transfer"])
+def test_maps_are_computed_for_a_loss_that_reads_them(setting: Callable[..., Setting], name: str) -> None:
+    ours = setting()
+    shapes = LossShapes(8, 8, tuple(len(task.classes) for task in ours.table.tasks), 4)
+    loss = LOSSES[name](DistillationConfig(), shapes)
+    ours.objective = Objective(DistillationConfig(), ours.config.training, loss)
+    state = loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU)
+    assert state.with_map is (name == "attention_transfer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from distune.config import Config, ModelConfig, TrainingConfig, parse_config
 from distune.data.table import Task
 from distune.models.classifier import Classifier, build_classifier
 from distune.store import Store
-from distune.training.devices import Compute, resolved
+from distune.training.devices import BF16_FROM, Compute, compute_for, resolved
 from distune.training.run import run
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
@@ -89,3 +90,71 @@ def test_the_precision_is_named() -> None:
     assert Compute(CPU, True, 1000).precision == (
         "bf16 (fp32 for models whose encoders train fewer than 1,000 linear weights)"
     )
+
+
+@pytest.mark.parametrize(("trained", "uses"), [(0, False), (-1, True), (1, False)])
+def test_the_linear_weights_that_an_encoder_trains_decide(trained: int, uses: bool) -> None:
+    """`trained` is how far they lie below what is asked for; those that are frozen do not count."""
+    model = classifier(SMALL)
+    encoders = [module for encoder in model.encoders for module in encoder.modules()]
+    weights = [module.weight for module in encoders if isinstance(module, torch.nn.Linear)]
+    count = sum(weight.numel() for weight in weights)
+    assert count
+    if trained:
+        found = Compute(CPU, True, count + trained, deterministic=True).for_model(model)
+        assert found == Compute(CPU, uses, 0, deterministic=True)
+    else:
+        assert Compute(CPU, True, count).for_model(model).bf16
+        weights[0].requires_grad_(False)
+        assert not Compute(CPU, True, count).for_model(model).bf16
+    assert not Compute(CPU, False, 0).for_model(model).bf16
+
+
+@pytest.mark.parametrize(
+    ("precision", "capabilities", "expected"),
+    [
+        ("auto", {"avx512_bf16": True, "amx_bf16": False}, (True, BF16_FROM)),
+        ("auto", {"avx512_bf16": False, "amx_bf16": True}, (True, BF16_FROM)),
+        ("auto", {"avx512": True}, (False, 0)),
+        ("bf16", {}, (True, 0)),
+        ("fp32", {"avx512_bf16": True}, (False, 0)),
+    ],
+)
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_the_precision_on_a_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+    precision: Any,
+    capabilities: dict[str, bool],
+    expected: tuple[bool, int],
+    deterministic: bool,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    found = resolved(TrainingConfig(device="cpu", precision=precision, deterministic=deterministic))
+    assert found == Compute(CPU, *expected, deterministic)
+    assert not found.keeps_encoders and found.peak_memory_mb() is None
+    assert Compute(CUDA, True).keeps_encoders
+
+
+def test_apples_gpu_trains_in_fp32_until_somebody_has_measured_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    found = resolved(TrainingConfig(device="auto", precision="auto"))
+    assert (str(found.device), found.bf16, found.name) == ("mps:0", False, "Apple GPU (mps)")
+
+
+@pytest.mark.parametrize(("deterministic", "workspace"), [(True, ":4096:8"), (False, None)])
+def test_a_process_is_set_up_for_each_run_anew(
+    monkeypatch: pytest.MonkeyPatch, deterministic: bool, workspace: str | None
+) -> None:
+    """A worker trains one trial after the other: what the last one asked for does not stay."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    asked: list[Any] = []
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: not deterministic)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *a, **k: asked.append((*a, k)))
+    monkeypatch.setattr("distune.training.devices.reset_peak_memory", lambda: asked.append("reset"))
+    compute_for(TrainingConfig(device="cpu", deterministic=deterministic, threads=3))
+    assert asked == [(deterministic, {"warn_only": True}), "reset"]
+    assert torch.get_num_threads() == 3
+    compute_for(TrainingConfig(device="cpu"))
+    assert torch.get_num_threads() == 3
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == workspace

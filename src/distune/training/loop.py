@@ -211,7 +211,6 @@ def _one_epoch(
     started = time.perf_counter()
     torch.manual_seed(derived_seed(plan.seed, plan.stage, epoch))
     state.model.train()
-    state.objective.train()
     sums = torch.zeros(3, device=compute.device)
     steps, in_all = 0, math.ceil(len(examples.train) / plan.training.batch_size)
     for batch in train_batches(

@@ -1,4 +1,4 @@
-"""What a run does in an order that matters: recording before looking, and copying both encoders."""
+"""What a student starts from: its teacher's encoders, and a loss whose weights depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -15,31 +15,10 @@ from distune.store import Store
 from distune.training import run as run_module
 from distune.training.callbacks import Callback
 from distune.training.devices import Compute
-from distune.training.files.run_folder import openings
 from distune.training.run import run
 
 MakeConfig = Callable[..., Config]
 CPU = Compute(torch.device("cpu"), bf16=False)
-
-
-def test_the_opening_is_recorded_before_the_split_is_read(
-    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    predict = run_module.predict
-    known: list[int] = []
-    asked: list[list[int]] = []
-
-    def noting(model: Any, inputs: Any, rows: Any, compute: Any) -> Any:
-        known.append(len(openings(tmp_path)))
-        asked.append(rows.tolist())
-        return predict(model, inputs, rows, compute)
-
-    monkeypatch.setattr(run_module, "predict", noting)
-    config = tiny_config()
-    run(config, tmp_path / "run", open_test=True)
-    assert known == [0, 1, 1]  # student on dev, then student and teacher on test
-    table = read_table(config.data, config.seed, check_images=False)
-    assert asked == [table.rows(split).tolist() for split in ("dev", "test", "test")]
 
 
 def test_both_encoders_of_a_student_that_begins_with_its_teachers(
