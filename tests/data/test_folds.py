@@ -11,7 +11,9 @@ import pytest
 from distune.config import DataConfig, FoldConfig, with_values
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.data.folds import _spread_classes, assign_folds
+from distune.data.folds import _spread_classes, assign_folds, with_fold
+from distune.data.readers.raw_rows import RawExample
+from distune.data.table import Split
 from distune.errors import ConfigError, DataError
 
 from .conftest import write_csv, write_png
@@ -155,3 +157,45 @@ def test_a_fold_beyond_the_last_does_not_exist() -> None:
 
     with pytest.raises(ConfigError, match="fold 4 of 3"):
         with_values(Config(), {"data.fold.number": 4, "data.fold.of": 3})
+
+
+def test_as_many_groups_as_folds_fill_one_each() -> None:
+    folds = assign_folds([("a",)] * 3, ["p", "q", "r"], 3, ["label"])
+    assert sorted(folds.tolist()) == [0, 1, 2] and folds.dtype == np.int64
+
+
+def test_among_equal_groups_the_class_moves_to_the_emptiest_fold() -> None:
+    """Both groups of class 0 are in fold 0; folds 1 and 2 hold 9 and 4 rows."""
+    fold_of_group = np.array([0, 0, 1, 2])
+    holds = np.array([[True], [True], [False], [False]])
+    left = _spread_classes(fold_of_group, holds, np.array([2, 2, 9, 4]), 3)
+    assert fold_of_group.tolist() == [2, 0, 1, 2] and not left.any()
+
+
+def test_a_class_that_stays_in_one_fold_is_told_and_moves_nothing() -> None:
+    fold_of_group = np.array([0, 0, 1])
+    left = _spread_classes(fold_of_group, np.array([[True], [False], [False]]), np.array([1, 1, 1]), 2)
+    assert left.tolist() == [True] and fold_of_group.tolist() == [0, 0, 1]
+
+
+def test_a_class_that_no_move_can_part_names_how_many_groups_have_it() -> None:
+    """Each of two groups holds a class of its own; parting `c` between them would leave nothing else apart."""
+    labels = [("c", "x"), ("c", "x")]
+    with pytest.raises(DataError, match="group 'p' alone has label 'c' of task 'grade'"):
+        assign_folds([labels[0], ("d", "x"), ("d", "x")], ["p", "q", "r"], 2, ["grade", "organ"])
+
+
+def test_only_train_and_dev_are_folded_and_no_label_is_no_class() -> None:
+    splits: tuple[Split, ...] = ("train", "dev", "test", "train", "unlabelled", "dev")
+    rows = [
+        RawExample(str(n), "", "", ("" if n == 4 else "a",), f"g{n}", split, f"t:{n}")
+        for n, split in enumerate(splits)
+    ]
+    dev = []
+    for number in (1, 2, 3, 4):
+        folded = with_fold(rows, FoldConfig(number=number, of=4), ("label",))
+        assert [row.id for row in folded] == [row.id for row in rows]
+        assert (folded[2].split, folded[4].split) == ("test", "unlabelled")
+        dev += [row.id for row in folded if row.split == "dev"]
+        assert [row.split for row in folded].count("train") == 3
+    assert sorted(dev) == ["0", "1", "3", "5"]

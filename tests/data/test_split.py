@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from distune.config import DataConfig
 from distune.data import read_table
-from distune.data.split import _fill_empty_splits, _give_train_every_class, assign_splits, split_csv
+from distune.data.split import (
+    _fill_empty_splits,
+    _give_train_every_class,
+    assign_splits,
+    read_table_rows,
+    refuse_case_twins,
+    split_csv,
+    spread_groups,
+)
 from distune.errors import DataError, UserError
 
 from .conftest import write_csv, write_png
@@ -203,3 +211,126 @@ def test_too_few_groups_are_an_error() -> None:
         assign_splits([("a",), ("b",)], ["1", "2"], fractions=FRACTIONS, seed=0)
     with pytest.raises(UserError, match="classes are in a single"):
         assign_splits([("a",), ("b",), ("c",)], ["1", "2", "3"], fractions=FRACTIONS, seed=0)
+
+
+def test_a_group_goes_where_the_squared_misses_over_the_totals_grow_least() -> None:
+    """Parts of 0.75 and 0.25 of eight rows; groups of 4, 2, 1 and 1 rows, the last two of a class of their own.
+
+    The largest fits the first part alone (wanted 6 and 2 rows); then that has room for 2 and the other for 2 rows. The
+    group of 2 rows is as well off in either by size and class a, but 6 a's want 4.5 and 1.5: it goes to the second.
+    """
+    labels = [("a",)] * 6 + [("b",)] * 2
+    groups = np.array([0, 0, 0, 0, 1, 1, 2, 3])
+    for seed in range(8):
+        parts = spread_groups(labels, groups, fractions=(0.75, 0.25), seed=seed)
+        assert parts.dtype == np.int64
+        assert parts.tolist() == [0, 1, 0, 0]
+
+
+def test_the_size_of_a_part_counts_in_rows_and_not_in_classes() -> None:
+    labels = [("a",)] * 20 + [("b",)] * 20
+    groups = np.array([0] * 20 + [1] * 20)
+    for seed in range(4):
+        assert sorted(spread_groups(labels, groups, fractions=(0.5, 0.5), seed=seed).tolist()) == [0, 1]
+    thirds = spread_groups([("a",)] * 9, np.repeat(np.arange(9), 1), fractions=(2 / 3, 1 / 3), seed=0)
+    assert np.bincount(thirds).tolist() == [6, 3]
+
+
+def test_ten_rows_of_a_combination_are_a_stratum_of_their_own() -> None:
+    """Of 10 rows (a, x) and 10 rows (a, y) five of each go to either half; nine of each count as 18 of a."""
+    for count, is_own in ((10, True), (9, False)):
+        labels = [("a", "x")] * count + [("a", "y")] * count
+        found = [
+            assign_splits(labels, list(map(str, range(2 * count))), fractions=(0.5, 0.5), seed=seed)[:count]
+            for seed in range(20)
+        ]
+        assert all(abs(int(part.sum()) - count / 2) < 1 for part in found) == is_own
+
+
+def test_one_group_that_brings_two_classes_is_enough_for_train() -> None:
+    """Groups 1 (one row) and 2 (two rows) hold the classes r and s that train lacks: one moves, not both."""
+    labels, groups = [("a",), ("r",), ("r",), ("r",)], np.array([0, 1, 2, 2])
+    splits = np.array([0, 1, 2])
+    _give_train_every_class(splits, labels, groups)
+    assert splits.tolist() == [0, 0, 2]
+
+
+def test_a_row_of_two_labels_leaves_train_only_where_train_keeps_both() -> None:
+    """Class x is left with group 2, class b is not: the smallest group may not go."""
+    labels, groups = [("a", "x"), ("b", "x"), ("a", "x"), ("a", "x")], np.array([0, 1, 2, 2])
+    splits = np.array([0, 0, 0])
+    _fill_empty_splits(splits, labels, groups, 2)
+    assert splits.tolist() == [1, 0, 0]
+    with pytest.raises(UserError, match="for dev: 2 of 3 classes"):
+        _fill_empty_splits(np.array([0, 0]), [("a", "x"), ("b", "x")], np.array([0, 1]), 2)
+
+
+def test_options_that_name_no_split_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path, out = metadata(tmp_path / "set"), tmp_path / "out"
+    for options in (
+        {"label_columns": []},
+        {"label_columns": ["type", "type"]},
+        {"label_columns": ["type"], "seed": -1},
+        {"label_columns": ["type"], "fractions": (0.8, 0.0, 0.2)},
+        {"label_columns": ["type"], "fractions": (0.7, 0.2, 0.15)},
+        {"label_columns": ["type"], "fractions": (0.7, 0.15, 0.149)},
+    ):
+        with pytest.raises(UserError):
+            split_csv(path, out, **options)
+    assert not out.exists()
+
+
+def test_the_seed_and_the_normal_form_decide_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    write_csv(path, [["kind", "id"], *([["1", "1.0", "2"][n % 3], str(n)] for n in range(60))])
+    by_seed = {}
+    for seed in (1, 2):
+        counts = split_csv(path, tmp_path / str(seed), label_columns=["kind"], seed=seed)
+        assert {split: sum(found["kind"].values()) for split, found in counts.items()} == {
+            "train": 42,
+            "dev": 9,
+            "test": 9,
+        }
+        assert counts["train"]["kind"] == {"1": 28, "2": 14}  # 1.0 is the class 1
+        by_seed[seed] = read(tmp_path / f"{seed}/metadata_dev.csv")
+    assert by_seed[1] != by_seed[2]
+
+
+def test_groups_that_look_alike_are_shown_three_and_the_rest_counted() -> None:
+    groups = [name for letter in "abcde" for name in (letter, letter, letter.upper())]
+    with pytest.raises(DataError) as caught:
+        refuse_case_twins(Path("t.csv"), "case", groups)
+    (problem,) = caught.value.problems
+    assert "'C', 'c'; and 2 more" in problem and "'D'" not in problem
+    with pytest.raises(DataError) as caught:
+        refuse_case_twins(Path("t.csv"), "case", groups[:9])
+    assert "more" not in caught.value.problems[0]
+    refuse_case_twins(Path("t.csv"), "case", ["a", "b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("kind,kind\na,b\n", "1: not one column 'kind'"),
+        ("kind,id\n", "no row below"),
+        ("kind,id\n \t,1\nx,2\n", "2: column 'kind' is empty"),
+    ],
+)
+def test_a_table_whose_needed_column_is_not_there_once_and_filled(
+    tmp_path: Path, body: str, problem: str
+) -> None:
+    (tmp_path / "t.csv").write_text(body)
+    with pytest.raises(DataError) as caught:
+        read_table_rows(tmp_path / "t.csv", ["kind"])
+    assert len(caught.value.problems) == 1 and problem in caught.value.problems[0]
+
+
+def test_nothing_is_left_where_the_step_before_writing_fails(tmp_path: Path) -> None:
+    path = metadata(tmp_path / "set")
+
+    def fail() -> None:
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        split_csv(path, tmp_path / "out", label_columns=["type"], before_writing=fail)
+    assert not list((tmp_path / "out").iterdir())
