@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from distune.errors import ConfigError, DataError, UserError
+from distune.training.cost import Cost
 from distune.tuning.coordinator.failures import ROW_ALIKE, died, failed_alike, failure_of, not_finite
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT, Attempts, next_step
 from distune.tuning.trials.messages import Failure
@@ -24,6 +25,7 @@ from distune.tuning.trials.messages import Failure
         (DataError("data", ["x.png: unreadable"]), "data"),
         (ConfigError("c.yaml", ["teacher.lr: too low"]), "config"),
         (UserError("no weights"), "config"),
+        (OSError(28, "No space left on device"), "disk_full"),
     ],
 )
 def test_an_exception_has_a_kind(error, kind):
@@ -38,6 +40,7 @@ def test_an_exception_has_a_kind(error, kind):
         (-9, "preempted"),
         (-15, "preempted"),
         (137, "preempted"),
+        (143, "preempted"),
         (None, "preempted"),
         (-11, "crash"),
         (1, "crash"),
@@ -45,11 +48,23 @@ def test_an_exception_has_a_kind(error, kind):
 )
 def test_a_dead_worker_was_preempted_or_crashed(code, kind):
     assert died(code).kind == kind
+    assert died(code, for_memory=True).kind == ("out_of_memory" if code == -9 else kind)
+    assert (str(code) in died(code).message) is (code is not None)
 
 
 def test_only_the_tail_of_the_output_is_kept():
     assert failure_of(ValueError(), "a" * 10_000 + "end").output.endswith("end")
     assert len(failure_of(ValueError(), "a" * 10_000).output) == 4000
+    last = died(1, "a" * 10_000 + "end", peak_memory_mb=7.0)
+    assert last.output == ("a" * 4000 + "end")[-4000:] and last.cost == Cost(peak_memory_mb=7.0)
+
+
+def test_a_failure_says_something_and_what_was_spent():
+    error = ValueError(" shapes \n")
+    error.__dict__["cost"] = Cost({"teacher": 2.0})
+    assert failure_of(error).message == "shapes" and failure_of(error).cost == Cost({"teacher": 2.0})
+    assert failure_of(ValueError(" ")).message == "ValueError" and failure_of(ValueError()).cost == Cost()
+    assert len(failure_of(ValueError("a" * 3000)).message) == 2000
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from distune.tuning.coordinator.leases import LEASE_SECONDS
+from distune.tuning.coordinator.leases import BEAT_SECONDS, LEASE_SECONDS, Lease
 from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.coordinator.takeover import Takeover
 
@@ -72,3 +72,42 @@ def test_a_trial_that_nobody_has_claimed_is_left_to_the_others_for_a_while(
     clock.now += 1
     found.stale_trials(set())
     assert taken
+
+
+def test_only_what_it_got_is_returned_and_waiting_trials_are_left_to_who_asks_next() -> None:
+    found, _, taken = takeover_of({"me"}, (RUNNING, "dead"), (TrialState.WAITING, "dead"), (RUNNING, "dead"))
+    got = found._ledger.take_over
+    found._ledger.take_over = lambda trial: got(trial) if trial.number else None  # type: ignore[method-assign]
+    assert [trial.number for trial in found.stale_trials(set())] == [2] == taken
+
+
+@pytest.mark.parametrize(
+    ("state", "owner", "is_lost"),
+    [
+        (RUNNING, "other", True),
+        (RUNNING, "me", False),
+        (RUNNING, None, True),
+        (TrialState.COMPLETE, "me", True),
+    ],
+)
+def test_a_trial_is_lost_where_another_coordinator_owns_or_ended_it(
+    state: TrialState, owner: str | None, is_lost: bool
+) -> None:
+    found, _, _ = takeover_of({"me", "other"}, (RUNNING, "other"), (state, owner))
+    assert found.lost({1}) == ([1] if is_lost else [])
+
+
+def test_a_lease_is_written_at_the_start_at_each_beat_and_at_the_end() -> None:
+    wrote: list[Any] = []
+    ledger: Any = SimpleNamespace(write_lease=wrote.append, write_sessions=lambda: wrote.append("sessions"))
+    clock = SimpleNamespace(now=0.0)
+    first = Lease("me", "here", 1, 0.0)
+    found = Takeover(ledger, first, lambda: clock.now)
+    assert wrote == [first, "sessions"]
+    due = []
+    for clock.now in (0.0, 1.0, BEAT_SECONDS - 0.1, BEAT_SECONDS, BEAT_SECONDS + 1, 2 * BEAT_SECONDS):
+        due.append(found.renew_if_due())
+    assert due == [True, False, False, True, False, True]
+    assert [lease.beat for lease in wrote[2:]] == [1, 2, 3]
+    found.leave("timeout")
+    assert (wrote[5].beat, wrote[5].ended, wrote[6]) == (4, "timeout", "sessions")

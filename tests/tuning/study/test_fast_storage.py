@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import optuna
@@ -12,18 +13,27 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from distune.tuning.study import fast_storage
-from distune.tuning.study.storage import open_storage
+from distune.tuning.study.storage import open_storage, opened
 from distune.tuning.study.transactions import set_attributes, waiting_trials
 
-pytestmark = pytest.mark.slow
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of the study that each test has a copy of."""
+    file = tmp_path_factory.mktemp("original") / "s.db"
+    with opened(f"sqlite:///{file}") as storage:
+        _fill(optuna.create_study(storage=storage, study_name="s", direction="maximize"))
+    return file
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
+def study(tmp_path: Path, original: Path) -> optuna.Study:
+    shutil.copyfile(original, tmp_path / "s.db")
+    return optuna.load_study(storage=open_storage(f"sqlite:///{tmp_path}/s.db"), study_name="s")
+
+
+def _fill(study: optuna.Study) -> None:
     """Trials in every state, with parameters, scores, attributes and values that are no numbers."""
-    study = optuna.create_study(
-        storage=open_storage(f"sqlite:///{tmp_path}/s.db"), study_name="s", direction="maximize"
-    )
     for number in range(12):
         trial = study.ask()
         trial.suggest_float("lr", 1e-5, 1e-1, log=True)
@@ -38,7 +48,6 @@ def study(tmp_path: Path) -> optuna.Study:
     study.enqueue_trial({"lr": 1e-3})
     study.ask().set_system_attr("mark", [1, 2]) if hasattr(optuna.Trial, "set_system_attr") else None
     study.enqueue_trial({"lr": 1e-4})
-    return study
 
 
 def both(study: optuna.Study, after: int, included: set[int]) -> list[list[FrozenTrial]]:

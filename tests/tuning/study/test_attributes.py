@@ -1,0 +1,86 @@
+"""What an attribute of a study and of a trial may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from distune.errors import UserError
+from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL, check_study, check_trials
+
+GOOD_AND_BAD: dict[str, tuple[list[Any], list[Any]]] = {
+    "a mapping": ([{}, {"a": 1}], [[], "a", None]),
+    "a mapping to text": ([{}, {"a": "b"}], [{"a": "b", "c": 1}, ["a"], None]),
+    "a mapping to search parameters": (
+        [{}, {"lr": {"key": "student.lr"}}],
+        [{"lr": {}}, {"a": {"key": 1}}, {"a": 1}, []],
+    ),
+    "a mapping to teachers": (
+        [{}, {"base": {"overrides": {}}}],
+        [{"a": {}}, {"a": {"overrides": []}}, {"a": 1}, []],
+    ),
+    "text": (["tpe", ""], [1, None, []]),
+    "a whole number": ([0, 7], [0.5, "7", None, True]),
+    "a whole number, or null": ([5, None], [0.5, "5"]),
+    "a number": ([0, 1.5], ["1.5", None, True, float("nan")]),
+    "a number, or null": ([0.5, None], ["0.5", [0.5]]),
+    "a mapping to numbers": ([{}, {"teacher": 1.5}], [{"teacher": "1.5"}, [1.5], {"a": 1.0, "b": None}]),
+    "a list of numbers, or null": ([[], [0.5, 1], None], [0.5, [0.5, "1"], {"a": 0.5}]),
+    "a name": (["worker-0", 3], [0.5, None, []]),
+    "a time": (["2026-01-01T10:00:00+01:00"], ["soon", 12, None]),
+    "text, or null": (["me", None], [3]),
+}
+
+
+def test_each_attribute_is_of_the_kind_that_it_is_computed_with() -> None:
+    assert {key: rule[0] for key, rule in OF_STUDY.items()} == {
+        "base_config": "a mapping", "search_space": "a mapping to search parameters",
+        "teachers": "a mapping to teachers",
+        **dict.fromkeys(("encoder_commits", "plugin_sources"), "a mapping to text"),
+        **dict.fromkeys(("sampler", "pruner", "strategy", "data_fingerprint"), "text"),
+        "seed": "a whole number", "folds": "a whole number, or null",
+    }  # fmt: skip
+    assert {key: rule[0] for key, rule in OF_TRIAL.items()} == {
+        **dict.fromkeys(("seconds", "peak_memory_mb", "peak_device_mb", "disk_mb"), "a number"),
+        **dict.fromkeys(("teacher_score", "regression_score"), "a number, or null"),
+        **dict.fromkeys(("overrides", "fixed_params"), "a mapping"),
+        **dict.fromkeys(("stage_seconds", "teacher_scores"), "a mapping to numbers"),
+        **dict.fromkeys(("device", "worker", "failure_kind"), "a name"),
+        "fold_scores": "a list of numbers, or null", "attempts": "a whole number", "folder": "text",
+        "started": "a time", "coordinator": "text, or null",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [*OF_STUDY, *OF_TRIAL])
+def test_what_another_program_wrote_is_named_with_its_place(key: str) -> None:
+    rules = OF_STUDY if key in OF_STUDY else OF_TRIAL
+    good, bad = GOOD_AND_BAD[rules[key][0]]
+
+    def check(value: Any) -> None:
+        if key in OF_STUDY:
+            check_study("s", {key: value, "seconds": "of no study"})
+        else:
+            trials = [create_trial(state=TrialState.RUNNING, user_attrs=held)
+                      for held in ({"seed": "of no trial"}, {key: value})]  # fmt: skip
+            for number, trial in enumerate(trials):
+                trial.number = number
+            check_trials("s", trials)
+
+    for value in good:
+        check(value)
+    for value in bad:
+        with pytest.raises(UserError) as refused:
+            check(value)
+        where = "study s: " if key in OF_STUDY else "study s, trial 1: "
+        assert str(refused.value).startswith(where) and f" {key} is {value!r}" in str(refused.value)
+
+
+@pytest.mark.parametrize("numbers", [[1], [0, 0], [0, 2]])
+def test_a_trial_that_is_missing_or_there_twice_is_named(numbers: list[int]) -> None:
+    trials = [create_trial(state=TrialState.RUNNING) for _ in numbers]
+    for number, trial in zip(numbers, trials, strict=True):
+        trial.number = number
+    with pytest.raises(UserError, match="missing or there twice"):
+        check_trials("s", trials)

@@ -1,0 +1,146 @@
+"""Which study a command means, in storages of this process."""
+
+from __future__ import annotations
+
+import time
+
+import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState, create_trial
+from study_helpers import base_config, settings_of
+
+from distune.errors import UserError
+from distune.tuning.coordinator.leases import PREFIX, Lease, this_host
+from distune.tuning.staged import SUFFIX, split_settings
+from distune.tuning.study.names import _can_resume, name_in, studies_in
+from distune.tuning.study.open_study import is_draft, is_made_by_tune, open_study
+from distune.tuning.study.settings import StudySettings
+
+
+def study_of(storage: InMemoryStorage, name: str, settings: StudySettings, finished: int) -> optuna.Study:
+    study = open_study(storage, name, settings)
+    for number in range(finished):
+        state = TrialState.PRUNED if number % 2 else TrialState.COMPLETE
+        value = None if number % 2 else 0.5
+        study.add_trial(create_trial(state=state, value=value, user_attrs={"overrides": {}}))
+    return study
+
+
+@pytest.mark.parametrize(
+    ("teachers", "students", "wanted", "resumes"),
+    [(0, 3, 4, True), (0, 4, 4, False), (2, 1, 4, True), (2, 2, 4, False), (3, 1, 4, False)],
+)
+def test_a_study_is_resumed_while_it_and_its_teachers_lack_trials(
+    teachers: int, students: int, wanted: int, resumes: bool
+) -> None:
+    teacher, student = split_settings(settings_of())
+    storage = InMemoryStorage()
+    study_of(storage, "s", student, students)
+    if teachers:
+        study_of(storage, "s" + SUFFIX, teacher, teachers)
+    assert _can_resume("s", storage, student, wanted, teacher) is resumes
+    assert _can_resume("s", storage, student, wanted, None) is (students < wanted), "a joint search has none"
+
+
+@pytest.mark.parametrize("of", ["s", "s" + SUFFIX])
+@pytest.mark.parametrize(
+    ("host", "seconds", "ended", "resumes"),
+    [("elsewhere", 0, None, False), ("elsewhere", 0, "timeout", True), ("elsewhere", 40, None, False),
+     ("elsewhere", 61, None, True), (this_host(), 0, None, True)],
+    ids=["alive", "ended", "silent", "dead", "gone"],
+)  # fmt: skip
+def test_a_study_is_left_to_the_coordinator_that_works_on_it_or_on_its_teachers(
+    of: str, host: str, seconds: float, ended: str | None, resumes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher, student = split_settings(settings_of())
+    storage = InMemoryStorage()
+    for name, settings in (("s", student), ("s" + SUFFIX, teacher)):
+        study = study_of(storage, name, settings, 1)
+        if name == of:
+            held = Lease("c", host, 1, born=1e6, seen=time.time() - seconds, ended=ended)  # no process here
+            study.set_user_attr(PREFIX + "c", held.__dict__)
+    assert _can_resume("s", storage, student, 4, teacher) is resumes
+    assert ("--study-name s" in caplog.text) is not resumes
+
+
+def test_a_study_on_another_question_or_of_another_program_is_not_resumed() -> None:
+    teacher, student = split_settings(settings_of())
+    storage = InMemoryStorage()
+    study_of(storage, "s", student, 0)
+    other, _ = split_settings(settings_of(base_config(teacher__epochs=9)))
+    study_of(storage, "s" + SUFFIX, other, 0)
+    assert not _can_resume("s", storage, student, 4, teacher), "its teachers are of another question"
+    assert not _can_resume("s", storage, settings_of(seed=7), 4, None)
+    assert not _can_resume("none", storage, student, 4, None)
+    optuna.create_study(storage=storage, study_name="foreign", direction="maximize")
+    assert not _can_resume("foreign", storage, student, 4, None)
+
+
+def test_the_teachers_study_is_part_of_its_own() -> None:
+    storage = InMemoryStorage()
+    for name in ("b", "a", "a_teacher", "lone_teacher"):
+        optuna.create_study(storage=storage, study_name=name)
+    assert studies_in(storage) == ["a", "b", "lone_teacher"]
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "own_file", "found"),
+    [(["a"], "a", False, "a"), (["a"], "x", True, "a"), (["a"], "x", False, None), (["a", "b"], "x", True, None),
+     (["a", "a_teacher"], "x", True, "a"), (["a", "a_teacher"], "a_teacher", False, "a_teacher"),
+     ([], "x", True, None)],
+)  # fmt: skip
+def test_a_renamed_file_means_its_only_study(
+    names: list[str], asked: str, own_file: bool, found: str | None
+) -> None:
+    storage = InMemoryStorage()
+    for name in names:
+        optuna.create_study(storage=storage, study_name=name)
+    if found:
+        assert name_in(storage, asked, "sqlite:///x.db", is_own_file=own_file) == found
+        return
+    with pytest.raises(UserError, match=", ".join(names) or "none"):
+        name_in(storage, asked, "sqlite:///x.db", is_own_file=own_file)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "direction", "trials", "made", "draft"),
+    [
+        ({}, "maximize", 0, False, True),
+        ({}, "maximize", 1, False, False),
+        ({}, "minimize", 0, False, False),
+        ({"mine": 1}, "maximize", 0, False, False),
+        ({"base_config": {}}, "maximize", 0, False, True),
+        ({"base_config": {}}, "maximize", 1, False, False),
+        ({"forked_from": "a"}, "maximize", 1, False, True),
+        ({"ready": True}, "maximize", 0, False, False),
+    ],
+)
+def test_whose_study_it_is(
+    attributes: dict[str, object], direction: str, trials: int, made: bool, draft: bool
+) -> None:
+    study = optuna.create_study(direction=direction)
+    for key, value in attributes.items():
+        study.set_user_attr(key, value)
+    for _ in range(trials):
+        study.ask()
+    assert (is_made_by_tune(study), is_draft(study)) == (made, draft)
+
+
+def test_a_study_is_ready_when_all_that_it_is_about_is_written() -> None:
+    storage, wrote = InMemoryStorage(), []
+
+    class Noting(InMemoryStorage):
+        def set_study_user_attr(self, study_id: int, key: str, value: object) -> None:
+            wrote.append(key)
+            super().set_study_user_attr(study_id, key, value)
+
+    study = open_study(Noting(), "s", settings_of())
+    assert wrote[-1] == "ready" and set(wrote[:-1]) == set(settings_of().as_attributes())
+    assert is_made_by_tune(study) and not is_draft(study)
+    for missing in ("sampler", "base_config", "metric"):
+        other = optuna.create_study(storage=storage, study_name=missing, direction="maximize")
+        for key, value in study.user_attrs.items():
+            if key != missing:
+                other.set_user_attr(key, value)
+        assert not is_made_by_tune(other)
