@@ -352,10 +352,15 @@ def test_one_thread_trains_at_a_time_and_with_gradients() -> None:
 
     with ThreadPoolExecutor(3) as threads:
         assert [one.result() for one in [threads.submit(train) for _ in range(3)]] == [1, 1, 1]
-    with torch.inference_mode():
+    with (
+        torch.inference_mode(),
+        torch.autograd.set_detect_anomaly(True),
+        torch.autocast("cpu", torch.bfloat16),
+    ):
         with restored():
             assert torch.ones(1, requires_grad=True).requires_grad and torch.is_grad_enabled()
-        assert torch.is_inference_mode_enabled()
+            assert not torch.is_anomaly_enabled() and not torch.is_autocast_enabled("cpu")
+        assert torch.is_inference_mode_enabled() and torch.is_anomaly_enabled()
 
 
 def test_a_data_frame_that_cannot_be_used_is_refused(

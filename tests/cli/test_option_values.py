@@ -143,6 +143,7 @@ IGNORED = {  # by the command: which of its options would have no effect
     ("train", "t.yaml", "--set", "seed=1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "data={root: x}", "--data-root", "y"): "data",
     ("export", "run", "--out", "b", "--max-score-drop", "0.5"): "--max-score-drop",
+    ("export", "run", "--out", "b", "--max-score-drop", "0.5", "--quantize", "none"): "--max-score-drop",
     ("predict", "run", "--text", "x", "--storage", "sqlite:///x.db"): "storage",
     ("export", "run", "--storage", "sqlite:///x.db"): "storage",
 }
@@ -185,6 +186,12 @@ def test_what_a_parser_would_pass_over_is_refused(
     code, _, said = distune(*command)
     assert code == 2 and said.startswith(f"error: {TYPED[command]}")
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("twice", [("--group", "case"), ("--group=case",), ("--seed", "1")])
+def test_an_option_may_say_the_same_twice(distune: Command, twice: tuple[str, ...]) -> None:
+    given = (*SPLIT, "kind", "--group", "case", "--seed=1")
+    assert distune(*given, *twice)[0] == 0
 
 
 def test_an_option_is_a_value_where_it_is_written_as_one(distune: Command) -> None:

@@ -236,6 +236,23 @@ def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     assert json.loads((of_another / "evaluation.json").read_text())["opening"] == 2
 
 
+def test_weights_of_the_recommended_contender_that_are_gone_are_trained_again(
+    confirmed: Path, in_this_process: None
+) -> None:
+    numbers, folder = numbers_of(confirmed), confirmed.with_suffix("")
+    chosen = numbers["recommendation"]["contender"]
+    before = written(confirmed)
+    for run in runs_of(confirmed):
+        if run.parent.name == chosen:
+            (run / "student.safetensors").unlink()
+    assert confirm(request_for(confirmed, again=True)).reason == "finished"
+    assert len(openings(folder)) == 2
+    changed = {run for run, time in written(confirmed).items() if time != before[run]}
+    assert changed == {f"{chosen}/seed_{seed}" for seed in numbers["seeds"]}
+    assert all((folder / "confirmation" / run / "student.safetensors").is_file() for run in changed)
+    assert numbers_of(confirmed)["contenders"] == numbers["contenders"]
+
+
 def test_a_run_that_is_moved_while_others_train_is_not_left_out(
     confirmed: Path, tmp_path: Path, in_this_process: None
 ) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from distune.confirmation.earlier import with_earlier
 from distune.confirmation.opening import Opening
 from distune.confirmation.statistics.files import MARKER, NUMBERS
 from distune.confirmation.weights import drop_weights
 from distune.errors import UserError
 from distune.training.files.run_folder import record_opening, seal
+from distune.utils.sealed_files import write_sealed
 
 
 def test_a_plan_opens_the_split_once_and_another_one_only_again(tmp_path: Path) -> None:
@@ -54,3 +57,31 @@ def test_the_recommended_contender_and_what_is_not_evaluated_keep_their_weights(
     kept = sorted(path.parents[1].name for path in tmp_path.glob("*/*/*.safetensors"))
     assert kept == ["late", "trial"]
     assert len(list(tmp_path.glob("*/*/results.json"))) == 3
+
+
+def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path) -> None:
+    def numbers(contender: str, gain: float, seeds: int = 2) -> dict[str, Any]:
+        return {
+            "recommendation": {"contender": contender},
+            "relevant_gain": gain,
+            "notes": ["other"],
+            "data_fingerprint": "f",
+            "seeds": list(range(seeds)),
+            "contenders": {"base": {}, "best": {}},
+        }
+
+    file = tmp_path / "confirmation.json"
+    assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)
+    write_sealed(file, numbers("base", 0.01))
+    assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)
+    changed = with_earlier(numbers("best", 0.05), file)
+    assert changed["recommended_before"] == [{"contender": "base", "relevant_gain": 0.01}]
+    assert [note for note in changed["notes"] if "gain of 0.01" in note and "base" in note]
+    write_sealed(file, changed)
+    again = with_earlier(numbers("best", 0.05), file)
+    assert again == changed
+    assert len(with_earlier(numbers("base", 0.02), file)["recommended_before"]) == 2
+    of_more = numbers("base", 0.02, seeds=3)
+    assert with_earlier(of_more, file) == of_more
+    file.write_text("{")
+    assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)

@@ -88,7 +88,7 @@ def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Confi
         run_of_study(study_with(tmp_path / "empty", config, []))
     with pytest.raises(UserError, match="no weights"):
         run_of_study(study_with(tmp_path / "cleaned", config, [0.5]))
-    with pytest.raises(UserError, match="no such study"):
+    with pytest.raises(UserError, match="no such run or study"):
         run_of_study(tmp_path / "nothing")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from distune.config import load_config
@@ -73,6 +74,21 @@ def test_probabilities_are_those_of_the_run(
             np.testing.assert_allclose(found, expected, atol=2e-7, rtol=0)
         else:
             np.testing.assert_array_equal(found, expected)
+
+
+def test_what_a_notebook_set_in_torch_changes_no_answer(trained_run: MakeRun) -> None:
+    folder = trained_run()
+    given = of_dev(table_of(folder))
+    expected = load(folder).predict_proba(*given)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = load(folder).predict_proba(*given)
+            assert torch.is_autocast_enabled("cpu") and torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for task, answers in expected.items():
+        np.testing.assert_array_equal(found[task], answers)
 
 
 def test_temperatures_are_fitted_on_dev_and_change_no_class(trained_run: MakeRun) -> None:

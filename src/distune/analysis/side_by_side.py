@@ -107,7 +107,7 @@ def _number(value: Any) -> float:
 
 
 def _study(source: str | StudyRecord) -> Contestant:
-    study = read_study(source)
+    study = read_study(source, others=("run",))
     ranking = rank(study)
     best = ranking.best
     base = next((t for t in study.trials if t.baseline and t.state == "complete"), None)

@@ -24,26 +24,30 @@ def random_kept() -> Iterator[None]:
 def restored() -> Iterator[None]:
     """Puts back what training and tuning set: threads, kernels of a GPU, random state, and Optuna's verbosity.
 
-    One thread at a time: they share the random state, and would get numbers that no seed gives again. Gradients are
-    computed, also where the caller computes none.
+    One thread at a time: they share the random state, and would get numbers that no seed gives again. What the caller
+    set of torch does not count: gradients are computed, and all else is as in `torch_defaults`.
     """
     with _ONE_THREAD, random_kept():
         import optuna
         import torch
 
+        from distune.training.torch_settings import torch_defaults
+
         threads, verbosity = torch.get_num_threads(), optuna.logging.get_verbosity()
-        tf32 = torch.backends.cuda.matmul.allow_tf32
-        efficient = torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
         deterministic = torch.are_deterministic_algorithms_enabled()
         warns = torch.is_deterministic_algorithms_warn_only_enabled()
         has_begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         devices = range(torch.cuda.device_count()) if has_begun else ()
         try:
-            with torch.random.fork_rng(devices=devices), torch.inference_mode(False), torch.enable_grad():
+            with (
+                torch.random.fork_rng(devices=devices),
+                torch.inference_mode(False),
+                torch.enable_grad(),
+                torch.autograd.set_detect_anomaly(False),
+                torch_defaults(),
+            ):
                 yield
         finally:
             torch.set_num_threads(threads)
-            torch.backends.cuda.matmul.allow_tf32 = tf32
-            torch.backends.cuda.enable_mem_efficient_sdp(efficient)
             torch.use_deterministic_algorithms(deterministic, warn_only=warns)
             optuna.logging.set_verbosity(verbosity)

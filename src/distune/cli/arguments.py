@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,22 +21,23 @@ END_OF_OPTIONS = "--"
 
 
 class StrictCommand(TyperCommand):
-    """A command that takes no option twice, no blank for a value, and no option for the value of another one."""
+    """A command whose options contradict neither themselves nor each other, and have a value where they take one."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parses the arguments after they are checked.
 
         Raises:
-            UserError: an option contradicts itself, or has no value.
+            UserError: an option has two values, no value, or a blank one.
         """
-        values, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        times = Counter(param.name for param in order)
+        parser = self.make_parser(ctx)
+        for param in self.params:
+            param.add_to_parser(_Collecting(parser), ctx)  # type: ignore[arg-type]
+        values, _, order = parser.parse_args(args=list(args))
         options = {END_OF_OPTIONS, *(flag for param in self.params for flag in _flags(param))}
         for param in dict.fromkeys(order):
             name, given = _shown(param), values[param.name]
-            is_switch = isinstance(given, bool)  # --watch --watch means what it says once
-            if times[param.name] > 1 and not _is_list(param) and not (is_switch and not param.secondary_opts):
-                raise UserError(f"{name}: given {times[param.name]} times; give it once")
+            if not _is_list(param) and len(different := list(dict.fromkeys(given))) > 1:
+                raise UserError(f"{name}: given as {' and as '.join(map(str, different))}; give it once")
             for value in _texts(given):
                 if value in options and not _is_argument(param) and f"{name}={value}" not in args:
                     raise UserError(
@@ -47,6 +47,20 @@ class StrictCommand(TyperCommand):
                 if not value.strip() and (self.name, param.name) not in MAY_BE_BLANK:
                     raise UserError(f"{name}: {value!r} names nothing; leave it out, or say what is meant")
         return super().parse_args(ctx, args)
+
+
+class _Collecting:
+    """A parser's options, each to be kept as the list of all values that it is given; arguments are there already."""
+
+    def __init__(self, parser: Any):
+        self._parser = parser
+
+    def add_option(self, *, action: str, **settings: Any) -> None:
+        """Replaces an option of the parser by one that takes several values."""
+        self._parser.add_option(action=action.replace("store", "append"), **settings)
+
+    def add_argument(self, **settings: Any) -> None:
+        """Leaves an argument as it is."""
 
 
 def _flags(param: Any) -> list[str]:

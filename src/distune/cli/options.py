@@ -90,7 +90,7 @@ def assigned(assignments: Sequence[str] | None, options: Iterable[str] = ()) -> 
     Raises:
         UserError: an assignment is none, or what it sets is set twice.
     """
-    pairs = [_assigned(assignment) for assignment in assignments or ()]
+    pairs = [_assigned(assignment) for assignment in dict.fromkeys(assignments or ())]
     known = {key: f"the option for {key}" for key in options}
     for key, _ in pairs:
         for one, how in known.items():

@@ -16,6 +16,7 @@ from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, evaluate_baselines
 from distune.confirmation.candidates import Candidate
 from distune.confirmation.dry_run import check_predictions_are_read_back
+from distune.confirmation.earlier import with_earlier
 from distune.confirmation.evaluation import Evaluation, evaluate_all
 from distune.confirmation.expected_power import ExpectedPower, cases_to_evaluate, foresee
 from distune.confirmation.opening import Opening
@@ -102,12 +103,23 @@ class Confirmation:
             job.check_folder()
         check_replaceable(*(self.folder / name for name in (NUMBERS, RECOMMENDED)))
         check_replaceable(*(self._confirmation / name for name in (PLAN, SUBGROUPS)))
-        has_test = len(self.table.rows("test")) > 0
-        evaluated: tuple[Split, ...] = ("dev", "test") if has_test else ("dev",)
+        evaluated: tuple[Split, ...] = ("dev", "test") if len(self.table.rows("test")) else ("dev",)
         check_scores(self.table, self.candidates[0].config.data.root, evaluated)
         check_predictions_are_read_back(self.table, evaluated, self._confirmation)
         forget_other_versions(jobs, is_open=self.opening.is_open)
         self._tell(str(self._expected_power or self._why_not_expected))
+        result = self._compare(jobs, notes)
+        while lost := [job for job in jobs if job.contender == result.recommended and job.lacks_weights]:
+            self._tell(f"the weights of {result.recommended} are gone; it is trained again")
+            for job in lost:
+                job.forget()
+            result = self._compare(jobs, notes)
+        if result.recommended is not None:
+            drop_weights(self._confirmation, result.recommended)
+        return result
+
+    def _compare(self, jobs: Sequence[Job], notes: Sequence[str]) -> ConfirmResult:
+        """Trains and evaluates what is left, and writes the numbers of all."""
         trained = self._train(jobs)
         if trained.interrupted or self.interrupted():  # before the test split is opened
             return self._result("interrupted")
@@ -118,12 +130,11 @@ class Confirmation:
         if all(job.folds is not None for job in done):
             reasons = "\n".join(f"  {failure.kind}: {failure.message}" for failure in trained.failed.values())
             raise UserError(f"no run of the confirmation of {self.study} finished:\n{reasons}")
-        number = self.opening.open() if has_test else 0
-        settings = self._evaluate(done, number)
+        settings = self._evaluate(done, self._opening_number)
         if settings is None:
             return self._result("interrupted")
         write_subgroups(self.table, self._confirmation)
-        self._write_plan(jobs, trained, number, settings, notes)
+        self._write_plan(jobs, trained, settings, notes)
         return self._result("incomplete" if trained.failed else "finished", self._write_numbers())
 
     def _check_kept(self, jobs: Sequence[Job], trained: TrainingEnd) -> None:
@@ -134,6 +145,11 @@ class Confirmation:
                 f"{len(gone)} of {counted(len(jobs), 'run')}, {gone[0].folder} the first, were moved or deleted while "
                 "this command worked; put them back, or the same command trains them again"
             )
+
+    @cached_property
+    def _opening_number(self) -> int:
+        """Number of the opening of the test split, which is opened here; 0 without such a split."""
+        return self.opening.open() if len(self.table.rows("test")) else 0
 
     @cached_property
     def _expected_power(self) -> ExpectedPower | None:
@@ -219,7 +235,6 @@ class Confirmation:
         self,
         jobs: Sequence[Job],
         trained: TrainingEnd,
-        number: int,
         settings: dict[str, Any],
         notes: Sequence[str],
     ) -> None:
@@ -245,7 +260,7 @@ class Confirmation:
                 "data_fingerprint": self.opening.dataset,
                 "asked": [task.as_plain() for task in self.table.tasks],
                 "may_lack": self.table.may_lack,
-                "opening": self.opening.record(number) if number else None,
+                "opening": self.opening.record(self._opening_number) if self._opening_number else None,
                 "contenders": [self._about(candidate, jobs, failures) for candidate in self.candidates],
                 "baselines": [{"name": name, "settings": about} for name, about in settings.items()],
                 "failures": failures,
@@ -275,11 +290,10 @@ class Confirmation:
         }
 
     def _write_numbers(self) -> dict[str, Any]:
-        numbers = confirmation_numbers(self._confirmation)
+        numbers = with_earlier(confirmation_numbers(self._confirmation), self.folder / NUMBERS)
         chosen = next(e for e in self.candidates if e.name == numbers["recommendation"]["contender"])
         save_config(chosen.config, self.folder / RECOMMENDED)
         write_sealed(self.folder / NUMBERS, numbers)
-        drop_weights(self._confirmation, chosen.name)
         return numbers
 
     def _tell(self, line: str) -> None:

@@ -97,3 +97,8 @@ class ConfirmResult:
     folder: Path
     reason: ConfirmEndReason
     numbers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def recommended(self) -> str | None:
+        """Name of the recommended contender; None where there are no numbers."""
+        return str(self.numbers["recommendation"]["contender"]) if self.numbers else None

@@ -75,6 +75,16 @@ class Job:
         """What a worker gets."""
         return TrialTask(self.number, as_dict(self.config), str(self.folder), attempt=attempt)
 
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether it is a single run that is done and whose weights were deleted since."""
+        return self.folds is None and self.is_done and not (self.folder / WEIGHTS).is_file()
+
+    def forget(self) -> None:
+        """Lets it count as not done: it is trained and evaluated again."""
+        for run in self.runs:
+            (run / RESULTS).unlink()
+
     def check_folder(self) -> None:
         """Refuses a folder in which another config was trained.
 
@@ -160,8 +170,7 @@ def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
             "with --again: the second opening is recorded"
         )
     for job in others:
-        for run in job.runs:
-            (run / RESULTS).unlink()
+        job.forget()
 
 
 def train_all(

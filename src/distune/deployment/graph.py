@@ -15,6 +15,7 @@ from distune.deployment.onnx_model import ABSENT, IDS, MASK, PIXELS, tasks_as_te
 from distune.errors import UserError, has_run_out
 from distune.models.answers import probabilities_of
 from distune.models.classifier import Classifier
+from distune.training.torch_settings import torch_defaults
 
 OPSET = 17
 INSTALL = "the export needs onnx and onnxruntime; pip install 'distune[export]'"
@@ -54,6 +55,7 @@ class Graph(nn.Module):
         return tuple(map(probabilities_of, output.logits, self.student.tasks))
 
 
+@torch_defaults()
 def write_graph(student: Classifier, tasks: tuple[Task, ...], file: Path) -> None:
     """Exports a student in float32, with batch and text length left open.
 

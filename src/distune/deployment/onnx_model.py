@@ -15,6 +15,7 @@ from distune.data.pixels.intensity import PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import Task
 from distune.data.tokenizer import Tokenizer
+from distune.deployment.onnx_file import check_graph
 from distune.errors import UserError, has_run_out
 from distune.utils.json_files import parse_json
 from distune.utils.text import counted, one_line
@@ -64,6 +65,7 @@ class OnnxModel:
             import onnxruntime
         except ImportError:
             raise UserError(INSTALL) from None
+        check_graph(file)
         self.tasks = tasks
         self.modalities = modalities
         self.tokenizer = tokenizer

@@ -76,7 +76,7 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
     Raises:
         UserError: see `load`.
     """
-    study = read_study(source, storage)
+    study = read_study(source, storage, others=("run",))
     if study.folder is not None and (study.folder / NUMBERS).is_file():
         return _recommended(study.folder)
     if study.folds is not None:

@@ -28,6 +28,7 @@ from distune.training.inputs.encoding import PREFIX_BATCH
 from distune.training.predictions import EVALUATION_BATCH
 from distune.training.scoring.temperature_scaling import task_temperature
 from distune.training.student import load_student
+from distune.training.torch_settings import torch_defaults
 
 
 class TrainedStudent:
@@ -57,6 +58,7 @@ class TrainedStudent:
         self._suffix = compute.for_model(student)
 
     @torch.no_grad()
+    @torch_defaults()
     def probabilities(
         self,
         pixels: NDArray[np.uint8] | None,
@@ -108,6 +110,7 @@ class TrainedStudent:
         return values.bfloat16().float() if self._compute.bf16 else values.float()
 
 
+@torch_defaults()
 def load_run(folder: Path, device: str | None = None, precision: str | None = None) -> Predictor:
     """The predictor of a finished run.
 

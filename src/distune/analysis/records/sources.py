@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     import optuna
 
 
-def read_study(source: optuna.Study | StudyRecord | Path | str, storage: str | None = None) -> StudyRecord:
+def read_study(
+    source: optuna.Study | StudyRecord | Path | str, storage: str | None = None, *, others: Sequence[str] = ()
+) -> StudyRecord:
     """Reads a study from wherever it is.
 
     Args:
         source: an open study; a study's folder; its `.db` file; or its name, looked for under `logs/optuna`.
         storage: SQLAlchemy URL of the database that holds the study of that name.
+        others: see `database_file`.
 
     Raises:
         UserError: there is no such study, or its storage cannot be opened.
@@ -31,14 +35,18 @@ def read_study(source: optuna.Study | StudyRecord | Path | str, storage: str | N
         return from_optuna(source)
     if storage is not None:
         return _from_storage(storage, str(source), STUDIES / str(source))
-    file = database_file(Path(source))
+    file = database_file(Path(source), others)
     from distune.tuning.study.storage_url import sqlite_url
 
     return _from_storage(sqlite_url(file), file.stem, file.with_suffix(""), is_own_file=True)
 
 
-def database_file(given: Path) -> Path:
+def database_file(given: Path, others: Sequence[str] = ()) -> Path:
     """The SQLite file that a study's file, folder or name stands for.
+
+    Args:
+        given: file, folder or name.
+        others: what it could have been besides a study, and is not; an error names them.
 
     Raises:
         UserError: there is none.
@@ -51,13 +59,16 @@ def database_file(given: Path) -> Path:
         if candidate.is_file():
             return candidate
     looked = ", ".join(str(candidate) for candidate in candidates[given.is_dir() :])
+    neither = f"it is no {', no '.join(others)}, and of a study " if others else ""
     if given.is_dir():
         raise UserError(
-            f"study {given}: its database is not beside this folder; looked for {looked}. Put it there, or give the "
-            "study's name, and the URL of the database that holds it with --storage"
+            f"{'' if others else 'study '}{given}: {neither}its database is not beside this folder; looked for "
+            f"{looked}. Put it there, or give the study's name, and the URL of the database that holds it with "
+            "--storage"
         )
+    what = " or ".join((*others, "study"))
     raise UserError(
-        f"study {given}: there is no such study; looked for {looked}. Name its folder, or its .db file."
+        f"{what} {given}: there is no such {what}; looked for {looked}. Name its folder, or a study's .db file"
     )
 
 

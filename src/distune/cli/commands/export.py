@@ -36,7 +36,7 @@ def export(
     The bundle predicts without torch (`distune.edge`). Every dev example is predicted by both; the differences are
     stated in the card.
     """
-    if quantize is None:
+    if quantize in (None, "none"):
         refuse("only with --quantize int8", {"--max-score-drop": max_score_drop})
 
     from distune.deployment.export import export_source
@@ -46,7 +46,7 @@ def export(
         out,
         storage=storage,
         quantisation=quantize or "none",
-        max_score_drop=None if quantize == "none" else max_score_drop,  # a script that tries both gives it
+        max_score_drop=max_score_drop,
         data_root=data_root,
         show=say,
     )

@@ -87,6 +87,7 @@ no seed differs.
                         significantly different"}; null for a small group, or where all others are few}]}}
     failures            [{"contender", "seed", "kind", "message"}]
     notes               sentences: what was left out, and why
+    recommended_before  where earlier calls used another relevant_gain: [{"contender", "relevant_gain"}]
 """
 
 from __future__ import annotations

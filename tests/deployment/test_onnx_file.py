@@ -1,0 +1,70 @@
+"""A graph that may come from somebody else holds nothing that an export does not write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distune.deployment.onnx_file import check_graph
+from distune.errors import UserError
+
+onnx = pytest.importorskip("onnx")
+from onnx import helper, numpy_helper  # noqa: E402
+
+FLOAT = onnx.TensorProto.FLOAT
+
+
+def saved(
+    file: Path, node: onnx.NodeProto, functions: tuple[onnx.FunctionProto, ...] = (), external: bool = False
+) -> Path:
+    import numpy as np
+
+    weights = numpy_helper.from_array(np.ones(300, np.float32), "w")
+    if external:
+        onnx.external_data_helper.set_external_data(weights, location="w.bin")
+        weights.data_location = onnx.TensorProto.EXTERNAL
+    x, y = (helper.make_tensor_value_info(name, FLOAT, [300]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["z"]), node], "g", [x], [y], [weights])
+    file.write_bytes(helper.make_model(graph, functions=functions, doc_string="é" * 200).SerializeToString())
+    return file
+
+
+def inner() -> onnx.GraphProto:
+    out = helper.make_tensor_value_info("i", FLOAT, [300])
+    return helper.make_graph([helper.make_node("Identity", ["z"], ["i"])], "inner", [], [out])
+
+
+RELU = helper.make_node("Relu", ["z"], ["y"])
+CONSTANT = helper.make_node("Constant", [], ["y"], value=helper.make_tensor("c", FLOAT, [1], [1.0]))
+FUNCTION = helper.make_function(
+    "own", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [helper.make_opsetid("", 17)]
+)
+
+
+@pytest.mark.parametrize("node", [RELU, CONSTANT])
+def test_a_plain_graph_passes(node: onnx.NodeProto, tmp_path: Path) -> None:
+    check_graph(saved(tmp_path / "m.onnx", node))
+
+
+def test_what_no_export_writes_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    for operator in ("Loop", "If", "Scan"):
+        node = helper.make_node(operator, ["", "z"], ["y"], body=inner())
+        with pytest.raises(UserError, match="control flow"):
+            check_graph(saved(file, node))
+    with pytest.raises(UserError, match="control flow"):
+        check_graph(saved(file, helper.make_node("If", ["z"], ["y"], branches=[inner(), inner()])))
+    with pytest.raises(UserError, match="functions"):
+        check_graph(saved(file, helper.make_node("F", ["z"], ["y"], domain="own"), (FUNCTION,)))
+    with pytest.raises(UserError, match="another file"):
+        check_graph(saved(file, RELU, external=True))
+
+
+def test_a_damaged_graph_is_refused_or_left_to_the_runtime(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "m.onnx", RELU).read_bytes()
+    cut = tmp_path / "cut.onnx"
+    for content in (b"", b"\xff" * 40, b"\x0f", whole[:-1], whole[:40], b"\x3a\xff\xff\xff\xff\x0f"):
+        cut.write_bytes(content)
+        with pytest.raises(UserError, match="export again"):
+            check_graph(cut)
