@@ -9,6 +9,7 @@ import pytest
 
 from distune.config import Config, save_config
 from distune.errors import UserError
+from distune.training.files import claim
 from distune.training.files.claim import LOCK, claimed
 from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS
 
@@ -138,3 +139,31 @@ def test_what_is_wrong_before_anything_is_written_leaves_no_folder(
     with pytest.raises(KeyError), claimed(tiny_config(), None, tmp_path / "runs"):
         raise KeyError
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_linked_folder_is_unlinked_and_not_emptied(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    held = begun(tmp_path / "run", tiny_config(), finished=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").touch()
+    (held / "linked").symlink_to(tmp_path / "mine")
+    (held / "own/deeper").mkdir(parents=True)
+    with claimed(tiny_config(), held, tmp_path, overwrite=True) as folder:
+        assert [path.name for path in folder.iterdir()] == [LOCK]
+    assert (tmp_path / "mine/thesis.tex").exists()
+
+
+def test_a_new_folder_is_named_by_the_config_and_numbered_where_the_name_is_taken(tmp_path: Path) -> None:
+    made = [claim._new(tmp_path / "tiny_1") for _ in range(3)]
+    assert [folder.name for folder in made] == ["tiny_1", "tiny_1_2", "tiny_1_3"]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_folder_stays_where_something_was_written(
+    tiny_config: MakeConfig, tmp_path: Path, written: bool
+) -> None:
+    """Whole: another start must find its lock."""
+    with pytest.raises(KeyError), claimed(tiny_config(), tmp_path / "new", tmp_path) as folder:
+        if written:
+            (folder / ENVIRONMENT).touch()
+        raise KeyError
+    assert (folder / LOCK).exists() is folder.exists() is written

@@ -96,3 +96,13 @@ def test_a_run_of_another_config_or_without_all_of_its_records_is_none(
     write(folder, config)
     (folder / "results.json").unlink()
     assert finished_run(config, folder) is None
+
+
+def test_a_teacher_of_as_many_epochs_as_the_student_is_not_its_end(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = tiny_config(student__epochs=2)
+    history = [epoch(stage, number, 0.5) for stage in ("teacher", "student") for number in (1, 2)]
+    write(tmp_path, config, history)
+    found = finished_run(config, tmp_path, callback=Calls(lambda record: record.stage == "student"))
+    assert found is not None and found.stopped and found.score is None
