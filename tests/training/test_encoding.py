@@ -13,12 +13,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from distune.store import Store
+from distune.store import Entry, Store
 from distune.training.devices import Compute
 from distune.training.inputs import parts
 from distune.training.inputs.encoding import PREFIX_BATCH, Encoding, encoded
-
-pytestmark = pytest.mark.slow
 
 EXAMPLES, PART = 100, 32
 KEY = {"encoder": "any"}
@@ -69,6 +67,7 @@ def steps_of(root: Path) -> list[str]:
     return sorted(entry.folder.parent.name for entry in Store(root).entries())
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_has_encoded_is_not_encoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,3 +117,48 @@ def test_a_stored_whole_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_part_is_a_multiple_of_a_batch() -> None:
     assert parts.PART % PREFIX_BATCH == 0
+
+
+def test_no_part_is_left_and_each_is_of_its_own_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of another size are others; the whole, once it is kept, leaves none."""
+    store, made = Store(tmp_path), []
+    for size in (4, 6):
+        kept = parts.Parts(store, "step", KEY)
+        for part in parts.cut(10, size):
+
+            def fill(entry: Entry, part: slice = part) -> None:
+                made.append((part.start, part.stop))
+                entry.values["of"] = [part.start, part.stop]
+
+            assert kept.get(part, fill).values["of"] == [part.start, part.stop]
+    assert made == [(0, 4), (4, 8), (8, 10), (0, 6), (6, 10)]
+    assert steps_of(tmp_path) == ["step_part"] * 5
+    kept.remove()
+    assert steps_of(tmp_path) == ["step_part"] * 3
+    monkeypatch.setattr(parts, "PART", PART)
+    rows_of(Store(tmp_path / "whole"), [])
+    assert steps_of(tmp_path / "whole") == ["frozen_text"]
+
+
+@pytest.mark.parametrize(("bf16", "given"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_it_is_encoded_in_the_precision_asked_for_and_without_gradients(
+    tmp_path: Path, bf16: bool, given: torch.dtype
+) -> None:
+    weight, seen = torch.eye(3, requires_grad=True), []
+
+    def encode(examples: NDArray[np.int64]) -> torch.Tensor:
+        seen.append((torch.ones(len(examples), 3) / 3) @ weight)
+        return seen[-1]
+
+    work = Encoding("encoding images", np.arange(20), np.arange(21), encode)
+    compute = Compute(torch.device("cpu"), bf16=bf16)
+    found = np.array(encoded(Store(tmp_path), "frozen_vision", KEY, lambda: work, compute, lambda *_: None))
+    assert [(len(each), each.dtype, each.requires_grad) for each in seen] == [
+        (PREFIX_BATCH, given, False),
+        (20 - PREFIX_BATCH, given, False),
+    ]
+    expected = torch.full((20, 3), 1 / 3, dtype=given)
+    kept = torch.from_numpy(found)
+    assert torch.equal(kept.view(torch.bfloat16) if bf16 else kept, expected)

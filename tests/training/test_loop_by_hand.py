@@ -405,7 +405,7 @@ def test_a_loss_that_is_infinite_or_no_number_ends_the_stage(
 ) -> None:
     ours = of_few(setting())
     with torch.no_grad():
-        ours.model.heads[0].bias.copy_(torch.linspace(-bias, bias, len(ours.table.tasks[0].classes)))
+        ours.model.heads[0].bias[0], ours.model.heads[0].bias[-1] = -bias, bias
     with pytest.raises(FloatingPointError, match="student"):
         ours.fit()
 
