@@ -11,7 +11,7 @@ import pytest
 from distune.config import DataConfig, FoldConfig, with_values
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.data.folds import _spread_classes, assign_folds, with_fold
+from distune.data.folds import _confined, _spread_classes, assign_folds, with_fold
 from distune.data.readers.raw_rows import RawExample
 from distune.data.table import Split
 from distune.errors import ConfigError, DataError
@@ -178,11 +178,13 @@ def test_a_class_that_stays_in_one_fold_is_told_and_moves_nothing() -> None:
     assert left.tolist() == [True] and fold_of_group.tolist() == [0, 0, 1]
 
 
-def test_a_class_that_no_move_can_part_names_how_many_groups_have_it() -> None:
-    """Each of two groups holds a class of its own; parting `c` between them would leave nothing else apart."""
-    labels = [("c", "x"), ("c", "x")]
-    with pytest.raises(DataError, match="group 'p' alone has label 'c' of task 'grade'"):
-        assign_folds([labels[0], ("d", "x"), ("d", "x")], ["p", "q", "r"], 2, ["grade", "organ"])
+@pytest.mark.parametrize(
+    ("holding", "where"),
+    [([False, True, False], "group 'q' alone has"), ([True, False, True], "2 groups have")],
+)
+def test_a_class_that_no_move_can_part_says_who_has_it(holding: list[bool], where: str) -> None:
+    said = _confined(1, "c", np.array(holding), np.array(["p", "q", "r"]), ["grade", "organ"])
+    assert said.startswith(f"{where} label 'c' of task 'organ'")
 
 
 def test_only_train_and_dev_are_folded_and_no_label_is_no_class() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from distune.utils.progress import ProgressLines, duration, progress_to, report_progress
-from distune.utils.threads import threaded
+from distune.utils.threads import CHUNK, threaded
 
 
 def lines_of(updates: list[tuple[float, str, int, int]]) -> list[str]:
@@ -48,6 +48,50 @@ def test_a_state_that_is_reported_twice_is_shown_once() -> None:
     assert lines_of([(0, "a", 0, 10), (9, "a", 10, 10), (10, "a", 10, 10)]) == ["a: 10 of 10, 1.11/s"]
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(30, "30 s"), (600, "10 min"), (9000, "2.5 h")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (30, "30 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (600, "10 min"),
+        (5399, "90 min"),
+        (5400, "1.5 h"),
+        (9000, "2.5 h"),
+    ],
+)
 def test_durations(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_a_line_is_said_every_five_seconds_and_at_the_end() -> None:
+    updates = [(0.0, "a", 0, 10), (2.0, "a", 2, 10), (6.9, "a", 6, 10), (7.0, "a", 7, 10), (8.0, "a", 10, 10)]
+    assert lines_of(updates) == [
+        "a: 2 of 10, 1/s, ends in 8 s",
+        "a: 7 of 10, 1/s, ends in 3 s",
+        "a: 10 of 10, 1.25/s",
+    ]
+    assert lines_of([(0, "a", 0, 4), (9, "a", 2, 4), (20, "a", 1, 4), (30, "a", 3, 4)])[1:] == [
+        "a: 3 of 4, 0.2/s, ends in 5 s"
+    ]
+
+
+def test_every_item_is_worked_on_once_and_counted_over_all_chunks() -> None:
+    heard: list[int] = []
+    with progress_to(lambda step, done, total: heard.append(done)):
+        assert list(threaded(lambda item: item + 1, range(CHUNK + 3), 2, step="x")) == list(
+            range(1, CHUNK + 4)
+        )
+    assert heard == list(range(1, CHUNK + 4))
+    report_progress("nobody listens", 1, 1)
+    assert len(heard) == CHUNK + 3
+
+
+def test_the_listener_of_an_outer_block_is_heard_again() -> None:
+    heard: list[str] = []
+    with progress_to(lambda step, done, total: heard.append(f"outer {step}")):
+        with progress_to(lambda step, done, total: heard.append(f"inner {step}")):
+            report_progress("a", 1, 1)
+        report_progress("b", 1, 1)
+    report_progress("c", 1, 1)
+    assert heard == ["inner a", "outer b"]

@@ -1,0 +1,87 @@
+"""Names that come from users and data, and what lies behind them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from distune.utils.atomic import check_replaceable, remove_drafts, replacing, write_bytes, write_text
+from distune.utils.new_folder import new_folder
+from distune.utils.paths import check_is_file, in_shell, is_file_name, read_file
+
+
+def test_a_path_is_one_word_of_a_command_and_no_option() -> None:
+    words = {"a": "a", "a b": "'a b'", "-x": "./-x", "- x": "'./- x'", "a-b": "a-b", "a;rm": "'a;rm'"}
+    assert {name: in_shell(name) for name in words} == words
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("a", True), ("A-b_1.csv", True), (".a", False), ("-a", False), ("_a", True), ("a/b", False), ("..", False),
+     ("", False), ("a b", False), ("x" * 200, True), ("x" * 201, False), ("é", False), ("a\\n", False)],
+)  # fmt: skip
+def test_a_name_from_data_is_one_of_a_file_only_if_it_is_plain(name: str, is_one: bool) -> None:
+    assert is_file_name(name) is is_one
+
+
+@pytest.mark.timeout(20)
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    assert read_file(tmp_path / "file") == read_file(tmp_path / "link") == b"content"
+    for name in ("pipe", "", "none", "a\0b"):
+        with pytest.raises(OSError):
+            read_file(tmp_path / name)
+    with pytest.raises(OSError, match="no regular file"):
+        check_is_file(Path("/dev/null"))
+
+
+def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, synced = tmp_path / "file", []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    write_text(file, "größer")
+    assert file.read_bytes() == "größer".encode() and not synced
+    with pytest.raises(ValueError, match="broken"), replacing(file) as draft:
+        draft.write_text("half")
+        assert draft.parent == tmp_path and file.read_text() == "größer"
+        raise ValueError("broken")
+    write_bytes(file, b"\r\n")
+    assert file.read_bytes() == b"\r\n"
+    with replacing(file, durable=True) as draft:
+        draft.write_bytes(b"12345")
+    assert synced == [5] and [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_nothing_but_a_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check_replaceable(tmp_path / "file", tmp_path / "none")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("", "pipe"):
+        with pytest.raises(OSError, match="is not replaced"):
+            check_replaceable(tmp_path / "file", tmp_path / name)
+
+
+def test_drafts_of_one_file_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
+    for name in (".0123.page.html", ".4567.page.html", ".89ab.other.html", "page.html", ".hidden.html"):
+        (tmp_path / name).touch()
+    remove_drafts(tmp_path / "page.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".89ab.other.html",
+        ".hidden.html",
+        "page.html",
+    ]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "deep/er", "empty"):
+        with new_folder(tmp_path / name) as draft:
+            (draft / "a").write_text(name)
+            assert not (tmp_path / name / "a").exists()
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["a"]
+    with pytest.raises(ValueError, match="broken"), new_folder(tmp_path / "failed"):
+        raise ValueError("broken")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "empty", "new"]

@@ -1,0 +1,89 @@
+"""YAML within limits: what is read, and what is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distune.utils.yaml_files import (
+    DEEPEST,
+    LARGEST,
+    LONGEST_ECHO,
+    LONGEST_NUMBER,
+    MOST_VALUES,
+    YamlFileError,
+    load_yaml,
+    parse_yaml,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("a: 1\nb: [x, 2.5, true, null]", {"a": 1, "b": ["x", 2.5, True, None]}),
+        ("a: '010'\nb: 0\nc: 0.5\nd: '12:30'", {"a": "010", "b": 0, "c": 0.5, "d": "12:30"}),
+        ("base: &b {x: 1, y: 2}\nmore: {<<: *b, y: 3}", {"base": {"x": 1, "y": 2}, "more": {"x": 1, "y": 3}}),
+        ("1" * LONGEST_NUMBER, int("1" * LONGEST_NUMBER)),
+        ("[" * (DEEPEST - 1) + "1" + "]" * (DEEPEST - 1), "deep"),
+        (f"[{', '.join(['1'] * (MOST_VALUES - 1))}]", "many"),
+    ],
+)
+def test_plain_values_are_read(text: str, value: Any) -> None:
+    found = parse_yaml(text)
+    assert isinstance(found, list) if value in ("deep", "many") else found == value
+
+
+REFUSED = {
+    "a: 1\nb: 2\na: 3": "line 3, column 1: the key 'a' stands twice",
+    "x: {b: 1, b: 1}": "'b' stands twice",
+    "a: 010": "another base",
+    "a: 0_7": "another base",
+    "a: 12:30": "another base",
+    "a: 1:30.5": "another base",
+    "1" * (LONGEST_NUMBER + 1): f"a number of {LONGEST_NUMBER + 1} characters",
+    "a: 2026-13-45": "cannot be read as timestamp",
+    'a: "\\ud800"': "Unicode",
+    "a: !!python/object/apply:os.system [true]": "python/object",
+    "a: !own 1": "!own",
+    "a: [": "line ",
+    "a: 1\n--- \nb: 2": "",
+    "[" * DEEPEST + "1" + "]" * DEEPEST: "deeper",
+    "[" * 10_000: "",
+    f"[{', '.join(['1'] * MOST_VALUES)}]": "values",
+    "{" + ", ".join(f"{n}: 1" for n in range(MOST_VALUES // 2)) + "}": "values",
+    "a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+    "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]": "values",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])
+def test_everything_else_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(YamlFileError) as caught:
+        parse_yaml(text)
+    said = str(caught.value)
+    assert REFUSED[text] in said and "\n" not in said and len(said) < LONGEST_ECHO + 200
+
+
+def test_a_file_is_there_regular_and_of_a_sensible_size(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(b"\xef\xbb\xbfa: \xc3\xa9")
+    assert load_yaml(file) == {"a": "é"}
+    file.write_bytes(b"#" * LARGEST)
+    assert load_yaml(file) is None
+    for content, said in (
+        (b"#" * (LARGEST + 1), "larger than 1,000,000 bytes"),
+        (b"a: \xff", "cannot be read"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(YamlFileError, match=said):
+            load_yaml(file)
+    for path, said in (
+        (tmp_path / "none", "no such file"),
+        (tmp_path, "no file"),
+        (tmp_path / "a\0b", "no such file"),
+    ):
+        with pytest.raises(YamlFileError, match=said):
+            load_yaml(path)
