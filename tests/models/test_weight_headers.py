@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from distune.errors import UserError
-from distune.models.encoders.pretrained.weight_headers import placeholders, refuse_broken
+from distune.models.encoders.pretrained.weight_headers import placeholders
 
 TENSOR = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
 ODD: list[Any] = [
@@ -42,7 +42,7 @@ def file_of(folder: Path, header: Any) -> Path:
 @pytest.mark.parametrize("header", ODD, ids=lambda header: str(header)[:40])
 def test_a_header_of_another_form_is_refused_with_its_file(tmp_path: Path, header: Any) -> None:
     with pytest.raises(UserError, match=r"model\.safetensors"):
-        refuse_broken(file_of(tmp_path, header))
+        placeholders(file_of(tmp_path, header))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])

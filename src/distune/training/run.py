@@ -37,7 +37,13 @@ from distune.training.predictions import Targets, predict
 from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.missing_modalities import scores_apart
 from distune.training.scoring.scores import check_scores
-from distune.training.student import build_student, count_parameters, save_student, student_seed
+from distune.training.student import (
+    build_student,
+    count_parameters,
+    encoder_identities,
+    save_student,
+    student_seed,
+)
 from distune.training.teacher.teacher import Teacher, TeacherStage, class_weights
 
 
@@ -193,11 +199,16 @@ class _Run(Callback):
         teacher, targets = None, None
         if self.config.student.init_from_teacher:
             check_copyable(self.config.teacher, self.config.student)
+        # Built before the teacher is trained: an encoder that cannot be built costs no epoch.
+        started = time.perf_counter()
+        self.student = build_student(self.config, self.table.tasks, keep_encoders=self.compute.keeps_encoders)
+        built = time.perf_counter() - started
         if uses_teacher(self.config):
             teacher = self.train_teacher()
         if teacher and LOSSES[self.config.distillation.loss].uses_teacher:
             with self.timed("targets"):
                 targets = teacher.targets()
+        self.seconds["student"] = built
         with self.timed("student"):
             return teacher, self.train_student(teacher, targets)
 
@@ -220,7 +231,6 @@ class _Run(Callback):
     def train_student(self, teacher: Teacher | None, targets: Targets | None) -> Fitted:
         config, table = self.config, self.table
         seed = student_seed(config)
-        self.student = build_student(config, table.tasks, keep_encoders=self.compute.keeps_encoders)
         self.student.to(self.compute.device)
         if config.student.init_from_teacher and teacher:
             trained = teacher.model()
@@ -299,6 +309,7 @@ class _Run(Callback):
             "cache": self.cache,
             "data_fingerprint": self.fingerprint,
             "key": self.key,
+            "encoders": encoder_identities(self.config),
             "versions": versions_behind(self.config),
         }
         write_results(self.folder, results)

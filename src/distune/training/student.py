@@ -8,13 +8,15 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from distune.config import Config
+from distune.config import Config, EncoderConfig
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.models.classifier import Classifier, build_classifier
+from distune.models.encoders.catalogue import Kind
+from distune.models.encoders.fingerprint import identity
 from distune.models.parameters import load_trained_state, trained_state
 from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from distune.training.files.run_folder import WEIGHTS, check_unchanged, run_config
+from distune.training.files.run_folder import WEIGHTS, check_unchanged, read_results, run_config
 from distune.training.keys import model_seed
 from distune.utils.text import one_line
 
@@ -34,6 +36,31 @@ def build_student(config: Config, tasks: tuple[Task, ...], *, keep_encoders: boo
 def student_seed(config: Config) -> int:
     """Seed of the student's random weights."""
     return model_seed(config, "student")
+
+
+def encoder_identities(config: Config) -> dict[str, str]:
+    """What the student's encoders are built from, vision and text: names, a hash of their files, what is kept."""
+    seed = student_seed(config)
+    encoders: tuple[tuple[Kind, EncoderConfig], ...] = (
+        ("vision", config.student.vision),
+        ("text", config.student.text),
+    )
+    return {kind: identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent}
+
+
+def _check_encoders(config: Config, folder: Path) -> None:
+    """Frozen layers and the vocabulary are read from an encoder's own files, so these must be those of training.
+
+    Raises:
+        UserError: names the encoder whose files are others now.
+    """
+    recorded = (read_results(folder) or {}).get("encoders") or {}  # older runs have none
+    for kind, now in encoder_identities(config).items():
+        if recorded.get(kind, now) != now:
+            raise UserError(
+                f"student.{kind}: the files of {getattr(config.student, kind).name} are not those that {folder} was "
+                "trained with; restore them, or train the run again"
+            )
 
 
 def save_student(folder: Path, student: Classifier, table: Table) -> None:
@@ -62,6 +89,7 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train the run again") from None
     config = run_config(folder)
     check_unchanged(folder / WEIGHTS)
+    _check_encoders(config, folder)
     student = build_student(config, tasks)
     try:
         load_trained_state(student, saved.tensors.get("model", {}))

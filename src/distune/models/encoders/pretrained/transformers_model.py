@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from distune.errors import UserError
-from distune.models.encoders.pretrained.weight_headers import placeholders, refuse_broken
+from distune.models.encoders.pretrained.weight_headers import placeholders
 from distune.utils.json_files import read_json
 from distune.utils.text import counted
+
+MOST_LAYERS = 1000
+"""Of an encoder; the deepest published ones have some hundred."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ def read_architecture(folder: Path, family: str | None = None) -> Any:
 
     try:
         values = read_json(folder / "config.json")
+        _refuse_unbounded(values)
         if "model_type" not in values and family is not None:
             return architecture(family, values)
         return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
@@ -57,6 +62,17 @@ def read_architecture(folder: Path, family: str | None = None) -> Any:
         raise UserError(
             f"{folder}: not a model that transformers can build without foreign code ({first_line(error)})"
         ) from error
+
+
+def _refuse_unbounded(values: Any) -> None:
+    """A configuration is built layer by layer before its weights are compared with it."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            _refuse_unbounded(value)
+        elif re.search("layers|depth|blocks|stages|experts", name):
+            counts = value if isinstance(value, list) else [value]
+            if any(isinstance(count, int | float) and count > MOST_LAYERS for count in counts):
+                raise ValueError(f"{name} is {value}, more than {MOST_LAYERS}")
 
 
 def first_line(error: BaseException) -> str:
@@ -79,13 +95,13 @@ def load(model_class: Any, origin: Origin, **options: Any) -> Any:
     settings, folder = origin.settings, origin.folder
     if folder is None:
         return model_class(settings, **options)
+    shapes = placeholders(folder)
     if origin.headers_only:
         source: Any = None  # the library takes either a folder or tensors
         if hasattr(model_class, "_model_mapping"):  # `AutoModel`, which chooses by folder alone
             model_class = model_class._model_mapping[type(settings)]
-        options = {**options, "state_dict": placeholders(folder)}
+        options = {**options, "state_dict": shapes}
     else:
-        refuse_broken(folder)
         source = str(folder)
     with quiet():
         model, report = model_class.from_pretrained(
@@ -112,7 +128,17 @@ def load(model_class: Any, origin: Origin, **options: Any) -> Any:
             f"{missing[0]} among "
             "them; take a complete model, or set pretrained: false"
         )
+    if not origin.headers_only:
+        _refuse_not_finite(model, folder)
     return model
+
+
+def _refuse_not_finite(model: Any, folder: Path) -> None:
+    for name, weight in model.named_parameters():
+        if not weight.isfinite().all():
+            raise UserError(
+                f"{folder}: the weights of {name} hold NaN or infinite values; fetch them again, or take another model"
+            )
 
 
 @contextmanager

@@ -29,25 +29,20 @@ def placeholders(folder: Path) -> dict[str, Tensor]:
         folder: holds complete weights.
 
     Raises:
-        UserError: a file is a Git LFS pointer, is cut off, or is no weight file.
+        UserError: a file is a Git LFS pointer, is cut off, is no weight file, or holds quantised weights.
     """
     found: dict[str, Tensor] = {}
     for file in complete_weights(folder):
         refuse_pointer(file)
-        found.update(_safetensors(file) if file.suffix == ".safetensors" else _pickled(file))
+        tensors = _safetensors(file) if file.suffix == ".safetensors" else _pickled(file)
+        for name, tensor in tensors.items():
+            # Buffers may be integers (positions, masks); as weights these are codes that mean nothing by themselves.
+            if name.endswith("weight") and not tensor.is_floating_point():
+                raise UserError(
+                    f"{file}: {name} is quantised; save the model in float32 or bfloat16, or take another"
+                )
+        found |= tensors
     return found
-
-
-def refuse_broken(folder: Path) -> None:
-    """Refuses weight files that are pointers or cut off, where that is seen without reading them whole.
-
-    Raises:
-        UserError: names the file and what it is.
-    """
-    for file in complete_weights(folder):
-        refuse_pointer(file)
-        if file.suffix == ".safetensors":
-            _safetensors(file)
 
 
 def refuse_pointer(file: Path) -> None:
