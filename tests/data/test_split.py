@@ -142,6 +142,8 @@ def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"metadata_test\.csv: .*already"):
         split_csv(path, path.parent, label_columns=["type"])
     assert not (path.parent / "metadata_train.csv").exists()
+    with pytest.raises(UserError, match="already"):  # before anything is read
+        split_csv(path.parent / "none.csv", path.parent, label_columns=["type"])
 
 
 @pytest.mark.parametrize("fractions", [(0.7, 0.2, 0.2), (0.0, 0.5, 0.5), (1.0, 0.0, 0.0), (0.8, 0.3, -0.1)])
