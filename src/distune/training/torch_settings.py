@@ -32,9 +32,8 @@ def torch_defaults() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
         stack.callback(torch.set_default_dtype, dtype)
         for is_on, turn in BACKENDS:
-            if not is_on():
-                turn(True)
-                stack.callback(turn, False)
+            stack.callback(turn, is_on())  # what computes in the block may turn it off
+            turn(True)
         stack.callback(_full_precision())
         if torch.get_default_device() != torch.device(
             "cpu"

@@ -1,0 +1,315 @@
+"""Each argument of a public function reaches what does the work; nothing is trained for that."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas
+import pytest
+import torch
+from PIL import Image
+
+import distune
+from distune.api.confirmations import Confirmation
+from distune.api.frames import FRAMES, with_data
+from distune.api.settings import restored
+from distune.api.sources import place_of
+from distune.config import Config
+from distune.data.demo.demo import write_demo
+from distune.data.split import FRACTIONS
+from distune.errors import DataError, UserError
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+    """Replaces a function by one that notes its arguments by name, and returns what it is told to."""
+
+    def note(target: str, answer: Any) -> list[dict[str, Any]]:
+        module, _, name = target.rpartition(".")
+        real = getattr(__import__(module, fromlist=[name]), name)
+        calls: list[dict[str, Any]] = []
+
+        def stand_in(*given: Any, **named: Any) -> Any:
+            bound = inspect.signature(real).bind(*given, **named)
+            calls.append({**{key: value for key, value in bound.arguments.items() if key != "options"},
+                          **bound.arguments.get("options", {})})  # fmt: skip
+            return answer
+
+        monkeypatch.setattr(target, stand_in)
+        return calls
+
+    return note
+
+
+def test_train(noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = noted("distune.training.run.run", SimpleNamespace(score=0.5, results={"a": 1}))
+    claims: list[Any] = []
+
+    @contextmanager
+    def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool) -> Iterator[Path]:
+        claims.append((out, runs, overwrite))
+        yield tmp_path
+
+    monkeypatch.setattr("distune.training.files.claim.claimed", claimed)
+    callback, config = distune.Callback(), Config()
+    run = distune.train(config, out="here", test=True, overwrite=True, callback=callback)
+    assert (run.folder, run.score, run.results) == (tmp_path, 0.5, {"a": 1}) and run.place == (tmp_path, None)
+    distune.train(config)
+    assert claims == [(Path("here"), Path("logs/runs"), True), (None, Path("logs/runs"), False)]
+    first, second = calls
+    assert first["config"] is config and first["callback"] is callback and first["open_test"] is True
+    assert second["callback"] is None and second["open_test"] is False
+
+
+def test_tune_and_the_study_that_it_returns(
+    noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result = SimpleNamespace(study_name="s", folder=tmp_path, reason="timeout")
+    calls = noted("distune.tuning.tune.tune", result)
+    refreshed: list[Any] = []
+    monkeypatch.setattr("distune.api.studies.refresh_report", refreshed.append)
+    config = Config().replace(**{"study.n_trials": 7, "study.workers": 3})
+    study = distune.tune(config, 4, fork="f", name="own", storage="sqlite:///s.db")
+    assert study == distune.Study("s", tmp_path, "timeout", "sqlite:///s.db") and refreshed == [study]
+    assert study.place == ("s", "sqlite:///s.db")
+    assert distune.Study("s", tmp_path).place == (str(tmp_path), None)
+    distune.tune(config)
+    first, second = (call["request"] for call in calls)
+    assert (first.asked.n_trials, first.asked.workers, first.asked.name, first.fork) == (4, 3, "own", "f")
+    assert (second.asked.n_trials, second.asked.workers, second.asked.storage, second.fork) == (
+        7,
+        3,
+        None,
+        None,
+    )
+
+
+def test_confirm(noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    numbers = {"recommendation": {"contender": "trial_3"}}
+    result = SimpleNamespace(study="s", folder=tmp_path, reason="finished", numbers=numbers)
+    calls = noted("distune.confirmation.confirm.confirm", result)
+    monkeypatch.setattr("distune.api.confirmations.refresh_report", lambda study: None)
+    found = distune.confirm("s", top=2, seeds=4, workers=3, storage="sqlite:///s.db")
+    (request,) = (call["request"] for call in calls)
+    assert (request.study, request.top, request.seeds, request.workers) == ("s", 2, 4, 3)
+    assert request.storage == "sqlite:///s.db" and found.place == ("s", "sqlite:///s.db")
+    assert found.recommended == "trial_3"
+    with pytest.raises(UserError, match="low_disk"):
+        _ = Confirmation(tmp_path, "low_disk", {}, ("s", None)).recommended
+
+
+def test_mistakes_export_and_report(noted: Callable[..., Any], tmp_path: Path) -> None:
+    noted("distune.prediction.load.run_behind", tmp_path / "run")
+    pages = noted("distune.reporting.mistakes.write_mistakes", tmp_path / "page.html")
+    assert (
+        distune.mistakes("r", "p.html", split="test", most=3, data_root="d", overwrite=True)
+        == tmp_path / "page.html"
+    )
+    (page,) = pages
+    assert page == {
+        "run": tmp_path / "run", "out": Path("p.html"), "split": "test", "most": 3, "data_root": Path("d"),
+        "overwrite": True,
+    }  # fmt: skip
+    exports = noted("distune.deployment.export.export_source", (tmp_path, None))
+    distune.export("r", "b", quantize="int8", max_score_drop=0.0, data_root="d", storage="sqlite:///s.db")
+    assert exports == [
+        {"source": "r", "out": "b", "storage": "sqlite:///s.db", "data_root": "d", "quantisation": "int8",
+         "max_score_drop": 0.0}
+    ]  # fmt: skip
+    reports = noted("distune.reporting.report.write_report", [])
+    study = distune.Study("s", tmp_path)
+    study.report(examples=True, checklist="tripod-ai", overwrite=True)
+    study.report("elsewhere")
+    first, second = reports
+    assert (first["examples"], first["checklist"], first["overwrite"]) == (True, "tripod-ai", True)
+    assert tmp_path in first.values() and Path("elsewhere") in second.values()
+    assert (second["examples"], second["checklist"], second["overwrite"]) == (False, None, False)
+
+
+def test_evaluate_asks_the_predictor_that_it_is_given() -> None:
+    asked: list[Any] = []
+    predictor = SimpleNamespace(evaluate=lambda *given, **named: asked.append((given, named)) or {"score": 1})
+    given: dict[str, Any] = {
+        "labels": {"t": ["x"]},
+        "groups": ["g"],
+        "name": "n",
+        "root": "r",
+        "record": True,
+    }
+    assert distune.evaluate(predictor, ["i"], ["w"], **given) == {"score": 1}  # type: ignore[arg-type]
+    assert asked == [((["i"], ["w"]), given)]
+
+
+def test_init_and_split(noted: Callable[..., Any], tmp_path: Path) -> None:
+    made = noted("distune.setup.init.prepare", "prepared")
+    given = {"image": "i", "text": "t", "labels": ["k"], "group": "g"}
+    assert distune.init("cases.csv", "out", **given, seed=5) == "prepared"  # type: ignore[arg-type, comparison-overlap]
+    distune.init("folder/cases.csv")
+    first, second = made
+    assert (first["metadata"], first["out"], first["seed"]) == (Path("cases.csv"), Path("out"), 5)
+    wishes = first["wishes"]
+    assert (wishes.image, wishes.text, wishes.labels, wishes.group) == ("i", "t", ("k",), "g")
+    assert (second["out"], second["seed"]) == (Path("cases"), 42)
+    split = noted("distune.api.data.split_whole", ({}, None))
+    distune.split("a.csv", "o", labels=["k"], group="g", image="i", fractions=(0.5, 0.3, 0.2), seed=3)
+    distune.split("a.csv", "o", labels=["k"])
+    assert split == [
+        {"metadata": Path("a.csv"), "out": Path("o"), "label_columns": ["k"], "group_column": group,
+         "image_column": image, "fractions": fractions, "seed": seed}
+        for group, image, fractions, seed in (("g", "i", (0.5, 0.3, 0.2), 3), (None, None, FRACTIONS, 42))
+    ]  # fmt: skip
+
+
+def test_audit_reads_a_demo_set_that_is_made_and_removed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots: list[Path] = []
+
+    def audited(table: distune.Table) -> str:
+        random.random()
+        roots.append(table.root)
+        return f"{len(table.rows('train')) > 0} {table.root.is_dir()}"
+
+    monkeypatch.setattr("distune.data.audit.audit.audit", audited)
+    monkeypatch.setattr("distune.data.demo.demo.write_demo", partial(write_demo, examples=40))
+    config = Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "demo")})
+    drawn = random.getstate()
+    assert distune.audit(config) == "True True"  # type: ignore[comparison-overlap]
+    assert not (tmp_path / "demo").exists() and not roots[0].exists() and random.getstate() == drawn
+
+
+def test_a_source_brings_its_own_database() -> None:
+    study = distune.Study("s", Path("logs/optuna/s"), storage="sqlite:///s.db")
+    assert place_of(study) == place_of(study, "sqlite:///s.db") == ("s", "sqlite:///s.db")
+    assert place_of("s", "sqlite:///t.db") == ("s", "sqlite:///t.db") and place_of("s") == ("s", None)
+    for source in (study, distune.Run(Path("r"), None, {})):
+        with pytest.raises(UserError, match="storage"):
+            place_of(source, "sqlite:///t.db")
+
+
+def test_the_trials_of_a_study_are_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = SimpleNamespace(number=3, state="complete", value=0.5, seconds=2.0, params={"lr": 0.1})
+    records = iter([SimpleNamespace(trials=[trial]), SimpleNamespace(trials=[])])
+    monkeypatch.setattr(distune.Study, "record", property(lambda self: next(records)))
+    study = distune.Study("s", Path())
+    assert study.trials.to_dict("records") == [
+        {"number": 3, "state": "complete", "value": 0.5, "seconds": 2.0, "lr": 0.1}
+    ]
+    assert list(study.trials.columns) == ["number", "state", "value", "seconds"]
+
+
+def test_what_training_sets_is_put_back_also_after_an_error() -> None:
+    def state() -> tuple[Any, ...]:
+        return (
+            torch.get_num_threads(), optuna.logging.get_verbosity(), torch.backends.cuda.matmul.allow_tf32,
+            torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled(),
+            torch.get_rng_state().tolist(), random.getstate(),
+            torch.backends.cuda.mem_efficient_sdp_enabled(),  # type: ignore[no-untyped-call]
+        )  # fmt: skip
+
+    before = state()
+    with torch.no_grad(), pytest.raises(ValueError, match="stopped"), restored():
+        assert torch.is_grad_enabled()
+        torch.set_num_threads(before[0] + 1)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        torch.backends.cuda.matmul.allow_tf32 = not before[2]
+        torch.backends.cuda.enable_mem_efficient_sdp(not before[7])
+        torch.use_deterministic_algorithms(not before[3], warn_only=True)
+        torch.rand(3), random.random()
+        raise ValueError("stopped")
+    assert state() == before
+
+
+def frame(tmp_path: Path, **columns: Any) -> pandas.DataFrame:
+    """Twelve rows of six cases in two classes, each with a picture of its own."""
+    tmp_path.mkdir(exist_ok=True)
+    pictures = [np.full((4, 4, 3), (20 * n, 0, 255 - n), np.uint8) for n in range(12)]
+    given = {"image": pictures, "text": [f"text {n}" for n in range(12)], "kind": list("ab" * 6),
+             "group": [f"p{n // 2}" for n in range(12)]}  # fmt: skip
+    return pandas.DataFrame({**given, **columns})
+
+
+@pytest.fixture
+def config(tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Config:
+    monkeypatch.chdir(tmp_path)
+    return tiny_config()
+
+
+def test_a_frame_is_written_with_its_groups_splits_and_pictures(config: Config, tmp_path: Path) -> None:
+    splits = ["train"] * 7 + ["val"] * 5
+    assert with_data(config, None) is config
+    found = with_data(config, frame(tmp_path, split=splits))
+    root = found.data.root
+    assert root.parent == (tmp_path / FRAMES) and root.name.startswith(f"{config.name}_")
+    assert sorted(path.name for path in root.iterdir()) == [
+        "images",
+        "metadata_dev.csv",
+        "metadata_train.csv",
+    ]
+    table = distune.read_table(found.data, 0)
+    assert (found.data.reader, found.data.group_column, found.data.label_columns) == (
+        "csv",
+        "group",
+        ("kind",),
+    )
+    assert [len(table.rows(split)) for split in ("train", "dev", "test")] == [7, 5, 0]  # type: ignore[arg-type]
+    assert table.groups[:3] == ("p0", "p0", "p1") and table.texts[11] == "text 11"
+    with Image.open(table.images[2]) as opened:
+        assert opened.format == "PNG" and opened.getpixel((0, 0)) == (40, 0, 253)
+    assert with_data(config, frame(tmp_path, split=splits)).data.root == root
+    other = with_data(config, frame(tmp_path, split=["train"] * 6 + ["dev"] * 6))
+    assert other.data.root != root
+    made = [with_data(config.replace(seed=seed), frame(tmp_path)).data for seed in (1, 2, 5, 8)]
+    assert len({data.root for data in made}) > 1
+    tables = [distune.read_table(data, 0) for data in made]
+    assert all({"train", "dev", "test"} == set(table.splits) for table in tables)
+    for table in tables:
+        assert len({(group, split) for group, split in zip(table.groups, table.splits, strict=True)}) == 6
+
+
+def test_columns_that_the_config_names_are_those_of_the_frame(config: Config, tmp_path: Path) -> None:
+    asked = config.replace(
+        **{"data.reader": "csv", "data.image_column": "image", "data.text_column": "text",
+           "data.label_columns": ["kind"], "data.tables": "elsewhere", "data.encoding": "cp1250", "data.root": "."}
+    )  # fmt: skip
+    found = with_data(asked, frame(tmp_path, more=list("xy" * 6))).data
+    assert found.label_columns == ("kind",) and found.tables is None and found.encoding is None
+    assert set(with_data(config, frame(tmp_path, more=list("xy" * 6))).data.label_columns or ()) == {
+        "kind",
+        "more",
+    }
+
+
+def test_pictures_keep_their_depth_and_files_their_form(config: Config, tmp_path: Path) -> None:
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(tmp_path / "a.JPG")
+    deep = np.full((4, 4), 40_000, np.uint16)
+    images: list[Any] = [
+        deep,
+        Image.new("L", (4, 4), 7),
+        str(tmp_path / "a.JPG"),
+        *frame(tmp_path)["image"][3:],
+    ]
+    root = with_data(config, frame(tmp_path, image=images)).data.root
+    names = sorted(path.suffix for path in (root / "images").iterdir())
+    assert names == [".jpg", *[".png"] * 11]
+    depths = set()
+    for path in (root / "images").glob("*.png"):
+        with Image.open(path) as opened:
+            depths.add((opened.mode, np.asarray(opened).max().item()) if opened.mode != "RGB" else "RGB")
+    assert depths == {"RGB", ("L", 7), ("I;16", 40_000)}
+    with pytest.raises(DataError, match=r"row 0: .*float64"):
+        with_data(config, frame(tmp_path, image=[np.zeros((4, 4)), *images[1:]]))
+    without = frame(tmp_path, image=[None, *images[1:]])
+    with pytest.raises(DataError, match="row 0: no image"):
+        with_data(config, without)
+    allowed = with_data(config.replace(**{"data.missing": "allow"}), without)
+    assert distune.read_table(allowed.data, 0).images.count("") == 1
