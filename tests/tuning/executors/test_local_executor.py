@@ -7,10 +7,18 @@ from typing import Any
 import psutil
 import pytest
 
+from distune.errors import UserError
 from distune.training.cost import Cost
 from distune.tuning.executors import local, memory_limit
 from distune.tuning.executors.local import LocalExecutor
-from distune.tuning.trials.messages import TrialFinished, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import (
+    EpochReported,
+    Failure,
+    TrialFinished,
+    TrialOutcome,
+    TrialStarted,
+    TrialTask,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +108,157 @@ def test_a_worker_is_replaced_for_what_it_grew_since_its_first_trial(tmp_path: P
         ended = executor._ended(0, {"outcome": outcome, "memory_mb": memory})
         assert isinstance(ended, TrialFinished) and isinstance(ended.result, TrialOutcome)
     assert replaced == [0]
+
+
+class Process:
+    """A worker's process that ends when the test says so; its number is that of no process."""
+
+    pid = 0
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self.given, self.named, self.code = given, named, None
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        return self.code
+
+    def kill(self) -> None:
+        self.code = -9 if self.code is None else self.code
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
+    """The processes that an executor of the test has started, in their order."""
+    found: list[Process] = []
+
+    def start(*given: Any, **named: Any) -> Process:
+        found.append(Process(*given, **named))
+        return found[-1]
+
+    monkeypatch.setattr(local.subprocess, "Popen", start)
+    return found
+
+
+def task(number: int, folder: Path) -> TrialTask:
+    return TrialTask(number, {}, str(folder))
+
+
+def test_a_worker_is_a_session_of_its_own_with_its_threads_and_no_module_of_the_working_folder(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", str(tmp_path), "/elsewhere"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
+    monkeypatch.setattr(local, "total_bytes", lambda: 8_000_000)
+    executor = LocalExecutor("a:b", tmp_path / "w", workers=3, devices=("cpu", "cuda:1"), threads=2)
+    assert [worker.device for worker in executor._workers] == ["cpu", "cuda:1", "cpu"]
+    assert [worker.name for worker in executor._workers] == ["worker-0", "worker-1", "worker-2"]
+    assert executor._memory_limit_mb == pytest.approx(4 / 3), "half of the memory, divided among the workers"
+    (command,), how = started[1].given, started[1].named
+    assert command[1:4] == ["-P", "-m", "distune.tuning.trials.worker"] and command[-1] == "a:b"
+    assert how["start_new_session"] is True and how["stdin"] == local.subprocess.DEVNULL
+    assert [str(fd) for fd in how["pass_fds"]] == [command[4]]
+    environment = how["env"]
+    assert {environment[name] for name in local._THREAD_VARIABLES} == {"2"}
+    assert environment["PYTHONPATH"] == "/elsewhere" and environment["MALLOC_TRIM_THRESHOLD_"] == "1"
+    assert environment["MALLOC_MMAP_THRESHOLD_"] == str(4 * 2**20)
+    assert (executor.workers, executor.free(), executor.processes()) == (3, 3, [0, 0, 0])
+
+
+def test_a_trial_goes_to_a_worker_that_is_ready_and_to_a_new_one_where_it_has_ended(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[Any, dict[str, Any]]] = []
+    monkeypatch.setattr(local, "send", lambda pipe, message: sent.append((pipe, message)))
+    monkeypatch.setattr(local, "oom_kills", lambda: 5)
+    executor = LocalExecutor("a:b", tmp_path, workers=2, devices=("cpu", "cuda:0"), threads=4)
+    executor._understand(1, {"ready": True})
+    executor._workers[1].log.write_bytes(b"before")
+    executor._workers[1].peak_memory_mb = 9.0
+    executor.submit(task(7, tmp_path))
+    worker = executor._workers[1]
+    assert sent[0] == (worker.pipe, TrialTask(7, {}, str(tmp_path), "cuda:0", 4).as_dict())
+    assert (worker.number, worker.offset, worker.oom_kills, worker.peak_memory_mb) == (7, 6, 5, None)
+    started[0].code = 1
+    executor.submit(task(8, tmp_path))
+    assert len(started) == 3 and executor._workers[0].number == 8 and executor.free() == 0
+    executor.answer(8, True)
+    executor.answer(9, True)
+    assert [message for _, message in sent[2:]] == [{"proceed": True}]
+
+
+def test_what_a_worker_says_becomes_events(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "send", lambda pipe, message: None)
+    monkeypatch.setattr(local, "peak_of_process_mb", lambda pid: 50.0)
+    executor = LocalExecutor("a:b", tmp_path)
+    executor._failed_starts = 4
+    assert executor._understand(0, {"ready": True}) == [] and executor._failed_starts == 0
+    assert executor._understand(0, {"score": ["student", 1, 0.5]}) == [], "of no trial"
+    executor.submit(task(3, tmp_path))
+    assert executor._understand(0, {"begun": True}) == [TrialStarted(3, "worker-0")]
+    assert executor._workers[0].peak_memory_mb == 50.0
+    monkeypatch.setattr(local, "peak_of_process_mb", lambda pid: 40.0)
+    executor._look_at_memory()
+    assert executor._workers[0].peak_memory_mb == 50.0
+    assert executor._understand(0, {"score": ["student", 2, 0.5]}) == [EpochReported(3, "student", 2, 0.5)]
+    failed = {"kind": "crash", "message": "boom", "output": "", "cost": Cost().__dict__}
+    executor._workers[0].log.write_bytes(b"said")
+    assert executor._understand(0, {"failed": failed}) == [TrialFinished(3, Failure("crash", "boom", "said"))]
+    assert len(started) == 2 and executor.free() == 1, "what broke the trial may have broken the process"
+
+
+@pytest.mark.parametrize("kind", ["data", "config", "disk_full"])
+def test_a_worker_survives_what_is_no_fault_of_its_own(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(local, "send", lambda pipe, message: None)
+    executor = LocalExecutor("a:b", tmp_path)
+    executor.submit(task(3, tmp_path))
+    executor._ended(0, {"failed": {"kind": kind, "message": "m", "output": "", "cost": Cost().__dict__}})
+    assert len(started) == 1 and executor.free() == 1
+
+
+@pytest.mark.parametrize(
+    ("ready", "code", "given_again"),
+    [(False, 1, True), (False, -9, False), (True, 1, False), (True, -11, False)],
+)
+def test_a_trial_whose_worker_never_started_is_given_to_the_next_one(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ready: bool, code: int, given_again: bool
+) -> None:  # fmt: skip
+    monkeypatch.setattr(local, "send", lambda pipe, message: None)
+    executor = LocalExecutor("a:b", tmp_path)
+    executor._workers[0].ready = ready
+    executor.submit(task(3, tmp_path))
+    started[0].code = code
+    events = executor._after_death(0)
+    assert len(started) == 2 and executor._failed_starts == int(given_again)
+    assert executor._workers[0].number == (3 if given_again else None)
+    if not given_again:
+        (ended,) = events
+        assert isinstance(ended, TrialFinished) and isinstance(ended.result, Failure)
+        assert ended.result.kind == ("preempted" if code == -9 else "crash")
+
+
+def test_workers_that_never_start_end_the_study(started: list[Process], tmp_path: Path) -> None:
+    executor = LocalExecutor("a:b", tmp_path)
+    executor._workers[0].log.write_bytes(b"no module named b")
+    for _ in range(local.START_LIMIT - 1):
+        started[-1].code = 1
+        assert executor._after_death(0) == []
+    started[-1].code = 1
+    with pytest.raises(UserError, match="no module named b"):
+        executor._after_death(0)
+
+
+def test_of_a_worker_s_output_the_end_since_its_trial_began_is_told(tmp_path: Path) -> None:
+    (worker,) = without_processes(tmp_path, 1)._workers
+    assert local._tail(worker) == ""
+    worker.log.write_bytes(b"old" + b"x" * 5000 + b"end")
+    assert local._tail(worker) == "x" * 3997 + "end"
+    worker.offset = 5001
+    assert local._tail(worker) == "xxend"

@@ -5,8 +5,19 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from distune.tuning.search.pruners import PRUNER_SETTINGS, is_too_short, make_pruner, pruner_settings
-from distune.tuning.search.seeded_sampler import SeededSampler
+from distune.errors import UserError
+from distune.tuning.search.fold_pruner import FoldPruner
+from distune.tuning.search.pruners import (
+    FEWEST_COMPLETE,
+    PRUNER_SETTINGS,
+    check_pruner_of_folds,
+    is_too_short,
+    make_pruner,
+    make_pruner_of_folds,
+    pruner_settings,
+)
+from distune.tuning.search.samplers import plain_sampler
+from distune.tuning.search.seeded_sampler import SeededSampler, sampler_of_values
 
 SPACE = {
     "a": optuna.distributions.FloatDistribution(0.0, 1.0),
@@ -80,3 +91,126 @@ def test_a_pruners_settings_are_a_copy_with_the_warmup_of_the_study() -> None:
     pruner_settings("hyperband")["reduction_factor"] = 9
     assert PRUNER_SETTINGS["hyperband"]["reduction_factor"] == 3
     assert PRUNER_SETTINGS["percentile"]["n_warmup_steps"] == 2
+
+
+def test_parameters_are_drawn_one_by_one_by_seed_number_and_name() -> None:
+    study = study_of([i / 20 for i in range(1, 20)])
+    study.ask()
+    trial = study.get_trials()[-1]
+
+    def draw(sampler: str, seed: int = 1, number: int = 30, name: str = "c") -> float:
+        distribution = optuna.distributions.FloatDistribution(0.0, 1.0)
+        drawn = SeededSampler(sampler, seed, number, {}).sample_independent(study, trial, name, distribution)
+        return float(drawn)
+
+    for sampler in ("tpe", "random", "qmc"):
+        assert draw(sampler) == draw(sampler)
+        assert len({draw(sampler), draw(sampler, 2), draw(sampler, 1, 31), draw(sampler, name="d")}) == 4
+    assert draw("random") == draw("qmc") == draw("gp"), "these draw alone at random"
+    assert draw("tpe", name="a") != draw("random", name="a"), "it learns from the trials before"
+
+
+def test_which_parameters_are_drawn_together() -> None:
+    study = study_of([])
+    joint = {
+        "b": optuna.distributions.FloatDistribution(0.0, 1.0),
+        "fixed": optuna.distributions.CategoricalDistribution((3,)),
+        "a": optuna.distributions.IntDistribution(1, 2),
+    }
+    study.ask()
+    trial = study.get_trials()[-1]
+    for name, found in (("tpe", ["a", "b"]), ("gp", ["a", "b"]), ("qmc", ["a", "b"]), ("random", [])):
+        space = SeededSampler(name, 1, 2, joint).infer_relative_search_space(study, trial)
+        assert list(space) == found, "in the order of their names, whatever the order of the space"
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_low_discrepancy_points_are_those_of_the_trials_numbers() -> None:
+    study = study_of([])
+    study.ask()
+    trial = study.get_trials()[-1]
+    plain = optuna.samplers.QMCSampler(seed=1, scramble=True)
+    for number in range(4):
+        expected = plain.sample_relative(study, trial, SPACE)
+        assert SeededSampler("qmc", 1, number, SPACE).sample_relative(study, trial, SPACE) == expected
+
+
+def test_what_each_sampler_of_optuna_is_set_to() -> None:
+    tpe, qmc = plain_sampler("tpe", 5), plain_sampler("qmc", 5)
+    assert (tpe._multivariate, tpe._constant_liar) == (True, True)  # type: ignore[attr-defined]
+    assert (qmc._scramble, qmc._seed) == (True, 5)  # type: ignore[attr-defined]
+    study = study_of([i / 20 for i in range(1, 20)])
+    study.ask()
+    trial = study.get_trials()[-1]
+    for name in ("tpe", "random", "gp"):
+        drawn = [
+            plain_sampler(name, seed).sample_independent(study, trial, "c", SPACE["a"]) for seed in (5, 5, 6)
+        ]
+        assert drawn[0] == drawn[1] != drawn[2]
+    given = sampler_of_values({"a": 0.125})
+    study.sampler = given
+    assert study.ask().suggest_float("a", 0.0, 1.0) == 0.125
+
+
+def test_what_each_pruner_of_optuna_is_set_to() -> None:
+    for name, share in (("median", 50.0), ("percentile", 75.0)):
+        found = make_pruner(name, 10, 3)
+        assert (found._percentile, found._n_startup_trials, found._n_warmup_steps) == (
+            share,
+            FEWEST_COMPLETE,
+            4,
+        )  # type: ignore[attr-defined]
+    patient = make_pruner("patient", 10, 1)
+    inner = patient._wrapped_pruner  # type: ignore[attr-defined]
+    assert (patient._patience, inner._n_startup_trials, inner._n_warmup_steps) == (3, FEWEST_COMPLETE, 2)  # type: ignore[attr-defined]
+    band = make_pruner("hyperband", 10)
+    assert (band._min_resource, band._max_resource, band._reduction_factor) == (1, 10, 3)  # type: ignore[attr-defined]
+    assert isinstance(make_pruner("none", 10), optuna.pruners.NopPruner)
+
+
+@pytest.mark.parametrize(("name", "share"), [("median", 0.5), ("percentile", 0.25), ("none", None)])
+def test_the_pruner_of_a_study_with_folds(name: str, share: float | None) -> None:
+    found = make_pruner_of_folds(name, 2)
+    if share is None:
+        assert isinstance(found, optuna.pruners.NopPruner)
+    else:
+        assert isinstance(found, FoldPruner)
+        assert (found._share, found._warmup, found._fewest) == (share, 2, FEWEST_COMPLETE)
+
+
+@pytest.mark.parametrize("name", ["hyperband", "patient"])
+def test_a_pruner_of_epochs_is_none_of_folds(name: str) -> None:
+    for refuse in (check_pruner_of_folds, lambda name: make_pruner_of_folds(name, 1)):
+        with pytest.raises(UserError, match=name):
+            refuse(name)
+
+
+@pytest.mark.parametrize(
+    ("means", "complete", "pruned"),
+    [
+        ([0.9], 5, False),  # the first fold is the warm-up
+        ([0.9, 0.29], 5, True),
+        ([0.1, 0.3], 5, False),  # equal to the median
+        ([0.9, 0.29], 4, False),  # too few are complete
+        ([0.9, 0.29, 0.5], 5, False),  # no complete trial has a third
+        ([], 5, False),
+    ],
+)
+def test_a_mean_over_folds_is_compared_with_those_of_complete_trials(
+    means: list[float], complete: int, pruned: bool
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    for number, score in enumerate([0.1, 0.2, 0.3, 0.4, 0.5, 0.9, 0.9, 0.9]):
+        if number < complete:
+            study.add_trial(optuna.trial.create_trial(value=score, intermediate_values={1: 0.9, 2: score}))
+        elif number >= 5:  # what others were pruned at does not count
+            study.add_trial(
+                optuna.trial.create_trial(
+                    value=score, state=optuna.trial.TrialState.PRUNED, intermediate_values={2: score}
+                )
+            )
+    trial = study.ask()
+    for fold, mean in enumerate(means, 1):
+        trial.report(mean, fold)
+    frozen = study.get_trials()[trial.number]
+    assert FoldPruner(0.5, 1, 5).prune(study, frozen) is pruned

@@ -1,0 +1,51 @@
+"""The audit beside a study, and what a data set must pass before the first trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distune import checking
+from distune.config import Config
+from distune.data import read_table
+from distune.data.audit import audit as auditing
+from distune.data.audit.findings import AuditReport, Finding
+from distune.data.fingerprint import table_fingerprint
+from distune.errors import UserError
+from distune.tuning.study_dataset import AUDIT_NAME, Inspection, inspect
+
+
+def test_the_audit_lies_beside_the_study_where_it_was_made(tmp_path: Path) -> None:
+    Inspection("sha256:0").write(tmp_path)
+    assert not list(tmp_path.iterdir())
+    Inspection("sha256:0", {"title": "Größe"}).write(tmp_path)
+    (file,) = tmp_path.iterdir()
+    text = file.read_text(encoding="utf-8")
+    assert file.name == AUDIT_NAME and json.loads(text) == {"title": "Größe"} and "Größe" in text
+
+
+def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config()
+    table = read_table(config.data, config.seed, check_images=False)
+    found = [Finding("small", "warning", "few examples", "80")]
+    monkeypatch.setattr(checking, "check_experiment", lambda config, source: table)
+    monkeypatch.setattr(auditing, "audit", lambda table: AuditReport(tuple(found), ()))
+    clean = inspect(config, "c.yaml", accept_leaks=False)
+    assert clean == Inspection(table_fingerprint(table), AuditReport(tuple(found), ()).to_dict())
+    found.append(Finding("leak", "severe", "one patient in two splits", "p1"))
+    with pytest.raises(UserError, match="one patient in two splits: p1") as refused:
+        inspect(config, "c.yaml", accept_leaks=False)
+    assert "few examples" not in str(refused.value) and "--accept-leaks" in str(refused.value)
+    accepted = inspect(config, "c.yaml", accept_leaks=True, folds=2)
+    assert accepted.fingerprint == clean.fingerprint and accepted.audit != clean.audit
+    with pytest.raises(UserError, match="99"):
+        inspect(config, "c.yaml", accept_leaks=True, folds=99)
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises((UserError, OSError), match="cache"):
+        inspect(config, "c.yaml", accept_leaks=True)
