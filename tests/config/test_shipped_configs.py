@@ -44,9 +44,18 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The offline configs have frozen encoders in common, which look at each example once."""
+    return tmp_path_factory.mktemp("shared_cache")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_config_trains(file: Path, small_root: Path, tmp_path: Path) -> None:
+def test_config_trains(
+    file: Path, small_root: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTUNE_CACHE", str(shared_cache))
     config = load_config(file)
     root = small_root
     if config.data.reader == "wound":
