@@ -1,0 +1,325 @@
+"""Each rule of the config at its edge: what it takes, and what it refuses with which word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from distune.config import Config, EncoderConfig, SearchParameter, parse_config, with_values
+from distune.config.files import as_dict, dump_config, known_keys, laid_over, load_config, value_at
+from distune.config.revisions import carried_over, encoders_of, model_key, pin_values, renamed
+from distune.errors import ConfigError
+
+CSV: dict[str, Any] = {"reader": "csv", "image_column": "i", "text_column": "t", "label_columns": ["k", "l"]}
+SIGNS: dict[str, Any] = {"k": {"columns": ["a", "b"]}}
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        ({**CSV}, None),
+        ({**CSV, "group_column": "g", "frame_column": "f", "tables": "x", "encoding": "cp1250"}, None),
+        ({**CSV, "group_column": "k"}, "'k' is a label"),
+        ({**CSV, "text_column": "l"}, "'l' is a label"),
+        ({**CSV, "frame_column": "k"}, "'k' is a label"),
+        ({**CSV, "image_column": "t"}, "different columns"),
+        ({**CSV, "frame_column": "t"}, "different columns"),
+        ({**CSV, "label_columns": None}, "needs label_columns"),
+        ({**CSV, "image_column": None}, "needs image_column"),
+        ({**CSV, "label_columns": ["k", "k"]}, "each column once"),
+        ({**CSV, "label_columns": ["k", " "]}, "blank"),
+        ({**CSV, "subgroup_columns": ["a", "a"]}, "each column once"),
+        ({**CSV, "tasks": SIGNS}, None),
+        ({**CSV, "tasks": SIGNS, "image_column": "a"}, "'a' is a label"),
+        ({**CSV, "tasks": SIGNS, "group_column": "k"}, None),
+        ({**CSV, "text_fields": ["age"]}, "text_fields"),
+        ({"reader": "wound", "text_fields": ["age"]}, "text_fields"),
+        ({"reader": "demo", "text_fields": ["age", "sex"]}, None),
+        ({"reader": "medpix", "text_fields": ["age", "age"]}, "each column once"),
+        ({"reader": "wound", "tasks": {"severity": {"columns": ["a", "b"]}}}, None),
+        ({"reader": "medpix", "tasks": {"location": {"columns": ["a", "b"]}}}, "tasks.location.columns"),
+        *(({"reader": "demo", name: "x"}, name) for name in
+          ("image_column", "frame_column", "text_column", "group_column", "tables", "encoding")),
+        ({"reader": "demo", "label_columns": ["x"]}, "label_columns"),
+        ({"reader": "wound", "unlabelled": "a/b.csv"}, None),
+        ({"reader": "wound", "unlabelled": "a/../b.csv"}, "inside data.root"),
+        ({"reader": "wound", "unlabelled": "/b.csv"}, "inside data.root"),
+        ({"reader": "demo", "unlabelled": "b.csv"}, "label_fraction"),
+        ({"fold": {"number": 3, "of": 3}}, None),
+        ({"fold": {"number": 4, "of": 3}}, "fold 4 of 3"),
+        ({"fold": {"number": 1, "of": 1}}, "of"),
+        ({"fold": {"number": 0, "of": 2}}, "number"),
+        ({"percentiles": [0, 100]}, None),
+        ({"percentiles": [-1, 50]}, "percentiles"),
+        ({"window": [40, 0]}, "window"),
+        ({"label_fraction": 1.0}, None),
+        ({"label_fraction": 0.0}, "label_fraction"),
+        ({"root": "~nobody_of_this_name/x"}, "root"),
+    ],
+)  # fmt: skip
+def test_the_section_data(data: dict[str, Any], word: str | None) -> None:
+    if word is None:
+        parse_config({"data": data})
+        return
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"data": data})
+    assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        ({}, "single_label"),
+        ({"score": "auroc", "weight": 0.5}, "single_label"),
+        ({"order": ["a", "b"]}, "ordinal"),
+        ({"order": ["a", "b"], "score": "quadratic_kappa"}, "ordinal"),
+        ({"separator": ";"}, "multi_label"),
+        ({"separator": ";", "negative": "nil", "score": "average_precision"}, "multi_label"),
+        ({"columns": ["a", "b"]}, "multi_label"),
+        ({"score": "average_precision"}, "single_label"),
+        ({"order": ["a", "b"], "columns": ["a", "b"]}, None),
+        ({"separator": ";", "columns": ["a", "b"]}, None),
+        ({"separator": ""}, None),
+        ({"order": ["a", "b", "a"]}, None),
+        ({"order": ["a"]}, None),
+        ({"columns": ["a", "a"]}, None),
+        ({"negative": "nil"}, None),
+        ({"order": ["a", "b"], "negative": "nil"}, None),
+        ({"columns": ["a", "b"], "score": "quadratic_kappa"}, None),
+        ({"weight": 0}, None),
+    ],
+)
+def test_the_kinds_of_tasks(task: dict[str, Any], kind: str | None) -> None:
+    raw = {"data": {"reader": "wound", "tasks": {"severity": task}}}
+    if kind is None:
+        with pytest.raises(ConfigError, match=r"data\.tasks\.severity"):
+            parse_config(raw)
+    else:
+        assert parse_config(raw).data.tasks["severity"].kind == kind
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_what_a_model_reads_must_come_from_somewhere(role: str) -> None:
+    other = "student" if role == "teacher" else "teacher"
+    data = {**CSV, "text_column": None}
+    with pytest.raises(ConfigError, match=rf"set {role}\.text: none"):
+        parse_config({"data": data, other: {"text": "none"}})
+    parse_config({"data": data, role: {"text": "none"}, other: {"text": "none"}})
+    with pytest.raises(ConfigError, match=rf"{role}\.modality_dropout"):
+        parse_config({role: {"modality_dropout": 0.1}})
+    parse_config({role: {"modality_dropout": 0.1}, "data": {"missing": "allow"}})
+    with pytest.raises(ConfigError, match="both none"):
+        parse_config({role: {"vision": "none", "text": "none"}})
+    for absent, left in (("vision", ("text",)), ("text", ("image",))):
+        assert getattr(parse_config({role: {absent: "none"}}), role).modalities == left
+    assert getattr(Config(), role).modalities == ("image", "text")
+
+
+@pytest.mark.parametrize(
+    ("width", "heads", "fits"), [(64, 8, True), (12, 8, False), (100, 8, False), (8, 8, True)]
+)
+def test_heads_share_the_width(width: int, heads: int, fits: bool) -> None:
+    raw = {"student": {"fusion_dim": width, "fusion_heads": heads}}
+    if fits:
+        parse_config(raw)
+    else:
+        with pytest.raises(ConfigError, match=f"fusion_dim {width}"):
+            parse_config(raw)
+
+
+def test_the_defaults() -> None:
+    config = Config()
+    held = {
+        "seed": 42, "teacher.epochs": 3, "teacher.lr": 1e-5, "teacher.fusion_layers": 3, "student.epochs": 10,
+        "student.lr": 3e-4, "student.fusion_layers": 1, "student.init_from_teacher": False, "student.fusion_dim": 512,
+        "student.dropout": 0.1, "distillation.alpha": 1.0, "distillation.beta": 100.0, "distillation.T": 2.0,
+        "distillation.gamma": 0.0, "distillation.unlabelled": True, "training.batch_size": 16,
+        "training.accumulation": 1, "training.schedule": "cosine", "training.warmup": 0.1,
+        "training.weight_decay": 0.01, "training.grad_clip": 1.0, "training.label_smoothing": 0.0,
+        "training.class_weights": "none", "training.layerwise_lr_decay": 1.0, "training.ema": 0.0,
+        "training.early_stopping": None, "training.precision": "auto", "training.deterministic": False,
+        "training.device": "auto", "cache.max_gb": 20.0, "data.reader": "medpix", "data.max_tokens": 256,
+        "data.augment": "none", "data.views": 4, "data.on_bad_example": "stop", "data.max_image_megapixels": 100.0,
+        "data.missing": "stop", "data.label_fraction": 1.0, "data.percentiles": (0.5, 99.5), "data.fold": None,
+        "data.missing_values": ("nan", "n/a", "null", "<na>", "#n/a"), "data.text_fields": ("caption",),
+        "study.n_trials": 30, "study.sampler": None, "study.pruner": None, "study.strategy": "joint",
+        "study.on_oom": "fail", "study.keep_best": 3, "study.folds": None, "study.prune_teacher": False,
+        "study.accept_leaks": False, "study.executor": "local", "study.tune_loss": False,
+    }  # fmt: skip
+    assert {key: value_at(config, key) for key in held} == held
+
+
+@pytest.mark.parametrize(
+    ("key", "taken", "refused"),
+    [
+        ("study.keep_best", 0, -1),
+        ("study.folds", 2, 1),
+        ("study.n_trials", 1, 0),
+        ("study.workers", 1, 0),
+        ("study.gpus_per_trial", 1.0, 1.1),
+        ("training.ema", 0.999, 1.0),
+        ("training.warmup", 0.0, 1.0),
+        ("training.layerwise_lr_decay", 1.0, 1.1),
+        ("training.accumulation", 1, 0),
+        ("training.grad_clip", None, 0.0),
+        ("training.device", "mps", "tpu"),
+        ("training.device", "cuda:12", "cuda:"),
+        ("training.threads", 1024, 1025),
+        ("distillation.alpha", 0.0, -0.1),
+        ("distillation.T", 0.1, 0.0),
+        ("student.dropout", 0.0, 1.0),
+        ("student.lr", 1e-9, 0.0),
+        ("data.image_size", 8, 7),
+        ("data.max_tokens", 4, 513),
+        ("data.views", 64, 65),
+        ("cache.max_gb", 0.1, 0.0),
+        ("seed", 2**31 - 1, 2**31),
+        ("name", "A.b-c_1", "-a"),
+        ("student.vision.revision", "v1.0/x", " v1"),
+        ("training.weight_decay", 0.0, float("nan")),
+    ],
+)
+def test_a_number_or_name_at_the_edge_of_its_range(key: str, taken: Any, refused: Any) -> None:
+    assert value_at(with_values(Config(), {key: taken}), key) == taken
+    with pytest.raises(ConfigError, match=key):
+        with_values(Config(), {key: refused})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "is_sound"),
+    [
+        ({"type": "float", "low": 1.0, "high": 1.0}, True),
+        ({"type": "int", "low": 1, "high": 9, "step": 2}, True),
+        ({"type": "int", "low": 1, "high": 9, "step": 0.5}, False),
+        ({"type": "int", "low": 1, "high": 9.5}, False),
+        ({"type": "float", "low": 0.0, "high": 1.0, "step": 1e-6}, True),
+        ({"type": "float", "low": 0.0, "high": 1.1, "step": 1e-6}, False),
+        ({"type": "float", "low": 1e-9, "high": 1.0, "log": True}, True),
+        ({"type": "int", "low": 1, "high": 8, "log": True, "step": 1}, False),
+        ({"type": "categorical", "choices": [1, 1.0, True, "1"]}, True),
+        ({"type": "categorical", "choices": [1, 2, 1]}, False),
+        ({"type": "categorical", "choices": ["a"], "step": 1}, False),
+        ({"type": "categorical", "choices": ["a"], "high": 1}, False),
+        ({"type": "categorical", "choices": []}, False),
+        ({"type": "float", "low": 0.0, "high": 1.0, "choices": [0.5]}, False),
+    ],
+)
+def test_a_search_parameter(parameter: dict[str, Any], is_sound: bool) -> None:
+    if is_sound:
+        SearchParameter.model_validate(parameter)
+    else:
+        with pytest.raises((ConfigError, ValueError)):
+            SearchParameter.model_validate(parameter)
+
+
+def test_messages_name_the_key_as_it_was_written_and_what_is_near() -> None:
+    raw: dict[str, Any] = {
+        "search_space": {"my-own": {"type": "float", "low": 2, "high": 1}},
+        "student": {"epoch": 3, "T": 1, "vision": {"name": "x", "layers": "all"}},
+        "training": {"schedule": "cosin", "batch_size": "x" * 1000},
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_config(raw)
+    by_key = dict(problem.split(": ", 1) for problem in caught.value.problems)
+    assert set(by_key) == {
+        "search_space.my-own", "student.epoch", "student.T", "student.vision.layers", "training.schedule",
+        "training.batch_size",
+    }  # fmt: skip
+    assert "did you mean epochs?" in by_key["student.epoch"]
+    assert "did you mean distillation.T?" in by_key["student.T"]
+    assert (
+        "did you mean cosine?" in by_key["training.schedule"]
+        and "(got 'cosin')" in by_key["training.schedule"]
+    )
+    assert len(by_key["training.batch_size"]) < 600 and by_key["training.batch_size"].endswith("...)")
+    assert "; or " in by_key["student.vision.layers"]
+
+
+def test_a_value_laid_over_a_section_that_is_empty_makes_it() -> None:
+    held: dict[str, Any] = {"data": {"fold": None}, "seed": 1}
+    assert laid_over(held, {"data.fold.number": 1, "data.fold.of": 2, "seed": 3}) is held
+    assert held == {"data": {"fold": {"number": 1, "of": 2}}, "seed": 3}
+    with pytest.raises(ConfigError, match=r"seed\.more: unknown key"):
+        laid_over(held, {"seed.more": 1})
+    with pytest.raises(ConfigError, match="nothing"):
+        with_values(Config(), {"nothing.more": 1})
+
+
+def test_a_section_laid_over_a_file_keeps_what_it_does_not_name(tmp_path: Any) -> None:
+    (tmp_path / "c.yaml").write_text("teacher: {epochs: 7, vision: {name: vit-base, freeze: all}}\nseed: 5\n")
+    found = load_config(
+        tmp_path / "c.yaml", {"teacher": {"vision": {"layers": 6}}, "data.fold": {"number": 1, "of": 2}}
+    )
+    assert (found.seed, found.teacher.epochs, found.teacher.vision.freeze, found.teacher.vision.layers) == (
+        5,
+        7,
+        "all",
+        6,
+    )
+    assert found.data.fold is not None and found.data.fold.of == 2
+
+
+def test_values_and_keys_of_a_config() -> None:
+    config = Config().replace(search_space={"alpha": {"type": "float", "low": 0, "high": 1}})
+    assert value_at(config, "search_space.alpha.high") == 1.0
+    for key in ("replace", "student.modalities", "search_space.beta", "student.lr.real"):
+        with pytest.raises(KeyError):
+            value_at(config, key)
+    keys = known_keys()
+    assert {"student.vision.name", "data.fold.number", "study.n_trials", "search_space"} <= set(keys)
+    assert not any(key.startswith("search_space.") for key in keys) and len(keys) == len(set(keys))
+    assert (
+        "study" not in as_dict(config)
+        and as_dict(config.replace(**{"study.folds": 3}))["study"]["folds"] == 3
+    )
+    assert parse_config(yaml.safe_load(dump_config(config))) == config
+
+
+def test_text_that_no_file_holds_is_refused_wherever_it_stands() -> None:
+    for values in ({"name": "\ud800"}, {"data.label_map": {"k": {"\ud800": "a"}}}, {"data.missing_values": ["\ud800"]},
+                   {"data.root": "\ud800"}):  # fmt: skip
+        with pytest.raises(ConfigError, match="Unicode"):
+            with_values(Config(), values)
+
+
+def test_spellings_may_be_numbers() -> None:
+    found = parse_config({"data": {"label_map": {"k": {1: "one", 1.5: 2}}}}).data.label_map
+    assert found == {"k": {"1": "one", "1.5": "2"}}
+    with pytest.raises(ConfigError):
+        parse_config({"data": {"label_map": {"k": {True: "one"}}}})
+
+
+def test_revisions_belong_to_the_model_that_they_are_of() -> None:
+    config = Config().replace(**{"student.text": "none", "teacher.vision.revision": "v1"})
+    assert [place for place, _ in encoders_of(config)] == [
+        ("teacher", "vision"),
+        ("teacher", "text"),
+        ("student", "vision"),
+    ]
+    assert (
+        model_key(EncoderConfig(name="a")) == "a"
+        and model_key(EncoderConfig(name="a", revision="b")) == "a@b"
+    )
+    name = config.teacher.vision.name
+    assert renamed(config, {"teacher.vision.name": name, "student.vision.name": "other"}) == {
+        "student.vision.revision": None
+    }
+    commit = "0" * 40
+    values: dict[str, Any] = {
+        "teacher": {"vision": {"name": "a", "revision": "b"}, "text": "a"},
+        "student": {"vision": {"name": "c"}, "text": "d"},
+    }  # fmt: skip
+    assert pin_values(values, {"a": commit, "c": "v2"}) == {
+        "teacher": {"vision": {"name": "a", "revision": "b"}, "text": {"name": "a", "revision": commit}},
+        "student": {"vision": {"name": "c", "revision": "v2"}, "text": "d"},
+    }
+    earlier = Config().replace(**{"teacher.vision.revision": commit, "student.vision.revision": commit})
+    assert carried_over(config, earlier).teacher.vision.revision == "v1"
+    assert (
+        carried_over(
+            Config().replace(**{"student.vision.name": "deit-tiny"}), earlier
+        ).student.vision.revision
+        is None
+    )
