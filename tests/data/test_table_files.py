@@ -169,6 +169,10 @@ def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
         ("t.jsonl", b'{"a": 1}\n{"\\ud800": 1}', "Unicode", 1),
         ("t.csv", b"", "empty", 1),
         ("t.csv", b'a,b\n1,"open', "not readable as CSV", 2),
+        ("t.csv", b"PK\x03\x04 and so on", "ZIP", None),
+        ("t.csv", b"\xef\xbb\xbf\r\n<!doctype html><html>image,text", "web page", None),
+        ("t.tsv", b"\x1f\x8b\x08", "gzip", None),
+        ("t.csv", b"PAR1", "parquet", None),
         ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file", None),
     ],
 )

@@ -15,7 +15,7 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import parts
 from distune.data.readers.raw_rows import RawExample
-from distune.data.readers.values import LONGEST_TEXT, case_twins, interpreted, normal_form
+from distune.data.readers.values import LONGEST_TEXT, case_twins, interpreted, normal_form, sign_twins
 from distune.errors import DataError
 
 from .conftest import write_csv, write_png
@@ -45,6 +45,25 @@ def understood(config: dict[str, Any] | None = None, **columns: list[str]) -> An
 )  # fmt: skip
 def test_the_normal_form(value: str, form: str) -> None:
     assert normal_form(value) == form
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Crohn's", "Crohn\N{RIGHT SINGLE QUOTATION MARK}s"), ("a-b", "A\N{EN DASH}b"), ("1,5", "1.5"),
+     ("A", "\N{CYRILLIC CAPITAL LETTER A}"), ("no", "n\N{GREEK SMALL LETTER OMICRON}"),
+     ('"x"', "\N{LEFT DOUBLE QUOTATION MARK}x\N{RIGHT DOUBLE QUOTATION MARK}")],
+)  # fmt: skip
+def test_signs_that_look_alike_are_noted_and_kept_apart(one: str, other: str) -> None:
+    assert sign_twins([one, "CT", other, one]) == [(one, other)]
+    for column in ("label", "group"):
+        rows, faults, notes = understood(**{column: [one, "CT", other]})
+        assert [row.labels[0] if column == "label" else row.group for row in rows] == [one, "CT", other]
+        (note,) = (note for note in notes if "look alike" in note)
+        assert note.startswith(column) and ascii(other) in note and not any(faults)
+
+
+def test_what_looks_different_is_not_noted() -> None:
+    assert sign_twins(["CT", "MR", "a-b", "a_b", "1,5", "15", "", "ct"]) == []
 
 
 def test_spellings_of_one_patient_are_one_group_everywhere() -> None:

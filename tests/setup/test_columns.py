@@ -58,6 +58,31 @@ def test_what_the_user_says_comes_first(folder: Path) -> None:
         look(folder, COLUMNS, labels=("Severity",))
 
 
+MASKS = [f"photos/{59 - n}.png" for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken"),
+    [
+        ({"mask": MASKS, **COLUMNS}, "file"),
+        ({"mask_path": MASKS, "picture": COLUMNS["file"], "seg": MASKS}, "picture"),
+        ({**COLUMNS, "id": [str(n) for n in range(60)]}, "file"),  # names the same files
+        ({"id": COLUMNS["file"], "stem": [f"photos/{n}" for n in range(60)]}, "id"),
+    ],
+)
+def test_masks_are_not_the_images(folder: Path, columns: dict[str, list[str]], taken: str) -> None:
+    assert look(folder, {**columns, "severity": COLUMNS["severity"]}).image == taken
+
+
+def test_two_columns_of_images_need_a_word(folder: Path) -> None:
+    both = {"left_image": COLUMNS["file"], "right_image": MASKS, "severity": COLUMNS["severity"]}
+    with pytest.raises(UserError, match=r"left_image.*right_image.*--image"):
+        look(folder, both)
+    assert look(folder, both, image="right_image").image == "right_image"
+    with pytest.raises(UserError, match="--image"):
+        look(folder, {"a": COLUMNS["file"], "b": MASKS, "severity": COLUMNS["severity"]})
+
+
 def test_without_named_columns_every_categorical_one_is_a_label(folder: Path) -> None:
     columns = {"file": COLUMNS["file"], "a": COLUMNS["room"], "sex": COLUMNS["sex"]}
     dates = [f"2026-01-{n % 3 + 1:02d}" for n in range(60)]
@@ -148,7 +173,7 @@ def test_a_measured_number_is_looked_up_nowhere(folder: Path, monkeypatch: pytes
         f"f{n}": [f"{0.5 + n + row:.3e}" if n % 2 else f"-{row},25" for row in range(60)] for n in range(20)
     }
     layout = look(folder, {**measured, **COLUMNS})
-    assert layout.image == "file" and all(cell.endswith(".png") for cell in asked)
+    assert layout.image == "file" and not {*asked} & {cell for column in measured.values() for cell in column}
     assert len(asked) <= 80
 
 

@@ -76,8 +76,11 @@ def test_a_run_is_replaced_only_on_request(
     with pytest.raises(UserError, match=token), claimed(tiny_config(**changed), held, tmp_path):
         pass
     assert {path.name: path.read_bytes() for path in held.iterdir()} == before
+    for name in ("my notes.txt", ".0a.results.json", "predictions_test.csv", "mistakes_dev.html"):
+        (held / name).write_text("notes")
+    (held / "figures").mkdir()
     with claimed(tiny_config(**changed), held, tmp_path, overwrite=True) as folder:
-        assert [path.name for path in folder.iterdir()] == [LOCK]
+        assert {path.name for path in folder.iterdir()} == {LOCK, "my notes.txt", "figures"}
 
 
 def test_a_finished_run_without_its_config_is_not_replaced(tiny_config: MakeConfig, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ MINE = b"my notes\n"
 
 def check(out: Path, *inputs: Path, overwrite: bool = False) -> None:
     is_ours = partial(re.match, b"ours")
-    check_output(out, is_ours, "page.html", inputs=inputs, overwrite=overwrite)
+    check_output(out, is_ours, "page.html", suffix=".html", inputs=inputs, overwrite=overwrite)
 
 
 def test_what_is_new_empty_or_of_the_same_kind_is_written(tmp_path: Path) -> None:
@@ -68,6 +68,15 @@ def test_anything_else_is_refused(tmp_path: Path, kind: str) -> None:
     else:  # nor does anybody mean that
         with pytest.raises(UserError, match="out"):
             check(tmp_path / "out", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["new.xlsx", "new.CSV", "new.parquet", "new.json"])
+def test_a_name_of_another_format_is_refused(tmp_path: Path, name: str) -> None:
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"new\.html"):
+            check(tmp_path / name, overwrite=overwrite)
+    for said in ("new.html", "new.HTML", "new.v2", "new.txt", "new"):
+        check(tmp_path / said)
 
 
 def test_a_place_where_nothing_can_be_written_is_refused(tmp_path: Path) -> None:

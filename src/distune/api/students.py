@@ -71,7 +71,7 @@ def train(
         data: a data frame in place of the config's data set, see `distune.tune`.
         out: run folder; None resumes the newest unfinished run of this config in `logs/runs`, or makes one.
         test: also evaluate the test split; recorded beside the run.
-        overwrite: delete what the folder holds of another experiment.
+        overwrite: delete the run that the folder holds; other files in it stay.
         callback: called around stages and after each epoch; may stop the run.
 
     Raises:

@@ -30,7 +30,7 @@ class StrictCommand(TyperCommand):
             UserError: an option has two values, no value, or a blank one.
         """
         parser = self.make_parser(ctx)
-        for param in self.params:
+        for param in self.get_params(ctx):  # with that of the help
             param.add_to_parser(_Collecting(parser), ctx)  # type: ignore[arg-type]
         values, _, order = parser.parse_args(args=list(args))
         options = {END_OF_OPTIONS, *(flag for param in self.params for flag in _flags(param))}

@@ -123,7 +123,9 @@ class Answers:
 
 def check_answers_file(file: Path, *, inputs: Iterable[Path] = (), overwrite: bool = False) -> None:
     """Refuses a file for answers that is there already, see `check_output`: no file says which answers it holds."""
-    check_output(file, is_never, "version of these answers", inputs=inputs, overwrite=overwrite)
+    check_output(
+        file, is_never, "version of these answers", suffix=".csv", inputs=inputs, overwrite=overwrite
+    )
 
 
 def joined(parts: Sequence[NDArray[Any]], classes: int) -> NDArray[Any]:

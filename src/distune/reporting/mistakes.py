@@ -77,7 +77,7 @@ def write_mistakes(
     # Elsewhere a page may be another run's; in the run folder it is this run's, by whatever name that had then.
     is_earlier = partial(html.is_page, title=f"{TITLE} {name} on {split}" if out else TITLE)
     what = f"mistakes_{split}.html of this run"
-    check_output(page, is_earlier, what, inputs=[run], overwrite=overwrite)
+    check_output(page, is_earlier, what, suffix=".html", inputs=[run], overwrite=overwrite)
     if any(mistake.image for task in found for mistake in task.most_confident):
         _warn_of_other_data(run, config)
     page.parent.mkdir(parents=True, exist_ok=True)

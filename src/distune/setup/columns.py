@@ -21,6 +21,7 @@ FEWEST_EACH = 5
 TEXT_WORDS = 3.0
 """Mean words from which a column is a text."""
 _SAMPLE = 40
+_FEW = 5
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 _DECIMAL = re.compile(r"[+-]?\d*[.,]\d+(e[+-]?\d+)?|[+-]?\d+e[+-]?\d+", re.I)
@@ -33,6 +34,8 @@ _NAMED: Mapping[str, re.Pattern[str]] = {
         "text": "text|caption|report|description|findings?|note|notes|history|impression|comment|befund|anamnese",
         "split": "split|subset|partition|set|fold",
         "frame": "frame|frame number",
+        "image": "images?|img|pictures?|photo|scan|slice|slide|x ?ray|bild|file ?(name|path)?|path|dicom",
+        "mask": "masks?|seg|segmentations?|annotations?|roi|contour|outline|overlay|heatmap|thumb(nail)?|preview",
         "unused": "sex|gender|geschlecht|age|alter|hospital|site|scanner|device|manufacturer|klinik|view|laterality|"
         "seite|index|row|date|datum",
     }.items()
@@ -199,6 +202,7 @@ class _Cells:
     """The cells of one column, and what they look like."""
 
     def __init__(self, cells: Sequence[str], is_missing: Callable[[str], bool]):
+        self.all = cells
         self.filled = [cell for cell in cells if not is_missing(cell)]
         self.missing = len(cells) - len(self.filled)
         self.times = Counter(normal_form(cell) for cell in self.filled)
@@ -265,6 +269,8 @@ def _image(folder: Path, columns: Mapping[str, _Cells], wished: str | None) -> t
             "images, and name the column with --image"
         )
     share, name, files = best
+    if wished is None:
+        name = _of_rivals(name, columns, files)
     linked = ", behind links" if files.follow_links else ""
     return name, files, f"{share:.0%} of the cells that were tried name files under {files.root}{linked}"
 
@@ -275,10 +281,9 @@ def _most_found(
     """The share of cells that name files, their column, and where; None where none does."""
     best: tuple[float, str, ImageFiles] | None = None
     for name, cells in columns.items():
-        # A grade from 1 to 4 is not the image 4.png, even if there is one; nor is a measured number any.
-        if name != wished if wished is not None else cells.is_categorical or cells.share(_DECIMAL) > 0.5:
+        if name != wished if wished is not None else not _may_be_image(cells):
             continue
-        sample = [cell for cell in cells.sample() if len(cell) < 400 and "\n" not in cell]
+        sample = [cell for cell in cells.sample() if _may_be_path(cell)]
         if not sample:
             continue
         for files in places:
@@ -288,6 +293,51 @@ def _most_found(
             if share == 1.0:  # none can be better
                 return best
     return best
+
+
+def _of_rivals(best: str, columns: Mapping[str, _Cells], files: ImageFiles) -> str:
+    """The column of images where others name other files there, such as masks.
+
+    Raises:
+        UserError: names do not tell which it is.
+    """
+    rivals = [
+        name
+        for name, cells in columns.items()
+        if name != best and _may_be_image(cells) and _names_others(cells, columns[best], files)
+    ]
+    if not rivals:
+        return best
+    able = [name for name in (best, *rivals) if not _is("mask", name)]
+    chosen = able if len(able) == 1 else [name for name in able if _is("image", name)]
+    if len(chosen) != 1:
+        raise UserError(
+            f"columns {listed([best, *rivals])} name different image files; say with --image which one is to be learnt "
+            "from"
+        )
+    return chosen[0]
+
+
+def _names_others(cells: _Cells, images: _Cells, files: ImageFiles) -> bool:
+    """Whether most cells name files, and not those that the cells of the images beside them name."""
+    sample = [pair for pair in zip(cells.all, images.all, strict=True) if all(map(_may_be_path, pair))]
+    sample = sample[:: max(1, len(sample) // _SAMPLE)]
+    others = 0
+    for number, (one, image) in enumerate(sample):
+        path = files.find(one)
+        others += isinstance(path, Path) and path != files.find(image)
+        if number == _FEW and not others:  # a table may have a thousand columns
+            break
+    return others > len(sample) / 2
+
+
+def _may_be_image(cells: _Cells) -> bool:
+    """Not a grade from 1 to 4, even if there is an image 4.png, nor a measured number."""
+    return not cells.is_categorical and cells.share(_DECIMAL) <= 0.5
+
+
+def _may_be_path(cell: str) -> bool:
+    return bool(cell.strip()) and len(cell) < 400 and "\n" not in cell
 
 
 def _roots(folder: Path) -> list[Path]:

@@ -28,6 +28,8 @@ def new_folder(root: Path) -> Iterator[Path]:
         DataError: the name is taken, before or after the block, or cannot be written.
     """
     root = root.absolute()
+    if root.is_symlink() and not root.exists():
+        raise DataError(root, ["is a link to nothing; choose another folder"])
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise DataError(root, ["there is something else already; choose another folder"])
     temporary = root.parent / f".{root.name}.{uuid.uuid4().hex}"

@@ -13,6 +13,11 @@ from pathlib import Path
 from distune.errors import UserError
 from distune.utils.arguments import check_path
 
+OF_A_FORMAT = (
+    ".csv", ".tsv", ".json", ".jsonl", ".html", ".htm", ".md", ".pdf", ".docx", ".xlsx", ".xls", ".ods", ".parquet",
+    ".feather", ".db", ".yaml", ".yml", ".zip", ".gz", ".png", ".jpg", ".svg", ".onnx", ".safetensors",
+)  # fmt: skip
+"""Ends of names that say what is in a file; any other, such as `.txt`, says nothing."""
 START = 4096
 """Bytes at the start of a file that tell what it is."""
 
@@ -27,6 +32,7 @@ def check_output(
     is_earlier: Callable[[bytes], object],
     what: str,
     *,
+    suffix: str | None = None,
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> None:
@@ -36,16 +42,19 @@ def check_output(
         out: the file to write.
         is_earlier: whether a file that begins with these bytes is an earlier version of it.
         what: such a file in words.
+        suffix: of names of such files; None where the name is not the user's.
         inputs: files and folders that the command reads.
         overwrite: let it replace any file that is none of them, or in none of them.
 
     Raises:
-        UserError: `out` is a link, one of the inputs or in a folder of theirs, a folder, a device or a pipe, another
-            file, or where none can be written.
+        UserError: `out` has a name of another format, is a link, one of the inputs or in a folder of theirs, a folder,
+            a device or a pipe, another file, or where none can be written.
     """
     check_path("out", out)
     if out.is_symlink():  # which the new file would take the place of, also that of /dev/stdout
         raise UserError(f"{out}: is a link; name the file that it leads to, or another one")
+    if suffix is not None and out.suffix.lower() in OF_A_FORMAT and out.suffix.lower() != suffix:
+        raise UserError(f"{out}: would not be what {out.suffix} says; name it {out.with_suffix(suffix).name}")
     if not out.exists():
         _check_place(out)
         return

@@ -79,7 +79,14 @@ def audit(
 
     if out:
         is_audit = partial(re.match, rb'{\n  "findings": \[')
-        check_output(out, is_audit, "audit.json", inputs=[config, chosen.data.root], overwrite=overwrite)
+        check_output(
+            out,
+            is_audit,
+            "audit.json",
+            suffix=".json",
+            inputs=[config, chosen.data.root],
+            overwrite=overwrite,
+        )
 
     from distune.cli.audit_output import print_audit
     from distune.data import read_table

@@ -57,7 +57,9 @@ def train(
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Delete what the run folder holds; without it that is an error."),
+        typer.Option(
+            "--overwrite", help="Delete the run that the folder holds; without it that is an error."
+        ),
     ] = False,
     test: Annotated[
         bool,

@@ -27,6 +27,18 @@ _BYTE_ORDER_MARKS = (  # the longer ones first: that of UTF-32 begins with that 
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_OF_ANOTHER_FORM = (
+    (b"PK\x03\x04", "a ZIP archive, as Excel's .xlsx is"),
+    (b"\xd0\xcf\x11\xe0", "a workbook of an older Excel"),
+    (b"PAR1", "a parquet file"),
+    (b"\x1f\x8b", "compressed by gzip"),
+    (b"%PDF", "a PDF"),
+    (b"{\\rtf", "a document (RTF)"),
+    (b"<!DOCTYPE", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "XML"),
+)
+"""How files begin that are often saved or sent under the name of a CSV."""
 _SAMPLE = 1 << 16
 _SAMPLE_ROWS = 50
 
@@ -138,7 +150,12 @@ def _likely(content: bytes) -> tuple[str, ...]:
 
 
 def _delimited(path: Path, wanted: Sequence[str], encoding: str | None) -> TableFile:
-    text, name = decoded(read_file(path), encoding)
+    content = read_file(path)
+    start = content[:_SAMPLE].removeprefix(codecs.BOM_UTF8).lstrip()
+    for sign, what in _OF_ANOTHER_FORM:
+        if start[: len(sign)].lower() == sign.lower():
+            raise TableError(f"not a table but {what}; save the table as CSV in UTF-8")
+    text, name = decoded(content, encoding)
     separator, skipped = _separator(text, wanted)
     rows = _csv_rows(text, separator, skipped)
     _, header = next(rows, (0, None))

@@ -17,6 +17,12 @@ LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 _ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
+_DECIMAL_COMMA = re.compile("(?<=[0-9]),(?=[0-9])")
+# Cyrillic and Greek letters, quotation marks, dashes and strokes beside those of a keyboard.
+_ALIKE = str.maketrans(
+    "АВЕЗКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧον‘’‚‛`´ʹʼ′“”„″‐‑‒–—―−⁄∕×",
+    "ABE3KMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXov" + "'" * 9 + '"' * 4 + "-" * 7 + "//x",
+)
 _MAY_BE_NOTHING = (
     "na",
     "none",
@@ -69,7 +75,7 @@ def interpreted(
     notes = missing.notes()
     faults: list[list[Fault]] = [[] for _ in examples]
     joined, noted = _one_spelling(groups, "group")
-    notes += noted
+    notes += [*noted, *_same_signs("group", joined)]
     in_train = [example.split == "train" for example in examples]
     twins = case_twins(joined, in_train)
     for own, group in zip(faults, joined, strict=True):
@@ -82,7 +88,7 @@ def interpreted(
             own += _contradictions(name, cell, several, settings)
         mapped = [mapped_label(part, label_map) for own in parts for part in own]
         named, noted = _one_spelling(mapped, f"label {name}")
-        notes += noted
+        notes += [*noted, *_same_signs(f"label {name}", named)]
         if settings.kind != "multi_label":
             notes += _doubtful(name, named, set(label_map.values()))
         of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
@@ -202,6 +208,22 @@ def case_twins(
         first, *others = sorted(same, key=lambda value: (-times[value, True], -times[value, False]))
         twins |= dict.fromkeys(others, first)
     return twins
+
+
+def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:
+    """Values that differ in signs that look alike alone, such as two apostrophes: they may be one, and may be two."""
+    by_look: dict[str, list[str]] = {}
+    for value in dict.fromkeys(values):
+        by_look.setdefault(_look(_DECIMAL_COMMA.sub(".", value.translate(_ALIKE))), []).append(value)
+    return [tuple(same) for same in by_look.values() if len({_look(value) for value in same}) > 1]
+
+
+def _same_signs(what: str, values: Iterable[str]) -> list[str]:
+    """One line for each value that is written with different signs that look alike."""
+    return [
+        f"{what}: {', '.join(map(ascii, same))} differ in signs that look alike; where they are one, correct the file"
+        for same in sign_twins(values)
+    ]
 
 
 def cell_parts(cell: str, settings: TaskConfig) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -15,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
-from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS, results_of
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")
@@ -30,7 +29,7 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
         config: the experiment.
         out: the folder asked for; None takes the newest unfinished run of this config in `runs`, else a new folder.
         runs: where run folders are kept.
-        overwrite: empty a folder that holds a finished run, or a run of another config.
+        overwrite: remove the run that the folder holds, finished or of another config; what else is there stays.
 
     Raises:
         UserError: the folder holds a finished run or one of another config, holds something else, or is in use.
@@ -123,10 +122,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def _empty(folder: Path) -> None:
+    """Removes what a run has written, and its drafts; notes of the user's stay."""
     for path in folder.iterdir():
-        if path.name == LOCK:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
+        if any(fnmatch(path.name, name) or fnmatch(path.name, f".*.{name}") for name in OF_A_RUN):
             path.unlink()

@@ -38,6 +38,16 @@ WEIGHTS = "student.safetensors"
 PREDICTIONS = "predictions_*.csv"
 OUTCOMES = (METRICS, PREDICTIONS, EVALUATION, RESULTS, WEIGHTS, "dropped.txt")
 """What a run that starts, or resumes, has not written yet; an earlier one in its folder may have left it."""
+OF_A_RUN = (
+    CONFIG,
+    ENVIRONMENT,
+    *OUTCOMES,
+    "checkpoint_*.safetensors",
+    "progress.txt",
+    "external_evaluations.jsonl",
+    "mistakes_*.html",
+)
+"""All that is written into a run folder, by training and later; anything else in it is the user's."""
 OPENINGS = "test_openings.jsonl"
 """Every time the test split was opened, a line each; beside the run folders."""
 _OPENING = ("time", "by", "dataset")
