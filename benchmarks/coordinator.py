@@ -34,7 +34,7 @@ from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.search.pruners import make_pruner
 from distune.tuning.search.samplers import plain_sampler
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import default_url, open_storage

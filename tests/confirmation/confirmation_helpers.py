@@ -13,7 +13,7 @@ from distune.config import Config, parse_config
 from distune.confirmation.request import ConfirmRequest
 from distune.data import read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened

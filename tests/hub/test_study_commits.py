@@ -15,8 +15,8 @@ from distune.errors import UserError
 from distune.models.encoders.catalogue import CATALOGUE
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.request import TuneRequest
+from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import STUDENT_TEXT, STUDENT_VISION, backbone_group
-from distune.tuning.space.space import build_space
 from distune.tuning.study.hub_commits import with_study_commits
 from distune.tuning.study.names import commits_so_far
 from distune.tuning.study.open_study import open_study

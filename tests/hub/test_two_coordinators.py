@@ -18,7 +18,7 @@ from huggingface_hub import constants
 
 from distune.config import Config, load_config, save_config
 from distune.models.encoders.catalogue import CATALOGUE
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 from distune.tuning.study.hub_commits import with_study_commits
 from distune.tuning.study.settings import COMMITS, StudySettings
 from distune.tuning.study.storage import StorageRetry, open_storage

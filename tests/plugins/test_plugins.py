@@ -19,8 +19,8 @@ from distune.plugins import load_plugins, loaded_plugins
 from distune.training.devices import compute_for
 from distune.training.keys import student_key, teacher_key
 from distune.tuning.executors.local import LocalExecutor
+from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import loss_group
-from distune.tuning.space.space import build_space
 from distune.tuning.study.settings import PLUGINS, StudySettings, differing
 from distune.tuning.trials.messages import TrialFinished, TrialTask
 

@@ -13,7 +13,7 @@ from distune.config import Config, as_dict
 from distune.errors import UserError
 from distune.prediction.load import is_run, load, run_behind, run_of_study
 from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage

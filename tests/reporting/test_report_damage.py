@@ -276,6 +276,7 @@ def test_a_report_that_was_killed_is_written_by_the_same_command(
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(report, "write_text", killed)
+        patch.setattr(report, "write_generated", killed)
         write_report(few, tmp_path / "out")
     files = write_report(few, tmp_path / "out")
     assert {path.name for path in files} >= {"report.md", "report.html", "base_config.yaml"}

@@ -10,7 +10,7 @@ import pytest
 from distune.config import Config, load_config
 from distune.errors import UserError
 from distune.tuning.executors.make import devices_for
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 
 SPACE = "search_space: {{p: {{key: {key}, type: {type}, {rest}}}}}"
 COLUMNS = (

@@ -24,8 +24,9 @@ from distune.setup.config_text import _yaml
 from distune.setup.image_links import split_whole
 from distune.setup.init import _made_splits, _max_tokens, _usual, prepare
 from distune.setup.machine import BUDGET, within_budget
+from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import fields_without_effect
-from distune.tuning.space.space import build_space, contains
+from distune.tuning.space.space import contains
 
 HEADER = ["Bild", "Größe", "Patient", "Befund"]
 

@@ -24,7 +24,7 @@ from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors.base import Executor
 from distune.tuning.request import TrialFunctions, TuneRequest
 from distune.tuning.search.pruners import make_pruner
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study, write_settings
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage

@@ -31,8 +31,8 @@ from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
 from distune.tuning.coordinator.proposals import TeacherProposals, suggest
 from distune.tuning.search.pruners import make_pruner
+from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
-from distune.tuning.space.space import build_space
 from distune.tuning.staged import (
     StudentSpace,
     best_teachers,

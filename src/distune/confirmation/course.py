@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distune import __version__
-from distune.config import save_config
+from distune.config import dump_config
 from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, evaluate_baselines
 from distune.confirmation.candidates import Candidate
@@ -45,6 +45,7 @@ from distune.tuning.coordinator.interrupts import Interrupts
 from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import described, devices_for, make_executor
 from distune.utils.atomic import check_replaceable
+from distune.utils.generated import write_generated
 from distune.utils.sealed_files import write_sealed
 from distune.utils.text import counted
 
@@ -292,7 +293,7 @@ class Confirmation:
     def _write_numbers(self) -> dict[str, Any]:
         numbers = with_earlier(confirmation_numbers(self._confirmation), self.folder / NUMBERS)
         chosen = next(e for e in self.candidates if e.name == numbers["recommendation"]["contender"])
-        save_config(chosen.config, self.folder / RECOMMENDED)
+        write_generated(self.folder / RECOMMENDED, dump_config(chosen.config))
         write_sealed(self.folder / NUMBERS, numbers)
         return numbers
 

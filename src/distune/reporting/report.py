@@ -28,6 +28,7 @@ from distune.reporting.figures import NAMES, draw
 from distune.training.files.run_folder import read_text
 from distune.utils.atomic import write_bytes, write_text
 from distune.utils.default_folders import STUDIES
+from distune.utils.generated import write_generated
 from distune.utils.output_files import check_output, is_never
 from distune.utils.paths import is_file_name
 from distune.utils.text import one_line
@@ -153,11 +154,11 @@ def _write(
     write_text(out / MARKDOWN_FILE, markdown.render(document, FIGURES))
     write_text(out / HTML_FILE, html.render(document))
     for path, text in written.texts.items():
-        write_text(path, text)
+        write_generated(path, text)
     drawn = _save_figures(document.figures, out / FIGURES)
     _remove_others(drawn, out / FIGURES)
     if checklist is not None:
-        write_text(out / CHECKLIST_FILE, markdown.render(tripod_ai(document)))
+        write_generated(out / CHECKLIST_FILE, markdown.render(tripod_ai(document)))
     asked = [out / CHECKLIST_FILE] if checklist is not None else []
     return [*(path for _, path in written.files if path.is_file()), *asked, *drawn]
 

@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from distune import __version__
-from distune.config import Config, parse_config, save_config
+from distune.config import Config, dump_config, parse_config
 from distune.errors import UserError
 from distune.training.teacher.check import teacher_warning
 from distune.tuning.coordinator.leases import leases
@@ -23,6 +23,7 @@ from distune.tuning.study.settings import COMMITS
 from distune.tuning.trials.folds import FOLD_SCORES
 from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE
 from distune.utils.atomic import write_text
+from distune.utils.generated import write_generated
 
 SETTING_KEYS = (
     "metric",
@@ -99,7 +100,7 @@ def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str 
     best = best_trial(trials)
     best_path = folder / BEST_CONFIG_NAME
     if best is not None:
-        save_config(config_of_trial(study, best), best_path)
+        write_generated(best_path, dump_config(config_of_trial(study, best)))
     summary = {
         **_about(study),
         "storage": storage,

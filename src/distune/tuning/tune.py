@@ -21,9 +21,10 @@ from distune.tuning.fork_study import check_is_fork, fork, open_old
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
+from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.out_of_range import outside
-from distune.tuning.space.space import Space, build_space
+from distune.tuning.space.space import Space
 from distune.tuning.space.starting_point import narrowed, started_from, with_space
 from distune.tuning.staged import (
     SUFFIX,

@@ -81,6 +81,9 @@ def test_among_equals_the_smallest_is_taken_and_the_base_before_others_of_its_si
         contenders = [contender(name, {"a": 1, "b": 2}.get(name), parameters=same[name]) for name in names]
         found = decide(contenders, answers, "test", searched=30, relevant_gain=0.01)
         assert (found.contender, found.reason) == (expected, "smallest_of_equals")
+        for each in found.candidates.values():  # with the same answers nothing says which is better
+            assert each.probability_best == pytest.approx(1 / len(names))
+            assert each.probability_better in (None, 0.5)
 
 
 def test_a_gain_far_below_the_relevant_one_does_not_make_a_config_better() -> None:

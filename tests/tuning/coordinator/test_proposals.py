@@ -10,7 +10,7 @@ import pytest
 
 from distune.config import Config, as_dict, parse_config
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, configured
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 from distune.tuning.study.settings import StudySettings, warmup_of_folds
 from distune.tuning.trials import folds
 from distune.tuning.trials.messages import TrialOutcome, TrialTask

@@ -13,8 +13,9 @@ from distune.distillation import LOSSES
 from distune.errors import UserError
 from distune.models.fusion import FUSIONS
 from distune.tuning.coordinator.proposals import suggest
+from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
-from distune.tuning.space.space import DEFAULT_SPACE, build_space
+from distune.tuning.space.space import DEFAULT_SPACE
 
 EXTRA = {
     "gamma": SearchParameter(type="float", low=0.1, high=1.0),

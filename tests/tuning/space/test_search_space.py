@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import optuna
 import pytest
 from study_helpers import base_config
@@ -7,8 +9,9 @@ from study_helpers import base_config
 from distune.config import Config, SearchParameter, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
+from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
-from distune.tuning.space.space import DEFAULT_SPACE, Space, build_space, choice_of, config_key_of, contains
+from distune.tuning.space.space import DEFAULT_SPACE, Space, choice_of, config_key_of, contains
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
     "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),
@@ -139,6 +142,49 @@ def test_a_parameter_must_lead_to_a_config_key(parameter, message):
     base = parse_config({"search_space": {"batch": parameter}})
     with pytest.raises(ConfigError, match=message):
         build_space(base)
+
+
+@pytest.mark.parametrize(
+    ("when", "is_possible"),
+    [
+        ({"alpha": [0.5]}, False),  # itself
+        ({"distillation.alpha": [0.5]}, False),
+        ({"student.init_from_teacher": ["false"]}, False),  # text for a truth value
+        ({"student.init_from_teacher": [False]}, True),
+        ({"student_fusion_dim": [999]}, False),  # searched, among other choices
+        ({"student_lr": [5]}, False),
+        ({"loss": ["no loss"]}, False),
+        ({"loss": ["vanilla"]}, True),
+        ({"training.batch_size": [1.5]}, False),
+        ({"T": [2]}, True),
+    ],
+)
+def test_a_condition_that_can_never_hold_is_refused(when, is_possible):
+    parameter = {"type": "float", "low": 0.1, "high": 1, "when": when}
+    base = parse_config({"distillation": {"loss": "vanilla"}, "search_space": {"alpha": parameter}})
+    if is_possible:
+        assert "alpha" in build_space(base).parameters
+    else:
+        with pytest.raises(ConfigError, match=r"search_space\.alpha: its condition"):
+            build_space(base)
+
+
+def test_what_is_asked_for_and_has_no_effect_is_refused_where_it_is_all_and_named_where_not(caplog):
+    base = parse_config(
+        {
+            "distillation": {"loss": "vanilla"},
+            "search_space": {"gamma": {"type": "float", "low": 0.1, "high": 1}},
+        }
+    )
+    ignored = fields_without_effect(base)
+    build = partial(build_space, base, ignored=ignored)
+    with pytest.raises(UserError, match="gamma"):
+        build(only=("gamma",))
+    build(only=("alpha",))
+    assert not caplog.records
+    for space in (build(), build(only=("alpha", "gamma"))):
+        assert "gamma" not in space.parameters
+    assert ["gamma" in record.getMessage() for record in caplog.records] == [True, True]
 
 
 def test_conditions_that_form_a_circle_are_refused():

@@ -12,7 +12,8 @@ from distune.analysis.parameters.ranges import Ranges, as_search_space
 from distune.analysis.parameters.space import Parameter
 from distune.config import load_config, save_config, value_at, with_values
 from distune.errors import ConfigError, UserError
-from distune.tuning.space.space import DEFAULT_SPACE, build_space
+from distune.tuning.space.build import build_space
+from distune.tuning.space.space import DEFAULT_SPACE
 from distune.tuning.space.starting_point import started_from, with_space
 from distune.tuning.tune import tune
 

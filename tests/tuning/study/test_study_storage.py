@@ -18,7 +18,7 @@ from distune.cli import main
 from distune.config import parse_config
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
-from distune.tuning.space.space import build_space
+from distune.tuning.space.build import build_space
 from distune.tuning.study.names import commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import COPY_ATTEMPTS, copy_sqlite, reading

@@ -45,8 +45,8 @@ class CandidateGain:
         observed_gain: its mean score minus the base config's.
         expected_gain: the same after shrinkage.
         expected_error: standard deviation of what the gain may be.
-        probability_best: that no other candidate is better.
-        probability_better: that it is better than the base; None for the base itself.
+        probability_best: that no other candidate is better; candidates that are level share it.
+        probability_better: that it is better than the base, half of it where they are level; None for the base itself.
         parameters: of its student; None where not known.
     """
 
@@ -168,14 +168,17 @@ def candidates_of(
     expected, left = weight @ gains, prior - weight @ prior
     left = (left + left.T) / 2
     drawn = np.hstack([np.zeros((DRAWS, 1)), expected + _deviations(left, tables)])
-    best = np.bincount(drawn.argmax(axis=1), minlength=len(names)) / DRAWS
+    drawn = np.round(drawn, 12)  # contenders with the same answers are level but for rounding
+    at_top = drawn == drawn.max(axis=1, keepdims=True)
+    best = (at_top / at_top.sum(axis=1, keepdims=True)).mean(axis=0)  # those that are level share a draw
+    ahead = ((np.sign(drawn) + 1) / 2).mean(axis=0)
     return {
         name: CandidateGain(
             observed_gain=float(gains[place - 1]) if place else 0.0,
             expected_gain=float(expected[place - 1]) if place else 0.0,
             expected_error=float(np.sqrt(max(0.0, left[place - 1, place - 1]))) if place else 0.0,
             probability_best=float(best[place]),
-            probability_better=float((drawn[:, place] > 0).mean()) if place else None,
+            probability_better=float(ahead[place]) if place else None,
             parameters=parameters[name],
         )
         for place, name in enumerate(names)

@@ -7,30 +7,16 @@ other keys are named by `key`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from distune.config import Config, SearchParameter, value_at
-from distune.errors import ConfigError, UserError
-from distune.utils.text import nearest_hint
+from distune.errors import UserError
 
 Value = bool | int | float | str
 TEACHER = "teacher"
 """The parameter, and the section, that a staged search chooses as a whole."""
-_SEARCHABLE = (
-    "teacher.",
-    "student.",
-    "distillation.",
-    "training.",
-    "data.image_size",
-    "data.max_tokens",
-    "data.augment",
-    "data.views",
-)
 _LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
 
 
@@ -110,7 +96,7 @@ class Space:
             return chosen[key] if key in chosen else value_at(base, key)
 
         conditions = self.parameters[name].when or {}
-        if any(value(self._key_of_condition(other)) not in values for other, values in conditions.items()):
+        if any(value(self.key_of_condition(other)) not in values for other, values in conditions.items()):
             return False
         key = self.key(name)
         return not any(
@@ -147,7 +133,8 @@ class Space:
             for name, parameter in self.parameters.items()
         }
 
-    def _key_of_condition(self, other: str) -> str:
+    def key_of_condition(self, other: str) -> str:
+        """The config key that a condition on a parameter, or on a key, asks for."""
         return self.key(other) if other in self.parameters else (config_key_of(other) or other)
 
     def part(self, names: Collection[str]) -> dict[str, SearchParameter]:
@@ -155,7 +142,7 @@ class Space:
         found = {}
         for name, parameter in self.parameters.items():
             if name in names:
-                when = {self._key_of_condition(other): v for other, v in (parameter.when or {}).items()}
+                when = {self.key_of_condition(other): v for other, v in (parameter.when or {}).items()}
                 found[name] = parameter.model_copy(update={"when": when or None})
         return found
 
@@ -168,7 +155,7 @@ class Space:
 
     def condition_keys(self, name: str) -> set[str]:
         """The config keys that a parameter's own conditions (when) ask for."""
-        return {self._key_of_condition(other) for other in self.parameters[name].when or {}}
+        return {self.key_of_condition(other) for other in self.parameters[name].when or {}}
 
     def deciding(self, name: str) -> set[str]:
         """The parameters that decide whether one is drawn."""
@@ -224,100 +211,3 @@ def contains(parameter: SearchParameter, value: Any) -> bool:
         return False
     step = parameter.step or (1 if parameter.type == "int" and not parameter.log else None)
     return step is None or abs((value - low) / step - round((value - low) / step)) < 1e-8
-
-
-def build_space(
-    base: Config,
-    *,
-    groups: Mapping[str, SearchParameter] | None = None,
-    only: Sequence[str] = (),
-    ignored: Mapping[str, Mapping[str, frozenset[str]]] | None = None,
-) -> Space:
-    """The search space of a study; a parameter that no trial could give an effect is left out.
-
-    Args:
-        base: the base config; its `search_space` overrides or joins the default parameters.
-        groups: parameters of the chosen groups (see `distune.tuning.space.groups`).
-        only: keep these parameters alone; empty keeps all.
-        ignored: see `Space`.
-
-    Raises:
-        ConfigError: a parameter's config key does not exist or a condition names nothing known.
-        UserError: `only` names an unknown parameter, or no parameter has an effect.
-    """
-    parameters = {**DEFAULT_SPACE, **(groups or {}), **base.search_space}
-    _check_keys(parameters, base)
-    if only:
-        _check_only(only, parameters)
-        parameters = {name: parameter for name, parameter in parameters.items() if name in only}
-    space = Space(parameters, ignored or {})
-    useful = set(space.ever_active(base))
-    if not useful:
-        raise UserError(f"search space: with this fusion and loss, {', '.join(parameters)} change nothing")
-    return Space({name: parameters[name] for name in space.in_order() if name in useful}, space.ignored)
-
-
-def _check_keys(parameters: Mapping[str, SearchParameter], base: Config) -> None:
-    problems = []
-    space = Space(parameters)
-    for name, parameter in parameters.items():
-        if parameter.key is None and config_key_of(name) is None:
-            problems.append(
-                f"search_space.{name}: the name stands for no config key; give it one (key: training.batch_size)"
-            )
-            continue
-        for key in (space.key(name), *(space._key_of_condition(other) for other in parameter.when or {})):
-            try:
-                value_at(base, key)
-            except (KeyError, TypeError):
-                problems.append(f"search_space.{name}: there is no config key {key}")
-    if not problems:
-        problems += [line for name in parameters for line in _bad_values(name, space, base)]
-    keys = [space.key(name) for name in parameters]
-    problems += [f"search_space: more than one parameter is written to {k}" for k in sorted(_twice(keys))]
-    if problems:
-        raise ConfigError("search space", problems)
-
-
-def _bad_values(name: str, space: Space, base: Config) -> list[str]:
-    """What is wrong with a parameter's key and with its outermost values, each by itself."""
-    key, parameter = space.key(name), space.parameters[name]
-    if not key.startswith(_SEARCHABLE):
-        return [
-            f"search_space.{name}: {key} cannot be searched: scores over several of its values would not be of one "
-            f"question; what can be searched begins with {', '.join(_SEARCHABLE)}"
-        ]
-    section, _, leaf = key.rpartition(".")
-    field_of_key = type(value_at(base, section)).model_fields[leaf]
-    annotation: Any = field_of_key.annotation
-    for constraint in field_of_key.metadata:
-        annotation = Annotated[annotation, constraint]
-    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    problems = []
-    for value in parameter.choices or _outermost(parameter):
-        try:
-            adapter.validate_python(value)
-        except ValidationError as error:
-            problems.append(f"search_space.{name}: {key} cannot be {value!r}: {error.errors()[0]['msg']}")
-    return problems
-
-
-def _outermost(parameter: SearchParameter) -> list[int | float]:
-    """The ends of a range and, where there are fractions between them, one of those: the key may take none."""
-    low, high = parameter.low or 0.0, parameter.high or 0.0
-    if parameter.type == "int":
-        return [int(low), int(high)]
-    between = low + (parameter.step or (high - low) / math.pi)
-    return [low, high, between] if low < between < high else [low, high]
-
-
-def _twice(keys: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    return {key for key in keys if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
-
-
-def _check_only(only: Sequence[str], parameters: Mapping[str, SearchParameter]) -> None:
-    for name in only:
-        if name not in parameters:
-            hint = nearest_hint(name, parameters)
-            raise UserError(f"only: there is no parameter {name!r}{hint}; known: {', '.join(parameters)}")

@@ -1,0 +1,168 @@
+"""The search space of a study: the default, the chosen groups and the user's, checked before any trial.
+
+Checked is that keys exist and can have the values, and that conditions can hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from distune.config import Config, SearchParameter, value_at
+from distune.errors import ConfigError, UserError
+from distune.tuning.space.space import DEFAULT_SPACE, Space, config_key_of, contains
+from distune.utils.text import nearest_hint
+
+_SEARCHABLE = (
+    "teacher.",
+    "student.",
+    "distillation.",
+    "training.",
+    "data.image_size",
+    "data.max_tokens",
+    "data.augment",
+    "data.views",
+)
+_log = logging.getLogger(__name__)
+
+
+def build_space(
+    base: Config,
+    *,
+    groups: Mapping[str, SearchParameter] | None = None,
+    only: Sequence[str] = (),
+    ignored: Mapping[str, Mapping[str, frozenset[str]]] | None = None,
+) -> Space:
+    """The search space of a study; a parameter that no trial could give an effect is left out.
+
+    Args:
+        base: the base config; its `search_space` overrides or joins the default parameters.
+        groups: parameters of the chosen groups (see `distune.tuning.space.groups`).
+        only: keep these parameters alone; empty keeps all.
+        ignored: see `Space`.
+
+    Raises:
+        ConfigError: a parameter's config key does not exist or a condition names nothing known.
+        UserError: `only` names an unknown parameter, or no parameter has an effect.
+    """
+    parameters = {**DEFAULT_SPACE, **(groups or {}), **base.search_space}
+    _check_parameters(parameters, base)
+    if only:
+        _check_only(only, parameters)
+        parameters = {name: parameter for name, parameter in parameters.items() if name in only}
+    space = Space(parameters, ignored or {})
+    useful = set(space.ever_active(base))
+    idle = [name for name in parameters if name not in useful and (name in only or name in base.search_space)]
+    if not useful:
+        raise UserError(
+            f"search space: {', '.join(parameters)} would change nothing: no fusion, loss or condition (when) of this "
+            "study gives an effect to any of them; change these, or search others"
+        )
+    if idle:
+        _log.warning(
+            "search space: %s is not searched: no fusion, loss or condition (when) of this study gives it an effect",
+            ", ".join(idle),
+        )
+    return Space({name: parameters[name] for name in space.in_order() if name in useful}, space.ignored)
+
+
+def _check_parameters(parameters: Mapping[str, SearchParameter], base: Config) -> None:
+    problems = []
+    space = Space(parameters)
+    for name, parameter in parameters.items():
+        if parameter.key is None and config_key_of(name) is None:
+            problems.append(
+                f"search_space.{name}: the name stands for no config key; give it one (key: training.batch_size)"
+            )
+            continue
+        for key in (space.key(name), *(space.key_of_condition(other) for other in parameter.when or {})):
+            try:
+                value_at(base, key)
+            except (KeyError, TypeError):
+                problems.append(f"search_space.{name}: there is no config key {key}")
+    if not problems:
+        for name in parameters:
+            problems += [*_bad_values(name, space, base), *_bad_conditions(name, space, base)]
+    keys = [space.key(name) for name in parameters]
+    problems += [f"search_space: more than one parameter is written to {k}" for k in sorted(_twice(keys))]
+    if problems:
+        raise ConfigError("search space", problems)
+
+
+def _bad_values(name: str, space: Space, base: Config) -> list[str]:
+    """What is wrong with a parameter's key and with its outermost values, each by itself."""
+    key, parameter = space.key(name), space.parameters[name]
+    if not key.startswith(_SEARCHABLE):
+        return [
+            f"search_space.{name}: {key} cannot be searched: scores over several of its values would not be of one "
+            f"question; what can be searched begins with {', '.join(_SEARCHABLE)}"
+        ]
+    adapter = _values_of(key, base)
+    problems = []
+    for value in parameter.choices or _outermost(parameter):
+        try:
+            adapter.validate_python(value)
+        except ValidationError as error:
+            problems.append(f"search_space.{name}: {key} cannot be {value!r}: {error.errors()[0]['msg']}")
+    return problems
+
+
+def _bad_conditions(name: str, space: Space, base: Config) -> list[str]:
+    """Conditions that can never hold: of the parameter itself, or on a value that their key never has."""
+    problems = []
+    for other, wanted in (space.parameters[name].when or {}).items():
+        key = space.key_of_condition(other)
+        searched = [p for each, p in space.parameters.items() if space.key(each) == key]
+        if key == space.key(name):
+            problems.append(f"search_space.{name}: its condition (when) is on {key}, which it is written to")
+            continue
+        for value in wanted:
+            is_drawn = any(contains(parameter, value) for parameter in searched)
+            if not is_drawn and not _can_be(value, key, base, is_fixed=bool(searched)):
+                problems.append(
+                    f"search_space.{name}: its condition (when) asks for {other} {value!r}, which no trial has"
+                )
+    return problems
+
+
+def _can_be(value: Any, key: str, base: Config, *, is_fixed: bool) -> bool:
+    """Whether a config may hold a value, type and all; of a key that is searched, whether the base config does."""
+    try:
+        found = value_at(base, key) if is_fixed else _values_of(key, base).validate_python(value)
+    except ValidationError:
+        return False
+    return bool(found == value) and isinstance(found, bool) == isinstance(value, bool)
+
+
+def _values_of(key: str, base: Config) -> TypeAdapter[Any]:
+    section, _, leaf = key.rpartition(".")
+    found = type(value_at(base, section)).model_fields[leaf]
+    annotation: Any = found.annotation
+    for constraint in found.metadata:
+        annotation = Annotated[annotation, constraint]
+    return TypeAdapter(annotation)
+
+
+def _outermost(parameter: SearchParameter) -> list[int | float]:
+    """The ends of a range and, where there are fractions between them, one of those: the key may take none."""
+    low, high = parameter.low or 0.0, parameter.high or 0.0
+    if parameter.type == "int":
+        return [int(low), int(high)]
+    between = low + (parameter.step or (high - low) / math.pi)
+    return [low, high, between] if low < between < high else [low, high]
+
+
+def _twice(keys: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    return {key for key in keys if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
+
+
+def _check_only(only: Sequence[str], parameters: Mapping[str, SearchParameter]) -> None:
+    for name in only:
+        if name not in parameters:
+            hint = nearest_hint(name, parameters)
+            raise UserError(f"only: there is no parameter {name!r}{hint}; known: {', '.join(parameters)}")
