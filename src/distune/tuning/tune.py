@@ -23,6 +23,7 @@ from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
 from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.space.impossible import impossible
 from distune.tuning.space.out_of_range import outside
 from distune.tuning.space.space import Space
 from distune.tuning.space.starting_point import narrowed, started_from, with_space
@@ -117,9 +118,10 @@ def search_space(base: Config, asked: StudyConfig) -> Space:
 
 
 def values_outside(config: Config) -> list[str]:
-    """What a new study of a config would be refused for: values that their own search ranges do not hold."""
+    """What a new study of a config would be refused for: base values outside of their ranges, values of no trial."""
     base, asked = base_of(config), config.study
-    return outside(search_space(base, asked), base, narrowed(asked.space))
+    space = search_space(base, asked)
+    return outside(space, base, narrowed(asked.space)) + impossible(space, base)
 
 
 def _check_ranges(request: TuneRequest, url: str, name: str) -> None:

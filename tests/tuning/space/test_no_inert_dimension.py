@@ -85,7 +85,7 @@ def test_a_loss_that_asks_no_teacher_leaves_the_whole_teacher_out():
     params = suggest(optuna.create_study(sampler=Chosen()).ask(), space, base)
     students = {name for name in DEFAULT_SPACE if name.startswith("student_")}
     assert set(params) == set(space.parameters) == {*students, "alpha"}
-    with pytest.raises(UserError, match="teacher_lr, T change nothing"):
+    with pytest.raises(UserError, match="teacher_lr, T would change nothing"):
         build_space(base, only=("teacher_lr", "T"), ignored=fields_without_effect(base))
 
 

@@ -46,6 +46,29 @@ def test_the_values_that_are_outside(values: dict[str, Any], key: str | None) ->
     assert all(line.startswith(str(key)) and "search_space." in line for line in found)
 
 
+def choices(*values: Any, key: str | None = None) -> dict[str, Any]:
+    return {"type": "categorical", "choices": values, "key": key}
+
+
+@pytest.mark.parametrize(
+    ("searched", "values", "wrong"),
+    [
+        ({"own": choices(0.0, 0.3, key="student.modality_dropout")}, {}, ["0.3"]),
+        ({"own": choices(0.0, 0.3, key="student.modality_dropout")}, {"data__missing": "allow"}, []),
+        ({"own": choices(3, 9, key="student.vision.layers")}, {}, ["9"]),
+        ({"own": choices("all", 7, key="teacher.text.freeze")}, {}, ["7"]),
+        ({"teacher_fusion_dim": choices(30, 32)}, {"teacher__fusion_heads": 4}, ["30"]),
+        ({"teacher_fusion_dim": choices(30, 32), "teacher_fusion_heads": choices(3)}, {"teacher__fusion_heads": 4}, []),
+    ],
+)  # fmt: skip
+def test_a_value_with_which_every_trial_would_fail_is_known_before(
+    searched: dict[str, Any], values: dict[str, Any], wrong: list[str], tiny_config: Callable[..., Config]
+) -> None:
+    config = tiny_config(search_space=searched, study={"only": list(searched)}, **values)
+    found = [line for line in values_outside(config) if "cannot be" in line]
+    assert [line.partition(" cannot be ")[2].partition(":")[0] for line in found] == wrong
+
+
 def test_a_new_study_is_refused_and_one_from_before_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

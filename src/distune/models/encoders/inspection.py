@@ -99,6 +99,13 @@ def _folder(
     return folder, False
 
 
+def is_at_hand(source: CatalogueEntry | Path | str, kind: Kind, config: EncoderConfig) -> bool:
+    """Whether an encoder can be inspected without the hub."""
+    repository = repository_of(source)
+    wanted = needs(source, kind, with_weights=config.pretrained)
+    return repository is None or cached_snapshot(repository, config.revision, wanted) is not None
+
+
 def _run(encoder: Encoder, name: str, device: str) -> None:
     """One example goes through the encoder; what the meta device cannot run is left to training."""
     with torch.device(device), torch.no_grad():

@@ -6,7 +6,6 @@ Checked is that keys exist and can have the values, and that conditions can hold
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from distune.config import Config, SearchParameter, value_at
 from distune.errors import ConfigError, UserError
-from distune.tuning.space.space import DEFAULT_SPACE, Space, config_key_of, contains
+from distune.tuning.space.space import DEFAULT_SPACE, Space, bounds, config_key_of, contains
 from distune.utils.text import nearest_hint
 
 _SEARCHABLE = (
@@ -103,7 +102,7 @@ def _bad_values(name: str, space: Space, base: Config) -> list[str]:
         ]
     adapter = _values_of(key, base)
     problems = []
-    for value in parameter.choices or _outermost(parameter):
+    for value in bounds(parameter):
         try:
             adapter.validate_python(value)
         except ValidationError as error:
@@ -145,15 +144,6 @@ def _values_of(key: str, base: Config) -> TypeAdapter[Any]:
     for constraint in found.metadata:
         annotation = Annotated[annotation, constraint]
     return TypeAdapter(annotation)
-
-
-def _outermost(parameter: SearchParameter) -> list[int | float]:
-    """The ends of a range and, where there are fractions between them, one of those: the key may take none."""
-    low, high = parameter.low or 0.0, parameter.high or 0.0
-    if parameter.type == "int":
-        return [int(low), int(high)]
-    between = low + (parameter.step or (high - low) / math.pi)
-    return [low, high, between] if low < between < high else [low, high]
 
 
 def _twice(keys: Iterable[str]) -> set[str]:

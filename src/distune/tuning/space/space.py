@@ -7,6 +7,7 @@ other keys are named by `key`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -211,3 +212,14 @@ def contains(parameter: SearchParameter, value: Any) -> bool:
         return False
     step = parameter.step or (1 if parameter.type == "int" and not parameter.log else None)
     return step is None or abs((value - low) / step - round((value - low) / step)) < 1e-8
+
+
+def bounds(parameter: SearchParameter) -> list[Value]:
+    """All choices; of a range its ends and, where there are fractions between them, one: a key may take none."""
+    if parameter.choices:
+        return list(parameter.choices)
+    low, high = parameter.low or 0.0, parameter.high or 0.0
+    if parameter.type == "int":
+        return [int(low), int(high)]
+    between = low + (parameter.step or (high - low) / math.pi)
+    return [low, high, between] if low < between < high else [low, high]
