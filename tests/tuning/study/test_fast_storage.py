@@ -110,3 +110,26 @@ def test_equal_distributions_are_parsed_once() -> None:
         text = optuna.distributions.distribution_to_json(distribution)
         assert fast_storage._distribution(text) == distribution
         assert fast_storage._distribution(text) is fast_storage._distribution(text)
+
+
+def test_what_is_not_there_is_no_damage(study: optuna.Study) -> None:
+    with pytest.raises(KeyError):
+        study._storage.get_trial(999)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trial_params SET param_value = 'text' WHERE param_name = 'lr'",
+        "UPDATE trial_params SET distribution_json = '{}'",
+        "UPDATE trial_user_attributes SET value_json = '{'",
+        "UPDATE trial_intermediate_values SET intermediate_value = 'text'",
+        "UPDATE trial_values SET value = 'text'",
+        "UPDATE trials SET number = 'text' WHERE number = 3",
+    ],
+)
+def test_what_another_program_damages_is_told_apart(study: optuna.Study, damage: str) -> None:
+    with study._storage._backend.engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql(damage)
+    with pytest.raises(fast_storage.DamagedValueError):
+        both(study, -1, set())

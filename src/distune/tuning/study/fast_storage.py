@@ -37,7 +37,12 @@ class DamagedValueError(ValueError):
 def _naming_damage() -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, LookupError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AssertionError,
+    ) as error:  # Optuna asserts what a row may hold
         if is_not_found(error):
             raise
         raise DamagedValueError(str(error)) from error
