@@ -21,14 +21,15 @@ from distune.config import load_config, with_values
 from distune.confirmation.candidates import confirmation_seeds
 from distune.confirmation.confirm import confirm
 from distune.confirmation.evaluation import Evaluation
-from distune.confirmation.statistics.files import CONDITIONS, MARKER
+from distune.confirmation.statistics.files import CONDITIONS, MARKER, read_plan
 from distune.data import read_table
+from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
 from distune.training.files.prediction_files import write_predictions
 from distune.training.files.run_folder import OPENINGS, openings, read_results, write_results
+from distune.training.student import load_student
 from distune.tuning.coordinator.retention import folder_name
-
-pytestmark = pytest.mark.slow
+from distune.utils.sealed_files import read_sealed
 
 NewStudy = Callable[..., Path]
 ENTRANTS = ("trial_0001", "trial_0002", "base", "trial_0001_student_alone", "trial_0001_teacher")
@@ -68,6 +69,59 @@ def test_every_contender_is_trained_with_every_seed_and_evaluated_on_dev_and_tes
     assert numbers["split"] == "test" and not numbers["optimistic"] and numbers["complete"]
 
 
+def test_the_plan_says_what_was_asked_and_what_was_trained(finished: Path, demo_root: Path) -> None:
+    folder, base = finished.with_suffix("") / "confirmation", config_on(demo_root)
+    plan, table = read_plan(folder), read_table(base.data, base.seed, check_images=False)
+    numbers, seeds = numbers_of(finished), list(confirmation_seeds(11, 2))
+    asked = {
+        name: plan[name] for name in ("study", "top", "seeds", "study_seed", "searched", "folds", "new_cases")
+    }
+    assert asked == {
+        "study": "tiny_study", "top": 2, "seeds": seeds, "study_seed": 11, "searched": 3, "folds": None,
+        "new_cases": None,
+    }  # fmt: skip
+    assert (plan["relevant_gain"], plan["power_before"], plan["may_lack"]) == (0.01, None, False)
+    assert plan["data_fingerprint"] == table_fingerprint(table) == numbers["data_fingerprint"]
+    assert plan["asked"] == [task.as_plain() for task in table.tasks]
+    assert (plan["opening"]["number"], plan["failures"]) == (1, [])
+    about = [
+        (e["name"], e["kind"], e["trial"], e["rank"], e["is_base"], e["search_score"])
+        for e in plan["contenders"]
+    ]
+    assert about == [
+        ("trial_0001", "trial", 1, 1, False, 0.7),
+        ("trial_0002", "trial", 2, 2, False, 0.6),
+        ("base", "base", 0, None, True, 0.5),
+        ("trial_0001_student_alone", "student_alone", None, None, False, None),
+        ("trial_0001_teacher", "teacher", None, None, False, None),
+    ]
+    for each in plan["contenders"]:
+        results = read_results(folder / each["name"] / f"seed_{seeds[0]}") or {}
+        assert each["parameters"] == results["parameters"] and each["missing"] == []
+    assert plan["contenders"][-1]["parameters"] != plan["contenders"][0]["parameters"]
+    tasks = {task.name for task in table.tasks}
+    assert [each["name"] for each in plan["baselines"]] == list(BASELINES)
+    for each in plan["baselines"]:
+        assert each["settings"].keys() == tasks
+        kept = read_sealed(folder / "baselines" / each["name"] / MARKER)
+        assert (kept["opening"], kept["splits"]) == (1, ["dev", "test"]) and kept["made_from"]
+    for run in runs_of(finished):
+        assert read_sealed(run / MARKER)["splits"] == ["dev", "test"]
+
+
+def runs_with_weights(file: Path) -> set[str]:
+    folder = file.with_suffix("") / "confirmation"
+    return {f"{path.parent.parent.name}/{path.parent.name}" for path in folder.rglob("*.safetensors")}
+
+
+def test_the_recommended_config_alone_keeps_its_weights(finished: Path) -> None:
+    numbers = numbers_of(finished)
+    chosen = numbers["recommendation"]["contender"]
+    assert runs_with_weights(finished) == {f"{chosen}/seed_{seed}" for seed in numbers["seeds"]}
+    folder = finished.with_suffix("") / "confirmation" / chosen / f"seed_{numbers['seeds'][0]}"
+    assert load_student(folder)[1].seed == numbers["seeds"][0]
+
+
 def test_contenders_train_what_their_names_say(finished: Path) -> None:
     folder, seed = finished.with_suffix("") / "confirmation", confirmation_seeds(11, 2)[0]
     config = {name: load_config(folder / name / f"seed_{seed}" / "config.yaml") for name in ENTRANTS}
@@ -99,6 +153,7 @@ def test_the_optimism_of_the_search_stands_side_by_side(finished: Path) -> None:
     assert (loss and loss["mean"]) == (None if dev["low"] is None else pytest.approx(0.7 - dev["mean"]))
 
 
+@pytest.mark.slow
 def test_the_power_is_said_before_anything_is_trained(confirmed: Path, demo_root: Path) -> None:
     lines: list[str] = []
     numbers = confirm(request_for(confirmed), show=lines.append).numbers
@@ -143,6 +198,7 @@ def test_the_family_is_compared_and_the_recommended_config_written(finished: Pat
     assert recommended.seed == 3
 
 
+@pytest.mark.slow
 def test_a_set_of_other_size_is_forecast_where_one_asks(confirmed: Path) -> None:
     assert confirm(request_for(confirmed, new_cases=500)).reason == "finished"
     numbers = numbers_of(confirmed)
@@ -173,6 +229,7 @@ def test_the_test_split_is_opened_once_and_the_record_says_by_what(finished: Pat
     assert lines[0]["dataset"] == numbers["data_fingerprint"]
 
 
+@pytest.mark.slow
 def test_the_opening_is_on_record_before_anything_is_predicted(
     confirmed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +250,7 @@ def test_the_opening_is_on_record_before_anything_is_predicted(
     assert len(openings(folder)) == 1
 
 
+@pytest.mark.slow
 def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
     before, numbers = written(confirmed), numbers_of(confirmed)
     predictions = {run: (run / "predictions_test.csv").stat().st_mtime_ns for run in runs_of(confirmed)}
@@ -205,6 +263,7 @@ def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 
+@pytest.mark.slow
 def test_a_confirmation_that_was_cut_off_while_the_split_was_open_resumes_as_the_same_opening(
     confirmed: Path,
 ) -> None:
@@ -220,6 +279,7 @@ def test_a_confirmation_that_was_cut_off_while_the_split_was_open_resumes_as_the
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 
+@pytest.mark.slow
 def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     of_another = runs_of(confirmed)[0]
     results = read_results(of_another) or {}
@@ -236,6 +296,7 @@ def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     assert json.loads((of_another / "evaluation.json").read_text())["opening"] == 2
 
 
+@pytest.mark.slow
 def test_weights_of_the_recommended_contender_that_are_gone_are_trained_again(
     confirmed: Path, in_this_process: None
 ) -> None:
@@ -253,6 +314,7 @@ def test_weights_of_the_recommended_contender_that_are_gone_are_trained_again(
     assert numbers_of(confirmed)["contenders"] == numbers["contenders"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_moved_while_others_train_is_not_left_out(
     confirmed: Path, tmp_path: Path, in_this_process: None
 ) -> None:
@@ -267,6 +329,7 @@ def test_a_run_that_is_moved_while_others_train_is_not_left_out(
         confirm(request_for(confirmed), show=show)
 
 
+@pytest.mark.slow
 def test_another_plan_needs_again_and_every_opening_is_recorded(confirmed: Path) -> None:
     folder, numbers = confirmed.with_suffix(""), numbers_of(confirmed)
     first = openings(folder)[0]
@@ -284,6 +347,7 @@ def test_another_plan_needs_again_and_every_opening_is_recorded(confirmed: Path)
     assert timeless(third) == timeless(second)
 
 
+@pytest.mark.slow
 def test_openings_by_others_on_the_same_data_are_named(confirmed: Path) -> None:
     dataset = numbers_of(confirmed)["data_fingerprint"]
     other = confirmed.parent / "other_study" / "test_openings.jsonl"
@@ -296,6 +360,7 @@ def test_openings_by_others_on_the_same_data_are_named(confirmed: Path) -> None:
     assert numbers_of(confirmed)["opening"]["elsewhere"] == [{**lines[0], "file": str(other)}]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # six processes that import torch, one after the other
 def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
     new_study: NewStudy, demo_root: Path, confirmed: Path
@@ -328,6 +393,7 @@ def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
     assert timeless(numbers) == timeless(through)
 
 
+@pytest.mark.slow
 def test_without_a_test_split_everything_is_evaluated_on_dev_and_marked(
     new_study: NewStudy, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -349,6 +415,7 @@ def test_without_a_test_split_everything_is_evaluated_on_dev_and_marked(
     assert "tuning_gain" not in {each["kind"] for each in numbers["comparisons"]}
 
 
+@pytest.mark.slow
 def test_a_study_with_folds_is_confirmed_on_new_folds(
     new_study: NewStudy, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -388,6 +455,7 @@ def test_a_study_with_folds_is_confirmed_on_new_folds(
     assert timeless(again.numbers) == timeless(numbers)
 
 
+@pytest.mark.slow
 def test_what_failed_is_listed_and_the_rest_is_evaluated(
     new_study: NewStudy, demo_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -411,6 +479,7 @@ def test_what_failed_is_listed_and_the_rest_is_evaluated(
     assert "recommended: base." in printed
 
 
+@pytest.mark.slow
 def test_where_it_runs_can_be_set_and_what_is_trained_cannot(confirmed: Path) -> None:
     before = written(confirmed)
     command = ["confirm", str(confirmed), "--top", "2", "--seeds", "2", "--set"]
@@ -421,6 +490,7 @@ def test_where_it_runs_can_be_set_and_what_is_trained_cannot(confirmed: Path) ->
     assert written(confirmed) == before
 
 
+@pytest.mark.slow
 class TestRefusals:
     def test_an_unknown_study(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no such study"):

@@ -15,20 +15,6 @@ from distune.cli import app
 from distune.confirmation import weights
 from distune.confirmation.confirm import confirm
 from distune.training.files.run_folder import openings
-from distune.training.student import load_student
-
-
-def runs_with_weights(file: Path) -> set[str]:
-    folder = file.with_suffix("") / "confirmation"
-    return {f"{path.parent.parent.name}/{path.parent.name}" for path in folder.rglob("*.safetensors")}
-
-
-def test_the_recommended_config_alone_keeps_its_weights(finished: Path) -> None:
-    numbers = numbers_of(finished)
-    chosen = numbers["recommendation"]["contender"]
-    assert runs_with_weights(finished) == {f"{chosen}/seed_{seed}" for seed in numbers["seeds"]}
-    folder = finished.with_suffix("") / "confirmation" / chosen / f"seed_{numbers['seeds'][0]}"
-    assert load_student(folder)[1].seed == numbers["seeds"][0]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -20,10 +21,18 @@ from sklearn.metrics import (
 
 from distune.config import ScoreName
 from distune.data.table import MISSING, Table, Task
+from distune.errors import DataError
 from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.metrics import decisions
-from distune.training.scoring.missing_modalities import scores_apart
-from distune.training.scoring.scores import macro_f1_by_task, overall_score, task_score
+from distune.training.scoring.missing_modalities import kinds_of_input, scores_apart
+from distune.training.scoring.scores import (
+    UndefinedScore,
+    check_scores,
+    macro_f1_by_task,
+    overall_score,
+    score_in_words,
+    task_score,
+)
 from distune.training.scoring.weighted_scores import weighted_task_score
 
 RANDOM = np.random.default_rng(3)
@@ -176,3 +185,112 @@ def test_examples_apart_may_leave_their_score_undefined_but_hide_no_other_fault(
     }
     with pytest.raises(ValueError, match="is longer"):
         scores_apart(table, rows, [told, told])
+
+
+def test_the_score_in_words_names_what_differs() -> None:
+    def tasks(*about: tuple[str, float]) -> list[Task]:
+        return [
+            Task(name, ("x", "y"), score=score, weight=weight)  # type: ignore[arg-type]
+            for name, (score, weight) in zip("ab", about, strict=False)
+        ]
+
+    assert score_in_words(tasks(("macro_f1", 1.0), ("macro_f1", 1.0))) == "mean over tasks of the macro F1"
+    assert score_in_words(tasks(("auroc", 2.0))) == "mean over tasks of the area under the ROC curve"
+    assert score_in_words(tasks(("macro_f1", 1.0), ("macro_f1", 0.5))) == (
+        "mean over tasks of macro F1 of a, macro F1 of b with weight 0.5"
+    )
+    assert score_in_words(tasks(("auroc", 2.0), ("balanced_accuracy", 1.0))) == (
+        "mean over tasks of area under the ROC curve of a with weight 2, balanced accuracy of b"
+    )
+
+
+def test_an_example_without_a_label_needs_no_answer_and_one_is_enough() -> None:
+    rows = np.array([[0.9, 0.1], [np.nan, np.nan]])
+    assert task_score(Task("t", ("a", "b")), np.array([[0], [MISSING]]), rows) == 1.0
+    with pytest.raises(UndefinedScore, match="no example has a label"):
+        task_score(Task("t", ("a", "b")), np.array([[MISSING], [MISSING]]), rows)
+
+
+def test_the_macro_f1_is_found_whatever_a_task_counts_with() -> None:
+    task = Task("grade", CLASSES, "ordinal", "quadratic_kappa")
+    found = macro_f1_by_task(TRUTH[:, None], [ROWS], [task])
+    assert found == {"grade": pytest.approx(f1_score(TRUTH, ROWS.argmax(1), average="macro"))}
+
+
+def test_the_splits_that_are_evaluated_must_define_the_score() -> None:
+    """Train may be of one class, as far as a score goes; every task and split is named."""
+    names, tasks = tuple("0123456"), (Task("t", ("a", "b"), score="auroc"), Task("u", ("x", "y")))
+    splits = ("train", "train", "train", "dev", "dev", "test", "test")
+    labels = np.array([[0, 0], [0, 0], [1, 1], [0, 0], [1, MISSING], [1, MISSING], [1, MISSING]])
+    table = Table(Path(), names, names, names, labels, names, splits, tasks)  # type: ignore[arg-type]
+    check_scores(table, Path("root"))
+    with pytest.raises(DataError) as refused:
+        check_scores(table, Path("root"), ("dev", "test"))
+    first, second = refused.value.problems
+    assert first.startswith("test split: task t") and second.startswith("test split: task u")
+    with pytest.raises(DataError):
+        check_scores(replace(table, labels=np.where(labels == 1, 0, labels)), Path("root"))
+
+
+def test_labels_that_neither_occur_nor_are_predicted_are_left_out() -> None:
+    """Of three labels one is never there and never said; one is said wrongly once; one example lacks a label."""
+    truth = np.array([[1, 0, 0], [0, 0, 0], [1, 0, MISSING], [1, 0, 0]])
+    yes = np.array([[0.9, 0.1, 0.2], [0.8, 0.1, 0.3], [0.2, 0.3, 0.9], [0.6, 0.2, 0.7]])
+    task = Task("s", ("x", "y", "z"), "multi_label")
+    found = evaluate(truth, [yes], [task])["tasks"]["s"]
+    # x: found 2 of 3, 3 said, 2 rightly; z: never there, said once
+    assert found["macro_precision"] == pytest.approx((2 / 3 + 0) / 2)
+    assert found["macro_recall"] == pytest.approx((2 / 3 + 0) / 2)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 0) / 2) == task_score(task, truth, yes)
+    assert found["accuracy"] == pytest.approx((2 / 4 + 1 + 2 / 3) / 3)
+    assert found["auc"] == pytest.approx(1 / 3)  # of x alone: 0.9 above 0.8, and 0.2 and 0.6 below
+    assert found["auc_missing"] is None and "examples" not in found
+    assert found["classes"]["x"] == {
+        "precision": pytest.approx(2 / 3), "recall": pytest.approx(2 / 3), "f1": pytest.approx(2 / 3),
+        "support": 3, "predicted": 3,
+    }  # fmt: skip
+    assert (found["classes"]["z"]["support"], found["classes"]["z"]["predicted"]) == (0, 1)
+    by_label = [
+        evaluate(t[known][:, None], [np.stack([1 - y[known], y[known]], axis=1)], [Task("l", ("n", "y"))])
+        for t, y in zip(truth.T, yes.T, strict=True)
+        for known in (t != MISSING,)
+    ]
+    for name in ("calibration_error", "log_loss"):
+        expected = np.mean([each["tasks"]["l"][name] for each in by_label])
+        assert found[name] == pytest.approx(expected)
+
+
+def test_a_label_that_no_example_knows_is_not_evaluated() -> None:
+    truth = np.array([[1, MISSING], [0, MISSING], [MISSING, MISSING]])
+    yes = np.array([[0.9, 0.9], [0.1, 0.9], [0.1, 0.1]])
+    found = evaluate(truth, [yes], [Task("s", ("x", "y"), "multi_label")])["tasks"]["s"]
+    assert found["classes"].keys() == found["confusion"].keys() == {"x"}
+    assert (found["examples"], found["accuracy"], found["macro_f1"], found["auc"]) == (2, 1.0, 1.0, 1.0)
+    alike = evaluate(np.array([[1], [1]]), [np.array([[0.9], [0.8]])], [Task("s", ("x",), "multi_label")])
+    assert alike["tasks"]["s"]["auc"] is None and alike["tasks"]["s"]["auc_missing"]
+
+
+def test_the_kinds_of_input_are_apart() -> None:
+    no_image = np.array([True, False, False, True])
+    no_text = np.array([False, True, False, True])
+    found = {name: kind.tolist() for name, kind in kinds_of_input(no_image, no_text).items()}
+    assert found == {
+        "complete": [False, False, True, False],
+        "without_text": [False, True, False, False],
+        "without_image": [True, False, False, False],
+    }
+    assert kinds_of_input(None, np.zeros(2, bool)) == kinds_of_input(None, None) == {}
+    assert list(kinds_of_input(np.array([True, True]), None)) == ["without_image"]
+
+
+def test_scores_apart_are_of_the_rows_of_a_split() -> None:
+    names, task = tuple("012345"), Task("t", ("a", "b"))
+    labels = np.array([[0], [1], [1], [0], [1], [0]])
+    texts = ("", "x", "x", "", "x", "")
+    table = Table(Path(), names, names, texts, labels, names, ("dev",) * 6, (task,), may_lack=True)
+    rows = np.array([1, 2, 3, 5])
+    told = np.array([[0.2, 0.8], [0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
+    assert scores_apart(table, rows, [told]) == {
+        "complete": {"examples": 2, "score": pytest.approx(2 / 3 / 2)},
+        "without_text": {"examples": 2, "score": 1.0},
+    }

@@ -19,20 +19,24 @@ from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.distillation import balanced_class_weights, label_shares
 from distune.errors import ConfigError, DataError
+from distune.models.parameters import trained_state
 from distune.store import Store, key_of
 from distune.training import run as run_module
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, best_epoch
 from distune.training.cost import Cost
 from distune.training.devices import Compute
+from distune.training.files.checkpoint import CheckpointFile
 from distune.training.files.results import RunResult
 from distune.training.files.run_folder import openings, read_results
 from distune.training.inputs.inputs import InputSteps
-from distune.training.keys import model_seed, student_key, versions_behind
-from distune.training.loop import Fitted
+from distune.training.keys import model_seed, student_key, teacher_key, versions_behind
+from distune.training.loop import Fitted, Plan
 from distune.training.predictions import Targets, predict
 from distune.training.run import run, run_teacher
 from distune.training.scoring.scores import overall_score
 from distune.training.student import count_parameters, load_student
+from distune.training.teacher.regression import pooled_features, regression_on_dev
+from distune.training.teacher.teacher import Teacher, TeacherStage
 
 MakeConfig = Callable[..., Config]
 CPU = Compute(torch.device("cpu"), bf16=False)
@@ -324,3 +328,124 @@ def test_a_dev_split_without_a_score_is_refused_before_anything_is_trained(
     with pytest.raises(DataError, match="dev"):
         run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@dataclass
+class Given:
+    """What `fit` was called with, in place of a training."""
+
+    stopped: bool
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Fitted:
+        self.calls.append((arguments, options))
+        return Fitted([EpochRecord("student", 1, 0, 0, 0, 0.5, {}, 0, 0)], self.stopped)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_a_student_is_trained_with(
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    config = tiny_config(
+        distillation__loss="vanilla", data__image_size=32, student__lr=7e-3, teacher__lr=1e-3
+    )
+    job, given = partly_labelled(config, tmp_path), Given(stopped)
+    job.fingerprint = "data"
+    job.steps = InputSteps(job.table, config.data, job.store, CPU, config.seed)
+    monkeypatch.setattr(run_module, "fit", given)
+    targets = Targets((), {"image_feature": np.zeros((1, 2, 16), np.float32)})
+    assert job.train_student(None, targets).stopped is stopped
+    ((model, objective, examples, plan, compute), options) = given.calls[0]
+    assert model is job.student and compute is CPU and objective.loss is not None
+    assert examples.train.tolist() == job.student_rows().tolist()
+    assert examples.dev.tolist() == job.table.rows("dev").tolist()
+    assert examples.labels is job.table.labels and examples.tasks == job.table.tasks
+    assert plan == Plan("student", 3, 7e-3, config.training, config.seed)
+    assert options["targets"] is targets and options["callback"] is job
+    checkpoint = CheckpointFile(tmp_path / "checkpoint_student.safetensors", job.key)
+    assert options["checkpoint"] == checkpoint
+    assert job.key == key_of(student_key(config, "data", CPU))
+    assert (tmp_path / "student.safetensors").exists() is not stopped
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_a_teacher_is_trained_with(
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    """On the labelled rows and their labels alone; one that was stopped is not kept."""
+    config = tiny_config(
+        distillation__loss="vanilla", distillation__alpha=0.1, training__class_weights="balanced",
+        data__image_size=32, data__missing="allow", student__lr=7e-3, teacher__lr=1e-3,
+    )  # fmt: skip
+    table, given = partly_labelled(config, tmp_path).table, Given(stopped)
+    store = Store(tmp_path / "cache")
+    stage = TeacherStage(
+        config, table, "data", InputSteps(table, config.data, store, CPU, config.seed), store, CPU
+    )
+    monkeypatch.setattr("distune.training.teacher.teacher.fit", given)
+    notes, path = Notes(tmp_path), tmp_path / "checkpoint_teacher.safetensors"
+    path.touch()
+    (tmp_path / "metrics.jsonl").touch()
+    if stopped:
+        with pytest.raises(StopTraining):
+            stage.trained(notes, path)
+        assert path.exists() and not [each for each in store.entries() if each.kind == "teacher"]
+    else:
+        found = stage.trained(notes, path)
+        assert not path.exists() and [record.epoch for record in found.history] == [1]
+        assert notes.replays == [("teacher", 1)], "nobody was told of it while it was trained"
+        dev = predict(found.model(), stage.steps.for_model(found.model(), config.teacher, stage.model_seed),
+                      table.rows("dev"), CPU)  # fmt: skip
+        for ours, theirs in zip(found.dev_probabilities, dev, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    ((model, objective, examples, plan, compute), options) = given.calls[0]
+    train = table.rows("train")
+    assert model.can_miss and model.vision.image_size == 32 and compute is CPU
+    assert model.heads[0].in_features == config.teacher.fusion_dim != config.student.fusion_dim
+    assert objective.loss is None and objective.alpha == 1.0 and objective.tasks == table.tasks
+    assert objective.label_shares == label_shares(table.labels[train])
+    counts = [len(task.classes) for task in table.tasks]
+    for number, weights in enumerate(balanced_class_weights(table.labels[train], counts)):
+        torch.testing.assert_close(objective.get_buffer(f"class_weights_{number}"), weights)
+    assert examples.train.tolist() == train.tolist()
+    assert examples.dev.tolist() == table.rows("dev").tolist()
+    assert plan == Plan("teacher", 2, 1e-3, config.training, config.seed)
+    assert options["checkpoint"] == CheckpointFile(path, key_of(teacher_key(config, "data", CPU)))
+    assert stage.model_seed == model_seed(config, "teacher") and "targets" not in options
+
+
+def test_a_teacher_is_asked_about_all_that_a_student_is_taught(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    """And another teacher about the same: its answers are kept apart."""
+    config = tiny_config(distillation__loss="vanilla", data__image_size=32)
+    table, store = partly_labelled(config, tmp_path).table, Store(tmp_path / "cache")
+    stage = TeacherStage(
+        config, table, "data", InputSteps(table, config.data, store, CPU, config.seed), store, CPU
+    )
+    weights = {name: value.numpy() for name, value in trained_state(stage.build()).items()}
+    for key, count in (("one", 1), ("other", 2), ("one", 2)):
+        found = Teacher([], weights, [], {"of": key}, stage).targets()
+        known = np.isfinite(found.logits[0][0]).all(axis=1)
+        assert np.flatnonzero(known).tolist() == table.taught_rows().tolist()
+        assert len([each for each in store.entries() if each.kind == "targets"]) == count
+
+
+@pytest.mark.parametrize(
+    ("vision", "text", "known"),
+    [("all", "all", True), (1, "all", False), ("all", 1, False), ("none", "none", False)],
+)
+def test_a_regression_stands_beside_a_teacher_whose_encoders_are_all_frozen(
+    tiny_config: MakeConfig, tmp_path: Path, vision: Any, text: Any, known: bool
+) -> None:
+    config = tiny_config(teacher__vision__freeze=vision, teacher__text__freeze=text, data__image_size=32)
+    table, store = read_table(config.data, config.seed, check_images=False), Store(tmp_path / "cache")
+    steps = InputSteps(table, config.data, store, CPU, config.seed)
+    stage = TeacherStage(config, table, "data", steps, store, CPU)
+    found = stage.regression()
+    assert (found is not None) is known
+    if known:
+        model = stage.build()
+        inputs = steps.for_model(model, config.teacher, stage.model_seed)
+        features = pooled_features(model, inputs, table, CPU.device)
+        assert found == pytest.approx(regression_on_dev(table, features.joined))
