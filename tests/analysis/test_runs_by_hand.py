@@ -1,0 +1,193 @@
+"""What is read of run folders: curves, tasks, bins, mistakes, and the run that a report shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distune.analysis.mistakes import read_mistakes
+from distune.analysis.ranking import rank
+from distune.analysis.records.study_files import ConfirmationRecord
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.reliability import reliability
+from distune.analysis.runs import RunRecord, read_curves, tasks_behind
+from distune.analysis.scored_run import scored_run
+from distune.analysis.side_by_side import side_by_side
+from distune.data.table import Task
+from distune.errors import UserError
+from distune.training.files.prediction_files import Predictions
+from distune.training.files.run_folder import METRICS, write_results
+from distune.training.scoring.temperature_scaling import fit_temperature, with_temperature
+
+START = datetime(2026, 1, 2, 8, 0)
+
+
+def study_of(*trials: TrialRecord, **known: Any) -> StudyRecord:
+    about: dict[str, Any] = {"direction": "maximize", "space": {}, "space_source": "study", **known}
+    return StudyRecord("s", trials=tuple(trials), **about)
+
+
+def complete(number: int, value: float | None = 0.5, **known: Any) -> TrialRecord:
+    return TrialRecord(number, "complete", value, **known)
+
+
+def test_curves_are_of_the_last_line_of_each_epoch_teacher_first(tmp_path: Path) -> None:
+    lines = (
+        '{"stage": "student", "epoch": 2, "dev_score": 0.5, "train_loss": 1.0}',
+        '{"stage": "student", "epoch": 1, "dev_score": 0.25}',
+        '{"stage": "student", "epoch": 2, "dev_score": 0.75, "train_loss": 2.0}',
+        '{"stage": "student", "epoch": 3, "dev_score": null}',
+        '{"stage": "teacher", "epoch": 1, "dev_score": 0.125, "train_loss": 3.0}',
+        '{"stage": "other", "epoch": 1, "dev_score": 0.5}',
+        '{"stage": "student", "epo',
+    )
+    (tmp_path / METRICS).write_text("\n".join(lines))
+    found = read_curves(tmp_path)
+    assert not isinstance(found, Unknown)
+    assert [(c.stage, c.epochs, c.scores, c.losses, c.fold) for c in found] == [
+        ("teacher", (1,), (0.125,), (3.0,), None),
+        ("student", (1, 2), (0.25, 0.75), (None, 2.0), None),
+    ]
+    write_results(tmp_path, {})
+    (tmp_path / METRICS).write_text(lines[0])
+    changed = read_curves(tmp_path)
+    assert isinstance(changed, Unknown) and "was changed" in changed.reason
+
+
+def part(name: str, classes: tuple[str, ...] = ("no", "yes")) -> Predictions:
+    return Predictions(name, classes, np.zeros(1, np.int64), np.zeros((1, len(classes))))
+
+
+def test_the_tasks_behind_predictions_are_those_of_the_config(tmp_path: Path) -> None:
+    parts = (
+        part("side", ("l", "r")),
+        part("signs: a"),
+        part("signs: b"),
+        part("size: x"),
+        part("grade", ("1", "2")),
+    )
+    plain = tuple(Task(each.task, each.classes) for each in parts)
+    assert tasks_behind(tmp_path, parts) == plain
+    (tmp_path / "config.yaml").write_text(
+        "data:\n  tasks:\n    signs: {separator: ';', score: auroc, weight: 2}\n"
+        "    size: {score: balanced_accuracy}\n    grade: {order: ['1', '2'], weight: 3}\n"
+    )
+    assert tasks_behind(tmp_path, parts) == (
+        Task("side", ("l", "r")), Task("signs", ("a", "b"), "multi_label", "auroc", 2.0),
+        Task("size: x", ("no", "yes")),
+        Task("grade", ("1", "2"), "ordinal", weight=3.0),
+    )  # fmt: skip
+
+
+def test_bins_of_confidence() -> None:
+    rows = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.7, 0.3]])
+    found = reliability(np.array([0, 0, 0, 1]), rows, bins=4)
+    assert [(each.low, each.high, each.count) for each in found] == [
+        (0.0, 0.25, 0), (0.25, 0.5, 1), (0.5, 0.75, 1), (0.75, 1.0, 2),
+    ]  # fmt: skip
+    assert (found[0].confidence, found[0].accuracy) == (None, None)
+    assert [(each.confidence, each.accuracy) for each in found[1:]] == [
+        (0.5, 1.0), (0.7, 0.0), (pytest.approx(0.85), 0.5),
+    ]  # fmt: skip
+
+
+HEADER = "id,group,truth_t,pred_t,p_t_a,p_t_b,image,text\n"
+
+
+def test_the_most_confident_mistakes(tmp_path: Path) -> None:
+    """Of the examples with a label; by the prediction as it was made; the temperature is that of dev."""
+    dev = [(0, 0.9), (0, 0.8), (1, 0.7), (1, 0.4), (0, 0.3)]
+    (tmp_path / "predictions_dev.csv").write_text(
+        HEADER
+        + "".join(
+            f"{n},g,{'ab'[t]},{'ab'[int(p < 0.5)]},{p},{1 - p:.6f},i,x\n" for n, (t, p) in enumerate(dev)
+        )
+    )
+    (tmp_path / "predictions_test.csv").write_text(
+        HEADER + "1,g1,b,a,0.6,0.4,1.png,'=x\n2,g2,a,b,0.1,0.9,'=2.png,y\n3,g3,,a,0.99,0.01,3.png,z\n"
+        "4,g4,a,a,0.8,0.2,4.png,z\n5,g5,a,b,0.5,0.5,5.png,z\n6,g6,b,a,0.95,0.05,6.png,z\n"
+    )  # fmt: skip
+    (found,) = read_mistakes(tmp_path, "test", 3)
+    truth, rows = np.array([t for t, _ in dev]), np.array([[p, 1 - p] for _, p in dev])
+    temperature = fit_temperature(truth, rows)
+    assert (found.task, found.labelled, found.wrong) == ("t", 5, 4)
+    assert found.temperature == pytest.approx(temperature, rel=1e-3) and abs(temperature - 1) > 0.1
+    assert [(each.id, each.truth, each.predicted) for each in found.most_confident] == [
+        ("6", "b", "a"), ("2", "a", "b"), ("1", "b", "a"),
+    ]  # fmt: skip
+    second, third = found.most_confident[1:]
+    scaled = with_temperature(np.array([[0.1, 0.9]]), found.temperature)[0]
+    assert second.probabilities == (("b", pytest.approx(scaled[1])), ("a", pytest.approx(scaled[0])))
+    assert second.confidence == pytest.approx(scaled[1])
+    assert (second.group, second.image, third.image, third.text) == ("g2", "=2.png", "1.png", "=x")
+    (of_dev,) = read_mistakes(tmp_path)
+    assert [each.id for each in of_dev.most_confident] == [
+        "2",
+        "4",
+    ] and of_dev.temperature == found.temperature
+    with pytest.raises(UserError, match="no predictions of 'folds'"):
+        read_mistakes(tmp_path, "folds")
+
+
+def confirmed(split: str = "test", **about: Any) -> ConfirmationRecord:
+    known = {"seeds": [1, 2], "trial": 4, "is_base": False, "rank": 1, **about}
+    numbers = {
+        "recommendation": {"contender": "trial_0004"},
+        "split": split,
+        "contenders": {"trial_0004": known},
+    }
+    return ConfirmationRecord(numbers, is_current=True)
+
+
+def test_the_run_that_is_shown_is_the_recommended_one_that_kept_its_answers(tmp_path: Path) -> None:
+    one = study_of(complete(4, baseline=True), folder=tmp_path)
+    best = RunRecord(tmp_path / "best", (), (), ())
+    run = tmp_path / "confirmation/trial_0004/seed_2"
+    run.mkdir(parents=True)
+    (run.parent / "seed_1").mkdir()
+    ranking = rank(one)
+
+    def shown(confirmation: Any, study: StudyRecord = one) -> tuple[Any, str, str, bool]:
+        found = scored_run(study, rank(study), confirmation, best)
+        return getattr(found.run, "folder", None), found.name, found.on, found.is_confirmed
+
+    searched = (best.folder, "the base config (trial 4)", "dev", False)
+    assert shown(confirmed()) == searched, "nobody kept them"
+    (run / "predictions_test.csv").write_text(HEADER + "1,g,a,a,1,0,i,x\n2,g,b,a,1,0,i,x\n")
+    assert shown(confirmed()) == (run, "trial 4", "test", True)
+    found = scored_run(one, ranking, confirmed(), best).run
+    assert isinstance(found, RunRecord) and not isinstance(found.confusions, Unknown)
+    assert found.confusions[0].counts.tolist() == [[1, 0], [1, 0]]
+    assert shown(confirmed(is_base=True))[1] == "the base config"
+    assert shown(confirmed(trial=None))[1] == "trial_0004"
+    assert shown(confirmed("dev")) == shown(confirmed("other")) == searched
+    assert shown(replace(confirmed(), is_current=False)) == shown(Unknown("none")) == searched
+    other = replace(one, trials=(complete(5, 0.9), *one.trials), folder=None, space_source="observed")
+    assert shown(confirmed(), other) == (best.folder, "trial 5", "its own examples", False)
+
+
+def test_studies_that_minimise_come_last_and_the_lowest_first() -> None:
+    low, high = (study_of(complete(0, value), direction="minimize") for value in (0.25, 0.75))
+    found = side_by_side([high, low, study_of(complete(0, 0.1)), study_of()])
+    assert [(one.dev, one.minimises) for one in found] == [
+        (0.1, False),
+        (None, False),
+        (0.25, True),
+        (0.75, True),
+    ]
+
+
+def test_of_a_confirmation_the_best_of_the_search_and_its_gain() -> None:
+    numbers = {
+        "contenders": {"a": {"rank": 2}, "b": {"rank": None}, "c": {"rank": 1}},
+        "comparisons": [{"kind": "distillation_gain"}, {"kind": "tuning_gain", "difference": 1}],
+    }
+    found = ConfirmationRecord(numbers, is_current=True)
+    assert found.best == "c" and found.gain == {"kind": "tuning_gain", "difference": 1}
+    assert ConfirmationRecord({**numbers, "comparisons": []}, is_current=True).gain is None
