@@ -205,8 +205,9 @@ def test_a_confirmation_says_only_what_is_known(capsys: pytest.CaptureFixture[st
     (luck,) = (line for line in lines if "in the search" in line)
     assert "3 folds" in luck and luck.endswith("0.5000 over seeds on dev")
     unscored = {"trial_0001": {"splits": {"dev": SCORE, "test": None}}}
-    for contenders in (unscored, {"trial_0001": {"splits": {"dev": SCORE, "test": SCORE}}}):
-        assert not any(line.startswith("forecast") for line in printed(capsys, contenders=contenders))
+    scored = {"trial_0001": {"splits": {"dev": SCORE, "test": SCORE}}}
+    assert not any(line.startswith("forecast") for line in printed(capsys, contenders=unscored))
+    assert any(line.startswith("forecast: none") for line in printed(capsys, contenders=scored))
 
 
 def test_an_audit_prints_the_worst_finding_last_and_cuts_long_lists(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from distune.cli.commands.predict import progress_of
 from distune.config import load_config
 from distune.data import Table, read_table
 from distune.store import Store
 from distune.training.run import run
+from distune.utils.progress import progress_to
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -20,6 +22,13 @@ def run_folder(tiny_config: Callable[..., object], tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("run") / "run"
     run(tiny_config(), folder, store=Store(folder.parent / "cache"))  # type: ignore[arg-type]
     return folder
+
+
+def test_progress_is_lines_where_no_terminal_shows_a_bar() -> None:
+    heard: list[tuple[str, int, int]] = []
+    with progress_to(lambda *step: heard.append(step)), progress_of("predicting") as tell:
+        tell(3, 20_000)
+    assert heard == [("predicting", 3, 20_000)]
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class StudyConfig(ConfigSection):
     on_oom: Literal["fail", "retry"] = "fail"
     """Out of memory: fail, or retry once with half the batch in memory."""
     keep_best: Annotated[int, Field(ge=0)] = 3
-    """How many of the best trials keep their weights on disk."""
+    """How many of the best trials keep their weights on disk, from the next trial that ends on."""
     executor: Literal["local", "ray"] = "local"
     """Where workers live: local processes, or ray (pip install 'distune[ray]')."""
     ray_address: Name | None = None

@@ -38,7 +38,7 @@ def test_each_attribute_is_of_the_kind_that_it_is_computed_with() -> None:
     assert {key: rule[0] for key, rule in OF_STUDY.items()} == {
         "base_config": "a mapping", "search_space": "a mapping to search parameters",
         "teachers": "a mapping to teachers",
-        **dict.fromkeys(("encoder_commits", "plugin_sources"), "a mapping to text"),
+        **dict.fromkeys(("encoder_commits", "encoder_files", "plugin_sources"), "a mapping to text"),
         **dict.fromkeys(("sampler", "pruner", "strategy", "data_fingerprint"), "text"),
         "seed": "a whole number", "folds": "a whole number, or null",
     }  # fmt: skip

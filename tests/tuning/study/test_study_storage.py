@@ -15,14 +15,14 @@ from sqlalchemy.engine import make_url
 from study_helpers import base_config, settings_of, sqlite_study
 
 from distune.cli import main
-from distune.config import parse_config
+from distune.config import SearchParameter, parse_config
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.space.build import build_space
 from distune.tuning.study.names import commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import COPY_ATTEMPTS, copy_sqlite, reading
-from distune.tuning.study.settings import COMMITS, NEUTRAL_KEYS, StudySettings, differing
+from distune.tuning.study.settings import COMMITS, ENCODERS, NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
     FULL_SECONDS,
@@ -348,6 +348,26 @@ def test_a_changed_question_is_refused_with_every_difference(tmp_path):
     ):
         assert line in text
     assert "teacher.text" not in text and "search space T:" not in text
+
+
+def test_other_files_of_a_local_encoder_are_a_difference(tmp_path):
+    """Also of one that only the search may draw; a study from before they were kept says nothing of them."""
+    for name in ("base", "drawn"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    base = base_config(student__text=str(tmp_path / "base"))
+    drawn = SearchParameter(type="categorical", choices=(str(tmp_path / "drawn"), "tiny-text"))
+    settings = StudySettings(base, build_space(base, groups={"student_text": drawn}), "sha256:0")
+    before = settings.as_attributes()
+    assert differing(before, settings) == []
+    for name in ("base", "drawn"):
+        (tmp_path / name / "vocab.txt").write_text("a")
+        (line,) = differing(before, settings)
+        assert str(tmp_path / name) in line and "encoder" in line
+        (tmp_path / name / "vocab.txt").unlink()
+    (tmp_path / "base/vocab.txt").write_text("a")
+    del before[ENCODERS]
+    assert differing(before, settings) == []
 
 
 def test_where_a_study_runs_is_no_difference(tmp_path):

@@ -170,15 +170,21 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
     say()
     say(f"recommended: {recommendation['contender']}. {recommendation['text']}")
     scored = numbers["contenders"][recommendation["contender"]]["splits"][split]
-    if scored is not None and (forecast := scored["forecast"]) is not None:
-        of_one = ", by this one training: one seed does not say how far others lie" * (forecast["seeds"] == 1)
+    if scored is not None:
         flatters = f" (from {split}, which the search has seen: it flatters)" * numbers["optimistic"]
-        say(
-            f"forecast: a new set of {forecast['cases']} cases will score between {forecast['low']:.3f} and "
-            f"{forecast['high']:.3f} in 95 %{of_one}{flatters}"
-        )
+        say(_forecast(scored["forecast"], flatters))
     say(f"files        {folder / 'confirmation.json'}")
     say(f"             {folder / recommendation['config']}")
+
+
+def _forecast(forecast: Mapping[str, Any] | None, flatters: str) -> str:
+    if forecast is None:
+        return "forecast: none; so few cases and seeds, or cases that are all answered alike, say nothing of new ones"
+    of_one = ", by this one training: one seed does not say how far others lie" * (forecast["seeds"] == 1)
+    return (
+        f"forecast: a new set of {forecast['cases']} cases will score between {forecast['low']:.3f} and "
+        f"{forecast['high']:.3f} in 95 %{of_one}{flatters}"
+    )
 
 
 def _print_optimism(optimism: Mapping[str, Any] | None) -> None:

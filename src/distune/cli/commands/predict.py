@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 from distune.cli.options import Overwrite, Storage, refuse
 from distune.cli.output import say
 from distune.errors import UserError
+from distune.utils.progress import report_progress
 from distune.utils.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
         answers = predictor.predict_table(table, root, on_progress=tell)
     seconds = time.perf_counter() - started
     say(
-        f"predicted {len(answers.ids)} of {counted(len(answers.ids) + len(answers.problems), 'example')} in "
+        f"predicted {len(answers.ids):,} of {counted(len(answers.ids) + len(answers.problems), 'example')} in "
         f"{seconds:.1f} s "
         f"({len(answers.ids) / seconds:.1f} a second)"
     )
@@ -105,7 +107,7 @@ def _answer_all(predictor: Predictor, table: Path, root: Path) -> Answers:
 
 @contextmanager
 def progress_of(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows a bar with rate and expected end on standard error; gives the function that moves it."""
+    """Shows rate and expected end on standard error, a bar on a terminal, else lines; gives what moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -116,8 +118,12 @@ def progress_of(title: str) -> Iterator[Callable[[int, int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield partial(report_progress, title)
+        return
     started = time.perf_counter()
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress = Progress(*columns, console=console, transient=True)
     shown = progress.add_task("", total=None, rate="")
 
     def tell(done: int, total: int) -> None:

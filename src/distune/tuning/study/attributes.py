@@ -66,7 +66,7 @@ OF_STUDY: Mapping[str, Rule] = {
     "base_config": MAPPING,
     "search_space": PARAMETERS,
     "teachers": TEACHERS,
-    **dict.fromkeys(("encoder_commits", "plugin_sources"), TEXTS),
+    **dict.fromkeys(("encoder_commits", "encoder_files", "plugin_sources"), TEXTS),
     **dict.fromkeys(("sampler", "pruner", "strategy", "data_fingerprint"), TEXT),
     "seed": WHOLE,
     "folds": _or_none(WHOLE),

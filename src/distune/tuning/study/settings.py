@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from distune import __version__
@@ -32,6 +33,8 @@ COMMITS = "encoder_commits"
 
 PLUGINS = "plugin_sources"
 """User attribute: the hashes of the plugins' sources behind the components that the study uses, by kind and name."""
+ENCODERS = "encoder_files"
+"""User attribute: hashes of the local encoder folders that the study uses, by the names that its configs give them."""
 _COMPONENTS = (
     ("distillation.loss", LOSSES),
     ("teacher.fusion", FUSIONS),
@@ -98,6 +101,7 @@ class StudySettings:
             "distune_version": __version__,
             COMMITS: dict(self.commits),
             **({PLUGINS: sources} if (sources := plugin_sources(self.base, self.space)) else {}),
+            **({ENCODERS: files} if (files := encoder_files(self.base, self.space)) else {}),
         }
 
 
@@ -109,6 +113,16 @@ def plugin_sources(base: Config, space: Space) -> dict[str, str]:
             for source in components.source(name).values():
                 found[f"{components.kind} {name}"] = source
     return dict(sorted(found.items()))
+
+
+def encoder_files(base: Config, space: Space) -> dict[str, str]:
+    """The hash of every local folder that some trial of a study takes an encoder from, by its name in the config."""
+    from distune.models.encoders.catalogue import CATALOGUE
+    from distune.models.encoders.pretrained.weights import fingerprint
+
+    places = (f"{role}.{kind}.name" for (role, kind), _ in encoders_of(base))
+    names = {name for place in places for name in space.values_at(place, base)} - CATALOGUE.keys()
+    return {name: fingerprint(Path(name)) for name in sorted(names) if (Path(name) / "config.json").is_file()}
 
 
 def warmup_of_folds(folds: int) -> int:
@@ -143,10 +157,10 @@ def differing(attributes: Mapping[str, Any], settings: StudySettings) -> list[st
     for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
         lines.append(f"base config {key}: {old} in the study, {now} now")
     lines += _other_revisions(attributes, settings)
-    if PLUGINS in attributes:  # a study from before they were kept is resumed with what its plugins are now
-        lines += [
-            f"plugin {name}: source {str(old)[:12]} in the study, {str(now)[:12]} now"
-            for name, old, now in _changes(attributes[PLUGINS], new.get(PLUGINS, {}))
+    for kind, what in ((PLUGINS, "plugin {}: source"), (ENCODERS, "encoder {}: files")):
+        lines += [  # a study from before they were kept is resumed with what they are now
+            f"{what.format(name)} {str(old)[:12]} in the study, {str(now)[:12]} now"
+            for name, old, now in _changes(attributes.get(kind, {}), new.get(kind, {}))
             if _ABSENT not in (old, now)
         ]
     for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
