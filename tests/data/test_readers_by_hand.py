@@ -372,13 +372,13 @@ def test_a_folder_beside_the_root_with_a_longer_name_is_outside(tmp_path: Path) 
 def test_of_names_that_differ_in_case_the_written_one_is_taken_and_folders_have_no_suffix(
     tmp_path: Path,
 ) -> None:
-    for name in ("x/a.png", "x/A.png", "x.png/b.png", "y/c.png"):
+    for name in ("x/a.png", "x/A.png", "z.png/b.png", "y/c.png", "y/d.png"):
         write_png(tmp_path / name, 1)
     files = ImageFiles(tmp_path)
     assert files.find("X\\a.png") == tmp_path / "x/a.png"
-    assert isinstance(files.find("X/a"), Fault) and isinstance(files.find("X\\b"), Fault)
-    for _ in range(2):
-        assert files.find("Y/c") == tmp_path / "y/c.png"
+    assert isinstance(files.find("X/a"), Fault) and isinstance(files.find("z/b"), Fault)
+    for name in "cd":
+        assert files.find(f"Y/{name}") == tmp_path / f"y/{name}.png"
     assert files.find("Y/C.png") == tmp_path / "y/c.png"
     notes = files.notes()
     assert [note.partition(", such as ")[2] for note in notes][1:] == [
@@ -433,6 +433,9 @@ def test_classes_are_those_of_train_and_dropping_a_whole_split_is_refused(wound:
     write_csv(wound / "metadata_dev.csv", [rows[0], [rows[1][0], "new", *rows[1][2:]], *rows[2:]])
     table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
     assert table.tasks[0].classes == ("a", "b") and len(table.dropped) == 1
+    (wound / "photos/0.png").write_bytes(b"no image")
+    dropping = DataConfig(reader="wound", root=wound, on_bad_example="drop")
+    assert len(read_table(dropping, 0, check_images=False).dropped) == 2
 
 
 def test_json_values_of_a_medpix_row_that_are_no_text(medpix: Callable[..., Path]) -> None:

@@ -149,7 +149,7 @@ class ImageFiles:
         if known is None:
             known = self._listings[folder] = {}
             real = folder if self.follow_links else folder.resolve()
-            if self.follow_links or real.is_relative_to(self.root):
+            if real.is_relative_to(self.root):
                 for path in sorted(real.iterdir()):
                     known.setdefault(_key(path.name), []).append(path.name)
         return known
