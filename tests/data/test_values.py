@@ -125,6 +125,12 @@ def test_of_spellings_that_differ_in_case_that_of_most_train_rows_is_kept() -> N
     assert case_twins(values, in_train, apart={"Mild"}) == {"MILD ": "mild"}
 
 
+def test_a_mapped_spelling_that_no_cell_has_is_noted() -> None:
+    mapped = {"grade": {"milde": "mild", "bad": "severe"}}
+    _, _, notes = understood({"label_map": mapped}, label=["mild", "bad "])
+    assert ["'milde'" in note for note in notes if "label_map.grade" in note] == [True]
+
+
 def test_a_label_map_takes_numbers_as_yaml_reads_them() -> None:
     rows, _, _ = understood({"label_map": {"grade": {1: "one", "2": "two"}}}, label=["1", "2", "2 "])
     assert [row.labels[0] for row in rows] == ["one", "two", "two"]

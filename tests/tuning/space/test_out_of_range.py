@@ -12,7 +12,8 @@ from study_helpers import base_config, tune_request
 from distune.config import Config, dump_config
 from distune.errors import ConfigError
 from distune.tuning import tune as tuning
-from distune.tuning.tune import tune, values_outside
+from distune.tuning.space.inert import inert_values
+from distune.tuning.tune import base_of, search_space, tune, values_outside
 
 NARROW = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-4, "log": True}}
 OF_ONE_LOSS = {
@@ -67,6 +68,26 @@ def test_a_value_with_which_every_trial_would_fail_is_known_before(
     config = tiny_config(search_space=searched, study={"only": list(searched)}, **values)
     found = [line for line in values_outside(config) if "cannot be" in line]
     assert [line.partition(" cannot be ")[2].partition(":")[0] for line in found] == wrong
+
+
+@pytest.mark.parametrize(
+    ("values", "inert"),
+    [
+        ({"distillation__gamma": 5.0}, ["distillation.gamma: 5.0"]),
+        ({"distillation__gamma": 5.0, "distillation__loss": "combined"}, []),
+        ({"distillation__gamma": 5.0, "study": {"tune_loss": True}}, []),  # some trial reads it
+        ({"distillation__beta": 3.0, "distillation__loss": "none"}, ["distillation.beta: 3.0"]),
+        ({"data__views": 9}, ["data.views: 9"]),
+        ({"data__views": 9, "data__augment": "light"}, []),
+    ],
+)
+def test_values_that_nothing_reads_are_named(
+    values: dict[str, Any], inert: list[str], tiny_config: Callable[..., Config]
+) -> None:
+    config = tiny_config(**{"distillation__loss": "vanilla", **values})
+    base = base_of(config)
+    found = inert_values(search_space(base, config.study), base)
+    assert [line.partition(" has no effect")[0] for line in found] == inert
 
 
 def test_a_new_study_is_refused_and_one_from_before_is_resumed(

@@ -86,7 +86,9 @@ def interpreted(
         parts = [cell_parts(cell, settings) for cell in columns[task]]
         for own, cell, several in zip(faults, columns[task], parts, strict=True):
             own += _contradictions(name, cell, several, settings)
-        mapped = [mapped_label(part, label_map) for own in parts for part in own]
+        found_labels = [part for own in parts for part in own]
+        notes += _unused(name, found_labels, label_map)
+        mapped = [mapped_label(label, label_map) for label in found_labels]
         named, noted = _one_spelling(mapped, f"label {name}")
         notes += [*noted, *_same_signs(f"label {name}", named)]
         if settings.kind != "multi_label":
@@ -245,6 +247,16 @@ def _contradictions(task: str, cell: str, parts: Sequence[str], settings: TaskCo
         return []
     remedy = f"write the labels alone, {settings.negative!r} alone, or leave the cell empty"
     return [Fault(f"labels of task {task!r} that contradict each other", repr(cell), remedy)]
+
+
+def _unused(task: str, labels: Sequence[str], label_map: Mapping[str, str]) -> list[str]:
+    """One line for each spelling that is mapped and stands in no cell, as where it is misspelt itself."""
+    there = {*labels, *(label.strip() for label in labels)}
+    return [
+        f"data.label_map.{task}: {spelling!r} stands in no cell, so it maps nothing"
+        for spelling in label_map
+        if spelling not in there
+    ]
 
 
 def _doubtful(task: str, labels: Sequence[str], meant: Set[str]) -> list[str]:
