@@ -27,6 +27,7 @@ from distune.confirmation.statistics.scores.scores import interval
 from distune.confirmation.statistics.scores.subgroups import read_subgroups
 from distune.data.table import Table, Task
 from distune.errors import UserError
+from distune.prediction.trained import fitted_temperatures
 from distune.training.files.prediction_files import write_predictions
 
 TASKS = (Task("modality", ("CT", "MR")), Task("location", ("Abdomen", "Head", "Thorax")))
@@ -221,6 +222,31 @@ def test_temperatures_are_fitted_on_dev_and_used_on_test(numbers: dict[str, Any]
     assert numbers["calibration_error"]["mean"] == pytest.approx(np.mean(before), abs=1e-6)
     assert numbers["calibration_error_scaled"]["mean"] == pytest.approx(np.mean(after), abs=1e-3)
     assert numbers["calibration_error_scaled"]["mean"] < numbers["calibration_error"]["mean"]
+
+
+def test_thresholds_are_of_the_probabilities_that_predict_gives(
+    folder: Path, numbers: dict[str, Any]
+) -> None:
+    found = numbers["contenders"]["trial_0004"]["splits"]["test"]["tasks"]["modality"]["operating_points"]
+    points = {point["wanted"]: point for point in found[0]["points"]}
+    assert (found[0]["positive"], sorted(points)) == ("MR", [0.8, 0.9, 0.95])
+    for wanted, point in points.items():
+        above = []
+        for seed, cut in zip(SEEDS, point["thresholds"], strict=True):
+            warm = fitted_temperatures(folder / "trial_0004" / f"seed_{seed}", TASKS)["modality"]
+            pairs = [as_written(split, RATES["trial_0004"], seed, 0) for split in ("dev", "test")]
+            (dev, dev_p), (test, test_p) = (
+                (truth, 1 / (1 + (np.maximum(p[:, 0], 1e-15) / np.maximum(p[:, 1], 1e-15)) ** (1 / warm)))
+                for truth, p in pairs
+            )
+            negatives = np.sort(dev_p[dev == 0])
+            assert cut == pytest.approx(negatives[math.ceil(wanted * len(negatives)) - 1])
+            assert warm > 1.5  # far from the probabilities as the model gives them
+            above.append(test_p > cut)
+        for name, label in (("sensitivity", 1), ("specificity", 0)):
+            shares = [(each == label)[test == label].mean() for each in above]
+            assert point[name]["mean"] == pytest.approx(np.mean(shares))
+            assert point["first_seed"][name]["mean"] == pytest.approx(shares[0])
 
 
 def test_conditions_are_paired_with_the_full_input_seed_by_seed(numbers: dict[str, Any]) -> None:

@@ -19,13 +19,14 @@ from distune.data.ragged import Ragged
 from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import DataError, UserError
-from distune.prediction.answers import Answers, as_cell, calibrated
+from distune.prediction.answers import Answers, as_cell
 from distune.prediction.evaluation import evaluation_of
 from distune.prediction.examples import Columns, Example, array_of, columns_of, encoder_pixels, examples_of
 from distune.prediction.inputs import lacks
 from distune.prediction.labelled import Labelled, _as_in_training, _as_text, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor
+from distune.training.scoring.temperature_scaling import calibrated
 
 TASK = Task("kind", ("short", "long"))
 TEXTS = ["one", "one two three four five six", "", "one two three", "one two"]

@@ -236,7 +236,8 @@ def _in_detail(numbers: dict[str, Any]) -> None:
         "name": {"groups": [], "unknown": 0, "values": 40},
         "age": {"groups": groups[1:], "unknown": 1, "values": 2},
     }
-    point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}
+    found = {"sensitivity": over(0.7), "specificity": over(0.88)}
+    point = {"wanted": 0.9, "thresholds": [0.4] * 5, "first_seed": found, **found}
     coarse = {**dict.fromkeys(point), "wanted": 0.95}
     evaluated = numbers["contenders"]["trial_0001"]["splits"]["test"]
     (task,) = evaluated["tasks"].values()

@@ -628,20 +628,27 @@ def test_subgroups_stand_in_the_appendix_with_what_can_be_said_of_them(write: Wr
 
 def test_operating_points_stand_in_the_appendix(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
-    point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}
+    found = {"sensitivity": over(0.7), "specificity": over(0.91)}
+    first = {"sensitivity": over(0.6), "specificity": over(0.88)}
+    point = {"wanted": 0.9, "thresholds": [0.4, 0.3], "first_seed": first, **found}
     coarse = {**dict.fromkeys(point), "wanted": 0.95}
-    rough = {**coarse, "wanted": 0.99, "threshold": over(0.6, half=0.7)}
     evaluated = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
     next(iter(evaluated["tasks"].values()))["operating_points"] = [
-        {"positive": "<i>MR", "points": [point, coarse, rough]}
+        {"positive": "<i>MR", "points": [point, coarse]}
     ]
     said = section(write(numbers), "Operating points")
-    assert "| 0.90 or more | 0.4000 [0.3900, 0.4100] | 0.7000 [0.6900, 0.7100] |" in said
-    assert "| 0.95 or more | — | — | — |" in said and "<i>" not in said
-    assert "| 0.99 or more | 0.6000 [0.0000, 1.0000] | — | — |" in said
+    # Threshold, sensitivity and specificity are of one model, and the means over the seeds stand apart.
+    assert (
+        "| 0.90 or more | 0.400000 | 0.6000 [0.5900, 0.6100] | 0.8800 [0.8700, 0.8900] | no | 0.7000" in said
+    )
+    assert "| 0.95 or more | — | — | — | — |" in said and "<i>" not in said
     assert "Operating points" not in write(CONFIRMATION)
     # A study with folds has no other split to choose thresholds on.
     numbers["split"], numbers["examples"]["folds"] = "folds", numbers["examples"]["test"]
     for contender in numbers["contenders"].values():
         contender["splits"]["folds"] = contender["splits"]["test"]
     assert "all other cases give" in section(write(numbers), "Operating points")
+    # An earlier version chose thresholds of other probabilities than predict gives: none of those is printed.
+    old = {"wanted": 0.9, "threshold": over(0.4321), **found}
+    next(iter(evaluated["tasks"].values()))["operating_points"] = [{"positive": "MR", "points": [old]}]
+    assert "distune confirm" in (said := section(write(numbers), "Operating points")) and "0.43" not in said

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from distune.analysis.runs import tasks_behind
-from distune.data.table import MISSING, exclusive_tasks
+from distune.analysis.reliability import fitted_on_dev
+from distune.data.table import MISSING
 from distune.errors import UserError
-from distune.training.files.prediction_files import Predictions, by_task, read_predictions, read_rows
-from distune.training.scoring.temperature_scaling import task_temperature, with_temperature
+from distune.training.files.prediction_files import Predictions, read_predictions, read_rows
+from distune.training.scoring.temperature_scaling import with_temperature
 from distune.utils.text import as_written, listed
 
 MOST = 12
@@ -83,19 +83,9 @@ def read_mistakes(folder: Path, split: str = "dev", most: int = MOST) -> tuple[T
             "dev, those of test are made by `distune confirm` or `distune train --test`"
         )
     found = read_predictions(folder, split)
-    temperatures = _temperatures(folder, found if split == "dev" else read_predictions(folder))
+    temperatures = fitted_on_dev(folder, found if split == "dev" else read_predictions(folder))
     rows = read_rows(folder, split)
     return tuple(_of_task(each, rows, temperatures[each.task], most) for each in found)
-
-
-def _temperatures(folder: Path, dev: tuple[Predictions, ...]) -> dict[str, float]:
-    """The temperature of each task, or label of a multi-label task; 1 where none can be fitted."""
-    tasks = tasks_behind(folder, dev)
-    return {
-        part.name: task_temperature(task, labels, probabilities) or 1.0
-        for task, (labels, probabilities) in zip(tasks, by_task(dev, tasks), strict=True)
-        for part in exclusive_tasks(task)
-    }
 
 
 def _of_task(found: Predictions, rows: list[dict[str, str]], temperature: float, most: int) -> TaskMistakes:

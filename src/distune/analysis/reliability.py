@@ -1,14 +1,20 @@
-"""How far probabilities can be trusted: the bins of the reliability diagram."""
+"""How far probabilities can be trusted: the temperatures of a run, and the bins of the reliability diagram."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.analysis.runs import tasks_behind
+from distune.data.table import exclusive_tasks
+from distune.training.files.prediction_files import Predictions, by_task
 from distune.training.scoring.metrics import CALIBRATION_BINS, calibration_bin
+from distune.training.scoring.temperature_scaling import task_temperature
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,18 @@ def reliability(
             )
         )
     return found
+
+
+def fitted_on_dev(folder: Path, dev: Sequence[Predictions]) -> dict[str, float]:
+    """The temperature that `distune predict` scales each task with, or label of a multi-label task; 1 where unfitted.
+
+    Args:
+        folder: the run folder.
+        dev: its predictions for the dev split.
+    """
+    tasks = tasks_behind(folder, dev)
+    return {
+        part.name: task_temperature(task, labels, probabilities) or 1.0
+        for task, (labels, probabilities) in zip(tasks, by_task(dev, tasks), strict=True)
+        for part in exclusive_tasks(task)
+    }

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from distune.data.table import Task
 from distune.training.scoring.metrics import decisions
-from distune.training.scoring.temperature_scaling import with_temperature
 from distune.utils.arguments import check_path
 from distune.utils.atomic import replacing
 from distune.utils.output_files import check_output, is_never
@@ -40,19 +39,6 @@ def named(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.ob
 def as_cell(answer: str | tuple[str, ...]) -> str:
     """A predicted class, or labels with semicolons between them and `none` for no label, as in a table of examples."""
     return answer if isinstance(answer, str) else SEPARATOR.join(answer) or NO_LABEL
-
-
-def calibrated(
-    task: Task, probabilities: NDArray[np.floating[Any]], temperature: float
-) -> NDArray[np.float64]:
-    """Probabilities (N, classes) at the temperature that was fitted on dev; what is predicted stays.
-
-    A label's probability becomes sigmoid( logit(p) / T ), with one temperature for all labels of a task.
-    """
-    if task.kind != "multi_label":
-        return with_temperature(probabilities, temperature)
-    pairs = np.stack([1 - probabilities, probabilities], axis=-1).reshape(-1, 2)
-    return with_temperature(pairs, temperature)[:, 1].reshape(probabilities.shape)
 
 
 @dataclass(frozen=True)

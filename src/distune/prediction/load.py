@@ -97,17 +97,16 @@ def _recommended(folder: Path) -> Path:
     try:
         numbers = read_sealed(folder / NUMBERS)
         name = str(numbers["recommendation"]["contender"])
-        seeds = [int(seed) for seed in numbers["seeds"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        seed = int(numbers["contenders"][name]["seeds"][0])
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{folder / NUMBERS} is damaged ({error!r}); run distune confirm again") from None
-    runs = [run_folder(folder / FOLDER, name, seed) for seed in seeds]
-    found = next((run for run in runs if (run / WEIGHTS).is_file()), None)
-    if found is None:
+    run = run_folder(folder / FOLDER, name, seed)
+    if not (run / WEIGHTS).is_file():
         raise UserError(
-            f"{folder / FOLDER}: the recommended config, {name}, has no weights any more; "
-            "`distune confirm` trains it again"
+            f"{run}: the recommended config, {name}, has no weights of its first seed any more, and the confirmation "
+            "speaks of that model; delete this folder, and `distune confirm` trains it again"
         )
-    return found
+    return run
 
 
 def _folder_of(study: StudyRecord, number: int) -> Path | None:

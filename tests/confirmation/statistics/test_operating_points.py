@@ -77,25 +77,6 @@ def test_intervals_are_those_of_leaving_each_case_out(classes: int) -> None:
         assert found[name]["cases"] == 40 and found[name]["low"] < found[name]["mean"] < found[name]["high"]
 
 
-def test_the_temperature_of_a_seed_is_that_of_its_own_answers() -> None:
-    given = answers(6)
-    flat = calibration(given, [1.0, 1.0, 1.0])
-    assert flat["log_loss"]["mean"] == pytest.approx(calibration(given)["log_loss"]["mean"])
-    rows = given.probabilities[2] ** 0.5
-    expected = log_loss(given.labels[:, 0], rows / rows.sum(1, keepdims=True))
-    alone = TaskAnswers(given.task, given.labels, given.cases, given.probabilities[2:], given.counts)
-    assert calibration(alone, [2.0])["log_loss"]["mean"] == pytest.approx(expected)
-
-
-def test_every_seed_has_its_own_temperature() -> None:
-    given, losses = answers(6), []
-    for rows, temperature in zip(given.probabilities, (1.0, 2.0, 4.0), strict=True):
-        powers = rows ** (1 / temperature)
-        losses.append(log_loss(given.labels[:, 0], powers / powers.sum(1, keepdims=True)))
-    found = calibration(given, [1.0, 2.0, 4.0])["log_loss"]
-    assert found["mean"] == pytest.approx(np.mean(losses)) and found["seeds"] == SEEDS
-
-
 def test_what_equals_the_threshold_is_no_alarm() -> None:
     """Of five without the class on dev one may lie above the cut, 0.4; on test the two at the cut are no alarms."""
 
@@ -112,7 +93,7 @@ def test_what_equals_the_threshold_is_no_alarm() -> None:
     found = operating_points(of((0.1, 0.2, 0.3, 0.4, 0.5), (0.6,)), of((0.4, 0.4, 0.6, 0.1), (0.4, 0.7, 0.8)))
     assert found is not None
     point = found[0]["points"][0]
-    assert (found[0]["positive"], point["wanted"], point["threshold"]["mean"]) == ("yes", 0.8, 0.4)
+    assert (found[0]["positive"], point["wanted"], point["thresholds"]) == ("yes", 0.8, [0.4])
     assert point["specificity"]["mean"] == pytest.approx(3 / 4)
     assert point["sensitivity"]["mean"] == pytest.approx(2 / 3)
 
@@ -151,12 +132,15 @@ def test_points_are_evaluated_on_test_with_the_thresholds_of_dev() -> None:
             for rows in dev.probabilities
         ]
         above = [rows[:, 1] > cut for rows, cut in zip(test.probabilities, cuts, strict=True)]
-        assert point["threshold"]["mean"] == pytest.approx(np.mean(cuts))
+        assert point["thresholds"] == pytest.approx(cuts)
         assert point["sensitivity"]["mean"] == pytest.approx(np.mean([a[truth == 1].mean() for a in above]))
         assert point["specificity"]["mean"] == pytest.approx(
             np.mean([(~a)[truth == 0].mean() for a in above])
         )
         assert point["sensitivity"]["cases"] == len(set(test.cases[truth == 1]))
+        assert point["first_seed"]["sensitivity"]["mean"] == pytest.approx(above[0][truth == 1].mean())
+        assert point["first_seed"]["specificity"]["mean"] == pytest.approx((~above[0])[truth == 0].mean())
+        assert point["first_seed"]["specificity"]["seeds"] == 1
     kept = [point["sensitivity"]["mean"] for point in points]
     assert kept == sorted(kept, reverse=True) and operating_points(answers(1, 3), answers(2, 3)) is None
 
@@ -192,7 +176,7 @@ def test_out_of_fold_answers_evaluate_each_case_with_the_threshold_of_all_others
     assert found is not None and [each["positive"] for each in found] == ["b"]
     for point in found[0]["points"]:
         whole = [threshold(rows[truth == 0, 1], point["wanted"]) for rows in given.probabilities]
-        assert point["threshold"]["mean"] == pytest.approx(np.mean(whole))
+        assert point["thresholds"] == pytest.approx(whole)
         above = [by_leaving_out(rows, truth, given.cases, point["wanted"]) for rows in given.probabilities]
         assert point["sensitivity"]["mean"] == pytest.approx(np.mean([a[truth == 1].mean() for a in above]))
         assert point["specificity"]["mean"] == pytest.approx(

@@ -22,11 +22,24 @@ class _Support(Form):
     recall: _Interval | None
 
 
-class _Point(Form):
-    wanted: float
-    threshold: _Interval | None
+class _FirstSeed(Form):
     sensitivity: _Interval | None
     specificity: _Interval | None
+
+
+class _Point(Form):
+    wanted: float
+    threshold: _Interval | None = None
+    thresholds: list[float] | None = Field(None, min_length=1)
+    first_seed: _FirstSeed | None = None
+    sensitivity: _Interval | None
+    specificity: _Interval | None
+
+    @model_validator(mode="after")
+    def _has_one_of_each(self) -> _Point:
+        if (self.thresholds is None) != (self.first_seed is None):
+            raise ValueError("thresholds and what the first seed finds at them are not both there")
+        return self
 
 
 class _OperatingPoints(Form):

@@ -52,7 +52,10 @@ def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | Non
         "Log loss after",
     )
     fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
-    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}. {REST}"
+    caption = (
+        f"Expected calibration error on {split}; temperatures are fitted {fitted}. “After” is of the probabilities "
+        f"that distune predict gives. {REST}"
+    )
     table = TableBlock(header, tuple(rows), frozenset(range(2, 7)), caption)
     return Section("Calibration", (table, *([figure] if figure is not None else [])))
 

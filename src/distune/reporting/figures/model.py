@@ -10,14 +10,15 @@ from matplotlib.patches import Rectangle
 
 from distune.analysis.findings import Findings
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.reliability import reliability
-from distune.analysis.runs import Confusion
+from distune.analysis.reliability import fitted_on_dev, reliability
+from distune.analysis.runs import Confusion, known_predictions
 from distune.confirmation.statistics.files import OUT_OF_FOLD, run_folder
 from distune.data.table import MISSING
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one
 from distune.training.scoring.metrics import CALIBRATION_BINS, calibration_error
+from distune.training.scoring.temperature_scaling import with_temperature
 
 FEWEST_IN_BIN = 5
 MOST_CLASSES = 30
@@ -141,12 +142,15 @@ def draw_reliability(findings: Findings) -> Figure | None:
     run, name = findings.scored_run.run, findings.scored_run.name
     if isinstance(run, Unknown) or isinstance(run.predictions, Unknown):
         return None
+    dev = known_predictions(run.folder)  # of all folds together there are none
+    temperatures = {} if isinstance(dev, Unknown) else fitted_on_dev(run.folder, dev)
     figure, axes = one(3.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
     said = []
     for colour, mark, task in zip(SERIES * 4, "osD^vP" * 4, run.predictions, strict=False):
         known = task.truth != MISSING
-        truth, probabilities = task.truth[known], task.probabilities[known]
+        truth = task.truth[known]
+        probabilities = with_temperature(task.probabilities[known], temperatures.get(task.task, 1.0))
         error = calibration_error(truth, probabilities)
         bins = [one for one in reliability(truth, probabilities) if one.count >= FEWEST_IN_BIN]
         right = [round((one.accuracy or 0.0) * one.count) for one in bins]
@@ -169,11 +173,19 @@ def draw_reliability(findings: Findings) -> Figure | None:
     axes.set_ylim(0, 1.03)
     figure.legend(loc="outside lower center", ncols=2)
     caption = (
-        f"{_scored(findings)}, before any temperature scaling: accuracy by confidence in "
+        f"{_scored(findings)}, {_scaling(findings, bool(temperatures))}: accuracy by confidence in "
         f"{CALIBRATION_BINS} bins, with 95 % intervals as if no two examples were of one case; bins of fewer than "
         f"{FEWEST_IN_BIN} examples are not drawn."
     )
     return finish(figure, "reliability", f"Reliability of {name}: {'; '.join(said)}.", caption)
+
+
+def _scaling(findings: Findings, is_scaled: bool) -> str:
+    """Which probabilities they are."""
+    if not is_scaled:
+        return "before any temperature scaling"
+    flatters = ", on these very examples, which flatters" if findings.scored_run.on == "dev" else ""
+    return f"the probabilities that distune predict gives, with a temperature fitted on dev{flatters}"
 
 
 def _interval(hits: int, count: int) -> tuple[float, float]:

@@ -21,6 +21,17 @@ def with_temperature(probabilities: NDArray[np.floating[Any]], temperature: floa
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
+def calibrated(task: Task, probabilities: NDArray[np.floating[Any]], temperature: float) -> Floats:
+    """Probabilities (N, classes) at the temperature that was fitted on dev; what is predicted stays.
+
+    A label's probability becomes sigmoid( logit(p) / T ), with one temperature for all labels of a task.
+    """
+    if task.kind != "multi_label":
+        return with_temperature(probabilities, temperature)
+    pairs = np.stack([1 - probabilities, probabilities], axis=-1).reshape(-1, 2)
+    return with_temperature(pairs, temperature)[:, 1].reshape(probabilities.shape)
+
+
 def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.floating[Any]]) -> float:
     """The temperature with the smallest log loss, between 0.05 and 20.
 

@@ -1,7 +1,8 @@
 """What a two-class task finds at a fixed specificity, evaluated on cases that its threshold was not chosen on.
 
-With a test split the threshold is chosen on dev and evaluated on test. Out-of-fold answers serve as both: the threshold
-is that of all of them, and each case is evaluated with the one that all other cases give.
+Each training has thresholds of its own. With a test split they are chosen on dev and evaluated on test. Out-of-fold
+answers serve as both: the threshold is that of all of them, and each case is evaluated with the one that all other
+cases give.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.inference.intervals import interval_over_seeds, ratio_over_cases
+from distune.confirmation.statistics.inference.intervals import ratio_over_cases
 from distune.confirmation.statistics.scores.case_scores import TaskAnswers
 from distune.data.table import MISSING
 
@@ -143,9 +144,10 @@ def _points(
     for wanted in SPECIFICITIES:
         found: dict[str, Any] = {
             "wanted": wanted,
-            "threshold": None,
+            "thresholds": None,
             "sensitivity": None,
             "specificity": None,
+            "first_seed": None,
         }
         thresholds = chosen(column, place, wanted)
         if thresholds is not None:
@@ -155,10 +157,18 @@ def _points(
                     for rows, (_, cuts) in zip(scored.probabilities, thresholds, strict=True)
                 ]
             )
-            found["threshold"] = asdict(interval_over_seeds([cut for cut, _ in thresholds]))
-            found["sensitivity"] = _share(above, scored.labels[:, column] == 1, scored)
-            found["specificity"] = _share(~above, _lacks(scored, column), scored)
+            found["thresholds"] = [cut for cut, _ in thresholds]
+            found |= _shares(above, column, scored)
+            found["first_seed"] = _shares(above[:1], column, scored)
         yield found
+
+
+def _shares(above: NDArray[np.bool_], column: int, scored: TaskAnswers) -> dict[str, Any]:
+    """Sensitivity and specificity where so many examples lie above the thresholds, (seeds, N)."""
+    return {
+        "sensitivity": _share(above, scored.labels[:, column] == 1, scored),
+        "specificity": _share(~above, _lacks(scored, column), scored),
+    }
 
 
 def _share(right: NDArray[np.bool_], chosen: NDArray[np.bool_], scored: TaskAnswers) -> dict[str, Any] | None:

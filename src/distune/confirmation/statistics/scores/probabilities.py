@@ -13,7 +13,7 @@ from distune.confirmation.statistics.inference.intervals import Interval, interv
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers
 from distune.data.table import MISSING
 from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, calibration_bin
-from distune.training.scoring.temperature_scaling import exclusive_answers, with_temperature
+from distune.training.scoring.temperature_scaling import exclusive_answers
 
 Floats = NDArray[np.float64]
 
@@ -27,16 +27,9 @@ def area_under_curve(answers: TaskAnswers) -> dict[str, Any]:
     return asdict(found.interval())
 
 
-def calibration(
-    answers: TaskAnswers, temperatures: Sequence[float] | None = None
-) -> dict[str, dict[str, Any]]:
-    """The expected calibration error and the log loss, means over the labels of a multi-label task.
-
-    Args:
-        answers: of one contender.
-        temperatures: one a seed, fitted on dev; empty takes the probabilities as they are.
-    """
-    pairs = [_of_a_seed(answers, seed, temperatures) for seed in range(len(answers.probabilities))]
+def calibration(answers: TaskAnswers) -> dict[str, dict[str, Any]]:
+    """The expected calibration error and the log loss, means over the labels of a multi-label task."""
+    pairs = [_of_a_seed(answers, seed) for seed in range(len(answers.probabilities))]
     error, loss = (
         CaseScores(
             np.array([pair[which][0] for pair in pairs]), np.stack([pair[which][1] for pair in pairs], axis=1)
@@ -64,9 +57,7 @@ Without = tuple[float, Floats]
 """A number on all cases, and without each, (G,)."""
 
 
-def _of_a_seed(
-    answers: TaskAnswers, seed: int, temperatures: Sequence[float] | None
-) -> tuple[Without, Without]:
+def _of_a_seed(answers: TaskAnswers, seed: int) -> tuple[Without, Without]:
     """Calibration error and log loss of one training."""
     rows = answers.probabilities[seed].astype(np.float64)
     cases = int(answers.cases.max()) + 1
@@ -75,8 +66,6 @@ def _of_a_seed(
     for labels, (truth, asked) in zip(answers.labels.T, columns, strict=True):
         if not len(truth):
             continue
-        if temperatures is not None:
-            asked = with_temperature(asked, temperatures[seed])
         error, loss = _of_a_column(truth, asked, answers.cases[labels != MISSING], cases)
         errors.append(error)
         losses.append(loss)

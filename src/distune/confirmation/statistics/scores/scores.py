@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from distune.confirmation.statistics.scores.probabilities import area_under_curv
 from distune.data.table import label_columns
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.evaluation import evaluate
-from distune.training.scoring.temperature_scaling import task_temperature
+from distune.training.scoring.temperature_scaling import calibrated, task_temperature
 
 OF_A_CLASS = ("recall", "precision", "specificity", "f1")
 
@@ -34,8 +34,8 @@ def split_numbers(
 ) -> dict[str, Any] | None:
     """Everything about a contender on one split, as plain values; None where it has no predictions for it.
 
-    Temperatures are fitted on dev, one a seed and task; on dev itself the calibration after scaling therefore
-    flatters.
+    Temperatures are fitted on dev, one a seed and task, as `distune predict` does; on dev itself the calibration after
+    scaling therefore flatters.
 
     Args:
         answers: of the contender.
@@ -48,7 +48,7 @@ def split_numbers(
     table = evaluate(scored[0].labels, scored[0].probabilities, scored[0].tasks)
     fitted = [_temperatures(dev) for dev in answers.by_split["dev"]]
     by_task = task_answers(scored)
-    dev = {each.task.name: each for each in task_answers(answers.by_split["dev"])}
+    on_dev = {each.task.name: each for each in task_answers(answers.by_split["dev"])}
     score = overall(by_task)
     like = answers.by_split["dev" if split == OUT_OF_FOLD else split][0]
     expected = forecast(score.values, score.pseudovalues, new_cases or len(set(like.groups)), score.lowest)
@@ -58,12 +58,10 @@ def split_numbers(
         "scores": score.values.tolist(),
         "forecast": asdict(expected) if expected is not None else None,
         "tasks": {
-            name: _task_numbers(
-                of_task,
-                table["tasks"][name],
-                [found[name] for found in fitted if name in found],
+            name: _task_numbers(of_task, table["tasks"][name])
+            | _calibrated_numbers(
+                split, on_dev.get(name), of_task, [found[name] for found in fitted if name in found]
             )
-            | {"operating_points": _operating_points(split, dev.get(name), of_task)}
             for of_task in by_task
             for name in (of_task.task.name,)
         },
@@ -113,11 +111,7 @@ def _temperatures(dev: SplitPredictions) -> dict[str, float]:
     return {name: temperature for name, temperature in fitted.items() if temperature is not None}
 
 
-def _task_numbers(
-    answers: TaskAnswers,
-    table: Mapping[str, Any],
-    temperatures: Sequence[float],
-) -> dict[str, Any]:
+def _task_numbers(answers: TaskAnswers, table: Mapping[str, Any]) -> dict[str, Any]:
     # The area exists for all seeds or for none: that depends on the labels of the split alone.
     has_area = table["auc"] is not None
     return {
@@ -125,22 +119,12 @@ def _task_numbers(
         **calibration(answers),
         "auc": area_under_curve(answers) if has_area else None,
         "auc_missing": table["auc_missing"],
-        **_scaled(answers, temperatures),
         "classes": {
             name: _class_numbers(*answers.of_class(number), table["classes"][name]["support"])
             for number, name in enumerate(answers.task.classes)
             if name in table["classes"]  # a label that no example knows is not evaluated
         },
     }
-
-
-def _operating_points(
-    split: str, dev: TaskAnswers | None, answers: TaskAnswers
-) -> list[dict[str, Any]] | None:
-    """None on dev, which chooses thresholds, and where dev knows no label of the task to choose one by."""
-    if split == OUT_OF_FOLD:
-        return operating_points_out_of_fold(answers)
-    return operating_points(dev, answers) if split == "test" and dev is not None else None
 
 
 def _scores_of(answers: TaskAnswers) -> dict[str, Any]:
@@ -152,15 +136,38 @@ def _scores_of(answers: TaskAnswers) -> dict[str, Any]:
     return found
 
 
-def _scaled(answers: TaskAnswers, temperatures: Sequence[float]) -> dict[str, Any]:
-    """Calibration after scaling; null where dev knows no label to fit a temperature on."""
-    if not temperatures:
-        return dict.fromkeys(("temperature", "calibration_error_scaled", "log_loss_scaled"))
-    found = calibration(answers, temperatures)
+def _calibrated_numbers(
+    split: str, on_dev: TaskAnswers | None, answers: TaskAnswers, temperatures: Sequence[float]
+) -> dict[str, Any]:
+    """Calibration and operating points of the probabilities that `distune predict` gives.
+
+    Args:
+        split: that is evaluated; no operating points on dev, which chooses thresholds.
+        on_dev: answers of the same trainings; None where dev knows no label to fit or to choose anything by.
+        answers: as the models give them.
+        temperatures: one a seed, fitted on dev; none where that knows no label, and predict then scales nothing.
+    """
+    scaled = _scaled(answers, temperatures)
+    points = None
+    if split == OUT_OF_FOLD:
+        points = operating_points_out_of_fold(scaled)
+    elif split == "test" and on_dev is not None:
+        points = operating_points(_scaled(on_dev, temperatures), scaled)
+    found = calibration(scaled) if temperatures else {}
     return {
-        "temperature": interval(temperatures, highest=math.inf),
-        **{f"{name}_scaled": each for name, each in found.items()},
+        "temperature": interval(temperatures, highest=math.inf) if temperatures else None,
+        **{f"{name}_scaled": found.get(name) for name in ("calibration_error", "log_loss")},
+        "operating_points": points,
     }
+
+
+def _scaled(answers: TaskAnswers, temperatures: Sequence[float]) -> TaskAnswers:
+    if not temperatures:
+        return answers
+    by_seed = zip(answers.probabilities, temperatures, strict=True)
+    return replace(
+        answers, probabilities=[calibrated(answers.task, rows, warmth) for rows, warmth in by_seed]
+    )
 
 
 def _class_numbers(counts: Counts, number: int, support: int) -> dict[str, Any]:
