@@ -33,7 +33,7 @@ WHOSE = {
 }
 """What answered, by the same."""
 OLD = (
-    "An earlier version made this confirmation: its thresholds are of probabilities before their calibration, and means "
+    "An earlier version made this: its thresholds are of probabilities before their calibration and means "
     "over seeds, each of which has its own, so they are none for what distune predict gives. The same distune confirm "
     "computes those, without training again."
 )
