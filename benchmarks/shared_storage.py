@@ -23,7 +23,8 @@ from benchmarks.guarantees import FINISHED, Figure, exactly, guarantees, publish
 from benchmarks.resumable import undisturbed
 from benchmarks.study_process import STUDY, start
 from distune.config import Config, as_dict, with_values
-from distune.tuning.study.storage import StorageRetry, open_storage
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.storage_retry import StorageRetry
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tuning"))
 from mariadb import MariaDB

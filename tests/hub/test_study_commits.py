@@ -21,7 +21,8 @@ from distune.tuning.study.hub_commits import with_study_commits
 from distune.tuning.study.names import commits_so_far
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import COMMITS, StudySettings
-from distune.tuning.study.storage import StorageRetry, default_url, open_storage
+from distune.tuning.study.storage import default_url, open_storage
+from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.tune import _dataset
 
 from .server import HubServer

@@ -21,7 +21,8 @@ from distune.models.encoders.catalogue import CATALOGUE
 from distune.tuning.space.build import build_space
 from distune.tuning.study.hub_commits import with_study_commits
 from distune.tuning.study.settings import COMMITS, StudySettings
-from distune.tuning.study.storage import StorageRetry, open_storage
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.storage_retry import StorageRetry
 
 from .server import HubServer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distune.config import Config, load_config
+from distune.config import Config, StudyConfig, load_config
 from distune.errors import UserError
 from distune.tuning.executors.make import devices_for
 from distune.tuning.space.build import build_space
@@ -104,7 +104,19 @@ def test_text_that_no_file_can_hold_is_refused(values: dict[str, Any]) -> None:
         Config(**values)
 
 
-def test_workers_that_would_starve_the_machine_are_refused_before_any_is_started() -> None:
+def test_no_number_of_a_study_is_without_end() -> None:
+    """A million workers would be begun with, and folds counted, before anybody sees that it never ends."""
+    for name, field in StudyConfig.model_json_schema()["properties"].items():
+        for kind in field.get("anyOf", [field]):
+            assert kind.get("type") not in ("integer", "number") or "maximum" in kind, name
+
+
+@pytest.mark.parametrize(
+    ("executor", "address"), [("local", None), ("ray", "local")], ids=["processes", "a private cluster"]
+)
+def test_workers_that_would_starve_the_machine_are_refused_before_any_is_started(
+    executor: str, address: str | None
+) -> None:
     with pytest.raises(UserError, match="100,000"):
-        devices_for("local", ("cpu",), 100_000)
+        devices_for(executor, ("cpu",), 100_000, ray_address=address)
     assert devices_for("local", ("cpu",), 2) == ("cpu", "cpu")

@@ -18,12 +18,12 @@ class StudyConfig(ConfigSection):
     """Finished trials that the study shall have, over all restarts."""
     gpus: tuple[DeviceName, ...] = ()
     """Devices of the workers, one each in turn: cuda:0, cuda:1; empty takes training.device."""
-    workers: Annotated[int, Field(ge=1)] | None = None
+    workers: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Trainings at once; empty: one for each device. They share the machine's cores as if they were alone on it:
     beside another study, set training.threads to each one's share."""
     name: str | None = None
     """A new name, or that of a study to resume; empty resumes the last unfinished study on the same question."""
-    timeout: Annotated[float, Field(ge=0.0)] | None = None
+    timeout: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
     """Seconds; running trials stop at their next epoch."""
     sampler: Literal["tpe", "random", "gp", "qmc"] | None = None
     """tpe: the default, for 15 to 1,000 trials; random: an unbiased picture of the space; gp: few, expensive trials
@@ -33,9 +33,9 @@ class StudyConfig(ConfigSection):
     that waits out noise; none: every trial runs to its end. Empty keeps an existing study's."""
     storage: Name | None = None
     """Database of the study (SQLAlchemy URL); empty: its SQLite file."""
-    teacher_epochs: Annotated[int, Field(ge=1)] | None = None
+    teacher_epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Epochs of a trial's teacher, instead of teacher.epochs."""
-    student_epochs: Annotated[int, Field(ge=1)] | None = None
+    student_epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Epochs of a trial's student, instead of student.epochs."""
     tune_fusion: bool = False
     """Also search the fusion modules."""
@@ -56,12 +56,12 @@ class StudyConfig(ConfigSection):
     third of the trials, then the student with the best few teachers."""
     prune_teacher: bool = False
     """joint: stop a trial whose teacher falls behind the median teacher, before its student trains."""
-    folds: Annotated[int, Field(ge=2)] | None = None
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     """joint: score a trial by its mean over so many folds of train and dev, not by the dev split; for dev splits of few
     cases, which cannot tell trials apart. Trains each trial so many times. Pruners: median, percentile, none."""
     on_oom: Literal["fail", "retry"] = "fail"
     """Out of memory: fail, or retry once with half the batch in memory."""
-    keep_best: Annotated[int, Field(ge=0)] = 3
+    keep_best: Annotated[int, Field(ge=0, le=1_000_000)] = 3
     """How many of the best trials keep their weights on disk, from the next trial that ends on."""
     executor: Literal["local", "ray"] = "local"
     """Where workers live: local processes, or ray (pip install 'distune[ray]')."""

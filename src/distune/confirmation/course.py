@@ -185,7 +185,9 @@ class Confirmation:
         except KeyboardInterrupt:
             return TrainingEnd(interrupted=True)
         request, workers = self.request, min(self.request.workers, len(left))
-        devices = devices_for(request.executor, self._devices, workers, request.gpus_per_trial)
+        devices = devices_for(
+            request.executor, self._devices, workers, request.gpus_per_trial, ray_address=request.ray_address
+        )
         self.show(f"devices: {described(request.executor, devices, request.gpus_per_trial)}")
         with make_executor(
             request.executor,

@@ -16,6 +16,8 @@ RELEVANT_GAIN = 0.01
 LEAST_GAIN = 1e-6
 MOST_SEEDS, MOST_CASES = 1000, 10**9
 """More trainings of each contender than anybody waits for, and more cases than any set has."""
+MOST_TRIALS, MOST_WORKERS = 1_000_000, 10_000
+"""As the study section takes them."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class ConfirmRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("top", "workers"):
-            check_number(name, getattr(self, name), least=1, whole=True)
+        check_number("top", self.top, least=1, most=MOST_TRIALS, whole=True)
+        check_number("workers", self.workers, least=1, most=MOST_WORKERS, whole=True)
         check_number("seeds", self.seeds, least=1, most=MOST_SEEDS, whole=True)
         if self.new_cases is not None:
             check_number("new_cases", self.new_cases, least=1, most=MOST_CASES, whole=True)

@@ -80,7 +80,10 @@ class TuneRequest:
         Raises:
             UserError: there is no such executor, or a device is not there.
         """
-        return devices_for(self.asked.executor, self.devices, self.workers, self.asked.gpus_per_trial)
+        asked = self.asked
+        return devices_for(
+            asked.executor, self.devices, self.workers, asked.gpus_per_trial, ray_address=asked.ray_address
+        )
 
     @property
     def workers(self) -> int:

@@ -21,7 +21,7 @@ from distune.tuning.executors.make import described, make_executor
 from distune.tuning.request import TuneRequest
 from distune.tuning.search.pruners import is_too_short, make_pruner, make_pruner_of_folds
 from distune.tuning.study.settings import StudySettings
-from distune.tuning.study.storage import StorageRetry
+from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.trials.messages import Failure
 
 TITLES = {"teacher": "teachers", "staged": "students"}

@@ -42,7 +42,8 @@ from distune.tuning.study.names import check_before_opening, commits_so_far, exi
 from distune.tuning.study.open_study import check_resumable, check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
-from distune.tuning.study.storage import StorageRetry, default_url, opened
+from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.storage_retry import OPENING_LIMIT, StorageRetry
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_dataset import Inspection, inspect
 from distune.tuning.study_run import Ending, StudyRunner
@@ -77,7 +78,8 @@ def tune(request: TuneRequest) -> TuneResult:
     # The storage first: where there is none, no folder of the study is left.
     with interrupts() as interrupted, opened(url) as storage, log_file(folder / "study.log"):
         retrying = StorageRetry(interrupted=interrupted)
-        study, settings = _open(request, storage, name, settings, retrying)
+        opening = StorageRetry(OPENING_LIMIT, interrupted=interrupted)
+        study, settings = _open(request, storage, name, settings, opening)
         dataset.write(folder)
         _log.info("study %s in %s: %d finished trials wanted", name, redacted(url), asked.n_trials)
         runner = StudyRunner(request, interrupted)

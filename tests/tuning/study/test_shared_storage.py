@@ -22,7 +22,11 @@ from sqlalchemy.orm import Session
 
 from distune.errors import UserError
 from distune.tuning.coordinator.failures import TAIL
-from distune.tuning.study.storage import StorageRetry, open_storage
+from distune.tuning.study import read_only
+from distune.tuning.study import storage as storage_module
+from distune.tuning.study.read_only import reading
+from distune.tuning.study.storage import open_storage
+from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
 from distune.tuning.summary import config_of_trial
 
@@ -233,6 +237,27 @@ def test_the_longest_output_of_a_failure_fits_and_what_does_not_fit_is_refused_a
     assert storage.get_trial(trial._trial_id).user_attrs == {"failure_output": output}
     with pytest.raises(UserError, match=r"refuses a value"):
         StorageRetry()(lambda: study.set_user_attr("k" * 1000, 0))
+
+
+def test_what_another_program_has_locked_is_not_waited_for_without_end(server, monkeypatch):
+    lock = (
+        "LOCK TABLES studies WRITE"
+        if "mysql" in server.url
+        else "LOCK TABLE studies IN ACCESS EXCLUSIVE MODE"
+    )
+    short = {
+        kind: tuple(each.replace("60", "1") for each in said) for kind, said in storage_module.SESSION.items()
+    }
+    monkeypatch.setattr(storage_module, "SESSION", short)
+    monkeypatch.setattr(read_only, "SESSION", short)
+    storage = open_storage(server.url)
+    with reading(server.url) as readable, open_storage(server.url).engine.connect() as other:
+        other.execute(text(lock))
+        with pytest.raises(UserError, match="does not answer"):
+            StorageRetry(limit=0.0)(storage.get_all_studies)
+        with pytest.raises(UserError, match="cannot be read"):
+            readable.get_all_studies()
+        other.invalidate()  # in a pool it would keep the lock
 
 
 def test_a_wrong_password_is_refused_without_being_shown(server):

@@ -16,7 +16,7 @@ from study_helpers import coordinator, settings_of, sqlite_study, training
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease, leases
-from distune.tuning.study.storage import StorageRetry
+from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.summary import write_summary
 
 
@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_written_is_waited_for_and_named(study, caplog):
     engine = study._storage._backend.engine
     event.listen(engine, "checkout", lambda connection, *_: connection.execute("PRAGMA query_only=ON"))
     waits = Waits()
-    with pytest.raises(UserError, match="does not answer"):
+    with pytest.raises(UserError, match="cannot be written"):
         waits.retry()(lambda: study.set_user_attr("a", 1))
     assert len(waits.seconds) > 2 and "readonly" in caplog.text
 

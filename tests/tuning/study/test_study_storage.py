@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -25,14 +26,13 @@ from distune.tuning.study.read_only import COPY_ATTEMPTS, copy_sqlite, reading
 from distune.tuning.study.settings import COMMITS, ENCODERS, NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
-    FULL_SECONDS,
-    OUTAGE_LIMIT,
-    PARTING_SECONDS,
-    StorageRetry,
+    _with_its_reason,
     default_url,
     engine_options,
+    open_engine,
     open_storage,
 )
+from distune.tuning.study.storage_retry import FULL_SECONDS, OUTAGE_LIMIT, PARTING_SECONDS, StorageRetry
 from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted
 from distune.tuning.study.transactions import claim, claim_of_study, requeue_if_owned
 
@@ -214,9 +214,13 @@ def test_an_outage_without_end_is_given_up_and_other_errors_are_raised():
         StorageRetry(sleep=time.sleep, clock=time)(lambda: 1 / 0)
 
 
-def test_a_full_disk_is_not_waited_for_as_long_and_named(tmp_path):
+@pytest.mark.parametrize(
+    "original",
+    [sqlite3.OperationalError("database or disk is full"), OSError(errno.ENOSPC, "No space left on device")],
+    ids=["bytes", "files"],
+)
+def test_a_full_disk_is_not_waited_for_as_long_and_named(tmp_path, original):
     time = Time()
-    original = sqlite3.OperationalError("database or disk is full")
 
     def full():
         raise StorageInternalError("no") from sqlalchemy.exc.OperationalError("insert", {}, original)
@@ -224,6 +228,24 @@ def test_a_full_disk_is_not_waited_for_as_long_and_named(tmp_path):
     with pytest.raises(OSError, match="disk is full") as refused:
         StorageRetry(sleep=time.sleep, clock=time)(full)
     assert refused.value.errno == errno.ENOSPC and sum(time.pauses) < 2 * FULL_SECONDS
+    with pytest.raises(OSError, match=r"a\.db") as refused, open_engine("sqlite:///a.db", Path("a.db")):
+        full()
+    assert refused.value.errno == errno.ENOSPC
+
+
+def test_the_system_says_why_sqlite_can_make_no_file(tmp_path):
+    storage = open_storage(default_url(tmp_path, "a"))
+    file = tmp_path / "a.db"
+    with sqlite3.connect(file) as other:
+        other.execute("PRAGMA journal_mode=DELETE")
+    (tmp_path / "a.db-wal").mkdir()  # in the way of SQLite alone
+    with pytest.raises(sqlalchemy.exc.OperationalError, match="unable to open"), storage.engine.connect():
+        pass
+    (tmp_path / "a.db-wal").rmdir()
+    about = SimpleNamespace(original_exception=sqlite3.OperationalError("unable to open database file"))
+    about.statement = "INSERT"
+    assert _with_its_reason(about, file) is None
+    assert isinstance(_with_its_reason(about, tmp_path / "gone" / "a.db").orig, FileNotFoundError)
 
 
 @pytest.mark.parametrize(("asked", "limit"), [(0, OUTAGE_LIMIT), (1, PARTING_SECONDS)])

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from distune.errors import UserError
 from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
-from distune.tuning.study.storage import StorageRetry
+from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.study.transactions import (
     claim,
     count_trials,

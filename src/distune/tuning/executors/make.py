@@ -48,7 +48,12 @@ def check_executor(
 
 
 def devices_for(
-    executor: str, asked: Sequence[str], workers: int, gpus_per_trial: float = 0.0
+    executor: str,
+    asked: Sequence[str],
+    workers: int,
+    gpus_per_trial: float = 0.0,
+    *,
+    ray_address: str | None = None,
 ) -> tuple[str, ...]:
     """The device of each worker of an executor; nothing is started.
 
@@ -57,6 +62,7 @@ def devices_for(
         asked: names of devices; auto stands for every GPU of this machine.
         workers: trials at once.
         gpus_per_trial: GPUs that Ray sets aside for a trial.
+        ray_address: of the Ray cluster; "local" is a private one on this machine.
 
     Raises:
         UserError: there is no such executor, too many workers are asked for, or a device is not there.
@@ -65,7 +71,7 @@ def devices_for(
 
     check_executor(executor)
     most = max(WORKERS_PER_CORE * usable_cores(), len(asked))
-    if executor == "local" and workers > most:
+    if "local" in (executor, ray_address) and workers > most:
         raise UserError(
             f"workers: {workers:,} processes are too many for {usable_cores()} cores; ask for at most {most}"
         )

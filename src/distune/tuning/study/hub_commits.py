@@ -11,7 +11,7 @@ from optuna.study import Study
 from distune.config import EncoderConfig
 from distune.config.revisions import Place, encoders_of, model_key
 from distune.tuning.study.settings import COMMITS, StudySettings
-from distune.tuning.study.storage import StorageRetry
+from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.study.transactions import claim_of_study
 
 

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
-from distune.tuning.study.storage import engine_options, is_not_found, open_engine, parse_url, reason
+from distune.tuning.study.storage import (
+    SESSION,
+    begin_sessions,
+    engine_options,
+    is_not_found,
+    open_engine,
+    parse_url,
+    reason,
+)
 from distune.tuning.study.storage_url import redacted, sqlite_file
 from distune.utils.paths import check_is_file
 
@@ -23,8 +31,7 @@ COPY_ATTEMPTS = 20
 _TABLES = ("studies", "trials", "version_info")
 _READ_ONLY = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-    "mysql": "SET SESSION TRANSACTION READ ONLY",
-    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    **dict.fromkeys(("mysql", "mariadb"), "SET SESSION TRANSACTION READ ONLY"),
 }
 
 
@@ -111,24 +118,18 @@ def _stamps(*paths: Path) -> tuple[tuple[int, int] | None, ...]:
 
 @contextmanager
 def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
-    from sqlalchemy import create_engine, event
+    from sqlalchemy import create_engine
 
     parsed = parse_url(url)
     options = engine_options(parsed)
-
-    def forbid_writing(connection: Any, _: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(_READ_ONLY[parsed.get_backend_name()])
-        cursor.close()
-        connection.commit()
 
     with open_engine(shown):
         probe = create_engine(parsed, **options)
         _check_tables(probe, shown)
         storage = _readable(shown)(url, engine_kwargs=options, skip_table_creation=True)
-    if parsed.get_backend_name() in _READ_ONLY:
-        event.listen(storage.engine, "connect", forbid_writing)
-        storage.engine.dispose()
+    kind = parsed.get_backend_name()
+    if kind in _READ_ONLY:
+        begin_sessions(storage.engine, (*SESSION[kind], _READ_ONLY[kind]))
     try:
         yield storage
     finally:

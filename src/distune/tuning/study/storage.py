@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import logging
-import math
 import re
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError, is_disk_full
 from distune.tuning.study.storage_url import (
@@ -24,21 +23,22 @@ from distune.tuning.study.storage_url import (
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
-    from sqlalchemy.engine import URL, Engine
+    from sqlalchemy.engine import URL, Engine, ExceptionContext
+    from sqlalchemy.exc import OperationalError
 
-Result = TypeVar("Result")
-_log = logging.getLogger(__name__)
 _BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no such table", re.I)
-_DAMAGED = re.compile(r"malformed|not a database|no such (table|column)", re.I)
 CREATION_ATTEMPTS = 10
-OUTAGE_LIMIT = 600.0
-"""Seconds that a coordinator waits for a storage that does not answer."""
-PARTING_SECONDS = 3.0
-"""Seconds that it waits once it was asked to end."""
-FULL_SECONDS = 30.0
-"""Seconds that it waits where the storage's disk is full; only its owner can free some space."""
 CONNECT_SECONDS = 10
 """Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
+LOCK_SECONDS = 60
+"""Seconds that one attempt waits for what another program has locked; PostgreSQL would wait for ever, MySQL a year."""
+SESSION: Mapping[str, tuple[str, ...]] = {
+    # Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing.
+    "sqlite": ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL"),
+    "postgresql": (f"SET lock_timeout = '{LOCK_SECONDS}s'",),
+    **dict.fromkeys(("mysql", "mariadb"), (f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}",)),
+}
+"""What each connection begins with, by kind of database."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 
 
@@ -64,15 +64,15 @@ def open_storage(url: str) -> RDBStorage:
     file = sqlite_file(parsed) if parsed.get_backend_name() == "sqlite" else None
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    with open_engine(url):
+    with open_engine(url, file):
         options = engine_options(parsed)
         storage = _with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
+    begin_sessions(storage.engine, SESSION.get(parsed.get_backend_name(), ()))
     if file is not None:
-        event.listen(storage.engine, "connect", _write_ahead)
-        storage.engine.dispose()
         check = _SameFile(file)
         event.listen(storage.engine, "do_connect", check)  # which would make a new file
         event.listen(storage.engine, "checkout", check)
+        event.listen(storage.engine, "handle_error", lambda about: _with_its_reason(about, file))
     return storage
 
 
@@ -102,11 +102,16 @@ def parse_url(url: str) -> URL:
 
 
 @contextmanager
-def open_engine(url: str) -> Iterator[None]:
+def open_engine(url: str, file: Path | None = None) -> Iterator[None]:
     """Turns what SQLAlchemy and Optuna raise while they open a storage into one sentence.
+
+    Args:
+        url: of the storage.
+        file: of SQLite, where it may be made.
 
     Raises:
         UserError: no driver, no server, or no database.
+        OSError: the disk is full.
     """
     from alembic.util.exc import CommandError
     from optuna.exceptions import StorageInternalError
@@ -116,6 +121,8 @@ def open_engine(url: str) -> Iterator[None]:
     try:
         yield
     except (*database, ImportError, RuntimeError, LookupError, ValueError) as error:
+        if is_disk_full((file and _why_no_file(error.__cause__ or error, file)) or error.__cause__ or error):
+            raise OSError(errno.ENOSPC, "no space for the storage", str(file or redacted(url))) from None
         raise UserError(f"storage {redacted(url)} cannot be opened: {reason(error, url)}") from None
 
 
@@ -126,7 +133,7 @@ def engine_options(url: URL) -> dict[str, Any]:
         url: of the storage; its own `connect_timeout` stands.
     """
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 60}}
+        return {"connect_args": {"timeout": LOCK_SECONDS}}
     driver = url.get_driver_name()
     connect: dict[str, Any] = {}
     if driver in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query:
@@ -139,6 +146,21 @@ def engine_options(url: URL) -> dict[str, Any]:
         # to write what another coordinator changed since then.
         options["isolation_level"] = "READ COMMITTED"
     return options
+
+
+def begin_sessions(engine: Engine, statements: Sequence[str]) -> None:
+    """Lets every connection of an engine begin with some statements, also those that it has made."""
+    from sqlalchemy import event
+
+    def begin(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+
+    event.listen(engine, "connect", begin)
+    engine.dispose()
 
 
 @contextmanager
@@ -174,15 +196,6 @@ def reason(error: BaseException, url: str) -> str:
         return missing_driver(url, cause)
     said = str(cause).splitlines() or [type(cause).__name__]  # an assertion of a library says nothing
     return hide_secrets(said[0], url)
-
-
-def _said(error: BaseException) -> str:
-    """The kind of a database's error and its first line, without addresses, which servers may put in later ones."""
-    original = getattr(error, "orig", None)
-    kind = type(error).__name__
-    if original is None or not type(original).__module__.startswith("sqlite3"):
-        return kind
-    return f"{kind}: {str(original).splitlines()[0] if str(original) else ''}"
 
 
 def is_not_found(error: Exception) -> bool:
@@ -223,12 +236,21 @@ class _SameFile:
         return found.st_dev, found.st_ino
 
 
-def _write_ahead(connection: Any, _: object) -> None:
-    """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
+def _with_its_reason(about: ExceptionContext, file: Path) -> OperationalError | None:
+    from sqlalchemy.exc import OperationalError
+
+    found = _why_no_file(about.original_exception, file)
+    return None if found is None else OperationalError(about.statement, None, found)
+
+
+def _why_no_file(error: BaseException, file: Path) -> OSError | None:
+    """Why SQLite could not make a file beside its database: it says nothing of the disk itself."""
+    if "unable to open database file" in str(error):
+        try:
+            tempfile.TemporaryFile(dir=file.parent).close()
+        except OSError as found:
+            return found
+    return None
 
 
 def _leave_write_ahead(engine: Engine) -> None:
@@ -239,85 +261,3 @@ def _leave_write_ahead(engine: Engine) -> None:
         with suppress(OperationalError), engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout=0")
             connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
-
-
-class StorageRetry:
-    """Repeats a call on the storage while the database does not answer.
-
-    Args:
-        limit: seconds after the first failure at which it is given up.
-        sleep: waits some seconds.
-        clock: seconds, never going back; an attempt may take long, too.
-        interrupted: how often the user asked for an end; once leaves a few seconds, twice none.
-    """
-
-    def __init__(
-        self,
-        limit: float = OUTAGE_LIMIT,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-        interrupted: Callable[[], int] = lambda: 0,
-    ):
-        self._limit = limit
-        self._sleep = sleep
-        self._clock = clock
-        self._interrupted = interrupted
-
-    def __call__(self, call: Callable[[], Result]) -> Result:
-        """Calls until it works; the call must be one that may be repeated.
-
-        Raises:
-            UserError: the storage is damaged, lacks its study, refuses a value, or does not answer in time; every
-                later call is tried once.
-            OSError: the storage's disk is full, and stays so.
-        """
-        from optuna.exceptions import StorageInternalError
-        from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
-
-        from distune.tuning.study.fast_storage import DamagedValueError
-
-        # From the first failure, not from the call: a call that takes long and works is no outage.
-        began: float | None = None
-        pause = 0.25
-        while True:
-            try:
-                return call()
-            except KeyError as error:
-                if not is_not_found(error):
-                    raise
-                raise UserError(
-                    "the study, or a trial of it, was deleted from its storage while this command worked on it; the "
-                    "run folders of its trials are kept"
-                ) from error
-            except DamagedValueError as error:
-                raise UserError(
-                    f"the storage is damaged (a trial cannot be read: {error}); restore its file from a copy, or "
-                    "begin another study"
-                ) from error
-            except (StorageInternalError, DatabaseError, InterfaceError) as error:
-                cause = _said(error.__cause__ or error)
-                if isinstance(error.__cause__, DataError):  # MySQL's attributes end at 64 KiB
-                    raise UserError(f"the storage refuses a value: {error.__cause__.orig}") from error
-                if _DAMAGED.search(cause):
-                    raise UserError(
-                        f"the storage is damaged ({cause}); restore its file from a copy, or begin another study"
-                    ) from error
-                if not isinstance(error, StorageInternalError | OperationalError | InterfaceError):
-                    raise
-                began = self._clock() if began is None else began
-                is_full = is_disk_full(getattr(error.__cause__ or error, "orig", None) or error)
-                if self._clock() - began >= min(self._seconds(), FULL_SECONDS if is_full else math.inf):
-                    self._limit = 0.0
-                    if is_full:
-                        raise OSError(errno.ENOSPC, f"the storage's disk is full ({cause})") from error
-                    raise UserError(
-                        f"the storage does not answer ({cause}); what was not written is resumed from its run folder "
-                        "when the same command runs again"
-                    ) from error
-                _log.warning("storage does not answer (%s); trying again in %.2g s", cause, pause)
-                self._sleep(pause)
-                pause = min(2 * pause, 5.0)
-
-    def _seconds(self) -> float:
-        asked = self._interrupted()
-        return min(self._limit, (self._limit, PARTING_SECONDS, 0.0)[min(asked, 2)])
