@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -446,3 +448,59 @@ def test_json_values_of_a_medpix_row_that_are_no_text(medpix: Callable[..., Path
         "'U_id' is not text: 7",
         "'Type' is not text: null",
     ]
+
+
+def several(root: Path, cells: list[str], **values: Any) -> DataConfig:
+    """Rows of their own cases with labels that share a cell, each with its picture; the last four are dev."""
+    lines = [[f"{n}.png", cell, f"p{n}"] for n, cell in enumerate(cells)]
+    for n in range(len(cells)):
+        write_png(root / f"{n}.png", n)
+    tables(root, {"metadata_train.csv": lines[:-4], "metadata_dev.csv": lines[-4:]}, ["i", "signs", "g"])
+    return DataConfig.model_validate({
+        "reader": "csv", "root": root, "image_column": "i", "label_columns": ["signs"], "group_column": "g",
+        "tasks": {"signs": {"separator": ";"}}, **values,
+    })  # fmt: skip
+
+
+def test_folds_and_shares_spread_the_labels_of_a_cell(tmp_path: Path) -> None:
+    """Each pair of labels occurs once: as whole cells they could be in one fold alone, label by label they are not."""
+    names = "abcdefgh"
+    cells = [f"{one};{other}" for one in names for other in names if one < other]
+    for number in (1, 2, 3):
+        table = read_table(several(tmp_path, cells, fold={"number": number, "of": 3}), 0)
+        train, dev = table.labels[table.rows("train")], table.labels[table.rows("dev")]
+        assert len(train) + len(dev) == 28 and train.sum(axis=0).min() >= 3 and dev.sum(axis=0).min() >= 1
+    for share in (0.5, 0.75):
+        table = read_table(several(tmp_path, cells, label_fraction=share), 0)
+        assert len(table.rows("train")) == 24 * share and len(table.rows("unlabelled")) == 24 * (1 - share)
+        assert set(table.tasks[0].classes) == set(names)
+    kept = table.labels[table.rows("train")].sum(axis=0)
+    assert kept.min() >= 2
+
+
+def test_a_set_with_faults_is_not_folded_first(tmp_path: Path) -> None:
+    config = several(tmp_path, ["a", "b"] * 6, fold={"number": 1, "of": 13})
+    (tmp_path / "3.png").unlink()
+    with pytest.raises(DataError) as caught:
+        read_table(config, 0)
+    assert len(caught.value.problems) == 1 and "image file is missing" in caught.value.problems[0]
+
+
+def test_images_are_checked_by_the_window_of_the_config(tmp_path: Path) -> None:
+    config = several(tmp_path, ["a", "b"] * 4)
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "0.tif")
+    tables(tmp_path, {"metadata_train.csv": [[f"{n}.png", "ab"[n % 2], f"p{n}"] for n in range(1, 4)] + [["0.tif", "a", "p0"]]},
+           ["i", "signs", "g"])  # fmt: skip
+    seen: list[Any] = []
+    module = sys.modules["distune.data.readers.read_table"]
+    real = checked_images
+
+    def noted(paths: Sequence[str], limit: float, rules: Any) -> Any:
+        seen.append((limit, rules.window))
+        return real(paths, limit, rules)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "checked_images", noted)
+        with pytest.raises(DataError, match="no pixel of the image is a number"):
+            read_table(config.model_copy(update={"window": (1.0, 2.0), "max_image_megapixels": 3.0}), 0)
+    assert seen == [(3.0, (1.0, 2.0))]

@@ -1,0 +1,474 @@
+"""New and labelled examples in every form, as they are understood before a model sees them."""
+
+from __future__ import annotations
+
+import csv
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+from distune.config import DataConfig
+from distune.data.pixels.images import decode
+from distune.data.pixels.intensity import PixelRules
+from distune.data.readers.image_files import ImageFiles
+from distune.data.table import MISSING, Split, Table, Task
+from distune.errors import DataError, UserError
+from distune.prediction import novelty
+from distune.prediction.answers import Answers, calibrated, joined, named, predicted
+from distune.prediction.evaluation import _ends, record
+from distune.prediction.examples import (
+    Columns,
+    Example,
+    _file,
+    array_of,
+    cell_of,
+    column_of,
+    columns_of,
+    encoder_pixels,
+    examples_of,
+    is_image,
+    is_missing,
+    is_nothing,
+    positions,
+    read_examples,
+)
+from distune.prediction.inputs import Inputs, _problem, lacks
+from distune.prediction.labelled import (
+    Labelled,
+    _each_its_own,
+    label_columns_of,
+    labelled,
+    labelled_file,
+    labelled_table,
+)
+from distune.prediction.load import is_run
+from distune.prediction.novelty import Seen, check_novelty, seen_before
+from distune.prediction.predictor import Predictor
+
+from .test_predictor_by_hand import PREDICTOR, SEEING, TASK, ByBrightness, ByLength, grey
+
+SIGNS = Task("signs", ("a", "b"), "multi_label")
+
+
+def test_cells_and_values_that_stand_for_nothing() -> None:
+    words = ("N/A ", "nil")
+    assert [is_missing(cell, words) for cell in ("", " \t", "n/a", " NIL", "nils", "0")] == [True] * 4 + [
+        False
+    ] * 2
+    nothing = (None, "", " ", float("nan"), np.float32("nan"), np.float64("nan"), pandas.NA, pandas.NaT)
+    assert all(is_nothing(value) for value in nothing) and [cell_of(value) for value in nothing] == [""] * 8
+    assert not any(is_nothing(value) for value in (0, 0.0, False, "x", np.float32(0), [], "nan"))
+    assert [cell_of(value) for value in (1, 1.5, "x ", True, np.int64(3))] == ["1", "1.5", "x ", "True", "3"]
+    for odd in ([1], b"x", {"a": 1}, "\ud800"):
+        with pytest.raises(UserError):
+            cell_of(odd)
+
+
+def test_what_one_image_is() -> None:
+    for image in ("a.png", Path("a"), np.zeros((2, 2)), np.zeros((2, 2, 3)), Image.new("L", (1, 1))):
+        assert is_image(image)
+    for other in (
+        ["a.png"],
+        np.zeros(3),
+        np.zeros((1, 2, 2, 3)),
+        np.array([["a", "b"]], dtype=object),
+        None,
+        3,
+    ):
+        assert not is_image(other)
+
+
+def test_examples_of_lists() -> None:
+    found = examples_of(["a.png", Path("b.png"), grey(1)], ["x", "", None], Columns())
+    assert [(each.id, each.text) for each in found] == [("a.png", "x"), ("b.png", ""), ("example 3", None)]
+    assert [each.text for each in examples_of(["a", "b"], None, Columns())] == [None, None]
+    for images, texts in ((["a"], ["x", "y"]), (["a", "b"], ["x"])):
+        with pytest.raises(UserError, match="one text for each image"):
+            examples_of(images, texts, Columns())
+
+
+def test_examples_of_a_data_frame() -> None:
+    frame = pandas.DataFrame(
+        {
+            "report": ["one", " N/A", None, 4],
+            "image": ["a.png", None, float("nan"), "d.png"],
+            "id": ["p", None, "q", 7],
+        },
+        index=[10, 11, 12, 13],
+    )
+    columns = Columns(("scan", "image"), ("report",), ("n/a",))
+    found = examples_of(frame, None, columns)
+    assert [(each.id, each.image, each.text) for each in found] == [
+        ("p", "a.png", "one"), ("11", None, ""), ("q", None, None), ("7", "d.png", "4"),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="second argument"):
+        examples_of(frame, ["x"] * 4, columns)
+    unnamed = examples_of(frame.drop(columns="id"), None, columns)
+    assert [each.id for each in unnamed] == ["10", "11", "12", "13"]
+    (odd,) = examples_of(pandas.DataFrame({"report": [["x"]]}), None, Columns((), ("report",)))
+    assert odd.problem is not None and odd.problem.startswith("its text: ")
+    twice = pandas.DataFrame([[1, 2]], columns=["x", "x"])
+    with pytest.raises(UserError, match="two columns 'x'"):
+        column_of(twice, "x")
+
+
+def test_the_columns_that_are_looked_for() -> None:
+    assert columns_of({}, ("image", "text")) == Columns(("image",), ("text",), (), ())
+    wound = columns_of({"reader": "wound"}, ("image", "text"))
+    assert (wound.image, wound.text) == (("file_path", "img_path", "image"), ("description", "text"))
+    own = {
+        "reader": "wound",
+        "image_column": "i",
+        "text_column": "t",
+        "missing_values": ["nil"],
+        "group_column": "g",
+    }
+    assert columns_of(own, ("image", "text")) == Columns(("i", "image"), ("t", "text"), ("nil",), ("g",))
+    assert columns_of(own, ("text",)).image == () and columns_of(own, ("image",)).text == ()
+    header = ["text", "t", "i"]
+    assert positions("x", header, columns_of(own, ("image", "text"))) == (2, 1)
+    assert positions("x", header, Columns((), ())) == (None, None)
+    for odd, word in ((["t"], "no column for the image"), (["i", "i", "t"], "two columns 'i'")):
+        with pytest.raises(DataError, match=word):
+            positions("x", odd, columns_of(own, ("image", "text")))
+
+
+def test_a_table_of_new_examples(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    for name in ("a.png", "b.dcm"):
+        (tmp_path / "scans" / name).touch()
+    rows = [["id", "image", "text"], ["x", "a.png", " one "], ["", "b.dcm#frame=2", "nil"], ["z", "", "three"],
+            ["v", "gone.png", "four"], ["w", "a.png"]]  # fmt: skip
+    with (tmp_path / "new.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    root = tmp_path / "scans"
+    found = read_examples(tmp_path / "new.csv", root, Columns(missing=("nil",)))
+    assert [(each.id, each.image, each.text) for each in found] == [
+        ("x", str(root / "a.png"), "one"), ("new.csv:3", f"{root / 'b.dcm'}#frame=2", ""), ("z", None, "three"),
+        ("v", None, "four"), ("new.csv:6", None, ""),
+    ]  # fmt: skip
+    assert [bool(each.problem) for each in found] == [False, False, False, True, True]
+    with pytest.raises(DataError, match="data_root"):
+        read_examples(tmp_path / "new.csv", tmp_path / "none", Columns())
+    assert len(read_examples(tmp_path / "new.csv", tmp_path / "none", Columns(image=()))) == 5
+    with pytest.raises(DataError, match="no such file"):
+        read_examples(tmp_path / "none.csv", root, Columns())
+    files = ImageFiles(root)
+    assert _file(files, " ") == (None, None) and _file(files, "a.png") == (str(root / "a.png"), None)
+    missing = _file(files, "gone.png")[1]
+    assert missing is not None and "; " in missing
+
+
+@pytest.mark.parametrize(("width", "is_refused"), [(20, False), (21, True)])
+def test_the_largest_image(tmp_path: Path, width: int, is_refused: bool) -> None:
+    picture = Image.new("L", (width, 10), 9)
+    picture.save(tmp_path / "a.png")
+    for image in (str(tmp_path / "a.png"), tmp_path / "a.png", picture, np.asarray(picture)):
+        if is_refused:
+            with pytest.raises(UserError, match="21 x 10"):
+                encoder_pixels(image, 4, max_megapixels=200e-6)
+        else:
+            assert (encoder_pixels(image, 4, max_megapixels=200e-6) == 9).all()
+
+
+def test_files_arrays_and_pictures_become_the_same_pixels(tmp_path: Path) -> None:
+    deep = np.array([[0, 1000], [2000, 3000]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    rules = PixelRules(window=(1000.5, 2001.0))
+    expected = decode(tmp_path / "deep.png", 2, rules)
+    assert expected[0].tolist() == [[0, 128], [255, 255]]
+    with Image.open(tmp_path / "deep.png") as opened:
+        for image in (deep, opened, str(tmp_path / "deep.png")):
+            assert np.array_equal(encoder_pixels(image, 2, rules), expected)
+    with pytest.raises(UserError, match="type list"):
+        encoder_pixels([[1]], 2)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([10, 20, 30] * 256)
+    palette.info["transparency"] = 0
+    assert array_of(palette).tolist() == [[[10, 20, 30, 0]]]
+    file = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(file, "PNG", exif=exif)
+    assert array_of(Image.open(file)).tolist() == [[255, 0]]
+
+
+BOTH: Any = ("image", "text")
+
+
+@pytest.mark.parametrize(
+    ("image", "text", "modalities", "can_miss", "word"),
+    [
+        ("a", "x", BOTH, False, None),
+        (None, "x", BOTH, False, "no image"),
+        ("", "x", BOTH, False, "no image"),
+        (None, "x", BOTH, True, None),
+        (None, "", BOTH, True, "nothing of what"),
+        ("a", None, BOTH, False, "no text"),
+        ("a", "", BOTH, False, None),
+        ("a", None, BOTH, True, None),
+        ("a", None, ("image",), False, None),
+        (None, "x", ("text",), False, None),
+        (None, 3, ("text",), False, "type int"),
+        ("a", 3, BOTH, True, "type int"),
+        ("a", "\ud800", BOTH, False, "Unicode"),
+        ("a", "\ud800", ("image",), False, None),
+    ],
+)
+def test_what_a_model_can_answer(
+    image: Any, text: Any, modalities: Any, can_miss: bool, word: str | None
+) -> None:
+    found = _problem(Example("1", image, text), modalities, can_miss=can_miss)
+    assert (found is None) == (word is None) and (word or "") in (found or "")
+    assert _problem(Example("1", image, text, "known"), modalities, can_miss=can_miss) == "known"
+
+
+def test_inputs_are_ordered_absent_or_refused(tmp_path: Path) -> None:
+    examples = [Example("0", grey(1), "a"), Example("1", None, "a b c"), Example("2", grey(2), " "),
+                Example("3", str(tmp_path / "gone.png"), "a b"), Example("4", None, None)]  # fmt: skip
+    inputs = Inputs(examples, ByBrightness())
+    assert list(inputs.problems) == [4] and inputs.order() == [1, 3, 0, 2]
+    absent = inputs.absent([1, 0, 2])
+    assert absent is not None and absent["image"].tolist() == [True, False, False]
+    assert absent["text"].tolist() == [False, False, True]
+    pixels, ids, good = inputs.read([1, 3, 0])
+    assert good == [1, 0] == inputs.answered and sorted(inputs.problems) == [3, 4]
+    assert pixels is not None and pixels.shape == (2, 3, 4, 4) and pixels[1].max() == 1
+    assert ids is not None and ids.lengths.tolist() == [4, 2]
+    assert Inputs(examples, ByLength()).absent([0]) is None
+    assert [lacks(example, "image") for example in examples] == [False, True, False, False, True]
+
+    class Small(ByBrightness):
+        max_megapixels = 1e-6
+
+    limited = Inputs([Example("0", np.zeros((1, 2), np.uint8), "a")], Small())
+    limited.order()
+    assert limited.read([0])[2] == [] and "larger" in limited.problems[0]
+
+    class Deep(ByBrightness):
+        image_size = 2
+        rules = PixelRules(window=(1.0, 2.0))
+
+    shown = Inputs([Example("0", np.array([[0, 9]] * 2, np.uint16), "a")], Deep())
+    shown.order()
+    read = shown.read([0])[0]
+    assert read is not None and read[0, 0].tolist() == [[0, 255]] * 2
+
+
+def test_progress_counts_what_cannot_be_answered_too() -> None:
+    told: list[tuple[int, int]] = []
+    examples = [Example(str(n), None, None if n == 1 else "x") for n in range(6)]
+    answers = PREDICTOR.answer(examples, on_progress=lambda *done: told.append(done))
+    assert told == [(3, 6), (5, 6), (6, 6)] and answers.problems[0].startswith("1: no text")
+    mixed = [Example("a", None, None), Example("b", None, "x"), Example("c", 3, "x", "odd")]
+    assert [problem[0] for problem in PREDICTOR.answer(mixed).problems] == ["a", "c"]
+
+
+def test_one_task_without_numbers_is_enough_to_be_refused() -> None:
+    class Two(ByLength):
+        tasks = (TASK, Task("other", ("x", "y")))
+
+        def probabilities(self, *given: Any) -> Any:
+            (found,) = super().probabilities(*given)
+            return [found, np.full_like(found, np.nan)]
+
+    with pytest.raises(UserError, match="NaN"):
+        Predictor(Two(), {"kind": 1.0, "other": 1.0}, Columns((), ("text",))).predict(None, ["x"])
+
+
+def test_answers_as_classes_cells_and_files(tmp_path: Path) -> None:
+    grade = Task("grade", ("low", "high", "mid"), "ordinal")
+    side, found = np.array([[0.2, 0.8], [0.5, 0.5]]), np.array([[0.4, 0.6], [0.7, 0.6]])
+    answers = Answers((TASK, SIGNS), np.array([0, 2]), ("x", "y\udcff"), (side, found))
+    assert answers.header() == [
+        "id",
+        "pred_kind",
+        "pred_signs",
+        "p_kind_short",
+        "p_kind_long",
+        "p_signs_a",
+        "p_signs_b",
+    ]
+    assert [row[:3] for row in answers.table()] == [["x", "long", "b"], ["y\udcff", "short", "a;b"]]
+    assert answers.table()[0][3:] == ["0.200000", "0.800000", "0.400000", "0.600000"]
+    answers.write(tmp_path / "deep/er.csv")
+    lines = (tmp_path / "deep/er.csv").read_text().splitlines()
+    assert lines[0].startswith("id,pred_kind") and lines[2].startswith("y\\udcff,short,a;b,0.5")
+    with pytest.raises(UserError, match="already"):
+        answers.write(tmp_path / "deep/er.csv")
+    Answers((TASK,), np.array([0]), ("z",), (side[:1],)).write(tmp_path / "deep/er.csv", overwrite=True)
+    assert len((tmp_path / "deep/er.csv").read_text().splitlines()) == 2
+    assert predicted(TASK, side).tolist() == [1, 0] and named(SIGNS, found).tolist() == [("b",), ("a", "b")]
+    assert named(grade, np.array([[0.1, 0.2, 0.7]])).tolist() == ["mid"]
+    assert Answers((grade,), np.array([0]), ("z",), (np.ones((1, 3)),)).header()[2:] == [
+        "p_grade_low",
+        "p_grade_high",
+        "p_grade_mid",
+    ]
+    assert joined([], 3).shape == (0, 3) and joined([side, side], 2).shape == (4, 2)
+    assert PREDICTOR.answer([]).probabilities[0].shape == (0, 2)
+    assert calibrated(TASK, np.array([[0.2, 0.8]]), 2.0) == pytest.approx(np.array([[1 / 3, 2 / 3]]))
+    assert calibrated(SIGNS, np.array([[0.8, 0.2]]), 0.5) == pytest.approx(np.array([[16 / 17, 1 / 17]]))
+
+
+def test_labels_in_the_columns_of_the_student() -> None:
+    examples = [Example(str(n), None, "x") for n in range(4)]
+    labels = {"kind": ["long", "", " short ", "long"], "signs": ["none", "b;a", "", "a"]}
+    data = Labelled("new", examples, labels, list("pqrs"))
+    assert label_columns_of(data, (TASK, SIGNS)).tolist() == [
+        [1, 0, 0],
+        [MISSING, 1, 1],
+        [0, MISSING, MISSING],
+        [1, 1, 0],
+    ]
+    assert label_columns_of(data, (SIGNS, TASK)).tolist()[1] == [1, 1, MISSING]
+    numbers = Task("n", ("1", "2"))
+    assert label_columns_of(Labelled("n", examples[:2], {"n": ["1.0", "2"]}, "pq"), (numbers,)).tolist() == [
+        [0],
+        [1],
+    ]
+    with_none = Task("signs", ("none", "a"), "multi_label")
+    held = Labelled("n", examples[:1], {"signs": ["none"]}, "p")
+    assert label_columns_of(held, (with_none,)).tolist() == [[1, 0]]
+    for odd, word in (({"signs": ["a"]}, "no task 'kind'"), ({"kind": ["other"]}, "cannot be evaluated"),
+                      ({"kind": [" "]}, "no example has a label")):  # fmt: skip
+        with pytest.raises(DataError, match=word):
+            label_columns_of(Labelled("n", examples[:1], odd, "p"), (TASK,))
+    with pytest.raises(DataError, match="there is no example"):
+        label_columns_of(Labelled("n", [], {"kind": []}, []), (TASK,))
+
+
+def test_examples_without_a_case_are_cases_of_their_own() -> None:
+    examples = [Example(name, None, "x") for name in ("a", "b", "a", "c")]
+    assert _each_its_own(None, examples) == ["a (example 1)", "b", "a (example 3)", "c"]
+    assert _each_its_own(["p", "", "", "p"], examples) == ["p", "b", "a (example 3)", "p"]
+
+
+def frame(**more: Any) -> pandas.DataFrame:
+    return pandas.DataFrame({"text": ["one", "two"], "kind": ["short", "N/A"], **more})
+
+
+def test_labelled_examples_in_memory() -> None:
+    found = labelled(PREDICTOR, frame(group=["p", None]), name="clinic")
+    assert (found.name, found.labels, list(found.groups)) == ("clinic", {"kind": ["short", ""]}, ["p", "1"])
+    given = labelled(
+        PREDICTOR, frame().drop(columns="kind"), labels={"kind": ["long", "short"]}, groups=["q", "r"]
+    )
+    assert (given.name, given.labels, list(given.groups)) == (
+        "external data",
+        {"kind": ["long", "short"]},
+        ["q", "r"],
+    )
+    assert labelled(PREDICTOR, given) is given
+    for data, options, word in (
+        (frame(), {"labels": {"kind": ["long", "short"]}}, "labels"),
+        (frame(group=["p", "q"]), {"groups": ["p", "q"]}, "groups"),
+        (frame().drop(columns="kind"), {"labels": {"kind": ["long"] * 3}}, "3 for 2 examples"),
+        (frame().drop(columns="kind"), {"labels": {"kind": ["long"]}}, "1 for 2 examples"),
+        (frame(), {"groups": ["p"]}, "groups: 1 for 2"),
+        (frame(), {"root": Path()}, "root"),
+        (None, {"texts": ["x"]}, "needs the labels"),
+        (None, {"texts": ["x"], "labels": {"other": ["y"]}}, "no task 'other'"),
+        ("a.csv", {"texts": ["x"]}, "texts"),
+        ("a.csv", {"groups": ["x"]}, "groups"),
+    ):
+        with pytest.raises(UserError, match=word):
+            labelled(PREDICTOR, data, **options)  # type: ignore[arg-type]
+
+
+def test_a_labelled_file_has_its_groups_root_and_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(grey(9)).save(tmp_path / folder / "0.png")
+    file = tmp_path / "here/new.csv"
+    file.write_text("image,text,kind,case,patient,ward\n0.png,a,long,c,p,w\n0.png,b,short,NULL,1.0,\n")
+    assert labelled_file(SEEING, file).examples[0].image == str(tmp_path / "here/0.png")
+    found = labelled_file(SEEING, file, tmp_path / "there")
+    assert found.examples[0].image == str(tmp_path / "there/0.png")
+    assert found.groups == ["p", "1"] and found.name == "new.csv"  # patient comes before case
+    named_group = Predictor(ByBrightness(), {"kind": 1.0}, Columns(("image",), ("text",), (), ("ward",)))
+    assert labelled_file(named_group, file).groups == ["w", "new.csv:3"]
+    (tmp_path / "here/link.png").symlink_to(tmp_path / "there/0.png")
+    file.write_text("image,text,kind\nlink.png,a,long\n")
+    assert labelled_file(SEEING, file).examples[0].problem is not None
+    config = DataConfig(reader="medpix", follow_links=True)
+    monkeypatch.setattr("distune.prediction.labelled._data_of", lambda predictor: config)
+    assert labelled_file(SEEING, file).examples[0].problem is None
+
+
+def test_a_table_as_labelled_examples() -> None:
+    splits: tuple[Split, ...] = ("train", "test")
+    labels = np.array([[1, 1, 0], [MISSING, MISSING, 1]])
+    tasks = (TASK, SIGNS)
+    table = Table(Path("/set"), ("x", "y"), ("", "/y.png"), ("one", "two"), labels, ("p", "q"), splits, tasks)
+    found = labelled_table(table, "set")
+    assert [(each.id, each.image, each.text) for each in found.examples] == [
+        ("x", None, "one"),
+        ("y", "/y.png", "two"),
+    ]
+    assert found.labels == {"kind": ["long", ""], "signs": ["a", ""]} and found.groups == ("p", "q")
+
+
+def test_examples_that_were_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {"a.png": "1", "b.png": "2"}
+    monkeypatch.setattr(novelty, "image_fingerprint", lambda image, rules: digests[image] + str(rules.window))
+    seen = Seen(
+        frozenset({"2(1.0, 2.0)"}), frozenset({"five words are in this"}), PixelRules(window=(1.0, 2.0))
+    )
+    examples = [Example("x", "a.png", None), Example("y", "b.png", None), Example("z", "b.png", None, "broken"),
+                Example("w", grey(1), "five words are in this")]  # fmt: skip
+    assert seen_before(examples, seen, reads_images=True) == [1]
+    assert seen_before(examples, seen, reads_images=False) == [3]
+    monkeypatch.setattr(novelty, "seen_by", lambda predictor: seen)
+    with pytest.raises(DataError, match=r"1 of 4 images .* such as y;"):
+        check_novelty(SEEING, "new", examples)
+    with pytest.raises(DataError, match=r"1 of 4 texts .* such as w;"):
+        check_novelty(PREDICTOR, "new", examples)
+    assert check_novelty(SEEING, "new", examples[:1]) is True
+    monkeypatch.setattr(novelty, "seen_by", lambda predictor: None)
+    assert check_novelty(SEEING, "new", examples) is None
+
+
+@pytest.mark.parametrize(
+    "error", [UserError("changed"), DataError("x", ["y"]), OSError("gone"), ValueError("a fault")]
+)
+def test_data_that_cannot_be_read_any_more_are_compared_with_nothing(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*given: Any, **named: Any) -> Table:
+        raise error
+
+    predictor = Predictor(ByLength(), {"kind": 1.0}, source=str(tmp_path))
+    assert novelty.seen_by(predictor) is None
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    monkeypatch.setattr(novelty, "read_table", read)
+    if isinstance(error, ValueError) and not isinstance(error, UserError):
+        with pytest.raises(ValueError, match="a fault"):
+            novelty.seen_by(predictor)
+    else:
+        assert novelty.seen_by(predictor) is None
+
+
+def test_an_evaluation_is_recorded_beside_its_run_and_refused_before_the_work(tmp_path: Path) -> None:
+    assert record(tmp_path, {"score": 1}).read_text() == '{"score": 1}\n'
+    assert _ends(SimpleNamespace(low=0.25, high=None)) == [0.25, None]  # type: ignore[arg-type]
+    predictor = Predictor(ByLength(), {"kind": 1.0}, Columns((), ("text",)), str(tmp_path / "none"))
+    with pytest.raises(OSError):
+        predictor.evaluate("no such file", record=True)
+
+
+def test_a_run_is_known_by_its_environment_or_its_weights(tmp_path: Path) -> None:
+    assert not is_run(tmp_path)
+    for name in ("environment.json", "student.safetensors"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).touch()
+        assert is_run(folder)
