@@ -1,0 +1,187 @@
+"""From image paths and a config to the table: what is found, checked, folded and left out."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distune.config import DataConfig
+from distune.data import read_table
+from distune.data.readers.checks import checked_images
+from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
+from distune.data.readers.problems import Fault
+from distune.errors import DataError
+
+from .conftest import write_csv, write_png
+from .test_readers_by_hand import row, tables
+
+
+def test_images_that_are_found_missing_or_not_needed(tmp_path: Path) -> None:
+    for name in ("a.png", "scan.dcm", "deep/er/x.png"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(b"")
+    root = (tmp_path / "set").resolve()
+    rows = [
+        row(n, "train", "x", image=image)
+        for n, image in enumerate(["a.png", "scan.dcm#frame=3", " ", "b.png"])
+    ]
+    faults: list[list[Fault]] = [[] for _ in rows]
+    assert image_paths(ImageFiles(root), rows, faults, may_lack=True) == [
+        str(root / "a.png"), f"{root / 'scan.dcm'}#frame=3", "", None,
+    ]  # fmt: skip
+    assert [len(own) for own in faults] == [0, 0, 0, 1] and wrong_root(root, rows, faults) is None
+    strict: list[list[Fault]] = [[] for _ in rows]
+    assert image_paths(ImageFiles(root), rows, strict)[2:] == [None, None]
+    assert strict[2][0].cause == "no image path"
+    there = root / "deep/er"
+    for at in (root, root / "deep", there / "in", there / "in/side"):
+        at.mkdir(exist_ok=True)
+        lost = [row(n, "train", "x", image="x.png") for n in range(2)]
+        found: list[list[Fault]] = [[] for _ in lost]
+        image_paths(ImageFiles(at), lost, found)
+        said = wrong_root(at, lost, found)
+        assert said is not None and "none of 2 image files" in said and said.endswith(f"is under {there}")
+        assert wrong_root(at, lost[:1], found[:1]) is None
+
+
+def test_a_folder_beside_the_root_with_a_longer_name_is_outside(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    write_png(tmp_path / "set2/a.png", 1)
+    for follow in (False, True):
+        fault = ImageFiles(tmp_path / "set", follow_links=follow).find(f"{tmp_path}/set2/a.png")
+        assert isinstance(fault, Fault) and fault.cause == "image that leaves the data root"
+    (tmp_path / "set/folder").mkdir()
+    inside = ImageFiles(tmp_path / "set").find("folder")
+    assert isinstance(inside, Fault) and inside.cause == "image that is not a file"
+
+
+def test_of_names_that_differ_in_case_the_written_one_is_taken_and_folders_have_no_suffix(
+    tmp_path: Path,
+) -> None:
+    for name in ("x/a.png", "x/A.png", "z.png/b.png", "y/c.png", "y/d.png"):
+        write_png(tmp_path / name, 1)
+    files = ImageFiles(tmp_path)
+    assert files.find("X\\a.png") == tmp_path / "x/a.png"
+    assert isinstance(files.find("X/a"), Fault) and isinstance(files.find("z/b"), Fault)
+    for name in "cd":
+        assert files.find(f"Y/{name}") == tmp_path / f"y/{name}.png"
+    assert files.find("Y/C.png") == tmp_path / "y/c.png"
+    notes = files.notes()
+    assert [note.partition(", such as ")[2] for note in notes][1:] == [
+        "'Y/c' -> 'y/c.png'",
+        "'Y/C.png' -> 'y/c.png'",
+    ]
+    assert "2 paths without an extension and in other case" in notes[1] and "1 path in other case" in notes[2]
+
+
+def wound_rows(root: Path, split: str) -> list[list[str]]:
+    with (root / f"metadata_{split}.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_what_stands_in_the_config_reaches_the_table(wound: Path) -> None:
+    rows = wound_rows(wound, "dev")
+    write_csv(
+        wound / "metadata_dev.csv",
+        [[*line, "sex" if n == 0 else "N/A " if n == 1 else "f"] for n, line in enumerate(rows)],
+    )
+    rows = wound_rows(wound, "train")
+    write_csv(
+        wound / "metadata_train.csv", [[*line, "sex" if n == 0 else "m"] for n, line in enumerate(rows)]
+    )
+    table = read_table(
+        DataConfig(reader="wound", root=wound, subgroup_columns=("sex",), percentiles=(2.0, 98.0), window=(40.0, 80.0),
+                   missing="allow"), 0,
+    )  # fmt: skip
+    assert table.subgroups == {"sex": ("m",) * 8 + ("", "f", "f", "f")} and table.may_lack
+    assert (table.rules.percentiles, table.rules.window) == ((2.0, 98.0), (40.0, 80.0))
+    assert not read_table(DataConfig(reader="wound", root=wound), 0).may_lack
+    for section, named in (("tasks", {"typ": {"weight": 2}}), ("label_map", {"typ": {"a": "b"}})):
+        with pytest.raises(DataError, match=f"data.{section}: there is no task 'typ'"):
+            read_table(DataConfig.model_validate({"reader": "wound", "root": wound, section: named}), 0)
+    write_csv(wound / "metadata_dev.csv", [["file_path", "type", "severity", "description", "sex"], *(
+        [*line[:4], ""] for line in wound_rows(wound, "dev")[1:])])  # fmt: skip
+    read_table(DataConfig(reader="wound", root=wound, subgroup_columns=("sex",)), 0)
+    write_csv(
+        wound / "metadata_train.csv",
+        [[*line[:4], "sex" if n == 0 else ""] for n, line in enumerate(wound_rows(wound, "train"))],
+    )
+    with pytest.raises(DataError, match="no example has a value of 'sex'"):
+        read_table(DataConfig(reader="wound", root=wound, subgroup_columns=("sex",)), 0)
+
+
+def test_classes_are_those_of_train_and_dropping_a_whole_split_is_refused(wound: Path) -> None:
+    rows = wound_rows(wound, "dev")
+    with pytest.raises(DataError) as caught:
+        write_csv(wound / "metadata_dev.csv", [rows[0], *(["gone.png", *line[1:]] for line in rows[1:])])
+        read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+    assert "the dev split has no usable example" in caught.value.problems[0]
+    write_csv(wound / "metadata_dev.csv", [rows[0], [rows[1][0], "new", *rows[1][2:]], *rows[2:]])
+    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+    assert table.tasks[0].classes == ("a", "b") and len(table.dropped) == 1
+    (wound / "photos/0.png").write_bytes(b"no image")
+    dropping = DataConfig(reader="wound", root=wound, on_bad_example="drop")
+    assert len(read_table(dropping, 0, check_images=False).dropped) == 2
+
+
+def several(root: Path, cells: list[str], **values: Any) -> DataConfig:
+    """Rows of their own cases with labels that share a cell, each with its picture; the last four are dev."""
+    lines = [[f"{n}.png", cell, f"p{n}"] for n, cell in enumerate(cells)]
+    for n in range(len(cells)):
+        write_png(root / f"{n}.png", n)
+    tables(root, {"metadata_train.csv": lines[:-4], "metadata_dev.csv": lines[-4:]}, ["i", "signs", "g"])
+    return DataConfig.model_validate({
+        "reader": "csv", "root": root, "image_column": "i", "label_columns": ["signs"], "group_column": "g",
+        "tasks": {"signs": {"separator": ";"}}, **values,
+    })  # fmt: skip
+
+
+def test_folds_and_shares_spread_the_labels_of_a_cell(tmp_path: Path) -> None:
+    """Each pair of labels occurs once: as whole cells they could be in one fold alone, label by label they are not."""
+    names = "abcdefgh"
+    cells = [f"{one};{other}" for one in names for other in names if one < other]
+    for number in (1, 2, 3):
+        table = read_table(several(tmp_path, cells, fold={"number": number, "of": 3}), 0)
+        train, dev = table.labels[table.rows("train")], table.labels[table.rows("dev")]
+        assert len(train) + len(dev) == 28 and train.sum(axis=0).min() >= 3 and dev.sum(axis=0).min() >= 1
+    for share in (0.5, 0.75):
+        table = read_table(several(tmp_path, cells, label_fraction=share), 0)
+        assert len(table.rows("train")) == 24 * share and len(table.rows("unlabelled")) == 24 * (1 - share)
+        assert set(table.tasks[0].classes) == set(names)
+    kept = table.labels[table.rows("train")].sum(axis=0)
+    assert kept.min() >= 2
+
+
+def test_a_set_with_faults_is_not_folded_first(tmp_path: Path) -> None:
+    config = several(tmp_path, ["a", "b"] * 6, fold={"number": 1, "of": 13})
+    (tmp_path / "3.png").unlink()
+    with pytest.raises(DataError) as caught:
+        read_table(config, 0)
+    assert len(caught.value.problems) == 1 and "image file is missing" in caught.value.problems[0]
+
+
+def test_images_are_checked_by_the_window_of_the_config(tmp_path: Path) -> None:
+    config = several(tmp_path, ["a", "b"] * 4)
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "0.tif")
+    train = [*([f"{n}.png", "ab"[n % 2], f"p{n}"] for n in range(1, 4)), ["0.tif", "a", "p0"]]
+    tables(tmp_path, {"metadata_train.csv": train}, ["i", "signs", "g"])
+    seen: list[Any] = []
+    module = sys.modules["distune.data.readers.read_table"]
+    real = checked_images
+
+    def noted(paths: Sequence[str], limit: float, rules: Any) -> Any:
+        seen.append((limit, rules.window))
+        return real(paths, limit, rules)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "checked_images", noted)
+        with pytest.raises(DataError, match="no pixel of the image is a number"):
+            read_table(config.model_copy(update={"window": (1.0, 2.0), "max_image_megapixels": 3.0}), 0)
+    assert seen == [(3.0, (1.0, 2.0))]
