@@ -20,7 +20,7 @@ from distune.data.readers.image_files import ImageFiles
 from distune.data.table import MISSING, Split, Table, Task
 from distune.errors import DataError, UserError
 from distune.prediction import novelty
-from distune.prediction.answers import Answers, calibrated, joined, named, predicted
+from distune.prediction.answers import Answers, joined, named, predicted
 from distune.prediction.evaluation import _ends, record
 from distune.prediction.examples import (
     Columns,
@@ -50,6 +50,7 @@ from distune.prediction.labelled import (
 from distune.prediction.load import is_run
 from distune.prediction.novelty import Seen, check_novelty, seen_before
 from distune.prediction.predictor import Predictor
+from distune.training.scoring.temperature_scaling import calibrated
 
 from .test_predictor_by_hand import PREDICTOR, SEEING, TASK, ByBrightness, ByLength, grey
 
