@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ from distune.errors import UserError
 from distune.training.files.prediction_files import Predictions
 from distune.training.files.run_folder import METRICS, write_results
 from distune.training.scoring.temperature_scaling import fit_temperature, with_temperature
-
-START = datetime(2026, 1, 2, 8, 0)
 
 
 def study_of(*trials: TrialRecord, **known: Any) -> StudyRecord:
