@@ -230,10 +230,11 @@ def test_what_a_comparison_says_of_its_errors_its_family_and_the_relevant_gain()
         for split in SIZES
     }
     answers["b"] = replace(answers["b"], by_split=worse, seeds=(1, 2, 3))
+    answers["c"] = replace(answers["b"], name="c")
     pairs = [
         Pair("tuning_gain", "b", "a"),
         Pair("against_trial", "a", "b"),
-        Pair("against_baseline", "b", "a"),
+        Pair("against_baseline", "c", "a"),
     ]
     made, _ = comparisons(pairs, answers, "test", relevant_gain=0.05)
     first, second, third = made
