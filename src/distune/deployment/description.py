@@ -56,6 +56,13 @@ def _are_names(value: Any) -> bool:
     return _are_texts(value) and 0 < len(set(value)) == len(value)
 
 
+def _is_encoding(value: Any) -> bool:
+    try:
+        return value is None or "a".encode(value).decode(value) == "a"
+    except (TypeError, ValueError, LookupError):
+        return False
+
+
 def _one_of(*names: str, needed: bool = True) -> Rule:
     return Rule(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names, needed)
 
@@ -82,6 +89,7 @@ PREPROCESS: Mapping[str, Rule] = {
     "columns": Rule(
         "lists of names", lambda value: isinstance(value, dict) and all(map(_are_texts, value.values()))
     ),
+    "encoding": Rule("null, or the name of an encoding", _is_encoding, needed=False),
 }
 TOKENIZERS: Mapping[str, Mapping[str, Rule]] = {
     HASHED_WORDS: {"maximum": _whole(1, 2**63), "buckets": _whole(3, 2**31)},

@@ -237,7 +237,10 @@ def _write_description(draft: Path, predictor: Predictor, model: TrainedStudent)
             "max_tokens": model.max_tokens,
             "pad_to_multiple_of": LENGTH_STEP,
             "tokenizer": _write_tokenizer(draft, model),
-            "columns": asdict(predictor.columns),
+            "columns": {
+                name: held for name, held in asdict(predictor.columns).items() if isinstance(held, tuple)
+            },
+            "encoding": predictor.columns.encoding,
         },
     )
 

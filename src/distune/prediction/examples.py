@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.pixels.image_size import size_of
-from distune.data.pixels.images import FRAME, decode, from_array, located, squared
+from distune.data.pixels.images import FRAME, NO_FRAME, decode, from_array, located, squared, with_frame
 from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_formats import TableError, open_table, row_fault
@@ -21,25 +22,32 @@ from distune.errors import DataError, UserError, is_of_the_machine
 from distune.utils.text import NOT_UNICODE, counted, is_unicode, listed, nearest_hint, one_line
 
 NO_SEQUENCES = (str, bytes, bytearray, Mapping, Set, IOBase)
+_log = logging.getLogger(__name__)
 PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Modes of Pillow whose arrays are what they look like; the others are converted."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of a table of new examples; the first one that a table has is used.
+    """How a table of new examples is read, as that of training was; of several names the first that is there is used.
 
     Attributes:
         image: choices for the image; none where the model reads no image.
         text: choices for the text; none where the model reads no text.
         missing: texts that stand for nothing, whatever their case, as in training.
         group: choices for the patient or case, where labelled examples are read.
+        frame: choices for the number of the frame, of images in files of several; a table may have none.
+        encoding: of CSV that is not UTF-8; None finds it out.
+        follow_links: also take files outside of the images' folder to which a link inside points.
     """
 
     image: tuple[str, ...] = ("image",)
     text: tuple[str, ...] = ("text",)
     missing: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
+    frame: tuple[str, ...] = ()
+    encoding: str | None = None
+    follow_links: bool = False
 
     def text_of(self, cell: str) -> str:
         """The text that a cell holds; empty where it stands for nothing."""
@@ -191,15 +199,34 @@ def _of_frame(frame: Any, columns: Columns) -> list[Example]:
     image, text = positions("the data frame", header, columns)
     nothing = [None] * len(frame)
     pictures = nothing if image is None else list(frame.iloc[:, image])
+    number = frame_position("the data frame", header, columns)
+    numbers = nothing if number is None else list(frame.iloc[:, number])
     texts = nothing if text is None else list(frame.iloc[:, text])
     own = list(frame.index)
     ids = column_of(frame, "id") if "id" in header else own
     return [
         _of_row(
-            str(row if is_nothing(name) else name), None if is_nothing(picture) else picture, said, columns
+            str(row if is_nothing(name) else name),
+            None if is_nothing(picture) else _framed(picture, number),
+            said,
+            columns,
         )
-        for row, name, picture, said in zip(own, ids, pictures, texts, strict=True)
+        for row, name, picture, said, number in zip(own, ids, pictures, texts, numbers, strict=True)
     ]
+
+
+def _framed(picture: Any, number: Any) -> Any:
+    """A path with the number of its frame; what is in memory is one picture.
+
+    Raises:
+        UserError: the number is none from 1.
+    """
+    if not isinstance(picture, str | Path):
+        return picture
+    try:
+        return with_frame(str(picture), cell_of(number))
+    except ValueError as error:
+        raise UserError(f"{picture}: {NO_FRAME}: {error}") from None
 
 
 def _of_row(name: str, picture: Any, said: Any, columns: Columns) -> Example:
@@ -234,14 +261,25 @@ def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int
     return found[0], found[1]
 
 
-def read_examples(path: Path, root: Path, columns: Columns, *, follow_links: bool = False) -> list[Example]:
+def frame_position(source: str, header: Sequence[str], columns: Columns) -> int | None:
+    """Where the number of the frame is; None for models that read no such column, and tables that have none."""
+    found = [header.index(name) for name in columns.frame if name in header]
+    if columns.frame and columns.image and not found:
+        _log.warning(
+            "%s: no column %s; of an image file of several frames the middle one is read",
+            source,
+            listed(columns.frame),
+        )
+    return found[0] if found else None
+
+
+def read_examples(path: Path, root: Path, columns: Columns) -> list[Example]:
     """Reads a table of new examples: CSV in any common form, JSON lines or parquet.
 
     Args:
         path: the file; its first row names the columns.
         root: folder that image paths are relative to, and that none of them leaves.
-        columns: names of its columns; a column `id` names the examples, else `file:row`.
-        follow_links: also take files outside of the root to which a link inside points.
+        columns: how it is read; a column `id` names the examples, else `file:row`.
 
     Returns:
         All rows in file order; those that cannot be used say why.
@@ -249,11 +287,11 @@ def read_examples(path: Path, root: Path, columns: Columns, *, follow_links: boo
     Raises:
         DataError: the file cannot be read, or a column is missing.
     """
-    return read_table_of(path, root, columns, follow_links=follow_links)[2]
+    return read_table_of(path, root, columns)[2]
 
 
 def read_table_of(
-    path: Path, root: Path, columns: Columns, *, follow_links: bool = False
+    path: Path, root: Path, columns: Columns
 ) -> tuple[list[str], list[list[str]], list[Example]]:
     """Reads a table of examples as `read_examples` does.
 
@@ -263,12 +301,13 @@ def read_table_of(
     Raises:
         DataError: see `read_examples`.
     """
-    files = ImageFiles(root, follow_links=follow_links)
+    files = ImageFiles(root, follow_links=columns.follow_links)
     rows, found = [], []
     try:
-        table = open_table(path, (*columns.image, *columns.text))
+        table = open_table(path, (*columns.image, *columns.text, *columns.frame), likely=columns.encoding)
         header = table.header
         image, text = positions(str(path), header, columns)
+        frame = frame_position(str(path), header, columns)
         if image is not None and not root.is_dir():
             raise DataError(root, ["there is no such folder; data_root is what image paths are relative to"])
         name = header.index("id") if "id" in header else None
@@ -278,7 +317,7 @@ def read_table_of(
                 values = [""] * len(header)
             file, fault = None, None if odd is None else str(odd)
             if image is not None and fault is None:
-                file, fault = _file(files, values[image])
+                file, fault = _file(files, values[image], "" if frame is None else values[frame])
             said = None if text is None else columns.text_of(values[text])
             rows.append(values)
             own_name = values[name] if name is not None and values[name] else origin
@@ -290,11 +329,14 @@ def read_table_of(
     return header, rows, found
 
 
-def _file(files: ImageFiles, image: str) -> tuple[str | None, str | None]:
+def _file(files: ImageFiles, image: str, cell: str) -> tuple[str | None, str | None]:
     """The image's file, with its frame where one is named, or why there is none; nothing for an empty cell."""
     if not image.strip():
         return None, None
-    name, frame = located(image)
+    try:
+        name, frame = located(with_frame(image, cell))
+    except ValueError as error:
+        return None, f"{NO_FRAME}: {str(error)!r}"
     found = files.find(name)
     if not isinstance(found, Path):
         return None, f"{found}; {found.remedy}" if found.remedy else str(found)
@@ -368,4 +410,7 @@ def columns_of(data: Mapping[str, Any], modalities: Sequence[str]) -> Columns:
         (*((text,) if text else ()), "text") if "text" in modalities else (),
         tuple(data.get("missing_values", ())),
         (group,) if (group := data.get("group_column")) else (),
+        (frame,) if (frame := data.get("frame_column")) and "image" in modalities else (),
+        data.get("encoding"),
+        bool(data.get("follow_links")),
     )

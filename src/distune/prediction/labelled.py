@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
 from distune.data import read_table
+from distune.data.labels import joined_columns
 from distune.data.readers.values import cell_parts, mapped_label, normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
@@ -174,10 +175,9 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
         DataError: the file cannot be read, or a column is missing; it names those that are there.
     """
     config, tasks = _data_of(predictor), predictor.tasks
-    header, rows, examples = read_table_of(
-        path, path.parent if root is None else root, predictor.columns, follow_links=config.follow_links
-    )
-    missing = [task.name for task in tasks if header.count(task.name) != 1]
+    header, rows, examples = read_table_of(path, path.parent if root is None else root, predictor.columns)
+    held = {task.name: _cells_of(task.name, config, header, rows) for task in tasks}
+    missing = [task for task, cells in held.items() if cells is None]
     if missing:
         raise DataError(
             path,
@@ -195,8 +195,28 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
             "%s: no column names the patient or case (looked for %s); each row counts as one of its own, and "
             "intervals are too narrow where a patient has several", path, listed(names),
         )  # fmt: skip
-    labels = {task.name: [row[header.index(task.name)].strip() for row in rows] for task in tasks}
+    labels = {task: cells for task, cells in held.items() if cells is not None}
     return Labelled(path.name, examples, _as_in_training(config, labels), _each_its_own(groups, examples))
+
+
+def _cells_of(
+    task: str, config: DataConfig, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> list[str] | None:
+    """The labels of a task: its column, or the 0 and 1 of a column for each label, as training read them.
+
+    Raises:
+        DataError: such a column holds something else.
+    """
+    settings = config.tasks.get(task, TaskConfig())
+    if header.count(task) == 1:
+        return [row[header.index(task)].strip() for row in rows]
+    if not settings.columns or any(header.count(name) != 1 for name in settings.columns):
+        return None
+    places = [header.index(name) for name in settings.columns]
+    try:
+        return [joined_columns(settings, [row[place] for place in places]) for row in rows]
+    except ValueError as error:
+        raise DataError(f"task {task!r}", [f"label column that holds no 0 or 1: {error}"]) from None
 
 
 def labelled_table(table: Table, name: str) -> Labelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ FRAME = "#frame="
 """What stands between the path of a file of several frames and the number of one."""
 LONGEST_FRAME = 9
 """Digits of that number."""
+NO_FRAME = "frame that is no number from 1"
+_FRAME_CELL = re.compile(rf"[1-9]\d{{0,{LONGEST_FRAME - 1}}}(\.0+)?")
 
 
 def decode(path: str | Path, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
@@ -214,6 +217,19 @@ def located(image: str | Path) -> tuple[str, int | None]:
     file, mark, number = str(image).rpartition(FRAME)
     is_number = number.isdecimal() and len(number) <= LONGEST_FRAME
     return (file, int(number)) if mark and is_number else (str(image), None)
+
+
+def with_frame(image: str, cell: str) -> str:
+    """The path of an image with the number of its frame, as a cell of a table names it; an empty cell names none.
+
+    Raises:
+        ValueError: the cell holds no number from 1.
+    """
+    if not (number := cell.strip()) or not image.strip():
+        return image
+    if not _FRAME_CELL.fullmatch(number):
+        raise ValueError(number)
+    return f"{image}{FRAME}{int(float(number))}"
 
 
 def reading_rule(content: bytes, rules: PixelRules, frame: int | None = None) -> str:

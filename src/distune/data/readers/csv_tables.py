@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +10,12 @@ from sys import intern
 
 from distune.config import DataConfig, TaskConfig
 from distune.data.labels import PLAIN, joined_columns
-from distune.data.pixels.images import FRAME
+from distune.data.pixels.images import NO_FRAME, with_frame
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.readers.table_formats import SUFFIXES, TableError, TableFile, open_table, row_fault
 from distune.data.table import SPLITS, Split
 from distune.utils.text import listed, nearest_hint
-
-_FRAME = re.compile(r"[1-9]\d{0,8}(\.0+)?")
 
 
 @dataclass(frozen=True)
@@ -158,17 +155,17 @@ def _add_rows(
         if fault is not None:
             table.bad_rows.append((origin, fault))
             continue
-        frame = "" if places.frame is None else values[places.frame].strip()
-        if frame and not _FRAME.fullmatch(frame):
-            table.bad_rows.append((origin, Fault("frame that is no number from 1", repr(frame))))
+        frame = "" if places.frame is None else values[places.frame]
+        try:
+            image = with_frame(values[places.image], frame)
+        except ValueError as error:
+            table.bad_rows.append((origin, Fault(NO_FRAME, repr(str(error)))))
             continue
         try:
             labels = columns.labels_of([values[position] for position in places.labels])
         except ValueError as error:
             table.bad_rows.append((origin, Fault("label column that holds no 0 or 1", str(error))))
             continue
-        image = values[places.image]
-        image += f"{FRAME}{int(float(frame))}" if frame and image.strip() else ""
         table.examples.append(
             RawExample(
                 id=image,

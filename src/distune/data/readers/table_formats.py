@@ -75,13 +75,16 @@ class TableFile:
     form: str = ""
 
 
-def open_table(path: Path, wanted: Sequence[str] = (), encoding: str | None = None) -> TableFile:
+def open_table(
+    path: Path, wanted: Sequence[str] = (), encoding: str | None = None, *, likely: str | None = None
+) -> TableFile:
     """Opens a table, whatever its form.
 
     Args:
         path: the file; the end of its name says which form it has.
         wanted: columns that it should have; they decide between separators.
         encoding: of CSV; None finds it out.
+        likely: what an encoding that is found out is where it is not UTF-8; None takes Windows-1252.
 
     Raises:
         TableError: the file is empty, or cannot be read as what its name says.
@@ -94,7 +97,7 @@ def open_table(path: Path, wanted: Sequence[str] = (), encoding: str | None = No
         elif suffix == ".parquet":
             table = _parquet(path)
         else:
-            table = _delimited(path, wanted, encoding)
+            table = _delimited(path, wanted, encoding, likely)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -119,8 +122,8 @@ def row_fault(header: Sequence[str], cells: Sequence[str]) -> Fault | None:
     return Fault("a null character" if is_unicode(cell) else NOT_UNICODE, f"column {column!r}")
 
 
-def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
-    """Bytes -> text, and the name of the encoding: by its mark, else UTF-8 where that fits, else Windows-1252.
+def decoded(content: bytes, encoding: str | None = None, likely: str | None = None) -> tuple[str, str]:
+    """Bytes -> text, and the name of the encoding: by its mark, else UTF-8 where that fits, else the likely one.
 
     Raises:
         TableError: the bytes are no text, or not in the given encoding.
@@ -131,10 +134,10 @@ def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
         except (ValueError, LookupError) as error:
             raise TableError(f"not readable in data.encoding {encoding!r}: {error}") from None
     marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
-    for name in (marked,) if marked else _likely(content):
+    for name in (marked,) if marked else _candidates(content, likely):
         try:
             text = content.decode(name)
-        except UnicodeDecodeError:
+        except (ValueError, LookupError):
             continue
         if "\0" in text:
             break
@@ -142,20 +145,22 @@ def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
     raise TableError("not a text file; save it as CSV in UTF-8")
 
 
-def _likely(content: bytes) -> tuple[str, ...]:
+def _candidates(content: bytes, likely: str | None) -> tuple[str, ...]:
+    if likely is not None:  # some encodings, such as ISO-2022-JP, are plain ASCII in bytes
+        return (likely, "utf-8") if content.isascii() else ("utf-8", likely)
     start = content[:_SAMPLE]
     if start.count(0) > len(start) // 4:  # Latin letters in UTF-16 are every other byte zero
         return ("utf-16-le",) if start[1::2].count(0) > start[::2].count(0) else ("utf-16-be",)
     return ("utf-8", "cp1252", "latin-1")
 
 
-def _delimited(path: Path, wanted: Sequence[str], encoding: str | None) -> TableFile:
+def _delimited(path: Path, wanted: Sequence[str], encoding: str | None, likely: str | None) -> TableFile:
     content = read_file(path)
     start = content[:_SAMPLE].removeprefix(codecs.BOM_UTF8).lstrip()
     for sign, what in _OF_ANOTHER_FORM:
         if start[: len(sign)].lower() == sign.lower():
             raise TableError(f"not a table but {what}; save the table as CSV in UTF-8")
-    text, name = decoded(content, encoding)
+    text, name = decoded(content, encoding, likely)
     separator, skipped = _separator(text, wanted)
     rows = _csv_rows(text, separator, skipped)
     _, header = next(rows, (0, None))
