@@ -160,7 +160,9 @@ def model(**changes: Any) -> Any:
 
 
 def test_a_description_holds_all_that_prediction_needs(tmp_path: Path) -> None:
-    columns = Columns(("scan", "image"), ("report",), ("nil",), ("case",))
+    columns = Columns(
+        ("scan", "image"), ("report",), ("nil",), ("case",), ("page",), "cp1250", follow_links=True
+    )
     predictor = Predictor(model(), {"side": 1.5, "grade": 0.5}, columns)
     export._write_description(tmp_path, predictor, model())
     labels = json.loads((tmp_path / files.LABELS).read_text())
@@ -175,7 +177,10 @@ def test_a_description_holds_all_that_prediction_needs(tmp_path: Path) -> None:
         "percentiles": [1.0, 98.0],
         "max_image_megapixels": 7.5, "max_tokens": 30, "pad_to_multiple_of": 8,
         "tokenizer": {"kind": "hashed_words", "buckets": 100, "maximum": 40},
-        "columns": {"image": ["scan", "image"], "text": ["report"], "missing": ["nil"], "group": ["case"]},
+        "columns": {
+            "image": ["scan", "image"], "text": ["report"], "missing": ["nil"], "group": ["case"], "frame": ["page"]
+        },
+        "encoding": "cp1250",
     }  # fmt: skip
     assert {name: about[name] for name in expected} == expected
     check_labels(tmp_path / "l", labels)

@@ -42,6 +42,7 @@ SOUND: dict[str, Any] = {
     "max_tokens": 16,
     "tokenizer": {"kind": "hashed_words", "buckets": 100, "maximum": 64},
     "columns": {"image": ["image"], "text": ["text"], "missing": ["n/a"]},
+    "encoding": "cp1250",
 }
 TASKS: dict[str, Any] = {
     "tasks": [

@@ -70,7 +70,9 @@ def load_bundle(folder: Path | str) -> Predictor:
         max_megapixels=about.get("max_image_megapixels", math.inf),
     )
     known = {field.name for field in fields(Columns)}
-    named_columns = {name: tuple(held) for name, held in about["columns"].items() if name in known}
+    named_columns: dict[str, Any] = {
+        name: tuple(held) for name, held in about["columns"].items() if name in known
+    }
     columns = Columns(**named_columns, encoding=about.get("encoding"))
     temperatures = {task["name"]: task["temperature"] for task in labels}
     return Predictor(model, temperatures, columns, str(folder))
