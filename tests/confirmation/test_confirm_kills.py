@@ -4,7 +4,6 @@ command ends as if nothing had happened."""
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -16,11 +15,10 @@ import pytest
 from confirmation_helpers import numbers_of, timeless
 
 from distune.training.files.run_folder import openings
+from tests.forked import forked
 
 pytestmark = pytest.mark.slow
 
-FRESH = multiprocessing.get_context("forkserver")
-FRESH.set_forkserver_preload(["distune.confirmation.confirm", "distune.reporting.report", "distune.cli"])
 ENDS = {
     **dict.fromkeys((".json", ".csv", ".yaml", ".md"), b"\n"),
     ".html": b"</html>",
@@ -67,7 +65,7 @@ def command(file: Path, seen: Path, kill_at: str | None) -> None:
 def run(file: Path, kill_at: str | None = None) -> tuple[int, list[str]]:
     seen = file.parents[2] / "seen.txt"
     seen.write_text("")
-    process = FRESH.Process(target=command, args=(file, seen, kill_at))
+    process = forked(command, file, seen, kill_at)
     process.start()
     process.join()
     assert process.exitcode is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import sqlite3
 import tempfile
@@ -19,6 +18,7 @@ from distune.errors import UserError
 from distune.tuning.dashboard import copy_study
 from distune.tuning.study.read_only import copy_sqlite, reading
 from distune.tuning.study.storage import opened
+from tests.forked import forked
 
 State = Callable[[Path], object]
 
@@ -118,9 +118,7 @@ def read_without_being_able_to_write(folder: Path) -> None:
 def test_a_study_on_a_read_only_disk_is_read() -> None:
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are shut to others
         tuned(Path(name) / "study.db")
-        process = multiprocessing.get_context("spawn").Process(
-            target=read_without_being_able_to_write, args=(Path(name),)
-        )
+        process = forked(read_without_being_able_to_write, Path(name))
         process.start()
         process.join()
         assert process.exitcode == 0

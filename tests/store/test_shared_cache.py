@@ -18,8 +18,9 @@ import pytest
 from distune.store import Entry, Store, key_of, locks, manifest, store
 from distune.store.listing import StoredEntry
 from distune.store.manifest import MANIFEST
+from tests.forked import forked
 
-SPAWN = multiprocessing.get_context("spawn")
+SPAWN = multiprocessing.get_context("spawn")  # whose error output a test can read
 
 
 def fill(entry: Entry) -> None:
@@ -58,7 +59,7 @@ def _die_while_writing(root: Path) -> None:
 
 @pytest.mark.parametrize("done", ["evict", "clear", "get"])
 def test_drafts_of_dead_writers_are_removed(tmp_path: Path, done: str) -> None:
-    process = SPAWN.Process(target=_die_while_writing, args=(tmp_path,))
+    process = forked(_die_while_writing, tmp_path)
     process.start()
     process.join()
     assert len(list((tmp_path / "step").iterdir())) == 1
@@ -183,7 +184,7 @@ def test_users_of_one_cache_leave_alone_what_is_not_theirs(umask: int) -> None:
             folder.mkdir(exist_ok=True)
             folder.chmod(0o777)
         for user, uses, code in ((1001, _die_with_an_entry, 9), (1002, _use_what_another_filled, 0)):
-            process = SPAWN.Process(target=_as_user, args=(user, umask, root, uses))
+            process = forked(_as_user, user, umask, root, uses)
             process.start()
             process.join()
             assert process.exitcode == code

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -11,6 +10,7 @@ import pytest
 
 from distune.store import Entry, Store, key_of
 from distune.store.manifest import MANIFEST
+from tests.forked import forked
 
 INPUTS = {"step_version": 1, "size": 4}
 
@@ -55,9 +55,8 @@ def _ask_slowly(root: Path, log: Path) -> None:
 
 
 def test_two_processes_asking_at_once_compute_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
     log = tmp_path / "log"
-    asking = [context.Process(target=_ask_slowly, args=(tmp_path / "c", log)) for _ in range(3)]
+    asking = [forked(_ask_slowly, tmp_path / "c", log) for _ in range(3)]
     for process in asking:
         process.start()
     for process in asking:
@@ -77,7 +76,7 @@ def _write_forever(root: Path, log: Path) -> None:
 
 def test_killed_writer_leaves_no_half_entry(tmp_path: Path) -> None:
     root, log = tmp_path / "c", tmp_path / "log"
-    process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(root, log))
+    process = forked(_write_forever, root, log)
     process.start()
     while not log.exists():
         time.sleep(0.01)

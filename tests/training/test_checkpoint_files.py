@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import resource
 import signal
@@ -26,6 +25,7 @@ from distune.training.files.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from tests.forked import forked
 
 
 class _Disk:
@@ -101,7 +101,7 @@ def _killed_while_it_saves(path: Path) -> None:
 def test_drafts_of_killed_processes_count_as_weights_and_go_with_the_next_start(tmp_path: Path) -> None:
     file = CheckpointFile(tmp_path / "checkpoint_student.safetensors", "k")
     file.save(Checkpoint({"m": {"a": torch.zeros(1)}}, {"steps": 1}))
-    process = multiprocessing.get_context("spawn").Process(target=_killed_while_it_saves, args=(file.path,))
+    process = forked(_killed_while_it_saves, file.path)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

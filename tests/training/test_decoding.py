@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from distune.store import Store
 from distune.training.devices import Compute
 from distune.training.inputs import parts
 from distune.training.inputs.inputs import InputSteps
+from tests.forked import forked
 
 pytestmark = pytest.mark.slow
 
@@ -55,9 +55,7 @@ def test_what_a_killed_process_has_decoded_is_not_decoded_again(
     config = tiny_config(data__augment="light", data__views=VIEWS)
     save_config(config, tmp_path / "config.yaml")
     root = tmp_path / "store"
-    process = multiprocessing.get_context("spawn").Process(
-        target=killed_while_decoding, args=(tmp_path / "config.yaml", root)
-    )
+    process = forked(killed_while_decoding, tmp_path / "config.yaml", root)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from distune.store import Entry, Store
 from distune.training.devices import Compute
 from distune.training.inputs import parts
 from distune.training.inputs.encoding import PREFIX_BATCH, Encoding, encoded
+from tests.forked import forked
 
 EXAMPLES, PART = 100, 32
 KEY = {"encoder": "any"}
@@ -71,7 +71,7 @@ def steps_of(root: Path) -> list[str]:
 def test_what_a_killed_process_has_encoded_is_not_encoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=killed_while_encoding, args=(tmp_path,))
+    process = forked(killed_while_encoding, tmp_path)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

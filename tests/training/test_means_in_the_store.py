@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -28,6 +27,7 @@ from distune.training.inputs import inputs as inputs_module
 from distune.training.inputs.inputs import InputSteps
 from distune.training.run import run
 from distune.training.student import build_student, student_seed
+from tests.forked import forked
 
 pytestmark = pytest.mark.slow
 
@@ -101,8 +101,7 @@ def test_killed_writer_leaves_the_whole_activations_and_no_half_of_their_means(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
     config, root, reached = tiny_config(**FROZEN), tmp_path / "cache", tmp_path / "reached"
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=hang_in_means, args=(config, root, reached))
+    process = forked(hang_in_means, config, root, reached)
     process.start()
     deadline = time.monotonic() + 60
     while not reached.exists() and time.monotonic() < deadline:

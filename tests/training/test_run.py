@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -28,6 +27,7 @@ from distune.training.files.results import RunResult
 from distune.training.files.run_folder import openings, read_results
 from distune.training.run import run, run_teacher
 from distune.training.student import load_student, student_seed
+from tests.forked import forked
 
 MakeConfig = Callable[..., Config]
 
@@ -207,9 +207,7 @@ def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
 def test_killed_run_resumes_with_the_same_numbers(whole: Callable[[str], Whole], tmp_path: Path) -> None:
     first = whole("nothing frozen")
     config = first.config
-    process = multiprocessing.get_context("spawn").Process(
-        target=_run_slowly, args=(config, tmp_path / "killed", tmp_path / "cache_b")
-    )
+    process = forked(_run_slowly, config, tmp_path / "killed", tmp_path / "cache_b")
     process.start()
     deadline = time.monotonic() + 60
     while not (tmp_path / "killed/student_2").exists() and time.monotonic() < deadline:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +23,7 @@ from study_helpers import (
     states,
     tune_request,
 )
+from tune_process import start
 
 from distune.config import load_config, value_at, with_values
 from distune.errors import UserError
@@ -304,19 +302,15 @@ def test_weak_teachers_stop_after_their_second_epoch(tmp_path):
 
 def interrupted_study(folder):
     """Interrupts a study while its third teacher trains; returns its name."""
-    command = [sys.executable, str(HERE / "tune_process.py"), str(folder), "16", "1", "held"]
-    process = subprocess.Popen(
-        [*command, "strategy=staged", "sampler=random", "study_name="],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    process = start(folder, 16, function="held", strategy="staged", sampler="random", study_name=None)
     until = time.monotonic() + 120.0
     while not (held := list(folder.glob("*/teacher/trials/trial_0002/held"))):
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     (held[0].parents[1] / "go").touch()
-    output, _ = process.communicate(timeout=240)
-    assert process.returncode == 0 and "reason interrupted" in output, output
+    code, output = process.ended()
+    assert code == 0 and "reason interrupted" in output, output
     return held[0].parents[3].name
 
 
@@ -393,20 +387,10 @@ def test_what_does_not_go_together_is_refused(tmp_path, options, message):
 
 @pytest.mark.slow
 def test_two_coordinators_share_both_stages(tmp_path):
-    command = [sys.executable, str(HERE / "tune_process.py"), str(tmp_path), "7", "1", "quick"]
-    processes = [
-        subprocess.Popen(
-            [*command, "strategy=staged", "as_threads=yes"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        output, _ = process.communicate(timeout=240)
-        assert process.returncode == 0 and "reason finished" in output, output
+    options = {"function": "quick", "strategy": "staged", "as_threads": True}
+    for process in [start(tmp_path, 7, **options) for _ in range(2)]:
+        code, output = process.ended()
+        assert code == 0 and "reason finished" in output, output
     for study, wanted in zip(check(tmp_path), stage_budgets(7), strict=True):
         assert len(study.get_trials(states=FINISHED)) == wanted
 

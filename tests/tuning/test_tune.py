@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import optuna
 import psutil
@@ -15,6 +11,7 @@ import pytest
 from closed_form_trials import score_at
 from optuna.trial import TrialState
 from study_helpers import base_config, states, tune_request
+from tune_process import start
 
 from distune.config import StudyConfig, load_config, parse_config, with_values
 from distune.errors import UserError
@@ -25,7 +22,6 @@ from distune.tuning.study.storage import open_storage
 from distune.tuning.summary import config_of_trial
 from distune.tuning.tune import TrialFunctions, TuneRequest, search_space, tune
 
-HERE = Path(__file__).parent
 QUICK = TrialFunctions("closed_form_trials:quick")
 
 
@@ -181,28 +177,9 @@ def test_bad_requests_are_refused_before_anything_is_written(tmp_path, options):
     assert not (tmp_path / "logs").exists()
 
 
-def start(folder, n_trials, workers=1, function="slow", epoch_seconds=0.05, **options):
-    command = [
-        sys.executable,
-        str(HERE / "tune_process.py"),
-        str(folder),
-        str(n_trials),
-        str(workers),
-        function,
-    ]
-    path = os.pathsep.join([str(HERE), *sys.path])
-    return subprocess.Popen(
-        [*command, *(f"{key}={value}" for key, value in options.items())],
-        env={**os.environ, "PYTHONPATH": path, "EPOCH_SECONDS": str(epoch_seconds)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def finish(process):
-    output, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, output
+    code, output = process.ended()
+    assert code == 0, output
     return output
 
 
@@ -271,8 +248,6 @@ def test_a_killed_coordinator_s_study_resumes_as_if_nothing_had_happened(tmp_pat
     first = start_until_held(tmp_path)
     workers = psutil.Process(first.pid).children(recursive=True)
     first.kill()
-    first.wait()
-    first.stdout.close()
     assert workers
     wait_for(lambda: all(is_gone(worker) for worker in workers))
     assert states(study_in(tmp_path)) == {"COMPLETE": 2, "RUNNING": 1}
@@ -331,7 +306,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_epoch(tmp_path, undisturbed):
 
 @pytest.mark.slow
 def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
-    processes = [start(tmp_path, 8, function="quick", pruner="none", as_threads="yes") for _ in range(2)]
+    processes = [start(tmp_path, 8, function="quick", pruner="none", as_threads=True) for _ in range(2)]
     for process in processes:
         assert "reason finished" in finish(process)
     study = study_in(tmp_path)

@@ -414,7 +414,7 @@ def takes_over(study, number, finishes):
         study._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [0.123])
 
 
-def robbed(folder, at_epoch, finishes, fails=False, **options):
+def robbed(folder, at_epoch, finishes, fails=False, turns=400, **options):
     """A study of two trials, the first of which another coordinator takes over while it trains."""
     settings = settings_of()
     study = sqlite_study(folder, settings)
@@ -436,7 +436,7 @@ def robbed(folder, at_epoch, finishes, fails=False, **options):
 
     def give_up():
         calls.append(1)
-        return 2 if len(calls) > 400 else 0
+        return 2 if len(calls) > turns else 0
 
     one = coordinator(study, settings, folder, script, n_trials=2, interrupted=give_up, **options)
     return one, study, heard
@@ -471,7 +471,7 @@ def test_a_result_of_a_trial_that_was_taken_over_is_dropped(tmp_path, caplog, fa
 @pytest.mark.slow
 def test_a_beat_drops_the_trials_that_others_took_over(tmp_path, monkeypatch):
     monkeypatch.setattr("distune.tuning.coordinator.takeover.BEAT_SECONDS", 0.0)
-    one, study, heard = robbed(tmp_path, ("teacher", 1), finishes=False)
+    one, study, heard = robbed(tmp_path, ("teacher", 1), finishes=False, turns=100)  # each writes a lease
     one.run()
     assert [epoch for number, stage, epoch in heard if number == 0 and stage == "student"] == [1]
     assert study.trials[0].intermediate_values == {}

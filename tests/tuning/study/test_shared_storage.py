@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import optuna
 import pytest
@@ -19,6 +15,7 @@ from postgresql import PostgreSQL
 from servers import NoServer, running
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
+from tune_process import start
 
 from distune.errors import UserError
 from distune.tuning.coordinator.failures import TAIL
@@ -32,7 +29,6 @@ from distune.tuning.summary import config_of_trial
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parents[1]
 COORDINATORS = 3
 N_TRIALS = 9
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -47,21 +43,17 @@ def server(request):
         pytest.skip(str(error))
 
 
-def start(folder, n_trials, url, function):
-    command = [sys.executable, str(HERE / "tune_process.py"), str(folder), str(n_trials), "1", function]
-    return subprocess.Popen(
-        [*command, f"storage={url}", f"study_name={folder.name}", "as_threads=yes"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]), "EPOCH_SECONDS": "0.02"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+def coordinator(folder, url):
+    options = {"storage": url, "study_name": folder.name, "as_threads": True}
+    return start(folder, N_TRIALS, function="all_held", epoch_seconds=0.02, **options)
 
 
 def finish(processes):
     """What the processes print; all of them must find that the study is finished."""
-    outputs = [process.communicate(timeout=240)[0] for process in processes]
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0 and "reason finished" in output, output
-    return "\n".join(outputs)
+    ends = [process.ended() for process in processes]
+    for code, output in ends:
+        assert code == 0 and "reason finished" in output, output
+    return "\n".join(output for _, output in ends)
 
 
 def check(study, n_trials):
@@ -81,14 +73,14 @@ def check(study, n_trials):
 
 def test_coordinators_wait_out_a_stopped_server_and_ctrl_c_ends_one_that_waits(server, tmp_path):
     folder = tmp_path / "shared"
-    processes = [start(folder, N_TRIALS, server.url, "all_held") for _ in range(COORDINATORS)]
+    processes = [coordinator(folder, server.url) for _ in range(COORDINATORS)]
     study = until_held(server, "shared", processes)
     log = folder / "shared" / "study.log"
     server.stop()
     ended = processes.pop()
     ended.send_signal(signal.SIGINT)
-    said = ended.communicate(timeout=240)[0]
-    assert ended.returncode == 2 and "Traceback" not in said, said
+    code, said = ended.ended()
+    assert code == 2 and "Traceback" not in said, said
     assert "does not answer" in said
     go(folder)
     wait_for(lambda: log.read_text().count("storage does not answer") >= COORDINATORS)

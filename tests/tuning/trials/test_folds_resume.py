@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from fold_trials import Listener, task_of
 from distune.training.cost import cost_until
 from distune.training.files import checkpoint
 from distune.tuning.trials.folds import run_folds_trial
+from tests.forked import forked
 
 pytestmark = pytest.mark.slow
 
@@ -86,9 +86,7 @@ def test_a_trial_killed_in_its_second_fold_resumes_with_equal_scores(
     tmp_path, tiny_config, uninterrupted, trained
 ):
     expected, _, its_folder = uninterrupted()
-    process = multiprocessing.get_context("spawn").Process(
-        target=run_until_killed, args=(task_of(tiny_config(), tmp_path / "killed"), tmp_path)
-    )
+    process = forked(run_until_killed, task_of(tiny_config(), tmp_path / "killed"), tmp_path)
     process.start()
     deadline = time.monotonic() + 60
     while not (tmp_path / "fold 2 student 2").exists() and time.monotonic() < deadline:
