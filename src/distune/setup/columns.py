@@ -263,7 +263,7 @@ def _image(folder: Path, columns: Mapping[str, _Cells], wished: str | None) -> t
     if best is None:
         best = _most_found(columns, [ImageFiles(root, follow_links=True) for root in roots], wished)
     if best is None or (best[0] < 0.5 and wished is None):
-        which = f"column {wished!r} names" if wished else "no column names"
+        which = f"column {wished!r} names no" if wished else "no column names"
         raise UserError(
             f"{which} image files under {folder}, the two folders above it, or below it; put the table beside its "
             "images, and name the column with --image"

@@ -1,0 +1,419 @@
+"""What a first config is made from, one decision at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from distune.config import Config, EncoderConfig
+from distune.data.readers.image_files import ImageFiles
+from distune.errors import DataError, UserError
+from distune.setup import check as check_module
+from distune.setup import machine
+from distune.setup.columns import (
+    Layout,
+    Wishes,
+    _Cells,
+    _check_names,
+    _is,
+    _left_alone,
+    _roots,
+    _shown,
+    _split_reason,
+    images_of,
+    looked_at,
+    split_of,
+)
+from distune.setup.config_text import _yaml
+from distune.setup.data_section import data_section, mapped
+from distune.setup.estimate import _size, _time
+from distune.setup.image_links import bring_images, split_whole
+from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
+from distune.setup.machine import _large, _tiny, fitting, within_budget
+
+
+def cells(*values: str) -> _Cells:
+    return _Cells(list(values), lambda cell: not cell.strip())
+
+
+def pictures(folder: Path, count: int = 60) -> list[str]:
+    for number in range(count):
+        (folder / f"p/{number}.png").parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"p/{number}.png").touch()
+    return [f"p/{number}.png" for number in range(count)]
+
+
+def look(folder: Path, columns: dict[str, list[str]], **wishes: Any) -> Layout:
+    rows = [list(line) for line in zip(*columns.values(), strict=True)]
+    return looked_at(folder, list(columns), rows, Wishes(**wishes), lambda cell: not cell.strip())
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "is_one"),
+    [
+        ("label", "Diagnosis", True), ("label", "tumourGrade", True), ("label", "upgrade", False),
+        ("label", "type_2", True),
+        ("group", "PatientID", True), ("group", "patient_no", True), ("group", "impatient", False),
+        ("group", "u_id", True),
+        ("text", "Report", True), ("text", "reported", False), ("unused", "Sex", True), ("unused", "page", False),
+        ("frame", "Frame Number", True), ("frame", "frames", False), ("unused", "scan_date", True),
+    ],
+)  # fmt: skip
+def test_what_a_name_says(role: str, name: str, is_one: bool) -> None:
+    assert _is(role, name) is is_one
+
+
+def test_cells_of_a_column() -> None:
+    found = cells("1", " 1.0", "", "x y", "2026-01-02")
+    assert (found.missing, found.times, found.words) == (1, {"1": 2, "x y": 1, "2026-01-02": 1}, 5 / 4)
+    assert found.share(re.compile(r"\d")) == 0.25 and cells("", " ").share(re.compile("x")) == 0.0
+    assert (
+        cells(*"ab" * 60).sample() == list("ab" * 60)[::3]
+        and len(cells(*map(str, range(999))).sample()) == 40
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "separator"),
+    [
+        (["a;b", "b;c", "a", "c", "b"] * 5, ";"),
+        (["a|b", "b|c", "a", "c", "b"] * 5, "|"),
+        (["a, b", "b, c", "a", "c", "b"] * 5, ","),
+        (["a;b", *["a", "b"] * 10], None),  # one cell alone
+        (["a;b"] * 2 + ["a", "b"] * 100, None),  # two of 202: fewer than a fiftieth
+        (["a;b"] * 5 + ["a", "b"] * 120, ";"),
+        (["one two three four five; b", "b"] * 9, None),  # sentences
+        (["one two three four; b", "b"] * 9, ";"),
+        (["a;b", "a", "b", "c"], None),  # too few of each
+        ([f"{n};{n + 1}" for n in range(21)] * 9, None),  # too many different ones
+        (["a;", ";a"] * 9, None),  # one part alone
+    ],
+)
+def test_what_stands_between_several_labels(values: list[str], separator: str | None) -> None:
+    assert cells(*values).separator() == separator
+
+
+def test_columns_that_split_and_frames_that_count(tmp_path: Path) -> None:
+    assert [split_of(cell) for cell in (" Train", "VAL", "holdout", "other")] == [
+        "train",
+        "dev",
+        "test",
+        None,
+    ]
+    assert _split_reason("x", cells("train", "val", "train")) == "its values: train 2, val 1"
+    for values in (("train", "test"), ("train", "val", "x"), ("val", "test"), ()):
+        assert _split_reason("x", cells(*values)) is None
+    files = pictures(tmp_path)
+    columns = {"file": files, "kind": list("ab" * 30), "frame": [str(n) for n in range(60)]}
+    assert look(tmp_path, columns).frame == "frame"
+    assert look(tmp_path, {**columns, "frame": ["x", "y", "z"] * 20}).frame is None
+    two = look(tmp_path, {**columns, "part": ["train", "dev"] * 30, "set": ["train", "dev"] * 30})
+    assert two.split == "part" and "part" not in two.labels
+
+
+def test_roles_in_a_table(tmp_path: Path) -> None:
+    files = pictures(tmp_path)
+    columns = {
+        "file": files, "sex": list("mf" * 30), "visited": [f"0{n % 3 + 1}.01.2026" for n in range(60)],
+        "case": [f"c{n % 3}" for n in range(60)], "ward": list("xyz" * 20), "empty": [""] * 60,
+        "many": [f"m{n % 30}" for n in range(60)],
+    }  # fmt: skip
+    layout = look(tmp_path, columns)
+    assert (layout.group, layout.labels, layout.text) == ("case", ("ward",), None)
+    why = {column.name: (column.role, column.why) for column in layout.columns}
+    assert list(why) == list(columns)
+    assert why["sex"][1].startswith("it describes") and why["visited"] == ("unused", "dates")
+    assert why["empty"] == ("unused", "it is empty") and why["many"] == ("unused", "30 different values")
+    assert look(tmp_path, {**columns, "case": ["c1", "c2"] * 30}).group is None  # two cases are none
+    named = look(tmp_path, {**columns, "grade": list("ab" * 30)})
+    assert named.labels == ("grade",)
+    assert {each.name: each.why for each in named.columns}["ward"].startswith("could be a label")
+    wished = look(tmp_path, columns, labels=("ward", "sex"), group="many", text="visited")
+    assert (wished.labels, wished.group, wished.text) == (("ward", "sex"), "many", "visited")
+    assert {column.why for column in wished.columns if column.name in ("ward", "sex", "many", "visited")} == {
+        "as you say"
+    }
+    several = {**columns, "signs": ["a;b", "a", "b"] * 20}
+    assert look(tmp_path, several).labels == (
+        "signs",
+    )  # then no other column without a name of labels is one
+    assert look(tmp_path, several, labels=("ward",)).separators == {}
+    assert look(tmp_path, several, labels=("signs", "ward")).separators == {"signs": ";"}
+
+
+def test_why_a_column_is_left_alone() -> None:
+    different = cells(*(f"v{n}" for n in range(30)))
+    assert _left_alone("x", different) == "a different value in each row"
+    assert _left_alone("x", cells(*"ab" * 5)) == "could be a label: a 5, b 5; --labels takes it"
+    assert _shown({"a": 1, "b": 9, "c": 2}) == "b 9, c 2, a 1"
+    assert _shown(dict.fromkeys("abcdef", 1)).endswith("f 1") and _shown(
+        dict.fromkeys("abcdefg", 1)
+    ).endswith("f 1, ...")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "word"),
+    [
+        ({"image": "z"}, "'z'"), ({"labels": ("a", "z")}, "'z'"), ({"text": "c"}, "not one column 'c'"),
+        ({"text": "a", "group": "a"}, "two things"),
+        ({"image": "a", "labels": ("a",)}, "two things"), ({"text": "a"}, None),
+    ],
+)  # fmt: skip
+def test_columns_that_are_named(wishes: dict[str, Any], word: str | None) -> None:
+    if word is None:
+        _check_names(["a", "b", "c", "c"], Wishes(**wishes))
+    else:
+        with pytest.raises(UserError, match=word):
+            _check_names(["a", "b", "c", "c"], Wishes(**wishes))
+
+
+def test_where_images_are_looked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "a/b/c"
+    for name in ("d/e", ".hidden", "f"):
+        (folder / name).mkdir(parents=True)
+    (folder / "file").touch()
+    assert _roots(folder) == [
+        folder,
+        folder.parent,
+        folder.parent.parent,
+        folder / "d",
+        folder / "f",
+        folder / "d/e",
+    ]
+    files = pictures(folder / "d", 10)
+    rows = [[name, f"{n}.5", f"x{n}"] for n, name in enumerate(files)]
+    column, found = images_of(folder, ["i", "measured", "n"], rows)
+    assert (column, found.root) == ("i", folder / "d")
+    half = [[name if n < 5 else "gone.png"] for n, name in enumerate(files)]
+    assert images_of(folder, ["i"], half)[0] == "i"
+    fewer = [[name if n < 4 else "gone.png"] for n, name in enumerate(files)]
+    with pytest.raises(UserError, match="--image"):
+        images_of(folder, ["i"], fewer)
+    assert images_of(folder, ["i"], fewer, "i")[1].root == folder / "d"
+    with pytest.raises(UserError, match="'n' names"):
+        images_of(folder, ["i", "measured", "n"], rows, "n")
+
+
+def test_the_data_section_of_a_layout(tmp_path: Path) -> None:
+    layout = Layout(
+        tmp_path, "i", "t", ("k", "s"), separators={"s": ";"}, group="g", frame="f", follow_links=True
+    )
+    place = {"k": 0, "s": 1}
+    rows = [["ct", "a;B"], ["CT", "b"], ["CT", "a"], ["07", ""], ["7", "x"], ["7.0", "y"]]
+    section = data_section(tmp_path / "tables", layout, rows, place, lambda cell: cell in ("", "y"))
+    assert section == {
+        "reader": "csv", "root": str(tmp_path), "tables": str(tmp_path / "tables"), "image_column": "i",
+        "text_column": "t",
+        "group_column": "g", "label_columns": ["k", "s"], "frame_column": "f", "follow_links": True,
+        "tasks": {"s": {"separator": ";"}}, "missing": "allow", "label_map": {"k": {"ct": "CT", "07": "7"}},
+    }  # fmt: skip
+    (said,) = mapped(section)
+    assert said.startswith("column k: 'ct' is read as 'CT', '07' is read as '7'") and mapped({}) == []
+    whole = data_section(
+        tmp_path, Layout(tmp_path, "i", None, ("k",)), [["a", ""], ["b", ""]], place, lambda cell: not cell
+    )
+    assert not {"missing", "tasks", "follow_links", "label_map"} & set(whole)
+
+
+def test_rows_of_a_table_and_those_that_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n1;2\n3\n4;5\n" + "6\n" * 6)
+    header, rows, form, remarks = _rows(tmp_path / "t.csv")
+    assert (header, rows, form) == (["a", "b"], [["1", "2"], ["4", "5"]], "separated by semicolons")
+    assert len(remarks) == 1 and "7 rows" in remarks[0] and remarks[0].endswith("number 3, 5, 6, 7, 8")
+    for body, word in (("a;b\n", "no row"), ("", "empty"), ("a;b\n1\n", "no row")):
+        (tmp_path / "t.csv").write_text(body)
+        with pytest.raises(DataError, match=word):
+            _rows(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="no such file"):
+        _rows(tmp_path / "none.csv")
+
+
+def test_what_rows_are_spread_by_and_counted() -> None:
+    layout = Layout(Path(), "i", None, ("k", "s"), separators={"s": ";"})
+    assert _strata(["1.0 ", "a;b;c"], {"k": 0, "s": 1}, layout) == ("1", "3")
+    assert _counted(["train", "dev", "train"]) == "2 train, 1 dev"
+    assert _counted(["train", None]) == "1 train (1 row of no known split left out)"
+
+
+def test_tables_are_written_for_the_splits_that_have_rows(tmp_path: Path) -> None:
+    _write_tables(tmp_path, ["a"], [["1"], ["2"], ["3"]], ["train", None, "dev"])
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "metadata_train.csv": "a\n1\n", "metadata_dev.csv": "a\n3\n",
+    }  # fmt: skip
+
+
+def test_names_and_paths_of_a_first_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _name(Path("my cases (1).csv")) == "my_cases_1" and _name(Path("é.csv")) == "dataset"
+    for name in ("metadata", "Data", "table"):
+        assert _name(tmp_path / f"scans/{name}.csv") == "scans"
+    assert _name(Path("x" * 99)) == "x" * 60
+    monkeypatch.chdir(tmp_path)
+    assert _relative(tmp_path / "a/../b") == Path("b") and _relative(tmp_path.parent) == tmp_path.parent
+    values = {"yes": '"yes"', "No": '"No"', "name": "name", "a b": '"a b"', "1": '"1"', "": '""'}
+    assert {value: _yaml(value) for value in values} == values
+    assert _yaml({"a": [1, True, None, "x"]}) == "{a: [1, true, null, x]}"
+
+
+def test_what_cannot_be_prepared_is_refused_first(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for wishes, seed in ((Wishes(labels=("k", "k")), 1), (Wishes(), -1)):
+        with pytest.raises(UserError):
+            prepare(tmp_path / "none.csv", tmp_path / "out", wishes, seed=seed)
+    (tmp_path / "out/metadata_dev.csv").touch()
+    with pytest.raises(UserError, match="already"):
+        prepare(tmp_path / "none.csv", tmp_path / "out", Wishes())
+
+
+def test_images_are_brought_once_and_replace_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in (("a.png", "a"), ("sub/b.png", "b"), ("c.png", "c"), ("d.png", "d")):
+        (tmp_path / "old" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "old" / name).write_text(content)
+    out = tmp_path / "new"
+    out.mkdir()
+    (out / "c.png").write_text("c")
+    files = ImageFiles(tmp_path / "old")
+    names = ["a.png", "sub/b.png", "a.png", "gone.png", "c.png", ""]
+    found = bring_images("i", files, names, out)
+    assert (found.column, found.linked, found.copied, found.missing) == ("i", 2, 0, 2)
+    assert (out / "sub/b.png").samefile(tmp_path / "old/sub/b.png") and not (out / "c.png").samefile(
+        tmp_path / "old/c.png"
+    )
+    assert bring_images("i", files, names, out).linked == 0
+
+    def no_link(*given: Any) -> None:
+        raise OSError("another disk")
+
+    monkeypatch.setattr(os, "link", no_link)
+    assert bring_images("i", files, ["d.png"], out).copied == 1 and (out / "d.png").read_text() == "d"
+    (out / "d.png").write_text("other")
+    with pytest.raises(UserError, match="another file"):
+        bring_images("i", files, ["d.png"], out)
+
+
+def test_a_split_beside_its_table_brings_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = pictures(tmp_path / "set", 20)
+    (tmp_path / "set/t.csv").write_text(
+        "i,k\n" + "".join(f"{name},{'ab'[n % 2]}\n" for n, name in enumerate(files))
+    )
+    monkeypatch.chdir(tmp_path)
+    for out in (Path("set"), tmp_path / "set/p/.."):
+        counts, brought = split_whole(Path("set/t.csv"), out, label_columns=["k"])
+        assert brought is None and set(counts) == {"train", "dev", "test"}
+        for split in counts:
+            (out / f"metadata_{split}.csv").unlink()
+    _, brought = split_whole(Path("set/t.csv"), tmp_path / "new", label_columns=["k"])
+    assert brought is not None and (brought.column, brought.linked + brought.copied, brought.missing) == (
+        "i",
+        20,
+        0,
+    )
+    with pytest.raises(UserError, match="'k' names no"):
+        split_whole(Path("set/t.csv"), tmp_path / "other", label_columns=["k"], image_column="k")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_encoder_of_the_ladder_that_fits() -> None:
+    of_image = {"efficientnet-lite2": 0.02, "efficientnet-lite1": 0.01}.__getitem__
+    for count, expected in (
+        (4000, ("efficientnet-lite2", None, 120.0)),  # 4000 (0.01 + 0.02)
+        (4001, ("efficientnet-lite1", None, 80.02)),
+        (12000, ("efficientnet-lite0", None, 120.0)),
+        (12001, ("efficientnet-lite0", 160, 12001 * 0.01 * (160 / 224) ** 2)),
+        (90000, ("efficientnet-lite0", 128, 90000 * 0.01 * (128 / 224) ** 2)),
+    ):
+        name, size, seconds = within_budget(count, 0.01, 0.0, of_image)
+        assert (name, size, seconds) == (*expected[:2], pytest.approx(expected[2]))
+    assert within_budget(1000, 0.01, 0.09, of_image)[2] == pytest.approx(120.0)
+
+
+def test_encoders_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def speed(image: float, text: float) -> Callable[..., Any]:
+        return lambda *given: SimpleNamespace(of_image=lambda name: image, of_text=lambda name: text)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(machine, "_Speed", speed(0.001, 0.001))
+    found = fitting(["a"], ["x"], 1000, 64)
+    assert found.frozen and found.seconds == pytest.approx(3.0) and found.image_size is None
+    assert [encoder.name for encoder in (*found.teacher, *found.student)] == [
+        "efficientnet-lite2", "minilm-l6", "efficientnet-lite0", "minilm-l6",
+    ]  # fmt: skip
+    assert {encoder.freeze for encoder in (*found.teacher, *found.student)} == {"all"}
+    assert [encoder.name for encoder in fitting(["a"], None, 1000, 64).teacher] == [
+        "efficientnet-lite2",
+        "none",
+    ]
+    monkeypatch.setattr(machine, "_Speed", speed(9.0, 0.0))
+    slow = fitting(["a"], None, 1000, 64)
+    assert [encoder.name for encoder in slow.student] == ["tiny-cnn", "none"] and "49 minutes" in slow.why
+
+    def not_installed(*given: Any) -> Any:
+        raise UserError("none")
+
+    monkeypatch.setattr(
+        machine, "_Speed", lambda *given: SimpleNamespace(of_image=not_installed, of_text=not_installed)
+    )
+    assert "distune[offline]" in fitting(["a"], ["x"], 9, 64).why
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "distune.models.encoders.fingerprint.identity",
+        lambda encoder, kind, seed: asked.append((encoder.name, kind)),
+    )
+    large = fitting(["a"], ["x"], 9, 64)
+    assert [encoder.name for encoder in (*large.teacher, *large.student)] == [
+        "vit-base", "bio-clinical-bert", "deit-small", "distilbert",
+    ]  # fmt: skip
+    assert set(asked) == {
+        ("vit-base", "vision"),
+        ("bio-clinical-bert", "text"),
+        ("deit-small", "vision"),
+        ("distilbert", "text"),
+    }
+    assert not large.frozen and {encoder.freeze for encoder in large.teacher} == {"none"}
+    alone = _large(False)
+    assert alone is not None and alone.teacher[1].name == alone.student[1].name == "none"
+    monkeypatch.setattr("distune.models.encoders.fingerprint.identity", not_installed)
+    assert _large(True) is None
+    tiny = (EncoderConfig(name="tiny-cnn"), EncoderConfig(name="tiny-text"))
+    assert (_tiny(True, "why").teacher, _tiny(True, "why").student) == (tiny, tiny)
+
+
+def test_sizes_and_times_in_words() -> None:
+    assert [_size(mb) for mb in (0.1, 999.4, 1000.0, 2048.0)] == ["1 MB", "999 MB", "1.0 GB", "2.0 GB"]
+    assert [_time(seconds) for seconds in (0.1, 59.0, 600.0)] == ["1 s", "59 s", "10 min"]
+
+
+def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[..., Config]) -> None:
+    asked: list[Any] = []
+    table = SimpleNamespace()
+    monkeypatch.setattr(check_module, "values_outside", lambda config: ["outside"])
+    monkeypatch.setattr(
+        check_module,
+        "check_experiment",
+        lambda config, source, outside: asked.append((source, tuple(outside))) or table,
+    )
+    monkeypatch.setattr(check_module, "download_lines", lambda config: ["fetch"])
+    monkeypatch.setattr(check_module, "estimate", lambda config, held: "measured")
+    plain, ranged = tiny_config(), tiny_config(search_space={"alpha": {"type": "float", "low": 0, "high": 1}})
+    found = check_module.check(plain, "c.yaml")
+    assert (found.table, found.estimate, found.remarks) == (
+        table,
+        "measured",
+        ("fetch", "to tune it: outside"),
+    )
+    assert check_module.check(ranged, "c.yaml", estimates=False).estimate is None
+    assert asked == [("c.yaml", ()), ("c.yaml", ("outside",))]
+
+    def full(*given: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(check_module, "estimate", full)
+    short = check_module.check(plain, "c.yaml")
+    assert short.estimate is None and short.remarks[0].startswith("no estimate: 4 examples")
