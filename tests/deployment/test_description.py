@@ -185,4 +185,4 @@ def test_a_bundle_is_read_by_the_rules_of_its_files(
         Task("place", ("only",)),
     )
     assert predictor.temperatures == {"kind": 1.5, "place": 1}
-    assert predictor.columns == Columns(image=("image",), text=("text",), missing=("n/a",))
+    assert predictor.columns == Columns(image=("image",), text=("text",), missing=("n/a",), encoding="cp1250")
