@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
-from distune.analysis.side_by_side import Contestant, on_different_data, side_by_side
+from distune.analysis.side_by_side import (
+    Contestant,
+    are_counted_differently,
+    on_different_data,
+    side_by_side,
+)
 from distune.confirmation.statistics.files import NUMBERS
 from distune.training.files.run_folder import write_results
 from distune.utils.sealed_files import write_sealed
@@ -26,7 +31,8 @@ TRIALS = (
 
 def run(folder: Path, score: float, data: Any = "x", **others: Any) -> str:
     folder.mkdir()
-    tasks = {"kind": {"macro_f1": score}, "place": {"macro_f1": 0.5}}
+    place = {"macro_f1": 0.9, "score": {"name": "quadratic_kappa", "value": 0.5}}
+    tasks = {"kind": {"macro_f1": score}, "place": place}
     splits = {"dev": {"score": score, "tasks": tasks}, **others}
     write_results(folder, {"score": score, "splits": splits, "data_fingerprint": data})
     return str(folder)
@@ -53,7 +59,7 @@ def test_the_best_on_dev_come_first_and_what_has_no_score_last(study: StudyRecor
     assert [one.name for one in found] == ["high", "s", "low", "none"]
     assert found[1] == Contestant("s", "study", 0.75, base=0.5, trials=3, data="x", folds=3)
     assert found[3] == Contestant("none", "study", None, trials=1, data="x", folds=3)
-    tasks = {"kind": 0.25, "place": 0.5}
+    tasks = {"kind": ("macro F1", 0.25), "place": ("quadratic kappa", 0.5)}
     assert found[2] == Contestant("low", "run", 0.25, tasks=tasks, data="x")
     assert side_by_side([run(tmp_path / "opened", 0.5, test={"score": 0.125})])[0].test == 0.125
 
@@ -82,3 +88,27 @@ def test_only_what_is_known_to_be_other_data_is(study: StudyRecord, tmp_path: Pa
     assert not on_different_data(side_by_side([study, same, unknown]))
     assert on_different_data(side_by_side([study, other]))
     assert not on_different_data([])
+
+
+def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
+    study: StudyRecord, tmp_path: Path
+) -> None:
+    def counted(name: str, tasks: str) -> str:
+        source = run(tmp_path / name, 0.5)
+        (Path(source) / "config.yaml").write_text(f"name: x\ndata: {{root: r, tasks: {tasks}}}\n")
+        return source
+
+    plain, weighted = counted("plain", "{}"), counted("weighted", "{kind: {weight: 2}}")
+    area, spelt = counted("area", "{kind: {score: auroc}}"), counted("spelt", "{kind: {score: macro_f1}}")
+    of_area = replace(study, base_config={"data": {"tasks": {"kind": {"score": "auroc"}}}})
+    for pair, differ in (
+        ([plain, weighted], True),
+        ([plain, area], True),
+        ([plain, spelt], False),
+        ([area, of_area], False),
+        ([plain, of_area], True),
+        ([area, study], False),  # the study does not say
+    ):
+        assert are_counted_differently(side_by_side(pair)) is differ, [
+            one.counted for one in side_by_side(pair)
+        ]

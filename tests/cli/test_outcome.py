@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,17 @@ def test_the_outcome_of_a_study_names_best_base_and_each_file_once(
 def test_a_run_prints_the_scores_of_each_split(
     test_split: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tasks = {"kind": {"macro_f1": 0.25}, "place": {"macro_f1": 0.75}}
+    tasks = {
+        "kind": {"macro_f1": 0.25},
+        "place": {"macro_f1": 0.5, "score": {"name": "auroc", "value": 0.75}},
+    }
     splits = {"dev": {"score": 0.5, "tasks": tasks}, "test": {"score": 0.125, "tasks": {}}}
     print_results({"score": 0.5, "splits": splits, "teacher": None, "test_split": test_split})
     dev, test, *rest = capsys.readouterr().out.splitlines()
-    assert dev == "dev  score 0.5000  (kind 0.2500  place 0.7500)" and test.startswith("test score 0.1250")
+    assert (
+        dev == "dev  score 0.5000  (kind macro F1 0.2500, place area under the ROC curve 0.7500)"
+        and test.startswith("test score 0.1250")
+    )
     assert [said in line for line in rest] == [True] * bool(said)
 
 
@@ -234,7 +241,7 @@ def test_studies_and_runs_are_put_side_by_side(
     distune: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = Contestant("s", "study", 0.75, base=0.5, confirmed=0.625, trials=12, data="x", folds=3)
-    run = Contestant("r", "run", 0.25, test=0.125, tasks={"kind": 0.25}, data="y")
+    run = Contestant("r", "run", 0.25, test=0.125, tasks={"kind": ("macro F1", 0.25)}, data="y")
     found: list[Contestant] = []
     monkeypatch.setattr("distune.analysis.side_by_side.side_by_side", lambda _: found)
     found[:] = [study, run]
@@ -242,9 +249,11 @@ def test_studies_and_runs_are_put_side_by_side(
     header, first, second, *notes = out.splitlines()
     assert code == 0 and header.split()[:7] == ["name", "kind", "dev", "base", "confirmed", "test", "trials"]
     assert first.split() == ["s", "study", "0.7500", "0.5000", "0.6250", "12"]
-    assert second.split() == ["r", "run", "0.2500", "0.1250", "kind", "0.2500"]
+    assert second.split() == ["r", "run", "0.2500", "0.1250", "kind", "macro", "F1", "0.2500"]
     assert second.index("0.1250") + 6 == header.index("test") + 4, "below its heading"
     assert ["confirmed" in notes[0], "3 folds" in notes[1], "different data" in notes[2]] == [True] * 3
+    found[:] = [replace(study, counted={}), replace(run, counted={"kind": ("auroc", 1.0)})]
+    assert "data.tasks" in (said := distune("compare", "s", "r")[1]) and "different data" not in said
     found[:] = [run]
     assert len(distune("compare", "r")[1].splitlines()) == 2
 

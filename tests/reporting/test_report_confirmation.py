@@ -417,9 +417,13 @@ def test_long_tables_hold_the_recommended_and_the_base_config_alone(write: Write
 def test_a_missing_input_is_shown_task_by_task(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     condition = numbers["contenders"]["base"]["splits"]["test"]["conditions"]["without_image"]
-    condition["tasks"] = {"kind": {"macro_f1": over(0.4321)}, "place": {"macro_f1": over(0.1234)}}
+    condition["tasks"] = {
+        "kind": {"macro_f1": over(0.4321)},
+        "place": {"macro_f1": over(0.9), "score": {**over(0.1234), "name": "auroc"}},
+    }
     said = section(write(numbers), FULL)
-    assert "| kind 0.4321 [0.4221, 0.4421]; place 0.1234 [0.1134, 0.1334] |" in said
+    own = "kind macro F1 0.4321 [0.4221, 0.4421]; place area under the ROC curve 0.1234 [0.1134, 0.1334]"
+    assert f"| {own} |" in said
 
 
 def test_a_student_of_one_input_is_not_shown_without_it(write: Write) -> None:

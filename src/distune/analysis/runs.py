@@ -229,7 +229,7 @@ def tasks_behind(folder: Path, parts: Sequence[Predictions]) -> tuple[Task, ...]
         folder: of the run; of the folds, the folder of one.
         parts: its predictions.
     """
-    settings = _task_settings(folder / "config.yaml")
+    settings = task_settings(folder / "config.yaml")
     by_name = {part.task: part for part in parts}
     found: list[Task] = []
     for name, part in by_name.items():
@@ -246,14 +246,22 @@ def tasks_behind(folder: Path, parts: Sequence[Predictions]) -> tuple[Task, ...]
     return tuple(found)
 
 
-def _task_settings(path: Path) -> Mapping[str, TaskConfig]:
+def task_settings(path: Path) -> Mapping[str, TaskConfig]:
+    """What a config file says of tasks; none where it cannot be read."""
     written = _text(path)
     if isinstance(written, Unknown):
         return {}
     try:
-        data = parse_yaml(written)["data"]
-        return {name: TaskConfig(**values) for name, values in (data.get("tasks") or {}).items()}
-    except (YamlFileError, KeyError, TypeError, AttributeError, UserError):
+        return settings_of(parse_yaml(written))
+    except YamlFileError:
+        return {}
+
+
+def settings_of(config: Any) -> Mapping[str, TaskConfig]:
+    """The same of a config in a record."""
+    try:
+        return {name: TaskConfig(**values) for name, values in (config["data"].get("tasks") or {}).items()}
+    except (KeyError, TypeError, AttributeError, UserError):
         return {}
 
 

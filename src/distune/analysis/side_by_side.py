@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_files import read_confirmation
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.runs import settings_of, task_settings
+from distune.config import TaskConfig
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, RESULTS, check_unchanged, results_of
+from distune.training.scoring.scores import named_score
 from distune.utils.numbers import is_number
 from distune.utils.text import one_line
 
@@ -33,11 +36,12 @@ class Contestant:
         base: of a study the score of its base config.
         confirmed: of a confirmed study, mean score of its best trial over seeds on the test split, or on dev.
         test: of a run, its score on the test split where it was opened.
-        tasks: of a run, macro F1 on dev by task.
+        tasks: of a run, by task what it counts with and that score on dev.
         trials: of a study, its finished trials.
         folds: of a study whose scores are means over so many folds of train and dev, not of dev.
         minimises: of a study of another program whose lower values are better.
-        data: fingerprint of the data; scores on different data cannot be compared.
+        data: fingerprint of the data and of what its tasks count with; scores on different ones cannot be compared.
+        counted: what each task counts with other than its macro F1, and its weight; None where that is not known.
     """
 
     name: str
@@ -46,9 +50,10 @@ class Contestant:
     base: float | None = None
     confirmed: float | None = None
     test: float | None = None
-    tasks: dict[str, float] | None = None
+    tasks: dict[str, tuple[str, float]] | None = None
     trials: int | None = None
     data: str | None = None
+    counted: Mapping[str, tuple[str, float]] | None = None
     folds: int | None = None
     minimises: bool = False
 
@@ -74,8 +79,14 @@ def _place(one: Contestant) -> tuple[bool, bool, float]:
 
 
 def on_different_data(contestants: Sequence[Contestant]) -> bool:
-    """Whether two of them are known to rest on different data."""
+    """Whether two of them are known to rest on different data, or to count the same differently."""
     return len({one.data for one in contestants if one.data is not None}) > 1
+
+
+def are_counted_differently(contestants: Sequence[Contestant]) -> bool:
+    """Whether two of them are known to count their tasks with other scores or weights."""
+    known = [one.counted for one in contestants if one.counted is not None]
+    return any(counted != known[0] for counted in known)
 
 
 def _run(folder: Path) -> Contestant | None:
@@ -86,7 +97,8 @@ def _run(folder: Path) -> Contestant | None:
         check_unchanged(folder / CONFIG)  # else they may be those of another run
     try:
         splits, data = results["splits"], results.get("data_fingerprint")
-        tasks = {name: _number(task["macro_f1"]) for name, task in splits["dev"]["tasks"].items()}
+        scored = {task: named_score(values) for task, values in splits["dev"]["tasks"].items()}
+        tasks = {task: (name, _number(value)) for task, (name, value) in scored.items()}
         test = _number(splits["test"]["score"]) if "test" in splits else None
         return Contestant(
             folder.name,
@@ -95,9 +107,15 @@ def _run(folder: Path) -> Contestant | None:
             test=test,
             tasks=tasks,
             data=data if isinstance(data, str) else None,
+            counted=_counted(task_settings(folder / CONFIG)) if (folder / CONFIG).is_file() else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the result of a run ({error!r}); train it again") from None
+
+
+def _counted(tasks: Mapping[str, TaskConfig]) -> dict[str, tuple[str, float]]:
+    named = {name: (task.score, task.weight) for name, task in tasks.items()}
+    return {name: about for name, about in named.items() if about != ("macro_f1", 1.0)}
 
 
 def _number(value: Any) -> float:
@@ -119,6 +137,7 @@ def _study(source: str | StudyRecord) -> Contestant:
         confirmed=_confirmed(study.folder, ranking),
         trials=len(study.of("complete")) + len(study.of("pruned")),
         data=study.data_fingerprint,
+        counted=None if study.base_config is None else _counted(settings_of(study.base_config)),
         folds=study.folds,
         minimises=study.direction == "minimize",
     )

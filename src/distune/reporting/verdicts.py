@@ -259,6 +259,15 @@ def counted_as(numbers: Numbers) -> str:
     return score_in_words([Task(name, (), **about) for name, about in held.items()]) if held else ""
 
 
+def own_score(values: Numbers) -> str:
+    """What a task counts with, by its name, over seeds."""
+    return (
+        metric(values, "score")
+        if values.get("score")
+        else f"{NAMES['macro_f1']} {metric(values, 'macro_f1')}"
+    )
+
+
 def metric(values: Numbers, name: str) -> str:
     """One metric of a task over seeds; `score` is what the task counts with, where that is not the macro F1."""
     found = values.get(name)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from distune.config import ScoreName
 from distune.confirmation.statistics.plan_form import OpeningForm
 from distune.utils.forms import Form
 from distune.utils.paths import is_file_name
@@ -15,6 +16,10 @@ class _Interval(Form):
     mean: float
     low: float | None
     high: float | None
+
+
+class _NamedScore(_Interval):
+    name: ScoreName
 
 
 class _Support(Form):
@@ -49,6 +54,7 @@ class _OperatingPoints(Form):
 
 class _Task(Form):
     macro_f1: _Interval
+    score: _NamedScore | None = None
     accuracy: _Interval
     auc: _Interval | None
     calibration_error: _Interval | None
@@ -62,6 +68,7 @@ class _Task(Form):
 
 class _TaskScores(Form):
     macro_f1: _Interval
+    score: _NamedScore | None = None
 
 
 class _Condition(Form):

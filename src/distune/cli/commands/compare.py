@@ -15,13 +15,13 @@ def compare(
     sources: Annotated[list[str], typer.Argument(help="Studies (name, folder, .db) and run folders.")],
 ) -> None:
     """Put studies and runs side by side, the best on dev first."""
-    from distune.analysis.side_by_side import on_different_data, side_by_side
+    from distune.analysis.side_by_side import are_counted_differently, on_different_data, side_by_side
 
     found = side_by_side(sources)
     say(ROW.format("name", "kind", "dev", "base", "confirmed", "test", "trials", "tasks on dev"))
     for one in found:
         scores = [_shown(value) for value in (one.dev, one.base, one.confirmed, one.test)]
-        tasks = ", ".join(f"{name} {value:.4f}" for name, value in (one.tasks or {}).items())
+        tasks = ", ".join(f"{task} {name} {value:.4f}" for task, (name, value) in (one.tasks or {}).items())
         trials = "" if one.trials is None else str(one.trials)
         say(ROW.format(one.name, one.kind, *scores, trials, tasks).rstrip())
     if any(one.kind == "study" for one in found):
@@ -31,7 +31,11 @@ def compare(
             say(f"dev and base of {one.name} are means over {one.folds} folds of train and dev, not of dev.")
         if one.minimises:
             say(f"{one.name} minimises: its dev is its lowest value, which no score beside it compares with.")
-    if on_different_data(found):
+    if are_counted_differently(found):
+        say(
+            "These count their tasks with other scores or weights (data.tasks), so what they score cannot be compared."
+        )
+    elif on_different_data(found):
         say("These rest on different data: their scores cannot be compared.")
 
 

@@ -105,12 +105,14 @@ def print_results(results: Mapping[str, Any]) -> None:
     Args:
         results: the content of `results.json`.
     """
+    from distune.training.scoring.scores import named_score
     from distune.training.teacher.check import run_warning
 
     if warning := run_warning(results):
         say(f"warning: {warning}")
     for split, metrics in results["splits"].items():
-        tasks = "  ".join(f"{name} {values['macro_f1']:.4f}" for name, values in metrics["tasks"].items())
+        scored = ((task, *named_score(values)) for task, values in metrics["tasks"].items())
+        tasks = ", ".join(f"{task} {name} {value:.4f}" for task, name, value in scored)
         say(f"{split:5}score {metrics['score']:.4f}  ({tasks})")
     if results["test_split"] == "none":
         say("test: this data set has no test split")

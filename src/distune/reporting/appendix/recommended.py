@@ -69,10 +69,7 @@ def conditions(numbers: Numbers) -> Section | None:
             CONDITIONS.get(condition, condition),
             formats.over_seeds(values["score"]),
             formats.over_seeds(values["change"], formats.gain),
-            "; ".join(
-                f"{task} {formats.over_seeds(each['macro_f1'])}"
-                for task, each in values.get("tasks", {}).items()
-            ),
+            "; ".join(f"{task} {verdicts.own_score(each)}" for task, each in values.get("tasks", {}).items()),
         )
         for name, about in _shown(numbers)
         if about["splits"][split] is not None and len(about["splits"][split]["conditions"]) > 1
@@ -80,7 +77,7 @@ def conditions(numbers: Numbers) -> Section | None:
     ]
     if not rows:
         return None
-    header = ("Contender", "Input", "Score", "Against the full input", "Macro F1 of each task")
+    header = ("Contender", "Input", "Score", "Against the full input", "What each task counts with")
     return Section(
         "With an input missing",
         (TableBlock(header, tuple(rows), frozenset({2, 3}), f"On {split}, no retraining. {REST}"),),

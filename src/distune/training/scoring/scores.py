@@ -83,6 +83,20 @@ def macro_f1_by_task(
     }
 
 
+def named_score(values: Mapping[str, Any]) -> tuple[str, Any]:
+    """What a task counts with, as a reader knows it, and its value.
+
+    Args:
+        values: what was written of the task: its `macro_f1`, and its `score` with a `name` where that is another.
+
+    Raises:
+        KeyError: there is no score of a known name.
+    """
+    if "score" not in values:
+        return NAMES["macro_f1"], values["macro_f1"]
+    return NAMES[values["score"]["name"]], values["score"]["value"]
+
+
 def overall_score(
     labels: NDArray[np.int64], probabilities: Sequence[NDArray[Any]], tasks: Sequence[Task]
 ) -> float:
