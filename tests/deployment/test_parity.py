@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from distune.data.table import Task
 from distune.deployment import export, quantise
 from distune.deployment.bundle import (
+    CARD,
     CHECKSUMS,
     FORMAT,
     LABELS,
@@ -86,6 +88,18 @@ def test_a_file_that_has_no_checksum_may_have_been_altered(tmp_path: Path, name:
     checksums = {other: "0" for other in (MODEL, LABELS, PREPROCESS) if other != name}
     (tmp_path / CHECKSUMS).write_text(json.dumps(checksums))
     with pytest.raises(UserError, match=name):
+        check_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MODEL, LABELS, PREPROCESS, CARD, "tokenizer.json"])
+def test_of_the_files_of_a_bundle_the_card_alone_is_for_people_to_complete(tmp_path: Path, name: str) -> None:
+    names = (MODEL, LABELS, PREPROCESS, CARD, "tokenizer.json")
+    for each in names:
+        (tmp_path / each).write_text("{}")
+    (tmp_path / CHECKSUMS).write_text(json.dumps({each: checksum_of(tmp_path / each) for each in names}))
+    check_files(tmp_path)
+    (tmp_path / name).write_text("{ }")
+    with nullcontext() if name == CARD else pytest.raises(UserError, match=name):
         check_files(tmp_path)
 
 
