@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,19 @@ def study(params: list[dict[str, Any]], scores: list[float | None], *space: Para
 def test_bounds_are_hit_by_the_best_and_by_most_good_trials(values: list[float], bound: str | None) -> None:
     one = study([{"x": value} for value in values], [1 - 0.1 * n for n in range(6)], X)
     assert [found.bound for found in at_bounds(one, rank(one))] == ([] if bound is None else [bound])
+
+
+def test_bounds_rest_on_the_best_quarter_rounded_up_and_are_those_of_a_search() -> None:
+    """Of 13 trials four: the best three lie at the end, and with the fourth the median does not."""
+    values = [0.0, 0.1, 0.5, 0.6, *[0.9] * 9]
+    one = study([{"x": value} for value in values], [1 - 0.01 * n for n in range(13)], X)
+    assert at_bounds(one, rank(one)) == ()
+    least = study([{"x": value} for value in (0.0, 0.1, 0.1)], [0.9, 0.8, 0.7], X)
+    assert [found.bound for found in at_bounds(least, rank(least))] == ["low"]
+    table = replace(least, space_source="observed")
+    assert at_bounds(table, rank(table)) == ()
+    few = study([{"x": 0.0}] * 2, [0.9, 0.8], X)
+    assert at_bounds(few, rank(few)) == ()
 
 
 def test_one_of_two_values_is_no_bound() -> None:

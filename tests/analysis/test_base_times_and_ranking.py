@@ -14,7 +14,14 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import FailureKind, rank
 from distune.analysis.records.study_record import Session, State, StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.search_phases import phases, seconds_by_stage, store_of, trials_of, wall_of
+from distune.analysis.search_phases import (
+    parallelism_of,
+    phases,
+    seconds_by_stage,
+    store_of,
+    trials_of,
+    wall_of,
+)
 
 START = datetime(2026, 1, 2, 8, 0)
 
@@ -161,6 +168,15 @@ def test_a_staged_search_adds_its_phases_up() -> None:
     assert seconds_by_stage(searched) == {"teacher": 10.0, "student": 4.0}
     assert store_of(searched) == {"hits": 2.0, "misses": 2.0}
     assert isinstance(wall_of(searched), Unknown)
+
+
+def test_as_many_trials_at_once_as_there_are_is_the_most() -> None:
+    trials = [
+        complete(n, seconds=60.0, started=START, finished=START + timedelta(minutes=1)) for n in range(2)
+    ]
+    assert parallelism_of(phases(study_of(*trials))) == 2.0
+    longer = [replace(trial, seconds=61.0) for trial in trials]
+    assert isinstance(parallelism_of(phases(study_of(*longer))), Unknown)
 
 
 def test_kinds_of_failure_come_by_their_number_and_say_what_was_said_first() -> None:

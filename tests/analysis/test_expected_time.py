@@ -33,6 +33,9 @@ STUDY = StudyRecord(
 def test_the_pace_by_hand() -> None:
     """300 s of trials in 150 s: two at once. Half the epochs of both leave out 10 s and 20 s of 60 s."""
     assert pace(phases(STUDY), (2, 4)) == Pace(per_trial=25.0, per_training=30.0, quick_trial=15.0)
+    # A quarter of the teacher's epochs and three of the student's leave out 15 s and 10 s.
+    quick = pace(phases(STUDY), (1, 6))
+    assert isinstance(quick, Pace) and quick.quick_trial == 17.5
 
 
 def test_a_training_of_a_trial_with_folds_is_that_of_one_fold() -> None:

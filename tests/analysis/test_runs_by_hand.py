@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.reliability import reliability
-from distune.analysis.runs import RunRecord, read_curves, tasks_behind
+from distune.analysis.runs import RunRecord, read_confusions, read_curves, read_run, tasks_behind
 from distune.analysis.scored_run import scored_run
 from distune.analysis.side_by_side import side_by_side
 from distune.data.table import Task
@@ -188,3 +189,61 @@ def test_of_a_confirmation_the_best_of_the_search_and_its_gain() -> None:
     found = ConfirmationRecord(numbers, is_current=True)
     assert found.best == "c" and found.gain == {"kind": "tuning_gain", "difference": 1}
     assert ConfirmationRecord({**numbers, "comparisons": []}, is_current=True).gain is None
+
+
+def of_a_fold(folder: Path, scores: Sequence[float], counts: Any) -> None:
+    folder.mkdir(parents=True)
+    lines = (
+        f'{{"stage": "student", "epoch": {n}, "dev_score": {score}}}' for n, score in enumerate(scores, 1)
+    )
+    (folder / METRICS).write_text("\n".join(lines))
+    (folder / "predictions_dev.csv").write_text(HEADER + "1,g,a,a,1,0,i,x\n")
+    tasks = {"t": {"classes": {"a": {}, "b": {}}, "confusion": counts}}
+    write_results(folder, {"splits": {"dev": {"tasks": tasks}}})
+
+
+def test_the_folds_of_a_trial_are_read_as_one_run_and_none_is_left_out(tmp_path: Path) -> None:
+    of_a_fold(tmp_path / "fold_1", (0.5, 0.75), [[1, 2], [3, 4]])
+    of_a_fold(tmp_path / "fold_2", (0.25,), [[10, 0], [0, 10]])
+    found = read_run(tmp_path, folds=2)
+    assert isinstance(found, RunRecord) and not isinstance(found.curves, Unknown)
+    assert [(curve.fold, curve.scores) for curve in found.curves] == [(1, (0.5, 0.75)), (2, (0.25,))]
+    assert not isinstance(found.confusions, Unknown) and not isinstance(found.predictions, Unknown)
+    assert found.confusions[0].counts.tolist() == [[11, 2], [3, 14]]
+    assert found.predictions[0].truth.tolist() == [0, 0]
+    lacking = read_run(tmp_path, folds=3)
+    assert isinstance(lacking, RunRecord)
+    for part in (lacking.curves, lacking.confusions, lacking.predictions):
+        assert isinstance(part, Unknown) and "fold_3" in part.reason
+    for folder, said in ((None, "does not record"), (tmp_path / "gone", "is not there")):
+        unknown = read_run(folder)
+        assert isinstance(unknown, Unknown) and said in unknown.reason
+
+
+@pytest.mark.parametrize(
+    ("about", "known"),
+    [
+        ({"classes": ["a", "b"], "confusion": [[1, 2], [3, 4]]}, True),
+        ({"classes": {"a": {}, "b": {}}, "confusion": [[1, 2], [3, 4]]}, True),
+        ({"classes": ["a", "b", "c"], "confusion": [[1, 2], [3, 4]]}, False),
+        ({"classes": ["a", "b"], "confusion": [[1, 2]]}, False),
+        ({"classes": ["a", "b"], "confusion": [[1, "x"], [3, 4]]}, False),
+        ({"classes": [], "confusion": []}, False),
+        ({"classes": "ab", "confusion": [[1, 2], [3, 4]]}, False),
+        ({"confusion": [[1, 2], [3, 4]]}, False),
+        ({"classes": ["a", "b"]}, False),
+        ([], False),
+        ({"confusion": {"x": [[1, 2], [3, 4]], "y": [[1]]}}, True),
+    ],
+)
+def test_a_table_that_does_not_fit_its_classes_is_none(tmp_path: Path, about: Any, known: bool) -> None:
+    write_results(tmp_path, {"splits": {"dev": {"tasks": {"t": about}}}})
+    found = read_confusions(tmp_path)
+    assert isinstance(found, tuple) is known
+    if isinstance(found, tuple):
+        (only,) = found
+        assert only.counts.tolist() == [[1, 2], [3, 4]]
+        assert (only.task, only.classes) in ((("t"), ("a", "b")), ("t: x", ("no", "yes")))
+    for odd in ({}, {"splits": []}, {"splits": {"dev": {"tasks": []}}}):
+        write_results(tmp_path, odd)
+        assert isinstance(read_confusions(tmp_path), Unknown)

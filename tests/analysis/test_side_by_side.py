@@ -67,6 +67,8 @@ def test_the_best_on_dev_come_first_and_what_has_no_score_last(study: StudyRecor
 def test_a_base_that_was_not_evaluated_has_no_score(study: StudyRecord) -> None:
     pruned = replace(TRIALS[0], state="pruned", value=None)
     assert side_by_side([replace(study, trials=(pruned, *TRIALS[1:]))])[0].base is None
+    again = TrialRecord(5, "complete", 0.25, baseline=True)
+    assert side_by_side([replace(study, trials=(pruned, *TRIALS[1:], again))])[0].base == 0.25
 
 
 def test_a_confirmed_score_is_that_of_test_else_of_dev_and_of_the_trial_that_is_the_best_now(

@@ -39,6 +39,16 @@ def test_a_confirmed_teacher_is_evaluated_beside_its_student_and_regression(
     assert (found.is_below_its_student, found.is_below_regression) == (below_student, below_regression)
 
 
+def test_a_teacher_counts_with_its_own_seeds_on_the_split_that_is_evaluated() -> None:
+    record = confirmation(0.45, 0.88, 0.8)
+    contenders = record.numbers["contenders"]
+    contenders["teacher"]["splits"]["test"]["score"]["seeds"] = 3
+    for name, score in (("teacher", 0.1), ("trial_0001", 0.2), ("features_image_text", 0.3)):
+        contenders[name]["splits"]["dev"] = {"score": {"mean": score, "seeds": 2}}
+    found = evaluate_teacher(Ranking((), {}, ()), record, None)
+    assert found == TeacherEvaluation(0.45, 0.88, 0.8, "test", 3)
+
+
 def test_a_teacher_that_did_not_finish_is_not_evaluated() -> None:
     assert evaluate_teacher(Ranking((), {}, ()), confirmation(None, 0.8, 0.7), None) is None
 
