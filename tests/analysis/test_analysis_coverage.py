@@ -41,6 +41,10 @@ def study(params: list[dict[str, Any]], scores: list[float | None], *space: Para
         ([0.01, 0.02, 0.03, 0.9, 0.8, 0.7], "low"),
         ([0.99, 0.5, 0.4, 0.2, 0.1, 0.3], None),
         ([0.5, 0.99, 0.98, 0.2, 0.1, 0.3], None),
+        ([0.5, 0.01, 0.02, 0.2, 0.1, 0.3], None),
+        ([0.04, 0.16, 0.9, 0.2, 0.1, 0.3], None),
+        ([0.04, 0.14, 0.9, 0.2, 0.1, 0.3], "low"),
+        ([0.96, 0.86, 0.1, 0.2, 0.1, 0.3], "high"),
     ],
 )
 def test_bounds_are_hit_by_the_best_and_by_most_good_trials(values: list[float], bound: str | None) -> None:
@@ -202,3 +206,29 @@ def test_an_equal_score_later_is_no_progress() -> None:
     scores = [0.5, 0.6, 0.9, 0.7, 0.6, 0.5, 0.9, 0.9, 0.8]
     found = progress(study([{"x": 0.5}] * 9, scores, X))
     assert found == RunningBest(9, 6, 0.0)
+
+
+def test_ranges_of_steps_and_choices_hold_what_was_tried_and_no_teacher() -> None:
+    space = (
+        Parameter("teacher", "categorical", choices=("a", "b")),
+        Parameter("p", "float", 0.0, 1.0, step=0.1),
+        Parameter("n", "int", 1, 9),
+        Parameter("kind", "categorical", choices=("u", "v", "w")),
+        Parameter("gone", "float", 0.0, 1.0),
+    )
+    params = [{"teacher": "a", "p": 0.1 * n, "n": n + 2, "kind": "vu"[n % 2]} for n in range(5)]
+    one = study(params, [0.5] * 5, *space)
+    found = best_ranges(one, rank(one))
+    assert isinstance(found, Ranges) and list(found.parameters) == ["p", "n", "kind"]
+    p, n, kind = found.parameters.values()
+    assert (p.low, p.high, p.step) == (0.0, pytest.approx(0.4), 0.1)
+    assert (n.low, n.high, kind.choices) == (2, 6, ("u", "v"))
+    nothing = study([{}] * 5, [0.5] * 5, *space)
+    assert isinstance(best_ranges(nothing, rank(nothing)), Unknown)
+
+
+def test_the_best_that_share_something_are_a_quarter() -> None:
+    scores: list[float | None] = [n / 100 for n in range(28)]
+    found = shared_by_best(one := study([{"x": n / 28} for n in range(28)], scores, X), rank(one))
+    assert isinstance(found, SharedByBest) and (found.best, found.tried) == (7, 28)
+    assert found.rows == (Shared("x", None, 21 / 28, 27 / 28, 1.0, 7 / 28),)
