@@ -47,7 +47,7 @@ def test_lines_are_appended_whole_and_a_cut_one_is_ended_first(tmp_path: Path) -
         handle.write(b'{"cut": ')
     append_line(file, {"c": 3})
     with file.open("ab") as handle:
-        handle.write(b'\n \n[1]\n{"d": "\xe2\x80\xa8"}')
+        handle.write(b'\n \n[1]\n{"d":\r"\xe2\x80\xa8"}')
     assert read_lines(file) == [{"a": 1}, {"b": "\u2028\r"}, None, {"c": 3}, None, {"d": "\u2028"}]
     assert read_lines(tmp_path / "none.jsonl") == []
 
