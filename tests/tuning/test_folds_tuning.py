@@ -202,7 +202,10 @@ def test_what_a_trial_of_folds_adds_up(tmp_path, monkeypatch, known, ends, refus
     monkeypatch.setattr(folds, "_train", train)
     monkeypatch.setattr(folds, "_found", lambda config, task, n: outcome(n, 0.0) if n in known else None)
     config = with_values(base_config(), {"data.fold": {"number": 1, "of": 3}})
-    result = run_folds_trial(TrialTask(0, as_dict(config), str(tmp_path)), report)
+    checked = []
+    monkeypatch.setattr(folds, "_check_unchanged", lambda config, dataset: checked.append(dataset))
+    result = run_folds_trial(TrialTask(0, as_dict(config), str(tmp_path), dataset="a"), report)
+    assert checked == ["a"], "once for all folds"
     done = [values[number] for number in range(1, 4) if number in (*known, *trained)]
     means = [sum(scores[:n]) / n for n in range(1, len(scores) + 1)]
     assert (result.state, ran) == (state, trained)

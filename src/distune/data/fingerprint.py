@@ -10,6 +10,7 @@ from pathlib import Path
 from distune.data.pixels.images import located, reading_rule
 from distune.data.pixels.intensity import PixelRules
 from distune.data.table import Table
+from distune.errors import DataError
 from distune.utils.paths import read_file
 from distune.utils.threads import threaded
 
@@ -41,6 +42,27 @@ def image_fingerprint(image: str, rules: PixelRules) -> str:
     made = hashlib.blake2b(content, digest_size=DIGEST_BYTES)
     made.update(reading_rule(content, rules, frame).encode())
     return made.hexdigest()
+
+
+def check_unchanged(root: Path, found: str, wanted: str | None) -> None:
+    """Refuses a data set that is not what it was: scores of both would be compared as if they were of one.
+
+    Args:
+        root: of the data set.
+        found: its `table_fingerprint`.
+        wanted: the one that it must have; None takes any.
+
+    Raises:
+        DataError: it has another one.
+    """
+    if wanted is not None and found != wanted:
+        raise DataError(
+            root,
+            [
+                "the data set has changed since the study began (a label, text, split or picture of it); put it back, "
+                "or begin another study"
+            ],
+        )
 
 
 def table_fingerprint(table: Table, images: Sequence[str] | None = None) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config
 from distune.data import Table, read_table
-from distune.data.fingerprint import image_fingerprints, table_fingerprint
+from distune.data.fingerprint import check_unchanged, image_fingerprints, table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.distillation.loss_parts import exclusive_weights
 from distune.errors import ConfigError
@@ -55,6 +55,7 @@ def run(
     open_test: bool = False,
     store: Store | None = None,
     check_images: bool = True,
+    dataset: str | None = None,
 ) -> RunResult:
     """Trains teacher and student and fills the run folder.
 
@@ -68,9 +69,10 @@ def run(
         open_test: also evaluate the test split, where there is one; recorded beside the run folder.
         store: where expensive steps are kept; the user's cache by default.
         check_images: decode every image first, to list the bad ones; skip it where that was done before.
+        dataset: fingerprint that the data set must have, as its other runs in a study had; empty takes any.
 
     Raises:
-        DataError: the data set breaks rules; all are listed.
+        DataError: the data set breaks rules; all are listed. Or it has changed.
         FloatingPointError: a loss is not finite.
     """
     config = with_commits(config, folder, ("teacher", "student") if uses_teacher(config) else ("student",))
@@ -78,7 +80,7 @@ def run(
     with store or Store(max_gb=config.cache.max_gb) as opened:
         job = _Run(config, folder, callback or Callback(), opened, compute)
         with carried(job.cost):
-            job.begin(check_images)
+            job.begin(check_images, dataset)
             try:
                 teacher, fitted = job.train()
             except StopTraining:
@@ -88,7 +90,12 @@ def run(
 
 
 def run_teacher(
-    config: Config, folder: Path, *, callback: Callback | None = None, check_images: bool = True
+    config: Config,
+    folder: Path,
+    *,
+    callback: Callback | None = None,
+    check_images: bool = True,
+    dataset: str | None = None,
 ) -> RunResult:
     """Trains the teacher alone and scores it on dev; every student after finds it in the store.
 
@@ -97,9 +104,10 @@ def run_teacher(
         folder: made where it is missing.
         callback: called around the stages and after each epoch; may stop the run.
         check_images: as for `run`.
+        dataset: as for `run`.
 
     Raises:
-        DataError: the data set breaks rules; all are listed.
+        DataError: the data set breaks rules; all are listed. Or it has changed.
         FloatingPointError: a loss is not finite.
     """
     config = with_commits(config, folder, ("teacher",))
@@ -107,7 +115,7 @@ def run_teacher(
     with Store(max_gb=config.cache.max_gb) as store:
         job = _Run(config, folder, callback or Callback(), store, compute)
         with carried(job.cost):
-            job.begin(check_images)
+            job.begin(check_images, dataset)
             try:
                 teacher = job.train_teacher()
             except StopTraining:
@@ -153,7 +161,7 @@ class _Run(Callback):
         found, computed = dict(self.store.hits), dict(self.store.misses)
         return {"hits": found, "misses": computed, "seconds_saved": self.store.seconds_saved}
 
-    def begin(self, check_images: bool) -> None:
+    def begin(self, check_images: bool, dataset: str | None) -> None:
         config = self.config
         if problems := undefined(config):
             raise ConfigError("config", problems)
@@ -163,6 +171,7 @@ class _Run(Callback):
             check_scores(self.table, config.data.root)
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)
+            check_unchanged(config.data.root, self.fingerprint, dataset)
             files = files_hash(images)
             self.steps = InputSteps(
                 self.table,

@@ -35,7 +35,7 @@ class Ending:
 
     Args:
         reason: why.
-        failure: the last one, where the reason is "failed_alike".
+        failure: the last one, where the reason is "failed_alike"; it may be of what all trials need.
     """
 
     reason: EndReason

@@ -11,6 +11,7 @@ from closed_form_trials import fold_score
 from simulated_workers import Work
 from study_helpers import coordinator, memory_study, settings_of, states, training
 
+from distune.errors import DataError
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals
 from distune.tuning.coordinator.retention import Retention
 
@@ -58,16 +59,39 @@ def test_running_trials_end_and_the_study_resumes_when_there_is_room_again(world
     assert states(world.study) == {"COMPLETE": 6}
 
 
-def test_a_trial_that_found_no_space_is_no_failure_and_is_resumed_with_the_study(world):
-    def without_space(task):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "checkpoint.safetensors"), "low_disk"),
+        (OSError(errno.EROFS, "Read-only file system", "checkpoint.safetensors"), "failed_alike"),
+        (PermissionError(errno.EACCES, "Permission denied", "trials"), "failed_alike"),
+        (DataError("data", ["there is no such folder"]), "failed_alike"),
+    ],
+    ids=["no space", "read-only", "no permission", "data gone"],
+)
+def test_a_trial_that_lacks_what_all_need_is_no_failure_and_is_resumed_with_the_study(world, error, reason):
+    """The next ones would fail as well."""
+
+    def without(task):
         if task.number == 1:
-            raise OSError(errno.ENOSPC, "No space left on device", "checkpoint.safetensors")
+            raise error
         yield from world.script(task)
 
-    assert world.run(without_space, n_trials=3) == "low_disk"
+    assert world.run(without, n_trials=3) == reason
     assert states(world.study) == {"COMPLETE": 1, "WAITING": 1}
     assert world.run(world.script, n_trials=3) == "finished"
     assert states(world.study) == {"COMPLETE": 3}
+
+
+def test_data_that_are_too_few_for_one_trial_alone_stop_no_study_twice(world):
+    def too_few(task):
+        if task.number == 1:
+            raise DataError("data", ["too few for these values"])
+        yield from world.script(task)
+
+    assert world.run(too_few, n_trials=3) == "failed_alike"
+    assert world.run(too_few, n_trials=3) == "finished"
+    assert states(world.study) == {"COMPLETE": 3, "FAIL": 1}
 
 
 def test_the_checkpoints_of_a_running_trial_count(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from study_helpers import base_config
 
 from distune.config import as_dict, with_values
+from distune.errors import DataError
 from distune.training import run as training
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.cost import Cost
@@ -77,12 +79,25 @@ def task_of(folder: Path, **values: Any) -> TrialTask:
 
 def test_a_trial_trains_in_its_folder_and_reports_its_epochs(runs: Training, tmp_path: Path) -> None:
     for function in (run_trial, run_teacher_trial):
-        outcome = function(task_of(tmp_path / "t"), runs.report)
+        outcome = function(replace(task_of(tmp_path / "t"), dataset="of the study"), runs.report)
         config, folder, others = runs.asked.pop()
         assert config.training.threads == 2 and folder == tmp_path / "t"
-        assert others == {"check_images": False}, "the study has checked them"
+        assert others == {"check_images": False, "dataset": "of the study"}, "the study has checked them"
         assert outcome == outcome_of(result(0.25))
     assert runs.heard == [("student", 1, 0.25)] * 2
+
+
+@pytest.mark.parametrize("function", [run_trial, run_teacher_trial, run_folds_trial])
+def test_no_trial_trains_on_data_that_have_changed_since_the_study_began(
+    function: Any, tiny_config: Any, tmp_path: Path, trained: list[tuple[str, int]]
+) -> None:
+    fold = {"data__fold": {"number": 1, "of": 2}} if function is run_folds_trial else {}
+    task = TrialTask(
+        3, as_dict(tiny_config(**fold)), str(tmp_path), device="cpu", threads=1, dataset="of the study"
+    )
+    with pytest.raises(DataError, match="has changed"):
+        function(task, lambda *_: True)
+    assert trained == [] and list(tmp_path.iterdir()) == []
 
 
 def test_a_finished_trial_reports_its_epochs_again_where_its_weights_are_there(

@@ -59,6 +59,7 @@ def tune(
     )  # what the config says of it no longer counts
     chosen = load_config(config, {**of_other, **settings, **given})
 
+    from distune.tuning.coordinator.failures import is_of_place
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
@@ -79,9 +80,10 @@ def tune(
         say(f"no report: {reporting.INSTALL}, then distune report", err=True)
     if result.failure:
         say(
-            f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}",
-            err=True,
+            f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}", err=True
         )
+        if is_of_place(result.failure):
+            say("once that is put right, the same command resumes it", err=True)
     if result.reason in STOPPED:
         say(f"{STOPPED[result.reason]}; the same command resumes it", err=True)
     raise typer.Exit(EXIT_CODES[result.reason])

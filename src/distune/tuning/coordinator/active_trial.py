@@ -36,6 +36,7 @@ class ActiveTrial:
         scores: reported scores by epoch, those of earlier attempts included.
         attempt: how often the trial was given to a worker.
         config: the complete config as plain values.
+        dataset: fingerprint that its data set must have; None where its config reads others of it.
         attempts: what the retry policy knows of them.
         stop_reason: why a report was answered with False; empty while the trial may continue.
         seconds: of all attempts, from a worker's beginning to its end by the executor's clock.
@@ -51,6 +52,7 @@ class ActiveTrial:
     scores: dict[int, float]
     attempt: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str | None = None
     attempts: Attempts = field(default_factory=Attempts)
     stop_reason: str = ""
     seconds: float = 0.0
@@ -104,7 +106,8 @@ class ActiveTrial:
 
     def task(self) -> TrialTask:
         """What a worker gets."""
-        return TrialTask(self.trial.number, self.config, str(self.path), attempt=self.attempt)
+        number, folder = self.trial.number, str(self.path)
+        return TrialTask(number, self.config, folder, attempt=self.attempt, dataset=self.dataset)
 
     def started(self, worker: str) -> dict[str, Any]:
         """User attributes of a trial that a worker began with."""

@@ -19,7 +19,7 @@ from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
 from distune.tuning.coordinator.epoch_reports import EpochReports
-from distune.tuning.coordinator.failures import SURPLUS, failed_alike
+from distune.tuning.coordinator.failures import SURPLUS, failed_alike, is_of_place
 from distune.tuning.coordinator.ledger import Ledger, TrialCounts, count
 from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.coordinator.proposals import JointProposals
@@ -231,6 +231,7 @@ class Coordinator:
         active = ActiveTrial.of(trial, *drawn, self._retention.path(trial.number), scores)
         self._ledger.note(trial, active.opening())
         active.config = self._proposals.config(active.overrides)
+        active.dataset = self._proposals.dataset(active.overrides)
         self._queue.append(active)
 
     def _submit(self, active: ActiveTrial) -> None:
@@ -303,11 +304,14 @@ class Coordinator:
 
     def _after_failure(self, active: ActiveTrial, failure: Failure) -> None:
         number = active.trial.number
-        if failure.kind == "disk_full":
+        if is_of_place(failure, active.attempt):
             _log.error("trial %d: %s; it is resumed with the study", number, failure.message)
-            self._stopping = self._stopping or "low_disk"
-        # Its worker was ended with the study, or had no space to write to, which is no failure of the trial.
-        if failure.kind == "disk_full" or (self._stopping and failure.kind == "preempted"):
+            if failure.kind == "disk_full":
+                self._stopping = self._stopping or "low_disk"
+            else:
+                self.failure = self.failure or failure
+        # Its worker was ended with the study, or lacked what all trials need, which is no failure of the trial.
+        if is_of_place(failure, active.attempt) or (self._stopping and failure.kind == "preempted"):
             self._ledger.requeue(active.trial, active.spending())
             return
         step = next_step(failure, active.attempts, self._limits.on_oom)

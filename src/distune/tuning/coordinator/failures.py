@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Sequence
@@ -39,7 +40,21 @@ def _kind(error: BaseException) -> str:
         return "not_finite"
     if is_disk_full(error):
         return "disk_full"
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "no_access"
     return "out_of_memory" if is_out_of_memory(error) else "crash"
+
+
+def is_of_place(failure: Failure, attempt: int = 1) -> bool:
+    """Whether a failure is not the trial's: no space, no permission, or data that were sound when the study began.
+
+    Data can also be too few for a trial's own values; so one that was tried again on sound data is to blame.
+
+    Args:
+        failure: what ended an attempt.
+        attempt: which one, from 1 on.
+    """
+    return failure.kind in ("disk_full", "no_access") or (failure.kind == "data" and attempt == 1)
 
 
 def died(

@@ -61,6 +61,11 @@ class JointProposals:
         """The complete config of a trial as plain values; its worker validates them, once."""
         return _values(self._settings.base, overrides, self._settings.commits)
 
+    def dataset(self, overrides: Mapping[str, Any]) -> str | None:
+        """The fingerprint of the data set that a trial reads; None where its own values change how it is read."""
+        reads_otherwise = any(key == "seed" or key.startswith("data.") for key in overrides)
+        return None if reads_otherwise else self._settings.dataset
+
 
 class TeacherProposals(JointProposals):
     """The teacher's parameters alone; the score is the teacher's own; trial 0 is the base config's teacher."""

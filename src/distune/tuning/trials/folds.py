@@ -45,6 +45,8 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
     done, config = _Done(), config_of_task(task)
     assert config.data.fold is not None
     folds = config.data.fold.of
+    if task.dataset is not None:
+        _check_unchanged(config, task.dataset)
     for number in range(1, folds + 1):
         with carried(lambda: done.cost):
             own = _of_fold(config, number)
@@ -57,6 +59,16 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
         if not report(FOLD, number, done.mean) and number < folds:
             return done.outcome("stopped")
     return done.outcome("complete")
+
+
+def _check_unchanged(config: Config, dataset: str) -> None:
+    """The fingerprint is that of the data set as it is split for everybody; each fold has another."""
+    from distune.data import read_table
+    from distune.data.fingerprint import check_unchanged, table_fingerprint
+
+    whole = config.data.model_copy(update={"fold": None})
+    table = read_table(whole, config.seed, check_images=False)
+    check_unchanged(config.data.root, table_fingerprint(table), dataset)
 
 
 def _found(config: Config, task: TrialTask, number: int) -> TrialOutcome | None:

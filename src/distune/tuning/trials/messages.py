@@ -29,6 +29,7 @@ class TrialTask:
         device: "auto", "cpu", "cuda:0", ...
         threads: CPU threads that the worker may use.
         attempt: 1 for the first time that this trial is given to a worker.
+        dataset: fingerprint that the data set must have; empty takes any.
         plugins: modules that the worker imports first; those of this process.
     """
 
@@ -38,6 +39,7 @@ class TrialTask:
     device: str = "cpu"
     threads: int = 1
     attempt: int = 1
+    dataset: str | None = None
     plugins: Sequence[str] = field(default_factory=loaded_plugins)
 
     @property
@@ -79,7 +81,7 @@ class Failure:
     """Why a trial failed.
 
     Args:
-        kind: crash, out_of_memory, not_finite, preempted, disk_full, data or config.
+        kind: crash, out_of_memory, not_finite, preempted, disk_full, no_access, data or config.
         message: the reason in one line.
         output: the tail of what the worker printed, traceback included.
         cost: what this attempt took, as far as it was measured.

@@ -99,7 +99,9 @@ def run_trial(task: TrialTask, report: Report) -> TrialOutcome:
     config, folder = config_of_task(task), task.path
     callback = ReportEpochs(report, folder)
     found = finished_run(config, folder, callback=callback) if (folder / WEIGHTS).is_file() else None
-    return outcome_of(found or run(config, folder, callback=callback, check_images=False))
+    return outcome_of(
+        found or run(config, folder, callback=callback, check_images=False, dataset=task.dataset)
+    )
 
 
 def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
@@ -112,6 +114,7 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
             task.path,
             callback=ReportEpochs(report, task.path),
             check_images=False,
+            dataset=task.dataset,
         )
     )
 
