@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -13,9 +14,10 @@ from study_helpers import base_config, settings_of
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease, this_host
 from distune.tuning.staged import SUFFIX, split_settings
-from distune.tuning.study.names import _can_resume, name_in, studies_in
+from distune.tuning.study.names import LOOK_BACK, _can_resume, _newest, exists, name_in, studies_in
 from distune.tuning.study.open_study import is_draft, is_made_by_tune, open_study
 from distune.tuning.study.settings import StudySettings
+from distune.tuning.study.storage import opened
 
 
 def study_of(storage: InMemoryStorage, name: str, settings: StudySettings, finished: int) -> optuna.Study:
@@ -144,3 +146,26 @@ def test_a_study_is_ready_when_all_that_it_is_about_is_written() -> None:
             if key != missing:
                 other.set_user_attr(key, value)
         assert not is_made_by_tune(other)
+
+
+def test_the_newest_studies_of_a_config_s_name_come_first(tmp_path: Path) -> None:
+    for day in range(1, 26):
+        (tmp_path / f"own_tuning_202601{day:02d}.db").touch()
+    for name in ("own_20260199.db", "other_tuning_20260199.db", "own_tuning_20260199.txt"):
+        (tmp_path / name).touch()
+    found = _newest(tmp_path, None, "own")
+    assert found == [f"own_tuning_202601{day:02d}" for day in range(25, 25 - LOOK_BACK, -1)]
+    assert _newest(tmp_path / "nowhere", None, "own") == []
+
+
+def test_a_study_exists_where_it_says_what_it_is_about(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    assert not exists(url, "s") and not list(tmp_path.iterdir())
+    with opened(url) as storage:
+        optuna.create_study(storage=storage, study_name="foreign", direction="maximize")
+        open_study(storage, "s", settings_of())
+        assert _newest(tmp_path, url, "s") == [] and _newest(tmp_path, url, "") == []
+        for name in ("s_tuning_1", "s_tuning_2", "x_tuning_3"):
+            optuna.create_study(storage=storage, study_name=name)
+    assert [exists(url, name) for name in ("s", "foreign", "none")] == [True, False, False]
+    assert _newest(tmp_path, url, "s") == ["s_tuning_2", "s_tuning_1"]
