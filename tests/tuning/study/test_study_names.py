@@ -7,20 +7,28 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import InMemoryStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, settings_of
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease, this_host
 from distune.tuning.staged import SUFFIX, split_settings
-from distune.tuning.study.names import LOOK_BACK, _can_resume, _newest, exists, name_in, studies_in
+from distune.tuning.study.names import (
+    LOOK_BACK,
+    _can_resume,
+    _newest,
+    exists,
+    name_in,
+    studies_in,
+    study_to_continue,
+)
 from distune.tuning.study.open_study import is_draft, is_made_by_tune, open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened
 
 
-def study_of(storage: InMemoryStorage, name: str, settings: StudySettings, finished: int) -> optuna.Study:
+def study_of(storage: BaseStorage, name: str, settings: StudySettings, finished: int) -> optuna.Study:
     study = open_study(storage, name, settings)
     for number in range(finished):
         state = TrialState.PRUNED if number % 2 else TrialState.COMPLETE
@@ -169,3 +177,14 @@ def test_a_study_exists_where_it_says_what_it_is_about(tmp_path: Path) -> None:
             optuna.create_study(storage=storage, study_name=name)
     assert [exists(url, name) for name in ("s", "foreign", "none")] == [True, False, False]
     assert _newest(tmp_path, url, "s") == ["s_tuning_2", "s_tuning_1"]
+
+
+def test_the_study_to_resume_is_looked_for_where_the_command_keeps_it(tmp_path: Path) -> None:
+    url, settings = f"sqlite:///{tmp_path}/shared.db", settings_of()
+    with opened(url) as storage:
+        for number, finished in enumerate((1, 1, 4)):
+            study_of(storage, f"{settings.base.name}_tuning_{number}", settings, finished)
+    assert study_to_continue(tmp_path, url, settings, 4) == f"{settings.base.name}_tuning_1"
+    assert study_to_continue(tmp_path, url, settings, 1) is None
+    (tmp_path / f"{settings.base.name}_tuning_9.db").write_text("no database")
+    assert study_to_continue(tmp_path, None, settings, 4) is None
