@@ -143,6 +143,7 @@ IGNORED = {  # by the command: which of its options would have no effect
     ("train", "t.yaml", "--set", "seed=1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "data={root: x}", "--data-root", "y"): "data",
     ("export", "run", "--out", "b", "--max-score-drop", "0.5"): "--max-score-drop",
+    ("export", "run", "--out", "b", "--max-score-drop", "0"): "--max-score-drop",
     ("export", "run", "--out", "b", "--max-score-drop", "0.5", "--quantize", "none"): "--max-score-drop",
     ("predict", "run", "--text", "x", "--storage", "sqlite:///x.db"): "storage",
     ("export", "run", "--storage", "sqlite:///x.db"): "storage",

@@ -136,7 +136,8 @@ def refuse(why: str, options: Mapping[str, Any]) -> None:
     Raises:
         UserError: one is given.
     """
-    if given := [name for name, value in options.items() if value not in (None, False)]:
+    # By identity: 0 equals False, and is a value.
+    if given := [name for name, value in options.items() if value is not None and value is not False]:
         raise UserError(f"{' and '.join(given)}: {why}; leave {'it' if len(given) == 1 else 'them'} out")
 
 

@@ -13,7 +13,7 @@ from distune.models.encoders.hub import revisions
 from distune.tuning.study import hub_commits
 from distune.tuning.study.hub_commits import drawn_encoders, with_study_commits
 from distune.tuning.study.settings import COMMITS, StudySettings
-from distune.tuning.study.storage import StorageRetry
+from distune.tuning.study.storage_retry import StorageRetry
 
 MODELS = {"teacher.vision.name": "vit-base", "teacher.text.name": "bio-clinical-bert",
           "student.vision.name": "deit-tiny", "student.vision.revision": "v1", "student.text.name": "none"}  # fmt: skip

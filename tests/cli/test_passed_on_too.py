@@ -1,0 +1,343 @@
+"""What the commands that train, predict or make data are given reaches what they call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distune import reporting
+from distune.cli.options import assigned, devices_of, listed, overrides, refuse
+from distune.errors import UserError
+from distune.tuning.trials.messages import Failure
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@dataclass
+class Calls:
+    """Stands for a function: keeps what it was called with."""
+
+    answer: Any
+    given: list[tuple[Any, ...]]
+
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        self.given.append((*values, named))
+        return self.answer
+
+
+@pytest.fixture
+def standing_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
+    def put(place: str, answer: Any = None) -> Calls:
+        calls = Calls(answer, [])
+        monkeypatch.setattr(place, calls)
+        return calls
+
+    return put
+
+
+NUMBERS = "distune.cli.commands.confirm.print_numbers"
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("finished", 0), ("incomplete", 1), ("low_disk", 4), ("interrupted", 130)]
+)
+def test_confirm_passes_everything_on(distune: Command, standing_for: Any, reason: str, code: int) -> None:
+    result = SimpleNamespace(reason=reason, folder=Path("of/s"), numbers={})
+    calls = standing_for("distune.confirmation.confirm.confirm", result)
+    printed = standing_for(NUMBERS)
+    refreshed = standing_for("distune.reporting.report.refresh_report", [Path("x")])
+    found, said, _ = distune("confirm", "s")
+    assert found == code and bool(printed.given) == (reason in ("finished", "incomplete"))
+    assert ("resumes it" in said) is (reason in ("low_disk", "interrupted"))
+    assert refreshed.given == ([("s", Path("of/s"), {"storage": None})] if printed.given else [])
+    options = (
+        "--top 2 --seeds 7 --relevant-gain 0.05 --new-cases 9 --gpus cuda:0,cuda:1 --storage sqlite:///x.db "
+        "--executor ray --ray-address h:1 --gpus-per-trial 0.5 --again --one-modality --subgroup-columns sex,age "
+        "--data-root d --set training.threads=3"
+    )
+    assert distune("confirm", "s", *options.split())[0] == code
+    plain, asked = (request for request, _ in calls.given)
+    assert (plain.top, plain.seeds, plain.workers, plain.devices, plain.again) == (3, 5, 1, (), False)
+    assert (asked.study, asked.top, asked.seeds, asked.relevant_gain, asked.new_cases) == ("s", 2, 7, 0.05, 9)
+    assert (asked.devices, asked.workers, asked.storage) == (("cuda:0", "cuda:1"), 2, "sqlite:///x.db")
+    assert (asked.executor, asked.ray_address, asked.gpus_per_trial) == ("ray", "h:1", 0.5)
+    assert (asked.again, asked.one_modality, asked.data_root) == (True, True, Path("d"))
+    assert (asked.subgroup_columns, asked.settings) == (("sex", "age"), {"training.threads": 3})
+    assert distune("confirm", "s", "--workers", "4", "--gpu", "cpu")[0] == code
+    assert (calls.given[-1][0].workers, calls.given[-1][0].devices) == (4, ("cpu",))
+    for twice in ("--data-root d --set data.root=e", "--gpu cpu --set training.device=cpu"):
+        assert distune("confirm", "s", *twice.split())[0] == 2
+
+
+def outcome(reason: str, failure: Failure | None = None) -> Any:
+    summary = {"files": {"summary": "a.json"}}
+    return SimpleNamespace(
+        reason=reason, failure=failure, summary=summary, study_name="s", folder=Path("of/s")
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "said"),
+    [("finished", 0, ""), ("failed_alike", 1, "(crash): boom"), ("timeout", 3, "resumes it"),
+     ("low_disk", 4, "resumes it"), ("interrupted", 130, "resumes it")],
+)  # fmt: skip
+def test_tune_ends_as_its_study_did(
+    distune: Command, standing_for: Any, reason: str, code: int, said: str
+) -> None:
+    Path("c.yaml").write_text("study: {workers: 3, executor: ray, ray_address: 'h:1'}\n")
+    failure = Failure("crash", "boom") if reason == "failed_alike" else None
+    calls = standing_for("distune.tuning.tune.tune", outcome(reason, failure))
+    printed = standing_for("distune.cli.tune_output.print_outcome")
+    refreshed = standing_for("distune.reporting.report.refresh_report", [Path("r.md")])
+    found, _, err = distune("tune", "--config", "c.yaml")
+    assert found == code and said in err and bool(err) is bool(said)
+    assert printed.given == [({"files": {"summary": "a.json"}}, ["a.json", Path("r.md")], {})]
+    assert refreshed.given == [(Path("of/s"), Path("of/s"), {"storage": None})]
+    ((request, _),) = calls.given
+    assert (request.config_path, request.fork, request.asked.workers) == ("c.yaml", None, 3)
+
+
+def test_tune_lays_its_options_over_the_section(distune: Command, standing_for: Any) -> None:
+    Path("c.yaml").write_text("study: {workers: 3, executor: ray, ray_address: 'h:1', gpus_per_trial: 0.5}\n")
+    calls = standing_for("distune.tuning.tune.tune", outcome("finished"))
+    standing_for("distune.cli.tune_output.print_outcome")
+    refreshed = standing_for("distune.reporting.report.refresh_report", [])
+    options = (
+        "--executor local --gpus cuda:0,cuda:1 --fork f --seed 9 --data-root d --study-name s --storage sqlite:///x.db "
+        "--keep-best 0 --set student.lr=0.5"
+    )
+    assert distune("tune", "--config", "c.yaml", *options.split())[0] == 0
+    ((request, _),) = calls.given
+    config, asked = request.config, request.asked
+    assert (asked.executor, asked.ray_address, asked.gpus_per_trial, asked.gpus) == (
+        "local",
+        None,
+        0.0,
+        ("cuda:0", "cuda:1"),
+    )
+    assert (request.fork, asked.name, asked.storage, asked.keep_best) == ("f", "s", "sqlite:///x.db", 0)
+    assert (config.seed, config.data.root, config.student.lr) == (9, Path("d"), 0.5)
+    assert refreshed.given == [("s", Path("of/s"), {"storage": "sqlite:///x.db"})]
+    assert distune("tune", "--config", "c.yaml", "--gpu", "cpu", "--set", "training.device=cpu")[0] == 2
+
+
+def test_a_report_that_cannot_be_written_is_said_and_the_study_is_kept(
+    distune: Command, standing_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("c.yaml").write_text("name: own\n")
+    monkeypatch.setattr(reporting, "installed", lambda: False)
+    standing_for("distune.tuning.tune.tune", outcome("finished"))
+    standing_for("distune.cli.tune_output.print_outcome")
+    code, _, err = distune("tune", "--config", "c.yaml")
+    assert code == 0 and reporting.INSTALL in err
+    standing_for(
+        "distune.confirmation.confirm.confirm",
+        SimpleNamespace(reason="finished", folder=Path("s"), numbers={}),
+    )
+    standing_for(NUMBERS)
+    code, _, err = distune("confirm", "s")
+    assert code == 0 and reporting.INSTALL in err
+
+
+class Predictor:
+    """Answers everything alike, and notes what it was asked."""
+
+    tasks = (SimpleNamespace(name="type", classes=("a", "b", "c")),)
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.problems: list[str] = []
+
+    def predict_proba(self, image: Any, text: Any) -> dict[str, Any]:
+        self.asked.append((image, text))
+        return {"type": np.array([[0.2, 0.7, 0.1]])}
+
+    def predict_table(self, table: Path, root: Path, *, on_progress: Any) -> Any:
+        self.asked.append((table, root))
+        written = self.asked.append
+        return SimpleNamespace(
+            ids=["x", "y"], problems=self.problems,
+            write=lambda out, *, overwrite: written((out, overwrite)),
+        )  # fmt: skip
+
+    def evaluate(self, data: Path, *, root: Any, record: bool, on_progress: Any) -> dict[str, Any]:
+        self.asked.append((data, root, record))
+        classes = {"a": {"support": 2, "recall": 0.5, "recall_interval": [0.1, 0.9]},
+                   "b": {"support": 0, "recall": None, "recall_interval": None}}  # fmt: skip
+        task = {"macro_f1": 0.6, "interval": None, "accuracy": 0.7, "calibration_error": 0.1, "log_loss": 0.4,
+                "classes": classes, "score": {"name": "auroc", "value": 0.9, "interval": [None, None]}}  # fmt: skip
+        return {"data": "d", "examples": 4, "cases": 3, "score": 0.6, "interval": [0.5, 0.7], "tasks": {"type": task},
+                "new": None if len(self.asked) == 1 else 4, "recorded": "r.json"}  # fmt: skip
+
+
+@pytest.fixture
+def predictor(standing_for: Any) -> Predictor:
+    found = Predictor()
+    standing_for("distune.prediction.load.load", found)
+    return found
+
+
+def test_predict_shows_the_most_probable_first(distune: Command, predictor: Predictor) -> None:
+    code, said, _ = distune("predict", "run", "--image", "x.png", "--text", "t")
+    assert code == 0 and said == "type: b\n  0.7000  b\n  0.2000  a\n  0.1000  c\n"
+    assert predictor.asked == [(Path("x.png"), "t")]
+    assert distune("predict", "run", "--text", "t")[0] == 0 and predictor.asked[1] == (None, "t")
+
+
+def test_predict_passes_a_table_on_and_lists_what_could_not_be_read(
+    distune: Command, predictor: Predictor, standing_for: Any
+) -> None:
+    checked = standing_for("distune.prediction.answers.check_answers_file")
+    loaded = standing_for("distune.prediction.load.load", predictor)
+    code, said, err = distune("predict", "run", "--csv", "t/a.csv", "--out", "o.csv")
+    assert code == 0 and "predicted 2 of 2 examples" in said and said.endswith("wrote o.csv\n") and not err
+    assert predictor.asked == [(Path("t/a.csv"), Path("t")), (Path("o.csv"), False)]
+    predictor.problems = [f"row {number}" for number in range(21)]
+    options = "--csv t/a.csv --out o.csv --data-root d --overwrite --gpu cpu --storage sqlite:///x.db"
+    code, said, err = distune("predict", "run", *options.split())
+    assert code == 1 and "predicted 2 of 23 examples" in said
+    assert (
+        err.splitlines()[0] == "21 rows could not be read:"
+        and err.splitlines()[-1].strip() == "... and 1 more"
+    )
+    assert predictor.asked[2:] == [(Path("t/a.csv"), Path("d")), (Path("o.csv"), True)]
+    assert loaded.given[1] == ("run", {"device": "cpu", "storage": "sqlite:///x.db"})
+    inputs = {"inputs": [Path("t/a.csv"), Path("run")]}
+    assert [named for _, named in checked.given] == [{**inputs, "overwrite": flag} for flag in (False, True)]
+    for words in (
+        (),
+        ("--csv", "a.csv"),
+        ("--csv", "a.csv", "--text", "t", "--out", "o"),
+        ("--text", "t", "--out", "o"),
+    ):
+        assert distune("predict", "run", *words)[0] == 2
+
+
+def test_evaluate_reads_a_table_or_all_of_a_data_set(distune: Command, predictor: Predictor) -> None:
+    code, said, _ = distune("evaluate", "run", "--data-root", "d")
+    assert code == 0 and "not compared with the data" in said and said.endswith("recorded in r.json\n")
+    lines = said.splitlines()
+    assert lines[0] == "external data: d, 4 examples of 3 patients or cases"
+    assert lines[1].startswith("score 0.6000 [0.5000, 0.7000]") and lines[2].endswith(" 0.9000")
+    assert "macro F1 0.6000, accuracy 0.7000, calibration error 0.1000, log loss 0.4000" in lines[3]
+    assert "recall 0.5000 [0.1000, 0.9000]  2 examples" in lines[4] and lines[4].split()[0] == "a"
+    code, said, _ = distune("evaluate", "run", "--data-root", "d", "--csv", "t.csv")
+    assert code == 0 and "not compared" not in said
+    assert predictor.asked == [(Path("d"), None, True), (Path("t.csv"), Path("d"), True)]
+    Path("folder").mkdir()
+    assert distune("evaluate", "run", "--data-root", "d", "--csv", "folder")[0] == 2
+
+
+def test_init_passes_everything_on_and_says_what_comes_next(distune: Command, standing_for: Any) -> None:
+    task = SimpleNamespace(name="type", classes=("a", "b"))
+    made = SimpleNamespace(
+        form="a semicolon", columns=[SimpleNamespace(name="id", role="group", why="by name")], splits="60/20/20",
+        table=SimpleNamespace(tasks=[task]), encoders="tiny", remarks=["few"], config=Path("my data/c.yaml"),
+    )  # fmt: skip
+    calls = standing_for("distune.setup.init.prepare", made)
+    standing_for("distune.setup.init.default_folder", Path("named"))
+    code, said, _ = distune("init", "t.csv")
+    assert code == 0 and "read a semicolon" in said and "type: 2 classes" in said and "note      few" in said
+    assert "distune tune --config 'my data/c.yaml'" in said
+    options = "--image i --text t --labels a,b --group g --out o --seed 7"
+    assert distune("init", "t.csv", *options.split())[0] == 0
+    (_, folder, plain, how), (_, chosen, wishes, given) = calls.given
+    assert (folder, how, plain.image, plain.labels) == (Path("named"), {"seed": 42}, None, ())
+    assert (chosen, given) == (Path("o"), {"seed": 7})
+    assert (wishes.image, wishes.text, wishes.labels, wishes.group) == ("i", "t", ("a", "b"), "g")
+
+
+def test_split_passes_everything_on(distune: Command, standing_for: Any) -> None:
+    images = SimpleNamespace(column="image", linked=3, copied=1, missing=2)
+    calls = standing_for("distune.setup.image_links.split_whole", ({"train": {"a": 1}}, images))
+    code, said, _ = distune("data", "split", "t/m.csv", "--labels", "a,b")
+    assert code == 0 and "3 image files linked, 1 copied, 2 cells" in said
+    standing_for("distune.setup.image_links.split_whole", ({}, None))
+    assert (
+        "no column names image files" in distune("data", "split", "t/m.csv", "--labels", "a", "--out", "o")[2]
+    )
+    assert distune("data", "split", "t/m.csv", "--labels", "a", "--out", "t")[2] == ""
+    options = "--labels a --out o --group g --image i --fractions 0.5 0.3 0.2 --seed 7"
+    calls = standing_for("distune.setup.image_links.split_whole", ({}, images))
+    assert distune("data", "split", "t/m.csv", *options.split())[0] == 0
+    assert calls.given == [
+        (Path("t/m.csv"), Path("o"), {"label_columns": ("a",), "group_column": "g", "image_column": "i",
+                                      "fractions": (0.5, 0.3, 0.2), "seed": 7})
+    ]  # fmt: skip
+
+
+def test_demo_writes_what_is_asked_for(distune: Command, standing_for: Any) -> None:
+    slices, wound = (
+        standing_for(f"distune.data.demo.demo.{name}") for name in ("write_demo", "write_wound_demo")
+    )
+    code, said, _ = distune("data", "demo")
+    assert code == 0 and "distune tune --config" in said
+    assert "tune" not in distune("data", "demo", "w", "--kind", "wound", "--seed", "7")[1]
+    assert (slices.given, wound.given) == (
+        [(Path("data/demo"), 42, {"with_config": True})],
+        [(Path("w"), 7, {})],
+    )
+    assert distune("data", "demo", "--kind", "other")[0] == 2
+
+
+def test_audit_and_check_look_at_the_data_that_is_asked_for(distune: Command, standing_for: Any) -> None:
+    Path("c.yaml").write_text("data: {root: a}\n")
+    report = SimpleNamespace(to_dict=lambda: {"findings": [], "sections": []})
+    read = standing_for("distune.data.read_table", "table")
+    standing_for("distune.data.audit.audit.audit", report)
+    standing_for("distune.cli.audit_output.print_audit")
+    seen: list[Any] = []
+    given = standing_for("distune.data.demo.demo.without_writing")
+    given.answer = nullcontext(SimpleNamespace(data="its data", seed=5))
+    assert distune("audit", "c.yaml", "--data-root", "d", "--set", "seed=5")[0] == 0
+    seen += [config.data.root for config, _ in given.given]
+    assert seen == [Path("d")] and read.given == [("its data", 5, {})]
+    assert distune("audit", "c.yaml", "--out", "o/a.json")[1].endswith("wrote o/a.json\n")
+    assert Path("o/a.json").read_text().startswith('{\n  "findings": [')
+    assert distune("audit", "c.yaml", "--out", "o/a.json")[0] == 0, "its own file is replaced"
+    Path("o/b.json").write_text("{}")
+    assert distune("audit", "c.yaml", "--out", "o/b.json")[0] == 2
+    assert distune("audit", "c.yaml", "--out", "o/b.json", "--overwrite")[0] == 0
+    assert distune("audit", "c.yaml", "--overwrite")[0] == 2
+
+
+def test_what_options_mean() -> None:
+    assert listed("--x", None) == () and listed("--x", " a, ,b ") == ("a", "b")
+    with pytest.raises(UserError, match="--x"):
+        listed("--x", " , ")
+    refuse("why", {"--a": None, "--b": False})
+    for given, named in (
+        ({"--a": 0, "--b": None}, "--a: why; leave it"),
+        ({"--a": "", "--b": True}, "--a and --b: why; leave them"),
+    ):
+        with pytest.raises(UserError, match=named):
+            refuse("why", given)
+    assert (
+        devices_of(None, ()) == ()
+        and devices_of("cpu", ()) == ("cpu",)
+        and devices_of(None, ("a", "b")) == ("a", "b")
+    )
+    with pytest.raises(UserError, match="--gpu"):
+        devices_of("cpu", ("cuda:0",))
+    assert overrides() == {} and overrides(seed=0, data_root=Path("d"), device="cpu") == {
+        "data.root": "d", "seed": 0, "training.device": "cpu",
+    }  # fmt: skip
+    assert overrides(teacher_epochs=2, student_epochs=3) == {"teacher.epochs": 2, "student.epochs": 3}
+    assert assigned(["a.b=0.5", " c = [1, 2]", "d="]) == {"a.b": 0.5, "c": [1, 2], "d": None}
+    assert assigned(["a=1", "a=1"]) == {"a": 1} and assigned(None) == {}
+    for twice in (["a=1", "a=2"], ["a=1", "a.b=2"], ["a.b.c=1", "a.b=2"]):
+        with pytest.raises(UserError, match="twice"):
+            assigned(twice)
+    with pytest.raises(UserError, match="the option for a"):
+        assigned(["a.b=1"], ["a"])
+    assert assigned(["ab=1"], ["a"]) == {"ab": 1}
+    for none in ("a", "=1", "a=[", " =1"):
+        with pytest.raises(UserError):
+            assigned([none])
