@@ -151,21 +151,26 @@ def test_evaluate_asks_the_predictor_that_it_is_given() -> None:
 
 def test_init_and_split(noted: Callable[..., Any], tmp_path: Path) -> None:
     made = noted("distune.setup.init.prepare", "prepared")
-    given = {"image": "i", "text": "t", "labels": ["k"], "group": "g"}
+    given = {"image": "i", "text": "t", "labels": ["k"], "group": "g", "encoding": "cp1250"}
     assert distune.init("cases.csv", "out", **given, seed=5) == "prepared"  # type: ignore[arg-type, comparison-overlap]
     distune.init("folder/cases.csv")
     first, second = made
     assert (first["metadata"], first["out"], first["seed"]) == (Path("cases.csv"), Path("out"), 5)
     wishes = first["wishes"]
     assert (wishes.image, wishes.text, wishes.labels, wishes.group) == ("i", "t", ("k",), "g")
-    assert (second["out"], second["seed"]) == (Path("cases"), 42)
+    assert first["encoding"] == "cp1250"
+    assert (second["out"], second["seed"], second["encoding"]) == (Path("cases"), 42, None)
     split = noted("distune.api.data.split_whole", ({}, None))
-    distune.split("a.csv", "o", labels=["k"], group="g", image="i", fractions=(0.5, 0.3, 0.2), seed=3)
+    distune.split(
+        "a.csv", "o", labels=["k"], group="g", image="i", fractions=(0.5, 0.3, 0.2), seed=3, encoding="x"
+    )
     distune.split("a.csv", "o", labels=["k"])
     assert split == [
         {"metadata": Path("a.csv"), "out": Path("o"), "label_columns": ["k"], "group_column": group,
-         "image_column": image, "fractions": fractions, "seed": seed}
-        for group, image, fractions, seed in (("g", "i", (0.5, 0.3, 0.2), 3), (None, None, FRACTIONS, 42))
+         "image_column": image, "fractions": fractions, "seed": seed, "encoding": encoding}
+        for group, image, fractions, seed, encoding in (
+            ("g", "i", (0.5, 0.3, 0.2), 3, "x"), (None, None, FRACTIONS, 42, None)
+        )
     ]  # fmt: skip
 
 

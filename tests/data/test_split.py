@@ -336,3 +336,21 @@ def test_nothing_is_left_where_the_step_before_writing_fails(tmp_path: Path) -> 
     with pytest.raises(OSError, match="full"):
         split_csv(path, tmp_path / "out", label_columns=["type"], before_writing=fail)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_encoding_that_is_a_guess_is_said_and_one_that_is_named_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes(("kind\n" + "Kość\nŁódź\n" * 5).encode("cp1250"))
+    counts = split_csv(path, tmp_path / "named", label_columns=["kind"], encoding="cp1250")
+    assert set(counts["train"]["kind"]) == {"Kość", "Łódź"} and not caplog.records
+    assert "Kość" in (tmp_path / "named/metadata_train.csv").read_text(encoding="utf-8")
+    split_csv(path, tmp_path / "guessed", label_columns=["kind"])
+    assert "Windows-1252" in caplog.text and "--encoding" in caplog.text
+    caplog.clear()
+    path.write_text("kind\n" + "Kość\nŁódź\n" * 5, encoding="utf-8")
+    split_csv(path, tmp_path / "usual", label_columns=["kind"])
+    assert not caplog.records
+    with pytest.raises(DataError, match="utf-9"):
+        split_csv(path, tmp_path / "odd", label_columns=["kind"], encoding="utf-9")

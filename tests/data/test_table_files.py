@@ -231,8 +231,11 @@ def test_the_encoding_can_be_given(root: Path) -> None:
     columns = {"label_columns": ["Typ"], "group_column": None}
     assert read(root, encoding="cp1250", **columns).texts[0] == "Kość"
     assert read(root, **columns).texts[0] != "Kość"
-    with pytest.raises(DataError, match=r"data\.encoding 'utf-9'"):
+    with pytest.raises(DataError, match="'utf-9'"):
         read(root, encoding="utf-9", **columns)
+    (root / "t.jsonl").write_text("{}\n")
+    with pytest.raises(TableError, match="encoding"):  # JSON is UTF-8: the option would do nothing
+        open_table(root / "t.jsonl", encoding="cp1250")
 
 
 def test_empty_rows_of_a_spreadsheet_are_left_out(root: Path) -> None:

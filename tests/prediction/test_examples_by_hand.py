@@ -473,3 +473,19 @@ def test_a_run_is_known_by_its_environment_or_its_weights(tmp_path: Path) -> Non
         folder.mkdir()
         (folder / name).touch()
         assert is_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "likely", "is_said"),
+    [
+        ("Kość".encode("cp1250"), None, True),
+        ("Kość".encode("cp1250"), "cp1250", False),
+        ("Kość".encode(), None, False),
+    ],
+)
+def test_an_encoding_that_is_a_guess_is_said(
+    text: bytes, likely: str | None, is_said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "t.csv").write_bytes(b"text\n" + text + b"\n")
+    (found,) = read_examples(tmp_path / "t.csv", tmp_path, Columns(image=(), encoding=likely))
+    assert ("Windows-1252" in caplog.text) is is_said and (found.text == "Kość") is not is_said

@@ -73,6 +73,11 @@ def test_the_score_says_what_it_is_the_mean_of() -> None:
     few = contender(rank=1)
     few["splits"]["test"]["score"] |= {"low": None}
     assert "no interval: too few cases" in screen(confirmed(contenders={"trial_0001": few}))[label][1]
+    apart = {"scores": [0.35, 0.96], "over_seeds": {"mean": 0.65, "low": None, "high": None}}
+    few["splits"]["test"] |= apart
+    assert "no interval: too few seeds" in screen(confirmed(contenders={"trial_0001": few}))[label][1]
+    few["splits"]["test"] |= {"over_seeds": {"mean": 0.65, "low": 0.5, "high": 0.8}}
+    assert "no interval: too few cases" in screen(confirmed(contenders={"trial_0001": few}))[label][1]
     loaded = {"trial_0001": contender(rank=1, evaluated={"scores": [0.77, 0.8, 0.83]})}
     assert "of the first seed: 0.7700" in screen(confirmed(contenders=loaded))[label][1]
     assert "first seed" not in screen(confirmed(contenders=loaded, seeds=[1]))[label][1]

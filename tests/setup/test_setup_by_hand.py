@@ -224,15 +224,15 @@ def test_the_data_section_of_a_layout(tmp_path: Path) -> None:
 
 def test_rows_of_a_table_and_those_that_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;b\n1;2\n3\n4;5\n" + "6\n" * 6)
-    header, rows, form, remarks = _rows(tmp_path / "t.csv")
+    header, rows, form, remarks = _rows(tmp_path / "t.csv", None)
     assert (header, rows, form) == (["a", "b"], [["1", "2"], ["4", "5"]], "separated by semicolons")
     assert len(remarks) == 1 and "7 rows" in remarks[0] and remarks[0].endswith("number 3, 5, 6, 7, 8")
     for body, word in (("a;b\n", "no row"), ("", "empty"), ("a;b\n1\n", "no row")):
         (tmp_path / "t.csv").write_text(body)
         with pytest.raises(DataError, match=word):
-            _rows(tmp_path / "t.csv")
+            _rows(tmp_path / "t.csv", None)
     with pytest.raises(DataError, match="no such file"):
-        _rows(tmp_path / "none.csv")
+        _rows(tmp_path / "none.csv", None)
 
 
 def test_what_rows_are_spread_by_and_counted() -> None:

@@ -30,6 +30,7 @@ def init(
     labels: Sequence[str] = (),
     group: str | None = None,
     seed: int = 42,
+    encoding: str | None = None,
 ) -> Prepared:
     """Looks at a table, splits it by case, and writes a config that trains on this machine in minutes.
 
@@ -41,6 +42,7 @@ def init(
         labels: the label columns.
         group: column with the patient or case.
         seed: decides between equally good splits.
+        encoding: of CSV, such as cp1250; None finds it out.
 
     Returns:
         The config's file, what each column was taken for, and what else one should know.
@@ -54,14 +56,15 @@ def init(
 
     check_path("metadata", metadata)
     check_path("out", out, type(None))
-    for name, column in (("image", image), ("text", text), ("group", group)):
+    for name, column in (("image", image), ("text", text), ("group", group), ("encoding", encoding)):
         check_argument(name, column, str, type(None))
     check_argument("labels", labels, list, tuple)
     check_argument("seed", seed, int)
     file = Path(metadata)
     wishes = Wishes(image=image, text=text, labels=tuple(labels), group=group)
+    target = default_folder(file) if out is None else Path(out)
     with random_kept():
-        return prepare(file, default_folder(file) if out is None else Path(out), wishes, seed=seed)
+        return prepare(file, target, wishes, seed=seed, encoding=encoding)
 
 
 def check(config: Config, *, estimate: bool = True) -> Checked:
@@ -95,6 +98,7 @@ def split(
     image: str | None = None,
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 42,
+    encoding: str | None = None,
 ) -> SplitCounts:
     """Splits one table into train, dev and test files, whole patients or cases at a time.
 
@@ -106,6 +110,7 @@ def split(
         image: column with the image paths; None finds it out.
         fractions: shares of train, dev and test.
         seed: decides between equally good places.
+        encoding: of CSV, such as cp1250; None finds it out.
 
     Returns:
         The number of rows by split, label column and class.
@@ -113,8 +118,8 @@ def split(
     for name, given in (("metadata", metadata), ("out", out)):
         check_path(name, given)
     check_argument("labels", labels, list, tuple)  # a string is a sequence, too
-    for name, column in (("group", group), ("image", image)):
-        check_text(name, column, type(None))
+    for name, given_text in (("group", group), ("image", image), ("encoding", encoding)):
+        check_text(name, given_text, type(None))
     check_argument("fractions", fractions, list, tuple)
     if len(fractions) != len(SPLITS):
         raise UserError(f"fractions: {len(fractions)} of them; give those of train, dev and test")
@@ -129,6 +134,7 @@ def split(
         image_column=image,
         fractions=fractions,
         seed=seed,
+        encoding=encoding,
     )
     return counts
 

@@ -48,6 +48,10 @@ Seed = Annotated[
     int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed of everything, instead of the config's.")
 ]
 SplitSeed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same split.")]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Encoding of the CSV, such as cp1250; default: found out. Written is UTF-8."),
+]
 
 
 Overwrite = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,8 +21,10 @@ from distune.utils.atomic import all_or_none, check_new, replacing
 from distune.utils.seeds import check_seed
 from distune.utils.text import counted, listed, nearest_hint
 
+_log = logging.getLogger(__name__)
 FRACTIONS = (0.7, 0.15, 0.15)
 """Shares of train, dev and test where none are asked for."""
+GIVE_ENCODING = "name their encoding with --encoding"
 RARE = 10
 SplitCounts = dict[Split, dict[str, dict[str, int]]]
 
@@ -34,6 +37,7 @@ def split_csv(
     group_column: str | None = None,
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 42,
+    encoding: str | None = None,
     before_writing: Callable[[], object] = lambda: None,
 ) -> SplitCounts:
     """Splits a table in any form that can be read into `metadata_{train,dev,test}.csv`.
@@ -50,6 +54,7 @@ def split_csv(
         group_column: patient or case; None makes every row its own group.
         fractions: shares of train, dev and test, adding up to 1; a test share of 0 writes no test file.
         seed: decides between equally good places.
+        encoding: of CSV; None finds it out, and says which it took where others would fit. The new files are UTF-8.
         before_writing: called once it is known that there will be tables; where it raises, there are none.
 
     Returns:
@@ -67,7 +72,10 @@ def split_csv(
     splits = _wanted_splits(fractions)
     files = [out / f"metadata_{split}.csv" for split in splits]
     check_new(files)
-    header, rows = read_table_rows(metadata, [*label_columns, *([group_column] if group_column else [])])
+    needed = [*label_columns, *([group_column] if group_column else [])]
+    header, rows, guess = read_table_rows(metadata, needed, encoding)
+    if guess:
+        _log.warning("%s: read %s", metadata, guess)
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
     groups = [str(n) for n in range(len(rows))]
     if group_column:
@@ -190,18 +198,21 @@ def _wanted_splits(fractions: tuple[float, float, float]) -> tuple[Split, ...]:
     return SPLITS if test > 0 else SPLITS[:2]
 
 
-def read_table_rows(path: Path, needed: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """The header and all rows of a table, each as wide as its header.
+def read_table_rows(
+    path: Path, needed: Sequence[str], encoding: str | None = None
+) -> tuple[list[str], list[list[str]], str]:
+    """The header and all rows of a table, each as wide as its header, and how it was read where that is a guess.
 
     Args:
         path: the file.
         needed: columns that must be there once and be filled in every row.
+        encoding: of CSV; None finds it out.
 
     Raises:
         DataError: the file cannot be read, a column is missing, or a row lacks a value.
     """
     try:
-        table = open_table(path, needed)
+        table = open_table(path, needed, encoding)
         header, numbered = table.header, list(table.rows)
     except FileNotFoundError:
         raise DataError(path, ["there is no such file"]) from None
@@ -223,7 +234,7 @@ def read_table_rows(path: Path, needed: Sequence[str]) -> tuple[list[str], list[
             faults += [(str(number), Fault(f"column {name!r} is empty")) for name in empty]
     if faults or not numbered:
         raise DataError(path, by_cause(faults) or ["there is no row below the header"], by_example(faults))
-    return header, [row for _, row in numbered]
+    return header, [row for _, row in numbered], table.said(GIVE_ENCODING) if table.is_guess else ""
 
 
 def _strata(labels: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -306,6 +306,8 @@ def read_table_of(
     try:
         table = open_table(path, (*columns.image, *columns.text, *columns.frame), likely=columns.encoding)
         header = table.header
+        if table.is_guess and columns.encoding is None:
+            _log.warning("%s: read %s", path, table.said("save it as UTF-8"))
         image, text = positions(str(path), header, columns)
         frame = frame_position(str(path), header, columns)
         if image is not None and not root.is_dir():

@@ -38,7 +38,7 @@ def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[Headli
             formats.score(score["mean"]),
             f"{f'{counted_as}; ' if counted_as else ''}mean of {verdicts.seeds(numbers)}; "
             + (
-                "no interval: too few cases"
+                f"no interval: {verdicts.too_few(evaluated)}"
                 if score["low"] is None
                 else f"95 % interval {formats.score(score['low'])} to {formats.score(score['high'])}, over cases and "
                 f"seeds{_of_few(numbers)}"

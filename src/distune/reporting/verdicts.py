@@ -124,6 +124,13 @@ def judged(made: Numbers) -> str:
     )
 
 
+def too_few(evaluated: Numbers) -> str:
+    """Why a score on a split has no interval: its seeds alone leave everything possible, or else its cases do."""
+    over_seeds = evaluated.get("over_seeds") or {}
+    differ = len(set(evaluated.get("scores") or ())) > 1
+    return "too few seeds" if differ and over_seeds.get("low") is None else "too few cases"
+
+
 def look(numbers: Numbers) -> str:
     """Which look at the test split these numbers are of, such as `second look at test`; empty for the first or none."""
     opening = numbers["opening"]

@@ -39,7 +39,8 @@ def split_whole(
     found = None
     if out.resolve() != metadata.parent.resolve():
         needed = [*options["label_columns"], options.get("group_column")]
-        found = _images(metadata, [name for name in needed if name], image_column)
+        rows = read_table_rows(metadata, [name for name in needed if name], options.get("encoding"))
+        found = _images(metadata, *rows[:2], image_column)
     if found is None:
         return split_csv(metadata, out, **options), None
     brought: list[Brought] = []
@@ -52,10 +53,9 @@ def split_whole(
 
 
 def _images(
-    metadata: Path, needed: Sequence[str], wished: str | None
+    metadata: Path, header: Sequence[str], rows: Sequence[Sequence[str]], wished: str | None
 ) -> tuple[str, ImageFiles, list[str]] | None:
     """The column that names image files, the files, and its cells; None where no column does and none is wished."""
-    header, rows = read_table_rows(metadata, needed)
     try:
         column, files = images_of(metadata.parent, header, rows, wished)
     except UserError:

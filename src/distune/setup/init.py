@@ -16,7 +16,7 @@ from distune.config import DataConfig, parse_config
 from distune.data import SPLITS, Table
 from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.data.readers.values import normal_form
-from distune.data.split import FRACTIONS, assign_splits, refuse_case_twins
+from distune.data.split import FRACTIONS, GIVE_ENCODING, assign_splits, refuse_case_twins
 from distune.data.table import Split
 from distune.errors import DataError, UserError
 from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
@@ -56,7 +56,13 @@ class Prepared:
 
 
 def prepare(
-    metadata: Path, out: Path, wishes: Wishes, *, name: str | None = None, seed: int = 42
+    metadata: Path,
+    out: Path,
+    wishes: Wishes,
+    *,
+    name: str | None = None,
+    seed: int = 42,
+    encoding: str | None = None,
 ) -> Prepared:
     """Looks at a table and writes tables of its splits and a config for them; nothing is changed beside the table.
 
@@ -66,6 +72,7 @@ def prepare(
         wishes: columns that the user names.
         name: of the data set; None takes that of the table or its folder.
         seed: decides between equally good splits.
+        encoding: of CSV; None finds it out. The new tables are UTF-8.
 
     Raises:
         UserError: the table cannot be read, it is not clear what its columns are, or the new files are there already.
@@ -81,7 +88,7 @@ def prepare(
     def is_missing(cell: str) -> bool:
         return cell.strip().casefold() in missing
 
-    header, rows, form, remarks = _rows(metadata)
+    header, rows, form, remarks = _rows(metadata, encoding)
     layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
     place = {column: header.index(column) for column in header}
     if layout.group is not None:
@@ -130,9 +137,9 @@ def _files(out: Path) -> list[Path]:
     return [out / CONFIG, *(out / f"metadata_{split}.csv" for split in SPLITS)]
 
 
-def _rows(metadata: Path) -> tuple[list[str], list[list[str]], str, list[str]]:
+def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[str]], str, list[str]]:
     try:
-        file = open_table(metadata)
+        file = open_table(metadata, encoding=encoding)
         found = list(file.rows)
     except FileNotFoundError:
         raise DataError(metadata, ["there is no such file"]) from None
@@ -150,7 +157,7 @@ def _rows(metadata: Path) -> tuple[list[str], list[list[str]], str, list[str]]:
     for cause, numbers in odd.items():
         shown = ", ".join(map(str, numbers[:5]))
         remarks.append(f"left out: {counted(len(numbers), 'row')} with {cause}, number {shown}")
-    return file.header, rows, file.form, remarks
+    return file.header, rows, file.said(GIVE_ENCODING), remarks
 
 
 def _given_splits(rows: Sequence[Sequence[str]], place: int) -> tuple[list[Split | None], str]:

@@ -13,6 +13,7 @@ import typer
 from distune.cli.options import (
     Assignments,
     DataRoot,
+    Encoding,
     Overwrite,
     SplitSeed,
     chosen_config,
@@ -143,6 +144,7 @@ def split(
         0.15,
     ),
     seed: SplitSeed = 42,
+    encoding: Encoding = None,
 ) -> None:
     """Make stratified, group-safe metadata_{train,dev,test}.csv from one metadata.csv."""
     from distune.setup.image_links import split_whole
@@ -156,6 +158,7 @@ def split(
         image_column=image,
         fractions=fractions,
         seed=seed,
+        encoding=encoding,
     )
     for name, classes in counts.items():
         say(f"{name}: {classes}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.options import SplitSeed, listed
+from distune.cli.options import Encoding, SplitSeed, listed
 from distune.cli.output import say
 from distune.utils.paths import in_shell
 from distune.utils.text import counted
@@ -25,6 +25,7 @@ def init(
         Path | None, typer.Option(help="Folder for config and tables; default: one named after the data set.")
     ] = None,
     seed: SplitSeed = 42,
+    encoding: Encoding = None,
 ) -> None:
     """Look at a table, split it by case, and write a config that trains here in minutes."""
     from distune.setup.columns import Wishes
@@ -36,7 +37,7 @@ def init(
         labels=listed("--labels", labels),
         group=group,
     )
-    made = prepare(metadata, out or default_folder(metadata), wishes, seed=seed)
+    made = prepare(metadata, out or default_folder(metadata), wishes, seed=seed, encoding=encoding)
     if made.form:
         say(f"{metadata}: read {made.form}")
     width = max(len(column.name) for column in made.columns)

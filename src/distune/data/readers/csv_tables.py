@@ -136,7 +136,7 @@ def _read_file(path: Path, split: Split, columns: CsvColumns, config: DataConfig
     try:
         file = open_table(path, (*columns.image, *columns.needed()), config.encoding)
         if file.form:
-            table.notes.append(f"{name}: {file.form}")
+            table.notes.append(f"{name}: {file.said('set data.encoding')}")
         places = _places(name, file.header, columns, table)
         if places is not None:
             _add_rows(file, name, split, columns, places, table)

@@ -19,6 +19,8 @@ from distune.utils.text import NOT_UNICODE, is_unicode, one_line
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
 """The table files that can be read, by the end of their names."""
+UNICODE_SUFFIXES = (".jsonl", ".ndjson", ".parquet")
+"""Those whose format fixes the encoding."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _BYTE_ORDER_MARKS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -68,11 +70,17 @@ class TableFile:
             are left out. A row may have more or fewer cells than the header, see `row_fault`. Raises `TableError`.
         form: how the file was read, in words, such as `separated by semicolons, in Windows-1252`; empty where that is
             usual.
+        is_guess: whether its encoding is one of many that would fit.
     """
 
     header: list[str]
     rows: Iterator[tuple[int, list[str]]]
     form: str = ""
+    is_guess: bool = False
+
+    def said(self, remedy: str) -> str:
+        """The form, and what to do where the guess is wrong."""
+        return f"{self.form} (where letters look wrong, {remedy})" if self.is_guess else self.form
 
 
 def open_table(
@@ -92,6 +100,10 @@ def open_table(
     """
     try:
         suffix = path.suffix.lower()
+        if encoding is not None and suffix in UNICODE_SUFFIXES:
+            raise TableError(
+                f"the encoding {encoding!r} is of CSV alone, and this file has its own; leave it out"
+            )
         if suffix in (".jsonl", ".ndjson"):
             table = _json_lines(path)
         elif suffix == ".parquet":
@@ -132,7 +144,7 @@ def decoded(content: bytes, encoding: str | None = None, likely: str | None = No
         try:
             return content.decode(encoding), encoding
         except (ValueError, LookupError) as error:
-            raise TableError(f"not readable in data.encoding {encoding!r}: {error}") from None
+            raise TableError(f"not readable in {encoding!r} (data.encoding, --encoding): {error}") from None
     marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
     for name in (marked,) if marked else _candidates(content, likely):
         try:
@@ -169,12 +181,12 @@ def _delimited(path: Path, wanted: Sequence[str], encoding: str | None, likely: 
     forms = [] if separator == "," else [f"separated by {SEPARATORS[separator]}"]
     if name not in ("utf-8", "utf-8-sig"):
         forms.append(f"in {_ENCODING_NAMES.get(name, name)}")
-    return TableFile(header, rows, ", ".join(forms))
+    return TableFile(header, rows, ", ".join(forms), encoding is None and name in ("cp1252", "latin-1"))
 
 
 _ENCODING_NAMES = {
-    "cp1252": "Windows-1252 (where letters look wrong, set data.encoding)",
-    "latin-1": "Latin-1 (where letters look wrong, set data.encoding)",
+    "cp1252": "Windows-1252",
+    "latin-1": "Latin-1",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16",

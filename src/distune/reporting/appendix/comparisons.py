@@ -83,7 +83,9 @@ def comparisons(numbers: Numbers) -> Section:
 def _family(made: Numbers) -> str:
     """The family-wise interval; scores lie between 0 and 1, so one wider than that says nothing."""
     low, high = made["family_low"], made["family_high"]
-    return "too few seeds" if high - low > 1 else formats.interval(low, high)
+    if high - low <= 1:
+        return formats.interval(low, high)
+    return "too few cases" if made.get("case_error", 0.0) > made.get("seed_error", 0.0) else "too few seeds"
 
 
 def needed(made: Numbers) -> str:
