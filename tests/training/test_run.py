@@ -164,31 +164,34 @@ class _Unwritable(Store):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("stop_at", [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2)], ids=str)
-def test_resumed_equals_uninterrupted(
-    whole: Callable[[str], Whole], tmp_path: Path, stop_at: tuple[str, int], variant: str
+def test_resumed_equals_uninterrupted(whole: Callable[[str], Whole], tmp_path: Path, variant: str) -> None:
+    """Stopped after every epoch but the last, and resumed each time where it was."""
+    first, parts = whole(variant), tmp_path / "parts"
+    epochs = [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
+    for number, stop_at in enumerate(epochs, 1):
+        heard: list[tuple[str, int]] = []
+
+        def hear(record: EpochRecord, heard: Any = heard, stop_at: Any = stop_at) -> bool:
+            heard.append((record.stage, record.epoch))
+            return heard[-1] != stop_at or stop_at == epochs[-1]
+
+        ended = run(first.config, parts, callback=Calls(hear), store=Store(tmp_path / "cache"))
+        assert heard == epochs[:number]
+        is_over = stop_at == epochs[-1]
+        assert ended.stopped is not is_over and (parts / "results.json").exists() is is_over
+    assert_same_run(first.folder, parts)
+    assert not list(parts.glob("checkpoint*"))
+
+
+@pytest.mark.slow
+def test_a_student_whose_teacher_is_in_the_store_resumes_alike(
+    whole: Callable[[str], Whole], tmp_path: Path
 ) -> None:
-    first = whole(variant)
-    # A teacher that is to be interrupted must be trained; a student's may come from the store.
-    config, cache = first.config, tmp_path / "cache" if stop_at[0] == "teacher" else first.cache
-
-    def until(record: EpochRecord) -> bool:
-        return (record.stage, record.epoch) != stop_at
-
-    stopped = run(config, tmp_path / "parts", callback=Calls(until), store=Store(cache))
-    assert stopped.stopped
-    assert not (tmp_path / "parts/results.json").exists()
-    told: list[tuple[str, int]] = []
-
-    def tell(record: EpochRecord) -> bool:
-        told.append((record.stage, record.epoch))
-        return True
-
-    resumed = run(config, tmp_path / "parts", callback=Calls(tell), store=Store(cache))
-    assert not resumed.stopped
-    assert told == [("teacher", 1), ("teacher", 2), ("student", 1), ("student", 2), ("student", 3)]
-    assert_same_run(first.folder, tmp_path / "parts")
-    assert not list((tmp_path / "parts").glob("checkpoint*"))
+    first, parts = whole("nothing frozen"), tmp_path / "parts"
+    for stop_at in (("student", 2), None):
+        callback = Calls(lambda record, stop_at=stop_at: (record.stage, record.epoch) != stop_at)
+        assert run(first.config, parts, callback=callback, store=Store(first.cache)).stopped is bool(stop_at)
+    assert_same_run(first.folder, parts)
 
 
 def _run_slowly(config: Config, folder: Path, cache: Path) -> None:
@@ -309,8 +312,9 @@ def test_bad_examples_stop_the_run_or_are_dropped_and_listed(
 def test_every_setting_matters(
     whole: Callable[[str], Whole], tiny_config: MakeConfig, tmp_path: Path, changed: dict[str, Any]
 ) -> None:
-    run(tiny_config(**changed), tmp_path / "changed")
-    plain, other = numbers(whole("nothing frozen").folder), numbers(tmp_path / "changed")
+    first = whole("nothing frozen")
+    run(tiny_config(**changed), tmp_path / "changed", store=Store(first.cache))
+    plain, other = numbers(first.folder), numbers(tmp_path / "changed")
     assert [line["train_loss"] for line in plain] != [line["train_loss"] for line in other]
 
 

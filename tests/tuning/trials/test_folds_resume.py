@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import pytest
@@ -26,14 +27,14 @@ def checkpoint_every_epoch(monkeypatch):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, tiny_config):
     """Trains a config by folds in a folder of its own, each config once; gives the outcome, the reports, the folder."""
-    known = {}
+    known, cache = {}, tmp_path_factory.mktemp("cache")
 
     def run(**values):
         key = tuple(sorted(values.items()))
         if key not in known:
             folder, heard = tmp_path_factory.mktemp("uninterrupted"), Listener()
             with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("DISTUNE_CACHE", str(folder / "cache"))
+                patch.setenv("DISTUNE_CACHE", str(cache))
                 outcome = run_folds_trial(task_of(tiny_config(**values), folder / "run"), heard)
             known[key] = outcome, heard.heard, folder / "run"
         return known[key]
@@ -101,14 +102,25 @@ def test_a_trial_killed_in_its_second_fold_resumes_with_equal_scores(
     assert answers(tmp_path / "killed") == answers(its_folder)
 
 
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory, tiny_config):
+    """A trial that was stopped in its second student, and the cache that it filled; tests must not change them."""
+    folder = tmp_path_factory.mktemp("cut")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTUNE_CACHE", str(folder / "cache"))
+        run_folds_trial(task_of(tiny_config(), folder / "run"), Listener(("fold 2 student", 1)))
+    return folder
+
+
 @pytest.mark.parametrize("changed", [{"training__accumulation": 2}, {"student__lr": 1e-3}], ids=str)
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_folds_of_another_config_are_trained_again(
-    tmp_path, tiny_config, uninterrupted, trained, changed, attempt
+    tmp_path, tiny_config, uninterrupted, trained, cut, monkeypatch, changed, attempt
 ):
     """Smaller micro-batches after running out of memory are another config."""
     expected, *_ = uninterrupted(**changed)
-    run_folds_trial(task_of(tiny_config(), tmp_path / "used"), Listener(("fold 2 student", 1)))
+    monkeypatch.setenv("DISTUNE_CACHE", str(cut / "cache"))
+    shutil.copytree(cut / "run", tmp_path / "used")
     trained.clear()
     outcome = run_folds_trial(task_of(tiny_config(**changed), tmp_path / "used", attempt), Listener())
     assert [epoch for epoch in trained if epoch[0] == "student"] == [*STUDENT, *STUDENT]
