@@ -48,14 +48,12 @@ def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> N
     assert not notes
 
 
-@pytest.mark.slow
 def test_a_base_below_the_top_comes_after_it(base: Config, tmp_path: Path) -> None:
     candidates, _ = candidates_of(tmp_path, base, ({}, 0.5), ({"student.lr": 1e-3}, 0.7), top=1)
     assert [(e.name, e.rank) for e in candidates][:2] == [("trial_0001", 1), ("base", None)]
     assert candidates[1].search_score == 0.5
 
 
-@pytest.mark.slow
 def test_a_config_that_was_tried_twice_takes_one_place(base: Config, tmp_path: Path) -> None:
     same = {"student.lr": 1e-3}
     # Half the batch in memory changes no result, and 4e-3 is what the base has.
@@ -117,7 +115,6 @@ def test_seeds_depend_on_the_study_alone_and_more_of_them_keep_the_first() -> No
     assert confirmation_seeds(42, 3) == stored
 
 
-@pytest.mark.slow
 def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
     base: Config, tmp_path: Path
 ) -> None:
