@@ -262,3 +262,28 @@ def test_of_a_worker_s_output_the_end_since_its_trial_began_is_told(tmp_path: Pa
     assert local._tail(worker) == "x" * 3997 + "end"
     worker.offset = 5001
     assert local._tail(worker) == "xxend"
+
+
+def test_workers_share_the_cores_where_nothing_else_is_said(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(local, "usable_cores", lambda: 8)
+    LocalExecutor("a:b", tmp_path, workers=4)
+    assert [process.named["env"]["OMP_NUM_THREADS"] for process in started] == ["2"] * 4
+    assert LocalExecutor("a:b", tmp_path, memory_limit_mb=5.0)._memory_limit_mb == 5.0
+
+
+def test_a_worker_that_closed_its_pipe_and_lives_is_ended() -> None:
+    done: list[str] = []
+
+    class Living:
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout is not None and not done:
+                raise local.subprocess.TimeoutExpired("worker", timeout)
+            return -9 if done else 0
+
+        def kill(self) -> None:
+            done.append("killed")
+
+    assert local._exit_code(Living()) == -9 and done == ["killed"]  # type: ignore[arg-type]

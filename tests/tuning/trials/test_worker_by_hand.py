@@ -120,3 +120,63 @@ def test_a_trial_by_folds_is_the_mean_of_its_folds_and_the_sum_of_their_costs() 
     assert found.extra == {
         folds.FOLD_SCORES: [0.5, 1.0], TEACHER_SCORE: 0.5, REGRESSION_SCORE: 0.125, "cache_hits": 6.0,
     }  # fmt: skip
+
+
+def test_a_worker_says_when_it_is_ready_begins_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = Pipe()
+    said: list[str] = []
+    monkeypatch.setattr(worker, "reset_peak_memory", lambda: said.append("peak reset"))
+    monkeypatch.setattr(
+        worker, "_result", lambda name, task, pipe: {"outcome": [name, task.number, list(said)]}
+    )
+    monkeypatch.setattr(worker, "_memory_mb", lambda: 7.0)
+    for number in (3, 4):
+        send(theirs, TrialTask(number, {}, "t").as_dict())
+    heard: list[dict[str, Any]] = []
+
+    class Pipes:
+        """Closes when both tasks are done."""
+
+        send_bytes = staticmethod(lambda data: heard.append(json.loads(data)))
+
+        def recv_bytes(self) -> bytes:
+            if len(heard) == 5:
+                raise EOFError
+            return ours.recv_bytes()
+
+    with pytest.raises(EOFError):
+        worker.serve(Pipes(), "a:b")  # type: ignore[arg-type]
+    assert heard == [
+        {"ready": True},
+        {"begun": True}, {"outcome": ["a:b", 3, ["peak reset"]], "memory_mb": 7.0},
+        {"begun": True}, {"outcome": ["a:b", 4, ["peak reset"] * 2], "memory_mb": 7.0},
+    ]  # fmt: skip
+
+
+def test_a_trial_has_its_plugins_before_its_function_is_looked_for(
+    ended: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Any] = []
+    monkeypatch.setattr(worker, "load_plugins", lambda names: loaded.append(tuple(names)))
+
+    def function(task: TrialTask, report: Any) -> TrialOutcome:
+        assert loaded == [()]
+        return TrialOutcome("complete", 0.5)
+
+    assert "outcome" in ended(function) and loaded == [()]
+
+
+@pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
+def test_a_coordinator_that_is_gone_is_no_failure_of_the_trial(ended: Runs, error: type[Exception]) -> None:
+    def function(task: TrialTask, report: Any) -> TrialOutcome:
+        raise error
+
+    with pytest.raises(error):
+        ended(function)
+
+
+def test_a_signal_ends_a_worker_by_an_exception_that_lets_it_clean_up() -> None:
+    with pytest.raises(SystemExit) as end:
+        worker._end(15, None)
+    assert end.value.code == 143
+    assert worker.load_function("json:dumps") is json.dumps
