@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from distune.utils.atomic import check_replaceable, remove_drafts, replacing, write_bytes, write_text
+from distune.errors import UserError
+from distune.utils.atomic import (
+    all_or_none,
+    check_new,
+    check_replaceable,
+    name_instead,
+    remove_drafts,
+    replacing,
+    write_bytes,
+    write_text,
+)
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import check_is_file, in_shell, is_file_name, read_file
 
@@ -85,3 +96,43 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="broken"), new_folder(tmp_path / "failed"):
         raise ValueError("broken")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "empty", "new"]
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (OSError(errno.ENOSPC, "full"), "/final"),
+        (OSError(errno.EIO, "broken"), "/final"),
+        (OSError(errno.EINVAL, "odd"), None),
+        (OSError(errno.EACCES, "shut", "/draft"), "/final"),
+        (OSError(errno.EACCES, "shut", "/draft/in/side"), "/final/in/side"),
+        (OSError(errno.EACCES, "shut", "/drafts"), "/drafts"),
+        (OSError(errno.EACCES, "shut", "/draft", None, "/final"), "/draft"),
+        (OSError(errno.EACCES, "shut", 3), 3),
+    ],
+)
+def test_an_error_has_the_name_that_the_user_gave(error: OSError, named: object) -> None:
+    name_instead(error, Path("/draft"), Path("/final"))
+    assert error.filename == named
+
+
+def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -> None:
+    files = [tmp_path / "a", tmp_path / "b"]
+    check_new(files)
+    files[1].touch()
+    with pytest.raises(UserError, match="b: is there already"):
+        check_new(files)
+    with pytest.raises(UserError, match="already"), all_or_none(tmp_path, iter(files)):
+        files[0].touch()
+    assert not files[0].exists() and files[1].exists()
+    files[1].unlink()
+    with pytest.raises(ValueError, match="broken"), all_or_none(tmp_path, iter(files)):
+        for file in files:
+            file.touch()
+        raise ValueError("broken")
+    assert list(tmp_path.iterdir()) == []
+    with all_or_none(tmp_path, files):
+        files[0].touch()
+    with all_or_none(tmp_path, [tmp_path / "c"]):  # the lock is free again
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
