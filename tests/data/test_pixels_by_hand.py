@@ -12,8 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from distune.data.audit.files import FileForm, file_forms
 from distune.data.pixels.decoder_messages import _is_padding
-from distune.data.pixels.dicom import DicomHeader, _functional_groups, _padding, _rescaled, _shown
+from distune.data.pixels.dicom import (
+    DicomHeader,
+    _functional_groups,
+    _padding,
+    _rescaled,
+    _shown,
+    dicom_header_of,
+)
+from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import (
     LIGHT,
     SHIFT,
@@ -202,6 +211,14 @@ def dicom(path: Path, pixels: np.ndarray, **header: Any) -> Path:
 def test_the_middle_frame_is_the_lower_of_two_and_a_named_one_is_no_choice(tmp_path: Path) -> None:
     frames = np.stack([np.full((2, 3), 50 * n, np.uint8) for n in range(1, 5)])
     four, one = dicom(tmp_path / "four.dcm", frames), dicom(tmp_path / "one.DCM", frames[0])
+    assert dicom_header_of(str(four)) == DicomHeader(3, 2, "MONOCHROME2", 8, 4) and size_of(str(one)) == (
+        3,
+        2,
+    )
+    assert file_forms([str(one)]) == [FileForm("DICOM", "MONOCHROME2 8 bit", 3, 2)]
+    bare = dicom(tmp_path / "bare.dcm", frames[0], BitsStored=6, HighBit=5)
+    held = dicom_header_of(str(bare))
+    assert held is not None and (held.bits, held.frames) == (6, 1)
     content = four.read_bytes()
     assert pixels_of(content)[0, 0] == 100 and pixels_of(content, frame=4)[0, 0] == 200
     for frame in (0, 5):
