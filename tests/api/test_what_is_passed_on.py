@@ -23,10 +23,14 @@ from distune.api.confirmations import Confirmation
 from distune.api.frames import FRAMES, with_data
 from distune.api.settings import restored
 from distune.api.sources import place_of
-from distune.config import Config
+from distune.config import Config, save_config
 from distune.data.demo.demo import write_demo
 from distune.data.split import FRACTIONS
 from distune.errors import DataError, UserError
+from distune.tuning.space.build import build_space
+from distune.tuning.study.open_study import open_study
+from distune.tuning.study.settings import StudySettings
+from distune.tuning.study.storage import open_storage
 
 
 @pytest.fixture
@@ -318,3 +322,59 @@ def test_pictures_keep_their_depth_and_files_their_form(config: Config, tmp_path
         with_data(config, without)
     allowed = with_data(config.replace(**{"data.missing": "allow"}), without)
     assert distune.read_table(allowed.data, 0).images.count("") == 1
+
+
+def test_a_study_that_is_there_is_opened_and_read(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = tiny_config()
+    settings = StudySettings(base=config, space=build_space(config), dataset="sha256:0")
+    storage = open_storage(f"sqlite:///{tmp_path / 's.db'}")
+    made = open_study(storage, "s", settings)
+    for number, score in enumerate((0.2, 0.7, 0.4)):
+        about = {"overrides": {}, "folder": str(tmp_path / f"s/trials/{number}")}
+        made.add_trial(optuna.trial.create_trial(value=score, user_attrs=about))
+    storage.remove_session()
+    storage.engine.dispose()
+    (tmp_path / "s").mkdir()
+    save_config(config.replace(seed=9), tmp_path / "s/best_config.yaml")
+    for source in (tmp_path / "s", str(tmp_path / "s.db")):
+        study = distune.Study.open(source)
+        assert (study.name, study.folder, study.storage, study.reason) == ("s", tmp_path / "s", None, None)
+        assert (study.best.number, study.best.value, study.best_config.seed) == (1, 0.7, 9)
+        assert study.status().counts.complete == 3 and len(study.record.trials) == 3
+        assert study.trials["value"].tolist() == [0.2, 0.7, 0.4]
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    elsewhere = distune.Study.open("s", storage=url)
+    assert (elsewhere.folder, elsewhere.storage) == (Path("logs/optuna/s"), url)
+    assert elsewhere.best.number == 1 and elsewhere.status().counts.complete == 3
+    assert [(one.name, one.dev) for one in distune.compare([study, elsewhere])] == [("s", 0.7)] * 2
+    with pytest.raises(UserError, match="no such"):
+        distune.Study.open(tmp_path / "none")
+    empty = open_storage(f"sqlite:///{tmp_path / 'e.db'}")
+    open_study(empty, "e", settings)
+    empty.remove_session()
+    empty.engine.dispose()
+    with pytest.raises(UserError, match="no trial is complete"):
+        _ = distune.Study.open(tmp_path / "e.db").best
+
+
+def test_a_report_is_written_again_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("jinja2")
+    from distune import reporting
+    from distune.api.studies import refresh_report
+    from distune.reporting import report
+
+    written: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        report, "refresh_report", lambda place, folder, *, storage: written.append((place, folder, storage))
+    )
+    study = distune.Study("s", tmp_path, storage="sqlite:///s.db")
+    refresh_report(study)
+    (tmp_path / report.MARKDOWN_FILE).touch()
+    monkeypatch.setattr(reporting, "installed", lambda: False)
+    refresh_report(study)
+    assert written == []
+    monkeypatch.setattr(reporting, "installed", lambda: True)
+    refresh_report(study)
+    assert written == [("s", tmp_path, "sqlite:///s.db")]

@@ -219,6 +219,12 @@ def test_the_middle_frame_is_the_lower_of_two_and_a_named_one_is_no_choice(tmp_p
     bare = dicom(tmp_path / "bare.dcm", frames[0], BitsStored=6, HighBit=5)
     held = dicom_header_of(str(bare))
     assert held is not None and (held.bits, held.frames) == (6, 1)
+    for name, is_known in (("old.IMA", True), ("old.png", False)):  # of the time before the signature
+        (tmp_path / name).write_bytes(one.read_bytes()[132:])
+        found_header = dicom_header_of(str(tmp_path / name))
+        assert (found_header is not None) is is_known and (found_header is None or found_header.width == 3)
+        if is_known:
+            assert pixels_of((tmp_path / name).read_bytes(), suffix=".IMA")[0, 0] == 50
     content = four.read_bytes()
     assert pixels_of(content)[0, 0] == 100 and pixels_of(content, frame=4)[0, 0] == 200
     for frame in (0, 5):
