@@ -14,7 +14,7 @@ from distune.cli.audit_output import print_audit
 from distune.cli.commands.confirm import EXIT_CODES, print_numbers
 from distune.cli.commands.train import _ShowEpochs, print_results
 from distune.cli.commands.tune import EXIT_CODES as TUNE_CODES
-from distune.cli.output import LONGEST, say, score
+from distune.cli.output import LONGEST, say, say_message, score
 from distune.cli.tune_output import print_outcome
 from distune.data.audit.findings import AuditReport, AuditSection, Finding
 from distune.training.callbacks import EpochRecord
@@ -261,12 +261,17 @@ def test_studies_and_runs_are_put_side_by_side(
 def test_what_is_printed_is_harmless_and_no_longer_than_a_person_reads(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    say("a\x1b[31m\rb\nc" + "d" * LONGEST)
+    say("a\x1b[31m\rb\nerror: c\u2028d")
     say("e", err=True)
     printed, errors = capsys.readouterr()
-    first, second = printed.splitlines()
-    assert first == "a\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}b" and errors == "e\n"
-    assert second == f"c{'d' * (LONGEST - 1)}... ({LONGEST + 1:,} characters)"
+    assert printed == "a?[31m?b?error: c?d\n".replace("?", "\N{REPLACEMENT CHARACTER}") and errors == "e\n"
+    say("c" + "d" * LONGEST)
+    assert capsys.readouterr().out == f"c{'d' * (LONGEST - 1)}... ({LONGEST + 1:,} characters)\n"
+    # Of an error's lines only the first begins at the margin, whatever a name in it holds.
+    say_message(f"error: x\n  y\nerror: run\x1b this\n{'z' * (LONGEST + 1)}")
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first == "error: x" and [line[:10] for line in rest] == ["  y", "  error: r", "  zzzzzzzz"]
+    assert "\x1b" not in rest[1] and rest[2].endswith(f"({LONGEST + 1:,} characters)")
     say("x" * LONGEST)
     assert capsys.readouterr().out == "x" * LONGEST + "\n"
     assert (score(0.5), score(-999_999.0), score(1e6), score(-123456789.0)) == (

@@ -246,11 +246,16 @@ def test_init_passes_everything_on_and_says_what_comes_next(distune: Command, st
     code, said, _ = distune("init", "t.csv")
     assert code == 0 and "read a semicolon" in said and "type: 2 classes" in said and "note      few" in said
     assert "distune tune --config 'my data/c.yaml'" in said
-    options = "--image i --text t --labels a,b --group g --out o --seed 7"
+    options = "--image i --text t --labels a,b --group g --out o --seed 7 --encoding cp1250"
     assert distune("init", "t.csv", *options.split())[0] == 0
     (_, folder, plain, how), (_, chosen, wishes, given) = calls.given
-    assert (folder, how, plain.image, plain.labels) == (Path("named"), {"seed": 42}, None, ())
-    assert (chosen, given) == (Path("o"), {"seed": 7})
+    assert (folder, how, plain.image, plain.labels) == (
+        Path("named"),
+        {"seed": 42, "encoding": None},
+        None,
+        (),
+    )
+    assert (chosen, given) == (Path("o"), {"seed": 7, "encoding": "cp1250"})
     assert (wishes.image, wishes.text, wishes.labels, wishes.group) == ("i", "t", ("a", "b"), "g")
 
 
@@ -264,12 +269,12 @@ def test_split_passes_everything_on(distune: Command, standing_for: Any) -> None
         "no column names image files" in distune("data", "split", "t/m.csv", "--labels", "a", "--out", "o")[2]
     )
     assert distune("data", "split", "t/m.csv", "--labels", "a", "--out", "t")[2] == ""
-    options = "--labels a --out o --group g --image i --fractions 0.5 0.3 0.2 --seed 7"
+    options = "--labels a --out o --group g --image i --fractions 0.5 0.3 0.2 --seed 7 --encoding cp1250"
     calls = standing_for("distune.setup.image_links.split_whole", ({}, images))
     assert distune("data", "split", "t/m.csv", *options.split())[0] == 0
     assert calls.given == [
         (Path("t/m.csv"), Path("o"), {"label_columns": ("a",), "group_column": "g", "image_column": "i",
-                                      "fractions": (0.5, 0.3, 0.2), "seed": 7})
+                                      "fractions": (0.5, 0.3, 0.2), "seed": 7, "encoding": "cp1250"})
     ]  # fmt: skip
 
 

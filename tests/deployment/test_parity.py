@@ -51,12 +51,18 @@ def test_a_difference_counts_in_either_direction_and_a_change_in_any_task(tmp_pa
     exported[0][0] = (0.2, 0.8)  # the other side
     exported[1][1, 0] = 0.55  # one label more
     exported[1][2, 1] = 0.75  # surer, and the same
-    found = compared(tmp_path, TASKS, asked, expected, exported)
+    plain = {"side": 1.0, "sign": 1.0}
+    found = compared(tmp_path, TASKS, plain, asked, expected, exported)
     assert found.largest_difference == pytest.approx(0.7)
     assert (found.examples, found.changed) == (3, 2)
     assert found.changed_from_run is None and found.drop is None
-    grown = compared(tmp_path, TASKS, asked, expected, [expected[0], exported[1]])
+    grown = compared(tmp_path, TASKS, plain, asked, expected, [expected[0], exported[1]])
     assert grown.largest_difference == pytest.approx(0.35) and grown.changed == 1
+    # It is of what a user gets: at half the temperature 0.5 -> 0.6 becomes 0.5 -> 0.36 / (0.36 + 0.16).
+    sharp = {"side": 0.5, "sign": 1.0}
+    near = [np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4]]), expected[1]]
+    scaled = compared(tmp_path, TASKS, sharp, asked, expected, near)
+    assert scaled.largest_difference == pytest.approx(0.36 / 0.52 - 0.5)
 
 
 def test_the_oldest_format_that_holds_a_student() -> None:

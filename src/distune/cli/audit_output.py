@@ -15,13 +15,16 @@ SECTION_ROWS_SHOWN = 100
 def print_audit(report: AuditReport) -> None:
     """Prints the describing tables, then the findings with their evidence, the worst last."""
     for section in report.sections:
-        say(f"\n{section.title}")
+        say()
+        say(section.title)
         _print_rows(section.rows, SECTION_ROWS_SHOWN)
     for finding in reversed(report.findings):
-        say(f"\n[{finding.severity}] {finding.title}")
+        say()
+        say(f"[{finding.severity}] {finding.title}")
         say(f"  {finding.detail}")
         _print_rows(finding.rows, ROWS_SHOWN)
-    say(f"\nfound: {by_severity(finding.severity for finding in report.findings)}")
+    say()
+    say(f"found: {by_severity(finding.severity for finding in report.findings)}")
 
 
 def _print_rows(rows: Sequence[Row], most: int) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from distune.cli.output import say
+from distune.cli.output import say_message
 from distune.errors import (
     ConfigError,
     DataError,
@@ -22,7 +22,7 @@ from distune.errors import (
     is_of_the_machine,
     is_out_of_memory,
 )
-from distune.utils.text import harmless
+from distune.utils.text import terminal_message
 
 FAILED = 1
 BAD_INPUT = 2
@@ -37,7 +37,7 @@ class TerminalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line as it is shown."""
-        return harmless(super().format(record)).replace("\r", "\N{REPLACEMENT CHARACTER}")
+        return terminal_message(super().format(record))
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def one_message() -> Iterator[None]:
 def _last_line(text: str) -> None:
     """Says it on standard error; where that takes nothing, the exit code says enough."""
     try:
-        say(text, err=True)
+        say_message(text)
     except OSError:
         _to_nowhere(sys.stderr)
 

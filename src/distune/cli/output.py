@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from distune.utils.text import harmless
+from distune.utils.text import terminal_line, terminal_message
 
 LONGEST = 2_000
 """Characters of a line: a class or a file of hostile data may have a name of megabytes."""
@@ -32,17 +32,22 @@ def open_closed_streams() -> None:
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Prints a text; control characters in it are replaced, so that no label moves a cursor or sets a title.
+    """Prints one line; control characters and line breaks in it are replaced, so that no label writes lines of its own.
 
     Args:
-        text: one or more lines, each cut at a length that no person reads beyond.
+        text: the line; cut at a length that no person reads beyond.
         err: on standard error.
     """
-    text = "\n".join(
-        line if len(line) <= LONGEST else f"{line[:LONGEST]}... ({len(line):,} characters)"
-        for line in text.split("\n")
-    )
-    typer.echo(harmless(text).replace("\r", "\N{REPLACEMENT CHARACTER}"), err=err)  # noqa: TID251
+    typer.echo(terminal_line(_cut(text)), err=err)  # noqa: TID251
+
+
+def say_message(text: str) -> None:
+    """Prints an error on standard error: one line, or several, each cut; see `terminal_message`."""
+    typer.echo(terminal_message("\n".join(map(_cut, text.split("\n")))), err=True)  # noqa: TID251
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}... ({len(line):,} characters)"
 
 
 def score(value: float) -> str:

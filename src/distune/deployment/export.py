@@ -124,7 +124,8 @@ def export_run(
         def parity() -> Parity:
             show("predicting them with the bundle")
             _write_checksums(draft)
-            return compared(folder, model.tasks, trial, expected, answers_of(files.load_bundle(draft), trial))
+            answers = answers_of(files.load_bundle(draft), trial)
+            return compared(folder, model.tasks, predictor.temperatures, trial, expected, answers)
 
         if quantisation == "int8":
             found, weights = _quantised(graph, parity, max_drop, show)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from distune.prediction.predictor import Predictor
 from distune.training.files.prediction_files import read_rows
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.scores import overall_score
+from distune.training.scoring.temperature_scaling import calibrated
 from distune.utils.text import as_written, counted
 
 PARITY = 1e-4
@@ -33,7 +34,7 @@ class Parity:
 
     Attributes:
         examples: how many.
-        largest_difference: of a probability, to the student in float32.
+        largest_difference: of a calibrated probability, as both give them, to the student in float32.
         changed: examples with another predicted class in some task than the student in float32.
         changed_from_run: the same compared with what the run recorded, in its own precision; None where it recorded no
             predicted classes, or the examples are generated.
@@ -110,6 +111,7 @@ def answers_of(predictor: Predictor, asked: ParityExamples) -> list[NDArray[Any]
 def compared(
     folder: Path,
     tasks: Sequence[Task],
+    temperatures: Mapping[str, float],
     asked: ParityExamples,
     expected: Sequence[NDArray[Any]],
     exported: Sequence[NDArray[Any]],
@@ -119,14 +121,19 @@ def compared(
     Args:
         folder: the run folder, which recorded answers in its own precision.
         tasks: the label columns.
+        temperatures: by task, that both scale their answers with before they give them.
         asked: the examples.
-        expected: what the student answers in torch.
-        exported: what the graph answers.
+        expected: what the student answers in torch, before its temperatures.
+        exported: what the graph answers, before them.
     """
 
     def chosen(probabilities: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
         answers = zip(tasks, probabilities, strict=True)
         return np.concatenate([decisions(task, found) for task, found in answers], axis=1)
+
+    def given(probabilities: Sequence[NDArray[Any]]) -> list[NDArray[np.float64]]:
+        answers = zip(tasks, probabilities, strict=True)
+        return [calibrated(task, found, temperatures[task.name]) for task, found in answers]
 
     ours, theirs = chosen(exported), chosen(expected)
     changed_from_run = score = exported_score = None
@@ -142,7 +149,10 @@ def compared(
         exported_score = overall_score(asked.labels, exported, tasks)
     return Parity(
         examples=len(asked.examples),
-        largest_difference=max(float(np.abs(a - b).max()) for a, b in zip(expected, exported, strict=True)),
+        largest_difference=max(
+            float(np.abs(one - other).max())
+            for one, other in zip(given(expected), given(exported), strict=True)
+        ),
         changed=int((ours != theirs).any(axis=1).sum()),
         changed_from_run=changed_from_run,
         score=score,

@@ -60,12 +60,25 @@ def _shown(character: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if is_hidden else character
 
 
+def terminal_line(text: str) -> str:
+    """Text as one line of a terminal, which no name in it ends: line breaks are replaced, too."""
+    return _LINE_BREAK.sub("\N{REPLACEMENT CHARACTER}", harmless(text))
+
+
+def terminal_message(text: str) -> str:
+    """A message of several lines: all but the first are indented, so that none stands for another message."""
+    first, *rest = text.split("\n")
+    lines = (line if line.startswith("  ") or not line else f"  {line}" for line in rest)
+    return "\n".join(map(terminal_line, [first, *lines]))
+
+
 def one_line(held: Any, longest: int = LONGEST_LINE) -> str:
     """Foreign text in one line: no control or direction-changing characters, cut at a length."""
     shown = " ".join(harmless(str(held)).split())
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
+_LINE_BREAK = re.compile(r"[\n\r\u2028\u2029]")
 _SPECIAL = re.compile(r"([\\`*|~]|\[(?=[\^ xX])|\](?=[(\[:]))")
 _WORD_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")

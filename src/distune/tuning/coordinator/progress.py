@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from distune.tuning.coordinator.ledger import TrialCounts
+from distune.utils.text import terminal_line
 
 PLAIN_SECONDS = 30.0
 
@@ -94,7 +95,7 @@ class StudyProgress:
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Shows where the study stands."""
-        text = self._title + line(snapshot, self._ends(snapshot))
+        text = terminal_line(self._title + line(snapshot, self._ends(snapshot)))
         if self._live:
             self._live.update(Text(text), refresh=True)
             return
@@ -105,7 +106,7 @@ class StudyProgress:
 
     def say(self, text: str) -> None:
         """Prints a line that stays."""
-        self._console.print(self._title + text, highlight=False, markup=False)
+        self._console.print(terminal_line(self._title + text), highlight=False, markup=False)
 
     def _ends(self, snapshot: Snapshot) -> datetime | None:
         """When the rest is done, at the pace since the start."""
