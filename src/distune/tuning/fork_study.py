@@ -16,9 +16,10 @@ from distune.config import Config, as_dict, value_at
 from distune.errors import UserError
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases
-from distune.tuning.coordinator.ledger import OVERRIDES, OWNER
+from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.coordinator.proposals import configured, distribution
 from distune.tuning.space.space import contains
+from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.open_study import (
     FORKED_FROM,
     check_study_name,

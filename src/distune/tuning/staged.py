@@ -16,8 +16,9 @@ from optuna.trial import FrozenTrial
 
 from distune.config import Config, SearchParameter
 from distune.errors import UserError
-from distune.tuning.coordinator.ledger import OVERRIDES, count, ranked
+from distune.tuning.coordinator.ledger import count, ranked
 from distune.tuning.space.space import TEACHER, Space
+from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.summary import params_of
 from distune.utils.text import counted
@@ -107,7 +108,7 @@ class StudentSpace(Space):
         """
         choice = SearchParameter(type="categorical", choices=tuple(teachers), key=TEACHER)
         parameters = {TEACHER: choice, **space.parameters}
-        values = {name: teacher["overrides"] for name, teacher in teachers.items()}
+        values = {name: teacher[OVERRIDES] for name, teacher in teachers.items()}
         whole = StudentSpace(parameters, space.ignored, values)
         return replace(whole, parameters={name: parameters[name] for name in whole.in_order()})
 
@@ -157,7 +158,7 @@ def settle(study: Study, teachers: Mapping[str, Mapping[str, Any]], settings: St
     Returns:
         The set-up with the teachers in its space.
     """
-    only_base: dict[str, Any] = {BASE: {"number": None, "score": None, "params": {}, "overrides": {}}}
+    only_base: dict[str, Any] = {BASE: {"number": None, "score": None, "params": {}, OVERRIDES: {}}}
     fixed = study.user_attrs.get("teachers") or dict(teachers) or only_base
     with_teachers = replace(settings, space=StudentSpace.offering(fixed, settings.space))
     study.set_user_attr("teachers", fixed)
@@ -191,4 +192,4 @@ def _choice(trial: FrozenTrial) -> str:
 
 def _description(trial: FrozenTrial) -> dict[str, Any]:
     overrides = trial.user_attrs.get(OVERRIDES, {})
-    return {"number": trial.number, "score": trial.value, "params": params_of(trial), "overrides": overrides}
+    return {"number": trial.number, "score": trial.value, "params": params_of(trial), OVERRIDES: overrides}

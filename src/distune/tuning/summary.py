@@ -17,8 +17,9 @@ from distune.config import Config, dump_config, parse_config
 from distune.errors import UserError
 from distune.training.teacher.check import teacher_warning
 from distune.tuning.coordinator.leases import leases
-from distune.tuning.coordinator.ledger import OVERRIDES, count, count_kinds, ranked
+from distune.tuning.coordinator.ledger import count, count_kinds, ranked
 from distune.tuning.coordinator.proposals import configured
+from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.settings import COMMITS
 from distune.tuning.trials.folds import FOLD_SCORES
 from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE

@@ -18,6 +18,7 @@ from distune.analysis.records.study_record import (
     TrialRecord,
 )
 from distune.errors import UserError
+from distune.tuning.study.attributes import SURPLUS, is_foreign
 from distune.utils.default_folders import STUDIES
 from distune.utils.text import counted
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "StudyRecord", "TrialRecord", "from_csv", "from_optuna"]
 
-SURPLUS = "surplus"
 Reader = Callable[[Any], Any]
 OF_STUDY: Mapping[str, Reader] = {
     **dict.fromkeys(("base_config", "pruner_settings", "teacher_study", "teachers"), attributes.mapping),
@@ -84,7 +84,7 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         )
     frozen = study.get_trials(deepcopy=False)
     attrs = study.user_attrs
-    own = [trial for trial in frozen if not (attrs.get("ready") is True and _is_foreign(trial))]
+    own = [trial for trial in frozen if not (attrs.get("ready") is True and is_foreign(trial))]
     kept = [trial for trial in own if trial.user_attrs.get("failure_kind") != SURPLUS]
     space, space_source = _space(attrs, kept)
     return StudyRecord(
@@ -205,11 +205,6 @@ def _from_distribution(name: str, distribution: Any) -> Parameter:
         log=distribution.log,
         step=step,
     )
-
-
-def _is_foreign(trial: optuna.trial.FrozenTrial) -> bool:
-    """Whether another program added a trial to a study of ours: nothing says what it ran."""
-    return trial.state.name in ("COMPLETE", "PRUNED") and "overrides" not in trial.user_attrs
 
 
 def _left_out(foreign: int) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ from typing import Any
 from optuna.trial import Trial
 
 from distune.training.cost import Cost
-from distune.tuning.coordinator.ledger import OVERRIDES, timestamp
+from distune.tuning.coordinator.ledger import timestamp
 from distune.tuning.coordinator.retry_policy import Attempts
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, teacher_scores
+from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.trials.messages import EpochReported, TrialOutcome, TrialTask
 
 MICRO_BATCHES_KEY = "training.accumulation"

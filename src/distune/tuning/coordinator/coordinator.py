@@ -19,7 +19,7 @@ from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
 from distune.tuning.coordinator.epoch_reports import EpochReports
-from distune.tuning.coordinator.failures import SURPLUS, failed_alike, is_of_place
+from distune.tuning.coordinator.failures import failed_alike, is_of_place
 from distune.tuning.coordinator.ledger import Ledger, TrialCounts, count
 from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.coordinator.proposals import JointProposals
@@ -27,6 +27,7 @@ from distune.tuning.coordinator.retention import Retention
 from distune.tuning.coordinator.retry_policy import next_step
 from distune.tuning.coordinator.takeover import Takeover
 from distune.tuning.executors.base import Executor
+from distune.tuning.study.attributes import SURPLUS
 from distune.tuning.trials.messages import (
     EpochReported,
     Event,

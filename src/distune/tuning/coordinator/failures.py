@@ -11,8 +11,6 @@ from distune.errors import ConfigError, DataError, UserError, is_disk_full, is_o
 from distune.training.cost import Cost, cost_until
 from distune.tuning.trials.messages import Failure
 
-SURPLUS = "surplus"
-"""Kind of a trial that another coordinator's trial made unnecessary; no failure."""
 FIRST_ALIKE = 3
 """A study whose first trials fail this often for one reason is stopped."""
 ROW_ALIKE = 20

@@ -15,8 +15,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from distune.errors import UserError
-from distune.tuning.coordinator.failures import SURPLUS
 from distune.tuning.coordinator.leases import PREFIX, Lease, leases, sessions
+from distune.tuning.study.attributes import SURPLUS, is_foreign
 from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.study.transactions import (
     claim,
@@ -30,8 +30,6 @@ from distune.tuning.trials.messages import Failure, TrialOutcome
 from distune.utils.numbers import is_number
 
 OWNER = "coordinator"
-OVERRIDES = "overrides"
-"""User attribute of every trial that ran here: what its config changes; what another program added has none."""
 _CHANGED = (
     "another program {} while this command worked on it; restore its database from a copy. The run folders of its "
     "trials are kept"
@@ -74,7 +72,7 @@ def count(trials: Iterable[FrozenTrial], *, minimise: bool = False, is_ours: boo
         if trial.state == TrialState.FAIL:
             counts.failed += trial.user_attrs.get("failure_kind") != SURPLUS
             continue
-        if is_ours and trial.state.is_finished() and OVERRIDES not in trial.user_attrs:
+        if is_ours and is_foreign(trial):
             counts.foreign += 1
             continue
         counts.alive.append(trial.number)
@@ -107,7 +105,7 @@ def ranked(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     complete = [
         trial
         for trial in trials
-        if trial.state == TrialState.COMPLETE and is_number(trial.value) and OVERRIDES in trial.user_attrs
+        if trial.state == TrialState.COMPLETE and is_number(trial.value) and not is_foreign(trial)
     ]
     return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
 

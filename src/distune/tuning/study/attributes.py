@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
-
-from optuna.trial import FrozenTrial
+from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
 from distune.utils.numbers import is_number, is_whole
 from distune.utils.text import one_line
 
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+OVERRIDES = "overrides"
+"""User attribute of every trial that ran here: what its config changes; what another program added has none."""
+SURPLUS = "surplus"
+"""Kind of failure of a trial that another coordinator's trial made unnecessary; no failure."""
 Rule = tuple[str, Callable[[Any], bool]]
 """What an attribute must be, in words, and whether a value is that."""
 
@@ -56,8 +61,7 @@ TEACHERS: Rule = (
     lambda value: (
         isinstance(value, Mapping)
         and all(
-            isinstance(each, Mapping) and isinstance(each.get("overrides"), Mapping)
-            for each in value.values()
+            isinstance(each, Mapping) and isinstance(each.get(OVERRIDES), Mapping) for each in value.values()
         )
     ),
 )
@@ -74,7 +78,7 @@ OF_STUDY: Mapping[str, Rule] = {
 OF_TRIAL: Mapping[str, Rule] = {
     **dict.fromkeys(("seconds", "peak_memory_mb", "peak_device_mb", "disk_mb"), NUMBER),
     **dict.fromkeys(("teacher_score", "regression_score"), _or_none(NUMBER)),
-    **dict.fromkeys(("overrides", "fixed_params"), MAPPING),
+    **dict.fromkeys((OVERRIDES, "fixed_params"), MAPPING),
     **dict.fromkeys(("stage_seconds", "teacher_scores"), NUMBERS),
     **dict.fromkeys(("device", "worker", "failure_kind"), NAME),
     "fold_scores": _or_none(SCORES),
@@ -83,6 +87,11 @@ OF_TRIAL: Mapping[str, Rule] = {
     "started": MOMENT,
     "coordinator": _or_none(TEXT),
 }
+
+
+def is_foreign(trial: FrozenTrial) -> bool:
+    """Whether another program added a trial with a score to a study of ours: nothing says what it ran."""
+    return trial.state.name in ("COMPLETE", "PRUNED") and OVERRIDES not in trial.user_attrs
 
 
 def check_study(name: str, attributes: Mapping[str, Any]) -> None:
