@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from distune.analysis.baseline import Baseline
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.bounds import AtBound
 from distune.analysis.parameters.importance import Importance, Share
@@ -32,7 +30,6 @@ def decided(**known: Any) -> Recommendations:
         "progress": UNKNOWN,
         "bounds": (),
         "importance": UNKNOWN,
-        "baseline": UNKNOWN,
         "noise": UNKNOWN,
     }
     return recommend(StudyRecord("s", "maximize", trials, {"x": X}, "study"), **{**given, **known})
@@ -46,18 +43,9 @@ def test_a_range_is_widened_where_the_parameter_matters(importance: Any, widened
     assert [one.parameter for one in found.widen] == widened
 
 
-@pytest.mark.parametrize(("gain", "within"), [(0.02, True), (0.06, False)])
-def test_a_gain_is_within_the_noise_of_dev_below_half_its_interval(gain: float, within: bool) -> None:
-    noise = DevNoise(1, 100, 40, 0.8, 0.75, 0.85, 3, 9)
-    baseline = Baseline(TrialRecord(0, "complete", 0.8 - gain, {}), BEST, gain, ())
-    assert decided(baseline=baseline, noise=noise).gain_within_noise is within
-    assert decided(baseline=baseline).gain_within_noise is None
-    assert decided(baseline=replace(baseline, gain=UNKNOWN), noise=noise).gain_within_noise is None
-
-
 @pytest.mark.parametrize(("late_gain", "expected"), [(0.015, "still_improving"), (0.005, "flat")])
 def test_a_rise_smaller_than_what_dev_moves_a_score_is_no_rise(late_gain: float, expected: str) -> None:
-    trend = RunningBest(40, 5, late_gain)
+    trend = RunningBest(40, late_gain)
     noise = DevNoise(1, 100, 40, 0.8, 0.78, 0.82, 3, 9)
     assert decided(progress=trend, noise=noise).more_trials == expected
     assert decided(progress=trend).more_trials == "still_improving"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from distune.analysis.baseline import Change, compare
+from distune.analysis.baseline import Change, changes, compare
 from distune.analysis.cost import Saving, Times, Wall, cost
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import FailureKind, rank
@@ -67,9 +67,7 @@ def test_changes_stand_in_the_order_of_the_space_and_after_a_teacher_come_its_ow
         base, best, space=space, teachers={"a": {"score": 0.5, "params": {"teacher_lr": 3e-4}}},
         base_config={"teacher": {"lr": 1e-4}, "distillation": {"alpha": 0.25}},
     )  # fmt: skip
-    found = compare(one, rank(one))
-    assert not isinstance(found, Unknown)
-    assert found.changes == (
+    assert changes(one, best) == (
         Change("student_lr", 1e-3, 2e-3),
         Change("teacher", "a", None),
         Change("teacher_lr", 3e-4, 1e-4),

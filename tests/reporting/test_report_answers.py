@@ -341,14 +341,14 @@ def test_optimism_is_what_the_interval_of_the_loss_shows() -> None:
     def said(low: float | None, mean: float, **about: Any) -> str:
         loss = {"on": "test", "mean": mean, "low": low, "high": 0.2, "seeds": 5}
         found = confirmed(optimism={"loss": loss, "search_score": 0.9}, **about)
-        base = Baseline(Unknown("x"), TrialRecord(1, "complete", 0.9), Unknown("x"), ())
+        base = Baseline(Unknown("x"), TrialRecord(1, "complete", 0.9), Unknown("x"))
         return "".join(map(text, improvement._optimism(findings(), base, found)))
 
     assert "too optimistic about trial 1" in said(0.01, 0.1) and "0.1000" in said(0.01, 0.1)
     assert "scored 0.8000 on test, not significantly lower than" in said(-0.01, 0.1)
     assert "scored 0.9500 on test, no lower than" in said(-0.2, -0.05)
     assert "not significantly lower" in said(None, 0.1)
-    base = Baseline(Unknown("x"), TrialRecord(1, "complete", 0.9), Unknown("x"), ())
+    base = Baseline(Unknown("x"), TrialRecord(1, "complete", 0.9), Unknown("x"))
     assert list(improvement._optimism(findings(), base, confirmed())) == []
 
 

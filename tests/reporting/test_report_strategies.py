@@ -8,6 +8,7 @@ from datetime import datetime
 from pages import section, text_of
 from studies import strategy_study, teachers_of
 
+from distune.analysis.baseline import changes
 from distune.analysis.expected_time import Pace, pace
 from distune.analysis.findings import analyse
 from distune.analysis.parameters.ranges import as_search_space
@@ -41,9 +42,12 @@ def test_a_staged_study_says_so_and_shows_what_its_best_teacher_is() -> None:
     assert "Strategy: staged: " in text
     assert "| Teacher trials (first stage) | 10: 6 completed, 4 pruned, in `s_teacher` |" in text
     assert findings.ranking.best.params["teacher"] == "teacher 3"
-    changes = {change.parameter: (change.best, change.base) for change in findings.baseline.changes}
-    assert changes["teacher"] == ("teacher 3", "base")
-    assert (changes["teacher_lr"], changes["teacher_fusion_dim"]) == ((4e-5, 1e-5), (384, 512))
+    changed = {
+        change.parameter: (change.best, change.base)
+        for change in changes(findings.study, findings.ranking.best)
+    }
+    assert changed["teacher"] == ("teacher 3", "base")
+    assert (changed["teacher_lr"], changed["teacher_fusion_dim"]) == ((4e-5, 1e-5), (384, 512))
     best = text.split("## Best hyperparameters", 1)[1]
     assert "**4.00e-05**" in best and "1.00e-05" in best and "↑ 4.0×" in best
     assert set(as_search_space(findings.ranges)) == {"T"}  # a choice of teachers means nothing elsewhere

@@ -36,14 +36,11 @@ class Baseline:
         base: the trial that ran the base config, or why there is none.
         best: the best complete trial.
         gain: best value - base value in the direction that is better; Unknown where the base has no value.
-        changes: the parameters of the best trial, in the order of the search space; after a chosen teacher
-            come its own.
     """
 
     base: TrialRecord | Unknown
     best: TrialRecord
     gain: float | Unknown
-    changes: tuple[Change, ...]
 
     @property
     def is_base_best(self) -> bool:
@@ -59,7 +56,7 @@ def compare(study: StudyRecord, ranking: Ranking) -> Baseline | Unknown:
     base = study.baseline or Unknown(
         "No trial of this study is marked as the base config, so the gain over it is not known."
     )
-    return Baseline(base=base, best=best, gain=_gain(study, base, best), changes=changes(study, best))
+    return Baseline(base=base, best=best, gain=_gain(study, base, best))
 
 
 def _gain(study: StudyRecord, base: TrialRecord | Unknown, best: TrialRecord) -> float | Unknown:
@@ -77,7 +74,7 @@ def _gain(study: StudyRecord, base: TrialRecord | Unknown, best: TrialRecord) ->
 
 
 def changes(study: StudyRecord, best: TrialRecord) -> tuple[Change, ...]:
-    """The parameters of a trial beside their base values; after a chosen teacher come its own."""
+    """A trial's parameters beside their base values, in the order of the space; after a chosen teacher come its own."""
     found = []
     for name in in_order(study, list(best.params)):
         found.append(Change(name, best.params[name], study.base_value(name)))

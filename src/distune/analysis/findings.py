@@ -88,7 +88,6 @@ def analyse(study: StudyRecord) -> Findings:
             progress=trend,
             bounds=bounds,
             importance=mattered,
-            baseline=baseline,
             noise=noise,
         ),
         confirmation=confirmation,

@@ -17,12 +17,10 @@ class RunningBest:
 
     Attributes:
         ended: number of complete and pruned trials.
-        since_best: how many of them came after the best one.
         late_gain: how much the last third added to the best score of the trials before it.
     """
 
     ended: int
-    since_best: int
     late_gain: float
 
 
@@ -38,5 +36,4 @@ def progress(study: StudyRecord) -> RunningBest | Unknown:
     before, after = max(scores[:cut]), max(scores[cut:])
     if before == float("-inf"):
         return Unknown("No trial of the first two thirds is complete, so no trend can be seen.")
-    best = scores.index(max(scores))
-    return RunningBest(len(ended), len(ended) - 1 - best, max(after - before, 0.0))
+    return RunningBest(len(ended), max(after - before, 0.0))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distune.analysis.baseline import Baseline
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.bounds import AtBound
 from distune.analysis.parameters.importance import Importance
@@ -28,14 +27,11 @@ class Recommendations:
         more_trials: whether more trials are likely to help, and why.
         widen: parameters whose best trials lie at an end of the range and that matter: a sampler that crowds at an
             end puts its best trials there too.
-        gain_within_noise: whether the gain over the base is smaller than half the width of the best score's
-            interval; None where either is unknown.
         many_failures: whether a tenth of the trials or more failed.
     """
 
     more_trials: More
     widen: tuple[AtBound, ...]
-    gain_within_noise: bool | None
     many_failures: bool
 
 
@@ -45,7 +41,6 @@ def recommend(
     progress: RunningBest | Unknown,
     bounds: Sequence[AtBound],
     importance: Importance | Unknown,
-    baseline: Baseline | Unknown,
     noise: DevNoise | Unknown,
 ) -> Recommendations:
     """Applies the rules."""
@@ -53,7 +48,6 @@ def recommend(
     return Recommendations(
         more_trials=_more(study, progress, noise),
         widen=tuple(found for found in bounds if found.parameter in named),
-        gain_within_noise=_within_noise(baseline, noise),
         many_failures=len(study.of("failed")) >= MANY_FAILURES * max(len(study.trials), 1),
     )
 
@@ -66,9 +60,3 @@ def _more(study: StudyRecord, progress: RunningBest | Unknown, noise: DevNoise |
     if progress.late_gain > threshold:
         return "still_improving"
     return "too_few" if progress.ended < TRIALS_PER_PARAMETER * len(study.space) else "flat"
-
-
-def _within_noise(baseline: Baseline | Unknown, noise: DevNoise | Unknown) -> bool | None:
-    if isinstance(baseline, Unknown) or isinstance(baseline.gain, Unknown) or isinstance(noise, Unknown):
-        return None
-    return baseline.gain < (noise.high - noise.low) / 2

@@ -51,15 +51,16 @@ def _naming_damage() -> Iterator[None]:
 class FastReadingStorage(RDBStorage):
     """Reads as `RDBStorage` does, faster; writes are Optuna's own."""
 
+    @_naming_damage()
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """A trial.
 
         Raises:
             DamagedValueError: a value of it cannot be read.
         """
-        with _naming_damage():
-            return super().get_trial(trial_id)
+        return super().get_trial(trial_id)
 
+    @_naming_damage()
     def _get_trials(
         self,
         study_id: int,
@@ -72,16 +73,6 @@ class FastReadingStorage(RDBStorage):
         Raises:
             DamagedValueError: a value cannot be read; SQLite keeps text in any column.
         """
-        with _naming_damage():
-            return self._checked_trials(study_id, states, included_trial_ids, trial_id_greater_than)
-
-    def _checked_trials(
-        self,
-        study_id: int,
-        states: Container[TrialState] | None,
-        included_trial_ids: set[int],
-        trial_id_greater_than: int,
-    ) -> list[FrozenTrial]:
         included = [number for number in included_trial_ids if number <= trial_id_greater_than]
         if states is not None or len(included) > MOST_IN_LIST:
             found = super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
