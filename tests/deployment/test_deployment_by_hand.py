@@ -422,3 +422,41 @@ def test_a_small_student_is_exported_with_its_lengths_and_batches_left_open(tmp_
             (expected,) = traced(*padded)
         (answers,) = found.probabilities(None, held)
         assert np.abs(answers - expected.numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("convolutions", [True, False])
+def test_linear_layers_compute_in_8_bits_and_convolutions_are_stored_so(
+    tmp_path: Path, convolutions: bool
+) -> None:
+    import onnxruntime
+
+    make, kinds, held = onnx.helper, onnx.TensorProto, onnx.numpy_helper
+    random = np.random.default_rng(0)
+    kernel, weights = (random.normal(size=shape).astype(np.float32) for shape in ((16, 8, 3, 3), (16, 4)))
+    nodes = [
+        make.make_node("Conv", ["x", "kernel"], ["a"], pads=[1, 1, 1, 1]),
+        make.make_node("ReduceMean", ["a"], ["b"], axes=[2, 3], keepdims=0),
+        make.make_node("MatMul", ["b", "weights"], ["y"]),
+    ]
+    shapes = {"x": [1, 8, 6, 6], "y": [1, 4]}
+    ends = [make.make_tensor_value_info(name, kinds.FLOAT, shape) for name, shape in shapes.items()]
+    stored = [held.from_array(kernel, "kernel"), held.from_array(weights, "weights")]
+    graph_ = make.make_graph(nodes, "g", ends[:1], ends[1:], stored)
+    made = make.make_model(graph_, opset_imports=[make.make_opsetid("", 17)])
+    made.ir_version = 8
+    file = tmp_path / "m.onnx"
+    onnx.save(made, str(file))
+
+    def answer() -> np.ndarray:
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        return session.run(
+            None, {"x": np.random.default_rng(1).normal(size=(1, 8, 6, 6)).astype(np.float32)}
+        )[0]
+
+    exact = answer()
+    quantise.quantise(file, convolutions=convolutions)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+    assert 0 < np.abs(answer() - exact).max() < 0.05 * np.abs(exact).max()
+    kept = {tensor.name: tensor.data_type for tensor in onnx.load(str(file)).graph.initializer}
+    assert ("kernel" in kept) is not convolutions and ("kernel.steps" in kept) is convolutions
+    assert "weights" not in kept and kinds.INT8 in kept.values()
