@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -460,3 +461,44 @@ def test_linear_layers_compute_in_8_bits_and_convolutions_are_stored_so(
     kept = {tensor.name: tensor.data_type for tensor in onnx.load(str(file)).graph.initializer}
     assert ("kernel" in kept) is not convolutions and ("kernel.steps" in kept) is convolutions
     assert "weights" not in kept and kinds.INT8 in kept.values()
+
+
+def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distune.models.classifier import build_classifier
+    from distune.prediction.trained import TrainedStudent
+    from distune.training.devices import Compute
+
+    config = tiny_config(student__vision="none", data__root=str(tmp_path / "gone"))
+    student = build_classifier(config.student, (COLOUR,), seed=1, image_size=None)
+    trained = TrainedStudent(student, config, (COLOUR,), Compute(torch.device("cpu"), False))
+    predictor = Predictor(trained, {"colour": 1.5}, Columns((), ("text",)), str(tmp_path / "run"))
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        export, "load_run", lambda *given, **named: asked.append((*given, named)) or predictor
+    )
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/predictions_dev.csv").write_text("id,text\n1,one\n2,two words\n")
+    monkeypatch.setattr(model_card, "score_with_interval", lambda folder, split, tasks: None)
+    lines: list[str] = []
+    found = export_run(tmp_path / "run", tmp_path / "out", show=lines.append)
+    assert asked == [(tmp_path / "run", "cpu", {"precision": "fp32"})] and len(lines) == 3
+    assert found.largest_difference < 1e-5 and (found.changed, found.score, found.examples) == (0, None, 64)
+    held = json.loads((tmp_path / "out" / files.CHECKSUMS).read_text())
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert set(held) | {files.CHECKSUMS} == names >= {files.MODEL, files.LABELS, files.PREPROCESS, files.CARD}
+    assert "generated images" in (tmp_path / "out" / files.CARD).read_text()
+    loaded_bundle = files.load_bundle(tmp_path / "out")
+    assert loaded_bundle.temperatures == {"colour": 1.5} and loaded_bundle.columns.text == ("text",)
+    ours, theirs = (
+        each.predict_proba(None, ["one", "two words"])["colour"] for each in (loaded_bundle, predictor)
+    )
+    assert ours == pytest.approx(theirs, abs=1e-5)
+    for quantisation in ("none", "int8"):
+        with pytest.raises((UserError, DataError)):
+            export_run(tmp_path / "run", tmp_path / "out", quantisation=quantisation)
+    monkeypatch.setattr(export, "PARITY", -1.0)
+    with pytest.raises(UserError, match="nothing was written"):
+        export_run(tmp_path / "run", tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -13,7 +13,7 @@ import pandas
 import pytest
 from PIL import Image
 
-from distune.config import DataConfig
+from distune.config import Config, DataConfig, save_config
 from distune.data.pixels.images import decode
 from distune.data.pixels.intensity import PixelRules
 from distune.data.readers.image_files import ImageFiles
@@ -131,6 +131,11 @@ def test_the_columns_that_are_looked_for() -> None:
         "group_column": "g",
     }
     assert columns_of(own, ("image", "text")) == Columns(("i", "image"), ("t", "text"), ("nil",), ("g",))
+    read = {**own, "frame_column": "f", "encoding": "cp1250", "follow_links": True}
+    assert columns_of(read, ("image",)) == Columns(
+        ("i", "image"), (), ("nil",), ("g",), ("f",), "cp1250", True
+    )
+    assert columns_of(read, ("text",)).frame == ()
     assert columns_of(own, ("text",)).image == () and columns_of(own, ("image",)).text == ()
     header = ["text", "t", "i"]
     assert positions("x", header, columns_of(own, ("image", "text"))) == (2, 1)
@@ -161,8 +166,10 @@ def test_a_table_of_new_examples(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_examples(tmp_path / "none.csv", root, Columns())
     files = ImageFiles(root)
-    assert _file(files, " ") == (None, None) and _file(files, "a.png") == (str(root / "a.png"), None)
-    missing = _file(files, "gone.png")[1]
+    assert _file(files, " ", "3") == (None, None) and _file(files, "a.png", "") == (str(root / "a.png"), None)
+    assert _file(files, "b.dcm", "3") == (f"{root / 'b.dcm'}#frame=3", None)
+    missing, odd = _file(files, "gone.png", "")[1], _file(files, "b.dcm", "x")[1]
+    assert odd is not None and "'x'" in odd
     assert missing is not None and "; " in missing
 
 
@@ -383,9 +390,7 @@ def test_labelled_examples_in_memory() -> None:
             labelled(PREDICTOR, data, **options)  # type: ignore[arg-type]
 
 
-def test_a_labelled_file_has_its_groups_root_and_links(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_labelled_file_has_its_groups_root_and_links(tmp_path: Path) -> None:
     for folder in ("here", "there"):
         (tmp_path / folder).mkdir()
         Image.fromarray(grey(9)).save(tmp_path / folder / "0.png")
@@ -400,9 +405,8 @@ def test_a_labelled_file_has_its_groups_root_and_links(
     (tmp_path / "here/link.png").symlink_to(tmp_path / "there/0.png")
     file.write_text("image,text,kind\nlink.png,a,long\n")
     assert labelled_file(SEEING, file).examples[0].problem is not None
-    config = DataConfig(reader="medpix", follow_links=True)
-    monkeypatch.setattr("distune.prediction.labelled._data_of", lambda predictor: config)
-    assert labelled_file(SEEING, file).examples[0].problem is None
+    linked = Predictor(ByBrightness(), {"kind": 1.0}, Columns(("image",), ("text",), follow_links=True))
+    assert labelled_file(linked, file).examples[0].problem is None
 
 
 def test_a_table_as_labelled_examples() -> None:
@@ -489,3 +493,47 @@ def test_an_encoding_that_is_a_guess_is_said(
     (tmp_path / "t.csv").write_bytes(b"text\n" + text + b"\n")
     (found,) = read_examples(tmp_path / "t.csv", tmp_path, Columns(image=(), encoding=likely))
     assert ("Windows-1252" in caplog.text) is is_said and (found.text == "Kość") is not is_said
+
+
+def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    config = Config().replace(
+        **{"data.fold": {"number": 1, "of": 3}, "data.reader": "wound", "data.tables": "elsewhere", "seed": 5}
+    )
+    save_config(config, tmp_path / "run/config.yaml")
+    read: list[Any] = []
+    splits: tuple[Split, ...] = ("train", "dev")
+    table = Table(
+        tmp_path / "set",
+        ("x", "y"),
+        ("/x.png", ""),
+        ("a", "b"),
+        np.array([[0], [1]]),
+        ("p", "q"),
+        splits,
+        (TASK,),
+    )
+
+    def reads(data: DataConfig, seed: int, *, check_images: bool) -> Table:
+        read.append((data.root, data.fold, data.tables, data.reader, seed, check_images))
+        return table
+
+    trained: list[Path] = []
+    monkeypatch.setattr("distune.prediction.labelled.read_table", reads)
+    monkeypatch.setattr("distune.prediction.labelled.was_trained_on", lambda run, held: trained.append(run))
+    (tmp_path / "set").mkdir()
+    predictor = Predictor(ByLength(), {"kind": 1.0}, source=str(tmp_path / "run"))
+    found = labelled(predictor, tmp_path / "set")
+    assert (found.name, found.labels, found.groups) == ("set", {"kind": ["short", "long"]}, ("p", "q"))
+    assert read == [(tmp_path / "set", None, None, "wound", 5, False)] and trained == [tmp_path / "run"]
+    assert labelled(predictor, str(tmp_path / "set"), name="clinic").name == "clinic"
+    with pytest.raises(UserError, match="root"):
+        labelled(predictor, tmp_path / "set", root=tmp_path)
+    monkeypatch.setattr("distune.prediction.labelled.was_trained_on", lambda run, held: True)
+    with pytest.raises(DataError, match="trained and tuned on"):
+        labelled(predictor, tmp_path / "set")
+    with pytest.raises(UserError, match="--csv"):
+        labelled(PREDICTOR, tmp_path / "set")
+    assert labelled(PREDICTOR, table).name == "set"
+    with pytest.raises(UserError, match="a table"):
+        labelled(PREDICTOR, table, groups=["p", "q"])
