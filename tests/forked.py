@@ -20,6 +20,9 @@ _SERVER.set_forkserver_preload(
         "distune.training.run",
         "distune.tuning.study.fast_storage",
         "distune.tuning.tune",
+        "sklearn.ensemble",
+        "sklearn.feature_extraction.text",
+        "sklearn.linear_model",
     ]
 )
 
