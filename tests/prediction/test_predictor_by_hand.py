@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from distune.config import DataConfig, Modality
+from distune.config import DataConfig, Modality, TaskConfig
 from distune.data.pixels.intensity import DEFAULT
 from distune.data.ragged import Ragged
 from distune.data.table import MISSING, Task
@@ -23,7 +23,14 @@ from distune.prediction.answers import Answers, as_cell
 from distune.prediction.evaluation import evaluation_of
 from distune.prediction.examples import Columns, Example, array_of, columns_of, encoder_pixels, examples_of
 from distune.prediction.inputs import lacks
-from distune.prediction.labelled import Labelled, _as_in_training, _as_text, label_columns_of, labelled_file
+from distune.prediction.labelled import (
+    Labelled,
+    _as_in_training,
+    _as_text,
+    _joined,
+    label_columns_of,
+    labelled_file,
+)
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor
 from distune.training.scoring.temperature_scaling import calibrated
@@ -101,13 +108,31 @@ def test_an_example_whose_case_is_missing_is_its_own(tmp_path: Path) -> None:
 def test_answers_are_written_with_six_digits_and_no_label_by_its_name() -> None:
     answers = Answers((TASK,), np.array([0]), ("a",), (np.array([[0.87654321, 0.12345679]]),))
     assert answers.table() == [["a", "short", "0.876543", "0.123457"]]
-    assert [as_cell(answer) for answer in ("x", ("x", "y"), ())] == ["x", "x;y", "none"]
+    assert [as_cell(answer, "xyz") for answer in ("x", ("x", "y"), ())] == ["x", "x;y", "none"]
+
+
+@pytest.mark.parametrize("odd", [";", "none", ";|", ";|/", "no label", "|"])
+def test_labels_of_any_name_are_told_apart_in_one_cell(odd: str) -> None:
+    task = Task("signs", ("a", odd if odd.isalpha() or " " in odd else f"a{odd}b", "b"), "multi_label")
+    every = [[int(bit) for bit in f"{number:03b}"] for number in range(8)]
+    cells = [_as_text(task, np.array(row)) for row in every]
+    data = Labelled("n", [Example(str(n), None, "x") for n in range(8)], {"signs": cells}, "abcdefgh")
+    assert label_columns_of(data, (task,)).tolist() == every and len(set(cells)) == 8
+
+
+def test_labels_in_columns_of_0_and_1_are_those_of_training() -> None:
+    settings = TaskConfig(columns=("a", "none", "x;y"))
+    rows = [["1", "0", "1"], ["0", "1", "0"], ["0", "0", "0.0"], ["1", "", "0"]]
+    cells = [_joined(row, settings) for row in rows]
+    assert cells == ["a|x;y", "none", "no label", ""]
+    config = DataConfig(reader="csv", image_column="i", label_columns=("signs",), tasks={"signs": settings})
+    assert _as_in_training(config, {"signs": cells}, {"signs": settings.columns or ()}) == {"signs": cells}
 
 
 def test_labels_are_read_as_the_run_read_its_own() -> None:
     config = DataConfig(label_map={"kind": {"S": "short"}}, missing_values=("n/a",))
     cells = {"kind": ["S", " S", "long", "N/A"]}
-    assert _as_in_training(config, cells) == {"kind": ["short", "short", "long", ""]}
+    assert _as_in_training(config, cells, {}) == {"kind": ["short", "short", "long", ""]}
 
 
 @pytest.mark.parametrize(
@@ -157,13 +182,16 @@ def test_a_photo_is_turned_as_its_camera_says() -> None:
 )
 def test_labels_of_one_cell_are_read_by_the_separator_and_the_word_of_the_run(cell: str, read: str) -> None:
     config = DataConfig(reader="medpix", tasks={"signs": {"separator": "|", "negative": "nothing"}})  # type: ignore[dict-item]
-    assert _as_in_training(config, {"signs": [cell], "other": [cell]}) == {"signs": [read], "other": [cell]}
+    assert _as_in_training(config, {"signs": [cell], "other": [cell]}, {}) == {
+        "signs": [read],
+        "other": [cell],
+    }
 
 
 def test_each_label_of_a_cell_is_mapped_as_in_training() -> None:
     tasks = {"signs": {"separator": "|", "negative": "nothing"}}
     config = DataConfig(reader="medpix", tasks=tasks, label_map={"signs": {"A": "a", "well": "nothing"}})  # type: ignore[arg-type]
-    read = _as_in_training(config, {"signs": ["A|b", " b | A ", "A", "well", "b|c"]})
+    read = _as_in_training(config, {"signs": ["A|b", " b | A ", "A", "well", "b|c"]}, {})
     assert read == {"signs": ["a;b", " b ;a", "a", "none", "b;c"]}
 
 

@@ -17,8 +17,8 @@ from distune.utils.arguments import check_path
 from distune.utils.atomic import replacing
 from distune.utils.output_files import check_output, is_never
 
-SEPARATOR, NO_LABEL = ";", "none"
-"""How the labels of a multi-label task are written into one cell."""
+SEPARATORS, NO_LABELS = (";", "|", "/", "\t", "\n"), ("none", "no label", "-")
+"""How the labels of a multi-label task are written into one cell: with the first of these that no label holds or is."""
 
 
 def predicted(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
@@ -36,9 +36,24 @@ def named(task: Task, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.ob
     return found
 
 
-def as_cell(answer: str | tuple[str, ...]) -> str:
-    """A predicted class, or labels with semicolons between them and `none` for no label, as in a table of examples."""
-    return answer if isinstance(answer, str) else SEPARATOR.join(answer) or NO_LABEL
+def label_separator(classes: Sequence[str]) -> str:
+    """What stands between the labels of a cell: a semicolon, where no label holds one."""
+    return next((sign for sign in SEPARATORS if not any(sign in name for name in classes)), SEPARATORS[-1])
+
+
+def no_label(classes: Sequence[str]) -> str:
+    """What a cell without a label says: `none`, where that is no label."""
+    return next((word for word in NO_LABELS if word not in classes), NO_LABELS[-1])
+
+
+def as_cell(answer: str | tuple[str, ...], classes: Sequence[str]) -> str:
+    """A predicted class, or labels with the separator of the task between them, as in a table of examples.
+
+    Args:
+        answer: the class, or the labels.
+        classes: all of the task.
+    """
+    return answer if isinstance(answer, str) else label_separator(classes).join(answer) or no_label(classes)
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,10 @@ class Answers:
         return [
             [
                 self.ids[row],
-                *(as_cell(column[row]) for column in classes),
+                *(
+                    as_cell(column[row], task.classes)
+                    for task, column in zip(self.tasks, classes, strict=True)
+                ),
                 *(f"{value:.6f}" for found in self.probabilities for value in found[row]),
             ]
             for row in range(len(self.ids))

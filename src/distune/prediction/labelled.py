@@ -18,7 +18,7 @@ from distune.data.labels import joined_columns
 from distune.data.readers.values import cell_parts, mapped_label, normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
-from distune.prediction.answers import NO_LABEL, SEPARATOR, as_cell
+from distune.prediction.answers import as_cell, label_separator, no_label
 from distune.prediction.examples import (
     Example,
     cell_of,
@@ -47,7 +47,8 @@ class Labelled:
         name: of the data, as it is recorded.
         examples: N of them.
         labels: class of each example by task, text as it is written; of a multi-label task the labels with semicolons
-            between them, or `none`. An empty text is a label that is not known.
+            between them, or `none`; where a label holds a semicolon, or is `none`, see
+            `distune.prediction.answers.as_cell`. An empty text is a label that is not known.
         groups: patient or case of each example.
     """
 
@@ -111,7 +112,7 @@ def labelled(
             f"labels: no task {listed(list(map(str, unknown)))}; the student has {listed(list(predictor.classes))}"
         )
     by_task = {task: _cells(f"labels of {task!r}", values, examples) for task, values in labels.items()}
-    read = _as_in_training(_data_of(predictor), by_task)
+    read = _as_in_training(_data_of(predictor), by_task, predictor.classes)
     cases = None if groups is None else _cells("groups", groups, examples)
     return Labelled(name or "external data", examples, read, _each_its_own(cases, examples))
 
@@ -196,7 +197,8 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
             "intervals are too narrow where a patient has several", path, listed(names),
         )  # fmt: skip
     labels = {task: cells for task, cells in held.items() if cells is not None}
-    return Labelled(path.name, examples, _as_in_training(config, labels), _each_its_own(groups, examples))
+    read = _as_in_training(config, labels, predictor.classes)
+    return Labelled(path.name, examples, read, _each_its_own(groups, examples))
 
 
 def _cells_of(
@@ -214,9 +216,18 @@ def _cells_of(
         return None
     places = [header.index(name) for name in settings.columns]
     try:
-        return [joined_columns(settings, [row[place] for place in places]) for row in rows]
+        return [_joined([row[place] for place in places], settings) for row in rows]
     except ValueError as error:
         raise DataError(f"task {task!r}", [f"label column that holds no 0 or 1: {error}"]) from None
+
+
+def _joined(cells: Sequence[str], settings: TaskConfig) -> str:
+    """The names of the labels whose column holds 1, as one cell; empty where one of the labels is not known."""
+    joined_columns(settings, cells)  # refuses what is no 0 or 1
+    names = settings.columns or ()
+    if not all(cell.strip() for cell in cells):
+        return ""
+    return as_cell(tuple(name for name, cell in zip(names, cells, strict=True) if float(cell)), names)
 
 
 def labelled_table(table: Table, name: str) -> Labelled:
@@ -258,21 +269,23 @@ def _of_folder(predictor: Predictor, root: Path) -> Labelled:
     return labelled_table(table, root.name)
 
 
-def _as_in_training(config: DataConfig, labels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Label cells as the run read its own: missing ones empty, other spellings mapped, parts by semicolons."""
+def _as_in_training(
+    config: DataConfig, labels: Mapping[str, Sequence[str]], classes: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Label cells as the run read its own: missing ones empty, other spellings mapped, labels as `as_cell` has them."""
     found = {}
     for task, cells in labels.items():
         label_map = dict((config.label_map or {}).get(task, {}))
         settings = config.tasks.get(task, TaskConfig())
         known = ["" if is_missing(cell, config.missing_values) else cell for cell in cells]
         parts = [[mapped_label(part, label_map) for part in cell_parts(cell, settings)] for cell in known]
-        found[task] = [_with_semicolons(several, settings) for several in parts]
+        found[task] = [_in_one_cell(several, settings, classes.get(task, ())) for several in parts]
     return found
 
 
-def _with_semicolons(parts: Sequence[str], settings: TaskConfig) -> str:
+def _in_one_cell(parts: Sequence[str], settings: TaskConfig, classes: Sequence[str]) -> str:
     says_none = settings.separator is not None and [part.strip() for part in parts] == [settings.negative]
-    return NO_LABEL if says_none and any(parts) else SEPARATOR.join(parts)
+    return as_cell(() if says_none else tuple(parts), classes) if any(parts) else ""
 
 
 def _as_text(task: Task, values: NDArray[np.int64]) -> str:
@@ -281,7 +294,7 @@ def _as_text(task: Task, values: NDArray[np.int64]) -> str:
         return ""
     if task.kind != "multi_label":
         return task.classes[int(values[0])]
-    return as_cell(tuple(name for name, has in zip(task.classes, values, strict=True) if has))
+    return as_cell(tuple(name for name, has in zip(task.classes, values, strict=True) if has), task.classes)
 
 
 def label_columns_of(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]:
@@ -323,9 +336,9 @@ def _named_in(cell: str, task: Task, forms: Mapping[str, str]) -> tuple[str, ...
         return None
     if task.kind != "multi_label":
         return (forms.get(normal_form(cell), cell),)
-    if cell.strip() == NO_LABEL and NO_LABEL not in task.classes:
+    if cell.strip() == no_label(task.classes):
         return ()
-    parts = (part.strip() for part in cell.split(SEPARATOR))
+    parts = (part.strip() for part in cell.split(label_separator(task.classes)))
     return tuple(forms.get(normal_form(part), part) for part in parts if part)
 
 

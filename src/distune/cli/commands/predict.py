@@ -82,12 +82,14 @@ def predict(
 
 
 def _print_one(predictor: Predictor, image: Path | None, text: str | None) -> None:
+    from distune.prediction.answers import as_cell, named
+
     probabilities = predictor.predict_proba(image, text)
     for task in predictor.tasks:
         ranked = sorted(
             zip(probabilities[task.name][0], task.classes, strict=True), key=lambda pair: -pair[0]
         )
-        say(f"{task.name}: {ranked[0][1]}")
+        say(f"{task.name}: {as_cell(named(task, probabilities[task.name])[0], task.classes)}")
         for probability, name in ranked:
             say(f"  {probability:.4f}  {name}")
 
