@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from distune.analysis.side_by_side import Contestant
 from distune.cli.audit_output import print_audit
 from distune.cli.commands.confirm import EXIT_CODES, print_numbers
+from distune.cli.commands.predict import _print_one
 from distune.cli.commands.train import _ShowEpochs, print_results
 from distune.cli.commands.tune import EXIT_CODES as TUNE_CODES
 from distune.cli.output import LONGEST, say, say_message, score
 from distune.cli.tune_output import print_outcome
 from distune.data.audit.findings import AuditReport, AuditSection, Finding
+from distune.data.table import Task
 from distune.training.callbacks import EpochRecord
 
 
@@ -277,3 +281,15 @@ def test_what_is_printed_is_harmless_and_no_longer_than_a_person_reads(
     assert (score(0.5), score(-999_999.0), score(1e6), score(-123456789.0)) == (
         "0.5000", "-999999.0000", "1e+06", "-1.235e+08",
     )  # fmt: skip
+
+
+def test_one_answer_of_a_task_of_labels_names_those_above_one_half(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tasks = (Task("signs", ("a", "b", "c"), "multi_label"), Task("kind", ("x", "y")))
+    for labels, said in (([0.2, 0.4, 0.3], "none"), ([0.9, 0.1, 0.6], "a;c")):
+        rows = {"signs": np.array([labels]), "kind": np.array([[0.3, 0.7]])}
+        predictor: Any = SimpleNamespace(tasks=tasks, predict_proba=lambda image, text, rows=rows: rows)
+        _print_one(predictor, None, "text")
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == f"signs: {said}" and lines[4] == "kind: y"
