@@ -52,7 +52,7 @@ OUT_OF = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 """What the system says where this process may have no more memory, processes, threads or open files."""
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED|bad_?alloc|"
-    r"failed to allocate memory|"
+    r"failed to allocate memory|failed to map segment|"
     r"could not create a primitive",  # oneDNN, whose small buffers have no room
     re.I,
 )

@@ -137,7 +137,7 @@ def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> N
         (folder / "audit.json").write_text(json.dumps({"findings": [found], "sections": []}))
         study = read_study(folder)
         text = text_of(study, companions(analyse(study), tmp_path))
-        assert text.count(" --accept-leaks") == 2 * (severity == "severe")
+        assert text.count(" --accept-leaks") == 3 * (severity == "severe")
 
 
 def test_a_study_in_a_database_server_is_named_with_it(tmp_path: Path) -> None:

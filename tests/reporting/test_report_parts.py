@@ -47,7 +47,17 @@ SERVER = "postgresql+psycopg://me:***@db/x"
     [
         ({"folder": "logs/s", "source": "sqlite:///logs/s.db"}, "logs/s", ""),
         ({"folder": "logs/s"}, "logs/s", ""),
-        ({"source": "sqlite:///logs/s.db"}, "s", ""),
+        ({"source": "sqlite:///logs/optuna/s.db"}, "s", ""),
+        (
+            {"source": "sqlite:///logs/s.db"},
+            "s --storage sqlite:///logs/s.db",
+            " --storage sqlite:///logs/s.db",
+        ),
+        (
+            {"folder": "logs/optuna/s", "source": "sqlite:///all in.db"},
+            "s --storage 'sqlite:///all in.db'",
+            " --storage 'sqlite:///all in.db'",
+        ),
         ({"folder": "logs/s", "source": SERVER}, f"s --storage '{SERVER}'", f" --storage '{SERVER}'"),
         ({"source": SERVER, "name": None}, f"STUDY --storage '{SERVER}'", f" --storage '{SERVER}'"),
     ],
@@ -75,7 +85,7 @@ def test_the_storage_is_said_where_the_tuning_command_would_begin_the_study_agai
     assert elsewhere == " --storage sqlite:///other/s.db"
     assert shell._storage_to_resume(study(folder=here, source=SERVER)) == f" --storage '{SERVER}'"
     assert shell._storage_to_resume(study(folder=there)) == ""
-    assert shell._storage_to_resume(study(source="sqlite:///other/s.db")) == ""
+    assert shell._storage_to_resume(study(source="sqlite:///other/s.db")) == " --storage sqlite:///other/s.db"
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 1, "out of memory"),
         (RuntimeError("could not create a primitive"), 1, "out of memory"),
         (RuntimeError("std::bad_alloc"), 1, "out of memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 1, "out of memory"),
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 1, "ulimit"),
         (RuntimeError("can't start new thread"), 1, "ulimit"),
         (KeyError("x"), 1, "traceback"),

@@ -106,7 +106,10 @@ def ending_of(error: Exception) -> tuple[int, str]:
         advice = "lower the learning rate, or use training.precision: fp32"
         return FAILED, f"the training failed: {error}; {advice}"
     if is_out_of_memory(error):
-        advice = "raise training.accumulation, which splits a batch, or use a smaller encoder"
+        advice = (
+            "free some, raise the limit of this process (ulimit -v), or raise training.accumulation, which splits a "
+            "batch, or use a smaller encoder"
+        )
         return FAILED, f"out of memory: {_first_line(error)}; {advice}"
     if is_of_the_machine(error):
         advice = "raise the limit of this process (ulimit -a), or run less beside it"

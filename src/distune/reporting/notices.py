@@ -107,7 +107,7 @@ def _change_teacher(findings: Findings) -> list[str]:
     return [
         f"# change teacher.* in {quoted(config)}, and tune again",
         f"distune tune --config {quoted(config)} --n-trials {shell.MORE_TRIALS} --study-name better_teacher"
-        + shell.kind(findings.study),
+        + shell.of_same_data(findings),
     ]
 
 

@@ -45,22 +45,30 @@ def report(study: StudyRecord) -> str:
 
 def named(study: StudyRecord) -> str:
     """The study as a command takes it: its folder, or its name and the storage that holds it."""
-    if is_beside_its_folder(study):
-        assert study.folder is not None
+    if study.folder is not None and _leads_to(study.folder, study):
         return quoted(study.folder)
     return quoted(study.name or "STUDY") + storage(study)
 
 
 def storage(study: StudyRecord) -> str:
-    """`--storage URL` for a study that lies in no file of its own; passwords are hidden in it."""
-    if study.source is None or study.source.startswith(SQLITE):
+    """`--storage URL` for a study that its folder or name alone does not lead to; passwords are hidden in it."""
+    beside = study.folder or STUDIES
+    if any(_leads_to(folder, study) for folder in (beside, STUDIES / (study.name or "STUDY"))):
         return ""
-    return f" --storage {quoted(study.source)}"
+    return f" --storage {quoted(study.source or '')}"
 
 
-def is_beside_its_folder(study: StudyRecord) -> bool:
-    """Whether the study's folder is enough to find it again."""
-    return study.folder is not None and not storage(study)
+def _leads_to(folder: Path, study: StudyRecord) -> bool:
+    """Whether a study is in the SQLite file that belongs to a folder."""
+    from distune.tuning.study.storage import default_url
+    from distune.tuning.study.storage_url import redacted
+
+    def whole(url: str) -> str:
+        path = url.removeprefix(SQLITE)
+        return url if path == url else str(Path(path).absolute())
+
+    own = redacted(default_url(folder.parent, folder.name))
+    return study.source is None or whole(study.source) == whole(own)
 
 
 def resume(findings: Findings, base_config: Path) -> list[str]:
@@ -122,6 +130,17 @@ def kind(study: StudyRecord) -> str:
     return said + " --prune-teacher" * bool(study.prune_teacher)
 
 
+def of_same_data(findings: Findings) -> str:
+    """As `kind`, for another study of the same data, whose leaks are accepted again."""
+    return kind(findings.study) + _leaks(findings)
+
+
+def _leaks(findings: Findings) -> str:
+    if isinstance(findings.audit, Unknown):
+        return ""
+    return " --accept-leaks" * any(found["severity"] == "severe" for found in findings.audit["findings"])
+
+
 def _asked(findings: Findings) -> str:
     """Options that the study was made with and that its config does not hold."""
     from distune.tuning.space.space import DEFAULT_SPACE
@@ -130,7 +149,4 @@ def _asked(findings: Findings) -> str:
     said = kind(study)
     if study.space_source == "study" and set(DEFAULT_SPACE) - set(parameters):
         said += f" --only {quoted(','.join(parameters))}"
-    if not isinstance(findings.audit, Unknown):
-        is_severe = any(found["severity"] == "severe" for found in findings.audit["findings"])
-        said += " --accept-leaks" if is_severe else ""
-    return said
+    return said + _leaks(findings)

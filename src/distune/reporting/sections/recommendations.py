@@ -142,7 +142,7 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
     )
     config, count = verdicts.config_to_use(findings), shell.MORE_TRIALS
     path = f"{shell.OWN_DATA}/config.yaml" if config is None else quoted(config)
-    tuned = f"distune tune --config {path} --n-trials {count}{shell.kind(findings.study)} --tune-backbones"
+    tuned = f"distune tune --config {path} --n-trials {count}{shell.of_same_data(findings)} --tune-backbones"
     seconds = None if measured is None else count * measured.per_trial
     return _for_purpose(
         "For edge deployment:",

@@ -38,7 +38,7 @@ def _kind(error: BaseException) -> str:
         return "not_finite"
     if is_disk_full(error):
         return "disk_full"
-    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):
         return "no_access"
     return "out_of_memory" if is_out_of_memory(error) else "crash"
 
