@@ -442,6 +442,18 @@ def test_examples_that_were_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert check_novelty(SEEING, "new", examples) is None
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp"])
+def test_a_picture_in_memory_is_compared_with_the_pixels_of_files(ending: str, tmp_path: Path) -> None:
+    known, other = (np.random.default_rng(seed).integers(0, 255, (9, 8, 3), np.uint8) for seed in (0, 1))
+    file, elsewhere = tmp_path / f"known.{ending}", tmp_path / f"other.{ending}"
+    for path, pixels in ((file, known), (elsewhere, other)):
+        Image.fromarray(pixels).save(path)
+    seen = Seen(frozenset(), frozenset(), PixelRules(), (str(file), str(tmp_path / "gone.png")))
+    pictures = [Image.open(elsewhere), Image.open(file), np.asarray(Image.open(file)), np.zeros(3), None]
+    examples = [Example(str(row), picture, "x") for row, picture in enumerate(pictures)]
+    assert seen_before(examples, seen, reads_images=True) == [1, 2]
+
+
 @pytest.mark.parametrize(
     "error", [UserError("changed"), DataError("x", ["y"]), OSError("gone"), ValueError("a fault")]
 )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from distune.config import load_config
 from distune.data import read_table
-from distune.data.fingerprint import image_fingerprint, image_fingerprints
+from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fingerprints
+from distune.data.pixels.images import DECODING, from_array, read_pixels
 from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError, is_of_the_machine
-from distune.prediction.examples import Example
+from distune.prediction.examples import Example, array_of, is_picture
 from distune.prediction.predictor import Predictor
 from distune.utils.threads import threaded
 
@@ -28,11 +34,13 @@ class Seen:
         images: digests of its image files.
         texts: its texts.
         rules: how its image files become pixels, which the digests hold too.
+        files: its image files, which are decoded where a picture in memory is to be compared with them.
     """
 
     images: frozenset[str]
     texts: frozenset[str]
     rules: PixelRules
+    files: tuple[str, ...] = ()
 
 
 def seen_by(predictor: Predictor) -> Seen | None:
@@ -43,13 +51,17 @@ def seen_by(predictor: Predictor) -> Seen | None:
     config = load_config(config_file)
     try:
         table = read_table(config.data, config.seed, check_images=False)
-        return Seen(frozenset(image_fingerprints(table)), frozenset(table.texts), table.rules)
+        files = tuple(dict.fromkeys(filter(None, table.images)))
+        return Seen(frozenset(image_fingerprints(table)), frozenset(table.texts), table.rules, files)
     except (UserError, OSError):  # it was moved or changed
         return None
 
 
 def seen_before(examples: Sequence[Example], seen: Seen, *, reads_images: bool) -> list[int]:
-    """Positions of the examples whose image was seen, or for a student that reads none whose text was."""
+    """Positions of the examples whose image was seen, or for a student that reads none whose text was.
+
+    Files are compared byte by byte, and pictures in memory with the pixels of the files.
+    """
     if not reads_images:
         return [
             row
@@ -67,7 +79,32 @@ def seen_before(examples: Sequence[Example], seen: Seen, *, reads_images: bool) 
                 raise
             return None
 
-    return [row for row, found in enumerate(threaded(digest, examples)) if found in seen.images]
+    found = [row for row, each in enumerate(threaded(digest, examples)) if each in seen.images]
+    pictures = {row: each.image for row, each in enumerate(examples) if _is_in_memory(each)}
+    if pictures:
+        known = frozenset(threaded(partial(_pixels_of, seen.rules), seen.files, step=DECODING)) - {None}
+        found += [row for row, picture in pictures.items() if _pixels_of(seen.rules, picture) in known]
+    return sorted(found)
+
+
+def _is_in_memory(example: Example) -> bool:
+    return not example.problem and example.image is not None and not isinstance(example.image, str | Path)
+
+
+def _pixels_of(rules: PixelRules, image: Any) -> str | None:
+    """A digest of an image's pixels as they are before they are squared; None where it cannot be read."""
+    try:
+        if isinstance(image, str | Path):
+            pixels = read_pixels(image, rules)
+        else:
+            pixels = from_array(array_of(image) if is_picture(image) else np.asarray(image), rules)
+    except UserError:  # named with its reason where the example is read
+        return None
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():  # grey in three channels
+        pixels = pixels[..., 0]
+    return hashlib.blake2b(
+        repr(pixels.shape).encode() + pixels.tobytes(), digest_size=DIGEST_BYTES
+    ).hexdigest()
 
 
 def check_novelty(predictor: Predictor, name: str, examples: Sequence[Example]) -> bool | None:
