@@ -39,6 +39,7 @@ from distune.prediction.examples import (
     read_examples,
 )
 from distune.prediction.inputs import Inputs, _problem, lacks
+from distune.prediction.label_cells import PartLabels
 from distune.prediction.labelled import (
     Labelled,
     _each_its_own,
@@ -419,7 +420,8 @@ def test_a_table_as_labelled_examples() -> None:
         ("x", None, "one"),
         ("y", "/y.png", "two"),
     ]
-    assert found.labels == {"kind": ["long", ""], "signs": ["a", ""]} and found.groups == ("p", "q")
+    assert found.labels == {"kind": ["long", ""], "signs": ["a", PartLabels(("b",), ("a",))]}
+    assert found.groups == ("p", "q")
 
 
 def test_examples_that_were_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

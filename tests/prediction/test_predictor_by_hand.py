@@ -23,14 +23,8 @@ from distune.prediction.answers import Answers, as_cell
 from distune.prediction.evaluation import evaluation_of
 from distune.prediction.examples import Columns, Example, array_of, columns_of, encoder_pixels, examples_of
 from distune.prediction.inputs import lacks
-from distune.prediction.labelled import (
-    Labelled,
-    _as_in_training,
-    _as_text,
-    _joined,
-    label_columns_of,
-    labelled_file,
-)
+from distune.prediction.label_cells import PartLabels, as_in_training, in_columns
+from distune.prediction.labelled import Labelled, _as_cell, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor
 from distune.training.scoring.temperature_scaling import calibrated
@@ -115,7 +109,7 @@ def test_answers_are_written_with_six_digits_and_no_label_by_its_name() -> None:
 def test_labels_of_any_name_are_told_apart_in_one_cell(odd: str) -> None:
     task = Task("signs", ("a", odd if odd.isalpha() or " " in odd else f"a{odd}b", "b"), "multi_label")
     every = [[int(bit) for bit in f"{number:03b}"] for number in range(8)]
-    cells = [_as_text(task, np.array(row)) for row in every]
+    cells = [_as_cell(task, np.array(row)) for row in every]
     data = Labelled("n", [Example(str(n), None, "x") for n in range(8)], {"signs": cells}, "abcdefgh")
     assert label_columns_of(data, (task,)).tolist() == every and len(set(cells)) == 8
 
@@ -123,16 +117,23 @@ def test_labels_of_any_name_are_told_apart_in_one_cell(odd: str) -> None:
 def test_labels_in_columns_of_0_and_1_are_those_of_training() -> None:
     settings = TaskConfig(columns=("a", "none", "x;y"))
     rows = [["1", "0", "1"], ["0", "1", "0"], ["0", "0", "0.0"], ["1", "", "0"]]
-    cells = [_joined(row, settings) for row in rows]
-    assert cells == ["a|x;y", "none", "no label", ""]
     config = DataConfig(reader="csv", image_column="i", label_columns=("signs",), tasks={"signs": settings})
-    assert _as_in_training(config, {"signs": cells}, {"signs": settings.columns or ()}) == {"signs": cells}
+    columns = dict(zip(settings.columns or (), map(list, zip(*rows, strict=True)), strict=True))
+    tasks = {"signs": settings.columns or ()}
+    labels, groups = in_columns(tasks, ("patient",), config, list(columns), columns.__getitem__)
+    assert labels == {"signs": ["a|x;y", "none", "no label", PartLabels(("a",), ("none",))]}
+    assert groups is None
+    task = Task("signs", settings.columns or (), "multi_label")
+    data = Labelled("n", [Example(str(n), None, "x") for n in range(4)], labels, "abcd")
+    expected = [[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, MISSING, 0]]
+    assert label_columns_of(data, (task,)).tolist() == expected
+    assert in_columns(tasks, (), config, ["a"], columns.__getitem__) == ({}, None)
 
 
 def test_labels_are_read_as_the_run_read_its_own() -> None:
     config = DataConfig(label_map={"kind": {"S": "short"}}, missing_values=("n/a",))
-    cells = {"kind": ["S", " S", "long", "N/A"]}
-    assert _as_in_training(config, cells, {}) == {"kind": ["short", "short", "long", ""]}
+    cells = ["S", " S", "long", "N/A"]
+    assert as_in_training("kind", (), config, cells) == ["short", "short", "long", ""]
 
 
 @pytest.mark.parametrize(
@@ -182,24 +183,25 @@ def test_a_photo_is_turned_as_its_camera_says() -> None:
 )
 def test_labels_of_one_cell_are_read_by_the_separator_and_the_word_of_the_run(cell: str, read: str) -> None:
     config = DataConfig(reader="medpix", tasks={"signs": {"separator": "|", "negative": "nothing"}})  # type: ignore[dict-item]
-    assert _as_in_training(config, {"signs": [cell], "other": [cell]}, {}) == {
-        "signs": [read],
-        "other": [cell],
-    }
+    assert as_in_training("signs", (), config, [cell]) == [read]
+    assert as_in_training("other", (), config, [cell]) == [cell]
 
 
 def test_each_label_of_a_cell_is_mapped_as_in_training() -> None:
     tasks = {"signs": {"separator": "|", "negative": "nothing"}}
     config = DataConfig(reader="medpix", tasks=tasks, label_map={"signs": {"A": "a", "well": "nothing"}})  # type: ignore[arg-type]
-    read = _as_in_training(config, {"signs": ["A|b", " b | A ", "A", "well", "b|c"]}, {})
-    assert read == {"signs": ["a;b", " b ;a", "a", "none", "b;c"]}
+    read = as_in_training("signs", (), config, ["A|b", " b | A ", "A", "well", "b|c"])
+    assert read == ["a;b", " b ;a", "a", "none", "b;c"]
 
 
-def test_labels_of_which_one_is_not_known_are_not_scored() -> None:
+def test_labels_of_which_one_is_not_known_keep_the_others() -> None:
     task = Task("signs", ("a", "b"), "multi_label")
     rows = np.array([[1, 0], [0, 0], [1, 1], [1, MISSING], [MISSING, MISSING]])
-    assert [_as_text(task, row) for row in rows] == ["a", "none", "a;b", "", ""]
-    assert [_as_text(TASK, row) for row in np.array([[1], [MISSING]])] == ["long", ""]
+    cells = [_as_cell(task, row) for row in rows]
+    assert cells == ["a", "none", "a;b", PartLabels(("a",), ("b",)), ""]
+    data = Labelled("n", [Example(str(n), None, "x") for n in range(5)], {"signs": cells}, "abcde")
+    assert label_columns_of(data, (task,)).tolist() == rows.tolist()
+    assert [_as_cell(TASK, row) for row in np.array([[1], [MISSING]])] == ["long", ""]
 
 
 def test_the_interval_of_a_classs_recall_is_that_of_its_recall() -> None:

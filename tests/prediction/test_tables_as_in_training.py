@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from distune.config import Config
+from distune.data.table import MISSING
+from distune.errors import DataError, UserError
 from distune.prediction.examples import Columns, read_examples
-from distune.prediction.labelled import label_columns_of, labelled_file
+from distune.prediction.labelled import label_columns_of, labelled, labelled_file
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
 from distune.store import Store
@@ -69,7 +71,7 @@ def odd_run(tiny_config: Callable[..., Config], tmp_path_factory: pytest.TempPat
                             page,
                             note,
                             f"p{patient}",
-                            int(not is_bad),
+                            int(page in (1, 4)),  # both, one or none of the labels
                             int(is_bad),
                             "łokieć" if patient % 2 else "żebro",
                         ]
@@ -132,12 +134,28 @@ def test_a_data_frame_is_read_as_the_table(odd_run: Path, dev: Path, predictor: 
     assert_as_recorded(odd_run, predictor, list(found.values()))
 
 
-def test_its_labels_are_read_as_in_training(odd_run: Path, dev: Path, predictor: Predictor) -> None:
-    read = labelled_file(predictor, dev)
+def test_its_labels_and_patients_are_read_as_in_training(
+    odd_run: Path, dev: Path, predictor: Predictor
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_csv(dev, sep=";", encoding=ENCODING)
+    frame["picture"] = [str(dev.parent / name) for name in frame["picture"]]
     recorded = read_split_predictions(odd_run, "dev", predictor.tasks)
     assert recorded is not None
-    np.testing.assert_array_equal(label_columns_of(read, predictor.tasks), recorded.labels)
-    assert list(read.groups) == list(recorded.groups)
+    assert {tuple(row) for row in recorded.labels[:, :2]} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    for read in (labelled_file(predictor, dev), labelled(predictor, frame)):
+        np.testing.assert_array_equal(label_columns_of(read, predictor.tasks), recorded.labels)
+        assert list(read.groups) == list(recorded.groups)
+    frame[HEADER[4]] = frame[HEADER[4]].astype(object)
+    frame.loc[0, HEADER[4]] = None  # one label that is not known: the other is
+    found = label_columns_of(labelled(predictor, frame), predictor.tasks)
+    assert found[0, 0] == MISSING
+    np.testing.assert_array_equal(found[:, 1:], recorded.labels[:, 1:])
+    with pytest.raises(UserError, match="groups"):
+        labelled(predictor, frame, groups=["p"] * len(frame))
+    frame.loc[0, HEADER[4]] = 2
+    with pytest.raises(DataError, match="grade"):
+        labelled(predictor, frame)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
+from distune.config import Config, DataConfig, load_config, with_values
 from distune.data import read_table
-from distune.data.labels import joined_columns
-from distune.data.readers.values import cell_parts, mapped_label, normal_form
+from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
-from distune.prediction.answers import as_cell, label_separator, no_label
+from distune.prediction.answers import label_separator, no_label
 from distune.prediction.examples import (
     Example,
     cell_of,
@@ -26,10 +25,10 @@ from distune.prediction.examples import (
     columns_in,
     examples_of,
     is_frame,
-    is_missing,
     read_table_of,
     several,
 )
+from distune.prediction.label_cells import LabelCell, PartLabels, as_in_training, cell_of_labels, in_columns
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import was_trained_on
 from distune.utils.arguments import check_argument, check_path
@@ -54,7 +53,7 @@ class Labelled:
 
     name: str
     examples: Sequence[Example]
-    labels: Mapping[str, Sequence[str]]
+    labels: Mapping[str, Sequence[LabelCell]]
     groups: Sequence[str]
 
 
@@ -97,24 +96,28 @@ def labelled(
     examples = examples_of(data, texts, predictor.columns)
     check_argument("labels", labels, Mapping, type(None))
     if is_frame(data):
-        header = columns_in(data)
-        held = {task.name: column_of(data, task.name) for task in predictor.tasks if task.name in header}
-        has_groups = "group" in header
-        beside = labels or {}
-        _refuse("a data frame with their columns", labels=held.keys() & beside.keys() or None)
-        _refuse("a data frame with that column", groups=groups if has_groups else None)
-        labels = {**held, **beside}
-        groups = column_of(data, "group") if has_groups else groups
+        held, cases = _in_columns(
+            predictor,
+            columns_in(data),
+            lambda name: _cells(f"column {name!r}", column_of(data, name), examples),
+        )
+        _refuse("a data frame with their columns", labels=held.keys() & (labels or {}).keys() or None)
+        _refuse("a data frame with that column", groups=groups if cases is not None else None)
+        labels = labels or {}
+    else:
+        held, cases = {}, None
     if labels is None:
         raise UserError("evaluate needs the labels of the examples, by task")
     if unknown := [task for task in labels if task not in predictor.classes]:
         raise UserError(
             f"labels: no task {listed(list(map(str, unknown)))}; the student has {listed(list(predictor.classes))}"
         )
-    by_task = {task: _cells(f"labels of {task!r}", values, examples) for task, values in labels.items()}
-    read = _as_in_training(_data_of(predictor), by_task, predictor.classes)
-    cases = None if groups is None else _cells("groups", groups, examples)
-    return Labelled(name or "external data", examples, read, _each_its_own(cases, examples))
+    config = _data_of(predictor)
+    for task, values in labels.items():
+        cells = _cells(f"labels of {task!r}", values, examples)
+        held[task] = as_in_training(task, predictor.classes[task], config, cells)
+    cases = cases if groups is None else _cells("groups", groups, examples)
+    return Labelled(name or "external data", examples, held, _each_its_own(cases, examples))
 
 
 def _refuse(source: str, **given: Any) -> None:
@@ -175,59 +178,35 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
     Raises:
         DataError: the file cannot be read, or a column is missing; it names those that are there.
     """
-    config, tasks = _data_of(predictor), predictor.tasks
     header, rows, examples = read_table_of(path, path.parent if root is None else root, predictor.columns)
-    held = {task.name: _cells_of(task.name, config, header, rows) for task in tasks}
-    missing = [task for task, cells in held.items() if cells is None]
-    if missing:
+
+    def column(name: str) -> list[str]:
+        if header.count(name) > 1:
+            raise DataError(path, [f"there are two columns {name!r}; rename or drop one"])
+        return [row[header.index(name)] for row in rows]
+
+    labels, groups = _in_columns(predictor, header, column)
+    if missing := [task for task in predictor.classes if task not in labels]:
         raise DataError(
             path,
             [f"not one column for each of the tasks {listed(missing)}; columns found: {listed(header)}"],
         )
-    names = (*predictor.columns.group, *GROUP_COLUMNS)
-    group = next((header.index(name) for name in names if name in header), None)
-    groups = None
-    if group is not None:
-        groups = [
-            "" if is_missing(row[group], config.missing_values) else normal_form(row[group]) for row in rows
-        ]
-    else:
+    if groups is None:
         _log.warning(
             "%s: no column names the patient or case (looked for %s); each row counts as one of its own, and "
-            "intervals are too narrow where a patient has several", path, listed(names),
+            "intervals are too narrow where a patient has several", path, listed(_group_columns(predictor)),
         )  # fmt: skip
-    labels = {task: cells for task, cells in held.items() if cells is not None}
-    read = _as_in_training(config, labels, predictor.classes)
-    return Labelled(path.name, examples, read, _each_its_own(groups, examples))
+    return Labelled(path.name, examples, labels, _each_its_own(groups, examples))
 
 
-def _cells_of(
-    task: str, config: DataConfig, header: Sequence[str], rows: Sequence[Sequence[str]]
-) -> list[str] | None:
-    """The labels of a task: its column, or the 0 and 1 of a column for each label, as training read them.
-
-    Raises:
-        DataError: such a column holds something else.
-    """
-    settings = config.tasks.get(task, TaskConfig())
-    if header.count(task) == 1:
-        return [row[header.index(task)].strip() for row in rows]
-    if not settings.columns or any(header.count(name) != 1 for name in settings.columns):
-        return None
-    places = [header.index(name) for name in settings.columns]
-    try:
-        return [_joined([row[place] for place in places], settings) for row in rows]
-    except ValueError as error:
-        raise DataError(f"task {task!r}", [f"label column that holds no 0 or 1: {error}"]) from None
+def _group_columns(predictor: Predictor) -> tuple[str, ...]:
+    return (*predictor.columns.group, *GROUP_COLUMNS)
 
 
-def _joined(cells: Sequence[str], settings: TaskConfig) -> str:
-    """The names of the labels whose column holds 1, as one cell; empty where one of the labels is not known."""
-    joined_columns(settings, cells)  # refuses what is no 0 or 1
-    names = settings.columns or ()
-    if not all(cell.strip() for cell in cells):
-        return ""
-    return as_cell(tuple(name for name, cell in zip(names, cells, strict=True) if float(cell)), names)
+def _in_columns(
+    predictor: Predictor, header: Sequence[str], column: Callable[[str], list[str]]
+) -> tuple[dict[str, list[LabelCell]], list[str] | None]:
+    return in_columns(predictor.classes, _group_columns(predictor), _data_of(predictor), header, column)
 
 
 def labelled_table(table: Table, name: str) -> Labelled:
@@ -236,7 +215,7 @@ def labelled_table(table: Table, name: str) -> Labelled:
         name,
         [Example(table.ids[row], table.images[row] or None, table.texts[row]) for row in range(len(table))],
         {
-            task.name: [_as_text(task, values) for values in table.labels[:, columns]]
+            task.name: [_as_cell(task, values) for values in table.labels[:, columns]]
             for task, columns in zip(table.tasks, label_columns(table.tasks), strict=True)
         },
         table.groups,
@@ -269,32 +248,16 @@ def _of_folder(predictor: Predictor, root: Path) -> Labelled:
     return labelled_table(table, root.name)
 
 
-def _as_in_training(
-    config: DataConfig, labels: Mapping[str, Sequence[str]], classes: Mapping[str, Sequence[str]]
-) -> dict[str, list[str]]:
-    """Label cells as the run read its own: missing ones empty, other spellings mapped, labels as `as_cell` has them."""
-    found = {}
-    for task, cells in labels.items():
-        label_map = dict((config.label_map or {}).get(task, {}))
-        settings = config.tasks.get(task, TaskConfig())
-        known = ["" if is_missing(cell, config.missing_values) else cell for cell in cells]
-        parts = [[mapped_label(part, label_map) for part in cell_parts(cell, settings)] for cell in known]
-        found[task] = [_in_one_cell(several, settings, classes.get(task, ())) for several in parts]
-    return found
-
-
-def _in_one_cell(parts: Sequence[str], settings: TaskConfig, classes: Sequence[str]) -> str:
-    says_none = settings.separator is not None and [part.strip() for part in parts] == [settings.negative]
-    return as_cell(() if says_none else tuple(parts), classes) if any(parts) else ""
-
-
-def _as_text(task: Task, values: NDArray[np.int64]) -> str:
-    """What stands in a table's columns of a task, as text; unknown where one of its labels is not known."""
-    if (values == MISSING).any():
+def _as_cell(task: Task, values: NDArray[np.int64]) -> LabelCell:
+    """What stands in a table's columns of a task."""
+    if (values == MISSING).all():
         return ""
     if task.kind != "multi_label":
         return task.classes[int(values[0])]
-    return as_cell(tuple(name for name, has in zip(task.classes, values, strict=True) if has), task.classes)
+    pairs = list(zip(task.classes, values, strict=True))
+    return cell_of_labels(
+        [n for n, has in pairs if has == 1], [n for n, has in pairs if has == MISSING], task.classes
+    )
 
 
 def label_columns_of(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]:
@@ -313,16 +276,16 @@ def label_columns_of(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]
         cells = data.labels[task.name]
         forms = {normal_form(name): name for name in task.classes}
         found = [_named_in(cell, task, forms) for cell in cells]
-        named = {name for names in found for name in names or ()}
+        named = {name for labels in found if labels for name in (*labels.named, *labels.unknown)}
         if unknown := sorted(named - set(task.classes)):
             problems.append(
                 f"task {task.name!r}: the data have the classes {listed(sorted(named))}, the "
                 f"student knows {listed(task.classes)}; {listed(unknown)} cannot be evaluated"
             )
-        elif cells and all(names is None for names in found):
+        elif cells and all(labels is None for labels in found):
             problems.append(f"task {task.name!r}: no example has a label")
         else:
-            columns.append([_values(names, task) for names in found])
+            columns.append([_values(labels, task) for labels in found])
     if not problems and not data.examples:
         problems = ["there is no example"]
     if problems:
@@ -330,21 +293,27 @@ def label_columns_of(data: Labelled, tasks: Sequence[Task]) -> NDArray[np.int64]
     return np.concatenate([np.array(column, np.int64) for column in columns], axis=1)
 
 
-def _named_in(cell: str, task: Task, forms: Mapping[str, str]) -> tuple[str, ...] | None:
+def _named_in(cell: LabelCell, task: Task, forms: Mapping[str, str]) -> PartLabels | None:
     """The classes that a label names, in the student's spelling; None where it is not known."""
+
+    def own(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(forms.get(normal_form(name), name) for name in names)
+
+    if isinstance(cell, PartLabels):
+        return PartLabels(own(cell.named), own(cell.unknown))
     if not cell.strip():
         return None
     if task.kind != "multi_label":
-        return (forms.get(normal_form(cell), cell),)
+        return PartLabels(own([cell]))
     if cell.strip() == no_label(task.classes):
-        return ()
+        return PartLabels(())
     parts = (part.strip() for part in cell.split(label_separator(task.classes)))
-    return tuple(forms.get(normal_form(part), part) for part in parts if part)
+    return PartLabels(own(part for part in parts if part))
 
 
-def _values(names: tuple[str, ...] | None, task: Task) -> list[int]:
-    if names is None:
+def _values(labels: PartLabels | None, task: Task) -> list[int]:
+    if labels is None:
         return [MISSING] * task.width
     if task.kind != "multi_label":
-        return [task.classes.index(names[0])]
-    return [int(name in names) for name in task.classes]
+        return [task.classes.index(labels.named[0])]
+    return [MISSING if name in labels.unknown else int(name in labels.named) for name in task.classes]
