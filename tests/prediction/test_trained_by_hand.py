@@ -45,8 +45,7 @@ def pixels(count: int, size: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 3, size, size), np.uint8)
 
 
-@pytest.mark.parametrize("tokens", ["sequence", "pooled"])
-@pytest.mark.parametrize("freeze", ["none", "all"])
+@pytest.mark.parametrize(("tokens", "freeze"), [("sequence", "none"), ("pooled", "all")])
 def test_a_student_answers_what_its_model_gives(
     tiny_config: Callable[..., Config], tokens: str, freeze: str
 ) -> None:
