@@ -378,3 +378,49 @@ def test_a_report_is_written_again_where_there_is_one(
     monkeypatch.setattr(reporting, "installed", lambda: True)
     refresh_report(study)
     assert written == [("s", tmp_path, "sqlite:///s.db")]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("students", distune.Run(Path("r"), 0.5, {})),
+        ("studies", distune.Study("s", Path("s"))),
+        ("confirmations", Confirmation(Path("s"), "finished", {}, ("s", None))),
+    ],
+)
+def test_what_was_trained_gives_its_predictor_on_the_device_that_is_asked(
+    module: str, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        f"distune.api.{module}.load", lambda held, *, device: asked.append((held, device)) or "one"
+    )
+    assert source.predictor("cuda:1") == source.predictor() == "one"
+    assert asked == [(source, "cuda:1"), (source, None)]
+
+
+def test_load_and_the_mistakes_of_a_run(noted: Callable[..., Any], tmp_path: Path) -> None:
+    loaded = noted("distune.prediction.load.load", "predictor")
+    assert distune.load(distune.Run(tmp_path, None, {}), device="cpu") == "predictor"  # type: ignore[comparison-overlap]
+    distune.load("s", storage="sqlite:///s.db")
+    assert loaded == [
+        {"source": tmp_path, "device": "cpu", "storage": None},
+        {"source": "s", "device": None, "storage": "sqlite:///s.db"},
+    ]
+    pages = noted("distune.api.students.mistakes", tmp_path / "page.html")
+    run = distune.Run(tmp_path, None, {})
+    assert run.mistakes("p.html", split="test", overwrite=True) == tmp_path / "page.html"
+    run.mistakes()
+    assert pages == [
+        {"source": run, "out": "p.html", "split": "test", "overwrite": True},
+        {"source": run, "out": None, "split": "dev", "overwrite": False},
+    ]
+
+
+def test_studies_and_runs_are_compared_as_a_list(noted: Callable[..., Any], tmp_path: Path) -> None:
+    compared = noted("distune.analysis.side_by_side.side_by_side", [])
+    distune.compare([tmp_path / "r", "s", distune.Run(tmp_path, None, {})])
+    assert list(compared[0].values()) == [[str(tmp_path / "r"), "s", str(tmp_path)]]
+    for odd in ("ab", {"a"}, distune.Run(tmp_path, None, {})):
+        with pytest.raises(UserError, match="sources"):
+            distune.compare(odd)  # type: ignore[arg-type]

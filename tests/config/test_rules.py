@@ -323,3 +323,14 @@ def test_revisions_belong_to_the_model_that_they_are_of() -> None:
         ).student.vision.revision
         is None
     )
+
+
+def test_names_and_texts_stay_as_they_are_written() -> None:
+    values = {
+        "data.reader": "csv", "data.image_column": " i ", "data.text_column": "T t", "data.label_columns": [" k", "K"],
+        "data.missing_values": ["NIL ", ""], "data.label_map": {" k": {" a": "A "}}, "data.root": "a b/../c",
+    }  # fmt: skip
+    data = with_values(Config(), values).data
+    assert (data.image_column, data.text_column, data.label_columns) == (" i ", "T t", (" k", "K"))
+    assert (data.missing_values, data.label_map) == (("NIL ", ""), {" k": {" a": "A "}})
+    assert str(data.root) == "a b/../c"

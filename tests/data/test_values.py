@@ -359,3 +359,39 @@ def test_a_text_longer_than_any_model_reads_is_cut_and_that_is_noted() -> None:
 def test_labels_that_contradict_each_other_are_a_fault(cell: str, is_odd: bool) -> None:
     _, faults, _ = understood({"tasks": {"grade": {"separator": ";"}}}, label=["a", "b", cell])
     assert [bool(own) for own in faults] == [False, False, is_odd]
+
+
+def test_words_for_nothing_may_be_written_in_any_case_on_either_side() -> None:
+    config = {"missing_values": [" NIL", "n/A"]}
+    rows, _, notes = understood(config, label=["nil", "N/a ", "x", "NIL "], text=["Nil", "y", "y", "y"])
+    assert [row.labels[0] for row in rows] == ["", "", "x", ""] and [row.text for row in rows] == [
+        "",
+        "y",
+        "y",
+        "y",
+    ]
+    assert notes == [
+        "text: 1 cell is missing, of them written as a word 'Nil': 1",
+        "label grade: 3 cells are missing, of them written as a word 'nil': 1, 'N/a': 1, 'NIL': 1",
+    ]
+    assert understood(label=["", " ", "x"])[2] == []
+    assert understood(label=["", "nan", "x", "nan"])[2] == [
+        "label grade: 3 cells are missing, of them written as a word 'nan': 2"
+    ]
+
+
+def test_three_spellings_are_shown_and_the_others_counted() -> None:
+    for count, more in ((3, ""), (4, "; and 1 more")):
+        values = [spelled for n in range(count) for spelled in (f"p{n}", f"p{n} ")]
+        rows, _, (note,) = understood(group=values)
+        assert [row.group for row in rows] == [f"p{n}" for n in range(count) for _ in range(2)]
+        assert note.endswith(f"'p2', 'p2 ' as 'p2'{more}")
+
+
+def test_values_look_alike_but_for_blanks_case_and_what_is_not_seen() -> None:
+    pairs = {"a  b": "a b", "A\tB": "a b", "\u200ba": "a", "ｃｔ": "ct", "007": "7", "0": "00", "+5": "5"}
+    for one, other in pairs.items():
+        assert case_twins([other, other, one]) == {one: other}, one
+    for one, other in {"ab": "a b", "-5": "5", "1.0": "1", "07a": "7a", "é": "e"}.items():
+        assert case_twins([other, other, one]) == {}, one
+    assert case_twins(["b", "B", "B", "", ""]) == {"b": "B"}

@@ -502,3 +502,35 @@ def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
     with pytest.raises(UserError, match="nothing was written"):
         export_run(tmp_path / "run", tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (None, "it is no whole bundle"),
+        (b"[1]", "holds no JSON object"),
+        (b"{", "not readable as JSON"),
+        (b"\xff", "not readable as JSON"),
+        (b'{"a": NaN}', "not readable as JSON"),
+        (b'{"a": 1}', None),
+    ],
+)
+def test_a_json_file_of_a_bundle(tmp_path: Path, content: bytes | None, word: str | None) -> None:
+    if content is not None:
+        (tmp_path / "labels.json").write_bytes(content)
+    if word is None:
+        assert files.read_bundle_json(tmp_path / "labels.json") == {"a": 1}
+    else:
+        with pytest.raises(UserError, match=word):
+            files.read_bundle_json(tmp_path / "labels.json")
+
+
+def test_what_a_bundle_is_known_by(tmp_path: Path) -> None:
+    assert not files.is_bundle(tmp_path)
+    for name in (files.CHECKSUMS, files.MODEL):
+        (tmp_path / name).touch()
+        assert files.is_bundle(tmp_path)
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match="does not name"):
+        (tmp_path / files.CHECKSUMS).write_text("{}")
+        files.check_files(tmp_path)
