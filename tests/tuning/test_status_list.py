@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import optuna
+import pytest
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, settings_of, sqlite_study
 from typer.testing import CliRunner
 
 from distune.cli import app
 from distune.errors import UserError
-from distune.tuning.coordinator.leases import Lease
+from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.staged import SUFFIX, split_settings
-from distune.tuning.status import StudyStatus, UnreadableStudy, _expected_end, read_studies
+from distune.tuning.status import StudyStatus, UnreadableStudy, _expected_end, read_studies, status_of
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.storage import open_storage
 
@@ -94,3 +95,46 @@ def test_the_end_is_expected_from_the_mean_trial_and_the_workers_that_are_there(
     assert _expected_end(trials, 1, 4, now) == now
     assert [_expected_end(trials, *asked, now) for asked in ((None, 4), (12, 0))] == [None, None]
     assert _expected_end([], 12, 4, now) is None
+
+
+def test_a_study_with_two_objectives_has_no_status_and_one_that_minimises_has_its_own_best():
+    now = datetime(2026, 1, 1, 12).astimezone()
+    both = optuna.create_study(directions=["maximize", "minimize"])
+    with pytest.raises(UserError, match="2 objectives"):
+        status_of(both, "url", now)
+    lowest = optuna.create_study(direction="minimize")
+    for value in (0.5, 0.25, 0.75):
+        lowest.add_trial(create_trial(value=value))
+    found = status_of(lowest, "url", now)
+    assert (found.counts.best, found.is_ours, found.counts.foreign) == ((1, 0.25), False, 0)
+    assert (found.n_trials, found.workers, found.ended, found.ends) == (None, 0, None, None)
+    assert found.teacher_warning is None and found.storage == "url"
+
+
+def test_the_last_coordinator_says_how_many_trials_are_wanted_and_why_it_ended():
+    now = datetime(2026, 1, 1, 12).astimezone()
+    at = now.timestamp()
+    study = optuna.create_study(direction="maximize")
+    for name, started, seen, wanted, ended in (
+        ("first", at - 100, at, 30, "timeout"), ("last", at - 50, at - 40, 40, "interrupted"),
+    ):  # fmt: skip
+        lease = Lease(
+            name, "elsewhere/boot", 1, 0.0, n_trials=wanted, started=started, seen=seen, ended=ended
+        )
+        study.set_user_attr(PREFIX + name, lease.__dict__)
+    trial = study.ask()
+    study.enqueue_trial({})
+    found = status_of(study, "url", now)
+    assert (found.n_trials, found.ended, found.workers) == (40, "interrupted", 0)
+    assert found.interrupted == (trial.number, trial.number + 1) and found.running == ()
+    alive = Lease("alive", "elsewhere/boot", 1, 0.0, workers=3, n_trials=50, started=at, seen=at)
+    study.set_user_attr(PREFIX + "alive", alive.__dict__)
+    trial.set_user_attr("coordinator", "alive")
+    for epoch, score in ((2, 0.5), (5, 0.25)):
+        trial.report(score, epoch)
+    trial.set_user_attr("attempts", 2)
+    found = status_of(study, "url", now)
+    assert (found.n_trials, found.ended, found.workers) == (50, None, 3)
+    (running,) = found.running
+    assert (running.host, running.epoch, running.score, running.attempts) == ("elsewhere", 5, 0.25, 2)
+    assert (running.worker, running.started, found.interrupted) == ("", None, (trial.number + 1,))

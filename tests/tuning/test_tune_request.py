@@ -90,7 +90,8 @@ def test_a_study_run_passes_on_what_was_asked_for(
          {"workers": 2, "devices": ("cuda:0", "cuda:0"), "threads": 3, "ray_address": "head:1",
           "gpus_per_trial": 0.5, "interrupted": interrupted})
     ]  # fmt: skip
-    (((_, _, _, _, retention, limits), named),) = seen
+    (((ledger, _, _, _, retention, limits), named),) = seen
+    assert ledger.retrying._interrupted is interrupted and ledger.study is study
     assert (limits.n_trials, limits.on_oom, limits.prune_teacher) == (11, "retry", True)
     assert 59.0 < limits.timeout <= 60.0 and runner._seconds_left() <= 60.0
     assert retention._keep == 7 and retention.path(1) == tmp_path / "trials" / "trial_0001"

@@ -163,3 +163,12 @@ def test_a_config_of_an_older_version_has_the_defaults_of_what_is_new() -> None:
     for neutral in module.NEUTRAL_KEYS:
         assert not any(key == neutral or key.startswith(f"{neutral}.") for key in found)
     assert any(key.startswith("data.") for key in found) and any(key.startswith("training.") for key in found)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_neutral"),
+    [("data.root", True), ("data.root2", False), ("study.n_trials", True), ("search_space.alpha.low", True),
+     ("data.tables", True), ("student.vision.revision", True), ("student.vision.name", False), ("studyx", False)],
+)  # fmt: skip
+def test_which_keys_say_where_a_study_runs(key: str, is_neutral: bool) -> None:
+    assert module._is_neutral(key) is is_neutral
