@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from study_helpers import base_config, tune_request
 
-from distune.config import Config, dump_config
+from distune.config import Config, SearchParameter, dump_config
 from distune.errors import ConfigError
 from distune.tuning import tune as tuning
 from distune.tuning.space.inert import inert_values
+from distune.tuning.space.out_of_range import outside
+from distune.tuning.space.space import Space
 from distune.tuning.tune import base_of, search_space, tune, values_outside
 
 NARROW = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-4, "log": True}}
@@ -113,3 +115,15 @@ def test_check_names_it_with_everything_else(
     code, _, said = distune("check", "c.yaml")
     assert code == 2
     assert "teacher.lr 0.002" in said and "no such folder" in said
+
+
+def test_a_value_that_is_left_open_or_has_no_effect_lies_nowhere() -> None:
+    layers = SearchParameter(type="int", low=1, high=3, key="student.text.layers")
+    assert outside(Space({"layers": layers}), base_config()) == []
+    rate = SearchParameter(type="float", low=0.1, high=0.2)
+    space = Space({"student_lr": rate, "alpha": SearchParameter(type="categorical", choices=(0.25, 0.75))})
+    lines = outside(space, base_config(student__lr=0.5, distillation__alpha=0.5))
+    assert ["0.1 to 0.2" in lines[0], "[0.25, 0.75]" in lines[1], len(lines)] == [True, True, 2]
+    assert len(outside(space, base_config(student__lr=0.5, distillation__alpha=0.5), ("alpha",))) == 1
+    asked = rate.model_copy(update={"when": {"loss": ("none",)}})
+    assert outside(Space({"student_lr": asked}), base_config(student__lr=0.5)) == []

@@ -19,6 +19,7 @@ from distune.cli import main
 from distune.config import SearchParameter, parse_config
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
+from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.space.build import build_space
 from distune.tuning.study.names import commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
@@ -31,9 +32,11 @@ from distune.tuning.study.storage import (
     engine_options,
     open_engine,
     open_storage,
+    parse_url,
+    reason,
 )
 from distune.tuning.study.storage_retry import FULL_SECONDS, OUTAGE_LIMIT, PARTING_SECONDS, StorageRetry
-from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted
+from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted, sqlite_file, sqlite_url
 from distune.tuning.study.transactions import claim, claim_of_study, requeue_if_owned
 
 
@@ -502,3 +505,61 @@ def test_a_study_that_is_resumed_keeps_the_commits_of_its_models(tmp_path):
     sqlite_study(tmp_path, settings_of(base), "medpix_tuning_20260104")
     (tmp_path / "medpix_tuning_20260105.db").write_text("no database")
     assert found() == {}, "a newer study on this config that knows none"
+
+
+def test_why_a_storage_cannot_be_used_is_what_lies_behind_in_one_line():
+    url = "postgresql+psycopg://me:hunter2@db/x"
+    error = StorageInternalError("outer")
+    assert reason(error, url) == "outer"
+    error.__cause__ = ValueError("no hunter2 here\nand more")
+    assert reason(error, url) == "no *** here"
+    error.__cause__ = AssertionError()
+    assert reason(error, url) == "AssertionError"
+    error.__cause__ = ImportError("no psycopg")
+    assert reason(error, url) == missing_driver(url, error.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("logs/a.db", "sqlite:///logs/a.db"),
+        ("logs/a b.db", "sqlite:///logs/a b.db"),
+        ("/x/a?b.db", None),
+        ("/x/100%25.db", None),
+    ],
+)
+def test_an_sqlite_file_may_have_any_name(path, url):
+    found = sqlite_url(Path(path))
+    assert sqlite_file(make_url(found)) == Path(path) and (url is None or found == url)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_no_storage(url):
+    with pytest.raises(UserError, match="in memory"):
+        parse_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "isolation", "password"),
+    [
+        ("mysql+pymysql://me:p%C3%A4ss@db/x", "READ COMMITTED", "p\u00e4ss".encode()),
+        ("mariadb+pymysql://db/x", "READ COMMITTED", None),
+        ("postgresql+psycopg://me:pass@db/x", None, None),
+    ],
+)
+def test_how_a_server_is_spoken_to(url, isolation, password):
+    options = engine_options(make_url(url))
+    assert options["pool_pre_ping"] is True and options.get("isolation_level") == isolation
+    assert options["connect_args"].get("password") == password
+
+
+def test_a_scores_owner_alone_starts_a_trial_over(tmp_path):
+    study = sqlite_study(tmp_path, settings_of())
+    mine, other = Ledger(study, "mine"), Ledger(study, "other")
+    trial = mine.ask()
+    mine.report(trial, 1, 0.5)
+    other.start_over(trial, {"smaller": True})
+    assert study.trials[0].intermediate_values == {1: 0.5} and "smaller" not in study.trials[0].user_attrs
+    mine.start_over(trial, {"smaller": True})
+    assert study.trials[0].intermediate_values == {} and study.trials[0].user_attrs["smaller"] is True
+    assert trial._cached_frozen_trial.intermediate_values == {}
