@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import struct
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,8 @@ import pytest
 from PIL import Image
 
 from distune.data.audit.files import FileForm, file_forms
-from distune.data.pixels.decoder_messages import _is_padding
+from distune.data.pixels import decoder_messages
+from distune.data.pixels.decoder_messages import _is_padding, _Stream
 from distune.data.pixels.dicom import (
     DicomHeader,
     _functional_groups,
@@ -419,3 +422,46 @@ def test_what_fills_up_a_jpeg_is_no_damage(rest: bytes, is_padding: bool) -> Non
     line = "Corrupt JPEG data: 3 extraneous bytes before marker 0xd9"
     assert _is_padding(line, b"data" + rest + b"\xff\xd9 more") is is_padding
     assert not _is_padding("Premature end of JPEG file", b"data" + rest + b"\xff\xd9")
+
+
+def test_a_decoder_is_heard_from_where_it_begins() -> None:
+    file = os.memfd_create("words")
+    stream = _Stream(file, ctypes.c_void_p(7), 1, 7)
+    os.write(file, b"of another one")
+
+    def decode() -> int:
+        os.write(file, b"now\xff")
+        return 5
+
+    assert stream.listen(decode) == (5, "now\N{REPLACEMENT CHARACTER}") and stream.listen(lambda: 6) == (
+        6,
+        "",
+    )
+    stream.point_at_memory(True)
+    assert stream.pointer.value == 1 and os.fstat(file).st_size > 0
+    stream.point_at_memory(False)
+    assert stream.pointer.value == 7 and os.fstat(file).st_size == 0
+    assert stream.listen(decode)[1].startswith("now")
+    os.close(file)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_damage"),
+    [
+        ("", False),
+        ("a warning", False),
+        ("Corrupt JPEG data: bad Huffman code", True),
+        ("libpng error: IDAT: CRC error", True),
+        ("LZWDecode: Not enough data", True),
+        ("Corrupt JPEG data: 2 extraneous bytes before marker 0xd9", False),
+        ("Corrupt JPEG data: 3 extraneous bytes before marker 0xd9", True),
+    ],
+)
+def test_what_a_decoder_says_is_damage(words: str, is_damage: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_messages, "_heard", lambda decode: (decode(), words))
+    content = b"\x01\0\xff\xff\xd9"
+    if is_damage:
+        with pytest.raises(UserError, match="damaged: "):
+            decoder_messages.check_decoded(lambda: "pixels", content)
+    else:
+        assert decoder_messages.check_decoded(lambda: "pixels", content) == "pixels"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from distune.config import DataConfig
 from distune.data import read_table
 from distune.data.readers.checks import checked_images
-from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
+from distune.data.readers.image_files import MISSING, ImageFiles, image_paths, wrong_root
 from distune.data.readers.problems import Fault
 from distune.errors import DataError
 
@@ -49,6 +50,13 @@ def test_images_that_are_found_missing_or_not_needed(tmp_path: Path) -> None:
         said = wrong_root(at, lost, found)
         assert said is not None and "none of 2 image files" in said and said.endswith(f"is under {there}")
         assert wrong_root(at, lost[:1], found[:1]) is None
+    (root / "x.png").unlink(missing_ok=True)
+    lost = [row(n, "train", "x", image="er\\x.png") for n in range(2)]
+    missing = [[Fault(MISSING)], [Fault("other"), Fault(MISSING)]]
+    assert str(wrong_root(root, lost, missing)).endswith(f"is under {root / 'deep'}")
+    assert wrong_root(root, lost, [[Fault(MISSING)], [Fault("other")]]) is None
+    nowhere = [row(n, "train", "x", image="nowhere.png") for n in range(2)]
+    assert "is under" not in str(wrong_root(root, nowhere, missing))
 
 
 def test_a_folder_beside_the_root_with_a_longer_name_is_outside(tmp_path: Path) -> None:
@@ -185,3 +193,16 @@ def test_images_are_checked_by_the_window_of_the_config(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no pixel of the image is a number"):
             read_table(config.model_copy(update={"window": (1.0, 2.0), "max_image_megapixels": 3.0}), 0)
     assert seen == [(3.0, (1.0, 2.0))]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("reader", ["medpix", "csv"])
+def test_a_pipe_in_the_place_of_a_table_is_a_problem(tmp_path: Path, reader: str) -> None:
+    names = {"medpix": "splitted_dataset/descriptions_{}.jsonl", "csv": "metadata_{}.csv"}[reader]
+    for split in ("train", "dev"):
+        path = tmp_path / names.format(split)
+        path.parent.mkdir(exist_ok=True)
+        os.mkfifo(path)
+    columns = {"image_column": "i", "label_columns": ["k"]} if reader == "csv" else {}
+    with pytest.raises(DataError):
+        read_table(DataConfig.model_validate({"reader": reader, "root": tmp_path, **columns}), 0)

@@ -9,14 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from distune.config import Config, EncoderConfig
+from distune.config import Config, EncoderConfig, load_config
 from distune.data.readers.image_files import ImageFiles
 from distune.errors import DataError, UserError
 from distune.setup import check as check_module
-from distune.setup import machine
+from distune.setup import init, machine
 from distune.setup.columns import (
     Layout,
     Wishes,
@@ -36,7 +38,7 @@ from distune.setup.data_section import data_section, mapped
 from distune.setup.estimate import _size, _time
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
-from distune.setup.machine import _large, _tiny, fitting, within_budget
+from distune.setup.machine import Encoders, _large, _tiny, fitting, within_budget
 
 
 def cells(*values: str) -> _Cells:
@@ -417,3 +419,71 @@ def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[
     monkeypatch.setattr(check_module, "estimate", full)
     short = check_module.check(plain, "c.yaml")
     assert short.estimate is None and short.remarks[0].startswith("no estimate: 4 examples")
+
+
+def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[Any] = []
+
+    def tiny(images: Any, texts: Any, count: int, max_tokens: int, rules: Any) -> Encoders:
+        fitted.append((len(images), texts is not None, count, max_tokens))
+        return _tiny(texts is not None, "a test")
+
+    monkeypatch.setattr(init, "fitting", tiny)
+    for number in range(40):
+        (tmp_path / "scans").mkdir(exist_ok=True)
+        values = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(values).save(tmp_path / f"scans/{number}.png")
+    (tmp_path / "scans/39.png").write_bytes(b"no image")
+    words = " ".join(["word"] * 30)
+    rows = [f"scans/{n}.png,{'ab'[n % 2]},{words} {n},P{n // 2}" for n in range(40)]
+    (tmp_path / "cases.csv").write_text("file,kind,report,patient\n" + "\n".join([*rows, "short,row"]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    made = prepare(Path("cases.csv"), Path("new"), Wishes(), seed=3)
+    config = load_config(made.config)
+    assert made.config == Path("new/config.yaml") and (config.name, config.data.tables) == (
+        "cases",
+        Path("new"),
+    )
+    assert (config.data.image_column, config.data.text_column, config.data.group_column) == (
+        "file",
+        "report",
+        "patient",
+    )
+    assert config.data.label_columns == ("kind",) and config.data.on_bad_example == "drop"
+    assert config.data.max_tokens == 64 and fitted == [
+        (39, True, 39, 64)
+    ]  # 31 words, one and a half tokens each
+    assert len(made.table) == 39 and made.form == "" and made.encoders.startswith("tiny ones")
+    assert "made by patient with seed 3" in made.splits
+    assert any("1 row with" in remark for remark in made.remarks) and any(
+        "left out" in remark for remark in made.remarks
+    )
+    held = {
+        split: (tmp_path / f"new/metadata_{split}.csv").read_text().splitlines()
+        for split in ("train", "dev", "test")
+    }
+    assert sum(len(lines) - 1 for lines in held.values()) == 40 and {lines[0] for lines in held.values()} == {
+        "file,kind,report,patient"
+    }
+    cases = [{line.rsplit(",", 1)[1] for line in lines[1:]} for lines in held.values()]
+    assert sum(map(len, cases)) == 20
+    again = prepare(Path("cases.csv"), Path("again"), Wishes(), seed=3, name="own")
+    assert load_config(again.config).name == "own"
+    assert (tmp_path / "again/metadata_dev.csv").read_text() == (
+        tmp_path / "new/metadata_dev.csv"
+    ).read_text()
+    other = prepare(Path("cases.csv"), Path("other"), Wishes(group="report"), seed=4)
+    assert "made by report with seed 4" in other.splits
+    assert (tmp_path / "other/metadata_dev.csv").read_text() != (
+        tmp_path / "new/metadata_dev.csv"
+    ).read_text()
+    twins = [f"scans/{n}.png,{'ab'[n % 2]},{'pP'[n % 2]}{n // 2}" for n in range(20)]
+    (tmp_path / "twins.csv").write_text("\n".join(["file,kind,patient", *twins]))
+    with pytest.raises(DataError, match="look alike"):
+        prepare(Path("twins.csv"), Path("twins"), Wishes())
+    assert not (tmp_path / "twins").exists()
+    parts = [f"scans/{n}.png,{'ab'[n % 2]},{('train', 'train', 'val')[n % 6 // 2]}" for n in range(30)]
+    (tmp_path / "given.csv").write_text("\n".join(["file,kind,part", *parts]))
+    given = prepare(Path("given.csv"), Path("given"), Wishes())
+    assert given.splits == "20 train, 10 dev, as column 'part' says" and len(given.table.rows("dev")) == 10
+    assert not (tmp_path / "given/metadata_test.csv").exists()

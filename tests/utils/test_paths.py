@@ -131,8 +131,13 @@ def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -
             file.touch()
         raise ValueError("broken")
     assert list(tmp_path.iterdir()) == []
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir())) if descriptors.exists() else 0
     with all_or_none(tmp_path, files):
         files[0].touch()
+        with pytest.raises(UserError, match="another process"), all_or_none(tmp_path, [tmp_path / "c"]):
+            pass
     with all_or_none(tmp_path, [tmp_path / "c"]):  # the lock is free again
         pass
+    assert not descriptors.exists() or len(list(descriptors.iterdir())) == before
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
