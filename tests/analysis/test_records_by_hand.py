@@ -13,20 +13,11 @@ from optuna.trial import TrialState, create_trial
 
 from distune.analysis.parameters.ranges import as_entries
 from distune.analysis.parameters.space import Parameter
-from distune.analysis.ranking import rank
 from distune.analysis.records import attributes
 from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.from_optuna import from_optuna
-from distune.analysis.records.schemas import ConfirmationForm
-from distune.analysis.records.sources import database_file, name_and_url, read_study
-from distune.analysis.records.study_files import ConfirmationRecord, read_confirmation
 from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
-from distune.analysis.records.unknown import Unknown
-from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
-from distune.utils.forms import fault
-from distune.utils.sealed_files import write_sealed
-from tests.reporting.confirmed_numbers import CONFIRMATION
 
 START = datetime(2026, 1, 2, 8, 0)
 
@@ -311,81 +302,7 @@ def test_a_pruned_trial_has_no_score_and_a_range_is_the_first_that_was_searched(
     assert list(found.trials[1].intermediate.items()) == [(1, 0.75), (2, 0.25)]
 
 
-def test_a_study_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside its folder, then under logs/optuna; in a database its folder is the one of its name there."""
-    monkeypatch.chdir(tmp_path)
-    place = tmp_path / "logs/optuna"
-    (place / "s").mkdir(parents=True)
-    url = f"sqlite:///{place}/s.db"
-    optuna.create_study(study_name="s", storage=url)
-    for source in ("s", place / "s", place / "s.db"):
-        assert database_file(Path(source)).resolve() == (place / "s.db").resolve()
-    assert name_and_url("x", url) == ("x", url) and name_and_url("s")[0] == "s"
-    record = read_study("s", url)
-    assert record.folder is not None and record.folder.resolve() == (place / "s").resolve()
-    (tmp_path / "lonely").mkdir()
-    for given, said in (
-        (" ", "names no study"),
-        ("lonely", "its database is not beside"),
-        ("no", "no such study"),
-    ):
-        with pytest.raises(UserError, match=said):
-            database_file(Path(given))
-
-
-def test_a_study_of_teachers_is_read_with_that_of_the_students(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/s.db"
-    for name in ("s", "s-teachers"):
-        optuna.create_study(study_name=name, storage=url).set_user_attr("seed", len(name))
-    study = optuna.load_study(study_name="s", storage=url)
-    assert read_study("s", url).teacher_record is None
-    study.set_user_attr("teacher_study", {"name": "s-teachers"})
-    found = read_study("s", url).teacher_record
-    assert found is not None and (found.name, found.seed) == ("s-teachers", 10)
-    study.set_user_attr("teacher_study", {"name": "gone"})
-    assert read_study("s", url).teacher_record is None
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({}, None),
-        ({"version": 1}, "is of version 1"),
-        ({"version": 99}, "is of version 99"),
-        ({"split": 3}, "cannot be read"),
-    ],
-)
-def test_a_confirmation_of_another_version_is_not_read(
-    tmp_path: Path, changed: dict[str, Any], said: str | None
-) -> None:
-    ranking = rank(study_of())
-    assert isinstance(read_confirmation(None, ranking), Unknown)
-    assert isinstance(read_confirmation(tmp_path, ranking), Unknown)
-    write_sealed(tmp_path / NUMBERS, {**CONFIRMATION, **changed})
-    found = read_confirmation(tmp_path, ranking)
-    if said is None:
-        assert isinstance(found, ConfirmationRecord) and not found.is_current
-        best = CONFIRMATION["contenders"][found.best]["trial"]
-        now = read_confirmation(tmp_path, rank(study_of(complete(best))))
-        other = read_confirmation(tmp_path, rank(study_of(complete(best + 1))))
-        assert isinstance(now, ConfirmationRecord) and now.is_current
-        assert isinstance(other, ConfirmationRecord) and not other.is_current
-    else:
-        assert isinstance(found, Unknown) and said in found.reason
-    unversioned = {name: value for name, value in CONFIRMATION.items() if name != "version"}
-    write_sealed(tmp_path / NUMBERS, unversioned)
-    assert isinstance(read_confirmation(tmp_path, ranking), Unknown)
-    (tmp_path / NUMBERS).write_text("{")
-    assert isinstance(read_confirmation(tmp_path, ranking), Unknown)
-
-
-@pytest.mark.parametrize(
-    ("changed", "whole"),
-    [
-        ({}, True), ({"searched": None}, False), ({"searched": None, "candidates": {}}, True),
-        ({"searched": None, "candidates": {}, "reason": "base_is_best"}, False),
-    ],
-)  # fmt: skip
-def test_a_recommendation_says_of_how_many_it_is(changed: dict[str, Any], whole: bool) -> None:
-    numbers = {**CONFIRMATION, "recommendation": {**CONFIRMATION["recommendation"], **changed}}
-    assert (fault(numbers, ConfirmationForm) is None) is whole
+def test_a_condition_is_on_one_value_or_several() -> None:
+    entry = {"type": "int", "low": 1, "high": 2}
+    for given, expected in (("a", ("a",)), (["a", "b"], ("a", "b")), (("a", "b"), ("a", "b"))):
+        assert attributes.space({"x": {**entry, "when": {"loss": given}}})["x"].when == {"loss": expected}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
@@ -62,6 +63,12 @@ def test_the_best_on_dev_come_first_and_what_has_no_score_last(study: StudyRecor
     tasks = {"kind": ("macro F1", 0.25), "place": ("quadratic kappa", 0.5)}
     assert found[2] == Contestant("low", "run", 0.25, tasks=tasks, data="x")
     assert side_by_side([run(tmp_path / "opened", 0.5, test={"score": 0.125})])[0].test == 0.125
+
+
+def test_a_study_is_named_by_its_name_and_not_by_where_it_is(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/renamed.db"
+    optuna.create_study(study_name="its name", storage=url, direction="maximize")
+    assert [one.name for one in side_by_side([str(tmp_path / "renamed.db")])] == ["its name"]
 
 
 def test_a_base_that_was_not_evaluated_has_no_score(study: StudyRecord) -> None:
