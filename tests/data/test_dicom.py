@@ -248,6 +248,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "a VOI table of two numbers": {"VOILUTSequence": _lookup(LUTDescriptor=[4, 0], LUTData=[1])},
     "colours without a palette": {"PhotometricInterpretation": "PALETTE COLOR"},
     "a palette without colours": {"PhotometricInterpretation": "PALETTE COLOR", **PALETTE},
+    "a slope of nothing": {"RescaleSlope": 0, "RescaleIntercept": 0},
     "a slope that is text": {"RescaleSlope": b"abc", "RescaleIntercept": 0},
     "a slope without an end": {"RescaleSlope": b"inf", "RescaleIntercept": 0},
     "a slope that is no number": {"RescaleSlope": b"nan", "RescaleIntercept": 0},

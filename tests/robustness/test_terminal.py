@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from distune.cli.application import log_handler
 from distune.cli.output import say
 from distune.data.table import Task
 from distune.prediction.answers import Answers
@@ -80,3 +82,12 @@ def test_what_libraries_warn_of_is_not_shown(
         warnings.simplefilter("always")
         code, _, errors = distune("compare", "nothing", "--plugin", "warns_at_import")
     assert code == 2 and "warns_at_import" in errors and seen == []  # it is a plugin of nothing
+
+
+def test_what_libraries_log_is_not_shown() -> None:
+    shown = [
+        name
+        for name in ("distune.tuning.tune", "distune", "pydicom", "PIL.TiffImagePlugin", "root", "distuned")
+        if log_handler().filter(logging.makeLogRecord({"name": name, "levelno": logging.WARNING}))
+    ]
+    assert shown == ["distune.tuning.tune", "distune"]

@@ -90,13 +90,22 @@ def run_application(*command: str) -> None:
     open_closed_streams()
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
-    handler = logging.StreamHandler()  # a study's log file takes more; the terminal has its progress line
-    handler.setLevel(logging.WARNING)
-    handler.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(handlers=[handler])
+    logging.basicConfig(handlers=[log_handler()])
     progress = progress_to(ProgressLines(partial(say, err=True)))
     with one_message(), progress, warnings.catch_warnings():
         if not sys.warnoptions:  # libraries warn of their own lines, which say nothing to a user
             warnings.simplefilter("ignore")
         check_unicode(sys.argv[1:])
         app([*command, *sys.argv[1:]])
+
+
+def log_handler() -> logging.Handler:
+    """Shows Distune's own warnings on standard error; a study's log file takes more, the terminal its progress line.
+
+    Libraries warn of their own lines, pydicom of odd fields with what stands in them, such as a patient's name.
+    """
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
+    handler.addFilter(logging.Filter("distune"))
+    return handler

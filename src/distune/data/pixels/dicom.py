@@ -163,6 +163,8 @@ def _rescaled(values: NDArray[Any], file: Any, groups: list[Any]) -> tuple[NDArr
     if holder is None:
         return values, False
     slope, intercept = _finite(holder.RescaleSlope), _finite(holder.get("RescaleIntercept") or 0.0)
+    if slope == 0.0:
+        raise UserError("a RescaleSlope of 0, which makes all pixels the same")
     if (slope, intercept) == (1.0, 0.0):
         return values, False
     return values.astype(np.float64) * slope + intercept, True
