@@ -144,14 +144,16 @@ def test_what_is_wrong_before_anything_is_written_leaves_no_folder(
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_a_linked_folder_is_unlinked_and_not_emptied(tiny_config: MakeConfig, tmp_path: Path) -> None:
+def test_what_is_no_part_of_a_run_stays_where_the_run_is_overwritten(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
     held = begun(tmp_path / "run", tiny_config(), finished=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").touch()
     (held / "linked").symlink_to(tmp_path / "mine")
     (held / "own/deeper").mkdir(parents=True)
     with claimed(tiny_config(), held, tmp_path, overwrite=True) as folder:
-        assert [path.name for path in folder.iterdir()] == [LOCK]
+        assert sorted(path.name for path in folder.iterdir()) == [LOCK, "linked", "own"]
     assert (tmp_path / "mine/thesis.tex").exists()
 
 

@@ -34,7 +34,7 @@ from distune.training.loop import Fitted, Plan
 from distune.training.predictions import Targets, predict
 from distune.training.run import run, run_teacher
 from distune.training.scoring.scores import overall_score
-from distune.training.student import count_parameters, load_student
+from distune.training.student import build_student, count_parameters, load_student
 from distune.training.teacher.regression import pooled_features, regression_on_dev
 from distune.training.teacher.teacher import Teacher, TeacherStage
 
@@ -352,6 +352,7 @@ def test_what_a_student_is_trained_with(
     job, given = partly_labelled(config, tmp_path), Given(stopped)
     job.fingerprint = "data"
     job.steps = InputSteps(job.table, config.data, job.store, CPU, config.seed)
+    job.student = build_student(config, job.table.tasks)
     monkeypatch.setattr(run_module, "fit", given)
     targets = Targets((), {"image_feature": np.zeros((1, 2, 16), np.float32)})
     assert job.train_student(None, targets).stopped is stopped

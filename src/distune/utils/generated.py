@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from distune.utils.atomic import write_bytes, write_text
+from distune.utils.paths import read_file
 
 _NOTE = "written by Distune; where you edit this file, your version is kept beside the next one"
 _log = logging.getLogger(__name__)
@@ -33,15 +34,15 @@ def _note(path: Path, text: str) -> str:
 
 def _was_edited(path: Path, following: str) -> bool:
     """Whether it differs from what was written; one without a note, of an earlier version, from what follows."""
-    there = path.read_bytes()
+    there = read_file(path)
     text = b"".join(there.splitlines(keepends=True)[:-1]).decode("utf-8", "replace")
     return there not in (following.encode(), (text + _note(path, text)).encode())
 
 
 def _keep(path: Path) -> None:
-    content, number = path.read_bytes(), 1
+    content, number = read_file(path), 1
     while (kept := path.with_name(f"{path.stem}.edited{number if number > 1 else ''}{path.suffix}")).exists():
-        if kept.read_bytes() == content:
+        if read_file(kept) == content:
             return
         number += 1
     write_bytes(kept, content)

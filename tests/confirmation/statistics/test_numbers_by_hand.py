@@ -18,7 +18,7 @@ from distune.confirmation.statistics.scores.operating_points import (
     operating_points,
     operating_points_out_of_fold,
 )
-from distune.confirmation.statistics.scores.scores import _change, interval, split_numbers
+from distune.confirmation.statistics.scores.scores import _change, _scaled, interval, split_numbers
 from distune.data.table import MISSING, Task
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.scoring.temperature_scaling import task_temperature
@@ -88,7 +88,9 @@ def test_temperatures_and_thresholds_are_those_of_dev_and_of_each_seed() -> None
     assert len(set(temperatures)) == 3
     for found in (dev, test, folds):
         assert found["tasks"]["sign"]["temperature"] == interval(temperatures, highest=math.inf)
-    (of_dev,), (of_test,), (of_folds,) = (task_answers(answers.by_split[split]) for split in SIZES)
+    (of_dev,), (of_test,), (of_folds,) = (
+        [_scaled(each, temperatures) for each in task_answers(answers.by_split[split])] for split in SIZES
+    )
     assert dev["tasks"]["sign"]["operating_points"] is None
     assert test["tasks"]["sign"]["operating_points"] == operating_points(of_dev, of_test)
     assert folds["tasks"]["sign"]["operating_points"] == operating_points_out_of_fold(of_folds)
