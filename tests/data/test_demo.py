@@ -159,6 +159,7 @@ def _read(root: Path, answers: multiprocessing.Queue[int]) -> None:
     answers.put(len(read_table(DataConfig(reader="demo", root=root), 5, check_images=False)))
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_share_one_set(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     answers = context.Queue()

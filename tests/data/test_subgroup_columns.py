@@ -12,6 +12,7 @@ import pytest
 from distune.config import Config, as_dict, parse_config
 from distune.data import read_table
 from distune.data.audit.participant_flow import participant_flow
+from distune.data.demo.demo import write_demo
 from distune.data.fingerprint import table_fingerprint
 from distune.errors import DataError
 from distune.training.devices import compute_for
@@ -20,6 +21,9 @@ from distune.tuning.study.settings import comparable
 
 
 def demo(tmp_path: Path, **data: Any) -> Config:
+    """A config on a demo set of a few examples, which is made at the first call."""
+    if not (tmp_path / "demo").exists():
+        write_demo(tmp_path / "demo", seed=1, examples=80)
     models = {role: {"vision": "tiny-cnn", "text": "tiny-text"} for role in ("teacher", "student")}
     return parse_config({"data": {"reader": "demo", "root": str(tmp_path / "demo"), **data}, **models})
 
