@@ -199,6 +199,8 @@ def test_predict_passes_a_table_on_and_lists_what_could_not_be_read(
     code, said, err = distune("predict", "run", "--csv", "t/a.csv", "--out", "o.csv")
     assert code == 0 and "predicted 2 of 2 examples" in said and said.endswith("wrote o.csv\n") and not err
     assert predictor.asked == [(Path("t/a.csv"), Path("t")), (Path("o.csv"), False)]
+    seconds, _, rate = said.partition(" in ")[2].partition(" s (")
+    assert float(seconds) < 30 and float(rate.partition(" ")[0]) > 2 / 30
     predictor.problems = [f"row {number}" for number in range(21)]
     options = "--csv t/a.csv --out o.csv --data-root d --overwrite --gpu cpu --storage sqlite:///x.db"
     code, said, err = distune("predict", "run", *options.split())

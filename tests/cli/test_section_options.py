@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Optional
 
 import pytest
+from pydantic import Field
 from typer.testing import CliRunner
 
-from distune.cli import app
+from distune.cli import app, section_options
 from distune.cli.options import devices_of
+from distune.cli.section_options import takes_section
 from distune.config import Config, StudyConfig
+from distune.config.section import ConfigSection
 from distune.errors import UserError
 from distune.tuning import tune as tuning
 from distune.tuning.request import TuneRequest
@@ -110,3 +114,52 @@ def test_a_run_folder_is_emptied_only_where_that_is_asked_for(
     ended = CliRunner().invoke(app, ["train", str(tmp_path / "c.yaml"), *given])
     assert isinstance(ended.exception, Asked), ended.output
     assert asked == [(Path("there") if "--out" in given else None, "--overwrite" in given)]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "type_", "metavar"),
+    [
+        (bool, bool, None),
+        (int | None, int, None),
+        (Annotated[float, Field(gt=0)] | None, float, None),
+        (Path | None, Path, None),
+        (str | None, str, None),
+        (Literal["a", "b"] | None, str, "a|b"),
+        (Annotated[Literal[1, 2], Field()], str, "1|2"),
+        (tuple[str, ...], tuple, "A,B,..."),
+        (Optional[tuple[int, ...]], tuple, "A,B,..."),  # noqa: UP045
+    ],
+)
+def test_an_option_has_the_type_of_its_field(annotation: Any, type_: type, metavar: str | None) -> None:
+    assert section_options._single(annotation) is type_
+    assert section_options._metavar(annotation) == metavar
+
+
+def test_a_section_becomes_the_options_of_a_command() -> None:
+    class Own(ConfigSection):
+        count: int = Field(3, description="How [many]\n  there are.")
+        names: tuple[str, ...] = Field((), description="Which.")
+        is_on: bool = False
+
+    heard: list[Any] = []
+
+    @takes_section("own", Own, {"count": "number"})
+    def command(first: str, given: dict[str, Any], last: int = 7) -> None:
+        """Says it."""
+        heard.append((first, given, last))
+
+    signature = inspect.signature(command)
+    assert list(signature.parameters) == ["first", "number", "names", "is_on", "last"]
+    assert {name: one.default for name, one in signature.parameters.items() if name in ("number", "is_on")} == {
+        "number": None, "is_on": None,
+    }  # fmt: skip
+    option = signature.parameters["number"].annotation.__metadata__[0]
+    assert (option.default, *option.param_decls) == (
+        "--number",
+    ) and option.help == "How \\[many] there are. Default: 3."
+    names = signature.parameters["names"].annotation.__metadata__[0]
+    assert names.help == "Which." and names.parser("a, b") == ["a", "b"]
+    command(first="x", number=None, names=["a"], is_on=False, last=8)
+    command(first="x", number=0, names=None, is_on=None, last=8)
+    assert heard == [("x", {"own.names": ["a"], "own.is_on": False}, 8), ("x", {"own.count": 0}, 8)]
+    assert command.__doc__ == "Says it."

@@ -16,7 +16,19 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion
-from distune.reporting import shell
+from distune.reporting import markdown, shell
+from distune.reporting.document import (
+    Bullets,
+    Code,
+    Commands,
+    Headline,
+    Strong,
+    TableBlock,
+    caution,
+    line,
+    missing,
+    paragraph,
+)
 from distune.reporting.figures import bars, cost, curves, history
 from distune.reporting.figures.style import BLUE, FAINT, ORANGE, RED, look
 from distune.reporting.paths import quoted, shown
@@ -377,3 +389,46 @@ def test_trials_without_a_teacher_s_time_are_explained_where_some_have_one() -> 
     assert cost._from_the_store([found, found]) == cost._from_the_store([trained, missed]) == ""
     assert [len(group) for group in cost._groups([trained] * 121)] == [2] * 60 + [1]
     assert len(cost._groups([trained] * 120)) == 120
+
+
+@pytest.mark.parametrize(
+    ("number", "last", "side"),
+    [
+        (0, 0, "left"),
+        (9, 100, "left"),
+        (10, 100, "center"),
+        (90, 100, "center"),
+        (91, 100, "right"),
+        (7, 7, "right"),
+    ],
+)
+def test_a_note_crosses_no_end_of_the_axis(number: int, last: int, side: str) -> None:
+    assert history._alignment(number, last) == side
+
+
+@pytest.mark.parametrize(
+    ("block", "written"),
+    [
+        (paragraph("# x"), "\\# x"),
+        (paragraph(Strong("# x")), "**# x**"),
+        (paragraph(Code("# x")), "`# x`"),
+        (paragraph("- a ", Code("b|c")), "\\- a `b|c`"),
+        (paragraph(), ""),
+        (Bullets((line("1. a"), line(Strong("b"))), numbered=True), "1. 1\\. a\n2. **b**"),
+        (Bullets((line("a"),)), "- a"),
+        (missing("x"), "> **Not known.** x"),
+        (caution("x"), "> **Note.** x"),
+        (Commands(" a\n"), "```bash\na\n```"),
+        (Commands("a\n```b"), "````bash\na\n```b\n````"),
+        (TableBlock(("A",), (("x",),)), "| A |\n| --- |\n| x |"),
+        (TableBlock(("A", "B"), (("x|y", Code("c|d")), ("", Strong("1"))), frozenset({1}), "cap"),
+         "cap\n\n| A | B |\n| --- | ---: |\n| x\\|y | `c\\|d` |\n|  | **1** |"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_block_in_markdown(block: Any, written: str) -> None:
+    assert text(block) == written
+
+
+def test_a_headline_ends_in_its_own_question_mark_or_a_colon() -> None:
+    assert markdown._headline(Headline("Did it?", "Yes", "so")) == "- **Did it?** Yes (so)"
+    assert markdown._headline(Headline("Score", "1")) == "- **Score:** 1"

@@ -76,6 +76,14 @@ def test_what_became_of_all_trials() -> None:
     assert "none can be ranked" in text(results._top(findings(study(trial(0, state="failed")))))
 
 
+def test_the_course_of_the_search_is_shown_where_it_is_drawn() -> None:
+    drawn: Any = object()
+    (part,) = results._course({"history": drawn})
+    assert part.blocks == (drawn,) and results._course({"other": drawn}) == ()
+    titles = [part.title for part in results.section(findings(), {"history": drawn}).parts]
+    assert titles == ["Top 2 trials", "Trial status distribution", "Course of the search"]
+
+
 def chosen(name: str, **about: Any) -> dict[str, Any]:
     return numbers(
         recommendation={"contender": name, "config": "c.yaml", "searched": 3},
