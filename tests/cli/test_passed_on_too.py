@@ -14,6 +14,7 @@ import pytest
 
 from distune import reporting
 from distune.cli.options import assigned, devices_of, listed, overrides, refuse
+from distune.data.table import Task
 from distune.errors import UserError
 from distune.tuning.trials.messages import Failure
 
@@ -149,7 +150,7 @@ def test_a_report_that_cannot_be_written_is_said_and_the_study_is_kept(
 class Predictor:
     """Answers everything alike, and notes what it was asked."""
 
-    tasks = (SimpleNamespace(name="type", classes=("a", "b", "c")),)
+    tasks = (Task("type", ("a", "b", "c")),)
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
@@ -238,7 +239,7 @@ def test_evaluate_reads_a_table_or_all_of_a_data_set(distune: Command, predictor
 
 
 def test_init_passes_everything_on_and_says_what_comes_next(distune: Command, standing_for: Any) -> None:
-    task = SimpleNamespace(name="type", classes=("a", "b"))
+    task = Task("type", ("a", "b"))
     made = SimpleNamespace(
         form="a semicolon", columns=[SimpleNamespace(name="id", role="group", why="by name")], splits="60/20/20",
         table=SimpleNamespace(tasks=[task]), encoders="tiny", remarks=["few"], config=Path("my data/c.yaml"),
