@@ -75,6 +75,14 @@ BAD = {
     "a blank among columns": (COLUMNS.format(labels="[a, '']", subgroups="[]"), "data.label_columns"),
     "a blank parameter": ("study: {only: [alpha, '']}", "study.only"),
     "a blank database": ("study: {storage: ' '}", "study.storage"),
+    "one choice in two forms": (
+        "search_space: {x: {type: categorical, choices: [2, 2.0], key: student.epochs}}",
+        "stands twice",
+    ),
+    "choices without end": (
+        f"search_space: {{x: {{type: categorical, choices: {list(range(1, 1000))}, key: student.epochs}}}}",
+        "at most 100",
+    ),
     "not a number": ("student: {dropout: .nan}", "student.dropout"),
 }
 

@@ -24,7 +24,7 @@ class SearchParameter(ConfigSection):
     """Search on a logarithmic scale."""
     step: Annotated[float, Field(gt=0)] | None = None
     """Distance between neighbouring values."""
-    choices: tuple[bool | int | float | str, ...] | None = None
+    choices: Annotated[tuple[bool | int | float | str, ...], Field(max_length=100)] | None = None
     """Values of a categorical parameter."""
     when: dict[str, tuple[bool | int | float | str, ...]] | None = None
     """Only searched where each named parameter or config key has one of the given values."""
@@ -36,7 +36,7 @@ class SearchParameter(ConfigSection):
         if self.type == "categorical":
             if not self.choices or self.low is not None or self.high is not None or self.log or self.step:
                 raise ValueError("categorical takes choices, and none of low, high, log, step")
-            if len({(type(choice), choice) for choice in self.choices}) < len(self.choices):
+            if len({(isinstance(choice, bool), choice) for choice in self.choices}) < len(self.choices):
                 raise ValueError("a choice stands twice")
             return self
         if self.choices is not None or self.low is None or self.high is None:

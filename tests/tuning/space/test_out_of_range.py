@@ -22,6 +22,7 @@ OF_ONE_LOSS = {
     "loss": {"type": "categorical", "choices": ["vanilla", "combined"]},
     "gamma": {"type": "float", "low": 0.0, "high": 0.5},
 }
+STEPS = {"teacher_lr": {"type": "float", "low": 1e-4, "high": 1e-2, "step": 3e-3}}
 WIDER = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}}
 
 
@@ -30,6 +31,10 @@ WIDER = {"teacher_lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}
     [
         ({}, None),
         ({"teacher__lr": 1e-3}, "teacher.lr 0.001"),
+        (
+            {"teacher__lr": 1e-3, "search_space": STEPS},
+            "teacher.lr 0.001 lies outside of its search range, 0.0001 to 0.01 in steps of 0.003",
+        ),
         ({"teacher__lr": 1e-3, "search_space": WIDER}, None),
         ({"student__fusion_dim": 64}, "student.fusion_dim 64"),
         ({"student__fusion_dim": 64, "study": {"only": ["alpha"]}}, None),

@@ -136,6 +136,14 @@ def test_only_keeps_what_is_named_and_names_what_is_known():
             {"type": "int", "low": 1, "high": 2, "key": "training.batch_size", "when": {"los": ["crd"]}},
             "key los",
         ),
+        (
+            {"type": "categorical", "choices": ["tiny-cnn"], "key": "student.vision"},
+            "is a section.*student.vision.name",
+        ),
+        (
+            {"type": "categorical", "choices": ["cpu", "cuda:0"], "key": "training.device"},
+            "each worker has its own",
+        ),
     ],
 )
 def test_a_parameter_must_lead_to_a_config_key(parameter, message):

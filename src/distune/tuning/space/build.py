@@ -9,11 +9,12 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from distune.config import Config, SearchParameter, value_at
 from distune.errors import ConfigError, UserError
 from distune.tuning.space.space import DEFAULT_SPACE, Space, bounds, config_key_of, contains
+from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.utils.text import nearest_hint
 
 _SEARCHABLE = (
@@ -100,6 +101,12 @@ def _bad_values(name: str, space: Space, base: Config) -> list[str]:
             f"search_space.{name}: {key} cannot be searched: scores over several of its values would not be of one "
             f"question; what can be searched begins with {', '.join(_SEARCHABLE)}"
         ]
+    if key in NEUTRAL_KEYS:
+        return [
+            f"search_space.{name}: {key} cannot be searched: it says where a training runs, and each worker has its own"
+        ]
+    if isinstance(value_at(base, key), BaseModel):
+        return [f"search_space.{name}: {key} is a section; search one of its values, such as {key}.name"]
     adapter = _values_of(key, base)
     problems = []
     for value in bounds(parameter):

@@ -25,7 +25,12 @@ def outside(space: Space, base: Config, allowed: Collection[str] = ()) -> list[s
             continue
         if not space.is_active(name, {}, base):
             continue
-        held = list(parameter.choices) if parameter.choices else f"{parameter.low:g} to {parameter.high:g}"
+        steps = f" in steps of {parameter.step:g}" if parameter.step else ""
+        held = (
+            list(parameter.choices)
+            if parameter.choices
+            else f"{parameter.low:g} to {parameter.high:g}{steps}"
+        )
         lines.append(
             f"{space.key(name)} {value!r} lies outside of its search range, {held}: set search_space.{name} to a "
             "range that holds it, or change the value"
