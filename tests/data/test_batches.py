@@ -146,6 +146,8 @@ def test_a_batch_is_cut_into_parts_of_nearly_equal_size() -> None:
     assert torch.cat([part.rows for part in parts]).tolist() == batch.rows.tolist()
     assert torch.cat([part.labels for part in parts]).tolist() == batch.labels.tolist()
     assert all(part.targets == () and part.absent == (None, None) for part in parts)
+    most = batch.parts(8)
+    assert [part.rows.tolist() for part in most] == [[row] for row in batch.rows.tolist()]
     full = Batch(
         *(torch.arange(5),) * 7,
         targets=(torch.arange(5), torch.arange(5) + 1),

@@ -205,6 +205,8 @@ def test_a_step_that_fails_leaves_no_draft_and_one_that_is_read_counts(tmp_path:
 
 
 def test_readers_share_a_lock_and_a_remover_is_alone(tmp_path: Path) -> None:
+    with SharedLock.exclusive(tmp_path / "new/locks/a.use") as alone:
+        assert alone
     lock = tmp_path / "locks" / "a.use"
     first, second = SharedLock(lock), SharedLock(lock)
     for held in (first, second):
