@@ -307,6 +307,11 @@ def test_revisions_belong_to_the_model_that_they_are_of() -> None:
     assert renamed(config, {"teacher.vision.name": name, "student.vision.name": "other"}) == {
         "student.vision.revision": None
     }
+    for place in ("teacher.vision", "teacher.text", "student.vision", "student.text"):
+        assert renamed(Config(), {f"{place}.name": "other", "seed": 3}) == {f"{place}.revision": None}
+    assert (
+        renamed(config, {"student.text.name": "distilbert"}) == {}
+    )  # it has no text encoder whose commit were void
     commit = "0" * 40
     values: dict[str, Any] = {
         "teacher": {"vision": {"name": "a", "revision": "b"}, "text": "a"},

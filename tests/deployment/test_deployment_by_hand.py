@@ -118,6 +118,10 @@ def test_what_the_card_says_of_scores_and_evaluations(
         model_card._scores(tmp_path, (SIDE,), {"side": 2.0})
     )
     assert "| test" not in said(model_card._scores(tmp_path, (SIDE,), {"side": 2.0}))
+    held["test"] = {"score": 0.25, "interval": [None, None], "examples": 3}
+    text = said(model_card._scores(tmp_path, (SIDE, GRADE), {"side": 2.0, "g_x*": 0.12345}))
+    assert text.index("| dev | 0.5000") < text.index("| test | 0.2500 | too few cases for an interval | 3 |")
+    assert "side 2.000, g_x\\* 0.123" in text and "quadratic" in text
     for ends in ((None, 0.5), (0.5, None), (None, None)):
         assert model_card._interval(*ends) == "too few cases for an interval"
     assert "None is recorded" in said(model_card._external([])) and "- x" in said(
