@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from distune.config import StudentConfig
 from distune.data.table import Task
@@ -15,6 +16,7 @@ from distune.models.answers import as_exclusive, probabilities_of
 from distune.models.classifier import Classifier, build_classifier
 from distune.models.encoders import build_cache
 from distune.models.fusion import FUSIONS, masked_mean
+from distune.models.fusion.attention import SelfAttention
 from distune.models.fusion.energy_aware import PENALTY
 from distune.models.fusion.routes import mix, one_route, straight_through
 from distune.models.outputs import ModelOutput
@@ -82,7 +84,7 @@ def test_film_scales_and_shifts_the_image_by_the_text(sides: tuple[Tensor, Tenso
     condition = fusion.text_norm(masked_mean(text, mask))
     for layer in fusion.layers:
         scale, shift = layer.modulation(condition)[:, None].split(D, dim=-1)
-        image = image + torch.nn.functional.gelu((1 + scale) * layer.content(image) + shift)
+        image = image + F.gelu((1 + scale) * layer.content(image) + shift)
     joined = torch.cat([fusion.image_norm(image).mean(1), condition], dim=1)
     torch.testing.assert_close(fusion(*sides).fused, fusion.combine(joined))
 
@@ -198,6 +200,30 @@ def test_parts_of_routing() -> None:
     assert mixed.flatten().tolist() == pytest.approx([1.0, 3.0])
     mixed.sum().backward()
     assert scores.grad is not None and scores.grad.tolist() == answers[..., 0].tolist()
+
+
+def test_blocks_of_attention_norm_first(sides: tuple[Tensor, Tensor, Tensor]) -> None:
+    """Norms are learned ones; heads are cut side by side; every block adds to what it is given."""
+    tokens = sides[0]
+    torch.manual_seed(0)
+    layer = SelfAttention(D, 2, 0.5).eval()
+    projection, feed_forward = layer.projection, layer.feed_forward
+    normed = F.layer_norm(tokens, (D,), projection.norm.weight, projection.norm.bias)
+    joined = normed @ projection.linear.weight.T + projection.linear.bias
+    for found, expected in zip(projection(tokens), joined.split(D, dim=-1), strict=True):
+        torch.testing.assert_close(found, torch.stack(expected.split(D // 2, dim=-1), dim=1))
+    heads = []
+    for query, key, value in zip(
+        *(part.split(D // 2, dim=-1) for part in joined.split(D, dim=-1)), strict=True
+    ):
+        heads.append((query @ key.transpose(1, 2) / (D // 2) ** 0.5).softmax(-1) @ value)
+    attended = tokens + layer.output[0](torch.cat(heads, dim=-1))
+    norm, up, _, down, _ = feed_forward
+    assert (up.in_features, up.out_features) == (D, 2 * D)
+    inner = F.gelu(up(F.layer_norm(attended, (D,), norm.weight, norm.bias)))
+    torch.testing.assert_close(layer(tokens), attended + down(inner), atol=1e-5, rtol=1e-4)
+    rates = [module.p for module in layer.modules() if isinstance(module, torch.nn.Dropout)]
+    assert rates == [0.5, 0.5]
 
 
 # Around a fusion
