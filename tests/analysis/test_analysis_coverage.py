@@ -125,7 +125,7 @@ def test_ranges_are_those_of_the_best_quarter_and_valid_in_a_config() -> None:
     found = best_ranges(one, rank(one))
     assert isinstance(found, Ranges) and [trial.number for trial in found.trials] == [19, 18, 17, 16, 15]
     entries = as_search_space(found)
-    assert entries["student_dropout"] == {"type": "float", "low": 0.37, "high": 0.5}
+    assert entries["student_dropout"] == {"type": "float", "low": 0.369, "high": 0.5}
     assert entries["student_fusion_layers"] == {"type": "int", "low": 2, "high": 2}
     assert entries["student_fusion_dim"]["choices"] == [256, 384, 512]
     assert entries["student_fusion_dim"]["when"] == {"student.fusion": ["gated"]}
@@ -200,6 +200,25 @@ def test_ranges_rest_on_a_quarter_of_the_trials_and_five_at_least() -> None:
         assert isinstance(found, Ranges) and [trial.number for trial in found.trials] == list(range(best))
         assert (found.complete, found.parameters["x"].low) == (count, 0.0)
         assert found.parameters["x"].high == pytest.approx((best - 1) / 40 + 0.05)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.123456, 0.987654), (-1234.5, -1.0006), (0.0, 3e-7), (0.2, 0.3)])
+def test_a_range_holds_every_best_trial_and_stays_in_the_one_it_came_from(low: float, high: float) -> None:
+    values = [low, (low + high) / 2, (low + 2 * high) / 3, (3 * low + high) / 4, high]
+    one = study(
+        [{"x": value} for value in values], [0.1, 0.2, 0.3, 0.4, 0.5], Parameter("x", "float", low, high)
+    )
+    found = best_ranges(one, rank(one))
+    assert isinstance(found, Ranges)
+    assert (found.parameters["x"].low, found.parameters["x"].high) == (low, high)
+    inner = study([{"x": (2 * low + high) / 3}] * 5, [0.1] * 5, Parameter("x", "float", low, high))
+    narrow = best_ranges(inner, rank(inner))
+    assert isinstance(narrow, Ranges)
+    ends = narrow.parameters["x"]
+    width = high - low
+    assert ends.low == pytest.approx((2 * low + high) / 3 - 0.05 * width, rel=0.01)
+    assert ends.low <= (2 * low + high) / 3 - 0.05 * width < (2 * low + high) / 3 + 0.05 * width <= ends.high
+    assert len(f"{abs(ends.low):e}".rstrip("0").partition("e")[0].rstrip("0")) <= 4
 
 
 def test_an_equal_score_later_is_no_progress() -> None:

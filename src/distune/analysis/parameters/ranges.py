@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,14 +62,24 @@ def _narrowed(parameter: Parameter, values: Sequence[Any]) -> Parameter | None:
         inside = [value for value in values if parameter.holds(value)]
         return replace(parameter, low=min(inside), high=max(inside)) if inside else None
     low, high = max(min(positions) - MARGIN, 0.0), min(max(positions) + MARGIN, 1.0)
-    if low > high:
+    if low > high or parameter.low is None or parameter.high is None:
         return None
-    return replace(parameter, low=_rounded(parameter.at(low)), high=_rounded(parameter.at(high)))
+    return replace(
+        parameter,
+        low=max(_rounded(parameter.at(low), math.floor), float(parameter.low)),
+        high=min(_rounded(parameter.at(high), math.ceil), float(parameter.high)),
+    )
 
 
-def _rounded(value: float) -> float:
-    """Three significant digits: a range is no measurement."""
-    return float(f"{value:.3g}")
+def _rounded(value: float, towards: Callable[[float], int]) -> float:
+    """Three significant digits: a range is no measurement. Outwards: no trial of the span may be left out."""
+    if value == 0:
+        return 0.0
+    unit = 2 - math.floor(math.log10(abs(value)))
+    scaled = value * 10.0**unit
+    # Where three digits hold it already, the error of the scaling is no reason for another one.
+    whole = round(scaled) if math.isclose(scaled, round(scaled), rel_tol=1e-9) else towards(scaled)
+    return float(f"{whole}e{-unit}")
 
 
 def as_search_space(ranges: Ranges) -> dict[str, dict[str, Any]]:
