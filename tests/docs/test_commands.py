@@ -140,8 +140,11 @@ def test_the_pages_can_be_followed(
     demo = Path("config/demo.yaml")
     demo.write_text(with_one_epoch(demo.read_text()))
     write_demo(Path("data/demo"), seed=42, examples=80)
+    write_demo(Path("data/elsewhere"), seed=7, examples=80)
+    write_wound_demo(Path("data/photos"), seed=42, examples=90)
     shutil.copy(next(Path("data/demo").rglob("*.png")), "scan.png")
-    printed = {("data", "demo", "data/demo"): ""}
+    made = ("data/demo", "data/elsewhere --seed 7", "data/photos --kind wound")
+    printed = {("data", "demo", *which.split()): "" for which in made}
     args: tuple[str, ...] = ()
     for block in blocks("bash", "yaml", "text", "python"):
         if block.title == "output":
