@@ -325,6 +325,12 @@ def test_a_class_that_may_stand_for_nothing_is_noted_and_kept() -> None:
     assert not understood({"label_map": {"grade": {"NA": "NA"}}}, label=["NA", "a", "b"])[2]
 
 
+def test_a_group_that_may_stand_for_nothing_is_noted_and_kept() -> None:
+    rows, _, notes = understood(group=["unknown", "P1", "unknown"])
+    assert rows[0].group == "unknown"
+    assert any(note.startswith("group: 'unknown'") and "2" in note for note in notes)
+
+
 def test_what_follows_from_another_fault_is_no_fault_of_its_own(tmp_path: Path) -> None:
     """A class that only bad rows of train have, and splits and tasks that are empty without bad rows."""
     train, dev = rows_of(range(8)), rows_of(range(8, 12))

@@ -8,14 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from distune.cli import app
+from distune.config import load_config
 from distune.data.demo.demo import write_demo
 from distune.data.demo.wounds import write_wound_demo
 
@@ -75,6 +78,20 @@ def test_every_command_is_known(block: Block) -> None:
             assert words[0] in {"pip", "python3", "source", ".venv/bin/python", "python", "docker", "curl"}, (
                 words
             )
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=label)
+def test_every_part_of_a_config_is_one(block: Block) -> None:
+    assert load_config(ROOT / "config/wound.yaml", dict(flat(block.code)))
+
+
+def flat(text: str) -> Iterator[tuple[str, Any]]:
+    """The values of a config's part by dotted key; what is looked for in `search_space` is one value."""
+    for section, values in yaml.safe_load(text).items():
+        if isinstance(values, dict):
+            yield from ((f"{section}.{key}", value) for key, value in values.items())
+        else:
+            yield section, values
 
 
 def small(words: list[str]) -> list[str]:

@@ -252,9 +252,9 @@ def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int
         if there and header.count(there[0]) > 1:
             problems.append(f"there are two columns {there[0]!r}; rename or drop one")
         if choices and not there:
-            hint = nearest_hint(choices[0], header)
+            looked, hint = listed(list(dict.fromkeys(choices))), nearest_hint(choices[0], header)
             problems.append(
-                f"no column for the {what}: looked for {listed(choices)}; columns found: {listed(header)}{hint}"
+                f"no column for the {what}: looked for {looked}; columns found: {listed(header)}{hint}"
             )
     if problems:
         raise DataError(source, problems)

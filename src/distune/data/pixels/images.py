@@ -188,6 +188,8 @@ def pixels_of(
         return shown if shown.ndim == 2 else np.ascontiguousarray(shown[..., ::-1])
     if frame not in (None, 1):
         raise UserError(f"there is no frame {frame}; only DICOM files have several")
+    if not content:
+        raise UserError("not an image that can be decoded: the file is empty")
     # OpenCV turns a JPEG as its camera says, or keeps transparency, which no JPEG has; never both.
     is_jpeg = content[:2] == b"\xff\xd8"
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_jpeg else cv2.IMREAD_UNCHANGED

@@ -75,7 +75,7 @@ def interpreted(
     notes = missing.notes()
     faults: list[list[Fault]] = [[] for _ in examples]
     joined, noted = _one_spelling(groups, "group")
-    notes += [*noted, *_same_signs("group", joined)]
+    notes += [*noted, *_same_signs("group", joined), *_doubtful("group", "a patient or case", joined)]
     in_train = [example.split == "train" for example in examples]
     twins = case_twins(joined, in_train)
     for own, group in zip(faults, joined, strict=True):
@@ -92,7 +92,7 @@ def interpreted(
         named, noted = _one_spelling(mapped, f"label {name}")
         notes += [*noted, *_same_signs(f"label {name}", named)]
         if settings.kind != "multi_label":
-            notes += _doubtful(name, named, set(label_map.values()))
+            notes += _doubtful(f"label {name}", "a class", named, set(label_map.values()))
         of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
         twins = case_twins(named, of_train, apart=set(label_map.values()))
         remedy = (
@@ -259,13 +259,13 @@ def _unused(task: str, labels: Sequence[str], label_map: Mapping[str, str]) -> l
     ]
 
 
-def _doubtful(task: str, labels: Sequence[str], meant: Set[str]) -> list[str]:
-    """One line for each class whose name often says that nothing is known."""
+def _doubtful(what: str, taken: str, values: Sequence[str], meant: Set[str] = frozenset()) -> list[str]:
+    """One line for each value that often says that nothing is known, and is taken for something here."""
     return [
-        f"label {task}: {label!r} is a class ({counted(count, 'cell')}); where it stands for nothing, list it in "
+        f"{what}: {value!r} is {taken} ({counted(count, 'cell')}); where it stands for nothing, list it in "
         "data.missing_values"
-        for label, count in Counter(labels).items()
-        if label.casefold() in _MAY_BE_NOTHING and label not in meant
+        for value, count in Counter(values).items()
+        if value.casefold() in _MAY_BE_NOTHING and value not in meant
     ]
 
 
