@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,10 +12,21 @@ import pytest
 from by_hand import findings, made, numbers, study, text
 
 from distune.analysis.cost import Saving
+from distune.analysis.mistakes import Mistake, TaskMistakes
 from distune.analysis.records.study_record import Session, TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.scored_run import ScoredRun
 from distune.analysis.search_phases import Phase
-from distune.reporting.appendix import audit, comparisons, contenders, recommended, subgroups, time
+from distune.errors import UserError
+from distune.reporting.appendix import (
+    audit,
+    comparisons,
+    contenders,
+    mistakes,
+    recommended,
+    subgroups,
+    time,
+)
 
 OPEN = "not significantly different"
 
@@ -213,3 +225,31 @@ def test_when_the_tuning_command_ran() -> None:
     shown = "".join(map(text, time._runs(findings(study(sessions=runs)))))
     assert "started 2026-01-02 10:30; ended 2026-01-02 11:30; 2 workers; cuda:0; reason: timeout." in shown
     assert "started 2026-01-02 10:30; left no end." in shown
+
+
+@pytest.mark.parametrize(("is_confirmed", "split"), [(True, "test"), (False, "dev")])
+def test_the_mistakes_are_those_on_the_examples_that_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_confirmed: bool, split: str
+) -> None:
+    asked: list[Any] = []
+    one = Mistake("x1", "g", "a", "b", (("b", 0.87), ("a", 0.13)), "", "a cut text")
+    task = TaskMistakes("type", 20, 5, 1.0, (one,))
+    monkeypatch.setattr(mistakes, "run_config", lambda place: "config")
+    monkeypatch.setattr(mistakes, "read_mistakes", lambda *given: asked.append(given) or [task])
+    scored = ScoredRun(SimpleNamespace(folder=tmp_path), "trial 1", "test", is_confirmed)  # type: ignore[arg-type]
+    shown = text(mistakes.section(replace(findings(), scored_run=scored)))
+    assert asked == [(tmp_path, split, mistakes.MOST)] and f"Of trial 1 on {split}." in shown
+    assert "Wrong: 5 of 20 examples; here the most confident, 1." in shown
+    assert "| — | x1 | a | b | 87 % | a cut text |" in shown
+    assert "no run" in text(
+        mistakes.section(replace(findings(), scored_run=replace(scored, run=Unknown("no run"))))
+    )
+    monkeypatch.setattr(mistakes, "run_config", Refused())
+    assert "no config" in text(mistakes.section(replace(findings(), scored_run=scored)))
+
+
+class Refused:
+    """A run folder that cannot be read."""
+
+    def __call__(self, place: Path) -> None:
+        raise UserError("no config")

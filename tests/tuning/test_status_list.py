@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import optuna
 import pytest
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 from study_helpers import base_config, settings_of, sqlite_study
 from typer.testing import CliRunner
@@ -14,7 +15,14 @@ from distune.cli import app
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.staged import SUFFIX, split_settings
-from distune.tuning.status import StudyStatus, UnreadableStudy, _expected_end, read_studies, status_of
+from distune.tuning.status import (
+    StudyStatus,
+    UnreadableStudy,
+    _expected_end,
+    _status_in,
+    read_studies,
+    status_of,
+)
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.storage import open_storage
 
@@ -138,3 +146,15 @@ def test_the_last_coordinator_says_how_many_trials_are_wanted_and_why_it_ended()
     (running,) = found.running
     assert (running.host, running.epoch, running.score, running.attempts) == ("elsewhere", 5, 0.25, 2)
     assert (running.worker, running.started, found.interrupted) == ("", None, (trial.number + 1,))
+
+
+def test_a_staged_search_is_at_its_teachers_until_the_choice_is_made():
+    teacher, students = split_settings(settings_of(base_config()))
+    storage = InMemoryStorage()
+    study = open_study(storage, "s", students)
+    assert _status_in(storage, "s", "url").name == "s", "it has not begun"
+    add_complete(open_study(storage, "s" + SUFFIX, teacher), 0.5)
+    assert _status_in(storage, "s", "sqlite:///x.db").name == "s" + SUFFIX
+    study.set_user_attr("teachers", {"base": {"overrides": {}}})
+    found = _status_in(storage, "s", "postgresql+psycopg://me:secret@db/x")
+    assert found.name == "s" and "secret" not in found.storage

@@ -205,6 +205,13 @@ def test_what_a_worker_says_becomes_events(
     monkeypatch.setattr(local, "peak_of_process_mb", lambda pid: 40.0)
     executor._look_at_memory()
     assert executor._workers[0].peak_memory_mb == 50.0
+    for seen, peak in ((70.0, 70.0), (None, 70.0)):
+        monkeypatch.setattr(local, "peak_of_process_mb", lambda pid, seen=seen: seen)
+        executor._look_at_memory()
+        assert executor._workers[0].peak_memory_mb == peak
+    executor._workers[0].peak_memory_mb = None
+    executor._look_at_memory()
+    assert executor._workers[0].peak_memory_mb is None, "it has no trial yet"
     assert executor._understand(0, {"score": ["student", 2, 0.5]}) == [EpochReported(3, "student", 2, 0.5)]
     failed = {"kind": "crash", "message": "boom", "output": "", "cost": Cost().__dict__}
     executor._workers[0].log.write_bytes(b"said")
