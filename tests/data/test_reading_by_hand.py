@@ -16,11 +16,12 @@ from PIL import Image
 from distune.config import DataConfig
 from distune.data import read_table
 from distune.data.readers.checks import checked_images
-from distune.data.readers.image_files import MISSING, ImageFiles, image_paths, wrong_root
+from distune.data.readers.image_files import MISSING, SUFFIXES, ImageFiles, image_paths, wrong_root
+from distune.data.readers.medpix import read_medpix
 from distune.data.readers.problems import Fault
 from distune.errors import DataError
 
-from .conftest import write_csv, write_png
+from .conftest import medpix_row, write_csv, write_lines, write_png
 from .test_readers_by_hand import row, tables
 
 
@@ -206,3 +207,51 @@ def test_a_pipe_in_the_place_of_a_table_is_a_problem(tmp_path: Path, reader: str
     columns = {"image_column": "i", "label_columns": ["k"]} if reader == "csv" else {}
     with pytest.raises(DataError):
         read_table(DataConfig.model_validate({"reader": reader, "root": tmp_path, **columns}), 0)
+
+
+SUFFIXED = [
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".gif",
+    ".jp2",
+    ".dcm",
+    ".dicom",
+    ".ima",
+]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXED)
+def test_a_path_may_lack_any_suffix_of_an_image(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"x{suffix}").touch()
+    assert ImageFiles(tmp_path).find("x") == tmp_path / f"x{suffix}"
+    assert set(SUFFIXES) == set(SUFFIXED)
+
+
+def test_every_field_of_a_medpix_row_can_be_text_or_subgroup(tmp_path: Path) -> None:
+    line = medpix_row(0, Description={"Age": "30", "Caption": "a scan", "Sex": "female", "Own": 5})
+    for split in ("train", "dev"):
+        write_lines(tmp_path / f"splitted_dataset/descriptions_{split}.jsonl", [line])
+        case = {"U_id": "MPX0", "Case": {"History": "fell", "Findings": "broken"}}
+        write_lines(
+            tmp_path / f"splitted_dataset/data_{split}.jsonl", [case, {"U_id": 3, "Case": {}}, {"U_id": "x"}]
+        )
+    fields = ("sex", "findings", "history", "age", "caption")
+    raw = read_medpix(
+        DataConfig(
+            root=tmp_path, text_fields=fields, subgroup_columns=("sex", "age", "caption", "Own", "none")
+        )
+    )
+    assert raw.examples[0].text == "female broken fell 30 a scan"
+    assert raw.examples[0].subgroups == ("female", "30", "a scan", "5", "")
+    assert len(raw.bad_rows) == 4 and all(
+        "'U_id' (text) and 'Case'" in str(fault) for _, fault in raw.bad_rows
+    )
+    assert raw.task_names == ("modality", "location") and raw.read == {
+        split: f"splitted_dataset/descriptions_{split}.jsonl" for split in ("train", "dev")
+    }

@@ -102,6 +102,16 @@ def test_what_stands_between_several_labels(values: list[str], separator: str | 
     assert cells(*values).separator() == separator
 
 
+def test_the_names_of_splits() -> None:
+    names = {
+        "train": ("train", "training"), "dev": ("dev", "val", "valid", "validation", "development"),
+        "test": ("test", "testing", "holdout"),
+    }  # fmt: skip
+    assert {
+        split: tuple(name for name in held if split_of(name) == split) for split, held in names.items()
+    } == names
+
+
 def test_columns_that_split_and_frames_that_count(tmp_path: Path) -> None:
     assert [split_of(cell) for cell in (" Train", "VAL", "holdout", "other")] == [
         "train",

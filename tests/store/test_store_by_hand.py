@@ -222,7 +222,7 @@ def test_readers_share_a_lock_and_a_remover_is_alone(tmp_path: Path) -> None:
 
 
 def test_only_what_is_not_ours_to_write_is_passed_over() -> None:
-    for code in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM):
         with where_writable():
             raise OSError(code, "")
     for error in (OSError(errno.EIO, ""), ValueError("x")):
