@@ -45,6 +45,23 @@ ALL = {"images", "tokens", "teacher", "targets"} | IMAGE | TEXT
 
 TRAINED = {"teacher", "targets"}
 
+
+@pytest.fixture(scope="module")
+def filled(tiny_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache that a first run filled, which found nothing in it; tests must not change it."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTUNE_CACHE", str(folder / "cache"))
+        assert misses(tiny_config(**FROZEN), folder / "first") == ALL
+    return folder / "cache"
+
+
+@pytest.fixture
+def after_a_run(filled: Path, own_cache: Path) -> None:
+    """What a first run kept lies in the cache."""
+    shutil.copytree(filled, own_cache, dirs_exist_ok=True)
+
+
 CHANGED_CONFIG: dict[str, tuple[dict[str, Any], set[str]]] = {
     "student only": ({"student__lr": 1e-4, "student__fusion_dim": 16}, set()),
     "loss only": ({"distillation__T": 5.0, "distillation__loss": "vanilla"}, set()),
@@ -69,12 +86,12 @@ CHANGED_CONFIG: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("after_a_run")
 @pytest.mark.parametrize("case", CHANGED_CONFIG)
 def test_config_values_that_matter_miss_and_others_hit(
     tiny_config: MakeConfig, tmp_path: Path, case: str
 ) -> None:
     changed, expected = CHANGED_CONFIG[case]
-    assert misses(tiny_config(**FROZEN), tmp_path / "first") == ALL
     assert misses(tiny_config(**{**FROZEN, **changed}), tmp_path / "second") == expected
 
 
@@ -129,8 +146,8 @@ def test_a_run_reads_each_image_file_once_for_its_hash(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("after_a_run")
 def test_data_moved_elsewhere_hits(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
-    misses(tiny_config(**FROZEN), tmp_path / "first")
     assert misses(tiny_config(**FROZEN, data__root=str(own_data)), tmp_path / "second") == set()
 
 
@@ -147,11 +164,11 @@ NEW_VERSION = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("after_a_run")
 @pytest.mark.parametrize("step", sorted(ALL))
 def test_new_version_of_a_step_misses_with_all_that_is_made_from_it(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    misses(tiny_config(**FROZEN), tmp_path / "first")
     monkeypatch.setitem(keys.CODE, step, 99)
     assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_VERSION[step]
 
@@ -186,11 +203,11 @@ NEW_LIBRARY = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("after_a_run")
 @pytest.mark.parametrize("library", NEW_LIBRARY)
 def test_another_version_of_a_library_misses_what_it_computes(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
-    misses(tiny_config(**FROZEN), tmp_path / "first")
     installed = keys.installed
     monkeypatch.setattr(keys, "installed", lambda name: "99" if name == library else installed(name))
     assert misses(tiny_config(**FROZEN), tmp_path / "second") == NEW_LIBRARY[library]
