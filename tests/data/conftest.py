@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from distune.data.demo.demo import write_demo
+
 
 def write_png(path: Path, seed: int, size: tuple[int, int] = (12, 10)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,4 +76,12 @@ def wound(tmp_path: Path) -> Path:
             write_png(root / f"photos/{number}.png", number)
             rows.append([f"photos/{number}.png", "ab"[number % 2], "xy"[number // 2 % 2], f"text {number}"])
         write_csv(root / f"metadata_{split}.csv", rows)
+    return root
+
+
+@pytest.fixture(scope="session")
+def clean_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo set into copies of which tests of the audit plant leaks."""
+    root = tmp_path_factory.mktemp("clean") / "demo"
+    write_demo(root, 11, 300)
     return root

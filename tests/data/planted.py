@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
 from distune.data.audit.audit import AuditReport, Finding, audit
-from distune.data.demo.demo import write_demo
 
 from .conftest import write_lines
 
@@ -17,11 +17,15 @@ SPLITS = ("train", "dev", "test")
 
 
 class Planted:
-    """A demo set whose rows and images a test may change before it is audited."""
+    """A demo set whose rows and images a test may change before it is audited.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        write_demo(root, 11, 300)
+    Args:
+        root: a new folder for it.
+        clean: the set as it is before anything is planted; see `clean_set`.
+    """
+
+    def __init__(self, root: Path, clean: Path) -> None:
+        self.root = Path(shutil.copytree(clean, root))
         self.rows: Rows = {split: [json.loads(line) for line in self.file(split).open()] for split in SPLITS}
 
     def file(self, split: str) -> Path:

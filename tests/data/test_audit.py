@@ -23,8 +23,8 @@ from .planted import SPLITS, Planted, found, kinds
 
 
 @pytest.fixture
-def planted(tmp_path: Path) -> Planted:
-    return Planted(tmp_path / "demo")
+def planted(tmp_path: Path, clean_set: Path) -> Planted:
+    return Planted(tmp_path / "demo", clean_set)
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def planted(tmp_path: Path) -> Planted:
-    return Planted(tmp_path / "demo")
+def planted(tmp_path: Path, clean_set: Path) -> Planted:
+    return Planted(tmp_path / "demo", clean_set)
 
 
 def test_words_that_give_the_label_away(planted: Planted) -> None:
