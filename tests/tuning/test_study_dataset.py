@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from distune.data import read_table
 from distune.data.audit import audit as auditing
 from distune.data.audit.findings import AuditReport, Finding
 from distune.data.fingerprint import table_fingerprint
+from distune.data.readers.table_formats import TableFile
 from distune.errors import UserError
 from distune.tuning.study_dataset import AUDIT_NAME, Inspection, inspect
 
@@ -49,3 +51,19 @@ def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(
     monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / "cache"))
     with pytest.raises((UserError, OSError), match="cache"):
         inspect(config, "c.yaml", accept_leaks=True)
+
+
+def test_an_encoding_that_is_a_guess_is_said_before_the_first_trial(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_config()
+    notes = tuple(
+        f"{name}.csv: {TableFile([], iter(()), 'in Windows-1252', is_guess).said('set data.encoding')}"
+        for name, is_guess in (("guess", True), ("known", False))
+    )
+    table = replace(read_table(config.data, config.seed, check_images=False), notes=notes)
+    monkeypatch.setattr(checking, "check_experiment", lambda config, source: table)
+    monkeypatch.setattr(auditing, "audit", lambda table: AuditReport((), ()))
+    inspect(config, "c.yaml", accept_leaks=False)
+    assert [record.getMessage() for record in caplog.records] == [notes[0]]
+    assert "data.encoding" in notes[0] and "data.encoding" not in notes[1]

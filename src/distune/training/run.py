@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import check_unchanged, image_fingerprints, table_fingerprint
+from distune.data.readers.table_formats import guesses
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.distillation.loss_parts import exclusive_weights
 from distune.errors import ConfigError
@@ -45,6 +47,8 @@ from distune.training.student import (
     student_seed,
 )
 from distune.training.teacher.teacher import Teacher, TeacherStage, class_weights
+
+_log = logging.getLogger(__name__)
 
 
 def run(
@@ -168,6 +172,8 @@ class _Run(Callback):
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
+            for note in guesses(self.table.notes) if dataset is None else ():  # a study has said it once
+                _log.warning("%s", note)
             check_scores(self.table, config.data.root)
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)

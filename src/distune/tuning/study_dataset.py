@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from distune.config import Config, with_values
 from distune.errors import UserError
 from distune.utils.atomic import write_text
 
+_log = logging.getLogger(__name__)
 AUDIT_NAME = "audit.json"
 
 
@@ -50,10 +52,13 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
     from distune.data import read_table
     from distune.data.audit.audit import audit
     from distune.data.fingerprint import table_fingerprint
+    from distune.data.readers.table_formats import guesses
     from distune.store import cache_folder
 
     cache_folder()  # each trial would fail for it
     table = check_experiment(config, source)
+    for note in guesses(table.notes):
+        _log.warning("%s", note)
     report = audit(table)
     if report.leaks and not accept_leaks:
         found = "\n".join(f"  {leak.title}: {leak.detail}" for leak in report.leaks)

@@ -41,6 +41,8 @@ _OF_ANOTHER_FORM = (
     (b"<?xml", "XML"),
 )
 """How files begin that are often saved or sent under the name of a CSV."""
+DOUBT = "where letters look wrong"
+"""Begins what a note says of an encoding that is a guess."""
 _SAMPLE = 1 << 16
 _SAMPLE_ROWS = 50
 
@@ -80,7 +82,12 @@ class TableFile:
 
     def said(self, remedy: str) -> str:
         """The form, and what to do where the guess is wrong."""
-        return f"{self.form} (where letters look wrong, {remedy})" if self.is_guess else self.form
+        return f"{self.form} ({DOUBT}, {remedy})" if self.is_guess else self.form
+
+
+def guesses(notes: Sequence[str]) -> list[str]:
+    """Those of a data set's notes that nothing should begin without a word of."""
+    return [note for note in notes if DOUBT in note]
 
 
 def open_table(
