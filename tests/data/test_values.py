@@ -16,6 +16,7 @@ from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import parts
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.values import LONGEST_TEXT, case_twins, interpreted, normal_form, sign_twins
+from distune.data.table import Split
 from distune.errors import DataError
 
 from .conftest import write_csv, write_png
@@ -401,3 +402,18 @@ def test_values_look_alike_but_for_blanks_case_and_what_is_not_seen() -> None:
     for one, other in {"ab": "a b", "-5": "5", "1.0": "1", "07a": "7a", "é": "e"}.items():
         assert case_twins([other, other, one]) == {}, one
     assert case_twins(["b", "B", "B", "", ""]) == {"b": "B"}
+
+
+def test_the_spelling_of_most_train_rows_is_right_also_among_labels_that_share_a_cell() -> None:
+    splits: list[Split] = ["train", "dev", "dev", "train"]
+    rows = [
+        RawExample(str(n), "", "", (label,), f"p{n}", split, f"t:{n}")
+        for n, (label, split) in enumerate(zip(["Mild;x", "mild", "mild;x", "x"], splits, strict=True))
+    ]
+    config = DataConfig.model_validate({"tasks": {"grade": {"separator": ";"}}})
+    _, faults, _ = interpreted(rows, ("grade",), config)
+    assert [len(own) for own in faults] == [0, 1, 1, 0] and faults[1][0].detail == "'mild', 'Mild'"
+    groups = [RawExample(str(n), "", "", ("a",), group, split, f"t:{n}") for n, (group, split) in enumerate(
+        zip(["P", "p", "p", "q"], splits, strict=True))]  # fmt: skip
+    _, faults, _ = interpreted(groups, ("grade",), DataConfig())
+    assert [len(own) for own in faults] == [0, 1, 1, 0]

@@ -225,3 +225,45 @@ def test_a_graph_names_its_tasks_in_their_order_and_which_have_several_labels() 
     assert json.loads(tasks_as_text(TASKS)) == [side, sign]
     assert json.loads(tasks_as_text(TASKS[::-1])) == [sign, side]
     assert json.loads(tasks_as_text((Task("grade", ("1", "2"), "ordinal"),))) == [["grade", ["1", "2"]]]
+
+
+def test_a_drop_of_just_what_is_allowed_and_a_gain_are_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    just, gain = Parity(3, 0.5, 1, 1, 1.0, 0.5), Parity(3, 0.5, 1, 1, 0.5, 1.0)
+    for parity, most in ((just, 0.5), (gain, 0.0), (Parity(3, 0.0, 0, None, None, None), 0.0)):
+        export._check(parity, "int8", most)
+        (tmp_path / "m").write_bytes(b"exact")
+        monkeypatch.setattr(export, "quantise", lambda file, *, convolutions=True: None)
+        assert export._quantised(tmp_path / "m", lambda held=parity: held, most, lambda line: None) == (
+            parity,
+            "8-bit",
+        )
+
+
+def test_what_the_run_recorded_is_compared_with_what_is_exported(tmp_path: Path) -> None:
+    rows = ["id,pred_side,pred_sign: a,pred_sign: b", "1,left,no,no", "2,left,yes,no", "3,right,no,yes"]
+    (tmp_path / "predictions_dev.csv").write_text("\n".join(rows) + "\n")
+    expected = [
+        np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1]]),
+        np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9]]),
+    ]
+    exported = [
+        np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]),
+        np.array([[0.1, 0.1], [0.9, 0.9], [0.1, 0.9]]),
+    ]
+    labels = np.array([[0, 0, 0], [0, 1, 0], [1, 0, 1]])
+    asked = ParityExamples("three", [Example(str(n), None, "x") for n in range(3)], labels)
+    plain = {"side": 1.0, "sign": 1.0}
+    found = compared(tmp_path, TASKS, plain, asked, expected, exported)
+    assert (found.changed, found.changed_from_run) == (
+        2,
+        1,
+    )  # the third is what it was when the run recorded it
+    assert found.score is not None and found.exported_score is not None
+    perfect = compared(
+        tmp_path, TASKS, plain, asked, [np.eye(2)[[0, 0, 1]], labels[:, 1:].astype(float)], exported
+    )
+    assert perfect.score == 1.0 and perfect.drop is not None and perfect.drop > 0
+    (tmp_path / "predictions_dev.csv").write_text("id,pred_side\n1,left\n2,left\n3,right\n")
+    assert compared(tmp_path, TASKS, plain, asked, expected, exported).changed_from_run is None
