@@ -424,3 +424,27 @@ def test_studies_and_runs_are_compared_as_a_list(noted: Callable[..., Any], tmp_
     for odd in ("ab", {"a"}, distune.Run(tmp_path, None, {})):
         with pytest.raises(UserError, match="sources"):
             distune.compare(odd)  # type: ignore[arg-type]
+
+
+def test_a_data_frame_takes_the_place_of_the_config_s_data(
+    noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made, given = Config(seed=8), []
+    for module in ("students", "studies"):
+        monkeypatch.setattr(
+            f"distune.api.{module}.with_data", lambda config, data: given.append(data) or made
+        )
+    monkeypatch.setattr("distune.api.studies.refresh_report", lambda study: None)
+
+    @contextmanager
+    def claimed(config: Config, *others: Any, **named: Any) -> Iterator[Path]:
+        assert config is made
+        yield tmp_path
+
+    monkeypatch.setattr("distune.training.files.claim.claimed", claimed)
+    runs = noted("distune.training.run.run", SimpleNamespace(score=None, results={}))
+    studies = noted("distune.tuning.tune.tune", SimpleNamespace(study_name="s", folder=tmp_path, reason=None))
+    assert distune.train(Config(), data="one").score is None
+    assert distune.tune(Config(), data="other").reason is None
+    assert given == ["one", "other"]
+    assert runs[0]["config"] is made and studies[0]["request"].config.seed == 8

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from distune.data.batches import (
 )
 from distune.data.device_arrays import SHARE, Placed, Room, as_tensor
 from distune.data.ragged import ragged
-from distune.data.tokenizer import FIRST_WORD, START, HashTokenizer
+from distune.data.tokenizer import FIRST_WORD, START, HashTokenizer, SubwordTokenizer
 
 CPU = torch.device("cpu")
 LENGTHS = [3, 1, 5, 2, 4, 9]
@@ -212,3 +214,27 @@ def test_words_are_numbered_by_a_hash_within_the_limits() -> None:
     assert len(tokenizer.encode(["a b c d e f g h"], 100)[0]) == 6
     many = {number for ids in tokenizer.encode([f"w{n}" for n in range(500)], 2) for number in ids[1:]}
     assert min(many) == FIRST_WORD and max(many) == 49
+
+
+def test_a_published_vocabulary_is_cut_at_the_smaller_limit_and_written_whole() -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+
+    def made() -> Any:
+        held = tokenizers.Tokenizer(
+            tokenizers.models.WordLevel({"[UNK]": 0, "a": 1, "b": 2}, unk_token="[UNK]")
+        )
+        held.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+        held.enable_padding(length=9)
+        held.enable_truncation(1)
+        return held
+
+    tokenizer = SubwordTokenizer(made(), 4)
+    assert tokenizer.encode(["a b", "a b c a b", ""], 10) == [[1, 2], [1, 2, 0, 1], []]
+    assert tokenizer.encode(["a b c"], 2) == [[1, 2]]
+    whole = json.loads(tokenizer.as_json())
+    assert whole["truncation"] is None and whole["padding"] is None
+    assert tokenizer.identity == SubwordTokenizer(made(), 4).identity != SubwordTokenizer(made(), 5).identity
+    assert tokenizer.identity.endswith("-4")
+    assert (
+        SubwordTokenizer(tokenizers.Tokenizer.from_str(tokenizer.as_json()), 4).identity == tokenizer.identity
+    )

@@ -538,3 +538,26 @@ def test_what_a_bundle_is_known_by(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not name"):
         (tmp_path / files.CHECKSUMS).write_text("{}")
         files.check_files(tmp_path)
+
+
+def test_a_student_that_can_do_without_its_text_is_exported_so(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    from distune.deployment.graph import Graph, _traced, write_graph
+    from distune.models.classifier import build_classifier
+
+    config = tiny_config(student__vision="none", data__missing="allow")
+    student = build_classifier(config.student, (COLOUR,), seed=1, image_size=None, can_miss=True)
+    traced = Graph(student.eval())
+    assert traced.inputs == ("ids", "mask", "text_absent") and len(_traced(traced)) == 3
+    write_graph(student, (COLOUR,), tmp_path / "m.onnx")
+    found = loaded(tmp_path / "m.onnx", modalities=("text",), image_size=0)
+    assert found.can_miss
+    ids = ragged([[1, 5, 9], [1, 7]], np.int64)
+    gone = np.array([True, False])
+    padded = [torch.from_numpy(array) for array in ids.padded(np.arange(2))]
+    with torch.no_grad():
+        (expected,) = traced(*padded, torch.from_numpy(gone))
+        (whole,) = traced(*padded, torch.zeros(2, dtype=torch.bool))
+    (answers,) = found.probabilities(None, ids, {"text": gone})
+    assert np.abs(answers - expected.numpy()).max() < 1e-5 < float((whole[0] - expected[0]).abs().max())

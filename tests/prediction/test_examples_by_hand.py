@@ -19,7 +19,7 @@ from distune.data.pixels.intensity import PixelRules
 from distune.data.readers.image_files import ImageFiles
 from distune.data.table import MISSING, Split, Table, Task
 from distune.errors import DataError, UserError
-from distune.prediction import novelty
+from distune.prediction import load, novelty
 from distune.prediction.answers import Answers, joined, named, predicted
 from distune.prediction.evaluation import _ends, record
 from distune.prediction.examples import (
@@ -551,3 +551,53 @@ def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch:
     assert labelled(PREDICTOR, table).name == "set"
     with pytest.raises(UserError, match="a table"):
         labelled(PREDICTOR, table, groups=["p", "q"])
+
+
+def test_a_predictor_passes_on_what_it_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    texts = ["one", "two", "one two three four five six"]
+    labels = {"kind": ["short", "short", "long"]}
+    told: list[tuple[int, int]] = []
+    found = PREDICTOR.evaluate(None, texts, labels=labels, groups=["p", "p", "q"], name="n",
+                               on_progress=lambda *done: told.append(done))  # fmt: skip
+    assert (found["data"], found["examples"], found["cases"], found["score"]) == ("n", 3, 2, 1.0)
+    assert told[-1] == (3, 3) and "recorded" not in found
+    at_home = Predictor(ByLength(), {"kind": 1.0}, Columns((), ("text",)), str(tmp_path))
+    kept = at_home.evaluate(None, texts, labels=labels, record=True)
+    assert (
+        kept["cases"] == 3 and Path(kept["recorded"]).parent == tmp_path and Path(kept["recorded"]).is_file()
+    )
+    for odd in ({"record": 1}, {"name": " "}, {"root": 3}, {"on_progress": 3}):
+        with pytest.raises(UserError, match=next(iter(odd))):
+            at_home.evaluate(None, texts, labels=labels, **odd)  # type: ignore[arg-type]
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        "distune.deployment.export.export_source",
+        lambda *given, **named: asked.append((given, named)) or (tmp_path, None),
+    )
+    assert at_home.export("out", quantize="int8", max_score_drop=0.0, data_root="d") == tmp_path
+    options = {"quantisation": "int8", "max_score_drop": 0.0, "data_root": "d"}
+    assert asked == [((str(tmp_path), "out"), options)]
+    assert at_home.classes == {"kind": ("short", "long")} and at_home.tasks == (TASK,)
+
+
+def test_a_bundle_is_loaded_on_the_cpu_and_stands_for_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/model.onnx").touch()
+    monkeypatch.setattr(load, "load_bundle", lambda folder: f"bundle {folder.name}")
+    for device in (None, "auto", "cpu"):
+        assert load.load(tmp_path / "bundle", device=device) == "bundle bundle"  # type: ignore[comparison-overlap]
+    with pytest.raises(UserError, match="cuda:0"):
+        load.load(tmp_path / "bundle", device="cuda:0")
+    for source in (tmp_path / "bundle", tmp_path / "run"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run/environment.json").touch()
+        with pytest.raises(UserError, match="storage"):
+            load.load(source, storage="sqlite:///s.db")
+    with pytest.raises(UserError, match="is a bundle"):
+        load.run_behind(tmp_path / "bundle")
+    assert load.run_behind(str(tmp_path / "run")) == tmp_path / "run"
+    for odd in ({"device": 3}, {"device": " "}, {"storage": 3}):
+        with pytest.raises(UserError, match=next(iter(odd))):
+            load.load(tmp_path / "bundle", **odd)  # type: ignore[arg-type]
