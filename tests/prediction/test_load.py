@@ -17,6 +17,7 @@ from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
+from distune.utils.default_folders import STUDIES
 
 
 def study_with(folder: Path, config: Config, scores: list[float], **about: Any) -> Path:
@@ -113,6 +114,20 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
     (folder / "confirmation.json").write_text("{}")
     with pytest.raises(UserError, match="damaged"):
         run_behind(folder)
+
+
+def test_a_run_folder_is_taken_before_a_study_of_its_name_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s").mkdir()
+    Path("s/environment.json").write_text("{}")
+    assert run_behind("s") == Path("s") and not caplog.records
+    STUDIES.mkdir(parents=True)
+    (STUDIES / "s.db").touch()
+    assert run_behind("s") == Path("s") and str(STUDIES / "s") in caplog.text
+    caplog.clear()
+    assert run_behind(tmp_path / "s") == tmp_path / "s" and not caplog.records
 
 
 @pytest.mark.parametrize(

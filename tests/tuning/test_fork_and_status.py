@@ -26,6 +26,7 @@ from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, open_dashboard
 from distune.tuning.fork_study import FORKED_BY, fork, open_old
 from distune.tuning.status import read_status, status_of
+from distune.tuning.study import names
 from distune.tuning.study.names import check_before_opening
 from distune.tuning.study.open_study import FORKED_FROM, open_study
 from distune.tuning.study.storage import open_storage, opened
@@ -235,6 +236,19 @@ def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind, is_own_fil
     with pytest.raises(UserError, match="it holds some.*Rename" if is_own_file else "it holds some"):
         check_before_opening(tmp_path / "some", url, "other", accepted, is_own_file=is_own_file)
     check_before_opening(tmp_path / "new", url, "other", accepted, is_own_file=False)
+
+
+def test_a_study_that_another_command_makes_meanwhile_is_no_lost_one(tmp_path, monkeypatch):
+    """It makes the study first, and its folder afterwards."""
+    url = f"sqlite:///{tmp_path}/some.db"
+    look = names.reading
+
+    def reading_too_early(url):
+        (tmp_path / "some" / "trials").mkdir(parents=True)
+        return look(url)
+
+    monkeypatch.setattr(names, "reading", reading_too_early)
+    check_before_opening(tmp_path / "some", url, "some", accepted, is_own_file=True)
 
 
 def test_a_port_in_use_is_named_by_the_dashboard(tmp_path):

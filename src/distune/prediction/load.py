@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from distune.analysis.ranking import rank
@@ -13,9 +14,12 @@ from distune.errors import UserError
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import WEIGHTS
 from distune.utils.arguments import check_argument, check_path, check_text
+from distune.utils.default_folders import STUDIES
 from distune.utils.paths import in_shell
 from distune.utils.sealed_files import read_sealed
 from distune.utils.text import counted
+
+_log = logging.getLogger(__name__)
 
 
 def load(source: Path | str, *, device: str | None = None, storage: str | None = None) -> Predictor:
@@ -57,6 +61,11 @@ def run_behind(source: Path | str, storage: str | None = None) -> Path:
     if not is_run(Path(source)):
         return run_of_study(source, storage)
     _check_no_storage(Path(source), "run folder", storage)
+    if len(Path(source).parts) == 1 and (STUDIES / f"{source}.db").is_file():
+        _log.warning(
+            "%s: the run folder of this name is taken, not the study; name that by its folder, %s",
+            source, STUDIES / source,
+        )  # fmt: skip
     return Path(source)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +52,7 @@ from distune.tuning.summary import BEST_CONFIG_NAME, SUMMARY_NAME, write_summary
 from distune.utils.atomic import check_replaceable
 
 __all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "base_of", "search_space", "tune", "values_outside"]
+_DATABASE_FILE = re.compile(r"\.db(-wal|-shm|-journal)?$", re.I)
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +74,7 @@ def tune(request: TuneRequest) -> TuneResult:
     check_study_name(name)
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
-    _check_ranges(request, url, name)
+    _check_new(request, url, name)
     _check_study(request, folder, url, name, settings)
     check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
     # The storage first: where there is none, no folder of the study is left.
@@ -126,10 +128,18 @@ def values_outside(config: Config) -> list[str]:
     return outside(space, base, narrowed(asked.space)) + impossible(space, base)
 
 
-def _check_ranges(request: TuneRequest, url: str, name: str) -> None:
-    """Refuses a new study whose base lies outside of its own ranges; one that is there already is resumed."""
+def _check_new(request: TuneRequest, url: str, name: str) -> None:
+    """Refuses a new study whose base lies outside of its own ranges, or whose folder would lie where SQLite has a file.
+
+    One that is there already is resumed.
+    """
     lines = values_outside(request.config)
-    if lines and not exists(url, name):
+    is_file = _DATABASE_FILE.search(name)
+    if (lines or is_file) and not exists(url, name):
+        if is_file:
+            raise UserError(
+                f"study name: {name} is how a study's database file is called; leave {is_file.group()} out"
+            )
         raise ConfigError(request.config_path or "config", lines)
 
 

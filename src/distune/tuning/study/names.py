@@ -106,6 +106,8 @@ def check_before_opening(
             though the folder holds trials, as where its database is lost, or though its own file holds others, as
             where it was renamed.
     """
+    # Looked at first: a command that makes the study right now makes these folders after it.
+    has_trials = any((folder / kind).is_dir() for kind in ("trials", "teacher"))
     try:
         with reading(url) as storage:
             study = load(storage, name)
@@ -124,7 +126,7 @@ def check_before_opening(
         missing = str(error)
     except ChangesTooFastError:  # others work on it; opening it checks
         return
-    if any((folder / kind).is_dir() for kind in ("trials", "teacher")):
+    if has_trials:
         raise UserError(
             f"{folder} holds the trials of a study, but {missing}. Put its database back, move the folder away, or "
             "use another --study-name"
