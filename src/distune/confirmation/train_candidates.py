@@ -21,7 +21,7 @@ from distune.tuning.trials.folds import fold_folder
 from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialTask
 from distune.tuning.trials.trial import read_progress
 from distune.utils.progress import duration
-from distune.utils.text import counted
+from distune.utils.text import LONGEST_MESSAGE, counted, one_line
 
 ATTEMPTS = 2
 """How often a run that fails is tried; one whose worker was only lost is tried more often."""
@@ -238,7 +238,14 @@ def train_all(
                 continue
             ended += 1
             trained.failed[job.number] = failure
-            show(_line(job, f"failed ({failure.kind}): {failure.message}", ended, len(jobs)))
+            show(
+                _line(
+                    job,
+                    f"failed ({failure.kind}): {one_line(failure.message, LONGEST_MESSAGE)}",
+                    ended,
+                    len(jobs),
+                )
+            )
     trained.interrupted = bool(interrupted()) and ended < len(jobs)
     return trained
 

@@ -10,6 +10,7 @@ from typing import Any
 
 LONGEST_LINE = 300
 LONGEST_NAME = 100
+LONGEST_MESSAGE = 2_000
 MOST_NAMES = 30
 NOT_UNICODE = "text that is not valid Unicode (half of a surrogate pair)"
 

@@ -24,6 +24,7 @@ from distune.cli.options import (
 )
 from distune.cli.output import say
 from distune.confirmation.request import LEAST_GAIN, RELEVANT_GAIN
+from distune.utils.text import LONGEST_MESSAGE, one_line
 
 EXIT_CODES = {"finished": 0, "incomplete": 1, "low_disk": 4, "interrupted": 130}
 """How `distune confirm` ends, by reason; 2 is bad input."""
@@ -161,9 +162,8 @@ def print_numbers(numbers: Mapping[str, Any], folder: Path) -> None:
         say(f"{KINDS[each['kind']]}: not known, {each['reason']}")
     _print_optimism(numbers["optimism"])
     for failure in numbers["failures"]:
-        say(
-            f"missing: {failure['contender']} seed {failure['seed']} ({failure['kind']}: {failure['message']})"
-        )
+        why = one_line(failure["message"], LONGEST_MESSAGE)
+        say(f"missing: {failure['contender']} seed {failure['seed']} ({failure['kind']}: {why})")
     for note in numbers["notes"]:
         say(f"note: {note}")
     recommendation = numbers["recommendation"]

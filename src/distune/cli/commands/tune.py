@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from distune.cli.options import Assignments, DataRoot, Seed, assigned, devices_of, overrides
-from distune.cli.output import say
+from distune.cli.output import say, say_message
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig, load_config
 
@@ -79,9 +79,7 @@ def tune(
     if not reporting.installed():
         say(f"no report: {reporting.INSTALL}, then distune report", err=True)
     if result.failure:
-        say(
-            f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}", err=True
-        )
+        say_message(f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}")
         if is_of_place(result.failure):
             say("once that is put right, the same command resumes it", err=True)
     if result.reason in STOPPED:
