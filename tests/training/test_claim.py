@@ -35,10 +35,20 @@ def test_the_same_command_resumes_its_newest_unfinished_run(tiny_config: MakeCon
         assert folder == newest
 
 
-def test_where_a_study_searches_is_no_part_of_a_run(tiny_config: MakeConfig, tmp_path: Path) -> None:
+SEARCHED = {"alpha": {"type": "float", "low": 0.1, "high": 0.9}}
+
+
+def test_where_a_study_searches_and_what_is_kept_is_no_part_of_a_run(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
     first = begun(tmp_path / "tiny_1", tiny_config())
-    with claimed(tiny_config(study__sampler="random"), None, tmp_path) as folder:
-        assert folder == first
+    for other in (
+        {"study__sampler": "random"},
+        {"cache__max_gb": 1.0},
+        {"search_space": SEARCHED},
+    ):
+        with claimed(tiny_config(**other), None, tmp_path) as folder:
+            assert folder == first
 
 
 def test_a_run_in_use_is_left_alone(tiny_config: MakeConfig, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.pixels.images import DECODING, decode_all, views
 from distune.data.pixels.intensity import PixelRules
+from distune.models.classifier import build_classifier
 from distune.models.fusion import masked_mean
 from distune.store import Store
 from distune.training.devices import Compute
@@ -201,3 +202,25 @@ def test_what_is_absent_is_told_of_what_a_model_reads(
     if text is not None:
         assert text.tolist() == [True] + [False] * (COUNT - 1)
     assert (found.image is None, found.text is None) == (read == "text", read == "image")
+
+
+@pytest.mark.parametrize("tokens", [{}, OF_TOKENS])
+def test_models_of_two_seeds_read_what_their_own_frozen_layers_made(
+    few: Table, tiny_config: MakeConfig, tmp_path: Path, tokens: dict[str, Any]
+) -> None:
+    """As a teacher and a student with the same untrained encoders do, from one store."""
+    config = tiny_config(**FROZEN, **tokens, data__image_size=32)
+    steps, found = steps_on(few, config, tmp_path), []
+    pixels = torch.from_numpy(np.array(steps.pixels(32)[0]))
+    for seed in (1, 2):
+        model = build_classifier(config.student, few.tasks, seed=seed, image_size=32).eval()
+        found.append(steps.for_model(model, config.student, seed))
+        assert model.vision is not None and found[-1].image is not None
+        with torch.no_grad():
+            tokens_of = model.image_tokens(model.vision.prefix(pixels))
+        if not tokens:
+            np.testing.assert_allclose(found[-1].image[0], tokens_of.mean(1).numpy(), atol=1e-5)
+    first, second = found
+    assert not np.allclose(first.image, second.image)
+    ours, theirs = (each.text_mean if each.text_mean is not None else each.text[0] for each in found)
+    assert not np.allclose(ours, theirs)

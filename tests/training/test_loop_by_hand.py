@@ -350,9 +350,11 @@ def test_a_callback_stops_the_stage_and_a_resumed_one_sees_its_epochs_again(
     assert to_the_end.history[:at] == stopped.history
 
 
-def test_the_record_of_an_epoch(setting: Callable[..., Setting]) -> None:
-    """Of one step, so its losses are those of the model as it was before."""
-    ours = of_few(setting(training__warmup=0.0, data__missing="allow"), epochs=2)
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_the_record_of_an_epoch(setting: Callable[..., Setting], accumulation: int) -> None:
+    """Of one step, so its losses are those of the model before; in parts or not, with the answers of each part."""
+    apart = {"training__accumulation": accumulation, "data__missing": "allow"}
+    ours = of_few(setting(training__warmup=0.0, **apart), epochs=2)
     lacking = np.arange(len(ours.table)) % 2 == 0
     ours.examples = replace(ours.examples, inputs=replace(ours.examples.inputs, absent=(lacking, None)))
     with torch.no_grad():
