@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState, create_trial
+from study_helpers import coordinator, memory_study, settings_of
 
 from distune.tuning.coordinator.leases import BEAT_SECONDS, LEASE_SECONDS, Lease
 from distune.tuning.coordinator.ledger import OWNER
@@ -111,3 +113,30 @@ def test_a_lease_is_written_at_the_start_at_each_beat_and_at_the_end() -> None:
     assert [lease.beat for lease in wrote[2:]] == [1, 2, 3]
     found.leave("timeout")
     assert (wrote[5].beat, wrote[5].ended, wrote[6]) == (4, "timeout", "sessions")
+
+
+@pytest.mark.parametrize("is_due", [True, False])
+def test_a_coordinator_looks_for_lost_and_stale_trials_at_its_beats_alone(
+    tmp_path: Path, is_due: bool
+) -> None:
+    settings = settings_of()
+    study = memory_study(settings)
+    found = coordinator(study, settings, tmp_path, n_trials=5)
+    asked: list[Any] = []
+    for _ in range(2):
+        found._take(found._ledger.ask())
+    found._submit(found._queue.pop(0))
+    stale = found._ledger.ask()
+
+    def noting(what: str, answer: Any) -> Any:
+        return lambda own: asked.append((what, own)) or answer
+
+    found._takeover = SimpleNamespace(  # type: ignore[assignment]
+        renew_if_due=lambda: is_due, lost=noting("lost", [1]), stale_trials=noting("stale", [stale])
+    )
+    found._keep_lease()
+    assert asked == ([("lost", {0, 1}), ("stale", {0})] if is_due else [])
+    assert [one.trial.number for one in found._queue] == ([2] if is_due else [1])
+    assert list(found._active) == [0] and not found._active[0].is_taken_over
+    found._drop(0)
+    assert found._active[0].is_taken_over and not found._is_busy
