@@ -448,3 +448,31 @@ def test_a_data_frame_takes_the_place_of_the_config_s_data(
     assert distune.tune(Config(), data="other").reason is None
     assert given == ["one", "other"]
     assert runs[0]["config"] is made and studies[0]["request"].config.seed == 8
+
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "audit": {}, "check": {"estimate": True}, "compare": {}, "confirm": {"top": 3, "seeds": 5},
+    "evaluate": {"texts": None, "labels": None, "groups": None, "name": None, "root": None, "record": False},
+    "export": {"out": None, "quantize": "none", "max_score_drop": None, "data_root": None, "storage": None},
+    "init": {"out": None, "image": None, "text": None, "labels": (), "group": None, "seed": 42},
+    "load": {"device": None, "storage": None}, "load_config": {"overrides": None},
+    "mistakes": {"out": None, "split": "dev", "most": 12, "data_root": None, "overwrite": False, "storage": None},
+    "read_table": {"check_images": True},
+    "split": {"group": None, "image": None, "fractions": (0.7, 0.15, 0.15), "seed": 42},
+    "train": {"data": None, "out": None, "test": False, "overwrite": False, "callback": None},
+    "tune": {"n_trials": None, "data": None, "fork": None},
+    "Run.mistakes": {"out": None, "split": "dev", "overwrite": False}, "Run.predictor": {"device": None},
+    "Study.open": {"storage": None}, "Study.predictor": {"device": None},
+    "Study.report": {"out": None, "examples": False, "checklist": None, "overwrite": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_what_nobody_says_means_the_same_as_ever(name: str) -> None:
+    function: Any = distune
+    for part in name.split("."):
+        function = getattr(function, part)
+    parameters = inspect.signature(function).parameters
+    assert {key: parameters[key].default for key in DEFAULTS[name]} == DEFAULTS[name]
+    given = [key for key, one in parameters.items() if one.default is not one.empty]
+    assert set(given) - set(DEFAULTS[name]) <= {"encoding"}

@@ -20,7 +20,7 @@ from distune.data.batches import (
     train_batches,
     train_order,
 )
-from distune.data.device_arrays import SHARE, Placed, Room, as_tensor
+from distune.data.device_arrays import SHARE, Placed, Room, _free_bytes, as_tensor
 from distune.data.ragged import ragged
 from distune.data.tokenizer import FIRST_WORD, START, HashTokenizer, SubwordTokenizer
 
@@ -238,3 +238,13 @@ def test_a_published_vocabulary_is_cut_at_the_smaller_limit_and_written_whole() 
     assert (
         SubwordTokenizer(tokenizers.Tokenizer.from_str(tokenizer.as_json()), 4).identity == tokenizer.identity
     )
+
+
+def test_the_memory_that_is_free_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (30, 100))
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 100)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 40)
+    free = {name: _free_bytes(torch.device(name)) for name in ("cpu", "cuda:1", "mps")}
+    assert free == {"cpu": float("inf"), "cuda:1": 30.0, "mps": 60.0}
+    room = Room(torch.device("mps"))
+    assert room.claim(15) and not room.claim(1)

@@ -548,7 +548,10 @@ def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch:
         labelled(predictor, tmp_path / "set")
     with pytest.raises(UserError, match="--csv"):
         labelled(PREDICTOR, tmp_path / "set")
-    assert labelled(PREDICTOR, table).name == "set"
+    assert (labelled(PREDICTOR, table).name, labelled(PREDICTOR, table, name="clinic").name) == (
+        "set",
+        "clinic",
+    )
     with pytest.raises(UserError, match="a table"):
         labelled(PREDICTOR, table, groups=["p", "q"])
 

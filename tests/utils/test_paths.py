@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from distune.errors import UserError
+from distune.utils import text
 from distune.utils.atomic import (
     all_or_none,
     check_new,
@@ -19,6 +22,7 @@ from distune.utils.atomic import (
     write_bytes,
     write_text,
 )
+from distune.utils.lazy import lazy_names
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import check_is_file, in_shell, is_file_name, read_file
 
@@ -141,3 +145,15 @@ def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -
         pass
     assert not descriptors.exists() or len(list(descriptors.iterdir())) == before
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_lazy_name_is_looked_up_once() -> None:
+    package = types.ModuleType("package_of_a_test")
+    sys.modules[package.__name__] = package
+    try:
+        get = lazy_names(package.__name__, {"counted": "distune.utils.text"})
+        assert get("counted") is text.counted is vars(package)["counted"]
+        with pytest.raises(AttributeError, match=r"'package_of_a_test' has no attribute 'other'"):
+            get("other")
+    finally:
+        del sys.modules[package.__name__]
