@@ -20,3 +20,13 @@ def test_a_test_split_that_was_not_opened_is_said_to_be_so(
     (tmp_path / "results.json").write_text(json.dumps({"test_split": test_split}))
     said = "\n".join(_scores(tmp_path, TASKS, {"kind": 1.23456}))
     assert ("did not open" in said) is is_said and "kind 1.235" in said
+
+
+def test_a_test_split_that_a_confirmation_opened_is_no_shut_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "results.json").write_text(json.dumps({"test_split": "shut"}))
+    scored = {"score": 0.7713, "interval": [0.6, 0.8], "examples": 47}
+    monkeypatch.setattr("distune.deployment.model_card.score_with_interval", lambda *_: scored)
+    said = "\n".join(_scores(tmp_path, TASKS, {"kind": 1.0}))
+    assert "| test | 0.7713 |" in said and "did not open" not in said and "confirmation" in said

@@ -77,8 +77,13 @@ def test_intervals_are_those_of_leaving_each_case_out(classes: int) -> None:
         assert found[name]["cases"] == 40 and found[name]["low"] < found[name]["mean"] < found[name]["high"]
 
 
+def half_way(cut: float, rows: np.ndarray) -> float:
+    """From a threshold to the next higher answer."""
+    return float(cut + np.sort(rows)[np.searchsorted(np.sort(rows), cut, "right")]) / 2
+
+
 def test_what_equals_the_threshold_is_no_alarm() -> None:
-    """Of five without the class on dev one may lie above the cut, 0.4; on test the two at the cut are no alarms."""
+    """Of five without the class on dev one may lie above 0.4, so the threshold is half way to the next answer, 0.5."""
 
     def of(without: tuple[float, ...], having: tuple[float, ...]) -> TaskAnswers:
         yes, count = np.array([*without, *having]), len(without) + len(having)
@@ -93,7 +98,7 @@ def test_what_equals_the_threshold_is_no_alarm() -> None:
     found = operating_points(of((0.1, 0.2, 0.3, 0.4, 0.5), (0.6,)), of((0.4, 0.4, 0.6, 0.1), (0.4, 0.7, 0.8)))
     assert found is not None
     point = found[0]["points"][0]
-    assert (found[0]["positive"], point["wanted"], point["thresholds"]) == ("yes", 0.8, [0.4])
+    assert (found[0]["positive"], point["wanted"], point["thresholds"]) == ("yes", 0.8, [0.45])
     assert point["specificity"]["mean"] == pytest.approx(3 / 4)
     assert point["sensitivity"]["mean"] == pytest.approx(2 / 3)
 
@@ -127,10 +132,11 @@ def test_points_are_evaluated_on_test_with_the_thresholds_of_dev() -> None:
     assert [point["wanted"] for point in points] == [0.8, 0.9, 0.95]
     truth, known = test.labels[:, 0], dev.labels[:, 0]
     for point in points:
-        cuts = [
+        kept = [
             np.sort(rows[known == 0, 1])[math.ceil(point["wanted"] * (known == 0).sum()) - 1]
             for rows in dev.probabilities
         ]
+        cuts = [half_way(cut, rows[:, 1]) for cut, rows in zip(kept, dev.probabilities, strict=True)]
         above = [rows[:, 1] > cut for rows, cut in zip(test.probabilities, cuts, strict=True)]
         assert point["thresholds"] == pytest.approx(cuts)
         assert point["sensitivity"]["mean"] == pytest.approx(np.mean([a[truth == 1].mean() for a in above]))
@@ -175,7 +181,8 @@ def test_out_of_fold_answers_evaluate_each_case_with_the_threshold_of_all_others
     found = operating_points_out_of_fold(given)
     assert found is not None and [each["positive"] for each in found] == ["b"]
     for point in found[0]["points"]:
-        whole = [threshold(rows[truth == 0, 1], point["wanted"]) for rows in given.probabilities]
+        kept = [threshold(rows[truth == 0, 1], point["wanted"]) for rows in given.probabilities]
+        whole = [half_way(cut or 0, rows[:, 1]) for cut, rows in zip(kept, given.probabilities, strict=True)]
         assert point["thresholds"] == pytest.approx(whole)
         above = [by_leaving_out(rows, truth, given.cases, point["wanted"]) for rows in given.probabilities]
         assert point["sensitivity"]["mean"] == pytest.approx(np.mean([a[truth == 1].mean() for a in above]))

@@ -40,7 +40,10 @@ def operating_points(dev: TaskAnswers, test: TaskAnswers) -> list[dict[str, Any]
 
     def chosen(column: int, place: int, specificity: float) -> Thresholds | None:
         without = _lacks(dev, column)
-        cuts = [threshold(rows[without, place], specificity) for rows in dev.probabilities]
+        cuts = [
+            above_rounding(threshold(rows[without, place], specificity), rows[:, place])
+            for rows in dev.probabilities
+        ]
         known = [(cut, np.array([cut])) for cut in cuts if cut is not None]
         return known if len(known) == len(cuts) else None
 
@@ -63,7 +66,7 @@ def operating_points_out_of_fold(answers: TaskAnswers) -> list[dict[str, Any]] |
         found = []
         for rows in answers.probabilities:
             negatives, of = rows[without, place], answers.cases[without]
-            cut = threshold(negatives, specificity)
+            cut = above_rounding(threshold(negatives, specificity), rows[:, place])
             others = thresholds_of_others(negatives, of, cases, specificity)
             if cut is None or others is None:
                 return None
@@ -83,6 +86,18 @@ def threshold(negatives: Floats, specificity: float) -> float | None:
     if count * (1 - specificity) < 1 - ROUNDING:
         return None
     return float(np.sort(negatives)[math.ceil(specificity * count - ROUNDING) - 1])
+
+
+def above_rounding(cut: float | None, answers: Floats) -> float | None:
+    """The middle between a threshold that is an answer itself and the next higher answer, which calls them the same.
+
+    Records of six digits and later predictions differ by rounding, which must not lift that answer above it.
+
+    Args:
+        cut: the threshold; None where there is none.
+        answers: probabilities of all examples, (N,).
+    """
+    return None if cut is None else float(cut + min(answers[answers > cut], default=1.0)) / 2
 
 
 def thresholds_of_others(
