@@ -251,6 +251,15 @@ def test_a_study_that_another_command_makes_meanwhile_is_no_lost_one(tmp_path, m
     check_before_opening(tmp_path / "some", url, "some", accepted, is_own_file=True)
 
 
+@pytest.mark.parametrize("old", ["gone", "foreign"])
+def test_a_fork_of_what_is_no_study_of_ours_leaves_nothing(tmp_path, old):
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/foreign.db", study_name="foreign")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match=old):
+        tune(tune_request(logs=tmp_path, name=old, fork="new"))
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_port_in_use_is_named_by_the_dashboard(tmp_path):
     pytest.importorskip("optuna_dashboard")
     with socket.create_server(("127.0.0.1", 0)) as server:

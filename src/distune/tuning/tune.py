@@ -144,15 +144,22 @@ def _check_new(request: TuneRequest, url: str, name: str) -> None:
 
 
 def _check_study(request: TuneRequest, folder: Path, url: str, name: str, settings: StudySettings) -> None:
+    """Refuses the study of a name, and one to copy from, before anything is written; see `check_before_opening`."""
     asked = request.asked
+    is_own_file = asked.storage is None
+    if not (request.fork and asked.name):
+        check_before_opening(
+            folder, url, name, lambda study: check_resumable(study, settings), is_own_file=is_own_file
+        )
+        return
+    with reading(asked.storage or default_url(request.logs, asked.name)) as storage:
+        old = open_old(storage, asked.name)
 
-    def check(study: Study) -> None:
-        if request.fork and asked.name:
-            with reading(asked.storage or default_url(request.logs, asked.name)) as storage:
-                check_is_fork(study, open_old(storage, asked.name))
-        check_resumable(study, settings)
+        def check(study: Study) -> None:
+            check_is_fork(study, old)
+            check_resumable(study, settings)
 
-    check_before_opening(folder, url, name, check, is_own_file=asked.storage is None)
+        check_before_opening(folder, url, name, check, is_own_file=is_own_file)
 
 
 def _check(request: TuneRequest) -> None:
