@@ -38,6 +38,7 @@ from distune.data.pixels.images import (
     reading_rule,
     squared,
     views,
+    with_frame,
 )
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import orientation, tiff_value, turned
@@ -465,3 +466,21 @@ def test_what_a_decoder_says_is_damage(words: str, is_damage: bool, monkeypatch:
             decoder_messages.check_decoded(lambda: "pixels", content)
     else:
         assert decoder_messages.check_decoded(lambda: "pixels", content) == "pixels"
+
+
+@pytest.mark.parametrize(
+    ("image", "cell", "path"),
+    [
+        ("a", "", "a"),
+        ("a", " ", "a"),
+        ("a", " 3 ", "a#frame=3"),
+        ("a", "12.0", "a#frame=12"),
+        ("", "3", ""),
+        (" ", "x", " "),
+    ],
+)
+def test_a_cell_may_name_the_frame_of_an_image(image: str, cell: str, path: str) -> None:
+    assert with_frame(image, cell) == path
+    for odd in ("0", "-1", "1.5", "x", "1" * 10):
+        with pytest.raises(ValueError):
+            with_frame("a", odd)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distune.data.fingerprint import image_fingerprints, table_fingerprint
+from distune.data.fingerprint import check_unchanged, image_fingerprints, table_fingerprint
 from distune.data.pixels.intensity import PixelRules
 from distune.data.table import MISSING, Split, Table, Task
+from distune.errors import DataError
 
 from .conftest import write_png
 
@@ -113,3 +114,10 @@ def test_an_image_is_known_by_its_content_and_how_it_becomes_pixels(tmp_path: Pa
     assert {len(digest) for digest in found if digest} == {32}
     other_rules = replace(table, images=paths, rules=PixelRules(percentiles=(1.0, 99.0)))
     assert image_fingerprints(other_rules) == found  # images of 8 bits are shown as they are
+
+
+def test_a_data_set_that_changed_is_refused_where_another_is_wanted(tmp_path: Path) -> None:
+    for wanted in (None, "a"):
+        check_unchanged(tmp_path, "a", wanted)
+    with pytest.raises(DataError, match="has changed"):
+        check_unchanged(tmp_path, "a", "b")

@@ -417,3 +417,23 @@ def test_the_spelling_of_most_train_rows_is_right_also_among_labels_that_share_a
         zip(["P", "p", "p", "q"], splits, strict=True))]  # fmt: skip
     _, faults, _ = interpreted(groups, ("grade",), DataConfig())
     assert [len(own) for own in faults] == [0, 1, 1, 0]
+
+
+def test_spellings_of_the_map_that_stand_in_no_cell_are_noted() -> None:
+    config = {"label_map": {"grade": {"x": "a", "Y": "b", "z": "z"}}}
+    _, _, notes = understood(config, label=["x ", "a", "b", "y"])
+    assert [note.partition(":")[0] for note in notes if "maps nothing" in note] == [
+        "data.label_map.grade"
+    ] * 2
+    assert any("'Y'" in note for note in notes) and any("'z'" in note for note in notes)
+
+
+def test_values_that_differ_in_alike_signs_alone_are_told_and_kept_apart() -> None:
+    assert sign_twins(["a'b", "a\u2019b", "c", "C", "1,5", "1.5", "a'b"]) == [
+        ("a'b", "a\u2019b"),
+        ("1,5", "1.5"),
+    ]
+    assert sign_twins(["a", "A", "b", "7", "07"]) == []  # the other rule knows these
+    rows, faults, notes = understood(label=["1,5", "1.5", "2", "2"])
+    assert not any(faults) and {row.labels[0] for row in rows} == {"1,5", "1.5", "2"}
+    assert any("1,5" in note and "1.5" in note for note in notes)

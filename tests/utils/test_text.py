@@ -22,6 +22,7 @@ from distune.utils.text import (
     nearest,
     nearest_hint,
     one_line,
+    terminal_message,
 )
 
 _PLURAL = re.compile(r"\{len\([^{}]*\)\} (examples|rows|cases|groups|images|classes|entries|trials|runs)\b")
@@ -95,3 +96,8 @@ def test_a_cell_starts_no_formula_and_is_read_back(text: str) -> None:
     assert inert(text) == f"'{text}" and as_written(inert(text)) == text
     for plain in ("x", "'x", "1", "", "'"):
         assert inert(plain) == as_written(plain) == plain
+
+
+def test_a_message_of_several_lines_is_one_message() -> None:
+    assert terminal_message("one") == "one"
+    assert terminal_message("one\ntwo\n  three\n\nError: four") == "one\n  two\n  three\n\n  Error: four"
