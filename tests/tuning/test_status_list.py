@@ -78,7 +78,7 @@ def test_both_stages_of_a_staged_search_are_one_study_of_the_list(tmp_path):
     assert all(isinstance(study, StudyStatus) for study in found)
     assert [study.name for study in found] == ["other", "s" + SUFFIX], "it is at its teachers"
     students_study = optuna.load_study(study_name="s", storage=storage)
-    students_study.set_user_attr("teachers", {"base": {}})
+    students_study.set_user_attr("teachers", {"base": {"overrides": {}}})
     assert [study.name for study in read_studies(storage=url)] == ["other", "s"]
 
 
