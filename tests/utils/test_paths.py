@@ -24,7 +24,7 @@ from distune.utils.atomic import (
 )
 from distune.utils.lazy import lazy_names
 from distune.utils.new_folder import new_folder
-from distune.utils.paths import check_is_file, in_shell, is_file_name, read_file
+from distune.utils.paths import check_is_file, in_shell, is_file_name, make_folder, read_file
 
 
 def test_a_path_is_one_word_of_a_command_and_no_option() -> None:
@@ -157,3 +157,15 @@ def test_a_lazy_name_is_looked_up_once() -> None:
             get("other")
     finally:
         del sys.modules[package.__name__]
+
+
+def test_a_folder_is_made_where_nothing_else_has_its_name(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a/b")
+    assert (tmp_path / "a/b").is_dir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "broken").symlink_to("nowhere")
+    for taken in ("file", "file/in/it", "broken"):
+        with pytest.raises(UserError, match="choose another folder"):
+            make_folder(tmp_path / taken)
+    assert (tmp_path / "file").read_text() == "mine" and not (tmp_path / "nowhere").exists()

@@ -118,11 +118,6 @@ def ending_of(error: Exception) -> tuple[int, str]:
         if error.errno == errno.ENOENT and error.filename is None:
             return BAD_INPUT, _no_such_folder(error)
         named = error.filename2 or error.filename or type(error).__name__  # of a copy the second one
-        if error.errno == errno.EEXIST:
-            return (
-                BAD_INPUT,
-                f"{named}: there is a file or a link to nothing of this name; choose another one",
-            )
         return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
     return FAILED, f"internal error: {type(error).__name__}: {_first_line(error)}; {_kept(error)}"
 

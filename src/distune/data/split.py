@@ -18,6 +18,7 @@ from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.atomic import all_or_none, check_new, replacing
+from distune.utils.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.text import counted, listed, nearest_hint
 
@@ -82,7 +83,7 @@ def split_csv(
         groups = [normal_form(row[header.index(group_column)]) for row in rows]
         refuse_case_twins(metadata, group_column, groups)
     assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with all_or_none(out, files):
         before_writing()
         for number, file in enumerate(files):

@@ -30,7 +30,7 @@ from distune.utils.atomic import write_bytes, write_text
 from distune.utils.default_folders import STUDIES
 from distune.utils.generated import write_generated
 from distune.utils.output_files import check_output, is_never
-from distune.utils.paths import is_file_name
+from distune.utils.paths import is_file_name, make_folder
 from distune.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _write(
     findings = analyse(study)
     written = companions(findings, out)
     document = build(findings, draw(findings), written, examples=examples)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     # First what says whose report it is: after a kill the same command knows its own files.
     write_text(out / MARKDOWN_FILE, markdown.render(document, FIGURES))
     write_text(out / HTML_FILE, html.render(document))

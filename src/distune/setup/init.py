@@ -24,6 +24,7 @@ from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
 from distune.utils.atomic import all_or_none, check_new, replacing, write_text
+from distune.utils.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.text import counted, listed
 
@@ -124,7 +125,7 @@ def prepare(
     import yaml
 
     parse_config(yaml.safe_load(text), source=str(out / CONFIG))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with all_or_none(out, _files(out)):
         _write_tables(out, header, rows, splits)
         write_text(out / CONFIG, text)

@@ -8,6 +8,8 @@ import shlex
 import stat
 from pathlib import Path
 
+from distune.errors import UserError
+
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
@@ -20,6 +22,21 @@ def in_shell(path: Path | str) -> str:
 def is_file_name(name: str) -> bool:
     """Whether a name from data can be the name of one file or folder: no separator, no dots first, not too long."""
     return _FILE_NAME.fullmatch(name) is not None
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, where they are not there.
+
+    Raises:
+        UserError: something else has its name, or the name of one above it.
+        OSError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(
+            f"{folder}: it, or a part of its path, is a file or a link to nothing; choose another folder"
+        ) from None
 
 
 def check_is_file(path: Path) -> None:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
+from distune.utils.paths import make_folder
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")
@@ -38,7 +39,7 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
     is_new = folder is None or not folder.exists()
     folder = folder or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
     _check(config, folder, overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         with FileLock(folder / LOCK, timeout=0):
             if overwrite:
