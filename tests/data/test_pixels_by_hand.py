@@ -42,7 +42,7 @@ from distune.data.pixels.images import (
 )
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import orientation, tiff_value, turned
-from distune.data.readers.checks import checked_images
+from distune.data.readers.checks import _has_more, checked_images
 from distune.errors import UserError
 
 
@@ -229,6 +229,9 @@ def test_the_middle_frame_is_the_lower_of_two_and_a_named_one_is_no_choice(tmp_p
         assert (found_header is not None) is is_known and (found_header is None or found_header.width == 3)
         if is_known:
             assert pixels_of((tmp_path / name).read_bytes(), suffix=".IMA")[0, 0] == 50
+    (tmp_path / "empty.dcm").touch()
+    assert dicom_header_of(str(tmp_path / "empty.dcm")) is None
+    assert "empty" in str(checked_images([str(tmp_path / "empty.dcm")], 1.0)[0].problem)
     content = four.read_bytes()
     assert pixels_of(content)[0, 0] == 100 and pixels_of(content, frame=4)[0, 0] == 200
     for frame in (0, 5):
@@ -484,3 +487,20 @@ def test_a_cell_may_name_the_frame_of_an_image(image: str, cell: str, path: str)
     for odd in ("0", "-1", "1.5", "x", "1" * 10):
         with pytest.raises(ValueError):
             with_frame("a", odd)
+
+
+@pytest.mark.parametrize(("error", "is_raised"), [(MemoryError(), True), (ValueError("damaged"), False)])
+def test_what_follows_the_first_picture_may_be_damaged(error: Exception, is_raised: bool) -> None:
+    class Opened:
+        format = "GIF"
+
+        @property
+        def is_animated(self) -> bool:
+            raise error
+
+    opened: Any = Opened()
+    if is_raised:
+        with pytest.raises(MemoryError):
+            _has_more(opened)
+    else:
+        assert _has_more(opened) is False

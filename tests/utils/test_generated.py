@@ -36,3 +36,13 @@ def test_an_edit_is_kept_once_and_what_nobody_edited_is_replaced(name: str, tmp_
     file.write_text("lr: 5\n")  # of an earlier version, without a note
     write_generated(file, "lr: 5\n")
     assert len(kept()) == 4
+
+
+def test_what_is_kept_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_generated(tmp_path / "a.md", "one\n")
+    write_generated(tmp_path / "a.md", "two\n")
+    assert not caplog.text
+    (tmp_path / "a.md").write_text("mine\n")
+    write_generated(tmp_path / "a.md", "three\n")
+    assert "a.md was edited" in caplog.text and "a.edited.md" in caplog.text
+    assert (tmp_path / "a.md").read_text().splitlines()[1].startswith("<!-- ")

@@ -26,6 +26,10 @@ from distune.utils.yaml_files import (
         ("a: 1\nb: [x, 2.5, true, null]", {"a": 1, "b": ["x", 2.5, True, None]}),
         ("a: '010'\nb: 0\nc: 0.5\nd: '12:30'", {"a": "010", "b": 0, "c": 0.5, "d": "12:30"}),
         ("base: &b {x: 1, y: 2}\nmore: {<<: *b, y: 3}", {"base": {"x": 1, "y": 2}, "more": {"x": 1, "y": 3}}),
+        (
+            "one: &b {x: 1}\nother: &c {y: 2}\nmore: {<<: *b, <<: *c}",
+            {"one": {"x": 1}, "other": {"y": 2}, "more": {"x": 1, "y": 2}},
+        ),
         ("1" * LONGEST_NUMBER, int("1" * LONGEST_NUMBER)),
         ("[" * (DEEPEST - 1) + "1" + "]" * (DEEPEST - 1), "deep"),
     ],
@@ -47,6 +51,7 @@ REFUSED = {
     'a: "\\ud800"': "Unicode",
     "a: !!python/object/apply:os.system [true]": "python/object",
     "a: !own 1": "!own",
+    "? [a]\n: 1": "unhashable",
     "a: [": "line ",
     "a: 1\n--- \nb: 2": "",
     "[" * DEEPEST + "1" + "]" * DEEPEST: "deeper",
