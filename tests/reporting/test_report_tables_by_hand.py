@@ -100,13 +100,14 @@ def test_the_trial_whose_config_is_recommended() -> None:
         assert kept is not None
         return kept.number, best._whose(found, kept)
 
-    assert shown() == (1, "Trial 1 has the best score of the search.")
-    assert shown(numbers=chosen("trial_0001"))[1].startswith("Trial 1, the best of the search, is what")
-    assert shown(numbers=chosen("trial_0000")) == (
-        0, "Trial 0, recommended by the confirmation; trial 1 scored higher in the search alone.",
-    )  # fmt: skip
-    number, said = shown(numbers=chosen("base"))
-    assert number == 1 and said.startswith("The confirmation recommends the base config; for comparison")
+    for name, expected, token in (
+        (None, 1, "Trial 1 has the best score"),
+        ("trial_0001", 1, "Trial 1, the best"),
+        ("trial_0000", 0, "trial 1 scored higher"),
+        ("base", 1, "recommends the base config"),
+    ):
+        number, said = shown(numbers=chosen(name)) if name else shown()
+        assert number == expected and token in said
     gone = shown(numbers=chosen("trial_0009", trial_0009={"kind": "trial", "trial": 9}))
     assert gone[0] == 1 and "recommends trial 9" in gone[1]
     assert best.shown_trial(findings(study(trial(0, state="failed")))) is None
