@@ -417,3 +417,12 @@ def test_what_pruning_saved_lies_between_the_estimates_of_all_phases() -> None:
     assert "nothing was pruned" in "".join(
         map(text, efficiency._savings([phase("", Unknown("nothing was pruned"))]))
     )
+
+
+def test_trials_without_a_time_are_told() -> None:
+    timed = [TrialRecord(number, "complete", 0.5, seconds=10.0 * (number + 1)) for number in range(2)]
+    whole = text(efficiency.section(findings(study(*timed))))
+    assert "| Complete | 2 | 15 s | 30 s |" in whole
+    part = text(efficiency.section(findings(study(*timed, TrialRecord(2, "complete", 0.6)))))
+    assert "| Complete | 2 of 3 | 15 s | 30 s |" in part
+    assert "No trial of this study has a time" in text(efficiency.section(findings()))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import optuna
 import pytest
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 from study_helpers import (
     base_config,
@@ -330,3 +331,42 @@ def test_a_study_that_is_refused_keeps_its_bytes(tmp_path, make, options):
     with pytest.raises(UserError, match=r"study s|s\.db"):
         tune(tune_request(logs=tmp_path, **options))
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_what_ended_as_complete_or_pruned_is_copied_with_all_that_it_says(tmp_path):
+    settings = settings_of(pruner="none")
+    old = memory_study(settings)
+    lr = {"teacher_lr": 1e-5}
+    for number, state in enumerate(
+        (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PRUNED)
+    ):
+        has_value = state == TrialState.COMPLETE
+        overrides = {} if number == 0 else {"student.dropout": 0.1 + number / 100, "training.accumulation": 4}
+        about = {
+            "overrides": overrides,
+            "coordinator": "dead",
+            "seconds": 3.0,
+            "baseline": number == 0,
+            "fixed_params": lr,
+        }
+        old.add_trial(create_trial(state=state, value=0.5 if has_value else None, user_attrs=about,
+                                   intermediate_values={1: 0.25, 2: 0.5}))  # fmt: skip
+    new = fork(old, InMemoryStorage(), "new", settings)
+    assert [trial.user_attrs["copied_from"][1] for trial in new.trials] == [0, 1, 3]
+    assert [trial.state for trial in new.trials] == [
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.PRUNED,
+    ]
+    base, pruned, _ = new.trials
+    assert base.user_attrs["baseline"] is True and base.user_attrs["overrides"] == {} and base.value == 0.5
+    assert pruned.intermediate_values == {1: 0.25, 2: 0.5} and pruned.params["student_dropout"] == 0.11
+    assert pruned.user_attrs["overrides"]["training.accumulation"] == 4
+    assert pruned.user_attrs["seconds"] == 3.0
+    assert not {"coordinator", "baseline", "fixed_params"} & set(pruned.user_attrs)
+    other = fork(old, InMemoryStorage(), "new", settings_of(pruner="none", folds=3))
+    assert [trial.state for trial in other.trials] == [TrialState.WAITING], (
+        "another metric: only the base is to run"
+    )
+    elsewhere = replace(settings, dataset="sha256:1")
+    assert len(fork(old, InMemoryStorage(), "new", elsewhere).trials) == 1
