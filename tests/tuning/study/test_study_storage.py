@@ -23,7 +23,7 @@ from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.space.build import build_space
 from distune.tuning.study.names import commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
-from distune.tuning.study.read_only import COPY_ATTEMPTS, copy_sqlite, reading
+from distune.tuning.study.read_only import COPY_ATTEMPTS, NoStudiesError, copy_sqlite, reading
 from distune.tuning.study.settings import COMMITS, ENCODERS, NEUTRAL_KEYS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
@@ -563,3 +563,12 @@ def test_a_scores_owner_alone_starts_a_trial_over(tmp_path):
     mine.start_over(trial, {"smaller": True})
     assert study.trials[0].intermediate_values == {} and study.trials[0].user_attrs["smaller"] is True
     assert trial._cached_frozen_trial.intermediate_values == {}
+
+
+def test_a_database_that_is_being_made_holds_no_studies_yet_and_is_not_written(tmp_path):
+    """Optuna would add the row that its maker is about to add: one of both would fail."""
+    open_storage(f"sqlite:///{tmp_path}/a.db").engine.dispose()
+    with sqlite3.connect(tmp_path / "a.db") as other:
+        other.execute("DELETE FROM version_info")
+    with pytest.raises(NoStudiesError, match="version_info"), reading(f"sqlite:///{tmp_path}/a.db"):
+        pass

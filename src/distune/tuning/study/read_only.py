@@ -19,6 +19,7 @@ from distune.tuning.study.storage import (
     open_engine,
     parse_url,
     reason,
+    with_tables,
 )
 from distune.tuning.study.storage_url import redacted, sqlite_file
 from distune.utils.paths import check_is_file
@@ -126,7 +127,8 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
     with open_engine(shown):
         probe = create_engine(parsed, **options)
         _check_tables(probe, shown)
-        storage = _readable(shown)(url, engine_kwargs=options, skip_table_creation=True)
+        kind_of_storage = _readable(shown)
+        storage = with_tables(lambda: kind_of_storage(url, engine_kwargs=options, skip_table_creation=True))
     kind = parsed.get_backend_name()
     if kind in _READ_ONLY:
         begin_sessions(storage.engine, (*SESSION[kind], _READ_ONLY[kind]))
@@ -169,10 +171,16 @@ def _check_tables(engine: Engine, shown: str) -> None:
 
     try:
         there = set(inspect(engine).get_table_names())
+        if (
+            "version_info" in there
+        ):  # a database that is being made has the table before its row, which Optuna adds
+            with engine.connect() as connection:
+                row = connection.exec_driver_sql("SELECT 1 FROM version_info").first()
+            there -= set() if row else {"version_info"}
     finally:
         engine.dispose()
     if missing := [table for table in _TABLES if table not in there]:
         # A file of another program is not Distune's to work on; on a server, several programs may share a database.
-        is_anothers = engine.name == "sqlite" and there - BaseModel.metadata.tables.keys()
+        is_anothers = engine.name == "sqlite" and there - {*BaseModel.metadata.tables, "alembic_version"}
         kind = UserError if is_anothers else NoStudiesError
         raise kind(f"{redacted(shown)} holds no studies: it lacks Optuna's tables {', '.join(missing)}")

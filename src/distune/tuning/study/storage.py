@@ -66,7 +66,7 @@ def open_storage(url: str) -> RDBStorage:
         file.parent.mkdir(parents=True, exist_ok=True)
     with open_engine(url, file):
         options = engine_options(parsed)
-        storage = _with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
+        storage = with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
     begin_sessions(storage.engine, SESSION.get(parsed.get_backend_name(), ()))
     if file is not None:
         check = _SameFile(file)
@@ -175,7 +175,7 @@ def opened(url: str) -> Iterator[RDBStorage]:
         storage.engine.dispose()
 
 
-def _with_tables(make: Callable[[], RDBStorage]) -> RDBStorage:
+def with_tables(make: Callable[[], RDBStorage]) -> RDBStorage:
     """Opens a storage; where several coordinators create its tables at once, all but one have to look again."""
     from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
