@@ -13,6 +13,7 @@ from study_helpers import coordinator, memory_study, settings_of
 from distune.tuning.coordinator.leases import BEAT_SECONDS, LEASE_SECONDS, Lease
 from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.coordinator.takeover import Takeover
+from distune.tuning.trials.messages import Failure, TrialFinished, TrialOutcome
 
 
 def takeover_of(
@@ -140,3 +141,43 @@ def test_a_coordinator_looks_for_lost_and_stale_trials_at_its_beats_alone(
     assert list(found._active) == [0] and not found._active[0].is_taken_over
     found._drop(0)
     assert found._active[0].is_taken_over and not found._is_busy
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "became"),
+    [
+        ("complete", "stopped", TrialState.COMPLETE),  # it was done before it heard that it should stop
+        ("complete", "", TrialState.COMPLETE),
+        ("stopped", "stopped", TrialState.WAITING),
+        ("stopped", "", TrialState.WAITING),
+        ("stopped", "pruned", TrialState.PRUNED),
+        ("pruned", "", TrialState.PRUNED),
+    ],
+)
+def test_what_becomes_of_a_trial_that_left_its_worker(
+    tmp_path: Path, state: Any, reason: str, became: TrialState
+) -> None:
+    settings = settings_of()
+    study = memory_study(settings)
+    found = coordinator(study, settings, tmp_path, n_trials=5)
+    found._take(found._ledger.ask())
+    found._submit(active := found._queue.pop(0))
+    active.stop_reason = reason
+    found._failures = [Failure("crash", "before")]
+    found._end(active, TrialFinished(0, TrialOutcome(state, 0.5)))
+    assert study.trials[0].state == became and "seconds" in study.trials[0].user_attrs
+    assert bool(found._failures) is (became == TrialState.WAITING), "a finished trial ends a row of failures"
+
+
+def test_a_failure_of_a_trial_that_another_one_has_taken_counts_for_nothing(tmp_path: Path) -> None:
+    settings = settings_of()
+    study = memory_study(settings)
+    found = coordinator(study, settings, tmp_path, n_trials=5)
+    for number in range(4):
+        found._take(found._ledger.ask())
+        active = found._queue.pop(0)
+        if number == 0:
+            study._storage.set_trial_user_attr(active.trial._trial_id, OWNER, "other")
+        found._fail(active, Failure("crash", f"boom {number}"))
+        assert len(found._failures) == number and (found.failure is None) is (number < 3)
+    assert found.failure == Failure("crash", "boom 3")
