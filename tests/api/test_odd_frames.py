@@ -14,7 +14,8 @@ import pytest
 from distune.api.frames import with_data
 from distune.config import Config, with_values
 from distune.errors import DataError, UserError
-from distune.prediction.examples import Columns, examples_of
+from distune.prediction.examples import examples_of
+from distune.prediction.table_columns import Columns
 
 pandas = pytest.importorskip("pandas")
 PICTURE = np.zeros((4, 4), np.uint8)

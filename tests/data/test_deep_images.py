@@ -14,7 +14,7 @@ from distune.data.pixels.images import decode, is_deep, read_pixels, reading_rul
 from distune.data.pixels.intensity import PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import turned
 from distune.errors import UserError
-from distune.prediction.examples import array_of, encoder_pixels
+from distune.prediction.example_pixels import array_of, encoder_pixels
 
 GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6
 

@@ -23,7 +23,8 @@ from distune.data.pixels.images import FRAME, decode, located, read_pixels
 from distune.data.pixels.intensity import DEFAULT
 from distune.data.readers.checks import image_problems
 from distune.errors import UserError
-from distune.prediction.examples import Example, array_of, encoder_pixels
+from distune.prediction.example_pixels import array_of, encoder_pixels
+from distune.prediction.examples import Example
 from distune.prediction.novelty import Seen, seen_before
 
 

@@ -16,7 +16,8 @@ from distune.data import Table, read_table
 from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.data.split import split_csv
 from distune.errors import ConfigError, DataError
-from distune.prediction.examples import Columns, read_examples
+from distune.prediction.example_tables import read_examples
+from distune.prediction.table_columns import Columns
 
 from .conftest import write_png
 

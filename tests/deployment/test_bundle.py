@@ -38,7 +38,7 @@ images, texts = json.load(sys.stdin)
 first = predictor.predict_proba(images[:1], texts[:1])
 seconds = time.perf_counter() - started
 found = predictor.predict_proba(images, texts)
-from distune.prediction.examples import encoder_pixels
+from distune.prediction.example_pixels import encoder_pixels
 pixels = [encoder_pixels(image, predictor.model.image_size, predictor.model.rules).tolist() for image in images[:3]]
 ids = predictor.model.tokenizer.encode(texts, predictor.model.max_tokens)
 print(json.dumps([seconds, {task: p.tolist() for task, p in found.items()}, pixels, ids]))

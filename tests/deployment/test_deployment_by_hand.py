@@ -25,8 +25,8 @@ from distune.deployment.description import FORMAT, LABELS, PREPROCESS, check_lab
 from distune.deployment.export import default_folder, export_run
 from distune.deployment.parity import dev_examples
 from distune.errors import DataError, UserError
-from distune.prediction.examples import Columns
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import Columns
 
 SIDE = Task("side", ("left", "right"))
 GRADE = Task("grade", ("low", "mid", "high"), "ordinal", "quadratic_kappa", 2.0)

@@ -29,7 +29,7 @@ from distune.deployment.description import (
     check_preprocess,
 )
 from distune.errors import UserError
-from distune.prediction.examples import Columns
+from distune.prediction.table_columns import Columns
 
 FILE = Path("bundle/file.json")
 SOUND: dict[str, Any] = {

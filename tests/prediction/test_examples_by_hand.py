@@ -22,22 +22,9 @@ from distune.errors import DataError, UserError
 from distune.prediction import load, novelty
 from distune.prediction.answers import Answers, joined, named, predicted
 from distune.prediction.evaluation import _ends, record
-from distune.prediction.examples import (
-    Columns,
-    Example,
-    _file,
-    array_of,
-    cell_of,
-    column_of,
-    columns_of,
-    encoder_pixels,
-    examples_of,
-    is_image,
-    is_missing,
-    is_nothing,
-    positions,
-    read_examples,
-)
+from distune.prediction.example_pixels import array_of, encoder_pixels
+from distune.prediction.example_tables import _file, read_examples
+from distune.prediction.examples import Example, cell_of, column_of, examples_of, is_image, is_nothing
 from distune.prediction.inputs import Inputs, _problem, lacks
 from distune.prediction.label_cells import PartLabels
 from distune.prediction.labelled import (
@@ -51,6 +38,7 @@ from distune.prediction.labelled import (
 from distune.prediction.load import is_run
 from distune.prediction.novelty import Seen, check_novelty, seen_before
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import Columns, columns_of, is_missing, positions
 from distune.training.scoring.temperature_scaling import calibrated
 
 from .test_predictor_by_hand import PREDICTOR, SEEING, TASK, ByBrightness, ByLength, grey

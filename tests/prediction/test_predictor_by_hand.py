@@ -21,12 +21,14 @@ from distune.data.tokenizer import HashTokenizer
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, as_cell
 from distune.prediction.evaluation import evaluation_of
-from distune.prediction.examples import Columns, Example, array_of, columns_of, encoder_pixels, examples_of
+from distune.prediction.example_pixels import array_of, encoder_pixels
+from distune.prediction.examples import Example, examples_of
 from distune.prediction.inputs import lacks
 from distune.prediction.label_cells import PartLabels, as_in_training, in_columns
 from distune.prediction.labelled import Labelled, _as_cell, label_columns_of, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import Columns, columns_of
 from distune.training.scoring.temperature_scaling import calibrated
 
 TASK = Task("kind", ("short", "long"))

@@ -14,10 +14,11 @@ import pytest
 from distune.config import Config
 from distune.data.table import MISSING
 from distune.errors import DataError, UserError
-from distune.prediction.examples import Columns, read_examples
+from distune.prediction.example_tables import read_examples
 from distune.prediction.labelled import label_columns_of, labelled, labelled_file
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import Columns
 from distune.store import Store
 from distune.training.files.prediction_files import read_split_predictions
 from distune.training.run import run

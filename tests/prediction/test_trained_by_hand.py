@@ -19,9 +19,10 @@ from distune.errors import DataError, UserError
 from distune.models.classifier import Classifier, build_classifier
 from distune.prediction import evaluation, trained
 from distune.prediction.evaluation import evaluate, evaluation_of, score_with_interval
-from distune.prediction.examples import Columns, Example
+from distune.prediction.examples import Example
 from distune.prediction.labelled import Labelled, label_columns_of
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import Columns
 from distune.prediction.trained import TrainedStudent, fitted_temperatures, load_run
 from distune.training.devices import Compute
 

@@ -18,15 +18,8 @@ from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.split import FRACTIONS, assign_splits
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
-from distune.prediction.examples import (
-    array_of,
-    cell_of,
-    column_of,
-    columns_in,
-    is_frame,
-    is_nothing,
-    is_picture,
-)
+from distune.prediction.example_pixels import array_of, is_picture
+from distune.prediction.examples import cell_of, column_of, columns_in, is_frame, is_nothing
 from distune.setup.columns import split_of
 from distune.utils.new_folder import new_folder
 from distune.utils.paths import read_file

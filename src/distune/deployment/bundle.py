@@ -15,8 +15,8 @@ from distune.data.tokenizer import HashTokenizer, SubwordTokenizer, Tokenizer
 from distune.deployment.description import HASHED_WORDS, check_format, check_labels, check_preprocess
 from distune.deployment.onnx_model import OnnxModel
 from distune.errors import UserError
-from distune.prediction.examples import Columns
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import Columns
 from distune.utils import json_files
 from distune.utils.arguments import check_path
 from distune.utils.paths import check_is_file

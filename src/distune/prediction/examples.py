@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from io import IOBase
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
-from distune.data.pixels.image_size import size_of
-from distune.data.pixels.images import FRAME, NO_FRAME, decode, from_array, located, squared, with_frame
-from distune.data.pixels.intensity import DEFAULT, PixelRules
-from distune.data.readers.image_files import ImageFiles
-from distune.data.readers.table_formats import TableError, open_table, row_fault
-from distune.errors import DataError, UserError, is_of_the_machine
-from distune.utils.text import NOT_UNICODE, counted, is_unicode, listed, nearest_hint, one_line
+from distune.data.pixels.images import NO_FRAME, with_frame
+from distune.errors import UserError
+from distune.prediction.example_pixels import is_picture
+from distune.prediction.table_columns import Columns, frame_position, positions
+from distune.utils.text import NOT_UNICODE, counted, is_unicode
 
 NO_SEQUENCES = (str, bytes, bytearray, Mapping, Set, IOBase)
-_log = logging.getLogger(__name__)
-PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
-"""Modes of Pillow whose arrays are what they look like; the others are converted."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """How a table of new examples is read, as that of training was; of several names the first that is there is used.
-
-    Attributes:
-        image: choices for the image; none where the model reads no image.
-        text: choices for the text; none where the model reads no text.
-        missing: texts that stand for nothing, whatever their case, as in training.
-        group: choices for the patient or case, where labelled examples are read.
-        frame: choices for the number of the frame, of images in files of several; a table may have none.
-        encoding: of CSV that is not UTF-8; None finds it out.
-        follow_links: also take files outside of the images' folder to which a link inside points.
-    """
-
-    image: tuple[str, ...] = ("image",)
-    text: tuple[str, ...] = ("text",)
-    missing: tuple[str, ...] = ()
-    group: tuple[str, ...] = ()
-    frame: tuple[str, ...] = ()
-    encoding: str | None = None
-    follow_links: bool = False
-
-    def text_of(self, cell: str) -> str:
-        """The text that a cell holds; empty where it stands for nothing."""
-        text = cell.strip()
-        return "" if is_missing(text, self.missing) else text
-
-
-def is_missing(cell: str, words: Collection[str]) -> bool:
-    """Whether a cell stands for nothing: it is empty, or one of the words, whatever its case."""
-    cell = cell.strip().casefold()
-    return not cell or any(cell == word.strip().casefold() for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +144,6 @@ def is_image(value: Any) -> TypeGuard[Any]:
     )
 
 
-def is_picture(value: Any) -> bool:
-    """Whether a value is a Pillow image."""
-    return hasattr(value, "getexif") and hasattr(value, "mode")
-
-
 def _name(image: Any, row: int) -> str:
     return str(image) if isinstance(image, str | Path) else f"example {row + 1}"
 
@@ -236,183 +190,3 @@ def _of_row(name: str, picture: Any, said: Any, columns: Columns) -> Example:
         return Example(name, picture, columns.text_of(cell_of(said)))
     except UserError as error:
         return Example(name, picture, None, f"its text: {error}")
-
-
-def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int | None, int | None]:
-    """Where the image and the text are; None for what is not read.
-
-    Raises:
-        DataError: a column is missing; it names those that are there.
-    """
-    found: list[int | None] = []
-    problems = []
-    for what, choices in (("image", columns.image), ("text", columns.text)):
-        there = [choice for choice in choices if choice in header]
-        found.append(header.index(there[0]) if there else None)
-        if there and header.count(there[0]) > 1:
-            problems.append(f"there are two columns {there[0]!r}; rename or drop one")
-        if choices and not there:
-            looked, hint = listed(list(dict.fromkeys(choices))), nearest_hint(choices[0], header)
-            problems.append(
-                f"no column for the {what}: looked for {looked}; columns found: {listed(header)}{hint}"
-            )
-    if problems:
-        raise DataError(source, problems)
-    return found[0], found[1]
-
-
-def frame_position(source: str, header: Sequence[str], columns: Columns) -> int | None:
-    """Where the number of the frame is; None for models that read no such column, and tables that have none."""
-    found = [header.index(name) for name in columns.frame if name in header]
-    if columns.frame and columns.image and not found:
-        _log.warning(
-            "%s: no column %s; of an image file of several frames the middle one is read",
-            source,
-            listed(columns.frame),
-        )
-    return found[0] if found else None
-
-
-def read_examples(path: Path, root: Path, columns: Columns) -> list[Example]:
-    """Reads a table of new examples: CSV in any common form, JSON lines or parquet.
-
-    Args:
-        path: the file; its first row names the columns.
-        root: folder that image paths are relative to, and that none of them leaves.
-        columns: how it is read; a column `id` names the examples, else `file:row`.
-
-    Returns:
-        All rows in file order; those that cannot be used say why.
-
-    Raises:
-        DataError: the file cannot be read, or a column is missing.
-    """
-    return read_table_of(path, root, columns)[2]
-
-
-def read_table_of(
-    path: Path, root: Path, columns: Columns
-) -> tuple[list[str], list[list[str]], list[Example]]:
-    """Reads a table of examples as `read_examples` does.
-
-    Returns:
-        The header, the fields of every row, and its example; a row with a fault (see `row_fault`) has empty ones.
-
-    Raises:
-        DataError: see `read_examples`.
-    """
-    files = ImageFiles(root, follow_links=columns.follow_links)
-    rows, found = [], []
-    try:
-        table = open_table(path, (*columns.image, *columns.text, *columns.frame), likely=columns.encoding)
-        header = table.header
-        if table.is_guess and columns.encoding is None:
-            _log.warning("%s: read %s", path, table.said("save it as UTF-8"))
-        image, text = positions(str(path), header, columns)
-        frame = frame_position(str(path), header, columns)
-        if image is not None and not root.is_dir():
-            raise DataError(root, ["there is no such folder; data_root is what image paths are relative to"])
-        name = header.index("id") if "id" in header else None
-        for number, values in table.rows:
-            origin, odd = f"{path.name}:{number}", row_fault(header, values)
-            if odd is not None:
-                values = [""] * len(header)
-            file, fault = None, None if odd is None else str(odd)
-            if image is not None and fault is None:
-                file, fault = _file(files, values[image], "" if frame is None else values[frame])
-            said = None if text is None else columns.text_of(values[text])
-            rows.append(values)
-            own_name = values[name] if name is not None and values[name] else origin
-            found.append(Example(own_name, file, said, fault))
-    except FileNotFoundError:
-        raise DataError(path, ["there is no such file"]) from None
-    except TableError as error:
-        raise DataError(path, [f"row {error.row}: {error}" if error.row else str(error)]) from None
-    return header, rows, found
-
-
-def _file(files: ImageFiles, image: str, cell: str) -> tuple[str | None, str | None]:
-    """The image's file, with its frame where one is named, or why there is none; nothing for an empty cell."""
-    if not image.strip():
-        return None, None
-    try:
-        name, frame = located(with_frame(image, cell))
-    except ValueError as error:
-        return None, f"{NO_FRAME}: {str(error)!r}"
-    found = files.find(name)
-    if not isinstance(found, Path):
-        return None, f"{found}; {found.remedy}" if found.remedy else str(found)
-    return (str(found) if frame is None else f"{found}{FRAME}{frame}"), None
-
-
-def encoder_pixels(
-    image: Any, size: int, rules: PixelRules = DEFAULT, max_megapixels: float = math.inf
-) -> NDArray[np.uint8]:
-    """An image in any form -> what the encoder reads, uint8 (3, size, size).
-
-    Args:
-        image: a path, an array or a Pillow image.
-        size: side of the result in pixels.
-        rules: how deep pixels become 8 bits.
-        max_megapixels: larger images are refused, files by their header as far as it tells.
-
-    Raises:
-        UserError: it cannot be read, or is too large.
-    """
-    if isinstance(image, str | Path):
-        _check_size(size_of(located(image)[0]), max_megapixels)
-        return decode(image, size, rules)
-    if is_picture(image):
-        _check_size(image.size, max_megapixels)
-        image = array_of(image)
-    if not isinstance(image, np.ndarray):
-        raise UserError(
-            f"an image of type {type(image).__name__}: give a path, a NumPy array or a Pillow image"
-        )
-    _check_size(image.shape[:2][::-1], max_megapixels)
-    return squared(from_array(image, rules), size)
-
-
-def _check_size(size: tuple[int, ...] | None, max_megapixels: float) -> None:
-    if size is not None and len(size) == 2 and size[0] * size[1] > max_megapixels * 1e6:
-        raise UserError(
-            f"image of {size[0]} x {size[1]} pixels is larger than data.max_image_megapixels {max_megapixels:g}"
-        )
-
-
-def array_of(picture: Any) -> NDArray[Any]:
-    """The values of a Pillow image, turned as its camera says, as those of a file would be.
-
-    Raises:
-        UserError: the file behind it is damaged.
-    """
-    from PIL import ImageOps
-
-    try:
-        picture.load()  # which turns most of the TIFF files, and says so
-        picture = ImageOps.exif_transpose(picture)
-        has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
-        if has_alpha or picture.mode not in PICTURE_MODES:
-            picture = picture.convert("RGBA" if has_alpha else "L" if picture.mode == "1" else "RGB")
-        return np.asarray(picture)
-    except Exception as error:  # Pillow reads the file only now, and its plugins raise what they like
-        if is_of_the_machine(error):
-            raise
-        raise UserError(f"not readable: {one_line(error, 100)}") from None
-
-
-def columns_of(data: Mapping[str, Any], modalities: Sequence[str]) -> Columns:
-    """Names of the columns that a data set's config gives, and the plain ones, for what the model reads."""
-    is_wound = data.get("reader") == "wound"
-    image = data.get("image_column")
-    images = (image,) if image else ("file_path", "img_path") if is_wound else ()
-    text = data.get("text_column") or ("description" if is_wound else None)
-    return Columns(
-        (*images, "image") if "image" in modalities else (),
-        (*((text,) if text else ()), "text") if "text" in modalities else (),
-        tuple(data.get("missing_values", ())),
-        (group,) if (group := data.get("group_column")) else (),
-        (frame,) if (frame := data.get("frame_column")) and "image" in modalities else (),
-        data.get("encoding"),
-        bool(data.get("follow_links")),
-    )

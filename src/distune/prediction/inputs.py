@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from distune.data.ragged import Ragged, ragged
 from distune.errors import UserError
-from distune.prediction.examples import Example, encoder_pixels
+from distune.prediction.example_pixels import encoder_pixels
+from distune.prediction.examples import Example
 from distune.prediction.model import Model
 from distune.utils.text import NOT_UNICODE, is_unicode
 from distune.utils.threads import threaded

@@ -10,7 +10,7 @@ from distune.data.labels import joined_columns
 from distune.data.readers.values import cell_parts, mapped_label, normal_form
 from distune.errors import DataError
 from distune.prediction.answers import as_cell
-from distune.prediction.examples import is_missing
+from distune.prediction.table_columns import is_missing
 
 
 @dataclass(frozen=True)

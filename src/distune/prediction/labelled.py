@@ -18,6 +18,7 @@ from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
 from distune.prediction.answers import label_separator, no_label
+from distune.prediction.example_tables import read_table_of
 from distune.prediction.examples import (
     Example,
     cell_of,
@@ -25,7 +26,6 @@ from distune.prediction.examples import (
     columns_in,
     examples_of,
     is_frame,
-    read_table_of,
     several,
 )
 from distune.prediction.label_cells import LabelCell, PartLabels, as_in_training, cell_of_labels, in_columns

@@ -17,7 +17,8 @@ from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fing
 from distune.data.pixels.images import DECODING, from_array, read_pixels
 from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError, is_of_the_machine
-from distune.prediction.examples import Example, array_of, is_picture
+from distune.prediction.example_pixels import array_of, is_picture
+from distune.prediction.examples import Example
 from distune.prediction.predictor import Predictor
 from distune.utils.threads import threaded
 

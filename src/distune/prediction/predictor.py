@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from distune.data.table import Task
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, joined
-from distune.prediction.examples import Columns, Example, examples_of, read_examples
+from distune.prediction.example_tables import read_examples
+from distune.prediction.examples import Example, examples_of
 from distune.prediction.inputs import Inputs
 from distune.prediction.model import Model
+from distune.prediction.table_columns import Columns
 from distune.training.scoring.temperature_scaling import calibrated
 from distune.utils.arguments import check_argument, check_callable, check_path, check_text
 from distune.utils.jsonl import check_appendable

@@ -19,8 +19,8 @@ from distune.errors import UserError
 from distune.models.answers import probabilities_of
 from distune.models.classifier import NAMES, Classifier
 from distune.models.fusion import masked_mean
-from distune.prediction.examples import columns_of
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import columns_of
 from distune.training.devices import Compute, resolved
 from distune.training.files.prediction_files import predictions_file, read_split_predictions
 from distune.training.files.run_folder import RESULTS, results_of
