@@ -8,7 +8,8 @@ import pytest
 
 from distune.data.readers.image_files import ImageFiles
 from distune.errors import UserError
-from distune.setup.columns import Layout, Wishes, _Cells, looked_at
+from distune.setup.cells import Cells
+from distune.setup.columns import Layout, Wishes, looked_at
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_a_label_has_two_values_at_least_and_five_examples_each(
     values: int, each: int, is_label: bool
 ) -> None:
     cells = [f"v{n}" for n in range(values)] * each + [""] * 7
-    found = _Cells(cells, lambda cell: not cell)
+    found = Cells(cells, lambda cell: not cell)
     assert found.is_categorical is is_label and found.missing == 7
 
 

@@ -19,30 +19,28 @@ from distune.data.readers.image_files import ImageFiles
 from distune.errors import DataError, UserError
 from distune.setup import check as check_module
 from distune.setup import init, machine
+from distune.setup.cells import Cells, is_named
 from distune.setup.columns import (
     Layout,
     Wishes,
-    _Cells,
     _check_names,
-    _is,
     _left_alone,
-    _roots,
     _shown,
     _split_reason,
-    images_of,
     looked_at,
     split_of,
 )
 from distune.setup.config_text import _yaml
 from distune.setup.data_section import data_section, mapped
 from distune.setup.estimate import _size, _time
+from distune.setup.image_column import _roots, images_of
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
 from distune.setup.machine import Encoders, _large, _tiny, fitting, within_budget
 
 
-def cells(*values: str) -> _Cells:
-    return _Cells(list(values), lambda cell: not cell.strip())
+def cells(*values: str) -> Cells:
+    return Cells(list(values), lambda cell: not cell.strip())
 
 
 def pictures(folder: Path, count: int = 60) -> list[str]:
@@ -69,7 +67,7 @@ def look(folder: Path, columns: dict[str, list[str]], **wishes: Any) -> Layout:
     ],
 )  # fmt: skip
 def test_what_a_name_says(role: str, name: str, is_one: bool) -> None:
-    assert _is(role, name) is is_one
+    assert is_named(role, name) is is_one
 
 
 def test_cells_of_a_column() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from distune.data.readers.image_files import ImageFiles
 from distune.data.split import SplitCounts, read_table_rows, split_csv
 from distune.errors import UserError
-from distune.setup.columns import images_of
+from distune.setup.image_column import images_of
 from distune.utils.atomic import replacing
 from distune.utils.paths import read_file
 

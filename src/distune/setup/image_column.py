@@ -1,0 +1,125 @@
+"""The column of an unknown table that names image files, and the folder that they start from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from distune.data.readers.image_files import ImageFiles
+from distune.errors import UserError
+from distune.setup.cells import SAMPLE, Cells, check_columns, is_named
+from distune.utils.text import listed
+
+_FEW = 5
+_DECIMAL = re.compile(r"[+-]?\d*[.,]\d+(e[+-]?\d+)?|[+-]?\d+e[+-]?\d+", re.I)
+
+
+def images_of(
+    folder: Path, header: Sequence[str], rows: Sequence[Sequence[str]], wished: str | None = None
+) -> tuple[str, ImageFiles]:
+    """The column that names image files, and the files that it names.
+
+    Raises:
+        UserError: no column does.
+    """
+    check_columns(header, (wished,))
+    columns = {
+        name: Cells([cells[place] for cells in rows], lambda cell: not cell.strip())
+        for place, name in enumerate(header)
+    }
+    name, files, _ = image_column(folder, columns, wished)
+    return name, files
+
+
+def image_column(
+    folder: Path, columns: Mapping[str, Cells], wished: str | None
+) -> tuple[str, ImageFiles, str]:
+    """The column whose cells name image files, the folder that they start from, and how many do."""
+    roots = _roots(folder)
+    best = _most_found(columns, [ImageFiles(root) for root in roots], wished)
+    if best is None:
+        best = _most_found(columns, [ImageFiles(root, follow_links=True) for root in roots], wished)
+    if best is None or (best[0] < 0.5 and wished is None):
+        which = f"column {wished!r} names no" if wished else "no column names"
+        raise UserError(
+            f"{which} image files under {folder}, the two folders above it, or below it; put the table beside its "
+            "images, and name the column with --image"
+        )
+    share, name, files = best
+    if wished is None:
+        name = _of_rivals(name, columns, files)
+    linked = ", behind links" if files.follow_links else ""
+    return name, files, f"{share:.0%} of the cells that were tried name files under {files.root}{linked}"
+
+
+def _most_found(
+    columns: Mapping[str, Cells], places: Sequence[ImageFiles], wished: str | None
+) -> tuple[float, str, ImageFiles] | None:
+    """The share of cells that name files, their column, and where; None where none does."""
+    best: tuple[float, str, ImageFiles] | None = None
+    for name, cells in columns.items():
+        if name != wished if wished is not None else not _may_be_image(cells):
+            continue
+        sample = [cell for cell in cells.sample() if _may_be_path(cell)]
+        if not sample:
+            continue
+        for files in places:
+            share = sum(isinstance(files.find(cell), Path) for cell in sample) / len(sample)
+            if share > (best[0] if best else 0.0):
+                best = (share, name, files)
+            if share == 1.0:  # none can be better
+                return best
+    return best
+
+
+def _of_rivals(best: str, columns: Mapping[str, Cells], files: ImageFiles) -> str:
+    """The column of images where others name other files there, such as masks.
+
+    Raises:
+        UserError: names do not tell which it is.
+    """
+    rivals = [
+        name
+        for name, cells in columns.items()
+        if name != best and _may_be_image(cells) and _names_others(cells, columns[best], files)
+    ]
+    if not rivals:
+        return best
+    able = [name for name in (best, *rivals) if not is_named("mask", name)]
+    chosen = able if len(able) == 1 else [name for name in able if is_named("image", name)]
+    if len(chosen) != 1:
+        raise UserError(
+            f"columns {listed([best, *rivals])} name different image files; say with --image which one is to be learnt "
+            "from"
+        )
+    return chosen[0]
+
+
+def _names_others(cells: Cells, images: Cells, files: ImageFiles) -> bool:
+    """Whether most cells name files, and not those that the cells of the images beside them name."""
+    sample = [pair for pair in zip(cells.all, images.all, strict=True) if all(map(_may_be_path, pair))]
+    sample = sample[:: max(1, len(sample) // SAMPLE)]
+    others = 0
+    for number, (one, image) in enumerate(sample):
+        path = files.find(one)
+        others += isinstance(path, Path) and path != files.find(image)
+        if number == _FEW and not others:  # a table may have a thousand columns
+            break
+    return others > len(sample) / 2
+
+
+def _may_be_image(cells: Cells) -> bool:
+    """Not a grade from 1 to 4, even if there is an image 4.png, nor a measured number."""
+    return not cells.is_categorical and cells.share(_DECIMAL) <= 0.5
+
+
+def _may_be_path(cell: str) -> bool:
+    return bool(cell.strip()) and len(cell) < 400 and "\n" not in cell
+
+
+def _roots(folder: Path) -> list[Path]:
+    folder = folder.resolve()
+    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))[:30]
+    deeper = [path for first in below[:10] for path in sorted(first.iterdir())[:200] if path.is_dir()][:30]
+    return [folder, *folder.parents[:2], *below, *deeper]
