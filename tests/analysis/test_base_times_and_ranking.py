@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +14,7 @@ from distune.analysis.baseline import Change, changes, compare
 from distune.analysis.cost import Saving, Times, Wall, cost
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import FailureKind, rank
-from distune.analysis.records.study_record import Session, State, StudyRecord, TrialRecord
+from distune.analysis.records.study_record import Session, State, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.search_phases import (
     parallelism_of,
@@ -22,17 +24,9 @@ from distune.analysis.search_phases import (
     trials_of,
     wall_of,
 )
+from tests.analysis.written_records import complete, study_of
 
 START = datetime(2026, 1, 2, 8, 0)
-
-
-def study_of(*trials: TrialRecord, **known: Any) -> StudyRecord:
-    about: dict[str, Any] = {"direction": "maximize", "space": {}, "space_source": "study", **known}
-    return StudyRecord("s", trials=tuple(trials), **about)
-
-
-def complete(number: int, value: float | None = 0.5, **known: Any) -> TrialRecord:
-    return TrialRecord(number, "complete", value, **known)
 
 
 def test_the_base_is_the_best_where_it_is_that_trial_and_not_another_of_its_score() -> None:
@@ -135,8 +129,19 @@ def test_sessions_that_were_killed_end_with_their_last_trial() -> None:
         assert wall.sessions == len(sessions)
 
 
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
 def test_moments_with_a_zone_are_those_of_the_clock_here() -> None:
-    end = (START.replace(tzinfo=UTC) + timedelta(hours=1)).astimezone().replace(tzinfo=None)
+    """Where that clock is UTC, as on most machines of a build, nothing would have to be turned."""
+    end = START + timedelta(hours=9 + 1)
     one = study_of(complete(0, finished=end), sessions=(session(0, None, UTC),))
     wall = cost(one).wall
     assert isinstance(wall, Wall) and wall.seconds == 3600 and wall.finished == end

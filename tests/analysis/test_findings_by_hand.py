@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,6 @@ import numpy as np
 import pytest
 
 from distune.analysis import dev_noise as noise_module
-from distune.analysis.cost import _naive
 from distune.analysis.dev_noise import DevNoise, _holds_zero, _resampled, _same_examples, _scores, dev_noise
 from distune.analysis.expected_time import _less
 from distune.analysis.findings import analyse
@@ -21,21 +17,17 @@ from distune.analysis.parameters.ranges import Ranges, best_ranges
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.progress import RunningBest, progress
 from distune.analysis.ranking import rank
-from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import RunRecord
 from distune.data.table import Task
 from distune.training.files.prediction_files import Predictions
 from distune.training.scoring.scores import task_score
+from tests.analysis.written_records import study_of
 
 TRUTH = np.array([0, 1, 0, 1, 1, 0, 1, 0, 0, 1])
 SAID = np.array([0, 1, 0, 0, 1, 0, 1, 1, 0, 1])
 TASK = Task("t", ("a", "b"))
-
-
-def study_of(*trials: TrialRecord, **known: Any) -> StudyRecord:
-    about: dict[str, Any] = {"direction": "maximize", "space": {}, "space_source": "study", **known}
-    return StudyRecord("s", trials=tuple(trials), **about)
 
 
 def predictions(said: Any = SAID, **changed: Any) -> Predictions:
@@ -152,21 +144,6 @@ def test_the_trend_of_a_study_that_minimises_and_of_a_table() -> None:
     none = [replace(trial, state="pruned", value=None) for trial in trials]
     for one in (none, [*none[:8], trials[8]]):
         assert isinstance(progress(study_of(*one)), Unknown)
-
-
-@pytest.fixture
-def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("in_tokyo")
-def test_a_moment_of_another_zone_is_turned_into_the_time_here() -> None:
-    assert _naive(datetime(2026, 1, 2, 8, 0, tzinfo=UTC)) == datetime(2026, 1, 2, 17, 0)
-    assert _naive(datetime(2026, 1, 2, 8, 0)) == datetime(2026, 1, 2, 8, 0)
 
 
 SPACE = {"x": Parameter("x", "float", 0.0, 1.0)}

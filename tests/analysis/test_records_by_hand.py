@@ -18,17 +18,9 @@ from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
 from distune.errors import UserError
+from tests.analysis.written_records import complete, study_of
 
 START = datetime(2026, 1, 2, 8, 0)
-
-
-def study_of(*trials: TrialRecord, **known: Any) -> StudyRecord:
-    about: dict[str, Any] = {"direction": "maximize", "space": {}, "space_source": "study", **known}
-    return StudyRecord("s", trials=tuple(trials), **about)
-
-
-def complete(number: int, value: float | None = 0.5, **known: Any) -> TrialRecord:
-    return TrialRecord(number, "complete", value, **known)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from distune.analysis.mistakes import read_mistakes
 from distune.analysis.ranking import rank
 from distune.analysis.records.study_files import ConfirmationRecord
-from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.reliability import reliability
 from distune.analysis.runs import RunRecord, read_confusions, read_curves, read_run, tasks_behind
@@ -24,15 +24,7 @@ from distune.errors import UserError
 from distune.training.files.prediction_files import Predictions
 from distune.training.files.run_folder import METRICS, write_results
 from distune.training.scoring.temperature_scaling import fit_temperature, with_temperature
-
-
-def study_of(*trials: TrialRecord, **known: Any) -> StudyRecord:
-    about: dict[str, Any] = {"direction": "maximize", "space": {}, "space_source": "study", **known}
-    return StudyRecord("s", trials=tuple(trials), **about)
-
-
-def complete(number: int, value: float | None = 0.5, **known: Any) -> TrialRecord:
-    return TrialRecord(number, "complete", value, **known)
+from tests.analysis.written_records import complete, study_of
 
 
 def test_curves_are_of_the_last_line_of_each_epoch_teacher_first(tmp_path: Path) -> None:

@@ -12,23 +12,14 @@ from distune.analysis.ranking import rank
 from distune.analysis.records.schemas import ConfirmationForm
 from distune.analysis.records.sources import database_file, name_and_url, read_study
 from distune.analysis.records.study_files import ConfirmationRecord, read_audit, read_confirmation
-from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.tuning.study_dataset import AUDIT_NAME
 from distune.utils.forms import fault
 from distune.utils.sealed_files import write_sealed
+from tests.analysis.written_records import complete, study_of
 from tests.reporting.confirmed_numbers import CONFIRMATION
-
-
-def study_of(*trials: TrialRecord, **known: Any) -> StudyRecord:
-    about: dict[str, Any] = {"direction": "maximize", "space": {}, "space_source": "study", **known}
-    return StudyRecord("s", trials=tuple(trials), **about)
-
-
-def complete(number: int, value: float | None = 0.5, **known: Any) -> TrialRecord:
-    return TrialRecord(number, "complete", value, **known)
 
 
 def test_a_study_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
