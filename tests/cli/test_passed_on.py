@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from distune.cli.commands.status import _print, _print_list
 from distune.deployment.parity import Parity
 from distune.tuning.coordinator.ledger import TrialCounts
 from distune.tuning.status import RunningTrial, StudyStatus, UnreadableStudy
+from tests.stand_ins import refusing_as
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -25,7 +27,10 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Any, ...
 
     def put(place: str, answer: Any) -> list[tuple[Any, ...]]:
         calls: list[tuple[Any, ...]] = []
-        monkeypatch.setattr(place, lambda *values, **named: calls.append((*values, named)) or answer)
+        stand_in = refusing_as(
+            pkgutil.resolve_name(place), lambda *values, **named: calls.append((*values, named)) or answer
+        )
+        monkeypatch.setattr(place, stand_in)
         return calls
 
     return put

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from distune.cli.options import assigned, devices_of, listed, overrides, refuse
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.tuning.trials.messages import Failure
+from tests.stand_ins import refusing_as
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -37,7 +39,7 @@ class Calls:
 def standing_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
     def put(place: str, answer: Any = None) -> Calls:
         calls = Calls(answer, [])
-        monkeypatch.setattr(place, calls)
+        monkeypatch.setattr(place, refusing_as(pkgutil.resolve_name(place), calls))
         return calls
 
     return put

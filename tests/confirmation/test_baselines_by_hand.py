@@ -26,6 +26,7 @@ from distune.errors import UserError
 from distune.store import Store
 from distune.training.files.prediction_files import read_split_predictions
 from distune.training.teacher.regression import fitted, standardised_columns
+from tests.stand_ins import refusing_as
 
 
 def test_words_are_weighted_by_train_alone(tiny_config: Callable[..., Config]) -> None:
@@ -120,7 +121,8 @@ def test_baselines_of_folds_are_made_once_for_that_number_of_them(
 ) -> None:
     config = tiny_config(data__image_size=32)
     made: list[Any] = []
-    monkeypatch.setattr(baselines, "_evaluate_folds", lambda *given: made.append((given[4], given[2])))
+    noting = refusing_as(_evaluate_folds, lambda *given: made.append((given[4], given[2])))
+    monkeypatch.setattr(baselines, "_evaluate_folds", noting)
     monkeypatch.setattr(baselines, "fitted", lambda table, place, inputs: fitted(table, place, None))
     table = read_table(config.data, config.seed, check_images=False)
     evaluation = Evaluation(table, Store(tmp_path / "cache"), 5, 0, "cpu")

@@ -27,6 +27,7 @@ from distune.deployment.parity import dev_examples
 from distune.errors import DataError, UserError
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns
+from tests.stand_ins import refusing_as
 
 SIDE = Task("side", ("left", "right"))
 GRADE = Task("grade", ("low", "mid", "high"), "ordinal", "quadratic_kappa", 2.0)
@@ -479,9 +480,8 @@ def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
     trained = TrainedStudent(student, config, (COLOUR,), Compute(torch.device("cpu"), False))
     predictor = Predictor(trained, {"colour": 1.5}, Columns((), ("text",)), str(tmp_path / "run"))
     asked: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(
-        export, "load_run", lambda *given, **named: asked.append((*given, named)) or predictor
-    )
+    load = refusing_as(export.load_run, lambda *given, **named: asked.append((*given, named)) or predictor)
+    monkeypatch.setattr(export, "load_run", load)
     (tmp_path / "run").mkdir()
     (tmp_path / "run/predictions_dev.csv").write_text("id,text\n1,one\n2,two words\n")
     monkeypatch.setattr(model_card, "score_with_interval", lambda folder, split, tasks: None)

@@ -20,6 +20,7 @@ from distune.models.encoders.build_cache import MOST, copied
 from distune.models.encoders.catalogue import CATALOGUE, find, known
 from distune.models.encoders.fingerprint import identity
 from distune.models.encoders.pretrained.transformers_model import Origin
+from tests.stand_ins import refusing_as
 
 TEXT = {"model_type": "bert", "vocab_size": 40, "hidden_size": 8, "max_position_embeddings": 4}
 VISION = {"model_type": "vit", "num_channels": 3}
@@ -46,7 +47,7 @@ def families(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "VISION_FAMILIES", {"vit": Made})
     monkeypatch.setattr(build, "AutoText", OfTheLibrary)
     monkeypatch.setattr(build, "AutoVision", OfTheLibrary)
-    monkeypatch.setattr(build, "read_pixels", lambda *given: given)
+    monkeypatch.setattr(build, "read_pixels", refusing_as(build.read_pixels, lambda *given: given))
     monkeypatch.setattr(build, "longest_text", lambda settings: settings.max_position_embeddings - 2)
 
 
@@ -91,7 +92,8 @@ def test_a_family_of_transformers_own_takes_no_rank_and_its_own_longest_text(
 
 def test_trained_weights_read_their_own_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(build, "read_tokenizer", lambda *given: asked.append(given) or "own")
+    read = refusing_as(build.read_tokenizer, lambda *given: asked.append(given) or "own")
+    monkeypatch.setattr(build, "read_tokenizer", read)
     made: Any = assemble_text(EncoderConfig(name="bio-clinical-bert"), origin(**TEXT), tmp_path)
     assert made.given[2] == "own" and asked[0][0] == tmp_path and asked[0][2:] == (4, True)
     random: Any = assemble_text(EncoderConfig(name="bert-tiny", pretrained=False), origin(**TEXT), tmp_path)

@@ -40,6 +40,7 @@ from distune.prediction.novelty import Seen, check_novelty, seen_before
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns, columns_of, is_missing, positions
 from distune.training.scoring.temperature_scaling import calibrated
+from tests.stand_ins import refusing_as
 
 from .test_predictor_by_hand import PREDICTOR, SEEING, TASK, ByBrightness, ByLength, grey
 
@@ -561,10 +562,12 @@ def test_a_predictor_passes_on_what_it_is_given(monkeypatch: pytest.MonkeyPatch,
         with pytest.raises(UserError, match=next(iter(odd))):
             at_home.evaluate(None, texts, labels=labels, **odd)  # type: ignore[arg-type]
     asked: list[Any] = []
-    monkeypatch.setattr(
-        "distune.deployment.export.export_source",
-        lambda *given, **named: asked.append((given, named)) or (tmp_path, None),
+    from distune.deployment import export
+
+    exported = refusing_as(
+        export.export_source, lambda *given, **named: asked.append((given, named)) or (tmp_path, None)
     )
+    monkeypatch.setattr(export, "export_source", exported)
     assert at_home.export("out", quantize="int8", max_score_drop=0.0, data_root="d") == tmp_path
     options = {"quantisation": "int8", "max_score_drop": 0.0, "data_root": "d"}
     assert asked == [((str(tmp_path), "out"), options)]

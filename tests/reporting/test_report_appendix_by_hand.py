@@ -27,6 +27,7 @@ from distune.reporting.appendix import (
     subgroups,
     time,
 )
+from tests.stand_ins import refusing_as
 
 OPEN = "not significantly different"
 
@@ -235,7 +236,8 @@ def test_the_mistakes_are_those_on_the_examples_that_count(
     one = Mistake("x1", "g", "a", "b", (("b", 0.87), ("a", 0.13)), "", "a cut text")
     task = TaskMistakes("type", 20, 5, 1.0, (one,))
     monkeypatch.setattr(mistakes, "run_config", lambda place: "config")
-    monkeypatch.setattr(mistakes, "read_mistakes", lambda *given: asked.append(given) or [task])
+    read = refusing_as(mistakes.read_mistakes, lambda *given: asked.append(given) or [task])
+    monkeypatch.setattr(mistakes, "read_mistakes", read)
     scored = ScoredRun(SimpleNamespace(folder=tmp_path), "trial 1", "test", is_confirmed)  # type: ignore[arg-type]
     shown = text(mistakes.section(replace(findings(), scored_run=scored)))
     assert asked == [(tmp_path, split, mistakes.MOST)] and f"Of trial 1 on {split}." in shown

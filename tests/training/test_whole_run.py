@@ -30,13 +30,14 @@ from distune.training.files.results import RunResult
 from distune.training.files.run_folder import openings, read_results
 from distune.training.inputs.inputs import InputSteps
 from distune.training.keys import model_seed, student_key, teacher_key, versions_behind
-from distune.training.loop import Fitted, Plan
+from distune.training.loop import Fitted, Plan, fit
 from distune.training.predictions import Targets, predict
 from distune.training.run import run, run_teacher
 from distune.training.scoring.scores import overall_score
 from distune.training.student import build_student, count_parameters, load_student
 from distune.training.teacher.regression import pooled_features, regression_on_dev
 from distune.training.teacher.teacher import Teacher, TeacherStage
+from tests.stand_ins import refusing_as
 
 MakeConfig = Callable[..., Config]
 CPU = Compute(torch.device("cpu"), bf16=False)
@@ -353,7 +354,7 @@ def test_what_a_student_is_trained_with(
     job.fingerprint = "data"
     job.steps = InputSteps(job.table, config.data, job.store, CPU, config.seed)
     job.student = build_student(config, job.table.tasks)
-    monkeypatch.setattr(run_module, "fit", given)
+    monkeypatch.setattr(run_module, "fit", refusing_as(fit, given))
     targets = Targets((), {"image_feature": np.zeros((1, 2, 16), np.float32)})
     assert job.train_student(None, targets).stopped is stopped
     ((model, objective, examples, plan, compute), options) = given.calls[0]
@@ -383,7 +384,7 @@ def test_what_a_teacher_is_trained_with(
     stage = TeacherStage(
         config, table, "data", InputSteps(table, config.data, store, CPU, config.seed), store, CPU
     )
-    monkeypatch.setattr("distune.training.teacher.teacher.fit", given)
+    monkeypatch.setattr("distune.training.teacher.teacher.fit", refusing_as(fit, given))
     notes, path = Notes(tmp_path), tmp_path / "checkpoint_teacher.safetensors"
     path.touch()
     (tmp_path / "metrics.jsonl").touch()

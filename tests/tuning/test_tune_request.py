@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from distune.tuning.request import TuneRequest
 from distune.tuning.staged import TEACHER_WARMUP
 from distune.tuning.study.settings import warmup_of_folds
 from distune.tuning.study_run import Ending, StudyRunner
+from tests.stand_ins import refusing_as
 
 
 def test_settings_lie_over_the_section_of_the_config_and_all_of_them_count() -> None:
@@ -65,23 +67,31 @@ class Started:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     found = Started()
-    monkeypatch.setattr(study_run, "make_executor", found)
+    monkeypatch.setattr(study_run, "make_executor", refusing_as(study_run.make_executor, found))
     return found
+
+
+def coordinators(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """What coordinators are made of from now on, in place of which there are ended ones."""
+    made: list[Any] = []
+    stand_in = refusing_as(
+        study_run.Coordinator, lambda *given, **named: made.append((given, named)) or Run()
+    )
+    monkeypatch.setattr(study_run, "Coordinator", stand_in)
+    return made
 
 
 def test_a_study_run_passes_on_what_was_asked_for(
     started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(
-        study_run, "Coordinator", lambda *given, **named: seen.append((given, named)) or Run()
-    )
+    seen = coordinators(monkeypatch)
     interrupted = [1].count
     asked = {"workers": 2, "executor": "ray", "ray_address": "head:1", "gpus_per_trial": 0.5, "keep_best": 7,
              "timeout": 100.0, "on_oom": "retry"}  # fmt: skip
     request = tune_request(base_config(training__threads=3), **asked)
     settings = settings_of(prune_teacher=True, pruner="percentile", warmup=3)
     study = memory_study(settings)
+    began = time.monotonic()
     runner = StudyRunner(request, interrupted)  # type: ignore[arg-type]
     runner._started -= 40.0
     assert runner.run(study, settings, tmp_path, 11) == Ending("timeout", Run.failure)
@@ -93,7 +103,8 @@ def test_a_study_run_passes_on_what_was_asked_for(
     (((ledger, _, _, _, retention, limits), named),) = seen
     assert ledger.retrying._interrupted is interrupted and ledger.study is study
     assert (limits.n_trials, limits.on_oom, limits.prune_teacher) == (11, "retry", True)
-    assert 59.0 < limits.timeout <= 60.0 and runner._seconds_left() <= 60.0
+    least = 60.0 - (time.monotonic() - began)
+    assert least - 1e-6 < limits.timeout <= 60.0 and runner._seconds_left() <= limits.timeout
     assert retention._keep == 7 and retention.path(1) == tmp_path / "trials" / "trial_0001"
     assert named["interrupted"] is interrupted
     assert (study.pruner._percentile, study.pruner._n_warmup_steps) == (75.0, 4)  # type: ignore[attr-defined]
@@ -113,8 +124,7 @@ class Run:
 def test_each_kind_of_study_has_its_function_its_folder_and_its_pruner(
     started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(study_run, "Coordinator", lambda *given, **named: seen.append(given) or Run())
+    seen = coordinators(monkeypatch)
     request = tune_request()
     for settings, function, folder in (
         (
@@ -129,7 +139,7 @@ def test_each_kind_of_study_has_its_function_its_folder_and_its_pruner(
         StudyRunner(request, lambda: 0).run(study, settings, tmp_path, 2)
         (_, asked, workers), _ = started.asked[-1]
         assert (asked, workers) == (function, folder / "workers")
-        assert seen[-1][4].path(0) == folder / "trials" / "trial_0000"
+        assert seen[-1][0][4].path(0) == folder / "trials" / "trial_0000"
         warmup = getattr(study.pruner, "_warmup", None) or getattr(study.pruner, "_n_warmup_steps", 1) - 1
         assert warmup == settings.warmup
 

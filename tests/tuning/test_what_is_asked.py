@@ -14,6 +14,7 @@ from distune.tuning.search.pruners import WARMUP_EPOCHS
 from distune.tuning.staged import TEACHER_WARMUP
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.tune import _check, _study_settings, base_of, search_space, values_outside
+from tests.stand_ins import refusing_as
 
 
 def settings(**asked: Any) -> tuple[StudySettings, StudySettings | None]:
@@ -147,12 +148,14 @@ def test_folds_of_a_fold_are_refused() -> None:
 
 def test_leaks_and_folds_are_looked_at_as_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(
-        module, "inspect", lambda *given, **named: asked.append((given, named)) or "inspected"
+    inspected = refusing_as(
+        module.inspect, lambda *given, **named: asked.append((given, named)) or "inspected"
     )
-    monkeypatch.setattr(
-        module, "commits_so_far", lambda *given: asked.append(given) or {"deit-tiny": "c" * 40}
+    monkeypatch.setattr(module, "inspect", inspected)
+    commits = refusing_as(
+        module.commits_so_far, lambda *given: asked.append(given) or {"deit-tiny": "c" * 40}
     )
+    monkeypatch.setattr(module, "commits_so_far", commits)
     base = base_config(student__vision__name="deit-tiny")
     request = tune_request(
         base, dataset=None, config_path="c.yaml", logs=tmp_path, accept_leaks=True, folds=3, name="s"

@@ -10,6 +10,7 @@ import pytest
 from distune.errors import UserError
 from distune.tuning.executors import make, ray
 from distune.tuning.executors.make import check_executor, described, devices_for, make_executor
+from tests.stand_ins import refusing_as
 
 
 @pytest.mark.parametrize(
@@ -55,11 +56,11 @@ def test_who_gets_what_is_said_in_a_line() -> None:
 def test_an_executor_gets_all_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     got: list[Any] = []
 
-    def noting(kind: str) -> Any:
-        return lambda *given, **named: got.append((kind, given, named))
+    def noting(kind: str, real: Any) -> Any:
+        return refusing_as(real, lambda *given, **named: got.append((kind, given, named)))
 
-    monkeypatch.setattr(make, "LocalExecutor", noting("local"))
-    monkeypatch.setattr(ray, "RayExecutor", noting("ray"))
+    monkeypatch.setattr(make, "LocalExecutor", noting("local", make.LocalExecutor))
+    monkeypatch.setattr(ray, "RayExecutor", noting("ray", ray.RayExecutor))
     stop = [1].count
     asked: dict[str, Any] = {"workers": 3, "devices": ("cpu", "cuda:0"), "threads": 2}
     make_executor("local", "a:b", tmp_path, **asked, ray_address="x", gpus_per_trial=1.0)

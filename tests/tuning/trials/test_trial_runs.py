@@ -26,6 +26,7 @@ from distune.tuning.trials.trial import (
     run_teacher_trial,
     run_trial,
 )
+from tests.stand_ins import refusing_as
 
 COST = Cost({"student": 2.0}, 100.0, 5.0, "CPU")
 CACHE = {"hits": {"images": 2, "teacher": 1}, "misses": {"images": 4}, "seconds_saved": 7.5}
@@ -44,8 +45,8 @@ class Training:
         self.heard: list[tuple[str, int, float]] = []
         self.answer = True
         for name in ("run", "run_teacher"):
-            monkeypatch.setattr(training, name, self._run)
-        monkeypatch.setattr(results, "finished_run", self._finished_run)
+            monkeypatch.setattr(training, name, refusing_as(getattr(training, name), self._run))
+        monkeypatch.setattr(results, "finished_run", refusing_as(results.finished_run, self._finished_run))
 
     def report(self, stage: str, epoch: int, score: float) -> bool:
         self.heard.append((stage, epoch, score))
