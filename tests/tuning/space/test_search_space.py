@@ -160,6 +160,8 @@ def test_a_parameter_must_lead_to_a_config_key(parameter, message):
         ({"student.init_from_teacher": ["false"]}, False),  # text for a truth value
         ({"student.init_from_teacher": [False]}, True),
         ({"student_fusion_dim": [999]}, False),  # searched, among other choices
+        ({"student_fusion_dim": [999, 384]}, True),  # such as after the space was narrowed
+        ({"student_fusion_dim": ["wide", 384]}, False),
         ({"student_lr": [5]}, False),
         ({"loss": ["no loss"]}, False),
         ({"loss": ["vanilla"]}, True),

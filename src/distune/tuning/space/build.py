@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from distune.config import Config, SearchParameter, value_at
 from distune.errors import ConfigError, UserError
-from distune.tuning.space.space import DEFAULT_SPACE, Space, bounds, config_key_of, contains
+from distune.tuning.space.space import DEFAULT_SPACE, Space, bounds, config_key_of, contains, is_same
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.utils.text import nearest_hint
 
@@ -118,30 +118,32 @@ def _bad_values(name: str, space: Space, base: Config) -> list[str]:
 
 
 def _bad_conditions(name: str, space: Space, base: Config) -> list[str]:
-    """Conditions that can never hold: of the parameter itself, or on a value that their key never has."""
+    """Conditions that can never hold, and values in them that their key cannot have."""
     problems = []
     for other, wanted in (space.parameters[name].when or {}).items():
         key = space.key_of_condition(other)
-        searched = [p for each, p in space.parameters.items() if space.key(each) == key]
         if key == space.key(name):
             problems.append(f"search_space.{name}: its condition (when) is on {key}, which it is written to")
             continue
-        for value in wanted:
-            is_drawn = any(contains(parameter, value) for parameter in searched)
-            if not is_drawn and not _can_be(value, key, base, is_fixed=bool(searched)):
-                problems.append(
-                    f"search_space.{name}: its condition (when) asks for {other} {value!r}, which no trial has"
-                )
+        searched = [parameter for each, parameter in space.parameters.items() if space.key(each) == key]
+        drawn = [value for value in wanted if any(contains(parameter, value) for parameter in searched)]
+        wrong = [value for value in wanted if value not in drawn and not _can_be(value, key, base)]
+        # A value that is not searched is right beside one that is: the space may be a narrowed one.
+        if searched and not drawn and not any(is_same(value, value_at(base, key)) for value in wanted):
+            wrong = list(wanted)
+        problems += [
+            f"search_space.{name}: its condition (when) asks for {other} {value!r}, which no trial has"
+            for value in wrong
+        ]
     return problems
 
 
-def _can_be(value: Any, key: str, base: Config, *, is_fixed: bool) -> bool:
-    """Whether a config may hold a value, type and all; of a key that is searched, whether the base config does."""
+def _can_be(value: Any, key: str, base: Config) -> bool:
+    """Whether a config may hold a value, type and all."""
     try:
-        found = value_at(base, key) if is_fixed else _values_of(key, base).validate_python(value)
+        return is_same(_values_of(key, base).validate_python(value), value)
     except ValidationError:
         return False
-    return bool(found == value) and isinstance(found, bool) == isinstance(value, bool)
 
 
 def _values_of(key: str, base: Config) -> TypeAdapter[Any]:

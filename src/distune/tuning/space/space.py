@@ -200,11 +200,15 @@ def config_key_of(name: str) -> str | None:
     return None
 
 
+def is_same(value: Any, other: Any) -> bool:
+    """Whether two values are one; True is no 1."""
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
+
+
 def contains(parameter: SearchParameter, value: Any) -> bool:
     """Whether a value can be drawn."""
     if parameter.type == "categorical":
-        return any(value == choice and isinstance(value, bool) == isinstance(choice, bool)
-                   for choice in parameter.choices or ())  # fmt: skip
+        return any(is_same(value, choice) for choice in parameter.choices or ())
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     low, high = parameter.low or 0.0, parameter.high or 0.0
