@@ -37,12 +37,8 @@ class DamagedValueError(ValueError):
 def _naming_damage() -> Iterator[None]:
     try:
         yield
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AssertionError,
-    ) as error:  # Optuna asserts what a row may hold
+    # Optuna asserts what a row may hold.
+    except (ValueError, TypeError, LookupError, AssertionError) as error:
         if is_not_found(error):
             raise
         raise DamagedValueError(str(error)) from error

@@ -37,7 +37,7 @@ _READ_ONLY = {
 
 
 class NoStudiesError(UserError):
-    """There is no such database yet, or it holds no table at all: `tune` may make its study there."""
+    """There is no such database yet, or no study's tables in it: `tune` may make its study there."""
 
 
 class ChangesTooFastError(UserError):
@@ -171,9 +171,8 @@ def _check_tables(engine: Engine, shown: str) -> None:
 
     try:
         there = set(inspect(engine).get_table_names())
-        if (
-            "version_info" in there
-        ):  # a database that is being made has the table before its row, which Optuna adds
+        # A database that is being made has this table before its row, which Optuna would add.
+        if "version_info" in there:
             with engine.connect() as connection:
                 row = connection.exec_driver_sql("SELECT 1 FROM version_info").first()
             there -= set() if row else {"version_info"}
