@@ -66,6 +66,11 @@ SERVER = "postgresql+psycopg://me:***@db/x"
             " --storage sqlite:///logs/s.db",
         ),
         (
+            {"source": "sqlite:///logs/optuna.db"},  # named as the folder of all studies, and of none of them
+            "s --storage sqlite:///logs/optuna.db",
+            " --storage sqlite:///logs/optuna.db",
+        ),
+        (
             {"folder": "logs/optuna/s", "source": "sqlite:///all in.db"},
             "s --storage 'sqlite:///all in.db'",
             " --storage 'sqlite:///all in.db'",

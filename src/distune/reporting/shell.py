@@ -52,8 +52,8 @@ def named(study: StudyRecord) -> str:
 
 def storage(study: StudyRecord) -> str:
     """`--storage URL` for a study that its folder or name alone does not lead to; passwords are hidden in it."""
-    beside = study.folder or STUDIES
-    if any(_leads_to(folder, study) for folder in (beside, STUDIES / (study.name or "STUDY"))):
+    by_name = STUDIES / (study.name or "STUDY")
+    if any(_leads_to(folder, study) for folder in (study.folder or by_name, by_name)):
         return ""
     return f" --storage {quoted(study.source or '')}"
 
