@@ -10,15 +10,18 @@ from pydantic import Field
 from distune.config.section import ConfigSection, Name
 from distune.config.training import DeviceName
 
+MOST_TRIALS, MOST_WORKERS = 1_000_000, 10_000
+"""More than anybody waits for, and than any machine has."""
+
 
 class StudyConfig(ConfigSection):
     """How `distune tune` searches; it decides nothing about what one training computes."""
 
-    n_trials: Annotated[int, Field(ge=1, le=1_000_000)] = 30
+    n_trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = 30
     """Finished trials that the study shall have, over all restarts."""
     gpus: tuple[DeviceName, ...] = ()
     """Devices of the workers, one each in turn: cuda:0, cuda:1; empty takes training.device."""
-    workers: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | None = None
     """Trainings at once; empty: one for each device. They share the machine's cores as if they were alone on it:
     beside another study, set training.threads to each one's share."""
     name: str | None = None
@@ -61,7 +64,7 @@ class StudyConfig(ConfigSection):
     cases, which cannot tell trials apart. Trains each trial so many times. Pruners: median, percentile, none."""
     on_oom: Literal["fail", "retry"] = "fail"
     """Out of memory: fail, or retry once with half the batch in memory."""
-    keep_best: Annotated[int, Field(ge=0, le=1_000_000)] = 3
+    keep_best: Annotated[int, Field(ge=0, le=MOST_TRIALS)] = 3
     """How many of the best trials keep their weights on disk, from the next trial that ends on."""
     executor: Literal["local", "ray"] = "local"
     """Where workers live: local processes, or ray (pip install 'distune[ray]')."""

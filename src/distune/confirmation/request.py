@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from distune.config.study import MOST_TRIALS, MOST_WORKERS
 from distune.utils.arguments import check_argument, check_number, check_path, check_text
 
 ConfirmEndReason = Literal["finished", "incomplete", "interrupted", "low_disk"]
@@ -16,8 +17,6 @@ RELEVANT_GAIN = 0.01
 LEAST_GAIN = 1e-6
 MOST_SEEDS, MOST_CASES = 1000, 10**9
 """More trainings of each contender than anybody waits for, and more cases than any set has."""
-MOST_TRIALS, MOST_WORKERS = 1_000_000, 10_000
-"""As the study section takes them."""
 
 
 @dataclass(frozen=True)
