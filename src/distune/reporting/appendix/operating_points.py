@@ -35,7 +35,7 @@ WHOSE = {
 OLD = (
     "An earlier version made this: its thresholds are of probabilities before their calibration and means "
     "over seeds, each of which has its own, so they are none for what distune predict gives. The same distune confirm "
-    "computes those, without training again."
+    "computes those; what the same versions trained is not trained again."
 )
 
 
