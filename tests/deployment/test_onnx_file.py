@@ -61,6 +61,27 @@ def test_what_no_export_writes_is_refused(tmp_path: Path) -> None:
         check_graph(saved(file, RELU, external=True))
 
 
+def field(number: int, content: bytes, above: int = 0) -> bytes:
+    """A field of a protocol buffer, with bits above the 32 of its tag."""
+
+    def varint(value: int) -> bytes:
+        return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+    return varint(above << 32 | number << 3 | 2) + varint(len(content)) + content
+
+
+@pytest.mark.parametrize("outer", [(), (7, 1, 5), (7, 5)])
+def test_no_bit_that_the_runtime_drops_hides_a_field(outer: tuple[int, ...], tmp_path: Path) -> None:
+    never = {(): 25, (7, 1, 5): 6, (7, 5): 13}[outer]
+    for above, reason in ((0, "no export of Distune writes"), (1, "export again")):
+        content = field(never, b"", above)
+        for number in reversed(outer):
+            content = field(number, content)
+        (tmp_path / "m.onnx").write_bytes(content)
+        with pytest.raises(UserError, match=reason):
+            check_graph(tmp_path / "m.onnx")
+
+
 def test_a_damaged_graph_is_refused_or_left_to_the_runtime(tmp_path: Path) -> None:
     whole = saved(tmp_path / "m.onnx", RELU).read_bytes()
     cut = tmp_path / "cut.onnx"

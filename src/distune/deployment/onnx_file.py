@@ -66,6 +66,8 @@ def _fields(held: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]
     """Number, begin and end of each field's value."""
     while at < end:
         tag, at = _varint(held, at)
+        if tag >> 32:  # onnxruntime drops the bits above, and would find another field than is found here
+            raise ValueError("a tag of more than 32 bits")
         kind = tag & 7
         if kind == _VARINT:
             first, last = at, _varint(held, at)[1]
