@@ -173,7 +173,7 @@ def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
         ("t.csv", b"PK\x03\x04 and so on", "ZIP", None),
         ("t.csv", b"\xef\xbb\xbf\r\n<!doctype html><html>image,text", "web page", None),
         ("t.tsv", b"\x1f\x8b\x08", "gzip", None),
-        ("t.csv", b"PAR1", "parquet", None),
+        ("t.csv", b"PAR1\x15\x04\x15", "parquet", None),
         ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file", None),
     ],
 )
@@ -322,6 +322,13 @@ def test_folders_may_have_any_name(root: Path, name: str) -> None:
 def test_columns_of_tables_belong_to_the_reader_of_tables() -> None:
     with pytest.raises((ConfigError, ValueError), match="tables, encoding"):
         DataConfig.model_validate({"reader": "medpix", "tables": "x", "encoding": "cp1252"})
+
+
+@pytest.mark.parametrize("name", ["PAR1", "par1", "%PDF", "PK"])
+def test_a_column_may_be_named_as_another_form_begins(tmp_path: Path, name: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{name},b\n1,2\n")
+    table = open_table(tmp_path / "t.csv")
+    assert (table.header, [row for _, row in table.rows]) == ([name, "b"], [["1", "2"]])
 
 
 def test_separators_are_told_by_the_wanted_columns(tmp_path: Path) -> None:

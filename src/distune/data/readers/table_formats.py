@@ -32,15 +32,15 @@ _BYTE_ORDER_MARKS = (  # the longer ones first: that of UTF-32 begins with that 
 _OF_ANOTHER_FORM = (
     (b"PK\x03\x04", "a ZIP archive, as Excel's .xlsx is"),
     (b"\xd0\xcf\x11\xe0", "a workbook of an older Excel"),
-    (b"PAR1", "a parquet file"),
+    (b"PAR1\x15", "a parquet file"),
     (b"\x1f\x8b", "compressed by gzip"),
-    (b"%PDF", "a PDF"),
+    (b"%PDF-", "a PDF"),
     (b"{\\rtf", "a document (RTF)"),
     (b"<!DOCTYPE", "a web page"),
     (b"<html", "a web page"),
     (b"<?xml", "XML"),
 )
-"""How files begin that are often saved or sent under the name of a CSV."""
+"""How files begin that are often saved or sent under the name of a CSV; longer than the name of a column could be."""
 DOUBT = "where letters look wrong"
 """Begins what a note says of an encoding that is a guess."""
 _SAMPLE = 1 << 16
