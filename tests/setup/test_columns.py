@@ -75,6 +75,14 @@ def test_masks_are_not_the_images(folder: Path, columns: dict[str, list[str]], t
     assert look(folder, {**columns, "severity": COLUMNS["severity"]}).image == taken
 
 
+def test_the_share_that_is_said_is_that_of_the_column_that_is_taken(folder: Path) -> None:
+    scans = [f"photos/none{n}.png" if n % 3 == 0 else name for n, name in enumerate(COLUMNS["file"])]
+    layout = look(folder, {"mask": MASKS, "file": scans, "severity": COLUMNS["severity"]})
+    assert layout.image == "file"
+    why = {column.name: column.why for column in layout.columns}["file"]
+    assert 60 < int(why.partition("%")[0]) < 70  # a third are not there, and all masks are
+
+
 def test_two_columns_of_images_need_a_word(folder: Path) -> None:
     both = {"left_image": COLUMNS["file"], "right_image": MASKS, "severity": COLUMNS["severity"]}
     with pytest.raises(UserError, match=r"left_image.*right_image.*--image"):

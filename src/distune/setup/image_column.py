@@ -47,8 +47,8 @@ def image_column(
             "images, and name the column with --image"
         )
     share, name, files = best
-    if wished is None:
-        name = _of_rivals(name, columns, files)
+    if wished is None and (chosen := _of_rivals(name, columns, files)) != name:
+        share, name, files = _most_found(columns, [files], chosen) or best
     linked = ", behind links" if files.follow_links else ""
     return name, files, f"{share:.0%} of the cells that were tried name files under {files.root}{linked}"
 
