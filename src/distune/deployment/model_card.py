@@ -119,12 +119,12 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
             yield f"| {split} | {scored['score']:.4f} | {interval} | {scored['examples']} |"
     yield ""
     yield "dev chose the epoch, and often the hyperparameters: its score flatters."
-    if (read_results(folder) or {}).get("test_split") == "opened":
-        pass
-    elif scores["test"] is None:
-        yield "This run did not open its test split."
-    else:
-        yield "A confirmation opened the test split; where it chose this model by that score, the score flatters, too."
+    if (read_results(folder) or {}).get("test_split") != "opened":
+        yield (
+            "This run did not open its test split."
+            if scores["test"] is None
+            else "A confirmation opened the test split; where it chose this model by that score, it flatters, too."
+        )
     warm = ", ".join(f"{_said(name)} {value:.3f}" for name, value in temperatures.items())
     yield f"Probabilities are calibrated by temperatures fitted on dev: {warm}."
     yield ""

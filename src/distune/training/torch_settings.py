@@ -35,10 +35,8 @@ def torch_defaults() -> Iterator[None]:
             stack.callback(turn, is_on())  # what computes in the block may turn it off
             turn(True)
         stack.callback(_full_precision())
-        if torch.get_default_device() != torch.device(
-            "cpu"
-        ):  # a mode, which each call of torch passes through
-            stack.enter_context(torch.device("cpu"))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))  # a mode, which each call of torch passes through
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
