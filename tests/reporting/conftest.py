@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,8 @@ from distune.reporting.report import write_report
 sys.path.insert(0, str(Path(__file__).parent))
 from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE
 from full_study import build_study
+from pages import text_of
+from studies import study_at
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +59,19 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "s" / "audit.json").write_text(json.dumps(audit))
     write_report(study, folder / "out")
     return folder / "out"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., str]:
+    """The report, without figures, of a study with these files beside it."""
+
+    def written(confirmation: Any = None, audit: Any = None, **about: Any) -> str:
+        study = study_at(tmp_path / "study", **about)
+        for name, held in (("confirmation.json", confirmation), ("audit.json", audit)):
+            if held is not None:
+                text = held if isinstance(held, str) else json.dumps(held)
+                (tmp_path / "study" / name).write_text(text, encoding="utf-8")
+        (tmp_path / "study" / "recommended_config.yaml").write_text("name: s\n")
+        return text_of(study)
+
+    return written
