@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-import pandas
 import pytest
 import torch
 from PIL import Image
@@ -206,6 +205,7 @@ def test_a_source_brings_its_own_database() -> None:
 
 
 def test_the_trials_of_a_study_are_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
     trial = SimpleNamespace(number=3, state="complete", value=0.5, seconds=2.0, params={"lr": 0.1})
     records = iter([SimpleNamespace(trials=[trial]), SimpleNamespace(trials=[])])
     monkeypatch.setattr(distune.Study, "record", property(lambda self: next(records)))
@@ -238,8 +238,9 @@ def test_what_training_sets_is_put_back_also_after_an_error() -> None:
     assert state() == before
 
 
-def frame(tmp_path: Path, **columns: Any) -> pandas.DataFrame:
+def frame(tmp_path: Path, **columns: Any) -> Any:
     """Twelve rows of six cases in two classes, each with a picture of its own."""
+    pandas = pytest.importorskip("pandas")
     tmp_path.mkdir(exist_ok=True)
     pictures = [np.full((4, 4, 3), (20 * n, 0, 255 - n), np.uint8) for n in range(12)]
     given = {"image": pictures, "text": [f"text {n}" for n in range(12)], "kind": list("ab" * 6),
@@ -325,6 +326,7 @@ def test_pictures_keep_their_depth_and_files_their_form(config: Config, tmp_path
 
 
 def test_a_study_that_is_there_is_opened_and_read(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
     config = tiny_config()
     settings = StudySettings(base=config, space=build_space(config), dataset="sha256:0")
     storage = open_storage(f"sqlite:///{tmp_path / 's.db'}")

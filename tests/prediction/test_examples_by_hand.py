@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas
 import pytest
 from PIL import Image
 
@@ -48,6 +47,7 @@ SIGNS = Task("signs", ("a", "b"), "multi_label")
 
 
 def test_cells_and_values_that_stand_for_nothing() -> None:
+    pandas = pytest.importorskip("pandas")
     words = ("N/A ", "nil")
     assert [is_missing(cell, words) for cell in ("", " \t", "n/a", " NIL", "nils", "0")] == [True] * 4 + [
         False
@@ -85,6 +85,7 @@ def test_examples_of_lists() -> None:
 
 
 def test_examples_of_a_data_frame() -> None:
+    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(
         {
             "report": ["one", " N/A", None, 4],
@@ -348,7 +349,8 @@ def test_examples_without_a_case_are_cases_of_their_own() -> None:
     assert _each_its_own(["p", "", "", "p"], examples) == ["p", "b", "a (example 3)", "p"]
 
 
-def frame(**more: Any) -> pandas.DataFrame:
+def frame(**more: Any) -> Any:
+    pandas = pytest.importorskip("pandas")
     return pandas.DataFrame({"text": ["one", "two"], "kind": ["short", "N/A"], **more})
 
 
