@@ -112,6 +112,13 @@ def test_each_line_says_why_and_no_remark_is_more_than_a_comment() -> None:
     assert said[0].startswith("# ") and "all.csv" in said[0]
 
 
+def test_what_the_search_leaves_out_is_remarked(tiny_config: Callable[..., Config]) -> None:
+    gamma = {"type": "float", "low": 0.1, "high": 1}
+    asked = {"search_space": {"gamma": gamma}, "study": {"only": ["alpha", "gamma"]}}
+    remarks = check(tiny_config(distillation__loss="vanilla", **asked), "c.yaml", estimates=False).remarks
+    assert ["gamma is not searched" in remark for remark in remarks] == [True]
+
+
 def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(
     tiny_config: Callable[..., Config],
 ) -> None:

@@ -94,6 +94,14 @@ def test_a_loss_that_asks_no_teacher_leaves_it_out() -> None:
     )
 
 
+def test_what_is_left_out_of_the_search_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    gamma = {"type": "float", "low": 0.1, "high": 1}
+    config = base_config(distillation__loss="vanilla", search_space={"gamma": gamma})
+    _study_settings(tune_request(config), base_of(config), "sha256:7")
+    values_outside(config)
+    assert ["gamma" in record.getMessage() for record in caplog.records] == [True]
+
+
 def test_values_outside_their_own_ranges_are_named_but_for_ranges_narrowed_on_purpose(tmp_path: Path) -> None:
     own = {"alpha": {"type": "float", "low": 0.6, "high": 0.7}}
     (line,) = values_outside(base_config(search_space=own, distillation__alpha=1.5))

@@ -10,6 +10,7 @@ from distune.data.demo.demo import without_writing
 from distune.data.table import Table
 from distune.setup.downloads import download_lines
 from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
+from distune.tuning.space.build import left_out
 from distune.tuning.space.inert import inert_values
 from distune.tuning.tune import base_of, search_space, values_outside
 
@@ -54,6 +55,7 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
                     f"no estimate: {TRIED} examples do not fit this machine's memory ({type(error).__name__})"
                 )
     base = base_of(config)
-    remarks += inert_values(search_space(base, config.study), base)
+    space = search_space(base, config.study)
+    remarks += [*inert_values(space, base), *left_out(space, base, config.study.only)]
     remarks += [*download_lines(config), *(f"to tune it: {line}" for line in outside)]
     return Checked(table, measured, tuple(remarks))

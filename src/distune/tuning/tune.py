@@ -22,7 +22,7 @@ from distune.tuning.fork_study import check_is_fork, fork, open_old
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
-from distune.tuning.space.build import build_space
+from distune.tuning.space.build import build_space, left_out
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.impossible import impossible
 from distune.tuning.space.out_of_range import outside
@@ -203,9 +203,12 @@ def _study_settings(
 ) -> tuple[StudySettings, StudySettings | None]:
     """What the study is about, and what that of the teachers is, in a staged search."""
     asked = request.asked
+    space = search_space(base, asked)
+    for line in left_out(space, base, asked.only):
+        _log.warning("%s", line)
     settings = StudySettings(
         base=base,
-        space=search_space(base, asked),
+        space=space,
         dataset=dataset,
         sampler=asked.sampler or "tpe",
         pruner=asked.pruner or "median",

@@ -5,7 +5,6 @@ Checked is that keys exist and can have the values, and that conditions can hold
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -27,7 +26,6 @@ _SEARCHABLE = (
     "data.augment",
     "data.views",
 )
-_log = logging.getLogger(__name__)
 
 
 def build_space(
@@ -56,18 +54,19 @@ def build_space(
         parameters = {name: parameter for name, parameter in parameters.items() if name in only}
     space = Space(parameters, ignored or {})
     useful = set(space.ever_active(base))
-    idle = [name for name in parameters if name not in useful and (name in only or name in base.search_space)]
     if not useful:
         raise UserError(
             f"search space: {', '.join(parameters)} would change nothing: no fusion, loss or condition (when) of this "
             "study gives an effect to any of them; change these, or search others"
         )
-    if idle:
-        _log.warning(
-            "search space: %s is not searched: no fusion, loss or condition (when) of this study gives it an effect",
-            ", ".join(idle),
-        )
     return Space({name: parameters[name] for name in space.in_order() if name in useful}, space.ignored)
+
+
+def left_out(space: Space, base: Config, only: Sequence[str] = ()) -> list[str]:
+    """One line for what the user asks for and `build_space` left out; none where that is nothing."""
+    idle = [name for name in only or base.search_space if name not in space.parameters]
+    why = "no fusion, loss or condition (when) of this study gives it an effect"
+    return [f"search space: {', '.join(idle)} is not searched: {why}"] if idle else []
 
 
 def _check_parameters(parameters: Mapping[str, SearchParameter], base: Config) -> None:
