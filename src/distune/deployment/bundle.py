@@ -69,7 +69,8 @@ def load_bundle(folder: Path | str) -> Predictor:
         rules=PixelRules(window, tuple(about["percentiles"])),  # type: ignore[arg-type]
         max_megapixels=about.get("max_image_megapixels", math.inf),
     )
-    known = {field.name for field in fields(Columns)}
+    # What is no list of names, such as whether links are followed, is not for a bundle to say here.
+    known = {field.name for field in fields(Columns) if isinstance(field.default, tuple)}
     named_columns: dict[str, Any] = {
         name: tuple(held) for name, held in about["columns"].items() if name in known
     }
