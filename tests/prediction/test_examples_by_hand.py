@@ -443,6 +443,7 @@ def test_a_picture_in_memory_is_compared_with_the_pixels_of_files(ending: str, t
         Image.fromarray(pixels).save(path)
     seen = Seen(frozenset(), frozenset(), PixelRules(), (str(file), str(tmp_path / "gone.png")))
     pictures = [Image.open(elsewhere), Image.open(file), np.asarray(Image.open(file)), np.zeros(3), None]
+    pictures.append([[1, 2], [3]])  # refused where it is read
     examples = [Example(str(row), picture, "x") for row, picture in enumerate(pictures)]
     assert seen_before(examples, seen, reads_images=True) == [1, 2]
 

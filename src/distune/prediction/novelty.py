@@ -97,8 +97,10 @@ def _pixels_of(rules: PixelRules, image: Any) -> str | None:
     try:
         if isinstance(image, str | Path):
             pixels = read_pixels(image, rules)
-        else:
-            pixels = from_array(array_of(image) if is_picture(image) else np.asarray(image), rules)
+        elif is_picture(image) or isinstance(image, np.ndarray):
+            pixels = from_array(array_of(image) if is_picture(image) else image, rules)
+        else:  # as below
+            return None
     except UserError:  # named with its reason where the example is read
         return None
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():  # grey in three channels
