@@ -74,6 +74,8 @@ def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path)
     assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)
     write_sealed(file, numbers("base", 0.01))
     assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)
+    # By the same gain another one is recommended where a training that had failed is there now.
+    assert with_earlier(numbers("best", 0.01), file) == numbers("best", 0.01)
     changed = with_earlier(numbers("best", 0.05), file)
     assert changed["recommended_before"] == [{"contender": "base", "relevant_gain": 0.01}]
     assert [note for note in changed["notes"] if "gain of 0.01" in note and "base" in note]

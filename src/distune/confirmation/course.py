@@ -149,7 +149,10 @@ class Confirmation:
 
     @cached_property
     def _opening_number(self) -> int:
-        """Number of the opening of the test split, which is opened here; 0 without such a split."""
+        """Number of the opening of the test split, which is opened here; 0 without such a split.
+
+        Once a call: after the numbers are written, `--again` would open it another time.
+        """
         return self.opening.open() if len(self.table.rows("test")) else 0
 
     @cached_property

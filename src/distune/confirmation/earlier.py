@@ -28,7 +28,11 @@ def with_earlier(numbers: Mapping[str, Any], file: Path) -> dict[str, Any]:
         earlier = [*before.get(KEY, []), _chosen(before)] if is_same else []
     except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
         return dict(numbers)
-    others = [each for number, each in enumerate(earlier) if each != chosen and each not in earlier[:number]]
+    others = [
+        each
+        for number, each in enumerate(earlier)
+        if each["relevant_gain"] != chosen["relevant_gain"] and each not in earlier[:number]
+    ]
     notes = [
         f"{each['contender']} was recommended before, by a relevant gain of {each['relevant_gain']:g}; a gain that is "
         "chosen after the answers were seen is no longer fixed beforehand"
