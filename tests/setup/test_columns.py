@@ -67,7 +67,9 @@ MASKS = [f"photos/{59 - n}.png" for n in range(60)]
     [
         ({"mask": MASKS, **COLUMNS}, "file"),
         ({"mask_path": MASKS, "picture": COLUMNS["file"], "seg": MASKS}, "picture"),
+        ({"overlay": MASKS, "image": COLUMNS["file"]}, "image"),
         ({**COLUMNS, "id": [str(n) for n in range(60)]}, "file"),  # names the same files
+        ({"mask": MASKS, "file": COLUMNS["file"], "copy": [f"./{name}" for name in COLUMNS["file"]]}, "file"),
         ({"id": COLUMNS["file"], "stem": [f"photos/{n}" for n in range(60)]}, "id"),
     ],
 )

@@ -495,23 +495,3 @@ def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: py
     given = prepare(Path("given.csv"), Path("given"), Wishes())
     assert given.splits == "20 train, 10 dev, as column 'part' says" and len(given.table.rows("dev")) == 10
     assert not (tmp_path / "given/metadata_test.csv").exists()
-
-
-def test_of_images_and_masks_the_images_are_taken(tmp_path: Path) -> None:
-    scans = pictures(tmp_path, 20)
-    masks = [name.replace("p/", "m/") for name in scans]
-    for name in masks:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    kinds = list("ab" * 10)
-    header, again = ["mask", "file", "kind"], [f"./{name}" for name in scans]
-    assert images_of(tmp_path, header, list(zip(masks, scans, kinds, strict=True)))[0] == "file"
-    assert images_of(tmp_path, ["mask", "file", "copy"], list(zip(masks, scans, again, strict=True)))[0] in (
-        "file",
-        "copy",
-    )
-    named = list(zip(masks, scans, kinds, strict=True))
-    assert images_of(tmp_path, ["overlay", "image", "kind"], named)[0] == "image"
-    with pytest.raises(UserError, match="--image"):
-        images_of(tmp_path, ["one", "other", "kind"], named)
-    assert images_of(tmp_path, ["one", "other", "kind"], named, "one")[0] == "one"
