@@ -428,6 +428,7 @@ def test_what_fills_up_a_jpeg_is_no_damage(rest: bytes, is_padding: bool) -> Non
     assert not _is_padding("Premature end of JPEG file", b"data" + rest + b"\xff\xd9")
 
 
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="decoders are heard on Linux alone")
 def test_a_decoder_is_heard_from_where_it_begins() -> None:
     file = os.memfd_create("words")
     stream = _Stream(file, ctypes.c_void_p(7), 1, 7)

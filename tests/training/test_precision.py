@@ -147,7 +147,8 @@ def test_a_process_is_set_up_for_each_run_anew(
     monkeypatch: pytest.MonkeyPatch, deterministic: bool, workspace: str | None
 ) -> None:
     """A worker trains one trial after the other: what the last one asked for does not stay."""
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # to be as it was after the test, whatever is set in it
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     asked: list[Any] = []
     monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: not deterministic)
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *a, **k: asked.append((*a, k)))

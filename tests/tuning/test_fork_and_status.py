@@ -250,6 +250,7 @@ def test_a_study_that_another_command_makes_meanwhile_is_no_lost_one(tmp_path, m
 
     monkeypatch.setattr(names, "reading", reading_too_early)
     check_before_opening(tmp_path / "some", url, "some", accepted, is_own_file=True)
+    assert (tmp_path / "some" / "trials").is_dir(), "the folder came while the storage was looked at"
 
 
 @pytest.mark.parametrize("old", ["gone", "foreign"])

@@ -174,8 +174,7 @@ def test_classes_and_kinds_of_input_are_counted_by_examples_and_cases() -> None:
         assert (about["support"], about["cases"]) == (len(rows), len({row // 2 for row in rows}))
     apart = found["apart"]
     assert [(apart[kind]["examples"], apart[kind]["cases"]) for kind in kinds] == [(20, 10), (4, 2)]
-    right = [one.predictions[4:, 0] == labels[4:, 0] for one in same]
-    assert apart["complete"]["score"]["mean"] != found["score"]["mean"] and all(map(len, right))
+    assert apart["complete"]["score"]["mean"] != found["score"]["mean"]
     area = tuple(replace(one, tasks=(replace(YES, score="auroc"),)) for one in same)
     alike = tuple(
         replace(one, labels=np.where(kinds["without_text"][:, None], 1, one.labels)) for one in area
