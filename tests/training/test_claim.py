@@ -172,6 +172,14 @@ def test_a_new_folder_is_named_by_the_config_and_numbered_where_the_name_is_take
     assert [folder.name for folder in made] == ["tiny_1", "tiny_1_2", "tiny_1_3"]
 
 
+@pytest.mark.parametrize("place", ["a file", "a link to nothing"])
+def test_no_folder_is_made_where_there_is_none_for_runs(place: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    (tmp_path / "a link to nothing").symlink_to(tmp_path / "disk/that/is/not/mounted")
+    with pytest.raises(UserError, match="choose another folder"):
+        claim._new(tmp_path / place / "tiny_1")
+
+
 @pytest.mark.parametrize("written", [True, False])
 def test_a_folder_stays_where_something_was_written(
     tiny_config: MakeConfig, tmp_path: Path, written: bool

@@ -64,10 +64,11 @@ def _unfinished(config: Config, runs: Path) -> Path | None:
 
 def _new(folder: Path) -> Path:
     """Makes a folder of this name; with a number behind it where runs that start in the same second took the name."""
+    make_folder(folder.parent)  # by itself: a link to nothing there "exists" at every number
     for number in count(1):
         numbered = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
         try:
-            numbered.mkdir(parents=True)
+            numbered.mkdir()
             break
         except FileExistsError:
             continue
