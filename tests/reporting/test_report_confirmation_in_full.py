@@ -83,6 +83,16 @@ def test_calibration_after_scaling_is_said_to_flatter_where_it_is_evaluated_on_t
     assert said in section(write(numbers), FULL)
 
 
+def test_out_of_fold_answers_are_not_said_to_be_of_the_model_that_predicts(write: Write) -> None:
+    assert "“After” is of" in section(write(CONFIRMATION), FULL)
+    numbers = copy.deepcopy(CONFIRMATION)
+    numbers["split"], numbers["examples"]["folds"] = "folds", numbers["examples"]["test"]
+    for contender in numbers["contenders"].values():
+        contender["splits"]["folds"] = contender["splits"]["test"]
+    said = section(write(numbers), FULL)
+    assert "calibration error on folds" in said and "“After” is of" not in said
+
+
 def test_long_tables_hold_the_recommended_and_the_base_config_alone(write: Write) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     numbers["contenders"]["trial_0002"] = copy.deepcopy(numbers["contenders"]["trial_0001"]) | {

@@ -51,11 +51,12 @@ no seed differs.
                         folds, of a task of two classes or of labels, [{"positive": the class that is looked for,
                         "points": [{"wanted": specificity where the threshold is chosen, on dev, or for folds on the
                         out-of-fold answers, each case then evaluated with the threshold of all others, "thresholds":
-                        of each seed its own, of the calibrated probabilities, above which `distune predict` finds the
-                        class, "sensitivity", "specificity": intervals of all seeds, "first_seed": the same two of the
-                        first of `seeds` alone, whose model is handed over; all null where too few examples without the
-                        class choose. Before November 2026 instead of "thresholds" and "first_seed": "threshold", the
-                        mean over seeds, of probabilities before their calibration}]}], else null;
+                        of each seed its own, of the calibrated probabilities, which `distune predict` gives; what lies
+                        above is called the class, "sensitivity", "specificity": intervals of all seeds, "first_seed":
+                        the same two of the first of `seeds` alone, whose model is handed over; all null where too few
+                        examples without the class choose. Before November 2026 instead of "thresholds" and
+                        "first_seed": "threshold", the mean over seeds, of probabilities before their calibration}]}],
+                        else null;
                         classes: {class: {"support": examples, "cases": that hold one, "recall", "precision",
                         "specificity", "f1": interval over the cases that it depends on, or null without any}};
                         of a multi-label task the classes are its labels, and what is said is of having them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from distune.confirmation.statistics.files import OUT_OF_FOLD
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Cell, Code, Figure, Section, TableBlock
 from distune.reporting.verdicts import Numbers
@@ -52,10 +53,9 @@ def calibration(numbers: Numbers, figure: Figure | None = None) -> Section | Non
         "Log loss after",
     )
     fitted = "on these very examples, so “after” flatters" if split == "dev" else "on dev"
-    caption = (
-        f"Expected calibration error on {split}; temperatures are fitted {fitted}. “After” is of the probabilities "
-        f"that distune predict gives. {REST}"
-    )
+    # Out-of-fold answers are of other models than the one that predicts, whose temperature scales them.
+    given = "" if split == OUT_OF_FOLD else " “After” is of the probabilities that distune predict gives."
+    caption = f"Expected calibration error on {split}; temperatures are fitted {fitted}.{given} {REST}"
     table = TableBlock(header, tuple(rows), frozenset(range(2, 7)), caption)
     return Section("Calibration", (table, *([figure] if figure is not None else [])))
 
