@@ -78,14 +78,18 @@ def test_values_are_counted_keys_and_aliases_too(monkeypatch: pytest.MonkeyPatch
             parse_yaml(text)
 
 
-def test_a_file_is_there_regular_and_of_a_sensible_size(tmp_path: Path) -> None:
+def test_a_file_is_there_regular_and_of_a_sensible_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LARGEST == 1_000_000
+    monkeypatch.setattr(yaml_files, "LARGEST", 1_000)
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xef\xbb\xbfa: \xc3\xa9")
     assert load_yaml(file) == {"a": "é"}
-    file.write_bytes(b"#" * LARGEST)
+    file.write_bytes(b"#" * 1_000)
     assert load_yaml(file) is None
     for content, said in (
-        (b"#" * (LARGEST + 1), "larger than 1,000,000 bytes"),
+        (b"#" * 1_001, "larger than 1,000 bytes"),
         (b"a: \xff", "cannot be read"),
     ):
         file.write_bytes(content)
