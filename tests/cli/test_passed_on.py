@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,24 +15,8 @@ from distune.cli.commands.status import _print, _print_list
 from distune.deployment.parity import Parity
 from distune.tuning.coordinator.ledger import TrialCounts
 from distune.tuning.status import RunningTrial, StudyStatus, UnreadableStudy
-from tests.stand_ins import refusing_as
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Any, ...]]]:
-    """Puts a value in place of a function, and keeps the arguments of its calls."""
-
-    def put(place: str, answer: Any) -> list[tuple[Any, ...]]:
-        calls: list[tuple[Any, ...]] = []
-        stand_in = refusing_as(
-            pkgutil.resolve_name(place), lambda *values, **named: calls.append((*values, named)) or answer
-        )
-        monkeypatch.setattr(place, stand_in)
-        return calls
-
-    return put
 
 
 def test_errors_passes_everything_on(distune: Command, called: Any) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,34 +13,12 @@ import pytest
 
 from distune import reporting
 from distune.cli.options import assigned, devices_of, listed, overrides, refuse
+from distune.data.split import FRACTIONS
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.tuning.trials.messages import Failure
-from tests.stand_ins import refusing_as
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@dataclass
-class Calls:
-    """Stands for a function: keeps what it was called with."""
-
-    answer: Any
-    given: list[tuple[Any, ...]]
-
-    def __call__(self, *values: Any, **named: Any) -> Any:
-        self.given.append((*values, named))
-        return self.answer
-
-
-@pytest.fixture
-def standing_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
-    def put(place: str, answer: Any = None) -> Calls:
-        calls = Calls(answer, [])
-        monkeypatch.setattr(place, refusing_as(pkgutil.resolve_name(place), calls))
-        return calls
-
-    return put
 
 
 NUMBERS = "distune.cli.commands.confirm.print_numbers"
@@ -51,22 +27,22 @@ NUMBERS = "distune.cli.commands.confirm.print_numbers"
 @pytest.mark.parametrize(
     ("reason", "code"), [("finished", 0), ("incomplete", 1), ("low_disk", 4), ("interrupted", 130)]
 )
-def test_confirm_passes_everything_on(distune: Command, standing_for: Any, reason: str, code: int) -> None:
+def test_confirm_passes_everything_on(distune: Command, called: Any, reason: str, code: int) -> None:
     result = SimpleNamespace(reason=reason, folder=Path("of/s"), numbers={})
-    calls = standing_for("distune.confirmation.confirm.confirm", result)
-    printed = standing_for(NUMBERS)
-    refreshed = standing_for("distune.reporting.report.refresh_report", [Path("x")])
+    calls = called("distune.confirmation.confirm.confirm", result)
+    printed = called(NUMBERS)
+    refreshed = called("distune.reporting.report.refresh_report", [Path("x")])
     found, said, _ = distune("confirm", "s")
-    assert found == code and bool(printed.given) == (reason in ("finished", "incomplete"))
+    assert found == code and bool(printed) == (reason in ("finished", "incomplete"))
     assert ("resumes it" in said) is (reason in ("low_disk", "interrupted"))
-    assert refreshed.given == ([("s", Path("of/s"), {"storage": None})] if printed.given else [])
+    assert refreshed == ([("s", Path("of/s"), {"storage": None})] if printed else [])
     options = (
         "--top 2 --seeds 7 --relevant-gain 0.05 --new-cases 9 --gpus cuda:0,cuda:1 --storage sqlite:///x.db "
         "--executor ray --ray-address h:1 --gpus-per-trial 0.5 --again --one-modality --subgroup-columns sex,age "
         "--data-root d --set training.threads=3"
     )
     assert distune("confirm", "s", *options.split())[0] == code
-    plain, asked = (request for request, _ in calls.given)
+    plain, asked = (request for request, _ in calls)
     assert (plain.top, plain.seeds, plain.workers, plain.devices, plain.again) == (3, 5, 1, (), False)
     assert (asked.study, asked.top, asked.seeds, asked.relevant_gain, asked.new_cases) == ("s", 2, 7, 0.05, 9)
     assert (asked.devices, asked.workers, asked.storage) == (("cuda:0", "cuda:1"), 2, "sqlite:///x.db")
@@ -74,7 +50,7 @@ def test_confirm_passes_everything_on(distune: Command, standing_for: Any, reaso
     assert (asked.again, asked.one_modality, asked.data_root) == (True, True, Path("d"))
     assert (asked.subgroup_columns, asked.settings) == (("sex", "age"), {"training.threads": 3})
     assert distune("confirm", "s", "--workers", "4", "--gpu", "cpu")[0] == code
-    assert (calls.given[-1][0].workers, calls.given[-1][0].devices) == (4, ("cpu",))
+    assert (calls[-1][0].workers, calls[-1][0].devices) == (4, ("cpu",))
     for twice in ("--data-root d --set data.root=e", "--gpu cpu --set training.device=cpu"):
         assert distune("confirm", "s", *twice.split())[0] == 2
 
@@ -91,33 +67,31 @@ def outcome(reason: str, failure: Failure | None = None) -> Any:
     [("finished", 0, ""), ("failed_alike", 1, "(crash): boom"), ("timeout", 3, "resumes it"),
      ("low_disk", 4, "resumes it"), ("interrupted", 130, "resumes it")],
 )  # fmt: skip
-def test_tune_ends_as_its_study_did(
-    distune: Command, standing_for: Any, reason: str, code: int, said: str
-) -> None:
+def test_tune_ends_as_its_study_did(distune: Command, called: Any, reason: str, code: int, said: str) -> None:
     Path("c.yaml").write_text("study: {workers: 3, executor: ray, ray_address: 'h:1'}\n")
     failure = Failure("crash", "boom") if reason == "failed_alike" else None
-    calls = standing_for("distune.tuning.tune.tune", outcome(reason, failure))
-    printed = standing_for("distune.cli.tune_output.print_outcome")
-    refreshed = standing_for("distune.reporting.report.refresh_report", [Path("r.md")])
+    calls = called("distune.tuning.tune.tune", outcome(reason, failure))
+    printed = called("distune.cli.tune_output.print_outcome")
+    refreshed = called("distune.reporting.report.refresh_report", [Path("r.md")])
     found, _, err = distune("tune", "--config", "c.yaml")
     assert found == code and said in err and bool(err) is bool(said)
-    assert printed.given == [({"files": {"summary": "a.json"}}, ["a.json", Path("r.md")], {})]
-    assert refreshed.given == [(Path("of/s"), Path("of/s"), {"storage": None})]
-    ((request, _),) = calls.given
+    assert printed == [({"files": {"summary": "a.json"}}, ["a.json", Path("r.md")], {})]
+    assert refreshed == [(Path("of/s"), Path("of/s"), {"storage": None})]
+    ((request, _),) = calls
     assert (request.config_path, request.fork, request.asked.workers) == ("c.yaml", None, 3)
 
 
-def test_tune_lays_its_options_over_the_section(distune: Command, standing_for: Any) -> None:
+def test_tune_lays_its_options_over_the_section(distune: Command, called: Any) -> None:
     Path("c.yaml").write_text("study: {workers: 3, executor: ray, ray_address: 'h:1', gpus_per_trial: 0.5}\n")
-    calls = standing_for("distune.tuning.tune.tune", outcome("finished"))
-    standing_for("distune.cli.tune_output.print_outcome")
-    refreshed = standing_for("distune.reporting.report.refresh_report", [])
+    calls = called("distune.tuning.tune.tune", outcome("finished"))
+    called("distune.cli.tune_output.print_outcome")
+    refreshed = called("distune.reporting.report.refresh_report", [])
     options = (
         "--executor local --gpus cuda:0,cuda:1 --fork f --seed 9 --data-root d --study-name s --storage sqlite:///x.db "
         "--keep-best 0 --set student.lr=0.5"
     )
     assert distune("tune", "--config", "c.yaml", *options.split())[0] == 0
-    ((request, _),) = calls.given
+    ((request, _),) = calls
     config, asked = request.config, request.asked
     assert (asked.executor, asked.ray_address, asked.gpus_per_trial, asked.gpus) == (
         "local",
@@ -127,24 +101,24 @@ def test_tune_lays_its_options_over_the_section(distune: Command, standing_for: 
     )
     assert (request.fork, asked.name, asked.storage, asked.keep_best) == ("f", "s", "sqlite:///x.db", 0)
     assert (config.seed, config.data.root, config.student.lr) == (9, Path("d"), 0.5)
-    assert refreshed.given == [("s", Path("of/s"), {"storage": "sqlite:///x.db"})]
+    assert refreshed == [("s", Path("of/s"), {"storage": "sqlite:///x.db"})]
     assert distune("tune", "--config", "c.yaml", "--gpu", "cpu", "--set", "training.device=cpu")[0] == 2
 
 
 def test_a_report_that_cannot_be_written_is_said_and_the_study_is_kept(
-    distune: Command, standing_for: Any, monkeypatch: pytest.MonkeyPatch
+    distune: Command, called: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("c.yaml").write_text("name: own\n")
     monkeypatch.setattr(reporting, "installed", lambda: False)
-    standing_for("distune.tuning.tune.tune", outcome("finished"))
-    standing_for("distune.cli.tune_output.print_outcome")
+    called("distune.tuning.tune.tune", outcome("finished"))
+    called("distune.cli.tune_output.print_outcome")
     code, _, err = distune("tune", "--config", "c.yaml")
     assert code == 0 and reporting.INSTALL in err
-    standing_for(
+    called(
         "distune.confirmation.confirm.confirm",
         SimpleNamespace(reason="finished", folder=Path("s"), numbers={}),
     )
-    standing_for(NUMBERS)
+    called(NUMBERS)
     code, _, err = distune("confirm", "s")
     assert code == 0 and reporting.INSTALL in err
 
@@ -181,9 +155,9 @@ class Predictor:
 
 
 @pytest.fixture
-def predictor(standing_for: Any) -> Predictor:
+def predictor(called: Any) -> Predictor:
     found = Predictor()
-    standing_for("distune.prediction.load.load", found)
+    called("distune.prediction.load.load", found)
     return found
 
 
@@ -195,10 +169,10 @@ def test_predict_shows_the_most_probable_first(distune: Command, predictor: Pred
 
 
 def test_predict_passes_a_table_on_and_lists_what_could_not_be_read(
-    distune: Command, predictor: Predictor, standing_for: Any
+    distune: Command, predictor: Predictor, called: Any
 ) -> None:
-    checked = standing_for("distune.prediction.answers.check_answers_file")
-    loaded = standing_for("distune.prediction.load.load", predictor)
+    checked = called("distune.prediction.answers.check_answers_file")
+    loaded = called("distune.prediction.load.load", predictor)
     code, said, err = distune("predict", "run", "--csv", "t/a.csv", "--out", "o.csv")
     assert code == 0 and "predicted 2 of 2 examples" in said and said.endswith("wrote o.csv\n") and not err
     assert predictor.asked == [(Path("t/a.csv"), Path("t")), (Path("o.csv"), False)]
@@ -213,9 +187,9 @@ def test_predict_passes_a_table_on_and_lists_what_could_not_be_read(
         and err.splitlines()[-1].strip() == "... and 1 more"
     )
     assert predictor.asked[2:] == [(Path("t/a.csv"), Path("d")), (Path("o.csv"), True)]
-    assert loaded.given[1] == ("run", {"device": "cpu", "storage": "sqlite:///x.db"})
+    assert loaded[1] == ("run", {"device": "cpu", "storage": "sqlite:///x.db"})
     inputs = {"inputs": [Path("t/a.csv"), Path("run")]}
-    assert [named for _, named in checked.given] == [{**inputs, "overwrite": flag} for flag in (False, True)]
+    assert [named for _, named in checked] == [{**inputs, "overwrite": flag} for flag in (False, True)]
     for words in (
         (),
         ("--csv", "a.csv"),
@@ -240,20 +214,20 @@ def test_evaluate_reads_a_table_or_all_of_a_data_set(distune: Command, predictor
     assert distune("evaluate", "run", "--data-root", "d", "--csv", "folder")[0] == 2
 
 
-def test_init_passes_everything_on_and_says_what_comes_next(distune: Command, standing_for: Any) -> None:
+def test_init_passes_everything_on_and_says_what_comes_next(distune: Command, called: Any) -> None:
     task = Task("type", ("a", "b"))
     made = SimpleNamespace(
         form="a semicolon", columns=[SimpleNamespace(name="id", role="group", why="by name")], splits="60/20/20",
         table=SimpleNamespace(tasks=[task]), encoders="tiny", remarks=["few"], config=Path("my data/c.yaml"),
     )  # fmt: skip
-    calls = standing_for("distune.setup.init.prepare", made)
-    standing_for("distune.setup.init.default_folder", Path("named"))
+    calls = called("distune.setup.init.prepare", made)
+    called("distune.setup.init.default_folder", Path("named"))
     code, said, _ = distune("init", "t.csv")
     assert code == 0 and "read a semicolon" in said and "type: 2 classes" in said and "note      few" in said
     assert "distune tune --config 'my data/c.yaml'" in said
     options = "--image i --text t --labels a,b --group g --out o --seed 7 --encoding cp1250"
     assert distune("init", "t.csv", *options.split())[0] == 0
-    (_, folder, plain, how), (_, chosen, wishes, given) = calls.given
+    (_, folder, plain, how), (_, chosen, wishes, given) = calls
     assert (folder, how, plain.image, plain.labels) == (
         Path("named"),
         {"seed": 42, "encoding": None},
@@ -264,51 +238,51 @@ def test_init_passes_everything_on_and_says_what_comes_next(distune: Command, st
     assert (wishes.image, wishes.text, wishes.labels, wishes.group) == ("i", "t", ("a", "b"), "g")
 
 
-def test_split_passes_everything_on(distune: Command, standing_for: Any) -> None:
+def test_split_passes_everything_on(distune: Command, called: Any) -> None:
     images = SimpleNamespace(column="image", linked=3, copied=1, missing=2)
-    calls = standing_for("distune.setup.image_links.split_whole", ({"train": {"a": 1}}, images))
+    calls = called("distune.setup.image_links.split_whole", ({"train": {"a": 1}}, images))
     code, said, _ = distune("data", "split", "t/m.csv", "--labels", "a,b")
     assert code == 0 and "3 image files linked, 1 copied, 2 cells" in said
-    standing_for("distune.setup.image_links.split_whole", ({}, None))
+    assert calls == [
+        (Path("t/m.csv"), Path("t"), {"label_columns": ("a", "b"), "group_column": None, "image_column": None,
+                                      "fractions": FRACTIONS, "seed": 42, "encoding": None})
+    ]  # fmt: skip
+    called("distune.setup.image_links.split_whole", ({}, None))
     assert (
         "no column names image files" in distune("data", "split", "t/m.csv", "--labels", "a", "--out", "o")[2]
     )
     assert distune("data", "split", "t/m.csv", "--labels", "a", "--out", "t")[2] == ""
     options = "--labels a --out o --group g --image i --fractions 0.5 0.3 0.2 --seed 7 --encoding cp1250"
-    calls = standing_for("distune.setup.image_links.split_whole", ({}, images))
+    calls = called("distune.setup.image_links.split_whole", ({}, images))
     assert distune("data", "split", "t/m.csv", *options.split())[0] == 0
-    assert calls.given == [
+    assert calls == [
         (Path("t/m.csv"), Path("o"), {"label_columns": ("a",), "group_column": "g", "image_column": "i",
                                       "fractions": (0.5, 0.3, 0.2), "seed": 7, "encoding": "cp1250"})
     ]  # fmt: skip
 
 
-def test_demo_writes_what_is_asked_for(distune: Command, standing_for: Any) -> None:
-    slices, wound = (
-        standing_for(f"distune.data.demo.demo.{name}") for name in ("write_demo", "write_wound_demo")
-    )
+def test_demo_writes_what_is_asked_for(distune: Command, called: Any) -> None:
+    slices, wound = (called(f"distune.data.demo.demo.{name}") for name in ("write_demo", "write_wound_demo"))
     code, said, _ = distune("data", "demo")
     assert code == 0 and "distune tune --config" in said
     assert "tune" not in distune("data", "demo", "w", "--kind", "wound", "--seed", "7")[1]
-    assert (slices.given, wound.given) == (
+    assert (slices, wound) == (
         [(Path("data/demo"), 42, {"with_config": True})],
         [(Path("w"), 7, {})],
     )
     assert distune("data", "demo", "--kind", "other")[0] == 2
 
 
-def test_audit_and_check_look_at_the_data_that_is_asked_for(distune: Command, standing_for: Any) -> None:
+def test_audit_and_check_look_at_the_data_that_is_asked_for(distune: Command, called: Any) -> None:
     Path("c.yaml").write_text("data: {root: a}\n")
     report = SimpleNamespace(to_dict=lambda: {"findings": [], "sections": []})
-    read = standing_for("distune.data.read_table", "table")
-    standing_for("distune.data.audit.audit.audit", report)
-    standing_for("distune.cli.audit_output.print_audit")
-    seen: list[Any] = []
-    given = standing_for("distune.data.demo.demo.without_writing")
-    given.answer = nullcontext(SimpleNamespace(data="its data", seed=5))
+    read = called("distune.data.read_table", "table")
+    called("distune.data.audit.audit.audit", report)
+    called("distune.cli.audit_output.print_audit")
+    held = nullcontext(SimpleNamespace(data="its data", seed=5))
+    looked_at = called("distune.data.demo.demo.without_writing", held)
     assert distune("audit", "c.yaml", "--data-root", "d", "--set", "seed=5")[0] == 0
-    seen += [config.data.root for config, _ in given.given]
-    assert seen == [Path("d")] and read.given == [("its data", 5, {})]
+    assert [config.data.root for config, _ in looked_at] == [Path("d")] and read == [("its data", 5, {})]
     assert distune("audit", "c.yaml", "--out", "o/a.json")[1].endswith("wrote o/a.json\n")
     assert Path("o/a.json").read_text().startswith('{\n  "findings": [')
     assert distune("audit", "c.yaml", "--out", "o/a.json")[0] == 0, "its own file is replaced"
