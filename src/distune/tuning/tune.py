@@ -39,7 +39,7 @@ from distune.tuning.staged import (
     stage_budgets,
 )
 from distune.tuning.study.hub_commits import with_study_commits
-from distune.tuning.study.names import check_before_opening, commits_so_far, exists, study_to_continue
+from distune.tuning.study.names import check_before_opening, commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_resumable, check_study_name, new_name, open_study
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
@@ -74,8 +74,8 @@ def tune(request: TuneRequest) -> TuneResult:
     check_study_name(name)
     folder = request.logs / name
     url = asked.storage or default_url(request.logs, name)
-    _check_new(request, url, name)
-    _check_study(request, folder, url, name, settings)
+    if not _check_study(request, folder, url, name, settings):
+        _check_new(request, name)
     check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
     # The storage first: where there is none, no folder of the study is left.
     with interrupts() as interrupted, opened(url) as storage, log_file(folder / "study.log"):
@@ -128,30 +128,24 @@ def values_outside(config: Config) -> list[str]:
     return outside(space, base, narrowed(asked.space)) + impossible(space, base)
 
 
-def _check_new(request: TuneRequest, url: str, name: str) -> None:
-    """Refuses a new study whose base lies outside of its own ranges, or whose folder would lie where SQLite has a file.
-
-    One that is there already is resumed.
-    """
-    lines = values_outside(request.config)
-    is_file = _DATABASE_FILE.search(name)
-    if (lines or is_file) and not exists(url, name):
-        if is_file:
-            raise UserError(
-                f"study name: {name} is how a study's database file is called; leave {is_file.group()} out"
-            )
+def _check_new(request: TuneRequest, name: str) -> None:
+    """Refuses a new study whose folder would lie where SQLite has a file, or whose base outside of its own ranges."""
+    if ending := _DATABASE_FILE.search(name):
+        raise UserError(
+            f"study name: {name} is how a study's database file is called; leave {ending.group()} out"
+        )
+    if lines := values_outside(request.config):
         raise ConfigError(request.config_path or "config", lines)
 
 
-def _check_study(request: TuneRequest, folder: Path, url: str, name: str, settings: StudySettings) -> None:
+def _check_study(request: TuneRequest, folder: Path, url: str, name: str, settings: StudySettings) -> bool:
     """Refuses the study of a name, and one to copy from, before anything is written; see `check_before_opening`."""
     asked = request.asked
     is_own_file = asked.storage is None
     if not (request.fork and asked.name):
-        check_before_opening(
+        return check_before_opening(
             folder, url, name, lambda study: check_resumable(study, settings), is_own_file=is_own_file
         )
-        return
     with reading(asked.storage or default_url(request.logs, asked.name)) as storage:
         old = open_old(storage, asked.name)
 
@@ -159,7 +153,7 @@ def _check_study(request: TuneRequest, folder: Path, url: str, name: str, settin
             check_is_fork(study, old)
             check_resumable(study, settings)
 
-        check_before_opening(folder, url, name, check, is_own_file=is_own_file)
+        return check_before_opening(folder, url, name, check, is_own_file=is_own_file)
 
 
 def _check(request: TuneRequest) -> None:

@@ -10,7 +10,7 @@ import pytest
 from study_helpers import base_config, tune_request
 
 from distune.config import Config, SearchParameter, dump_config
-from distune.errors import ConfigError
+from distune.errors import ConfigError, UserError
 from distune.tuning import tune as tuning
 from distune.tuning.space.inert import inert_values
 from distune.tuning.space.out_of_range import outside
@@ -109,6 +109,9 @@ def test_a_new_study_is_refused_and_one_from_before_is_resumed(
         older.setattr(tuning, "values_outside", lambda config: [])
         assert tune(tune_request(base, n_trials=1, **request)).reason == "finished"
     assert tune(tune_request(base, n_trials=2, **request)).summary["trials"]["finished"] == 2
+    (tmp_path / "s.db").write_text("no database")
+    with pytest.raises(UserError, match="not a database"):  # which is no new study's
+        tune(tune_request(base, n_trials=2, **request))
 
 
 def test_check_names_it_with_everything_else(

@@ -14,11 +14,12 @@ from study_helpers import base_config, settings_of
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease, this_host
 from distune.tuning.staged import SUFFIX, split_settings
+from distune.tuning.study import read_only
 from distune.tuning.study.names import (
     LOOK_BACK,
     _can_resume,
     _newest,
-    exists,
+    check_before_opening,
     name_in,
     studies_in,
     study_to_continue,
@@ -166,16 +167,28 @@ def test_the_newest_studies_of_a_config_s_name_come_first(tmp_path: Path) -> Non
     assert _newest(tmp_path / "nowhere", None, "own") == []
 
 
-def test_a_study_exists_where_it_says_what_it_is_about(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/s.db"
-    assert not exists(url, "s") and not list(tmp_path.iterdir())
+def test_a_study_is_there_where_it_says_what_it_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, checked = f"sqlite:///{tmp_path}/s.db", []
+
+    def is_there(name: str) -> bool:
+        return check_before_opening(
+            tmp_path / name, url, name, lambda study: checked.append(study.study_name), is_own_file=False
+        )
+
+    assert not is_there("s") and not list(tmp_path.iterdir())
     with opened(url) as storage:
         optuna.create_study(storage=storage, study_name="foreign", direction="maximize")
         open_study(storage, "s", settings_of())
         assert _newest(tmp_path, url, "s") == [] and _newest(tmp_path, url, "") == []
         for name in ("s_tuning_1", "s_tuning_2", "x_tuning_3"):
             optuna.create_study(storage=storage, study_name=name)
-    assert [exists(url, name) for name in ("s", "foreign", "none")] == [True, False, False]
+    assert [is_there(name) for name in ("s", "foreign", "none")] == [True, False, False]
+    assert checked == ["s"], "nothing is wrong with one that is not there"
+    with monkeypatch.context() as busy:  # others write to it all the time
+        busy.setattr(read_only, "COPY_ATTEMPTS", 0)
+        assert is_there("s")
     assert _newest(tmp_path, url, "s") == ["s_tuning_2", "s_tuning_1"]
 
 

@@ -53,16 +53,6 @@ def study_to_continue(
     return None
 
 
-def exists(url: str, name: str) -> bool:
-    """Whether a storage holds a study of a name that says what it is about; nothing is written."""
-    try:
-        with reading(url) as storage:
-            study = load(storage, name)
-            return study is not None and is_made_by_tune(study)
-    except UserError:  # no such file, or a database without studies
-        return False
-
-
 def studies_in(storage: BaseStorage) -> list[str]:
     """The names of the studies in a storage; the teachers' study of a staged search is part of its own."""
     names = {study.study_name for study in storage.get_all_studies()}
@@ -91,7 +81,7 @@ def name_in(storage: BaseStorage, name: str, url: str, *, is_own_file: bool = Fa
 
 def check_before_opening(
     folder: Path, url: str, name: str, check: Callable[[Study], None], *, is_own_file: bool
-) -> None:
+) -> bool:
     """Refuses to work on a study, or to begin one, before its database is opened for writing, which changes its bytes.
 
     Args:
@@ -100,6 +90,9 @@ def check_before_opening(
         name: of the study.
         check: called with the study of that name, where there is one; raises a `UserError` to refuse it.
         is_own_file: a study of this name has the storage's file for itself.
+
+    Returns:
+        Whether the study is there; False where it has to be made, or its making was not finished.
 
     Raises:
         UserError: of the check; or the storage is damaged or another program's; or it holds no study of that name,
@@ -112,9 +105,10 @@ def check_before_opening(
         with reading(url) as storage:
             study = load(storage, name)
             if study is not None:
-                if not is_draft(study):
-                    check(study)
-                return
+                if is_draft(study):
+                    return False
+                check(study)
+                return True
             others = ", ".join(studies_in(storage))
         missing = f"{redacted(url)} holds no study {name}; it holds {others or 'none'}"
         if is_own_file and others:
@@ -125,12 +119,13 @@ def check_before_opening(
     except NoStudiesError as error:
         missing = str(error)
     except ChangesTooFastError:  # others work on it; opening it checks
-        return
+        return True
     if has_trials:
         raise UserError(
             f"{folder} holds the trials of a study, but {missing}. Put its database back, move the folder away, or "
             "use another --study-name"
         )
+    return False
 
 
 def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: Config) -> dict[str, str]:
