@@ -64,8 +64,12 @@ def test_a_teacher_from_the_store_is_named_where_its_time_is_missing(findings: F
 def test_reliability_has_the_bins_of_its_error(findings: Findings) -> None:
     with look():
         drawn = draw_reliability(findings)
-    assert drawn is not None
+        folds = draw_reliability(replace(findings, scored_run=replace(findings.scored_run, on="folds")))
+    assert drawn is not None and folds is not None
     assert "accuracy by confidence in 15 bins" in drawn.caption
+    # Out-of-fold answers are of other models than the one whose temperature they get.
+    assert "distune predict gives" in drawn.caption and "distune predict gives" not in folds.caption
+    assert "the model that distune predict loads" in folds.caption
 
 
 def test_gains_are_drawn_with_their_intervals() -> None:

@@ -142,7 +142,7 @@ def draw_reliability(findings: Findings) -> Figure | None:
     run, name = findings.scored_run.run, findings.scored_run.name
     if isinstance(run, Unknown) or isinstance(run.predictions, Unknown):
         return None
-    dev = known_predictions(run.folder)  # of all folds together there are none
+    dev = known_predictions(run.folder)  # a trial with folds has none: no model of it is handed over
     temperatures = {} if isinstance(dev, Unknown) else fitted_on_dev(run.folder, dev)
     figure, axes = one(3.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
@@ -184,6 +184,8 @@ def _scaling(findings: Findings, is_scaled: bool) -> str:
     """Which probabilities they are."""
     if not is_scaled:
         return "before any temperature scaling"
+    if findings.scored_run.on == OUT_OF_FOLD:
+        return "with the temperature of the model that distune predict loads, which is fitted on dev"
     flatters = ", on these very examples, which flatters" if findings.scored_run.on == "dev" else ""
     return f"the probabilities that distune predict gives, with a temperature fitted on dev{flatters}"
 
