@@ -23,7 +23,6 @@ from distune.config import parse_config
 
 X = Parameter("x", "float", 0.0, 1.0)
 DIM = Parameter("dim", "categorical", choices=(256, 384, 512))
-LAYERS = Parameter("layers", "int", 1, 3)
 
 
 def study(params: list[dict[str, Any]], scores: list[float | None], *space: Parameter) -> StudyRecord:

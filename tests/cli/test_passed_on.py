@@ -40,7 +40,7 @@ def test_export_passes_everything_on_and_says_what_was_compared(distune: Command
     options = "--out b --quantize int8 --max-score-drop 0.5 --data-root d --storage sqlite:///x.db"
     calls = called(place, (Path("bundle"), Parity(10, 0.0, 0, 0, 0.75, 0.5)))
     code, said, _ = distune("export", "s", *options.split())
-    assert "10 dev examples" in said and "0.7500 in torch, 0.5000 exported" in said
+    assert code == 0 and "10 dev examples" in said and "0.7500 in torch, 0.5000 exported" in said
     (source, out, given) = calls[0]
     assert (source, out) == ("s", Path("b")) and callable(given.pop("show"))
     assert given == {

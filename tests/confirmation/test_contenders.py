@@ -60,7 +60,7 @@ def test_a_config_that_was_tried_twice_takes_one_place(base: Config, tmp_path: P
     split, as_base = {**same, "training.accumulation": 2}, {"student.lr": 4e-3}
     trials = (({}, 0.5), (same, 0.7), (split, 0.7), (as_base, 0.69), ({"student.lr": 2e-3}, 0.6))
     candidates, notes = candidates_of(tmp_path, base, *trials, top=3)
-    assert [e.name for e in candidates[:3]] == ["trial_0001", "base", "trial_0004"]
+    assert [e.name for e in candidates[:3]] == ["trial_0001", "base", "trial_0004"] and notes == []
     candidates, notes = candidates_of(tmp_path / "more", base, *trials, top=5)
     assert len(candidates) == 5 and notes == ["only 3 different configs are complete in the study"]
 

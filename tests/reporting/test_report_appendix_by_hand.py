@@ -29,8 +29,6 @@ from distune.reporting.appendix import (
 )
 from tests.stand_ins import refusing_as
 
-OPEN = "not significantly different"
-
 
 def compared(**about: Any) -> dict[str, Any]:
     held = {

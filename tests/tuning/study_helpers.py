@@ -11,7 +11,6 @@ from typing import Any
 import optuna
 import pytest
 from closed_form_trials import score_at
-from optuna.trial import TrialState
 from simulated_workers import Script, SimulatedExecutor, Work
 
 from distune.config import Config, StudyConfig, with_values
@@ -36,7 +35,6 @@ KINDS_OF_TRIALS = {
     "teacher_trial_function": "teacher",
     "folds_trial_function": "folds",
 }
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def base_config(**values: object) -> Config:

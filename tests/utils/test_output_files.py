@@ -18,7 +18,6 @@ from distune.utils.atomic import replacing, write_text
 from distune.utils.new_folder import new_folder
 from distune.utils.output_files import check_output
 
-Command = Callable[..., tuple[int, str]]
 MINE = b"my notes\n"
 
 
