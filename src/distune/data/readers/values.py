@@ -217,7 +217,8 @@ def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:
     by_look: dict[str, list[str]] = {}
     for value in dict.fromkeys(values):
         by_look.setdefault(_look(_DECIMAL_COMMA.sub(".", value.translate(_ALIKE))), []).append(value)
-    return [tuple(same) for same in by_look.values() if len({_look(value) for value in same}) > 1]
+    several = [same for same in by_look.values() if len(same) > 1]
+    return [tuple(same) for same in several if len({_look(value) for value in same}) > 1]
 
 
 def _same_signs(what: str, values: Iterable[str]) -> list[str]:
