@@ -159,6 +159,15 @@ def test_its_labels_and_patients_are_read_as_in_training(
         labelled(predictor, frame)
 
 
+def test_a_column_of_a_label_that_is_not_there_is_named(
+    dev: Path, predictor: Predictor, tmp_path: Path
+) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text(dev.read_text(encoding=ENCODING).replace(HEADER[5], "other"), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"'grade', nor .*\('{HEADER[5]}' not there\)"):
+        labelled_file(predictor, file, dev.parent)
+
+
 @pytest.mark.slow
 def test_its_bundle_reads_a_table_as_the_run_does_but_for_links(
     odd_run: Path, dev: Path, predictor: Predictor, tmp_path: Path

@@ -187,9 +187,16 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
 
     labels, groups = _in_columns(predictor, header, column)
     if missing := [task for task in predictor.classes if task not in labels]:
+        tasks = _data_of(predictor).tasks
+        labels_of = [name for task in missing if task in tasks for name in tasks[task].columns or ()]
+        lacking = [name for name in labels_of if name not in header]
         raise DataError(
             path,
-            [f"not one column for each of the tasks {listed(missing)}; columns found: {listed(header)}"],
+            [
+                f"not one column for each of the tasks {listed(missing)}"
+                + (f", nor one for each label ({listed(lacking)} not there)" if lacking else "")
+                + f"; columns found: {listed(header)}"
+            ],
         )
     if groups is None:
         _log.warning(
