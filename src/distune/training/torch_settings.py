@@ -25,7 +25,8 @@ def torch_defaults() -> Iterator[None]:
     """Lets torch compute as where nobody changed its settings, and puts back what was there.
 
     Numbers depend on the default dtype and device, on autocast, on the precision of matrix products, and on which
-    kernels may be used: with another setting a model would answer otherwise than when it was trained.
+    kernels may be used: with another setting a model would answer otherwise than when it was trained. Most hold for the
+    whole process: two threads at once can rely on it only where torch's own settings were there before.
     """
     with ExitStack() as stack:
         dtype = torch.get_default_dtype()
