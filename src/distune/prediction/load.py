@@ -113,7 +113,7 @@ def _recommended(folder: Path) -> Path:
     if not (run / WEIGHTS).is_file():
         raise UserError(
             f"{run}: the recommended config, {name}, has no weights of its first seed any more, and the confirmation "
-            "speaks of that model; delete this folder, and `distune confirm` trains it again"
+            "speaks of that model; the same `distune confirm` trains it again"
         )
     return run
 
