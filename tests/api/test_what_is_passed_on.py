@@ -26,10 +26,12 @@ from distune.config import Config, save_config
 from distune.data.demo.demo import write_demo
 from distune.data.split import FRACTIONS
 from distune.errors import DataError, UserError
+from distune.prediction.predictor import Predictor
 from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
+from tests.stand_ins import refusing_as
 
 
 @pytest.fixture
@@ -140,7 +142,11 @@ def test_mistakes_export_and_report(noted: Callable[..., Any], tmp_path: Path) -
 
 def test_evaluate_asks_the_predictor_that_it_is_given() -> None:
     asked: list[Any] = []
-    predictor = SimpleNamespace(evaluate=lambda *given, **named: asked.append((given, named)) or {"score": 1})
+    evaluate = refusing_as(
+        partial(Predictor.evaluate, None),
+        lambda *given, **named: asked.append((given, named)) or {"score": 1},
+    )
+    predictor = SimpleNamespace(evaluate=evaluate)
     given: dict[str, Any] = {
         "labels": {"t": ["x"]},
         "groups": ["g"],

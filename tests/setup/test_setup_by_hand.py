@@ -37,6 +37,7 @@ from distune.setup.image_column import _roots, images_of
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
 from distune.setup.machine import Encoders, _large, _tiny, fitting, within_budget
+from tests.stand_ins import refusing_as
 
 
 def cells(*values: str) -> Cells:
@@ -345,7 +346,10 @@ def test_the_encoder_of_the_ladder_that_fits() -> None:
 
 def test_encoders_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     def speed(image: float, text: float) -> Callable[..., Any]:
-        return lambda *given: SimpleNamespace(of_image=lambda name: image, of_text=lambda name: text)
+        return refusing_as(
+            machine._Speed,
+            lambda *given: SimpleNamespace(of_image=lambda name: image, of_text=lambda name: text),
+        )
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(machine, "_Speed", speed(0.001, 0.001))
