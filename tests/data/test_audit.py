@@ -14,8 +14,7 @@ from PIL import Image
 
 from distune.config import DataConfig
 from distune.data import read_table
-from distune.data.audit.audit import Finding, audit
-from distune.data.audit.findings import by_severity
+from distune.data.audit.audit import audit
 from distune.data.pixels.images import read_pixels
 from distune.data.table import Task
 
@@ -223,11 +222,6 @@ def test_without_a_test_split_no_finding_speaks_of_one(planted: Planted) -> None
         assert "test" not in finding.detail and "test" not in finding.rows[0], kind
 
 
-def test_findings_are_counted_in_words() -> None:
-    assert by_severity(["info", "warning", "info", "severe"]) == "1 severe finding, 1 warning, 2 notes"
-    assert by_severity(["warning"] * 2) == "2 warnings" and by_severity([]) == "nothing"
-
-
 def test_no_groups_is_said(wound: Path) -> None:
     report = audit(read_table(DataConfig(reader="wound", root=wound), 0))
     assert found(report, "no_groups").severity == "info"
@@ -243,11 +237,6 @@ def test_the_report_is_json(planted: Planted) -> None:
     assert [section["title"] for section in again["sections"]] == [
         section.title for section in report.sections
     ]
-
-
-def test_evidence_is_cut_at_fifty_rows_and_the_count_is_not() -> None:
-    finding = Finding("kind", "info", "title", "60 of them", tuple({"n": n} for n in range(60)))
-    assert len(finding.rows) == 50
 
 
 @pytest.mark.slow

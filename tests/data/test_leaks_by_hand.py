@@ -320,7 +320,8 @@ def test_findings_are_counted_cut_and_written() -> None:
         by_severity(["info", "severe", "info"]) == "1 severe finding, 2 notes"
         and by_severity([]) == "nothing"
     )
-    assert by_severity(["warning"]) == "1 warning"
+    assert by_severity(["warning"]) == "1 warning" and by_severity(["warning"] * 2) == "2 warnings"
+    assert by_severity(["info", "warning", "severe"]) == "1 severe finding, 1 warning, 1 note"
     held = report.to_dict()
     assert [each["kind"] for each in held["findings"]] == ["k", "m", "l"]
     assert held["findings"][0]["rows"][1] == {"n": 1} and held["sections"] == [
