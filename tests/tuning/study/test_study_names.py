@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 
@@ -165,6 +166,18 @@ def test_the_newest_studies_of_a_config_s_name_come_first(tmp_path: Path) -> Non
     found = _newest(tmp_path, None, "own")
     assert found == [f"own_tuning_202601{day:02d}" for day in range(25, 25 - LOOK_BACK, -1)]
     assert _newest(tmp_path / "nowhere", None, "own") == []
+
+
+def test_looking_for_a_study_to_resume_makes_none_and_changes_no_other_program_s_file(tmp_path: Path) -> None:
+    url, file = f"sqlite:///{tmp_path}/s.db", tmp_path / "s.db"
+    assert _newest(tmp_path, url, "s") == [] and not file.exists()
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(UserError, match="holds no studies"):
+        study_to_continue(tmp_path, url, settings_of(), 1)
+    assert file.read_bytes() == before
 
 
 def test_a_study_is_there_where_it_says_what_it_is_about(

@@ -19,7 +19,7 @@ from distune.tuning.staged import SUFFIX
 from distune.tuning.study.open_study import is_draft, is_made_by_tune, load
 from distune.tuning.study.read_only import ChangesTooFastError, NoStudiesError, reading
 from distune.tuning.study.settings import COMMITS, StudySettings, comparable, differing
-from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 
 LOOK_BACK = 20
@@ -152,14 +152,19 @@ def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: 
 
 
 def _newest(logs: Path, storage_url: str | None, config: str) -> list[str]:
-    """The newest studies of a config's name, the newest first."""
-    prefix = f"{config}_tuning_"
-    if storage_url is not None:
-        with opened(storage_url) as storage:
-            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
+    """The newest studies of a config's name, the newest first; nothing is written."""
+    if storage_url is None:
+        names = [path.stem for path in logs.glob(f"{config}_tuning_*.db")]
     else:
-        names = [path.stem for path in logs.glob(f"{prefix}*.db")]
-    return sorted(names, reverse=True)[:LOOK_BACK]
+        try:
+            with reading(storage_url) as storage:
+                names = optuna.get_all_study_names(storage)
+        except NoStudiesError:
+            names = []
+        except ChangesTooFastError as error:
+            _log.warning("not looked at while searching for a study to resume: %s", error)
+            names = []
+    return sorted((name for name in names if name.startswith(f"{config}_tuning_")), reverse=True)[:LOOK_BACK]
 
 
 def _can_resume(
