@@ -13,7 +13,7 @@ import pytest
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
-from distune.data.readers.table_formats import TableError, open_table, row_fault
+from distune.data.readers.table_formats import TableError, decoded, open_table, row_fault
 from distune.data.split import split_csv
 from distune.errors import ConfigError, DataError
 from distune.prediction.example_tables import read_examples
@@ -322,6 +322,22 @@ def test_folders_may_have_any_name(root: Path, name: str) -> None:
 def test_columns_of_tables_belong_to_the_reader_of_tables() -> None:
     with pytest.raises((ConfigError, ValueError), match="tables, encoding"):
         DataConfig.model_validate({"reader": "medpix", "tables": "x", "encoding": "cp1252"})
+
+
+@pytest.mark.parametrize(
+    ("likely", "own", "word"),
+    [
+        ("utf-16", "ascii", "bone"), ("utf-32", "ascii", "bone"), ("cp037", "ascii", "bone"),
+        ("no such one", "ascii", "bone"), ("utf-16", "utf-8", "日本"), ("cp1250", "utf-16", "kość"),
+        ("cp1250", "utf-16-le", "bone"), ("iso2022_jp", "utf-16-be", "bone"), ("utf-16-be", "utf-16-be", "bone"),
+        ("utf-32-le", "utf-32-le", "bone"), ("iso2022_jp", "iso2022_jp", "日本"), ("cp1250", "cp1250", "kość"),
+        ("cp037", "cp037", "bone"),
+    ],
+)  # fmt: skip
+def test_a_table_need_not_be_in_the_encoding_that_is_likely(likely: str, own: str, word: str) -> None:
+    for end in ("\n", "\n\n"):  # an odd number of bytes is no UTF-16
+        text = f"image,text\na.png,{word}{end}"
+        assert decoded(text.encode(own), likely=likely)[0] == text
 
 
 @pytest.mark.parametrize("name", ["PAR1", "par1", "%PDF", "PK"])

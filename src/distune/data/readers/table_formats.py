@@ -158,19 +158,27 @@ def decoded(content: bytes, encoding: str | None = None, likely: str | None = No
             text = content.decode(name)
         except (ValueError, LookupError):
             continue
-        if "\0" in text:
-            break
-        return text, name
+        if "\0" not in text:
+            return text, name
     raise TableError("not a text file; save it as CSV in UTF-8")
 
 
 def _candidates(content: bytes, likely: str | None) -> tuple[str, ...]:
-    if likely is not None:  # some encodings, such as ISO-2022-JP, are plain ASCII in bytes
-        return (likely, "utf-8") if content.isascii() else ("utf-8", likely)
     start = content[:_SAMPLE]
     if start.count(0) > len(start) // 4:  # Latin letters in UTF-16 are every other byte zero
-        return ("utf-16-le",) if start[1::2].count(0) > start[::2].count(0) else ("utf-16-be",)
-    return ("utf-8", "cp1252", "latin-1")
+        utf_16 = "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
+        return (utf_16,) if likely is None else (likely, utf_16)
+    if likely is None:
+        return ("utf-8", "cp1252", "latin-1")
+    # Some encodings, such as ISO-2022-JP, are plain ASCII in bytes; UTF-16 without a zero is not.
+    return (likely, "utf-8") if content.isascii() and _extends_ascii(likely) else ("utf-8", likely)
+
+
+def _extends_ascii(encoding: str) -> bool:
+    try:
+        return b"a".decode(encoding) == "a"
+    except (ValueError, LookupError):
+        return False
 
 
 def _delimited(path: Path, wanted: Sequence[str], encoding: str | None, likely: str | None) -> TableFile:
