@@ -91,16 +91,6 @@ def test_killed_writer_leaves_no_half_entry(tmp_path: Path) -> None:
     assert list((root / "step").iterdir()) == []
 
 
-def test_failing_step_leaves_nothing_and_tells(tmp_path: Path) -> None:
-    def fail(entry: Entry) -> None:
-        entry.new_array("numbers", (4,), np.float32)
-        raise ValueError("no such weights")
-
-    with pytest.raises(ValueError, match="no such weights"):
-        Store(tmp_path).get("step", INPUTS, fail)
-    assert list((tmp_path / "step").iterdir()) == []
-
-
 def big(entry: Entry) -> None:
     entry.new_array("numbers", (10_000,), np.float32)[:] = 0
 

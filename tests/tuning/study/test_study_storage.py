@@ -24,7 +24,7 @@ from distune.tuning.space.build import build_space
 from distune.tuning.study.names import commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_study_name, new_name, open_study
 from distune.tuning.study.read_only import COPY_ATTEMPTS, NoStudiesError, copy_sqlite, reading
-from distune.tuning.study.settings import COMMITS, ENCODERS, NEUTRAL_KEYS, StudySettings, differing
+from distune.tuning.study.settings import COMMITS, ENCODERS, StudySettings, differing
 from distune.tuning.study.storage import (
     CONNECT_SECONDS,
     _with_its_reason,
@@ -393,15 +393,6 @@ def test_other_files_of_a_local_encoder_are_a_difference(tmp_path):
     (tmp_path / "base/vocab.txt").write_text("a")
     del before[ENCODERS]
     assert differing(before, settings) == []
-
-
-def test_where_a_study_runs_is_no_difference(tmp_path):
-    opened(tmp_path, settings_of())
-    elsewhere = base_config(
-        data__root="/mnt/data", training__device="cuda:1", training__threads=3, cache__max_gb=1.0
-    )
-    assert {"data.root", "training.device", "training.threads", "cache.max_gb"} <= set(NEUTRAL_KEYS)
-    opened(tmp_path, settings_of(elsewhere))
 
 
 def test_several_coordinators_create_one_study(tmp_path):
