@@ -125,7 +125,7 @@ class Ledger:
         self._storage = study._storage
         self.retrying = retry or StorageRetry()
         self._known: list[FrozenTrial] = []
-        self._question = self.retrying(self._read_question)
+        self._question = self.retrying(lambda: self._question_in(study.user_attrs))
 
     def trials(self) -> list[FrozenTrial]:
         """All trials in the order of their numbers; not to be changed.
@@ -267,18 +267,18 @@ class Ledger:
         Raises:
             UserError: another program changed what the study is about.
         """
-        if self.retrying(self._read_question) != self._question:
+        known = self.retrying(lambda: self.study.user_attrs)
+        if self.retrying(lambda: self._question_in(known)) != self._question:
             raise UserError(
                 _CHANGED.format("changed what the study is about (its direction or its base config)")
             )
         if self.retrying(lambda: count_trials(self._storage, self.study._study_id)) < len(self._known):
             raise UserError(_CHANGED.format("deleted trials of the study"))
-        return leases(self.retrying(lambda: self.study.user_attrs))
+        return leases(known)
 
-    def _read_question(self) -> tuple[Any, ...]:
+    def _question_in(self, known: Mapping[str, Any]) -> tuple[Any, ...]:
         """What makes the scores of a study comparable; Optuna remembers the direction, so its database is asked."""
         database = getattr(self._storage, "_backend", self._storage)
-        known = self.study.user_attrs
         return (
             database.get_study_directions(self.study._study_id),
             *(known.get(key) for key in ("base_config", "data_fingerprint", "metric")),
