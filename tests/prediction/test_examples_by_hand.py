@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -449,8 +450,12 @@ def test_a_picture_in_memory_is_compared_with_the_pixels_of_files(ending: str, t
 
 
 @pytest.mark.parametrize(
-    "error", [UserError("changed"), DataError("x", ["y"]), OSError("gone"), ValueError("a fault")]
-)
+    "error",
+    [
+        UserError("changed"), DataError("x", ["y"]), OSError("gone"), ValueError("a fault"),
+        OSError(errno.EMFILE, "too many open files, a fault of the machine"),
+    ],
+)  # fmt: skip
 def test_data_that_cannot_be_read_any_more_are_compared_with_nothing(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,8 +466,8 @@ def test_data_that_cannot_be_read_any_more_are_compared_with_nothing(
     assert novelty.seen_by(predictor) is None
     (tmp_path / "config.yaml").write_text("seed: 1\n")
     monkeypatch.setattr(novelty, "read_table", read)
-    if isinstance(error, ValueError) and not isinstance(error, UserError):
-        with pytest.raises(ValueError, match="a fault"):
+    if "a fault" in str(error):
+        with pytest.raises(type(error), match="a fault"):
             novelty.seen_by(predictor)
     else:
         assert novelty.seen_by(predictor) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from distune.config import Config, as_dict
 from distune.errors import UserError
-from distune.prediction.load import is_run, load, run_behind, run_of_study
+from distune.prediction.load import _recommended, is_run, load, run_behind, run_of_study
 from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS
 from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
@@ -114,6 +115,17 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
     (folder / "confirmation.json").write_text("{}")
     with pytest.raises(UserError, match="damaged"):
         run_behind(folder)
+
+
+def test_a_confirmation_is_not_damaged_where_no_file_can_be_opened_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("distune.prediction.load.read_sealed", no_more)
+    with pytest.raises(OSError, match="Too many"):
+        _recommended(tmp_path)
 
 
 def test_a_run_folder_is_taken_before_a_study_of_its_name_and_that_is_said(

@@ -10,7 +10,7 @@ from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import StudyRecord
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.deployment.bundle import is_bundle, load_bundle
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import WEIGHTS
 from distune.utils.arguments import check_argument, check_path, check_text
@@ -108,6 +108,8 @@ def _recommended(folder: Path) -> Path:
         name = str(numbers["recommendation"]["contender"])
         seed = int(numbers["contenders"][name]["seeds"][0])
     except (OSError, ValueError, LookupError, TypeError) as error:
+        if is_of_the_machine(error):
+            raise
         raise UserError(f"{folder / NUMBERS} is damaged ({error!r}); run distune confirm again") from None
     run = run_folder(folder / FOLDER, name, seed)
     if not (run / WEIGHTS).is_file():

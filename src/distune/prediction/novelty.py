@@ -54,7 +54,9 @@ def seen_by(predictor: Predictor) -> Seen | None:
         table = read_table(config.data, config.seed, check_images=False)
         files = tuple(dict.fromkeys(filter(None, table.images)))
         return Seen(frozenset(image_fingerprints(table)), frozenset(table.texts), table.rules, files)
-    except (UserError, OSError):  # it was moved or changed
+    except (UserError, OSError) as error:  # it was moved or changed
+        if is_of_the_machine(error):
+            raise
         return None
 
 
