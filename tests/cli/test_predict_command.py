@@ -24,7 +24,7 @@ def run_folder(tiny_config: Callable[..., object], tmp_path_factory: pytest.Temp
     return folder
 
 
-def test_progress_is_lines_where_no_terminal_shows_a_bar() -> None:
+def test_progress_reaches_who_listens_where_no_terminal_shows_a_bar() -> None:
     heard: list[tuple[str, int, int]] = []
     with progress_to(lambda *step: heard.append(step)), progress_of("predicting") as tell:
         tell(3, 20_000)

@@ -11,7 +11,6 @@ from distune.analysis.findings import Findings, analyse
 from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.records.study_record import TrialRecord
 from distune.reporting.figures.bars import Gain, draw_gains, draw_importance
-from distune.reporting.figures.cost import _from_the_store
 from distune.reporting.figures.cost import draw as draw_cost
 from distune.reporting.figures.history import draw as draw_history
 from distune.reporting.figures.model import draw_reliability
@@ -107,18 +106,3 @@ def test_parameters_above_the_floor_are_blue(findings: Findings) -> None:
         with look():
             drawn = draw_importance(found)
         assert drawn is not None and drawn.svg.count("fill: var(--blue") == blue
-
-
-def test_teachers_from_the_store_are_named_where_some_were_trained() -> None:
-    stages = (
-        {"teacher": 0.1, "student": 9.0},
-        {"teacher": 5.0, "student": 9.0},
-        {"teacher": 0.1, "student": 9.0},
-    )
-    trials = [
-        TrialRecord(number=number, state="complete", stage_seconds=each, cache={"hits": 1})
-        for number, each in enumerate(stages)
-    ]
-    assert "Trials 0, 2 took their teachers" in _from_the_store(trials)
-    assert "Trial 0 took its teacher" in _from_the_store(trials[:2])
-    assert _from_the_store(trials[::2]) == _from_the_store(trials[1:2]) == _from_the_store([]) == ""

@@ -266,6 +266,8 @@ def test_usual_texts_lie_a_little_above_the_middle() -> None:
     ("student", "by_text", "chosen"),
     [
         (0.01, 0.0, ("efficientnet-lite2", None, 0.03)),
+        (0.04, 0.0, ("efficientnet-lite2", None, 0.12)),  # just the time that there is
+        (0.0401, 0.0, ("efficientnet-lite1", None, 0.0802)),
         (0.05, 0.01, ("efficientnet-lite1", None, 0.11)),
         (0.09, 0.02, ("efficientnet-lite0", None, 0.11)),
         (0.15, 0.02, ("efficientnet-lite0", 160, 0.15 * (160 / 224) ** 2 + 0.02)),

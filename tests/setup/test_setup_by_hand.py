@@ -36,7 +36,7 @@ from distune.setup.estimate import _size, _time
 from distune.setup.image_column import _roots, images_of
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
-from distune.setup.machine import Encoders, _large, _tiny, fitting, within_budget
+from distune.setup.machine import Encoders, _large, _tiny, fitting
 from tests.stand_ins import refusing_as
 
 
@@ -328,20 +328,6 @@ def test_a_split_beside_its_table_brings_no_images(tmp_path: Path, monkeypatch: 
     with pytest.raises(UserError, match="'k' names no"):
         split_whole(Path("set/t.csv"), tmp_path / "other", label_columns=["k"], image_column="k")
     assert not (tmp_path / "other").exists()
-
-
-def test_the_encoder_of_the_ladder_that_fits() -> None:
-    of_image = {"efficientnet-lite2": 0.02, "efficientnet-lite1": 0.01}.__getitem__
-    for count, expected in (
-        (4000, ("efficientnet-lite2", None, 120.0)),  # 4000 (0.01 + 0.02)
-        (4001, ("efficientnet-lite1", None, 80.02)),
-        (12000, ("efficientnet-lite0", None, 120.0)),
-        (12001, ("efficientnet-lite0", 160, 12001 * 0.01 * (160 / 224) ** 2)),
-        (90000, ("efficientnet-lite0", 128, 90000 * 0.01 * (128 / 224) ** 2)),
-    ):
-        name, size, seconds = within_budget(count, 0.01, 0.0, of_image)
-        assert (name, size, seconds) == (*expected[:2], pytest.approx(expected[2]))
-    assert within_budget(1000, 0.01, 0.09, of_image)[2] == pytest.approx(120.0)
 
 
 def test_encoders_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
