@@ -101,6 +101,12 @@ def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
     assert states(forked(tmp_path, old, settings_of(pruner="none"))) == {"COMPLETE": 4}
 
 
+def test_a_fork_that_takes_long_says_that_it_is_at_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("distune.tuning.fork_study.BEAT_SECONDS", -1.0)
+    new = forked(tmp_path, old_study(tmp_path, n_trials=3), settings_of(pruner="none"))
+    assert new.user_attrs[FORKED_BY]["beat"] == 2, "one for each trial after the base"
+
+
 @pytest.mark.parametrize("attributes", [{}, {"ready": True}, {"base_config": {}}])
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_another_programs_study_is_neither_worked_on_nor_replaced(tmp_path, attributes, direction):

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from distune.config import Config, as_dict, value_at
 from distune.errors import UserError
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
-from distune.tuning.coordinator.leases import PREFIX, Lease, leases
+from distune.tuning.coordinator.leases import BEAT_SECONDS, PREFIX, Lease, leases
 from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.coordinator.proposals import configured, distribution
 from distune.tuning.space.space import contains
@@ -66,7 +66,8 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
     except DuplicatedStudyError:
         raise _made_by_another(name) from None
     study.set_user_attr(FORKED_FROM, old.study_name)
-    study.set_user_attr(FORKED_BY, Lease.new(1).__dict__)
+    lease = Lease.new(1)
+    study.set_user_attr(FORKED_BY, lease.__dict__)
     copies = _copies(old, settings)
     baseline = next((trial for trial in copies if trial.user_attrs.get("baseline")), None)
     if baseline is None:
@@ -75,6 +76,9 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
         study.add_trial(baseline)
     for trial in copies:
         if trial is not baseline:
+            if time.time() - lease.seen > BEAT_SECONDS:  # thousands of trials take longer than a lease lasts
+                lease = lease.renewed()
+                study.set_user_attr(FORKED_BY, lease.__dict__)
             study.add_trial(trial)
     write_settings(study, settings)
     level = logging.INFO if copies else logging.WARNING
