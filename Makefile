@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-# The tests start many processes: each would compile the sources anew where the caller wants no bytecode.
+# The tests start many processes: each would compile the sources itself where the caller wants no bytecode.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check lint browser server bench docs

@@ -17,11 +17,12 @@ from distune.cli.commands.confirm import EXIT_CODES, print_numbers
 from distune.cli.commands.predict import _print_one
 from distune.cli.commands.train import _ShowEpochs, print_results
 from distune.cli.commands.tune import EXIT_CODES as TUNE_CODES
-from distune.cli.output import LONGEST, say, say_message, score
+from distune.cli.output import say, say_message, score
 from distune.cli.tune_output import print_outcome
 from distune.data.audit.findings import AuditReport, AuditSection, Finding
 from distune.data.table import Task
 from distune.training.callbacks import EpochRecord
+from distune.utils.text import LONGEST_MESSAGE
 
 
 def summary(warning: str | None) -> dict[str, Any]:
@@ -269,15 +270,17 @@ def test_what_is_printed_is_harmless_and_no_longer_than_a_person_reads(
     say("e", err=True)
     printed, errors = capsys.readouterr()
     assert printed == "a?[31m?b?error: c?d\n".replace("?", "\N{REPLACEMENT CHARACTER}") and errors == "e\n"
-    say("c" + "d" * LONGEST)
-    assert capsys.readouterr().out == f"c{'d' * (LONGEST - 1)}... ({LONGEST + 1:,} characters)\n"
+    say("c" + "d" * LONGEST_MESSAGE)
+    assert (
+        capsys.readouterr().out == f"c{'d' * (LONGEST_MESSAGE - 1)}... ({LONGEST_MESSAGE + 1:,} characters)\n"
+    )
     # Of an error's lines only the first begins at the margin, whatever a name in it holds.
-    say_message(f"error: x\n  y\nerror: run\x1b this\n{'z' * (LONGEST + 1)}")
+    say_message(f"error: x\n  y\nerror: run\x1b this\n{'z' * (LONGEST_MESSAGE + 1)}")
     first, *rest = capsys.readouterr().err.splitlines()
     assert first == "error: x" and [line[:10] for line in rest] == ["  y", "  error: r", "  zzzzzzzz"]
-    assert "\x1b" not in rest[1] and rest[2].endswith(f"({LONGEST + 1:,} characters)")
-    say("x" * LONGEST)
-    assert capsys.readouterr().out == "x" * LONGEST + "\n"
+    assert "\x1b" not in rest[1] and rest[2].endswith(f"({LONGEST_MESSAGE + 1:,} characters)")
+    say("x" * LONGEST_MESSAGE)
+    assert capsys.readouterr().out == "x" * LONGEST_MESSAGE + "\n"
     assert (score(0.5), score(-999_999.0), score(1e6), score(-123456789.0)) == (
         "0.5000", "-999999.0000", "1e+06", "-1.235e+08",
     )  # fmt: skip

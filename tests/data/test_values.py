@@ -13,7 +13,7 @@ from distune.config import DataConfig, FoldConfig, TaskConfig
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
-from distune.data.labels import parts
+from distune.data.labels import JOINT, parts
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.values import LONGEST_TEXT, case_twins, interpreted, normal_form, sign_twins
 from distune.data.table import Split
@@ -130,6 +130,16 @@ def test_of_spellings_that_differ_in_case_that_of_most_train_rows_is_kept() -> N
     assert case_twins(values, in_train) == {"mild": "Mild", "MILD ": "Mild"}
     assert case_twins(values) == {"Mild": "mild", "MILD ": "mild"}
     assert case_twins(values, in_train, apart={"Mild"}) == {"MILD ": "mild"}
+
+
+def test_labels_that_are_columns_are_no_words_for_nothing() -> None:
+    """A column may be called `null`, and all of them be 0, whatever words count as missing in cells."""
+    tasks = {"grade": {"columns": ["null", "b"]}}
+    cells = ["null", "none", f"null{JOINT}b", ""]
+    rows, _, notes = understood(
+        {"reader": "wound", "tasks": tasks, "missing_values": ["null", "none"]}, label=cells
+    )
+    assert [row.labels for row in rows] == [(cell,) for cell in cells] and notes == []
 
 
 def test_a_label_map_takes_numbers_as_yaml_reads_them() -> None:

@@ -117,7 +117,7 @@ def test_labels_of_any_name_are_told_apart_in_one_cell(odd: str) -> None:
 
 
 def test_labels_in_columns_of_0_and_1_are_those_of_training() -> None:
-    settings = TaskConfig(columns=("a", "none", "x;y"))
+    settings = TaskConfig(columns=("a", "none", "x;y"), negative="nothing")
     rows = [["1", "0", "1"], ["0", "1", "0"], ["0", "0", "0.0"], ["1", "", "0"]]
     config = DataConfig(reader="csv", image_column="i", label_columns=("signs",), tasks={"signs": settings})
     columns = dict(zip(settings.columns or (), map(list, zip(*rows, strict=True)), strict=True))

@@ -84,10 +84,21 @@ def test_what_libraries_warn_of_is_not_shown(
     assert code == 2 and "warns_at_import" in errors and seen == []  # it is a plugin of nothing
 
 
-def test_what_libraries_log_is_not_shown() -> None:
+def test_what_libraries_log_is_not_shown_and_what_a_plugin_logs_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distune.plugins._loaded", ["mypackage.losses"])
     shown = [
         name
-        for name in ("distune.tuning.tune", "distune", "pydicom", "PIL.TiffImagePlugin", "root", "distuned")
+        for name in (
+            "distune.tuning.tune",
+            "distune",
+            "mypackage",
+            "mypackage.losses.own",
+            "pydicom",
+            "PIL.TiffImagePlugin",
+            "root",
+            "distuned",
+            "mypackaged",
+        )
         if log_handler().filter(logging.makeLogRecord({"name": name, "levelno": logging.WARNING}))
     ]
-    assert shown == ["distune.tuning.tune", "distune"]
+    assert shown == ["distune.tuning.tune", "distune", "mypackage", "mypackage.losses.own"]

@@ -32,6 +32,7 @@ from distune.cli.commands import (
 from distune.cli.error_handling import TerminalFormatter, one_message
 from distune.cli.output import open_closed_streams, say
 from distune.cli.plugin_option import takes_plugins
+from distune.plugins import loaded_plugins
 from distune.utils.progress import ProgressLines, progress_to
 from distune.utils.threads import WAITING
 
@@ -100,12 +101,18 @@ def run_application(*command: str) -> None:
 
 
 def log_handler() -> logging.Handler:
-    """Shows Distune's own warnings on standard error; a study's log file takes more, the terminal its progress line.
+    """Shows warnings of Distune and of plugins on standard error; a study's log file takes more.
 
     Libraries warn of their own lines, pydicom of odd fields with what stands in them, such as a patient's name.
     """
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(TerminalFormatter("%(levelname)s: %(message)s"))
-    handler.addFilter(logging.Filter("distune"))
+    handler.addFilter(_is_no_library)
     return handler
+
+
+def _is_no_library(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] in {
+        name.partition(".")[0] for name in ("distune", *loaded_plugins())
+    }

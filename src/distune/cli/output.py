@@ -7,10 +7,7 @@ import sys
 
 import typer
 
-from distune.utils.text import terminal_line, terminal_message
-
-LONGEST = 2_000
-"""Characters of a line: a class or a file of hostile data may have a name of megabytes."""
+from distune.utils.text import LONGEST_MESSAGE, terminal_line, terminal_message
 
 
 def open_closed_streams() -> None:
@@ -47,7 +44,10 @@ def say_message(text: str) -> None:
 
 
 def _cut(line: str) -> str:
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}... ({len(line):,} characters)"
+    """A class or a file of hostile data may have a name of megabytes."""
+    if len(line) <= LONGEST_MESSAGE:
+        return line
+    return f"{line[:LONGEST_MESSAGE]}... ({len(line):,} characters)"
 
 
 def score(value: float) -> str:

@@ -90,6 +90,13 @@ class TaskConfig(ConfigSection):
         listed = self.order or self.columns or ()
         if given and given[0] != "separator" and len(set(listed)) < max(2, len(listed)):
             raise ValueError(f"{given[0]} names two or more, each once (got {list(listed)})")
+        for name in self.columns or ():
+            if name == self.negative:
+                raise ValueError(
+                    f"columns: {name!r} says that there is no label, too; set negative to another word"
+                )
+            if name.startswith("?"):
+                raise ValueError(f"columns: {name!r} begins as a label that is not known; rename the column")
         if self.negative != "none" and self.kind != "multi_label":
             raise ValueError("negative is for multi-label tasks; give the task its `separator` or `columns`")
         if self.score == "quadratic_kappa" and self.kind != "ordinal":

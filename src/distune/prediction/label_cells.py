@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distune.config import DataConfig, TaskConfig
-from distune.data.labels import joined_columns
+from distune.data.labels import joined_columns, parts
 from distune.data.readers.values import cell_parts, mapped_label, normal_form
 from distune.errors import DataError
 from distune.prediction.answers import as_cell
@@ -94,14 +94,9 @@ def _cells_of(
 
 
 def _of_columns(settings: TaskConfig, cells: Sequence[str]) -> LabelCell:
-    joined_columns(settings, cells)  # refuses what is no 0 or 1
     names = settings.columns or ()
-    pairs = [(name, cell.strip()) for name, cell in zip(names, cells, strict=True)]
-    return cell_of_labels(
-        [name for name, cell in pairs if cell and float(cell)],
-        [name for name, cell in pairs if not cell],
-        names,
-    )
+    unknown = [name for name, cell in zip(names, cells, strict=True) if not cell.strip()]
+    return cell_of_labels(parts(joined_columns(settings, cells), settings), unknown, names)
 
 
 def as_in_training(
@@ -119,9 +114,9 @@ def as_in_training(
     settings = config.tasks.get(task, TaskConfig())
     known = ["" if is_missing(cell, config.missing_values) else cell for cell in cells]
     several = [[mapped_label(part, label_map) for part in cell_parts(cell, settings)] for cell in known]
-    return [_in_one_cell(parts, settings, classes) for parts in several]
+    return [_in_one_cell(labels, settings, classes) for labels in several]
 
 
-def _in_one_cell(parts: Sequence[str], settings: TaskConfig, classes: Sequence[str]) -> str:
-    says_none = settings.separator is not None and [part.strip() for part in parts] == [settings.negative]
-    return as_cell(() if says_none else tuple(parts), classes) if any(parts) else ""
+def _in_one_cell(labels: Sequence[str], settings: TaskConfig, classes: Sequence[str]) -> str:
+    says_none = settings.separator is not None and [label.strip() for label in labels] == [settings.negative]
+    return as_cell(() if says_none else tuple(labels), classes) if any(labels) else ""

@@ -54,9 +54,8 @@ def tune(
         given["study.gpus"] = list(devices)
         taken += ["study.gpus", "training.device"]  # which would have no effect beside them
     settings = assigned(assignments, taken)
-    of_other = OF_OTHER.get(
-        str(given.get("study.executor")), {}
-    )  # what the config says of it no longer counts
+    # What the config says of an executor that an option replaces no longer counts.
+    of_other = OF_OTHER.get(str(given.get("study.executor")), {})
     chosen = load_config(config, {**of_other, **settings, **given})
 
     from distune.tuning.coordinator.failures import is_of_place

@@ -69,7 +69,13 @@ def interpreted(
     texts = [missing("text", example.text) for example in examples]
     groups = [missing("group", example.group) for example in examples]
     columns = [
-        [missing(f"label {name}", example.labels[task]) for example in examples]
+        [
+            # Made of a column a label: its names are no cells, so none of them is a word for nothing.
+            example.labels[task]
+            if _has_columns(name, config)
+            else missing(f"label {name}", example.labels[task])
+            for example in examples
+        ]
         for task, name in enumerate(task_names)
     ]
     notes = missing.notes()
@@ -117,6 +123,10 @@ def interpreted(
         )
     ]
     return changed, faults, notes
+
+
+def _has_columns(task: str, config: DataConfig) -> bool:
+    return config.tasks.get(task, TaskConfig()).columns is not None
 
 
 GROUP_REMEDY = "one patient needs one spelling: correct the file"

@@ -127,7 +127,7 @@ def _status(findings: Findings) -> Section:
             (
                 formats.FAILURES.get(failure.kind, formats.plain(failure.kind)),
                 formats.listing([str(number) for number in failure.trials]),
-                formats.plain(failure.message or "not recorded", LONGEST_MESSAGE),
+                formats.plain(failure.message or "not recorded", LONGEST_REASON),
             )
             for failure in failures[:MOST_KINDS]
         ]
@@ -147,5 +147,5 @@ def _spans(numbers: Sequence[int]) -> list[str]:
     return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in spans]
 
 
-LONGEST_MESSAGE = 240
+LONGEST_REASON = 240
 MOST_KINDS = 6

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from distune.config import Config, value_at
-from distune.tuning.space.space import Space
+from distune.tuning.space.space import LOSS_KEYS, Space
 
 _LOSS, _AUGMENT = "distillation.loss", "data.augment"
-_FIELDS = ("alpha", "beta", "T", "gamma")
 
 
 def inert_values(space: Space, base: Config) -> list[str]:
@@ -20,7 +19,7 @@ def inert_values(space: Space, base: Config) -> list[str]:
     losses = space.values_at(_LOSS, base)
     inert = [
         (f"distillation.{field}", _LOSS)
-        for field in _FIELDS
+        for field in LOSS_KEYS
         if all(field in ignored.get(loss, ()) for loss in losses)
     ]
     if space.values_at(_AUGMENT, base) == ["none"]:

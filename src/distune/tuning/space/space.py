@@ -18,7 +18,7 @@ from distune.errors import UserError
 Value = bool | int | float | str
 TEACHER = "teacher"
 """The parameter, and the section, that a staged search chooses as a whole."""
-_LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
+LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
 
 
 def floats(low: float, high: float, log: bool = False) -> SearchParameter:
@@ -195,7 +195,7 @@ def config_key_of(name: str) -> str | None:
     side, _, rest = name.partition("_")
     if side in ("teacher", "student") and rest:
         return f"{side}.{rest}.name" if rest in ("vision", "text") else f"{side}.{rest}"
-    if name in _LOSS_KEYS:
+    if name in LOSS_KEYS:
         return f"distillation.{name}"
     return None
 
