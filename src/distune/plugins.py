@@ -20,7 +20,7 @@ from types import ModuleType
 
 from distune.components import FUSIONS, LOSSES, READERS, Components
 from distune.errors import UserError, has_run_out
-from distune.utils.paths import read_file
+from distune.utils.files.paths import read_file
 
 TABLES: dict[str, Components] = {"LOSSES": LOSSES, "FUSIONS": FUSIONS, "READERS": READERS}  # type: ignore[type-arg]
 _loaded: list[str] = []

@@ -18,7 +18,7 @@ from distune.analysis.side_by_side import (
 )
 from distune.confirmation.statistics.files import NUMBERS
 from distune.training.files.run_folder import write_results
-from distune.utils.sealed_files import write_sealed
+from distune.utils.files.sealed_files import write_sealed
 from tests.reporting.confirmed_numbers import CONFIRMATION
 
 TRIALS = (

@@ -16,8 +16,8 @@ from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.tuning.study_dataset import AUDIT_NAME
+from distune.utils.files.sealed_files import write_sealed
 from distune.utils.forms import fault
-from distune.utils.sealed_files import write_sealed
 from tests.analysis.written_records import complete, study_of
 from tests.reporting.confirmed_numbers import CONFIRMATION
 

@@ -15,8 +15,8 @@ import pytest
 from distune.cli.error_handling import INTERRUPTED, one_message
 from distune.cli.signals import EndByException, end_at_once
 from distune.tuning.coordinator.interrupts import interrupts
-from distune.utils.atomic import replacing
-from distune.utils.new_folder import new_folder
+from distune.utils.files.atomic import replacing
+from distune.utils.files.new_folder import new_folder
 from distune.utils.progress import progress_to
 from distune.utils.signals import SIGNALS, SignalsHandled
 from distune.utils.threads import threaded

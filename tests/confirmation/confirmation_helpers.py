@@ -17,7 +17,7 @@ from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened
-from distune.utils.sealed_files import read_sealed
+from distune.utils.files.sealed_files import read_sealed
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

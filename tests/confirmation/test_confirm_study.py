@@ -29,7 +29,7 @@ from distune.training.files.prediction_files import write_predictions
 from distune.training.files.run_folder import OPENINGS, openings, read_results, write_results
 from distune.training.student import load_student
 from distune.tuning.coordinator.retention import folder_name
-from distune.utils.sealed_files import read_sealed
+from distune.utils.files.sealed_files import read_sealed
 
 NewStudy = Callable[..., Path]
 ENTRANTS = ("trial_0001", "trial_0002", "base", "trial_0001_student_alone", "trial_0001_teacher")

@@ -25,7 +25,7 @@ from distune.training.files.prediction_files import read_split_predictions
 from distune.training.files.run_folder import CONFIG, seal
 from distune.training.predictions import predict
 from distune.training.student import build_student, save_student, student_seed
-from distune.utils.sealed_files import read_sealed
+from distune.utils.files.sealed_files import read_sealed
 
 MakeConfig = Callable[..., Config]
 

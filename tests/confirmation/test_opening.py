@@ -13,7 +13,7 @@ from distune.confirmation.statistics.files import MARKER, NUMBERS
 from distune.confirmation.weights import drop_weights
 from distune.errors import UserError
 from distune.training.files.run_folder import record_opening, seal
-from distune.utils.sealed_files import write_sealed
+from distune.utils.files.sealed_files import write_sealed
 
 
 def test_a_plan_opens_the_split_once_and_another_one_only_again(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 
 def study_with(folder: Path, config: Config, scores: list[float], **about: Any) -> Path:

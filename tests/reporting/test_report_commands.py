@@ -28,7 +28,7 @@ from distune.tuning.study.open_study import load, open_study
 from distune.tuning.study.settings import differing
 from distune.tuning.study.storage import opened
 from distune.tuning.tune import TuneRequest, _study_settings, base_of
-from distune.utils.atomic import write_text
+from distune.utils.files.atomic import write_text
 
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
 REQUESTS: dict[str, dict[str, Any]] = {

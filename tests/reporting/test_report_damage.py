@@ -28,7 +28,7 @@ from distune.reporting.figures import history, model
 from distune.reporting.figures.style import look
 from distune.reporting.notices import lead
 from distune.reporting.report import write_report
-from distune.utils.atomic import write_text
+from distune.utils.files.atomic import write_text
 
 LAST = "## Files"
 

@@ -29,10 +29,10 @@ from distune.errors import UserError
 from distune.training.files.checkpoint import load_checkpoint
 from distune.training.files.run_folder import OPENINGS
 from distune.tuning.status import read_status
+from distune.utils.files.json_files import read_json
+from distune.utils.files.jsonl import append_line, read_lines
+from distune.utils.files.paths import is_file_name
 from distune.utils.forms import fault
-from distune.utils.json_files import read_json
-from distune.utils.jsonl import append_line, read_lines
-from distune.utils.paths import is_file_name
 from tests.reporting.confirmed_numbers import CONFIRMATION
 
 HEADER = "number,value,state,params_x\n"
@@ -209,10 +209,10 @@ def test_nothing_is_added_to_what_a_link_leads_to(tmp_path: Path) -> None:
 
 
 def test_every_file_is_read_through_the_one_check() -> None:
-    """`Path.read_text` and `Path.read_bytes` wait for ever for a pipe; `utils.paths.read_file` refuses it."""
+    """`Path.read_text` and `Path.read_bytes` wait for ever for a pipe; `read_file` refuses it."""
     source = Path(distune.__file__).parent
     own = {
-        "utils/paths.py": "the check itself",
+        "utils/files/paths.py": "the check itself",
         "training/cost.py": "of the kernel",
         "tuning/executors/memory_limit.py": "of the kernel",
         "tuning/coordinator/leases.py": "of the kernel",

@@ -34,8 +34,8 @@ from distune.training.files.run_folder import (
     seal,
 )
 from distune.training.student import load_student
-from distune.utils.jsonl import append_line, read_lines
-from distune.utils.sealed_files import read_sealed
+from distune.utils.files.jsonl import append_line, read_lines
+from distune.utils.files.sealed_files import read_sealed
 
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n"
 

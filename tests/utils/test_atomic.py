@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distune.errors import UserError
-from distune.utils.atomic import all_or_none
+from distune.utils.files.atomic import all_or_none
 
 
 def test_of_two_that_write_the_same_files_one_is_refused_and_harms_none(tmp_path: Path) -> None:

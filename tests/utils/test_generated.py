@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distune.utils.generated import write_generated
+from distune.utils.files.generated import write_generated
 
 
 @pytest.mark.parametrize("name", ["best_config.yaml", "checklist.md"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distune.utils.json_files import DEEPEST, parse_json, read_json
+from distune.utils.files.json_files import DEEPEST, parse_json, read_json
 
 SOUND: list[Any] = [
     None,

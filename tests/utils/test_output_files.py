@@ -14,9 +14,9 @@ import pytest
 
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers
-from distune.utils.atomic import replacing, write_text
-from distune.utils.new_folder import new_folder
-from distune.utils.output_files import check_output
+from distune.utils.files.atomic import replacing, write_text
+from distune.utils.files.new_folder import new_folder
+from distune.utils.files.output_files import check_output
 
 MINE = b"my notes\n"
 

@@ -12,7 +12,7 @@ import pytest
 
 from distune.errors import UserError
 from distune.utils import text
-from distune.utils.atomic import (
+from distune.utils.files.atomic import (
     all_or_none,
     check_new,
     check_replaceable,
@@ -22,9 +22,9 @@ from distune.utils.atomic import (
     write_bytes,
     write_text,
 )
+from distune.utils.files.new_folder import new_folder
+from distune.utils.files.paths import check_is_file, in_shell, is_file_name, make_folder, read_file
 from distune.utils.lazy import lazy_names
-from distune.utils.new_folder import new_folder
-from distune.utils.paths import check_is_file, in_shell, is_file_name, make_folder, read_file
 
 
 def test_a_path_is_one_word_of_a_command_and_no_option() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from distune.utils.files.json_files import DEEPEST, as_json, parse_json
+from distune.utils.files.jsonl import append_line, check_appendable, read_lines
+from distune.utils.files.sealed_files import read_sealed, was_changed, write_sealed
 from distune.utils.forms import Form, fault
-from distune.utils.json_files import DEEPEST, as_json, parse_json
-from distune.utils.jsonl import append_line, check_appendable, read_lines
-from distune.utils.sealed_files import read_sealed, was_changed, write_sealed
 
 
 def test_a_record_is_read_as_it_was_written_and_never_when_it_was_changed(tmp_path: Path) -> None:

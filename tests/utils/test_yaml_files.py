@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from distune.utils import yaml_files
-from distune.utils.yaml_files import (
+from distune.utils.files import yaml_files
+from distune.utils.files.yaml_files import (
     DEEPEST,
     LARGEST,
     LONGEST_ECHO,

@@ -19,8 +19,8 @@ from distune.training.files import prediction_files
 from distune.training.files.prediction_files import Predictions
 from distune.training.files.run_folder import RESULTS, check_unchanged, read_text, results_of
 from distune.training.scoring.metrics import confusion_matrix
-from distune.utils.json_files import parse_json
-from distune.utils.yaml_files import YamlFileError, parse_yaml
+from distune.utils.files.json_files import parse_json
+from distune.utils.files.yaml_files import YamlFileError, parse_yaml
 
 STAGES = ("teacher", "student")
 LARGEST = 50_000_000

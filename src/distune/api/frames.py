@@ -21,8 +21,8 @@ from distune.errors import DataError, UserError
 from distune.prediction.example_pixels import array_of, is_picture
 from distune.prediction.examples import cell_of, column_of, columns_in, is_frame, is_nothing
 from distune.setup.columns import split_of
-from distune.utils.new_folder import new_folder
-from distune.utils.paths import read_file
+from distune.utils.files.new_folder import new_folder
+from distune.utils.files.paths import read_file
 from distune.utils.text import listed
 
 FRAMES = Path("logs/data")

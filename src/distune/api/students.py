@@ -13,7 +13,7 @@ from distune.api.sources import Source, load, place_of
 from distune.config import Config
 from distune.training.callbacks import Callback
 from distune.utils.arguments import check_argument, check_flags, check_number, check_path, check_text
-from distune.utils.default_folders import RUNS
+from distune.utils.files.default_folders import RUNS
 
 if TYPE_CHECKING:
     from distune.deployment.parity import Parity

@@ -53,7 +53,7 @@ class Study:
         """
         from distune.analysis.records.sources import database_file, name_and_url
         from distune.tuning.status import read_status
-        from distune.utils.default_folders import STUDIES
+        from distune.utils.files.default_folders import STUDIES
 
         check_path("source", source)
         check_argument("storage", storage, str, type(None))

@@ -10,7 +10,7 @@ import typer
 
 from distune.config import Config, load_config
 from distune.errors import UserError
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 from distune.utils.seeds import LARGEST_SEED
 
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data set, instead of the config's.")]
@@ -105,7 +105,7 @@ def assigned(assignments: Sequence[str] | None, options: Iterable[str] = ()) -> 
 
 
 def _assigned(assignment: str) -> tuple[str, Any]:
-    from distune.utils.yaml_files import YamlFileError, parse_yaml
+    from distune.utils.files.yaml_files import YamlFileError, parse_yaml
 
     key, separator, text = assignment.partition("=")
     if not separator or not key.strip():

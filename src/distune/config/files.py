@@ -15,9 +15,9 @@ from distune.config.experiment import Config
 from distune.config.study import StudyConfig
 from distune.errors import ConfigError
 from distune.utils.arguments import check_argument, check_path
-from distune.utils.atomic import write_text
+from distune.utils.files.atomic import write_text
+from distune.utils.files.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
 from distune.utils.text import nearest
-from distune.utils.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
 
 _LONGEST_RULE = 1_000
 """Characters of a broken rule that are shown; some repeat the value."""

@@ -25,7 +25,7 @@ from distune.training.teacher.regression import (
     standardised_columns,
 )
 from distune.tuning.trials.folds import fold_folder
-from distune.utils.json_files import read_json
+from distune.utils.files.json_files import read_json
 
 BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
 NEEDS = {

@@ -35,7 +35,7 @@ from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 
 def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmResult:

@@ -44,9 +44,9 @@ from distune.training.scoring.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts
 from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import described, devices_for, make_executor
-from distune.utils.atomic import check_replaceable
-from distune.utils.generated import write_generated
-from distune.utils.sealed_files import write_sealed
+from distune.utils.files.atomic import check_replaceable
+from distune.utils.files.generated import write_generated
+from distune.utils.files.sealed_files import write_sealed
 from distune.utils.text import counted
 
 Show = Callable[[str], None]

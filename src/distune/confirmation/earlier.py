@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distune.utils.sealed_files import read_sealed
+from distune.utils.files.sealed_files import read_sealed
 
 KEY = "recommended_before"
 

@@ -21,8 +21,8 @@ from distune.training.files.run_folder import seal
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.predictions import predict
 from distune.training.student import load_student, student_seed
+from distune.utils.files.sealed_files import read_sealed
 from distune.utils.progress import report_progress
-from distune.utils.sealed_files import read_sealed
 
 
 @dataclass

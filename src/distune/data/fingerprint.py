@@ -11,7 +11,7 @@ from distune.data.pixels.images import located, reading_rule
 from distune.data.pixels.intensity import PixelRules
 from distune.data.table import Table
 from distune.errors import DataError
-from distune.utils.paths import read_file
+from distune.utils.files.paths import read_file
 from distune.utils.threads import threaded
 
 DIGEST_BYTES = 16

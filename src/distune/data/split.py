@@ -17,8 +17,8 @@ from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
-from distune.utils.atomic import all_or_none, check_new, replacing
-from distune.utils.paths import make_folder
+from distune.utils.files.atomic import all_or_none, check_new, replacing
+from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.text import counted, listed, nearest_hint
 

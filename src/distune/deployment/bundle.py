@@ -17,9 +17,9 @@ from distune.deployment.onnx_model import OnnxModel
 from distune.errors import UserError
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns
-from distune.utils import json_files
 from distune.utils.arguments import check_path
-from distune.utils.paths import check_is_file
+from distune.utils.files import json_files
+from distune.utils.files.paths import check_is_file
 from distune.utils.text import one_line
 
 FORMAT = 2

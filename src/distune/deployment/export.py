@@ -34,8 +34,8 @@ from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
 from distune.training.files.run_folder import run_config, was_trained_on
 from distune.utils.arguments import check_number, check_path
-from distune.utils.new_folder import new_folder
-from distune.utils.paths import read_file
+from distune.utils.files.new_folder import new_folder
+from distune.utils.files.paths import read_file
 
 _log = logging.getLogger(__name__)
 QUANTISATIONS = ("none", "int8")

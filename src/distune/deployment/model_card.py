@@ -17,8 +17,8 @@ from distune.models.encoders.catalogue import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
+from distune.utils.files.jsonl import read_lines
 from distune.utils.forms import Form, fault
-from distune.utils.jsonl import read_lines
 from distune.utils.text import at_line_start, counted, in_markdown, one_line
 
 KINDS = {"single_label": "", "ordinal": " (from low to high)", "multi_label": " (any number of these labels)"}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from distune.errors import UserError
-from distune.utils.paths import check_is_file
+from distune.utils.files.paths import check_is_file
 
 INSIDE: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph"},

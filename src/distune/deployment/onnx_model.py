@@ -17,7 +17,7 @@ from distune.data.table import Task
 from distune.data.tokenizer import Tokenizer
 from distune.deployment.onnx_file import check_graph
 from distune.errors import UserError, has_run_out
-from distune.utils.json_files import parse_json
+from distune.utils.files.json_files import parse_json
 from distune.utils.text import counted, one_line
 
 if TYPE_CHECKING:  # a bundle is read where pydantic is not installed

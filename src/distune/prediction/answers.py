@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from distune.data.table import Task
 from distune.training.scoring.metrics import decisions
 from distune.utils.arguments import check_path
-from distune.utils.atomic import replacing
-from distune.utils.output_files import check_output, is_never
+from distune.utils.files.atomic import replacing
+from distune.utils.files.output_files import check_output, is_never
 
 SEPARATORS, NO_LABELS = (";", "|", "/", "\t", "\n"), ("none", "no label", "-")
 """How the labels of a multi-label task are written into one cell: with the first of these that no label holds or is."""

@@ -20,7 +20,7 @@ from distune.prediction.novelty import check_novelty
 from distune.prediction.predictor import OnProgress, Predictor
 from distune.training.files.prediction_files import SplitPredictions, read_split_predictions
 from distune.training.scoring.evaluation import evaluate as all_metrics
-from distune.utils.jsonl import append_line
+from distune.utils.files.jsonl import append_line
 
 EXTERNAL = "external_evaluations.jsonl"
 """Evaluations on external data, one a line, in the folder of the run or beside the files of the bundle."""

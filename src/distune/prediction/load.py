@@ -14,9 +14,9 @@ from distune.errors import UserError, is_of_the_machine
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import WEIGHTS
 from distune.utils.arguments import check_argument, check_path, check_text
-from distune.utils.default_folders import STUDIES
-from distune.utils.paths import in_shell
-from distune.utils.sealed_files import read_sealed
+from distune.utils.files.default_folders import STUDIES
+from distune.utils.files.paths import in_shell
+from distune.utils.files.sealed_files import read_sealed
 from distune.utils.text import counted
 
 _log = logging.getLogger(__name__)

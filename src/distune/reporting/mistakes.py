@@ -15,8 +15,8 @@ from distune.errors import UserError
 from distune.reporting import html
 from distune.reporting.thumbnails import thumbnail
 from distune.training.files.run_folder import run_config, was_trained_on
-from distune.utils.atomic import write_text
-from distune.utils.output_files import check_output
+from distune.utils.files.atomic import write_text
+from distune.utils.files.output_files import check_output
 from distune.utils.text import one_line
 
 _log = logging.getLogger(__name__)

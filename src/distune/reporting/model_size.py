@@ -11,7 +11,7 @@ from distune.analysis.findings import Findings
 from distune.models.encoders.catalogue import MILLISECONDS
 from distune.reporting import verdicts
 from distune.training.files.run_folder import read_results
-from distune.utils.yaml_files import YamlFileError, load_yaml
+from distune.utils.files.yaml_files import YamlFileError, load_yaml
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from distune.reporting import formats, shell, verdicts
 from distune.reporting.document import Block, Commands, Strong, caution, paragraph
 from distune.reporting.paths import quoted
 from distune.training.teacher.check import WHAT_TO_CHANGE
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 
 def lead(findings: Findings) -> tuple[Block, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distune.reporting.formats import plain
-from distune.utils.paths import in_shell
+from distune.utils.files.paths import in_shell
 
 
 def shown(path: Path) -> str:

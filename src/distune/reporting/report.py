@@ -26,11 +26,11 @@ from distune.reporting.contents import TITLE, Written, build, subtitle
 from distune.reporting.document import Figure, Paragraph
 from distune.reporting.figures import NAMES, draw
 from distune.training.files.run_folder import read_text
-from distune.utils.atomic import write_bytes, write_text
-from distune.utils.default_folders import STUDIES
-from distune.utils.generated import write_generated
-from distune.utils.output_files import check_output, is_never
-from distune.utils.paths import is_file_name, make_folder
+from distune.utils.files.atomic import write_bytes, write_text
+from distune.utils.files.default_folders import STUDIES
+from distune.utils.files.generated import write_generated
+from distune.utils.files.output_files import check_output, is_never
+from distune.utils.files.paths import is_file_name, make_folder
 from distune.utils.text import one_line
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.search_phases import trials_of
 from distune.reporting.paths import quoted
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 MORE_TRIALS = 30
 QUICK_TRIALS = 20

@@ -13,8 +13,8 @@ from distune.data.readers.image_files import ImageFiles
 from distune.data.split import SplitCounts, read_table_rows, split_csv
 from distune.errors import UserError
 from distune.setup.image_column import images_of
-from distune.utils.atomic import replacing
-from distune.utils.paths import read_file
+from distune.utils.files.atomic import replacing
+from distune.utils.files.paths import read_file
 
 
 def split_whole(

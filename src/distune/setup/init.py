@@ -23,8 +23,8 @@ from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.machine import fitting
-from distune.utils.atomic import all_or_none, check_new, replacing, write_text
-from distune.utils.paths import make_folder
+from distune.utils.files.atomic import all_or_none, check_new, replacing, write_text
+from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.text import counted, listed
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from safetensors.numpy import load_file, save
 
-from distune.utils.atomic import NOT_WRITABLE
+from distune.utils.files.atomic import NOT_WRITABLE
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.store.manifest import MANIFEST
-from distune.utils.json_files import read_json
+from distune.utils.files.json_files import read_json
 
 KINDS = {
     "images": ("images", "images_part"),

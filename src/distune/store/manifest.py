@@ -12,7 +12,7 @@ from typing import Any
 
 from distune.errors import is_of_the_machine
 from distune.store.checksums import block_checksums, mismatch
-from distune.utils.json_files import read_json
+from distune.utils.files.json_files import read_json
 
 MANIFEST = "entry.json"
 LAYOUT = 2

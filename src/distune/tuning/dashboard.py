@@ -13,7 +13,7 @@ from distune.tuning.study.open_study import check_study_name
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.utils.arguments import check_number
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 HOST = "127.0.0.1"
 

@@ -11,7 +11,7 @@ from distune.config import Config, StudyConfig, with_values
 from distune.tuning.coordinator.coordinator import EndReason
 from distune.tuning.executors.make import devices_for
 from distune.tuning.trials.messages import Failure
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 
 @dataclass(frozen=True)

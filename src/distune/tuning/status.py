@@ -22,7 +22,7 @@ from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.summary import best_trial, warning_of
 from distune.tuning.trials.trial import read_progress
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 
 @dataclass(frozen=True)

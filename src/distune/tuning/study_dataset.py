@@ -10,7 +10,7 @@ from typing import Any
 
 from distune.config import Config, with_values
 from distune.errors import UserError
-from distune.utils.atomic import write_text
+from distune.utils.files.atomic import write_text
 
 _log = logging.getLogger(__name__)
 AUDIT_NAME = "audit.json"

@@ -23,8 +23,8 @@ from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.settings import COMMITS
 from distune.tuning.trials.folds import FOLD_SCORES
 from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE
-from distune.utils.atomic import write_text
-from distune.utils.generated import write_generated
+from distune.utils.files.atomic import write_text
+from distune.utils.files.generated import write_generated
 
 SETTING_KEYS = (
     "metric",

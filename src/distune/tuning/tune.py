@@ -49,7 +49,7 @@ from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_dataset import Inspection, inspect
 from distune.tuning.study_run import Ending, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, SUMMARY_NAME, write_summary
-from distune.utils.atomic import check_replaceable
+from distune.utils.files.atomic import check_replaceable
 
 __all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "base_of", "search_space", "tune", "values_outside"]
 _DATABASE_FILE = re.compile(r"\.db(-wal|-shm|-journal)?$", re.I)

@@ -1,1 +1,1 @@
-"""Small helpers without a domain: atomic files, threads, seeds, paths, text."""
+"""Small helpers without a domain: files in a room of their own, threads, seeds, numbers, text."""

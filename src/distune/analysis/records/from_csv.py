@@ -15,7 +15,7 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
-from distune.utils.paths import read_file
+from distune.utils.files.paths import read_file
 from distune.utils.text import counted
 
 PARAMETER = "params_"

@@ -19,7 +19,7 @@ from distune.analysis.records.study_record import (
 )
 from distune.errors import UserError
 from distune.tuning.study.attributes import SURPLUS, is_foreign
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 from distune.utils.text import counted
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from distune.config import ScoreName
 from distune.confirmation.statistics.plan_form import OpeningForm
+from distune.utils.files.paths import is_file_name
 from distune.utils.forms import Form
-from distune.utils.paths import is_file_name
 
 
 class _Interval(Form):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import StudyRecord
 from distune.errors import UserError
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 if TYPE_CHECKING:
     import optuna

@@ -13,8 +13,8 @@ from distune.analysis.records.unknown import Unknown
 from distune.confirmation.statistics.files import NUMBERS
 from distune.confirmation.statistics.numbers import VERSION
 from distune.tuning.study_dataset import AUDIT_NAME
+from distune.utils.files.sealed_files import read_sealed
 from distune.utils.forms import fault
-from distune.utils.sealed_files import read_sealed
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from distune.cli.options import (
     refuse,
 )
 from distune.cli.output import say
-from distune.utils.paths import in_shell
+from distune.utils.files.paths import in_shell
 from distune.utils.seeds import LARGEST_SEED
 from distune.utils.text import counted
 
@@ -76,7 +76,7 @@ def audit(
         refuse("only with --out", {"--overwrite": overwrite})
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
-    from distune.utils.output_files import check_output
+    from distune.utils.files.output_files import check_output
 
     if out:
         is_audit = partial(re.match, rb'{\n  "findings": \[')

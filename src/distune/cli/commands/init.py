@@ -9,7 +9,7 @@ import typer
 
 from distune.cli.options import Encoding, SplitSeed, listed
 from distune.cli.output import say
-from distune.utils.paths import in_shell
+from distune.utils.files.paths import in_shell
 from distune.utils.text import counted
 
 

@@ -10,7 +10,7 @@ import typer
 from distune.analysis.records.study_record import Direction
 from distune.cli.options import Overwrite, Storage, refuse
 from distune.cli.output import say
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 
 def report(

@@ -11,7 +11,7 @@ import typer
 from distune.cli.options import Storage, Study
 from distune.cli.output import say, score
 from distune.errors import UserError
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 from distune.utils.text import counted
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from distune.cli.options import (
 )
 from distune.cli.output import say
 from distune.training.callbacks import Callback, EpochRecord
-from distune.utils.default_folders import RUNS
+from distune.utils.files.default_folders import RUNS
 from distune.utils.progress import ProgressLines
 from distune.utils.text import counted
 

@@ -24,9 +24,9 @@ import numpy as np
 
 from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions, predictions_file, read_rows
-from distune.utils.atomic import replacing
-from distune.utils.paths import is_file_name
-from distune.utils.sealed_files import read_sealed
+from distune.utils.files.atomic import replacing
+from distune.utils.files.paths import is_file_name
+from distune.utils.files.sealed_files import read_sealed
 from distune.utils.text import one_line
 
 FOLDER = "confirmation"

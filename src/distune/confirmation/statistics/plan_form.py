@@ -8,8 +8,8 @@ from pydantic import model_validator
 
 from distune.confirmation.request import RELEVANT_GAIN
 from distune.data.table import Task
+from distune.utils.files.paths import is_file_name
 from distune.utils.forms import Form
-from distune.utils.paths import is_file_name
 
 
 class _Opened(Form):

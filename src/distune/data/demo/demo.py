@@ -23,8 +23,8 @@ from distune.data.readers.medpix import FOLDER, read_medpix
 from distune.data.readers.raw_rows import RawTable
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
-from distune.utils.json_files import read_json
-from distune.utils.new_folder import new_folder
+from distune.utils.files.json_files import read_json
+from distune.utils.files.new_folder import new_folder
 from distune.utils.seeds import check_seed
 
 __all__ = ["read_demo", "without_writing", "write_demo", "write_wound_demo"]

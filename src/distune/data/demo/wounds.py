@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
-from distune.utils.new_folder import new_folder
+from distune.utils.files.new_folder import new_folder
 from distune.utils.seeds import check_seed
 
 HEIGHT, WIDTH = 64, 80

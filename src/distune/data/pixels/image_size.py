@@ -8,7 +8,7 @@ from pathlib import Path
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.orientation import PNG_SIGNATURE
 from distune.errors import UserError, is_of_the_machine
-from distune.utils.paths import check_is_file
+from distune.utils.files.paths import check_is_file
 
 
 def size_of(path: str) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit
 from distune.data.pixels.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
 from distune.data.pixels.tiff_damage import check_tiff
 from distune.errors import UserError, is_of_the_machine
-from distune.utils.paths import read_file
+from distune.utils.files.paths import read_file
 from distune.utils.threads import threaded
 
 # A bad file is reported with its name by our own error; OpenCV would add nameless lines to the terminal.

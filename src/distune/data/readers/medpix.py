@@ -12,8 +12,8 @@ from distune.config import DataConfig
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.table import SPLITS, Split
-from distune.utils.json_files import parse_json
-from distune.utils.paths import check_is_file
+from distune.utils.files.json_files import parse_json
+from distune.utils.files.paths import check_is_file
 from distune.utils.text import nearest_hint
 
 FOLDER = "splitted_dataset"

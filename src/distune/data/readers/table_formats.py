@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from distune.data.readers.problems import Fault
-from distune.utils.json_files import parse_json
-from distune.utils.paths import check_is_file, read_file
+from distune.utils.files.json_files import parse_json
+from distune.utils.files.paths import check_is_file, read_file
 from distune.utils.text import NOT_UNICODE, is_unicode, one_line
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")

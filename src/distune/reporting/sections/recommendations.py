@@ -14,7 +14,7 @@ from distune.reporting import formats, shell, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, missing
 from distune.reporting.paths import quoted
 from distune.reporting.sections.results import MOST_KINDS
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 MORE: dict[More, str] = {
     "still_improving": "The best score was still rising, so more trials may raise the search score",

@@ -9,7 +9,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.reporting import shell, verdicts
 from distune.reporting.document import Code, Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted, shown
-from distune.utils.default_folders import STUDIES
+from distune.utils.files.default_folders import STUDIES
 
 OTHER = ("other.csv", "other_data", "other_study")
 

@@ -20,9 +20,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distune.utils.atomic import remove_drafts, replacing
-from distune.utils.json_files import parse_json
-from distune.utils.paths import check_is_file
+from distune.utils.files.atomic import remove_drafts, replacing
+from distune.utils.files.json_files import parse_json
+from distune.utils.files.paths import check_is_file
 
 EVERY_SECONDS = 5.0
 """Training that a kill may cost; a stage that is over sooner leaves no checkpoint."""

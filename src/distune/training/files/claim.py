@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
-from distune.utils.paths import make_folder
+from distune.utils.files.paths import make_folder
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")

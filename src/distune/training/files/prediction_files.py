@@ -17,7 +17,7 @@ from distune.errors import UserError
 from distune.training.files.run_folder import check_unchanged, read_text
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.missing_modalities import kinds_of_input
-from distune.utils.atomic import replacing
+from distune.utils.files.atomic import replacing
 from distune.utils.text import inert
 
 REMEDY = "Delete the folder and run the command that made it again."

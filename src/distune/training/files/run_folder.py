@@ -18,11 +18,11 @@ from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Table
 from distune.errors import UserError, is_of_the_machine
 from distune.training.callbacks import EpochRecord
-from distune.utils.atomic import write_text
-from distune.utils.json_files import as_json
-from distune.utils.jsonl import append_line, read_lines
-from distune.utils.paths import read_file
-from distune.utils.sealed_files import read_sealed, was_changed, write_sealed
+from distune.utils.files.atomic import write_text
+from distune.utils.files.json_files import as_json
+from distune.utils.files.jsonl import append_line, read_lines
+from distune.utils.files.paths import read_file
+from distune.utils.files.sealed_files import read_sealed, was_changed, write_sealed
 from distune.utils.text import counted
 
 if TYPE_CHECKING:  # torch, which readers of a folder need not

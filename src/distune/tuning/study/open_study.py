@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from distune.errors import UserError
 from distune.tuning.study.attributes import check_study, check_trials
 from distune.tuning.study.settings import StudySettings, differing
-from distune.utils.paths import is_file_name
+from distune.utils.files.paths import is_file_name
 
 _SETTINGS_SECONDS = 10.0
 """How long another coordinator may take to write what its new study is about."""

@@ -22,7 +22,7 @@ from distune.tuning.study.storage import (
     with_tables,
 )
 from distune.tuning.study.storage_url import redacted, sqlite_file
-from distune.utils.paths import check_is_file
+from distune.utils.files.paths import check_is_file
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

@@ -12,8 +12,8 @@ from distune.config import Config, laid_over, parse_config
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.teacher.check import regression_score, teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
-from distune.utils.atomic import write_text
-from distune.utils.paths import read_file
+from distune.utils.files.atomic import write_text
+from distune.utils.files.paths import read_file
 from distune.utils.progress import ProgressLines
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from distune.data.table import MISSING, Table
 from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.files.run_folder import read_text
-from distune.utils.atomic import replacing
+from distune.utils.files.atomic import replacing
 
 FILE = "subgroups.csv"
 SMALL = 20

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distune.utils.json_files import read_json
+from distune.utils.files.json_files import read_json
 
 CONFIG = "config.json"
 WEIGHTS = (

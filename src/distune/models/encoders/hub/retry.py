@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from distune.utils.atomic import NOT_WRITABLE
+from distune.utils.files.atomic import NOT_WRITABLE
 
 Result = TypeVar("Result")
 

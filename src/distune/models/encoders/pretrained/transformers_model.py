@@ -11,7 +11,7 @@ from typing import Any
 
 from distune.errors import UserError
 from distune.models.encoders.pretrained.weight_headers import placeholders
-from distune.utils.json_files import read_json
+from distune.utils.files.json_files import read_json
 from distune.utils.text import counted
 
 MOST_LAYERS = 1000

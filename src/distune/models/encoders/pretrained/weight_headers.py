@@ -11,7 +11,7 @@ from torch import Tensor
 
 from distune.errors import UserError, has_run_out
 from distune.models.encoders.hub.files import complete_weights
-from distune.utils.json_files import parse_json
+from distune.utils.files.json_files import parse_json
 
 _POINTER = b"version https://git-lfs"
 _LONGEST_HEADER = 100_000_000

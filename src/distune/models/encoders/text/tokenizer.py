@@ -8,8 +8,8 @@ from typing import Any
 from distune.data.tokenizer import SubwordTokenizer
 from distune.errors import UserError, has_run_out
 from distune.models.encoders.hub.files import VOCABULARIES, any_of
-from distune.utils.json_files import read_json
-from distune.utils.paths import read_file
+from distune.utils.files.json_files import read_json
+from distune.utils.files.paths import read_file
 
 
 def read_tokenizer(folder: Path, settings: Any, maximum: int, cased: bool | None = None) -> SubwordTokenizer:

@@ -14,7 +14,7 @@ from distune.models.encoders.base import Pixels
 from distune.models.encoders.catalogue import CatalogueEntry
 from distune.models.encoders.hub.files import PROCESSORS
 from distune.models.encoders.pretrained.transformers_model import first_line, quiet
-from distune.utils.json_files import read_json
+from distune.utils.files.json_files import read_json
 
 _GEOMETRY = ("do_resize", "do_center_crop", "do_pad")
 _SIDE = 16

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distune.utils.atomic import write_text
-from distune.utils.json_files import as_json, read_json
-from distune.utils.paths import check_is_file
+from distune.utils.files.atomic import write_text
+from distune.utils.files.json_files import as_json, read_json
+from distune.utils.files.paths import check_is_file
 
 _FILES, _CHECKSUM = "files", "checksum"
 _AT_ONCE = 2**20

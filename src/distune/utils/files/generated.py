@@ -6,8 +6,8 @@ import logging
 import zlib
 from pathlib import Path
 
-from distune.utils.atomic import write_bytes, write_text
-from distune.utils.paths import read_file
+from distune.utils.files.atomic import write_bytes, write_text
+from distune.utils.files.paths import read_file
 
 _NOTE = "written by Distune; where you edit this file, your version is kept beside the next one"
 _log = logging.getLogger(__name__)

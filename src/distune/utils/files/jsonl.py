@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distune.utils.json_files import parse_json
-from distune.utils.paths import check_is_file, read_file
+from distune.utils.files.json_files import parse_json
+from distune.utils.files.paths import check_is_file, read_file
 
 
 def check_appendable(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from distune.utils.paths import read_file
+from distune.utils.files.paths import read_file
 from distune.utils.text import NOT_UNICODE, is_unicode
 
 LARGEST = 1_000_000

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from distune.errors import DataError
-from distune.utils.atomic import name_instead
+from distune.utils.files.atomic import name_instead
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from distune.utils.paths import read_file
+from distune.utils.files.paths import read_file
 from distune.utils.text import NOT_UNICODE, is_unicode
 
 DEEPEST = 100
