@@ -238,7 +238,8 @@ def test_what_another_program_has_locked_is_not_waited_for_without_end(server, m
         else "LOCK TABLE studies IN ACCESS EXCLUSIVE MODE"
     )
     short = {
-        kind: tuple(each.replace("60", "1") for each in said) for kind, said in storage_module.SESSION.items()
+        kind: tuple(each.replace(str(storage_module.LOCK_SECONDS), "1") for each in said)
+        for kind, said in storage_module.SESSION.items()
     }
     monkeypatch.setattr(storage_module, "SESSION", short)
     monkeypatch.setattr(read_only, "SESSION", short)
