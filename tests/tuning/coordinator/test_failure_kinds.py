@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import math
 
 import pytest
@@ -7,7 +8,14 @@ import torch
 
 from distune.errors import ConfigError, DataError, UserError
 from distune.training.cost import Cost
-from distune.tuning.coordinator.failures import ROW_ALIKE, died, failed_alike, failure_of, not_finite
+from distune.tuning.coordinator.failures import (
+    ROW_ALIKE,
+    died,
+    failed_alike,
+    failure_of,
+    is_of_place,
+    not_finite,
+)
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT, Attempts, next_step
 from distune.tuning.trials.messages import Failure
 
@@ -25,13 +33,35 @@ from distune.tuning.trials.messages import Failure
         (DataError("data", ["x.png: unreadable"]), "data"),
         (ConfigError("c.yaml", ["teacher.lr: too low"]), "config"),
         (UserError("no weights"), "config"),
-        (OSError(28, "No space left on device"), "disk_full"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        *(
+            (OSError(number, "no"), "no_access")
+            for number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+        ),
+        (OSError(errno.EIO, "Input/output error"), "crash"),
     ],
 )
 def test_an_exception_has_a_kind(error, kind):
     failure = failure_of(error, "printed")
     assert (failure.kind, failure.output) == (kind, "printed")
     assert failure.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempt", "is_it"),
+    [
+        ("disk_full", 1, True),
+        ("disk_full", 2, True),
+        ("no_access", 2, True),
+        ("data", 1, True),
+        ("data", 2, False),  # sound for others, so these values are to blame
+        ("config", 1, False),
+        ("crash", 1, False),
+        ("out_of_memory", 1, False),
+    ],
+)
+def test_which_failures_are_of_the_place_and_not_of_the_trial(kind, attempt, is_it):
+    assert is_of_place(Failure(kind, "why"), attempt) is is_it
 
 
 @pytest.mark.parametrize(

@@ -111,9 +111,11 @@ def test_a_lease_is_written_at_the_start_at_each_beat_and_at_the_end() -> None:
     for clock.now in (0.0, 1.0, BEAT_SECONDS - 0.1, BEAT_SECONDS, BEAT_SECONDS + 1, 2 * BEAT_SECONDS):
         due.append(found.renew_if_due())
     assert due == [True, False, False, True, False, True]
-    assert [lease.beat for lease in wrote[2:]] == [1, 2, 3]
+    clock.now = 10 * BEAT_SECONDS  # a machine that slept owes no beats
+    assert [found.renew_if_due(), found.renew_if_due()] == [True, False]
+    assert [lease.beat for lease in wrote[2:]] == [1, 2, 3, 4]
     found.leave("timeout")
-    assert (wrote[5].beat, wrote[5].ended, wrote[6]) == (4, "timeout", "sessions")
+    assert (wrote[6].beat, wrote[6].ended, wrote[7]) == (5, "timeout", "sessions")
 
 
 @pytest.mark.parametrize("is_due", [True, False])

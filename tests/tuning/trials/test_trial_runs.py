@@ -10,13 +10,15 @@ import pytest
 from study_helpers import base_config
 
 from distune.config import as_dict, with_values
+from distune.data import read_table
+from distune.data.fingerprint import table_fingerprint
 from distune.errors import DataError
 from distune.training import run as training
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.cost import Cost
 from distune.training.files import results
 from distune.training.files.results import RunResult
-from distune.tuning.trials.folds import fold_folder, run_folds_trial
+from distune.tuning.trials.folds import _check_unchanged, fold_folder, run_folds_trial
 from distune.tuning.trials.messages import FOLD, TrialOutcome, TrialTask
 from distune.tuning.trials.trial import (
     REGRESSION_SCORE,
@@ -99,6 +101,18 @@ def test_no_trial_trains_on_data_that_have_changed_since_the_study_began(
     with pytest.raises(DataError, match="has changed"):
         function(task, lambda *_: True)
     assert trained == [] and list(tmp_path.iterdir()) == []
+
+
+def test_the_data_of_a_trial_by_folds_are_compared_as_they_are_split_for_everybody(tiny_config: Any) -> None:
+    whole, of_fold = tiny_config(), tiny_config(data__fold={"number": 1, "of": 2})
+    everybody, its_own = (
+        table_fingerprint(read_table(config.data, config.seed, check_images=False))
+        for config in (whole, of_fold)
+    )
+    assert everybody != its_own
+    _check_unchanged(of_fold, everybody)
+    with pytest.raises(DataError, match="has changed"):
+        _check_unchanged(of_fold, its_own)
 
 
 def test_a_finished_trial_reports_its_epochs_again_where_its_weights_are_there(

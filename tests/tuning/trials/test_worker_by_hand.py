@@ -108,17 +108,13 @@ def test_a_trial_by_folds_is_the_mean_of_its_folds_and_the_sum_of_their_costs() 
     done = folds._Done()
     assert done.outcome("stopped").score is None
     for score, teacher in ((0.5, 0.75), (1.0, 0.25)):
-        extra = {
-            "cache_hits": 3,
-            TEACHER_SCORE: teacher,
-            **({REGRESSION_SCORE: 0.125} if score == 1.0 else {}),
-        }
+        extra = {"cache_hits": 3, TEACHER_SCORE: teacher, REGRESSION_SCORE: score / 4}
         done.count(TrialOutcome("complete", score, cost=COST, extra=extra))
         done.scores.append(score)
     found = done.outcome("complete")
     assert found.score == 0.75 and found.cost == Cost({"student": 4.0}, 100.0, 5.0, "CPU")
     assert found.extra == {
-        folds.FOLD_SCORES: [0.5, 1.0], TEACHER_SCORE: 0.5, REGRESSION_SCORE: 0.125, "cache_hits": 6.0,
+        folds.FOLD_SCORES: [0.5, 1.0], TEACHER_SCORE: 0.5, REGRESSION_SCORE: 0.1875, "cache_hits": 6.0,
     }  # fmt: skip
 
 

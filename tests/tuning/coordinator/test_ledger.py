@@ -1,0 +1,152 @@
+"""What a coordinator sees of its study, and what another program must not change in it meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from study_helpers import memory_study, settings_of
+
+from distune.errors import UserError
+from distune.tuning.coordinator.leases import PREFIX, Lease
+from distune.tuning.coordinator.ledger import OWNER, Ledger
+from distune.tuning.trials.messages import Failure, TrialOutcome
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    return memory_study(settings_of())
+
+
+@pytest.mark.parametrize("key", ["base_config", "data_fingerprint", "metric"])
+def test_a_study_that_is_about_something_else_now_is_given_up(study: optuna.Study, key: str) -> None:
+    ledger = Ledger(study, "me")
+    study.set_user_attr("sampler", "another")  # no part of what its scores mean
+    assert ledger.leases() == {}
+    study.set_user_attr(key, "another")
+    with pytest.raises(UserError, match="base config"):
+        ledger.leases()
+
+
+def test_a_study_whose_direction_was_turned_is_given_up(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(study, "me")
+    turned = [optuna.study.StudyDirection.MINIMIZE]
+    monkeypatch.setattr(study._storage, "get_study_directions", lambda study_id: turned)
+    with pytest.raises(UserError, match="direction"):
+        ledger.leases()
+
+
+def running(number: int, trial_id: int) -> FrozenTrial:
+    found = create_trial(state=TrialState.RUNNING)
+    found.number, found._trial_id = number, trial_id
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ids", "numbers"),
+    [
+        ((10,), (0,)),  # the last one is gone
+        ((10, 12), (0, 1)),  # it was deleted, and a new one has its number
+        ((10, 11), (0, 2)),  # one between was deleted
+        ((10, 11, 11), (0, 1, 1)),
+    ],
+)
+def test_trials_that_another_program_deletes_are_missed(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch, ids: tuple[int, ...], numbers: tuple[int, ...]
+) -> None:
+    held = [running(0, 10), running(1, 11)]
+    monkeypatch.setattr(study, "get_trials", lambda deepcopy: list(held))
+    ledger = Ledger(study, "me")
+    assert ledger.trials() == held
+    held.append(running(2, 12))
+    assert ledger.trials() == held, "new ones may come"
+    held[:] = [running(number, trial_id) for number, trial_id in zip(numbers, ids, strict=True)]
+    with pytest.raises(UserError, match="deleted trials"):
+        ledger.trials()
+
+
+def test_a_lease_and_the_sessions_are_written_into_the_study(study: optuna.Study) -> None:
+    ledger, lease = Ledger(study, "me"), Lease.new(2, ["cpu"], 7)
+    ledger.write_lease(lease)
+    assert study.user_attrs[PREFIX + lease.coordinator] == lease.__dict__
+    ledger.write_sessions()
+    (session,) = study.user_attrs["sessions"]
+    assert (session["workers"], session["devices"], session["reason"]) == (2, ["cpu"], None)
+
+
+def test_how_a_trial_ends_stands_in_the_study(study: optuna.Study) -> None:
+    ledger = Ledger(study, "me")
+    trials = [ledger.ask() for _ in range(4)]
+    for trial in trials:
+        ledger.report(trial, 1, 0.25)
+        ledger.report(trial, 2, 0.125)
+    failure = Failure("crash", "boom", "the end")
+    assert ledger.complete(trials[0], TrialOutcome("complete", 0.75), {"x": 1})
+    assert ledger.prune(trials[1], {"x": 2})
+    assert ledger.fail(trials[2], failure, {"x": 3})
+    ledger.requeue(trials[3], {"x": 4})
+    ended = study.trials
+    assert [trial.state.name for trial in ended] == ["COMPLETE", "PRUNED", "FAIL", "WAITING"]
+    assert [trial.value for trial in ended] == [0.75, 0.125, None, None], "of a pruned one the last score"
+    own = {OWNER: "me"}
+    why = {"failure_kind": "crash", "failure_message": "boom", "failure_output": "the end"}
+    assert [trial.user_attrs for trial in ended] == [
+        {**own, "x": 1}, {**own, "x": 2}, {**own, "x": 3, **why}, {**own, "x": 4},
+    ]  # fmt: skip
+    assert [trial.intermediate_values for trial in ended] == [{1: 0.25, 2: 0.125}] * 4
+    again = Ledger(study, "other").ask()
+    assert again.number == 3 and study.trials[3].user_attrs[OWNER] == "other", "the waiting one comes first"
+
+
+@pytest.mark.parametrize("thief", ["other", None])
+def test_a_trial_that_another_coordinator_has_taken_is_written_by_it_alone(
+    study: optuna.Study, thief: str | None
+) -> None:
+    ledger = Ledger(study, "me")
+    trial = ledger.ask()
+    ledger.report(trial, 1, 0.25)
+    study._storage.set_trial_user_attr(trial._trial_id, OWNER, thief)
+    assert not ledger.complete(trial, TrialOutcome("complete", 0.75), {"x": 1})
+    assert not ledger.prune(trial, {"x": 1}) and not ledger.fail(trial, Failure("crash", "boom"), {"x": 1})
+    ledger.requeue(trial, {"x": 1})
+    ledger.start_over(trial, {"x": 1})
+    (found,) = study.trials
+    assert found.state == TrialState.RUNNING and "x" not in found.user_attrs
+    assert found.intermediate_values == {1: 0.25}
+
+
+def test_a_trial_that_starts_over_has_no_scores(study: optuna.Study) -> None:
+    ledger = Ledger(study, "me")
+    trial = ledger.ask()
+    ledger.report(trial, 1, 0.25)
+    ledger.start_over(trial, {"smaller": True})
+    (found,) = study.trials
+    assert found.intermediate_values == {} and found.user_attrs == {OWNER: "me", "smaller": True}
+    assert trial._cached_frozen_trial.intermediate_values == {}
+
+
+def test_the_pruner_compares_with_the_trials_as_they_were_last_read(study: optuna.Study) -> None:
+    seen: list[Any] = []
+
+    class Asks(optuna.pruners.BasePruner):
+        def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+            complete = study.get_trials(states=(TrialState.COMPLETE,))
+            seen.append(([each.number for each in complete], trial.number, trial.last_step))
+            complete[0].user_attrs["x"] = 1  # a copy, as Optuna gives
+            return study.get_trials(deepcopy=False)[0].number == 0
+
+    study.pruner = Asks()
+    ledger = Ledger(study, "me")
+    for _ in range(2):
+        ledger.complete(ledger.ask(), TrialOutcome("complete", 0.5), {})
+    ledger.trials()
+    ledger.complete(ledger.ask(), TrialOutcome("complete", 0.5), {})  # not read since
+    trial = ledger.ask()
+    ledger.report(trial, 3, 0.5)
+    assert ledger.should_prune(trial)
+    assert seen == [([0, 1], 3, 3)] and "x" not in study.trials[0].user_attrs
+    assert trial.study is study
