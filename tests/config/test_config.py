@@ -121,17 +121,6 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
 
 
-def test_defaults_are_those_of_the_classic_study() -> None:
-    config = Config()
-    assert (config.teacher.lr, config.student.lr) == (1e-5, 3e-4)
-    loss = config.distillation
-    assert (loss.loss, loss.alpha, loss.beta, loss.T) == ("combined", 1.0, 100.0, 2.0)
-    for model, layers in ((config.teacher, 3), (config.student, 1)):
-        shape = (model.fusion_dim, model.fusion_layers, model.fusion_heads, model.dropout)
-        assert shape == (512, layers, 8, 0.1)
-    assert (config.teacher.epochs, config.student.epochs) == (3, 10)
-
-
 def test_short_form_of_an_encoder() -> None:
     config = parse_config({"teacher": {"vision": "vit-large"}})
     assert config.teacher.vision.name == "vit-large"

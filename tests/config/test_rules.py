@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from distune.config import Config, EncoderConfig, SearchParameter, parse_config, with_values
+from distune.config import Config, EncoderConfig, SearchParameter, TaskConfig, parse_config, with_values
 from distune.config.files import as_dict, dump_config, known_keys, laid_over, load_config, value_at
 from distune.config.revisions import carried_over, encoders_of, model_key, pin_values, renamed
 from distune.errors import ConfigError
@@ -133,62 +134,120 @@ def test_heads_share_the_width(width: int, heads: int, fits: bool) -> None:
             parse_config(raw)
 
 
-def test_the_defaults() -> None:
-    config = Config()
-    held = {
-        "seed": 42, "teacher.epochs": 3, "teacher.lr": 1e-5, "teacher.fusion_layers": 3, "student.epochs": 10,
-        "student.lr": 3e-4, "student.fusion_layers": 1, "student.init_from_teacher": False, "student.fusion_dim": 512,
-        "student.dropout": 0.1, "distillation.alpha": 1.0, "distillation.beta": 100.0, "distillation.T": 2.0,
-        "distillation.gamma": 0.0, "distillation.unlabelled": True, "training.batch_size": 16,
-        "training.accumulation": 1, "training.schedule": "cosine", "training.warmup": 0.1,
-        "training.weight_decay": 0.01, "training.grad_clip": 1.0, "training.label_smoothing": 0.0,
-        "training.class_weights": "none", "training.layerwise_lr_decay": 1.0, "training.ema": 0.0,
-        "training.early_stopping": None, "training.precision": "auto", "training.deterministic": False,
-        "training.device": "auto", "cache.max_gb": 20.0, "data.reader": "medpix", "data.max_tokens": 256,
-        "data.augment": "none", "data.views": 4, "data.on_bad_example": "stop", "data.max_image_megapixels": 100.0,
-        "data.missing": "stop", "data.label_fraction": 1.0, "data.percentiles": (0.5, 99.5), "data.fold": None,
-        "data.missing_values": ("nan", "n/a", "null", "<na>", "#n/a"), "data.text_fields": ("caption",),
-        "study.n_trials": 30, "study.sampler": None, "study.pruner": None, "study.strategy": "joint",
-        "study.on_oom": "fail", "study.keep_best": 3, "study.folds": None, "study.prune_teacher": False,
-        "study.accept_leaks": False, "study.executor": "local", "study.tune_loss": False,
+ENCODER = {"pretrained": True, "layers": None, "freeze": "none", "embedding_rank": None, "revision": None}
+MODEL = {
+    "fusion": "cross_attention", "fusion_dim": 512, "fusion_heads": 8, "fusion_tokens": "sequence", "dropout": 0.1,
+    "modality_dropout": 0.0,
+}  # fmt: skip
+DEFAULTS: dict[str, Any] = {
+    "name": "medpix", "seed": 42, "search_space": {}, "cache": {"max_gb": 20.0},
+    "data": {
+        "reader": "medpix", "root": Path("data/medpix-2.0"), "tables": None, "encoding": None, "image_column": None,
+        "text_column": None, "group_column": None, "label_columns": None, "frame_column": None,
+        "missing_values": ("nan", "n/a", "null", "<na>", "#n/a"), "subgroup_columns": (), "label_map": None,
+        "follow_links": False, "tasks": {}, "text_fields": ("caption",), "image_size": None, "max_tokens": 256,
+        "augment": "none", "views": 4, "on_bad_example": "stop", "max_image_megapixels": 100.0, "window": None,
+        "percentiles": (0.5, 99.5), "missing": "stop", "unlabelled": None, "label_fraction": 1.0, "fold": None,
+    },
+    "teacher": {
+        **MODEL, "vision": {**ENCODER, "name": "vit-base"}, "text": {**ENCODER, "name": "bio-clinical-bert"},
+        "fusion_layers": 3, "epochs": 3, "lr": 1e-5,
+    },
+    "student": {
+        **MODEL, "vision": {**ENCODER, "name": "deit-small"}, "text": {**ENCODER, "name": "distilbert"},
+        "fusion_layers": 1, "epochs": 10, "lr": 3e-4, "init_from_teacher": False,
+    },
+    "distillation": {"loss": "combined", "alpha": 1.0, "beta": 100.0, "T": 2.0, "gamma": 0.0, "unlabelled": True},
+    "training": {
+        "batch_size": 16, "accumulation": 1, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.01,
+        "grad_clip": 1.0, "label_smoothing": 0.0, "class_weights": "none", "layerwise_lr_decay": 1.0, "ema": 0.0,
+        "early_stopping": None, "precision": "auto", "deterministic": False, "device": "auto", "threads": None,
+    },
+    "study": {
+        "n_trials": 30, "gpus": (), "workers": None, "name": None, "timeout": None, "sampler": None, "pruner": None,
+        "storage": None, "teacher_epochs": None, "student_epochs": None, "tune_fusion": False, "tune_loss": False,
+        "tune_backbones": False, "only": (), "space": None, "start_from": None, "strategy": "joint",
+        "prune_teacher": False, "folds": None, "on_oom": "fail", "keep_best": 3, "executor": "local",
+        "ray_address": None, "gpus_per_trial": 0.0, "accept_leaks": False,
+    },
+}  # fmt: skip
+
+
+def test_every_default() -> None:
+    assert Config().model_dump() == DEFAULTS
+    assert TaskConfig().model_dump() == {
+        "order": None, "separator": None, "columns": None, "negative": "none", "score": "macro_f1", "weight": 1.0,
     }  # fmt: skip
-    assert {key: value_at(config, key) for key in held} == held
+    assert SearchParameter(type="int", low=1, high=2).model_dump() == {
+        "type": "int", "low": 1, "high": 2, "log": False, "step": None, "choices": None, "when": None, "key": None,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("key", "taken", "refused"),
-    [
-        ("study.keep_best", 0, -1),
-        ("study.folds", 2, 1),
-        ("study.n_trials", 1, 0),
-        ("study.workers", 1, 0),
-        ("study.gpus_per_trial", 1.0, 1.1),
-        ("training.ema", 0.999, 1.0),
-        ("training.warmup", 0.0, 1.0),
-        ("training.layerwise_lr_decay", 1.0, 1.1),
-        ("training.accumulation", 1, 0),
-        ("training.grad_clip", None, 0.0),
-        ("training.device", "mps", "tpu"),
-        ("training.device", "cuda:12", "cuda:"),
-        ("training.threads", 1024, 1025),
-        ("distillation.alpha", 0.0, -0.1),
-        ("distillation.T", 0.1, 0.0),
-        ("student.dropout", 0.0, 1.0),
-        ("student.lr", 1e-9, 0.0),
-        ("data.image_size", 8, 7),
-        ("data.max_tokens", 4, 513),
-        ("data.views", 64, 65),
-        ("cache.max_gb", 0.1, 0.0),
-        ("seed", 2**31 - 1, 2**31),
-        ("name", "A.b-c_1", "-a"),
-        ("student.vision.revision", "v1.0/x", " v1"),
-        ("training.weight_decay", 0.0, float("nan")),
-    ],
-)
-def test_a_number_or_name_at_the_edge_of_its_range(key: str, taken: Any, refused: Any) -> None:
-    assert value_at(with_values(Config(), {key: taken}), key) == taken
-    with pytest.raises(ConfigError, match=key):
-        with_values(Config(), {key: refused})
+LIMITS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    "seed": ((0, 2**31 - 1), (-1, 2**31)),
+    "name": (("A.b-c_1", "a" * 100), ("-a", ".a", "a" * 101, "a b", "")),
+    "data.image_size": ((8, 1024), (7, 1025)),
+    "data.max_tokens": ((4, 512), (3, 513)),
+    "data.views": ((1, 64), (0, 65)),
+    "data.max_image_megapixels": ((0.1,), (0,)),
+    "data.window": (((-40.0, 0.5),), ((40, 0), (40, -1))),
+    "data.percentiles": (((0, 100),), ((1, 1), (2, 1), (-1, 50), (0, 101))),
+    "data.label_fraction": ((0.01, 1.0), (0.0, 1.01)),
+    "cache.max_gb": ((0.1, 1e9), (0.0, 1.1e9)),
+    "distillation.alpha": ((0.0,), (-0.1,)),
+    "distillation.beta": ((0.0,), (-0.1,)),
+    "distillation.gamma": ((0.0,), (-0.1,)),
+    "distillation.T": ((0.1,), (0.0,)),
+    "training.batch_size": ((1, 100_000), (0, 100_001)),
+    "training.accumulation": ((1, 100_000), (0, 100_001)),
+    "training.warmup": ((0.0, 0.999), (-0.1, 1.0)),
+    "training.weight_decay": ((0.0, 100.0), (-0.1, 100.1, float("nan"))),
+    "training.grad_clip": ((None, 0.1), (0.0,)),
+    "training.label_smoothing": ((0.0, 0.999), (-0.1, 1.0)),
+    "training.layerwise_lr_decay": ((0.1, 1.0), (0.0, 1.1)),
+    "training.ema": ((0.0, 0.999), (-0.1, 1.0)),
+    "training.early_stopping": ((None, 1), (0,)),
+    "training.threads": ((None, 1, 1024), (0, 1025)),
+    "training.device": (
+        ("cpu", "mps", "cuda", "cuda:12", "auto"),
+        ("tpu", "cuda:", "cuda:12345", "auto:0", "cpu0"),
+    ),
+    "study.n_trials": ((1, 10**6), (0, 10**6 + 1)),
+    "study.gpus": ((("cuda:0", "cuda:1"),), (("gpu",),)),
+    "study.workers": ((None, 1, 10_000), (0, 10_001)),
+    "study.timeout": ((0.0, 1e9), (-1, 1.1e9)),
+    "study.teacher_epochs": ((1, 100_000), (0, 100_001)),
+    "study.student_epochs": ((1, 100_000), (0, 100_001)),
+    "study.folds": ((None, 2, 1000), (1, 1001)),
+    "study.keep_best": ((0, 10**6), (-1, 10**6 + 1)),
+    "study.gpus_per_trial": ((0.0, 1.0), (-0.1, 1.1)),
+    **{
+        f"{role}.{field}": limits
+        for role in ("teacher", "student")
+        for field, limits in {
+            "fusion_dim": ((8, 16_384), (0, 16_392)),
+            "fusion_layers": ((1, 100), (0, 101)),
+            "fusion_heads": ((1, 512), (0,)),
+            "dropout": ((0.0, 0.999), (-0.1, 1.0)),
+            "epochs": ((1, 100_000), (0, 100_001)),
+            "lr": ((1e-9,), (0.0,)),
+            "vision.layers": ((None, 1, (1, 3)), (0, (0, 1), (2, 2))),
+            "text.freeze": (("none", "all", 1), (0, "some")),
+            "text.embedding_rank": ((None, 1), (0,)),
+            "vision.revision": ((None, "v1.0/x", "a" * 200), (" v1", "/v1", "a" * 201)),
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("key", LIMITS)
+def test_a_value_at_the_edge_of_its_range(key: str) -> None:
+    taken, refused = LIMITS[key]
+    for value in taken:
+        assert value_at(with_values(Config(), {key: value}), key) == value
+    for value in refused:
+        with pytest.raises(ConfigError, match=key):
+            with_values(Config(), {key: value})
 
 
 @pytest.mark.parametrize(
