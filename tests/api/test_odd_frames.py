@@ -13,6 +13,7 @@ import pytest
 
 from distune.api.frames import with_data
 from distune.config import Config, with_values
+from distune.data import read_table
 from distune.errors import DataError, UserError
 from distune.prediction.examples import examples_of
 from distune.prediction.table_columns import Columns
@@ -115,17 +116,39 @@ def test_rows_of_a_patient_are_never_parted_and_other_splits_are_other_data(conf
         "label": ["xy"[n % 2] for n in range(count)],
         "group": [f"p{n // 6}" for n in range(count)],
     }
+    spelled = with_data(
+        config, pandas.DataFrame({**rows, "group": [f"p{n // 6}" + " " * (n % 2) for n in range(count)]})
+    )
     made = with_data(config, pandas.DataFrame(rows)).data
     of_split = [
-        {row["group"] for row in csv.DictReader((made.root / f"metadata_{split}.csv").open(newline=""))}
+        {row["group"].strip() for row in csv.DictReader((of.root / f"metadata_{split}.csv").open(newline=""))}
+        for of in (made, spelled.data)
         for split in ("train", "dev", "test")
     ]
-    assert sum(map(len, of_split)) == len(set.union(*of_split)) == 10 and all(of_split)
+    for found in (of_split[:3], of_split[3:]):
+        assert sum(map(len, found)) == len(set.union(*found)) == 10 and all(found)
     given = [
         with_data(config, pandas.DataFrame({**rows, "split": ["train", "dev", last] * 20})).data.root
         for last in ("test", "dev", "test")
     ]
     assert given[0] == given[2] != given[1]
+
+
+def test_rows_without_a_label_are_in_train_with_all_of_their_case(config: Config) -> None:
+    rows = {
+        "image": [PICTURE] * 30,
+        "text": [f"text {n}" for n in range(30)],
+        "label": [None if n in (0, 1, 3, 12) else "xy"[n % 2] for n in range(30)],
+        "group": [f"p{n // 2}" for n in range(30)],
+    }
+    made = read_table(with_data(config, pandas.DataFrame(rows)).data, 1)
+    split_of = dict(zip(made.groups, made.splits, strict=True))
+    assert split_of["p0"] == "unlabelled"
+    assert {"train", "dev", "test"} <= {*made.splits} and made.splits.count("unlabelled") == 4
+    assert {made.splits[row] for row in range(len(made)) if made.groups[row] in ("p1", "p6")} == {
+        "train",
+        "unlabelled",
+    }
 
 
 def test_what_a_frame_names_text_or_a_subgroup_is_no_label(config: Config) -> None:

@@ -16,6 +16,7 @@ from distune.config import Config, DataConfig, as_dict, parse_config
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import image_fingerprints
+from distune.data.pixels.decoder_messages import _stream
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.images import decode, read_pixels
 from distune.data.pixels.intensity import PixelRules, scaled, windowed
@@ -188,10 +189,36 @@ def test_run_length_encoding_and_deflate(write: Write) -> None:
     assert np.array_equal(read_pixels(path), plain)
 
 
+def write_jpeg(write: Write, syntax: str, body: bytes) -> Path:
+    """A DICOM file of 64 x 64 pixels whose one frame is a compressed file."""
+    from pydicom import uid
+    from pydicom.encaps import encapsulate
+
+    path = write("a.dcm", np.zeros((64, 64), np.uint8))
+    file = pydicom.dcmread(path)
+    file.PixelData = encapsulate([body])
+    file["PixelData"].is_undefined_length = True
+    file.file_meta.TransferSyntaxUID = getattr(uid, syntax)
+    file.save_as(path)
+    return path
+
+
+@pytest.mark.skipif(_stream() is None, reason="what a decoder says is heard with glibc alone")
+def test_a_damaged_jpeg_inside_is_a_bad_example(write: Write) -> None:
+    body = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(body, "JPEG")
+    whole = body.getvalue()
+    start = whole.index(b"\xff\xda") + 10
+    read_pixels(write_jpeg(write, "JPEGBaseline8Bit", whole))
+    for place in range(start + 200, len(whole) - 200, 400):
+        damaged = whole[:place] + b"\xff\xd3" + whole[place + 2 :]  # a marker where none belongs
+        with pytest.raises(UserError, match="damaged"):
+            read_pixels(write_jpeg(write, "JPEGBaseline8Bit", damaged))
+
+
 @pytest.mark.parametrize("syntax", ["JPEGBaseline8Bit", "JPEG2000Lossless", "JPEGLSLossless"])
 def test_jpeg_inside_as_far_as_decoders_are_installed(write: Write, syntax: str) -> None:
     from pydicom import uid
-    from pydicom.encaps import encapsulate
     from pydicom.pixels import get_decoder
 
     pixels = ramp(0, 255, np.uint8)
@@ -200,12 +227,7 @@ def test_jpeg_inside_as_far_as_decoders_are_installed(write: Write, syntax: str)
     Image.fromarray(pixels).save(
         body, kind, **({"quality": 95} if kind == "JPEG" else {"irreversible": False})
     )
-    path = write("a.dcm", pixels)
-    file = pydicom.dcmread(path)
-    file.PixelData = encapsulate([body.getvalue()])
-    file["PixelData"].is_undefined_length = True
-    file.file_meta.TransferSyntaxUID = getattr(uid, syntax)
-    file.save_as(path)
+    path = write_jpeg(write, syntax, body.getvalue())
     if get_decoder(getattr(uid, syntax)).is_available:
         assert np.abs(read_pixels(path).astype(int) - pixels).max() <= 3
     else:

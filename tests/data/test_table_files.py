@@ -158,6 +158,40 @@ def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
     assert open_table(tmp_path / "t.NDJSON").header == file.header
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("labels", "separator", "is_read"),
+    [
+        (["a", "b"], ";", True),
+        (["a", "b"], "|", False),
+        (["a", "b"], None, False),
+        (["a", "b;c"], ";", False),
+        (["a"], None, True),
+    ],
+)
+def test_a_list_of_labels_is_read_as_these_or_refused(
+    root: Path, form: str, labels: list[str], separator: str | None, is_read: bool
+) -> None:
+    for split, rows in ROWS.items():
+        cells = [labels, ["z"]] * len(rows)
+        records = [
+            dict(zip(HEADER, [*row[:2], cell, row[3]], strict=True))
+            for row, cell in zip(rows, cells, strict=False)
+        ]
+        file = root / f"metadata_{split}.{form}"
+        if form == "jsonl":
+            file.write_text("\n".join(map(json.dumps, records)))
+        else:
+            pyarrow = pytest.importorskip("pyarrow")
+            pytest.importorskip("pyarrow.parquet").write_table(pyarrow.Table.from_pylist(records), file)
+    tasks = {} if separator is None else {"Größe": {"separator": separator}}
+    if is_read:
+        assert read(root, tasks=tasks).tasks[0].classes == (*labels, "z")
+    else:
+        with pytest.raises(DataError, match="lists"):
+            read(root, tasks=tasks)
+
+
 @pytest.mark.parametrize(
     ("name", "body", "reason", "row"),
     [

@@ -162,6 +162,13 @@ def test_none_is_a_class_and_other_words_for_nothing_can_be_named() -> None:
     assert understood({"missing_values": []}, label=["NaN", "a", "x"])[0][0].labels == ("NaN",)
 
 
+def test_a_label_that_may_stand_for_nothing_is_noted_and_the_word_for_no_label_is_not() -> None:
+    tasks = {"grade": {"separator": ";", "negative": "nil"}}
+    _, _, notes = understood({"tasks": tasks}, label=["None", "nil", "a;b", "b"])
+    (note,) = notes
+    assert "'None' is a class" in note
+
+
 def test_long_cells_are_never_taken_for_missing() -> None:
     assert understood(text=["nan " * 20, "t"])[0][0].text == "nan " * 20
 

@@ -18,14 +18,21 @@ from distune.config import Config, load_config, save_config, with_values
 from distune.data import Table, read_table
 from distune.data.pixels.intensity import PixelRules, windowed
 from distune.data.table import Task
-from distune.deployment.bundle import CHECKSUMS, check_files, checksum_of, load_bundle
+from distune.deployment.bundle import (
+    CHECKSUMS,
+    MODEL,
+    check_files,
+    checksum_of,
+    load_bundle,
+    read_bundle_json,
+)
 from distune.deployment.export import default_folder, export_run
 from distune.deployment.model_card import model_card
-from distune.deployment.quantise import FEWEST_WEIGHTS
+from distune.deployment.quantise import FEWEST_WEIGHTS, quantise
 from distune.errors import DataError, UserError
 from distune.prediction.evaluation import score_with_interval
 from distune.prediction.load import load
-from distune.training.files.run_folder import read_results, write_results
+from distune.training.files.run_folder import read_results, write_json, write_results
 from distune.training.run import run
 
 SRC = Path(__file__).parents[2] / "src"
@@ -191,6 +198,22 @@ def test_names_on_the_card_mean_nothing(tmp_path: Path) -> None:
     card = model_card(folder, config, tasks, None, parity, "32-bit", {"<i>": 1.0})
     assert "<" not in card and "](" not in card.replace("\\](", "") and "://" not in card
     assert "\n- \\# kind: " in card, "no heading"
+
+
+def test_in_8_bits_an_answer_depends_on_no_other_example(
+    run_folder: Path, bundle: Path, tmp_path: Path
+) -> None:
+    small = shutil.copytree(bundle, tmp_path / "small")
+    quantise(small / MODEL)
+    write_json(
+        small / CHECKSUMS, {name: checksum_of(small / name) for name in read_bundle_json(small / CHECKSUMS)}
+    )
+    images, texts = of_dev(table_of(run_folder))
+    predictor = load(small)
+    together = predictor.predict_proba(images, texts)
+    for row in range(4):
+        for task, alone in predictor.predict_proba(images[row], texts[row]).items():
+            np.testing.assert_array_equal(alone[0], together[task][row])
 
 
 @pytest.mark.slow

@@ -165,6 +165,15 @@ def test_a_data_set_is_read_like_that_of_the_run(distune: Command, copied: Path,
     assert code == 0 and "external data: demo, 40 examples" in out
 
 
+def test_what_only_training_leaves_out_is_evaluated(copied: Path, elsewhere: Path) -> None:
+    whole = labelled(load(copied), elsewhere)
+    config = load_config(copied / "config.yaml")
+    save_config(with_values(config, {"data.label_fraction": 0.5}), copied / "config.yaml")
+    write_results(copied, read_results(copied) or {})
+    found = labelled(load(copied), elsewhere)
+    assert (found.labels, found.groups) == (whole.labels, whole.groups)
+
+
 def test_where_the_training_data_are_gone_it_is_said_that_nothing_was_compared(
     distune: Command, copied: Path, elsewhere: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +81,10 @@ def test_examples_of_lists() -> None:
     found = examples_of(["a.png", Path("b.png"), grey(1)], ["x", "", None], Columns())
     assert [(each.id, each.text) for each in found] == [("a.png", "x"), ("b.png", ""), ("example 3", None)]
     assert [each.text for each in examples_of(["a", "b"], None, Columns())] == [None, None]
+    (odd,) = examples_of(
+        [float("nan")], [float("nan")], Columns()
+    )  # as a list of a data frame's column has it
+    assert (odd.image, odd.text) == (None, None)
     for images, texts in ((["a"], ["x", "y"]), (["a", "b"], ["x"])):
         with pytest.raises(UserError, match="one text for each image"):
             examples_of(images, texts, Columns())
@@ -192,6 +197,10 @@ def test_files_arrays_and_pictures_become_the_same_pixels(tmp_path: Path) -> Non
     palette.putpalette([10, 20, 30] * 256)
     palette.info["transparency"] = 0
     assert array_of(palette).tolist() == [[[10, 20, 30, 0]]]
+    Image.fromarray(np.array([[40, 200]], np.uint8)).save(tmp_path / "keyed.png", transparency=40)
+    with Image.open(tmp_path / "keyed.png") as opened:
+        shown = encoder_pixels(opened, 2)
+    assert np.array_equal(shown, decode(tmp_path / "keyed.png", 2)) and shown.min() == 40
     file = BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -356,7 +365,10 @@ def frame(**more: Any) -> Any:
 
 
 def test_labelled_examples_in_memory() -> None:
-    found = labelled(PREDICTOR, frame(group=["p", None]), name="clinic")
+    words = replace(
+        PREDICTOR, columns=replace(PREDICTOR.columns, missing=("n/a",))
+    )  # as a bundle knows them of its run
+    found = labelled(words, frame(group=["p", None]), name="clinic")
     assert (found.name, found.labels, list(found.groups)) == ("clinic", {"kind": ["short", ""]}, ["p", "1"])
     given = labelled(
         PREDICTOR, frame().drop(columns="kind"), labels={"kind": ["long", "short"]}, groups=["q", "r"]

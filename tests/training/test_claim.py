@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from distune.config import Config, save_config
+from distune.confirmation.statistics.files import CONDITIONS, SCORED_SPLITS, split_name
 from distune.errors import UserError
 from distune.training.files import claim
 from distune.training.files.claim import LOCK, claimed
-from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, PREDICTED, RESULTS
 
 MakeConfig = Callable[..., Config]
 
@@ -86,11 +87,17 @@ def test_a_run_is_replaced_only_on_request(
     with pytest.raises(UserError, match=token), claimed(tiny_config(**changed), held, tmp_path):
         pass
     assert {path.name: path.read_bytes() for path in held.iterdir()} == before
-    for name in ("my notes.txt", ".0a.results.json", "predictions_test.csv", "mistakes_dev.html"):
+    mine = {"my notes.txt", "predictions_of mine.csv", "mistakes_seen.html", "checkpoint_old.safetensors"}
+    for name in (*mine, ".0a.results.json", "predictions_test.csv", "mistakes_dev.html"):
         (held / name).write_text("notes")
     (held / "figures").mkdir()
     with claimed(tiny_config(**changed), held, tmp_path, overwrite=True) as folder:
-        assert {path.name for path in folder.iterdir()} == {LOCK, "my notes.txt", "figures"}
+        assert {path.name for path in folder.iterdir()} == {LOCK, "figures", *mine}
+
+
+def test_what_a_confirmation_predicts_is_of_a_run() -> None:
+    splits = {split_name(split, given) for split in SCORED_SPLITS for given in (None, *CONDITIONS)}
+    assert set(PREDICTED) == splits
 
 
 def test_a_finished_run_without_its_config_is_not_replaced(tiny_config: MakeConfig, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
@@ -91,3 +92,25 @@ def test_a_setting_of_torch_changes_no_number_and_stays(name: str) -> None:
         assert kept() == before
     assert found.dtype == torch.float32 and found.device.type == "cpu"
     assert torch.equal(found, expected)
+
+
+def test_threads_that_overlap_see_the_defaults_until_the_last_one_is_done() -> None:
+    with SETTINGS["float64"]():
+        before = kept()
+        first, second = torch_defaults(), torch_defaults()
+        with ThreadPoolExecutor(1) as other:
+            first.__enter__()
+            other.submit(second.__enter__).result()
+            first.__exit__(None, None, None)
+            assert torch.get_default_dtype() == torch.float32
+            other.submit(second.__exit__, None, None, None).result()
+        assert kept() == before
+
+
+def test_a_block_within_another_puts_back_what_that_one_set() -> None:
+    with torch_defaults():
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
+        with torch_defaults():
+            assert torch.backends.cuda.mem_efficient_sdp_enabled()
+        assert not torch.backends.cuda.mem_efficient_sdp_enabled()
+    assert torch.backends.cuda.mem_efficient_sdp_enabled()

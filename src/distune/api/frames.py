@@ -15,11 +15,13 @@ from distune.config import Config, with_values
 from distune.data.pixels.images import in_bgr, located
 from distune.data.readers.csv_tables import csv_columns
 from distune.data.readers.problems import Fault, by_cause, by_example
+from distune.data.readers.values import one_spelling
 from distune.data.split import FRACTIONS, assign_splits
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.prediction.example_pixels import array_of, is_picture
 from distune.prediction.examples import cell_of, column_of, columns_in, is_frame, is_nothing
+from distune.prediction.table_columns import is_missing
 from distune.setup.columns import split_of
 from distune.utils.files.new_folder import new_folder
 from distune.utils.files.paths import read_file
@@ -161,10 +163,28 @@ def _write_into(
 
 def _made_splits(config: Config, cells: Mapping[str, list[str]]) -> list[Split]:
     columns = csv_columns(config.data)
-    of_row = list(zip(*(cells[name] for name in columns.labels), strict=True))
-    groups = cells[columns.group] if columns.group else list(map(str, range(len(of_row))))
-    assigned = assign_splits(of_row, groups, fractions=FRACTIONS, seed=config.seed)
-    return [SPLITS[number] for number in assigned.tolist()]
+    # As they are read afterwards: a patient in two spellings is one.
+    of_row = list(zip(*(one_spelling(cells[name], name)[0] for name in columns.labels), strict=True))
+    groups = (
+        one_spelling(cells[columns.group], "")[0] if columns.group else list(map(str, range(len(of_row))))
+    )
+    # A row without any label is one to learn from: with all of its case it is in train.
+    allows = config.data.missing == "allow"
+    known = [
+        not (allows and all(is_missing(cell, config.data.missing_values) for cell in row)) for row in of_row
+    ]
+    in_train = {group for group, has_label in zip(groups, known, strict=True) if not has_label}
+    spread = [place for place, group in enumerate(groups) if group not in in_train]
+    assigned = assign_splits(
+        [of_row[place] for place in spread],
+        [groups[place] for place in spread],
+        fractions=FRACTIONS,
+        seed=config.seed,
+    )
+    splits: list[Split] = ["train"] * len(groups)
+    for place, number in zip(spread, assigned.tolist(), strict=True):
+        splits[place] = SPLITS[number]
+    return splits
 
 
 def _file_of(image: Any, where: str, *, may_lack: bool) -> tuple[bytes, str] | None:

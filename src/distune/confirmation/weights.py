@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distune.confirmation.statistics.files import MARKER
+from distune.training.files import run_folder
 
 RESERVE_BYTES = 10**9
 
@@ -22,8 +23,7 @@ def drop_weights(confirmation: Path, recommended: str) -> None:
     """
     for folder in _runs(confirmation):
         if folder.parent.name != recommended and (folder / MARKER).is_file():
-            for file in folder.glob("*.safetensors"):
-                file.unlink(missing_ok=True)
+            run_folder.drop_weights(folder)
 
 
 def has_room(confirmation: Path) -> bool:

@@ -54,6 +54,12 @@ def check_graph(file: Path) -> None:
         )
 
 
+def scales_inputs(file: Path) -> bool:
+    """Whether a graph scales what it computes with by the largest value among all examples of a batch."""
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        return held.find(b"DynamicQuantizeLinear") >= 0
+
+
 def _never(held: mmap.mmap, message: str, start: int, end: int) -> Iterator[str]:
     for number, first, last in _fields(held, start, end):
         if number in NEVER.get(message, {}):

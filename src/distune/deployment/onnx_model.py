@@ -15,7 +15,7 @@ from distune.data.pixels.intensity import PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import Task
 from distune.data.tokenizer import Tokenizer
-from distune.deployment.onnx_file import check_graph
+from distune.deployment.onnx_file import check_graph, scales_inputs
 from distune.errors import UserError, has_run_out
 from distune.utils.files.json_files import parse_json
 from distune.utils.text import counted, one_line
@@ -74,6 +74,8 @@ class OnnxModel:
         self.rules = rules
         self.max_megapixels = max_megapixels
         self.batch_size = BATCH
+        # One by one, so that an answer depends on no other example.
+        self._at_once = 1 if scales_inputs(file) else BATCH
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what cannot be computed is raised, and named once
         # Weights that are stored in 8 bits become float32 once, here, and not at each prediction.
@@ -100,12 +102,24 @@ class OnnxModel:
         absent: Mapping[Modality, NDArray[np.bool_]] | None = None,
     ) -> list[NDArray[np.float32]]:
         """See `distune.prediction.model.Model`."""
+        count = len(pixels) if pixels is not None else len(ids) if ids is not None else 0
+        batches = [slice(start, start + self._at_once) for start in range(0, count, self._at_once)]
+        parts = [self._answers(pixels, ids, absent or {}, rows) for rows in batches]
+        return [np.concatenate(task) for task in zip(*parts, strict=True)]
+
+    def _answers(
+        self,
+        pixels: NDArray[np.uint8] | None,
+        ids: Ragged | None,
+        absent: Mapping[Modality, NDArray[np.bool_]],
+        rows: slice,
+    ) -> list[NDArray[np.float32]]:
         feed: dict[str, NDArray[Any]] = {}
         if pixels is not None:
-            feed[PIXELS] = pixels
+            feed[PIXELS] = pixels[rows]
         if ids is not None:
-            feed[IDS], feed[MASK] = ids.padded(np.arange(len(ids)))
-        feed |= {ABSENT[name]: gone for name, gone in (absent or {}).items()}
+            feed[IDS], feed[MASK] = ids.padded(np.arange(len(ids))[rows])
+        feed |= {ABSENT[name]: gone[rows] for name, gone in absent.items()}
         try:
             return list(self._session.run(None, feed))
         except Exception as error:  # see above

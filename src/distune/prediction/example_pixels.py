@@ -70,7 +70,9 @@ def array_of(picture: Any) -> NDArray[Any]:
     try:
         picture.load()  # which turns most of the TIFF files, and says so
         picture = ImageOps.exif_transpose(picture)
-        has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
+        # A grey that stands for transparent in a PNG is shown, as where the file is read.
+        is_keyed = "transparency" in picture.info and picture.mode not in ("1", "L", "I", "I;16")
+        has_alpha = picture.mode in ("LA", "PA", "La", "RGBa") or is_keyed
         if has_alpha or picture.mode not in PICTURE_MODES:
             picture = picture.convert("RGBA" if has_alpha else "L" if picture.mode == "1" else "RGB")
         return np.asarray(picture)

@@ -67,7 +67,7 @@ def examples_of(images: Any, texts: Any, columns: Columns) -> list[Example]:
             f"{counted(len(images), 'image')} and {counted(len(texts), 'text')}: give one text for each image"
         )
     return [
-        Example(_name(image, row), image, text)
+        Example(_name(image, row), _none(image), _none(text))
         for row, (image, text) in enumerate(zip(images, texts, strict=True))
     ]
 
@@ -142,6 +142,11 @@ def is_image(value: Any) -> TypeGuard[Any]:
         or is_picture(value)
         or (isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype != object)
     )
+
+
+def _none(value: Any) -> Any:
+    """A value, or None for what pandas has in its place; an empty text is one that says nothing."""
+    return None if not isinstance(value, str) and is_nothing(value) else value
 
 
 def _name(image: Any, row: int) -> str:

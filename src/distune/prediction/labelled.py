@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DataConfig, load_config, with_values
 from distune.data import read_table
+from distune.data.readers.table_formats import guesses
 from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
@@ -36,6 +37,14 @@ from distune.utils.text import counted, listed
 
 _log = logging.getLogger(__name__)
 GROUP_COLUMNS = ("group", "patient", "case")
+_ALL: Mapping[str, Any] = {
+    "fold": None,
+    "tables": None,
+    "unlabelled": None,
+    "label_fraction": 1.0,
+    "subgroup_columns": [],
+}
+"""Of a data set that is evaluated all labelled rows count, and nothing else of it need be there."""
 
 
 @dataclass(frozen=True)
@@ -236,9 +245,9 @@ def _config_of(predictor: Predictor) -> Config | None:
 
 
 def _data_of(predictor: Predictor) -> DataConfig:
-    """How the data set of the student's run is read; for a bundle the defaults."""
+    """How the data set of the student's run is read; of that a bundle knows the words for nothing alone."""
     config = _config_of(predictor)
-    return DataConfig() if config is None else config.data
+    return DataConfig(missing_values=predictor.columns.missing) if config is None else config.data
 
 
 def _of_folder(predictor: Predictor, root: Path) -> Labelled:
@@ -246,8 +255,17 @@ def _of_folder(predictor: Predictor, root: Path) -> Labelled:
     config = _config_of(predictor)
     if config is None:
         raise UserError("a bundle does not say how a data set is read; name its labelled examples with --csv")
-    config = with_values(config, {"data.root": str(root), "data.fold": None, "data.tables": None})
+    config = with_values(
+        config, {f"data.{name}": value for name, value in {"root": str(root), **_ALL}.items()}
+    )
     table = read_table(config.data, config.seed, check_images=False)
+    for note in guesses(table.notes):
+        _log.warning("%s", note)
+    if table.dropped:
+        left_out = counted(len(table.dropped), "bad example")
+        _log.warning(
+            "%s: %s left out (data.on_bad_example: drop), such as %s", root, left_out, table.dropped[0]
+        )
     if was_trained_on(Path(predictor.source), table):
         raise DataError(
             root, ["this is the data set that the student was trained and tuned on; external data are others"]

@@ -89,9 +89,12 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
     if study.folder is not None and (study.folder / NUMBERS).is_file():
         return _recommended(study.folder)
     if study.folds is not None:
+        from distune.tuning.study.storage_url import redacted
+
+        held = "" if storage is None else f" --storage {in_shell(redacted(storage))}"
         raise UserError(
             f"study {study.name}: its trials are scored by {counted(study.folds, 'fold')} and keep no model; "
-            f"`distune confirm {in_shell(source)}` trains the best ones on all of train"
+            f"`distune confirm {in_shell(source)}{held}` trains the best ones on all of train"
         )
     best = rank(study).best
     folder = _folder_of(study, best.number) if best else None

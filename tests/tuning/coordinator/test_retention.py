@@ -39,8 +39,8 @@ def test_weights_stay_for_the_best_and_the_running(trials, keep, dropped):
 
 def write(folder, number, size=1000):
     path = folder / folder_name(number)
-    (path / "sub").mkdir(parents=True)
-    for name in ("student.safetensors", "sub/checkpoint.safetensors", "metrics.jsonl"):
+    (path / "fold_1").mkdir(parents=True)
+    for name in ("student.safetensors", "fold_1/checkpoint_student.safetensors", "metrics.jsonl"):
         (path / name).write_bytes(b"x" * size)
     return path
 
@@ -49,10 +49,14 @@ def test_only_weights_inside_the_study_are_deleted(tmp_path):
     outside = write(tmp_path / "other", 0)
     folder = tmp_path / "trials"
     paths = [write(folder, number) for number in range(2)]
+    (paths[0] / "mine").mkdir()
+    for name in ("backup.safetensors", "mine/student.safetensors"):
+        (paths[0] / name).touch()
     retention = Retention(folder, keep=1)
     assert retention.bytes_used == 6000
     retention.trim([trial(0, C, 0.1), trial(1, C, 0.2), trial(2, F)])
-    assert [p.name for p in paths[0].rglob("*") if p.is_file()] == ["metrics.jsonl"]
+    left = {str(p.relative_to(paths[0])) for p in paths[0].rglob("*") if p.is_file()}
+    assert left == {"metrics.jsonl", "backup.safetensors", "mine/student.safetensors"}
     assert len(list(paths[1].rglob("*.safetensors"))) == 2
     assert len(list(outside.rglob("*.safetensors"))) == 2
     assert retention.bytes_used == 4000

@@ -9,9 +9,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.intensity import PixelRules, eight_bit, scaled, windowed
 from distune.errors import UserError
 
@@ -35,6 +37,8 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 MOST_INFLATED = 1 << 30
 """Bytes of a deflated file when it is inflated."""
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+"""Transfer syntaxes of the JPEG that image files hold, too."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> N
     if not 1 <= number <= header.frames:
         raise UserError(f"there is no frame {number}; the file has {header.frames}, counted from 1")
     values = _decoded(file, number - 1)
+    if file.file_meta.TransferSyntaxUID in _JPEG:
+        _check_jpeg(file, number - 1, header.frames)
     try:
         if header.photometric == "PALETTE COLOR":
             return _coloured(values, file)
@@ -259,6 +265,22 @@ def _check_inflated(content: bytes) -> None:
         rest = inflater.unconsumed_tail
     if size > MOST_INFLATED:
         raise UserError(f"a deflated DICOM file of more than {MOST_INFLATED >> 20:,} MB")
+
+
+def _check_jpeg(file: Any, index: int, frames: int) -> None:
+    """Refuses a damaged JPEG: pydicom decodes it with Pillow, which makes grey of what is damaged and says nothing.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    from pydicom.encaps import get_frame
+
+    offsets = (
+        (file.ExtendedOffsetTable, file.ExtendedOffsetTableLengths) if "ExtendedOffsetTable" in file else None
+    )
+    jpeg = get_frame(file.PixelData, index, number_of_frames=frames, extended_offsets=offsets)
+    encoded = np.frombuffer(jpeg, np.uint8)
+    check_decoded(lambda: cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED), jpeg)
 
 
 def _decoded(file: Any, index: int) -> NDArray[Any]:

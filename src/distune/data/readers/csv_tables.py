@@ -13,7 +13,14 @@ from distune.data.labels import PLAIN, joined_columns
 from distune.data.pixels.images import NO_FRAME, with_frame
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample, RawTable
-from distune.data.readers.table_formats import SUFFIXES, TableError, TableFile, open_table, row_fault
+from distune.data.readers.table_formats import (
+    LIST_JOINT,
+    SUFFIXES,
+    TableError,
+    TableFile,
+    open_table,
+    row_fault,
+)
 from distune.data.table import SPLITS, Split
 from distune.utils.text import listed, nearest_hint
 
@@ -140,6 +147,9 @@ def _read_file(path: Path, split: Split, columns: CsvColumns, config: DataConfig
         places = _places(name, file.header, columns, table)
         if places is not None:
             _add_rows(file, name, split, columns, places, table)
+            table.structure += _lists(file, name, columns)
+    except FileNotFoundError:  # of unlabelled rows
+        table.structure.append(f"{name}: there is no such file")
     except TableError as error:
         table.structure.append(f"{name}:{error.row}: {error}" if error.row else f"{name}: {error}")
     if len(table.structure) == before:
@@ -178,6 +188,16 @@ def _add_rows(
                 subgroups=tuple(intern(values[position].strip()) for position in places.subgroups),
             )
         )
+
+
+def _lists(file: TableFile, name: str, columns: CsvColumns) -> list[str]:
+    """The label columns of lists whose parts could not be told again; called when all rows are read."""
+    return [
+        f"{name}: column {task!r} holds lists, whose values semicolons join: set data.tasks.{task}.separator to "
+        f"{LIST_JOINT!r}, and have none in a value"
+        for task, settings in columns.tasks
+        if task in file.lists and (file.lists[task] or settings.separator != LIST_JOINT)
+    ]
 
 
 def _places(name: str, header: list[str], columns: CsvColumns, table: RawTable) -> Places | None:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,8 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
 """The table files that can be read, by the end of their names."""
 UNICODE_SUFFIXES = (".jsonl", ".ndjson", ".parquet")
 """Those whose format fixes the encoding."""
+LIST_JOINT = ";"
+"""What joins the values of a list, in formats that have them, into one cell."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _BYTE_ORDER_MARKS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -73,12 +75,15 @@ class TableFile:
         form: how the file was read, in words, such as `separated by semicolons, in Windows-1252`; empty where that is
             usual.
         is_guess: whether its encoding is one of many that would fit.
+        lists: columns of which a cell held several values, which semicolons join, as far as the rows are read; and
+            whether a value has a semicolon of its own.
     """
 
     header: list[str]
     rows: Iterator[tuple[int, list[str]]]
     form: str = ""
     is_guess: bool = False
+    lists: dict[str, bool] = field(default_factory=dict)
 
     def said(self, remedy: str) -> str:
         """The form, and what to do where the guess is wrong."""
@@ -263,8 +268,9 @@ def _json_lines(path: Path) -> TableFile:
     if not records:
         raise TableError("the file is empty; each line is one JSON object", 1)
     header = list(dict.fromkeys(key for _, record in records for key in record))
-    rows = ((row, [_cell(record.get(name)) for name in header]) for row, record in records)
-    return TableFile(header, rows, "as JSON lines")
+    lists: dict[str, bool] = {}
+    rows = ((row, _cells(header, [record.get(name) for name in header], lists)) for row, record in records)
+    return TableFile(header, rows, "as JSON lines", lists=lists)
 
 
 def _parquet(path: Path) -> TableFile:
@@ -282,6 +288,8 @@ def _parquet(path: Path) -> TableFile:
     except ArrowException as error:
         raise TableError(f"not readable as parquet: {error}") from None
 
+    lists: dict[str, bool] = {}
+
     def rows() -> Iterator[tuple[int, list[str]]]:
         row = 1
         try:
@@ -289,11 +297,11 @@ def _parquet(path: Path) -> TableFile:
                 columns = [_values(*named) for named in zip(header, batch.columns, strict=True)]
                 for values in zip(*columns, strict=True):
                     row += 1
-                    yield row, [_cell(value) for value in values]
+                    yield row, _cells(header, values, lists)
         except (ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"not readable as parquet: {error}", row) from None
 
-    return TableFile(header, rows(), "as parquet")
+    return TableFile(header, rows(), "as parquet", lists=lists)
 
 
 def _values(name: str, column: Any) -> list[Any]:
@@ -305,6 +313,14 @@ def _values(name: str, column: Any) -> list[Any]:
         ) from None
 
 
+def _cells(header: Sequence[str], values: Sequence[Any], lists: dict[str, bool]) -> list[str]:
+    """The values of a row as CSV would hold them; notes columns of lists, see `TableFile`."""
+    for name, value in zip(header, values, strict=True):
+        if isinstance(value, list) and len(value) > 1:
+            lists[name] = lists.get(name, False) or any(LIST_JOINT in _cell(part) for part in value)
+    return [_cell(value) for value in values]
+
+
 def _cell(value: Any) -> str:
     """A value as CSV would hold it; several are joined by semicolons."""
     if isinstance(value, str):
@@ -314,7 +330,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return ";".join(_cell(part) for part in value)
+        return LIST_JOINT.join(map(_cell, value))
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False, default=_cell)
     if isinstance(value, bytes):  # parquet of programs that do not mark their columns as text

@@ -80,7 +80,7 @@ def interpreted(
     ]
     notes = missing.notes()
     faults: list[list[Fault]] = [[] for _ in examples]
-    joined, noted = _one_spelling(groups, "group")
+    joined, noted = one_spelling(groups, "group")
     notes += [*noted, *_same_signs("group", joined), *_doubtful("group", "a patient or case", joined)]
     in_train = [example.split == "train" for example in examples]
     twins = case_twins(joined, in_train)
@@ -95,10 +95,11 @@ def interpreted(
         found_labels = [part for own in parts for part in own]
         notes += _unused(name, found_labels, label_map)
         mapped = [mapped_label(label, label_map) for label in found_labels]
-        named, noted = _one_spelling(mapped, f"label {name}")
+        named, noted = one_spelling(mapped, f"label {name}")
         notes += [*noted, *_same_signs(f"label {name}", named)]
-        if settings.kind != "multi_label":
-            notes += _doubtful(f"label {name}", "a class", named, set(label_map.values()))
+        if settings.columns is None:
+            meant = {*label_map.values(), *([settings.negative] if settings.separator else [])}
+            notes += _doubtful(f"label {name}", "a class", named, meant)
         of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
         twins = case_twins(named, of_train, apart=set(label_map.values()))
         remedy = (
@@ -169,7 +170,7 @@ class _Missing:
         return lines
 
 
-def _one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str]]:
+def one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     """Writes values that have one normal form in one way: as they are where all agree, else in that form."""
     spellings: dict[str, set[str]] = {}
     for value in dict.fromkeys(values):

@@ -126,5 +126,5 @@ def _is_free(folder: Path) -> bool:
 def _empty(folder: Path) -> None:
     """Removes what a run has written, and its drafts; notes of the user's stay."""
     for path in folder.iterdir():
-        if any(fnmatch(path.name, name) or fnmatch(path.name, f".*.{name}") for name in OF_A_RUN):
+        if path.name in OF_A_RUN or any(fnmatch(path.name, f".*.{name}") for name in OF_A_RUN):
             path.unlink()

@@ -35,19 +35,26 @@ RESULTS = "results.json"
 EVALUATION = "evaluation.json"
 METRICS = "metrics.jsonl"
 WEIGHTS = "student.safetensors"
-PREDICTIONS = "predictions_*.csv"
-OUTCOMES = (METRICS, PREDICTIONS, EVALUATION, RESULTS, WEIGHTS, "dropped.txt")
+CHECKPOINTS = ("checkpoint_teacher.safetensors", "checkpoint_student.safetensors")
+PREDICTED = tuple(
+    split + condition
+    for split in ("dev", "test", "folds")
+    for condition in ("", "_without_image", "_without_text", "_other_text")
+)
+"""What a run or a confirmation predicts; see `distune.confirmation.statistics.files`."""
+PREDICTIONS = tuple(f"predictions_{split}.csv" for split in PREDICTED)
+OUTCOMES = (METRICS, *PREDICTIONS, EVALUATION, RESULTS, WEIGHTS, "dropped.txt")
 """What a run that starts, or resumes, has not written yet; an earlier one in its folder may have left it."""
 OF_A_RUN = (
     CONFIG,
     ENVIRONMENT,
     *OUTCOMES,
-    "checkpoint_*.safetensors",
+    *CHECKPOINTS,
     "progress.txt",
     "external_evaluations.jsonl",
-    "mistakes_*.html",
+    *(f"mistakes_{split}.html" for split in PREDICTED),
 )
-"""All that is written into a run folder, by training and later; anything else in it is the user's."""
+"""The names of all that is written into a run folder, by training and later; anything else in it is the user's."""
 OPENINGS = "test_openings.jsonl"
 """Every time the test split was opened, a line each; beside the run folders."""
 _OPENING = ("time", "by", "dataset")
@@ -64,8 +71,7 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
     """Writes what is known before training (config, environment, dropped examples), and takes away what is not."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in OUTCOMES:
-        for file in folder.glob(name):
-            file.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
     # First what no other folder has: a config alone is also what people keep beside their tables.
     write_json(folder / ENVIRONMENT, environment(config, compute))
     save_config(config, folder / CONFIG)
@@ -74,6 +80,13 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
             f"{counted(len(table.dropped), 'bad example')} left out on request (data.on_bad_example: drop)"
         )
         write_text(folder / "dropped.txt", "\n".join([header, *table.dropped]) + "\n")
+
+
+def drop_weights(folder: Path) -> None:
+    """Deletes the weights and checkpoints of a run, and drafts of them; other weights in its folder are the user's."""
+    for name in (WEIGHTS, *CHECKPOINTS):
+        for file in (folder / name, *folder.glob(f".*.{name}")):
+            file.unlink(missing_ok=True)
 
 
 def environment(config: Config, compute: Compute) -> dict[str, Any]:
@@ -122,8 +135,8 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> None:
 def seal(record: Path, values: Mapping[str, Any], *others: str) -> None:
     """Writes a record with the checksums of the predictions in its folder, and of other files that are there."""
     folder = record.parent
-    there = (folder / name for name in others)
-    write_sealed(record, values, [*folder.glob(PREDICTIONS), *(file for file in there if file.is_file())])
+    there = (folder / name for name in (*PREDICTIONS, *others))
+    write_sealed(record, values, [file for file in there if file.is_file()])
 
 
 def check_unchanged(file: Path, remedy: str = "Restore it, or train the run again.") -> None:

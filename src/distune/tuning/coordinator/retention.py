@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from distune.training.files.run_folder import drop_weights
 from distune.tuning.coordinator.ledger import ranked
 
 GIGABYTE = 10**9
@@ -71,8 +72,8 @@ class Retention:
             path = self.path(number)
             if number in self._dropped or not path.is_dir():
                 continue
-            for file in path.rglob("*.safetensors"):
-                file.unlink(missing_ok=True)
+            for run in (path, *path.glob("fold_*")):
+                drop_weights(run)
             self._dropped.add(number)
             self.measure(path)
 

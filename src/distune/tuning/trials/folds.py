@@ -8,6 +8,7 @@ from typing import Any
 
 from distune.config import Config
 from distune.training.cost import Cost, carried
+from distune.training.files.run_folder import drop_weights
 from distune.tuning.trials.messages import FOLD, Report, TrialOutcome, TrialTask
 from distune.tuning.trials.trial import (
     REGRESSION_SCORE,
@@ -54,7 +55,7 @@ def run_folds_trial(task: TrialTask, report: Report) -> TrialOutcome:
         done.count(outcome)
         if outcome.state != "complete" or outcome.score is None:
             return done.outcome("stopped")
-        _drop_weights(fold_folder(task.path, number))
+        drop_weights(fold_folder(task.path, number))
         done.scores.append(outcome.score)
         if not report(FOLD, number, done.mean) and number < folds:
             return done.outcome("stopped")
@@ -91,11 +92,6 @@ def _of_fold(config: Config, number: int) -> Config:
     assert config.data.fold is not None
     fold = config.data.fold.model_copy(update={"number": number})
     return config.model_copy(update={"data": config.data.model_copy(update={"fold": fold})})
-
-
-def _drop_weights(folder: Path) -> None:
-    for file in folder.glob("*.safetensors"):
-        file.unlink(missing_ok=True)
 
 
 @dataclass
