@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from distune.tuning.trials.messages import (
     TrialOutcome,
     TrialStarted,
     TrialTask,
+    send,
 )
 
 
@@ -217,6 +219,27 @@ def test_what_a_worker_says_becomes_events(
     executor._workers[0].log.write_bytes(b"said")
     assert executor._understand(0, {"failed": failed}) == [TrialFinished(3, Failure("crash", "boom", "said"))]
     assert len(started) == 2 and executor.free() == 1, "what broke the trial may have broken the process"
+
+
+def test_what_all_workers_say_is_heard_and_their_memory_is_looked_at(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = LocalExecutor("a:b", tmp_path, workers=3)
+    ends = []
+    for number, worker in enumerate(executor._workers):
+        worker.pipe, theirs = Pipe()
+        worker.ready, worker.task, worker.peak_memory_mb = True, task(number, tmp_path), 50.0
+        ends.append(theirs)
+    assert executor.wait(0.0) == []
+    send(ends[0], {"score": ["student", 1, 0.5]})
+    ends[2].close()
+    started[2].code = -9
+    monkeypatch.setattr(local, "peak_of_process_mb", lambda pid: 70.0)
+    first, second = executor.wait(1.0)
+    assert first == EpochReported(0, "student", 1, 0.5)
+    assert isinstance(second, TrialFinished) and isinstance(second.result, Failure)
+    assert (second.number, second.result.kind, second.result.cost.peak_memory_mb) == (2, "preempted", 50.0)
+    assert [worker.peak_memory_mb for worker in executor._workers] == [70.0, 70.0, None]
 
 
 @pytest.mark.parametrize("kind", ["data", "config", "disk_full"])

@@ -12,6 +12,7 @@ from study_helpers import base_config, tune_request
 from distune.config import Config, SearchParameter, dump_config
 from distune.errors import ConfigError, UserError
 from distune.tuning import tune as tuning
+from distune.tuning.space.impossible import _encoder_problems
 from distune.tuning.space.inert import inert_values
 from distune.tuning.space.out_of_range import outside
 from distune.tuning.space.space import Space
@@ -64,6 +65,7 @@ def choices(*values: Any, key: str | None = None) -> dict[str, Any]:
         ({"own": choices(0.0, 0.3, key="student.modality_dropout")}, {}, ["0.3"]),
         ({"own": choices(0.0, 0.3, key="student.modality_dropout")}, {"data__missing": "allow"}, []),
         ({"own": choices(3, 9, key="student.vision.layers")}, {}, ["9"]),
+        ({"a": choices(3, 9, key="student.vision.layers"), "student_vision": choices("tiny-cnn", "deit-tiny")}, {}, []),
         ({"own": choices("all", 7, key="teacher.text.freeze")}, {}, ["7"]),
         ({"teacher_fusion_dim": choices(30, 32)}, {"teacher__fusion_heads": 4}, ["30"]),
         ({"teacher_fusion_dim": choices(30, 32), "teacher_fusion_heads": choices(3)}, {"teacher__fusion_heads": 4}, []),
@@ -78,6 +80,29 @@ def test_a_value_with_which_every_trial_would_fail_is_known_before(
 
 
 @pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ("data.image_size", ["teacher.vision", "student.vision"]),
+        ("student.vision.name", ["student.vision"]),
+        ("student.text.layers", ["student.text"]),
+        ("teacher.lr", []),
+    ],
+)
+@pytest.mark.parametrize("other", [None, "student_vision", "teacher_lr"])
+def test_which_encoders_a_value_may_keep_from_being_built(
+    key: str, named: list[str], other: str | None, tiny_config: Callable[..., Config]
+) -> None:
+    nine = {f"{role}__{part}__layers": 9 for role in ("teacher", "student") for part in ("vision", "text")}
+    searched = {} if other is None else {other: SearchParameter(type="categorical", choices=("a",))}
+    found = [line.partition(":")[0] for line in _encoder_problems(key, tiny_config(**nine), Space(searched))]
+    assert found == [each for each in named if not (other == "student_vision" and each == "student.vision")]
+    of_none = Space(searched, {"distillation.loss": {"none": frozenset({"teacher"})}})
+    alone = tiny_config(distillation__loss="none", **nine)
+    lines = [line.partition(":")[0] for line in _encoder_problems(key, alone, of_none)]
+    assert lines == [each for each in found if each != "teacher.vision"], "no run has that teacher"
+
+
+@pytest.mark.parametrize(
     ("values", "inert"),
     [
         ({"distillation__gamma": 5.0}, ["distillation.gamma: 5.0"]),
@@ -86,6 +111,7 @@ def test_a_value_with_which_every_trial_would_fail_is_known_before(
         ({"distillation__beta": 3.0, "distillation__loss": "none"}, ["distillation.beta: 3.0"]),
         ({"data__views": 9}, ["data.views: 9"]),
         ({"data__views": 9, "data__augment": "light"}, []),
+        ({"data__views": 9, "search_space": {"own": choices("none", "light", key="data.augment")}}, []),
     ],
 )
 def test_values_that_nothing_reads_are_named(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import optuna
@@ -11,7 +12,16 @@ from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
 from distune.tuning.space.build import build_space, left_out
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
-from distune.tuning.space.space import DEFAULT_SPACE, Space, choice_of, config_key_of, contains
+from distune.tuning.space.space import (
+    DEFAULT_SPACE,
+    Space,
+    bounds,
+    choice_of,
+    config_key_of,
+    contains,
+    floats,
+    whole_numbers,
+)
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
     "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),
@@ -85,17 +95,56 @@ def test_groups_add_their_choices():
     assert space.parameters["student_text"].choices == ("distilbert", "minilm", "bert-mini")
 
 
-def test_packaged_and_tiny_encoders_stay_in_their_family():
-    packaged = base_config(student__vision__name="efficientnet-lite0", student__text__name="minilm-l6")
-    group = backbone_group(packaged)
-    assert group["student_vision"].choices == (
-        "efficientnet-lite0",
-        "efficientnet-lite1",
-        "efficientnet-lite2",
-    )
-    assert group["student_text_layers"].key == "student.text.layers"
-    tiny = base_config(student__vision__name="tiny-vit", student__text__name="tiny-bert")
-    assert set(backbone_group(tiny)) == {"student_vision_layers", "student_text_layers"}
+LITE = ("student_vision", (None, ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")))
+DEIT = ("student_vision", (None, ("deit-tiny", "deit-small", "mobilevit-xx-small")))
+TINY = ("student_vision_layers", ("student.vision.layers", (1, 2)))
+BERT = ("student_text", (None, ("distilbert", "minilm", "bert-mini")))
+TINY_BERT = ("student_text_layers", ("student.text.layers", (1, 2)))
+PACKAGED = ("student_text_layers", ("student.text.layers", (2, 3, 4, 6)))
+
+
+@pytest.mark.parametrize(
+    ("vision", "text", "groups"),
+    [
+        ("efficientnet-lite0", "minilm-l6", [LITE, PACKAGED]),
+        ("efficientnet-lite2", "distilbert", [LITE, BERT]),
+        ("deit-tiny", "tiny-bert", [DEIT, TINY_BERT]),
+        ("tiny-vit", "none", [TINY]),
+        ("none", "minilm-l6", [PACKAGED]),
+    ],
+)
+def test_the_encoders_that_can_be_searched_are_of_the_base_s_own_family(vision, text, groups):
+    base = base_config(student__vision__name=vision, student__text__name=text)
+    found = backbone_group(base)
+    assert [(name, (choice.key, choice.choices)) for name, choice in found.items()] == groups
+
+
+def test_what_the_user_says_of_a_parameter_is_stronger_than_the_group_and_the_default():
+    base = parse_config({"search_space": {"student_fusion": {"type": "categorical", "choices": ["simple"]}}})
+    space = build_space(base, groups=fusion_group())
+    assert space.parameters["student_fusion"].choices == ("simple",)
+    assert len(space.parameters["teacher_fusion"].choices) > 1
+
+
+@pytest.mark.parametrize(
+    ("parameter", "ends"),
+    [
+        (choice_of("a", "b", "c"), ["a", "b", "c"]),
+        (whole_numbers(1, 3), [1, 3]),
+        (floats(2.0, 2.0), [2.0, 2.0]),
+        (SearchParameter(type="float", low=1, high=3, step=0.5), [1, 3, 1.5]),
+        (SearchParameter(type="float", low=1, high=3, step=2), [1, 3]),
+        (floats(0.0, math.pi), [0.0, math.pi, 1.0]),
+    ],
+)
+def test_the_outermost_values_and_one_that_is_no_whole_number(parameter, ends):
+    assert bounds(parameter) == pytest.approx(ends) if ends[0] != "a" else bounds(parameter) == ends
+
+
+def test_a_range_of_numbers_is_none_of_a_key_that_takes_whole_ones():
+    own = {"type": "float", "low": 1, "high": 3, "key": "student.fusion_layers"}
+    with pytest.raises(ConfigError, match=r"search_space\.own: student\.fusion_layers cannot be"):
+        build_space(parse_config({"search_space": {"own": own}}), only=("own",))
 
 
 def test_the_config_overrides_and_adds_parameters():
@@ -249,7 +298,12 @@ def test_a_fixed_loss_without_temperature_leaves_the_temperature_out():
         ({"type": "float", "low": 0, "high": 1, "step": 0.25}, 0.3, False),
         ({"type": "int", "low": 1, "high": 9, "step": 2}, 5, True),
         ({"type": "int", "low": 1, "high": 9, "step": 2}, 4, False),
+        ({"type": "int", "low": 1, "high": 9}, 9, True),
+        ({"type": "int", "low": 1, "high": 9}, 1.5, False),
+        ({"type": "int", "low": 1, "high": 9, "log": True}, 3.0, True),
+        ({"type": "int", "low": 1, "high": 9, "log": True}, 1.5, False),
         ({"type": "int", "low": 1, "high": 3}, True, False),
+        ({"type": "int", "low": 1, "high": 3}, "2", False),
         ({"type": "categorical", "choices": [256, 384]}, 384, True),
         ({"type": "categorical", "choices": [256, 384]}, 512, False),
         ({"type": "categorical", "choices": [0, 1]}, True, False),
@@ -307,6 +361,16 @@ def test_nothing_of_a_teacher_that_no_loss_asks_is_searched():
     assert drawn.is_active("teacher_lr", {"distillation.loss": "vanilla"}, base)
     started = with_values(base, {"student.init_from_teacher": True})
     assert "teacher_lr" in build_space(started, ignored=fields_without_effect(started)).parameters
+
+
+def test_a_condition_on_a_range_may_hold_and_may_not():
+    """Of a range no value is tried for all: what depends on it is drawn alone."""
+    when = SearchParameter(type="float", low=0.1, high=0.3, when={"student_fusion_layers": (1,)})
+    space = Space({"student_fusion_layers": whole_numbers(1, 2), "student_dropout": when})
+    for layers in (1, 2):
+        base = base_config(student__fusion_layers=layers)
+        assert space.always_active(base) == ["student_fusion_layers"]
+        assert space.ever_active(base) == ["student_fusion_layers", "student_dropout"]
 
 
 def test_what_decides_about_a_parameter_and_what_a_key_can_hold():

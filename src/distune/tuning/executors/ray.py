@@ -198,13 +198,13 @@ class RayExecutor(Executor):
     def _wait_for_room(self, patience: float, interrupted: Callable[[], int]) -> None:
         limit = self.now() + patience
         while not self.free() and not interrupted():
-            self.wait(min(1.0, patience))
             if self.now() > limit:
                 has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
                 raise UserError(
                     f"ray: no room for a worker of {self._threads} CPUs and {self._gpus:g} GPUs within "
                     f"{patience:g} s; the cluster has {has}"
                 )
+            self.wait(min(1.0, patience))
         limit = self.now() + OTHERS_SECONDS
         while self.free() < self.workers and self.now() < limit and not interrupted():
             self.wait(0.2)

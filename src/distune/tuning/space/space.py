@@ -103,7 +103,6 @@ class Space:
         return not any(
             _names(table.get(value(choice), frozenset()), key, choice)
             for choice, table in self.ignored.items()
-            if choice != key
         )
 
     def always_active(self, base: Config) -> list[str]:
@@ -214,7 +213,7 @@ def contains(parameter: SearchParameter, value: Any) -> bool:
     low, high = parameter.low or 0.0, parameter.high or 0.0
     if not low <= value <= high:
         return False
-    step = parameter.step or (1 if parameter.type == "int" and not parameter.log else None)
+    step = parameter.step or (1 if parameter.type == "int" else None)
     return step is None or abs((value - low) / step - round((value - low) / step)) < 1e-8
 
 
