@@ -88,7 +88,7 @@ class Components(Mapping[str, Component]):
         if name not in self:
             raise ValueError(
                 f"unknown {self.kind}; known: {', '.join(self)}{nearest_hint(name, self)} "
-                "(your own comes with --plugin MODULE)"
+                "(your own comes with --plugin MODULE, in Python with distune.plugins.load_plugins)"
             )
         return name
 

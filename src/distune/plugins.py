@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -46,16 +47,41 @@ def loaded_plugins() -> tuple[str, ...]:
     return tuple(_loaded)
 
 
+def plugin_behind(error: BaseException) -> str | None:
+    """The loaded plugin in whose code, or in what that called, an error arose; None where that is none."""
+    packages = {name.partition(".")[0]: name for name in _loaded}
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if found := packages.get(module.partition(".")[0]):
+            return found
+    return None
+
+
 def _add(name: str, module: ModuleType) -> None:
     tables = {table: found for table in TABLES if isinstance(found := getattr(module, table, None), dict)}
     if not any(tables.values()):
         raise UserError(
             f"plugin {name}: it defines none of {', '.join(TABLES)}, such as LOSSES = {{'name': Class}}"
         )
+    _check_kinds(name, tables)
     source = source_hash(module)
     for table, found in tables.items():
         for component, value in found.items():
             TABLES[table].add(component, value, source)
+
+
+def _check_kinds(name: str, tables: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuses what no class of losses or fusions is: all that lists them asks what they declare."""
+    from distune.distillation.base import DistillationLoss
+    from distune.models.fusion.base import Fusion
+
+    for table, kind in (("LOSSES", DistillationLoss), ("FUSIONS", Fusion)):
+        for component, value in tables.get(table, {}).items():
+            if not (isinstance(value, type) and issubclass(value, kind)):
+                raise UserError(
+                    f"plugin {name}: {table}[{component!r}] is {value!r}; a class is needed that inherits from "
+                    f"{kind.__module__}.{kind.__name__}"
+                )
 
 
 def _imported(name: str) -> ModuleType:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from distune.deployment import onnx_file
 from distune.deployment.onnx_file import check_graph
 from distune.errors import UserError
 
@@ -89,3 +91,17 @@ def test_a_damaged_graph_is_refused_or_left_to_the_runtime(tmp_path: Path) -> No
         cut.write_bytes(content)
         with pytest.raises(UserError, match="export again"):
             check_graph(cut)
+
+
+@pytest.mark.parametrize("inside", [(), (7, 1)])
+def test_a_graph_of_endless_tiny_parts_is_looked_at_no_further(
+    inside: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "MOST_FIELDS", 50)
+    for count, is_refused in ((50 - len(inside), False), (51 - len(inside), True)):
+        content = field(99, b"") * count
+        for number in reversed(inside):
+            content = field(number, content)
+        (tmp_path / "m.onnx").write_bytes(content)
+        with pytest.raises(UserError, match="50 parts") if is_refused else nullcontext():
+            check_graph(tmp_path / "m.onnx")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def failures(suite: Any, **arguments: Any) -> set[str]:
                         if key in inspect.signature(test).parameters
                     }
                 )
-            except (AssertionError, RuntimeError):
+            except Exception:
                 failed.add(name)
     return failed
 
@@ -122,9 +123,61 @@ class ReadsTheMap(Broken):
         return super().forward(student, teacher, labels, index) + student.image_map.mean()
 
 
+class Blind(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, student, labels, index) + student.logits[0].square().mean()
+
+
+class WithoutTeacher(Broken):
+    uses_teacher = False
+
+
+class FromConstants(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, teacher, labels, index).detach().requires_grad_()
+
+
+class InPlace(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        found = super().forward(student, teacher, labels, index)
+        teacher.logits[0].zero_()
+        return found
+
+
+class NeedsLabels(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        truth = torch.nn.functional.cross_entropy(student.logits[1], labels[:, 1] % 1000)
+        return super().forward(student, teacher, labels, index) + truth
+
+
+class Unweighted(Broken):
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        self.task_weights = None
+
+
+class ComparesAbsent(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        found = super().forward(student, teacher, labels, index)
+        return found if student.text_feature is None else found + student.text_feature.square().mean()
+
+
+class NeedsImages(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, teacher, labels, index) + 0 * student.image_feature.mean()
+
+
 @pytest.mark.parametrize(
     ("loss", "noticed"),
     [
+        (Blind, "uses_the_teacher"),
+        (WithoutTeacher, "uses_the_teacher"),
+        (FromConstants, "gradient"),
+        (InPlace, "as_it_was"),
+        (NeedsLabels, "unknown"),
+        (Unweighted, "task"),
+        (ComparesAbsent, "lacks"),
+        (NeedsImages, "one_modality"),
         (ToTheTeacher, "teacher"),
         (OneExample, "finite"),
         (Ordered, "order"),
@@ -154,8 +207,62 @@ class OneModality(Simple):
         self.text_only = torch.nn.Linear(dim, dim)
 
 
+class LeavesOutImages(Simple):
+    def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
+        return super().forward(torch.zeros_like(image), text, text_mask)
+
+
+class BareTensor(Simple):
+    def forward(self, image: Any, text: Any, text_mask: Any) -> Any:
+        return super().forward(image, text, text_mask).fused
+
+
+class PenaltyAnExample(Simple):
+    def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
+        fused = super().forward(image, text, text_mask).fused
+        return FusionOutput(fused, penalty=fused.mean(1))
+
+
+class Overwrites(Simple):
+    def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
+        return super().forward(image.mul_(2), text, text_mask)
+
+
+class NeverDrops(Simple):
+    def __init__(self, dim: int, layers: int, heads: int, dropout: float):
+        super().__init__(dim, layers, heads, 0.0)
+
+
+class AlwaysDrops(Simple):
+    def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
+        return super().forward(torch.nn.functional.dropout(image, 0.5), text, text_mask)
+
+
+class NeedsABatch(Simple):
+    def __init__(self, dim: int, *others: Any):
+        super().__init__(dim, *others)
+        self.output = torch.nn.Sequential(torch.nn.BatchNorm1d(dim), torch.nn.Dropout(others[-1]))
+
+
+class LookedAtWhole(Simple):
+    ignores = frozenset({"fusion_layers", "fusion_heads"})
+
+
 @pytest.mark.parametrize(
-    ("fusion", "noticed"), [(ReadsPadding, "padding"), (ReadsNeighbours, "single"), (OneModality, "gradient")]
+    ("fusion", "noticed"),
+    [
+        (ReadsPadding, "padding"),
+        (ReadsNeighbours, "single"),
+        (OneModality, "gradient"),
+        (LeavesOutImages, "both_matter"),
+        (BareTensor, "one_vector"),
+        (PenaltyAnExample, "one_vector"),
+        (Overwrites, "as_it_was"),
+        (NeverDrops, "dropout"),
+        (AlwaysDrops, "dropout"),
+        (NeedsABatch, "one_vector"),
+        (LookedAtWhole, "no_effect"),
+    ],
 )
 def test_a_broken_fusion_is_noticed(fusion: type, noticed: str) -> None:
     assert any(noticed in name for name in failures(suite_of(FusionContract, fusion=fusion)))
@@ -174,8 +281,53 @@ class Writes(Medpix):
         return super().read(root)
 
 
-@pytest.mark.parametrize(("kind", "noticed"), [(Empty, "missing"), (Writes, "writes_nothing")])
+class Changed(Medpix):
+    """Gives what a reader found with other values."""
+
+    changes: ClassVar[dict[str, Any]] = {}
+
+    def read(self, root: Path) -> Any:
+        raw = super().read(root)
+        raw.examples = [replace(example, **self.changes) for example in raw.examples]
+        return raw
+
+
+class Raises(Medpix):
+    def read(self, root: Path) -> Any:
+        raw = super().read(root)
+        if raw.read and (raw.structure or raw.bad_rows):
+            raise ValueError("a damaged file")
+        return raw
+
+
+class Forgives(Medpix):
+    def read(self, root: Path) -> Any:
+        raw = super().read(root)
+        if raw.read:
+            raw.structure.clear()
+            raw.bad_rows.clear()
+        return raw
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "noticed"),
+    [
+        (Empty, {}, "missing"),
+        (Writes, {}, "writes_nothing"),
+        (Raises, {}, "damaged"),
+        (Forgives, {}, "damaged"),
+        (Changed, {"labels": (0, 1)}, "what_is_there"),
+        (Changed, {"labels": ("", "")}, "what_is_there"),
+        (Changed, {"text": None}, "what_is_there"),
+        (Changed, {"id": "same"}, "what_is_there"),
+        (Changed, {"split": "validation"}, "what_is_there"),
+        (Changed, {"image": "../secret.png"}, "what_is_there"),
+        (Changed, {"group": ""}, "what_is_there"),
+    ],
+)
 def test_a_broken_reader_is_noticed(
-    kind: type, noticed: str, demo_root: Path, folders: Callable[[], Path]
+    kind: type, changes: dict[str, Any], noticed: str, demo_root: Path, folders: Callable[[], Path]
 ) -> None:
-    assert any(noticed in name for name in failures(kind(demo_root), tmp_path=folders))
+    suite = kind(demo_root)
+    suite.changes = changes
+    assert any(noticed in name for name in failures(suite, tmp_path=folders))

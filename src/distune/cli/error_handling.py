@@ -22,6 +22,7 @@ from distune.errors import (
     is_of_the_machine,
     is_out_of_memory,
 )
+from distune.plugins import plugin_behind
 from distune.utils.text import terminal_message
 
 FAILED = 1
@@ -119,7 +120,11 @@ def ending_of(error: Exception) -> tuple[int, str]:
             return BAD_INPUT, _no_such_folder(error)
         named = error.filename2 or error.filename or type(error).__name__  # of a copy the second one
         return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
-    return FAILED, f"internal error: {type(error).__name__}: {_first_line(error)}; {_kept(error)}"
+    plugin = plugin_behind(error)
+    whose, blame = (
+        ("internal error", "this is a fault of Distune; ") if plugin is None else (f"plugin {plugin}", "")
+    )
+    return FAILED, f"{whose}: {type(error).__name__}: {_first_line(error)}; {blame}{_kept(error)}"
 
 
 def _no_such_folder(error: OSError) -> str:
@@ -166,7 +171,7 @@ def _kept(error: Exception) -> str:
     name = _written(text, prefix="distune-traceback-", suffix=".log")
     if name is None:
         return f"no file could be written for the traceback:\n{text}"
-    return f"this is a fault of Distune; its traceback is in {name}"
+    return f"its traceback is in {name}"
 
 
 def _written(text: str, *, prefix: str, suffix: str) -> str | None:

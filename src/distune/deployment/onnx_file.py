@@ -30,6 +30,8 @@ NEVER: Mapping[str, Mapping[int, str]] = {
     "attribute": {6: "control flow (a loop or a branch)", 11: "control flow (a loop or a branch)"},
     "tensor": {13: "weights in another file"},
 }
+MOST_FIELDS = 1_000_000
+"""Fields that are looked at, about a second's work: a student of two BERT-sized encoders has some 50,000."""
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 _FIXED = {_FIXED_64: 8, _FIXED_32: 4}
 
@@ -38,14 +40,14 @@ def check_graph(file: Path) -> None:
     """Refuses a graph with control flow, functions, or weights in another file.
 
     Raises:
-        UserError: it holds such, or its file is no protocol buffer.
+        UserError: it holds such, has far more parts than any student, or its file is no protocol buffer.
     """
     check_is_file(file)
     if not file.stat().st_size:
         raise UserError(f"{file}: is empty; export again")
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as held:
         try:
-            found = next(_never(held, "model", 0, len(held)), None)
+            found = _never(held)
         except (IndexError, ValueError):
             raise UserError(f"{file}: is no graph that can be read; export again") from None
     if found:
@@ -60,12 +62,20 @@ def scales_inputs(file: Path) -> bool:
         return held.find(b"DynamicQuantizeLinear") >= 0
 
 
-def _never(held: mmap.mmap, message: str, start: int, end: int) -> Iterator[str]:
-    for number, first, last in _fields(held, start, end):
-        if number in NEVER.get(message, {}):
-            yield NEVER[message][number]
-        elif number in INSIDE[message]:
-            yield from _never(held, INSIDE[message][number], first, last)
+def _never(held: mmap.mmap) -> str | None:
+    """What a graph must not hold, in words; None where it holds no such."""
+    left, inside = MOST_FIELDS, [("model", 0, len(held))]
+    while inside:
+        message, start, end = inside.pop()
+        for number, first, last in _fields(held, start, end):
+            left -= 1
+            if left < 0:
+                return f"more than {MOST_FIELDS:,} parts"
+            if number in NEVER.get(message, {}):
+                return NEVER[message][number]
+            if number in INSIDE[message]:
+                inside.append((INSIDE[message][number], first, last))
+    return None
 
 
 def _fields(held: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from distune.config import Config, Modality
 from distune.distillation.losses import LOSSES
+from distune.distillation.plugin_parts import plugin_problems
 
 
 def shared_modalities(config: Config) -> tuple[Modality, ...]:
@@ -12,7 +13,7 @@ def shared_modalities(config: Config) -> tuple[Modality, ...]:
 
 
 def undefined(config: Config) -> list[str]:
-    """Why the config's distillation loss is not defined for its models; empty where it is.
+    """Why the config's distillation loss is not defined for its models, or a plugin's part fails; empty where all fits.
 
     Args:
         config: a valid config.
@@ -33,4 +34,4 @@ def undefined(config: Config) -> list[str]:
             f"{config.teacher.modalities[0]} alone, the student the {config.student.modalities[0]} alone; use a loss "
             "on the answers (vanilla, dkd, dist, logit_standardisation)"
         ]
-    return []
+    return plugin_problems(config)

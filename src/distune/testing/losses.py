@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from distune.config import DistillationConfig
+from distune.data.table import MISSING
 from distune.distillation.base import DistillationLoss, LossShapes
-from distune.models.outputs import ModelOutput
+from distune.models.outputs import Absent, ModelOutput
 
 CLASSES = (2, 5)
 WIDTHS = (12, 20)
@@ -61,6 +63,11 @@ class LossContract:
         config = DistillationConfig().model_copy(update=values)
         return self.loss(config, LossShapes(*WIDTHS, CLASSES, EXAMPLES))
 
+    def build_for(self, **shapes: Any) -> DistillationLoss:
+        """The loss for other models or tasks than both modalities and tasks of equal weight."""
+        torch.manual_seed(0)
+        return self.loss(DistillationConfig(), LossShapes(*WIDTHS, CLASSES, EXAMPLES, **shapes))
+
     def value(self, loss: DistillationLoss, batch: LossBatch) -> Tensor:
         """The weighted term."""
         found: Tensor = loss(batch.student, batch.teacher, batch.labels, batch.index)
@@ -81,12 +88,74 @@ class LossContract:
         """What a loss learns is trained with the student; the teacher is fixed."""
         batch, loss = _with_gradients(loss_batch(3)), self.build()
         found = self.value(loss, batch)
-        assert found.requires_grad or not self.loss.uses_teacher
+        assert found.requires_grad is self.loss.uses_teacher, "it is computed where uses_teacher alone"
         if found.requires_grad:
             found.backward()  # type: ignore[no-untyped-call]
+            assert any(each.grad is not None and each.grad.any() for each in _tensors(batch.student)), (
+                "the gradient does not reach the student"
+            )
         assert all(each.grad is None for each in _tensors(batch.teacher)), "the gradient reaches the teacher"
         for name, parameter in loss.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().max() > 0, f"{name} is never trained"
+
+    def test_declares_whether_it_uses_the_teacher(self) -> None:
+        """Elsewhere no teacher is trained, and the term is left out."""
+        batch = loss_batch(3)
+        before = self.value(self.build(), batch)
+        after = self.value(self.build(), replace(batch, teacher=loss_batch(11).teacher))
+        assert torch.equal(before, after) is not self.loss.uses_teacher
+        assert self.loss.uses_teacher or before == 0, "a term without a teacher is never computed"
+
+    def test_leaves_what_it_is_given_as_it_was(self) -> None:
+        """The cross entropy reads the same outputs after it."""
+        batch, same = loss_batch(12), loss_batch(12)
+        self.value(self.build(), batch)
+        for given, kept in ((batch.student, same.student), (batch.teacher, same.teacher)):
+            assert all(map(torch.equal, _tensors(given), _tensors(kept))), "it changes a tensor in place"
+
+    def test_a_label_may_be_unknown(self) -> None:
+        """Of an example without a label of a task, the teacher's answer counts alone."""
+        batch = loss_batch(13)
+        labels = batch.labels.clone()
+        labels[::2, 0], labels[:3, 1] = MISSING, MISSING
+        assert self.value(self.build(), replace(batch, labels=labels)).isfinite()
+
+    def test_a_task_counts_with_its_weight(self) -> None:
+        """So that a multi-label task of ten labels counts as one task, not as ten."""
+        batch = loss_batch(14)
+        other = replace(batch.student, logits=(batch.student.logits[0], -3 * batch.student.logits[1]))
+        values = [
+            self.value(self.build_for(task_weights=(1.0, 0.0)), replace(batch, student=student))
+            for student in (batch.student, other)
+        ]
+        assert torch.equal(*values), "a task of weight 0 counts; weight the terms by task_weights"
+
+    def test_what_either_model_lacks_is_not_compared(self) -> None:
+        """Of an example without its image, or its text, the features of that say nothing."""
+        lacking = torch.arange(8) < 2
+        for absent, parts in (
+            ((lacking, None), ("image_feature", "image_map")),
+            ((None, lacking), ("text_feature",)),
+        ):
+            values = []
+            for seed in (15, 16):
+                batch, other = loss_batch(15), loss_batch(seed)
+                student = _mixed(batch.student, other.student, lacking, parts, absent)
+                teacher = _mixed(batch.teacher, other.teacher, lacking, parts, absent)
+                values.append(self.value(self.build(), replace(batch, student=student, teacher=teacher)))
+            _close(*values)
+
+    def test_works_where_the_models_share_one_modality(self) -> None:
+        """Images alone, or texts alone, are classified, too."""
+        batch = loss_batch(16)
+        for name in ("image", "text"):
+            if self.loss.uses_map and name == "text":
+                continue
+            lacking = ("text_feature",) if name == "image" else ("image_feature", "image_map")
+            loss = self.build_for(modalities=(name,))
+            lacks: Any = dict.fromkeys(lacking)
+            student, teacher = (replace(each, **lacks) for each in (batch.student, batch.teacher))
+            assert self.value(loss, replace(batch, student=student, teacher=teacher)).isfinite()
 
     def test_declares_what_has_no_effect(self) -> None:
         """`ignores` keeps a study from searching what changes nothing."""
@@ -176,6 +245,16 @@ def _changed(output: ModelOutput, change: Any) -> ModelOutput:
 
 def _rows(output: ModelOutput, rows: Tensor) -> ModelOutput:
     return _changed(output, lambda each: each[rows])
+
+
+def _mixed(
+    one: ModelOutput, other: ModelOutput, rows: Tensor, parts: Sequence[str], absent: Absent
+) -> ModelOutput:
+    """An output with some rows of another one in some of its parts."""
+    taken: Any = {
+        part: torch.where(rows[:, None], getattr(other, part), getattr(one, part)) for part in parts
+    }
+    return replace(one, absent=absent, **taken)
 
 
 def _with_gradients(batch: LossBatch) -> LossBatch:

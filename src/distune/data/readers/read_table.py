@@ -22,7 +22,7 @@ from distune.data.readers.checks import (
 )
 from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
 from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
-from distune.data.readers.raw_rows import RawExample, RawTable
+from distune.data.readers.raw_rows import RawExample, RawTable, check_raw_table
 from distune.data.readers.values import interpreted
 from distune.data.table import Table, confused
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
@@ -57,6 +57,8 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         raise DataError(root, ["there is no such folder; set data.root (or --data-root) to the data set"])
     else:
         raw = READERS[config.reader](config)
+        if READERS.source(config.reader):  # a plugin's
+            raw = check_raw_table(raw, config)
     _check_tasks(config, raw)
     usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop")
     structure = raw.structure + spread + _subgroup_problems(config, raw)

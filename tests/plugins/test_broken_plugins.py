@@ -1,0 +1,159 @@
+"""What a user's own loss, fusion or reader gives that no training can use is named, before any training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from distune.cli.error_handling import ending_of
+from distune.components import FUSIONS, LOSSES, READERS
+from distune.config import Config, with_values
+from distune.data import read_table
+from distune.data.readers.medpix import read_medpix
+from distune.data.readers.problems import Fault
+from distune.data.readers.raw_rows import RawTable
+from distune.distillation import undefined
+from distune.distillation.losses.vanilla import VanillaLoss
+from distune.errors import UserError
+from distune.models.fusion.base import FusionOutput
+from distune.models.fusion.simple import Simple
+from distune.plugins import load_plugins, plugin_behind
+
+pytestmark = pytest.mark.usefixtures("plugins_forgotten")
+
+
+def loss_that(compute: Callable[..., Any], **attributes: Any) -> type:
+    return type("Own", (VanillaLoss,), {"compute": compute, **attributes})
+
+
+def fusion_that(forward: Callable[..., Any]) -> type:
+    return type("Own", (Simple,), {"forward": forward})
+
+
+def fused(self: Simple, *tokens: Any) -> Any:
+    return Simple.forward(self, *tokens).fused
+
+
+def term(self: VanillaLoss, *outputs: Any) -> Any:
+    return VanillaLoss.compute(self, *outputs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "said"),
+    [
+        ("loss", loss_that(lambda *_: 1 / 0), "ZeroDivisionError"),
+        ("loss", loss_that(lambda *_: None), "NoneType"),
+        ("loss", loss_that(lambda self, student, *_: student.logits[0].sum(1)), r"shape \(16,\)"),
+        ("loss", loss_that(lambda *given: term(*given) * float("nan")), "not finite"),
+        ("loss", loss_that(lambda *given: term(*given).detach()), "no gradient"),
+        ("loss", loss_that(term, uses_teacher=False), "uses_teacher"),
+        ("loss", loss_that(term), None),
+        ("fusion", fusion_that(lambda *_: 1 / 0), "ZeroDivisionError"),
+        ("fusion", fusion_that(fused), "FusionOutput"),
+        ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given)[:, :-1])), r"shape \(16, 7\)"),
+        ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given) / 0)), "not finite"),
+        ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given).detach())), "no gradient"),
+        ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given), fused(*given))), "penalty"),
+        ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given))), None),
+    ],
+)
+def test_a_loss_or_fusion_is_tried_on_a_batch(
+    kind: str, part: type, said: str | None, tiny_config: Callable[..., Config]
+) -> None:
+    {"loss": LOSSES, "fusion": FUSIONS}[kind].add("own", part, "source")  # type: ignore[attr-defined]
+    key = {"loss": "distillation.loss", "fusion": "student.fusion"}[kind]
+    config = with_values(tiny_config(), {key: "own"})
+    state = torch.get_rng_state()
+    problems = undefined(config)
+    assert torch.equal(torch.get_rng_state(), state), "a run with it draws the same numbers"
+    if said is None:
+        assert problems == []
+    else:
+        (problem,) = problems
+        with pytest.raises(AssertionError, match=said):
+            raise AssertionError(problem)
+        assert problem.startswith(f"{key}: own")
+
+
+def changed(**values: Any) -> Callable[[RawTable], Any]:
+    def change(raw: RawTable) -> RawTable:
+        raw.examples = [replace(example, **values) for example in raw.examples]
+        return raw
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda raw: None, "NoneType"),
+        (lambda raw: raw.examples, "list"),
+        (lambda raw: replace(raw, task_names=()), "task_names"),
+        (lambda raw: replace(raw, task_names=("a", "a")), "task_names"),
+        (lambda raw: replace(raw, structure="broken"), "structure"),
+        (lambda raw: replace(raw, notes=[3]), "notes"),
+        (lambda raw: replace(raw, read=["train"]), "read"),
+        (lambda raw: replace(raw, read={"dev": "dev.csv"}), "split train"),
+        (lambda raw: replace(raw, bad_rows=["row 3"]), "bad row 1"),
+        (lambda raw: replace(raw, examples=[("a", "b")]), "example 1 is a tuple"),
+        (changed(id=7), "id is 7"),
+        (changed(text=None), "text is None"),
+        (changed(image=Path("a.png")), "image is"),
+        (changed(labels=("MR",)), "tuple with 2"),
+        (changed(labels=["MR", "head"]), "tuple with 2"),
+        (changed(labels=(1, 2)), "tuple with 2"),
+        (changed(split="valid"), "split is 'valid'"),
+        (changed(subgroups=("a", "b")), "tuple with 0"),
+        (lambda raw: replace(raw, bad_rows=[("a:1", Fault("no text"))]), "no text"),
+        (lambda raw: raw, None),
+    ],
+)
+def test_what_a_reader_gives_is_looked_at(
+    change: Callable[[RawTable], Any], said: str | None, tiny_config: Callable[..., Config]
+) -> None:
+    READERS.add("own", lambda config: change(read_medpix(config)), "source")
+    data = with_values(tiny_config(), {"data.reader": "own"}).data
+    if said is None:
+        assert len(read_table(data, 0, check_images=False))
+    else:
+        with pytest.raises(UserError, match=said):
+            read_table(data, 0, check_images=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LOSSES = {'own': lambda config, shapes: None}",
+        "FUSIONS = {'own': dict}",
+        "from distune.models.fusion.simple import Simple\nLOSSES = {'own': Simple}",
+    ],
+)
+def test_a_table_holds_classes_of_its_kind(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_kinds.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"my_kinds.*inherits"):
+        load_plugins(["my_kinds"])
+    sys.modules.pop("my_kinds")
+    assert "own" not in LOSSES and "own" not in FUSIONS
+
+
+def test_an_error_in_a_plugin_is_called_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("my_package.losses")
+    exec("def fails():\n    return {}['x']", module.__dict__)
+    monkeypatch.setattr("distune.plugins._loaded", ["my_package"])
+    for fails, plugin in ((module.fails, "my_package"), (lambda: {}["x"], None)):
+        with pytest.raises(KeyError) as raised:
+            fails()
+        assert plugin_behind(raised.value) == plugin
+        code, message = ending_of(raised.value)
+        assert code == 1 and ("plugin my_package" in message) == (plugin is not None)
+        assert ("fault of Distune" in message) == (plugin is None)
