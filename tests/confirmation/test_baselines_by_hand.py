@@ -68,6 +68,29 @@ def test_features_are_scaled_by_the_train_part_of_each_fold(
     )
 
 
+@pytest.mark.parametrize("name", ["text_tfidf", "majority"])
+def test_words_are_those_of_the_train_part_of_each_fold(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    config = tiny_config()
+    whole = read_table(config.data, config.seed, check_images=False)
+    given: list[Any] = []
+
+    def noting(table: Table, place: int, inputs: Any) -> Any:
+        given.append(inputs)
+        return fitted(table, place, None)
+
+    monkeypatch.setattr(baselines, "fitted", noting)
+    of_all = _word_weights(whole) if name == "text_tfidf" else None
+    _evaluate_folds(
+        Evaluation(whole, Store(tmp_path / "cache"), 5, 1, "cpu"), config, 2, tmp_path, name, of_all
+    )
+    for number, inputs in zip((1, 2), given[:: len(whole.tasks)], strict=True):
+        folded = with_values(config, {"data.fold": {"number": number, "of": 2}})
+        expected = _word_weights(read_table(folded.data, config.seed, check_images=False))
+        assert inputs is None if name == "majority" else (inputs != expected).nnz == 0
+
+
 def test_each_baseline_is_fitted_on_its_own_inputs_and_kept(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

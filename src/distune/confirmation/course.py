@@ -97,7 +97,8 @@ class Confirmation:
         """Does what is left of it; `notes` are put on record with what else it notes.
 
         Raises:
-            UserError: a file is in the way, no run finished, or the test split was opened before.
+            UserError: no run finished, or the test split was opened before.
+            OSError: a folder is where a file will be.
         """
         jobs = jobs_of(self.candidates, self.seeds, self._confirmation, self.folds)
         for job in jobs:

@@ -219,7 +219,6 @@ def train_all(
                 continue
             job = active.pop(event.number)
             if isinstance(event.result, TrialOutcome):
-                trained.failed.pop(job.number, None)
                 if event.result.state == "complete":
                     ended += 1
                     left = (executor.now() - began) / ended * (len(jobs) - ended)
