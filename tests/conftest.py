@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
 import sqlite3
 import sys
@@ -16,6 +17,8 @@ from distune.config import Config, parse_config
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CACHES = itertools.count()
+
 
 def pytest_collection_finish() -> None:
     """What all modules and tests are made of stays; the search for garbage need not look at it again and again."""
@@ -25,8 +28,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or fills the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
+    """No test reads or fills the user's cache; the folder is made by what fills it."""
+    folder = tmp_path_factory.getbasetemp() / "caches" / f"{next(CACHES)}"
     monkeypatch.setenv("DISTUNE_CACHE", str(folder))
     return folder
 
