@@ -11,10 +11,13 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from distune.analysis.cost import Wall
+from distune.analysis.expected_time import pace
+from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import Session, State, StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.search_phases import (
+    Phase,
     parallelism_of,
     phases,
     seconds_by_stage,
@@ -22,6 +25,7 @@ from distune.analysis.search_phases import (
     trials_of,
     wall_of,
 )
+from distune.tuning.coordinator.leases import PREFIX, Lease
 
 START = datetime(2026, 1, 2, 8)
 
@@ -71,6 +75,30 @@ def test_a_phase_without_a_duration_leaves_the_whole_without_one() -> None:
     timeless = replace(TEACHERS, sessions=None)
     found = phases(replace(STUDENTS, teacher_record=timeless))
     assert isinstance(wall_of(found), Unknown) and isinstance(parallelism_of(found), Unknown)
+
+
+def test_the_pace_is_of_what_ran_here_and_not_of_what_a_fork_copied() -> None:
+    def phase(*trials: TrialRecord) -> tuple[Phase, ...]:
+        return phases(replace(STUDENTS, teacher_record=None, trials=trials, sessions=(minute,)))
+
+    minute = Session(START, START + timedelta(minutes=1), 1, (), "finished")
+    copied = [TrialRecord(n, "complete", 0.5, seconds=600.0, copied_from="old") for n in range(3)]
+    own = TrialRecord(3, "complete", 0.5, seconds=30.0)
+    alone, forked = phase(own), phase(*copied, own)
+    assert parallelism_of(forked) == parallelism_of(alone) == 0.5
+    measured = pace(forked, (1, 1))
+    assert not isinstance(measured, Unknown) and measured.per_trial == 60.0
+    assert isinstance(pace(phase(*copied), (1, 1)), Unknown)
+
+
+def test_a_command_that_was_killed_ran_until_it_was_last_seen(tmp_path: Path) -> None:
+    lease = replace(Lease.new(2, ["cpu"]), started=1.7e9, seen=1.7e9 + 90)
+    study = optuna.create_study(direction="maximize")
+    begun = "2023-11-14T22:13:20+00:00"
+    study.set_user_attr("sessions", [{"started": begun, "finished": begun}])
+    study.set_user_attr(PREFIX + "x", lease.__dict__)
+    wall = wall_of(phases(from_optuna(study)))
+    assert not isinstance(wall, Unknown) and wall.seconds == 90.0
 
 
 def test_the_study_of_the_teachers_is_read_from_the_same_storage(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from distune.analysis.dev_noise import DevNoise, dev_noise
 from distune.analysis.ranking import rank
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.reliability import fitted_on_dev
 from distune.analysis.runs import (
     Predictions,
     RunRecord,
@@ -23,6 +24,7 @@ from distune.analysis.runs import (
     tasks_behind,
 )
 from distune.data.table import Task
+from distune.errors import UserError
 from distune.training.files.prediction_files import read_split_predictions
 
 
@@ -194,10 +196,16 @@ def test_a_text_of_several_lines_is_one_example(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "config", ["data:", "data: {tasks: {k: {of_a_later_version: 1}}}", "- data", "data: {tasks: [k]}", "{"]
 )
-def test_a_config_that_says_nothing_of_its_tasks_leaves_plain_ones(tmp_path: Path, config: str) -> None:
-    (tmp_path / "config.yaml").write_text(config)
+def test_tasks_are_plain_without_a_config_and_not_known_by_one_that_does_not_say_what_they_are(
+    tmp_path: Path, config: str
+) -> None:
     parts = [Predictions("k", ("a", "b"), np.array([0, 1]), np.eye(2))]
     assert tasks_behind(tmp_path, parts) == (Task("k", ("a", "b")),)
+    (tmp_path / "config.yaml").write_text(config)
+    found = tasks_behind(tmp_path, parts)
+    assert isinstance(found, Unknown) and "config.yaml" in found.reason
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        fitted_on_dev(tmp_path, parts)
     (tmp_path / "config.yaml").write_text("data: {tasks: {k: {score: auroc, weight: 2}}}")
     assert tasks_behind(tmp_path, parts) == (Task("k", ("a", "b"), "single_label", "auroc", 2.0),)
 

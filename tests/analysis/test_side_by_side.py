@@ -16,6 +16,7 @@ from distune.analysis.side_by_side import (
     on_different_data,
     side_by_side,
 )
+from distune.config import TaskConfig
 from distune.confirmation.statistics.files import NUMBERS
 from distune.training.files.run_folder import write_results
 from distune.utils.files.sealed_files import write_sealed
@@ -78,14 +79,18 @@ def test_a_base_that_was_not_evaluated_has_no_score(study: StudyRecord) -> None:
     assert side_by_side([replace(study, trials=(pruned, *TRIALS[1:], again))])[0].base == 0.25
 
 
-def test_a_confirmed_score_is_that_of_test_else_of_dev_and_of_the_trial_that_is_the_best_now(
+def test_a_confirmed_score_is_of_the_recommended_config_while_the_confirmed_trial_is_the_best(
     study: StudyRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert side_by_side([study])[0].confirmed is None and not caplog.records
-    assert confirmed(study) == 0.75
-    optimism = {**CONFIRMATION["optimism"], "test": None}
-    assert confirmed(study, optimism=optimism) == 0.77
-    assert confirmed(study, optimism=None) is None and not caplog.records
+    assert confirmed(study) == 0.74 and side_by_side([study])[0].confirmed_on == "test"
+    of_base = {**CONFIRMATION["recommendation"], "contender": "base"}
+    assert (
+        confirmed(study, recommendation=of_base)
+        == CONFIRMATION["contenders"]["base"]["splits"]["test"]["score"]["mean"]
+    )
+    assert confirmed(study, split="dev") == 0.76 and side_by_side([study])[0].confirmed_on == "dev"
+    assert not caplog.records
     later = replace(study, trials=(*TRIALS, TrialRecord(5, "complete", 0.9)))
     assert confirmed(later) is None, "another trial is the best by now"
     assert confirmed(study, version=1) is None and "version" in caplog.text
@@ -96,6 +101,12 @@ def test_only_what_is_known_to_be_other_data_is(study: StudyRecord, tmp_path: Pa
     other = run(tmp_path / "other", 0.5, data="y")
     assert not on_different_data(side_by_side([study, same, unknown]))
     assert on_different_data(side_by_side([study, other]))
+    alike = side_by_side([same])[0]
+    weighted = replace(alike, data="z", asked={"kind": TaskConfig(weight=2)})
+    assert on_different_data([weighted, replace(weighted, data="y")])
+    assert not on_different_data([replace(alike, asked={}), weighted]), (
+        "a fingerprint is of what tasks count with, too"
+    )
     assert not on_different_data([])
 
 
@@ -109,7 +120,13 @@ def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
 
     plain, weighted = counted("plain", "{}"), counted("weighted", "{kind: {weight: 2}}")
     area, spelt = counted("area", "{kind: {score: auroc}}"), counted("spelt", "{kind: {score: macro_f1}}")
-    of_area = replace(study, base_config={"data": {"tasks": {"kind": {"score": "auroc"}}}})
+    of_area = replace(
+        study,
+        base_config={"data": {"tasks": {"kind": {"score": "auroc"}}, "label_columns": ["kind", "place"]}},
+    )
+    both = counted("both", "{kind: {weight: 2}, place: {weight: 2}}")
+    large = counted("large", "{kind: {weight: 6}, place: {weight: 3}}")
+    broken = counted("broken", "[kind]")
     for pair, differ in (
         ([plain, weighted], True),
         ([plain, area], True),
@@ -117,6 +134,11 @@ def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
         ([area, of_area], False),
         ([plain, of_area], True),
         ([area, study], False),  # the study does not say
+        ([plain, both], False),
+        ([weighted, large], False),
+        ([large, both], True),
+        ([area, broken], False),
+        ([plain, broken], False),
     ):
         assert are_counted_differently(side_by_side(pair)) is differ, [
             one.counted for one in side_by_side(pair)

@@ -19,6 +19,7 @@ from distune.cli.commands.train import _ShowEpochs, print_results
 from distune.cli.commands.tune import EXIT_CODES as TUNE_CODES
 from distune.cli.output import say, say_message, score
 from distune.cli.tune_output import print_outcome
+from distune.config import TaskConfig
 from distune.data.audit.findings import AuditReport, AuditSection, Finding
 from distune.data.table import Task
 from distune.training.callbacks import EpochRecord
@@ -43,8 +44,11 @@ def test_tune_says_first_that_a_teacher_has_nothing_to_teach(
     warning: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_outcome(summary(warning), [])
-    first = capsys.readouterr().out.strip().splitlines()[0]
-    assert first.split(maxsplit=1) == (["warning", warning] if warning else ["study", "s"])
+    shown = capsys.readouterr().out.strip()
+    assert shown.splitlines()[0].split(maxsplit=1) == (["warning", warning] if warning else ["study", "s"])
+    assert "teachers" not in shown
+    print_outcome({**summary(warning), "teacher_study": {"finished": 5, "seconds": 12.3}}, [])
+    assert "teachers   5 finished before, in 12 s" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -257,8 +261,14 @@ def test_studies_and_runs_are_put_side_by_side(
     assert second.split() == ["r", "run", "0.2500", "0.1250", "kind", "macro", "F1", "0.2500"]
     assert second.index("0.1250") + 6 == header.index("test") + 4, "below its heading"
     assert ["confirmed" in notes[0], "3 folds" in notes[1], "different data" in notes[2]] == [True] * 3
-    found[:] = [replace(study, counted={}), replace(run, counted={"kind": ("auroc", 1.0)})]
+    areas = replace(run, counted={"kind": ("auroc", 1.0)}, asked={"kind": TaskConfig(score="auroc")})
+    found[:] = [replace(study, counted={}, asked={}), areas]
     assert "data.tasks" in (said := distune("compare", "s", "r")[1]) and "different data" not in said
+    found[:] = [*found, replace(areas, data="z")]
+    assert "data.tasks" in (said := distune("compare", "s", "r")[1]) and "different data" in said
+    found[:] = [replace(study, confirmed_on="folds"), replace(study, name="t", confirmed_on="test")]
+    said = distune("compare", "s", "t")[1]
+    assert "confirmed of s is on folds" in said and "confirmed of t" not in said
     found[:] = [run]
     assert len(distune("compare", "r")[1].splitlines()) == 2
 

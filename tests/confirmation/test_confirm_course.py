@@ -162,6 +162,9 @@ class Pretended(Confirmation):
         self.steps.append(f"train, {len(openings(self.folder))} opened")
         return self.trained(jobs)
 
+    def _check_data(self) -> None:
+        self.steps.append(f"check data, {len(openings(self.folder))} opened")
+
     def _evaluate(self, done: Sequence[Job], number: int) -> dict[str, Any] | None:
         self.steps.append(f"evaluate {len(done)} on opening {number}, {len(openings(self.folder))} opened")
         return None if self.settings is None else dict(self.settings)
@@ -207,7 +210,8 @@ def test_the_split_is_opened_after_training_and_before_it_is_read(tmp_path: Path
     said: list[str] = []
     made = of(tmp_path, trained=all_done, show=said.append)
     result = made.run(["a note"])
-    assert made.steps == ["train, 0 opened", "evaluate 4 on opening 1, 1 opened", "numbers"]
+    evaluated = "evaluate 4 on opening 1, 1 opened"
+    assert made.steps == ["train, 0 opened", "check data, 0 opened", evaluated, "numbers"]
     assert (result.reason, result.study, result.folder) == ("finished", "s", tmp_path / "s")
     assert said[0].startswith("power: not known beforehand")
     plan = read_plan(tmp_path / "s/confirmation")
@@ -222,7 +226,7 @@ def test_the_split_is_opened_after_training_and_before_it_is_read(tmp_path: Path
 def test_without_a_test_split_nothing_is_opened(tmp_path: Path) -> None:
     made = of(tmp_path, table_of("ttdd"), trained=all_done)
     assert made.run([]).reason == "finished"
-    assert made.steps[1] == "evaluate 4 on opening 0, 0 opened"
+    assert made.steps[2] == "evaluate 4 on opening 0, 0 opened"
     assert read_plan(tmp_path / "s/confirmation")["opening"] is None
 
 
@@ -247,6 +251,19 @@ def test_what_ends_before_the_split_is_opened_leaves_it_shut(
     assert made.steps == ["train, 0 opened"] and not openings(tmp_path / "s")
 
 
+def test_other_data_than_those_of_the_study_are_never_evaluated(tmp_path: Path) -> None:
+    def lacking(jobs: Sequence[Job]) -> TrainingEnd:
+        finish(jobs, but=[3])
+        return TrainingEnd(bad_data=Failure("data", "the data set has changed"))
+
+    made = of(tmp_path, trained=lacking)
+    with pytest.raises(UserError, match=r"has changed\nNothing was evaluated"):
+        made.run([])
+    assert made.steps == ["train, 0 opened"] and not openings(tmp_path / "s")
+    with pytest.raises(DataError, match="has changed"):
+        Confirmation._check_data(of(tmp_path, replace(table_of("tdx"), images=("", "", ""))))
+
+
 def test_an_evaluation_that_was_interrupted_writes_no_plan(tmp_path: Path) -> None:
     made = of(tmp_path, trained=all_done, settings=None)
     assert made.run([]).reason == "interrupted" and "numbers" not in made.steps
@@ -261,7 +278,7 @@ def test_a_run_that_failed_is_listed_and_one_that_is_gone_is_not_left_out(tmp_pa
         return TrainingEnd(failed={1: failure})
 
     made = of(tmp_path, trained=train)
-    assert made.run([]).reason == "incomplete" and "evaluate 3" in made.steps[1]
+    assert made.run([]).reason == "incomplete" and "evaluate 3" in made.steps[2]
     plan = read_plan(tmp_path / "s/confirmation")
     told = {"seed": 6, "kind": "crash", "message": "the roof fell in"}
     assert plan["failures"] == [{"contender": "best", **told}]

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from distune.config import Config, with_values
+from distune.confirmation.candidates import Candidate
 from distune.confirmation.request import LEAST_GAIN, MOST_CASES, MOST_SEEDS, ConfirmRequest
 from distune.confirmation.run_job import run_job
 from distune.confirmation.statistics.files import MARKER, OUT_OF_FOLD
-from distune.confirmation.train_candidates import Job, forget_other_versions, train_all
-from distune.errors import UserError
+from distune.confirmation.train_candidates import Job, forget_other_versions, jobs_of, train_all
+from distune.errors import DataError, UserError
 from distune.training.files.run_folder import RESULTS, write_results
 from distune.training.keys import versions_behind
 from distune.training.student import WEIGHTS
@@ -44,6 +45,8 @@ class Script:
             raise RuntimeError("the roof fell in")
         if what == "config":
             raise UserError("no such encoder")
+        if what == "data":
+            raise DataError("root", ["it has changed"])
         if what == "full":
             raise OSError(errno.ENOSPC, "No space left on device", "weights")
         if what == "dies":
@@ -52,6 +55,20 @@ class Script:
 
     def attempts(self, number: int) -> int:
         return sum(played == number for played, _ in self.played)
+
+
+def test_data_that_are_others_by_now_end_the_training_and_no_run_fails_for_them() -> None:
+    script = Script(job1=["data"])
+    trained = train_all(jobs(4), SimulatedExecutor(script, workers=1))
+    assert trained.bad_data is not None and "it has changed" in trained.bad_data.message
+    assert not trained.failed and script.played == [(0, 0), (1, 1)]
+
+
+def test_runs_are_of_the_data_set_of_the_study_unless_each_seed_hides_other_labels() -> None:
+    plain, few = Config(), with_values(Config(), {"data.label_fraction": 0.5})
+    contenders = [Candidate("base", "base", plain), Candidate("trial_0001", "trial", few)]
+    made = jobs_of(contenders, (1,), Path("c"), folds=2, dataset="d")
+    assert [job.task(1).dataset for job in made] == ["d", None, "d", None]
 
 
 def test_every_job_is_trained_once_with_its_own_config() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from distune.confirmation.earlier import with_earlier
+from distune.confirmation.earlier import gains_before
 from distune.confirmation.opening import Opening
-from distune.confirmation.statistics.files import MARKER, NUMBERS
+from distune.confirmation.statistics.files import FOLDER, MARKER, NUMBERS, PLAN
 from distune.confirmation.weights import drop_weights
 from distune.errors import UserError
 from distune.training.files.run_folder import record_opening, seal
@@ -60,30 +60,28 @@ def test_the_recommended_contender_and_what_is_not_evaluated_keep_their_weights(
 
 
 def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path) -> None:
-    def numbers(contender: str, gain: float, seeds: int = 2) -> dict[str, Any]:
+    def plan(gain: float, seeds: int = 2) -> dict[str, Any]:
+        trained = [{"name": "best"}, {"name": "base"}]
         return {
-            "recommendation": {"contender": contender},
             "relevant_gain": gain,
-            "notes": ["other"],
             "data_fingerprint": "f",
             "seeds": list(range(seeds)),
-            "contenders": {"base": {}, "best": {}},
+            "contenders": trained,
         }
 
-    file = tmp_path / "confirmation.json"
-    assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)
-    write_sealed(file, numbers("base", 0.01))
-    assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)
-    # By the same gain another one is recommended where a training that had failed is there now.
-    assert with_earlier(numbers("best", 0.01), file) == numbers("best", 0.01)
-    changed = with_earlier(numbers("best", 0.05), file)
-    assert changed["recommended_before"] == [{"contender": "base", "relevant_gain": 0.01}]
-    assert [note for note in changed["notes"] if "gain of 0.01" in note and "base" in note]
-    write_sealed(file, changed)
-    again = with_earlier(numbers("best", 0.05), file)
-    assert again == changed
-    assert len(with_earlier(numbers("base", 0.02), file)["recommended_before"]) == 2
-    of_more = numbers("base", 0.02, seeds=3)
-    assert with_earlier(of_more, file) == of_more
-    file.write_text("{")
-    assert with_earlier(numbers("base", 0.01), file) == numbers("base", 0.01)
+    def numbers(gain: float) -> dict[str, Any]:
+        of_both = {"base": {"kind": "base"}, "best": {"kind": "trial"}, "majority": {"kind": "baseline"}}
+        return {**plan(gain), "contenders": of_both}
+
+    kept, shown = tmp_path / FOLDER / PLAN, tmp_path / NUMBERS
+    kept.parent.mkdir()
+    assert gains_before(tmp_path, plan(0.01)) == []
+    write_sealed(kept, {**plan(0.02), "gains_before": [0.01]})
+    assert gains_before(tmp_path, plan(0.02)) == [0.01]
+    assert gains_before(tmp_path, plan(0.05)) == [0.01, 0.02]
+    assert gains_before(tmp_path, plan(0.05, seeds=3)) == [], "of other answers"
+    before = [{"contender": "base", "relevant_gain": 0.03}]
+    write_sealed(shown, {**numbers(0.02), "recommended_before": before})
+    assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02, 0.01]
+    kept.write_text("{")
+    assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02], "one of the two is damaged"

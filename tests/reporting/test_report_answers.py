@@ -237,6 +237,11 @@ def test_what_has_to_be_known_before_a_number_is_used(tmp_path: Path) -> None:
     assert cautions(findings(numbers=confirmed())) == ""
     assert "One seed" in cautions(findings(numbers=confirmed(seeds=[1])))
     assert "Some runs" in cautions(findings(numbers=confirmed(complete=False)))
+    then = confirmed()
+    then["recommendation"] = {**then["recommendation"], "searched": 1}
+    three = tuple(TrialRecord(n, "complete", value) for n, value in enumerate((0.5, 0.75, 0.25)))
+    later = findings(study(*three), numbers=then)
+    assert "2 trials completed after the confirmation" in cautions(later)
 
 
 def commands(found: Findings) -> str:
@@ -389,8 +394,10 @@ def test_what_open_answers_exclude_and_what_could_have_been_detected() -> None:
         " excluded for distillation, not excluded for tuning."
     )
     assert improvement._excluded(found, [made("tuning_gain")]) == ""
-    about = {"family_low": -0.02, "family_high": 0.06, "standard_error": 0.02}
+    about = {"difference": 0.02, "family_low": -0.02, "family_high": 0.06, "standard_error": 0.02}
     assert "about +0.0568" in improvement._detectable(made("tuning_gain", power=0.5, **about))
+    cut = {**about, "difference": 0.98, "family_low": 0.94, "family_high": 1.0}
+    assert "about +0.0568" in improvement._detectable(made("tuning_gain", power=0.5, **cut))
     assert improvement._detectable(made("tuning_gain", power=0.8, **about)) == ""
     assert improvement._detectable(made("tuning_gain", power=0.5, **{**about, "standard_error": None})) == ""
     assert "none, however large" in improvement._detectable(

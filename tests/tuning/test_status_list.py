@@ -79,7 +79,11 @@ def test_both_stages_of_a_staged_search_are_one_study_of_the_list(tmp_path):
     assert [study.name for study in found] == ["other", "s" + SUFFIX], "it is at its teachers"
     students_study = optuna.load_study(study_name="s", storage=storage)
     students_study.set_user_attr("teachers", {"base": {"overrides": {}}})
-    assert [study.name for study in read_studies(storage=url)] == ["other", "s"]
+    other, both = read_studies(storage=url)
+    assert (other.name, both.name) == ("other", "s")
+    assert other.teachers is None and both.teachers.finished == 1 and both.teachers.best == (0, 0.5)
+    shown = CliRunner().invoke(app, ["status", "s", "--storage", url]).output
+    assert "teachers  1 finished before: 1 complete, 0 pruned; 0 failed; best 0.5000, trial 0" in shown
 
 
 def test_a_folder_without_studies_and_a_list_that_is_watched(tmp_path, monkeypatch):

@@ -68,6 +68,8 @@ def dev_noise(ranking: Ranking, run: RunRecord | Unknown, folds: int | None = No
     cases = np.unique(first.groups, return_inverse=True)[1] if first.groups else np.arange(len(first.truth))
     weights = _resampled(cases)
     tasks = tasks_behind(run.folder, run.predictions)
+    if isinstance(tasks, Unknown):
+        return tasks
     scores = _scores(run.predictions, tasks, weights)
     measured = float(_scores(run.predictions, tasks, np.ones((1, len(first.truth))))[0])
     if not abs(measured - best.value) <= TOLERANCE:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.analysis.search_phases import Phase, parallelism_of, trials_of, wall_of
+from distune.analysis.search_phases import Phase, own_trials_of, parallelism_of, wall_of
 
 CONTENDERS, SEEDS = 6, 5
 """What `distune confirm` trains at most where nothing else is asked: the best three, base, student alone and teacher,
@@ -43,7 +43,7 @@ def pace(searched: tuple[Phase, ...], quick: tuple[int, int]) -> Pace | Unknown:
     """
     wall, at_once = wall_of(searched), parallelism_of(searched)
     study, cost = searched[-1].study, searched[-1].cost
-    finished = sum(trial.state in ("complete", "pruned") for trial in trials_of(searched))
+    finished = sum(trial.state in ("complete", "pruned") for trial in own_trials_of(searched))
     if isinstance(wall, Unknown):
         return wall
     if isinstance(at_once, Unknown) or not finished or "complete" not in cost.times:

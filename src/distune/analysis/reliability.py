@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import tasks_behind
 from distune.data.table import exclusive_tasks
+from distune.errors import UserError
 from distune.training.files.prediction_files import Predictions, by_task
 from distune.training.scoring.metrics import CALIBRATION_BINS, calibration_bin
 from distune.training.scoring.temperature_scaling import task_temperature
@@ -65,8 +67,13 @@ def fitted_on_dev(folder: Path, dev: Sequence[Predictions]) -> dict[str, float]:
     Args:
         folder: the run folder.
         dev: its predictions for the dev split.
+
+    Raises:
+        UserError: the config of the run cannot be read.
     """
     tasks = tasks_behind(folder, dev)
+    if isinstance(tasks, Unknown):
+        raise UserError(tasks.reason)
     return {
         part.name: task_temperature(task, labels, probabilities) or 1.0
         for task, (labels, probabilities) in zip(tasks, by_task(dev, tasks), strict=True)

@@ -17,7 +17,7 @@ from distune.data.table import MISSING, Task
 from distune.errors import UserError
 from distune.training.files import prediction_files
 from distune.training.files.prediction_files import Predictions
-from distune.training.files.run_folder import RESULTS, check_unchanged, read_text, results_of
+from distune.training.files.run_folder import CONFIG, RESULTS, check_unchanged, read_text, results_of
 from distune.training.scoring.metrics import confusion_matrix
 from distune.utils.files.json_files import parse_json
 from distune.utils.files.yaml_files import YamlFileError, parse_yaml
@@ -222,14 +222,16 @@ def known_predictions(folder: Path, split: str = "dev") -> tuple[Predictions, ..
         return Unknown(str(error))
 
 
-def tasks_behind(folder: Path, parts: Sequence[Predictions]) -> tuple[Task, ...]:
-    """What a run was asked: the kind, score and weight of each task, as far as its config tells.
+def tasks_behind(folder: Path, parts: Sequence[Predictions]) -> tuple[Task, ...] | Unknown:
+    """What a run was asked: the kind, score and weight of each task; those of a run without a config are plain.
 
     Args:
         folder: of the run; of the folds, the folder of one.
         parts: its predictions.
     """
-    settings = task_settings(folder / "config.yaml")
+    settings = task_settings(folder)
+    if isinstance(settings, Unknown):
+        return settings
     by_name = {part.task: part for part in parts}
     found: list[Task] = []
     for name, part in by_name.items():
@@ -246,23 +248,28 @@ def tasks_behind(folder: Path, parts: Sequence[Predictions]) -> tuple[Task, ...]
     return tuple(found)
 
 
-def task_settings(path: Path) -> Mapping[str, TaskConfig]:
-    """What a config file says of tasks; none where it cannot be read."""
+def task_settings(folder: Path) -> Mapping[str, TaskConfig] | Unknown:
+    """What the config of a run says of tasks; nothing where it has none."""
+    path = folder / CONFIG
+    if not path.is_file():
+        return {}
     written = _text(path)
     if isinstance(written, Unknown):
-        return {}
+        return written
     try:
-        return settings_of(parse_yaml(written))
-    except YamlFileError:
-        return {}
+        check_unchanged(path)
+        found = settings_of(parse_yaml(written))
+    except (UserError, YamlFileError) as error:
+        return Unknown(f"{path} cannot be read: {error}")
+    return Unknown(f"{path} does not say what its tasks count with.") if found is None else found
 
 
-def settings_of(config: Any) -> Mapping[str, TaskConfig]:
-    """The same of a config in a record."""
+def settings_of(config: Any) -> Mapping[str, TaskConfig] | None:
+    """The same of a config in a record; None where it cannot be read."""
     try:
         return {name: TaskConfig(**values) for name, values in (config["data"].get("tasks") or {}).items()}
     except (KeyError, TypeError, AttributeError, UserError):
-        return {}
+        return None
 
 
 def _text(path: Path) -> str | Unknown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distune.analysis.cost import StudyCost, Wall, cost
+from distune.analysis.cost import ENDED, StudyCost, Wall, cost
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 
@@ -38,6 +38,11 @@ def trials_of(searched: Sequence[Phase]) -> list[TrialRecord]:
     return [trial for phase in searched for trial in phase.study.trials]
 
 
+def own_trials_of(searched: Sequence[Phase]) -> list[TrialRecord]:
+    """Those that ended here, in this study's duration; a fork copied the others."""
+    return [trial for trial in trials_of(searched) if trial.copied_from is None and trial.state in ENDED]
+
+
 def wall_of(searched: Sequence[Phase]) -> Wall | Unknown:
     """Time on the clock. A phase begins when the one before it has ended, so the times add up."""
     walls: list[tuple[str, Wall]] = []
@@ -61,10 +66,11 @@ def parallelism_of(searched: Sequence[Phase]) -> float | Unknown:
     wall = wall_of(searched)
     if isinstance(wall, Unknown):
         return wall
-    spent = sum(times.total for phase in searched for times in phase.cost.times.values())
+    timed = [trial.seconds for trial in own_trials_of(searched) if trial.seconds is not None]
+    spent = sum(timed)
     if wall.seconds <= 0 or not spent:
         return Unknown("No trial has a time.")
-    if spent / wall.seconds > len(trials_of(searched)):
+    if spent / wall.seconds > len(timed):
         return Unknown("The trials took longer than all of them at once could have in this study's duration.")
     return spent / wall.seconds
 

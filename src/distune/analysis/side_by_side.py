@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,17 @@ class Contestant:
         kind: study or run.
         dev: best score on dev; of a study the best of many, so it flatters.
         base: of a study the score of its base config.
-        confirmed: of a confirmed study, mean score of its best trial over seeds on the test split, or on dev.
+        confirmed: of a confirmed study, mean score over seeds of the config that the confirmation recommends.
+        confirmed_on: what that is a score on, such as test.
         test: of a run, its score on the test split where it was opened.
         tasks: of a run, by task what it counts with and that score on dev.
         trials: of a study, its finished trials.
         folds: of a study whose scores are means over so many folds of train and dev, not of dev.
         minimises: of a study of another program whose lower values are better.
         data: fingerprint of the data and of what its tasks count with; scores on different ones cannot be compared.
-        counted: what each task counts with other than its macro F1, and its weight; None where that is not known.
+        counted: what each task counts with, and its share of the score; empty where all count with their macro F1 and
+            alike, None where that is not known.
+        asked: what the config says of tasks; None where that is not known.
     """
 
     name: str
@@ -49,11 +53,13 @@ class Contestant:
     dev: float | None
     base: float | None = None
     confirmed: float | None = None
+    confirmed_on: str | None = None
     test: float | None = None
     tasks: dict[str, tuple[str, float]] | None = None
     trials: int | None = None
     data: str | None = None
     counted: Mapping[str, tuple[str, float]] | None = None
+    asked: Mapping[str, TaskConfig] | None = None
     folds: int | None = None
     minimises: bool = False
 
@@ -79,8 +85,15 @@ def _place(one: Contestant) -> tuple[bool, bool, float]:
 
 
 def on_different_data(contestants: Sequence[Contestant]) -> bool:
-    """Whether two of them are known to rest on different data, or to count the same differently."""
-    return len({one.data for one in contestants if one.data is not None}) > 1
+    """Whether two of them are known to rest on different data.
+
+    The fingerprint is of what the tasks count with, too: where that differs, it tells nothing of the data.
+    """
+    known = [one for one in contestants if one.data is not None]
+    return any(
+        one.data != other.data and (None in (one.asked, other.asked) or one.asked == other.asked)
+        for one, other in combinations(known, 2)
+    )
 
 
 def are_counted_differently(contestants: Sequence[Contestant]) -> bool:
@@ -100,6 +113,8 @@ def _run(folder: Path) -> Contestant | None:
         scored = {task: named_score(values) for task, values in splits["dev"]["tasks"].items()}
         tasks = {task: (name, _number(value)) for task, (name, value) in scored.items()}
         test = _number(splits["test"]["score"]) if "test" in splits else None
+        found = task_settings(folder) if (folder / CONFIG).is_file() else None
+        asked = None if isinstance(found, Unknown) else found
         return Contestant(
             folder.name,
             "run",
@@ -107,15 +122,30 @@ def _run(folder: Path) -> Contestant | None:
             test=test,
             tasks=tasks,
             data=data if isinstance(data, str) else None,
-            counted=_counted(task_settings(folder / CONFIG)) if (folder / CONFIG).is_file() else None,
+            counted=_counted(asked, tasks),
+            asked=asked,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the result of a run ({error!r}); train it again") from None
 
 
-def _counted(tasks: Mapping[str, TaskConfig]) -> dict[str, tuple[str, float]]:
-    named = {name: (task.score, task.weight) for name, task in tasks.items()}
-    return {name: about for name, about in named.items() if about != ("macro_f1", 1.0)}
+def _counted(
+    asked: Mapping[str, TaskConfig] | None, tasks: Collection[str] | None
+) -> dict[str, tuple[str, float]] | None:
+    """See `Contestant.counted`; weights of 1, 1 and 2 are the same as 3, 3 and 6.
+
+    Args:
+        asked: what a config says of tasks.
+        tasks: all of them, where they are known.
+    """
+    if asked is None or (asked and tasks is None):
+        return None
+    named = {name: asked.get(name, TaskConfig()) for name in tasks or ()}
+    whole = sum(task.weight for task in named.values())
+    found: dict[str, tuple[str, float]] = {
+        name: (task.score, round(task.weight / whole, 12)) for name, task in named.items()
+    }
+    return {} if set(found.values()) <= {("macro_f1", round(1 / len(found), 12))} else found
 
 
 def _number(value: Any) -> float:
@@ -129,30 +159,34 @@ def _study(source: str | StudyRecord) -> Contestant:
     ranking = rank(study)
     best = ranking.best
     base = next((t for t in study.trials if t.baseline and t.state == "complete"), None)
+    asked = None if study.base_config is None else settings_of(study.base_config)
+    confirmed, confirmed_on = _confirmed(study.folder, ranking)
     return Contestant(
         str(study.name or source),
         "study",
         None if best is None or isinstance(best, Unknown) else best.value,
         base=base.value if base else None,
-        confirmed=_confirmed(study.folder, ranking),
+        confirmed=confirmed,
+        confirmed_on=confirmed_on,
         trials=len(study.of("complete")) + len(study.of("pruned")),
         data=study.data_fingerprint,
-        counted=None if study.base_config is None else _counted(settings_of(study.base_config)),
+        counted=_counted(asked, study.config_value("data.label_columns")),
+        asked=asked,
         folds=study.folds,
         minimises=study.direction == "minimize",
     )
 
 
-def _confirmed(folder: Path | None, ranking: Ranking) -> float | None:
+def _confirmed(folder: Path | None, ranking: Ranking) -> tuple[float, str] | tuple[None, None]:
     """None also where another trial was confirmed than the one that is the best now."""
     found = read_confirmation(folder, ranking)
     if isinstance(found, Unknown):
         if folder is not None and (folder / NUMBERS).exists():
             _log.warning("%s: %s", folder, found.reason)
-        return None
+        return None, None
+    numbers = found.numbers
     if not found.is_current:
-        return None
-    optimism = found.numbers["optimism"] or {}
-    scored = optimism.get("test") or optimism.get("dev") or {}
-    mean = scored.get("mean")
-    return float(mean) if mean is not None else None
+        return None, None
+    split = str(numbers["split"])
+    scored = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"].get(split)
+    return (None, None) if scored is None else (float(scored["score"]["mean"]), split)

@@ -32,6 +32,8 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path | str]) -> No
         f"trials     {trials['finished']} finished: {trials['complete']} complete, {trials['pruned']} pruned; "
         f"{trials['failed']} failed"
     )
+    if first := summary.get("teacher_study"):
+        say(f"teachers   {first['finished']} finished before, in {first['seconds']:.0f} s of trials")
     if best is None:
         say(f"best       {summary['note']}")
     else:

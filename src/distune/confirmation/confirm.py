@@ -12,7 +12,6 @@ from typing import Any
 import filelock
 import optuna
 from optuna.study import Study
-from optuna.trial import TrialState
 
 from distune.analysis.records.sources import database_file
 from distune.config import with_values
@@ -26,6 +25,7 @@ from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
 from distune.store import cache_folder
 from distune.tuning.coordinator.interrupts import interrupts
+from distune.tuning.coordinator.ledger import ranked
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.executors.make import check_executor, devices_for
 from distune.tuning.status import status_of
@@ -66,7 +66,7 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         fingerprint = str(study.user_attrs["data_fingerprint"])
         seed = int(study.user_attrs["seed"])
         name, folds = study.study_name, study.user_attrs.get("folds")
-        searched = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+        searched = len(ranked(study.get_trials(deepcopy=False)))
     if settings:
         candidates = [replace(each, config=with_values(each.config, settings)) for each in candidates]
     confirmation = folder / FOLDER

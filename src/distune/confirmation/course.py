@@ -16,7 +16,7 @@ from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, evaluate_baselines
 from distune.confirmation.candidates import Candidate
 from distune.confirmation.dry_run import check_predictions_are_read_back
-from distune.confirmation.earlier import with_earlier
+from distune.confirmation.earlier import gains_before
 from distune.confirmation.evaluation import Evaluation, evaluate_all
 from distune.confirmation.expected_power import ExpectedPower, cases_to_evaluate, foresee
 from distune.confirmation.opening import Opening
@@ -36,6 +36,7 @@ from distune.confirmation.statistics.scores.subgroups import write_subgroups
 from distune.confirmation.train_candidates import Job, TrainingEnd, forget_other_versions, jobs_of, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table
+from distune.data.fingerprint import check_unchanged, table_fingerprint
 from distune.data.table import Split
 from distune.errors import UserError
 from distune.store import Store
@@ -100,7 +101,7 @@ class Confirmation:
             UserError: no run finished, or the test split was opened before.
             OSError: a folder is where a file will be.
         """
-        jobs = jobs_of(self.candidates, self.seeds, self._confirmation, self.folds)
+        jobs = jobs_of(self.candidates, self.seeds, self._confirmation, self.folds, self.opening.dataset)
         for job in jobs:
             job.check_folder()
         check_replaceable(*(self.folder / name for name in (NUMBERS, RECOMMENDED)))
@@ -127,17 +128,27 @@ class Confirmation:
             return self._result("interrupted")
         if trained.low_disk:
             return self._result("low_disk")
+        if trained.bad_data is not None:
+            raise UserError(
+                f"{trained.bad_data.message}\nNothing was evaluated; once that is put right, the same command goes on"
+            )
         done = [job for job in jobs if job.is_done]
         self._check_kept(jobs, trained)
         if all(job.folds is not None for job in done):
             reasons = "\n".join(f"  {failure.kind}: {failure.message}" for failure in trained.failed.values())
             raise UserError(f"no run of the confirmation of {self.study} finished:\n{reasons}")
+        self._check_data()
         settings = self._evaluate(done, self._opening_number)
         if settings is None:
             return self._result("interrupted")
         write_subgroups(self.table, self._confirmation)
         self._write_plan(jobs, trained, settings, notes)
         return self._result("incomplete" if trained.failed else "finished", self._write_numbers())
+
+    def _check_data(self) -> None:
+        """Refuses pictures that were changed while the runs were trained, before they are evaluated on them."""
+        root = self.candidates[0].config.data.root
+        check_unchanged(root, table_fingerprint(self.table), self.opening.dataset)
 
     def _check_kept(self, jobs: Sequence[Job], trained: TrainingEnd) -> None:
         """A run that was there, or ended well, and is gone would be left out of the comparison without a word."""
@@ -250,30 +261,29 @@ class Confirmation:
             for job in jobs
             if (failure := trained.failed.get(job.number)) is not None
         ]
-        write_sealed(
-            self._confirmation / PLAN,
-            {
-                "study": self.study,
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "distune_version": __version__,
-                "top": self.request.top,
-                "seeds": list(self.seeds),
-                "study_seed": self.study_seed,
-                "searched": self.searched,
-                "relevant_gain": self.request.relevant_gain,
-                "new_cases": self.request.new_cases,
-                "power_before": asdict(self._expected_power) if self._expected_power is not None else None,
-                "folds": self.folds,
-                "data_fingerprint": self.opening.dataset,
-                "asked": [task.as_plain() for task in self.table.tasks],
-                "may_lack": self.table.may_lack,
-                "opening": self.opening.record(self._opening_number) if self._opening_number else None,
-                "contenders": [self._about(candidate, jobs, failures) for candidate in self.candidates],
-                "baselines": [{"name": name, "settings": about} for name, about in settings.items()],
-                "failures": failures,
-                "notes": [*notes, *ends_of_grid(settings)],
-            },
-        )
+        plan = {
+            "study": self.study,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "distune_version": __version__,
+            "top": self.request.top,
+            "seeds": list(self.seeds),
+            "study_seed": self.study_seed,
+            "searched": self.searched,
+            "relevant_gain": self.request.relevant_gain,
+            "new_cases": self.request.new_cases,
+            "power_before": asdict(self._expected_power) if self._expected_power is not None else None,
+            "folds": self.folds,
+            "data_fingerprint": self.opening.dataset,
+            "asked": [task.as_plain() for task in self.table.tasks],
+            "may_lack": self.table.may_lack,
+            "opening": self.opening.record(self._opening_number) if self._opening_number else None,
+            "contenders": [self._about(candidate, jobs, failures) for candidate in self.candidates],
+            "baselines": [{"name": name, "settings": about} for name, about in settings.items()],
+            "failures": failures,
+            "notes": [*notes, *ends_of_grid(settings)],
+        }
+        plan["gains_before"] = gains_before(self.folder, plan)
+        write_sealed(self._confirmation / PLAN, plan)
 
     def _about(
         self, candidate: Candidate, jobs: Sequence[Job], failures: Sequence[dict[str, Any]]
@@ -297,7 +307,7 @@ class Confirmation:
         }
 
     def _write_numbers(self) -> dict[str, Any]:
-        numbers = with_earlier(confirmation_numbers(self._confirmation), self.folder / NUMBERS)
+        numbers = confirmation_numbers(self._confirmation)
         chosen = next(e for e in self.candidates if e.name == numbers["recommendation"]["contender"])
         write_generated(self.folder / RECOMMENDED, dump_config(chosen.config))
         write_sealed(self.folder / NUMBERS, numbers)

@@ -6,49 +6,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distune.confirmation.statistics.files import FOLDER, NUMBERS, PLAN
 from distune.utils.files.sealed_files import read_sealed
 
-KEY = "recommended_before"
 
+def gains_before(study_folder: Path, now: Mapping[str, Any]) -> list[float]:
+    """The relevant gains of earlier calls on the same answers, the first one first; without that of now.
 
-def with_earlier(numbers: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """The numbers of a confirmation, with what those that they replace recommended by another relevant gain.
+    Two files know them, so that one may be damaged or deleted.
 
     Args:
-        numbers: as they were computed now.
-        file: `confirmation.json` of the calls before, if any.
-
-    Returns:
-        The same, with a note where another contender was recommended.
+        study_folder: holds what the calls before have left.
+        now: the plan.
     """
-    chosen = _chosen(numbers)
-    try:
-        before = read_sealed(file)
-        is_same = _asked(before) == _asked(numbers)
-        earlier = [*before.get(KEY, []), _chosen(before)] if is_same else []
-    except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
-        return dict(numbers)
-    others = [
-        each
-        for number, each in enumerate(earlier)
-        if each["relevant_gain"] != chosen["relevant_gain"] and each not in earlier[:number]
-    ]
-    notes = [
-        f"{each['contender']} was recommended before, by a relevant gain of {each['relevant_gain']:g}; a gain that is "
-        "chosen after the answers were seen is no longer fixed beforehand"
-        for each in others
-        if each["contender"] != chosen["contender"]
-    ]
-    return {**numbers, "notes": [*numbers["notes"], *notes], **({KEY: others} if others else {})}
+    gains: list[float] = []
+    for file in (study_folder / NUMBERS, study_folder / FOLDER / PLAN):
+        try:
+            before = read_sealed(file)
+            if _asked(before) == _asked(now):
+                named = (each["relevant_gain"] for each in before.get("recommended_before", ()))
+                gains += map(float, (*before.get("gains_before", ()), *named, before["relevant_gain"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or a damaged one
+            continue
+    return [gain for gain in dict.fromkeys(gains) if gain != now["relevant_gain"]]
 
 
-def _asked(numbers: Mapping[str, Any]) -> tuple[Any, ...]:
+def _asked(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """What the answers are of; other ones may well recommend another contender."""
-    return numbers["data_fingerprint"], numbers["seeds"], sorted(numbers["contenders"])
-
-
-def _chosen(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "contender": str(numbers["recommendation"]["contender"]),
-        "relevant_gain": float(numbers["relevant_gain"]),
-    }
+    trained = record["contenders"]
+    if isinstance(trained, Mapping):  # of the numbers, where baselines are among them
+        trained = [{"name": name} for name, about in trained.items() if about["kind"] != "baseline"]
+    return record["data_fingerprint"], record["seeds"], sorted(each["name"] for each in trained)

@@ -25,8 +25,6 @@ from distune.utils.text import LONGEST_MESSAGE, counted, one_line
 
 ATTEMPTS = 2
 """How often a run that fails is tried; one whose worker was only lost is tried more often."""
-HOPELESS = ("data", "config")
-"""Kinds of failure that another attempt cannot change."""
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +39,7 @@ class Job:
         config: complete.
         folder: the run folder, or that of the folds.
         folds: how many folds are trained one after the other; None for a single run.
+        dataset: fingerprint that the data set must have; None where each seed hides other labels of it.
     """
 
     number: int
@@ -49,6 +48,7 @@ class Job:
     config: Config
     folder: Path
     folds: int | None = None
+    dataset: str | None = None
 
     @property
     def runs(self) -> list[Path]:
@@ -73,7 +73,8 @@ class Job:
 
     def task(self, attempt: int) -> TrialTask:
         """What a worker gets."""
-        return TrialTask(self.number, as_dict(self.config), str(self.folder), attempt=attempt)
+        folder, config = str(self.folder), as_dict(self.config)
+        return TrialTask(self.number, config, folder, attempt=attempt, dataset=self.dataset)
 
     @property
     def lacks_weights(self) -> bool:
@@ -113,15 +114,21 @@ class TrainingEnd:
         failed: the last failure by job number.
         interrupted: whether runs were left for later.
         low_disk: whether that was because the disk is nearly full.
+        bad_data: why the data cannot be used any more, which were sound when the command began.
     """
 
     failed: dict[int, Failure] = field(default_factory=dict)
+    bad_data: Failure | None = None
     interrupted: bool = False
     low_disk: bool = False
 
 
 def jobs_of(
-    candidates: Sequence[Candidate], seeds: Sequence[int], confirmation: Path, folds: int | None = None
+    candidates: Sequence[Candidate],
+    seeds: Sequence[int],
+    confirmation: Path,
+    folds: int | None = None,
+    dataset: str | None = None,
 ) -> list[Job]:
     """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it.
 
@@ -130,10 +137,18 @@ def jobs_of(
         seeds: of the trainings.
         confirmation: folder of the confirmation.
         folds: of the study. Each seed then draws its own folds too, and trains once without each of them.
+        dataset: fingerprint of the data set.
     """
     pairs = [(candidate, seed) for candidate in candidates for seed in seeds]
     jobs = [
-        Job(number, candidate.name, seed, candidate.at(seed), run_folder(confirmation, candidate.name, seed))
+        Job(
+            number,
+            candidate.name,
+            seed,
+            candidate.at(seed),
+            run_folder(confirmation, candidate.name, seed),
+            dataset=dataset if candidate.config.data.label_fraction == 1 else None,
+        )
         for number, (candidate, seed) in enumerate(pairs)
     ]
     if folds is None:
@@ -146,6 +161,7 @@ def jobs_of(
             with_values(job.config, {"data.fold": {"number": 1, "of": folds}}),
             folds_folder(confirmation, job.contender, job.seed),
             folds,
+            job.dataset,
         )
         for job in jobs
     ]
@@ -198,13 +214,13 @@ def train_all(
     def may_begin() -> bool:
         return not trained.low_disk and has_room()
 
-    while active or (waiting and not interrupted()):
+    while active or (waiting and not interrupted() and trained.bad_data is None):
         if interrupted() > 1:
             break
         if not active and not may_begin():
             trained.low_disk = True
             break
-        while waiting and executor.free() and not interrupted() and may_begin():
+        while waiting and executor.free() and not interrupted() and trained.bad_data is None and may_begin():
             job = waiting.popleft()
             tries[job.number] = tries.get(job.number, 0) + 1
             active[job.number] = job
@@ -230,6 +246,9 @@ def train_all(
             if failure.kind == "disk_full":
                 trained.low_disk = True
                 continue
+            if failure.kind == "data":
+                trained.bad_data = failure
+                continue
             if failure.kind == "preempted":
                 lost[job.number] = lost.get(job.number, 0) + 1
             if _tries_again(failure, tries[job.number], lost.get(job.number, 0)):
@@ -252,7 +271,7 @@ def train_all(
 def _tries_again(failure: Failure, tries: int, lost: int) -> bool:
     if failure.kind == "preempted":
         return lost < STALLED_LIMIT
-    return failure.kind not in HOPELESS and tries - lost < ATTEMPTS
+    return failure.kind != "config" and tries - lost < ATTEMPTS
 
 
 def _show_within(active: Iterable[Job], show: Callable[[str], None]) -> None:

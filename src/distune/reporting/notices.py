@@ -14,6 +14,7 @@ from distune.reporting.document import Block, Commands, Strong, caution, paragra
 from distune.reporting.paths import quoted
 from distune.training.teacher.check import WHAT_TO_CHANGE
 from distune.utils.files.default_folders import STUDIES
+from distune.utils.text import counted
 
 
 def lead(findings: Findings) -> tuple[Block, ...]:
@@ -44,6 +45,13 @@ def _cautions(findings: Findings) -> Iterator[Block]:
             " It was made of another best trial than the study has now; the numbers here are those of the search.",
         )
         return
+    searched = confirmation.numbers["recommendation"].get("searched")
+    if searched is not None and (later := len(findings.ranking.trials) - searched) > 0:
+        yield caution(
+            Strong("The search went on."),
+            f" {counted(later, 'trial')} completed after the confirmation, which says nothing of "
+            f"{'it' if later == 1 else 'them'}; none is above the best that it confirmed.",
+        )
     if len(confirmation.numbers["seeds"]) == 1:
         yield caution(
             Strong("One seed."),

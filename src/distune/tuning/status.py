@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +68,8 @@ class StudyStatus:
         ends: when the study is expected to end; None if no coordinator works on it or no trial is finished.
         teacher_warning: that the best trial's teacher has little to teach; None where it has.
         is_ours: whether `tune` made the study; another program's is read, but never resumed.
+        teachers: the trials of its teachers by state, of a staged search that is past them; they count as finished
+            where `n_trials` is asked for, and not in `counts`.
     """
 
     name: str
@@ -83,6 +85,7 @@ class StudyStatus:
     ends: datetime | None
     teacher_warning: str | None = None
     is_ours: bool = True
+    teachers: TrialCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,13 @@ def _listed(backend: BaseStorage, name: str, url: str) -> StudyStatus | Unreadab
 def _status_in(backend: BaseStorage, name: str, url: str) -> StudyStatus:
     study = load(backend, name_in(backend, name, url))
     assert study is not None
-    if study.user_attrs.get("strategy") == "staged" and "teachers" not in study.user_attrs:
-        study = load(backend, name + SUFFIX) or study  # still in its first stage
-    return status_of(study, redacted(url), datetime.now().astimezone())
+    now, first = datetime.now().astimezone(), None
+    if study.user_attrs.get("strategy") == "staged":
+        first = load(backend, study.study_name + SUFFIX)
+        if first is not None and "teachers" not in study.user_attrs:
+            return status_of(first, redacted(url), now)  # still in its first stage
+    teachers = None if first is None else count(first.get_trials(deepcopy=False))
+    return replace(status_of(study, redacted(url), now), teachers=teachers)
 
 
 def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:

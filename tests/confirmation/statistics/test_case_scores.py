@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.intervals import interval_of
-from distune.confirmation.statistics.inference.significance import compare_scores
-from distune.confirmation.statistics.inference.standard_errors import errors_of
+from distune.confirmation.statistics.inference.significance import Comparison, compare_scores
+from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import MISSING, Task, label_columns
 from distune.training.files.prediction_files import SplitPredictions
@@ -141,3 +141,12 @@ def test_a_task_without_a_label_is_not_evaluated() -> None:
     labels[:, 0] = MISSING
     unknown = [SplitPredictions(one.ids, one.groups, one.tasks, labels, one.probabilities) for one in scored]
     assert [each.task.name for each in task_answers(unknown)] == ["findings"]
+
+
+def test_no_interval_of_a_difference_is_wider_than_differences_can_be() -> None:
+    errors = Errors(cases=0.25, seeds=0.0, interaction=0.0, freedom=1.0)
+    assert Comparison("a", "b", -0.5, errors, 9, 9).interval(0.05) == (-1.0, 1.0)
+    assert Comparison("a", "b", -0.5, errors, 9, 9, widest=2.0).interval(0.05) == (-2.0, 2.0)
+    small = errors.scaled(0.01)
+    low, high = Comparison("a", "b", 0.99, small, 9, 9).interval(0.05)
+    assert high == 1.0 and low == pytest.approx(0.99 - small.half_width(9))

@@ -51,13 +51,6 @@ def test_a_trial_has_its_values_and_the_commits_of_its_models(
     assert as_dict(BASE)["student"]["vision"]["revision"] == "old"
 
 
-def test_a_trial_reads_the_study_s_data_set_unless_its_own_values_say_how_it_is_read() -> None:
-    proposals = JointProposals(settings())
-    assert proposals.dataset({"teacher.lr": 3e-5}) == settings().dataset
-    assert proposals.dataset({"teacher.lr": 3e-5, "data.views": 2}) is None
-    assert proposals.dataset({"seed": 2}) is None
-
-
 def test_a_trial_with_folds_begins_with_the_first_of_them() -> None:
     proposals = FoldProposals(settings(folds=3))
     config = proposals.config({"teacher.lr": 3e-5})

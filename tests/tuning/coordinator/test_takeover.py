@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import signal
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,6 +52,31 @@ def takeover_of(
 
 
 RUNNING = TrialState.RUNNING
+
+
+def test_what_is_waited_for_is_named_with_the_process_that_has_it() -> None:
+    found, _, _ = takeover_of(
+        set(), (RUNNING, "x"), (TrialState.COMPLETE, "x"), (RUNNING, "x"), (RUNNING, None)
+    )
+    trials = found._ledger.trials()
+    assert found.others(trials[1:2]) == ""
+    lease = Lease.new(1)
+    found._ledger.leases = lambda: {"x": lease}  # type: ignore[method-assign]
+    assert found.others(trials) == f"waiting for trial 0, 2, 3 of process {lease.pid} on {platform.node()}"
+    assert found.others(trials[3:]) == "waiting for trial 3 of another command"
+    elsewhere = replace(lease, host="far/1", pid=1)
+    assert elsewhere.described() == "process 1 on far"
+
+
+def test_a_process_that_is_stopped_is_said_to_be() -> None:
+    waiting = subprocess.Popen(["sleep", "60"])
+    try:
+        waiting.send_signal(signal.SIGSTOP)
+        os.waitpid(waiting.pid, os.WUNTRACED)
+        assert f"kill -CONT {waiting.pid}" in replace(Lease.new(1), pid=waiting.pid).described()
+    finally:
+        waiting.kill()
+        waiting.wait()
 
 
 def test_trials_of_the_dead_are_taken_and_those_of_the_living_and_ones_own_are_not() -> None:

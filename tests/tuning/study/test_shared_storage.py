@@ -237,12 +237,8 @@ def test_what_another_program_has_locked_is_not_waited_for_without_end(server, m
         if "mysql" in server.url
         else "LOCK TABLE studies IN ACCESS EXCLUSIVE MODE"
     )
-    short = {
-        kind: tuple(each.replace(str(storage_module.LOCK_SECONDS), "1") for each in said)
-        for kind, said in storage_module.SESSION.items()
-    }
-    monkeypatch.setattr(storage_module, "SESSION", short)
-    monkeypatch.setattr(read_only, "SESSION", short)
+    monkeypatch.setattr(storage_module, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(read_only, "LOCK_SECONDS_OF_READERS", 1)
     storage = open_storage(server.url)
     with reading(server.url) as readable, open_storage(server.url).engine.connect() as other:
         other.execute(text(lock))

@@ -34,6 +34,11 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
+def first_text(value: Any) -> str | None:
+    """The first entry of a list where it is a string, or None."""
+    return text(value[0]) if isinstance(value, list) and value else None
+
+
 def mapping(value: Any) -> Mapping[str, Any] | None:
     """A mapping that is not empty, or None."""
     return value if isinstance(value, Mapping) and value else None

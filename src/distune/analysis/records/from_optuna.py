@@ -33,7 +33,6 @@ OF_STUDY: Mapping[str, Reader] = {
     **dict.fromkeys(("metric", "sampler", "pruner", "strategy"), attributes.text),
     **dict.fromkeys(("data_fingerprint", "distune_version"), attributes.text),
     **dict.fromkeys(("seed", "folds", "teacher_epochs", "student_epochs"), attributes.whole),
-    "sessions": attributes.sessions,
 }
 """Attributes of a study that the record holds under the same name, each with what reads it."""
 OF_TRIAL: Mapping[str, Reader] = {
@@ -42,6 +41,7 @@ OF_TRIAL: Mapping[str, Reader] = {
     "stage_seconds": attributes.numbers,
     "teacher_score": attributes.number,
     "regression_score": attributes.number,
+    "copied_from": attributes.first_text,
 }
 """The same of a trial."""
 STUDY_ATTRIBUTES = {
@@ -97,10 +97,18 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         prune_teacher=attrs.get("prune_teacher") is True,
         source=source,
         folder=folder,
+        sessions=_sessions(attrs),
         surplus=len(own) - len(kept),
         missing=(*_left_out(len(frozen) - len(own)), *_missing(attrs, kept)),
         **{name: read(attrs.get(name)) for name, read in OF_STUDY.items()},
     )
+
+
+def _sessions(attrs: Mapping[str, Any]) -> tuple[Session, ...] | None:
+    """When the tuning command ran, by its signs of life: a command that was killed, or still runs, recorded no end."""
+    from distune.tuning.coordinator.leases import leases, sessions
+
+    return attributes.sessions(sessions(leases(attrs)) or attrs.get("sessions"))
 
 
 def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:

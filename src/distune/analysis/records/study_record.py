@@ -51,6 +51,7 @@ class TrialRecord:
         fold_scores: of a study with folds, the scores of the folds that it has done.
         teacher_score: its teacher's dev score; of a study with folds, their mean.
         regression_score: likewise of logistic regression on its teacher's frozen features.
+        copied_from: name of the study in which it ran, where this one is a fork.
     """
 
     number: int
@@ -76,6 +77,7 @@ class TrialRecord:
     fold_scores: tuple[float, ...] | None = None
     teacher_score: float | None = None
     regression_score: float | None = None
+    copied_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,10 @@ class Session:
 
     Attributes:
         started: when it started.
-        finished: when it ended; None where it was killed or still runs.
+        finished: when it ended, or was last seen alive; None where neither is known.
         workers: number of workers.
         devices: names of the devices.
-        reason: why it ended.
+        reason: why it ended; None where it was killed or still runs.
     """
 
     started: datetime | None

@@ -25,7 +25,15 @@ def compare(
         trials = "" if one.trials is None else str(one.trials)
         say(ROW.format(one.name, one.kind, *scores, trials, tasks).rstrip())
     if any(one.kind == "study" for one in found):
-        say("dev of a study is the best of its trials and flatters; confirmed is a mean over seeds.")
+        say(
+            "dev of a study is the best of its trials and flatters; confirmed is the mean over seeds of the config "
+            "that `distune confirm` recommends."
+        )
+    for one in found:
+        if one.confirmed_on not in (None, "test"):
+            say(
+                f"confirmed of {one.name} is on {one.confirmed_on}, which the search has seen: it flatters, too."
+            )
     for one in found:
         if one.folds:
             say(f"dev and base of {one.name} are means over {one.folds} folds of train and dev, not of dev.")
@@ -35,7 +43,7 @@ def compare(
         say(
             "These count their tasks with other scores or weights (data.tasks), so what they score cannot be compared."
         )
-    elif on_different_data(found):
+    if on_different_data(found):
         say("These rest on different data: their scores cannot be compared.")
 
 

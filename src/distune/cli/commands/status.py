@@ -15,6 +15,7 @@ from distune.utils.files.default_folders import STUDIES
 from distune.utils.text import counted
 
 if TYPE_CHECKING:
+    from distune.tuning.coordinator.ledger import TrialCounts
     from distune.tuning.status import StudyStatus, UnreadableStudy
 
 REFRESH_SECONDS = 5.0
@@ -99,6 +100,14 @@ def _state(found: StudyStatus) -> str:
     return found.ended or "killed; the same command resumes it"
 
 
+def _best(counts: TrialCounts) -> str:
+    return (
+        f"{score(counts.best[1])}, trial {counts.best[0]}"
+        if counts.best
+        else "no complete trial with a score"
+    )
+
+
 def _print(found: StudyStatus) -> None:
     counts = found.counts
     wanted = f" of {found.n_trials}" if found.n_trials else ""
@@ -111,12 +120,12 @@ def _print(found: StudyStatus) -> None:
         say(f"          {count} failed: {kind}")
     if counts.foreign:
         say(f"          {counts.foreign} more ended that another program added: they do not count")
-    best = (
-        f"{score(counts.best[1])}, trial {counts.best[0]}"
-        if counts.best
-        else "no complete trial with a score"
-    )
-    say(f"best      {best}")
+    say(f"best      {_best(counts)}")
+    if found.teachers:
+        say(
+            f"teachers  {found.teachers.finished} finished before: {found.teachers.complete} complete, "
+            f"{found.teachers.pruned} pruned; {found.teachers.failed} failed; best {_best(found.teachers)}"
+        )
     if found.teacher_warning:
         say(f"warning   {found.teacher_warning}")
     say(f"workers   {found.workers}")

@@ -20,6 +20,7 @@ from distune.confirmation.statistics.inference.significance import (
 )
 from distune.confirmation.statistics.scores.answers import ContenderAnswers
 from distune.data.table import MISSING, exclusive_tasks
+from distune.training.scoring.weighted_scores import lowest_score
 
 Kind = Literal[
     "tuning_gain",
@@ -130,7 +131,12 @@ def comparisons(
         for name in (pair.first, pair.second):
             if name not in scored:
                 scored[name] = answers[name].scored(split)
-        made[pair] = compare_scores(scored[pair.first], scored[pair.second], examples=len(evaluated.ids))
+        made[pair] = compare_scores(
+            scored[pair.first],
+            scored[pair.second],
+            examples=len(evaluated.ids),
+            lowest=lowest_score(evaluated.tasks),
+        )
     verdicts: dict[str, FamilyVerdict] = {}
     sizes = {family: sum(pair.family == family for pair in made) for family in ("primary", "secondary")}
     for family in sizes:

@@ -96,7 +96,7 @@ no seed differs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -148,9 +148,13 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         about["name"]: _baseline_numbers(about, answers.get(about["name"]), new_cases)
         for about in plan["baselines"]
     }
-    recommended = _recommendation(plan, contenders, answers, split)
-    pairs = planned(plan["contenders"], [about["name"] for about in plan["baselines"]])
     relevant_gain = plan.get("relevant_gain", RELEVANT_GAIN)
+    decision = _decided(plan, answers, split, relevant_gain)
+    before = [
+        {"contender": _decided(plan, answers, split, gain).contender, "relevant_gain": gain}
+        for gain in plan.get("gains_before", ())
+    ]
+    pairs = planned(plan["contenders"], [about["name"] for about in plan["baselines"]])
     made, left_out = comparisons(pairs, answers, split, relevant_gain=relevant_gain)
     return {
         "version": VERSION,
@@ -175,12 +179,13 @@ def confirmation_numbers(confirmation: Path) -> dict[str, Any]:
         "comparisons": made,
         "comparisons_missing": left_out,
         "optimism": _optimism(plan, contenders, confirmation),
-        "recommendation": recommended,
+        "recommendation": _recommendation(decision, contenders),
         "subgroups": subgroup_numbers(
-            answers[recommended["contender"]].by_split[split], read_subgroups(confirmation)
+            answers[decision.contender].by_split[split], read_subgroups(confirmation)
         ),
         "failures": plan["failures"],
-        "notes": plan["notes"],
+        "notes": [*plan["notes"], *_turned(before, decision.contender)],
+        **({"recommended_before": before} if before else {}),
     }
 
 
@@ -290,19 +295,29 @@ def _loss(searched: float | None, again: Mapping[str, Any] | None, on: str) -> d
     }
 
 
-def _recommendation(
-    plan: Mapping[str, Any],
-    contenders: Mapping[str, Any],
-    answers: Mapping[str, ContenderAnswers],
-    split: str,
-) -> dict[str, Any]:
-    found = decide(
+def _decided(
+    plan: Mapping[str, Any], answers: Mapping[str, ContenderAnswers], split: str, relevant_gain: float
+) -> Decision:
+    return decide(
         plan["contenders"],
         answers,
         split,
         searched=plan.get("searched") or sum(about["rank"] is not None for about in plan["contenders"]),
-        relevant_gain=plan.get("relevant_gain", RELEVANT_GAIN),
+        relevant_gain=relevant_gain,
     )
+
+
+def _turned(before: Sequence[Mapping[str, Any]], contender: str) -> list[str]:
+    """One sentence for each earlier gain by which another contender was recommended."""
+    return [
+        f"{each['contender']} was recommended before, by a relevant gain of {each['relevant_gain']:g}; a gain that is "
+        "chosen after the answers were seen is no longer fixed beforehand"
+        for each in before
+        if each["contender"] != contender
+    ]
+
+
+def _recommendation(found: Decision, contenders: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **asdict(found),
         "kind": contenders[found.contender]["kind"],

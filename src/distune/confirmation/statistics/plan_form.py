@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from distune.confirmation.request import RELEVANT_GAIN
 from distune.data.table import Task
@@ -63,6 +63,7 @@ class PlanForm(Form):
     notes: list[str]
     searched: int | None = None
     relevant_gain: float = RELEVANT_GAIN
+    gains_before: list[float] = Field(default_factory=list)
     new_cases: int | None = None
     power_before: dict[str, Any] | None = None
     folds: int | None = None

@@ -126,7 +126,9 @@ def _runs(findings: Findings) -> Iterator[Block]:
                 f"{phase.title}, started {formats.moment(run.started)}"
                 if phase.title
                 else f"started {formats.moment(run.started)}",
-                f"ended {formats.moment(run.finished)}" if run.finished else "left no end",
+                f"{'ended' if run.reason else 'last seen'} {formats.moment(run.finished)}"
+                if run.finished
+                else "left no end",
                 counted(run.workers, "worker") if run.workers is not None else "",
                 formats.listing(list(dict.fromkeys(device for device in run.devices if device != "auto"))),
                 f"reason: {run.reason}" if run.reason else "",

@@ -14,6 +14,7 @@ from distune.analysis.reliability import fitted_on_dev, reliability
 from distune.analysis.runs import Confusion, known_predictions
 from distune.confirmation.statistics.files import OUT_OF_FOLD, run_folder
 from distune.data.table import MISSING
+from distune.errors import UserError
 from distune.reporting import formats, verdicts
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import BLUE, FAINT, PAPER, SERIES, canvas, finish, one
@@ -143,7 +144,10 @@ def draw_reliability(findings: Findings) -> Figure | None:
     if isinstance(run, Unknown) or isinstance(run.predictions, Unknown):
         return None
     dev = known_predictions(run.folder)  # a trial with folds has none: no model of it is handed over
-    temperatures = {} if isinstance(dev, Unknown) else fitted_on_dev(run.folder, dev)
+    try:
+        temperatures = {} if isinstance(dev, Unknown) else fitted_on_dev(run.folder, dev)
+    except UserError:  # which probabilities predict gives is not known; the page says what cannot be read
+        return None
     figure, axes = one(3.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
     said = []

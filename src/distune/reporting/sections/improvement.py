@@ -202,9 +202,9 @@ def _detectable(made: Mapping[str, Any]) -> str:
     """The gain that would have been called better in four of five confirmations with errors like this one's."""
     if made.get("standard_error") is None or made["power"] >= WANTED:
         return ""
-    gain = (made["family_high"] - made["family_low"]) / 2 + NormalDist().inv_cdf(WANTED) * made[
-        "standard_error"
-    ]
+    # Half of the interval's width; one end of it may be cut off, where no difference is larger.
+    half = max(made["family_high"] - made["difference"], made["difference"] - made["family_low"])
+    gain = half + NormalDist().inv_cdf(WANTED) * made["standard_error"]
     if gain >= 1:
         return ", and none, however large, reliably"
     return f"; for {formats.share(WANTED)} it has to be about {formats.gain(gain)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,6 +107,8 @@ def _is_counted(row: Mapping[str, Any]) -> bool:
 def _counts(findings: Findings) -> str:
     parts = [f"{count} {formats.STATES[state]}" for state, count in findings.ranking.counts.items()]
     said = str(len(findings.study.trials)) + (f": {', '.join(parts)}" if parts else "")
+    copied = Counter(trial.copied_from for trial in findings.study.trials if trial.copied_from)
+    said += "".join(f"; {count} of them copied from {formats.plain(name)}" for name, count in copied.items())
     if findings.study.surplus:
         said += (
             f"; {findings.study.surplus} more ended after the study had reached its number and are left out"

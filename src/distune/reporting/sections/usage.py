@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from distune.analysis.findings import Findings
+from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import shell, verdicts
-from distune.reporting.document import Code, Commands, Section, missing, paragraph
+from distune.reporting import formats, shell, verdicts
+from distune.reporting.document import Block, Code, Commands, Section, caution, missing, paragraph
 from distune.reporting.paths import quoted, shown
 from distune.utils.files.default_folders import STUDIES
 
@@ -22,19 +24,22 @@ def section(findings: Findings, base_config: Path | None, space_file: Path | Non
         base_config: a file that holds the base config, where there is one.
         space_file: the file with the recommended ranges, where it was written.
     """
-    where = findings.study.folder
-    is_relative = where is not None and not Path(shown(where)).is_absolute()
-    return Section(
-        "Usage",
-        (
-            paragraph(
-                "Commands are typed in the folder that holds ", Code(shown(where).partition("/")[0]), "."
-            ),
+    parts = (_train(findings), _elsewhere(findings, space_file), _this_study(findings, base_config))
+    return Section("Usage", tuple(_where(findings.study)), parts)
+
+
+def _where(study: StudyRecord) -> Iterator[Block]:
+    """Where the commands are typed, and what they lack there."""
+    folder, root = study.folder, study.config_value("data.root")
+    if folder is not None and not Path(shown(folder)).is_absolute():
+        yield paragraph(
+            "Commands are typed in the folder that holds ", Code(shown(folder).partition("/")[0]), "."
         )
-        if where is not None and is_relative
-        else (),
-        parts=(_train(findings), _elsewhere(findings, space_file), _this_study(findings, base_config)),
-    )
+    if isinstance(root, str) and not Path(root).expanduser().exists():
+        yield caution(
+            "The data set is not where the configs say, ", Code(formats.plain(root)), ": add ",
+            Code("--data-root FOLDER"), " to what trains or tunes.",
+        )  # fmt: skip
 
 
 def _train(findings: Findings) -> Section:

@@ -19,7 +19,7 @@ from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
 from distune.tuning.coordinator.epoch_reports import EpochReports
-from distune.tuning.coordinator.failures import failed_alike, is_of_place
+from distune.tuning.coordinator.failures import LACKED_DATA, failed_alike, is_of_the_place
 from distune.tuning.coordinator.ledger import Ledger, TrialCounts, count
 from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.coordinator.proposals import JointProposals
@@ -163,8 +163,10 @@ class Coordinator:
         self._shown = self._executor.now()
         workers, wanted = self._executor.workers, self._limits.n_trials
         used, active = self._retention.bytes_used, self._active.values()
-        between_epochs = next((found for each in active if (found := read_progress(each.path))), "")
-        self._show(Snapshot(self._counts, len(active), wanted, workers, used, between_epochs))
+        at = next((found for each in active if (found := read_progress(each.path))), "")
+        if not active and not self._queue and self._stopping is None:
+            at = self._takeover.others(self._trials)
+        self._show(Snapshot(self._counts, len(active), wanted, workers, used, at))
 
     def _keep_lease(self) -> None:
         """Renews the lease when it is due, drops trials that were taken over and takes over stale ones."""
@@ -232,7 +234,7 @@ class Coordinator:
         active = ActiveTrial.of(trial, *drawn, self._retention.path(trial.number), scores)
         self._ledger.note(trial, active.opening())
         active.config = self._proposals.config(active.overrides)
-        active.dataset = self._proposals.dataset(active.overrides)
+        active.dataset = self._proposals.dataset
         self._queue.append(active)
 
     def _submit(self, active: ActiveTrial) -> None:
@@ -305,15 +307,17 @@ class Coordinator:
 
     def _after_failure(self, active: ActiveTrial, failure: Failure) -> None:
         number = active.trial.number
-        if is_of_place(failure, active.attempt):
+        is_of_place = is_of_the_place(failure, is_second=active.trial.user_attrs.get(LACKED_DATA, False))
+        if is_of_place:
             _log.error("trial %d: %s; it is resumed with the study", number, failure.message)
             if failure.kind == "disk_full":
                 self._stopping = self._stopping or "low_disk"
             else:
                 self.failure = self.failure or failure
         # Its worker was ended with the study, or lacked what all trials need, which is no failure of the trial.
-        if is_of_place(failure, active.attempt) or (self._stopping and failure.kind == "preempted"):
-            self._ledger.requeue(active.trial, active.spending())
+        if is_of_place or (self._stopping and failure.kind == "preempted"):
+            lacked = {LACKED_DATA: True} if failure.kind == "data" else {}
+            self._ledger.requeue(active.trial, {**active.spending(), **lacked})
             return
         step = next_step(failure, active.attempts, self._limits.on_oom)
         if step == "fail":

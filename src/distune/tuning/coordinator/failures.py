@@ -16,6 +16,8 @@ FIRST_ALIKE = 3
 ROW_ALIKE = 20
 """A study in which this many trials in a row fail for one reason is stopped, whatever came before."""
 TAIL = 4000
+LACKED_DATA = "lacked_data"
+"""User attribute of a trial that failed for its data once, which stopped the study."""
 
 
 def failure_of(error: BaseException, output: str = "") -> Failure:
@@ -43,16 +45,17 @@ def _kind(error: BaseException) -> str:
     return "out_of_memory" if is_out_of_memory(error) else "crash"
 
 
-def is_of_place(failure: Failure, attempt: int = 1) -> bool:
+def is_of_the_place(failure: Failure, *, is_second: bool = False) -> bool:
     """Whether a failure is not the trial's: no space, no permission, or data that were sound when the study began.
 
-    Data can also be too few for a trial's own values; so one that was tried again on sound data is to blame.
+    No value that is searched changes the examples. A trial that fails for them again, once the study found them sound
+    and went on, is to blame all the same: it would stop every other command.
 
     Args:
         failure: what ended an attempt.
-        attempt: which one, from 1 on.
+        is_second: whether the trial failed for its data before.
     """
-    return failure.kind in ("disk_full", "no_access") or (failure.kind == "data" and attempt == 1)
+    return failure.kind in ("disk_full", "no_access") or (failure.kind == "data" and not is_second)
 
 
 def died(

@@ -85,6 +85,14 @@ class Lease:
         except psutil.AccessDenied:
             return False
 
+    def described(self) -> str:
+        """The process in words, and that it is stopped where it is: it goes on, or ends, where somebody says so."""
+        said = f"process {self.pid} on {self.host.partition('/')[0]}"
+        with suppress(psutil.Error):
+            if self.host == this_host() and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
+                return f"{said}, which is stopped (kill -CONT {self.pid} lets it go on)"
+        return said
+
     def looks_alive(self, now: float) -> bool:
         """At one look, without the time to watch the lease: by its process here, by its last beat elsewhere.
 

@@ -61,10 +61,10 @@ class JointProposals:
         """The complete config of a trial as plain values; its worker validates them, once."""
         return _values(self._settings.base, overrides, self._settings.commits)
 
-    def dataset(self, overrides: Mapping[str, Any]) -> str | None:
-        """The fingerprint of the data set that a trial reads; None where its own values change how it is read."""
-        reads_otherwise = any(key == "seed" or key.startswith("data.") for key in overrides)
-        return None if reads_otherwise else self._settings.dataset
+    @property
+    def dataset(self) -> str:
+        """The fingerprint of the data set that every trial reads: nothing that can be searched changes it."""
+        return self._settings.dataset
 
 
 class TeacherProposals(JointProposals):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from distune.tuning.coordinator.leases import BEAT_SECONDS, LEASE_SECONDS, Lease, Watch
 from distune.tuning.coordinator.ledger import OWNER, Ledger, is_owned
+
+MOST_NAMED = 5
+"""Trials that are named where there are many."""
 
 
 class Takeover:
@@ -64,6 +67,18 @@ class Takeover:
         ]
         taken = (self._ledger.take_over(trial) for trial in found)
         return [trial for trial in taken if trial is not None]
+
+    def others(self, trials: Sequence[FrozenTrial]) -> str:
+        """What a coordinator without a trial of its own waits for, in words; empty where no other runs one."""
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        if not running:
+            return ""
+        known = self._ledger.leases()
+        owners = dict.fromkeys(trial.user_attrs.get(OWNER) for trial in running)
+        who = [known[owner].described() for owner in owners if owner in known]
+        numbers = ", ".join(str(trial.number) for trial in running[:MOST_NAMED])
+        more = f" and {len(running) - MOST_NAMED} more" * (len(running) > MOST_NAMED)
+        return f"waiting for trial {numbers}{more} of {' and '.join(who) or 'another command'}"
 
     def leave(self, reason: str) -> None:
         """Ends the lease."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
 from distune.tuning.study.storage import (
-    SESSION,
+    LOCK_SECONDS_OF_READERS,
     begin_sessions,
     engine_options,
     is_not_found,
+    lock_limit,
     open_engine,
     parse_url,
     reason,
@@ -126,12 +127,14 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
 
     with open_engine(shown):
         probe = create_engine(parsed, **options)
+        limit = lock_limit(parsed, LOCK_SECONDS_OF_READERS)
+        begin_sessions(probe, limit)
         _check_tables(probe, shown)
         kind_of_storage = _readable(shown)
         storage = with_tables(lambda: kind_of_storage(url, engine_kwargs=options, skip_table_creation=True))
     kind = parsed.get_backend_name()
     if kind in _READ_ONLY:
-        begin_sessions(storage.engine, (*SESSION[kind], _READ_ONLY[kind]))
+        begin_sessions(storage.engine, (*limit, _READ_ONLY[kind]))
     try:
         yield storage
     finally:

@@ -6,7 +6,7 @@ import errno
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,15 +30,10 @@ _BEING_CREATED = re.compile(r"already exists|duplicate key|database is locked|no
 CREATION_ATTEMPTS = 10
 CONNECT_SECONDS = 10
 """Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
-LOCK_SECONDS = 60
+LOCK_SECONDS, LOCK_SECONDS_OF_READERS = 60, 10
 """Seconds that one attempt waits for what another program has locked; PostgreSQL would wait for ever, MySQL a year."""
-SESSION: Mapping[str, tuple[str, ...]] = {
-    # Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing.
-    "sqlite": ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL"),
-    "postgresql": (f"SET lock_timeout = '{LOCK_SECONDS}s'",),
-    **dict.fromkeys(("mysql", "mariadb"), (f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}",)),
-}
-"""What each connection begins with, by kind of database."""
+_OF_SQLITE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+"""Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 
 
@@ -67,7 +62,7 @@ def open_storage(url: str) -> RDBStorage:
     with open_engine(url, file):
         options = engine_options(parsed)
         storage = with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
-    begin_sessions(storage.engine, SESSION.get(parsed.get_backend_name(), ()))
+    begin_sessions(storage.engine, _OF_SQLITE if file is not None else lock_limit(parsed, LOCK_SECONDS))
     if file is not None:
         check = _SameFile(file)
         event.listen(storage.engine, "do_connect", check)  # which would make a new file
@@ -146,6 +141,14 @@ def engine_options(url: URL) -> dict[str, Any]:
         # to write what another coordinator changed since then.
         options["isolation_level"] = "READ COMMITTED"
     return options
+
+
+def lock_limit(url: URL, seconds: int) -> tuple[str, ...]:
+    """What a connection to a server begins with, so that it waits no longer for a lock; nothing for SQLite."""
+    kind = url.get_backend_name()
+    if kind == "postgresql":
+        return (f"SET lock_timeout = '{seconds}s'",)
+    return (f"SET SESSION lock_wait_timeout = {seconds}",) if kind in ("mysql", "mariadb") else ()
 
 
 def begin_sessions(engine: Engine, statements: Sequence[str]) -> None:

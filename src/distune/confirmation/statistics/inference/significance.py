@@ -21,10 +21,11 @@ class Comparison:
     Attributes:
         first: name of the first contender.
         second: name of the second.
-        difference: of the scores, each a mean over the seeds; -1 to 1.
+        difference: of the scores, each a mean over the seeds.
         errors: the parts of its variance.
         examples: test examples.
         groups: test cases.
+        widest: no difference of two such scores is larger; 2 where a score may be as low as -1.
     """
 
     first: str
@@ -33,6 +34,7 @@ class Comparison:
     errors: Errors
     examples: int
     groups: int
+    widest: float = 1.0
 
     @property
     def low(self) -> float:
@@ -55,9 +57,9 @@ class Comparison:
         return float(2 * stats.t.sf(abs(self.difference) / error, self.errors.freedom))
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Both ends of the interval that misses with the chance `level`."""
+        """Both ends of the interval that misses with the chance `level`, no wider than differences can be."""
         half = self.errors.half_width(self.groups, level)
-        return self.difference - half, self.difference + half
+        return max(-self.widest, self.difference - half), min(self.widest, self.difference + half)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ Scored = tuple[str, NDArray[np.float64], NDArray[np.float64]]
 """A contender's name, its score with each seed, and the pseudo-values of these, (G, seeds)."""
 
 
-def compare_scores(first: Scored, second: Scored, *, examples: int) -> Comparison:
+def compare_scores(first: Scored, second: Scored, *, examples: int, lowest: float = 0.0) -> Comparison:
     """Difference of two contenders' scores with its errors over test cases and seeds.
 
     Both contenders answer the same cases, so what a case adds to both cancels. Their seeds count as unrelated even
@@ -93,6 +95,7 @@ def compare_scores(first: Scored, second: Scored, *, examples: int) -> Compariso
         second: the other, evaluated on the same two cases or more; a deterministic baseline has one seed and no part
             from seeds.
         examples: how many there are in these cases.
+        lowest: no such score can lie below it; the highest is 1.
 
     Returns:
         The comparison; with one seed on both sides it speaks of these two models, not of their configs.
@@ -105,6 +108,7 @@ def compare_scores(first: Scored, second: Scored, *, examples: int) -> Compariso
         errors_of([our_table, -their_table]),
         examples,
         len(our_table),
+        1 - lowest,
     )
 
 
