@@ -9,7 +9,7 @@ import pytest
 
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.space import Parameter
-from distune.reporting import formats
+from distune.reporting import formats, parameters
 from distune.reporting.document import Code, TableBlock, paragraph
 from distune.reporting.markdown import _code, escape, render_block
 from distune.reporting.sections.improvement import distinguished
@@ -36,7 +36,7 @@ LR = Parameter("teacher_lr", "float", 5e-6, 1e-4, log=True)
     ],
 )
 def test_values(name: str, held: Any, shown: str) -> None:
-    assert formats.value(name, held) == shown
+    assert parameters.value(name, held) == shown
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_values(name: str, held: Any, shown: str) -> None:
     ],
 )
 def test_changes(name: str, new: Any, base: Any, shown: str) -> None:
-    assert formats.change(name, None, new, base) == shown
+    assert parameters.change(name, None, new, base) == shown
 
 
 def test_choices_have_no_ratio() -> None:
     dim = Parameter("student_fusion_dim", "categorical", choices=(256, 384, 512))
-    assert formats.change("student_fusion_dim", dim, 384, 512) == "↓ 128"
-    assert formats.change("student_fusion_dim", dim, 512, 512) == "Same"
+    assert parameters.change("student_fusion_dim", dim, 384, 512) == "↓ 128"
+    assert parameters.change("student_fusion_dim", dim, 512, 512) == "Same"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_choices_have_no_ratio() -> None:
     ],
 )
 def test_bounds(parameter: Parameter, shown: str) -> None:
-    assert formats.bounds(parameter) == shown
+    assert parameters.bounds(parameter) == shown
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_other_numbers() -> None:
     assert formats.days(date(2025, 12, 16), date(2025, 12, 17)) == "December 16-17, 2025"
     assert formats.days(date(2025, 12, 31), date(2026, 1, 1)) == "December 31, 2025 - January 1, 2026"
     assert formats.probability(0.0001) == "< 0.001" and formats.probability(0.0321) == "0.032"
-    assert formats.label("teacher_lr") == "Teacher LR" and formats.label("T") == "T"
+    assert parameters.label("teacher_lr") == "Teacher LR" and parameters.label("T") == "T"
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_parts_of_a_whole_are_each_rounded_on_their_own(counts: list[int], shown
 
 def test_fusion_in_one_cell() -> None:
     params = {"teacher_fusion_dim": 384, "teacher_fusion_layers": 2, "teacher_fusion_heads": 8}
-    assert formats.fusion(params, "teacher") == "dim=384, layers=2, heads=8"
-    assert formats.fusion(params, "student") is None
+    assert parameters.fusion(params, "teacher") == "dim=384, layers=2, heads=8"
+    assert parameters.fusion(params, "student") is None
 
 
 def test_foreign_text_is_one_harmless_line() -> None:

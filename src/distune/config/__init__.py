@@ -14,7 +14,7 @@ from distune.config.files import (
     with_values,
 )
 from distune.config.model import EncoderConfig, Modality, ModelConfig, StudentConfig, TeacherConfig
-from distune.config.search_space import SearchParameter
+from distune.config.search_space import SearchParameter, config_key_of
 from distune.config.study import StudyConfig
 from distune.config.training import CacheConfig, DistillationConfig, TrainingConfig
 
@@ -36,6 +36,7 @@ __all__ = [
     "TeacherConfig",
     "TrainingConfig",
     "as_dict",
+    "config_key_of",
     "dump_config",
     "known_keys",
     "laid_over",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from distune.config.section import ConfigSection
+from distune.config.training import DistillationConfig
 
 _MOST_STEPS = 1_000_000
 
@@ -56,3 +57,14 @@ class SearchParameter(ConfigSection):
         ):
             raise ValueError("int takes whole numbers as low, high and step")
         return self
+
+
+def config_key_of(name: str) -> str | None:
+    """The dotted config key that a parameter's name stands for; None if it stands for none.
+
+    `teacher_lr` is `teacher.lr`, `alpha` is `distillation.alpha`.
+    """
+    side, _, rest = name.partition("_")
+    if side in ("teacher", "student") and rest:
+        return f"{side}.{rest}.name" if rest in ("vision", "text") else f"{side}.{rest}"
+    return f"distillation.{name}" if name in DistillationConfig.model_fields else None

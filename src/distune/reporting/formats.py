@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-import numpy as np
-
-from distune.analysis.parameters.space import Parameter
-from distune.utils.numbers import is_number
-from distune.utils.text import counted, one_line
+from distune.utils.text import one_line
 
 DASH = "—"
 plain = one_line
 """How foreign text is written."""
 LARGE = 1e6
 FEW_SEEDS, WIDEST = 3, 0.8
-LOG_SCALE = " (log scale)"
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-DECIMALS = {"alpha": ".3f", "beta": ".1f", "gamma": ".3f", "T": ".2f", "dropout": ".3f"}
-SCIENTIFIC = ("lr", "decay")
-LABELS = {
-    "lr": "LR",
-    "alpha": "Alpha",
-    "beta": "Beta",
-    "gamma": "Gamma",
-    "T": "T",
-}
 STATES = {"complete": "completed", "pruned": "pruned", "failed": "failed", "running": "unfinished"}
 """What the states of trials are called where they are counted."""
 FAILURES = {
@@ -40,12 +25,6 @@ FAILURES = {
     "config": "bad config",
 }
 """What the kinds of failure are called."""
-MEANINGS = {
-    "alpha": "label weight",
-    "beta": "distillation weight",
-    "gamma": "contrastive weight",
-    "T": "temperature",
-}
 
 
 def score(value: float | None) -> str:
@@ -201,90 +180,6 @@ def days(first: date, last: date) -> str:
     if first.year == last.year:
         return f"{first:%B} {first.day} - {last:%B} {last.day}, {first.year}"
     return f"{first:%B} {first.day}, {first.year} - {last:%B} {last.day}, {last.year}"
-
-
-def value(name: str, held: Any) -> str:
-    """A parameter's value in the format of its kind: `4.79e-05`, `0.518`, `112.4`, `3.19`, `384`."""
-    if held is None:
-        return DASH
-    if not isinstance(held, float):
-        return plain(held)
-    if not math.isfinite(held):
-        return str(held)
-    last = name.rpartition("_")[2]
-    if last in SCIENTIFIC:
-        return f"{held:.2e}"
-    if last in DECIMALS:
-        return format(held, DECIMALS[last])
-    return f"{held:.4g}"
-
-
-def values(name: str, ends: Sequence[float]) -> str:
-    """The lowest and the highest of a parameter's values, such as `7.40e+02 to 1.48e+04`; one where they are equal."""
-    return " to ".join(dict.fromkeys(value(name, int(end) if end.is_integer() else end) for end in ends))
-
-
-def change(name: str, parameter: Parameter | None, new: Any, base: Any) -> str:
-    """How a value differs from its base: `↑ 4.8×`, `↓ 1 layer`, `Changed`, `Same`, or a dash where unknown."""
-    if base is None or new is None:
-        return DASH
-    if new == base:
-        return "Same"
-    if not (is_number(new) and is_number(base)):
-        return "Changed"
-    arrow = "↑" if new > base else "↓"
-    if isinstance(new, int) and isinstance(base, int):
-        difference = abs(new - base)
-        if name.endswith("layers"):
-            return f"{arrow} {counted(difference, 'layer')}"
-        return f"{arrow} {difference}"
-    if new <= 0 or base <= 0:
-        return f"{arrow} {abs(new - base):.4g}"
-    ratio = max(new / base, base / new)
-    if ratio < 1.05:
-        return f"{arrow} {100 * (ratio - 1):.1f} %"
-    return f"{arrow} {ratio * (1 + 1e-9):.1f}×"
-
-
-def fusion(params: Mapping[str, Any], role: str) -> str | None:
-    """The fusion of a model in one cell, such as `dim=384, layers=2, heads=8`; None without any of the three."""
-    parts = [
-        f"{part}={plain(params[f'{role}_fusion_{part}'])}"
-        for part in ("dim", "layers", "heads")
-        if f"{role}_fusion_{part}" in params
-    ]
-    return ", ".join(parts) or None
-
-
-def bounds(parameter: Parameter) -> str:
-    """The range of a parameter: `[5e-6, 1e-4] (log scale)`, `[0.5, 2.0]`, `[1, 3]` or `{256, 384, 512}`."""
-    if parameter.kind == "categorical" and len(parameter.choices) == 1:
-        return plain(parameter.choices[0])
-    if parameter.kind == "categorical":
-        return "{" + ", ".join(plain(choice) for choice in parameter.choices) + "}"
-    low, high = (short(parameter, end) for end in (parameter.low, parameter.high))
-    text = f"[{low}, {high}]" if low != high else low
-    if parameter.log:
-        text += LOG_SCALE
-    if parameter.step is not None:
-        text += f" (step {parameter.step:g})"
-    return text
-
-
-def short(parameter: Parameter, end: float | None) -> str:
-    """An end of a range as briefly as it can be written: `5e-6`, `0.5`, `3`."""
-    if end is None:
-        return DASH
-    if parameter.kind == "int":
-        return str(int(end))
-    if parameter.log and not 1e-2 <= end < 1e4:
-        return str(np.format_float_scientific(end, trim="-", exp_digits=1))
-    return str(float(f"{end:.4g}"))
-
-
-def label(name: str) -> str:
-    """A parameter's name as a column header: `teacher_lr` is `Teacher LR`."""
-    return " ".join(LABELS.get(word, word[:1].upper() + word[1:]) for word in plain(name).split("_") if word)
 
 
 def listing(items: list[str], most: int = 12) -> str:

@@ -9,7 +9,7 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.teacher import TeacherEvaluation
 from distune.data.audit.findings import by_severity
-from distune.reporting import formats, shell, verdicts
+from distune.reporting import formats, parameters, shell, verdicts
 from distune.reporting.document import Block, Commands, Strong, caution, paragraph
 from distune.reporting.paths import quoted
 from distune.training.teacher.check import WHAT_TO_CHANGE
@@ -140,7 +140,7 @@ def _narrow(findings: Findings) -> Iterator[str]:
     """The values at which trials failed, before anything is built on a search that lost many of its trials to them."""
     apart = {name: ends for failure in findings.ranking.failures for name, ends in failure.apart.items()}
     if findings.recommendations.many_failures and apart:
-        values = [f"{formats.plain(name)} {formats.values(name, ends)}" for name, ends in apart.items()]
+        values = [f"{formats.plain(name)} {parameters.values(name, ends)}" for name, ends in apart.items()]
         yield f"# trials with {' or '.join(values)} failed: narrow search_space before more trials (Recommendations 1)"
 
 

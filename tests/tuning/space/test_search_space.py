@@ -7,7 +7,7 @@ import optuna
 import pytest
 from study_helpers import base_config
 
-from distune.config import Config, SearchParameter, parse_config, value_at, with_values
+from distune.config import Config, SearchParameter, config_key_of, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
 from distune.tuning.space.build import build_space, left_out
@@ -17,7 +17,6 @@ from distune.tuning.space.space import (
     Space,
     bounds,
     choice_of,
-    config_key_of,
     contains,
     floats,
     whole_numbers,
@@ -78,6 +77,7 @@ def test_every_point_of_the_default_space_is_a_valid_config():
         ("T", "distillation.T"),
         ("gamma", "distillation.gamma"),
         ("loss", "distillation.loss"),
+        ("unlabelled", "distillation.unlabelled"),
         ("batch_size", None),
     ],
 )

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from distune.config import config_key_of
 from distune.utils.numbers import is_number
 
 Kind = Literal["float", "int", "categorical"]
 
-LOSS_WEIGHTS = ("alpha", "beta", "T", "gamma")
-SECTION_OF = {"loss": "distillation.loss", **{name: f"distillation.{name}" for name in LOSS_WEIGHTS}}
-ROLES = ("teacher", "student")
+FIRST = ("teacher_lr", "student_lr", "alpha", "beta", "T")
+"""The parameters that stand first where a table names them all."""
 TEACHER = "teacher"
 """The parameter by which a staged search chooses a teacher as a whole; it means nothing outside its study."""
 
@@ -46,16 +46,8 @@ class Parameter:
 
     @property
     def config_key(self) -> str:
-        """The dotted config key that the parameter writes to.
-
-        `teacher_lr` is `teacher.lr`, `alpha` is `distillation.alpha`; a name that fits no section is itself.
-        """
-        if self.key:
-            return self.key
-        role, _, rest = self.name.partition("_")
-        if role in ROLES and rest:
-            return f"{role}.{rest}"
-        return SECTION_OF.get(self.name, self.name)
+        """The dotted config key that the parameter writes to; a name that stands for none is itself."""
+        return self.key or config_key_of(self.name) or self.name
 
     @property
     def levels(self) -> list[Any] | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from distune.analysis.parameters.space import Parameter
+from distune.analysis.parameters.space import FIRST, Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
@@ -20,8 +20,6 @@ from distune.utils.text import counted
 
 PARAMETER = "params_"
 ATTRIBUTE = "user_attrs_"
-FIRST = tuple(f"{PARAMETER}{name}" for name in ("teacher_lr", "student_lr", "alpha", "beta", "T"))
-"""Parameters in the order in which a study of Distune names them."""
 MOST_CHOICES = 12
 MOST_TRIALS = 1_000_000
 """Trial numbers of a table are below it."""
@@ -42,15 +40,15 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
     """
     path = Path(path)
     header, rows = _table(path)
-    names = [column for column in header if column.startswith(PARAMETER)]
-    names = [name for name in FIRST if name in names] + [name for name in names if name not in FIRST]
+    columns = {column.removeprefix(PARAMETER): column for column in header if column.startswith(PARAMETER)}
+    names = [name for name in FIRST if name in columns] + [name for name in columns if name not in FIRST]
     if not rows or ("value" not in header and not names):
         raise UserError(
             f"{path}: no table of trials: it needs rows, and a column value or params_*; "
             f"found {counted(len(rows), 'row')} and the columns {', '.join(header) or '(none)'}"
         )
     problems: list[str] = []
-    params = {name.removeprefix(PARAMETER): _typed([row[name] for row in rows]) for name in names}
+    params = {name: _typed([row[columns[name]] for row in rows]) for name in names}
     trials = [
         _trial(index, row, {name: column[index] for name, column in params.items()}, problems)
         for index, row in enumerate(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distune.reporting import formats, verdicts
+from distune.reporting import formats, parameters, verdicts
 from distune.reporting.document import (
     Block,
     Cell,
@@ -118,7 +118,7 @@ def _tasks(numbers: Numbers, split: str) -> TableBlock:
 
 def _settings(chosen: Mapping[str, Mapping[str, Any]]) -> str:
     return "; ".join(
-        f"{task}: " + ", ".join(f"{name} = {formats.value(name, held)}" for name, held in values.items())
+        f"{task}: " + ", ".join(f"{name} = {parameters.value(name, held)}" for name, held in values.items())
         for task, values in chosen.items()
     )
 

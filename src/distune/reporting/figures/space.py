@@ -12,7 +12,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
+from distune.reporting import formats, parameters
 from distune.reporting.document import Figure
 from distune.reporting.figures.style import (
     BLUE,
@@ -36,14 +36,14 @@ def draw_slices(findings: Findings) -> Figure | None:
     if isinstance(findings.importance, Unknown):
         return None
     space, trials = findings.study.space, findings.study.complete
-    parameters = [space[share.parameter] for share in findings.importance.shares[:MOST_PANELS]]
-    rows = math.ceil(len(parameters) / COLUMNS)
+    searched = [space[share.parameter] for share in findings.importance.shares[:MOST_PANELS]]
+    rows = math.ceil(len(searched) / COLUMNS)
     figure = canvas(0.5 + 1.75 * rows)
     panels = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).ravel()
     few = len(trials) <= MANY_POINTS // 4
     pruned = findings.study.of("pruned")[-MOST_TICKS:]
     best = findings.ranking.trials[0].number
-    for axes, parameter in zip(panels, parameters, strict=False):
+    for axes, parameter in zip(panels, searched, strict=False):
         shown = [trial for trial in trials if parameter.name in trial.params]
         across = [_coordinate(parameter, trial.params[parameter.name]) for trial in shown]
         scores = [trial.value or 0.0 for trial in shown]
@@ -57,10 +57,10 @@ def draw_slices(findings: Findings) -> Figure | None:
         _scale(axes, parameter)
         _span(axes, parameter)
         axes.set_title(formats.plain(parameter.name, 24), fontsize=8.5, fontweight="normal")
-    for axes in panels[len(parameters) :]:
+    for axes in panels[len(searched) :]:
         axes.set_axis_off()
     figure.supylabel(score_axis(findings), fontsize=10, color=INK)
-    alt = f"Score of {counted(len(trials), 'complete trial')} against each of {counted(len(parameters), 'parameter')}."
+    alt = f"Score of {counted(len(trials), 'complete trial')} against each of {counted(len(searched), 'parameter')}."
     caption = "Complete trials by each parameter's value; the ring is the best trial. Other parameters vary as well."
     if pruned:
         caption += " Ticks at the foot are pruned trials, which have no final score."
@@ -120,5 +120,7 @@ def _log_ticks(parameter: Parameter) -> dict[float, str]:
     """Both ends and the middle, which are enough to read a range of factors."""
     middle = float(f"{parameter.at(0.5):.1g}")
     return {
-        value: formats.short(parameter, value) for value in (parameter.low, middle, parameter.high) if value
+        value: parameters.short(parameter, value)
+        for value in (parameter.low, middle, parameter.high)
+        if value
     }

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from distune.analysis.baseline import Change, changes
 from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import TrialRecord
-from distune.reporting import formats, verdicts
+from distune.reporting import formats, parameters, verdicts
 from distune.reporting.document import Block, Cell, Section, Strong, TableBlock, caution, missing, paragraph
-from distune.reporting.parameter_groups import grouped, meaning, owner
+from distune.reporting.parameters import grouped, meaning, owner
 from distune.reporting.sections.methodology import named
 
 TITLE = "Best hyperparameters"
@@ -33,8 +33,8 @@ def section(findings: Findings) -> Section:
         (
             Strong(title) if title else "",
             named(name),
-            Strong(formats.value(name, changed[name].best)),
-            formats.value(name, changed[name].base),
+            Strong(parameters.value(name, changed[name].best)),
+            parameters.value(name, changed[name].base),
             _changed(name, findings, changed[name]),
         )
         for title, name in grouped(list(changed), [owner(name) for name in changed])
@@ -55,7 +55,7 @@ def section(findings: Findings) -> Section:
 
 def _changed(name: str, findings: Findings, change: Change) -> str:
     """How far a value lies from the base config's, and what that means for training."""
-    said = formats.change(name, findings.study.space.get(name), change.best, change.base)
+    said = parameters.change(name, findings.study.space.get(name), change.best, change.base)
     if said[0] not in "↑↓":
         return said
     means = meaning(name, said[0] == "↑")
@@ -65,7 +65,7 @@ def _changed(name: str, findings: Findings, change: Change) -> str:
 def _values(changed: Mapping[str, Change], whose: str) -> TableBlock:
     """The values alone, where nothing changed or what they were before is not known."""
     rows: list[tuple[Cell, ...]] = [
-        (Strong(title) if title else "", named(name), Strong(formats.value(name, changed[name].best)))
+        (Strong(title) if title else "", named(name), Strong(parameters.value(name, changed[name].best)))
         for title, name in grouped(list(changed), [owner(name) for name in changed])
     ]
     return TableBlock(("Category", "Parameter", whose), tuple(rows), numeric=frozenset({2}))

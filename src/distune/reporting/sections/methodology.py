@@ -8,7 +8,7 @@ from typing import Any
 from distune.analysis.findings import Findings
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord
-from distune.reporting import formats, verdicts
+from distune.reporting import formats, parameters, verdicts
 from distune.reporting.document import (
     Block,
     Bullets,
@@ -22,7 +22,7 @@ from distune.reporting.document import (
     line,
     missing,
 )
-from distune.reporting.parameter_groups import grouped, kind
+from distune.reporting.parameters import grouped, kind
 from distune.utils.numbers import is_number
 
 SAMPLERS = {
@@ -73,9 +73,9 @@ def _space(findings: Findings) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for title, name in grouped(list(space), [kind(name) for name in space]):
         parameter = space[name]
-        bounds = formats.bounds(parameter)
+        bounds = parameters.bounds(parameter)
         if study.is_table:  # which scale was searched, it does not say
-            bounds = bounds.removesuffix(formats.LOG_SCALE)
+            bounds = bounds.removesuffix(parameters.LOG_SCALE)
         rows.append((title, named(name), bounds, _condition(parameter)))
     found = "Values in the table" if study.is_table else "Range or choices"
     header: tuple[str, ...] = ("Category", "Parameter", found, "Searched when")
@@ -93,7 +93,7 @@ def _space(findings: Findings) -> Section:
 
 def named(name: str) -> Line:
     """A parameter with its meaning, where its name does not say it."""
-    meaning = formats.MEANINGS.get(name)
+    meaning = parameters.LOSS.get(name)
     return line(Code(name), f" ({meaning})") if meaning else line(Code(name))
 
 

@@ -8,7 +8,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.parameters.importance import Importance
 from distune.analysis.parameters.shared import Shared
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats
+from distune.reporting import formats, parameters
 from distune.reporting.document import (
     Block,
     Cell,
@@ -59,7 +59,7 @@ def _common(findings: Findings) -> Iterator[Block]:
         values = {str(trial.params[name]) for trial in best}
         count = sum(name in trial.params and str(trial.params[name]) in values for trial in tried)
         if len(values) == 1 and len(best) > 1 and count < len(tried):
-            value = formats.value(name, best[0].params.get(name))
+            value = parameters.value(name, best[0].params.get(name))
             yield paragraph(
                 f"All of the best {len(best)} have ",
                 Code(name),
@@ -86,6 +86,6 @@ def mattered(found: Importance) -> Line:
 
 def _shared(row: Shared) -> str:
     if row.value is not None:
-        return formats.value(row.parameter, row.value)
-    low, high = (formats.value(row.parameter, end) for end in (row.low, row.high))
+        return parameters.value(row.parameter, row.value)
+    low, high = (parameters.value(row.parameter, end) for end in (row.low, row.high))
     return f"{low} to {high}"

@@ -10,7 +10,7 @@ from distune.analysis.ranking import FailureKind
 from distune.analysis.recommendations import More
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats, shell, verdicts
+from distune.reporting import formats, parameters, shell, verdicts
 from distune.reporting.document import Bullets, Code, Line, Section, Strong, line, missing
 from distune.reporting.paths import quoted
 from distune.reporting.sections.results import MOST_KINDS
@@ -213,7 +213,7 @@ def _remedy(failure: FailureKind) -> str:
 
 def _where(failure: FailureKind) -> str:
     """The values that no trial had that finished."""
-    said = [f"{name} {formats.values(name, ends)}" for name, ends in failure.apart.items()]
+    said = [f"{name} {parameters.values(name, ends)}" for name, ends in failure.apart.items()]
     return f", all with {formats.listing(said)}, which no finished trial had" if said else ""
 
 
@@ -223,7 +223,7 @@ def _best_of(failure: FailureKind, findings: Findings) -> str:
         return ""
     narrowed = findings.ranges.parameters
     said = [
-        f"{name} {formats.bounds(narrowed[name]).removesuffix(formats.LOG_SCALE)}"
+        f"{name} {parameters.bounds(narrowed[name]).removesuffix(parameters.LOG_SCALE)}"
         for name in failure.apart
         if name in narrowed
     ]

@@ -7,9 +7,10 @@ from typing import Any
 
 from distune.analysis.baseline import in_order
 from distune.analysis.findings import Findings
+from distune.analysis.parameters.space import FIRST
 from distune.analysis.ranking import TOP
 from distune.analysis.records.study_record import TrialRecord
-from distune.reporting import formats
+from distune.reporting import formats, parameters
 from distune.reporting.document import (
     Block,
     Cell,
@@ -38,33 +39,30 @@ def top_table(findings: Findings) -> TableBlock:
     top = findings.ranking.top()
     shown = {name for trial in top for name in trial.params}
     names = [name for name in in_order(findings.study, sorted(shown)) if name not in FUSION_PARTS]
-    names = [name for name in ORDER if name in names] + [name for name in names if name not in ORDER]
+    names = [name for name in FIRST if name in names] + [name for name in names if name not in FIRST]
     before = [name for name in names if not name.endswith("dropout")]
     after = [name for name in names if name.endswith("dropout")]
-    roles = [role for role in ("teacher", "student") if any(formats.fusion(t.params, role) for t in top)]
+    roles = [role for role in ("teacher", "student") if any(parameters.fusion(t.params, role) for t in top)]
     header = (
         "Rank",
         "Trial",
         score_title(findings),
-        *(formats.label(name) for name in before),
+        *(parameters.label(name) for name in before),
         *(f"{role.capitalize()} Fusion" for role in roles),
-        *(formats.label(name) for name in after),
+        *(parameters.label(name) for name in after),
     )
     rows = tuple(
         (
             str(rank),
             f"{trial.number} (base)" if trial is findings.study.baseline else str(trial.number),
             Strong(formats.score(trial.value)) if rank == 1 else formats.score(trial.value),
-            *(formats.value(name, trial.params.get(name)) for name in before),
-            *(formats.fusion(trial.params, role) or formats.DASH for role in roles),
-            *(formats.value(name, trial.params.get(name)) for name in after),
+            *(parameters.value(name, trial.params.get(name)) for name in before),
+            *(parameters.fusion(trial.params, role) or formats.DASH for role in roles),
+            *(parameters.value(name, trial.params.get(name)) for name in after),
         )
         for rank, trial in enumerate(top, start=1)
     )
     return TableBlock(header, rows, numeric=_numeric(top, before, after, len(roles)))
-
-
-ORDER = ("teacher_lr", "student_lr", "alpha", "beta", "T")
 
 
 def score_title(findings: Findings) -> str:

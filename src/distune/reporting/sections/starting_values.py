@@ -10,7 +10,7 @@ from distune.analysis.parameters.ranges import Ranges
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats, verdicts
+from distune.reporting import formats, parameters, verdicts
 from distune.reporting.document import (
     Block,
     Cell,
@@ -84,15 +84,15 @@ def _whose(ranges: Ranges) -> str:
 
 def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
     for name, narrowed in ranges.parameters.items():
-        base, bounds = study.base_value(name), formats.bounds(narrowed)
+        base, bounds = study.base_value(name), parameters.bounds(narrowed)
         if _is_hardly_narrowed(name, narrowed, study) and base is not None and _lies_in(base, narrowed):
             start, note = (
-                formats.value(name, base),
-                f"{BASE_VALUE}; {bounds.removesuffix(formats.LOG_SCALE)} is hardly narrowed",
+                parameters.value(name, base),
+                f"{BASE_VALUE}; {bounds.removesuffix(parameters.LOG_SCALE)} is hardly narrowed",
             )
         else:
             start, note = (
-                bounds.removesuffix(formats.LOG_SCALE),
+                bounds.removesuffix(parameters.LOG_SCALE),
                 "; ".join(_notes(name, narrowed, ranges, study)),
             )
         yield Code(name), Strong(start), note
@@ -117,7 +117,7 @@ def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -
     if not study.is_table and (end := _end(narrowed, searched)) is not None:
         yield f"reaches the {end} end searched"
     outside = [
-        f"{formats.value(name, trial.params[name])} (trial {trial.number})"
+        f"{parameters.value(name, trial.params[name])} (trial {trial.number})"
         for trial in ranges.trials
         if name in trial.params and not searched.holds(trial.params[name])
     ]

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from distune.config import Config, SearchParameter, value_at
+from distune.config import Config, SearchParameter, config_key_of, value_at
 from distune.errors import ConfigError, UserError
-from distune.tuning.space.space import DEFAULT_SPACE, Space, bounds, config_key_of, contains, is_same
+from distune.tuning.space.space import DEFAULT_SPACE, Space, bounds, contains, is_same
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.utils.text import nearest_hint
 

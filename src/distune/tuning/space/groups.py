@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from distune.components import FUSIONS, LOSSES
-from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter
+from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter, config_key_of
 from distune.config.model import NO_ENCODER
-from distune.tuning.space.space import choice_of, config_key_of
+from distune.tuning.space.space import choice_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
 STUDENT_TEXT = ("distilbert", "minilm", "bert-mini")

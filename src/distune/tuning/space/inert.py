@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from distune.config import Config, value_at
-from distune.tuning.space.space import LOSS_KEYS, Space
+from distune.config import Config, DistillationConfig, value_at
+from distune.tuning.space.space import Space
 
 _LOSS, _AUGMENT = "distillation.loss", "data.augment"
 
@@ -19,7 +19,7 @@ def inert_values(space: Space, base: Config) -> list[str]:
     losses = space.values_at(_LOSS, base)
     inert = [
         (f"distillation.{field}", _LOSS)
-        for field in LOSS_KEYS
+        for field in DistillationConfig.model_fields
         if all(field in ignored.get(loss, ()) for loss in losses)
     ]
     if space.values_at(_AUGMENT, base) == ["none"]:

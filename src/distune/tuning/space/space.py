@@ -12,13 +12,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distune.config import Config, SearchParameter, value_at
+from distune.config import Config, SearchParameter, config_key_of, value_at
 from distune.errors import UserError
 
 Value = bool | int | float | str
 TEACHER = "teacher"
 """The parameter, and the section, that a staged search chooses as a whole."""
-LOSS_KEYS = ("loss", "alpha", "beta", "T", "gamma")
 
 
 def floats(low: float, high: float, log: bool = False) -> SearchParameter:
@@ -187,16 +186,6 @@ def _names(fields: frozenset[str], key: str, choice: str) -> bool:
     if key in fields or key.partition(".")[0] in fields:
         return True
     return leaf in fields and section == choice.rpartition(".")[0]
-
-
-def config_key_of(name: str) -> str | None:
-    """The config key that a parameter's name stands for; None if it stands for none."""
-    side, _, rest = name.partition("_")
-    if side in ("teacher", "student") and rest:
-        return f"{side}.{rest}.name" if rest in ("vision", "text") else f"{side}.{rest}"
-    if name in LOSS_KEYS:
-        return f"distillation.{name}"
-    return None
 
 
 def is_same(value: Any, other: Any) -> bool:
