@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,12 +20,13 @@ from PIL import Image
 
 import distune
 from distune.api.confirmations import Confirmation
-from distune.api.frames import FRAMES, with_data
+from distune.api.frames import FRAMES, _made_splits, with_data
 from distune.api.settings import restored
 from distune.api.sources import place_of
 from distune.config import Config, save_config
 from distune.data.demo.demo import write_demo
 from distune.data.split import FRACTIONS
+from distune.data.table import SPLITS
 from distune.errors import DataError, UserError
 from distune.prediction.predictor import Predictor
 from distune.tuning.space.build import build_space
@@ -102,14 +104,23 @@ def test_confirm(noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp
     numbers = {"recommendation": {"contender": "trial_3"}}
     result = SimpleNamespace(study="s", folder=tmp_path, reason="finished", numbers=numbers)
     calls = noted("distune.confirmation.confirm.confirm", result)
-    monkeypatch.setattr("distune.api.confirmations.refresh_report", lambda study: None)
+    refreshed: list[distune.Study] = []
+    monkeypatch.setattr("distune.api.confirmations.refresh_report", refreshed.append)
     found = distune.confirm("s", top=2, seeds=4, workers=3, storage="sqlite:///s.db")
+    assert refreshed == [distune.Study("s", tmp_path, storage="sqlite:///s.db")]
+    assert (found.folder, found.reason, found.numbers) == (tmp_path, "finished", numbers)
     (request,) = (call["request"] for call in calls)
     assert (request.study, request.top, request.seeds, request.workers) == ("s", 2, 4, 3)
     assert request.storage == "sqlite:///s.db" and found.place == ("s", "sqlite:///s.db")
     assert found.recommended == "trial_3"
     with pytest.raises(UserError, match="low_disk"):
         _ = Confirmation(tmp_path, "low_disk", {}, ("s", None)).recommended
+    for seed, name in enumerate(("config", "best_config", "recommended_config")):
+        save_config(Config(seed=seed), tmp_path / f"{name}.yaml")
+    assert found.recommended_config.seed == 2 and distune.Study("s", tmp_path).best_config.seed == 1
+    result.numbers = {}
+    distune.confirm("s")
+    assert len(refreshed) == 1
 
 
 def test_mistakes_export_and_report(noted: Callable[..., Any], tmp_path: Path) -> None:
@@ -194,11 +205,18 @@ def test_audit_reads_a_demo_set_that_is_made_and_removed_again(
         return f"{len(table.rows('train')) > 0} {table.root.is_dir()}"
 
     monkeypatch.setattr("distune.data.audit.audit.audit", audited)
-    monkeypatch.setattr("distune.data.demo.demo.write_demo", partial(write_demo, examples=40))
-    config = Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "demo")})
+    seeds: list[int] = []
+
+    def written(root: Path, seed: int) -> None:
+        seeds.append(seed)
+        write_demo(root, seed, 40)
+
+    monkeypatch.setattr("distune.data.demo.demo.write_demo", written)
+    config = Config(seed=7).replace(**{"data.reader": "demo", "data.root": str(tmp_path / "demo")})
     drawn = random.getstate()
     assert distune.audit(config) == "True True"  # type: ignore[comparison-overlap]
     assert not (tmp_path / "demo").exists() and not roots[0].exists() and random.getstate() == drawn
+    assert seeds == [7]
 
 
 def test_a_source_brings_its_own_database() -> None:
@@ -220,6 +238,25 @@ def test_the_trials_of_a_study_are_rows(monkeypatch: pytest.MonkeyPatch) -> None
         {"number": 3, "state": "complete", "value": 0.5, "seconds": 2.0, "lr": 0.1}
     ]
     assert list(study.trials.columns) == ["number", "state", "value", "seconds"]
+
+
+def test_looking_at_a_table_draws_nothing_from_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distune.setup.init.prepare", lambda *given, **named: random.random())
+    drawn = random.getstate()
+    distune.init("cases.csv")
+    assert random.getstate() == drawn
+
+
+@pytest.mark.parametrize(("is_on", "warns"), [(True, True), (True, False), (False, False)])
+def test_deterministic_kernels_are_put_back_with_their_kind(is_on: bool, warns: bool) -> None:
+    torch.use_deterministic_algorithms(is_on, warn_only=warns)
+    try:
+        with restored():
+            torch.use_deterministic_algorithms(not is_on, warn_only=not warns)
+        assert torch.are_deterministic_algorithms_enabled() == is_on
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == warns
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_what_training_sets_is_put_back_also_after_an_error() -> None:
@@ -292,6 +329,74 @@ def test_a_frame_is_written_with_its_groups_splits_and_pictures(config: Config, 
         assert len({(group, split) for group, split in zip(table.groups, table.splits, strict=True)}) == 6
 
 
+def test_a_frame_that_has_no_splits_is_split_by_the_usual_shares(config: Config) -> None:
+    cells = {"kind": list("ab" * 100)}
+    asked = config.replace(
+        **{"data.reader": "csv", "data.image_column": "image", "data.text_column": "text",
+           "data.label_columns": ["kind"]}
+    )  # fmt: skip
+    splits = [_made_splits(asked.replace(seed=seed), cells) for seed in (1, 1, 2)]
+    assert [splits[0].count(split) for split in SPLITS] == [140, 30, 30]
+    assert splits[0] == splits[1] != splits[2]
+    grouped = asked.replace(**{"data.group_column": "case"})
+    by_case = _made_splits(grouped, {**cells, "case": [str(row // 20) for row in range(200)]})
+    assert all(len(set(by_case[start : start + 20])) == 1 for start in range(0, 200, 20))
+
+
+def test_a_frame_of_one_split_has_the_tables_that_are_read(config: Config, tmp_path: Path) -> None:
+    root = with_data(config, frame(tmp_path, split=["train"] * 12)).data.root
+    assert (root / "metadata_dev.csv").read_text().split() == ["image,text,group,kind"]
+    assert not (root / "metadata_test.csv").exists()
+    for odd in ("", "both", None):
+        with pytest.raises(DataError, match="row 11: no split"):
+            with_data(config, frame(tmp_path, split=["train"] * 11 + [odd]))
+
+
+def test_other_names_of_columns_are_another_folder(config: Config, tmp_path: Path) -> None:
+    held = frame(tmp_path, split=["train", "dev"] * 6)
+    roots = {with_data(config, held.rename(columns={"kind": name})).data.root for name in ("kind", "sort")}
+    assert len(roots) == 2
+
+
+def test_a_text_is_asked_for_where_one_model_reads_it(config: Config, tmp_path: Path) -> None:
+    held = frame(tmp_path).drop(columns="text")
+    for reader, other in (("teacher", "student"), ("student", "teacher")):
+        one = config.replace(**{f"{other}.text": "none"})
+        with pytest.raises(DataError, match="'text'"):
+            with_data(one, held)
+        assert with_data(one, frame(tmp_path)).data.text_column == "text", reader
+    none = config.replace(**{"teacher.text": "none", "student.text": "none"})
+    assert with_data(none, held).data.text_column is None
+    assert with_data(none, frame(tmp_path)).data.text_column == "text"
+
+
+def test_a_path_of_a_frame_column_names_a_whole_file(config: Config, tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    for number in (0, 1, 7):
+        with pytest.raises(DataError, match=r"row 0: .*frames"):
+            with_data(config, frame(tmp_path, image=[f"{tmp_path}/a.png#frame={number}"] * 12))
+
+
+def test_of_two_that_write_one_frame_the_later_one_takes_the_folder(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distune.api import frames
+
+    real = frames._write_into
+
+    def beaten(folder: Path, *given: Any) -> None:
+        real(folder, *given)
+        shutil.copytree(folder, folder.parent / folder.name.split(".")[1])
+
+    monkeypatch.setattr(frames, "_write_into", beaten)
+    root = with_data(config, frame(tmp_path)).data.root
+    assert sorted(path.name for path in root.parent.iterdir()) == [root.name]
+    shutil.rmtree(root.parent)
+    root.parent.write_text("taken")
+    with pytest.raises(DataError, match=root.name):
+        with_data(config, frame(tmp_path))
+
+
 def test_columns_that_the_config_names_are_those_of_the_frame(config: Config, tmp_path: Path) -> None:
     asked = config.replace(
         **{"data.reader": "csv", "data.image_column": "image", "data.text_column": "text",
@@ -299,6 +404,11 @@ def test_columns_that_the_config_names_are_those_of_the_frame(config: Config, tm
     )  # fmt: skip
     found = with_data(asked, frame(tmp_path, more=list("xy" * 6))).data
     assert found.label_columns == ("kind",) and found.tables is None and found.encoding is None
+    own = asked.replace(**{"data.image_column": "photo", "data.group_column": "ward"})
+    renamed = frame(tmp_path).rename(columns={"image": "photo", "group": "ward"})
+    of_own = with_data(own, renamed.assign(group="all", image="x")).data
+    assert (of_own.image_column, of_own.group_column) == ("photo", "ward")
+    assert distune.read_table(of_own, 0).groups.count("p0") == 2
     assert set(with_data(config, frame(tmp_path, more=list("xy" * 6))).data.label_columns or ()) == {
         "kind",
         "more",

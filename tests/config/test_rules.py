@@ -76,6 +76,9 @@ def test_the_section_data(data: dict[str, Any], word: str | None) -> None:
         ({"score": "auroc", "weight": 0.5}, "single_label"),
         ({"order": ["a", "b"]}, "ordinal"),
         ({"order": ["a", "b"], "score": "quadratic_kappa"}, "ordinal"),
+        ({"order": ["a", "b"], "score": "auroc"}, "ordinal"),
+        ({"score": "quadratic_kappa"}, None),
+        ({"order": ["a", "b"], "score": "average_precision"}, None),
         ({"separator": ";"}, "multi_label"),
         ({"separator": ";", "negative": "nil", "score": "average_precision"}, "multi_label"),
         ({"columns": ["a", "b"]}, "multi_label"),
@@ -266,6 +269,8 @@ def test_a_value_at_the_edge_of_its_range(key: str) -> None:
         ({"type": "categorical", "choices": [1, 2, 1]}, False),
         ({"type": "categorical", "choices": ["a"], "step": 1}, False),
         ({"type": "categorical", "choices": ["a"], "high": 1}, False),
+        ({"type": "categorical", "choices": ["a"], "low": 0}, False),
+        ({"type": "categorical", "choices": ["a"], "high": 0}, False),
         ({"type": "categorical", "choices": []}, False),
         ({"type": "float", "low": 0.0, "high": 1.0, "choices": [0.5]}, False),
     ],
@@ -299,6 +304,56 @@ def test_messages_name_the_key_as_it_was_written_and_what_is_near() -> None:
     )
     assert len(by_key["training.batch_size"]) < 600 and by_key["training.batch_size"].endswith("...)")
     assert "; or " in by_key["student.vision.layers"]
+
+
+def problems(raw: dict[str, Any]) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(raw)
+    return caught.value.problems
+
+
+def test_a_message_is_short_and_begins_with_its_key_whatever_is_wrong() -> None:
+    (whole,) = problems({"teacher": {"modality_dropout": 0.1}})
+    assert whole.startswith("config: teacher.modality_dropout") and "got" not in whole
+    (section,) = problems({"data": {"fold": {"number": 3, "of": 2}}})
+    assert section.startswith("data.fold: fold 3 of 2") and "got" not in section
+    (long,) = problems({"data": {"x" * 5000: 1}})
+    assert long.startswith("data.xxx") and len(long) < 400
+    (text,) = problems({"student": {"fusion": "x" * 5000}})
+    assert len(text) < 1500
+    (number,) = problems({"training": {"schedule": 3}})
+    assert number.startswith("training.schedule") and "did you mean" not in number
+    (last,) = problems({"training": {"schedule": "constan"}})
+    assert "did you mean constant?" in last
+    (inner,) = problems({"data": {"fold": {"numbr": 1, "number": 1, "of": 2}}})
+    assert inner.startswith("data.fold.numbr: unknown key (did you mean number?)")
+    assert problems({"zzz": 1}) == ("zzz: unknown key (got 1)",)
+
+
+def test_an_error_names_where_the_config_is_from_however_it_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("name: own\n")
+    for overrides in (
+        {"seed": -1},
+        {"seed.part": 1},
+        {"nothing": 1},
+        {"nothing.more": 1},
+        {"data": {"roots": 1}},
+    ):
+        key = next(iter(overrides)).partition(".")[0]
+        with pytest.raises(ConfigError, match=key) as refused:
+            load_config(file, overrides)
+        assert refused.value.source == str(file)
+        for make in (
+            lambda: parse_config({}, source="mine", overrides=overrides),  # noqa: B023
+            lambda: with_values(Config(), overrides, source="mine"),  # noqa: B023
+        ):
+            with pytest.raises(ConfigError, match=key) as refused:
+                make()
+            assert refused.value.source == "mine"
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"seed": -1}, source="mine")
+    assert refused.value.source == "mine"
 
 
 def test_a_value_laid_over_a_section_that_is_empty_makes_it() -> None:
@@ -338,6 +393,10 @@ def test_values_and_keys_of_a_config() -> None:
         "study" not in as_dict(config)
         and as_dict(config.replace(**{"study.folds": 3}))["study"]["folds"] == 3
     )
+    written = dump_config(config.replace(**{"data.text_fields": ["caption", "age"], "data.root": "Zürich"}))
+    assert "Zürich" in written and list(yaml.safe_load(written)) == [
+        "name", "seed", "data", "teacher", "student", "distillation", "training", "cache", "search_space",
+    ]  # fmt: skip
     assert parse_config(yaml.safe_load(dump_config(config))) == config
 
 
@@ -378,11 +437,11 @@ def test_revisions_belong_to_the_model_that_they_are_of() -> None:
     commit = "0" * 40
     values: dict[str, Any] = {
         "teacher": {"vision": {"name": "a", "revision": "b"}, "text": "a"},
-        "student": {"vision": {"name": "c"}, "text": "d"},
+        "student": {"vision": {"name": "c", "layers": 3, "freeze": "all"}, "text": "d"},
     }  # fmt: skip
     assert pin_values(values, {"a": commit, "c": "v2"}) == {
         "teacher": {"vision": {"name": "a", "revision": "b"}, "text": {"name": "a", "revision": commit}},
-        "student": {"vision": {"name": "c", "revision": "v2"}, "text": "d"},
+        "student": {"vision": {"name": "c", "layers": 3, "freeze": "all", "revision": "v2"}, "text": "d"},
     }
     earlier = Config().replace(**{"teacher.vision.revision": commit, "student.vision.revision": commit})
     assert carried_over(config, earlier).teacher.vision.revision == "v1"
