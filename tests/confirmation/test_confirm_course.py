@@ -18,10 +18,11 @@ from distune.confirmation import course
 from distune.confirmation.candidates import Candidate, confirmation_seeds
 from distune.confirmation.confirm import _about, _alone, _settings, confirm
 from distune.confirmation.course import Confirmation
+from distune.confirmation.jobs import Job, jobs_of
 from distune.confirmation.opening import Opening
 from distune.confirmation.request import ConfirmRequest
 from distune.confirmation.statistics.files import PLAN, read_plan
-from distune.confirmation.train_candidates import Job, TrainingEnd, jobs_of
+from distune.confirmation.train_candidates import TrainingEnd
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Task

@@ -10,10 +10,11 @@ import pytest
 
 from distune.config import Config, with_values
 from distune.confirmation.candidates import Candidate
+from distune.confirmation.jobs import Job, forget_other_versions, jobs_of
 from distune.confirmation.request import LEAST_GAIN, MOST_CASES, MOST_SEEDS, ConfirmRequest
 from distune.confirmation.run_job import run_job
 from distune.confirmation.statistics.files import MARKER, OUT_OF_FOLD
-from distune.confirmation.train_candidates import Job, forget_other_versions, jobs_of, train_all
+from distune.confirmation.train_candidates import train_all
 from distune.errors import DataError, UserError
 from distune.training.files.run_folder import RESULTS, write_results
 from distune.training.keys import versions_behind

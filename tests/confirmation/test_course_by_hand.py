@@ -14,9 +14,10 @@ from distune.config import load_config, with_values
 from distune.confirmation import course
 from distune.confirmation.candidates import Candidate
 from distune.confirmation.course import Confirmation
+from distune.confirmation.jobs import Job, jobs_of
 from distune.confirmation.request import ConfirmRequest
 from distune.confirmation.statistics.files import MARKER, NUMBERS, RECOMMENDED, folds_folder, run_folder
-from distune.confirmation.train_candidates import Job, TrainingEnd, jobs_of
+from distune.confirmation.train_candidates import TrainingEnd
 from distune.errors import UserError
 from distune.training.files.run_folder import RESULTS, write_results
 from distune.training.student import WEIGHTS

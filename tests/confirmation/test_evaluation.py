@@ -14,9 +14,9 @@ from distune.config import Config, save_config
 from distune.confirmation import weights
 from distune.confirmation.candidates import Candidate
 from distune.confirmation.evaluation import Evaluation, evaluate_all
+from distune.confirmation.jobs import Job, jobs_of
 from distune.confirmation.missing_inputs import Conditions
 from distune.confirmation.statistics.files import CONDITIONS, MARKER
-from distune.confirmation.train_candidates import Job, jobs_of
 from distune.confirmation.weights import has_room
 from distune.data import Table, read_table
 from distune.errors import UserError

@@ -19,6 +19,7 @@ from distune.confirmation.dry_run import check_predictions_are_read_back
 from distune.confirmation.earlier import gains_before
 from distune.confirmation.evaluation import Evaluation, evaluate_all
 from distune.confirmation.expected_power import ExpectedPower, cases_to_evaluate, foresee
+from distune.confirmation.jobs import Job, forget_other_versions, jobs_of
 from distune.confirmation.opening import Opening
 from distune.confirmation.request import ConfirmEndReason, ConfirmRequest, ConfirmResult
 from distune.confirmation.run_job import FUNCTION
@@ -33,7 +34,7 @@ from distune.confirmation.statistics.files import (
 from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.statistics.scores.subgroups import FILE as SUBGROUPS
 from distune.confirmation.statistics.scores.subgroups import write_subgroups
-from distune.confirmation.train_candidates import Job, TrainingEnd, forget_other_versions, jobs_of, train_all
+from distune.confirmation.train_candidates import TrainingEnd, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table
 from distune.data.fingerprint import check_unchanged, table_fingerprint

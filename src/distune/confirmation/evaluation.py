@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from distune.config import Config, with_values
+from distune.confirmation.jobs import Job
 from distune.confirmation.missing_inputs import Conditions
 from distune.confirmation.statistics.files import CONDITIONS, MARKER, split_name
-from distune.confirmation.train_candidates import Job
 from distune.data.fingerprint import image_fingerprints
 from distune.data.table import Split, Table
 from distune.errors import UserError

@@ -1,24 +1,17 @@
-"""Training every contender with every seed, on the executors of the study."""
+"""Training the runs of a confirmation on the executors of the study."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from distune.config import Config, as_dict, load_config, with_values
-from distune.confirmation.candidates import Candidate, config_identity
-from distune.confirmation.statistics.files import MARKER, folds_folder, run_folder
-from distune.errors import ConfigError, UserError
-from distune.training.files.run_folder import RESULTS, WEIGHTS, has_finished, read_results
-from distune.training.keys import versions_behind
+from distune.confirmation.jobs import Job
 from distune.tuning.coordinator.coordinator import SHOW_SECONDS
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
 from distune.tuning.executors.base import Executor
-from distune.tuning.trials.folds import fold_folder
-from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialTask
+from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished
 from distune.tuning.trials.trial import read_progress
 from distune.utils.progress import duration
 from distune.utils.text import LONGEST_MESSAGE, counted, one_line
@@ -26,84 +19,6 @@ from distune.utils.text import LONGEST_MESSAGE, counted, one_line
 ATTEMPTS = 2
 """How often a run that fails is tried; one whose worker was only lost is tried more often."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run: a contender with a seed.
-
-    Attributes:
-        number: its number in the confirmation.
-        contender: name of the contender.
-        seed: of the run.
-        config: complete.
-        folder: the run folder, or that of the folds.
-        folds: how many folds are trained one after the other; None for a single run.
-        dataset: fingerprint that the data set must have; None where each seed hides other labels of it.
-    """
-
-    number: int
-    contender: str
-    seed: int
-    config: Config
-    folder: Path
-    folds: int | None = None
-    dataset: str | None = None
-
-    @property
-    def runs(self) -> list[Path]:
-        """The folders of its runs: one, or one a fold."""
-        if self.folds is None:
-            return [self.folder]
-        return [fold_folder(self.folder, number) for number in range(1, self.folds + 1)]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the run has ended and can be evaluated, or was: results come last, weights may be gone then."""
-        if self.folds is not None:  # the folds answer for themselves, and keep no weights
-            return all(map(has_finished, self.runs))
-        has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
-        return has_answers and has_finished(self.folder)
-
-    @property
-    def is_of_this_version(self) -> bool:
-        """Whether the steps behind a run that is done are those of this installation."""
-        now = versions_behind(self.config)
-        return all((read_results(run) or {}).get("versions") == now for run in self.runs)
-
-    def task(self, attempt: int) -> TrialTask:
-        """What a worker gets."""
-        folder, config = str(self.folder), as_dict(self.config)
-        return TrialTask(self.number, config, folder, attempt=attempt, dataset=self.dataset)
-
-    @property
-    def lacks_weights(self) -> bool:
-        """Whether it is a single run that is done and whose weights were deleted since."""
-        return self.folds is None and self.is_done and not (self.folder / WEIGHTS).is_file()
-
-    def forget(self) -> None:
-        """Lets it count as not done: it is trained and evaluated again."""
-        for run in self.runs:
-            (run / RESULTS).unlink()
-
-    def check_folder(self) -> None:
-        """Refuses a folder in which another config was trained.
-
-        Raises:
-            UserError: names the folder and what differs.
-        """
-        path = self.runs[0] / "config.yaml"
-        try:
-            there = config_identity(load_config(path)) if path.is_file() else None
-        except ConfigError:  # cut off when the run was killed; the run writes it again
-            return
-        now = config_identity(self.config)
-        if there is not None and there != now:
-            keys = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
-            raise UserError(
-                f"{self.folder} holds a run of another config ({', '.join(keys)} differ); "
-                "delete or move it and confirm again"
-            )
 
 
 @dataclass
@@ -123,72 +38,6 @@ class TrainingEnd:
     low_disk: bool = False
 
 
-def jobs_of(
-    candidates: Sequence[Candidate],
-    seeds: Sequence[int],
-    confirmation: Path,
-    folds: int | None = None,
-    dataset: str | None = None,
-) -> list[Job]:
-    """Every contender with every seed; runs that could share a teacher are not neighbours, so none waits for it.
-
-    Args:
-        candidates: who takes part.
-        seeds: of the trainings.
-        confirmation: folder of the confirmation.
-        folds: of the study. Each seed then draws its own folds too, and trains once without each of them.
-        dataset: fingerprint of the data set.
-    """
-    pairs = [(candidate, seed) for candidate in candidates for seed in seeds]
-    jobs = [
-        Job(
-            number,
-            candidate.name,
-            seed,
-            candidate.at(seed),
-            run_folder(confirmation, candidate.name, seed),
-            dataset=dataset if candidate.config.data.label_fraction == 1 else None,
-        )
-        for number, (candidate, seed) in enumerate(pairs)
-    ]
-    if folds is None:
-        return jobs
-    return jobs + [
-        Job(
-            job.number + len(jobs),
-            job.contender,
-            job.seed,
-            with_values(job.config, {"data.fold": {"number": 1, "of": folds}}),
-            folds_folder(confirmation, job.contender, job.seed),
-            folds,
-            job.dataset,
-        )
-        for job in jobs
-    ]
-
-
-def forget_other_versions(jobs: Sequence[Job], *, is_open: bool) -> None:
-    """Lets runs that another version trained count as not done, so that all that are compared are of one version.
-
-    Args:
-        jobs: all of the confirmation.
-        is_open: whether the test split was opened for these runs.
-
-    Raises:
-        UserError: there are such runs and the split was opened: what it showed can no longer be confirmed on it.
-    """
-    others = [job for job in jobs if job.is_done and not job.is_of_this_version]
-    if others and is_open:
-        some = f"{len(others)} of {counted(len(jobs), 'run')}, {others[0].folder} the first,"
-        raise UserError(
-            f"{some} were trained by other versions of Distune or its libraries (versions in results.json), and the "
-            "test split was opened for them; resume with those versions, or once they have finished, train again "
-            "with --again: the second opening is recorded"
-        )
-    for job in others:
-        job.forget()
-
-
 def train_all(
     jobs: Sequence[Job],
     executor: Executor,
@@ -206,72 +55,89 @@ def train_all(
         has_room: asked before a run begins whether the disk has space for it; those that run end in any case.
         show: called with one line on how each run ended.
     """
-    waiting, active = deque(jobs), dict[int, Job]()
-    tries, lost = dict[int, int](), dict[int, int]()
-    trained, ended = TrainingEnd(), 0
-    began = said = executor.now()
-
-    def may_begin() -> bool:
-        return not trained.low_disk and has_room()
-
-    while active or (waiting and not interrupted() and trained.bad_data is None):
+    training = _Training(jobs, executor, show)
+    said = executor.now()
+    while training.active or (training.waiting and not interrupted() and training.end.bad_data is None):
         if interrupted() > 1:
             break
-        if not active and not may_begin():
-            trained.low_disk = True
+        if not training.active and (training.end.low_disk or not has_room()):
+            training.end.low_disk = True
             break
-        while waiting and executor.free() and not interrupted() and trained.bad_data is None and may_begin():
-            job = waiting.popleft()
-            tries[job.number] = tries.get(job.number, 0) + 1
-            active[job.number] = job
-            executor.submit(job.task(tries[job.number]))
+        while training.may_begin() and not interrupted() and has_room():
+            training.begin_next()
         if executor.now() - said >= SHOW_SECONDS:
             said = executor.now()
-            _show_within(active.values(), show)
+            _show_within(training.active.values(), show)
         for event in executor.wait(0.5):
             if isinstance(event, EpochReported):
                 executor.answer(event.number, not interrupted())
-            if not isinstance(event, TrialFinished) or event.number not in active:
-                continue
-            job = active.pop(event.number)
-            if isinstance(event.result, TrialOutcome):
-                if event.result.state == "complete":
-                    ended += 1
-                    left = (executor.now() - began) / ended * (len(jobs) - ended)
-                    ends = f", all end in {duration(left)}" if ended < len(jobs) else ""
-                    show(_line(job, f"dev score {event.result.score:.4f}{ends}", ended, len(jobs)))
-                continue
-            failure = event.result
-            _log.warning("%s seed %d: %s: %s", job.contender, job.seed, failure.kind, failure.message)
-            if failure.kind == "disk_full":
-                trained.low_disk = True
-                continue
-            if failure.kind == "data":
-                trained.bad_data = failure
-                continue
-            if failure.kind == "preempted":
-                lost[job.number] = lost.get(job.number, 0) + 1
-            if _tries_again(failure, tries[job.number], lost.get(job.number, 0)):
-                waiting.append(job)
-                continue
-            ended += 1
-            trained.failed[job.number] = failure
-            show(
-                _line(
-                    job,
-                    f"failed ({failure.kind}): {one_line(failure.message, LONGEST_MESSAGE)}",
-                    ended,
-                    len(jobs),
-                )
-            )
-    trained.interrupted = bool(interrupted()) and ended < len(jobs)
-    return trained
+            elif isinstance(event, TrialFinished):
+                training.finish(event)
+    training.end.interrupted = bool(interrupted()) and training.ended < len(jobs)
+    return training.end
 
 
-def _tries_again(failure: Failure, tries: int, lost: int) -> bool:
-    if failure.kind == "preempted":
-        return lost < STALLED_LIMIT
-    return failure.kind != "config" and tries - lost < ATTEMPTS
+class _Training:
+    """The runs that wait, those that are active, and how the others ended."""
+
+    def __init__(self, jobs: Sequence[Job], executor: Executor, show: Callable[[str], None]):
+        self.waiting, self.active = deque(jobs), dict[int, Job]()
+        self.end, self.ended = TrainingEnd(), 0
+        self._executor, self._show, self._jobs = executor, show, len(jobs)
+        self._tries, self._lost = Counter[int](), Counter[int]()
+        self._began = executor.now()
+
+    def may_begin(self) -> bool:
+        """Whether a run waits, a worker is free, and nothing was met that would end this run as well."""
+        is_sound = self.end.bad_data is None and not self.end.low_disk
+        return bool(self.waiting) and is_sound and self._executor.free() > 0
+
+    def begin_next(self) -> None:
+        """Sends the next run to a worker."""
+        job = self.waiting.popleft()
+        self._tries[job.number] += 1
+        self.active[job.number] = job
+        self._executor.submit(job.task(self._tries[job.number]))
+
+    def finish(self, event: TrialFinished) -> None:
+        """Notes how a run ended, or lets it wait to be tried again."""
+        job = self.active.pop(event.number, None)
+        if job is None:
+            return
+        if isinstance(event.result, Failure):
+            self._fail(job, event.result)
+        elif event.result.state == "complete":
+            self.ended += 1
+            self._say(job, f"dev score {event.result.score:.4f}{self._ends()}")
+
+    def _fail(self, job: Job, failure: Failure) -> None:
+        _log.warning("%s seed %d: %s: %s", job.contender, job.seed, failure.kind, failure.message)
+        if failure.kind == "disk_full":
+            self.end.low_disk = True
+        elif failure.kind == "data":
+            self.end.bad_data = failure
+        elif self._is_tried_again(job, failure):
+            self.waiting.append(job)
+        else:
+            self.ended += 1
+            self.end.failed[job.number] = failure
+            self._say(job, f"failed ({failure.kind}): {one_line(failure.message, LONGEST_MESSAGE)}")
+
+    def _is_tried_again(self, job: Job, failure: Failure) -> bool:
+        if failure.kind == "preempted":
+            self._lost[job.number] += 1
+            return self._lost[job.number] < STALLED_LIMIT
+        return failure.kind != "config" and self._tries[job.number] - self._lost[job.number] < ATTEMPTS
+
+    def _ends(self) -> str:
+        if self.ended == self._jobs:
+            return ""
+        left = (self._executor.now() - self._began) / self.ended * (self._jobs - self.ended)
+        return f", all end in {duration(left)}"
+
+    def _say(self, job: Job, result: str) -> None:
+        by = f", {counted(job.folds, 'fold')}" if job.folds is not None else ""
+        self._show(f"{self.ended}/{self._jobs}  {job.contender} seed {job.seed}{by}: {result}")
 
 
 def _show_within(active: Iterable[Job], show: Callable[[str], None]) -> None:
@@ -280,8 +146,3 @@ def _show_within(active: Iterable[Job], show: Callable[[str], None]) -> None:
         if at := read_progress(job.folder):
             show(f"{job.contender} seed {job.seed}: {at}")
             return
-
-
-def _line(job: Job, result: str, ended: int, jobs: int) -> str:
-    by = f", {counted(job.folds, 'fold')}" if job.folds is not None else ""
-    return f"{ended}/{jobs}  {job.contender} seed {job.seed}{by}: {result}"
