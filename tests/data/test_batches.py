@@ -97,6 +97,35 @@ def test_each_row_goes_round_its_views_and_targets_follow_them() -> None:
     assert tuple(row for batch in again for row in batch.rows.tolist()) == orders[-1]
 
 
+def test_rows_of_like_length_meet_whichever_rows_are_asked_for() -> None:
+    for epoch in range(1, 5):
+        batches = train_batches(
+            inputs(), LABELS, np.array([1, 2, 3, 5]), batch_size=2, seed=0, epoch=epoch, device=CPU
+        )
+        assert {tuple(sorted(batch.rows.tolist())) for batch in batches} == {(1, 3), (2, 5)}
+
+
+def test_a_device_without_room_gets_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = ragged([bf16([row + n for n in range(length)])[:, None] for row, length in enumerate(LENGTHS)])
+    targets = np.arange(18, dtype=np.float32)[:, None]
+    found = []
+    for free in (float("inf"), 0.0):
+        monkeypatch.setattr("distune.data.device_arrays._free_bytes", lambda device, free=free: free)
+        for held in (
+            inputs(),
+            inputs(text=vectors),
+            inputs(text_mean=bf16([float(n) for n in range(6)])[:, None]),
+        ):
+            batches = train_batches(held, LABELS, np.arange(6), batch_size=4, seed=1, epoch=2, device=CPU,
+                                    targets=[Placed(targets, Room(CPU))])  # fmt: skip
+            for batch in batches:
+                assert batch.image is not None and batch.text is not None and batch.text_mask is not None
+                assert batch.text.dtype in (torch.int64, torch.float32)
+                found.append([value.tolist() for value in (batch.rows, batch.image, batch.text, batch.text_mask)]
+                             + [batch.targets[0].tolist()])  # fmt: skip
+    assert found[: len(found) // 2] == found[len(found) // 2 :] and len(found) == 12
+
+
 def test_a_pool_is_sorted_by_length_and_batches_are_shuffled() -> None:
     random = np.random.default_rng(0)
     lengths = random.permutation(POOL * 2 * 3 + 1)
@@ -201,6 +230,7 @@ def test_sixteen_bits_hold_those_of_bf16() -> None:
     )
     held = np.arange(3, dtype=np.uint8)
     assert tensor(held, CPU).dtype == torch.uint8
+    assert as_tensor(np.arange(3, dtype=np.int16)).dtype == torch.int16
     held[0] = 9
     assert as_tensor(held)[0] == 9  # the memory is shared
 

@@ -29,6 +29,9 @@ def test_classes_are_those_of_an_order_in_it_or_sorted() -> None:
 def test_each_column_of_a_multi_label_task_may_be_unknown(cells: tuple[str, ...], columns: list[int]) -> None:
     task = task_of("signs", SIGNS, ())
     assert encoded_label(joined_columns(SIGNS, cells), task, SIGNS) == columns
+    assert (joined_columns(SIGNS, cells) == "") == (set(columns) == {MISSING})
+    single = task_of("organ", TaskConfig(), {"x", "y"})
+    assert [encoded_label(label, single, TaskConfig()) for label in ("y", "", "x")] == [[1], [MISSING], [0]]
 
 
 def test_several_labels_of_a_cell() -> None:
@@ -118,6 +121,8 @@ def test_the_columns_of_tasks_and_of_their_labels() -> None:
     [
         ((Task("a", ("b_c", "d")), Task("a_b", ("x", "y"))), "'a_b'"),
         ((Task("a", ("x", "y")), Task("a_b", ("x", "y"))), None),
+        ((Task("a", ("bc", "d")), Task("a_b", ("x", "y"))), None),
+        ((Task("a_b", ("x", "y")), Task("a", ("b", "d"))), None),
         ((Task("a", ("b", "c"), "multi_label"), Task("a: b", ("x", "y"))), "'a: b'"),
         ((Task("a", ("x", "y")), Task("a", ("z", "w"))), "'a'"),
         ((Task("a", ("x", "y")), Task("b", ("x", "y"))), None),

@@ -116,14 +116,14 @@ def test_splits_and_tasks_that_cannot_be_used() -> None:
 
 def test_an_image_of_just_the_limit_is_read_and_of_a_pixel_more_is_not(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", 1, (20, 10))
-    write_png(tmp_path / "b.png", 2, (21, 10))
+    write_png(tmp_path / "b.png", 2, (67, 3))
     frames = [Image.new("L", (4, 4), shade) for shade in (0, 255)]
     frames[0].save(tmp_path / "c.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "d.png").write_bytes(b"")
     paths = [str(tmp_path / name) for name in ("a.png", "b.png", "c.gif", "d.png", "a.png")]
     first, large, several, empty, again = checked_images(paths, 200e-6)
     assert first.problem is None and not first.is_one_of_several and again == first
-    assert large.problem is not None and "21 x 10" in large.problem.detail
+    assert large.problem is not None and "67 x 3" in large.problem.detail
     assert several.problem is None and several.is_one_of_several
     assert empty.problem is not None and empty.problem.cause == "image file is empty"
 

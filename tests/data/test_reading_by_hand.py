@@ -140,6 +140,44 @@ def test_classes_are_those_of_train_and_dropping_a_whole_split_is_refused(wound:
     assert len(read_table(dropping, 0, check_images=False).dropped) == 2
 
 
+def test_spellings_are_joined_before_the_classes_are_counted(wound: Path) -> None:
+    config = DataConfig.model_validate({"reader": "wound", "root": wound, "label_map": {"type": {"b": "a"}}})
+    with pytest.raises(DataError, match="'type' needs two classes"):
+        read_table(config, 0)
+
+
+def test_a_class_that_bad_train_rows_alone_have_is_none_where_they_are_dropped(wound: Path) -> None:
+    train, dev = wound_rows(wound, "train"), wound_rows(wound, "dev")
+    write_csv(wound / "metadata_train.csv", [*train, ["gone.png", "c", "x", "lost"]])
+    write_csv(wound / "metadata_dev.csv", [*dev, ["photos/7.png", "c", "x", "odd"]])
+    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+    assert table.tasks[0].classes == ("a", "b") and "odd" not in table.texts
+    assert [line.partition(": ")[0] for line in table.dropped] == [
+        "metadata_train.csv:10",
+        "metadata_dev.csv:6",
+    ]
+    with pytest.raises(DataError) as caught:
+        read_table(DataConfig(reader="wound", root=wound), 0)
+    assert len(caught.value.problems) == 1  # with its file, the class would be there
+
+
+def test_unlabelled_rows_have_no_subgroups_and_the_root_is_absolute(
+    wound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in ("train", "dev"):
+        header, *rows = wound_rows(wound, split)
+        write_csv(wound / f"metadata_{split}.csv", [[*header, "sex"], *([*row, "f"] for row in rows)])
+    write_png(wound / "u.png", 99)
+    write_csv(wound / "more.csv", [["file_path", "description"], ["u.png", "new"]])
+    monkeypatch.chdir(wound.parent)
+    config = DataConfig.model_validate(
+        {"reader": "wound", "root": wound.name, "unlabelled": "more.csv", "subgroup_columns": ["sex"]}
+    )
+    table = read_table(config, 0)
+    assert table.root == wound.resolve() and table.images[0] == str(table.root / "photos/0.png")
+    assert table.subgroups == {"sex": (*("f",) * 12, "")}
+
+
 def several(root: Path, cells: list[str], **values: Any) -> DataConfig:
     """Rows of their own cases with labels that share a cell, each with its picture; the last four are dev."""
     lines = [[f"{n}.png", cell, f"p{n}"] for n, cell in enumerate(cells)]

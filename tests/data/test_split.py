@@ -298,6 +298,20 @@ def test_the_seed_and_the_normal_form_decide_the_files(tmp_path: Path) -> None:
     assert by_seed[1] != by_seed[2]
 
 
+def test_one_group_in_two_spellings_is_in_one_split_and_a_twin_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [["ab"[n % 2], f"{n // 2}{('', '.0')[n % 2]}"] for n in range(60)]
+    write_csv(path, [["kind", "case"], *rows])
+    split_csv(path, tmp_path / "out", label_columns=["kind"], group_column="case")
+    for split in ("train", "dev", "test"):
+        cases = [row[1] for row in read(tmp_path / f"out/metadata_{split}.csv")[1:]]
+        assert cases and all(f"{case.removesuffix('.0')}.0" in cases for case in cases)
+    write_csv(path, [["kind", "case"], *rows, ["a", "P1"], ["b", "p1"]])
+    with pytest.raises(DataError, match="look alike"):
+        split_csv(path, tmp_path / "other", label_columns=["kind"], group_column="case")
+    assert not (tmp_path / "other").exists()
+
+
 def test_groups_that_look_alike_are_shown_three_and_the_rest_counted() -> None:
     groups = [name for letter in "abcde" for name in (letter, letter, letter.upper())]
     with pytest.raises(DataError) as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -114,6 +115,13 @@ def test_an_image_is_known_by_its_content_and_how_it_becomes_pixels(tmp_path: Pa
     assert {len(digest) for digest in found if digest} == {32}
     other_rules = replace(table, images=paths, rules=PixelRules(percentiles=(1.0, 99.0)))
     assert image_fingerprints(other_rules) == found  # images of 8 bits are shown as they are
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full((4, 4), 40_000, np.uint16))
+    frames = tuple(f"{tmp_path}/deep.png{frame}" for frame in ("", "#frame=1", "#frame=2"))
+    of_frames = replace(table, images=(*frames, *frames, ""))
+    deep = image_fingerprints(of_frames)
+    assert len(set(deep)) == 4 and deep[:3] == deep[3:6]
+    other = image_fingerprints(replace(of_frames, rules=PixelRules(percentiles=(1.0, 99.0))))
+    assert not set(deep[:3]) & set(other[:3])
 
 
 def test_a_data_set_that_changed_is_refused_where_another_is_wanted(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
-from distune.data.readers.table_formats import TableError, decoded, open_table, row_fault
+from distune.data.readers.table_formats import TableError, decoded, guesses, open_table, row_fault
 from distune.data.split import split_csv
 from distune.errors import ConfigError, DataError
 from distune.prediction.example_tables import read_examples
@@ -271,6 +271,28 @@ def test_the_encoding_can_be_given(root: Path) -> None:
     (root / "t.jsonl").write_text("{}\n")
     with pytest.raises(TableError, match="encoding"):  # JSON is UTF-8: the option would do nothing
         open_table(root / "t.jsonl", encoding="cp1250")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "is_guess", "form"),
+    [
+        (None, "é,b\n".encode("cp1252"), True, "in Windows-1252"),
+        (None, b"\x81,b\n", True, "in Latin-1"),
+        ("cp1252", "é,b\n".encode("cp1252"), False, "in Windows-1252"),
+        ("latin-1", b"\x81,b\n", False, "in Latin-1"),
+        (None, "é,b\n".encode(), False, ""),
+        (None, "é,b\n".encode("utf-16"), False, "in UTF-16"),
+    ],
+)
+def test_an_encoding_is_a_guess_where_others_would_fit(
+    tmp_path: Path, encoding: str | None, content: bytes, is_guess: bool, form: str
+) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    table = open_table(tmp_path / "t.csv", encoding=encoding)
+    assert (table.is_guess, table.form) == (is_guess, form)
+    said = table.said("mend it")
+    assert said == (f"{form} (where letters look wrong, mend it)" if is_guess else form)
+    assert guesses(["plain", said]) == ([said] if is_guess else [])
 
 
 def test_empty_rows_of_a_spreadsheet_are_left_out(root: Path) -> None:
