@@ -13,7 +13,7 @@ from distune.tuning.coordinator.failures import (
     died,
     failed_alike,
     failure_of,
-    is_of_place,
+    is_of_the_place,
     not_finite,
 )
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT, Attempts, next_step
@@ -48,20 +48,20 @@ def test_an_exception_has_a_kind(error, kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "attempt", "is_it"),
+    ("kind", "is_second", "is_it"),
     [
-        ("disk_full", 1, True),
-        ("disk_full", 2, True),
-        ("no_access", 2, True),
-        ("data", 1, True),
-        ("data", 2, False),  # sound for others, so these values are to blame
-        ("config", 1, False),
-        ("crash", 1, False),
-        ("out_of_memory", 1, False),
+        ("disk_full", False, True),
+        ("disk_full", True, True),
+        ("no_access", True, True),
+        ("data", False, True),
+        ("data", True, False),  # sound for others, so these values are to blame
+        ("config", False, False),
+        ("crash", False, False),
+        ("out_of_memory", False, False),
     ],
 )
-def test_which_failures_are_of_the_place_and_not_of_the_trial(kind, attempt, is_it):
-    assert is_of_place(Failure(kind, "why"), attempt) is is_it
+def test_which_failures_are_of_the_place_and_not_of_the_trial(kind, is_second, is_it):
+    assert is_of_the_place(Failure(kind, "why"), is_second=is_second) is is_it
 
 
 @pytest.mark.parametrize(
