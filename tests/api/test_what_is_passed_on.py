@@ -343,6 +343,13 @@ def test_a_frame_that_has_no_splits_is_split_by_the_usual_shares(config: Config)
     assert all(len(set(by_case[start : start + 20])) == 1 for start in range(0, 200, 20))
 
 
+def test_a_task_may_be_described_without_columns_of_its_own(config: Config, tmp_path: Path) -> None:
+    asked = config.replace(**{"data.tasks": {"kind": {"order": ["b", "a"]}}})
+    found = with_data(asked, frame(tmp_path))
+    (task,) = distune.read_table(found.data, 0).tasks
+    assert (task.name, task.kind, task.classes) == ("kind", "ordinal", ("b", "a"))
+
+
 def test_a_frame_of_one_split_has_the_tables_that_are_read(config: Config, tmp_path: Path) -> None:
     root = with_data(config, frame(tmp_path, split=["train"] * 12)).data.root
     assert (root / "metadata_dev.csv").read_text().split() == ["image,text,group,kind"]

@@ -119,6 +119,15 @@ def test_what_the_search_leaves_out_is_remarked(tiny_config: Callable[..., Confi
     assert ["gamma is not searched" in remark for remark in remarks] == [True]
 
 
+def test_a_value_that_nothing_reads_is_remarked(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config(distillation__loss="vanilla", distillation__gamma=0.5, data__views=9)
+    remarks = check(config, "c.yaml", estimates=False).remarks
+    assert {remark.partition(":")[0] for remark in remarks if "no effect" in remark} == {
+        "distillation.gamma",
+        "data.views",
+    }
+
+
 def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(
     tiny_config: Callable[..., Config],
 ) -> None:

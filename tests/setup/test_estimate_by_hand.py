@@ -61,8 +61,11 @@ def test_a_study_one_trial_after_the_other(of: Callable[..., Estimate]) -> None:
 
 @pytest.mark.parametrize(("workers", "rounds"), [(2, 4), (7, 1), (10, 1)])
 def test_workers_share_the_trials_in_rounds(of: Callable[..., Estimate], workers: int, rounds: int) -> None:
-    found = of(study__workers=workers)
-    assert found.study_s == pytest.approx(100 * 4.0 + rounds * found.further_s)
+    for given in ({"study__workers": workers}, {"study__gpus": tuple(f"cuda:{n}" for n in range(workers))}):
+        found = of(**given)
+        assert found.study_s == pytest.approx(100 * 4.0 + rounds * found.further_s)
+    both = of(study__workers=workers, study__gpus=("cuda:0", "cuda:1", "cuda:2"))
+    assert both.study_s == pytest.approx(found.study_s)
 
 
 def test_every_view_is_encoded_kept_and_asked_of_the_teacher(of: Callable[..., Estimate]) -> None:

@@ -328,6 +328,12 @@ def test_a_split_beside_its_table_brings_no_images(tmp_path: Path, monkeypatch: 
     with pytest.raises(UserError, match="'k' names no"):
         split_whole(Path("set/t.csv"), tmp_path / "other", label_columns=["k"], image_column="k")
     assert not (tmp_path / "other").exists()
+    body = "i,ł\n" + "".join(f"{name},{'ćś'[n % 2]}\n" for n, name in enumerate(files))
+    (tmp_path / "set/t.csv").write_bytes(body.encode("cp1250"))
+    counts, brought = split_whole(
+        Path("set/t.csv"), tmp_path / "polish", label_columns=["ł"], encoding="cp1250", group_column="i"
+    )
+    assert brought is not None and set(counts["train"]["ł"]) == {"ć", "ś"}
 
 
 def test_encoders_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +355,10 @@ def test_encoders_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         "efficientnet-lite2",
         "none",
     ]
+    monkeypatch.setattr(machine, "_Speed", speed(0.6, 0.0))
+    busy = fitting(["a"], None, 1000, 64)
+    assert busy.frozen and busy.image_size == 128 and busy.seconds == pytest.approx(600 * (128 / 224) ** 2)
+    assert "128 pixels" in busy.why and "128 pixels" not in found.why
     monkeypatch.setattr(machine, "_Speed", speed(9.0, 0.0))
     slow = fitting(["a"], None, 1000, 64)
     assert [encoder.name for encoder in slow.student] == ["tiny-cnn", "none"] and "49 minutes" in slow.why
@@ -470,6 +480,18 @@ def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "again/metadata_dev.csv").read_text() == (
         tmp_path / "new/metadata_dev.csv"
     ).read_text()
+    assert config.data.root == Path() and made.columns[0].role == "image"
+    assert (config.teacher.epochs, config.student.epochs) == (60, 60)
+    seeds = [
+        prepare(Path("cases.csv"), Path(f"seed{seed}"), Wishes(), seed=seed).config.parent
+        for seed in range(4)
+    ]
+    assert len({(folder / "metadata_dev.csv").read_text() for folder in seeds}) > 1
+    unknown = [
+        row.replace(f"P{n // 2}", ("nan", "NaN")[n % 2]) if n < 4 else row for n, row in enumerate(rows)
+    ]
+    (tmp_path / "unknown.csv").write_text("\n".join(["file,kind,report,patient", *unknown]))
+    assert prepare(Path("unknown.csv"), Path("unknown"), Wishes(group="patient")).config.is_file()
     other = prepare(Path("cases.csv"), Path("other"), Wishes(group="report"), seed=4)
     assert "made by report with seed 4" in other.splits
     assert (tmp_path / "other/metadata_dev.csv").read_text() != (
