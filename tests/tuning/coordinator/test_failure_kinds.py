@@ -13,7 +13,7 @@ from distune.tuning.coordinator.failures import (
     died,
     failed_alike,
     failure_of,
-    is_of_the_place,
+    is_of_place,
     not_finite,
 )
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT, Attempts, next_step
@@ -54,14 +54,14 @@ def test_an_exception_has_a_kind(error, kind):
         ("disk_full", True, True),
         ("no_access", True, True),
         ("data", False, True),
-        ("data", True, False),  # sound for others, so these values are to blame
+        ("data", True, False),  # the study found them sound since
         ("config", False, False),
         ("crash", False, False),
         ("out_of_memory", False, False),
     ],
 )
 def test_which_failures_are_of_the_place_and_not_of_the_trial(kind, is_second, is_it):
-    assert is_of_the_place(Failure(kind, "why"), is_second=is_second) is is_it
+    assert is_of_place(Failure(kind, "why"), is_second=is_second) is is_it
 
 
 @pytest.mark.parametrize(

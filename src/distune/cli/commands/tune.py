@@ -58,7 +58,7 @@ def tune(
     of_other = OF_OTHER.get(str(given.get("study.executor")), {})
     chosen = load_config(config, {**of_other, **settings, **given})
 
-    from distune.tuning.coordinator.failures import is_of_the_place
+    from distune.tuning.coordinator.failures import is_of_place
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
@@ -79,7 +79,7 @@ def tune(
         say(f"no report: {reporting.INSTALL}, then distune report", err=True)
     if result.failure:
         say_message(f"stopped: trials fail for one reason ({result.failure.kind}): {result.failure.message}")
-        if is_of_the_place(result.failure):
+        if is_of_place(result.failure):
             say("once that is put right, the same command resumes it", err=True)
     if result.reason in STOPPED:
         say(f"{STOPPED[result.reason]}; the same command resumes it", err=True)

@@ -19,7 +19,7 @@ from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.budget import is_surplus, still_needed
 from distune.tuning.coordinator.epoch_reports import EpochReports
-from distune.tuning.coordinator.failures import LACKED_DATA, failed_alike, is_of_the_place
+from distune.tuning.coordinator.failures import LACKED_DATA, failed_alike, is_of_place
 from distune.tuning.coordinator.ledger import Ledger, TrialCounts, count
 from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.coordinator.proposals import JointProposals
@@ -307,15 +307,15 @@ class Coordinator:
 
     def _after_failure(self, active: ActiveTrial, failure: Failure) -> None:
         number = active.trial.number
-        is_of_place = is_of_the_place(failure, is_second=active.trial.user_attrs.get(LACKED_DATA, False))
-        if is_of_place:
+        is_others = is_of_place(failure, is_second=active.trial.user_attrs.get(LACKED_DATA, False))
+        if is_others:
             _log.error("trial %d: %s; it is resumed with the study", number, failure.message)
             if failure.kind == "disk_full":
                 self._stopping = self._stopping or "low_disk"
             else:
                 self.failure = self.failure or failure
         # Its worker was ended with the study, or lacked what all trials need, which is no failure of the trial.
-        if is_of_place or (self._stopping and failure.kind == "preempted"):
+        if is_others or (self._stopping and failure.kind == "preempted"):
             lacked = {LACKED_DATA: True} if failure.kind == "data" else {}
             self._ledger.requeue(active.trial, {**active.spending(), **lacked})
             return

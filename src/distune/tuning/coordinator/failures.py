@@ -45,7 +45,7 @@ def _kind(error: BaseException) -> str:
     return "out_of_memory" if is_out_of_memory(error) else "crash"
 
 
-def is_of_the_place(failure: Failure, *, is_second: bool = False) -> bool:
+def is_of_place(failure: Failure, *, is_second: bool = False) -> bool:
     """Whether a failure is not the trial's: no space, no permission, or data that were sound when the study began.
 
     No value that is searched changes the examples. A trial that fails for them again, once the study found them sound
