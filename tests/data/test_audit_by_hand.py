@@ -50,6 +50,11 @@ def test_the_guess_is_the_most_frequent_class_of_train() -> None:
     assert "one" not in (*found.words["a"][:1], *found.words["b"][:1])
     (said,) = word_findings([found])
     assert said.severity == "severe"
+    texts[-1] = (
+        "right one"  # every dev example is taken for b, of which three are: an F1 of 6 / 7 and one of zero
+    )
+    (missed,) = word_baselines(table(labels, ["train"] * 10 + ["dev"] * 4, texts))
+    assert missed.macro_f1 == pytest.approx(3 / 7)
 
 
 def forms(widths: Sequence[int]) -> list[FileForm]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from distune.data.pixels.dicom import (
     _shown,
     dicom_header_of,
 )
+from distune.data.pixels.grey_alpha_tiff import grey_and_opacity
 from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import (
     LIGHT,
@@ -42,6 +44,7 @@ from distune.data.pixels.images import (
 )
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import orientation, tiff_value, turned
+from distune.data.pixels.tiff_damage import _check_deflated
 from distune.data.readers.checks import _has_more, checked_images
 from distune.errors import UserError
 
@@ -505,3 +508,47 @@ def test_what_follows_the_first_picture_may_be_damaged(error: Exception, is_rais
             _has_more(opened)
     else:
         assert _has_more(opened) is False
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("turn", [1, 3])
+def test_grey_and_opacity_of_either_byte_order(order: str, bits: int, turn: int) -> None:
+    """Two rows of three pixels, written by hand: the grey of each, and how much of it covers black."""
+    held = np.arange(12).reshape(2, 3, 2) * (1 if bits == 8 else 5000)
+    place = 8 + 2 + 12 * 11 + 4
+    tags = [(256, 3), (257, 2), (258, bits), (259, 1), (262, 1), (273, place), (274, turn), (277, 2), (278, 2),
+            (279, held.size * bits // 8), (338, 2)]  # fmt: skip
+    entries = b"".join(
+        struct.pack(order + "HHI", tag, 3, 2) + struct.pack(order + "HH", value, value)
+        if tag == 258
+        else struct.pack(order + "HHIHH", tag, 3, 1, value, 0)
+        for tag, value in tags
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(tags))
+    content = head + entries + bytes(4) + held.astype(f"{order}u{bits // 8}").tobytes()
+    found = grey_and_opacity(content)
+    assert found.dtype == (np.uint8 if bits == 8 else np.uint16)
+    assert found.tolist() == (held if turn == 1 else held[::-1, ::-1]).tolist()
+
+
+@pytest.mark.parametrize("tags", [(273, 279), (324, 325)], ids=["strips", "tiles"])
+@pytest.mark.parametrize("damage", ["changed", "cut"])
+def test_each_deflated_part_of_a_tiff_is_checked(tags: tuple[int, int], damage: str) -> None:
+    parts = [zlib.compress(bytes([n]) * 500) for n in range(2)]
+    content = b"".join(parts)
+    about = {tags[0]: (0, len(parts[0])), tags[1]: tuple(map(len, parts))}
+    _check_deflated(content, about)
+    if damage == "cut":
+        about[tags[1]] = (len(parts[0]), len(parts[1]) - 3)
+    else:
+        content = content[:-2] + bytes([content[-2] ^ 1, content[-1]])
+    with pytest.raises(UserError, match="deflate"):
+        _check_deflated(content, about)
+
+
+def test_a_window_one_value_wide_is_a_step_and_divides_by_nothing() -> None:
+    values = np.array([-np.inf, 1.4, 1.5, 1.6, 2.0, np.nan])
+    for width in (1.0, 0.5):
+        with np.errstate(all="raise"):
+            assert windowed(values, (2.0, width)).tolist() == [0, 0, 0, 255, 255, 0]

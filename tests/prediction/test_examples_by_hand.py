@@ -461,6 +461,21 @@ def test_a_picture_in_memory_is_compared_with_the_pixels_of_files(ending: str, t
     assert seen_before(examples, seen, reads_images=True) == [1, 2]
 
 
+def test_a_grey_picture_is_the_same_in_one_channel_and_in_three_and_no_other_shape(tmp_path: Path) -> None:
+    Image.fromarray(grey(7)).save(tmp_path / "grey.png")
+    Image.fromarray(np.stack([grey(9)] * 3, axis=2)).save(tmp_path / "rgb.png")
+    seen = Seen(
+        frozenset(), frozenset(), PixelRules(), tuple(str(path) for path in sorted(tmp_path.iterdir()))
+    )
+    height, width = grey(7).shape
+    pictures = [
+        np.stack([grey(7)] * 3, axis=2), grey(9), grey(7).reshape(1, height * width), grey(8),
+        Image.fromarray(grey(7)).convert("RGB"),
+    ]  # fmt: skip
+    examples = [Example(str(row), picture, "x") for row, picture in enumerate(pictures)]
+    assert seen_before(examples, seen, reads_images=True) == [0, 1, 4]
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -54,3 +54,6 @@ def test_the_section_names_what_the_table_needs_and_maps_no_labels_of_cells_with
     assert not {"missing", "follow_links"} & section.keys()
     lacking = data_section(tmp_path, layout, [*rows, ["4.png", "Mild", ""]], place, lambda cell: not cell)
     assert lacking["missing"] == "allow"
+    words = [["5.png", "n/a", "oedema"], ["6.png", "N/A", "oedema"]]
+    unknown = data_section(tmp_path, layout, [*rows, *words], place, lambda cell: cell.casefold() == "n/a")
+    assert (unknown["missing"], unknown["label_map"]) == ("allow", section["label_map"])

@@ -255,6 +255,7 @@ def test_after_a_full_disk_the_same_command_makes_the_first_config(tmp_path: Pat
 def test_room_is_made_for_one_and_a_half_tokens_a_word_of_nearly_all_texts(words: int, tokens: int) -> None:
     assert _max_tokens(["word " * words] * 96 + ["word " * 1000] * 4) == tokens
     assert _max_tokens([]) == 32
+    assert _max_tokens(["word"] * 90 + ["word " * 40] * 10) == 64  # one in ten is longer
 
 
 def test_usual_texts_lie_a_little_above_the_middle() -> None:
