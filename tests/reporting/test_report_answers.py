@@ -96,21 +96,27 @@ def test_new_cases_are_forecast() -> None:
     assert "by this one training" in screen(confirmed(contenders=held))[label][1]
 
 
+LIKELY = {"probability_best": 0.84}
+OTHERS = {"alone": contender("student_alone")} | {f"trial_000{n}": contender(trial=n) for n in (3, 4)}
+
+
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "tokens"),
     [
-        (confirmed(reason="base_is_best"), "none of 15 complete trials scored higher in the search"),
-        (confirmed(made("tuning_gain", verdict=OPEN)), "the highest expected score; not shown to beat the base config"),
-        (confirmed(made("tuning_gain", verdict=OPEN), reason="smallest_of_equals"), "the smallest of those whose"),
-        (confirmed(made("tuning_gain", first="trial_0002", verdict=OPEN)), ""),
-        (confirmed(made("tuning_gain"), candidates={"trial_0001": {"probability_best": 0.84}, "base": {}}),
-         "with probability 84 % the best of 1 trial and the base config"),
-        (confirmed(made("tuning_gain")), ""),
+        (confirmed(reason="base_is_best"), ["none of 15"]),
+        (confirmed(made("tuning_gain", verdict=OPEN)), ["highest", "not shown"]),
+        (confirmed(made("tuning_gain", verdict=OPEN), reason="smallest_of_equals"), ["smallest", "not shown"]),
+        (confirmed(made("tuning_gain", first="trial_0002", verdict=OPEN)), []),
+        (confirmed(made("tuning_gain"), candidates={"trial_0001": LIKELY, "base": {}}),
+         ["84 %", "1 trial and the base config"]),
+        (confirmed(made("tuning_gain"), candidates={"trial_0001": LIKELY, "trial_0003": {}, "base": {}, "alone": {}},
+                   contenders=OTHERS), ["84 %", "2 trials, the base config and a student"]),
+        (confirmed(made("tuning_gain")), []),
     ],
 )  # fmt: skip
-def test_why_this_config(found: dict[str, Any], said: str) -> None:
+def test_why_this_config(found: dict[str, Any], tokens: list[str]) -> None:
     why = first_screen._how_sure(found)
-    assert why.startswith(said) and bool(why) is bool(said)
+    assert bool(why) is bool(tokens) and all(token in why for token in tokens), why
 
 
 def test_whether_tuning_helped() -> None:
@@ -124,7 +130,7 @@ def test_whether_tuning_helped() -> None:
     candidates = {"trial_0001": {"expected_gain": 0.04}}
     both = {"trial_0003": contender(trial=3)}
     shrunk = screen(confirmed(made("tuning_gain"), candidates=candidates, contenders=both))[label][1]
-    assert shrunk.endswith("picked by these scores from 2 of 15 complete trials, so expect +0.0400")
+    assert re.search(r"\b2 of 15 .* \+0\.0400$", shrunk)
     alone = screen(confirmed(made("tuning_gain"), candidates=candidates))[label][1]
     assert "expect" not in alone, "one trial was not picked among several"
 
@@ -287,9 +293,15 @@ def test_a_simple_model_that_is_better_is_named_before_the_export() -> None:
     worse = confirmed(
         made("tuning_gain"), made("against_baseline", second="majority", verdict="worse"), contenders=held
     )
-    assert "# where no input is available, always naming the most frequent class scores" in commands(
-        findings(numbers=worse)
+    assert "# where no input is available" in commands(findings(numbers=worse))
+    needs_text = {"text_tfidf": contender("baseline", 0.9)}
+    of_words = confirmed(
+        made("tuning_gain"),
+        made("against_baseline", second="text_tfidf", verdict="worse"),
+        contenders=needs_text,
     )
+    reads = {"student": {"vision": {"name": "deit"}, "text": {"name": "bert"}}}
+    assert "# where the text is available" in commands(findings(study(base_config=reads), numbers=of_words))
     equal = confirmed(
         made("tuning_gain"), made("against_baseline", second="majority", verdict=OPEN), contenders=held
     )
@@ -306,7 +318,7 @@ def test_the_closing() -> None:
     )
     assert "nothing about it is confirmed" in " ".join(conclusion._sentences(findings()))
     table = " ".join(conclusion._sentences(findings(study(space_source="observed"))))
-    assert "Trial 1 has the best score of the table" in table
+    assert re.search(r"Trial 1 .*table\b", table)
     both = closing(confirmed(made("tuning_gain"), made("distillation_gain", second="x", verdict="worse")))
     assert re.match(r"Use trial 1\b.* Tuning improved .* Distillation made .* worse\b", both)
     assert "rests on 60 cases" in both
@@ -348,8 +360,8 @@ def test_optimism_is_what_the_interval_of_the_loss_shows() -> None:
         return "".join(map(text, improvement._optimism(findings(), base, found)))
 
     assert "too optimistic about trial 1" in said(0.01, 0.1) and "0.1000" in said(0.01, 0.1)
-    assert "scored 0.8000 on test, not significantly lower than" in said(-0.01, 0.1)
-    assert "scored 0.9500 on test, no lower than" in said(-0.2, -0.05)
+    assert re.search(r"0\.8000 on test, not significantly", said(-0.01, 0.1))
+    assert re.search(r"0\.9500 on test, no lower", said(-0.2, -0.05))
     assert "not significantly lower" in said(None, 0.1)
     base = Baseline(Unknown("x"), TrialRecord(1, "complete", 0.9), Unknown("x"))
     assert list(improvement._optimism(findings(), base, confirmed())) == []
@@ -367,21 +379,17 @@ def test_how_much_lower_all_models_score_where_nothing_was_picked() -> None:
 @pytest.mark.parametrize(
     ("equal", "compared", "groups", "said"),
     [
-        (
-            0,
-            3,
-            20,
-            "On 80 dev examples of 20 cases alone, trial 1 is significantly better than all of the 3 next",
-        ),
-        (0, 1, None, "On 80 dev examples alone, trial 1 is significantly better than the next best trial."),
-        (2, 3, 20, "is not significantly better than 2 of the 3 next best trials."),
-        (1, 1, 20, "is not significantly better than the next best trial."),
+        (0, 3, 20, r"80 .* 20 cases .* trial 1 is significantly better .* all of .* 3 "),
+        (0, 1, None, r"80 dev examples alone, trial 1 is significantly better than the next best trial\."),
+        (2, 3, 20, r"trial 1 is not significantly .* 2 of the 3 "),
+        (1, 1, 20, r"trial 1 is not significantly better than the next best trial\."),
     ],
 )
 def test_which_trials_the_examples_tell_apart(
     equal: int, compared: int, groups: int | None, said: str
 ) -> None:
-    assert said in improvement.distinguished(replace(NOISE, equal=equal, compared=compared, groups=groups))
+    found = improvement.distinguished(replace(NOISE, equal=equal, compared=compared, groups=groups))
+    assert re.search(said, found), found
 
 
 def test_what_open_answers_exclude_and_what_could_have_been_detected() -> None:

@@ -77,7 +77,7 @@ def test_the_families_are_named_and_their_intervals_decide(write: Write) -> None
 def test_calibration_after_scaling_is_said_to_flatter_where_it_is_evaluated_on_the_split_it_is_fitted_on(
     write: Write,
 ) -> None:
-    said = "temperatures are fitted on these very examples, so “after” flatters"
+    said = "“after” flatters"
     assert said not in section(write(CONFIRMATION), FULL)
     numbers = copy.deepcopy(CONFIRMATION) | {"split": "dev", "optimistic": True, "opening": None}
     assert said in section(write(numbers), FULL)

@@ -239,11 +239,11 @@ def test_a_bare_study_names_what_is_missing_and_invents_nothing() -> None:
         and text.count("Expected times: this study records no durations.") == 1
     )
     for said in (
-        "No trial of this study is marked as the base config",
+        "marked as the base config",
         "this study has 2.",
-        "The study records no search space and no parameters.",
+        "records no search space",
         "Did tuning help?** Not known",
-        "The study does not record its base config",
+        "does not record its base config",
         "does not record its run folder",
         "does not record the seed",
     ):
