@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -53,6 +53,13 @@ def test_values(name: str, held: Any, shown: str) -> None:
         ("student_fusion_layers", 3, 1, "↑ 2 layers"),
         ("batch", 12, 8, "↑ 4"),
         ("beta", 101.0, 100.0, "↑ 1.0 %"),
+        ("beta", 100.0, 104.0, "↓ 4.0 %"),
+        ("beta", 105.0, 100.0, "↑ 1.1×"),
+        ("alpha", 0.0, 0.5, "↓ 0.5"),
+        ("alpha", -0.5, 0.5, "↓ 1"),
+        ("layers", 1, 2.0, "↓ 2.0×"),
+        ("init", True, False, "Changed"),
+        ("alpha", None, 1.0, "—"),
         ("alpha", 0.5, 0.0, "↑ 0.5"),
         ("alpha", 1.0, 1.0, "Same"),
         ("loss", "vanilla", "combined", "Changed"),
@@ -79,6 +86,9 @@ def test_choices_have_no_ratio() -> None:
         (Parameter("layers", "int", 1.0, 3.0), "[1, 3]"),
         (Parameter("dim", "categorical", choices=(256, 384, 512)), "{256, 384, 512}"),
         (Parameter("batch", "int", 8, 64, step=8), "[8, 64] (step 8)"),
+        (Parameter("dim", "categorical", choices=(256,)), "256"),
+        (Parameter("alpha", "float", 0.5, 0.5), "0.5"),
+        (Parameter("alpha", "float", 0.5, None), "[0.5, —]"),
     ],
 )
 def test_bounds(parameter: Parameter, shown: str) -> None:
@@ -89,12 +99,20 @@ def test_bounds(parameter: Parameter, shown: str) -> None:
     ("seconds", "shown"),
     [
         (3.25, "3.2 s"),
+        (10, "10 s"),
         (42, "42 s"),
+        (89, "89 s"),
         (90, "1.5 min"),
         (12 * 60, "12 min"),
         (654, "10.9 min"),
+        (19.5 * 60, "19.5 min"),
+        (20.5 * 60, "20 min"),
         (84 * 60, "84 min"),
+        (119 * 60, "119 min"),
+        (120 * 60, "2.0 h"),
         (4.6 * 3600, "4.6 h"),
+        (47 * 3600, "47.0 h"),
+        (48 * 3600, "2.0 days"),
         (72 * 3600, "3.0 days"),
         (-84 * 60, "−84 min"),
         (None, "—"),
@@ -102,6 +120,67 @@ def test_bounds(parameter: Parameter, shown: str) -> None:
 )
 def test_durations(seconds: float | None, shown: str) -> None:
     assert formats.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "shown"),
+    [
+        (formats.score, (None,), "—"),
+        (formats.score, (999_999.0,), "999999.0000"),
+        (formats.score, (1e6,), "1.000e+06"),
+        (formats.score, (-1e6,), "-1.000e+06"),
+        (formats.spread, (0.03671, 0.0636), "0.0367 to 0.0636"),
+        (formats.spread, (0.03671, 0.03672), "0.0367"),
+        (formats.interval, (-0.0031, 0.027), "[−0.0031, +0.0270]"),
+        (formats.share, (0.0094,), "0.9 %"),
+        (formats.share, (0.0095,), "1 %"),
+        (formats.share, (-0.004,), "−0.4 %"),
+        (formats.share, (-0.25,), "−25 %"),
+        (formats.chance, (0.0099,), "< 1 %"),
+        (formats.chance, (0.01,), "1 %"),
+        (formats.chance, (0.99,), "99 %"),
+        (formats.chance, (0.991,), "> 99 %"),
+        (formats.probability, (0.00099,), "< 0.001"),
+        (formats.probability, (0.001,), "0.001"),
+        (formats.probability, (1.0,), "1.000"),
+        (formats.milliseconds, (0.52,), "0.5 ms"),
+        (formats.milliseconds, (9.96,), "10.0 ms"),
+        (formats.milliseconds, (10.0,), "10 ms"),
+        (formats.rate, (1.94,), "1.9"),
+        (formats.ordinal, (1,), "first"),
+        (formats.ordinal, (10,), "tenth"),
+        (formats.ordinal, (11,), "11."),
+        (formats.about, (None, "cases"), ""),
+        (formats.about, (7, "cases"), "about 7 cases"),
+        (formats.about, (99, "cases"), "about 99 cases"),
+        (formats.about, (987, "cases"), "about 990 cases"),
+        (formats.about, (4512, "examples"), "about 4,500 examples"),
+        (formats.about, (1000, "seeds", 1000), "about 1,000 seeds"),
+        (formats.about, (1001, "seeds", 1000), "more than 1,000 seeds"),
+        (formats.memory, (None,), "—"),
+        (formats.memory, (999.4,), "999 MB"),
+        (formats.memory, (1000,), "1.0 GB"),
+        (formats.moment, (None,), "—"),
+        (formats.moment, (datetime(2026, 1, 2, 3, 4, 59),), "2026-01-02 03:04"),
+        (formats.days, (date(2025, 12, 6), date(2025, 12, 6)), "December 6, 2025"),
+        (formats.days, (date(2025, 11, 30), date(2025, 12, 2)), "November 30 - December 2, 2025"),
+        (formats.days, (date(2024, 12, 6), date(2025, 12, 7)), "December 6, 2024 - December 7, 2025"),
+        (formats.values, ("beta", (740.0, 14_812.5)), "740 to 14812.5"),
+        (formats.values, ("teacher_lr", (1e-4, 1e-4)), "1.00e-04"),
+        (formats.label, ("student_fusion_dim",), "Student Fusion Dim"),
+        (formats.label, ("fusionDim_lr",), "FusionDim LR"),
+        (formats.listing, (["a"] * 12,), ", ".join("a" * 12)),
+        (formats.listing, (["a"] * 13,), ", ".join("a" * 12) + " and 1 more"),
+        (formats.listing, (["a", "b", "c"], 1), "a and 2 more"),
+        (formats.short, (LR, None), "—"),
+        (formats.short, (LR, 0.05), "0.05"),
+        (formats.short, (LR, 2e4), "2e+4"),
+        (formats.short, (Parameter("alpha", "float", 0, 1), 0.0005), "0.0005"),
+        (formats.short, (Parameter("layers", "int", 1, 3), 2.0), "2"),
+    ],
+)
+def test_numbers_at_the_edges_of_their_kinds(function: Any, given: tuple[Any, ...], shown: str) -> None:
+    assert function(*given) == shown
 
 
 def test_other_numbers() -> None:
@@ -131,6 +210,8 @@ def test_other_numbers() -> None:
         ([1, 1, 1], ["33.3 %", "33.3 %", "33.3 %"]),
         ([30, 8, 2], ["75 %", "20 %", "5 %"]),
         ([299, 1], ["99.7 %", "0.3 %"]),
+        ([1, 0, 1], ["50 %", "0 %", "50 %"]),
+        ([1, 1, 4], ["16.7 %", "16.7 %", "66.7 %"]),
         ([7], ["100 %"]),
         ([0], ["—"]),
     ],
@@ -167,8 +248,8 @@ def test_a_bar_within_code_ends_no_cell() -> None:
 @pytest.mark.parametrize(
     ("equal", "said"),
     [
-        (0, "trial 1 is significantly better than all of the 5"),
-        (3, "trial 1 is not significantly better than 3 of"),
+        (0, "is significantly better than all of the 5"),
+        (3, "is not significantly better than 3 of"),
     ],
 )
 def test_trials_are_said_to_be_equal_only_where_the_same_examples_say_so(equal: int, said: str) -> None:
@@ -180,6 +261,8 @@ def test_trials_are_said_to_be_equal_only_where_the_same_examples_say_so(equal: 
     [
         (216, 444, "3.6 to 7.4 min"),
         (60, 150, "60 s to 2.5 min"),
+        (5, 60, "5.0 to 60 s"),
+        (3600, 2 * 3600, "60 min to 2.0 h"),
         (30, 30.2, "30 s"),
         (-5, 60, "−5.0 to 60 s"),
     ],
@@ -193,18 +276,27 @@ def test_a_span_of_times_names_its_unit_once(low: float, high: float, shown: str
     [
         (0.7865, 0.0601, 0.9953, 2, "0.7865 (too few seeds)"),
         (2.0368, 0.0, 7.0332, 2, "2.0368 (too few seeds)"),
+        (0.3, 0.0, 0.61, 3, "0.3000 (too few seeds)"),  # from 0 to more than double the mean
+        (0.3, 0.0, 0.6, 3, "0.3000 [0.0000, 0.6000]"),
+        (0.3, 0.01, 0.7, 3, "0.3000 [0.0100, 0.7000]"),
+        (0.5, 0.1, 0.91, 3, "0.5000 (too few seeds)"),
+        (0.5, 0.1, 0.89, 3, "0.5000 [0.1000, 0.8900]"),
+        (0.5, 0.1, 0.91, 4, "0.5000 [0.1000, 0.9100]"),
+        (0.5, 0.1, None, 4, "0.5000"),
         (0.7865, 0.0601, 0.9953, 5, "0.7865 [0.0601, 0.9953]"),
         (0.8283, 0.7984, 0.8547, 2, "0.8283 [0.7984, 0.8547]"),
     ],
 )
 def test_an_interval_over_two_seeds_that_spans_every_score_is_not_written(
-    mean: float, low: float, high: float, seeds: int, said: str
+    mean: float, low: float, high: float | None, seeds: int, said: str
 ) -> None:
     assert formats.over_seeds({"mean": mean, "low": low, "high": high, "seeds": seeds}) == said
 
 
 def test_an_interval_over_cases_stands_however_few_seeds_there_were() -> None:
     none_of_seven = {"mean": 0.0, "low": 0.0, "high": 0.41, "seeds": 1, "cases": 7}
+    of_gain = {"mean": 0.3, "low": -0.5, "high": 0.9, "seeds": 2}
+    assert formats.over_seeds(of_gain, formats.gain) == "+0.3000 [−0.5000, +0.9000]"
     assert formats.over_seeds(none_of_seven) == "0.0000 [0.0000, 0.4100]"
 
 

@@ -189,11 +189,21 @@ def test_before_a_confirmation() -> None:
     first = shown(replace(base, value=0.7), best)
     assert first[first_screen.CONFIG][0] == "the base config" and first[first_screen.TUNING][0] == "No"
     assert shown(best, TrialRecord(2, "complete", 0.5))[first_screen.TUNING][0] == "Not known"
-    assert shown(best)["Complete trials"] == ("1", "too few to choose from")
+    assert shown(best)["Complete trials"][0] == "1" and "Complete trials" not in found
+    two = shown(
+        *(replace(best, number=n) for n in range(20)), TrialRecord(20, "failed", failure_kind="crash")
+    )
+    assert "Failed trials" not in two, "one of many is no reason to look"
     failing = shown(best, *(TrialRecord(number, "failed", failure_kind="crash") for number in (2, 3, 4)))
     assert failing["Failed trials"][0] == "3 of 4" and "Failed trials" not in found
     table = shown(base, best, space_source="observed")
     assert table[first_screen.DISTILLATION][0] == "Not known" and "Score" in table
+
+
+def test_the_score_of_a_search_has_the_interval_that_its_examples_give() -> None:
+    found = first_screen.headlines(findings(noise=NOISE))
+    (remark,) = (one.remark for one in found if one.label.startswith("Score"))
+    assert "0.7000 to 0.9500" in remark
 
 
 def taught(

@@ -70,6 +70,31 @@ def test_the_gain_is_that_of_the_recommended_config(
     assert verdicts.gain_over_base(numbers) == gain
     assert verdicts.first_answers(numbers) == ([gain] if gain else [])
     assert verdicts.further_answers(numbers) == further
+    distilled = made("distillation_gain", chosen, f"{chosen}_student_alone")
+    numbers["comparisons"] = [distilled, *comparisons]  # type: ignore[assignment]
+    assert verdicts.gain_over_base(numbers) == gain, "it is against the base config alone"
+    assert verdicts.first_answers(numbers) == ([gain] if gain else []) + [distilled]
+    gap = made("teacher_gap", f"{chosen}_teacher", chosen)
+    numbers["comparisons"] = [distilled, *comparisons, gap]  # type: ignore[assignment]
+    shown = verdicts.further_answers(numbers)
+    assert gap in shown and [each for each in shown if each != gap] == further
+
+
+@pytest.mark.parametrize(
+    ("scores", "low", "why"),
+    [
+        ([0.3, 0.9], None, "too few seeds"),
+        ([0.3, 0.9], 0.2, "too few cases"),
+        ([0.5, 0.5], None, "too few cases"),
+        ([0.5], None, "too few cases"),
+        (None, None, "too few cases"),
+    ],
+)
+def test_why_a_score_has_no_interval(scores: Any, low: float | None, why: str) -> None:
+    assert verdicts.too_few({"scores": scores, "over_seeds": {"low": low}}) == why
+    assert verdicts.too_few({"scores": scores}) == (
+        "too few seeds" if scores == [0.3, 0.9] else "too few cases"
+    )
 
 
 def test_the_kind_of_a_verdict_and_its_answer() -> None:
