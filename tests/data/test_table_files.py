@@ -265,7 +265,11 @@ def test_the_encoding_can_be_given(root: Path) -> None:
         (root / f"metadata_{split}.csv").write_bytes(body.encode("cp1250"))
     columns = {"label_columns": ["Typ"], "group_column": None}
     assert read(root, encoding="cp1250", **columns).texts[0] == "Kość"
-    assert read(root, **columns).texts[0] != "Kość"
+    assert read(root, **columns).texts[0] != "Kość" and not guesses(
+        read(root, encoding="cp1250", **columns).notes
+    )
+    (root / "t.csv").write_text("Kość", encoding="utf-8")
+    assert open_table(root / "t.csv", encoding="cp1250").is_guess and not open_table(root / "t.csv").is_guess
     with pytest.raises(DataError, match="'utf-9'"):
         read(root, encoding="utf-9", **columns)
     (root / "t.jsonl").write_text("{}\n")

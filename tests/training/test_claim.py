@@ -126,7 +126,14 @@ def test_a_folder_of_other_things_is_never_used(tiny_config: MakeConfig, tmp_pat
 
 @pytest.mark.parametrize(
     "left",
-    [[], [LOCK], [LOCK, f".0a.{ENVIRONMENT}"], [LOCK, ENVIRONMENT], [LOCK, f".0a.{CONFIG}", ENVIRONMENT]],
+    [
+        [],
+        [LOCK],
+        [".DS_Store"],
+        [LOCK, f".0a.{ENVIRONMENT}"],
+        [LOCK, ENVIRONMENT],
+        [LOCK, f".0a.{CONFIG}", ENVIRONMENT],
+    ],
 )
 def test_a_run_that_was_killed_in_its_first_moment_begins_again(
     tiny_config: MakeConfig, tmp_path: Path, left: list[str]

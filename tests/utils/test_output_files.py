@@ -15,7 +15,7 @@ import pytest
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers
 from distune.utils.files.atomic import replacing, write_text
-from distune.utils.files.new_folder import new_folder
+from distune.utils.files.new_folder import OF_THE_DESKTOP, new_folder
 from distune.utils.files.output_files import check_output
 
 MINE = b"my notes\n"
@@ -181,3 +181,13 @@ def test_a_command_says_so_before_it_reads_anything_else(
     code, _, errors = distune(*COMMANDS[command], out)
     assert code == 2 and Path(out).name in errors
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_desktop_left_in_a_folder_takes_no_place(tmp_path: Path) -> None:
+    for name in OF_THE_DESKTOP:
+        (tmp_path / name).touch()
+    with new_folder(tmp_path) as folder:
+        (folder / "model").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    with pytest.raises(DataError, match="something else"), new_folder(tmp_path):
+        pass

@@ -201,7 +201,16 @@ def _delimited(path: Path, wanted: Sequence[str], encoding: str | None, likely: 
     forms = [] if separator == "," else [f"separated by {SEPARATORS[separator]}"]
     if name not in ("utf-8", "utf-8-sig"):
         forms.append(f"in {_ENCODING_NAMES.get(name, name)}")
-    return TableFile(header, rows, ", ".join(forms), encoding is None and name in ("cp1252", "latin-1"))
+    is_guess = name in ("cp1252", "latin-1") if encoding is None else _may_be_utf_8(content, name)
+    return TableFile(header, rows, ", ".join(forms), is_guess)
+
+
+def _may_be_utf_8(content: bytes, encoding: str) -> bool:
+    """Whether a file that is read in the encoding that is asked for looks like one in UTF-8."""
+    try:
+        return not content.isascii() and content.decode("utf-8") != content.decode(encoding)
+    except (ValueError, LookupError):
+        return False
 
 
 _ENCODING_NAMES = {

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
+from distune.utils.files.new_folder import OF_THE_DESKTOP
 from distune.utils.files.paths import make_folder
 
 LOCK = ".lock"
@@ -78,7 +79,11 @@ def _new(folder: Path) -> Path:
 def _check(config: Config, folder: Path, overwrite: bool) -> None:
     there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     # A run that is killed before it has its environment leaves the lock and a draft of that.
-    others = [name for name in there if name != LOCK and not fnmatch(name, f".*.{ENVIRONMENT}")]
+    others = [
+        name
+        for name in there
+        if name not in (LOCK, *OF_THE_DESKTOP) and not fnmatch(name, f".*.{ENVIRONMENT}")
+    ]
     if others and ENVIRONMENT not in there:  # such as the config's own folder, with its tables
         raise UserError(f"{folder}: this folder holds something that is no run; choose another --out")
     if overwrite:

@@ -12,6 +12,8 @@ from pathlib import Path
 from distune.errors import DataError
 from distune.utils.files.atomic import name_instead
 
+OF_THE_DESKTOP = (".DS_Store", "Thumbs.db", "desktop.ini", ".directory")
+"""Files that a desktop leaves in every folder that it shows, and makes again; a folder with nothing else is empty."""
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
@@ -22,7 +24,7 @@ def new_folder(root: Path) -> Iterator[Path]:
     Of several processes that make the same folder, one wins and the others get an error.
 
     Args:
-        root: the final name; it must not exist, or be an empty folder.
+        root: the final name; it must not exist, or be a folder with nothing in it but `OF_THE_DESKTOP`.
 
     Raises:
         DataError: the name is taken, before or after the block, or cannot be written.
@@ -30,7 +32,7 @@ def new_folder(root: Path) -> Iterator[Path]:
     root = root.absolute()
     if root.is_symlink() and not root.exists():
         raise DataError(root, ["is a link to nothing; choose another folder"])
-    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+    if root.exists() and not (root.is_dir() and all(path.name in OF_THE_DESKTOP for path in root.iterdir())):
         raise DataError(root, ["there is something else already; choose another folder"])
     temporary = root.parent / f".{root.name}.{uuid.uuid4().hex}"
     try:
@@ -40,6 +42,8 @@ def new_folder(root: Path) -> Iterator[Path]:
     try:
         yield temporary
         try:
+            for name in OF_THE_DESKTOP:
+                (root / name).unlink(missing_ok=True)
             temporary.rename(root)
         except OSError as error:
             reason = f"cannot be renamed into place: {error.strerror or error}"
