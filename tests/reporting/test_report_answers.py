@@ -252,6 +252,7 @@ def test_what_has_to_be_known_before_a_number_is_used(tmp_path: Path) -> None:
     assert "out of date" in cautions(former)
     assert cautions(findings(numbers=confirmed())) == ""
     assert "One seed" in cautions(findings(numbers=confirmed(seeds=[1])))
+    assert cautions(findings(numbers=confirmed(seeds=[1, 2]))) == ""
     assert "Some runs" in cautions(findings(numbers=confirmed(complete=False)))
     then = confirmed()
     then["recommendation"] = {**then["recommendation"], "searched": 1}
@@ -304,6 +305,14 @@ def test_a_simple_model_that_is_better_is_named_before_the_export() -> None:
         made("tuning_gain"), made("against_baseline", second="majority", verdict="worse"), contenders=held
     )
     assert "# where no input is available" in commands(findings(numbers=worse))
+    first = confirmed(
+        made("tuning_gain", verdict=OPEN),
+        made("against_baseline", second="majority", verdict="worse"),
+        contenders=held,
+        opening=None,
+    )
+    assert "--seeds" in commands(findings(numbers=first)), "one step first"
+    assert "# where" not in commands(findings(numbers=first))
     needs_text = {"text_tfidf": contender("baseline", 0.9)}
     of_words = confirmed(
         made("tuning_gain"),

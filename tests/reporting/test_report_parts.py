@@ -16,12 +16,13 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion
-from distune.reporting import markdown, shell
+from distune.reporting import html, markdown, shell
 from distune.reporting.document import (
     Bullets,
     Code,
     Commands,
     Headline,
+    Section,
     Strong,
     TableBlock,
     caution,
@@ -33,6 +34,7 @@ from distune.reporting.figures import bars, cost, curves, history
 from distune.reporting.figures.style import BLUE, FAINT, ORANGE, RED, look
 from distune.reporting.paths import quoted, shown
 from distune.reporting.sections import methodology, recommendations, tasks, usage
+from distune.tuning.space.space import DEFAULT_SPACE
 
 COMPLETE, PRUNED, FAILED = (
     TrialRecord(0, "complete", 0.5),
@@ -168,6 +170,22 @@ def test_the_space_to_search_again_is_that_of_both_stages_without_the_choice_of_
     assert shell._asked(findings(found, audit=leaks)).endswith(" --accept-leaks")
     mild = {"findings": [{"severity": "warning"}]}
     assert shell._asked(findings(found, audit=mild)) == said
+
+
+def test_only_what_was_searched_is_searched_again(tmp_path: Path) -> None:
+    part = {"alpha": Parameter("alpha", "float", 0.1, 1.0, key="distillation.alpha")}
+    whole = {name: Parameter(name, "float", 0.1, 1.0) for name in DEFAULT_SPACE}
+    asked = {
+        source: shell._asked(findings(study(space=part, space_source=source)))
+        for source in ("study", "distributions")
+    }
+    assert asked == {"study": " --only alpha", "distributions": ""}, (
+        "of a space that is not known nothing is left out"
+    )
+    assert shell._asked(findings(study(space=whole))) == ""
+    elsewhere = findings(study(space=whole, folder=tmp_path / "s", source=f"sqlite:///{tmp_path}/s.db"))
+    *_, command = shell.resume(elsewhere, Path("b.yaml"))
+    assert command.endswith(f" --storage sqlite:///{tmp_path}/s.db"), "else it would begin again"
 
 
 def test_what_this_study_can_be_asked_again() -> None:
@@ -433,6 +451,55 @@ def test_a_note_crosses_no_end_of_the_axis(number: int, last: int, side: str) ->
 )  # fmt: skip
 def test_each_kind_of_block_in_markdown(block: Any, written: str) -> None:
     assert text(block) == written
+
+
+def test_no_heading_of_markdown_is_deeper_than_six() -> None:
+    deep = Section("8", (paragraph("x"),))
+    for level in range(7, 1, -1):
+        deep = Section(str(level), parts=(deep,))
+    written = [each for each in markdown._section(deep, 2, "figures") if each.startswith("#")]
+    assert written == ["## 2", "### 3", "#### 4", "##### 5", "###### 6", "###### 7", "###### 8"]
+
+
+@pytest.mark.parametrize(
+    ("title", "anchor"), [("Top 10 trials", "top-10-trials"), ("(What?)", "what"), ("a  b", "a-b")]
+)
+def test_a_section_is_found_by_its_title(title: str, anchor: str) -> None:
+    assert html.anchor(Section(title)) == anchor
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "cell", "is_stacked"),
+    [
+        (2, 5, "x" * 50, False),
+        (3, 5, "x" * 11, True),
+        (3, 5, "x" * 10, False),  # side by side it fits
+        (3, 50, "x" * 11, True),
+        (3, 51, "x" * 11, False),  # one after the other nobody scrolls through them
+        (3, 0, "", False),
+    ],
+)
+def test_which_tables_a_small_screen_shows_cell_by_cell(
+    columns: int, rows: int, cell: str, is_stacked: bool
+) -> None:
+    table = TableBlock(("h",) * columns, tuple((cell,) * columns for _ in range(rows)))
+    assert html.is_stacked(table) is is_stacked
+
+
+@pytest.mark.parametrize(
+    ("start", "title", "is_page"),
+    [
+        ("<title>s & t</title>{}", "s & t", False),
+        ("<title>s &amp; t · Report</title>{}", "s & t", True),
+        ("<title>another</title>{}", "s", False),
+        ("<title>s</title>", "s", False),
+    ],
+)
+def test_a_page_of_ours_loads_nothing_and_begins_with_its_title(
+    start: str, title: str, is_page: bool
+) -> None:
+    loads = "default-src 'none'; style-src 'unsafe-inline'"
+    assert html.is_page(start.format(loads).encode(), title) is is_page
 
 
 def test_a_headline_ends_in_its_own_question_mark_or_a_colon() -> None:

@@ -160,7 +160,7 @@ def _write(
     if checklist is not None:
         write_generated(out / CHECKLIST_FILE, markdown.render(tripod_ai(document)))
     asked = [out / CHECKLIST_FILE] if checklist is not None else []
-    return [*(path for _, path in written.files if path.is_file()), *asked, *drawn]
+    return [*(path for _, path in written.files), *asked, *drawn]
 
 
 def _refuse_to_replace(out: Path, study: StudyRecord, *, with_checklist: bool, overwrite: bool) -> None:
