@@ -19,6 +19,7 @@ CONTENDERS = {
     "trial_0012_student_alone": {"kind": "student_alone", "trial": None, "is_base": False},
     "base_student_alone": {"kind": "student_alone", "trial": None, "is_base": False},
     "base_image_alone": {"kind": "image_alone", "trial": None, "is_base": False},
+    "alone": {"kind": "image_alone", "trial": None, "is_base": False},
     "text_tfidf": {"kind": "baseline", "trial": None, "is_base": False},
     "own": {"kind": "baseline", "trial": None, "is_base": False},
 }
@@ -35,6 +36,7 @@ CONTENDERS = {
         ("text_tfidf", "logistic regression on the words of the text"),
         ("base_image_alone", "the base config's student of the image alone"),
         ("own", "own"),
+        ("alone", "alone"),
         ("unheard of", "unheard of"),
     ],
 )

@@ -78,7 +78,7 @@ def named(numbers: Numbers, contender: str) -> str:
         return "the base config"
     if kind == "baseline" or contender in BASELINES:
         return BASELINES.get(contender, formats.plain(contender))
-    if kind in MODELS:
+    if kind in MODELS and contender.endswith(f"_{kind}"):
         return f"{named(numbers, contender.removesuffix(f'_{kind}'))}'s {MODELS[kind]}"
     return f"trial {about['trial']}" if about.get("trial") is not None else formats.plain(contender)
 
