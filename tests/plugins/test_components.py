@@ -77,14 +77,17 @@ def test_names_and_content_of_all_files_of_a_package_make_its_hash(modules: Path
 
 
 def test_a_plugin_is_imported_once_and_the_path_stays(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (modules / "once.py").write_text("LOSSES = {'once': int}\nFUSIONS = {}\nREADERS = {'once': str}")
+    (modules / "once.py").write_text(
+        "from distune.distillation.losses.none import NoLoss\n"
+        "LOSSES = {'once': NoLoss}\nFUSIONS = {}\nREADERS = {'once': str}"
+    )
     monkeypatch.chdir(Path(__file__).parent)
     monkeypatch.setattr(sys, "path", [*sys.path, "", str(Path.cwd())])
     before = list(sys.path)
     load_plugins(["once", "once"])
     load_plugins(["once"])
     assert loaded_plugins() == ("once",) and sys.path == before
-    assert LOSSES["once"] is int and READERS["once"] is str  # type: ignore[comparison-overlap]
+    assert LOSSES["once"] is LOSSES["none"] and READERS["once"] is str  # type: ignore[comparison-overlap]
 
 
 def test_a_plugin_of_empty_tables_defines_nothing(modules: Path) -> None:
