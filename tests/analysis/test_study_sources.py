@@ -41,7 +41,9 @@ def test_a_study_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: pyte
         ("no", "no such study"),
     ):
         with pytest.raises(UserError, match=said):
-            database_file(Path(given))
+            database_file(given)
+    monkeypatch.chdir(place / "s")
+    assert database_file(".").resolve() == (place / "s.db").resolve()
 
 
 def test_a_study_of_teachers_is_read_with_that_of_the_students(tmp_path: Path) -> None:

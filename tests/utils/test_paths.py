@@ -23,8 +23,18 @@ from distune.utils.files.atomic import (
     write_text,
 )
 from distune.utils.files.new_folder import new_folder
-from distune.utils.files.paths import check_is_file, in_shell, is_file_name, make_folder, read_file
+from distune.utils.files.paths import check_is_file, in_full, in_shell, is_file_name, make_folder, read_file
 from distune.utils.lazy import lazy_names
+
+
+def test_the_working_folder_and_those_above_it_have_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a/b")
+    for given, name in ((".", "b"), ("..", "a"), ("../b/..", "a"), ("./", "b"), ("../b", "b"), ("c", "c")):
+        assert in_full(given).name == name
+    assert in_full("../b") == Path("../b") and not in_full(" ").name.strip() and not in_full("").name
 
 
 def test_a_path_is_one_word_of_a_command_and_no_option() -> None:

@@ -20,6 +20,7 @@ from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, RESULTS, check_unchanged, results_of
 from distune.training.scoring.scores import named_score
+from distune.utils.files.paths import in_full
 from distune.utils.numbers import is_number
 from distune.utils.text import one_line
 
@@ -116,7 +117,7 @@ def _run(folder: Path) -> Contestant | None:
         found = task_settings(folder) if (folder / CONFIG).is_file() else None
         asked = None if isinstance(found, Unknown) else found
         return Contestant(
-            folder.name,
+            in_full(folder).name,
             "run",
             _number(results["score"]),
             test=test,

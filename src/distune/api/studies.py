@@ -59,7 +59,7 @@ class Study:
         check_argument("storage", storage, str, type(None))
         name, url = name_and_url(source, storage)
         ended = read_status(name, storage=url).ended
-        folder = STUDIES / name if storage else database_file(Path(source)).with_suffix("")
+        folder = STUDIES / name if storage else database_file(source).with_suffix("")
         return cls(name, folder, ended, storage)
 
     @property

@@ -92,7 +92,7 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         check_study_name(request.study)
         url, name, folder = request.storage, request.study, STUDIES / request.study
     else:
-        file = database_file(Path(request.study))
+        file = database_file(request.study)
         url, name, folder = default_url(file.parent, file.stem), file.stem, file.with_suffix("")
     with reading(url) as storage:
         name = name_in(storage, name, url, is_own_file=request.storage is None)

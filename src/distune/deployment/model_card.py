@@ -18,6 +18,7 @@ from distune.prediction.evaluation import EXTERNAL, score_with_interval
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import score_in_words
 from distune.utils.files.jsonl import read_lines
+from distune.utils.files.paths import in_full
 from distune.utils.forms import Form, fault
 from distune.utils.text import at_line_start, counted, in_markdown, one_line
 
@@ -51,7 +52,7 @@ def model_card(
             f"# {_said(config.name)}",
             "",
             f"Exported by Distune {__version__} on {datetime.now(UTC):%Y-%m-%d} from the run "
-            f"{_said(folder.name)}.",
+            f"{_said(in_full(folder).name)}.",
             "",
             *_model(config, tasks, weights),
             *_data(config, table),

@@ -33,6 +33,7 @@ from distune.prediction.label_cells import LabelCell, PartLabels, as_in_training
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import was_trained_on
 from distune.utils.arguments import check_argument, check_path
+from distune.utils.files.paths import in_full
 from distune.utils.text import counted, listed
 
 _log = logging.getLogger(__name__)
@@ -270,7 +271,7 @@ def _of_folder(predictor: Predictor, root: Path) -> Labelled:
         raise DataError(
             root, ["this is the data set that the student was trained and tuned on; external data are others"]
         )
-    return labelled_table(table, root.name)
+    return labelled_table(table, in_full(root).name)
 
 
 def _as_cell(task: Task, values: NDArray[np.int64]) -> LabelCell:

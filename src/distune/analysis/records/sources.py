@@ -11,6 +11,7 @@ from distune.analysis.records.from_optuna import from_optuna
 from distune.analysis.records.study_record import StudyRecord
 from distune.errors import UserError
 from distune.utils.files.default_folders import STUDIES
+from distune.utils.files.paths import in_full
 
 if TYPE_CHECKING:
     import optuna
@@ -35,30 +36,31 @@ def read_study(
         return from_optuna(source)
     if storage is not None:
         return _from_storage(storage, str(source), STUDIES / str(source))
-    file = database_file(Path(source), others)
+    file = database_file(source, others)
     from distune.tuning.study.storage_url import sqlite_url
 
     return _from_storage(sqlite_url(file), file.stem, file.with_suffix(""), is_own_file=True)
 
 
-def database_file(given: Path, others: Sequence[str] = ()) -> Path:
+def database_file(source: Path | str, others: Sequence[str] = ()) -> Path:
     """The SQLite file that a study's file, folder or name stands for.
 
     Args:
-        given: file, folder or name.
+        source: file, folder or name.
         others: what it could have been besides a study, and is not; an error names them.
 
     Raises:
         UserError: there is none.
     """
-    if not given.name.strip():  # nothing, blanks, a dot or the root
+    given = in_full(source)
+    if not given.name.strip():  # nothing, blanks or the root
         raise UserError(f"study: {str(given)!r} names no study; give its name, its folder, or its .db file")
     beside = given.parent / f"{given.name}.db"
     candidates = [given, beside, STUDIES / f"{given}.db"]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    looked = ", ".join(str(candidate) for candidate in candidates[given.is_dir() :])
+    looked = ", ".join(dict.fromkeys(map(str, candidates[given.is_dir() :])))
     neither = f"it is no {', no '.join(others)}, and of a study " if others else ""
     if given.is_dir():
         raise UserError(
@@ -84,7 +86,7 @@ def name_and_url(source: Path | str, storage: str | None = None) -> tuple[str, s
     from distune.tuning.study.read_only import reading
     from distune.tuning.study.storage_url import sqlite_url
 
-    file = database_file(Path(source))
+    file = database_file(source)
     url = sqlite_url(file)
     with reading(url) as found:
         return name_in(found, file.stem, url, is_own_file=True), url

@@ -16,7 +16,7 @@ from distune.config import Config, as_dict, load_config
 from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
 from distune.utils.files.new_folder import OF_THE_DESKTOP
-from distune.utils.files.paths import make_folder
+from distune.utils.files.paths import in_full, make_folder
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")
@@ -36,7 +36,7 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
     Raises:
         UserError: the folder holds a finished run or one of another config, holds something else, or is in use.
     """
-    folder = out or _unfinished(config, runs)
+    folder = in_full(out) if out else _unfinished(config, runs)
     is_new = folder is None or not folder.exists()
     folder = folder or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
     _check(config, folder, overwrite)

@@ -19,6 +19,12 @@ def in_shell(path: Path | str) -> str:
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
+def in_full(path: Path | str) -> Path:
+    """A path whose last part is the name of what it leads to: in full where that is `.` or `..`."""
+    has_name = Path(path).name not in ("", "..") or not str(path).strip()
+    return Path(path) if has_name else Path(path).resolve()
+
+
 def is_file_name(name: str) -> bool:
     """Whether a name from data can be the name of one file or folder: no separator, no dots first, not too long."""
     return _FILE_NAME.fullmatch(name) is not None
