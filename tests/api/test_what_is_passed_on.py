@@ -350,6 +350,29 @@ def test_a_task_may_be_described_without_columns_of_its_own(config: Config, tmp_
     assert (task.name, task.kind, task.classes) == ("kind", "ordinal", ("b", "a"))
 
 
+def test_columns_of_frames_and_subgroups_are_no_labels(config: Config, tmp_path: Path) -> None:
+    asked = config.replace(
+        **{"data.reader": "csv", "data.image_column": "image", "data.text_column": "text", "data.label_columns": ["x"],
+           "data.frame_column": "slice", "data.subgroup_columns": ["sex"]}
+    )  # fmt: skip
+    free = asked.replace(**{"data.reader": "wound", "data.label_columns": None})
+    held = frame(tmp_path, slice=[""] * 12, sex=["f"] * 12)
+    found = with_data(free, held).data
+    assert found.label_columns == ("kind",) and found.frame_column == "slice"
+    assert distune.read_table(found, 0).subgroups == {"sex": ("f",) * 12}
+    with pytest.raises(DataError, match="'x'"):
+        with_data(asked, held)
+
+
+def test_a_row_without_labels_is_in_train_with_its_case(config: Config, tmp_path: Path) -> None:
+    held = frame(tmp_path, kind=["", *"babababab", "a", "nan"])
+    for seed in range(4):
+        found = with_data(config.replace(seed=seed, **{"data.missing": "allow"}), held).data
+        table = distune.read_table(found, 0)
+        splits = dict(zip(table.texts, table.splits, strict=True))
+        assert [splits[f"text {n}"] for n in (0, 1, 10, 11)] == ["unlabelled", "train", "train", "unlabelled"]
+
+
 def test_a_frame_of_one_split_has_the_tables_that_are_read(config: Config, tmp_path: Path) -> None:
     root = with_data(config, frame(tmp_path, split=["train"] * 12)).data.root
     assert (root / "metadata_dev.csv").read_text().split() == ["image,text,group,kind"]

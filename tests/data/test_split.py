@@ -229,6 +229,40 @@ def test_a_group_goes_where_the_squared_misses_over_the_totals_grow_least() -> N
         assert parts.tolist() == [0, 1, 0, 0]
 
 
+def misses(counts: np.ndarray, wanted: np.ndarray, totals: np.ndarray) -> float:
+    """As the docstring says it: the squared misses of each part and stratum over the stratum's rows, added up."""
+    return float(((counts - wanted) ** 2 / totals).sum())
+
+
+def test_every_group_goes_where_the_misses_are_then_least() -> None:
+    """Groups of 1 to 12 rows in three classes, placed one by one, the whole sum computed anew for each part."""
+    random, seen = np.random.default_rng(2), set()
+    for _ in range(30):
+        sizes = random.permutation(np.arange(1, 13))
+        groups = np.repeat(np.arange(12), sizes)
+        labels = [(name,) for name in random.choice(list("abc"), len(groups), p=(0.8, 0.15, 0.05))]
+        fractions = (0.6, 0.25, 0.15)
+        strata = [np.array([row == (name,) for row in labels]) for name in "abc" if (name,) in labels]
+        by_group = np.array([[*(own[groups == g].sum() for own in strata), sizes[g]] for g in range(12)])
+        totals = by_group.sum(axis=0)
+        wanted, have = np.outer(fractions, totals), np.zeros((3, len(totals)))
+        expected, is_tied = np.zeros(12, int), False
+        for group in np.argsort(-sizes):
+            costs = []
+            for part in range(3):
+                after = have.copy()
+                after[part] += by_group[group]
+                costs.append(misses(after, wanted, totals))
+            first, second, _ = sorted(costs)
+            is_tied |= second - first < 1e-6
+            expected[group] = int(np.argmin(costs))
+            have[expected[group]] += by_group[group]
+        if not is_tied:
+            seen.add(tuple(expected))
+            assert spread_groups(labels, groups, fractions=fractions, seed=0).tolist() == expected.tolist()
+    assert len(seen) > 5
+
+
 def test_the_size_of_a_part_counts_in_rows_and_not_in_classes() -> None:
     labels = [("a",)] * 20 + [("b",)] * 20
     groups = np.array([0] * 20 + [1] * 20)

@@ -77,6 +77,27 @@ def test_a_graph_answers_what_it_computes(tmp_path: Path) -> None:
         found.probabilities(pixels[:, :, :1], None)
 
 
+def test_a_graph_of_8_bits_answers_one_by_one_and_any_other_in_batches(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 2, 2), np.uint8)
+    for quantised, sizes in ((False, [16, 16, 8]), (True, [1] * 40)):
+        file = graph(tmp_path / "m.onnx")
+        if quantised:
+            with file.open("ab") as stream:  # an unknown field, which names the operator as a node would
+                stream.write(bytes([0x0A | 0x78, 21 + 1]) + b" DynamicQuantizeLinear")
+        found = loaded(file)
+        real, seen = found._session.run, []
+
+        def run(names: Any, feed: Any, real: Any = real, seen: Any = seen) -> Any:
+            seen.append(len(feed["pixels"]))
+            return real(names, feed)
+
+        found._session = SimpleNamespace(run=run)
+        (answers,) = found.probabilities(pixels, None)
+        assert seen == sizes and answers.shape == (40, 3)
+        means = pixels.mean(axis=(2, 3)) / 10
+        assert answers == pytest.approx(np.exp(means) / np.exp(means).sum(axis=1, keepdims=True), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("made", "asked", "word"),
     [

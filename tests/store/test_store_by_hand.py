@@ -163,6 +163,9 @@ def test_eviction_stops_as_soon_as_the_rest_fits(tmp_path: Path) -> None:
             store.get("step", {"n": number}, fill)
             os.utime(tmp_path / "step" / key_of({"n": number}) / MANIFEST, (number, number))
     size = store.entries()[0].size
+    exact = Store(tmp_path)
+    exact.max_bytes = sum(entry.size for entry in exact.entries())
+    assert exact.evict() == []
     small = Store(tmp_path, max_gb=2.5 * size / 1e9)
     assert small.evict() == [f"step/{key_of({'n': number})}" for number in (0, 1)]
     assert small.evict() == []
