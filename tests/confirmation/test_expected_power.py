@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from distune.confirmation.expected_power import ExpectedPower, cases_to_evaluate, foresee
+from distune.confirmation.statistics.inference.power import needs, power
+from distune.confirmation.statistics.inference.significance import compare_scores, family_level
+from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import Table, Task
-from distune.training.files.prediction_files import write_predictions
+from distune.training.files.prediction_files import read_split_predictions, write_predictions
 
 TASK = Task("kind", ("a", "b", "c"))
 
@@ -46,6 +49,22 @@ def test_more_cases_have_more_power_and_fewer_are_needed_for_a_larger_gain(tmp_p
     assert (
         larger is not None and larger.cases_needed is not None and larger.cases_needed < few.cases_needed / 3
     )
+
+
+def test_the_power_is_that_of_one_of_two_primary_questions_on_so_many_cases(tmp_path: Path) -> None:
+    folders = answered(tmp_path / "a", 0.85, 1), answered(tmp_path / "b", 0.8, 2)
+    found = foresee(*folders, None, (TASK,), cases=600, gain=0.05)
+    scored = []
+    for folder in folders:
+        read = read_split_predictions(folder, "dev", (TASK,))
+        assert read is not None
+        score = overall(task_answers([read]))
+        scored.append((folder.name, score.values, score.pseudovalues))
+    errors = compare_scores(*scored, examples=120).errors.with_more(cases=10)
+    wanted = needs(errors, 0.05, family_level(2), seeds=1, cases=600)["cases_needed"]
+    assert found == ExpectedPower(power(errors, 0.05, family_level(2)), 0.05, 600, wanted)
+    assert foresee(*folders, None, (TASK,), cases=1, gain=0.05) is None
+    assert foresee(folders[0], folders[0], None, (TASK,), cases=600, gain=0.05) is None, "nothing differs"
 
 
 def test_folds_are_evaluated_together(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ def test_what_a_library_throws_is_explained_and_what_the_machine_lacks_is_not(
         raise error
     assert (caught.value is error) is passes
     if not passes:
-        assert "name: it cannot be built as the text encoder" in str(caught.value)
+        assert f"name: it cannot be built as the text encoder ({type(error).__name__}: " in str(caught.value)
+        assert caught.value.__cause__ is error
 
 
 def test_a_model_is_known_by_its_name_and_by_its_place_on_the_hub() -> None:

@@ -155,8 +155,24 @@ class TestTrainedState:
         assert torch.equal(copied(*raw()).logits[0], model(*raw()).logits[0])
 
     def test_weights_of_another_model_are_refused(self, tasks: Tasks) -> None:
-        with pytest.raises(RuntimeError, match="weights of another model"):
-            load_trained_state(make(tasks, freeze="all"), trained_state(make(tasks)))
+        model = make(tasks, freeze="all")
+        sound = trained_state(model)
+        for state in (
+            trained_state(make(tasks)),
+            {**sound, "more": torch.ones(1)},
+            dict([*sound.items()][1:]),
+        ):
+            with pytest.raises(RuntimeError, match="weights of another model"):
+                load_trained_state(model, state)
+        bias = "heads.0.bias"
+        for odd, token in (
+            (torch.tensor([1.0, float("inf")]), f"{bias} .* not finite"),
+            (torch.tensor([1.0, float("nan")]), f"{bias} .* not finite"),
+            (sound[bias].double(), f"{bias} is of torch.float64"),
+            (torch.ones(3), bias),
+        ):
+            with pytest.raises(RuntimeError, match=token):
+                load_trained_state(model, {**sound, bias: odd})
 
 
 FACTORISED = {"name": "bert-tiny", "pretrained": False, "embedding_rank": 4}

@@ -39,6 +39,13 @@ def test_a_changed_file_changes_the_name(folder: Path, file: str) -> None:
     assert name_of(folder) != before
 
 
+def test_random_weights_of_a_folder_are_those_of_their_seed(folder: Path) -> None:
+    config = EncoderConfig(name=str(folder), pretrained=False)
+    names = [identity(config, "text", seed) for seed in (1, 2)]
+    assert "-random-1|" in names[0] and "-random-2|" in names[1]
+    assert names[0].replace("-random-1|", "-random-2|") == names[1] and names[0] != name_of(folder)
+
+
 def test_other_files_do_not(folder: Path) -> None:
     before = name_of(folder)
     (folder / "README.md").write_text("a model")

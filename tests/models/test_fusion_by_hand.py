@@ -262,6 +262,45 @@ def test_the_fused_vector_is_dropped_in_training_before_the_heads() -> None:
         torch.testing.assert_close(logits, head(dropped))
 
 
+@pytest.mark.parametrize("name", ["energy_aware", "soft_hard_routing", "simple"])
+def test_what_a_fusion_says_of_its_cost_is_the_models_answer(name: str) -> None:
+    model = classifier(fusion=name).eval()
+    said: list[Any] = []
+    assert model.fusion is not None
+    model.fusion.register_forward_hook(lambda _, __, out: said.append(out))
+    output = model(*batch())
+    assert output.penalty is said[0].penalty and output.cost is said[0].cost
+    assert (output.penalty is not None) is (name == "energy_aware")
+    assert (output.cost is not None) is (name != "simple")
+
+
+def test_a_fusion_has_the_shape_and_the_dropout_of_the_config() -> None:
+    model = classifier(fusion="cross_attention", fusion_layers=3)
+    rates = {module.p for module in model.fusion.modules() if isinstance(module, torch.nn.Dropout)}  # type: ignore[union-attr]
+    assert rates == {0.5} and len(model.fusion.layers) == 3  # type: ignore[union-attr,arg-type]
+    assert model.fusion.layers[0].image_projection.heads == 2  # type: ignore[union-attr,index]
+    whole = made("modality_dropout")
+    assert {module.p for module in whole.modules() if isinstance(module, torch.nn.Dropout)} == {0.0}
+    assert whole.probability == 0.5
+
+
+def test_the_vectors_of_what_is_absent_draw_no_random_number() -> None:
+    config = StudentConfig(vision="tiny-cnn", text="tiny-text", fusion_dim=8, fusion_heads=2)
+    able, plain, other = (
+        build_classifier(config, TASKS, seed=seed, image_size=32, can_miss=can_miss)
+        for seed, can_miss in ((1, True), (1, False), (2, False))
+    )
+    assert {name: value.tolist() for name, value in able.absent.items()} == {
+        "image": [0.0] * 8,
+        "text": [0.0] * 8,
+    }
+    state, expected = able.state_dict(), plain.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
+    assert not torch.equal(plain.heads[0].weight, other.heads[0].weight), "heads are of the seed, too"
+    gone = torch.tensor([True, False])
+    assert plain.eval()(*batch(), absent=(gone, gone)).absent == (None, None), "it has nothing in its place"
+
+
 def test_norms_of_tokens_have_no_weights() -> None:
     """They would cost a backward pass where the encoder is frozen."""
     model = classifier(
@@ -298,9 +337,12 @@ def test_where_single_tokens_are_never_read_their_means_will_do(values: dict[str
 def test_encoders_of_a_kept_model_are_kept_by_size_and_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_cache, "_kept", build_cache.OrderedDict())
     config = StudentConfig(vision="tiny-cnn", text="tiny-text", fusion_dim=8, fusion_heads=2)
-    for size, seed in ((32, 1), (32, 1), (64, 1)):
+    counts = []
+    for size, seed in ((32, 1), (32, 1), (64, 1), (64, 2)):
         build_classifier(config, TASKS, seed=seed, image_size=size, keep_encoders=True)
-    assert len(build_cache._kept) == 3, "two sizes of images, one text"
+        counts.append(len(build_cache._kept))
+    assert counts[:3] == [2, 2, 3], "two sizes of images, one text"
+    assert len({key for key in build_cache._kept if "random-2" in key}) == 2
 
 
 def test_what_logits_say() -> None:

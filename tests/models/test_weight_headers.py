@@ -61,6 +61,24 @@ def test_memory_that_does_not_suffice_is_no_fault_of_the_file(
         placeholders(tmp_path)
 
 
+def test_what_is_no_tensor_in_a_pickled_file_is_left_out_and_quantised_weights_are_refused(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "pytorch_model.bin"
+    torch.save({"w.weight": torch.ones(2, 3).half(), "epoch": 3, "ids": torch.arange(4)}, file)
+    found = placeholders(tmp_path)
+    assert {name: (tuple(each.shape), each.dtype) for name, each in found.items()} == {
+        "w.weight": ((2, 3), torch.float16),
+        "ids": ((4,), torch.int64),
+    }
+    torch.save({"w.weight": torch.ones(2, 3).to(torch.int8)}, file)
+    with pytest.raises(UserError, match="is quantised"):
+        placeholders(tmp_path)
+    file.write_bytes(b"nothing of torch")
+    with pytest.raises(UserError, match=r"pytorch_model\.bin"):
+        placeholders(tmp_path)
+
+
 def test_names_and_shapes_are_those_of_the_file(tmp_path: Path) -> None:
     save_file({"w": torch.ones(2, 3)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
     (found,) = placeholders(tmp_path).items()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from distune.config import Config, DistillationConfig
 from distune.data import Table, read_table
-from distune.data.batches import eval_batches, train_batches
+from distune.data.batches import ModelInputs, eval_batches, train_batches
 from distune.distillation import LOSSES, LossShapes, Objective
 from distune.models.classifier import Classifier
 from distune.models.outputs import ModelOutput
@@ -37,15 +37,22 @@ MakeConfig = Callable[..., Config]
 CPU = Compute(torch.device("cpu"), bf16=False)
 
 
+_READ: dict[str, tuple[Table, ModelInputs]] = {}
+"""Each data set once: pixels and ids, which no model changes."""
+
+
 class Setting:
     """A student that learns from labels alone, without dropout, so that nothing in an epoch is random."""
 
     def __init__(self, config: Config):
         self.config = config
-        self.table: Table = read_table(config.data, config.seed)
+        if (data := config.data.model_dump_json()) not in _READ:
+            table = read_table(config.data, config.seed, check_images=False)
+            steps = InputSteps(table, config.data, Store(), CPU, config.seed)
+            model = build_student(config, table.tasks)
+            _READ[data] = table, steps.for_model(model, config.student, student_seed(config))
+        self.table, inputs = _READ[data]
         self.model = build_student(config, self.table.tasks)
-        steps = InputSteps(self.table, config.data, Store(), CPU, config.seed)
-        inputs = steps.for_model(self.model, config.student, student_seed(config))
         self.examples = Examples(
             inputs, self.table.labels, self.table.tasks, self.table.rows("train"), self.table.rows("dev")
         )
@@ -61,7 +68,7 @@ def setting(tiny_config: MakeConfig) -> Callable[..., Setting]:
     def make(**values: Any) -> Setting:
         # Of smaller images some weights have no gradient but rounding, which Adam blows up.
         same = {"student__dropout": 0.0, "training__batch_size": 24, "data__image_size": 64}
-        return Setting(tiny_config(**same, **values))
+        return Setting(tiny_config(**(same | values)))
 
     return make
 
@@ -140,7 +147,8 @@ def test_the_weights_after_an_epoch(setting: Callable[..., Setting], accumulatio
 def test_what_is_evaluated_is_the_average_of_the_weights(
     setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = setting(student__epochs=2, training__weight_decay=0.0, training__ema=0.999, student__lr=2e-2)
+    values = {"training__weight_decay": 0.0, "training__ema": 0.999, "student__lr": 2e-2}
+    ours = of_few(setting(**values), epochs=2)
     start, scored, predict = copy.deepcopy(ours.model), [], loop.predict
 
     def noting(model: Classifier, *others: Any) -> Any:
@@ -159,7 +167,7 @@ def test_what_is_evaluated_is_the_average_of_the_weights(
 def test_every_epoch_has_a_seed_and_an_order_of_its_own(
     setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = setting(student__epochs=3)
+    ours = of_few(setting(training__batch_size=2))
     seeds: list[int] = []
     trains: list[bool] = []
     orders: list[list[int]] = []
@@ -180,8 +188,9 @@ def test_every_epoch_has_a_seed_and_an_order_of_its_own(
     assert all(sorted(order) == sorted(ours.examples.train.tolist()) for order in orders)
 
 
-def test_a_losss_own_parameters_are_trained(setting: Callable[..., Setting]) -> None:
-    ours = setting()
+@pytest.mark.parametrize("decay", [0.01, 0.0])
+def test_a_losss_own_parameters_are_trained(setting: Callable[..., Setting], decay: float) -> None:
+    ours = setting(training__weight_decay=decay)
 
     class WithParameter(nn.Module):
         def __init__(self) -> None:
@@ -276,6 +285,19 @@ def test_the_rate_that_is_recorded_is_that_of_the_last_layers(setting: Callable[
     assert optimizer.lr == ours.plan.lr
 
 
+def test_the_schedule_is_that_of_the_whole_plan(setting: Callable[..., Setting]) -> None:
+    """Of a last batch that is not full, too, and however early the training stops."""
+    rates = []
+    for patience in (None, 1):
+        ours = of_few(setting(training__batch_size=4, training__early_stopping=patience), epochs=5)
+        optimizer = loop._State(ours.model, ours.objective, ours.examples, ours.plan, CPU).optimizer
+        optimizer.steps = 5
+        rates.append(optimizer.lr)
+    warmup = math.ceil(ours.config.training.warmup * 10)
+    factor = 0.5 * (1 + math.cos(math.pi * (5 - warmup) / (10 - warmup)))
+    assert rates == pytest.approx([ours.plan.lr * factor] * 2)
+
+
 def test_the_gradients_of_all_parameters_are_clipped_together(setting: Callable[..., Setting]) -> None:
     """AdamW's first moments after one step are a tenth of the gradients as they were clipped."""
     ours = setting(training__grad_clip=0.5)
@@ -317,7 +339,7 @@ class StopsAt(Callback):
 
 class SlowDisk(CheckpointFile):
     def save(self, checkpoint: Checkpoint) -> None:
-        time.sleep(0.1)
+        time.sleep(0.03)
         super().save(checkpoint)
 
 

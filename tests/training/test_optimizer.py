@@ -86,7 +86,14 @@ def test_what_has_no_gradient_stays_and_what_is_frozen_is_in_no_group(model: Cla
     give_gradients(others, 1.0)
     optimizer.step()
     assert torch.equal(idle, before)
-    assert len(optimizer.state()) == 3 * len(others)
+    saved = optimizer.state()
+    assert len(saved) == 3 * len(others)
+    again = made(model, nn.Module())
+    again.load(saved, 7)
+    assert again.steps == 7 and again._moments.keys() == set(others)
+    for parameter in others:
+        for name, value in again._moments[parameter].items():
+            assert torch.equal(value, optimizer._moments[parameter][name])
 
 
 @pytest.mark.parametrize(

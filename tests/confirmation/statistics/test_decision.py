@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,24 @@ def test_who_is_taken(rates: dict[str, float], expected: tuple[str, str]) -> Non
     assert (found.contender, found.reason) == expected
     if found.candidates:
         assert sum(each.probability_best for each in found.candidates.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("of_base", "promised"), [(0.8, 0.1), (None, 0.01), (0.95, 0.01)])
+def test_what_the_search_promised_is_the_gain_of_its_best(of_base: float | None, promised: float) -> None:
+    """The relevant gain, which is 0.01 here, where a score is not known or the best is below the base."""
+    base = contender("base", None, search_score=of_base)
+    found = decided({"a": 0.84, "base": 0.8}, contender("a", 1), base, searched=30)
+    assert found.searched == 30
+    assert found.prior_deviation == pytest.approx(promised / expected_maximum(30))
+
+
+def test_what_was_not_evaluated_on_the_split_is_no_candidate_and_neither_is_a_teacher() -> None:
+    everyone = [contender("a", 1), contender("b", 2), contender("base", None)]
+    everyone.append(contender("teacher", None, kind="teacher"))
+    answers = {name: answering(name, 0.9) for name in ("a", "b", "base", "teacher")}
+    answers["b"] = replace(answers["b"], by_split={"dev": answers["b"].by_split["test"]})
+    found = decide(everyone, answers, "test", searched=30, relevant_gain=0.01)
+    assert set(found.candidates) == {"base", "a"}
 
 
 def test_among_equals_the_smallest_is_taken_and_the_base_before_others_of_its_size() -> None:

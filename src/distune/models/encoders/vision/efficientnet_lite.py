@@ -49,10 +49,8 @@ SIZES = {0: Size(1.0, 1.0, 224), 1: Size(1.0, 1.1, 240), 2: Size(1.1, 1.2, 260)}
 
 
 def _channels(base: int, factor: float) -> int:
-    """Channels times the factor, rounded to a multiple of 8 but not down by more than a tenth."""
-    scaled = base * factor
-    rounded = max(8, int(scaled + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * scaled else rounded
+    """Channels times the factor, rounded to a multiple of 8."""
+    return int(base * factor + 4) // 8 * 8
 
 
 def _depth(base: int, factor: float, *, outer: bool) -> int:

@@ -68,4 +68,3 @@ def _resize(embeddings: Any, size: int) -> None:
         resized = embeddings.interpolate_pos_encoding(sample, size, size)
     embeddings.position_embeddings = nn.Parameter(resized.contiguous())
     embeddings.image_size = patches.image_size = (size, size)
-    patches.num_patches = count
