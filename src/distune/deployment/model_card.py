@@ -11,7 +11,7 @@ from pydantic import Field
 
 from distune import __version__
 from distune.config import Config, EncoderConfig
-from distune.data.table import SPLITS, Table, Task
+from distune.data.table import SPLITS, Split, Table, Task
 from distune.errors import UserError
 from distune.models.encoders.catalogue import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, score_with_interval
@@ -93,7 +93,8 @@ def _data(config: Config, table: Table | None) -> Iterator[str]:
         yield "The data set was not there when this was exported."
         yield ""
         return
-    for split in SPLITS:
+    splits: tuple[Split, ...] = (*SPLITS, "unlabelled")
+    for split in splits:
         rows = table.rows(split)
         if len(rows):
             groups = len({table.groups[row] for row in rows})
@@ -120,7 +121,10 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
             yield f"| {split} | {scored['score']:.4f} | {interval} | {scored['examples']} |"
     yield ""
     yield "dev chose the epoch, and often the hyperparameters: its score flatters."
-    if (read_results(folder) or {}).get("test_split") != "opened":
+    test_split = (read_results(folder) or {}).get("test_split")
+    if test_split == "none":
+        yield "The data set has no test split."
+    elif test_split != "opened":
         yield (
             "This run did not open its test split."
             if scores["test"] is None

@@ -105,9 +105,9 @@ def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> N
     if not 1 <= number <= header.frames:
         raise UserError(f"there is no frame {number}; the file has {header.frames}, counted from 1")
     values = _decoded(file, number - 1)
-    if file.file_meta.TransferSyntaxUID in _JPEG:
-        _check_jpeg(file, number - 1, header.frames)
     try:
+        if file.file_meta.TransferSyntaxUID in _JPEG:
+            _check_jpeg(file, number - 1, header.frames)
         if header.photometric == "PALETTE COLOR":
             return _coloured(values, file)
         if values.ndim == 3:
@@ -275,10 +275,10 @@ def _check_jpeg(file: Any, index: int, frames: int) -> None:
     """
     from pydicom.encaps import get_frame
 
-    offsets = (
-        (file.ExtendedOffsetTable, file.ExtendedOffsetTableLengths) if "ExtendedOffsetTable" in file else None
+    tables = (file.get("ExtendedOffsetTable"), file.get("ExtendedOffsetTableLengths"))
+    jpeg = get_frame(
+        file.PixelData, index, number_of_frames=frames, extended_offsets=tables if all(tables) else None
     )
-    jpeg = get_frame(file.PixelData, index, number_of_frames=frames, extended_offsets=offsets)
     encoded = np.frombuffer(jpeg, np.uint8)
     check_decoded(lambda: cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED), jpeg)
 
