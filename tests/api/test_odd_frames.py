@@ -79,6 +79,7 @@ ODD = {
         3,
         b"x",
         PICTURE[:0],
+        np.ma.array(PICTURE, mask=np.eye(4)),
         np.zeros((2, 2, 5), np.uint8),
         np.zeros(3, np.uint8),
         np.zeros((2, 2)),

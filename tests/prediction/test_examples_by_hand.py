@@ -22,7 +22,7 @@ from distune.data.table import MISSING, Split, Table, Task
 from distune.errors import DataError, UserError
 from distune.prediction import load, novelty
 from distune.prediction.answers import Answers, joined, named, predicted
-from distune.prediction.evaluation import _ends, record
+from distune.prediction.evaluation import _ends, evaluate, record
 from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.example_tables import _file, read_examples
 from distune.prediction.examples import Example, cell_of, column_of, examples_of, is_image, is_nothing
@@ -193,6 +193,9 @@ def test_files_arrays_and_pictures_become_the_same_pixels(tmp_path: Path) -> Non
             assert np.array_equal(encoder_pixels(image, 2, rules), expected)
     with pytest.raises(UserError, match="type list"):
         encoder_pixels([[1]], 2)
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.asmatrix(deep)
+    assert np.array_equal(encoder_pixels(matrix, 2, rules), expected)
     palette = Image.new("P", (1, 1))
     palette.putpalette([10, 20, 30] * 256)
     palette.info["transparency"] = 0
@@ -351,6 +354,14 @@ def test_labels_in_the_columns_of_the_student() -> None:
             label_columns_of(Labelled("n", examples[:1], odd, "p"), (TASK,))
     with pytest.raises(DataError, match="there is no example"):
         label_columns_of(Labelled("n", [], {"kind": []}, []), (TASK,))
+
+
+def test_labels_that_define_no_score_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ByLength, "tasks", (replace(TASK, score="auroc"),))
+    monkeypatch.setattr("distune.prediction.evaluation.check_novelty", lambda *_: pytest.fail("compared"))
+    examples = [Example(name, None, "one") for name in "ab"]
+    with pytest.raises(DataError, match="not defined"):
+        evaluate(PREDICTOR, Labelled("x", examples, {"kind": ["long", "long"]}, ["p", "q"]))
 
 
 def test_examples_without_a_case_are_cases_of_their_own() -> None:

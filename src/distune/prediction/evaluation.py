@@ -20,6 +20,7 @@ from distune.prediction.novelty import check_novelty
 from distune.prediction.predictor import OnProgress, Predictor
 from distune.training.files.prediction_files import SplitPredictions, read_split_predictions
 from distune.training.scoring.evaluation import evaluate as all_metrics
+from distune.training.scoring.scores import undefined_scores
 from distune.utils.files.jsonl import append_line
 
 EXTERNAL = "external_evaluations.jsonl"
@@ -37,10 +38,13 @@ def evaluate(
         is not there any more, as beside a bundle.
 
     Raises:
-        DataError: some examples are in that data set, labels are not known to the student, or as `evaluation_of`.
+        DataError: some examples are in that data set, labels are not known to the student or do not define a score, or
+            as `evaluation_of`.
     """
     # What cannot be evaluated is said before files are compared.
     labels = label_columns_of(data, predictor.tasks)
+    if undefined := undefined_scores(labels, predictor.tasks):
+        raise DataError(data.name, undefined)
     is_new = check_novelty(predictor, data.name, data.examples)
     return {**evaluation_of(predictor, data, labels, on_progress), "new": is_new}
 

@@ -123,10 +123,8 @@ def from_array(values: NDArray[Any], rules: PixelRules = DEFAULT) -> NDArray[np.
         rules: how deep values become 8 bits.
 
     Raises:
-        UserError: it has another shape, or no pixel.
+        UserError: it has another shape, no pixel, or masked ones.
     """
-    if np.ma.is_masked(values):
-        raise UserError("an image with masked pixels; say what they show with filled(...)")
     values = in_bgr(values)
     if values.dtype.kind not in "uif":
         raise UserError(f"an image of {values.dtype}: give bytes, or numbers as in a scan")
@@ -137,8 +135,11 @@ def in_bgr(values: NDArray[Any]) -> NDArray[Any]:
     """An image in memory, grey, RGB or RGBA -> its channels in OpenCV's order.
 
     Raises:
-        UserError: it has another shape, or no pixel.
+        UserError: it has another shape, no pixel, or masked ones.
     """
+    if np.ma.is_masked(values):
+        raise UserError("an image with masked pixels; say what they show with filled(...)")
+    values = np.asarray(values)  # a matrix stays one in whatever is computed from it
     is_grey = values.ndim == 2
     if not (is_grey or (values.ndim == 3 and values.shape[2] in (1, 3, 4))) or not values.size:
         raise UserError(

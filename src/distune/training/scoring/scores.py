@@ -125,17 +125,30 @@ def check_scores(table: Table, root: Path, splits: Sequence[Split] = ("dev",)) -
     Raises:
         DataError: lists each task and split.
     """
-    problems = []
-    for split in splits:
-        labels = table.labels[table.rows(split)]
-        for task, columns in zip(table.tasks, label_columns(table.tasks), strict=True):
-            even = np.full((len(labels), len(task.classes)), 1 / len(task.classes))
-            try:
-                task_score(task, labels[:, columns], even)
-            except UndefinedScore as error:
-                problems.append(f"{split} split: {error}")
+    problems = [
+        f"{split} split: {problem}"
+        for split in splits
+        for problem in undefined_scores(table.labels[table.rows(split)], table.tasks)
+    ]
     if problems:
         raise DataError(root, problems)
+
+
+def undefined_scores(labels: NDArray[np.int64], tasks: Sequence[Task]) -> list[str]:
+    """Why the score of a task is not defined on some labels, whatever is predicted; nothing where all are.
+
+    Args:
+        labels: the table's columns, (N, columns).
+        tasks: in the order of the columns.
+    """
+    problems = []
+    for task, columns in zip(tasks, label_columns(tasks), strict=True):
+        even = np.full((len(labels), len(task.classes)), 1 / len(task.classes))
+        try:
+            task_score(task, labels[:, columns], even)
+        except UndefinedScore as error:
+            problems.append(str(error))
+    return problems
 
 
 def mean_score(scores: Sequence[float], tasks: Sequence[Task]) -> float:
