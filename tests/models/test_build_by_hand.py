@@ -20,6 +20,7 @@ from distune.models.encoders.build_cache import MOST, copied
 from distune.models.encoders.catalogue import CATALOGUE, find, known
 from distune.models.encoders.fingerprint import identity
 from distune.models.encoders.pretrained.transformers_model import Origin
+from distune.models.encoders.vision.efficientnet_lite import _norm
 from tests.stand_ins import refusing_as
 
 TEXT = {"model_type": "bert", "vocab_size": 40, "hidden_size": 8, "max_position_embeddings": 4}
@@ -121,6 +122,17 @@ def test_an_image_encoder_takes_three_channels_and_nothing_else(
     else:
         with pytest.raises(UserError, match=token):
             assemble_vision(config, origin(**settings), None, 48)
+
+
+def test_a_norm_of_one_value_a_channel_takes_what_it_has_seen() -> None:
+    """The last batch may hold one example, whose features are one pixel where the image is small."""
+    norm = _norm(2).train()
+    norm.running_mean.copy_(torch.tensor([1.0, 2.0]))
+    alone = torch.tensor([3.0, 5.0]).reshape(1, 2, 1, 1)
+    assert torch.allclose(norm(alone).flatten(), torch.tensor([2.0, 3.0]) / (1 + norm.eps) ** 0.5)
+    pair = torch.cat([alone, -alone])
+    expected = torch.nn.functional.batch_norm(pair, None, None, training=True, eps=norm.eps)
+    assert torch.equal(norm(pair), expected)
 
 
 @pytest.mark.parametrize("name", ["tiny-cnn", "efficientnet-lite0"])

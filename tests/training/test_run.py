@@ -382,11 +382,19 @@ def test_teacher_alone_is_found_by_every_student_after(tiny_config: MakeConfig, 
     assert stopped.stopped and stopped.score is not None
 
 
+@pytest.mark.parametrize(
+    ("changed", "token"),
+    [
+        ({"student.text.layers": [1]}, r"contradicts student\.text\.layers: \[1\]"),
+        ({"student.text.freeze": "all"}, "frozen layers"),
+        ({"teacher.vision.layers": 1}, "3 layers, the teacher's only 1"),
+    ],
+)
 def test_what_the_student_cannot_inherit_is_refused_before_the_teacher_trains(
-    tiny_config: MakeConfig, tmp_path: Path
+    tiny_config: MakeConfig, tmp_path: Path, changed: dict[str, Any], token: str
 ) -> None:
-    config = with_values(tiny_config(student__init_from_teacher=True), {"student.text.layers": [1]})
-    with pytest.raises(UserError, match=r"contradicts student\.text\.layers: \[1\]"):
+    config = with_values(tiny_config(student__init_from_teacher=True), changed)
+    with pytest.raises(UserError, match=token):
         run(config, tmp_path / "run")
     assert not (tmp_path / "run/metrics.jsonl").exists()
 

@@ -7,6 +7,8 @@ from torch import nn
 from distune.config import ModelConfig
 from distune.errors import UserError
 from distune.models.encoders.base import Encoder
+from distune.models.encoders.catalogue import Kind
+from distune.models.encoders.inspection import inspect_encoder
 
 
 def check_copyable(teacher: ModelConfig, student: ModelConfig) -> None:
@@ -37,6 +39,26 @@ def check_copyable(teacher: ModelConfig, student: ModelConfig) -> None:
             raise UserError(
                 f"init_from_teacher: the student's {part}.embedding_rank is {ours.embedding_rank}, the teacher's "
                 f"{theirs.embedding_rank}; give both the same, or set init_from_teacher: false"
+            )
+
+
+def check_start(teacher: ModelConfig, student: ModelConfig, image_size: int | None) -> None:
+    """Refuses, before anything is trained, a student that cannot start from its teacher's layers.
+
+    Args:
+        teacher: its section.
+        student: its section.
+        image_size: side of the image in pixels; None takes each encoder's own.
+
+    Raises:
+        UserError: as `check_copyable` and `copy_layers`.
+    """
+    check_copyable(teacher, student)
+    kinds: tuple[Kind, ...] = ("vision", "text")
+    for kind in kinds:
+        if not getattr(student, kind).is_absent:
+            matching_parts(
+                *(inspect_encoder(getattr(of, kind), kind, image_size) for of in (teacher, student))
             )
 
 

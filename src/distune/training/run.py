@@ -22,7 +22,7 @@ from distune.distillation import LOSSES, LossShapes, Objective, label_shares, sh
 from distune.distillation.loss_parts import exclusive_weights
 from distune.errors import ConfigError
 from distune.models.classifier import Classifier
-from distune.models.init_from_teacher import check_copyable, copy_layers
+from distune.models.init_from_teacher import check_start, copy_layers
 from distune.store import Store, key_of
 from distune.training.callbacks import Callback, EpochRecord, StopTraining, best_epoch
 from distune.training.cost import Cost, carried, peak_process_mb
@@ -169,6 +169,10 @@ class _Run(Callback):
         config = self.config
         if problems := undefined(config):
             raise ConfigError("config", problems)
+        if (
+            dataset is None and config.student.init_from_teacher and uses_teacher(config)
+        ):  # a study has checked it
+            check_start(config.teacher, config.student, config.data.image_size)
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
@@ -212,8 +216,6 @@ class _Run(Callback):
 
     def train(self) -> tuple[Teacher | None, Fitted]:
         teacher, targets = None, None
-        if self.config.student.init_from_teacher:
-            check_copyable(self.config.teacher, self.config.student)
         # Built before the teacher is trained: an encoder that cannot be built costs no epoch.
         started = time.perf_counter()
         self.student = build_student(self.config, self.table.tasks, keep_encoders=self.compute.keeps_encoders)

@@ -78,8 +78,20 @@ class SameConv(nn.Conv2d):
         return functional.conv2d(features, self.weight, self.bias, self.stride, padding, 1, self.groups)
 
 
+class _BatchNorm(nn.BatchNorm2d):
+    """Normalises a single value a channel, which has no variance, by what it has seen: a last batch of one example."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        if self.training and features.numel() == features.shape[1]:
+            return functional.batch_norm(
+                features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(features)
+
+
 def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return _BatchNorm(channels, eps=1e-3, momentum=0.01)
 
 
 class Block(nn.Module):
