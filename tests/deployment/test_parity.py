@@ -265,5 +265,10 @@ def test_what_the_run_recorded_is_compared_with_what_is_exported(tmp_path: Path)
         tmp_path, TASKS, plain, asked, [np.eye(2)[[0, 0, 1]], labels[:, 1:].astype(float)], exported
     )
     assert perfect.score == 1.0 and perfect.drop is not None and perfect.drop > 0
+    as_recorded = [np.eye(2)[[0, 0, 1]], labels[:, 1:].astype(float)]
+    same = compared(tmp_path, TASKS, plain, asked, expected, as_recorded)
+    assert (same.changed, same.changed_from_run) == (1, 0)
+    other = compared(tmp_path, TASKS, plain, asked, as_recorded, expected)
+    assert (other.changed, other.changed_from_run) == (1, 1)
     (tmp_path / "predictions_dev.csv").write_text("id,pred_side\n1,left\n2,left\n3,right\n")
     assert compared(tmp_path, TASKS, plain, asked, expected, exported).changed_from_run is None

@@ -77,6 +77,19 @@ def test_masks_are_not_the_images(folder: Path, columns: dict[str, list[str]], t
     assert look(folder, {**columns, "severity": COLUMNS["severity"]}).image == taken
 
 
+@pytest.mark.parametrize(("count", "is_rival"), [(20, False), (40, True)])
+def test_a_column_that_mostly_names_the_same_images_is_no_rival(
+    folder: Path, count: int, is_rival: bool
+) -> None:
+    other = [MASKS[n] if n < count else name for n, name in enumerate(COLUMNS["file"])]
+    columns = {"a": COLUMNS["file"], "b": other, "severity": COLUMNS["severity"]}
+    if is_rival:
+        with pytest.raises(UserError, match="--image"):
+            look(folder, columns)
+    else:
+        assert look(folder, columns).image == "a"
+
+
 def test_the_share_that_is_said_is_that_of_the_column_that_is_taken(folder: Path) -> None:
     scans = [f"photos/none{n}.png" if n % 3 == 0 else name for n, name in enumerate(COLUMNS["file"])]
     layout = look(folder, {"mask": MASKS, "file": scans, "severity": COLUMNS["severity"]})
