@@ -86,6 +86,15 @@ def test_what_stands_more_than_once_counts_without_its_first() -> None:
     assert repeat_findings(rows, ["1", "2", "3", "4", "5", "1"]) == []  # in two splits: a leak, not a repeat
 
 
+def test_images_of_two_in_a_hundred_examples_that_stand_again_are_a_warning() -> None:
+    for count, severity in ((99, "warning"), (100, "warning"), (101, "info")):
+        names = [str(n) for n in range(count)]
+        rows = table([[0]] * count, ["train"] * count, names, ["p"] * count)
+        (found,) = repeat_findings(rows, [names[1], *names[1:]])
+        assert (found.kind, found.severity) == ("repeated_images", severity)
+        assert f"1 image stands in 2 of {count} examples" in found.detail
+
+
 def test_cases_images_and_texts_in_two_splits() -> None:
     splits: list[Split] = ["train"] * 3 + ["dev"] * 2 + ["test"]
     one = table([[0], [1], [0], [0], [1], [0]], splits, ["five words are in this"] * 5 + ["b"],

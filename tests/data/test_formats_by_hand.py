@@ -31,6 +31,32 @@ def test_the_encoding_is_found_out(content: bytes, name: str) -> None:
     assert decoded(content) == (TEXT, name)
 
 
+def test_rows_of_json_lines_end_at_a_line_feed_alone_and_are_counted_from_one(tmp_path: Path) -> None:
+    lines = '{"a": "x\u2028y\x85z"}\n\n{"a": "b"}\r\n'
+    (tmp_path / "t.jsonl").write_text(lines, encoding="utf-8", newline="")
+    assert list(open_table(tmp_path / "t.jsonl").rows) == [(1, ["x\u2028y\x85z"]), (3, ["b"])]
+    for header in ('{"\\ud800": 1}', '{"a": 1, "\\ud800": 1}'):
+        (tmp_path / "t.jsonl").write_text(header)
+        with pytest.raises(TableError, match="Unicode") as refused:
+            open_table(tmp_path / "t.jsonl")
+        assert refused.value.row == 1
+
+
+def test_rows_of_parquet_are_counted_below_their_header(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(
+        pyarrow.table({"a": ["x", None], "n": [1, 2]}), tmp_path / "t.parquet", row_group_size=1
+    )
+    table = open_table(tmp_path / "t.parquet")
+    assert (table.header, list(table.rows), table.form) == (
+        ["a", "n"],
+        [(2, ["x", "1"]), (3, ["", "2"])],
+        "as parquet",
+    )
+
+
 def test_bytes_that_no_windows_letter_has_are_latin_1() -> None:
     assert decoded(b"a\x81b") == ("a\x81b", "latin-1")
     assert decoded("ł".encode("cp1250"), "cp1250") == ("ł", "cp1250")

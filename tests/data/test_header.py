@@ -100,6 +100,8 @@ def test_without_pillow_that_of_a_png_is_known(tmp_path: Path, monkeypatch: pyte
     assert size_of(str(bomb(tmp_path / "a.png", 50_000))) == (50_000, 50_000)
     cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((2, 5), np.uint8))
     assert size_of(str(tmp_path / "wide.png")) == (5, 2)
+    (tmp_path / "b.png").write_bytes((tmp_path / "wide.png").read_bytes()[:23])
+    assert size_of(str(tmp_path / "b.png")) is None
     (tmp_path / "b.png").write_bytes(b"no image")
     assert size_of(str(tmp_path / "b.png")) is None and size_of(str(tmp_path / "none.png")) is None
 

@@ -139,6 +139,9 @@ def test_decode_all_writes_every_image_to_its_place(tmp_path: Path) -> None:
         decode_all(paths, 8)
     with pytest.raises(ValueError, match=r"not uint8 \(30, 3, 9, 9\)"):
         decode_all(paths, 9, out=mapped)
+    for odd in (np.empty((len(paths), 3, 8, 8), np.int16), np.empty((len(paths) + 1, 3, 8, 8), np.uint8)):
+        with pytest.raises(ValueError, match="out is"):
+            decode_all(paths, 8, out=odd)  # type: ignore[arg-type]
 
 
 class TestViews:

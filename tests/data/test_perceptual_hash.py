@@ -20,6 +20,7 @@ from distune.data.audit.perceptual_hash import (
     near_pairs,
     thumbnails,
 )
+from distune.data.pixels.intensity import PixelRules
 from distune.data.table import Table, Task
 
 
@@ -105,6 +106,11 @@ def test_thumbnails_are_grey_and_in_order(tmp_path: Path) -> None:
     small = thumbnails([paths[1], paths[0], paths[1]])
     assert small.shape == (3, 32, 32)
     assert small[:, 0, 0].tolist() == [7, 60, 7]
+    Image.fromarray(np.full((8, 8), 600, np.uint16)).save(paths[1])
+    assert (
+        thumbnails(paths[1:], PixelRules(window=(500, 401)))[0, 0, 0] == 191
+    )  # three quarters of the window
+    assert thumbnails([]).shape == (0, 32, 32)
 
 
 def noisy_pictures(count: int) -> np.ndarray:
