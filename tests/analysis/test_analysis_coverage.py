@@ -56,6 +56,9 @@ def test_bounds_rest_on_the_best_quarter_rounded_up_and_are_those_of_a_search() 
     values = [0.0, 0.1, 0.5, 0.6, *[0.9] * 9]
     one = study([{"x": value} for value in values], [1 - 0.01 * n for n in range(13)], X)
     assert at_bounds(one, rank(one)) == ()
+    values = [0.0] * 4 + [0.9] * 12
+    quarter = study([{"x": value} for value in values], [1 - 0.01 * n for n in range(16)], X)
+    assert [found.bound for found in at_bounds(quarter, rank(quarter))] == ["low"]
     least = study([{"x": value} for value in (0.0, 0.1, 0.1)], [0.9, 0.8, 0.7], X)
     assert [found.bound for found in at_bounds(least, rank(least))] == ["low"]
     table = replace(least, space_source="observed")

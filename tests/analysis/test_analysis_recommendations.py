@@ -49,3 +49,27 @@ def test_a_rise_smaller_than_what_dev_moves_a_score_is_no_rise(late_gain: float,
     noise = DevNoise(1, 100, 40, 0.8, 0.78, 0.82, 3, 9)
     assert decided(progress=trend, noise=noise).more_trials == expected
     assert decided(progress=trend).more_trials == "still_improving"
+
+
+@pytest.mark.parametrize(
+    ("ended", "parameters", "expected"),
+    [(9, 1, "too_few"), (10, 1, "flat"), (19, 2, "too_few"), (20, 2, "flat"), (20, 0, "flat")],
+)
+def test_ten_trials_for_each_parameter_are_enough_to_say_that_nothing_rises(
+    ended: int, parameters: int, expected: str
+) -> None:
+    space = {f"x{n}": X for n in range(parameters)}
+    one = StudyRecord("s", "maximize", (BEST,), space, "study")
+    for late_gain, more in ((0.0, expected), (0.001, "still_improving")):
+        found = recommend(
+            one, progress=RunningBest(ended, late_gain), bounds=(), importance=UNKNOWN, noise=UNKNOWN
+        )
+        assert found.more_trials == more
+    assert decided().more_trials == "unknown"
+
+
+@pytest.mark.parametrize(("failed", "many"), [(0, False), (1, False), (2, True), (20, True)])
+def test_a_tenth_of_the_trials_that_failed_are_many(failed: int, many: bool) -> None:
+    states = ["failed"] * failed + ["complete"] * (20 - failed)
+    trials = tuple(TrialRecord(n, state, 0.5) for n, state in enumerate(states))  # type: ignore[arg-type]
+    assert decided(trials=trials).many_failures is many

@@ -294,6 +294,14 @@ def test_a_pruned_trial_has_no_score_and_a_range_is_the_first_that_was_searched(
     assert list(found.trials[1].intermediate.items()) == [(1, 0.75), (2, 0.25)]
 
 
+@pytest.mark.parametrize(("recorded", "said"), [(True, True), (False, False), (None, False), ("yes", False)])
+def test_a_teacher_could_be_pruned_where_the_study_says_so(recorded: Any, said: bool) -> None:
+    study = optuna.create_study()
+    if recorded is not None:
+        study.set_user_attr("prune_teacher", recorded)
+    assert from_optuna(study).prune_teacher is said
+
+
 def test_a_condition_is_on_one_value_or_several() -> None:
     entry = {"type": "int", "low": 1, "high": 2}
     for given, expected in (("a", ("a",)), (["a", "b"], ("a", "b")), (("a", "b"), ("a", "b"))):

@@ -104,10 +104,17 @@ def test_each_baseline_is_fitted_on_its_own_inputs_and_kept(
         return fitted(table, place, inputs, (0.1,))
 
     monkeypatch.setattr(baselines, "fitted", noting)
+    built: list[Config] = []
+
+    def once(evaluation: Evaluation, config: Config) -> Any:
+        built.append(config)
+        return frozen_features(evaluation, config)
+
+    monkeypatch.setattr(baselines, "frozen_features", refusing_as(frozen_features, once))
     store = Store(tmp_path / "cache")
     evaluation = Evaluation(table, store, 5, 1, "cpu")
     settings = evaluate_baselines(evaluation, config, tmp_path)
-    assert tuple(settings) == BASELINES
+    assert tuple(settings) == BASELINES and built == [config], "the encoders run once for three baselines"
     features, words = frozen_features(evaluation, config), _word_weights(table)
     expected = dict(
         zip(BASELINES, (None, words, features.joined, features.image, features.text), strict=True)

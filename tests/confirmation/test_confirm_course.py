@@ -98,8 +98,9 @@ def test_what_cannot_be_confirmed_is_refused_before_the_data_are_read(
     with opened(f"sqlite:///{file}") as storage:
         study_id = storage.get_study_id_from_name(STUDY)
         storage.set_study_user_attr(study_id, "data_fingerprint", "other")
-    with pytest.raises(UserError, match="is not the one"):
-        confirm(request_for(file, again=True))
+    for columns in ((), ("age",)):
+        with pytest.raises(UserError, match="is not the one"):
+            confirm(request_for(file, again=True, subgroup_columns=columns))
     with opened(f"sqlite:///{file}") as storage:
         storage.set_study_user_attr(study_id, "ready", False)
     with pytest.raises(UserError, match="not made by distune tune"):

@@ -19,6 +19,7 @@ from distune.confirmation.request import ConfirmRequest
 from distune.confirmation.statistics.files import MARKER, NUMBERS, RECOMMENDED, folds_folder, run_folder
 from distune.confirmation.train_candidates import TrainingEnd
 from distune.errors import UserError
+from distune.models.encoders.hub import revisions
 from distune.training.files.run_folder import RESULTS, write_results
 from distune.training.student import WEIGHTS
 from distune.tuning.executors.base import Executor
@@ -130,6 +131,27 @@ def test_runs_answer_for_themselves_and_those_of_folds_together(
     asked["goes on"] = False
     joined.clear()
     assert made._evaluate(jobs, 4) is None and not joined
+
+
+def test_encoders_are_fetched_for_all_candidates_and_a_name_that_stands_for_nothing_is_left_to_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        revisions, "fetch_encoders",
+        refusing_as(revisions.fetch_encoders, lambda of, retry: asked.extend((each.name, kind) for each, kind in of)),
+    )  # fmt: skip
+    made = real(on_cpu(tmp_path))
+    best, base = made.candidates
+    unknown = with_values(
+        best.config, {"student.vision.name": "nothing of this name", "teacher.text.name": "none"}
+    )
+    made.candidates = (replace(best, config=unknown), base)
+    made._fetch()
+    assert asked == [
+        ("tiny-cnn", "vision"), ("tiny-text", "text"), ("tiny-cnn", "vision"), ("tiny-text", "text"),
+        ("tiny-cnn", "vision"), ("tiny-text", "text"),
+    ]  # fmt: skip
 
 
 def test_the_config_that_is_written_is_the_recommended_one(

@@ -10,7 +10,10 @@ import torch
 from scipy.special import log_softmax
 
 from distune.config import DistillationConfig, TrainingConfig
+from distune.data.table import MISSING, Task
 from distune.distillation import LOSSES, Objective, balanced_class_weights
+from distune.distillation.losses.logit_standardisation import standardised
+from distune.models.outputs import ModelOutput
 
 MakeBatch = Callable[..., Any]
 
@@ -149,3 +152,44 @@ def test_balanced_weights_against_scikit_learn() -> None:
 def test_balanced_weight_of_a_class_without_examples_is_finite() -> None:
     (weights,) = balanced_class_weights(np.array([[0], [0]]), (2,))
     assert weights.tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["single_label", "ordinal"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_each_example_weighs_as_its_class_does_and_none_without_a_label(kind: Any, smoothing: float) -> None:
+    """Three of four examples have a label, as over the epoch: the mean is over those that have."""
+    logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.0, 0.5], [0.0, 0.0, 0.0], [1.0, 1.0, 3.0]])
+    labels = torch.tensor([[0], [2], [MISSING], [2]])
+    weights = torch.tensor([2.0, 5.0, 0.5])
+    plain = Objective(
+        DistillationConfig(),
+        TrainingConfig(label_smoothing=smoothing),
+        tasks=(Task("t", ("a", "b", "c"), kind),),
+    )
+    weighed = Objective(
+        DistillationConfig(alpha=0.1),
+        TrainingConfig(label_smoothing=smoothing),
+        None,
+        (weights,),
+        (0.75,),
+        plain.tasks,
+    )
+    found = weighed(ModelOutput((logits,), None, None, None), labels)
+    each = []
+    for row, label in ((0, 0), (1, 2), (3, 2)):
+        one = ModelOutput((logits[row : row + 1],), None, None, None)
+        if kind == "ordinal" or not smoothing:
+            each.append(float(plain(one, torch.tensor([[label]])).total) * float(weights[label]))
+        else:  # torch weighs the smoothed classes by their own weights
+            log_p = log_softmax(logits[row].double().numpy())
+            target = np.eye(3)[label] * (1 - smoothing) + smoothing / 3
+            each.append(float(-(target * weights.numpy() * log_p).sum()))
+    assert float(found.total) == pytest.approx(sum(each) / 3, rel=1e-5)
+    assert float(found.cross_entropy) == float(found.total), "without a loss alpha is 1"
+
+
+def test_logits_of_three_classes_and_more_are_standardised() -> None:
+    two = torch.tensor([[1.0, 4.0]])
+    assert standardised(two) is two
+    found = standardised(torch.tensor([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]))
+    torch.testing.assert_close(found, torch.tensor([[-(1.5**0.5), 0.0, 1.5**0.5], [0.0, 0.0, 0.0]]))

@@ -86,14 +86,16 @@ def test_what_a_killed_process_has_encoded_is_not_encoded_again(
     assert steps_of(tmp_path) == ["frozen_text"]
 
 
-@pytest.mark.parametrize("count", [1, PART, PART + 1])
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, PART), (PART, PART), (PART + 1, PART), (EXAMPLES, 3 * PREFIX_BATCH)]
+)
 @pytest.mark.parametrize("bf16", [False, True])
 def test_parts_change_no_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, bf16: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, size: int, bf16: bool
 ) -> None:
     compute = Compute(torch.device("cpu"), bf16=bf16)
     whole = rows_of(Store(tmp_path / "whole"), [], compute=compute, count=count)
-    monkeypatch.setattr(parts, "PART", PART)
+    monkeypatch.setattr(parts, "PART", size)
     seen: list[int] = []
     shown: list[int] = []
     in_parts = rows_of(

@@ -1,0 +1,306 @@
+"""Everything that a small confirmation says, from files that are written out here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distune.confirmation.dry_run import _difference
+from distune.confirmation.statistics import decision
+from distune.confirmation.statistics.comparisons import Pair, comparisons
+from distune.confirmation.statistics.decision import CandidateGain, decide
+from distune.confirmation.statistics.files import same_examples
+from distune.confirmation.statistics.inference.power import _times, needs
+from distune.confirmation.statistics.inference.significance import family_level
+from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
+from distune.confirmation.statistics.numbers import confirmation_numbers
+from distune.confirmation.statistics.scores.answers import ContenderAnswers, read_contender
+from distune.confirmation.statistics.scores.case_scores import task_answers
+from distune.confirmation.statistics.scores.operating_points import threshold, thresholds_of_others
+from distune.confirmation.statistics.scores.probabilities import calibration
+from distune.confirmation.statistics.scores.scores import _scaled, split_numbers
+from distune.data.table import MISSING, Table, Task
+from distune.training.files.prediction_files import SplitPredictions, write_predictions
+from distune.training.scoring.temperature_scaling import task_temperature
+
+TASK = Task("t", ("a", "b", "c"))
+SEEDS = (4, 6, 9)
+
+
+def table(count: int, per_case: int = 2, split: str = "dev") -> Table:
+    names = tuple(f"{row:03d}" for row in range(count))
+    labels = np.random.default_rng(count).integers(0, 3, (count, 1))
+    groups = tuple(f"{split} {row // per_case}" for row in range(count))
+    where: Any = ("dev",) * count
+    return Table(Path(), names, ("",) * count, ("",) * count, labels, groups, where, (TASK,))
+
+
+def answers(labels: Any, rate: float, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    right = random.random(len(labels)) < rate
+    chosen = np.where(right, labels[:, 0], (labels[:, 0] + 1) % 3)
+    rows = random.dirichlet(np.ones(3), len(labels)) + 2 * np.eye(3)[chosen]
+    return np.asarray(rows / rows.sum(axis=1, keepdims=True))
+
+
+def write(folder: Path, rate: float, seed: int) -> None:
+    folder.mkdir(parents=True)
+    for split, count in (("dev", 30), ("folds", 60)):
+        examples = table(count, split=split)
+        write_predictions(
+            folder, split, examples, np.arange(count), [answers(examples.labels, rate, seed + count)]
+        )
+
+
+def about(name: str, kind: str, **known: Any) -> dict[str, Any]:
+    unknown = {"trial": None, "rank": None, "is_base": False, "search_score": None, "parameters": None}
+    return {"name": name, "kind": kind, "missing": [], **unknown, **known}
+
+
+@pytest.fixture(scope="module")
+def confirmation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "confirmation"
+    for name, rate in (("best", 0.9), ("other", 0.8), ("base", 0.5)):
+        for seed in SEEDS:
+            write(folder / name / f"seed_{seed}", rate, seed)
+    write(folder / "baselines/majority", 0.4, 1)
+    (folder / "subgroups.csv").write_text(
+        "id,side\n" + "".join(f"{n:03d},{'lr'[n % 2]}\n" for n in range(60))
+    )
+    plan = {
+        "study": "s", "created": "t", "distune_version": "0", "top": 2, "seeds": list(SEEDS), "data_fingerprint": "f",
+        "opening": None, "failures": [{"contender": "other"}], "notes": ["a note"], "folds": 2, "searched": 17,
+        "relevant_gain": 0.25, "new_cases": 99, "power_before": {"power": 0.5},
+        "contenders": [
+            about("other", "trial", trial=5, rank=2, search_score=0.75, parameters={"total": 10}),
+            about("best", "trial", trial=3, rank=1, search_score=0.875, parameters={"total": 10}),
+            about("base", "base", trial=0, is_base=True, search_score=0.5, parameters={"total": 10}),
+        ],
+        "baselines": [{"name": "majority", "settings": {"t": {"C": 1}}}],
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(plan))
+    return folder
+
+
+@pytest.fixture
+def numbers(confirmation: Path) -> dict[str, Any]:
+    return confirmation_numbers(confirmation)
+
+
+def read(confirmation: Path, name: str) -> ContenderAnswers:
+    found = read_contender(confirmation, name, SEEDS)
+    assert found is not None
+    return found
+
+
+def test_all_that_a_confirmation_says(numbers: dict[str, Any], confirmation: Path) -> None:
+    assert (numbers["split"], numbers["optimistic"], numbers["complete"]) == ("folds", True, False)
+    assert numbers["examples"] == {
+        "dev": {"examples": 30, "cases": 15},
+        "folds": {"examples": 60, "cases": 30},
+    }
+    assert numbers["tasks"] == {"t": ["a", "b", "c"]}
+    assert numbers["scored_by"] == {"t": {"kind": "single_label", "score": "macro_f1", "weight": 1.0}}
+    assert (numbers["relevant_gain"], numbers["power_before"]) == (0.25, {"power": 0.5})
+    assert (numbers["notes"], numbers["failures"]) == (["a note"], [{"contender": "other"}])
+    assert (numbers["data_fingerprint"], numbers["top"], numbers["seeds"]) == ("f", 2, list(SEEDS))
+    pairs = [("best", "base"), ("best", "other"), ("other", "base"), ("best", "majority")]
+    assert [(made["first"], made["second"]) for made in numbers["comparisons"]] == pairs
+    of = {name: read(confirmation, name) for name in ("best", "base")}
+    (again,), _ = comparisons([Pair("tuning_gain", "best", "base")], of, "folds", relevant_gain=0.25)
+    assert numbers["comparisons"][0] == again
+    assert numbers["comparisons_missing"] == []
+
+
+def test_each_contender_is_of_its_own_runs_and_forecast_for_the_cases_that_are_asked(
+    numbers: dict[str, Any], confirmation: Path
+) -> None:
+    assert list(numbers["contenders"]) == ["other", "best", "base", "majority"]
+    for name in ("other", "best", "base"):
+        found = numbers["contenders"][name]
+        assert found["splits"]["folds"] == split_numbers(read(confirmation, name), "folds", 99)
+        assert found["seeds"] == list(SEEDS) and found["splits"]["test"] is None
+    baseline = numbers["contenders"]["majority"]
+    assert baseline["splits"]["folds"]["forecast"]["cases"] == 99
+    assert (baseline["kind"], baseline["settings"], baseline["seeds"]) == ("baseline", {"t": {"C": 1}}, [])
+    best = numbers["contenders"]["best"]
+    assert (best["trial"], best["rank"], best["search_score"], best["is_base"]) == (3, 1, 0.875, False)
+    assert numbers["optimism"]["contender"] == "best" and numbers["optimism"]["search_score"] == 0.875
+
+
+def test_the_recommended_one_is_scored_by_subgroup(numbers: dict[str, Any], confirmation: Path) -> None:
+    found = numbers["recommendation"]
+    assert (found["contender"], found["searched"], found["trial"]) == ("best", 17, 3)
+    (side,) = numbers["subgroups"].values()
+    assert [(group["name"], group["examples"], group["cases"]) for group in side["groups"]] == [
+        ("l", 30, 30), ("r", 30, 30),
+    ]  # fmt: skip
+    right = np.mean(
+        [one.predictions == one.labels for one in read(confirmation, "best").by_split["folds"]], axis=0
+    )
+    assert side["groups"][0]["accuracy"]["mean"] == pytest.approx(right[::2].mean())
+
+
+# Parts
+
+
+def predictions(count: int = 12, **changed: Any) -> SplitPredictions:
+    examples = table(count)
+    known = {
+        "ids": examples.ids, "groups": examples.groups, "tasks": (TASK,), "labels": examples.labels,
+        "probabilities": (answers(examples.labels, 0.7, 1),),
+    }  # fmt: skip
+    return SplitPredictions(**(known | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({}, True),
+        ({"probabilities": (answers(table(12).labels, 0.2, 5),)}, True),
+        ({"ids": tuple("abcdefghijkl")}, False),
+        ({"groups": tuple("abcdefghijkl")}, False),
+        ({"labels": (table(12).labels + 1) % 3}, False),
+        ({"tasks": (replace(TASK, weight=2.0),)}, False),
+    ],
+)
+def test_the_same_examples_are_those_with_the_same_names_cases_tasks_and_labels(
+    changed: dict[str, Any], same: bool
+) -> None:
+    assert same_examples([predictions(), predictions(), predictions(**changed)]) is same
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"ids": tuple("abcdefghijkl")}, "the ids of the examples differ"),
+        ({"groups": tuple("abcdefghijkl")}, "the groups of the examples differ"),
+        ({"labels": (table(12).labels + 1) % 3}, "the labels differ"),
+        ({"tasks": (Task("t", ("a", "b")),)}, "columns or cells are confused among the tasks t (2 classes)"),
+        (
+            {"tasks": (Task("u", ("a", "b", "c")),)},
+            "columns or cells are confused among the tasks u (3 classes)",
+        ),
+    ],
+)
+def test_what_differs_of_predictions_that_are_read_back(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    examples = table(12)
+    write_predictions(tmp_path, "dev", examples, np.arange(12), [answers(examples.labels, 0.7, 1)])
+    assert _difference(tmp_path, "dev", replace(examples, **changed)) == said
+
+
+def test_a_baselines_single_seed_is_not_what_more_seeds_are_counted_from() -> None:
+    def made(name: str, seeds: tuple[int, ...]) -> ContenderAnswers:
+        by_seed = (answers(table(40).labels, 0.7, seed) for seed in seeds)
+        return ContenderAnswers(
+            name, seeds, {"test": tuple(predictions(40, probabilities=(rows,)) for rows in by_seed)}
+        )
+
+    of = {"x": made("x", (1, 2, 3)), "m": made("m", (7,))}
+    for pair in (Pair("against_baseline", "x", "m"), Pair("tuning_gain", "m", "x")):
+        (found,), _ = comparisons([pair], of, "test", relevant_gain=0.05)
+        errors = Errors(
+            *(found[f"{part}_error"] ** 2 for part in ("case", "seed", "interaction")), found["freedom"]
+        )
+        expected = needs(errors, 0.05, family_level(1), seeds=3, cases=20)
+        assert {name: found[name] for name in expected} == expected
+
+
+def test_examples_without_a_label_are_in_no_test_of_single_models() -> None:
+    labels = table(12).labels.copy()
+    labels[[0, 3, 7]] = MISSING
+    one, other = (
+        predictions(labels=labels, probabilities=(answers(table(12).labels, r, 3),)) for r in (0.9, 0.3)
+    )
+    of = {name: ContenderAnswers(name, (1,), {"test": (each,)}) for name, each in (("x", one), ("y", other))}
+    (found,), _ = comparisons([Pair("tuning_gain", "x", "y")], of, "test")
+    known = labels[:, 0] != MISSING
+    right, also = ((each.predictions == labels)[known, 0] for each in (one, other))
+    told = found["mcnemar"]["t"]
+    assert (told["only_first"], told["only_second"]) == ((right & ~also).sum(), (~right & also).sum())
+    assert told["only_first"] > 0
+
+
+@pytest.mark.parametrize(("behind", "chosen", "reason"), [
+    (0.0099, "base", "smallest_of_equals"), (0.0101, "a", "highest_expected"),
+])  # fmt: skip
+def test_a_tenth_of_the_relevant_gain_makes_equals(
+    monkeypatch: pytest.MonkeyPatch, behind: float, chosen: str, reason: str
+) -> None:
+    gains = {"base": 0.0, "a": behind}
+    monkeypatch.setattr(
+        decision, "candidates_of",
+        lambda *_: {name: CandidateGain(gain, gain, 0.0, 0.5, 0.5, 100) for name, gain in gains.items()},
+    )  # fmt: skip
+    contenders = [
+        {**about("a", "trial", rank=1, search_score=0.9), "parameters": {"total": 100}},
+        {**about("base", "base", is_base=True, search_score=0.8), "parameters": {"total": 100}},
+    ]
+    of = {name: ContenderAnswers(name, (1,), {"test": (predictions(),)}) for name in gains}
+    found = decide(contenders, of, "test", searched=9, relevant_gain=0.1)
+    assert (found.contender, found.reason, found.best_holds_up) == (chosen, reason, chosen == "a")
+
+
+def test_so_many_are_needed_rounded_up_and_two_at_least() -> None:
+    assert [_times(0.5, 0.2, 1, least=2), _times(0.01, 0.2, 1, least=2), _times(0.5, 0.0, 1, least=2)] == [
+        3, 2, None,
+    ]  # fmt: skip
+
+
+def test_the_degrees_of_freedom_are_satterthwaites() -> None:
+    """Of the mean squares of cases, seeds and their interaction, and of what the seeds add to the cases."""
+    table_ = np.random.default_rng(5).normal(size=(6, 3)) + np.array([0.0, 3.0, -2.0])
+    by_case, by_seed = table_.mean(axis=1), table_.mean(axis=0)
+    rest = table_ - by_case[:, None] - by_seed + table_.mean()
+    cases, seeds = by_case.var(ddof=1) / 6, by_seed.var(ddof=1) / 3
+    both = (rest**2).sum() / (5 * 2 * 6 * 3)
+    spread = cases**2 / 5 + seeds**2 / 2 + both**2 / 10
+    found = errors_of([table_])
+    assert seeds > both and cases > both
+    assert found.freedom == pytest.approx((cases + seeds - both) ** 2 / spread)
+    assert (found.cases, found.seeds, found.interaction) == pytest.approx((cases - both, seeds - both, both))
+
+
+@pytest.mark.parametrize("specificity", [0.5, 0.8, 0.9])
+def test_the_threshold_of_the_others_is_that_without_the_case(specificity: float) -> None:
+    """Also where several answers of a case are equal, or lie at its threshold."""
+    random = np.random.default_rng(2)
+    for _ in range(40):
+        case_of = random.integers(0, 6, 40)
+        negatives = np.round(random.random(40), 1)
+        found = thresholds_of_others(negatives, case_of, 6, specificity)
+        assert found is not None
+        expected = [threshold(negatives[case_of != case], specificity) for case in range(6)]
+        assert found.tolist() == expected
+
+
+def test_where_the_others_do_not_define_a_score_that_of_all_stands() -> None:
+    """Only the first case holds a `b`, so that without it there is no area."""
+    task = Task("t", ("a", "b"), score="auroc")
+    rows = np.array([[0.4, 0.6], [0.7, 0.3], [0.2, 0.8], [0.9, 0.1]])
+    scored = SplitPredictions(tuple("0123"), tuple("wxyz"), (task,), np.array([[1], [0], [0], [0]]), (rows,))
+    (found,) = task_answers([scored])
+    score = found.score()
+    assert score.values.tolist() == pytest.approx([2 / 3])
+    assert score.without[:, 0].tolist() == pytest.approx([2 / 3, 0.5, 1.0, 0.5])
+
+
+def test_what_is_scaled_is_calibrated_at_the_temperature_of_each_seed() -> None:
+    examples = table(40)
+    by_seed = tuple(predictions(40, probabilities=(answers(examples.labels, 0.7, s),)) for s in (1, 2))
+    found = split_numbers(ContenderAnswers("x", (1, 2), {"dev": by_seed}), "dev")
+    assert found is not None
+    warmth = [task_temperature(TASK, one.labels, one.probabilities[0]) or 0.0 for one in by_seed]
+    (of_task,) = task_answers(by_seed)
+    scaled, plain = calibration(_scaled(of_task, warmth)), calibration(of_task)
+    for name in ("calibration_error", "log_loss"):
+        assert found["tasks"]["t"][name] == plain[name]
+        assert found["tasks"]["t"][f"{name}_scaled"] == scaled[name] != plain[name]
