@@ -1,0 +1,279 @@
+"""What the figures draw of a few numbers, before they are made files, and how those become part of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from by_hand import findings, made, numbers, study
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+
+from distune.analysis.parameters.importance import Importance, Share
+from distune.analysis.parameters.space import Parameter
+from distune.analysis.records.study_record import TrialRecord
+from distune.analysis.records.unknown import Unknown
+from distune.analysis.runs import Confusion, Curve, Predictions, RunRecord
+from distune.analysis.scored_run import ScoredRun
+from distune.data.table import MISSING
+from distune.reporting.figures import bars, cost, curves, history, learning, model, space, style
+from distune.reporting.figures.style import BLUE, INK, ORANGE, SERIES, look
+
+Plots = tuple[list[Axes], tuple[str, ...]]
+Draw = Callable[[Any, Callable[[], Any]], Plots]
+
+
+@pytest.fixture
+def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
+    """Draws a figure; its plots, and its name, alternative text and caption."""
+
+    def drawn(module: Any, make: Callable[[], Any]) -> Plots:
+        kept: list[Any] = []
+        monkeypatch.setattr(module, "finish", lambda figure, *said: kept.append((list(figure.axes), said)))
+        with look():
+            make()
+        (found,) = kept
+        return found  # type: ignore[no-any-return]
+
+    return drawn
+
+
+def points(line: Any) -> list[tuple[float, float]]:
+    return list(zip(map(float, line.get_xdata()), map(float, line.get_ydata()), strict=True))
+
+
+def test_the_stages_of_a_trial_stand_on_each_other(draw: Draw) -> None:
+    trials = [
+        TrialRecord(0, "complete", 0.5, stage_seconds={"teacher": 60.0, "student": 120.0}),
+        TrialRecord(1, "pruned", stage_seconds={"teacher": 30.0, "student": 90.0}),
+        TrialRecord(2, "complete", 0.5),
+    ]
+    (axes,), (_, alt, caption) = draw(cost, lambda: cost.draw(findings(study(*trials))))
+    found = [(to_hex(bar.get_facecolor()), bar.get_y(), bar.get_height()) for bar in axes.patches]
+    teacher, student = (to_hex(colour) for colour in SERIES[:2])
+    assert found == [(teacher, 0.0, 1.0), (teacher, 0.0, 0.5), (student, 1.0, 2.0), (student, 0.5, 1.5)]
+    assert axes.get_ylabel() == "minutes per trial" and axes.get_xlabel() == "trial"
+    (marks,) = axes.collections
+    assert [float(x) for x, _ in marks.get_offsets()] == [1.0] and marks.get_offsets()[0][1] > 2.0  # type: ignore[index]
+    assert "2 trials" in alt and "teacher 30 %" in alt and "student 70 %" in alt and "mean of" not in caption
+    assert cost.draw(findings()) is None
+
+
+def test_of_very_many_trials_each_bar_is_a_mean(draw: Draw) -> None:
+    trials = [TrialRecord(n, "complete", 0.5, stage_seconds={"student": float(n % 2)}) for n in range(121)]
+    (axes,), (_, _, caption) = draw(cost, lambda: cost.draw(findings(study(*trials))))
+    assert len(axes.patches) == 61 and axes.patches[0].get_height() == 0.5 and "mean of 2 trials" in caption
+    assert axes.get_ylabel() == "seconds per trial"
+
+
+@pytest.mark.parametrize(
+    ("longest", "unit"),
+    [(119.0, "seconds"), (120.0, "minutes"), (7199.0, "minutes"), (7200.0, "hours")],
+)
+def test_the_unit_of_an_axis(longest: float, unit: str) -> None:
+    assert cost._unit(longest)[1] == unit
+
+
+def reporting(number: int, *scores: float, state: Any = "complete") -> TrialRecord:
+    value = scores[-1] if state == "complete" else None
+    return TrialRecord(number, state, value, intermediate=dict(enumerate(scores, 1)))
+
+
+def test_scores_of_epochs_are_drawn_as_they_are(draw: Draw) -> None:
+    found = findings(study(reporting(0, 0.1, 0.5), reporting(1, 0.2, 0.4), reporting(2, 0.3, state="pruned")))
+    (axes,), (_, alt, caption) = draw(curves, lambda: curves.draw_all(found))
+    drawn = [points(line) for line in axes.lines]
+    assert [(1.0, 0.1), (2.0, 0.5)] in drawn and [(1.0, 0.2), (2.0, 0.4)] in drawn
+    assert "1 pruned end early" in alt and "after each student epoch" in caption
+    assert curves.draw_all(findings(study(reporting(0, 0.5)))) is None, "one epoch makes no curve"
+    assert curves.draw_all(findings()) is None
+
+
+def test_of_very_many_curves_the_last_are_drawn(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "MOST_LINES", 2)
+    found = findings(study(*(reporting(n, 0.1, n / 10) for n in range(5))))
+    (axes,), (_, alt, caption) = draw(curves, lambda: curves.draw_all(found))
+    assert {line.get_ydata()[-1] for line in axes.lines} == {0.3, 0.4}  # type: ignore[index]
+    assert "the first 3 trials" in caption and "2 trials" in alt
+
+
+def best_run(**parts: Any) -> RunRecord:
+    unknown = Unknown("x")
+    return RunRecord(Path("r"), **{"curves": unknown, "confusions": unknown, "predictions": unknown, **parts})
+
+
+def test_the_epoch_that_is_kept_has_a_ring(draw: Draw) -> None:
+    shown = (
+        Curve("teacher", (1, 2), (0.25, 0.5), (1.5, None)),
+        Curve("student", (1, 2, 3), (0.25, 0.75, 0.5), (None, None, None)),
+    )
+    found = replace(findings(), best_run=best_run(curves=shown))
+    plots, (_, alt, caption) = draw(learning, lambda: learning.draw_learning(found))
+    teacher, student, losses = plots
+    assert [points(line) for line in teacher.lines] == [[(1.0, 0.25), (2.0, 0.5)], [(2.0, 0.5)]]
+    assert points(student.lines[-1]) == [(2.0, 0.75)] and student.lines[-1].get_color() == INK
+    assert [points(line) for line in losses.lines] == [[(1.0, 1.5)]], "of the student none is known"
+    assert "student from 0.2500 to 0.5000, highest with 0.7500 in epoch 2" in alt and "Trial 1" in caption
+
+
+def test_of_folds_the_mean_is_drawn_where_all_have_the_epoch(draw: Draw) -> None:
+    shown = (
+        Curve("student", (1, 2), (0.25, 0.5), (1.0, 0.5), fold=1),
+        Curve("student", (1, 2, 3), (0.75, 1.0, 0.0), (3.0, 1.5, 1.0), fold=2),
+    )
+    found = replace(findings(study(folds=2)), best_run=best_run(curves=shown))
+    (scores, losses), (_, alt, _) = draw(learning, lambda: learning.draw_learning(found))
+    assert [points(line) for line in scores.lines][-1] == [(1.0, 0.5), (2.0, 0.75)]
+    assert len(scores.lines) == 3 and points(losses.lines[-1]) == [(1.0, 2.0), (2.0, 1.0)]
+    assert "the fold left out" in scores.get_ylabel() and "epoch 2" in alt
+    for unknown in (Unknown("x"), best_run()):
+        assert learning.draw_learning(replace(findings(), best_run=unknown)) is None
+
+
+def scored(run: Any, **about: Any) -> Any:
+    return replace(findings(), scored_run=ScoredRun(run, "trial 1", "dev", False), **about)
+
+
+def test_the_depth_of_a_cell_is_its_share_of_the_row(draw: Draw) -> None:
+    held = (
+        Confusion("type", ("a", "b"), np.array([[3, 1], [0, 8]])),
+        Confusion("alone", ("a",), np.array([[3]])),
+        Confusion("many", tuple(f"c{n}" for n in range(31)), np.eye(31, dtype=int)),
+    )
+    (axes,), (_, alt, _) = draw(model, lambda: model.draw_confusion(scored(best_run(confusions=held))))
+    depth = {patch.get_xy(): patch.get_alpha() for patch in axes.patches}  # type: ignore[attr-defined]
+    assert depth == pytest.approx({
+        (-0.5, -0.5): 0.75 * model.STRONGEST, (0.5, -0.5): 0.25 * model.STRONGEST, (-0.5, 0.5): 0.0,
+        (0.5, 0.5): model.STRONGEST,
+    })  # fmt: skip
+    assert {note.get_position(): note.get_text() for note in axes.texts} == {
+        (0, 0): "3", (1, 0): "1", (0, 1): "0", (1, 1): "8",
+    }  # fmt: skip
+    assert axes.get_ylabel() == "truth" and axes.get_ylim() == (1.5, -0.5), "the first class at the top"
+    assert "type: 11 of 12 on the diagonal" in alt and "alone" not in alt and "many" not in alt
+    none = scored(best_run(confusions=held[1:]))
+    assert model.draw_confusion(none) is None is model.draw_confusion(scored(Unknown("x")))
+
+
+def test_reliability_counts_labelled_examples_in_bins_that_hold_some(draw: Draw) -> None:
+    truth = np.array([0] * 8 + [1] * 2 + [1] * 4 + [MISSING] * 9)
+    chance = np.array([[0.9, 0.1]] * 10 + [[0.4, 0.6]] * 4 + [[0.1, 0.9]] * 9)
+    held = (
+        Predictions("type", ("a", "b"), truth, chance, *[None] * (len(Predictions.__dataclass_fields__) - 4)),
+    )
+    (axes,), (_, alt, caption) = draw(
+        model, lambda: model.draw_reliability(scored(best_run(predictions=held)))
+    )
+    (bars_of_task,) = axes.containers
+    assert points(bars_of_task[0]) == [(pytest.approx(0.9), pytest.approx(0.8))], "four are too few for a bin"
+    error = 10 / 14 * 0.1 + 4 / 14 * 0.4
+    assert f"{error:.4f}" in alt and "before any temperature scaling" in caption
+    ((low, high),) = [segment[:, 1] for segment in bars_of_task[2][0].get_segments()]
+    assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433), "Wilson's interval of 8 in 10"
+
+
+def test_probabilities_are_drawn_as_predict_gives_them(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, chance = np.zeros(10, dtype=int), np.array([[0.9, 0.1]] * 10)
+    held = (
+        Predictions("type", ("a", "b"), truth, chance, *[None] * (len(Predictions.__dataclass_fields__) - 4)),
+    )
+    monkeypatch.setattr(model, "known_predictions", lambda folder: held)
+    monkeypatch.setattr(model, "fitted_on_dev", lambda folder, dev: {"type": 2.0})
+    (axes,), (_, _, caption) = draw(model, lambda: model.draw_reliability(scored(best_run(predictions=held))))
+    (bars_of_task,) = axes.containers
+    assert points(bars_of_task[0]) == [(pytest.approx(0.75), 1.0)], "the square root of odds of 9 is 3"
+    assert "fitted on dev" in caption and "flatters" in caption
+
+
+RATE = Parameter("lr", "float", 1e-4, 1e-2, log=True)
+CHOICE = Parameter("loss", "categorical", choices=("a", "b"))
+LAYERS = Parameter("layers", "int", 1, 3)
+
+
+def test_scores_over_the_space_with_pruned_trials_at_the_foot(draw: Draw) -> None:
+    params = [{"lr": 1e-3, "loss": "b", "layers": 1}, {"lr": 2e-2, "loss": "other", "layers": 3}]
+    trials = [TrialRecord(n, "complete", 0.5 + n / 10, params=held) for n, held in enumerate(params)]
+    trials += [
+        TrialRecord(2, "pruned", params={"lr": 1e-4, "loss": "a", "layers": 2}),
+        TrialRecord(3, "failed", params={"lr": 5e-3, "loss": "a", "layers": 2}),
+    ]
+    shares = tuple(Share(name, 0.3) for name in ("lr", "loss", "layers"))
+    found = findings(
+        study(*trials, space={"lr": RATE, "loss": CHOICE, "layers": LAYERS}),
+        importance=Importance(shares, 0.1, 20, 0.1, ()),
+    )
+    plots, (_, alt, caption) = draw(space, lambda: space.draw_slices(found))
+    dots = [[tuple(map(float, at)) for at in axes.collections[0].get_offsets()] for axes in plots]  # type: ignore[union-attr]
+    assert [[x for x, _ in each] for each in dots] == [[1e-3, 2e-2], [1.0, 2.0], [1.0, 3.0]]
+    assert [[y for _, y in each] for each in dots] == [[0.5, 0.6]] * 3
+    rings = [points(axes.lines[-1]) for axes in plots]
+    assert rings == [[(2e-2, 0.6)], [(2.0, 0.6)], [(3.0, 0.6)]] and plots[0].lines[-1].get_color() == ORANGE
+    feet = [[segment[0][0] for segment in axes.collections[1].get_segments()] for axes in plots]  # type: ignore[attr-defined]
+    assert feet == [[1e-4], [0.0], [2.0]], "pruned ones alone"
+    low, high = plots[0].get_xlim()
+    assert low < 1e-4 and high > 2e-2, "also what the base config brought from outside"
+    assert plots[1].get_xlim()[1] > 2.0 and "Ticks" in caption and "3 parameters" in alt
+    assert [tick.get_text() for tick in plots[1].get_xticklabels()] == ["a", "b"]
+    assert list(plots[2].get_xticks()) == [1, 2, 3] and len(plots[0].get_xticks()) == 3
+    assert space.draw_slices(findings(importance=Unknown("x"))) is None
+
+
+def test_a_confirmed_gain_is_filled_where_its_verdict_is_sure(draw: Draw) -> None:
+    found = numbers(
+        made("tuning_gain", difference=0.1, low=0.05, high=0.15, verdict="not significantly different"),
+        made("distillation_gain", second="x", difference=-0.1, low=-0.15, high=-0.05, verdict="worse"),
+    )
+    (axes,), (_, alt, _) = draw(bars, lambda: bars.draw_confirmed(findings(numbers=found)))
+    dots = {float(line.get_xdata()[0]): line for line in axes.lines if len(line.get_xdata()) == 1}  # type: ignore[index]
+    assert [dots[at].get_fillstyle() for at in (0.1, -0.1)] == ["none", "full"]
+    assert to_hex(dots[-0.1].get_color()) == to_hex(BLUE) and "trial 1 − the base config +0.1000" in alt  # type: ignore[arg-type]
+    assert bars.draw_confirmed(findings()) is None
+
+
+@pytest.mark.parametrize(
+    ("reach", "sizes"), [((0.1, 0.4), [2]), ((0.1, 0.41), [1, 1]), ((0.01, 0.02, 0.5), [2, 1]), ((0.5,), [1])]
+)
+def test_gains_of_very_different_size_have_scales_of_their_own(
+    reach: tuple[float, ...], sizes: list[int]
+) -> None:
+    gains = [bars.Gain(str(each), 0.0, -each, each / 2, False) for each in reach]
+    assert [len(group) for group in bars._by_size(gains)] == sizes
+
+
+def test_the_first_parameter_is_named_in_the_alternative_text(draw: Draw) -> None:
+    found = findings(importance=Importance((Share("a", 0.7), Share("b", 0.3)), 0.5, 20, 0.1, ()))
+    _, (_, alt, _) = draw(bars, lambda: bars.draw_importance(found))
+    assert "first is a with 70 %" in alt and "1 lies above" in alt
+
+
+def test_trials_that_ended_early_stand_apart(draw: Draw) -> None:
+    complete = TrialRecord(0, "complete", 0.5)
+    (alone,), (_, _, caption) = draw(history, lambda: history.draw(findings(study(complete))))
+    assert "below" not in caption and alone.get_xlabel() == "trial"
+    failed = TrialRecord(1, "failed")
+    (_, below), (_, alt, caption) = draw(history, lambda: history.draw(findings(study(complete, failed))))
+    assert "0 pruned and 1 failed" in alt and "without one" in caption and list(below.get_yticks()) == []
+    assert history.draw(findings(study(failed))) is None
+
+
+def test_what_an_axis_of_scores_is_called() -> None:
+    assert style.score_axis(findings(study(folds=3))) == "mean score of the folds"
+    assert style.score_axis(findings()) == "score on dev"
+    assert style.score_axis(findings(study(space_source="observed"))) == "score"
+
+
+def test_a_drawing_shares_neither_its_ids_nor_its_colours_with_others() -> None:
+    svg = (
+        f'<svg xmlns="{style.SVG}" xmlns:xlink="{style.XLINK}" width="9pt" height="9pt" viewBox="0 0 9 9"><metadata/>'
+        '<g id="a" clip-path="url(#b)" style="fill: #0b6bb4; stroke: #123456"><use xlink:href="#c" x="1"/>'
+        '<use xlink:href="other"/></g></svg>'
+    )
+    found = style._inline(svg.encode(), "gains", "what & that")
+    assert 'id="gains-a"' in found and "url(#gains-b)" in found and 'href="#gains-c"' in found
+    assert 'href="other"' in found and 'aria-label="what &amp; that"' in found and 'role="img"' in found
+    assert "fill: var(--blue, #0b6bb4)" in found and "stroke: #123456" in found
+    assert "metadata" not in found and 'width="' not in found and 'viewBox="0 0 9 9"' in found
