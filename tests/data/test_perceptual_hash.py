@@ -107,9 +107,8 @@ def test_thumbnails_are_grey_and_in_order(tmp_path: Path) -> None:
     assert small.shape == (3, 32, 32)
     assert small[:, 0, 0].tolist() == [7, 60, 7]
     Image.fromarray(np.full((8, 8), 600, np.uint16)).save(paths[1])
-    assert (
-        thumbnails(paths[1:], PixelRules(window=(500, 401)))[0, 0, 0] == 191
-    )  # three quarters of the window
+    # 100.5 of the window's 400 steps above its middle
+    assert thumbnails(paths[1:], PixelRules(window=(500, 401)))[0, 0, 0] == 192
     assert thumbnails([]).shape == (0, 32, 32)
 
 
