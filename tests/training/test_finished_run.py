@@ -13,7 +13,7 @@ from run_files import Calls
 from distune.config import Config, with_values
 from distune.training.callbacks import EpochRecord
 from distune.training.cost import Cost
-from distune.training.files.results import _key, finished_run
+from distune.training.files.results import _is_last, _key, finished_run
 from distune.training.files.run_folder import write_metrics, write_results
 
 COST = Cost({"teacher": 2.0, "student": 3.0}, 100.0, 0.0, "CPU")
@@ -96,6 +96,18 @@ def test_a_run_of_another_config_or_without_all_of_its_records_is_none(
     write(folder, config)
     (folder / "results.json").unlink()
     assert finished_run(config, folder) is None
+
+
+def test_nothing_is_left_after_the_last_epoch_of_the_student_alone(
+    tiny_config: Callable[..., Config],
+) -> None:
+    config = tiny_config(student__epochs=3)
+    ends = {
+        (stage, number): _is_last(epoch(stage, number, 0.5), config)
+        for stage in ("teacher", "student")
+        for number in (2, 3)
+    }
+    assert [at for at, is_last in ends.items() if is_last] == [("student", 3)]
 
 
 def test_a_teacher_of_as_many_epochs_as_the_student_is_not_its_end(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,15 @@ def test_a_regression_depends_on_the_teachers_encoders_and_the_data_alone(
     assert key_of(regression_key(tiny_config(), "other", CPU)) != before
     elsewhere = Compute(torch.device("cpu"), bf16=True)
     assert key_of(regression_key(tiny_config(), "data", elsewhere)) != before
+
+
+def test_a_version_is_that_of_the_code_and_of_the_libraries_behind_a_step() -> None:
+    assert version_of("images") == {"code": CODE["images"], "opencv": cv2.__version__}
+    found = version_of("regression")
+    assert found["scikit-learn"] == metadata.version("scikit-learn") and found["torch"] == metadata.version(
+        "torch"
+    )
+    assert found.keys() == {"code", "torch", "transformers", "scikit-learn"}
 
 
 def test_a_commit_is_in_the_weights_and_not_in_the_section(tiny_config: MakeConfig) -> None:

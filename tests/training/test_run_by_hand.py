@@ -283,6 +283,24 @@ def test_commits_are_asked_for_what_is_trained_alone(
     assert asked == [(tmp_path / "run", roles), (tmp_path / "run", ("teacher",))]
 
 
+def test_the_store_of_a_run_is_as_large_as_the_config_says(
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def store(*given: Any, **known: Any) -> Any:
+        asked.append((given, known))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "Store", refusing_as(Store, store))
+    for trains in (run, run_module.run_teacher):
+        with pytest.raises(KeyboardInterrupt):
+            trains(tiny_config(cache__max_gb=3.5), tmp_path / "run")
+    assert asked == [((), {"max_gb": 3.5})] * 2
+    with pytest.raises(TypeError):  # one that is given is used as it is
+        run(tiny_config(), tmp_path / "run", store=object())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("loss", ["vanilla", "attention_transfer"])
 def test_a_student_starts_from_its_teachers_weights_and_reads_what_its_loss_needs(
     make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, loss: str
@@ -363,7 +381,7 @@ def test_a_loss_is_built_for_the_models_and_the_tasks_as_they_are(
 
 def test_a_run_is_warned_of_a_teacher_below_its_student_or_below_regression() -> None:
     def said(teacher: float, student: float, regression: float | None) -> str | None:
-        about = {"splits": {"dev": {"score": teacher}}, "regression": regression}
+        about = {"splits": {"dev": {"score": teacher}, "test": {"score": 0.123}}, "regression": regression}
         return run_warning({"score": student, "teacher": about})
 
     assert said(0.9, 0.8, 0.7) is said(0.9, 0.9, 0.9) is said(0.9, 0.8, None) is None

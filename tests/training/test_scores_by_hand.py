@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,12 @@ def test_another_score_stands_beside_the_macro_f1_and_counts_with_its_weight() -
     f1 = (4 / 5 + 2 / 3) / 2
     assert found["score"] == pytest.approx((3 * kappa + f1) / 4)
     assert task_score(grade, labels[:, :1], rows[0]) == pytest.approx(kappa)
+
+
+def test_balanced_accuracy_is_over_the_classes_that_occur() -> None:
+    task = replace(OF_FOUR, score="balanced_accuracy")
+    truth, rows = np.array([[0], [0], [1], [1], [1]]), sure_of([0, 2, 1, 1, 0])
+    assert task_score(task, truth, rows) == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
 def test_a_probability_of_zero_costs_no_more_than_one_of_a_thousand_million_millionth() -> None:
