@@ -17,8 +17,12 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
+from distune.config import Config, EncoderConfig, with_values
+from distune.errors import UserError
+from distune.models.encoders.hub import revisions
 from distune.models.encoders.hub.files import Needs, complete_weights, weight_files
 from distune.models.encoders.hub.retry import HubRetry, is_final, reason, status
+from tests.stand_ins import refusing_as
 
 
 def answered(code: int, kind: type[HfHubHTTPError] = HfHubHTTPError, **headers: str) -> HfHubHTTPError:
@@ -123,3 +127,113 @@ def test_the_first_format_of_the_weights_is_taken_with_all_its_shards(tmp_path: 
     assert complete_weights(tmp_path) == []
     (tmp_path / shards[1]).touch()
     assert complete_weights(tmp_path) == [tmp_path / name for name in shards]
+
+
+class Waits:
+    """Time that passes only where somebody waits, and a hub that answers as a list says."""
+
+    def __init__(self, *answers: Exception | str, stops_at: float = float("inf")):
+        self.answers, self.now, self.asked, self.stops_at = list(answers), 0.0, list[float](), stops_at
+
+    def sleep(self, seconds: float) -> None:
+        assert 0 < seconds <= 0.5, "an interrupt is heard soon"
+        self.now += seconds
+
+    def action(self) -> str:
+        self.asked.append(round(self.now, 3))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def retry(self) -> HubRetry:
+        return HubRetry(lambda: int(self.now >= self.stops_at), self.sleep, lambda: self.now)
+
+
+def test_a_hub_that_answers_is_asked_again_until_it_gives_what_is_wanted() -> None:
+    made = Waits(answered(503), answered(429, Retry_After="7"), ConnectionError(), "the answer")
+    assert made.retry()(made.action, "a model") == "the answer"
+    assert made.asked == [0.0, 1.0, 8.0, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (answered(404), [0.0]),
+        (OfflineModeIsEnabled("asked for"), [0.0]),
+        (ConnectionError("no network"), [0.0, 1.0, 3.0, 7.0]),
+        (answered(503, Retry_After="900"), [0.0, 900.0, 1800.0]),
+        (answered(503, Retry_After="901"), [0.0, 901.0]),
+        (answered(503, Retry_After="1801"), [0.0]),
+    ],
+)
+def test_it_is_given_up_at_once_after_four_silences_or_after_half_an_hour(
+    error: Exception, asked: list[float]
+) -> None:
+    made = Waits(error)
+    with pytest.raises(type(error)) as raised:
+        made.retry()(made.action, "a model")
+    assert raised.value is error and made.asked == asked
+
+
+def test_a_hub_that_has_answered_once_may_be_silent_for_longer() -> None:
+    made = Waits(answered(500), *[ConnectionError()] * 6, "the answer")
+    assert made.retry()(made.action, "a model") == "the answer" and len(made.asked) == 8
+    again, retry = Waits("yes", *[ConnectionError()] * 6, "later"), Waits("yes").retry()
+    retry._sleep, retry._clock = again.sleep, lambda: again.now
+    assert (retry(again.action, "x"), retry(again.action, "x")) == ("yes", "later")
+
+
+def test_an_interrupt_ends_the_wait() -> None:
+    made = Waits(answered(429, Retry_After="100"), stops_at=2.0)
+    with pytest.raises(KeyboardInterrupt):
+        made.retry()(made.action, "a model")
+    assert made.asked == [0.0] and made.now == 2.0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [({}, 0), ({"a": 3, "b": 4}, 7), ({"a": 3, "b": 0}, None), (UserError("no hub"), None)],
+)
+def test_what_is_left_to_fetch_has_a_size_where_the_hub_says_all(
+    monkeypatch: pytest.MonkeyPatch, sizes: dict[str, int] | Exception, expected: int | None
+) -> None:
+    asked: list[object] = []
+
+    def missing(repository: str, revision: str | None, needs: Needs, retry: HubRetry) -> dict[str, int]:
+        asked.append((repository, revision, needs))
+        if isinstance(sizes, Exception):
+            raise sizes
+        return sizes
+
+    monkeypatch.setattr(revisions, "cached_snapshot", refusing_as(revisions.cached_snapshot, lambda *_: None))
+    monkeypatch.setattr(revisions, "missing_sizes", refusing_as(revisions.missing_sizes, missing))
+    encoder = EncoderConfig(name="deit-tiny", revision="c" * 40)
+    assert revisions.bytes_to_fetch(encoder, "vision") == expected
+    assert asked == [("facebook/deit-tiny-patch16-224", "c" * 40, Needs(weights=True))]
+    for none in (EncoderConfig(name="tiny-cnn"), EncoderConfig(name="deit-tiny", pretrained=False)):
+        assert revisions.bytes_to_fetch(none, "vision") == 0 and revisions.repository(none, "vision") is None
+    there = refusing_as(revisions.cached_snapshot, lambda *_: Path("there"))
+    monkeypatch.setattr(revisions, "cached_snapshot", there)
+    assert revisions.bytes_to_fetch(encoder, "vision") == 0 and len(asked) == 1
+
+
+def test_where_encoders_come_from_is_recorded_by_their_place_on_the_hub() -> None:
+    config = with_values(
+        Config(),
+        {
+            "teacher.vision": {"name": "deit-small", "revision": "a" * 40},
+            "teacher.text": {"name": "org/model"},
+            "student.vision": {"name": "tiny-cnn"},
+            "student.text": {"name": "bert-tiny", "pretrained": False},
+        },
+    )
+    assert revisions.origins(config) == {
+        "teacher.vision": {"repository": "facebook/deit-small-patch16-224", "commit": "a" * 40},
+        "teacher.text": {"repository": "org/model", "commit": None},
+    }
+    assert revisions.is_known(config.teacher.text, "text") and not revisions.is_known(
+        config.teacher.vision, "text"
+    )
+    assert not revisions.is_known(EncoderConfig(name="nothing"), "vision")
+    assert revisions.is_known(EncoderConfig(name="none"), "vision")
