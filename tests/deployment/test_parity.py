@@ -144,7 +144,10 @@ def test_examples_that_cannot_be_read_compare_nothing() -> None:
         answers_of(predictor, ParityExamples("three", []))
     answers.problems = ()
     (found,) = answers_of(predictor, ParityExamples("three", []))
-    assert found is answers.probabilities[0] and asked[-1] == {"is_calibrated": False}
+    assert found is answers.probabilities[0] and asked[-1] == {
+        "is_calibrated": False,
+        "takes_nothing": True,
+    }
 
 
 @pytest.mark.parametrize(

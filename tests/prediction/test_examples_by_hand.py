@@ -246,6 +246,7 @@ def test_inputs_are_ordered_absent_or_refused(tmp_path: Path) -> None:
                 Example("3", str(tmp_path / "gone.png"), "a b"), Example("4", None, None)]  # fmt: skip
     inputs = Inputs(examples, ByBrightness())
     assert list(inputs.problems) == [4] and inputs.order() == [1, 3, 0, 2]
+    assert not Inputs(examples, ByBrightness(), takes_nothing=True).problems
     absent = inputs.absent([1, 0, 2])
     assert absent is not None and absent["image"].tolist() == [True, False, False]
     assert absent["text"].tolist() == [False, False, True]

@@ -64,7 +64,7 @@ class ByLength:
         return ids.lengths / 10
 
 
-PREDICTOR = Predictor(ByLength(), {"kind": 2.0}, Columns((), ("text",)))
+PREDICTOR = Predictor(ByLength(), {"kind": 2.0}, Columns((), ("text",), ("n/a",)))
 
 
 def test_answers_come_in_the_order_of_the_examples() -> None:

@@ -102,7 +102,7 @@ def answers_of(predictor: Predictor, asked: ParityExamples) -> list[NDArray[Any]
     Raises:
         DataError: an example cannot be read.
     """
-    answers = predictor.answer(asked.examples, is_calibrated=False)
+    answers = predictor.answer(asked.examples, is_calibrated=False, takes_nothing=True)
     if answers.problems:
         raise DataError(asked.name, answers.problems)
     return list(answers.probabilities)

@@ -28,11 +28,11 @@ class Inputs:
         answered: rows in the order in which they were read.
     """
 
-    def __init__(self, examples: Sequence[Example], model: Model):
+    def __init__(self, examples: Sequence[Example], model: Model, *, takes_nothing: bool = False):
         self._examples = examples
         self._model = model
         found = (
-            (row, _problem(example, model.modalities, can_miss=model.can_miss))
+            (row, _problem(example, model.modalities, model.can_miss, takes_nothing=takes_nothing))
             for row, example in enumerate(examples)
         )
         self.problems = {row: problem for row, problem in found if problem}
@@ -93,12 +93,14 @@ def lacks(example: Example, modality: Modality) -> bool:
     return example.text is None or (isinstance(example.text, str) and not example.text.strip())
 
 
-def _problem(example: Example, modalities: Sequence[Modality], *, can_miss: bool = False) -> str | None:
+def _problem(
+    example: Example, modalities: Sequence[Modality], can_miss: bool = False, *, takes_nothing: bool = False
+) -> str | None:
     """Why an example cannot be answered, as far as its values tell."""
     reads = f"the model reads {' and '.join(modalities)}"
     if example.problem:
         return example.problem
-    if can_miss and all(lacks(example, name) for name in modalities):
+    if can_miss and not takes_nothing and all(lacks(example, name) for name in modalities):
         return f"nothing of what the model reads ({' and '.join(modalities)})"
     if "image" in modalities and lacks(example, "image") and not can_miss:
         return f"no image, and {reads}"

@@ -203,6 +203,7 @@ class Predictor:
         *,
         on_progress: OnProgress = lambda done, total: None,
         is_calibrated: bool = True,
+        takes_nothing: bool = False,
     ) -> Answers:
         """Answers all examples that can be read and names the others.
 
@@ -210,13 +211,14 @@ class Predictor:
             examples: N of them.
             on_progress: called after each batch.
             is_calibrated: apply the temperatures.
+            takes_nothing: as in training, answer also those that lack all of the little that the model reads.
         """
         check_argument("examples", examples, list, tuple)
         for example in examples:
             check_argument("examples", example, Example)
         check_argument("is_calibrated", is_calibrated, bool)
         check_callable("on_progress", on_progress)
-        model, inputs = self.model, Inputs(examples, self.model)
+        model, inputs = self.model, Inputs(examples, self.model, takes_nothing=takes_nothing)
         order = inputs.order()
         parts: list[list[NDArray[np.float32]]] = [[] for _ in self.tasks]
         for start in range(0, len(order), model.batch_size):
