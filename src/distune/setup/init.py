@@ -22,7 +22,7 @@ from distune.errors import DataError, UserError
 from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
-from distune.setup.machine import fitting
+from distune.setup.encoders import fitting
 from distune.utils.files.atomic import all_or_none, check_new, replacing, write_text
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
@@ -108,8 +108,10 @@ def prepare(
         table, extra, left_out = tried(draft)
         remarks += left_out + mapped(extra)
         max_tokens = _max_tokens(texts or [])
-        usual = None if texts is None else _usual(table.texts)
-        encoders = fitting(table.images, usual, len(table), max_tokens, table.rules)
+        tokens = (
+            None if texts is None else min(max_tokens, _TOKENS_A_WORD * float(np.mean(_words(table.texts))))
+        )
+        encoders = fitting(len(table), tokens)
         first = FirstConfig(
             name=name or _name(metadata),
             source=metadata,
@@ -215,16 +217,13 @@ def _write_tables(
             csv.writer(file, lineterminator="\n").writerows([header, *mine])
 
 
-def _usual(texts: Sequence[str]) -> list[str]:
-    """A few texts of about the mean length, whose time is that of all."""
-    ordered = sorted(texts, key=len)
-    return [ordered[place] for place in (np.linspace(0.5, 0.7, 8) * (len(ordered) - 1)).astype(int).tolist()]
-
-
 def _max_tokens(texts: Sequence[str]) -> int:
-    words = [len(text.split()) for text in texts] or [1]
-    needed = float(np.percentile(words, 95)) * _TOKENS_A_WORD
+    needed = float(np.percentile(_words(texts) or [1], 95)) * _TOKENS_A_WORD
     return next((length for length in _LENGTHS if length >= needed), _LENGTHS[-1])
+
+
+def _words(texts: Sequence[str]) -> list[int]:
+    return [len(text.split()) for text in texts]
 
 
 def _name(metadata: Path) -> str:

@@ -130,7 +130,9 @@ _ENTRIES = (
 )  # fmt: skip
 CATALOGUE: dict[str, CatalogueEntry] = {entry.name: entry for entry in _ENTRIES}
 
-# Time of one image of the stated size, or of one text of 64 tokens, in float32 on one thread of an AMD EPYC with
+TIMED_TOKENS = 64
+"""Tokens of the text whose time is given."""
+# Time of one image of the stated size, or of one text of so many tokens, in float32 on one thread of an AMD EPYC with
 # AVX-512: the shortest of the runs in three seconds, other work on the machine. Good to about a quarter.
 MILLISECONDS: dict[str, float] = {
     "vit-large": 4300,
