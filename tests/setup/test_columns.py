@@ -188,6 +188,68 @@ def test_no_images_or_no_labels_is_an_error_that_says_what_to_name(folder: Path,
         look(folder, {"file": COLUMNS["file"], "n": [str(n) for n in range(60)]})
 
 
+FILES, KINDS = [f"{n}.png" for n in range(60)], ["a", "b"] * 30
+
+
+@pytest.mark.parametrize(
+    ("folders", "where"),
+    [
+        (("annotations", "images"), "images"),
+        (("images", "masks"), "images"),
+        (("a", "a thumbs"), "a"),
+        (("a", "b"), None),
+        (("images_256", "images_512"), None),
+        (("train/x", "val/y"), None),
+    ],
+)
+def test_of_folders_with_files_of_one_name_that_of_the_images_is_taken_or_none(
+    tmp_path: Path, folders: tuple[str, str], where: str | None
+) -> None:
+    """A table of bare file names says nothing of folders: those of the classes may hold other pictures."""
+    half = folders[0].startswith("train")
+    for place, folder in enumerate(folders):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(60):
+            if not half or number % 2 == place:  # they alternate
+                (tmp_path / folder / f"{number}.png").write_bytes(b"")
+    if where is not None:
+        assert look(tmp_path, {"file": FILES, "kind": KINDS}).root == tmp_path / where
+        return
+    with pytest.raises(UserError, match="several folders") as error:
+        look(tmp_path, {"file": FILES, "kind": KINDS})
+    assert all(f"'{folder}'" in str(error.value) for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (["photos/3.png", "a", "P7"], "first row"),
+        (["file", "kind", "kind"], "rename one of the columns 'kind'"),
+        (["", "kind", "patient"], "no column names"),
+    ],
+)
+def test_a_header_that_names_no_columns_is_refused(folder: Path, header: list[str], message: str) -> None:
+    rows = [[f"photos/{n}.png", "ab"[n % 2], f"P{n // 2}"] for n in range(60)]
+    with pytest.raises(UserError, match=message):
+        looked_at(folder, header, rows, Wishes(), lambda cell: not cell)
+
+
+def test_a_column_without_a_name_is_left_alone(folder: Path) -> None:
+    """An index, as data frames write it; its numbers fit files whose suffix is left out."""
+    layout = look(folder, {"": [str(n) for n in range(60)], "file": COLUMNS["file"], "kind": KINDS})
+    assert layout.image == "file" and [column.role for column in layout.columns] == [
+        "unused",
+        "image",
+        "label",
+    ]
+
+
+def test_a_patient_or_a_split_is_a_label_only_where_there_is_no_other(folder: Path) -> None:
+    few = {"file": COLUMNS["file"], "patient": ["P0", "P1"] * 30, "set": ["x", "y"] * 30}
+    assert look(folder, {**few, "kind": KINDS}).labels == ("kind",)
+    assert look(folder, few).labels == ("patient", "set")
+
+
 def test_a_measured_number_is_looked_up_nowhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Radiomics tables have a thousand such columns, and dozens of folders may hold the images."""
     asked: list[str] = []

@@ -18,6 +18,8 @@ from distune.setup.columns import Column, Layout
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.downloads import download_lines
 from distune.setup.encoders import Encoders, _frozen, _tiny
+from distune.tuning.space.build import left_out
+from distune.tuning.tune import search_space
 
 LAYOUT = Layout(
     Path("images"),
@@ -93,6 +95,9 @@ def test_tiny_encoders_learn_quickly_and_without_texts_there_is_no_text_encoder(
     assert {"text_column", "group_column"}.isdisjoint(found["data"]) and found["data"][
         "frame_column"
     ] == "frame"
+    idle = {"fusion", "fusion_tokens", "fusion_layers"}  # but the width is that of what the heads read
+    assert idle.isdisjoint({**found["teacher"], **found["student"]}) and found["student"]["fusion_dim"] == 256
+    assert "max_tokens" not in found["data"] and "student_fusion_dim" not in found["search_space"]
     said = config_text(replace(FIRST, encoders=_tiny(False, "why"), layout=layout))
     assert "No column holds a text" in said and "No column holds a text" not in config_text(FIRST)
 
@@ -126,6 +131,17 @@ def test_a_value_that_nothing_reads_is_remarked(tiny_config: Callable[..., Confi
         "distillation.gamma",
         "data.views",
     }
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_the_width_of_a_model_without_fusion_is_not_called_one_without_effect(
+    tiny_config: Callable[..., Config], role: str
+) -> None:
+    width = {f"{role}_fusion_dim": {"type": "categorical", "choices": [8, 16]}}
+    config = tiny_config(**{f"{role}__text": "none"}, search_space=width)
+    space = search_space(config, config.study)
+    (said,) = left_out(space, config)
+    assert f"a {role} of one encoder" in said and "effect" not in said
 
 
 def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(

@@ -287,9 +287,24 @@ def test_rows_whose_case_is_not_known_stand_for_themselves(tmp_path: Path) -> No
     cases = [""] * 60 + [f"p{n % 12}" if n < 30 else f" p{n % 12} " for n in range(60)]
     rows = [("f", "ab"[n % 2], case) for n, case in enumerate(cases)]
     place = {"file": 0, "grade": 1, "case": 2}
-    splits, _ = _made_splits(rows, place, layout, lambda cell: not cell.strip(), 1)
+    splits = _made_splits(rows, place, layout, lambda cell: not cell.strip(), 1)
     assert min(splits[:60].count(name) for name in SPLITS) > 9
     assert all(len(set(splits[60 + case :: 12])) == 1 for case in range(12))
+
+
+def test_a_table_of_train_and_test_gets_its_dev_from_train_by_case(tmp_path: Path) -> None:
+    for number in range(80):
+        image = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    rows = [f"{n}.png,{'ab'[n % 2]},P{n // 4},{'test' if n >= 60 else 'train'}" for n in range(80)]
+    (tmp_path / "t.csv").write_text("file,kind,patient,split\n" + "\n".join(rows) + "\n")
+    made = prepare(tmp_path / "t.csv", tmp_path / "new", Wishes())
+    tables = {split: rows_of(tmp_path / f"new/metadata_{split}.csv")[1:] for split in SPLITS}
+    assert [row[0] for row in tables["test"]] == [f"{n}.png" for n in range(60, 80)]
+    cases = [{row[2] for row in tables[split]} for split in ("train", "dev")]
+    assert cases[0].isdisjoint(cases[1]) and {row[3] for row in tables["dev"]} == {"train"}
+    assert 8 <= len(tables["dev"]) <= 16 and len(tables["train"]) + len(tables["dev"]) == 60
+    assert "dev was made from train by patient" in made.splits
 
 
 @pytest.mark.parametrize(

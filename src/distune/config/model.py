@@ -66,7 +66,7 @@ class ModelConfig(ConfigSection):
     fusion: FusionName = "cross_attention"
     """How image and text are joined; a model that reads one of them has no fusion, whatever these fields say."""
     fusion_dim: Annotated[int, Field(ge=8, le=16_384)] = 512
-    """Width of the fused representation."""
+    """Width of the fused representation; of a model that reads image or text alone, of what its heads read."""
     fusion_layers: Annotated[int, Field(ge=1, le=100)] = 1
     """Depth of the fusion module."""
     fusion_heads: Annotated[int, Field(ge=1)] = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ _NAMED: Mapping[str, re.Pattern[str]] = {
         "split": "split|subset|partition|set|fold",
         "frame": "frame|frame number",
         "image": "images?|img|pictures?|photo|scan|slice|slide|x ?ray|bild|file ?(name|path)?|path|dicom",
-        "mask": "masks?|seg|segmentations?|annotations?|roi|contour|outline|overlay|heatmap|thumb(nail)?|preview",
+        "mask": "masks?|seg|segmentations?|annotations?|roi|contour|outline|overlay|heatmaps?|thumb(nail)?s?|previews?",
         "unused": "sex|gender|geschlecht|age|alter|hospital|site|scanner|device|manufacturer|klinik|view|laterality|"
         "seite|index|row|date|datum",
     }.items()
@@ -77,9 +78,22 @@ class Cells:
         return None
 
     def sample(self) -> list[str]:
-        """Some of the filled cells, from the first to the last."""
-        step = max(1, len(self.filled) // SAMPLE)
-        return self.filled[::step][:SAMPLE]
+        """Some of the filled cells, always the same; not each n-th, as folders and classes may alternate."""
+        if len(self.filled) <= SAMPLE:
+            return list(self.filled)
+        rows = random.Random(0).sample(range(len(self.filled)), SAMPLE)
+        return [self.filled[row] for row in sorted(rows)]
+
+
+def cells_of(
+    header: Sequence[str], rows: Sequence[Sequence[str]], is_missing: Callable[[str], bool]
+) -> dict[str, Cells]:
+    """The cells of each column that has a name of its own; an index that a program wrote has none."""
+    return {
+        name: Cells([cells[place] for cells in rows], is_missing)
+        for place, name in enumerate(header)
+        if name.strip() and header.count(name) == 1
+    }
 
 
 def is_named(role: str, name: str) -> bool:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from distune.data.table import Split
 from distune.errors import UserError
-from distune.setup.cells import MOST_CLASSES, Cells, check_columns, is_named
+from distune.setup.cells import MOST_CLASSES, Cells, cells_of, check_columns, is_named
 from distune.setup.image_column import image_column
 from distune.utils.text import counted, listed
 
 TEXT_WORDS = 3.0
 """Mean words from which a column is a text."""
+_NO_NAME = "it has no name that no other column has"
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 _SPLITS: Mapping[str, Split] = {
@@ -92,7 +93,7 @@ def looked_at(
         UserError: a named column is not there, or no column holds image paths or labels.
     """
     _check_names(header, wishes)
-    columns = {name: Cells([cells[place] for cells in rows], is_missing) for place, name in enumerate(header)}
+    columns = cells_of(header, rows, is_missing)
     found: dict[str, Column] = {}
 
     def take(name: str | None, role: str, why: str) -> None:
@@ -131,11 +132,13 @@ def looked_at(
         if name not in found and is_named("frame", name) and cells.share(_NUMBER) > 0.9:
             take(name, "frame", "its name")
         take(name, "unused", _left_alone(name, cells))
-    labels = tuple(name for name in header if found[name].role in ("label", "labels"))
+    labels = tuple(name for name in columns if found[name].role in ("label", "labels"))
     if not labels:
+        twice = next((name for name in header if header.count(name) > 1 and name.strip()), None)
+        more = "" if twice is None else f"; rename one of the columns {twice!r}"
         raise UserError(
             "no column looks like a label (2 to "
-            f"{MOST_CLASSES} different values); name one with --labels; columns found: {listed(list(header))}"
+            f"{MOST_CLASSES} different values); name one with --labels; columns found: {listed(list(header))}{more}"
         )
     by_role = {column.role: column.name for column in found.values()}
     return Layout(
@@ -148,7 +151,7 @@ def looked_at(
         group=by_role.get("group"),
         split=by_role.get("split"),
         frame=by_role.get("frame"),
-        columns=tuple(found[name] for name in header),
+        columns=tuple(found.get(name) or Column(name, "unused", _NO_NAME) for name in header),
     )
 
 
@@ -168,7 +171,7 @@ def _check_names(header: Sequence[str], wishes: Wishes) -> None:
 
 def _split_reason(name: str, cells: Cells) -> str | None:
     values = {split_of(value) for value in cells.times}
-    if values and None not in values and {"train", "dev"} <= values:
+    if None not in values and "train" in values and len(values) > 1:
         return f"its values: {_shown(cells.times)}"
     return None
 
@@ -210,7 +213,8 @@ def _labels(columns: Mapping[str, Cells], found: Mapping[str, Column]) -> dict[s
     }
     named = [name for name in able if is_named("label", name)]
     several = any(column.role == "labels" for column in found.values())
-    chosen = named or ([] if several else list(able))
+    others = [name for name in able if not (is_named("group", name) or is_named("split", name))]
+    chosen = named or ([] if several else others or list(able))
     return {
         name: f"{counted(len(able[name].times), 'class', 'classes')}: {_shown(able[name].times)}"
         for name in chosen

@@ -54,7 +54,7 @@ def config_text(first: FirstConfig) -> str:
         "label_columns": list(layout.labels),
         "frame_column": layout.frame,
         "image_size": encoders.image_size,
-        "max_tokens": first.max_tokens,
+        "max_tokens": first.max_tokens if layout.text else None,
         **(first.extra or {}),
     }
     why = {column.name: column.why for column in layout.columns}
@@ -84,7 +84,7 @@ def config_text(first: FirstConfig) -> str:
         "  label_smoothing: 0.05",
         "# `distune tune` searches these and the default ranges; each holds the value above, which is trial 0.",
         "search_space:",
-        *_ranges(small=small),
+        *_ranges(small=small, text=layout.text is not None),
     ]
     return "\n".join(lines) + "\n"
 
@@ -137,19 +137,25 @@ def _model(
     steps = max(1, first.train // 32)
     epochs = min(60, max(10 if is_teacher else 15, -(-(300 if is_teacher else 400) // steps)))
     rates = {True: ("3.0e-4", "5.0e-4"), False: ("1.0e-3", "1.0e-3")}[first.encoders.frozen]
-    return [
-        *lines,
+    text = (
+        first.layout.text is not None
+    )  # without one there is nothing to fuse, and the width is that of the head
+    fusion = [
         "  fusion: concat_mlp",
         "  fusion_tokens: pooled  # one vector an image and a text: seconds where whole sequences take minutes",
-        f"  fusion_dim: {512 if is_teacher else 256}",
         f"  fusion_layers: {2 if is_teacher else 1}",
+    ]
+    return [
+        *lines,
+        *(fusion if text else ()),
+        f"  fusion_dim: {512 if is_teacher else 256}",
         "  dropout: 0.3",
         f"  epochs: {epochs}",
         f"  lr: {rates[0] if is_teacher else rates[1]}",
     ]
 
 
-def _ranges(*, small: bool) -> list[str]:
+def _ranges(*, small: bool, text: bool) -> list[str]:
     if not small:
         return [
             "  teacher_lr: {type: float, low: 5.0e-6, high: 1.0e-4, log: true}",
@@ -162,7 +168,7 @@ def _ranges(*, small: bool) -> list[str]:
         "  alpha: {type: float, low: 0.5, high: 2.0}",
         "  beta: {type: float, low: 25.0, high: 200.0, log: true}",
         "  T: {type: float, low: 2.0, high: 6.0}",
-        "  student_fusion_dim: {type: categorical, choices: [128, 192, 256, 384]}",
+        *(["  student_fusion_dim: {type: categorical, choices: [128, 192, 256, 384]}"] if text else []),
         "  teacher_dropout: {type: float, low: 0.1, high: 0.6}",
         "  student_dropout: {type: float, low: 0.1, high: 0.6}",
         "  label_smoothing: {type: float, low: 0.0, high: 0.15, key: training.label_smoothing}",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from distune.data.readers.image_files import ImageFiles
 from distune.errors import UserError
-from distune.setup.cells import SAMPLE, Cells, check_columns, is_named
+from distune.setup.cells import SAMPLE, Cells, cells_of, check_columns, is_named
 from distune.utils.text import listed
 
+Named = TypeVar("Named")
 _FEW = 5
 _DECIMAL = re.compile(r"[+-]?\d*[.,]\d+(e[+-]?\d+)?|[+-]?\d+e[+-]?\d+", re.I)
 
@@ -24,10 +26,7 @@ def images_of(
         UserError: no column does.
     """
     check_columns(header, (wished,))
-    columns = {
-        name: Cells([cells[place] for cells in rows], lambda cell: not cell.strip())
-        for place, name in enumerate(header)
-    }
+    columns = cells_of(header, rows, lambda cell: not cell.strip())
     name, files, _ = image_column(folder, columns, wished)
     return name, files
 
@@ -36,19 +35,30 @@ def image_column(
     folder: Path, columns: Mapping[str, Cells], wished: str | None
 ) -> tuple[str, ImageFiles, str]:
     """The column whose cells name image files, the folder that they start from, and how many do."""
-    roots = _roots(folder)
-    best = _most_found(columns, [ImageFiles(root) for root in roots], wished)
+    near, below = _roots(folder)
+    best = _most_found(columns, [ImageFiles(root) for root in near + below], wished)
+    follow_links = best is None
     if best is None:
-        best = _most_found(columns, [ImageFiles(root, follow_links=True) for root in roots], wished)
+        best = _most_found(columns, [ImageFiles(root, follow_links=True) for root in near + below], wished)
     if best is None or (best[0] < 0.5 and wished is None):
         which = f"column {wished!r} names no" if wished else "no column names"
+        most = f"; column {best[1]!r} does in {best[0]:.0%} of the cells that were tried" if best else ""
         raise UserError(
-            f"{which} image files under {folder}, the two folders above it, or below it; put the table beside its "
-            "images, and name the column with --image"
+            f"{which} image files under {folder}, the two folders above it, or below it{most}; put the table beside "
+            "its images, and name the column with --image"
         )
     share, name, files = best
-    if wished is None and (chosen := _of_rivals(name, columns, files)) != name:
-        share, name, files = _most_found(columns, [files], chosen) or best
+    if files.root in below:
+        places = [ImageFiles(root, follow_links=follow_links) for root in below]
+        files = _of_folders(columns[name], files, places, near[0])
+    if wished is None:
+        name = _of_rivals(name, columns, files)
+    if (name, files) != best[1:]:
+        share, name, files = _most_found(columns, [files], name) or best
+    if isinstance(files.find(name), Path):
+        raise UserError(
+            f"the first row names no columns: {name!r} is an image file; write a row above it with the columns' names"
+        )
     linked = ", behind links" if files.follow_links else ""
     return name, files, f"{share:.0%} of the cells that were tried name files under {files.root}{linked}"
 
@@ -73,6 +83,37 @@ def _most_found(
     return best
 
 
+def _of_folders(cells: Cells, best: ImageFiles, places: Sequence[ImageFiles], above: Path) -> ImageFiles:
+    """The folder of images where others have other files of the same names, such as masks, or the other classes.
+
+    Raises:
+        UserError: names do not tell which it is.
+    """
+    sample = [cell for cell in cells.sample() if _may_be_path(cell)]
+    here = {cell: best.find(cell) for cell in sample}
+
+    def has_others(files: ImageFiles) -> bool:
+        found = ((files.find(cell), here[cell]) for cell in sample)
+        return sum(isinstance(one, Path) and one != other for one, other in found) > len(sample) / 10
+
+    rivals = [best, *(files for files in places if files.root != best.root and has_others(files))]
+    named = {files.root.relative_to(above).as_posix(): files for files in rivals}
+    chosen = _of_images(named)
+    if chosen is None:
+        raise UserError(
+            f"the files that a column names, such as {sample[0]!r}, lie in several folders, {listed(list(named))}; "
+            "write the folder into the column, as in folder/name, or put the table into the one that is meant"
+        )
+    return chosen
+
+
+def _of_images(rivals: Mapping[str, Named]) -> Named | None:
+    """The one of several whose name is not that of masks, or says images; None where names do not tell."""
+    able = [name for name in rivals if not is_named("mask", name)]
+    chosen = able if len(able) == 1 else [name for name in able if is_named("image", name)]
+    return rivals[chosen[0]] if len(rivals) == 1 or len(chosen) == 1 else None
+
+
 def _of_rivals(best: str, columns: Mapping[str, Cells], files: ImageFiles) -> str:
     """The column of images where others name other files there, such as masks.
 
@@ -84,16 +125,13 @@ def _of_rivals(best: str, columns: Mapping[str, Cells], files: ImageFiles) -> st
         for name, cells in columns.items()
         if name != best and _may_be_image(cells) and _names_others(cells, columns[best], files)
     ]
-    if not rivals:
-        return best
-    able = [name for name in (best, *rivals) if not is_named("mask", name)]
-    chosen = able if len(able) == 1 else [name for name in able if is_named("image", name)]
-    if len(chosen) != 1:
+    chosen = _of_images({name: name for name in (best, *rivals)})
+    if chosen is None:
         raise UserError(
             f"columns {listed([best, *rivals])} name different image files; say with --image which one is to be learnt "
             "from"
         )
-    return chosen[0]
+    return chosen
 
 
 def _names_others(cells: Cells, images: Cells, files: ImageFiles) -> bool:
@@ -118,8 +156,9 @@ def _may_be_path(cell: str) -> bool:
     return bool(cell.strip()) and len(cell) < 400 and "\n" not in cell
 
 
-def _roots(folder: Path) -> list[Path]:
+def _roots(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folder and two above it, and those up to two below."""
     folder = folder.resolve()
     below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))[:30]
     deeper = [path for first in below[:10] for path in sorted(first.iterdir())[:200] if path.is_dir()][:30]
-    return [folder, *folder.parents[:2], *below, *deeper]
+    return [folder, *folder.parents[:2]], [*below, *deeper]

@@ -96,11 +96,19 @@ def prepare(
         groups = [normal_form(cells[place[layout.group]]) for cells in rows]
         refuse_case_twins(metadata, layout.group, ["" if is_missing(group) else group for group in groups])
     if layout.split is not None:
-        splits, counted = _given_splits(rows, place[layout.split])
-        counted = f"{counted}, as column {layout.split!r} says"
+        splits = [split_of(cells[place[layout.split]]) for cells in rows]
+        how = f"as column {layout.split!r} says"
+        if "dev" not in splits:
+            whole = [row for row, split in enumerate(splits) if split == "train"]
+            made = _made_splits(
+                [rows[row] for row in whole], place, layout, is_missing, seed, ("train", "dev")
+            )
+            for row, split in zip(whole, made, strict=True):
+                splits[row] = split
+            how += f"; dev was made from train by {layout.group or 'row'} with seed {seed}"
     else:
-        splits, counted = _made_splits(rows, place, layout, is_missing, seed)
-        counted = f"{counted}, made by {layout.group or 'row'} with seed {seed}"
+        splits = _made_splits(rows, place, layout, is_missing, seed)
+        how = f"made by {layout.group or 'row'} with seed {seed}"
     texts = None if layout.text is None else [rows[row][place[layout.text]] for row in range(len(rows))]
     with tempfile.TemporaryDirectory() as temporary:
         _write_tables(Path(temporary), header, rows, splits)
@@ -132,7 +140,13 @@ def prepare(
         _write_tables(out, header, rows, splits)
         write_text(out / CONFIG, text)
     return Prepared(
-        out / CONFIG, layout.columns, form, counted, encoders.why, table, (*remarks, *table.notes)
+        out / CONFIG,
+        layout.columns,
+        form,
+        f"{_counted(splits)}, {how}",
+        encoders.why,
+        table,
+        (*remarks, *table.notes),
     )
 
 
@@ -163,18 +177,14 @@ def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[st
     return file.header, rows, file.said(GIVE_ENCODING), remarks
 
 
-def _given_splits(rows: Sequence[Sequence[str]], place: int) -> tuple[list[Split | None], str]:
-    splits = [split_of(cells[place]) for cells in rows]
-    return splits, _counted(splits)
-
-
 def _made_splits(
     rows: Sequence[Sequence[str]],
     place: dict[str, int],
     layout: Layout,
     is_missing: Callable[[str], bool],
     seed: int,
-) -> tuple[list[Split | None], str]:
+    wanted: Sequence[Split] = SPLITS,
+) -> list[Split | None]:
     """Splits by case; a row whose case is not known stands for itself."""
     groups = [
         f"row {number}" if layout.group is None or is_missing(cells[place[layout.group]])
@@ -182,9 +192,11 @@ def _made_splits(
         for number, cells in enumerate(rows)
     ]  # fmt: skip
     labels = [_strata(cells, place, layout) for cells in rows]
-    numbers = assign_splits(labels, groups, fractions=FRACTIONS, seed=seed)
-    splits: list[Split | None] = [SPLITS[number] for number in numbers.tolist()]
-    return splits, _counted(splits)
+    shares = FRACTIONS[: len(wanted)]
+    fractions = [share / sum(shares) for share in shares]
+    return [
+        wanted[number] for number in assign_splits(labels, groups, fractions=fractions, seed=seed).tolist()
+    ]
 
 
 def _strata(cells: Sequence[str], place: dict[str, int], layout: Layout) -> tuple[str, ...]:

@@ -64,9 +64,27 @@ def build_space(
 
 def left_out(space: Space, base: Config, only: Sequence[str] = ()) -> list[str]:
     """One line for what the user asks for and `build_space` left out; none where that is nothing."""
-    idle = [name for name in only or base.search_space if name not in space.parameters]
-    why = "no fusion, loss or condition (when) of this study gives it an effect"
-    return [f"search space: {', '.join(idle)} is not searched: {why}"] if idle else []
+    reasons: dict[str, list[str]] = {}
+    for name in only or base.search_space:
+        if name not in space.parameters:
+            role = _of_one_encoder(name, base)
+            why = (
+                f"a {role} of one encoder has no fusion, and keeps the width that the config gives it"
+                if role
+                else "no fusion, loss or condition (when) of this study gives it an effect"
+            )
+            reasons.setdefault(why, []).append(name)
+    return [f"search space: {', '.join(names)} is not searched: {why}" for why, names in reasons.items()]
+
+
+def _of_one_encoder(name: str, base: Config) -> str | None:
+    """The model whose width a parameter is written to, where it has no fusion; the width has an effect all the same."""
+    parameter = base.search_space.get(name)
+    key = (parameter.key if parameter else None) or config_key_of(name)
+    for role in ("teacher", "student"):
+        if key == f"{role}.fusion_dim" and len(getattr(base, role).modalities) == 1:
+            return role
+    return None
 
 
 def _check_parameters(parameters: Mapping[str, SearchParameter], base: Config) -> None:
