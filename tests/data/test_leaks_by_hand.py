@@ -263,6 +263,8 @@ def test_texts_by_length_and_gaps() -> None:
         ("MR", ("MR", "MRA"), "an MR.", True),
         ("x", ("x", "y"), "x-ray", True),
         ("x", ("x", "y"), "xi", False),
+        ("A", ("A", "B"), "an AX view", False),
+        ("A", ("A", "B"), "view a", True),
         ("a+b", ("a+b", "c"), "aab", False),
     ],
 )
@@ -301,6 +303,12 @@ def test_the_header_of_a_file_and_what_it_tells(tmp_path: Path) -> None:
     ]
     (by_ratio,) = file_findings(table(half * 2, ["train"] * 20 + ["dev"] * 20, tasks=(KIND, two)), shapes)
     assert by_ratio.severity == "severe"
+    random = np.random.default_rng(0)
+    widths = random.integers(60, 600, 400)
+    sheets = [FileForm("PNG", "L", int(w), int(w * (1.1 if n % 2 else 1.0))) for n, w in enumerate(widths)]
+    many = table([[n % 2] for n in range(400)], ["train"] * 200 + ["dev"] * 200)
+    (by_shape,) = file_findings(many, sheets)  # neither side tells what both do
+    assert by_shape.severity == "severe"
     turned = forms([10, 20] * 10 + [20, 10] * 10)  # dev is the other way round
     assert file_findings(asked, turned) == []
     kinds = [FileForm("PNG", "L", 10, 10), FileForm("PNG", "RGB", 10, 10)] * 20
@@ -379,7 +387,7 @@ def test_the_flow_of_a_set_with_rows_in_every_split() -> None:
         (1, 1),
         (1, 1),
     ]
-    dropped = table([[0]], ["train"], dropped=("t.csv:2: a: b; c: d", "t.csv:3: a", "odd"))
+    dropped = table([[0]], ["train"], dropped=("t.csv:2: a: b; c: d", "t.csv:3: a; c: d", "odd"))
     assert [tuple(row.values())[:2] for row in participant_flow(dropped).rows] == [
         ("rows read", 4), ("dropped: a", 2), ("dropped: no cause given", 1), ("train", 1),
     ]  # fmt: skip

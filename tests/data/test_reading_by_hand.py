@@ -146,6 +146,17 @@ def test_spellings_are_joined_before_the_classes_are_counted(wound: Path) -> Non
         read_table(config, 0)
 
 
+def test_tasks_whose_columns_of_predictions_would_meet_are_refused(tmp_path: Path) -> None:
+    for number in range(4):
+        write_png(tmp_path / f"{number}.png", number)
+    lines = [[f"{n}.png", ("b_c", "d")[n % 2], "xy"[n % 2]] for n in range(4)]
+    tables(tmp_path, {f"metadata_{split}.csv": lines for split in ("train", "dev")}, ["i", "a", "a_b"])
+    config = {"reader": "csv", "root": tmp_path, "image_column": "i", "label_columns": ["a", "a_b"]}
+    with pytest.raises(DataError, match="told apart"):
+        read_table(DataConfig.model_validate(config), 0)
+    assert len(read_table(DataConfig.model_validate({**config, "label_columns": ["a"]}), 0)) == 8
+
+
 def test_a_class_that_bad_train_rows_alone_have_is_none_where_they_are_dropped(wound: Path) -> None:
     train, dev = wound_rows(wound, "train"), wound_rows(wound, "dev")
     write_csv(wound / "metadata_train.csv", [*train, ["gone.png", "c", "x", "lost"]])

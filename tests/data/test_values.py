@@ -15,7 +15,14 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import JOINT, parts
 from distune.data.readers.raw_rows import RawExample
-from distune.data.readers.values import LONGEST_TEXT, case_twins, interpreted, normal_form, sign_twins
+from distune.data.readers.values import (
+    LONGEST_TEXT,
+    case_twins,
+    cell_parts,
+    interpreted,
+    normal_form,
+    sign_twins,
+)
 from distune.data.table import Split
 from distune.errors import DataError
 
@@ -42,7 +49,7 @@ def understood(config: dict[str, Any] | None = None, **columns: list[str]) -> An
 @pytest.mark.parametrize(
     ("value", "form"),
     [("P1", "P1"), (" P1\t", "P1"), ("1.0", "1"), ("1", "1"), ("-2.000", "-2"), ("007", "007"), ("1.50", "1.50"),
-     (E_COMBINED, E_ACUTE), ("1.0.0", "1.0.0"), ("v1.0", "v1.0"), ("", "")],
+     (E_COMBINED, E_ACUTE), ("1.0.0", "1.0.0"), ("1.", "1."), (".0", ".0"), ("+1.0", "+1"), ("v1.0", "v1.0"), ("", "")],
 )  # fmt: skip
 def test_the_normal_form(value: str, form: str) -> None:
     assert normal_form(value) == form
@@ -335,6 +342,15 @@ def test_labels_that_share_a_cell_are_mapped_and_compared_one_by_one() -> None:
     assert [len(own) for own in faults] == [0, 1, 0, 0, 0] and "'A', 'a'" in faults[1][0].detail
     assert parts(rows[4].labels[0], TaskConfig(separator=";")) == ("b",)
     assert not any("none" in note for note in notes)
+    assert [row.labels for row in rows[:4]] == [("a;b",), ("A;b",), ("a",), ("none",)]
+    settings = TaskConfig(separator=";", negative="no;ne")
+    assert [cell_parts(cell, settings) for cell in ("a;b", " no;ne ", "a", "")] == [
+        ["a", "b"],
+        [" no;ne "],
+        ["a"],
+        [""],
+    ]
+    assert cell_parts("a;b", TaskConfig()) == ["a;b"]
 
 
 def test_a_class_that_may_stand_for_nothing_is_noted_and_kept() -> None:

@@ -66,6 +66,10 @@ def test_a_student_answers_what_its_model_gives(
     assert model.max_tokens == min(16, net.text.max_tokens) and model.tokenizer is net.text.tokenizer
     longer = TrainedStudent(net, tiny_config(data__max_tokens=512), (SIDE,), FLOAT32)
     assert longer.max_tokens == min(512, net.text.max_tokens)
+    short = student(config)
+    assert short.text is not None
+    short.text.max_tokens = 7
+    assert TrainedStudent(short, config, (SIDE,), FLOAT32).max_tokens == 7
     shown = pixels(3, model.image_size)
     ids = ragged(model.tokenizer.encode(["one", "one two three", ""], 16), np.int64)
     side, signs = model.probabilities(shown, ids)

@@ -207,6 +207,25 @@ def test_a_step_that_fails_leaves_no_draft_and_one_that_is_read_counts(tmp_path:
     assert list(store.verify().values()) == ["numbers.npy: block 0 was altered"]
 
 
+def test_an_entry_of_many_blocks_is_verified_in_every_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksums, "BLOCK", 1000)
+    monkeypatch.setattr(checksums, "BLOCKS_ON_OPEN", 1)
+    monkeypatch.setattr(checksums._RANDOM, "sample", lambda blocks, count: [0])
+    with Store(tmp_path) as store:
+        store.get("step", {"n": 1}, fill)
+    file = tmp_path / "step" / key_of({"n": 1}) / "numbers.npy"
+    before, content = file.stat(), bytearray(file.read_bytes())
+    content[5500] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_manifest(file.parent) and list(store.verify().values()) == [
+        "numbers.npy: block 5 was altered"
+    ]
+    assert store.clear() == [f"step/{file.parent.name}"]  # nobody is left who uses it
+
+
 def test_readers_share_a_lock_and_a_remover_is_alone(tmp_path: Path) -> None:
     with SharedLock.exclusive(tmp_path / "new/locks/a.use") as alone:
         assert alone

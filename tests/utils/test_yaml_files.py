@@ -31,6 +31,8 @@ from distune.utils.files.yaml_files import (
             {"one": {"x": 1}, "other": {"y": 2}, "more": {"x": 1, "y": 2}},
         ),
         ("1" * LONGEST_NUMBER, int("1" * LONGEST_NUMBER)),
+        ("a: " + "x" * 500 + "\nb: '" + "1" * 500 + "'", {"a": "x" * 500, "b": "1" * 500}),
+        ("a: '0x: 010'\nb: sha256:0", {"a": "0x: 010", "b": "sha256:0"}),
         ("[" * (DEEPEST - 1) + "1" + "]" * (DEEPEST - 1), "deep"),
     ],
 )
