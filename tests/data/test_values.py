@@ -176,6 +176,13 @@ def test_a_label_that_may_stand_for_nothing_is_noted_and_the_word_for_no_label_i
     assert "'None' is a class" in note
 
 
+def test_labels_of_an_order_are_read_as_it_has_them() -> None:
+    """A column of numbers with a gap is written with decimals."""
+    tasks = {"grade": {"order": ["0", "1", "2.0"]}}
+    rows, _, _ = understood({"tasks": tasks}, label=["1.0", " 0", "2.0", "2", "3.0"])
+    assert [row.labels[0] for row in rows] == ["1", "0", "2.0", "2.0", "3.0"]
+
+
 def test_long_cells_are_never_taken_for_missing() -> None:
     assert understood(text=["nan " * 20, "t"])[0][0].text == "nan " * 20
 

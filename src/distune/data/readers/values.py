@@ -96,6 +96,7 @@ def interpreted(
         notes += _unused(name, found_labels, label_map)
         mapped = [mapped_label(label, label_map) for label in found_labels]
         named, noted = one_spelling(mapped, f"label {name}")
+        named = _in_order(named, settings.order or ())
         notes += [*noted, *_same_signs(f"label {name}", named)]
         if settings.columns is None:
             meant = {*label_map.values(), *([settings.negative] if settings.separator else [])}
@@ -250,6 +251,12 @@ def cell_parts(cell: str, settings: TaskConfig) -> list[str]:
 def mapped_label(label: str, label_map: Mapping[str, str]) -> str:
     """The class that a spelling is mapped to, and the spelling itself where the map does not name it."""
     return label_map.get(label, label_map.get(label.strip(), label))
+
+
+def _in_order(labels: list[str], order: Sequence[str]) -> list[str]:
+    """Labels of an ordinal task as its order has them, where they differ in form alone, such as `1` for `1.0`."""
+    forms = {normal_form(name): name for name in order}
+    return [label if label in order else forms.get(normal_form(label), label) for label in labels]
 
 
 def _contradictions(task: str, cell: str, parts: Sequence[str], settings: TaskConfig) -> list[Fault]:
