@@ -66,6 +66,16 @@ def test_a_confirmation_has_the_size_of_what_it_recommends(tmp_path: Path) -> No
     assert size_of(found, tmp_path / "best.yaml") == StudentSize(99, None, 0)
 
 
+def test_the_first_screen_of_a_confirmation_has_the_size_of_the_config_to_use(tmp_path: Path) -> None:
+    chosen = {"kind": "trial", "trial": 1, "is_base": False, "parameters": {"total": 99}, "splits": {}}
+    (tmp_path / "recommended.yaml").write_text("student: {vision: {name: deit-tiny}}\n")
+    recommendation = {"contender": "trial_0001", "config": "recommended.yaml", "searched": 2, "reason": "x"}
+    held = numbers(contenders={"trial_0001": chosen}, recommendation=recommendation, optimistic=False)
+    shown = first_screen.headlines(findings(study(folder=tmp_path), numbers=held))
+    (size,) = (one for one in shown if "size" in one.label)
+    assert size.value == "99 parameters" and f"{DEIT:.0f} ms" in size.remark
+
+
 @pytest.mark.parametrize(
     ("student", "tokens", "absent"),
     [

@@ -240,9 +240,8 @@ def test_what_has_to_be_known_before_a_number_is_used(tmp_path: Path) -> None:
         return "".join(map(text, notices._cautions(found)))
 
     audit = {"findings": [{"severity": one, "title": f"{one} title"} for one in ("severe", "warning")]}
-    assert "severe title" in cautions(findings(audit=audit)) and "warning title" not in cautions(
-        findings(audit=audit)
-    )
+    misled = cautions(findings(audit=audit))
+    assert "1 severe finding: severe title." in misled and "warning" not in misled
     assert cautions(findings()) == cautions(findings(study(folder=tmp_path))) == ""
     damaged = findings(
         study(folder=folder(tmp_path / "s", "confirmation.json")), confirmation=Unknown("is damaged")
