@@ -253,6 +253,11 @@ def test_what_has_to_be_known_before_a_number_is_used(tmp_path: Path) -> None:
     assert "One seed" in cautions(findings(numbers=confirmed(seeds=[1])))
     assert cautions(findings(numbers=confirmed(seeds=[1, 2]))) == ""
     assert "Some runs" in cautions(findings(numbers=confirmed(complete=False)))
+    trials = *(TrialRecord(number, "complete", 0.5) for number in range(4)), TrialRecord(4, "failed")
+    for searched, token in ((3, "1 trial completed"), (1, "3 trials completed"), (4, "")):
+        found = confirmed(recommendation={"searched": searched})
+        said = cautions(findings(study(*trials), numbers=found))
+        assert token in said and ("went on" in said) is bool(token), "a failed one was no candidate"
     then = confirmed()
     then["recommendation"] = {**then["recommendation"], "searched": 1}
     three = tuple(TrialRecord(n, "complete", value) for n, value in enumerate((0.5, 0.75, 0.25)))
