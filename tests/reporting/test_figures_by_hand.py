@@ -15,10 +15,12 @@ from matplotlib.colors import to_hex
 
 from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.parameters.space import Parameter
+from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion, Curve, Predictions, RunRecord
 from distune.analysis.scored_run import ScoredRun
+from distune.confirmation.statistics.files import run_folder
 from distune.data.table import MISSING
 from distune.reporting.figures import bars, cost, curves, history, learning, model, space, style
 from distune.reporting.figures.style import BLUE, INK, ORANGE, SERIES, look
@@ -56,6 +58,7 @@ def test_the_stages_of_a_trial_stand_on_each_other(draw: Draw) -> None:
     found = [(to_hex(bar.get_facecolor()), bar.get_y(), bar.get_height()) for bar in axes.patches]
     teacher, student = (to_hex(colour) for colour in SERIES[:2])
     assert found == [(teacher, 0.0, 1.0), (teacher, 0.0, 0.5), (student, 1.0, 2.0), (student, 0.5, 1.5)]
+    assert [round(bar.get_width(), 6) for bar in axes.patches] == [0.8] * 4
     assert axes.get_ylabel() == "minutes per trial" and axes.get_xlabel() == "trial"
     (marks,) = axes.collections
     assert [float(x) for x, _ in marks.get_offsets()] == [1.0] and marks.get_offsets()[0][1] > 2.0  # type: ignore[index]
@@ -64,8 +67,11 @@ def test_the_stages_of_a_trial_stand_on_each_other(draw: Draw) -> None:
 
 
 def test_of_very_many_trials_each_bar_is_a_mean(draw: Draw) -> None:
-    trials = [TrialRecord(n, "complete", 0.5, stage_seconds={"student": float(n % 2)}) for n in range(121)]
+    trials = [TrialRecord(n, "complete", 0.5, stage_seconds={"student": float(n % 2)}) for n in range(120)]
+    trials.append(TrialRecord(120, "pruned", stage_seconds={"student": 0.0}))
     (axes,), (_, _, caption) = draw(cost, lambda: cost.draw(findings(study(*trials))))
+    assert not axes.collections, "no bar is of one pruned trial alone"
+    assert round(axes.patches[0].get_width(), 6) == 1.6
     assert len(axes.patches) == 61 and axes.patches[0].get_height() == 0.5 and "mean of 2 trials" in caption
     assert axes.get_ylabel() == "seconds per trial"
 
@@ -108,15 +114,15 @@ def best_run(**parts: Any) -> RunRecord:
 
 def test_the_epoch_that_is_kept_has_a_ring(draw: Draw) -> None:
     shown = (
-        Curve("teacher", (1, 2), (0.25, 0.5), (1.5, None)),
+        Curve("teacher", (1, 2, 3), (0.25, 0.5, 0.25), (1.5, None, 0.0)),
         Curve("student", (1, 2, 3), (0.25, 0.75, 0.5), (None, None, None)),
     )
     found = replace(findings(), best_run=best_run(curves=shown))
     plots, (_, alt, caption) = draw(learning, lambda: learning.draw_learning(found))
     teacher, student, losses = plots
-    assert [points(line) for line in teacher.lines] == [[(1.0, 0.25), (2.0, 0.5)], [(2.0, 0.5)]]
+    assert [points(line) for line in teacher.lines] == [[(1.0, 0.25), (2.0, 0.5), (3.0, 0.25)], [(2.0, 0.5)]]
     assert points(student.lines[-1]) == [(2.0, 0.75)] and student.lines[-1].get_color() == INK
-    assert [points(line) for line in losses.lines] == [[(1.0, 1.5)]], "of the student none is known"
+    assert [points(line) for line in losses.lines] == [[(1.0, 1.5), (3.0, 0.0)]], "none of the student"
     assert "student from 0.2500 to 0.5000, highest with 0.7500 in epoch 2" in alt and "Trial 1" in caption
 
 
@@ -189,6 +195,32 @@ def test_probabilities_are_drawn_as_predict_gives_them(draw: Draw, monkeypatch: 
     assert "fitted on dev" in caption and "flatters" in caption
 
 
+def test_class_names_stand_upright_where_one_is_too_long() -> None:
+    assert model._is_turned(["a", "longer name"]) and not model._is_turned(["a", "short"])
+    assert model._wrapped("one two three four five", 3) == "one two three four\nfive"
+    assert model._wrapped("one two three four five", 13) == "one two three fou…"
+
+
+def test_the_score_of_the_one_model_that_is_drawn(tmp_path: Path) -> None:
+    about = {
+        "kind": "trial",
+        "trial": 1,
+        "is_base": False,
+        "seeds": [7, 8],
+        "splits": {"test": {"scores": [0.75, 0.5]}},
+    }
+    held = numbers(contenders={"trial_0001": about})
+
+    def score(folder: Path) -> str:
+        return model._own_score(
+            scored(replace(best_run(), folder=folder), confirmation=ConfirmationRecord(held, True))
+        )
+
+    assert score(run_folder(tmp_path, "trial_0001", 7)) == " (score 0.7500)"
+    assert score(run_folder(tmp_path, "trial_0001", 8)) == "", "the score is of the first seed's model"
+    assert model._own_score(scored(best_run())) == "" == model._own_score(scored(Unknown("x")))
+
+
 RATE = Parameter("lr", "float", 1e-4, 1e-2, log=True)
 CHOICE = Parameter("loss", "categorical", choices=("a", "b"))
 LAYERS = Parameter("layers", "int", 1, 3)
@@ -220,6 +252,25 @@ def test_scores_over_the_space_with_pruned_trials_at_the_foot(draw: Draw) -> Non
     assert [tick.get_text() for tick in plots[1].get_xticklabels()] == ["a", "b"]
     assert list(plots[2].get_xticks()) == [1, 2, 3] and len(plots[0].get_xticks()) == 3
     assert space.draw_slices(findings(importance=Unknown("x"))) is None
+
+
+@pytest.mark.parametrize(
+    ("parameter", "shown"),
+    [
+        (Parameter("loss", "categorical", choices=("a",)), (-0.5, 0.5)),
+        (Parameter("loss", "categorical", choices=("a", "b", "c")), (-0.12, 2.12)),
+        (Parameter("alpha", "float", 0.0, 1.0), (-0.06, 1.06)),
+        (Parameter("alpha", "float", 0.5, 0.5), (-0.03, 0.53)),
+    ],
+)
+def test_an_axis_shows_the_whole_range_and_some_room(
+    parameter: Parameter, shown: tuple[float, float]
+) -> None:
+    with look():
+        _, axes = style.one(2.0)
+        axes.scatter([0.0], [0.5])
+        space._span(axes, parameter)
+    assert axes.get_xlim() == pytest.approx(shown)
 
 
 def test_a_confirmed_gain_is_filled_where_its_verdict_is_sure(draw: Draw) -> None:

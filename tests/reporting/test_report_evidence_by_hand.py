@@ -28,6 +28,7 @@ from distune.reporting.appendix import (
     parameters,
     provenance,
     recommended,
+    subgroups,
 )
 from distune.reporting.checklist import tripod_ai
 from distune.reporting.document import Document, Figure, Section, TableBlock, line, paragraph
@@ -69,6 +70,82 @@ def confirmed(split: str = "test", chosen: dict[str, Any] | None = None, **about
 
 def scored(is_confirmed: bool) -> ScoredRun:
     return ScoredRun(Unknown("its folder is gone"), "trial 1", "test", is_confirmed)
+
+
+def test_the_candidates_of_a_recommendation_with_what_is_expected_of_them() -> None:
+    candidates = {
+        "trial_0001": {
+            "observed_gain": 0.25,
+            "expected_gain": 0.125,
+            "probability_better": 0.9,
+            "probability_best": 0.5,
+        },
+        "base": {"observed_gain": 0.0, "expected_gain": None, "probability_best": 0.999},
+    }
+    found = confirmed(recommendation={"candidates": candidates, "reason": "base_is_best"})
+    shown = text(confirmation._recommendation(found))
+    assert "| `trial_0001` | +0.2500 | +0.1250 | 90 % | 50 % |" in shown
+    assert (
+        "| `base` | +0.0000 | — | — | &gt; 99 % |" in shown and confirmation.REASONS["base_is_best"] in shown
+    )
+    assert "1 of 15 complete trials" in shown
+
+
+def test_the_calibration_of_a_model_before_and_after_its_temperature() -> None:
+    keys = ("calibration_error", "calibration_error_scaled", "temperature", "log_loss", "log_loss_scaled")
+    held = task(**{key: over(number / 10) for number, key in enumerate(keys, 1)})
+    found = confirmed(chosen=contender(tasks={"type": held}))
+    shown = text(recommended.calibration(found))
+    assert "| `trial_0001` | type | 0.1000 | 0.2000 | 0.3000 | 0.4000 | 0.5000 |" in shown
+
+
+def test_a_model_without_a_score_on_the_split_is_left_out_of_its_tables() -> None:
+    apart = {"complete": {"examples": 15, "score": SCORE}}
+    found = confirmed()
+    for name in ("trial_0001", "base"):
+        found["contenders"][name]["splits"]["test"]["apart"] = apart
+    found["contenders"]["base"]["splits"]["test"] = None
+    shown = text(contenders.apart(found))
+    assert "`trial_0001` | with image and text | 15 |" in shown and "`base`" not in shown
+    assert "`base`" not in text(recommended.classes(found)) and "`base`" in text(
+        contenders.contenders(found, None)
+    )
+
+
+def test_the_columns_of_a_subgroup() -> None:
+    group = {"name": "f", "examples": 9, "cases": 5, "score": over(0.1), "accuracy": over(0.2), "difference": None,
+             "small": False}  # fmt: skip
+    columns = {"sex": {"groups": [group, {**group, "difference": {**over(-0.3), "verdict": "lower"}, "small": True}],
+                       "values": 2, "unknown": 0}}  # fmt: skip
+    shown = text(subgroups.section(findings(numbers={**confirmed(), "subgroups": columns})))
+    assert (
+        "| f | 9 | 5 | 0.1000 | 0.2000 | — |" in shown
+        and "| f | 9 | 5 | 0.1000 | 0.2000 | −0.3000 | small" in shown
+    )
+    assert "no value" not in shown
+
+
+def test_what_could_move_the_score_of_a_search_is_said_until_it_is_confirmed() -> None:
+    unknown = Unknown("too few answers")
+    assert "too few answers" in "".join(map(text, improvement._chance(findings(noise=unknown))))
+    assert list(improvement._chance(findings(noise=unknown, numbers=confirmed()))) == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.02, 0.06), (0.0, 0.06), (-0.02, 0.02)])
+def test_what_could_have_been_detected_where_an_interval_is_cut_off(low: float, high: float) -> None:
+    about = {"difference": 0.02, "family_low": low, "family_high": high, "standard_error": 0.02}
+    found = improvement._detectable(made("tuning_gain", power=0.5, **about))
+    assert f"about +{0.04 + 0.8416 * 0.02:.4f}" in found
+
+
+@pytest.mark.parametrize(("folds", "on"), [(None, "test"), (3, "new folds")])
+def test_optimism_is_of_the_split_or_of_new_folds(folds: int | None, on: str) -> None:
+    loss = {"on": "test", "mean": 0.1, "low": 0.05, "high": 0.2, "seeds": 5}
+    base = Baseline(Unknown("x"), TrialRecord(1, "complete", 0.9), Unknown("x"))
+    found = confirmed(optimism={"loss": loss, "search_score": 0.9})
+    assert f"on {on} is" in "".join(
+        map(text, improvement._optimism(findings(study(folds=folds)), base, found))
+    )
 
 
 @pytest.mark.parametrize("is_confirmed", [True, False])

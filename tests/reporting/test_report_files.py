@@ -53,9 +53,19 @@ def test_a_report_replaces_its_own_files_alone(tmp_path: Path) -> None:
     other = replace(FAILED, name="other")
     with pytest.raises(UserError, match=r"report\.md"):
         write_report(other, tmp_path)
+    elsewhere = replace(other, folder=tmp_path / "own")
+    with pytest.raises(UserError, match=r"report\.md"):
+        write_report(elsewhere, tmp_path)  # which is not its own folder
     write_report(other, tmp_path, overwrite=True)
     with pytest.raises(UserError, match=r"report\.md"):
         write_report(FAILED, tmp_path)
+
+
+def test_a_page_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("<title>my own</title>")
+    with pytest.raises(UserError, match=r"report\.html"):
+        write_report(FAILED, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_in_its_own_folder_a_study_s_report_may_have_been_of_another_name(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from distune.reporting.document import (
     Bullets,
     Code,
     Commands,
+    Document,
     Headline,
+    Picture,
     Section,
     Strong,
     TableBlock,
@@ -207,7 +209,10 @@ def test_the_config_to_train_and_where_a_student_is_trained_already(tmp_path: Pa
     best = text(usage._train(findings(study(folder=place))))
     assert f"distune train {place}/best_config.yaml" in best and "predict" not in best
     confirmed = text(usage._train(findings(study(folder=place), numbers=numbers())))
-    assert f"distune train {place}/recommended.yaml" in confirmed and f"distune predict {place} " in confirmed
+    assert (
+        f"distune train {place}/recommended.yaml" in confirmed
+        and f"distune predict {place} --csv new.csv --data-root new_images --out answers.csv" in confirmed
+    )
     assert "holds no file" in text(usage._train(findings(study(folder=tmp_path))))
     assert "mydata/config.yaml" in text(usage._train(findings(study(space_source="observed"))))
     other = text(usage._elsewhere(findings(study(folder=place, folds=2)), tmp_path / "space.yaml"))
@@ -438,6 +443,7 @@ def test_a_note_crosses_no_end_of_the_axis(number: int, last: int, side: str) ->
         (paragraph(Code("# x")), "`# x`"),
         (paragraph("- a ", Code("b|c")), "\\- a `b|c`"),
         (paragraph(), ""),
+        (paragraph("a ", Picture("data:image/jpeg;base64,x", "of a patient")), "a"),
         (Bullets((line("1. a"), line(Strong("b"))), numbered=True), "1. 1\\. a\n2. **b**"),
         (Bullets((line("a"),)), "- a"),
         (missing("x"), "> **Not known.** x"),
@@ -500,6 +506,24 @@ def test_a_page_of_ours_loads_nothing_and_begins_with_its_title(
 ) -> None:
     loads = "default-src 'none'; style-src 'unsafe-inline'"
     assert html.is_page(start.format(loads).encode(), title) is is_page
+
+
+def test_a_document_in_markdown_from_its_title_to_its_last_line() -> None:
+    bare = Document("T", line("of ", Code("s")), (), (Section("A", (paragraph("x"),)),))
+    assert markdown.render(bare) == "# T\n\nof `s`\n\n## A\n\nx\n"
+    whole = replace(
+        bare,
+        headlines=(Headline("Q?", "Yes"),),
+        lead=(paragraph("first"),),
+        appendix=(Section("B"),),
+        footer=line("end"),
+    )
+    assert markdown.render(whole) == (
+        "# T\n\nof `s`\n\n- **Q?** Yes\n\nfirst\n\n## A\n\nx\n\n---\n\n# Appendix\n\n## B\n\n---\n\nend\n"
+    )
+    assert html.title_of("T", line("of ", Code("s"))) == "of s \N{MIDDLE DOT} T", (
+        "what a tab of a browser shows first"
+    )
 
 
 def test_a_headline_ends_in_its_own_question_mark_or_a_colon() -> None:

@@ -121,7 +121,10 @@ def test_the_config_to_use_stands_beside_the_base() -> None:
     base = trial(0, 0.5, params={"student_lr": 1e-3, "alpha": 0.5}, baseline=True)
     better = trial(1, 0.6, params={"student_lr": 2e-3, "alpha": 0.5})
     shown = text(best.section(findings(study(base, better, space=space))))
-    assert "| **2.00e-03** | 1.00e-03 | ↑ 2.0×" in shown and "| **0.500** | 0.500 | Same |" in shown
+    assert (
+        "| **2.00e-03** | 1.00e-03 | ↑ 2.0×: larger steps |" in shown
+        and "| **0.500** | 0.500 | Same |" in shown
+    )
     assert "what changed, not what helped" in shown and "does not record" not in shown
     alone = text(best.section(findings(study(better, space=space))))
     assert "does not record" in alone and "Change" not in alone
@@ -264,6 +267,8 @@ def test_what_the_study_is() -> None:
     shown = text(overview.section(findings(found)))
     assert "| Total trials | 2: 1 completed, 1 failed; 2 more ended after" in shown
     assert "| Teacher trials (first stage) | 4: 3 completed, 1 pruned, in `s_teacher` |" in shown
+    copied = [trial(0, 0.5, copied_from="old"), trial(1, state="pruned", copied_from="old"), trial(2, 0.6)]
+    assert "; 2 of them copied from old" in text(overview.section(findings(study(*copied))))
     assert "| Inputs | the student reads images only (deit) |" in shown
     assert (
         "| Optimization metric | loss; smaller is better |" in shown
