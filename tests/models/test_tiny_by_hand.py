@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distune.config import EncoderConfig
 from distune.errors import UserError
+from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.hub.files import Needs
 from distune.models.encoders.pretrained.weights import model_folder, needs, repository_of
@@ -81,6 +83,12 @@ def test_where_a_model_comes_from(tmp_path: Path) -> None:
     assert repository_of(PACKAGED) is repository_of(tmp_path) is None
     with pytest.raises(UserError, match="only a model of the hub has revisions"):
         model_folder(tmp_path, "text", with_weights=False, revision="main")
+    for name in ("tiny-cnn", "efficientnet-lite0"):
+        with pytest.raises(UserError, match=f"revisions, {name} has none"):
+            build_vision(EncoderConfig(name=name, revision="main"), 0, None)
+    for name in ("tiny-text", "minilm-l6"):
+        with pytest.raises(UserError, match=f"revisions, {name} has none"):
+            build_text(EncoderConfig(name=name, revision="main"), 0)
     with pytest.raises(UserError, match="is in this folder with all its parts"):
         model_folder(tmp_path, "text", with_weights=True)
     assert model_folder(tmp_path, "text", with_weights=False) == tmp_path

@@ -21,7 +21,7 @@ from distune.models.encoders.pretrained.transformers_model import (
     first_line,
     read_architecture,
 )
-from distune.models.encoders.pretrained.weights import model_folder, weights_file
+from distune.models.encoders.pretrained.weights import model_folder, refuse_revision, weights_file
 from distune.models.encoders.text import bert
 from distune.models.encoders.text.auto_text import AutoText, longest_text
 from distune.models.encoders.text.tiny_text import TinyText
@@ -55,6 +55,7 @@ def build_vision(config: EncoderConfig, seed: int, image_size: int | None) -> Vi
             a rank do not fit.
     """
     source = find(config.name, "vision")
+    refuse_revision(source, config.revision)
     _refuse_rank(config)
     options: dict[str, Any] = {"layers": config.layers, "freeze": config.freeze, "image_size": image_size}
     with torch.random.fork_rng(devices=[]), explained(config.name, "vision"):
@@ -84,6 +85,7 @@ def build_text(config: EncoderConfig, seed: int) -> TextEncoder:
             fit.
     """
     source = find(config.name, "text")
+    refuse_revision(source, config.revision)
     with torch.random.fork_rng(devices=[]), explained(config.name, "text"):
         torch.manual_seed(seed)
         if isinstance(source, CatalogueEntry) and source.family == "tiny-text":

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from distune.config import Config, DistillationConfig, value_at
+from collections.abc import Iterator
+
+from distune.config import Config, value_at
 from distune.tuning.space.space import Space
 
-_LOSS, _AUGMENT = "distillation.loss", "data.augment"
+_AUGMENT = "data.augment"
+_NOT_SAID = ("fusion_tokens", "fusion_dim")
+"""A fusion that ignores the first is pooled anyhow, as the value says that is not the default; the second is the width
+of a model without fusion, too, and only not searched."""
 
 
 def inert_values(space: Space, base: Config) -> list[str]:
     """One line for each value that is not the default and that no trial, and no run of the config, reads.
 
     Args:
-        space: the search space, and what each loss ignores.
+        space: the search space, and what each choice ignores.
         base: the base config.
     """
-    ignored = space.ignored.get(_LOSS, {})
-    losses = space.values_at(_LOSS, base)
-    inert = [
-        (f"distillation.{field}", _LOSS)
-        for field in DistillationConfig.model_fields
-        if all(field in ignored.get(loss, ()) for loss in losses)
-    ]
+    default = Config()
+    lines: dict[str, str] = {}
+    for key, choice in _ignored(space, base):
+        value = value_at(base, key)
+        if value != value_at(default, key):
+            lines.setdefault(key, f"{key}: {value!r} has no effect with {choice} {value_at(base, choice)!r}")
+    return list(lines.values())
+
+
+def _ignored(space: Space, base: Config) -> Iterator[tuple[str, str]]:
+    """Keys that no trial reads, and the choice that leaves each without effect."""
+    for choice, table in space.ignored.items():
+        section = choice.partition(".")[0]
+        fields = [table.get(value, frozenset()) for value in space.values_at(choice, base)]
+        for name in sorted(frozenset.intersection(*fields)):
+            if name != "teacher" and not name.endswith(_NOT_SAID):
+                yield name if "." in name else f"{section}.{name}", choice
     if space.values_at(_AUGMENT, base) == ["none"]:
-        inert.append(("data.views", _AUGMENT))
-    return [
-        f"{key}: {value_at(base, key)!r} has no effect with {choice} {value_at(base, choice)!r}"
-        for key, choice in inert
-        if value_at(base, key) != value_at(Config(), key)
-    ]
+        yield "data.views", _AUGMENT

@@ -63,16 +63,25 @@ def model_folder(
     repository = repository_of(source)
     if repository is not None:
         return snapshot(repository, revision, needs(source, kind, with_weights=with_weights), retry)
-    if revision is not None:
-        raise UserError(
-            f"revision: only a model of the hub has revisions, {_name(source)} has none; leave it out"
-        )
+    refuse_revision(source, revision)
     folder = source if isinstance(source, Path) else package_folder(source) / "model"  # type: ignore[arg-type]
     if with_weights and not complete_weights(folder):
         raise UserError(
             f"{folder}: none of {', '.join(WEIGHTS)} is in this folder with all its parts; or set pretrained: false"
         )
     return folder
+
+
+def refuse_revision(source: CatalogueEntry | Path | str, revision: str | None) -> None:
+    """Refuses a revision of what is no model of the hub.
+
+    Raises:
+        UserError: there is one.
+    """
+    if revision is not None and repository_of(source) is None:
+        raise UserError(
+            f"revision: only a model of the hub has revisions, {_name(source)} has none; leave it out"
+        )
 
 
 def repository_of(source: CatalogueEntry | Path | str) -> str | None:
