@@ -14,7 +14,7 @@ import pytest
 
 from distune.cli.error_handling import INTERRUPTED, one_message
 from distune.cli.signals import EndByException, end_at_once
-from distune.tuning.coordinator.interrupts import interrupts
+from distune.tuning.coordinator.interrupts import PATIENCE_SECONDS, interrupts
 from distune.utils.files.atomic import replacing
 from distune.utils.files.new_folder import new_folder
 from distune.utils.progress import progress_to
@@ -102,6 +102,21 @@ def test_a_study_hears_what_its_parent_does_not_ignore(number: int) -> None:
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def test_who_asks_a_third_time_is_not_made_to_wait_for_a_call_that_never_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a server that is frozen; signals that come close together disturb no clean-up."""
+    now = [100.0]
+    monkeypatch.setattr("distune.tuning.coordinator.interrupts.time.monotonic", lambda: now[0])
+    with interrupts() as asked:
+        for _ in range(5):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert asked() == 5
+        now[0] += PATIENCE_SECONDS
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_closed_stream_is_not_taken_by_the_next_file(tmp_path: Path) -> None:

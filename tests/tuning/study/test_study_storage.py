@@ -153,7 +153,11 @@ def test_sqlite_writes_ahead(tmp_path):
     ("url", "arguments"),
     [
         ("postgresql+psycopg://db/x", {"connect_timeout": CONNECT_SECONDS}),
-        ("mysql+pymysql://db/x", {"connect_timeout": CONNECT_SECONDS}),
+        (
+            "mysql+pymysql://db/x",
+            {"connect_timeout": CONNECT_SECONDS, "read_timeout": 120, "write_timeout": 120},
+        ),
+        ("mysql+pymysql://db/x?connect_timeout=1&read_timeout=5", {"write_timeout": 120}),
         ("postgresql+psycopg://db/x?connect_timeout=1", {}),
         ("mssql+pyodbc://db/x", {}),
         ("sqlite:///a.db", {"timeout": 60}),

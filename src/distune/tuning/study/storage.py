@@ -35,6 +35,7 @@ LOCK_SECONDS, LOCK_SECONDS_OF_READERS = 60, 10
 _OF_SQLITE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
+_DRIVERS_WITH_READ_TIMEOUT = ("pymysql", "mysqldb")
 
 
 def default_url(logs: Path, study: str) -> str:
@@ -133,6 +134,12 @@ def engine_options(url: URL) -> dict[str, Any]:
     connect: dict[str, Any] = {}
     if driver in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query:
         connect["connect_timeout"] = CONNECT_SECONDS
+    if (
+        driver in _DRIVERS_WITH_READ_TIMEOUT
+    ):  # longer than a lock is waited for; a frozen server answers nothing
+        connect |= {
+            name: 2 * LOCK_SECONDS for name in ("read_timeout", "write_timeout") if name not in url.query
+        }
     if driver == "pymysql" and url.password:
         connect["password"] = url.password.encode()  # it would encode text as Latin-1; servers take UTF-8
     options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connect}
