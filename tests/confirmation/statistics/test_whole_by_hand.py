@@ -20,7 +20,7 @@ from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
 from distune.confirmation.statistics.numbers import confirmation_numbers
 from distune.confirmation.statistics.scores.answers import ContenderAnswers, read_contender
-from distune.confirmation.statistics.scores.case_scores import task_answers
+from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.confirmation.statistics.scores.operating_points import threshold, thresholds_of_others
 from distune.confirmation.statistics.scores.probabilities import calibration
 from distune.confirmation.statistics.scores.scores import _scaled, split_numbers
@@ -291,6 +291,10 @@ def test_where_the_others_do_not_define_a_score_that_of_all_stands() -> None:
     score = found.score()
     assert score.values.tolist() == pytest.approx([2 / 3])
     assert score.without[:, 0].tolist() == pytest.approx([2 / 3, 0.5, 1.0, 0.5])
+    for rested in (score, overall([found])):
+        assert (rested.interval().low, rested.interval().high) == (None, None)
+    in_two = replace(scored, labels=np.array([[1], [1], [0], [0]]))
+    assert not task_answers([in_two])[0].score().rests_on_one_case
 
 
 def test_what_is_scaled_is_calibrated_at_the_temperature_of_each_seed() -> None:

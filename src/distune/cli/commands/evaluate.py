@@ -58,7 +58,8 @@ def print_evaluation(found: Mapping[str, Any]) -> None:
     from distune.training.scoring.scores import NAMES
 
     say(f"external data: {found['data']}, {found['examples']} examples of {found['cases']} patients or cases")
-    say(f"score {_number(found['score'], found['interval'])}   (95 % interval over cases)")
+    what = "95 % interval over cases" if found["interval"][0] is not None else "too few cases for an interval"
+    say(f"score {_number(found['score'], found['interval'])}   ({what})")
     for name, task in found["tasks"].items():
         if "score" in task:
             about = task["score"]

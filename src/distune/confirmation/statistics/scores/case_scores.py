@@ -7,7 +7,7 @@ under weights that leave one case out after the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from distune.training.scoring.metrics import mean_f1
 from distune.training.scoring.weighted_scores import lowest_score, weighted_mean_score, weighted_task_score
 
 Floats = NDArray[np.float64]
+AREAS = ("auroc", "average_precision")
+"""Scores that have no value where no example, or every one, has the class."""
 LARGEST_WEIGHTS = 4_000_000
 """Weights that are held at once: 32 MB."""
 
@@ -32,11 +34,13 @@ class CaseScores:
         values: on all G cases, (seeds,).
         without: without each of the cases, (G, seeds).
         lowest: no such score can lie below it; the highest is 1.
+        rests_on_one_case: a single case decides whether the score is defined, so that no interval is known.
     """
 
     values: Floats
     without: Floats
     lowest: float = 0.0
+    rests_on_one_case: bool = False
 
     @property
     def pseudovalues(self) -> Floats:
@@ -46,7 +50,8 @@ class CaseScores:
 
     def interval(self) -> Interval:
         """The mean over the seeds with its 95 % interval over cases and seeds."""
-        return interval_of(self.values, self.pseudovalues, self.lowest)
+        found = interval_of(self.values, self.pseudovalues, self.lowest)
+        return replace(found, low=None, high=None) if self.rests_on_one_case else found
 
 
 TaskMetric = Callable[[Sequence[Counts]], Floats]
@@ -80,7 +85,19 @@ class TaskAnswers:
             np.array([value for value, _ in scores]),
             np.stack([without for _, without in scores], axis=1),
             lowest_score([self.task]),
+            self.task.score in AREAS and self._has_class_in_one_case(),
         )
+
+    def _has_class_in_one_case(self) -> bool:
+        """Whether a class, or all others, are in a single case; a label is the class yes of its column."""
+        numbers = (1,) if self.task.kind == "multi_label" else range(len(self.task.classes))
+        for column in self.labels.T:
+            for number in numbers:
+                parts = column == number, (column != number) & (column != MISSING)
+                cases = [len(np.unique(self.cases[part])) for part in parts]
+                if min(cases) == 1:
+                    return True
+        return False
 
     def macro_f1(self) -> CaseScores:
         """Over the classes, or over the labels of a multi-label task of the F1 of having them."""
@@ -149,6 +166,7 @@ def overall(answers: Sequence[TaskAnswers]) -> CaseScores:
         weighted_mean_score([each.values for each in scores], tasks),
         weighted_mean_score([each.without for each in scores], tasks),
         lowest_score(tasks),
+        any(each.rests_on_one_case for each in scores),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.confirmation.statistics.inference.intervals import Interval, interval_above_zero
+from distune.confirmation.statistics.inference.intervals import interval_above_zero
 from distune.confirmation.statistics.scores.case_scores import CaseScores, TaskAnswers
 from distune.data.table import MISSING
 from distune.training.scoring.metrics import CALIBRATION_BINS, SMALLEST_PROBABILITY, calibration_bin
@@ -20,11 +20,7 @@ Floats = NDArray[np.float64]
 
 def area_under_curve(answers: TaskAnswers) -> dict[str, Any]:
     """The macro mean of the one-vs-rest areas; no interval where a class, or all others, are in a single case."""
-    as_area = replace(answers, task=replace(answers.task, score="auroc"))
-    found = as_area.score()
-    if _fewest_cases(answers) < 2:
-        return asdict(Interval(float(found.values.mean()), None, None, len(found.values), len(found.without)))
-    return asdict(found.interval())
+    return asdict(replace(answers, task=replace(answers.task, score="auroc")).score().interval())
 
 
 def calibration(answers: TaskAnswers) -> dict[str, dict[str, Any]]:
@@ -40,17 +36,6 @@ def calibration(answers: TaskAnswers) -> dict[str, dict[str, Any]]:
         "calibration_error": asdict(error.interval()),
         "log_loss": asdict(interval_above_zero(loss.values, loss.pseudovalues)),
     }
-
-
-def _fewest_cases(answers: TaskAnswers) -> int:
-    """Cases that hold the rarest class, or that hold others than it; a label is the class yes of its column."""
-    fewest = int(answers.cases.max()) + 1
-    is_labels = answers.task.kind == "multi_label"
-    for column in answers.labels.T:
-        for number in (1,) if is_labels else range(len(answers.task.classes)):
-            has, lacks = column == number, (column != number) & (column != MISSING)
-            fewest = min(fewest, *(len(set(answers.cases[part])) for part in (has, lacks)))
-    return fewest
 
 
 Without = tuple[float, Floats]
