@@ -1,0 +1,161 @@
+"""Which files of a commit are fetched, and what is said of what cannot be: without a hub."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from distune.errors import UserError
+from distune.models.encoders.hub.fetch import Listing, _explained, fetch
+from distune.models.encoders.hub.files import Needs
+from distune.models.encoders.hub.retry import HubRetry
+from distune.models.encoders.hub.transfer import Transfer, megabytes, rate
+from tests.stand_ins import refusing_as
+
+fetch_module: Any = import_module(
+    "distune.models.encoders.hub.fetch"
+)  # the package has a function of its name
+SIZES = {
+    "config.json": 2,
+    "preprocessor_config.json": 3,
+    "model.safetensors": 90,
+    "sub/config.json": 5,
+    "README.md": 7,
+}
+
+
+class Hub:
+    """A repository whose branch may move, and a cache that holds some of its files."""
+
+    def __init__(self, folder: Path, sizes: dict[str, int], commits: str):
+        self.folder, self.sizes, self.commits = folder, sizes, list(commits)
+        self.at = self.commits[0]
+        self.downloads: list[tuple[str, str]] = []
+        self.totals: list[int] = []
+        self.absent: list[str] = []
+
+    def listing(self, *_: Any) -> Listing:
+        self.at = self.commits.pop(0) if len(self.commits) > 1 else self.commits[0]
+        return Listing(self.at, self.sizes)
+
+    def download(self, repository: str, name: str, revision: str, retry: HubRetry, **_: Any) -> Path:
+        self.downloads.append((name, revision))
+        path = self.folder / "snapshots" / self.commits[0] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return path
+
+    @contextmanager
+    def shown(self, title: str, total: int, interrupted: Any) -> Iterator[Transfer]:
+        self.totals.append(total)
+        yield Transfer(title, total)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def made(sizes: dict[str, int] | None = None, commits: str = "a") -> Hub:
+        one = Hub(tmp_path, SIZES if sizes is None else sizes, commits)
+        for name, stand_in in (("listing", one.listing), ("_download", one.download), ("shown", one.shown)):
+            monkeypatch.setattr(fetch_module, name, refusing_as(getattr(fetch_module, name), stand_in))
+        noted = refusing_as(fetch_module._note_absence, lambda *given: one.absent.append(given[1]))
+        monkeypatch.setattr(fetch_module, "_note_absence", noted)
+        return one
+
+    return made
+
+
+@pytest.mark.parametrize(("weights", "names"), [(True, ["model.safetensors"]), (False, [])])
+def test_what_is_needed_and_not_there_is_fetched_at_the_commit(
+    hub: Any, tmp_path: Path, weights: bool, names: list[str]
+) -> None:
+    one = hub()
+    (tmp_path / "snapshots/a").mkdir(parents=True)
+    (tmp_path / "snapshots/a/preprocessor_config.json").touch()
+    folder = fetch("org/model", None, Needs(weights=weights, processor=True), HubRetry())
+    assert folder == tmp_path / "snapshots/a"
+    assert one.downloads == [("config.json", "main"), *((name, "a") for name in names)]
+    assert one.totals == [sum(SIZES[name] for name in names)] and one.absent == []
+
+
+def test_a_branch_that_moves_while_it_is_read_is_read_again(hub: Any, tmp_path: Path) -> None:
+    one = hub(commits="ab")
+    assert fetch("org/model", "v1", Needs(), HubRetry()) == tmp_path / "snapshots/b"
+    assert one.downloads[:2] == [("config.json", "v1")] * 2
+    assert sorted(one.downloads[2:]) == [("model.safetensors", "b"), ("preprocessor_config.json", "b")]
+
+
+def test_a_processor_that_is_not_there_is_noted_where_it_was_needed(hub: Any) -> None:
+    sizes = {"config.json": 2, "model.safetensors": 9}
+    for processor, absent in ((True, ["preprocessor_config.json"]), (False, [])):
+        one = hub(sizes)
+        fetch("org/model", None, Needs(processor=processor), HubRetry())
+        assert one.absent == absent
+    with pytest.raises(UserError, match=r"no config\.json"):
+        hub({"model.safetensors": 9})
+        fetch("org/model", None, Needs(), HubRetry())
+
+
+def answered(code: int, kind: Any = HfHubHTTPError) -> Exception:
+    made: Exception = kind("it says", response=SimpleNamespace(status_code=code, headers={}, request=None))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "token"),
+    [
+        (answered(403, GatedRepoError), "gated; accept its terms"),
+        (answered(404, RepositoryNotFoundError), "no such public model"),
+        (answered(404, RevisionNotFoundError), "no revision 'v9'"),
+        (answered(401), "answers 401, no right"),
+        (answered(403), "answers 403, no right"),
+        (answered(503), "no weights of org/model: .* answers 503"),
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot be kept in"),
+        (OfflineModeIsEnabled("asked for"), "HF_HUB_OFFLINE is set"),
+        (ConnectionError("no network"), "cannot be reached"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_sentence_that_says_what_to_do(error: Exception, token: str) -> None:
+    outer = ValueError("of the library")
+    outer.__cause__ = error
+    for raised in (error, outer):
+        with pytest.raises(UserError, match=token) as said, _explained("org/model", "v9", "weights"):
+            raise raised
+        assert said.value.__cause__ is raised
+        if isinstance(error, OSError) and error.errno is not None:
+            break  # behind another error the disk is a reason among others
+    own = UserError("said already")
+    with pytest.raises(UserError) as same, _explained("org/model", None, "weights"):
+        raise own
+    assert same.value is own
+
+
+def test_a_transfer_counts_within_its_total_and_ends_at_an_interrupt() -> None:
+    seen: list[tuple[int, int]] = []
+    stops = [0]
+    transfer = Transfer("x", 10, lambda *at: seen.append(at), lambda: stops[0])
+    for count in (4, -9, 7, 8):
+        transfer.add(count)
+    assert seen == [(4, 10), (0, 10), (7, 10), (10, 10)]
+    stops[0] = 1
+    with pytest.raises(KeyboardInterrupt):
+        transfer.add(0)
+
+
+def test_speed_and_time_left_in_words() -> None:
+    assert rate(5_000_000, 25_000_000, 2.0) == "5.0 of 25 MB, 2.5 MB/s, 8 s left"
+    assert rate(0, 25_000_000, 2.0) == "0.0 of 25 MB, 0.0 MB/s" == rate(0, 25_000_000, 0.0)
+    assert [megabytes(count) for count in (9_940_000, 10_000_000, 0)] == ["9.9", "10", "0.0"]
