@@ -224,3 +224,42 @@ def test_models_of_two_seeds_read_what_their_own_frozen_layers_made(
     assert not np.allclose(first.image, second.image)
     ours, theirs = (each.text_mean if each.text_mean is not None else each.text[0] for each in found)
     assert not np.allclose(ours, theirs)
+
+
+def test_without_augmentation_there_is_one_view_however_many_are_asked_for(
+    few: Table, tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    for augment, count in (("none", 1), ("light", 3)):
+        config = tiny_config(data__augment=augment, data__views=3)
+        assert steps_on(few, config, tmp_path / augment).pixels(16).shape == (count, COUNT, 3, 16, 16)
+
+
+@pytest.mark.parametrize(("asked", "taken", "longest"), [(5, 512, 5), (9, 6, 6), (6, 9, 6)])
+def test_a_text_is_as_long_as_is_asked_and_as_its_encoder_takes(
+    few: Table, tiny_config: MakeConfig, tmp_path: Path, asked: int, taken: int, longest: int
+) -> None:
+    config = tiny_config(data__max_tokens=asked)
+    model, long = build_student(config, few.tasks), replace(few, texts=("many words " * 9,) * COUNT)
+    model.text.max_tokens = taken
+    steps = steps_on(long, config, tmp_path)
+    key = steps._tokens_key(model.text)
+    assert key["max_tokens"] == longest
+    assert steps._tokens(model.text, key).lengths.tolist() == [longest] * COUNT
+
+
+def test_frozen_text_layers_give_each_text_the_tokens_that_it_has_alone(
+    few: Table, tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = tiny_config(**FROZEN, **OF_TOKENS)
+    model = build_student(config, few.tasks)
+    steps = steps_on(
+        replace(few, texts=tuple("word " * (1 + 3 * row % 7) for row in range(COUNT))), config, tmp_path
+    )
+    found = steps.for_model(model, config.student, student_seed(config)).text
+    ids = steps._tokens(model.text, steps._tokens_key(model.text))
+    assert found is not None and found.lengths.tolist() == ids.lengths.tolist()
+    assert len(set(ids.lengths.tolist())) > 3
+    for row in range(COUNT):
+        one = torch.from_numpy(np.array(ids[row]))[None]
+        alone = model.text.prefix(one, torch.ones_like(one, dtype=torch.bool))[0]
+        np.testing.assert_allclose(found[row], alone.numpy(), atol=1e-5)

@@ -135,6 +135,20 @@ def test_the_precision_on_a_cpu(
     assert Compute(CUDA, True).keeps_encoders
 
 
+@pytest.mark.parametrize(
+    ("precision", "is_fast", "uses"),
+    [("auto", True, True), ("auto", False, False), ("bf16", False, True), ("fp32", True, False)],
+)
+def test_on_a_gpu_models_of_every_size_are_trained_alike(
+    monkeypatch: pytest.MonkeyPatch, precision: Any, is_fast: bool, uses: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: is_fast)
+    found = resolved(TrainingConfig(device="cuda:1", precision=precision))
+    assert found == Compute(torch.device("cuda:1"), uses, 0)
+
+
 def test_apples_gpu_trains_in_fp32_until_somebody_has_measured_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
