@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distune.config import EncoderConfig
 from distune.models.encoders.base import Pixels
+from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.inspection import inspect_encoder
 from distune.models.encoders.pretrained.transformers_model import Origin, architecture
-from distune.models.encoders.vision import vit
+from distune.models.encoders.vision import auto_vision, mobilevit, vit
+from distune.models.encoders.vision.auto_vision import AutoVision
 from distune.models.encoders.vision.efficientnet_lite import (
     SIZES,
     EfficientNetLite,
@@ -24,8 +28,10 @@ from distune.models.encoders.vision.efficientnet_lite import (
     _fill,
     _load,
 )
-from distune.models.encoders.vision.preprocessing import _measured
+from distune.models.encoders.vision.mobilevit import MobileVit
+from distune.models.encoders.vision.preprocessing import _measured, read_pixels
 from distune.models.encoders.vision.vit import Vit
+from tests.stand_ins import refusing_as
 
 
 @pytest.mark.parametrize(
@@ -180,3 +186,68 @@ def test_geometry_is_turned_off_where_a_processor_has_it() -> None:
     assert {name: value for name, value in asked.items() if name.startswith("do_")} == {
         "do_resize": False, "do_center_crop": False,
     }  # fmt: skip
+
+
+class Grid(nn.Module):
+    """Of pixels (B, 3, H, W) a map of 5 channels or tokens of 7, one for each 8 x 8."""
+
+    def __init__(self, as_map: bool):
+        super().__init__()
+        self.as_map = as_map
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        cells = F.avg_pool2d(pixels, 8)
+        return (
+            cells[:, :1].repeat(1, 5, 1, 1)
+            if self.as_map
+            else cells[:, 0].flatten(1)[..., None].repeat(1, 1, 7)
+        )
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "side"), [(40, None, 40), (40, 64, 64), (None, None, 224), (None, 32, 32)]
+)
+@pytest.mark.parametrize("as_map", [True, False])
+def test_a_model_that_is_taken_as_one_piece_shows_its_width(
+    monkeypatch: pytest.MonkeyPatch, said: int | None, asked: int | None, side: int, as_map: bool
+) -> None:
+    monkeypatch.setattr(
+        auto_vision, "whole_model", refusing_as(auto_vision.whole_model, lambda *_: Grid(as_map))
+    )
+    settings = SimpleNamespace() if said is None else SimpleNamespace(image_size=said)
+    made = AutoVision(EncoderConfig(name="org/model", freeze="all"), Origin(settings, None), STATED, asked)
+    assert (made.image_size, made.width, made.depth, made.is_frozen) == (side, 5 if as_map else 7, 1, True)
+    pixels = torch.zeros(2, 3, side, side, dtype=torch.uint8)
+    assert made(pixels).shape == (2, (side // 8) ** 2, made.width)
+
+
+@pytest.mark.parametrize(("layers", "width"), [(None, 16), (5, 16), (4, 13), (1, 10)])
+def test_a_mobilevit_that_is_cut_ends_with_the_channels_of_its_last_stage(
+    monkeypatch: pytest.MonkeyPatch, layers: int | None, width: int
+) -> None:
+    stages, head = [nn.Identity() for _ in range(5)], nn.Conv2d(1, 1, 1)
+    model = SimpleNamespace(conv_stem=nn.Identity(), encoder=SimpleNamespace(layer=stages), conv_1x1_exp=head)
+    monkeypatch.setattr(mobilevit, "load", refusing_as(mobilevit.load, lambda *_, **__: model))
+    settings = SimpleNamespace(neck_hidden_sizes=[9, 10, 11, 12, 13, 14, 16], image_size=256)
+    config = EncoderConfig(name="mobilevit-small", layers=layers)
+    made = MobileVit(config, Origin(settings, None), STATED, None)
+    assert (made.width, made.depth, made.image_size) == (width, layers or 5, 256)
+    assert (made.head is head) is (layers in (None, 5))
+    assert MobileVit(config, Origin(settings, None), STATED, 64).image_size == 64
+
+
+def test_a_file_beside_a_model_of_the_catalogue_has_the_last_word(tmp_path: Path) -> None:
+    entry, settings = CATALOGUE["deit-tiny"], architecture("deit", {})
+    pixels = torch.randint(0, 256, (1, 3, 4, 4), dtype=torch.uint8)
+    catalogued = read_pixels("deit-tiny", entry, settings, None)
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (entry.mean, entry.std))
+    torch.testing.assert_close(catalogued(pixels), (pixels / 255 - mean) / std)
+    torch.testing.assert_close(
+        read_pixels("deit-tiny", entry, settings, tmp_path)(pixels), catalogued(pixels)
+    )
+    said = {"image_processor_type": "ViTImageProcessor", "do_normalize": False}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    (tmp_path / "config.json").write_text(settings.to_json_string())
+    torch.testing.assert_close(read_pixels("deit-tiny", entry, settings, tmp_path)(pixels), pixels / 255)
+    swapped = read_pixels("mobilevit-small", CATALOGUE["mobilevit-small"], None, None)
+    torch.testing.assert_close(swapped(pixels), pixels.flip(1) / 255)

@@ -16,7 +16,13 @@ from distune.errors import UserError
 from distune.models.encoders import build_cache
 from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from distune.training.files.run_folder import CONFIG, WEIGHTS, write_results
-from distune.training.student import build_student, count_parameters, load_student, save_student
+from distune.training.student import (
+    build_student,
+    count_parameters,
+    encoder_identities,
+    load_student,
+    save_student,
+)
 from distune.utils.seeds import derived_seed
 
 TASKS = (Task("side", ("left", "right")), Task("signs", ("a", "b", "c"), "multi_label", "auroc", 2.0))
@@ -133,3 +139,29 @@ def test_weights_of_another_model_are_refused_where_nothing_vouches_for_them(
     change(tmp_path)
     with pytest.raises(UserError, match="is not of the model"):
         load_student(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "refused"),
+    [
+        (None, None),
+        ({}, None),
+        ({"vision": "as now"}, None),  # an older run said nothing of the text
+        ({"vision": "as now", "text": "as now"}, None),
+        ({"vision": "as now", "text": "other files"}, "text"),
+        ({"vision": "other files"}, "vision"),
+    ],
+)
+def test_its_encoders_are_of_the_files_that_it_was_trained_with(
+    config: Config, tmp_path: Path, recorded: dict[str, str] | None, refused: str | None
+) -> None:
+    now = encoder_identities(config)
+    assert now.keys() == {"vision", "text"} and now["vision"].startswith("tiny-cnn|random-")
+    saved(config, tmp_path)
+    said = {kind: now[kind] if value == "as now" else value for kind, value in (recorded or {}).items()}
+    write_results(tmp_path, {"score": 1.0} if recorded is None else {"score": 1.0, "encoders": said})
+    if refused is None:
+        load_student(tmp_path)
+    else:
+        with pytest.raises(UserError, match=rf"student\.{refused}: the files of tiny"):
+            load_student(tmp_path)
