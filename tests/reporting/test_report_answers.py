@@ -15,6 +15,8 @@ from distune.analysis.baseline import Baseline
 from distune.analysis.cost import Saving
 from distune.analysis.dev_noise import DevNoise
 from distune.analysis.findings import Findings
+from distune.analysis.ranking import FailureKind
+from distune.analysis.recommendations import Recommendations
 from distune.analysis.records.study_files import ConfirmationRecord
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
@@ -281,6 +283,17 @@ def test_the_next_command(tmp_path: Path) -> None:
     weak = commands(findings(study(folder=place), teacher=taught(0.1, 0.8), noise=NOISE))
     assert f"distune tune --config {place}/best_config.yaml --n-trials 30 --study-name better_teacher" in weak
     assert "# or, if you accept this: train" in weak
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_values_at_which_many_trials_failed_are_said_before_more_of_them(many: bool) -> None:
+    def shown(**apart: tuple[float, float]) -> str:
+        found = findings(recommendations=Recommendations("flat", (), many))
+        failure = FailureKind("crash", (3,), "m", apart)
+        return "\n".join(notices._narrow(replace(found, ranking=replace(found.ranking, failures=(failure,)))))
+
+    said = shown(student_lr=(0.1, 0.5), batch=(32.0, 64.0))
+    assert ("student_lr 1.00e-01 to 5.00e-01 or batch 32 to 64" in said) is many and shown() == ""
 
 
 @pytest.mark.parametrize(
