@@ -105,6 +105,12 @@ def test_a_value_that_means_nothing_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
+def test_an_empty_text_says_nothing_and_is_no_mistake(distune: Command) -> None:
+    """The only blank value that means something; what is wrong here is the run, which is not there."""
+    _, _, said = distune("predict", "nowhere", "--text", "")
+    assert "names nothing" not in said and "nowhere" in said
+
+
 IGNORED = {  # by the command: which of its options would have no effect
     ("predict", "run", "--text", "x", "--out", "o.csv"): "--out",
     ("predict", "run", "--text", "x", "--data-root", "."): "--data-root",

@@ -244,6 +244,8 @@ def test_an_audit_prints_the_worst_finding_last_and_cuts_long_lists(
     assert lines[worst + 1 : worst + 4] == ["  why", "  row  share", "  0    0.000"]
     assert lines[worst + 10 : worst + 12] == ["  7    2.333", "  ... and 2 more"]
     assert lines[-1].startswith("found: ") and worst > nothing
+    print_audit(AuditReport((Finding("leak", "severe", "Eight", "why", rows[:8]),), ()))
+    assert "more" not in capsys.readouterr().out, "all of them are shown"
 
 
 def test_studies_and_runs_are_put_side_by_side(

@@ -31,6 +31,15 @@ def test_errors_passes_everything_on(distune: Command, called: Any) -> None:
     assert behind == [("s", None, {}), ("s", "sqlite:///x.db", {})]
 
 
+def test_plugins_are_loaded_before_a_command_runs(distune: Command, called: Any) -> None:
+    loaded = called("distune.cli.plugin_option.load_plugins")
+    ran = called("distune.prediction.load.run_behind", Path("run"))
+    called("distune.reporting.mistakes.write_mistakes", Path("page.html"))
+    assert distune("errors", "s")[0] == 0
+    assert distune("errors", "s", "--plugin", "own.losses", "--plugin", "b")[0] == 0
+    assert [given[0] for given in loaded] == [(), ["own.losses", "b"]] and len(ran) == 2
+
+
 def test_export_passes_everything_on_and_says_what_was_compared(distune: Command, called: Any) -> None:
     place = "distune.deployment.export.export_source"
     calls = called(place, (Path("bundle"), Parity(64, 1.2e-5, 2, None, None, None)))

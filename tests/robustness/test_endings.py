@@ -50,6 +50,7 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), 4, "disk is full"),
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), 2, "TMPDIR"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), 2, "working folder"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/y"), 2, "/x/y: No such file"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "/x/y"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "too long"),
@@ -85,6 +86,19 @@ def test_an_error_that_cannot_be_printed_keeps_its_code(
         with one_message():
             raise error
     assert ended.value.code == code
+
+
+def test_a_reader_that_left_ends_a_command_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended, one_message():
+            print("x", flush=True)
+        assert ended.value.code == 1 and capsys.readouterr().err == ""
+        print("what the interpreter flushes at its end goes nowhere", flush=True)
 
 
 def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:
