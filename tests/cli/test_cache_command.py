@@ -130,5 +130,19 @@ def test_an_entry_of_an_older_version_is_listed_without_its_data_set(own_cache: 
     assert (entry.dataset, entry.encoders, entry.kind) == ("", (), "tokens")
 
 
+def test_the_entry_that_was_used_last_is_listed_first(own_cache: Path) -> None:
+    store = Store()
+    for number in range(3):
+        store.get("tokens", {"texts": str(number)}, lambda entry: None)
+    manifests = sorted(own_cache.glob("tokens/*/entry.json"))
+    days = (2, 9, 5)
+    for manifest, age in zip(manifests, days, strict=True):
+        os.utime(manifest, (time.time() - age * 86400,) * 2)
+    *entries, total = cache("list")[1]
+    names = [line.split()[-1].rpartition("/")[2] for line in entries]
+    assert names == [manifests[place].parent.name for place in (0, 2, 1)] and total.startswith("3 entries, ")
+    assert cache("verify") == (0, ["3 entries are sound, 0 are not"])
+
+
 def test_ages_are_days_hours_and_minutes() -> None:
     assert [_seconds(age) for age in ("2d", "3h", "90m")] == [172_800.0, 10_800.0, 5_400.0]
